@@ -19,7 +19,7 @@ from .figures import Figure
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 PICTURES = ROOT / "docs" / "images" / "performance"
-MEASUREMENTS = ("signing", "start", "pages", "many", "notices", "throughput", "bulk", "memory", "package")
+MEASUREMENTS = ("signing", "start", "pages", "many", "folders", "notices", "throughput", "bulk", "memory", "package")
 OWN = "redirect"  # the peer that is ours
 
 

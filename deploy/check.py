@@ -80,7 +80,10 @@ def report(project: Project) -> Report:
     )
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
     warnings = dict.fromkeys(
-        sentence for function in functions for each in (regions, notices) for sentence in each.warnings(function)
+        sentence
+        for function in functions
+        for each in (regions, links_toml, notices)
+        for sentence in each.warnings(function)
     )
     return Report(list(faults), list(examples), list(warnings), functions)
 

@@ -91,12 +91,13 @@ class Caller(NamedTuple):
     max_share: int | None = None
 
     def allows(self, path: str, method: str) -> bool:
-        """Whether the caller may get a link for `method` at a decoded path; the method SHARE is for creating shares."""
+        """Whether the caller may get a link for `method` at a decoded path, with SHARE a share, with LIST a folder."""
         return method in self.methods and any(covers(allowed, path) for allowed in self.paths)
 
     def sees(self, mount: Mount, path: str) -> bool:
         """Whether the caller may use any method of a mount at a decoded path; without one the answer is a 404."""
-        return mount.access == "anonymous" or any(self.allows(path, method) for method in mount.methods)
+        methods = (*mount.methods, "LIST") if mount.lists else mount.methods
+        return mount.access == "anonymous" or any(self.allows(path, method) for method in methods)
 
     def limits(self, now: float) -> tuple[ExpiryLimit, ...]:
         """The limit that keeps a link from outliving the caller's API key or token."""

@@ -30,7 +30,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "bad_body": ErrorEntry(400, "Invalid request body.", "Correct what the message names."),
     "bad_expires": ErrorEntry(400, 'Invalid "expires".', "Use a duration such as 90, 15m, 2h or 1d."),
     "bad_query": ErrorEntry(400, "Invalid query parameter.", "Correct or remove the parameter that the message names."),
-    "bad_format": ErrorEntry(400, 'Invalid "format".', "Use json or redirect, or at the page of a share qr."),
+    "bad_format": ErrorEntry(
+        400, 'Invalid "format".', "Use json or redirect, at the page of a share qr, or in a shared folder urls."
+    ),
     "bad_download": ErrorEntry(
         400,
         'Invalid "download".',
@@ -96,6 +98,16 @@ ERRORS: Mapping[str, ErrorEntry] = {
         409,
         "A plain share has no record of its own.",
         "To revoke it, retire the share key that signed it. This revokes everything else that the key signed, too.",
+    ),
+    "folder_not_limited": ErrorEntry(
+        409,
+        '"max_uses" is not possible for a folder: each of its files is opened at its own address.',
+        'Use "revocable", or share the files one by one.',
+    ),
+    "folder_too_large": ErrorEntry(
+        409,
+        "This folder has more than 1,000 files and folders.",
+        'Read it page by page with format=json, or choose a part of it with "begins".',
     ),
     "app_package_domain": ErrorEntry(
         409,

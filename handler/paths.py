@@ -16,7 +16,7 @@ _ENCODE_ONCE = "Percent-encode the object's key once, as UTF-8"
 
 def read_path(raw: str) -> str:
     """The path of a request, percent-decoded once. Raises the 400 `bad_path` where it cannot be an object's."""
-    if len(raw) <= 1 + MAX_BYTES and _PLAIN.fullmatch(raw):
+    if _is_plain(raw):
         return raw
     if not raw.startswith("/"):
         raise _bad_path("it must begin with /")
@@ -35,8 +35,6 @@ def read_path(raw: str) -> str:
 
 def check_path(path: str) -> str:
     """A path of a JSON body, which is not percent-encoded. Raises the 400 `bad_path`, with advice for JSON."""
-    if len(path) <= 1 + MAX_BYTES and _PLAIN.fullmatch(path):
-        return path
     if fault := path_fault(path):
         raise Problem("bad_path", f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.')
     return path
@@ -44,6 +42,8 @@ def check_path(path: str) -> str:
 
 def path_fault(path: str) -> str | None:
     """Why a decoded path cannot be the path of an object, None where it can; the reason begins with "it"."""
+    if _is_plain(path):
+        return None
     if not path.startswith("/"):
         return "it must begin with /"
     try:
@@ -56,9 +56,13 @@ def path_fault(path: str) -> str | None:
         return "it contains a control character"
     if "//" in path:
         return "it contains //, which HTTP clients rewrite"
-    if not {".", ".."}.isdisjoint(path.split("/")):
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         return "it has a segment . or .., which HTTP clients rewrite"
     return None
+
+
+def _is_plain(path: str) -> bool:
+    return len(path) <= 1 + MAX_BYTES and _PLAIN.fullmatch(path) is not None
 
 
 def covers(allowed: str, path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from .times import parse_rfc3339
 
@@ -48,13 +48,17 @@ def read_page(document: bytes) -> ListedPage:
         raise ValueError("The list of objects is not XML.") from error
     objects = [
         ListedObject(
-            unquote(entry.findtext("Key", "")),
+            _decode(entry.findtext("Key", "")),
             int(entry.findtext("Size", "0")),
             entry.findtext("ETag", "").strip('"').lower(),
             parse_rfc3339(entry.findtext("LastModified", "")),
         )
         for entry in page.iter("Contents")
     ]
-    prefixes = [unquote(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes")]
+    prefixes = [_decode(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes")]
     is_truncated = page.findtext("IsTruncated") == "true"
     return ListedPage(objects, prefixes, page.findtext("NextContinuationToken", "") if is_truncated else "")
+
+
+def _decode(name: str) -> str:
+    return unquote_to_bytes(name).decode(errors="replace") if "%" in name else name

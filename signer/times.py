@@ -28,7 +28,7 @@ def rfc3339(timestamp: float) -> str:
 
 def parse_rfc3339(string: str) -> float | None:
     """Unix seconds of an RFC 3339 time, without its fraction; None for anything else."""
-    match = re.fullmatch(_RFC3339, string)
+    match = _rfc3339().fullmatch(string)
     if not match:
         return None
     offset = match[3] if match[3] not in "Zz" else "+00:00"
@@ -36,6 +36,11 @@ def parse_rfc3339(string: str) -> float | None:
         return datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}").timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=1)
+def _rfc3339() -> re.Pattern[str]:
+    return re.compile(_RFC3339)
 
 
 def format_duration(seconds: int) -> str:

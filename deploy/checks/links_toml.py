@@ -46,6 +46,16 @@ def faults(function: Function) -> Iterator[str]:
     _ = function.statements
 
 
+def warnings(function: Function) -> Iterator[str]:
+    """A sentence for what anonymous mounts that list show to everyone."""
+    for mount in function.config.mounts:
+        if mount.lists and mount.access == "anonymous":
+            yield (
+                f"{function.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes and "
+                "times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
+            )
+
+
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     targets = [notice.mount.target for notice in config.notices if notice.on == "created"]
     location = watched(trigger)

@@ -59,7 +59,7 @@ def authorize(
             if not caller.allows(target.path, method):
                 raise Problem("not_found")
         limits = caller.limits(invocation.now) if caller is not None else ()
-    if method not in mount.methods:
+    if method not in mount.methods and not (method == "LIST" and mount.lists):
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
     if invocation.config.assume_role is None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
 from ..config import Location, Mount, Target
-from ..context import Invocation, RoleCredentials
+from ..context import Access, Invocation, RoleCredentials
 from ..errors import CredentialsRefused, HandlerError, Problem
 from ..links import invalid_key
+from ..paths import MAX_BYTES as MAX_KEY
 from .credentials import mount_credentials
 
 if TYPE_CHECKING:
+    from signer.listing import ListedPage
+
     from .http_client import Connections
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
@@ -209,6 +212,39 @@ def head_object(target: Target, query: Mapping[str, str], invocation: Invocation
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
     return response
+
+
+def list_folder(access: Access, invocation: Invocation, begins: str, limit: int, after: str) -> ListedPage:
+    """At most `limit` folders and objects directly below a prefix whose names begin with `begins`, for one request.
+
+    `after` is the token of the page before, "" for the first one. Raises the 400 `bad_query` if OSS knows no such
+    token, `bad_path` for a prefix that is too long, and the 503 `oss_unavailable`. Source: the page "ListObjectsV2".
+    """
+    from signer.listing import listing_query, read_page
+
+    mount, key = access.target.mount, access.target.key
+    if len((key + begins).encode(errors="replace")) > MAX_KEY:
+        raise invalid_key()
+    more = {"delimiter": "/", "max-keys": str(limit)}
+    if after:
+        more["continuation-token"] = after
+    elif key:
+        more["start-after"] = key  # the object that marks the folder itself
+    client = _client(invocation, access.credentials, mount.own_endpoint)
+    try:
+        bucket = Location(mount.target.bucket, "")
+        response = client.request("GET", bucket, query=listing_query(key + begins, **more))
+    except InvalidQuery:
+        raise Problem("bad_query", 'Invalid "begins" or "after": control characters are not allowed.') from None
+    if response.status == 400 and after:
+        raise Problem("bad_query", 'Invalid "after": it must be the "next" of the page before.')
+    try:
+        page = read_page(response.body) if response.ok else None
+    except ValueError:
+        page = None
+    if page is None:
+        raise Problem("oss_unavailable", cause=refusal("ListObjects", response, invocation.now).sentence)
+    return page
 
 
 def head_for_page(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:

@@ -63,7 +63,8 @@ class Mount(NamedTuple):
     `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
-    `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa.
+    `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa,
+    `lists` whether the names of its objects may be listed.
     """
 
     path: str
@@ -88,6 +89,7 @@ class Mount(NamedTuple):
     app_packages: bool
     region: str
     role_arn: str
+    lists: bool
 
     @property
     def allows_uploads(self) -> bool:
@@ -169,6 +171,10 @@ class Mounts(tuple[Mount, ...]):
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
         return key.startswith(self._reserved_keys.get(bucket, ()))
+
+    def has_reserved(self, prefix: Location) -> bool:
+        """Whether anything below a prefix belongs to the service itself."""
+        return any(prefix.contains(location) for location in self.reserved)
 
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:

@@ -65,6 +65,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part "
     "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
     "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
+    "list": "true shows folders: the names, sizes and times of the objects to callers who have the method LIST, on an "
+    "anonymous mount to everyone. It requires GET in methods.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
     "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
     "region": "The region of the target's bucket, if it is not that of the top level.",
@@ -230,6 +232,9 @@ def _read_mount(
             f"gives everyone access to the entire bucket {target.bucket}: add a prefix, or set whole_bucket = true",
         )
     methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
+    lists = reader.boolean("list")
+    if lists and "GET" not in methods:
+        reader.refuse("list", "requires GET in methods")
     max_size = reader.upload_size("max_size")
     if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
         reader.refuse("max_size", "is required for PUT and POST")
@@ -270,6 +275,7 @@ def _read_mount(
         app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",
+        lists=lists,
     )
     return mount, endpoint
 

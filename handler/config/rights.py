@@ -30,13 +30,16 @@ def compact_json(value: object) -> str:
 def session_statements(config: Config, mount: Mount) -> list[Statement]:
     """What the session of a mount may do. It may nothing to the service's own objects, whatever the target."""
     allowed = [mount_statement(mount, versions=links_to_versions(config, mount))]
-    if config.state and mount.max_share and "POST" in mount.methods:
+    if lists_objects(config, mount):
         allowed.append(list_statement(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.mounts.reserved if mount.target.overlaps(location)]
     if reserved:
         # The trailing * also covers the lock, keys.json.lock.
         arns = [object_arn(location) for location in reserved]
         allowed.append({"Effect": "Deny", "Action": ["oss:*"], "Resource": arns})
+        if mount.lists:
+            names = list_statement(mount.target.bucket, [location.key for location in reserved])
+            allowed.append({**names, "Effect": "Deny"})
     return allowed
 
 
@@ -66,6 +69,11 @@ def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versi
     if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return allow(sorted(actions), object_arn(mount.target))
+
+
+def lists_objects(config: Config, mount: Mount) -> bool:
+    """Whether the service lists objects of a mount: its folders, or the files of upload shares."""
+    return mount.lists or bool(config.state and mount.max_share and "POST" in mount.methods)
 
 
 def links_to_versions(config: Config, mount: Mount) -> bool:

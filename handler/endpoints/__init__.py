@@ -1,4 +1,4 @@
-"""The endpoints: the service's own routes, which begin with /-/, shares, and objects."""
+"""The endpoints: the service's own routes, which begin with /-/, shares, folders, and objects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
-    """The response of the route, the share or the object at a decoded path. Raises `Problem`."""
+    """The response of the route, the share, the folder or the object at a decoded path. Raises `Problem`."""
     if path.startswith("/-/"):
         return _answer_route(request, invocation, path)
     if "share" in request.query:
         from . import open_share
 
         return open_share.answer(request, invocation, path)
+    target = invocation.config.mounts.get(path) if path.endswith("/") else None
+    if target is not None and target.mount.lists:
+        from . import folders
+
+        return folders.answer(request, invocation, target)
     return objects.answer(request, invocation, path)
 
 

@@ -30,7 +30,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     target = invocation.config.mounts.find(path)
     mount = target.mount
     if request.method not in READING or request.method not in mount.methods:
-        return _answer_other(request.method, target, caller)
+        return answer_other(request.method, target, caller)
     access = authorize(invocation, target, request.method)
     query = {}
     if params or mount.inline is not None:
@@ -56,7 +56,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     return response
 
 
-def _answer_other(method: str, target: Target, caller: Caller | None) -> Response:
+def answer_other(method: str, target: Target, caller: Caller | None) -> Response:
     """The response to a browser's preflight, which carries no key. Raises a `Problem` for all other methods."""
     mount = target.mount
     # POST is only for shares.

@@ -33,6 +33,10 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from . import upload_page
 
         return upload_page.answer(opened)
+    if opened.share.depth and path.endswith("/"):
+        from . import folders
+
+        return folders.answer_shared(opened)
     if request.query.get("format") == "qr":
         return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
@@ -58,6 +62,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, target = opened.share, opened.invocation, opened.target
+    # wget reads the name of a file of a folder from OSS's header: that of its address has the share in it.
+    attach = attach or bool(share.depth and not opened.request.wants_page())
     query = links.read_query(target, {}, share.download or "" if attach else share.download)
     access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.

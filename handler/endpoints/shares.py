@@ -10,7 +10,8 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..cloud.oss import StoreError, head_object
+from ..auth import authorize
+from ..cloud.oss import StoreError, head_object, list_folder
 from ..cloud.store import Store, state_for
 from ..config import Mount, Target
 from ..context import Caller, ExpiryLimit, Invocation
@@ -48,10 +49,15 @@ def create(request: Request, invocation: Invocation) -> Response:
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
     path = check_path(params["path"])
-    target = invocation.config.mounts.find(path, prefix=method == "POST")
+    target = invocation.config.mounts.find(path, prefix=path.endswith("/"))
     mount = target.mount
+    is_folder = method != "POST" and path.endswith("/") and mount.lists
+    if path == mount.path and method != "POST" and not is_folder:
+        raise Problem("not_found")
     if not caller.allows(path, "SHARE"):
         raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
+    if is_folder and not all(caller.allows(path, each) for each in ("GET", "LIST")):
+        raise Problem("share_not_allowed", "A folder can only be shared with the methods SHARE, GET and LIST for it.")
     if mount.max_share is None:
         raise Problem("not_shareable")
     if method not in ("GET", "POST"):
@@ -62,18 +68,20 @@ def create(request: Request, invocation: Invocation) -> Response:
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
+    if is_folder:
+        _check_folder(params, path)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     limited, page = params["max_uses"] is not None, bool(params["page"])
     if limited and not 1 <= params["max_uses"] <= shares.MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {shares.MAX_USES}')
     if params["download"]:
         links.attachment(params["download"], target.key)
-    origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
+    origin = origin_of(request, invocation, needs_page=limited or page or upload is not None)
     keys = current.current_keys(invocation)
     if not keys.share:
         raise Problem("no_share_key")
     if method == "GET" and not params["allow_missing"]:
-        _check_exists(target, invocation)
+        (_check_folder_exists if is_folder else _check_exists)(target, invocation)
     expires_at = int(invocation.now) + seconds
     record_id = None
     if limited or upload is not None or params["revocable"]:
@@ -88,7 +96,8 @@ def create(request: Request, invocation: Invocation) -> Response:
             upload=upload,
         )
         record_id = _save(record, invocation)
-    share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
+    owner, depth = shares.owner_tag(caller.owner), path.count("/") if is_folder else 0
+    share = shares.Share(expires_at, method, page, record_id, params["download"], owner, depth)
     token = shares.sign(share, target, keys.share)
     invocation.facts["mount"] = mount.path
     invocation.facts["share"] = record_id
@@ -97,6 +106,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         "id": record_id or _PLAIN + keys.share[-1].id,
         "expires_at": rfc3339(expires_at),
         "clamped_by": clamped_by,
+        **({"covers": "Everything below this path, also what is added later."} if is_folder else {}),
     }
     return json_response(document, 201)
 
@@ -154,6 +164,23 @@ def _check_exists(target: Target, invocation: Invocation) -> None:
             raise
 
 
+def _check_folder(params: dict[str, Any], path: str) -> None:
+    """Raises a 400 `Problem`, or the 409 `folder_not_limited`, for what only an object can have."""
+    if params["max_uses"] is not None:
+        raise Problem("folder_not_limited")
+    if params["download"]:
+        raise bad_body('"download" of a folder must be empty: each file is saved under its own name')
+    if path.count("/") > shares.MAX_DEPTH:
+        raise bad_body(f'"path" of a folder must have at most {shares.MAX_DEPTH} segments')
+
+
+def _check_folder_exists(target: Target, invocation: Invocation) -> None:
+    """Raises the 404 `no_such_object` for a folder without anything in it, which costs a list."""
+    page = list_folder(authorize(invocation, target, "LIST", ()), invocation, "", 1, "")
+    if not page.objects and not page.prefixes:
+        raise Problem("no_such_object")
+
+
 def _upload(params: dict[str, Any], target: Target, invocation: Invocation) -> dict[str, Any]:
     """The limits of an upload share, each within the mount's. Raises a 400 `Problem`."""
     if not target.path.endswith("/"):
@@ -186,7 +213,7 @@ def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[
     return links.apply_limits(links.read_expires(expires), tuple(limits))
 
 
-def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
+def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
     """The origin of this service: `public_url`, else the domain that the platform names, never one of a header."""
     public_url = invocation.config.public_url
     if public_url is not None:

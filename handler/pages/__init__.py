@@ -1,7 +1,7 @@
-"""The pages for people: a share, an upload share, and an error.
+"""The pages for people: a share, an upload share, a folder, and an error.
 
-The pages load nothing from other origins. That of a share works without its script, which shows times in the reader's
-own zone and keeps the downloads left current; that of an upload share requires its script.
+The pages load nothing from other origins. Those of a share and a folder work without their script, which shows times in
+the reader's own zone, keeps the downloads left current and sorts a folder; that of an upload share requires its script.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import os
 import re
-import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from secrets import token_urlsafe
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -23,13 +24,14 @@ from ..errors import Problem
 from ..request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
-from .words import PROBLEMS, SHARE, UPLOAD
+from .words import FOLDER, PROBLEMS, SHARE, UPLOAD
 
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
 DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 
-_DIRECTION = re.compile(f"[{DIRECTION}]")
+# Controls too: the name of an object may have them.
+_DIRECTION = re.compile(rf"[\x00-\x1f\x7f-\x9f{DIRECTION}]")
 
 
 class SharedFile(NamedTuple):
@@ -40,6 +42,13 @@ class SharedFile(NamedTuple):
     media_type: str
     expires_at: int
     uses_left: int | None
+
+
+class SharedFolder(NamedTuple):
+    """How long a share of a folder is valid, in Unix seconds, and the address that lists those of its files."""
+
+    expires_at: int
+    urls: str
 
 
 def share_page(
@@ -61,7 +70,7 @@ def share_page(
         size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
-        expires=_format_minute(file.expires_at),
+        expires=_format_minute(rfc3339(file.expires_at)),
         expires_at=rfc3339(file.expires_at),
         uses_left=file.uses_left,
         nonce=nonce,
@@ -100,8 +109,52 @@ def upload_page(
         type_name=kind.name(lang) if kind else content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,
-        expires=_format_minute(expires_at),
+        expires=_format_minute(rfc3339(expires_at)),
         expires_at=rfc3339(expires_at),
+    )
+
+
+def folder_page(
+    accept_language: str,
+    folder: Mapping[str, Any],
+    *,
+    above: Sequence[str],
+    query: str,
+    chosen: Mapping[str, str],
+    is_first: bool,
+    next_page: str,
+    shared: SharedFolder | None,
+) -> Response:
+    """A page of a folder, from its JSON; the paths `above` end with its own.
+
+    `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
+    """
+    lang = language(accept_language)
+    script_nonce = token_urlsafe(16)
+    kinds = [file_type(each["name"], "") for each in folder["files"]]
+    icons = [kind.icon if kind else "file" for kind in kinds]
+    return _page(
+        "folder.html",
+        200,
+        lang,
+        form_action="'self'",
+        more_csp=f"; script-src 'nonce-{script_nonce}'",
+        script_nonce=script_nonce,
+        words=FOLDER[lang],
+        above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
+        folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
+        files=[
+            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), each)
+            for icon, each in zip(icons, folder["files"], strict=True)
+        ],
+        icons=sorted({*icons}),
+        chosen=chosen,
+        is_part=bool(chosen.get("begins")) or not is_first,
+        is_complete=is_first and not next_page,
+        next_page=next_page,
+        minute=_format_minute,
+        shared=shared,
+        expires_at=rfc3339(shared.expires_at) if shared else "",
     )
 
 
@@ -166,8 +219,9 @@ def _display(value: object) -> object:
     return _DIRECTION.sub("_", value) if type(value) is str else value
 
 
-def _format_minute(timestamp: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(timestamp))
+def _format_minute(time: str) -> str:
+    """A time of `rfc3339` for people."""
+    return f"{time[:10]} {time[11:16]} UTC"
 
 
 def language(accept: str) -> str:

@@ -81,6 +81,45 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+FOLDER: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "above": "Folders above",
+        "begins": "Names that begin with",
+        "no_slash": "A name has no /: open the folder instead.",
+        "show": "Show",
+        "all": "Show the entire folder",
+        "sort": "Sort by",
+        "name": "Name",
+        "size": "Size",
+        "modified": "Last change",
+        "empty": "This folder is empty.",
+        "no_match": "No name begins with this.",
+        "continued": "Nothing is on this page. More follows on the next one.",
+        "next": "Next page",
+        "covers": "This link opens everything in this folder, also what is added later, until",
+        "command": "Download all files with one command",
+        "command_note": "For a terminal with wget. It does not download the folders in this folder.",
+    },
+    "zh": {
+        "above": "上级文件夹",
+        "begins": "名称开头",
+        "no_slash": "名称中没有 /，请直接打开文件夹。",
+        "show": "筛选",
+        "all": "显示整个文件夹",
+        "sort": "排序",
+        "name": "名称",
+        "size": "大小",
+        "modified": "修改时间",
+        "empty": "此文件夹为空。",
+        "no_match": "没有以此开头的名称。",
+        "continued": "本页没有内容，请继续看下一页。",
+        "next": "下一页",
+        "covers": "此链接可打开此文件夹中的所有内容，包括以后添加的文件，有效期至",
+        "command": "用一条命令下载全部文件",
+        "command_note": "在装有 wget 的终端中运行，不下载子文件夹。",
+    },
+}
+
 _WITHDRAWN = ("share_retired", "share_owner_removed", "share_record_missing")
 
 # A title and a sentence for each code, otherwise for each status. What a program reads of an error is for developers;

@@ -11,7 +11,7 @@ from ..context import ExpiryLimit, Invocation
 from ..errors import Problem
 from ..keys import current
 from ..request import Request
-from . import Share, records, uses
+from . import Share, records, shared_path, uses
 from . import read as read_share
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -39,7 +39,7 @@ class TrackedShare(NamedTuple):
 
 
 class OpenedShare(NamedTuple):
-    """A share with the object or prefix that it is for, and its record if it has one."""
+    """A share with the object or prefix that it is opened for, and its record if it has one."""
 
     request: Request
     invocation: Invocation
@@ -54,6 +54,11 @@ class OpenedShare(NamedTuple):
     @property
     def limited(self) -> bool:
         return self.tracked is not None and self.tracked.record.uses is not None
+
+    @property
+    def path(self) -> str:
+        """What it was created for: the target's path, or a folder above it."""
+        return shared_path(self.target.path, self.share.depth)
 
     @property
     def link_origin(self) -> str:
@@ -78,7 +83,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
         raise Problem("share_invalid")
     mount = target.mount
     share = read_share(request.query["share"], target, current.current_keys(invocation), invocation.now)
-    if mount.max_share is None or share.method not in mount.methods:
+    if mount.max_share is None or share.method not in mount.methods or (share.depth and not mount.lists):
         raise Problem("share_not_enabled")
     return OpenedShare(request, invocation, target, share, _tracked(share, invocation, target))
 
@@ -95,7 +100,7 @@ def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedSha
         raise Problem("share_record_missing")
     if record.revoked_at is not None:
         raise Problem("share_revoked")
-    if (record.path, record.target) != (target.path, str(target.mount.target)):
+    if (record.path, record.target) != (shared_path(target.path, share.depth), str(target.mount.target)):
         raise Problem("share_invalid")
     return TrackedShare(share.record, state, record)
 

@@ -11,6 +11,7 @@ from handler.config.rights import (
     allow,
     links_to_versions,
     list_statement,
+    lists_objects,
     mount_statement,
     object_arn,
     session_statements,
@@ -105,16 +106,16 @@ def outbox_statements(config: Config) -> list[Statement]:
 
 
 def list_statements(config: Config) -> list[Statement]:
-    """The service counts uses, and files that arrived, with lists of exactly these prefixes.
+    """The service lists folders, and counts uses and files that arrived, with lists of exactly these prefixes.
 
-    With `[assume_role]` the files are counted by the session of their mount.
+    With `[assume_role]` the objects of a mount are listed by its session.
     """
     prefixes: dict[str, set[str]] = {}
     if config.state and any(mount.max_share for mount in config.mounts):
         prefixes.setdefault(config.state.bucket, set()).add(f"{config.state.key}uses/")
-        for mount in config.mounts if config.assume_role is None else ():
-            if mount.max_share and "POST" in mount.methods:
-                prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
+    for mount in config.mounts if config.assume_role is None else ():
+        if lists_objects(config, mount):
+            prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
     return [list_statement(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
 
 

@@ -269,6 +269,20 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     assert run(config, "--allow-placeholders") == ([f"{config} can be deployed."], 0)
 
 
+@pytest.mark.usefixtures("quick")
+def test_it_says_what_a_list_on_an_anonymous_mount_opens(project: ProjectCopy, run: Run) -> None:
+    # Of the three, only this one is anonymous.
+    project.edit("[[mount]]\n", "[[mount]]\nlist = true\n", "links.toml", everywhere=True)
+    config = project.edit('["PUT", "POST"]', '["GET", "PUT", "POST"]', "links.toml").parent / "s.yaml"
+    output, status = run(config, "--allow-placeholders")
+    assert status == 0
+    (opened,) = [line for line in output if "list = true" in line]
+    assert opened.startswith(
+        "warning: links.toml: list = true on the anonymous mount /exampledir/ shows everyone the names, sizes and "
+        "times of all its objects, and OSS bills each list as a PUT"
+    )
+
+
 def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy, run: Run) -> None:
     config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
     assert run(config, "--allow-placeholders") == (

@@ -45,8 +45,8 @@ CHROMIUM_ARGUMENTS = [
     "--no-proxy-server",
     f"--disable-features={','.join(_FEATURES_OFF)}",
 ]
-# Mounts for versions, for links that expire in the middle of an upload, and for strangers who upload to a bucket with a
-# domain of ours; on a laptop, its links lead to the local OSS.
+# Mounts for versions, for folders, for links that expire in the middle of an upload, and for strangers who upload to a
+# bucket with a domain of ours; on a laptop, its links lead to the local OSS.
 MORE_MOUNTS = """
 [[mount]]
 path = "/exampledir/"
@@ -55,6 +55,13 @@ access = "anonymous"
 max_expires = "7d"
 max_share = "90d"
 query = ["versionId"]
+
+[[mount]]
+path = "/folders/"
+target = "oss://examplebucket/folders/"
+access = "anonymous"
+max_share = "90d"
+list = true
 
 [[mount]]
 path = "/brief/"
@@ -179,7 +186,7 @@ def run_system(
 @contextmanager
 def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Iterator[System]:
     """Starts the system with the mounts of tests/links.toml, and one program that may do everything."""
-    program = api("program", KEY, paths=["/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
+    program = api("program", KEY, paths=["/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE", "LIST"])
     (folder / "keys.json").write_text(json.dumps(keys(api=[program])))
     links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace('"1MB"', '"10MB"')
     (folder / "links.toml").write_text(f'cors = ["{cors_origin}"]\n{links}{MORE_MOUNTS}')

@@ -51,6 +51,7 @@ VALUES: dict[str, list[Any]] = {
     "unknown_query": ["drop", True],
     "check": ["true", "page", "", 1, 0, ["pages"]],
     "app_packages": ["true", 1],
+    "list": ["true", 1],
     "region": ["oss-cn-hangzhou"],
     "whole_bucket": ["true", 1],
 }
@@ -60,6 +61,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("query", {"query": ["x-oss-process"], "process": []}),
     ("process", {"query": ["x-oss-process"], "process": "image/info"}),
     ("target", {"target": WHOLE, "whole_bucket": False}),
+    ("list", {**PUT, "max_size": "1MB", "list": True}),
     *(("max_size", changes) for changes in (PUT, {"methods": ["POST"]})),
     *(("max_size", {**PUT, "max_size": size}) for size in (0, "-1", "10 parsecs", "99999999GB", 1.5, True)),
 ]

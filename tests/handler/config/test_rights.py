@@ -99,6 +99,29 @@ def test_the_session_of_an_upload_mount_may_list_its_prefix_to_count_files() -> 
     }
 
 
+@pytest.mark.parametrize("signs", [True, False], ids=["sessions", "the role"])
+def test_folders_are_listed_with_the_prefix_of_their_mount_alone(signs: bool) -> None:
+    mounts = ({**DOCS, "list": True}, {**DOCS, "path": "/other/", "target": "oss://otherbucket/x/"})
+    loaded = read(table(*mounts, keys=KEYS, **({"assume_role": {"role": ROLE}} if signs else {})), {})
+    listed = {
+        "Effect": "Allow",
+        "Action": ["oss:ListObjects"],
+        "Resource": ["acs:oss:*:*:examplebucket"],
+        "Condition": {"StringLike": {"oss:Prefix": ["docs/*"]}},
+    }
+    role = role_statements(loaded, web=True, events=False)
+    allowed = statements(loaded, "/docs/") if signs else role
+    assert [each for each in allowed if "oss:ListObjects" in each["Action"]] == [listed]
+    if signs:
+        assert "oss:ListObjects" not in str((statements(loaded, "/other/"), role))
+
+
+def test_a_session_lists_nothing_of_the_service() -> None:
+    denied = [each for each in statements(config({**WHOLE, "list": True}, keys=KEYS), "/all/") if "Deny" in str(each)]
+    assert denied[1]["Condition"] == {"StringLike": {"oss:Prefix": [".links/keys.json*"]}}
+    assert denied[1]["Action"] == ["oss:ListObjects"]
+
+
 def test_without_a_state_prefix_there_are_no_upload_shares_and_nothing_is_listed() -> None:
     assert [each["Action"] for each in statements(config(INBOX), "/inbox/")] == [
         ["oss:AbortMultipartUpload", "oss:PutObject"]
@@ -184,6 +207,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
                 "max_size": "1MB",
                 "query": draw(st.sampled_from(([], ["versionId"]))),
                 **({"max_share": "1d"} if draw(st.booleans()) else {}),
+                "list": "GET" in methods and draw(st.booleans()),
             }
         )
     result = table(*mounts)
