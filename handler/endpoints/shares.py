@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
@@ -44,7 +45,7 @@ def create(request: Request, invocation: Invocation) -> Response:
 
     Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
     """
-    caller = _caller(invocation)
+    caller = caller_of(invocation)
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
     path = check_path(params["path"])
@@ -76,7 +77,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         _check_exists(target, invocation)
     expires_at = int(invocation.now) + seconds
     record_id = None
-    if limited or upload is not None or params["revocable"]:
+    if limited or upload is not None or params["revocable"] or mount.record_shares:
         record = records.Record(
             path=path,
             target=str(mount.target),
@@ -87,7 +88,7 @@ def create(request: Request, invocation: Invocation) -> Response:
             created_at=int(invocation.now),
             upload=upload,
         )
-        record_id = _save(record, invocation)
+        record_id = _save(record, invocation, records.index_of(caller))
     share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
     token = shares.sign(share, target, keys.share)
     invocation.facts["mount"] = mount.path
@@ -110,22 +111,30 @@ def show(request: Request, invocation: Invocation, share_id: str) -> Response:
         "method": record.method,
         "expires_at": rfc3339(record.expires_at),
         "max_uses": record.uses,
-        "uses": _uses(state, share_id, record, invocation),
+        "uses": used(state, share_id, record, invocation)[0],
         "revoked": record.revoked_at is not None,
     }
     return json_response(document)
 
 
-def _uses(state: Store, share_id: str, record: records.Record, invocation: Invocation) -> int | None:
-    """The downloads, or the files that arrived; None without a limit, and where the target of the path changed."""
+def used(
+    state: Store, share_id: str, record: records.Record, invocation: Invocation
+) -> tuple[int | None, float | None]:
+    """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
+
+    Both are None without a limit, and where the target of the path changed.
+    """
     if record.uses is None:
-        return None
+        return None, None
+    ages: Collection[float]
     if record.upload is None:
-        return uses.used(state, share_id)
-    target = invocation.config.mounts.get(record.path)
-    if target is None or str(target.mount.target) != record.target:
-        return None
-    return len(uses.arrived(uses.Folder.of(state, invocation, target, share_id)))
+        ages = uses.used(state, share_id)
+    else:
+        target = invocation.config.mounts.get(record.path)
+        if target is None or str(target.mount.target) != record.target:
+            return None, None
+        ages = uses.arrived(uses.Folder.of(state, invocation, target, share_id)).values()
+    return len(ages), min(ages, default=None)
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -137,7 +146,8 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     return Response(204, {})
 
 
-def _caller(invocation: Invocation) -> Caller:
+def caller_of(invocation: Invocation) -> Caller:
+    """Raises the 401 `unauthorized`."""
     if invocation.caller is None:
         raise Problem("unauthorized")
     return invocation.caller
@@ -196,7 +206,7 @@ def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> st
     return f"https://{request.domain}"
 
 
-def _save(record: records.Record, invocation: Invocation) -> str:
+def _save(record: records.Record, invocation: Invocation, folder: str) -> str:
     state = state_for(invocation)
     if record.uses is not None:
         state.probe(invocation.now)
@@ -204,7 +214,7 @@ def _save(record: records.Record, invocation: Invocation) -> str:
     for last in (False, True):
         record_id = token_urlsafe(9)
         try:
-            records.save(state, record_id, record)
+            records.create(state, record_id, record, folder)
             break
         except StoreError:
             if last:
@@ -214,7 +224,7 @@ def _save(record: records.Record, invocation: Invocation) -> str:
 
 def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:
     """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
-    caller = _caller(invocation)
+    caller = caller_of(invocation)
     if share_id.startswith(_PLAIN):
         key_id = share_id[len(_PLAIN) :]
         keys = current.current_keys(invocation)

@@ -1,12 +1,18 @@
-"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`."""
+"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`, and the index of these shares.
+
+The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
+`caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from ..cloud.store import Store
+from ..context import Caller
 from ..errors import Problem
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -15,6 +21,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("uses", "revoked_at"), (int, type(None))),
     "upload": (dict, type(None)),
 }
+INDEX = "index/"
+_LAST = 9_999_999_999  # Unix seconds
 
 
 class Record(NamedTuple):
@@ -32,6 +40,18 @@ class Record(NamedTuple):
     created_at: int
     revoked_at: int | None = None
     upload: dict[str, Any] | None = None
+
+
+def index_of(caller: Caller) -> str:
+    """The folder in the index with the shares of a caller; no two users of an issuer have the same."""
+    digest = sha256(f"{caller.owner}\n{caller.id}".encode()).hexdigest()
+    return f"{INDEX}{digest[:32]}/"
+
+
+def create(state: Store, record_id: str, record: Record, folder: str) -> None:
+    """Writes the entry in a folder of the index, then the record. Raises the 503 `state_unavailable`."""
+    state.replace(f"{folder}{_LAST - record.created_at}-{record_id}", b"")
+    save(state, record_id, record)
 
 
 def save(state: Store, record_id: str, record: Record) -> None:

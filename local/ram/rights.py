@@ -16,7 +16,7 @@ from handler.config.rights import (
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
-SHARES = ("shares/", "uses/")
+SHARES = ("shares/", "uses/", "index/")
 _PROBE = "probe"  # an object
 
 
@@ -100,13 +100,13 @@ def outbox_statements(config: Config) -> list[Statement]:
 
 
 def list_statements(config: Config) -> list[Statement]:
-    """The service counts uses, and files that arrived, with lists of exactly these prefixes.
+    """The service lists shares, and counts uses and files that arrived, with lists of exactly these prefixes.
 
     With `[assume_role]` the files are counted by the session of their mount.
     """
     prefixes: dict[str, set[str]] = {}
     if config.state and any(mount.max_share for mount in config.mounts):
-        prefixes.setdefault(config.state.bucket, set()).add(f"{config.state.key}uses/")
+        prefixes[config.state.bucket] = {config.state.key + folder for folder in ("index/", "uses/")}
         for mount in config.mounts if config.assume_role is None else ():
             if mount.max_share and "POST" in mount.methods:
                 prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)

@@ -106,7 +106,8 @@ TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resour
 IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
-    ["oss:GetObject", "oss:PutObject"], *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "probe"))
+    ["oss:GetObject", "oss:PutObject"],
+    *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "index/*", "probe")),
 )
 OUTBOX = [
     allow(
@@ -116,7 +117,8 @@ OUTBOX = [
     allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*"))),
     list_below("examplebucket", *(f".links/state/{name}" for name in ("outbox/*", "dead/*"))),
 ]
-LIST_STATE = list_below("examplebucket", ".links/state/uses/*")
+STATE_LISTS = (".links/state/index/*", ".links/state/uses/*")
+LIST_STATE = list_below("examplebucket", *STATE_LISTS)
 LIST_IN = list_below("other-bucket", "in/*")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {
@@ -163,7 +165,7 @@ def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: 
     for changed, lists in (
         (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
         (LINKS.replace('["PUT", "POST"]', '["PUT"]'), [LIST_STATE]),
-        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", ".links/state/uses/*", "in/*")]),
+        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", *STATE_LISTS, "in/*")]),
         (re.sub(r"max_share.*\n", "", LINKS), []),
         (re.sub(r"state .*\n", "", LINKS), []),
     ):
@@ -282,6 +284,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
                 ("links-notices-pauses", "pause/", 1),
                 ("links-shares", "shares/", 91),
                 ("links-shares-uses", "uses/", 91),
+                ("links-shares-index", "index/", 91),
             )
         ],
         "other-bucket": [
@@ -295,6 +298,7 @@ def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> 
     assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]} == {
         "links-shares": 31,
         "links-shares-uses": 31,
+        "links-shares-index": 31,
     }
 
 
