@@ -42,7 +42,7 @@ def answer(request: Request, invocation: Invocation) -> Response:
     names: list[str] = []
     documents: list[dict[str, object] | None] = []
     if config.state is not None and any(mount.max_share for mount in config.mounts):  # otherwise no share has a record
-        state, folder = state_for(invocation), records.INDEX if everyone else records.index_of(caller)
+        state, folder = state_for(invocation), records.INDEX if everyone else records.index_of(caller.owner, caller.id)
         # One more than the page has shows whether another page follows.
         size = int(limit) + 1
         names = [entry.name for entry in islice(state.list_folder(folder, after=after, deep=True, size=size), size)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..cloud.oss import StoreError, head_object
+from ..cloud.oss import head_object
 from ..cloud.store import Store, state_for
 from ..config import Mount, Target
 from ..context import Caller, ExpiryLimit, Invocation
@@ -88,7 +87,10 @@ def create(request: Request, invocation: Invocation) -> Response:
             created_at=int(invocation.now),
             upload=upload,
         )
-        record_id = _save(record, invocation, records.index_of(caller))
+        state = state_for(invocation)
+        if record.uses is not None:
+            state.probe(invocation.now)
+        record_id = records.create(state, caller.owner, record)
     share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
     token = shares.sign(share, target, keys.share)
     invocation.facts["mount"] = mount.path
@@ -204,22 +206,6 @@ def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> st
     if needs_page or not request.domain:
         raise Problem("public_url_required")
     return f"https://{request.domain}"
-
-
-def _save(record: records.Record, invocation: Invocation, folder: str) -> str:
-    state = state_for(invocation)
-    if record.uses is not None:
-        state.probe(invocation.now)
-    # The second try has a new id: if the first arrives late, no share uses it.
-    for last in (False, True):
-        record_id = token_urlsafe(9)
-        try:
-            records.create(state, record_id, record, folder)
-            break
-        except StoreError:
-            if last:
-                raise
-    return record_id
 
 
 def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:

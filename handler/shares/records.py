@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from secrets import token_urlsafe
 from typing import Any, NamedTuple
 
+from ..cloud.oss import StoreError
 from ..cloud.store import Store
-from ..context import Caller
 from ..errors import Problem
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -42,16 +43,25 @@ class Record(NamedTuple):
     upload: dict[str, Any] | None = None
 
 
-def index_of(caller: Caller) -> str:
+def index_of(owner: str, caller_id: str) -> str:
     """The folder in the index with the shares of a caller; no two users of an issuer have the same."""
-    digest = sha256(f"{caller.owner}\n{caller.id}".encode()).hexdigest()
+    digest = sha256(f"{owner}\n{caller_id}".encode()).hexdigest()
     return f"{INDEX}{digest[:32]}/"
 
 
-def create(state: Store, record_id: str, record: Record, folder: str) -> None:
-    """Writes the entry in a folder of the index, then the record. Raises the 503 `state_unavailable`."""
-    state.replace(f"{folder}{_LAST - record.created_at}-{record_id}", b"")
-    save(state, record_id, record)
+def create(state: Store, owner: str, record: Record) -> str:
+    """Writes the entry in the index, then the record, and returns its id. Raises the 503 `state_unavailable`."""
+    # The second try has a new id: if the first arrives late, no share uses it.
+    for last in (False, True):
+        record_id = token_urlsafe(9)
+        try:
+            state.replace(f"{index_of(owner, record.owner)}{_LAST - record.created_at}-{record_id}", b"")
+            save(state, record_id, record)
+            break
+        except StoreError:
+            if last:
+                raise
+    return record_id
 
 
 def save(state: Store, record_id: str, record: Record) -> None:

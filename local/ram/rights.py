@@ -46,6 +46,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
+        recorded = any(notice.give == "share" and notice.mount.record_shares for notice in config.notices)
+        allowed += share_statements(config) if recorded else []
     unique: list[Statement] = []
     for statement in [*allowed, *keys_statements(config)]:
         if statement not in unique:

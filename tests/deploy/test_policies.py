@@ -161,6 +161,17 @@ def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_share
         assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
 
 
+def test_the_events_role_writes_records_only_for_shares_of_a_mount_that_records_all(tmp_path: Path) -> None:
+    links = 'public_url = "https://links.example.com"\n' + LINKS
+    recorded = links.replace('"90d"', '"90d"\nrecord_shares = true')
+    for changed, is_allowed in (
+        (recorded, False),
+        (f'{links}{OPS}give = "share"', False),
+        (f'{recorded}{OPS}give = "share"', True),
+    ):
+        assert (SHARES in statements_of(policies_for(tmp_path, changed), "links-events")) is is_allowed
+
+
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
     for changed, lists in (
         (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
