@@ -72,6 +72,7 @@ methods   = ["PUT", "POST"]
 max_size  = "10MB"
 max_share = "30d"
 """
+RECORDED = LINKS.replace('"90d"', '"90d"\nrecord_shares = true')
 NOTICES = """
 [[sink]]
 name   = "manifest"
@@ -162,14 +163,10 @@ def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_share
 
 
 def test_the_events_role_writes_records_only_for_shares_of_a_mount_that_records_all(tmp_path: Path) -> None:
-    links = 'public_url = "https://links.example.com"\n' + LINKS
-    recorded = links.replace('"90d"', '"90d"\nrecord_shares = true')
-    for changed, is_allowed in (
-        (recorded, False),
-        (f'{links}{OPS}give = "share"', False),
-        (f'{recorded}{OPS}give = "share"', True),
-    ):
-        assert (SHARES in statements_of(policies_for(tmp_path, changed), "links-events")) is is_allowed
+    for links, give in ((LINKS, "share"), (RECORDED, "link"), (RECORDED, "share")):
+        changed = f'public_url = "https://links.example.com"\n{links}{OPS}give = "{give}"'
+        is_allowed = SHARES in statements_of(policies_for(tmp_path, changed), "links-events")
+        assert is_allowed is (links == RECORDED and give == "share")
 
 
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:

@@ -3,112 +3,84 @@
 from __future__ import annotations
 
 import json
-import threading
+import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from werkzeug import Request, Response
+from werkzeug.utils import redirect
 
+from local.server import listen, serve
 from tests.handler.client import NOW
+from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run, run_process
 from tests.worlds import MAKER, OTHER, Service, service
 
+ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
-FILES = [
-    {"name": f"{n}.txt", "path": f"/reports/{n}.txt", "size": n, "modified_at": "2026-03-01T06:41:11Z"}
-    for n in range(5)
-]
+TIME = "2026-03-01T06:41:11Z"
+FILES = [{"name": f"{n}.txt", "path": f"/reports/{n}.txt", "size": n, "modified_at": TIME} for n in range(5)]
 FILES[1] |= {"name": HOSTILE, "path": None, "size": 1_500_000}
 FOLDERS = [{"name": "2026", "path": "/reports/2026/"}, {"name": "季度", "path": "/reports/%E5/"}]
+# The first has folders, and one is empty although more follow.
+PAGES: list[tuple[list[Any], list[Any]]] = [(FOLDERS, FILES[:1]), ([], []), ([], FILES[1:3]), ([], FILES[3:])]
 
 
-class Stub(ThreadingHTTPServer):
-    """Answers /-/ as the service does, /reports/ as a folder, /moved/ with a redirect and all else with HTML."""
+class Stub:
+    """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
     def __init__(self, world: Service) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.world, self.requests = world, list[tuple[str, str, str | None]]()
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.world, self.keys, self.url = world, list[str | None](), ""
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
 
-
-class Answer(BaseHTTPRequestHandler):
-    server: Stub
-
-    def do_GET(self) -> None:
-        parts, key = urlsplit(self.path), self.headers["Authorization"]
-        query = dict(parse_qsl(parts.query))
-        self.server.requests.append((self.command, self.path, key))
-        status, headers, body = 502, {"Content-Type": "text/html"}, "<h1>Bad Gateway</h1>"
-        if parts.path.startswith("/-/"):
+    def answer(self, request: Request) -> Response:
+        path, key = request.environ["RAW_URI"].partition("?")[0], request.headers.get("Authorization")
+        self.keys.append(key)
+        assert request.headers["Accept"] == "application/json"
+        if path.startswith("/-/"):
             sent = {"Authorization": key} if key else {}
-            answered = self.server.world.request(
-                parts.path, self.command, query, {**sent, "Accept": self.headers["Accept"]}
-            )
-            status, headers, body = answered.status, answered.headers, answered.body
-        elif unquote(parts.path) == "/reports/ü/":
-            status, headers, body = 200, {"Content-Type": "application/json"}, json.dumps(self.folder(query))
-        elif parts.path == "/moved/":
-            status, headers, body = 302, {"Location": f"{self.server.url}/-/shares"}, ""
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body.encode()))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    do_DELETE = do_GET
-
-    def folder(self, query: dict[str, str]) -> dict[str, Any]:
-        """Folders on the first page, then two files on each; one page is empty although more follow."""
-        assert query["limit"] == "1000"
-        assert self.headers["Accept"] == "application/json"
-        number = int(query.get("after", "page-0").removeprefix("page-"))
-        pages: list[tuple[list[Any], list[Any]]] = [(FOLDERS, FILES[:1]), ([], []), ([], FILES[1:3]), ([], FILES[3:])]
-        folders, files = pages[number]
-        following = f"page-{number + 1}" if number + 1 < len(pages) else None
-        return {"path": "/reports/", "folders": folders, "files": files, "next": following}
-
-    def log_message(self, *_: object) -> None:
-        """Prints nothing."""
+            answered = self.world.request(path, request.method, request.args.to_dict(), sent)
+            return Response(answered.body, answered.status, answered.headers)
+        if path == "/moved/":
+            return redirect(f"{self.url}/-/shares")
+        if path != "/reports/%C3%BC/":
+            return Response("<h1>Bad Gateway</h1>", 502, mimetype="text/html")
+        assert request.args["limit"] == "1000"
+        number = int(request.args.get("after", "page-0").removeprefix("page-"))
+        following = f"page-{number + 1}" if number + 1 < len(PAGES) else None
+        folders, files = PAGES[number]
+        page = {"path": "/reports/ü/", "folders": folders, "files": files, "next": following}
+        return Response(json.dumps(page), mimetype="application/json")
 
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Iterator[Stub]:
+    stub = Stub(service(tmp_path))
     with memory_oss({}, now=lambda: NOW):
-        server = Stub(service(tmp_path))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        server = serve(Request.application(stub.answer), listen(0))
+        stub.url = server.url
+        yield stub
+        server.close()
 
 
-def create(stub: Stub, seconds: int = 0, **params: Any) -> str:
-    response = stub.world.request_share(revocable=True, now=NOW + seconds, **params)
-    identifier = response.json["id"]
-    assert isinstance(identifier, str)
-    return identifier
+def create(stub: Stub, seconds: int = 0, **params: Any) -> Any:
+    return stub.world.request_share(revocable=True, now=NOW + seconds, **params).json["id"]
 
 
 def test_shares_of_all_pages_are_lines_or_json(stub: Stub) -> None:
     created = [create(stub, second) for second in range(60)][::-1]
     done = run("shares", env=stub.env())
     assert done.returncode == 0
-    assert next(line.split() for line in done.stdout.splitlines()) == [
-        *(created[0], "active", "2026-03-08T06:42:10Z", "-", "/reports/q3.pdf")
-    ]
-    assert [line.split()[0] for line in done.stdout.splitlines()] == created
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == [created[0], "active", "2026-03-08T06:42:10Z", "-", "/reports/q3.pdf"]
+    assert [identifier for identifier, *_ in lines] == created
     assert done.stderr.startswith("Plain shares have no record and are not listed")
-    assert len(stub.requests) == 2
+    assert len(stub.keys) == 2
     listed = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
     assert [share["id"] for share in listed] == created
     assert run("shares", env=stub.env(OTHER)).stdout == ""
@@ -118,15 +90,10 @@ def test_all_names_the_owners_and_requires_admin(stub: Stub) -> None:
     identifier = create(stub, max_uses=2)
     refused = run("shares", "--all", env=stub.env())
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "Use one that has the method ADMIN" in refused.stderr
-    assert "(admin_required, request " in refused.stderr
-    document = json.loads(next(iter(stub.world.folder.glob("keys-*"))).read_text())
-    for entry in document["api"]:
-        entry["methods"].append("ADMIN")
-    stub.world = stub.world.with_keys(api=document["api"])
-    assert run("shares", "--all", env=stub.env()).stdout.split() == [
-        *(identifier, "active", "2026-03-08T06:41:11Z", "0", "/reports/q3.pdf", "api:maker")
-    ]
+    assert re.search(r"Use one that has the method ADMIN, .+ \(admin_required, request .+\)", refused.stderr)
+    stub.world = stub.world.with_keys(api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN"])])
+    cells = run("shares", "--all", env=stub.env(ADMIN)).stdout.split()
+    assert cells == [identifier, "active", "2026-03-08T06:41:11Z", "0", "/reports/q3.pdf", "api:maker"]
 
 
 def test_revoke_takes_every_id_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +118,9 @@ def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
     assert done.stdout.splitlines() == [
         "        -  -                     2026/",
         "        -  -                     季度/",
-        "      0 B  2026-03-01T06:41:11Z  0.txt",
-        "   1.4 MB  2026-03-01T06:41:11Z  a\\u001b[2J\\u202efdp\\u000afake-id.txt",
-        *(f"      {n} B  2026-03-01T06:41:11Z  {n}.txt" for n in (2, 3, 4)),
+        f"      0 B  {TIME}  0.txt",
+        f"   1.4 MB  {TIME}  a\\u001b[2J\\u202efdp\\u000afake-id.txt",
+        *(f"      {n} B  {TIME}  {n}.txt" for n in (2, 3, 4)),
     ]
     output = run("ls", "/reports/ü/", "--json", env=stub.env()).stdout
     assert json.loads(output) == {"path": "/reports/ü/", "folders": FOLDERS, "files": FILES}
@@ -166,23 +133,17 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
     home = tmp_path / "home"
     home.mkdir()
     (home / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
-    before = sorted(home.rglob("*"))
-    env = stub.env(HOME=str(home))
-    for arguments, stdin in (((), ""), (("--key", "-"), f" {MAKER}\n")):
-        stub.requests.clear()
-        done = run_process(
-            "ls", "/reports/ü/", *arguments, stdin=stdin, env=env if not arguments else {**env, "FC_PRESIGN_KEY": "x"}
-        )
+    for key, *arguments in ((MAKER,), ("fcp_wrong", "--key", "-"), ("",)):
+        stub.keys.clear()
+        env = stub.env(key, HOME=str(home))
+        done = run_process("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=env)
         assert done.returncode == 0, done.stderr
-        assert {key for _, _, key in stub.requests} == {f"Bearer {MAKER}"}
+        assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}  # a folder for everybody needs none
         assert MAKER not in done.stdout + done.stderr
-    assert sorted(home.rglob("*")) == before
-    # A folder for everybody needs none.
-    stub.requests.clear()
-    assert run("ls", "/reports/ü/", env=stub.env("", HOME=str(home))).returncode == 0
-    assert {key for _, _, key in stub.requests} == {None}
-    assert run("shares", env=stub.env("")).stderr.startswith("Error: An API key or token is required.")
-    assert "Set FC_PRESIGN_KEY, or pass --key -." in run("shares", env=stub.env("")).stderr
+    assert [path.name for path in home.rglob("*")] == [".netrc"]
+    refused = run("shares", env=stub.env("")).stderr
+    assert refused.startswith("Error: An API key or token is required.")
+    assert "Set FC_PRESIGN_KEY, or pass --key -." in refused
 
 
 @pytest.mark.parametrize(
@@ -208,4 +169,4 @@ def test_a_failure_is_status_2_and_says_what_to_do(
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "X-Evil" not in done.stderr
-    assert len(stub.requests) <= 1
+    assert len(stub.keys) <= 1
