@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from ..display import printable
+from ..display import printable, redact_pieces
 from ..endpoint import is_loopback, parse_origin
 from ..errors import SignerError
 from ..sizes import format_size
@@ -56,8 +56,10 @@ class Service(NamedTuple):
             options.fail(f"{URL} must begin with https://, so that nobody reads the key on its way.")
         key = os.environ.get(KEY, "")
         if key_from:
-            is_terminal = sys.stdin.isatty()
-            key = click.prompt("API key or token", hide_input=True, err=True) if is_terminal else sys.stdin.read()
+            hidden = sys.stdin.isatty()
+            key = (
+                click.prompt("API key", hide_input=True, err=True) if hidden else options.read_argument("-", "the key")
+            )
         if key.strip() and not _CREDENTIAL.fullmatch(key.strip()):
             options.fail("Invalid API key or token: expected printable ASCII characters without spaces.")
         return cls(url.rstrip("/"), key.strip())
@@ -164,9 +166,9 @@ def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
     service, revoked = Service.load(key), list[str]()
     for identifier in identifiers:
         try:
-            service.ask("DELETE", f"/-/shares/{quote(identifier, safe='')}")
+            service.ask("DELETE", f"/-/shares/{quote(identifier, safe='', errors='surrogateescape')}")
         except ServiceFailed as error:
-            echo(printable(f"Error: {identifier}: {error}"), err=True)
+            echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
             continue
         revoked.append(identifier)
         if not as_json:
@@ -192,8 +194,9 @@ def list_folder(path: str, as_json: bool, key: str | None) -> None:
     if not path.startswith("/") or path.startswith("/-/"):
         options.fail("Expected a path of the service that begins with /, such as /reports/.")
     path = path.rstrip("/") + "/"
+    address = quote(path, safe="/", errors="surrogateescape")
     folder: dict[str, Any] = {"path": path, "folders": [], "files": []}
-    for page in Service.load(key).pages(quote(path, safe="/"), {"limit": "1000"}, "folders", "files"):
+    for page in Service.load(key).pages(address, {"limit": "1000"}, "folders", "files"):
         rows: list[tuple[object, ...]] = [(None, None, f"{each['name'].rstrip('/')}/") for each in page["folders"]]
         rows += [(format_size(each["size"]), each["modified_at"], each["name"]) for each in page["files"]]
         for row in rows if not as_json else ():
