@@ -158,7 +158,8 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 	  { echo "$(VENV) exists and is not a virtual environment. Delete it, or name another folder (VENV=…)." >&2; exit 1; }
 	@echo "Installing the packages for $* into $(VENV) …" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$($(PYTHON) -m venv $(VENV) 2>&1) || \
-	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; exit 1; }
+	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; \
+	    echo "The virtual environment could not be made: check the free space." >&2; exit 1; }
 	@$(call INSTALL,'pip>=25.1')
 	@$(call INSTALL,$(PACKAGES_$*))
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))

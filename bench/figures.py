@@ -65,10 +65,5 @@ class Figure(NamedTuple):
         return cls(name, unit, Spread.of(ours), peer_name, Spread.of(peer), ratio, bound)
 
     @property
-    def bounded(self) -> float:
-        """The value that `bound` is for."""
-        return self.ratio.median if self.ratio is not None else self.ours.median
-
-    @property
     def holds(self) -> bool:
-        return self.bound is None or self.bound.holds(self.bounded)
+        return self.bound is None or self.bound.holds((self.ratio or self.ours).median)

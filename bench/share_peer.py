@@ -2,11 +2,10 @@
 
 It does what ours does for the requests that are measured, with as many requests to OSS: the secret of the tokens is a
 document in OSS that is read once per process, and the object's size comes from a HEAD. A person who opens a plain path
-gets a redirect if the object exists, otherwise a page. Downloads of a limited share are counted with objects that
-cannot be overwritten.
+gets a redirect if the object exists, otherwise a page.
 
-It leaves out what ours also has: keys that rotate, revocation, retried requests, a QR code, Chinese, file types, a
-Content-Security-Policy, conditional reads of the keys, and an audit line that never contains a token.
+It leaves out what ours also has: the download, keys that rotate, revocation, retried requests, a QR code, Chinese, file
+types, a Content-Security-Policy, conditional reads of the keys, and an audit line that never contains a token.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ import oss2
 SECRET_KEY = ".links/secret.json"
 USES = ".links/uses/"
 EXPIRES = 900  # seconds
-MAX_USES = 20
 
 STYLE = """
 <style>
@@ -118,19 +116,6 @@ def uses_left(share: dict[str, Any]) -> int | None:
     return int(share["max_uses"]) - used
 
 
-def claim_use(share: dict[str, Any]) -> None:
-    if share["max_uses"] is None:
-        return
-    for number in range(share["max_uses"]):
-        try:
-            bucket().put_object(f"{USES}{share['id']}/{number}", b"", headers={"x-oss-forbid-overwrite": "true"})
-            return
-        except oss2.exceptions.ServerError as error:
-            if error.code != "FileAlreadyExists":
-                raise
-    flask.abort(410)
-
-
 def size_of(key: str) -> int:
     try:
         return int(bucket().head_object(key).content_length)
@@ -154,16 +139,6 @@ def show(name: str) -> Any:
         expires=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(share["expires_at"])),
         uses_left=uses_left(share),
     )
-
-
-@app.post("/exampledir/<path:name>")
-def download(name: str) -> Any:
-    """Uses a share: redirects to a new link."""
-    key = f"exampledir/{name}"
-    share = read_token(flask.request.args.get("share", ""), f"/{key}")
-    size_of(key)
-    claim_use(share)
-    return flask.redirect(bucket().sign_url("GET", key, EXPIRES, slash_safe=True), 303)
 
 
 @app.errorhandler(404)

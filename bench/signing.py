@@ -27,9 +27,9 @@ import signer
 
 from .details import Details
 from .figures import Bound, Figure, Spread
+from .process import BUCKET, REGION
 
 ROUNDS = 15
-REGION, BUCKET = "cn-hangzhou", "examplebucket"
 KEY_ID, SECRET = "STS.EXAMPLE", "an-example-of-a-secret-30-long"
 # Every fourth key has a space, which must be encoded.
 KEYS = [f"exampledir/2026/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf" for number in range(512)]
@@ -51,8 +51,7 @@ def measure(details: Details) -> list[Figure]:
             check(name, [str(getattr(signed, "url", signed)) for signed in map(sign, KEYS[:4])], token)
     runs: dict[str, Callable[[], float]] = {name: partial(per_key, sign) for name, sign in signers.items()}
     with ExitStack() as stack:
-        missing = missing_node()
-        if missing:
+        if missing := missing_node():
             details.note(f"signing: without ali-oss, because {missing}.")
         else:
             runs["ali-oss"] = stack.enter_context(ali_oss(token))

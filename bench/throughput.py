@@ -17,6 +17,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 
 from deploy.checks.custom_runtime import ARGS, PORT
 
@@ -64,7 +65,11 @@ def load(rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, list[list[
     requests = _requests()
     latencies: dict[str, list[list[float]]] = {name: [] for name in SERVERS}
     with ExitStack() as stack:
-        clients = {name: _connected(stack, stack.enter_context(_serving(command))) for name, command in SERVERS.items()}
+        clients: dict[str, list[socket.socket]] = {name: [] for name in SERVERS}
+        for name, command in SERVERS.items():
+            address = "127.0.0.1", stack.enter_context(_serving(command))
+            for _ in range(CONNECTIONS):
+                clients[name].append(stack.enter_context(socket.create_connection(address)))
         for connections in clients.values():
             _round(connections, requests, seconds / 2)
         for _ in range(rounds):
@@ -124,23 +129,18 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _connected(stack: ExitStack, port: int) -> list[socket.socket]:
-    return [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(CONNECTIONS)]
-
-
 def _round(connections: list[socket.socket], requests: list[bytes], seconds: float) -> list[float]:
     """Sends the next request on a connection as soon as it has a response; the latencies of all responses in time."""
     latencies: list[float] = []
     sent_at: dict[int, float] = {}
-    sent_count = 0
+    following = cycle(requests)
     clock = time.perf_counter
     by_number = {connection.fileno(): connection for connection in connections}
     with selectors.DefaultSelector() as selector:
         for connection in connections:
             selector.register(connection, selectors.EVENT_READ)
             sent_at[connection.fileno()] = clock()
-            connection.sendall(requests[sent_count % len(requests)])
-            sent_count += 1
+            connection.sendall(next(following))
         end, waiting = clock() + seconds, len(connections)
         while waiting:
             for ready, _ in selector.select(30) or _timed_out():
@@ -152,8 +152,7 @@ def _round(connections: list[socket.socket], requests: list[bytes], seconds: flo
                     continue
                 latencies.append(now - sent_at[ready.fd])
                 sent_at[ready.fd] = now
-                connection.sendall(requests[sent_count % len(requests)])
-                sent_count += 1
+                connection.sendall(next(following))
     return latencies
 
 

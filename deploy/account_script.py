@@ -173,9 +173,7 @@ lifecycle() {
   if [ -z "$others" ]; then
     put_rules "$1" "$2" "$4"
   else
-    missing=$(printf '%s\n' "$4" | while read -r rule; do
-      case $rules in *"$rule"*) ;; *) echo "$rule" ;; esac
-    done)
+    missing=$(printf '%s\n' "$4" | grep -vxF "$rules" || true)
     old=$(printf '%s\n' "$rules" | grep -xE "$3" | grep -vxF "$4" || true)
     if [ -n "$missing$old" ]; then
       {
@@ -247,25 +245,26 @@ def _calls(documents: Document) -> Iterator[str]:
     prefix = documents["prefix"]
     for name, role in documents["roles"].items():
         duration = [str(role["max_session_duration"])] if "max_session_duration" in role else []
-        yield _call("role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration)
+        yield shlex.join(["role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration])
     deployer, operator = f"{prefix}-deployer", f"{prefix}-operator"
-    yield _call("policy", deployer, compact_json(documents["deployer"]))
+    yield shlex.join(["policy", deployer, compact_json(documents["deployer"])])
     yield f'{_ram("AttachPolicyToUser", deployer)} --UserName "$DEPLOYER"'
     for environment, policy in documents["deployers"].items():
         yield f"# Instead of {deployer}, for a role of CI that may deploy {environment} only."
-        yield _call("policy", f"{deployer}-{environment}", compact_json(policy))
+        yield shlex.join(["policy", f"{deployer}-{environment}", compact_json(policy)])
     if "operator" in documents:
         yield "# Attach it to those who run make notices."
-        yield _call("policy", operator, compact_json(documents["operator"]))
+        yield shlex.join(["policy", operator, compact_json(documents["operator"])])
     for queue in documents["queues"]:
-        yield _call("queue", queue["name"], queue["region"])
-    for project, region in dict.fromkeys((log["project"], log["region"]) for log in documents["logs"]):
-        yield _call("project", project, region)
+        yield shlex.join(["queue", queue["name"], queue["region"]])
+    for project in dict.fromkeys((log["project"], log["region"]) for log in documents["logs"]):
+        yield shlex.join(["project", *project])
     for log in documents["logs"]:
-        yield _call("logstore", log["project"], log["region"], log["logstore"], str(log["days"]), json.dumps(INDEX))
+        place = (log["project"], log["region"], log["logstore"])
+        yield shlex.join(["logstore", *place, str(log["days"]), json.dumps(INDEX)])
     for bucket, rules in documents["lifecycle"].items():
         ours, region = statements.own_rules(prefix), documents["bucket_regions"][bucket]
-        yield _call("lifecycle", bucket, region, ours, "\n".join(map(rule_xml, rules)))
+        yield shlex.join(["lifecycle", bucket, region, ours, "\n".join(map(rule_xml, rules))])
 
 
 def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
@@ -276,10 +275,10 @@ def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
         yield f"once aliyun ram DeleteRole --RoleName {name}"
     for queue in documents["queues"]:
         if not any(queue in other["queues"] for other in kept):
-            yield _call("queue", queue["name"], queue["region"])
+            yield shlex.join(["queue", queue["name"], queue["region"]])
     for bucket, region in documents["bucket_regions"].items():
         if not any(bucket in other["lifecycle"] for other in kept):
-            yield _call("lifecycle", bucket, region, statements.own_rules(prefix))
+            yield shlex.join(["lifecycle", bucket, region, statements.own_rules(prefix)])
     shared = [] if kept else [f"{prefix}-deployer", f"{prefix}-operator"]
     if shared:
         yield f'{_ram("DetachPolicyFromUser", shared[0])} --UserName "$DEPLOYER"'
@@ -289,10 +288,6 @@ def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
 
 def _ram(operation: str, policy: str) -> str:
     return f"once aliyun ram {operation} --PolicyType Custom --PolicyName {policy}"
-
-
-def _call(*words: str) -> str:
-    return " ".join(shlex.quote(word) for word in words)
 
 
 def rule_xml(rule: Document) -> str:

@@ -22,7 +22,7 @@ from local.fc import s_yaml
 
 from .command import reason, run
 from .errors import DeployError
-from .model import Project
+from .model import Project, is_built
 from .package import archive, contents, interpreters, vendor
 from .package.contents import Part
 from .runtimes import RUNTIMES, Runtime
@@ -68,7 +68,7 @@ def plan(config: Path) -> Plan:
             f"{', '.join(sorted(runtimes))}; code: {', '.join(sorted(packages))})."
         )
     (runtime,), (package,) = runtimes, packages
-    if not project.is_built(package):
+    if not is_built(project.root, config, package):
         raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {package}).")
     if runtime not in RUNTIMES:
         raise DeployError(f"runtime {runtime} is not supported: choose one of {', '.join(RUNTIMES)}.")
@@ -127,18 +127,15 @@ def report(planned: Plan, package: Package) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Raises `DeployError`."""
     parser = Parser(prog="python -m deploy.build", description="Build the package that is deployed.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to build for")
     options = parser.parse_args(arguments)
     try:
         planned = plan(options.config)
         package = build(planned)
-    except DeployError as error:
-        show(f"make build: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        show(f"make build: The package cannot be written ({reason(error)}).", file=sys.stderr)
-        return 1
+        raise DeployError(f"The package cannot be written ({reason(error)}).") from None
     show(*report(planned, package).split("\n"))
     return 0
 

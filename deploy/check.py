@@ -31,7 +31,7 @@ from .checks import (
 from .checks import functions as function_checks
 from .command import run
 from .errors import DeployError
-from .model import Environment, Function, Project
+from .model import Environment, Function, Project, is_built
 from .s_preview import render
 
 # What a function must fulfil once its properties have passed the schema, and then what its links.toml must.
@@ -93,7 +93,7 @@ def _check_environment(project: Project, environment: Environment) -> tuple[list
         if not _PINNED.fullmatch(resource.component):
             faults.append(f"component must be pinned to a version, such as fc3@0.1.22 (got {resource.component}).")
         code = resource.props.get("code")
-        if not project.is_built(code):
+        if not is_built(project.root, project.config, code):
             faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
         invalid = list(schema.faults(resource.props))
         faults += invalid

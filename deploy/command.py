@@ -1,16 +1,20 @@
-"""How the commands of this package end when what they write cannot be written."""
+"""How the commands of this package end, and how they start others."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from handler.commands.printing import show
 
+from .errors import DeployError
+
 
 def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
-    """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written.
+    """The status of a command: that of `main`, or 1 and one sentence for a `DeployError` or what cannot be written.
 
     130 after Ctrl-C. `unread` is the status, without a sentence, if the reader of the output has read enough.
     """
@@ -20,6 +24,9 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
     except KeyboardInterrupt:
         show(f"{name}: Interrupted.", file=sys.stderr)
         return 130
+    except DeployError as error:
+        show(f"{name}: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         # Python would write what is left again at its exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -28,6 +35,16 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
         show(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
         return 1
     return status
+
+
+def output_of(
+    command: Sequence[str], timeout: float, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a program prints that gets no input. Raises `OSError`, and `TimeoutExpired` after `timeout` seconds."""
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.run(
+        command, stdin=nothing, stdout=pipe, stderr=pipe, text=True, timeout=timeout, check=False, cwd=cwd, env=env
+    )
 
 
 def reason(error: OSError) -> str:

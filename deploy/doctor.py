@@ -59,14 +59,13 @@ def findings(options: Options) -> Iterator[Finding]:
         yield fault("s.yaml", str(error))
         return
     for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS"), strict=True):
-        local = os.environ.get(variable)
-        if local:
+        if local := os.environ.get(variable):
             yield warning(
                 name.lower(), f"{variable} is {local}, so this is about the {name} on your machine: unset it."
             )
     seen: set[Finding] = set()
     for finding in chain(
-        access.key(options.alias or project.source.get("access"), os.environ),
+        [access.key(options.alias or project.source.get("access"), os.environ)],
         _before(deployment, faults, uploads=options.uploads),
         _after(deployment, options) if options.url else (),
     ):
@@ -153,12 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads, parsed.endpoint or "")
     for finding in findings(options):
         has_failed = has_failed or finding.level in failing
-        try:
-            show(str(finding))
-        except BrokenPipeError:
-            # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            break
+        show(str(finding))
     return 1 if has_failed else 0
 
 

@@ -134,10 +134,6 @@ class Project:
         own = {"environment_name": environment, "file": file, "config": config, "variables": variables}
         return Function(**{**vars(function), **own, "log_days": log_days})
 
-    def is_built(self, package: object) -> bool:
-        """Whether code is in a folder that the build makes."""
-        return _is_built(self.root, self.config, package)
-
 
 def watched(trigger: Trigger) -> Location:
     """The objects whose events an oss trigger takes."""
@@ -206,8 +202,9 @@ def _is_own(root: Path, config: Path, props: Mapping[str, Any]) -> bool:
     """
     custom = props.get("customRuntimeConfig")
     starts = str(props.get("handler")).startswith("handler.on_") or (isinstance(custom, dict) and APP in str(custom))
-    return starts or _is_built(root, config, props.get("code"))
+    return starts or is_built(root, config, props.get("code"))
 
 
-def _is_built(root: Path, config: Path, code: object) -> bool:
+def is_built(root: Path, config: Path, code: object) -> bool:
+    """Whether code is in a folder that the build makes."""
     return isinstance(code, str) and root / "build" in (config.resolve().parent / code).resolve().parents

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
+from .command import output_of
 from .errors import DeployError
 
 # The tests of a clone install it here; someone who deploys has it on PATH.
@@ -34,20 +35,13 @@ def render(config: Path, environment: str | None = None) -> dict[str, Any]:
     It needs no credentials and fetches no component; its home is a temporary folder, so it leaves nothing behind.
     """
     command = [str(s_command()), "preview", "--output", "json", "--silent", "--template", config.name]
+    command += ["--env", environment] if environment else []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         try:
-            done = subprocess.run(
-                [*command, *(["--env", environment] if environment else [])],
-                cwd=config.resolve().parent,
-                # NODE_ENV=test keeps it from reporting its use and from looking for updates.
-                env={**os.environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+            # NODE_ENV=test keeps it from reporting its use and from looking for updates.
+            variables = {"HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"}
+            done = output_of(command, TIMEOUT, cwd=config.resolve().parent, env={**os.environ, **variables})
+        except TimeoutExpired:
             raise DeployError(f"s preview did not render {config.name} within {TIMEOUT} s: try again.") from None
     start = done.stdout.find("{")
     if done.returncode == 0 and start >= 0:

@@ -81,8 +81,7 @@ def check_files(target: Path, source: Path) -> None:
         shown = path.relative_to(source if source in path.parents else target)
         if (path.suffix or path.name) not in (*SUFFIXES, *SHIPPED):
             raise DeployError(f"{shown} is not one of the files that a template has, {', '.join(SUFFIXES)}: remove it.")
-        secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
-        if secret:
+        if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
             raise DeployError(f"{shown} contains what looks like {secret}: remove it.")
 
 
@@ -118,15 +117,12 @@ def links_toml(content: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Raises `DeployError`."""
     parser = Parser(prog="python -m deploy.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
     parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
     options = parser.parse_args(arguments)
-    try:
-        assemble(options.target, home_page=options.home_page)
-    except DeployError as error:
-        show(f"make template: {error}", file=sys.stderr)
-        return 1
+    assemble(options.target, home_page=options.home_page)
     show(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
     return 0
 

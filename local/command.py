@@ -73,6 +73,7 @@ def _show_log(log: int, begun: threading.Event) -> None:
 def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
     files = PlainFiles(stack)
+    Path(_watched(stack, options.root)).mkdir(parents=True, exist_ok=True)
     folders = files.ignored_folders()
     taken_in = list(files.take_in())
     prepared = _prepare(stack, options.root)
@@ -160,7 +161,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
         "STS": stack.sts_url,
-        "events": f"put files into {_watched(stack, root)}{'' if root else ' (removed at the end)'}",
+        "files": f"put files into {_watched(stack, root)}{'' if root else ' (removed at the end)'}",
         "for your shell": _shell(stack, root),
     }
     return "\n".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from importlib import import_module
 from typing import NoReturn
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
@@ -19,3 +20,17 @@ def exit_on_signals(status: int = INTERRUPTED) -> None:
 
     for handled in (signal.SIGINT, signal.SIGTERM):
         signal.signal(handled, leave)
+
+
+def run(module: str, name: str, target: str) -> int:
+    """The status of a module's `main`. `target` of make installs what the program, whose `name` is shown, imports."""
+    # The imports take a moment: until the program handles Ctrl-C itself, it ends the process without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        main = import_module(module).main
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"{name}: the Python package {error.name} is not installed. Run {target}, which installs it."
+        ) from None
+    status: int = main()
+    return status

@@ -29,13 +29,18 @@ FAILED, REFUSED = 1, 2
 PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")
 
 
-class InvokeError(LocalError):
-    """The function cannot be invoked."""
-
-
 def main(arguments: Sequence[str]) -> int:
     """Prints the function's result; returns 1 and prints the error if it fails, 2 if it cannot be invoked."""
-    options = _parser().parse_args(arguments)
+    parser = Parser(
+        prog="python -m local invoke",
+        description="Runs one function of s.yaml once with an event, and prints its result.",
+    )
+    parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
+    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+    )
+    options = parser.parse_args(arguments)
     try:
         deployment = functions.read(options.config, os.environ)
         function = _find(deployment, options.function)
@@ -77,7 +82,7 @@ def _read_event(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvokeError(f"Event file {path} cannot be read ({error.strerror}).") from None
+        raise LocalError(f"Event file {path} cannot be read ({error.strerror}).") from None
 
 
 def _credentials(function: Function) -> Credentials:
@@ -86,7 +91,7 @@ def _credentials(function: Function) -> Credentials:
     try:
         credentials = Credentials.from_environment(families=(OFFICIAL_SDK, FUNCTION_COMPUTE))
     except SignerError:
-        raise InvokeError(
+        raise LocalError(
             "Credentials are required. Set OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for temporary keys, "
             "OSS_SESSION_TOKEN. To use those of a running stack: . samples/env.sh"
         ) from None
@@ -96,18 +101,5 @@ def _credentials(function: Function) -> Credentials:
     try:
         role = assume_role(sts, role_arn(function), function.name, "", DEFAULT_DURATION, credentials, time.time())
     except StsUnavailable as error:
-        raise InvokeError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
+        raise LocalError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
     return role.credentials
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m local invoke",
-        description="Runs one function of s.yaml once with an event, and prints its result.",
-    )
-    parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
-    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
-    )
-    return parser

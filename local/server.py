@@ -27,10 +27,6 @@ HOST = "127.0.0.1"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-class PortUnavailable(LocalError):
-    """The port is in use, or may not be used."""
-
-
 @dataclass
 class _Connections:
     """The open connections that wait for a next request."""
@@ -236,7 +232,7 @@ class Server:
 
 
 def listen(port: int, option: str = "--http-port") -> socket.socket:
-    """A listening loopback socket; port 0 picks a free one. Raises `PortUnavailable`, which names `option`."""
+    """A listening loopback socket; port 0 picks a free one. Raises `LocalError`, which names `option`."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -244,7 +240,7 @@ def listen(port: int, option: str = "--http-port") -> socket.socket:
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise PortUnavailable(
+        raise LocalError(
             f"Port {port} is not available ({getattr(error, 'strerror', None) or error}). "
             f"Stop the program that uses it, or choose another port with {option} (0: any free one)."
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from unicodedata import category
 
 from .redaction import REDACTED, redact
@@ -16,6 +17,8 @@ _NAMELESS = re.compile(
     r"|(?:LTAI|STS\.)[0-9a-z]{12,}",
     re.IGNORECASE,
 )
+# The end of a token whose name and beginning were lost, such as by a cut at the question mark.
+_RUN = re.compile(r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D){60,}")
 # Controls (C0, C1), what is invisible or changes the direction of writing (UAX 9), separators of lines and paragraphs,
 # and surrogates, which no output can encode. Not all that `str.isprintable` refuses: U+3000 and U+202F are spaces in
 # people's file names, private use has glyphs, and what this Python's Unicode does not know may be next year's letter.
@@ -42,8 +45,15 @@ def pieces_of(secrets: Iterable[str]) -> frozenset[str]:
 
 def redact_pieces(string: str, pieces: frozenset[str] = frozenset()) -> str:
     """As `redact`, and replaces these pieces, and what looks like a part of a link that is secret, without its name."""
-    string = _NAMELESS.sub(REDACTED, redact(string))
+    string = _RUN.sub(_redact_random, _NAMELESS.sub(REDACTED, redact(string)))
     starts = (at for at in range(len(string) - RUN + 1 if pieces else 0) if string[at : at + RUN].lower() in pieces)
     hidden = {at for start in starts for at in range(start, start + RUN)}
     marked = "".join("\ufdd0" if at in hidden else letter for at, letter in enumerate(string))
     return re.sub("\ufdd0+", REDACTED, marked)
+
+
+def _redact_random(run: re.Match[str]) -> str:
+    """Base64 changes between small letters, capitals and digits at two of three letters, and a path at few."""
+    kinds = [(letter.islower(), letter.isupper(), letter.isdigit()) for letter in run[0]]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    return REDACTED if changes > 0.45 * len(kinds) else run[0]

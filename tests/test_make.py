@@ -135,7 +135,7 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
     ("fault", "sentence"),
     [
         ({"venv": "failed"}, "No space left on device"),
-        ({"venv": "full"}, "No space left on device"),
+        ({"venv": "full"}, "check the free space"),
         ({"pip": "offline"}, "check that it reaches the package index"),
         ({"missing": "version_info"}, "Python 3.10 or newer is required"),
     ],

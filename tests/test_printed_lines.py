@@ -78,7 +78,7 @@ def test_errors_show_no_control_of_an_argument(
     main: Callable[[list[str]], int], arguments: list[str], printed: Callable[[], str]
 ) -> None:
     with suppress(SystemExit):  # argparse's, which is 2
-        assert main(arguments) in (1, 2)
+        assert deploy_command.run("make", lambda: main(arguments)) in (1, 2)
     assert printed()
 
 
@@ -90,7 +90,7 @@ def test_results_and_failures_of_deploy_are_safe_lines(
     monkeypatch.setattr(check, "check", lambda *_: check.Report([], warnings=[f"w{HOSTILE}"]))
     assert check.main([f"a{HOSTILE}"]) == 0
     (tmp_path / HOSTILE / "file").mkdir(parents=True)
-    assert template.main([str(tmp_path / HOSTILE)]) == 1
+    assert deploy_command.run("make template", lambda: template.main([str(tmp_path / HOSTILE)])) == 1
     monkeypatch.setattr(template, "assemble", lambda *_, **__: None)
     assert template.main([f"a{HOSTILE}"]) == 0
     monkeypatch.setattr("os.dup2", lambda *_: None)

@@ -22,9 +22,7 @@ from ..policies import queues as queues_for
 from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
-from .findings import Finding, fault, ok, unknown, warning
-
-SCRIPT = "run the script of make policies FORMAT=commands"
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
@@ -134,16 +132,11 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
     """Whether the queues exist to which failed events go."""
     needed = ((function.region, name) for function in deployment.functions for name in queues_for(function))
     for region, name in dict.fromkeys(needed):
-        try:
-            # The CLI knows the product, but not its operations.
-            command = ("mns-open", "GetQueueAttributes", "--force", "--region", region)
-            aliyun.call(*command, "--QueueName", name, permission="mns:GetQueueAttributes")
-        except aliyun.NotFound:
-            yield fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")
-        except aliyun.Refused as error:
-            yield unknown("queue", f"{name} was not checked: {error}")
-        else:
-            yield ok("queue", f"{name} exists, for failed events.")
+        # The CLI knows the product, but not its operations.
+        command = ("mns-open", "GetQueueAttributes", "--force", "--region", region, "--QueueName", name)
+        missing = f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}."
+        problem = _missing("queue", name, missing, *command, permission="mns:GetQueueAttributes")
+        yield problem or ok("queue", f"{name} exists, for failed events.")
 
 
 def logs(deployment: Deployment) -> Iterator[Finding]:
@@ -151,28 +144,28 @@ def logs(deployment: Deployment) -> Iterator[Finding]:
     logstores: dict[tuple[str, str], dict[str, None]] = {}
     for function in deployment.functions:
         if function.log:
-            place = function.log.project, function.region
-            logstores.setdefault(place, {})[function.log.logstore] = None
+            logstores.setdefault((function.log.project, function.region), {})[function.log.logstore] = None
     for (project, region), names in logstores.items():
-        try:
-            # Names of projects are unique among all accounts.
-            permission = "log:GetProject, or choose another name if the project belongs to another account"
-            aliyun.call("sls", "GetProject", "--project", project, "--region", region, permission=permission)
-        except aliyun.NotFound:
-            yield fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
-        except aliyun.Refused as error:
-            yield unknown("log", f"{project} was not checked: {error}")
-        else:
-            for name in names:
-                yield _logstore(project, name, region)
+        find = ("sls", "GetProject", "--project", project, "--region", region)
+        # Names of projects are unique among all accounts.
+        permission = "log:GetProject, or choose another name if the project belongs to another account"
+        missing = f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}."
+        if problem := _missing("log", project, missing, *find, permission=permission):
+            yield problem
+            continue
+        for name in names:
+            command = ("sls", "GetLogStore", "--project", project, "--logstore", name, "--region", region)
+            missing = f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}."
+            problem = _missing("log", name, missing, *command, permission="log:GetLogStore")
+            yield problem or ok("log", f"{project} has the logstore {name}.")
 
 
-def _logstore(project: str, name: str, region: str) -> Finding:
-    command = ("sls", "GetLogStore", "--project", project, "--logstore", name, "--region", region)
+def _missing(subject: str, name: str, missing: str, *command: str, permission: str) -> Finding | None:
+    """What is wrong if a command does not find a thing, which `missing` says, or is refused; None if it finds it."""
     try:
-        aliyun.call(*command, permission="log:GetLogStore")
+        aliyun.call(*command, permission=permission)
     except aliyun.NotFound:
-        return fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
+        return fault(subject, missing)
     except aliyun.Refused as error:
-        return unknown("log", f"{name} was not checked: {error}")
-    return ok("log", f"{project} has the logstore {name}.")
+        return unknown(subject, f"{name} was not checked: {error}")
+    return None

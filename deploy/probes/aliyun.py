@@ -6,10 +6,11 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping
+from subprocess import TimeoutExpired
 from typing import Any
 
+from ..command import output_of
 from ..errors import DeployError
 
 TIMEOUT = 30  # seconds
@@ -47,20 +48,12 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     """The JSON that a command prints. Raises `NotFound`, `Refused` and `Unusable`, with the command and what to do."""
     output, document, unusable = "", None, False
     try:
-        done = subprocess.run(
-            # The operator's PATH says which aliyun, as in their shell.
-            ["aliyun", *command],  # noqa: S607
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        done = output_of(["aliyun", *command], TIMEOUT)  # the operator's PATH says which, as in their shell
         output = done.stdout + done.stderr
         document = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
         pass
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, TimeoutExpired):
         unusable = True
     # SMQ can report an error with the status of a success.
     if isinstance(document, dict) and document.get("Success") is not False:

@@ -35,10 +35,16 @@ class ProbeResponse:
     `headers` are by lower-case name, each with all its values.
     """
 
+    host: str
     status: int
     code: str
-    headers: Mapping[str, tuple[str, ...]]
-    body: bytes
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def answer(self) -> str:
+        """Status and code, for a sentence."""
+        return f"{self.status} {self.code}".rstrip()
 
     def header(self, name: str) -> str:
         """The first value, "" without that header."""
@@ -134,6 +140,9 @@ class Deployment:
         bucket = mount.target.bucket
         return presign("GET", bucket, key, credentials=credentials, endpoint=mount.endpoint, expires_in=LIFE).url
 
+    def get_link(self, mount: Mount, key: str, credentials: Credentials) -> ProbeResponse:
+        return self.request("GET", self.link_to(mount, key, credentials))
+
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> ProbeResponse:
@@ -144,7 +153,7 @@ class Deployment:
         try:
             host = urlsplit(url).netloc
         except ValueError as error:
-            return ProbeResponse(0, type(error).__name__, {}, b"")
+            return ProbeResponse("", 0, type(error).__name__)
         if host in self.unreachable:
             return self.unreachable[host]
         try:
@@ -155,9 +164,9 @@ class Deployment:
                 body = response.raw.read(MAX_BODY, decode_content=True)
                 names = {name.lower() for name in response.raw.headers}
                 values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
-                return ProbeResponse(response.status_code, _error_code(response, body), values, body)
+                return ProbeResponse(host, response.status_code, _error_code(response, body), values, body)
         except (requests.RequestException, HTTPError) as error:
-            failed = ProbeResponse(0, type(error).__name__, {}, b"")
+            failed = ProbeResponse(host, 0, type(error).__name__)
             # OSS may also close a connection over what it refuses.
             return failed if host in self.reached else self.unreachable.setdefault(host, failed)
 
@@ -189,16 +198,12 @@ def open_deployment(
     if not any(function.http for function in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()
-    return Deployment(project.root, opened, credentials, _new_session(), own_domain, template)
-
-
-def _new_session() -> requests.Session:
-    # Its warnings, as of a malformed header, contain the URL.
+    # The warnings of a session, as of a malformed header, contain the URL.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = requests.Session()
     # Proxies and .netrc could receive or replace the credentials.
     session.trust_env = False
-    return session
+    return Deployment(project.root, opened, credentials, session, own_domain, template)
 
 
 def _error_code(response: requests.Response, body: bytes) -> str:

@@ -19,6 +19,9 @@ class Finding(NamedTuple):
         return f"{self.level:<8}{self.subject:<14}{redact(self.sentence)}"
 
 
+# What creates or corrects roles, policies, queues, logs and lifecycle rules.
+SCRIPT = "run the script of make policies FORMAT=commands"
+
 ok = partial(Finding, "ok")
 warning = partial(Finding, "warning")
 fault = partial(Finding, "fault")

@@ -51,7 +51,7 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
         return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
     if isinstance(error, StoreError) and isinstance(address, Location):
         host = deployment.object_endpoint(address.bucket).host(address.bucket)
-        if problem := unusable(host, ProbeResponse(error.status or 503, error.reason, {}, b"")):
+        if problem := unusable(ProbeResponse(host, error.status or 503, error.reason)):
             return problem
     if error.code == REFUSED:
         return unknown("keys", f"{address}: {error.sentence}: allow oss:GetObject on it.")

@@ -14,13 +14,12 @@ from local.ram import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse
-from .findings import Finding, fault, ok, unknown, warning
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 from .oss import unusable
 
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
 # No object of the service is as large, and none has a tag.
 MAX_SIZE = 65_536  # bytes
-ADVICE = "run the script of make policies FORMAT=commands"
 
 
 class Rule(NamedTuple):
@@ -76,7 +75,7 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
 
 def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
     response = deployment.get_bucket(bucket, "lifecycle")
-    if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+    if problem := unusable(response):
         return problem
     try:
         return _read(response)
@@ -109,7 +108,7 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
         if lost and rule.deletes:
             yield (
                 f"{name} deletes objects in {lost} {rule.deletes}, and notices that wait there are lost: delete the "
-                f"rule or change its prefix, and {ADVICE}."
+                f"rule or change its prefix, and {SCRIPT}."
             )
         if rule.touches(done) and rule.deletes and (rule.days is None or rule.days < statements.STATE_DAYS):
             yield (
@@ -127,7 +126,7 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
 def _growing(bucket: str, state: str, folders: Sequence[str], rules: list[Rule]) -> Iterator[str]:
     for folder in folders:
         if not any(rule.days is not None and rule.covers(state + folder) for rule in rules):
-            yield f"No rule of {bucket} deletes {state}{folder}, which grows: {ADVICE}."
+            yield f"No rule of {bucket} deletes {state}{folder}, which grows: {SCRIPT}."
 
 
 def _read(response: ProbeResponse) -> list[Rule]:

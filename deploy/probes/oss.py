@@ -35,7 +35,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
         return
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
-        if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+        if problem := unusable(response):
             yield problem
         elif response.code in _CREDENTIAL_ERRORS:
             yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
@@ -61,7 +61,7 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
         return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
     if b"signing region" in response.body:
         return fault("region", f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.")
-    return unknown("bucket", f"{bucket} answered {response.status} {response.code}: try again.")
+    return unknown("bucket", f"{bucket} answered {response.answer}: try again.")
 
 
 def _clock(response: ProbeResponse) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def state(deployment: Deployment) -> Iterator[Finding]:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
     status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
-    if problem := unusable(deployment.bucket_endpoint(location.bucket).host(location.bucket), response):
+    if problem := unusable(response):
         yield problem
     elif response.status != 200:
         yield unknown(
@@ -125,21 +125,18 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
-    host = mount.endpoint.host(mount.target.bucket)
-    link = deployment.link_to(mount, mount.target.key + CANARY, deployment.signer)
-    response = deployment.request("GET", link)
-    if problem := unusable(host, response):
+    response = deployment.get_link(mount, mount.target.key + CANARY, deployment.signer)
+    if problem := unusable(response):
         return problem
+    host = f"{mount.path}: {response.host}"
     if response.status in (200, 404) or response.code == "AccessDenied":
-        return ok("endpoint", f"{mount.path}: {host} serves objects.")
-    return fault(
-        "endpoint",
-        f"{mount.path}: {host} answered {response.status} {response.code}: check endpoint in links.toml.",
-    )
+        return ok("endpoint", f"{host} serves objects.")
+    return fault("endpoint", f"{host} answered {response.answer}: check endpoint in links.toml.")
 
 
-def unusable(host: str, response: ProbeResponse) -> Finding | None:
+def unusable(response: ProbeResponse) -> Finding | None:
     """Why a host answers nothing; the same for every probe that needs it, so that the doctor says it once."""
+    host = response.host
     if response.code == "PublicEndpointForbidden":
         # EC 0048-00000401, for accounts that first used OSS since 2025-03-20.
         return fault(
@@ -173,7 +170,7 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
             if method == "PUT":
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
             response = deployment.request("OPTIONS", url, headers)
-            if problem := unusable(mount.endpoint.host(bucket), response):
+            if problem := unusable(response):
                 yield problem
             elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")

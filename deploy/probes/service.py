@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from subprocess import TimeoutExpired
 from urllib.parse import quote, urlsplit
 
 from handler.config import Mount
 
+from ..command import output_of
 from ..s_preview import s_command
 from .deployment import CANARY, Deployment, ProbeResponse
-from .findings import Finding, fault, ok, unknown, warning
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 from .oss import unusable
 
 ORIGIN = "https://another-site.example.com"
@@ -32,8 +33,7 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
         yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
         return
     if response.status not in (200, 404) or response.code:
-        answer = f"answered {response.status} {response.code}".rstrip()
-        yield fault("service", f"{url}/-/health {answer}: {deployment.log_of(deployment.web)}.")
+        yield fault("service", f"{url}/-/health answered {response.answer}: {deployment.log_of(deployment.web)}.")
         return
     if _member(response, "status") != "ok":
         yield fault(
@@ -75,7 +75,7 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
     elif 400 <= response.status < 500:
         yield ok("events", "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.")
     else:
-        yield unknown("events", f"{url}/invoke answered {response.status} {response.code}: try again.")
+        yield unknown("events", f"{url}/invoke answered {response.answer}: try again.")
 
 
 def credentials_headers(deployment: Deployment, url: str) -> Iterator[Finding]:
@@ -123,11 +123,10 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
     yield _fetched(mount, fetched)
     added = sorted(name for name in fetched.headers if name in ("via", "x-cache") or name.startswith("x-swift-"))
     if added:
-        host = mount.endpoint.host(mount.target.bucket)
         yield warning(
             "cdn",
-            f"{mount.path}: a CDN or proxy answers for {host} (it adds {', '.join(added)}): links fail if it has "
-            "private-bucket origin (400) or adds x-oss-* headers (403), HEAD may become GET, and copies outlive "
+            f"{mount.path}: a CDN or proxy answers for {fetched.host} (it adds {', '.join(added)}): links fail if it "
+            "has private-bucket origin (400) or adds x-oss-* headers (403), HEAD may become GET, and copies outlive "
             "links: see docs/operations.md.",
         )
     if fetched.status in (200, 404):
@@ -163,22 +162,19 @@ def _elsewhere(mount: Mount, link: str) -> Finding | None:
 
 
 def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
-    answer = f"{response.status} {response.code}".rstrip()
     if response.code == "no_credentials":
         return fault(
             "role",
             f"{mount.path}: the function has no credentials: set role in s.yaml to a role that trusts fc.aliyuncs.com.",
         )
     if response.code == "keys_unavailable":
-        return fault("canary", f"{mount.path}: {answer}: check the keys document.")
+        return fault("canary", f"{mount.path}: {response.answer}: check the keys document.")
     if response.status == 404 and mount.check:
         return _needs_canary("canary", mount)
     if response.status in (401, 404) and mount.access != "anonymous":
-        advice = (
-            f"LINK_API_KEY is not accepted ({answer}): set it to a valid key of this service that covers the mount."
-        )
-        return fault("canary", f"{mount.path}: {advice}")
-    return fault("canary", f"{mount.path}: no link ({answer}): {deployment.log_of(deployment.web)}.")
+        advice = "set it to a valid key of this service that covers the mount"
+        return fault("canary", f"{mount.path}: LINK_API_KEY is not accepted ({response.answer}): {advice}.")
+    return fault("canary", f"{mount.path}: no link ({response.answer}): {deployment.log_of(deployment.web)}.")
 
 
 def _needs_canary(subject: str, mount: Mount) -> Finding:
@@ -188,21 +184,14 @@ def _needs_canary(subject: str, mount: Mount) -> Finding:
 
 
 def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
-    host = mount.endpoint.host(mount.target.bucket)
     if response.status in (200, 404):
         missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
-        return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
-    if problem := unusable(host, response):
+        return ok("canary", f"{mount.path}: a link was signed, and {response.host} accepted it{missing}.")
+    if problem := unusable(response):
         return problem
     if response.code == "AccessDenied":
-        return fault(
-            "canary",
-            f"{mount.path}: the function's role may not read {mount.target}: run the script of "
-            "make policies FORMAT=commands.",
-        )
-    return fault(
-        "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
-    )
+        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: {SCRIPT}.")
+    return fault("canary", f"{mount.path}: {response.host} refused the link ({response.answer}): see docs/explain.md.")
 
 
 def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
@@ -214,7 +203,7 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         fetched = deployment.request("HEAD", link)
         if fetched.status in (200, 404):
             return ok("head", f"{mount.path}: HEAD works like GET.")
-        if problem := unusable(mount.endpoint.host(mount.target.bucket), fetched):
+        if problem := unusable(fetched):
             return problem
         return fault(
             "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
@@ -225,8 +214,7 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         )
     if response.status == 404 and mount.check:
         return _needs_canary("head", mount)
-    answer = f"{response.status} {response.code}".rstrip()
-    return fault("head", f"{mount.path}: HEAD was answered {answer}: {deployment.log_of(deployment.web)}.")
+    return fault("head", f"{mount.path}: HEAD was answered {response.answer}: {deployment.log_of(deployment.web)}.")
 
 
 def notices(
@@ -235,9 +223,9 @@ def notices(
     """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
-    resource = deployment.events.resource
-    with tempfile.TemporaryDirectory() as folder:
-        event = Path(folder, "event.json")
+    resource, log = deployment.events.resource, deployment.log_of(deployment.events)
+    with tempfile.TemporaryDirectory() as temporary:
+        event = Path(temporary, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
         if deployment.is_local:
             command = [sys.executable, "-m", "local", "invoke", deployment.events.name]
@@ -247,22 +235,13 @@ def notices(
             command += ["--env", environment] if environment else []
             command += ["-a", access] if access else []
         try:
-            done = subprocess.run(
-                command,
-                cwd=PROJECT if deployment.is_local else deployment.root,
-                env={**os.environ, "NO_COLOR": "1"},
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            log = deployment.log_of(deployment.events)
+            folder = PROJECT if deployment.is_local else deployment.root
+            done = output_of(command, TIMEOUT, cwd=folder, env={**os.environ, "NO_COLOR": "1"})
+        except TimeoutExpired:
             yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: {log}.")
             return
     output = done.stdout + done.stderr
     if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
-        yield fault("notices", f"{resource} did not answer an invocation: {deployment.log_of(deployment.events)}.")
+        yield fault("notices", f"{resource} did not answer an invocation: {log}.")

@@ -15,9 +15,8 @@ from signer.sts import AssumedRole
 
 from ..checks.names import role_name
 from . import oss
-from .account import SCRIPT
 from .deployment import CANARY, Deployment, ProbeResponse
-from .findings import Finding, fault, ok, unknown, warning
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 
 # Function Compute allows 8 KB of headers in all, and a link is one of them.
 MAX_LINK = 4096  # characters
@@ -96,20 +95,20 @@ def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Itera
     """Only a mount whose links read may do so."""
     if {"GET", "HEAD"}.isdisjoint(mount.methods):
         return
-    response = _get(deployment, mount, mount.target.key + CANARY, session)
+    response = deployment.get_link(mount, mount.target.key + CANARY, session.credentials)
     if response.status in (200, 404):
         yield ok("session", f"{mount.path}: its session may read objects of the mount.")
     elif response.code == "AccessDenied":
         yield fault("session", f"{mount.path}: its session may not read objects of the mount: {SCRIPT}.")
     else:
-        yield from _no_answer(deployment, mount, response)
+        yield _no_answer(mount, response)
 
 
 def _outside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
     location = _object_outside(deployment, mount)
     if location is None:
         return
-    response = _get(deployment, mount, location.key, session)
+    response = deployment.get_link(mount, location.key, session.credentials)
     if response.code == "AccessDenied":
         yield ok("session", f"{mount.path}: its session may not read {location}.")
     elif response.status in (200, 404):
@@ -119,7 +118,7 @@ def _outside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iter
             "allows it, and for an ACL that makes the bucket public.",
         )
     else:
-        yield from _no_answer(deployment, mount, response)
+        yield _no_answer(mount, response)
 
 
 def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
@@ -137,14 +136,7 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
     return Location(location.bucket, location.key + CANARY)
 
 
-def _no_answer(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Iterator[Finding]:
+def _no_answer(mount: Mount, response: ProbeResponse) -> Finding:
     """Nothing is known about the session's rights."""
-    host = mount.endpoint.host(mount.target.bucket)
-    if problem := oss.unusable(host, response):
-        yield problem
-    else:
-        yield unknown("session", f"{mount.path}: {host} answered {response.status} {response.code}: try again.")
-
-
-def _get(deployment: Deployment, mount: Mount, key: str, session: AssumedRole) -> ProbeResponse:
-    return deployment.request("GET", deployment.link_to(mount, key, session.credentials))
+    answer = f"{mount.path}: {response.host} answered {response.answer}: try again."
+    return oss.unusable(response) or unknown("session", answer)

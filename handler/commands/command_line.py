@@ -27,10 +27,6 @@ class InvalidUsage(HandlerError):
     """The options or links.toml do not say what to do."""
 
 
-class OutputFailed(HandlerError):
-    """Standard output is closed, full or broken."""
-
-
 def run(name: str, command: Callable[[], None]) -> int:
     """The status of a command: 0, or 1 if it failed, 2 if its usage or the configuration is invalid, 130 after Ctrl-C.
 
@@ -92,15 +88,15 @@ def read_input(value: str, option: str) -> str:
 
 
 def write_lines(*lines: str, otherwise: str = "") -> None:
-    """Prints lines, or raises `OutputFailed`, whose sentence ends with `otherwise`."""
+    """Prints lines, or raises `HandlerError`, whose sentence ends with `otherwise`."""
     if sys.stdout is None:  # it was closed before the start
-        raise OutputFailed(f"The output is closed. {otherwise}".strip())
+        raise HandlerError(f"The output is closed. {otherwise}".strip())
     try:
         show(*lines)
     except (OSError, ValueError) as error:
         _discard(sys.stdout)
         reason = getattr(error, "strerror", None) or "closed, or of another encoding"
-        raise OutputFailed(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
+        raise HandlerError(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
 
 
 def read_json(path: str, option: str) -> Any:

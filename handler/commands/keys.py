@@ -28,7 +28,6 @@ from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
 from .command_line import (
     InvalidUsage,
-    OutputFailed,
     add_endpoint_option,
     config,
     identifier,
@@ -100,7 +99,7 @@ def _init(job: _Job) -> None:
     store = job.store
     with job.locked() as write:
         if store.read("") is not None:
-            raise keys_edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
+            raise HandlerError(f"A keys document exists at {store}. It was not changed.")
         document = keys_edit.new()
         write(keys_edit.serialize(document))
     write_lines(
@@ -113,13 +112,8 @@ def _add_api_key(job: _Job) -> None:
     if options.max_share is not None and "SHARE" not in options.method:
         raise InvalidUsage("--max-share requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
-
-    def add(document: Document) -> tuple[Document, str]:
-        return keys_edit.add_api_key(
-            document, options.name, options.path, options.method, expires_at, options.max_share
-        )
-
-    _add(job, "API key", options.name, add)
+    entry = (options.name, options.path, options.method, expires_at, options.max_share)
+    _add(job, "API key", options.name, lambda document: keys_edit.add_api_key(document, *entry))
 
 
 def _add_issuer(job: _Job) -> None:
@@ -183,14 +177,16 @@ def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Docume
         write(changed)
         # Shown when it works, and removed again where that fails, before any other writer may change the document.
         try:
-            if secret is not None:
-                _show_once(secret, output, f"The {kind} was not added.")
+            if secret is not None and output is None:
+                write_lines(secret, otherwise=f"The {kind} was not added.")
+            elif secret is not None:
+                _create(output, f"{secret}\n".encode(), f"The {kind} was not added.")
         except BaseException:  # an interrupt, too, may have come before the secret was seen
             try:
                 write(content)
             except HandlerError as error:
                 undo = "revoke-api-key" if kind == "API key" else f"remove-{kind}"
-                raise OutputFailed(
+                raise HandlerError(
                     f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
                     f"Remove it: {NAME} {undo} {name} ({error})"
                 ) from None
@@ -204,21 +200,13 @@ def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Docume
         warn(f"Saved the {noun} in {output}. It will not be shown again.")
 
 
-def _show_once(secret: str, output: str | None, otherwise: str) -> None:
-    """Prints a secret, or writes it to a new file that only its owner can read."""
-    if output is None:
-        write_lines(secret, otherwise=otherwise)
-        return
-    _create(output, f"{secret}\n".encode(), otherwise)
-
-
 def _create(output: str, content: bytes, otherwise: str) -> None:
-    """Writes a new file that only its owner can read. Raises `OutputFailed`, whose sentence ends with `otherwise`."""
+    """Writes a new file that only its owner can read. Raises `HandlerError`, whose sentence ends with `otherwise`."""
     try:
         create_file(output, content)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid path"
-        raise OutputFailed(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
+        raise HandlerError(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
 
 
 def _present(**members: object) -> Document:
@@ -296,7 +284,7 @@ def _restore(job: _Job) -> None:
     with job.locked() as write:
         latest = store.read("")
         if (latest and latest.body) != (stored and stored.body):
-            raise keys_edit.InvalidChange("Another writer changed the document. Nothing was restored: try again.")
+            raise HandlerError("Another writer changed the document. Nothing was restored: try again.")
         if (stored and stored.body) != restored:
             write(restored)
     write_lines(f"Restored {store}. Running functions use it within a minute.", otherwise="The document was restored.")

@@ -1,4 +1,7 @@
-"""Changes of a keys document: each takes its JSON and returns another, in which everything else is unchanged."""
+"""Changes of a keys document: each takes its JSON and returns another, in which everything else is unchanged.
+
+One that the document does not allow raises `HandlerError`, whose sentence says what to do instead.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,6 @@ from ..keys import VERSION, Keys, load_json, parse
 Document = dict[str, Any]
 
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-
-
-class InvalidChange(HandlerError):
-    """The document does not allow the change; the sentence says what to do instead."""
-
-    code = "no_such_change"
 
 
 def read(content: bytes) -> tuple[Document, Keys]:
@@ -52,13 +49,13 @@ def add_api_key(
     expires_at: float | None,
     max_share: str | None = None,
 ) -> tuple[Document, str]:
-    """The document with a new API key, and the key itself, which is stored nowhere. Raises `InvalidChange`.
+    """The document with a new API key, and the key itself, which is stored nowhere.
 
     `max_share` is a duration such as 30d.
     """
     entries = document.get("api", [])
     if any(entry["id"] == name for entry in entries):
-        raise InvalidChange(f"API key {name} already exists. Use another name, or revoke that key first.")
+        raise HandlerError(f"API key {name} already exists. Use another name, or revoke that key first.")
     key = "fcp_" + secrets.token_urlsafe(32)
     entry = {
         "id": name,
@@ -73,23 +70,23 @@ def add_api_key(
 
 
 def add_issuer(document: Document, entry: Document) -> Document:
-    """The document with an issuer of tokens, whose entry gets a new random id. Raises `InvalidChange`."""
+    """The document with an issuer of tokens, whose entry gets a new random id."""
     entries, iss = document.get("jwt", []), entry["iss"]
     if any(other["iss"] == iss for other in entries):
-        raise InvalidChange(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
+        raise HandlerError(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
     return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
 
 
 def add_sink(document: Document, name: str, entry: Document) -> Document:
-    """The document with a sink, whose entry is valid. Raises `InvalidChange`."""
+    """The document with a sink, whose entry is valid."""
     sinks = document.get("sinks", {})
     if name in sinks:
-        raise InvalidChange(f"Sink {name} already exists. Use another name, or remove that sink first.")
+        raise HandlerError(f"Sink {name} already exists. Use another name, or remove that sink first.")
     return {**document, "sinks": {**sinks, name: entry}}
 
 
 def remove(document: Document, kind: str, name: str) -> Document:
-    """The document without an "API key" (by its id), an "issuer" (by iss) or a "sink". Raises `InvalidChange`."""
+    """The document without an "API key" (by its id), an "issuer" (by iss) or a "sink"."""
     if kind == "API key":
         return {**document, "api": _without(document.get("api", []), "id", name, kind)}
     if kind == "issuer":
@@ -103,7 +100,7 @@ def remove(document: Document, kind: str, name: str) -> Document:
 def rotate_share(document: Document, retired: str | None = None) -> tuple[Document, str | None]:
     """The document with a new share key, or without the key `retired`; if that was the newest, with a new one instead.
 
-    Also returns the id of the new key, None if only an old one was removed. Raises `InvalidChange`.
+    Also returns the id of the new key, None if only an old one was removed.
     """
     entries = document.get("share", [])
     remaining = entries if retired is None else _without(entries, "id", retired, "share key")
@@ -145,5 +142,5 @@ def _without(entries: Sequence[Document], member: str, name: str, kind: str) -> 
     return remaining
 
 
-def _missing(kind: str, name: str, existing: Iterable[str]) -> InvalidChange:
-    return InvalidChange(f"There is no {kind} {name} (existing: {', '.join(existing) or 'none'}).")
+def _missing(kind: str, name: str, existing: Iterable[str]) -> HandlerError:
+    return HandlerError(f"There is no {kind} {name} (existing: {', '.join(existing) or 'none'}).")

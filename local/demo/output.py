@@ -17,10 +17,6 @@ from ..errors import LocalError
 TIMEOUT = 30  # seconds
 
 
-class DemoError(LocalError):
-    """A step did not have the expected result."""
-
-
 @dataclass
 class Story:
     """Prints each step in two lines, what was done and what came back; if `verbose`, every request and result."""
@@ -29,7 +25,7 @@ class Story:
     _request: str = ""
 
     def send(self, method: str, url: str, status: int, title: str = "", **options: Any) -> requests.Response:
-        """Sends a request; one with a title begins a step. Raises `DemoError` for another status."""
+        """Sends a request; one with a title begins a step. Raises `LocalError` for another status."""
         if title:
             print(f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title, flush=True)
             self._request = f"{method} {unquote(urlsplit(url).path)}"
@@ -58,6 +54,6 @@ def error_code(response: requests.Response) -> str:
 
 
 def expect(condition: bool, what: str, response: requests.Response) -> None:
-    """Raises `DemoError` unless the condition holds."""
+    """Raises `LocalError` unless the condition holds."""
     if not condition:
-        raise DemoError(f"{what} failed with status {response.status_code}: {signer.redact(response.text[:300])}")
+        raise LocalError(f"{what} failed with status {response.status_code}: {signer.redact(response.text[:300])}")

@@ -27,7 +27,7 @@ from ..errors import LocalError
 from ..interrupts import exit_on_signals
 from ..server import listen, serve
 from ..stack import Stack
-from .output import TIMEOUT, DemoError, Story, error_code, expect, say
+from .output import TIMEOUT, Story, error_code, expect, say
 
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
@@ -94,7 +94,7 @@ def _read(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise DemoError(f"{name} cannot be read ({error.strerror}). Run this in the folder of the project.") from None
+        raise LocalError(f"{name} cannot be read ({error.strerror}). Run this in the folder of the project.") from None
 
 
 def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:
@@ -143,7 +143,7 @@ def show_session(story: Story, stack: Stack) -> None:
     key_id = parse_qs(urlsplit(link["url"]).query)["x-oss-credential"][0].partition("/")[0]
     session = stack.account.principals.find(key_id)
     if session is None or session.expires_at is None:
-        raise DemoError("The link is not signed by a session.")
+        raise LocalError("The link is not signed by a session.")
     ends_with_session = (rfc3339(session.expires_at), "credentials") == (link["expires_at"], link["clamped_by"])
     expect(ends_with_session, "A link that ends with its session", response)
     download(story, link["url"], f"200, until {link['expires_at']}, then ")
@@ -177,7 +177,9 @@ def show_share(story: Story, stack: Stack) -> None:
     story.detail(f"303, Location: {signer.redact(response.headers['Location'])}")
     download(story, response.headers["Location"], "303, then ")
 
-    refuse_share(story, share["url"], "Somebody else tries the same share")
+    error = story.send("POST", share["url"], 410, "Somebody else tries the same share").json()
+    story.detail(error["detail"])
+    story.result(f"410 {error['code']}")
 
     share = story.send("POST", shares, 201, json={**params, "max_uses": 5}, headers=headers).json()
     title = "The colleague revokes a second share, and its recipient tries it afterwards"
@@ -202,7 +204,7 @@ def show_notice(story: Story, stack: Stack) -> None:
         try:
             notice = webhook.received.get(timeout=TIMEOUT)
         except queue.Empty:
-            raise DemoError("The webhook received no notice.") from None
+            raise LocalError("The webhook received no notice.") from None
     finally:
         server.close()
     data = notice["data"]
@@ -244,24 +246,14 @@ def download(story: Story, url: str, before: str) -> None:
     story.result(f"{before}200: {len(response.content)} bytes, as uploaded")
 
 
-def refuse_share(story: Story, url: str, title: str) -> None:
-    error = story.send("POST", url, 410, title).json()
-    story.detail(error["detail"])
-    story.result(f"410 {error['code']}")
-
-
 def show_log(story: Story, descriptor: int) -> None:
     """The first audit line of the functions."""
     with open(descriptor, encoding="utf-8", closefd=False) as log:
         log.seek(0)
         lines = [line for line in log if line.startswith('{"request_id"')]
     if not lines:
-        raise DemoError("The function wrote no audit line.")
+        raise LocalError("The function wrote no audit line.")
     facts = json.loads(lines[0])
     say("The function's log line for the first person who opened the link" + ("" if story.verbose else ", in part"))
     names = ("method", "mount", "status", "expires_in")
     say(f"  {lines[0]}" if story.verbose else "  " + json.dumps({name: facts[name] for name in names}))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,7 @@ from .errors import OssError, malformed_xml
 from .incoming import parse_xml
 from .responses import Node
 
+_LISTS = ("origins", "methods", "headers", "exposed")
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
 
@@ -52,17 +53,11 @@ def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
     """The rules in a bucket's settings; the default of the local OSS if none were ever set."""
     if settings["cors"] is None:
         return DEFAULT
-    rules = tuple(
-        CorsRule(
-            tuple(rule["origins"]),
-            tuple(rule["methods"]),
-            tuple(rule["headers"]),
-            tuple(rule["exposed"]),
-            rule["max_age"],
-        )
-        for rule in settings["cors"]
-    )
-    return CorsConfiguration(rules, settings.get("response_vary", False))
+    rules = []
+    for rule in settings["cors"]:
+        origins, methods, headers, exposed = map(tuple, (rule[name] for name in _LISTS))
+        rules.append(CorsRule(origins, methods, headers, exposed, rule["max_age"]))
+    return CorsConfiguration(tuple(rules), settings.get("response_vary", False))
 
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Response
@@ -50,17 +49,8 @@ def list_objects(service: Service, request: OssRequest) -> Response:
     bucket, params = service.bucket(request.bucket), _list_params(request)
     marker = request.params.get("marker", "")
     page = _page(bucket, params, marker)
-    result = [
-        ("Name", bucket.name),
-        ("Prefix", params.encode(params.prefix)),
-        ("Marker", params.encode(marker)),
-        *_common_nodes(params),
-        ("IsTruncated", page.next is not None),
-    ]
-    if page.next is not None:
-        result.append(("NextMarker", params.encode(page.next)))
-    result += [("Contents", [*_entry(record, params), OWNER]) for record in page.records]
-    return respond_xml("ListBucketResult", [*result, *_prefix_nodes(page.prefixes, params)])
+    following: list[Node] = [] if page.next is None else [("NextMarker", params.encode(page.next))]
+    return _respond(bucket, params, page, [("Marker", params.encode(marker))], following, [OWNER])
 
 
 def list_objects_v2(service: Service, request: OssRequest) -> Response:
@@ -69,20 +59,34 @@ def list_objects_v2(service: Service, request: OssRequest) -> Response:
     start_after = request.params.get("start-after", "")
     token = request.params.get("continuation-token", "")
     page = _page(bucket, params, _token_key(token) if token else start_after)
-    result = [
+    start: list[Node] = [("StartAfter", params.encode(start_after))]
+    start += [("ContinuationToken", token)] if token else []
+    following: list[Node] = [("KeyCount", len(page.records) + len(page.prefixes))]
+    if page.next is not None:
+        following.insert(
+            0, ("NextContinuationToken", base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("="))
+        )
+    owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
+    return _respond(bucket, params, page, start, following, owner)
+
+
+def _respond(
+    bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node], owner: list[Node]
+) -> Response:
+    """A list: `start` says where the page begins, `following` what comes after it, `owner` is that of each object."""
+    result: list[Node] = [
         ("Name", bucket.name),
         ("Prefix", params.encode(params.prefix)),
-        ("StartAfter", params.encode(start_after)),
-        *([("ContinuationToken", token)] if token else []),
-        *_common_nodes(params),
+        *start,
+        ("MaxKeys", params.max_keys),
+        ("Delimiter", params.encode(params.delimiter)),
+        *encoding_type(params.encoding),
         ("IsTruncated", page.next is not None),
+        *following,
     ]
-    if page.next is not None:
-        result.append(("NextContinuationToken", base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")))
-    result.append(("KeyCount", len(page.records) + len(page.prefixes)))
-    owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
     result += [("Contents", [*_entry(record, params), *owner]) for record in page.records]
-    return respond_xml("ListBucketResult", [*result, *_prefix_nodes(page.prefixes, params)])
+    result += [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in page.prefixes]
+    return respond_xml("ListBucketResult", result)
 
 
 def _list_params(request: OssRequest) -> ListParams:
@@ -117,14 +121,6 @@ def _page(bucket: Bucket, params: ListParams, marker: str) -> ListPage:
     return ListPage(tuple(records), tuple(prefixes), None)
 
 
-def _common_nodes(params: ListParams) -> list[Node]:
-    return [
-        ("MaxKeys", params.max_keys),
-        ("Delimiter", params.encode(params.delimiter)),
-        *encoding_type(params.encoding),
-    ]
-
-
 def _entry(record: ObjectRecord, params: ListParams) -> list[Node]:
     return [
         ("Key", params.encode(record.key)),
@@ -134,10 +130,6 @@ def _entry(record: ObjectRecord, params: ListParams) -> list[Node]:
         ("Size", record.size),
         ("StorageClass", record.storage_class),
     ]
-
-
-def _prefix_nodes(prefixes: Iterable[str], params: ListParams) -> list[Node]:
-    return [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes]
 
 
 def _token_key(token: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from handler.config import Config, Location
 from handler.config.rights import (
     Statement,
@@ -48,11 +51,16 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += outbox_statements(config) if config.keys_sinks else []
         recorded = any(notice.give == "share" and notice.mount.record_shares for notice in config.notices)
         allowed += share_statements(config) if recorded else []
-    unique: list[Statement] = []
-    for statement in [*allowed, *keys_statements(config)]:
-        if statement not in unique:
-            unique.append(statement)
-    return unique
+    return unique([*allowed, *keys_statements(config)])
+
+
+def unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each once, in order; of statements, and of other JSON."""
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, list[Statement]]:
@@ -61,13 +69,10 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
     notified = {notice.mount.path for notice in config.notices}
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if config.assume_role is not None and (web or (events and mount.path in notified)):
-            needed = statements.setdefault(mount.role_arn or config.assume_role.role, [])
+            role = mount.role_arn or config.assume_role.role
             # What a session denies is of no use here: each has a Deny of its own.
-            needed += [
-                statement
-                for statement in session_statements(config, mount)
-                if statement["Effect"] == "Allow" and statement not in needed
-            ]
+            allowed = [each for each in session_statements(config, mount) if each["Effect"] == "Allow"]
+            statements[role] = unique([*statements.get(role, ()), *allowed])
     return statements
 
 

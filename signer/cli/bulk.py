@@ -61,9 +61,7 @@ class Summary(NamedTuple):
     type=click.Choice(list(FORMATS)),
     help="The output format. Default: the output's file extension, or csv.",
 )
-@click.option(
-    "--safe-csv", is_flag=True, help="For tables: an apostrophe before keys that begin with = + - @ or a tab."
-)
+@click.option("--safe-csv", is_flag=True, help="For tables: an apostrophe before keys that begin with = + - or @.")
 @click.option("--bucket", help="The bucket of keys that are not written as oss://bucket/key.")
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
@@ -140,10 +138,8 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
 
 def _choose_format(output: str, name: str | None, *, is_safe: bool) -> Format:
     extension = os.path.splitext(output)[1].lstrip(".").lower()
-    if name is None and extension == "json":
-        options.fail(
-            "--output: links are not one JSON document; name the file .jsonl for JSON Lines, or pass --format."
-        )
+    if name is None and extension in ("json", "xls", "xlsx"):
+        options.fail("--output: the formats are CSV, JSON Lines (.jsonl) and HTML: name the file so, or pass --format.")
     name = name or (extension if extension in FORMATS else "csv")
     if is_safe and name != "csv":
         options.fail(f"--safe-csv is for CSV, and the output is {name}.")

@@ -26,7 +26,7 @@ from ..times import rfc3339
 
 BATCH = 512  # records that have the same signing time and are written at once
 _NEEDS_QUOTES = re.compile(r'[",\s;\'=+@-]')
-_FORMULA = ("=", "+", "-", "@", "\\u0009")  # what programs for tables evaluate (OWASP, CSV injection)
+_FORMULA = ("=", "+", "-", "@")  # what programs for tables evaluate (OWASP, CSV injection)
 
 
 class Item(NamedTuple):
@@ -58,8 +58,7 @@ class Signed(NamedTuple):
 def read_lines(lines: Iterable[str], bucket: str | None) -> Iterator[Item | Refusal]:
     """A key or an `oss://bucket/key` on each line; empty lines are skipped."""
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r\n")
-        if line:
+        if line := line.rstrip("\r\n"):
             yield _item(number, line, bucket)
 
 
@@ -87,6 +86,10 @@ def read_column(file: TextIO, column: str, bucket: str | None) -> Iterator[Item 
 
 
 def _item(number: int, address: str, bucket: str | None) -> Item | Refusal:
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return Refusal(number, "The key is not UTF-8.")
     if address.startswith("oss://"):
         try:
             return Item(number, *parse_oss_url(address))

@@ -158,7 +158,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "unsigned": (
         "The link has no signature.",
         "Copy the link with everything after the question mark. Without it, OSS answers AccessDenied for a private "
-        "object.",
+        "object. An address of fc-presign itself needs none: request it with -H 'Accept: application/json', and look "
+        "the code up in docs/errors.md.",
     ),
     "share_address": (
         "This is the address of a share of fc-presign, not a presigned URL.",

@@ -49,6 +49,7 @@ def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
     foreign = {
         "access key": link.region and _KEY_ID.fullmatch(key_id) and key_id != link.access_key_id.casefold(),
         "signing time": None not in (issued_at, link.issued_at) and issued_at != link.issued_at,
+        "version of the signature": error.finding == "v1_forbidden",
         "signature": _SIGNATURE.fullmatch(signature) and _SIGNATURE.fullmatch(own) and signature != own,
     }
     parts = [name for name, is_foreign in foreign.items() if is_foreign]

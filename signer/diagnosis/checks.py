@@ -69,7 +69,7 @@ def _unsigned(link: LenientUrl) -> Fact:
         return Fact("share_address", LINK, CERTAIN, "It has the parameter share, and none of a signature.")
     if not is_oss and ("auth_key" in names or {"sign", "time"} <= names or _CDN_PATH.match(link.path)):
         return Fact("cdn_address", LINK, LIKELY, "It has the time and the MD5 of a CDN, and no signature of OSS.")
-    return Fact("unsigned", LINK, CERTAIN, "The query has none of the parameters of a signature.")
+    return Fact("unsigned", LINK, CERTAIN if is_oss else LIKELY, "The query has none of the parameters of a signature.")
 
 
 def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
@@ -123,8 +123,7 @@ def check_parameters(link: LenientUrl) -> Iterator[Fact]:
             evidence = "Its name is security-token, which for V4 is a parameter like any other."
             yield Fact("token_not_signed", LINK, CERTAIN, evidence)
     for what, value in (("security token", link.token), ("signature", link.signature if link.version == V1 else "")):
-        spaces = value.count(" ")
-        if spaces:
+        if spaces := value.count(" "):
             count = "a space" if spaces == 1 else f"{spaces} spaces"
             yield Fact("plus_decoded", LINK, CERTAIN, f"The {what} contains {count} where base64 has plus signs.")
     if link.access_key_id.startswith("STS.") and not link.token and link.signature:

@@ -30,6 +30,9 @@ _LOST_MARK = re.compile(
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 
 
+_NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
+
+
 class Damage(NamedTuple):
     """One thing that happened to a link; `evidence` holds no part of a value."""
 
@@ -62,11 +65,13 @@ def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
 def _extract_url(string: str) -> str:
     """What starts with http, without the words before it and the brackets or quotes around it."""
     start = _URL_START.search(string)
-    if start is None or start.start() == 0:
+    if start is None:
         return string
+    first = _NEXT_URL.split(string[start.start() :], maxsplit=1)[0]
+    if start.start() == 0:
+        return first
     closing = _CLOSING.get(string[start.start() - 1])
-    string = string[start.start() :]
-    return string.partition(closing)[0] if closing else string
+    return first.partition(closing)[0] if closing else first
 
 
 def _join_lines(url: str) -> _Step:
@@ -103,8 +108,7 @@ def _unescape(url: str) -> _Step:
         return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage(
             "shell_escaped", r"The link contains the shell escapes \& or \? or ^&."
         )
-    count = len(_ENTITY.findall(url))
-    if count:
+    if count := len(_ENTITY.findall(url)):
         plain = _ENTITY.sub(lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url)
         entities = "an HTML entity" if count == 1 else f"{count} HTML entities"
         return plain, Damage("html_escaped", f"The link contains {entities}, such as &amp; for &.")
@@ -185,7 +189,6 @@ def _remove_tail(url: str) -> _Step:
         return _ELLIPSIS.sub("", url), Damage(
             "truncated", "The link ends in an ellipsis: it was shortened for display."
         )
-    match = _TAIL.search(url)
-    if match:
+    if match := _TAIL.search(url):
         return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
     return url, None

@@ -59,7 +59,7 @@ def prove(
     if credentials is None or link.version not in SIGNATURES:
         return proof
     if not link.bucket:
-        return proof._replace(note="The signature was not checked: it requires the bucket. Give its name.")
+        return proof._replace(note="The signature was not checked: it requires the bucket. Give its name (--bucket).")
     if link.access_key_id != credentials.access_key_id:
         reason = "the credentials are those of another access key than the link's."
         return proof._replace(note=f"The signature was not checked: {reason}")
@@ -70,13 +70,14 @@ def prove(
     ]
     for proof in proofs:
         if proof.verification.signature:
-            return proof._replace(signature=True, verdict="right")
+            has_token = link.token and not credentials.security_token
+            note = "The security token was not compared: the credentials have none." if has_token else ""
+            return proof._replace(signature=True, verdict="right", note=note)
     if not proofs[0].verification.string_to_sign:
         return proofs[0]
     if re.fullmatch(SIGNATURES[link.version][0], link.signature.replace(" ", "+")):
         for proof in reversed(proofs):
-            applied = repairs.find_repairs(proof.request, link, credentials)
-            if applied:
+            if applied := repairs.find_repairs(proof.request, link, credentials):
                 return proof._replace(signature=False, repairs=applied, verdict="repaired")
     return proofs[0]._replace(signature=False)
 

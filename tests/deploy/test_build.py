@@ -350,16 +350,14 @@ def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: 
         contents.check_package(custom_package.code, requirements)
 
 
-def test_a_fault_leaves_the_previous_build_in_place(
-    installed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fault_leaves_the_previous_build_in_place(installed: None, tmp_path: Path) -> None:
     copy = project(tmp_path / "project")
     before = copy.folder / "build/code/before"
     before.parent.mkdir(parents=True)
     before.touch()
     (copy.folder / "handler/test_links.py").write_text("")
-    assert build.main([str(copy.config)]) == 1
-    assert "handler/test_links.py is a test" in capsys.readouterr().err
+    with pytest.raises(DeployError, match=r"handler/test_links\.py is a test"):
+        build.main([str(copy.config)])
     assert list(copy.folder.glob("build/**/*")) == [before.parent, before]
 
 

@@ -109,7 +109,7 @@ def test_an_address_that_is_not_of_a_service_is_a_usage_error(url: str, capsys: 
 
 def test_a_reader_that_needs_only_the_first_line_ends_the_doctor() -> None:
     code = "from deploy import doctor; doctor.findings = lambda _: (doctor.fault('s.yaml', 'x') for _ in range(2)); "
-    code += "print('x', flush=True); input(); raise SystemExit(doctor.main([]))"
+    code += "print('x', flush=True); input(); raise SystemExit(doctor.run('make doctor', lambda: doctor.main([])))"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None

@@ -17,43 +17,35 @@ from deploy.errors import DeployError
 from deploy.model import Function, Project
 from handler.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
+from tests.deploy import deployments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
+Document = dict[str, Any]
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-HTTP: dict[str, Any] = {
-    "runtime": "python3.10",
-    "handler": "handler.on_http",
-    "functionName": "links-http",
-    "region": "cn-hangzhou",
-    "role": "links-http",
-    "environmentVariables": VARIABLES,
-    "triggers": [
-        {"triggerName": "http", "triggerType": "http", "triggerConfig": {"authType": "anonymous", "methods": ["GET"]}}
-    ],
-}
-EVENTS: dict[str, Any] = {
-    "runtime": "python3.10",
-    "handler": "handler.on_event",
-    "functionName": "links-events",
-    "region": "cn-hangzhou",
-    "role": "acs:ram::1000000000000001:role/links-events",
-    "environmentVariables": VARIABLES,
-    "asyncInvokeConfig": {
-        "destinationConfig": {
-            "onFailure": {"destination": "acs:mns:cn-hangzhou:${config('AccountID')}:/queues/links-failed/messages"}
-        }
-    },
-    "triggers": [
+CALLER = "acs:ram::1000000000000001:role/oss-calls-links"
+
+
+def plain(props: Document, **own: object) -> Document:
+    """The properties of a function, without a log and with the variables of LINKS."""
+    return {**{name: props[name] for name in props if name != "logConfig"}, "environmentVariables": VARIABLES, **own}
+
+
+HTTP = plain(deployments.HTTP, functionName="links-http", role="links-http")
+EVENTS = plain(
+    deployments.EVENTS,
+    functionName="links-events",
+    role="acs:ram::1000000000000001:role/links-events",
+    triggers=[
         {
             "triggerName": "uploads",
             "triggerType": "oss",
-            "invocationRole": "acs:ram::1000000000000001:role/oss-calls-links",
+            "invocationRole": CALLER,
             "sourceArn": "acs:oss:cn-hangzhou:1000000000000001:examplebucket",
             "triggerConfig": {"events": [], "filter": {"key": {"prefix": "outbox/", "suffix": ""}}},
         }
     ],
-}
+)
 FUNCTIONS = {"links_http": HTTP, "links_events": EVENTS}
 LINKS = """
 region = "${LINK_REGION}"
@@ -90,7 +82,6 @@ on    = "created"
 mount = "/reports/"
 to    = ["ops"]
 """
-Document = dict[str, Any]
 
 
 def allow(actions: list[str], *resources: str) -> Document:
@@ -187,7 +178,7 @@ def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_p
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
         KEYS,
         KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
     ]
 
 
@@ -198,7 +189,7 @@ def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys
         *OUTBOX,
         KEYS,
         KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
     ]
     assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
 
@@ -266,7 +257,8 @@ def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> No
 
 
 def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Path) -> None:
-    functions, code, roles, events = policies_for(tmp_path)["deployer"]["Statement"]
+    deployer = policies_for(tmp_path)["deployer"]
+    functions, code, roles, events = deployer["Statement"]
     assert functions["Resource"] == [
         f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
         for name in ("links-http", "links-events")
@@ -280,6 +272,8 @@ def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Pa
     assert events == allow(
         [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")], "acs:oss:*:*:examplebucket"
     )
+    # Nobody passes the role of sessions.
+    assert policies_for(tmp_path, LINKS + ASSUME_ROLE)["deployer"] == deployer
 
 
 def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_notice(tmp_path: Path) -> None:
@@ -310,12 +304,6 @@ def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> 
     }
 
 
-def test_two_functions_must_not_share_a_role(tmp_path: Path) -> None:
-    shared = {**EVENTS, "role": "links-http"}
-    with pytest.raises(DeployError, match="a and b: role links-http is used by 2 functions"):
-        policies_for(tmp_path, functions={"a": HTTP, "b": shared})
-
-
 def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:
     other = {**EVENTS, "functionName": "links-mails", "role": "links-mails"}
     documents = policies_for(tmp_path, functions={**FUNCTIONS, "links_mails": other})
@@ -330,7 +318,7 @@ def test_a_custom_runtime_with_an_oss_trigger_has_the_rights_of_both_functions(t
     two = policies_for(tmp_path, links)
     apart = [*statements_of(two, "links-http"), *statements_of(two, "links-events")]
     assert [statement for statement in apart if statement not in one] == [
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages")
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
     ]
 
 
@@ -389,7 +377,12 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["roles"] == {**dev["roles"], **prod["roles"]}
     assert documents["lifecycle"] == {**dev["lifecycle"], **prod["lifecycle"]}
     assert (dev["logs"], prod["logs"]) == ([], documents["logs"])
-    assert documents["queues"] == dev["queues"] == prod["queues"] == [{"name": "links-failed", "region": "cn-hangzhou"}]
+    assert (
+        documents["queues"]
+        == dev["queues"]
+        == prod["queues"]
+        == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+    )
 
 
 def functions_of(config: Path) -> Sequence[Function]:
@@ -480,7 +473,7 @@ def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_ass
     assert documents["roles"]["links-signer"]["max_session_duration"] == 3600
     assert statements_of(documents, "links-http") == [ASSUME, LIST_STATE, SHARES, KEYS, KEYS_PROTECTED]
     sink = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
-    failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages")
+    failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
     assert statements_of(documents, "links-events") == [ASSUME, sink, KEYS, KEYS_PROTECTED, failures]
 
 
@@ -504,11 +497,6 @@ def test_a_mount_with_a_role_of_its_own_has_only_its_rights_there(tmp_path: Path
     assert statements_of(documents, "links-http")[0] == allow(["sts:AssumeRole"], SIGNER, f"{SIGNER}-in")
 
 
-def test_nobody_passes_the_role_of_sessions_to_function_compute(tmp_path: Path) -> None:
-    plain, documents = policies_for(tmp_path), policies_for(tmp_path, LINKS + ASSUME_ROLE)
-    assert documents["deployer"] == plain["deployer"]
-
-
 def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
     links = LINKS + ASSUME_ROLE.replace("[assume_role]", '[assume_role]\nduration = "2h"')
     rendered = environments(tmp_path, links, links.replace('"2h"', '"12h"'))
@@ -524,17 +512,36 @@ def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp
     ]
 
 
-def test_sessions_need_a_role_that_is_not_a_functions(tmp_path: Path) -> None:
-    links = LINKS + ASSUME_ROLE.replace("links-signer", "links-http")
-    with pytest.raises(DeployError, match=r"role links-http of \[assume_role\] or a mount is also the role of"):
-        policies_for(tmp_path, links)
+OTHER_ARNS = (SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002"))
+MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
 
 
-@pytest.mark.parametrize("other", [SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002")])
-def test_one_role_has_one_arn(other: str, tmp_path: Path) -> None:
-    links = LINKS.replace('path      = "/in/"', f'path      = "/in/"\nrole = "{other}"') + ASSUME_ROLE
-    with pytest.raises(DeployError, match="have one name: write the same ARN everywhere"):
-        policies_for(tmp_path, links)
+@pytest.mark.parametrize(
+    ("more", "functions", "sentence"),
+    [
+        ("", {"a": HTTP, "b": {**EVENTS, "role": "links-http"}}, "a and b: role links-http is used by 2 functions"),
+        (
+            ASSUME_ROLE.replace("links-signer", "links-http"),
+            FUNCTIONS,
+            r"role links-http of \[assume_role\] or a mount is also the role of",
+        ),
+        *(
+            (f'role = "{arn}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere")
+            for arn in OTHER_ARNS
+        ),
+        (
+            "",
+            {"a": HTTP, "b": {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}},
+            "bucket examplebucket is used in cn-hangzhou and in cn-beijing",
+        ),
+        (MANY, FUNCTIONS, "characters and exceeds 6144"),
+    ],
+)
+def test_what_ram_or_oss_cannot_do_has_no_policies(
+    more: str, functions: dict[str, Document], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DeployError, match=sentence):
+        policies_for(tmp_path, LINKS + more, functions)
 
 
 def test_a_mount_in_another_region_has_its_lifecycle_rules_there(tmp_path: Path) -> None:
@@ -543,12 +550,6 @@ def test_a_mount_in_another_region_has_its_lifecycle_rules_there(tmp_path: Path)
         "examplebucket": "cn-hangzhou",
         "other-bucket": "cn-beijing",
     }
-
-
-def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
-    far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
-    with pytest.raises(DeployError, match="bucket examplebucket is used in cn-hangzhou and in cn-beijing"):
-        policies_for(tmp_path, functions={"a": HTTP, "b": far})
 
 
 @pytest.mark.parametrize(
@@ -579,12 +580,6 @@ def test_policies_are_called_like_what_the_functions_names_begin_with(
     assert documents["lifecycle"]["examplebucket"][0]["ID"] == f"{prefix}-notices-done"
 
 
-def test_a_policy_that_exceeds_the_limit_of_ram_is_refused(tmp_path: Path) -> None:
-    many = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
-    with pytest.raises(DeployError, match="characters and exceeds 6144"):
-        policies_for(tmp_path, LINKS + many)
-
-
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev"]) == 0
@@ -611,10 +606,10 @@ def test_a_faulty_file_has_no_policies(
     # s.yaml alone, as s renders it, in less time.
     monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
     config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
-    assert policies.main([str(config)]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
+    sentence = "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
+    with pytest.raises(DeployError, match=re.escape(sentence)):
+        policies.main([str(config)])
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -316,15 +316,16 @@ def test_publishers_name_their_own_home_page(package: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("address", ["", "example.com", "http://example.com", "https://", "https://a b.example.com"])
-def test_a_home_page_must_be_an_https_address(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert template.main([str(tmp_path / "new"), "--home-page", address]) == 1
-    assert "Invalid --home-page" in capsys.readouterr().err
+def test_a_home_page_must_be_an_https_address(address: str, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="Invalid --home-page"):
+        template.main([str(tmp_path / "new"), "--home-page", address])
     assert not (tmp_path / "new").exists()
 
 
 def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    assert template.main([str(tmp_path)]) == 1
+    with pytest.raises(DeployError, match="is not empty: name a new folder"):
+        template.main([str(tmp_path)])
 
 
 @pytest.mark.parametrize(

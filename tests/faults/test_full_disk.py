@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from deploy import build, template
+from deploy import build, command, template
 from deploy.package import archive, contents, vendor
 from handler.commands import keys_edit
 from handler.config import Location
@@ -208,7 +208,7 @@ class TestDeploy:
         ):
             monkeypatch.setattr(module, name, lambda *arguments: set())
         monkeypatch.setattr(*step, full_disk)
-        assert build.main([str(copy.config)]) == 1
+        assert command.run("make build", lambda: build.main([str(copy.config)])) == 1
         assert capsys.readouterr().err == "make build: The package cannot be written (No space left on device).\n"
         assert [path.name for path in (tmp_path / "build").iterdir()] == ["code"]
         assert (package / "before").exists()
@@ -221,7 +221,7 @@ class TestDeploy:
     def test_a_template_is_made_later_in_the_same_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as context:
             context.setattr(template, "s_yaml", full_disk)
-            assert template.main([str(tmp_path / "made")]) == 1
+            assert command.run("make template", lambda: template.main([str(tmp_path / "made")])) == 1
         assert template.main([str(tmp_path / "made")]) == 0
 
     def test_the_pages_of_the_reference_are_kept(self, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_every_code_is_raised_and_every_raised_code_has_an_entry() -> None:
     raised = set()
     for path in HANDLER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem":
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "Problem":
                 assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: write the code as a string"
                 raised.add(node.args[0].value)
     assert raised == set(ERRORS)

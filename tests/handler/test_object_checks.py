@@ -237,10 +237,6 @@ class TestPages:
             assert time.monotonic() - started < 1.5
         for other in (service.at(service.oss.url, "cn-beijing"), service.at("http://127.0.0.1:1")):
             assert other.request("/open/none.txt", headers=HTML).status == 302
-
-    def test_a_role_that_may_not_read_the_object_keeps_nobody_from_the_link(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
         monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(403, {}, b"", "AccessDenied"))
         assert service.request("/open/none.txt", headers=HTML).status == 302
 

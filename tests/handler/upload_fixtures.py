@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,7 +21,7 @@ from tests.worlds import ALICE as ALICE
 from tests.worlds import EXPIRING as EXPIRING
 from tests.worlds import LINKS as LINKS
 from tests.worlds import WRITER as WRITER
-from tests.worlds import Service, service, service_with_oss
+from tests.worlds import Service, service
 from tests.worlds import share_key as share_key
 
 UploadService = Service
@@ -32,11 +29,6 @@ upload_service = service
 MEGABYTE = 1024 * 1024
 PART = 100 * 1024  # bytes, the minimum size of a part
 TIMEOUT = 30  # seconds
-
-
-def upload_service_with_oss(folder: Path) -> AbstractContextManager[Service]:
-    """The service at the real time, by which the local OSS accepts its links."""
-    return service_with_oss(folder, now=time.time())
 
 
 class OssResult(NamedTuple):

@@ -144,22 +144,13 @@ def stack(folder: Path) -> Iterator[Stack]:
         yield running
 
 
-def link_and_session(stack: Stack) -> tuple[dict[str, Any], Principal]:
+def session_of_a_link(stack: Stack) -> Principal:
     answer = requests.get(f"{stack.http_url}/a/1.txt?format=json&expires=12h", timeout=20)
     assert answer.status_code == 200, answer.text
-    link = answer.json()
-    key_id = parse_qs(urlsplit(link["url"]).query)["x-oss-credential"][0].partition("/")[0]
+    key_id = parse_qs(urlsplit(answer.json()["url"]).query)["x-oss-credential"][0].partition("/")[0]
     session = stack.account.principals.find(key_id)
     assert session is not None
-    return link, session
-
-
-def test_a_link_is_signed_by_its_mounts_session_and_ends_with_it(stack: Stack) -> None:
-    link, session = link_and_session(stack)
-    assert requests.get(link["url"], timeout=20).status_code == 200
-    assert session.arn.startswith(f"acs:ram::{ACCOUNT}:assumed-role/links-signer/fc-presign-a-")
-    expires_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.expires_at))
-    assert (link["expires_at"], link["clamped_by"]) == (expires_at, "credentials")
+    return session
 
 
 @pytest.mark.parametrize(
@@ -173,7 +164,7 @@ def test_a_link_is_signed_by_its_mounts_session_and_ends_with_it(stack: Stack) -
 def test_an_official_sdk_with_the_sessions_credentials_is_refused_outside_the_mount(
     stack: Stack, method: str, key: str, ec: str
 ) -> None:
-    keys = link_and_session(stack)[1].credentials
+    keys = session_of_a_link(stack).credentials
     provider = oss2.credentials.StaticCredentialsProvider(*keys[:3])
     bucket: Any = oss2.Bucket(oss2.ProviderAuthV4(provider), stack.oss_url, stack.bucket, region=stack.region)
     assert bucket.get_object("a/1.txt").status == 200

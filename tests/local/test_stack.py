@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from pathlib import Path
 from textwrap import dedent
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import requests
@@ -32,22 +31,6 @@ def config(folder: Path, *functions: str, variables: str = "bucket: reports", la
 
 
 WEB = "triggers: [{triggerName: web, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET]}}]"
-
-
-def test_the_projects_own_functions_return_a_link_that_the_local_oss_accepts(log: IO[bytes]) -> None:
-    with Stack.start(config=ROOT / "s.yaml", log=log, warm=False) as stack:
-        address = samples.prepare(stack).object.value
-        assert address == stack.http_url + "/exampledir/exampleobject.txt"
-        answer = requests.get(address, timeout=20)
-        (redirect,) = answer.history
-        forged = requests.get(redirect.headers["Location"].replace("exampleobject", "another"), timeout=20)
-        unsigned = requests.get(redirect.headers["Location"].partition("?")[0], timeout=20)
-    assert (redirect.status_code, answer.status_code, answer.content) == (302, 200, samples.CONTENT)
-    assert redirect.headers["Location"].startswith(f"{stack.oss_url}/{stack.bucket}/exampledir/")
-    assert (forged.status_code, unsigned.status_code) == (403, 403)
-    log.seek(0)
-    statuses = [json.loads(line).get("status") for line in log]
-    assert 302 in statuses
 
 
 def test_the_sample_never_replaces_a_stored_object(log: IO[bytes], tmp_path: Path) -> None:
@@ -83,12 +66,6 @@ def test_a_function_knows_the_address_of_the_local_oss(tmp_path: Path) -> None:
         variables = requests.get(stack.http_url, timeout=20).json()
     assert variables["LINK_OSS_ENDPOINT"] == stack.oss_url
     assert (variables["LINK_NAME"], variables["EXTRA"]) == ("theirs", "1")
-
-
-def test_s_yaml_sees_the_environment_of_the_stack(tmp_path: Path) -> None:
-    path = config(tmp_path, f"handler: shown.event_of, {WEB}", variables="bucket: \"${env('LINK_BUCKET', 'none')}\"")
-    with Stack.start(config=path, environment={"LINK_BUCKET": "other-bucket"}) as stack:
-        assert stack.bucket == "other-bucket"
 
 
 @pytest.mark.parametrize(
@@ -202,25 +179,18 @@ def test_a_changed_links_toml_is_read_again_and_an_invalid_one_fails_requests_un
     assert b"Traceback" not in log.read()
 
 
-def test_a_config_without_an_http_function_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        StackError, match=r"a function with an http trigger and the runtime python3\.10 or python3\.12 is required"
-    ):
-        Stack.start(config=config(tmp_path, "handler: shown.event_of"))
-
-
-def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    path = config(tmp_path, f"handler: shown.event_of, {WEB}")
-    with pytest.raises(StackError, match="Objects cannot be stored in"):
-        Stack.start(config=path, root=path)
-
-
-def test_an_invalid_bucket_name_is_refused(tmp_path: Path) -> None:
-    path = config(tmp_path, f"handler: shown.event_of, {WEB}", variables="bucket: No_Bucket")
-    with pytest.raises(
-        StackError, match=r"'No_Bucket'.* Set another name in s\.yaml \(vars\.bucket or LINK_BUCKET\)\."
-    ):
-        Stack.start(config=path)
+@pytest.mark.parametrize(
+    ("trigger", "options", "sentence"),
+    [
+        ("", {}, r"a function with an http trigger and the runtime python3\.10 or python3\.12 is required"),
+        (WEB, {"root": Path(__file__)}, "Objects cannot be stored in"),
+        (WEB, {"environment": {"MY_BUCKET": "No_Bucket"}}, r"'No_Bucket'.* \(vars\.bucket or LINK_BUCKET\)\."),
+    ],
+)
+def test_what_cannot_run_is_refused(trigger: str, options: Any, sentence: str, tmp_path: Path) -> None:
+    variables = "bucket: \"${env('MY_BUCKET', 'reports')}\""  # of the stack
+    with pytest.raises(StackError, match=sentence):
+        Stack.start(config=config(tmp_path, f"handler: shown.event_of, {trigger}", variables=variables), **options)
 
 
 def test_after_a_failed_start_the_ports_are_free_again(tmp_path: Path, log: IO[bytes]) -> None:

@@ -106,7 +106,8 @@ def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: 
         assert program.lines[0].startswith("Function Compute and OSS are running")
         rows = dict(re.findall(r"^  (\S+(?: \S+)*)  +(\S.*)$", program.output, re.MULTILINE))
         assert list(rows)[-5:] == ["object", "share page", "upload page", "API key", "with the key"]
-        assert rows["events"].endswith("/examplebucket/outbox/")
+        assert rows["files"].endswith("/examplebucket/outbox/")
+        assert Path(rows["files"].removeprefix("put files into ")).is_dir()
         assert requests.get(rows["object"], timeout=20).text.startswith("A private object")
         for page in ("share page", "upload page"):
             assert requests.get(rows[page], headers={"Accept": "text/html"}, timeout=20).status_code == 200

@@ -9,7 +9,6 @@ import pytest
 
 from deploy.checks import links_toml, notices
 from tests.deploy.checks import shipped
-from tests.deploy.project_copy import ROOT
 
 OPS = """
 [[notice]]
@@ -70,14 +69,16 @@ def test_the_shipped_triggers_deliver_everything(tmp_path: Path) -> None:
     assert [*notices.faults(functions), *notices.missing_function(functions, "s.yaml")] == []
 
 
-@pytest.mark.parametrize("trigger", [OUTBOX, oss_trigger("outbox/reports/"), oss_trigger("")])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        *(OUTBOX, oss_trigger("outbox/reports/"), oss_trigger("")),
+        # Others may deliver the events of a bucket, too.
+        *({"triggerName": "a", "triggerType": kind, "triggerConfig": {}} for kind in ("eventbridge", "mns_topic")),
+    ],
+)
 def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_path: Path) -> None:
     assert faults(tmp_path, "", trigger) == []
-
-
-@pytest.mark.parametrize("kind", ["eventbridge", "mns_topic"])
-def test_other_triggers_may_deliver_the_events_of_a_bucket(kind: str, tmp_path: Path) -> None:
-    assert faults(tmp_path, "", {"triggerName": "a", "triggerType": kind, "triggerConfig": {}}) == []
 
 
 @pytest.mark.parametrize(
@@ -168,23 +169,6 @@ def test_a_sink_that_hangs_must_not_keep_all_calls_busy(
         assert sentence.startswith(f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {reserved}):")
 
 
-def test_notices_need_a_function_that_takes_events() -> None:
-    functions = [shipped.configured(shipped.web())]
-    assert list(notices.faults(functions)) == []
-    assert set(notices.missing_function(functions, "s.yaml")) == {
-        "s.yaml has no function that takes events, but links.toml has a [[notice]]: add a function with "
-        "handler.on_event, or remove the notice."
-    }
-
-
-def test_a_sink_that_only_the_keys_document_can_hold_is_a_warning(tmp_path: Path) -> None:
-    assert list(notices.warnings(shipped.configured(shipped.events()))) == []
-    assert list(notices.warnings(shipped.with_more(shipped.events(), tmp_path, OPS))) == [
-        "links.toml: a notice goes to ops, which is not a [[sink]] there: run make doctor, which reads the keys "
-        "document."
-    ]
-
-
 def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
     props = {**shipped.events(), "triggers": [trigger]}
     return list(links_toml.faults(shipped.with_more(props, folder, OTHER_MOUNT)))
@@ -207,26 +191,17 @@ def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, bucke
     assert "oss://examplebucket/outbox-2/" in sentence
 
 
-def test_authenticated_mounts_and_shares_need_a_keys_document(tmp_path: Path) -> None:
-    content = (ROOT / "links.toml").read_text(encoding="utf-8")
-    (tmp_path / "links.toml").write_text(content.replace("keys  = ", "# keys = "), encoding="utf-8")
-    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
-        "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/in/, /outbox/): set it to "
-        "oss://bucket/.links/keys.json."
-    ]
-    # It is about requests.
-    assert list(links_toml.faults(shipped.configured(shipped.events(), tmp_path))) == []
-
-
-def test_shares_of_an_anonymous_mount_need_the_keys_document(tmp_path: Path) -> None:
-    mount = (
-        'region = "${LINK_REGION}"\n[[mount]]\npath = "/a/"\ntarget = "oss://${LINK_BUCKET}/a/"\naccess = "anonymous"\n'
-    )
-    path = tmp_path / "links.toml"
-    path.write_text(mount, encoding="utf-8")
-    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == []
-    path.write_text(f'{mount}max_share = "1d"\n', encoding="utf-8")
-    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
+@pytest.mark.parametrize(
+    ("keys", "needs_keys"),
+    [('access = "anonymous"', False), ('access = "anonymous"\nmax_share = "1d"', True), ("", True)],
+)
+def test_shares_and_authenticated_mounts_need_the_keys_document(keys: str, needs_keys: bool, tmp_path: Path) -> None:
+    mount = '[[mount]]\npath = "/a/"\ntarget = "oss://${LINK_BUCKET}/a/"\n'
+    (tmp_path / "links.toml").write_text(f'region = "${{LINK_REGION}}"\n{mount}{keys}\n', encoding="utf-8")
+    sentence = (
         "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/a/): set it to "
         "oss://bucket/.links/keys.json."
-    ]
+    )
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [sentence] * needs_keys
+    # It is about requests.
+    assert sentence not in links_toml.faults(shipped.configured(shipped.events(), tmp_path))

@@ -53,15 +53,6 @@ def test_environments_with_one_package_have_one_runtime() -> None:
     ]
 
 
-def test_a_base_that_would_overwrite_production_is_a_fault() -> None:
-    prod = named("links-http")
-    assert across({None: prod, "dev": named("links-http-dev"), "prod": prod}) == [
-        "s.yaml alone deploys links-http, as prod does, whose type is not testing: s deploy without --env, or with a "
-        "misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
-    ]
-    assert across({None: named("nobody"), "dev": named("links-http-dev"), "prod": prod}) == []
-
-
 def test_a_role_of_two_environments_is_a_fault_by_name_or_arn_in_any_case() -> None:
     dev, prod = named("links-http-dev", "Links"), named("links-http", "acs:ram::1000000000000001:role/links")
     sentence = f"env.yaml: dev and prod use the same role, Links: {OWN_ROLE}"

@@ -31,35 +31,22 @@ def refused(*mounts: dict[str, Any], **table: Any) -> str:
 # --- the table ----------------------------------------------------------------------------------------------------
 
 
-def test_a_role_alone_has_the_regions_endpoint_and_one_hour() -> None:
-    assert config().assume_role == AssumeRole(ROLE, 3600, "https://sts.cn-hangzhou.aliyuncs.com")
-
-
 @pytest.mark.parametrize(
-    ("region", "host"),
+    ("table", "seconds", "host"),
     [
-        ("ap-southeast-1", "sts.ap-southeast-1.aliyuncs.com"),
-        ("ap-south-1", "sts.aliyuncs.com"),
-        ("ap-southeast-2", "sts.aliyuncs.com"),
+        ({}, 3600, "sts.cn-hangzhou.aliyuncs.com"),
+        ({"region": "ap-southeast-1"}, 3600, "sts.ap-southeast-1.aliyuncs.com"),
+        # Regions without an endpoint of their own use the central one.
+        *(({"region": region}, 3600, "sts.aliyuncs.com") for region in ("ap-south-1", "ap-southeast-2")),
+        ({"endpoint": "sts-vpc.cn-hangzhou.aliyuncs.com"}, 3600, "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        *(
+            ({"duration": written}, seconds, "sts.cn-hangzhou.aliyuncs.com")
+            for written, seconds in (("15m", 900), ("12h", 43_200), (3600, 3600))
+        ),
     ],
 )
-def test_regions_without_an_endpoint_of_their_own_use_the_central_one(region: str, host: str) -> None:
-    assume_role = config(region=region).assume_role
-    assert assume_role is not None
-    assert assume_role.url == f"https://{host}"
-
-
-@pytest.mark.parametrize(("written", "seconds"), [("15m", 900), ("12h", 43_200), (3600, 3600)])
-def test_a_session_is_valid_for_15_minutes_to_12_hours(written: object, seconds: int) -> None:
-    assume_role = config(duration=written).assume_role
-    assert assume_role is not None
-    assert assume_role.duration == seconds
-
-
-def test_the_endpoint_inside_a_vpc_is_used_as_it_stands() -> None:
-    assume_role = config(endpoint="sts-vpc.cn-hangzhou.aliyuncs.com").assume_role
-    assert assume_role is not None
-    assert assume_role.url == "https://sts-vpc.cn-hangzhou.aliyuncs.com"
+def test_a_role_alone_has_the_regions_endpoint_and_one_hour(table: dict[str, Any], seconds: int, host: str) -> None:
+    assert config(**table).assume_role == AssumeRole(ROLE, seconds, f"https://{host}")
 
 
 VALUES: dict[str, list[object]] = {

@@ -120,17 +120,15 @@ def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
         (document(mounts=[]), "top level: unknown key 'mounts' (did you mean 'mount'?)"),
         (document(Public_URL="x"), "unknown key 'Public_URL' (did you mean 'public_url'?)"),
         (document(sinks=[]), "unknown key 'sinks' (did you mean 'sink'?)"),
+        (document(zzzz=1), "unknown key 'zzzz' (known: region, "),
+        *(
+            (
+                document({**A_MOUNT, name: "x"}),
+                f"unknown key '{name}' (it belongs at the top of the file, above the first ",
+            )
+            for name in ("public_url", "state")
+        ),
     ],
 )
 def test_a_mistyped_key_is_answered_with_the_key_that_was_meant(table: Mapping[str, Any], sentence: str) -> None:
     assert sentence in refusal(table)
-
-
-def test_a_key_that_resembles_no_other_is_answered_with_all_keys() -> None:
-    assert "unknown key 'zzzz' (known: region, " in refusal(document(zzzz=1))
-
-
-@pytest.mark.parametrize(("name", "table"), [("public_url", {"public_url": "x"}), ("state", {"state": "x"})])
-def test_a_key_of_the_top_level_in_a_table_is_told_where_it_belongs(name: str, table: Mapping[str, Any]) -> None:
-    sentence = refusal(document({**A_MOUNT, **table}))
-    assert f"unknown key '{name}' (it belongs at the top of the file, above the first [[mount]])" in sentence

@@ -140,9 +140,3 @@ def test_all_links_lead_to_a_local_oss_if_there_is_one() -> None:
     response = ask(config=make_config(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
     assert response.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
     assert response.signs()
-
-
-def test_a_mount_ends_at_its_slash() -> None:
-    config = mount(path="/pub/", target="oss://examplebucket/one/")
-    assert ask("/pub/a", config=config).key == "one/a"
-    assert ask("/public-secret", config=config).status == ask("/pub", config=config).status == 404

@@ -28,6 +28,7 @@ from tests.handler.share_fixtures import (
     share_service_with_oss,
     token,
 )
+from tests.worlds import WRITER
 
 
 @pytest.fixture
@@ -248,7 +249,8 @@ def test_without_a_share_key_there_are_no_shares(plain: ShareService) -> None:
 
 
 def test_without_a_state_prefix_there_are_no_records(plain: ShareService) -> None:
-    for params in ({"max_uses": 1}, {"revocable": True}):
+    upload = {"path": "/in/", "method": "POST", "upload": {"max_size": 5}}
+    for params in ({"max_uses": 1}, {"revocable": True}, {**upload, "key": WRITER}):
         response = plain.with_config(state=None).request_share(**params)
         assert (response.status, response.code) == (409, "state_required")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,6 @@ from tests.handler.upload_fixtures import (
     files_left,
     share_id,
     submit_form,
-    upload_service,
 )
 from tests.worlds import HTML, JSON
 
@@ -269,10 +267,3 @@ class TestPage:
         body = uploads.open(url, headers=HTML).body
         assert "<b>" not in body
         assert "&lt;b&gt;" in body
-
-
-def test_an_upload_share_requires_a_state(tmp_path: Path) -> None:
-    service = upload_service(tmp_path)
-    stateless = service.with_config(state=None)
-    params = {"path": "/in/", "method": "POST", "upload": {"max_size": 5}}
-    assert stateless.post("/-/shares", params, WRITER).code == "state_required"

@@ -233,17 +233,17 @@ def test_invalid_usage_exits_with_2_and_changes_nothing(arguments: tuple[str, ..
     assert existing.read() == before
 
 
-@pytest.mark.parametrize("keys", ["keys.json", "file:", "https://example.com/keys.json", "s3://bucket/key", "oss:/a/b"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *("keys.json", "file:", "https://example.com/keys.json", "s3://bucket/key", "oss:/a/b"),
+        *("oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"),
+    ],
+)
 def test_an_invalid_place_exits_with_2(keys: str, cli: KeysCli) -> None:
     result = cli.run("show", keys=keys)
     assert (result.status, result.out) == (2, "")
-    assert "oss://bucket" in result.err
-
-
-@pytest.mark.parametrize("keys", ["oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"])
-def test_an_invalid_place_in_oss_exits_with_2(keys: str, cli: KeysCli) -> None:
-    result = cli.run("show", keys=keys)
-    assert (result.status, result.out) == (2, "")
+    assert ("Invalid bucket name 'B'" if "//B/" in keys else "oss://bucket") in result.err
 
 
 def test_options_may_stand_before_the_command_or_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,18 +169,19 @@ LOCAL = "http://127.0.0.1:9001"
 
 
 @pytest.mark.parametrize(
-    ("local", "option", "host"),
+    ("local", "option", "address"),
     [
-        ("", (), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
-        (LOCAL, (), "127.0.0.1:9001"),
-        (LOCAL, ("--endpoint", "public"), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
-        (LOCAL, ("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
-        (LOCAL, ("--endpoint", "https://keys.example.com"), "keys.example.com"),
-        (LOCAL, ("--endpoint", "http://127.0.0.1:9002"), "127.0.0.1:9002"),
+        ("", (), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, (), f"{LOCAL}/examplebucket"),
+        (LOCAL, ("--endpoint", "public"), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "internal"), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "https://keys.example.com"), "https://keys.example.com"),
+        (LOCAL, ("--endpoint", "http://127.0.0.1:9002"), "http://127.0.0.1:9002/examplebucket"),
+        (LOCAL, ("--endpoint", "http://localhost:9002"), "http://localhost:9002/examplebucket"),
     ],
 )
 def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
-    local: str, option: tuple[str, ...], host: str
+    local: str, option: tuple[str, ...], address: str
 ) -> None:
     with (
         patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
@@ -189,7 +190,7 @@ def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
         assert main(["--keys", str(PLACE), "show", *option]) == 0
     store = show.call_args[0][0].store
     assert store.prefix == Location("examplebucket", ".links/keys.json")
-    assert store.client.endpoint.host("examplebucket") == host
+    assert store.client.endpoint.url("examplebucket", "") == f"{address}/"
 
 
 def test_an_invalid_endpoint_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,13 +235,3 @@ def test_links_toml_of_the_project_is_used_elsewhere(
     monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))
     assert main(["init"]) == 0, capsys.readouterr().err
     assert (tmp_path / "project/there.json").exists()
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_endpoint_takes_the_address_of_a_local_oss(
-    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with local_oss(tmp_path) as oss, patch.dict(os.environ, {**ENVIRONMENT, "no_proxy": "*"}, clear=True):
-        url = oss.url.replace("127.0.0.1", host)
-        assert main(["--keys", str(PLACE), "init", "--endpoint", url]) == 0, capsys.readouterr().err
-        assert oss.get()["version"] == 1

@@ -225,22 +225,6 @@ class TestReceivers:
         assert sorted(inbox.files().elements()) == function.uploaded
         assert dead(function) == []
 
-    def test_what_is_refused_for_an_hour_while_others_are_taken_is_dead(self, function: Simulation) -> None:
-        function.toml = notice(["ops"], every="1m")
-        inbox = function.inbox("ops", "webhook")
-        bad = "f000000.txt"
-
-        def refuse_one(inbox: Inbox, post: Post) -> WebhookResponse | None:
-            return WebhookResponse(422, {}, b"", True) if bad in files_in(post.body) else None
-
-        inbox.trouble = refuse_one
-        config = function.config()
-        function.pass_minutes(60, config)
-        assert dead(function) == []
-        function.pass_minutes(17, config)
-        assert len(dead(function)) == 1
-        assert json.loads(function.read(STATE + dead(function)[0]))["reason"] == "status_422"
-
     def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
         config = function.config()
@@ -285,28 +269,6 @@ class TestRequests:
         function.oss.calls.clear()
         function.pass_minutes(HOUR // MINUTE, config, uploads=uploads)
         assert function.oss.calls.total() <= at_most + IDLE_TICK * 60
-
-    def test_dead_notices_of_50_sinks_are_listed_once(self, function: Simulation) -> None:
-        function.inbox("ops", "webhook")
-        names = {f"{STATE}dead/sink-{number // 5:02}/1700000000-000000-{number:032x}": b"{}" for number in range(250)}
-        function.fill(names)
-        function.oss.calls.clear()
-        outcome = function.succeed(TIMER_EVENT, function.config())
-        assert function.oss.calls.total() == IDLE_TICK
-        assert outcome.summary["waiting"]["sink-49"]["dead"] == 5
-
-    def test_where_more_than_a_page_is_dead_the_count_says_so(self, function: Simulation) -> None:
-        function.inbox("ops", "webhook")
-        sizes = {"a": 400, "b": 900, "c": 3}
-        function.fill(
-            {
-                f"{STATE}dead/{sink}/1700000000-000000-{number:032x}": b"{}"
-                for sink, size in sizes.items()
-                for number in range(size)
-            }
-        )
-        waiting = function.succeed(TIMER_EVENT, function.config()).summary["waiting"]
-        assert {sink: facts["dead"] for sink, facts in waiting.items()} == {"a": 400, "b": "600+"}
 
 
 class TestMounts:

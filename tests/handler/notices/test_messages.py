@@ -65,20 +65,6 @@ class TestSignatures:
             f"notice_{0:032x}", datetime.fromtimestamp(int(now), timezone.utc), post.body.decode()
         )
 
-    @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature", "body"])
-    def test_a_modified_webhook_is_refused_by_the_reference_library(self, name: str) -> None:
-        now = datetime.now(tz=timezone.utc).timestamp()
-        post = KINDS["webhook"].post(sink("webhook"), (notification(),), now)
-        headers, body = dict(post.headers), post.body
-        if name == "body":
-            body = body.replace(b"a.txt", b"b.txt")
-        elif name == "webhook-timestamp":
-            headers[name] = str(int(headers[name]) + 1)
-        else:
-            headers[name] = headers[name][:-3] + ("AA=" if headers[name][-3:] != "AA=" else "BB=")
-        with pytest.raises(Exception, match="No matching signature"):
-            Webhook(WHSEC).verify(body, headers)
-
     def test_several_notices_are_one_digest_for_a_webhook(self) -> None:
         digest = message("webhook", notification("a", number=1), notification("b", number=2))
         assert digest["type"] == "notice.digest"

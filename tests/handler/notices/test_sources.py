@@ -179,14 +179,6 @@ def test_a_cloud_event_is_skipped_if_either_of_its_names_is_a_deletion() -> None
     assert items(json.dumps(document)) == (SkippedRecord("deletion"),)
 
 
-@pytest.mark.parametrize("name", ["oss-trigger.json", "eventbridge-oss.json"])
-def test_a_folder_is_no_new_file(name: str) -> None:
-    document = json.loads(load(name))
-    record = document["events"][0] if "events" in document else document["data"]
-    record["oss"]["object"] |= {"key": "outbox/2026/", "size": 0}
-    assert items(json.dumps(document)) == (SkippedRecord("folder"),)
-
-
 def test_a_stream_that_carries_json_is_a_message() -> None:
     for event in ({"path": "/a"}, {"body": '{"path": "/a"}', "attrs": {}}, {"links": [{"path": "/a"}]}):
         (item,) = items(json.dumps(event))

@@ -162,22 +162,6 @@ class TestStack:
         assert note["event"]["events"][0]["oss"]["object"]["key"] == "outbox/a.txt"
         assert note["event"]["events"][0]["eventName"] == "ObjectCreated:PutObject"
 
-    def test_the_projects_own_function_writes_its_notice(self, tmp_path: Path, log: IO[bytes]) -> None:
-        with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss", log=log) as stack:
-            put(stack, "outbox/a.txt", b"the bytes")
-            assert stack.dispatcher.wait(SECONDS)
-            assert stack.dispatcher.failures == []
-            written = [
-                line
-                for path in (tmp_path / "oss").rglob("*")
-                if path.is_file()
-                for line in path.read_bytes().splitlines()
-                if b'"on": "created"' in line
-            ]
-            (line,) = written
-            notice = json.loads(line)
-            assert requests.get(notice["url"], timeout=SECONDS).content == b"the bytes"
-
     def test_an_invalid_schedule_is_reported_at_the_start(self, tmp_path: Path, log: IO[bytes]) -> None:
         path = config(tmp_path, TIMER.replace("@every 1m", "@hourly"))
         with pytest.raises(InvalidSchedule, match="@hourly"):

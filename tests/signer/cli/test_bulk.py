@@ -118,10 +118,11 @@ def test_safe_csv_puts_an_apostrophe_before_what_a_table_would_calculate() -> No
     assert "--safe-csv is for CSV" in refused.stderr
 
 
-def test_a_json_document_is_refused_as_output(tmp_path: Path) -> None:
-    done = run("--bucket", BUCKET, "--output", str(tmp_path / "x.json"), stdin="a")
+@pytest.mark.parametrize("name", ["x.json", "x.xlsx"])
+def test_a_file_of_another_format_is_refused_as_output(name: str, tmp_path: Path) -> None:
+    done = run("--bucket", BUCKET, "--output", str(tmp_path / name), stdin="a")
     assert done.returncode == 2
-    assert "name the file .jsonl" in done.stderr
+    assert "the formats are CSV, JSON Lines (.jsonl) and HTML" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

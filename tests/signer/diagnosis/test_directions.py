@@ -42,7 +42,6 @@ def test_a_direction_of_the_vendor_is_the_first_finding(name: str) -> None:
 
 
 ANSWERS = {
-    "v1_forbidden": "<Code>AccessDenied</Code><Message>V1 signature is forbidden</Message>",
     "network_policy": "<Code>InvalidAccessKeyId</Code><EC>0002-00000904</EC>",
     "missing_parameter": "<Code>AuthorizationQueryParametersError</Code><EC>0002-00000216</EC>",
     "date_in_future": "<Code>RequestTimeTooSkewed</Code><EC>0002-00000504</EC>",
@@ -58,6 +57,39 @@ def test_what_only_oss_says_is_the_first_finding(code: str, credentials: signer.
     answer = f"<Error>{ANSWERS[code]}</Error>"
     explanation = signer.explain(presign(), error_xml=answer, credentials=credentials, now=ISSUED + 60)
     assert [(finding.code, finding.certainty) for finding in explanation.findings] == [(code, "certain")]
+
+
+def test_an_account_that_forbids_v1_is_said_of_a_v1_link_only() -> None:
+    answer = "<Error><Code>AccessDenied</Code><Message>V1 signature is forbidden</Message></Error>"
+    v1 = f"{presign().partition('?')[0]}?OSSAccessKeyId=LTAI5tEXAMPLE&Expires={ISSUED + 600}&Signature={'A' * 27}%3D"
+    for url, code in ((v1, "v1_forbidden"), (presign(), "other_link")):
+        assert [f.code for f in signer.explain(url, error_xml=answer, now=ISSUED).findings] == [code]
+
+
+def test_of_two_links_in_one_paste_the_first_is_explained() -> None:
+    explanation = signer.explain(f"Links:\n{presign('a.txt')}\n  {presign('b.txt')}", now=ISSUED)
+    assert (explanation.key, explanation.findings) == ("a.txt", ())
+
+
+def test_an_address_without_a_signature_on_another_domain_may_be_the_services_own() -> None:
+    for url, certainty in (
+        (f"{presign().partition('?')[0]}", "certain"),
+        ("https://links.example.com/q3.pdf", "likely"),
+    ):
+        (finding,) = signer.explain(url, now=ISSUED).findings
+        assert (finding.code, finding.certainty) == ("unsigned", certainty)
+        assert "An address of fc-presign itself needs none" in finding.advice
+
+
+def test_a_token_is_not_compared_with_temporary_credentials_that_have_none() -> None:
+    temporary = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIStokenEXAMPLE")
+    url, without = presign(credentials=temporary), temporary._replace(security_token=None)
+    assert signer.verify("GET", url, credentials=without, now=ISSUED).ok
+    explanation = signer.explain(url, credentials=without, now=ISSUED)
+    assert explanation.ok
+    assert "The security token was not compared: the credentials have none." in explanation.notes
+    wrong = temporary._replace(security_token="CAISanotherEXAMPLE")
+    assert signer.verify("GET", url, credentials=wrong, now=ISSUED).fault == "wrong_token"
 
 
 def test_an_empty_expiry_is_a_missing_parameter() -> None:

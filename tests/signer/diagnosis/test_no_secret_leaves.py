@@ -66,6 +66,7 @@ CRAFTED = {
     "the region has the signature": f"https://examplebucket.{OSS}/a?{SCOPE}cn-{SIGNATURE}%2Foss%2Faliyun_v4_request",
     "a header has the token": f"{LINK}&x-oss-additional-headers=host%26x-oss-security-token={TOKEN}",
     "the key has a token alone": f"https://examplebucket.{OSS}/{CREDENTIALS.security_token}",
+    "the key has the end of a token": f"https://examplebucket.{OSS}/reports/q3.pdf{TOKEN[25:]}&OSSAccessKeyId=LTAI",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
 }
@@ -84,6 +85,11 @@ def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.
 def test_a_command_prints_none_of_its_secrets(command: str, options: tuple[str, ...], url: str) -> None:
     done = run(command, url, *options, env=environment_of(CREDENTIALS))
     assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10), done.stdout + done.stderr)
+
+
+def test_the_key_of_a_long_path_is_shown() -> None:
+    key = "Users/AnnaMueller/Documents/LargeFolderNames/Reports/Year2026/Quarter3/FinalVersionOfTheReport"
+    assert key in printed_by(f"https://examplebucket.{OSS}/{key}", now=ISSUED)
 
 
 def lose(url: str, random: Random) -> str:

@@ -61,7 +61,6 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
         ("AuthorizationQueryParametersError", "", "0002-00000216", "missing_parameter"),
         ("AuthorizationHeaderMalformed", "", "", "wrong_region"),
         ("InvalidAccessKeyId", "The OSSAccessKeyId is disabled.", "0002-00000904", "network_policy"),
-        ("AccessDenied", "V1 signature is forbidden", "", "v1_forbidden"),
         ("ApkDownloadForbidden", "", "", "app_package_domain"),
         ("", "", "0048-00000203", "app_package_domain"),
         ("SecondLevelDomainForbidden", "", "0003-00001401", "bucket_not_in_host"),
