@@ -16,6 +16,8 @@
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
+##   make live       compare the local OSS with the real one: say what would be sent (YES=1: do it; docs/live.md)
+##   make live-sweep delete what a run of live left (ACCOUNT=1: look for it in the account)
 ##   make template   make the application template for s init (ARGS=FOLDER)
 ##
 ## Develop
@@ -35,18 +37,26 @@ PYTHON ?= python3
 # These are taken from the command line only: others use the same names in the environment.
 VENV   := .venv
 CONFIG := s.yaml
+ACCOUNT  :=
 ARGS     :=
 CHECK    :=
 ENV      :=
 FORMAT   :=
+KMS      :=
 OSS_PORT :=
 PORT     :=
+REGION   :=
+REPLAY   :=
+ROLE_ARN :=
+STS      :=
 URL      :=
+YES      :=
 BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies alarms check build doctor template \
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies alarms check build doctor \
+	live live-sweep template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -92,6 +102,15 @@ build: $(VENV)/local.stamp
 doctor: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.doctor $(DEPLOY) $(if $(URL),--url '$(URL)') $(ARGS)
 
+LIVE = $(BIN)/python -m live $(if $(REGION),--region '$(REGION)') $(if $(filter 1,$(STS)),--sts) \
+  $(if $(ROLE_ARN),--role-arn '$(ROLE_ARN)') $(if $(filter 1,$(KMS)),--kms)
+
+live: $(VENV)/local.stamp $(VENV)/cli.stamp
+	@$(LIVE) $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(REPLAY)),--replay) $(ARGS)
+
+live-sweep: $(VENV)/local.stamp $(VENV)/cli.stamp
+	@$(LIVE) --sweep $(if $(filter 1,$(ACCOUNT)),--account) $(ARGS)
+
 template: $(VENV)/local.stamp
 	@$(if $(ARGS),,rm -rf build/template)
 	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
@@ -134,6 +153,7 @@ audit: $(VENV)/dev.stamp
 # Pictures are not compared: their times and ports differ.
 docs: $(VENV)/dev.stamp reference
 	@$(BIN)/python -m tools.explain_page $(if $(CHECK),--check)
+	@$(BIN)/python -m tools.live_status $(if $(CHECK),--check)
 	@$(if $(CHECK),,$(BIN)/python -m tools.demo_picture)
 	@$(if $(CHECK),,$(BIN)/python -m tools.screenshots)
 

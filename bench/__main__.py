@@ -112,6 +112,9 @@ def _name(name: str) -> str:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("python -m bench: Interrupted.", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         sys.exit(
             f"python -m bench: the Python package {error.name} is not installed. Run make bench, which installs it."

@@ -8,11 +8,14 @@ from types import TracebackType
 
 
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """An exception hook that names the target of make which installs a missing package."""
+    """An exception hook: it names the target of make which installs a missing package, and says that Ctrl-C came."""
+    command = os.path.basename(sys.argv[0]).removesuffix(".py")
+    if isinstance(error, KeyboardInterrupt):
+        print(f"python -m deploy.{command}: Interrupted.", file=sys.stderr)
+        return
     if not isinstance(error, ModuleNotFoundError):
         sys.__excepthook__(kind, error, traceback)
         return
-    command = os.path.basename(sys.argv[0]).removesuffix(".py")
     print(
         f"python -m deploy.{command}: the Python package {error.name} is not installed. "
         f"Run make {command}, which installs it and runs this command.",

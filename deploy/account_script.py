@@ -37,8 +37,8 @@ INDEX: Document = {
     },
 }
 
+_DEPLOYER = ': "${DEPLOYER:?name the RAM user that deploys}"'
 _COMMON = r"""
-: "${DEPLOYER:?name the RAM user that deploys}"
 command -v aliyun >/dev/null || { echo "aliyun was not found: install and configure the aliyun CLI." >&2; exit 1; }
 set -eu
 
@@ -232,13 +232,14 @@ lifecycle() {
 def script(documents: Document) -> str:
     """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others."""
     start = "#!/bin/sh\n# Creates what s deploy needs, or updates it: roles, policies, queues, logs, lifecycle rules."
-    return "\n".join([start, "harmless=AlreadyExist", _COMMON + _CREATE, *_calls(documents)])
+    return "\n".join([start, _DEPLOYER, "harmless=AlreadyExist", _COMMON + _CREATE, *_calls(documents)])
 
 
 def removal(documents: Document, kept: Sequence[Document]) -> str:
     """Removes what `script` creates and the documents in `kept` do not need, but no logstore, bucket or message."""
     start = "#!/bin/sh\n# Removes what the script of make policies created, but no log and no message."
-    return "\n".join([start, "harmless=NotExist", _COMMON + _REMOVE, *_removals(documents, kept)])
+    needed = [] if kept else [_DEPLOYER]
+    return "\n".join([start, *needed, "harmless=NotExist", _COMMON + _REMOVE, *_removals(documents, kept)])
 
 
 def _calls(documents: Document) -> Iterator[str]:

@@ -25,7 +25,7 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
         show(f"{name}: Interrupted.", file=sys.stderr)
         return 130
     except DeployError as error:
-        show(f"{name}: {error}", file=sys.stderr)
+        show(*f"{name}: {error}".split("\n"), file=sys.stderr)
         return 1
     except OSError as error:
         # Python would write what is left again at its exit, and fail again.

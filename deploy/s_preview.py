@@ -59,4 +59,5 @@ def _error_message(output: str) -> str:
     message = re.split(r"\n\s*(🍼|A complete log|Env:)", output.partition("Error Message:")[2] or output)[0]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     thrown = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
-    return (thrown or lines or ["no output"])[0][:300].rstrip(".") + "."
+    sentence = (thrown or lines or ["no output"])[0][:300].rstrip(".")
+    return re.sub(r"(\$\{[^}]*\}) not found$", r"\1 is missing or empty: give it a value", sentence) + "."

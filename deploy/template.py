@@ -33,6 +33,7 @@ SHIPPED = (
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
     *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
+    *("docs/live.md", "docs/live.zh-CN.md"),
 )
 SUFFIXES = (".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml")
 # The example folder in the repository's own files.
@@ -69,7 +70,7 @@ def _assemble(target: Path, root: Path, home_page: str | None) -> None:
     for name in LEFT_OUT:
         path = source / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for name, change in (("s.yaml", s_yaml), ("links.toml", links_toml)):
+    for name, change in (("s.yaml", s_yaml), ("links.toml", links_toml), ("Makefile", makefile)):
         content = (source / name).read_text(encoding="utf-8")
         (source / name).write_text(change(content), encoding="utf-8")
     check_files(target, source)
@@ -114,6 +115,12 @@ def links_toml(content: str) -> str:
         raise DeployError(f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder.")
     content = re.sub(r"(?m)^endpoint +=.*\n", "", content).replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
     return content.replace("[[mount]]\n", '[[mount]]\nendpoint = "${LINK_ENDPOINT}"\n')
+
+
+def makefile(content: str) -> str:
+    """The project's `Makefile` without the targets for what only the repository has."""
+    targets = "demo|test|test-long|lint|bench|lock|audit|docs|template|live|live-sweep"
+    return re.sub(rf"(?m)^##   make (?:{targets}) .*\n|^(?:{targets}):.*\n(?:\t.*\n)*", "", content)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

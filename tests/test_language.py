@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("signer", "handler", "local", "deploy", "bench")
+PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in ("docs/*.md", "README.md", ".github/*.md", "CHANGELOG.md", "handler/openapi.json", "deploy/**/*.md")

@@ -231,6 +231,12 @@ COMMANDS = [
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
+    (("live",), "-m live"),
+    (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
+    (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),
+    (("live", "YES=0", "KMS=1"), "-m live --kms"),
+    (("live", "REPLAY=1"), "-m live --replay"),
+    (("live-sweep", "ACCOUNT=1"), "-m live --sweep --account"),
     (("keys",), "-m handler.keys --help"),
     (("notices",), "-m handler.notices list"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
@@ -250,13 +256,14 @@ def test_every_target_passes_its_arguments_on(installed: Project) -> None:
 
 
 def test_variables_of_the_environment_are_no_arguments(installed: Project) -> None:
-    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "URL", "VENV")
+    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "REGION", "ROLE_ARN", "URL", "VENV")
     for goal, expected in [
         ("run", "-m local --root samples --config s.yaml"),
         ("policies", "-m deploy.policies s.yaml"),
         ("doctor", "-m deploy.doctor s.yaml"),
+        ("live", "-m live"),
     ]:
-        run = installed.make(goal, **dict.fromkeys(others, "other"))
+        run = installed.make(goal, **dict.fromkeys(others, "other"), YES="1", STS="1", KMS="1", REPLAY="1")
         assert (run.status, [call.rstrip() for call in run.calls]) == (0, [expected]), run.output
 
 
@@ -283,6 +290,7 @@ def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(i
         [
             "-m deploy.reference",
             "-m tools.explain_page",
+            "-m tools.live_status",
             "-m tools.demo_picture",
             "-m tools.screenshots",
         ],
@@ -290,7 +298,7 @@ def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(i
     run = installed.make("docs", "CHECK=1")
     assert (run.status, [call.rstrip() for call in run.calls]) == (
         0,
-        ["-m deploy.reference --check", "-m tools.explain_page --check"],
+        ["-m deploy.reference --check", "-m tools.explain_page --check", "-m tools.live_status --check"],
     )
 
 

@@ -61,7 +61,8 @@ MODULES = """
 import importlib.metadata
 import importlib.util
 
-print([name for name in ("signer", "handler", "local", "deploy", "tests", "bench") if importlib.util.find_spec(name)])
+names = ("signer", "handler", "local", "deploy", "tests", "bench", "live")
+print([name for name in names if importlib.util.find_spec(name)])
 print([distribution.name for distribution in importlib.metadata.distributions()])
 """
 

@@ -13,9 +13,10 @@ ROW = re.compile(
 
 
 def lines(folders: list[str]) -> int:
-    """The lines of the Python files that git tracks below these folders."""
+    """The lines of the Python files that git tracks below these folders, and of the cases of live."""
+    patterns = [f"{folder}/*.{kind}" for folder in folders for kind in (["py", "toml"] if folder == "live" else ["py"])]
     files = subprocess.run(
-        ["git", "ls-files", "-z", "--", *(f"{folder}/*.py" for folder in folders)],
+        ["git", "ls-files", "-z", "--", *patterns],
         cwd=ROOT, capture_output=True, check=True, text=True,
     ).stdout.split("\0")  # fmt: skip
     return sum((ROOT / file).read_bytes().count(b"\n") for file in files if file and (ROOT / file).exists())

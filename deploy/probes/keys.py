@@ -15,7 +15,7 @@ from handler.notices.sinks import KINDS, read_sink
 
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import unusable
+from .oss import CREDENTIAL_ERRORS, unusable
 
 
 def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
@@ -54,7 +54,9 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
         if problem := unusable(ProbeResponse(host, error.status or 503, error.reason)):
             return problem
     if error.code == REFUSED:
-        return unknown("keys", f"{address}: {error.sentence}: allow oss:GetObject on it.")
+        reason = error.reason.partition(" ")[0] if isinstance(error, StoreError) else ""
+        advice = CREDENTIAL_ERRORS.get(reason, "allow oss:GetObject on it")
+        return unknown("keys", f"{address}: {error.sentence}: {advice}.")
     if isinstance(error, StoreError):
         return unknown("keys", f"{address}: {error.sentence}.")
     return fault("keys", f"{address} is invalid: {error.sentence}")

@@ -14,7 +14,7 @@ from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 
 MAX_SKEW = 60  # seconds; more is a clock that is not synchronized
-_CREDENTIAL_ERRORS = {
+CREDENTIAL_ERRORS = {
     "InvalidAccessKeyId": "the access key is unknown to OSS, or its security token is missing: set both again",
     "SignatureDoesNotMatch": "the secret does not belong to this access key: set it again",
     "SecurityTokenExpired": "the security token has expired: get new credentials",
@@ -37,8 +37,8 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
         response = deployment.get_bucket(bucket, "location")
         if problem := unusable(response):
             yield problem
-        elif response.code in _CREDENTIAL_ERRORS:
-            yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
+        elif response.code in CREDENTIAL_ERRORS:
+            yield fault("credentials", f"{response.code}: {CREDENTIAL_ERRORS[response.code]}.")
             return
         elif response.code == "NoSuchBucket":
             yield fault("bucket", f"Bucket {bucket} not found: create it, or name another in s.yaml.")

@@ -104,9 +104,9 @@ def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> It
             continue
         headers = {"Authorization": f"Bearer {key}"} if mount.access != "anonymous" else {}
         address = f"{url}{quote(mount.path)}{CANARY}?format="
-        if "GET" in mount.methods:
-            yield from _get(deployment, mount, f"{address}json", headers)
-        if "HEAD" in mount.methods:
+        found = [*_get(deployment, mount, f"{address}json", headers)] if "GET" in mount.methods else []
+        yield from found
+        if "HEAD" in mount.methods and not any("LINK_API_KEY" in finding.sentence for finding in found):
             yield _head(deployment, mount, f"{address}redirect", headers)
 
 

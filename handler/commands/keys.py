@@ -273,6 +273,9 @@ def _restore(job: _Job) -> None:
     stored, current = store.read(""), None
     with suppress(InvalidKeys):  # it may be what is wrong
         current = None if stored is None else keys_edit.read(stored.body)[0]
+    if stored is not None and stored.body == restored:
+        write_lines(f"{store} is the same as {file}: nothing changes.")
+        return
     state = "is missing" if stored is None else "is invalid" if current is None else "exists"
     write_lines(f"{store} {state}. With {file}:", *(f"  {line}" for line in keys_edit.changes(current, document)))
     if not job.options.yes:
@@ -285,8 +288,7 @@ def _restore(job: _Job) -> None:
         latest = store.read("")
         if (latest and latest.body) != (stored and stored.body):
             raise HandlerError("Another writer changed the document. Nothing was restored: try again.")
-        if (stored and stored.body) != restored:
-            write(restored)
+        write(restored)
     write_lines(f"Restored {store}. Running functions use it within a minute.", otherwise="The document was restored.")
 
 

@@ -103,7 +103,7 @@ def test_the_script_creates_everything_that_the_documents_name(
         *(f"Role {name} {name}" for name in documents["roles"]),
         "User ops links-deployer",
     }
-    assert list(state["queues"]) == ["cn-hangzhou links-failed"]
+    assert list(state["queues"]) == ["cn-hangzhou links-events-dev-failures"]
     assert list(state["projects"]) == ["my-logs"]
     assert list(state["indexes"]) == list(state["logstores"]) == ["my-logs links-http-logs"]
     assert {bucket: rules.count("<Rule>") for bucket, rules in state["lifecycle"].items()} == {
@@ -304,7 +304,9 @@ def test_what_the_script_created_is_removed_but_no_log_bucket_message_or_rule_of
 
 def test_what_another_environment_needs_is_not_removed(documents: Document) -> None:
     other = {**documents, "roles": {"links-http": {}}, "lifecycle": {"other-bucket": []}}
-    removed = account_script.removal({**documents, "deployers": {"dev": {}}}, [other]).partition("\nonce")[2]
+    script = account_script.removal({**documents, "deployers": {"dev": {}}}, [other])
+    assert "DEPLOYER" not in script
+    removed = script.partition("\nonce")[2]
     assert re.findall(r"(?:RoleName|PolicyName|queue|lifecycle) (\S+)(?: --Casc| cn-|$)", removed, re.MULTILINE) == [
         *("links-events", "links-events", "oss-calls-links", "oss-calls-links", "examplebucket"),
         *("links-events", "oss-calls-links", "links-deployer-dev"),

@@ -189,7 +189,7 @@ def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> Non
 
 def test_a_file_that_s_cannot_render_is_a_fault(project: ProjectCopy) -> None:
     assert faults(project.edit("${vars.log_project}", "${vars.logs}")) == [
-        "s preview cannot render s.yaml: ${vars.logs} not found."
+        "s preview cannot render s.yaml: ${vars.logs} is missing or empty: give it a value."
     ]
 
 

@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_read_is_one_line_and_a_failure(
     assert capsys.readouterr().out.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
     assert doctor.main([str(copy.edit("${vars.region}", "${vars.regoin}"))]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "fault   s.yaml        s preview cannot render s.yaml: ${vars.regoin} not found."
+        "fault   s.yaml        s preview cannot render s.yaml: ${vars.regoin} is missing or empty: give it a value."
     ]
 
 

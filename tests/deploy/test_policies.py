@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from deploy import check, policies, s_preview
+from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
 from handler.config import InvalidConfig, Location, rights
@@ -628,3 +630,17 @@ def test_who_stops_the_command_or_its_reader_gets_no_traceback(interrupted: bool
     process.stdout.close()
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, said)
+
+
+def test_ctrl_c_while_modules_are_loaded_is_a_sentence() -> None:
+    code = "import sys; sys.argv = ['-m']; import deploy; sys.argv = ['deploy/check.py']; raise KeyboardInterrupt"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "python -m deploy.check: Interrupted.\n")
+
+
+def test_each_fault_of_a_package_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise DeployError("The package cannot be deployed:\n  one\n  two")
+
+    assert run("make build", fail) == 1
+    assert capsys.readouterr().err == "make build: The package cannot be deployed:\n  one\n  two\n"

@@ -243,6 +243,14 @@ def missing_names(source: Path, path: Path) -> set[str]:
     return files | set(re.findall(r"--env\b|\bENV=\w*", markdown))
 
 
+def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(package: Path) -> None:
+    makefile = (package / "src/Makefile").read_text(encoding="utf-8")
+    targets = {name for line in re.findall(r"(?m)^([a-z][a-z -]*):", makefile) for name in line.split()}
+    assert {"run", "check", "keys", "explain", "clean"} < targets
+    assert targets.isdisjoint({"demo", "test", "test-long", "lint", "bench", "lock", "audit", "docs", "template"})
+    assert set(re.findall(r"(?m)^##   make (\S+)", makefile)) <= targets
+
+
 def test_no_readme_of_the_made_project_names_what_it_lacks(package: Path) -> None:
     for name in ("README.md", "README.zh-CN.md"):
         assert missing_names(package / "src", package / "src" / name) == set()

@@ -65,7 +65,8 @@ def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(answer: tuple[in
     with serving(lambda method, path: (answer[0], headers, f'{{"code": "{answer[1]}"}}')) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"}))
     words = f"{answer[0]} {answer[1]}".rstrip()
-    assert [s.partition(" set it to a valid key")[0] for s in sentences if s.startswith("/outbox/")][:1] == [
+    # HEAD would say it again.
+    assert [s.partition(" set it to a valid key")[0] for s in sentences if "/outbox/" in s] == [
         f"/outbox/: LINK_API_KEY is not accepted ({words}):"
     ]
 

@@ -52,6 +52,13 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
     assert not any(secret in out for secret in ("EXAMPLE", issuer["secret"], share[0]["secret"]))
 
 
+def test_a_backup_that_is_the_document_changes_nothing(existing: KeysCli, tmp_path: Path) -> None:
+    assert existing.run("backup", str(tmp_path / "copy.json")).status == 0
+    result = existing.run("restore", str(tmp_path / "copy.json"))
+    assert (result.status, result.err) == (0, "")
+    assert "nothing changes" in result.out
+
+
 @pytest.mark.parametrize("current", [None, b"{"])
 def test_a_document_that_is_gone_or_invalid_is_restored(current: bytes | None, cli: KeysCli, tmp_path: Path) -> None:
     copy = tmp_path / "copy.json"
