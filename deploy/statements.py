@@ -31,6 +31,7 @@ _STATE_RULES = {
     "notices-pauses": PAUSES,
     "shares": "shares/",
     "shares-uses": "uses/",
+    "shares-index": "index/",
 }
 
 # By the service in an ARN; the check knows no other destination.

@@ -78,6 +78,12 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Use one that has the method SHARE for it.",
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
+    "admin_required": ErrorEntry(
+        403,
+        "The API key or token is not allowed to list the shares of others.",
+        "Use one that has the method ADMIN, or leave out all.",
+        {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
     "no_such_object": ErrorEntry(
         404,

@@ -56,10 +56,13 @@ def create_link(
 ) -> IssuedLink:
     """A link to an object, within every limit.
 
-    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. Raises a `Problem`
-    where no link can be created.
+    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. GET and PUT links have
+    the mount's limit of the traffic. Raises a `Problem` where no link can be created.
     """
     target, window, now = access.target, signed.window, int(invocation.now)
+    query = signed.query
+    if target.mount.traffic_limit is not None and method in ("GET", "PUT"):
+        query = {"x-oss-traffic-limit": str(target.mount.traffic_limit), **(query or {})}  # a caller's own is lower
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     try:
@@ -70,7 +73,7 @@ def create_link(
             credentials=access.credentials.credentials,
             endpoint=target.mount.endpoint,
             expires_in=expires_in,
-            query=signed.query,
+            query=query,
             headers=signed.headers,
             signed_headers=signed.extra,
             now=issued_at,

@@ -148,8 +148,8 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
     Only its owner can read it, and its credentials of OSS end with the stack.
     """
     variables = {
-        "SERVICE": stack.http_url,
-        "KEY": api_key.value,
+        **dict.fromkeys(("SERVICE", "FC_PRESIGN_URL"), stack.http_url),
+        **dict.fromkeys(("KEY", "FC_PRESIGN_KEY"), api_key.value),
         **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")},
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_scale_page import value
+
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/security.md").read_text(encoding="utf-8")
 CITED = re.findall(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`", PAGE)
@@ -40,3 +42,14 @@ def test_every_threat_has_a_row_with_what_holds_it_and_a_test() -> None:
     assert all(len(row) == 3 and row[1] and "::test_" in row[2] for row in rows)
     named = {match[1].lower() for row in rows if (match := re.match(r"\| \*\*([^*]+)\*\*", row[0]))}
     assert set(THREATS) <= named
+
+
+def test_each_number_of_a_leaked_link_follows_from_its_formula() -> None:
+    section = PAGE.partition("## What can a leaked link cost?")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .+ \| ([\d(][^|]*) \| ([\d,.]+) \| ([\d,.]+) \|$", section, re.MULTILINE)
+    price = re.search(r"USD ([\d.]+) for a GB", section)
+    assert price
+    assert len(rows) == 7
+    for formula, gigabytes, dollars in rows:
+        assert float(gigabytes.replace(",", "")) == pytest.approx(value(formula), rel=0.005), formula
+        assert float(dollars.replace(",", "")) == pytest.approx(value(formula) * float(price[1]), rel=0.005), formula

@@ -128,19 +128,23 @@ class Store(NamedTuple):
             raise self._refused("CopyObject", response)
         return True
 
-    def list_objects(self, prefix: Location, *, after: str = "", deep: bool = False) -> Iterator[ListedObject]:
+    def list_objects(
+        self, prefix: Location, *, after: str = "", deep: bool = False, size: int | None = None
+    ) -> Iterator[ListedObject]:
         """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
 
-        With `deep`, also those in folders there. One request for each `PAGE` objects that are used.
+        With `deep`, also those in folders there. One request for each `size` (None: `PAGE`) objects that are used.
         """
-        for page, responded in self._pages(prefix, after, deep):
+        for page, responded in self._pages(prefix, after, deep, size):
             for entry in page.objects:
                 age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
                 yield ListedObject(entry.key[len(prefix.key) :], entry.etag, age, entry.size)
 
-    def list_folder(self, name: str, *, deep: bool = False) -> Iterator[ListedObject]:
+    def list_folder(
+        self, name: str, *, after: str = "", deep: bool = False, size: int | None = None
+    ) -> Iterator[ListedObject]:
         """The objects of a folder, as `list_objects`."""
-        return self.list_objects(self._at(name), deep=deep)
+        return self.list_objects(self._at(name), after=after, deep=deep, size=size)
 
     def list_folders(self, name: str) -> Iterator[str]:
         """The names of the folders directly below a folder, in order; empty ones do not exist."""
@@ -192,10 +196,12 @@ class Store(NamedTuple):
         return self._ask(lambda: self.client.claim(self._at(name), body, content_type="text/plain"))
 
     def _pages(
-        self, prefix: Location, after: str = "", deep: bool = False
+        self, prefix: Location, after: str = "", deep: bool = False, size: int | None = None
     ) -> Iterator[tuple[ListedPage, float | None]]:
         """The pages of a list, each with the time of its response. Source: the OSS page "ListObjectsV2"."""
         query = listing_query(prefix.key, **({} if deep else {"delimiter": "/"}))
+        if size is not None:
+            query["max-keys"] = str(size)
         if after:
             query["start-after"] = prefix.key + after
         bucket = Location(prefix.bucket, "")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
+TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second, of OSS
 
 
 class InvalidConfig(HandlerError):
@@ -64,7 +65,8 @@ class Mount(NamedTuple):
     `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa,
-    `lists` whether the names of its objects may be listed.
+    `lists` whether the names of its objects may be listed. `traffic_limit` is in bits per second, for each request.
+    With `record_shares`, every share has a record.
     """
 
     path: str
@@ -90,6 +92,8 @@ class Mount(NamedTuple):
     region: str
     role_arn: str
     lists: bool
+    traffic_limit: int | None
+    record_shares: bool
 
     @property
     def allows_uploads(self) -> bool:

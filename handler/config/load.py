@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts
+from . import MAX_SHARE, MIN_SHARE, TRAFFIC_LIMIT, Config, InvalidConfig, Location, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -95,6 +95,10 @@ MOUNT_KEYS: Mapping[str, str] = {
     "default. Set it on every mount that reaches the objects.",
     "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
     "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
+    "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
+    "100KB to 100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
+    "record_shares": "true gives every share of this mount a record: GET /-/shares lists it, and it can be revoked. It "
+    "requires state and max_share.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -186,6 +190,8 @@ def _check(config: Config) -> None:
     for mount in config.mounts:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
+        if mount.record_shares and config.state is None:
+            raise InvalidConfig(f"mount {mount.path}: record_shares requires state, at the top of the file.")
     _check_regions(config)
     authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
     uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
@@ -235,7 +241,7 @@ def _read_mount(
     lists = reader.boolean("list")
     if lists and "GET" not in methods:
         reader.refuse("list", "requires GET in methods")
-    max_size = reader.upload_size("max_size")
+    max_size = reader.size("max_size")
     if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
         reader.refuse("max_size", "is required for PUT and POST")
     query, process = reader.strings("query", (), QUERY), reader.strings("process")
@@ -252,6 +258,11 @@ def _read_mount(
     check = reader.table.get("check", "pages" if access == "anonymous" else False)
     if not isinstance(check, bool) and check != "pages":
         reader.refuse_value("check", 'must be true, false or "pages"')
+    record_shares = reader.boolean("record_shares")
+    if record_shares and "max_share" not in reader.table:
+        reader.refuse("record_shares", "requires max_share")
+    minimum, maximum = TRAFFIC_LIMIT
+    traffic_limit = reader.size("traffic_limit", minimum // 8, maximum // 8)
     mount = Mount(
         path=path,
         target=target,
@@ -276,6 +287,8 @@ def _read_mount(
         region=region,
         role_arn=reader.string("role") or "",
         lists=lists,
+        traffic_limit=traffic_limit and traffic_limit * 8,
+        record_shares=record_shares,
     )
     return mount, endpoint
 

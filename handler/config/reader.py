@@ -130,17 +130,17 @@ class TableReader:
             self.refuse_value(name, expected)
         return seconds
 
-    def upload_size(self, name: str) -> int | None:
-        """Bytes, from a number or a string that `parse_size` reads; a multipart upload has at most 10,000 parts."""
+    def size(self, name: str, minimum: int = 1, maximum: int | None = None) -> int | None:
+        """Bytes, from a number or a string that `parse_size` reads; up to the largest upload, of 10,000 parts."""
         value = self.table.get(name)
         if value is None:
             return None
-        from signer.sizes import MAX_PUT, parse_size  # only configurations with uploads need it
+        from signer.sizes import MAX_PUT, parse_size  # few configurations need it
 
-        maximum = 10_000 * MAX_PUT
+        maximum = 10_000 * MAX_PUT if maximum is None else maximum
         size = value if type(value) is int else parse_size(value) if isinstance(value, str) else None
-        if size is None or not 1 <= size <= maximum:
-            self.refuse_value(name, f"must be a size from 1 to {maximum} bytes, such as 5242880 or 5MB")
+        if size is None or not minimum <= size <= maximum:
+            self.refuse_value(name, f"must be a size from {minimum} to {maximum} bytes, such as 5242880 or 5MB")
         return size
 
     def tables(self, name: str, known: Collection[str]) -> list[TableReader]:

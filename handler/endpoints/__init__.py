@@ -19,7 +19,7 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/form": {"POST": "form:create"},
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
-    "/-/shares": {"POST": "shares:create"},
+    "/-/shares": {"GET": "list_shares:answer", "HEAD": "list_shares:answer", "POST": "shares:create"},
     "/-/shares/{id}": {"GET": "shares:show", "HEAD": "shares:show", "DELETE": "shares:revoke"},
 }
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 from .. import links
 from ..auth import authorize
-from ..config import Mount, Target
+from ..config import TRAFFIC_LIMIT, Mount, Target
 from ..context import Caller, Invocation
 from ..errors import Problem, method_not_allowed
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
 
 MIN_LIFETIME = 60  # seconds for which the link of a cached redirect is still valid
-TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
 READING = ("GET", "HEAD")
 # Query parameters of this service; all others are OSS's.
 OWN_PARAMETERS = ("expires", "format", "download")
@@ -103,6 +102,6 @@ def _check_value(mount: Mount, name: str, value: str) -> None:
     if name == "x-oss-process" and value not in mount.process:
         raise Problem("bad_query", "This value of x-oss-process is not allowed on this mount.")
     if name == "x-oss-traffic-limit":
-        minimum, maximum = TRAFFIC_LIMIT
+        minimum, maximum = TRAFFIC_LIMIT[0], mount.traffic_limit or TRAFFIC_LIMIT[1]
         if not (re.fullmatch(_NUMBER, value) and minimum <= int(value) <= maximum):
             raise Problem("bad_query", f"Parameter x-oss-traffic-limit must be a number from {minimum} to {maximum}.")

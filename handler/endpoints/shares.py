@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secrets import token_urlsafe
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from signer.times import rfc3339
 
 from .. import links, shares
 from ..auth import authorize
-from ..cloud.oss import StoreError, head_object, list_folder
+from ..cloud.oss import head_object, list_folder
 from ..cloud.store import Store, state_for
 from ..config import Mount, Target
 from ..context import Caller, ExpiryLimit, Invocation
@@ -45,7 +45,7 @@ def create(request: Request, invocation: Invocation) -> Response:
 
     Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
     """
-    caller = _caller(invocation)
+    caller = caller_of(invocation)
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
     path = check_path(params["path"])
@@ -84,7 +84,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         (_check_folder_exists if is_folder else _check_exists)(target, invocation)
     expires_at = int(invocation.now) + seconds
     record_id = None
-    if limited or upload is not None or params["revocable"]:
+    if limited or upload is not None or params["revocable"] or mount.record_shares:
         record = records.Record(
             path=path,
             target=str(mount.target),
@@ -95,7 +95,10 @@ def create(request: Request, invocation: Invocation) -> Response:
             created_at=int(invocation.now),
             upload=upload,
         )
-        record_id = _save(record, invocation)
+        state = state_for(invocation)
+        if record.uses is not None:
+            state.probe(invocation.now)
+        record_id = records.create(state, caller.owner, record)
     owner, depth = shares.owner_tag(caller.owner), path.count("/") if is_folder else 0
     share = shares.Share(expires_at, method, page, record_id, params["download"], owner, depth)
     token = shares.sign(share, target, keys.share)
@@ -120,22 +123,30 @@ def show(request: Request, invocation: Invocation, share_id: str) -> Response:
         "method": record.method,
         "expires_at": rfc3339(record.expires_at),
         "max_uses": record.uses,
-        "uses": _uses(state, share_id, record, invocation),
+        "uses": used(state, share_id, record, invocation)[0],
         "revoked": record.revoked_at is not None,
     }
     return json_response(document)
 
 
-def _uses(state: Store, share_id: str, record: records.Record, invocation: Invocation) -> int | None:
-    """The downloads, or the files that arrived; None without a limit, and where the target of the path changed."""
+def used(
+    state: Store, share_id: str, record: records.Record, invocation: Invocation
+) -> tuple[int | None, float | None]:
+    """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
+
+    Both are None without a limit, and where the target of the path changed.
+    """
     if record.uses is None:
-        return None
+        return None, None
+    ages: Collection[float]
     if record.upload is None:
-        return uses.used(state, share_id)
-    target = invocation.config.mounts.get(record.path)
-    if target is None or str(target.mount.target) != record.target:
-        return None
-    return len(uses.arrived(uses.Folder.of(state, invocation, target, share_id)))
+        ages = uses.used(state, share_id)
+    else:
+        target = invocation.config.mounts.get(record.path)
+        if target is None or str(target.mount.target) != record.target:
+            return None, None
+        ages = uses.arrived(uses.Folder.of(state, invocation, target, share_id)).values()
+    return len(ages), min(ages, default=None)
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -147,7 +158,8 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     return Response(204, {})
 
 
-def _caller(invocation: Invocation) -> Caller:
+def caller_of(invocation: Invocation) -> Caller:
+    """Raises the 401 `unauthorized`."""
     if invocation.caller is None:
         raise Problem("unauthorized")
     return invocation.caller
@@ -223,25 +235,9 @@ def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> 
     return f"https://{request.domain}"
 
 
-def _save(record: records.Record, invocation: Invocation) -> str:
-    state = state_for(invocation)
-    if record.uses is not None:
-        state.probe(invocation.now)
-    # The second try has a new id: if the first arrives late, no share uses it.
-    for last in (False, True):
-        record_id = token_urlsafe(9)
-        try:
-            records.save(state, record_id, record)
-            break
-        except StoreError:
-            if last:
-                raise
-    return record_id
-
-
 def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:
     """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
-    caller = _caller(invocation)
+    caller = caller_of(invocation)
     if share_id.startswith(_PLAIN):
         key_id = share_id[len(_PLAIN) :]
         keys = current.current_keys(invocation)

@@ -25,7 +25,7 @@ from .fields import InvalidKeys
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
 
 VERSION = 1
-METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE", "LIST")
+METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE", "LIST", "ADMIN")
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits

@@ -10,11 +10,13 @@ from signer.times import rfc3339
 from .. import links, shares
 from ..auth import authorize
 from ..cloud.oss import CANNOT_BE_REACHED, head_object
+from ..cloud.store import state_for
 from ..config import Target
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import current
 from ..paths import check_path
+from ..shares import records
 from .notice import Notice
 from .sinks import Notification
 
@@ -92,6 +94,11 @@ class LinkIssuer:
             raise Problem("no_share_key")
         expires = notice.expires or shares.DEFAULT_EXPIRES
         expires_at = int(self._invocation.now) + min(expires, mount.max_share or expires)
-        share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
+        record_id = None
+        if mount.record_shares:
+            now, by = int(self._invocation.now), shares.NOTICES
+            record = records.Record(path, str(mount.target), "GET", None, expires_at, by, now)
+            record_id = records.create(state_for(self._invocation), by, record)
+        share = shares.Share(expires_at, "GET", False, record_id, notice.download, shares.owner_tag(shares.NOTICES))
         token = shares.sign(share, target, keys.share)
         return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)

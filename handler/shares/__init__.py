@@ -31,7 +31,7 @@ from ..keys import owner_tag as owner_tag
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
 DEFAULT_EXPIRES = 7 * 86_400  # seconds
-NOTICES = "notice"  # the owner of shares in notices; only retiring the share key withdraws them
+NOTICES = "notice"  # the owner of shares in notices
 
 _HEAD, _ID, _SIGNATURE = 20, 12, 43  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{63,1200}")

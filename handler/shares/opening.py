@@ -27,7 +27,7 @@ class TrackedShare(NamedTuple):
     def uses_left(self) -> int | None:
         """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
         maximum = self.record.uses
-        left = None if maximum is None else maximum - uses.used(self.state, self.id)
+        left = None if maximum is None else maximum - len(uses.used(self.state, self.id))
         if left is not None and left <= 0:
             raise Problem("share_used_up")
         return left

@@ -1,11 +1,18 @@
-"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`."""
+"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`, and the index of these shares.
+
+The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
+`caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
+from secrets import token_urlsafe
 from typing import Any, NamedTuple
 
+from ..cloud.oss import StoreError
 from ..cloud.store import Store
 from ..errors import Problem
 
@@ -15,6 +22,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("uses", "revoked_at"), (int, type(None))),
     "upload": (dict, type(None)),
 }
+INDEX = "index/"
+_LAST = 9_999_999_999  # Unix seconds
 
 
 class Record(NamedTuple):
@@ -32,6 +41,27 @@ class Record(NamedTuple):
     created_at: int
     revoked_at: int | None = None
     upload: dict[str, Any] | None = None
+
+
+def index_of(owner: str, caller_id: str) -> str:
+    """The folder in the index with the shares of a caller; no two users of an issuer have the same."""
+    digest = sha256(f"{owner}\n{caller_id}".encode()).hexdigest()
+    return f"{INDEX}{digest[:32]}/"
+
+
+def create(state: Store, owner: str, record: Record) -> str:
+    """Writes the entry in the index, then the record, and returns its id. Raises the 503 `state_unavailable`."""
+    # The second try has a new id: if the first arrives late, no share uses it.
+    for last in (False, True):
+        record_id = token_urlsafe(9)
+        try:
+            state.replace(f"{index_of(owner, record.owner)}{_LAST - record.created_at}-{record_id}", b"")
+            save(state, record_id, record)
+            break
+        except StoreError:
+            if last:
+                raise
+    return record_id
 
 
 def save(state: Store, record_id: str, record: Record) -> None:

@@ -11,7 +11,7 @@ newest claim can be known as the caller's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import md5
 from itertools import islice
 from typing import NamedTuple
@@ -43,9 +43,9 @@ class Claim(NamedTuple):
     age: float
 
 
-def used(state: Store, record_id: str) -> int:
-    """How many downloads are claimed."""
-    return len(_claims(state, record_id))
+def used(state: Store, record_id: str) -> list[float]:
+    """The downloads that are claimed: the seconds since each, by the clock of OSS."""
+    return [claim.age for claim in _claims(state, record_id)]
 
 
 def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -> int:
@@ -83,11 +83,12 @@ class Folder(NamedTuple):
         return cls(state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/"))
 
 
-def arrived(folder: Folder) -> frozenset[int]:
-    """The numbers of the files in the folder of an upload share."""
+def arrived(folder: Folder) -> dict[int, float]:
+    """The numbers of the files in the folder of an upload share, with their ages in seconds by the clock of OSS."""
     # The first is "1-", and letters follow the last: one page has them all, unless others also begin with 1 to 9.
-    matches = (_FILE.match(file.name) for file in islice(folder.state.list_objects(folder.location, after="1"), PAGE))
-    return frozenset(int(match[1]) for match in matches if match)
+    files = islice(folder.state.list_objects(folder.location, after="1"), PAGE)
+    matches = ((_FILE.match(file.name), file.age) for file in files)
+    return {int(match[1]): age for match, age in matches if match}
 
 
 def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
@@ -125,7 +126,7 @@ def claim_file(
         lost = number
 
 
-def _count(claims: Sequence[Claim], present: frozenset[int]) -> int:
+def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:
     """The files that arrived, and those that can still arrive."""
     return len(present) + sum(claim.age <= HELD and claim.number not in present for claim in claims)
 

@@ -20,7 +20,7 @@ from handler.config.rights import (
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
-SHARES = ("shares/", "uses/")
+SHARES = ("shares/", "uses/", "index/")
 _PROBE = "probe"  # an object
 
 
@@ -50,6 +50,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
+        recorded = any(notice.give == "share" and notice.mount.record_shares for notice in config.notices)
+        allowed += share_statements(config) if recorded else []
     return unique([*allowed, *keys_statements(config)])
 
 
@@ -106,13 +108,13 @@ def outbox_statements(config: Config) -> list[Statement]:
 
 
 def list_statements(config: Config) -> list[Statement]:
-    """The service lists folders, and counts uses and files that arrived, with lists of exactly these prefixes.
+    """The service lists folders and shares, and counts uses and files that arrived, with lists of these prefixes.
 
     With `[assume_role]` the objects of a mount are listed by its session.
     """
     prefixes: dict[str, set[str]] = {}
     if config.state and any(mount.max_share for mount in config.mounts):
-        prefixes.setdefault(config.state.bucket, set()).add(f"{config.state.key}uses/")
+        prefixes[config.state.bucket] = {config.state.key + folder for folder in ("index/", "uses/")}
     for mount in config.mounts if config.assume_role is None else ():
         if lists_objects(config, mount):
             prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)

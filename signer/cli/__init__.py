@@ -1,4 +1,4 @@
-"""The command line: sign, curl, form, verify, explain and bulk."""
+"""The command line: sign, curl, form, verify, explain and bulk; and shares, revoke and ls, which ask a service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from .. import __version__
 from ..display import printable, redact_pieces
 from ..errors import SignerError
-from . import check, create
+from . import check, create, service
 from .bulk import bulk
 from .options import NAME, Group
 from .output import echo
@@ -86,5 +86,8 @@ def commands() -> None:
     """
 
 
-for _command in (create.sign, create.curl, create.form, check.verify, check.explain, bulk):
+for _command in (
+    *(create.sign, create.curl, create.form, check.verify, check.explain, bulk),
+    *(service.list_shares, service.revoke, service.list_folder),
+):
     commands.add_command(_command)

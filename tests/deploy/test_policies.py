@@ -66,6 +66,7 @@ methods   = ["PUT", "POST"]
 max_size  = "10MB"
 max_share = "30d"
 """
+RECORDED = LINKS.replace('"90d"', '"90d"\nrecord_shares = true')
 NOTICES = """
 [[sink]]
 name   = "manifest"
@@ -99,7 +100,8 @@ TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resour
 IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
-    ["oss:GetObject", "oss:PutObject"], *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "probe"))
+    ["oss:GetObject", "oss:PutObject"],
+    *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "index/*", "probe")),
 )
 OUTBOX = [
     allow(
@@ -109,7 +111,8 @@ OUTBOX = [
     allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*"))),
     list_below("examplebucket", *(f".links/state/{name}" for name in ("outbox/*", "dead/*"))),
 ]
-LIST_STATE = list_below("examplebucket", ".links/state/uses/*")
+STATE_LISTS = (".links/state/index/*", ".links/state/uses/*")
+LIST_STATE = list_below("examplebucket", *STATE_LISTS)
 LIST_IN = list_below("other-bucket", "in/*")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {
@@ -152,11 +155,18 @@ def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_share
         assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
 
 
+def test_the_events_role_writes_records_only_for_shares_of_a_mount_that_records_all(tmp_path: Path) -> None:
+    for links, give in ((LINKS, "share"), (RECORDED, "link"), (RECORDED, "share")):
+        changed = f'public_url = "https://links.example.com"\n{links}{OPS}give = "{give}"'
+        is_allowed = SHARES in statements_of(policies_for(tmp_path, changed), "links-events")
+        assert is_allowed is (links == RECORDED and give == "share")
+
+
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
     for changed, lists in (
         (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
         (LINKS.replace('["PUT", "POST"]', '["PUT"]'), [LIST_STATE]),
-        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", ".links/state/uses/*", "in/*")]),
+        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", *STATE_LISTS, "in/*")]),
         (re.sub(r"max_share.*\n", "", LINKS), []),
         (re.sub(r"state .*\n", "", LINKS), []),
     ):
@@ -278,6 +288,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
                 ("links-notices-pauses", "pause/", 1),
                 ("links-shares", "shares/", 91),
                 ("links-shares-uses", "uses/", 91),
+                ("links-shares-index", "index/", 91),
             )
         ],
         "other-bucket": [
@@ -291,6 +302,7 @@ def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> 
     assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]} == {
         "links-shares": 31,
         "links-shares-uses": 31,
+        "links-shares-index": 31,
     }
 
 

@@ -40,7 +40,7 @@ def requests(sizes: Sequence[int]) -> dict[str, list[int]]:
 
 
 def history(size: int) -> dict[str, bytes]:
-    """So many objects: records and uses of shares, marks of notices, and dead notices.
+    """So many objects: records and uses of shares, and the index of these, marks of notices, and dead notices.
 
     There is always one dead notice, since a tick lists those of each sink that has some.
     """
@@ -50,9 +50,10 @@ def history(size: int) -> dict[str, bytes]:
         name = (
             f"shares/{digest[:12]}.json",
             f"uses/{digest[:12]}/1",
+            f"index/{digest[:32]}/8227652728-{digest[:12]}",
             f"done/{digest[:32]}",
             f"dead/{SINK}/{1_700_000_000 + number}-000000-{digest[:32]}",
-        )[number % 4]
+        )[number % 5]
         objects[STATE + name] = b"{}"
     return objects
 

@@ -118,7 +118,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         prepare_all(stack)
         lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
-        assert f"export SERVICE={stack.http_url}" in lines
+        assert {f"export {name}={stack.http_url}" for name in ("SERVICE", "FC_PRESIGN_URL")} <= {*lines}
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
         full = OSError(errno.ENOSPC, "No space left on device")

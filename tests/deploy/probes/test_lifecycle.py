@@ -160,7 +160,7 @@ def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deploy
     assert [finding.sentence for finding in bucket_rules(shares)] == [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
         "FORMAT=commands."
-        for name in ("shares/", "uses/")
+        for name in ("shares/", "uses/", "index/")
     ]
     rules = statements.lifecycle(shares.config, "links")["examplebucket"]
     assert levels(iter(examined(shares, "".join(map(account_script.rule_xml, rules))))) == [("ok", "lifecycle")]

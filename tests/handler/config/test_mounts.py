@@ -53,6 +53,8 @@ VALUES: dict[str, list[Any]] = {
     "app_packages": ["true", 1],
     "list": ["true", 1],
     "region": ["oss-cn-hangzhou"],
+    "traffic_limit": ["99KB", 102_399, "101MB", 104_857_601, "1Mbit", "fast", 0, True, 1.5],
+    "record_shares": ["true", 1, True],  # without max_share
     "whole_bucket": ["true", 1],
 }
 REFUSED: list[tuple[str, dict[str, Any]]] = [
@@ -132,6 +134,14 @@ def test_durations_and_sizes_are_read_in_every_form() -> None:
     assert (mount.expires, mount.max_expires, mount.max_size) == (90, 604_800, 10 * 1024**2)
     for value, size in ((5_242_880, 5_242_880), ("5242880", 5_242_880), ("1KB", 1024), ("5 GB", 5 * 1024**3)):
         assert read(document({**table, "max_size": value}), {}).mounts[0].max_size == size
+    for value, bits in (("100KB", 819_200), ("1MB", 8_388_608), ("100MB", 838_860_800), (102_400, 819_200)):
+        assert read(document({**table, "traffic_limit": value}), {}).mounts[0].traffic_limit == bits
+
+
+def test_shares_that_are_recorded_require_a_state() -> None:
+    table = document({**A_MOUNT, "record_shares": True, "max_share": "1d"})
+    assert refusal(table) == "mount /exampledir/: record_shares requires state, at the top of the file."
+    assert read({**table, "state": "oss://examplebucket/.links/state/"}, {}).mounts[0].record_shares
 
 
 def test_the_query_parameters_that_a_mount_may_allow() -> None:

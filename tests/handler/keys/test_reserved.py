@@ -49,6 +49,7 @@ RESERVED = [
     "/.links/keys.json/",
     "/.links/keys.json/x",
     "/.links/state/shares/x.json",
+    "/.links/state/index/x",
     "/near/keys.json",
     "/near/%6beys.json",
     "/near/keys.json.lock",

@@ -75,6 +75,18 @@ class TestOneObject:
         assert opened.status == 302, opened
         assert requests.get(opened.headers["Location"], timeout=10).content == b"content"
 
+    def test_a_share_of_a_mount_that_records_all_is_in_the_index_and_ends_with_its_record(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        function.add_sink("ops", hook)
+        table = 'path = "/kept/"\ntarget = "oss://examplebucket/kept/"\nmax_share = "1d"\nrecord_shares = true\n'
+        function.toml = f"[[mount]]\n{table}" + notice(["ops"], mount="/kept/", give="share")
+        assert function.invoke(created("kept/a.txt")).counts() == (1, 1, 1, 0)
+        token = hook.received[0].json["data"]["url"].partition("share=")[2]
+        (entry,), (stored,) = (function.state_names(folder) for folder in ("index/", "shares/"))
+        assert (entry[-13:], stored[-17:]) == (f"-{token[20:32]}", f"{token[20:32]}.json")
+        assert json.loads(function.read(f"{STATE}shares/{stored[-17:]}"))["owner"] == "notice"
+
     def test_it_is_written_to_oss_without_keys_or_state(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
         config = function.config()._replace(keys_document=None, state=None)

@@ -19,9 +19,9 @@ from itsdangerous import Signer
 from handler import shares
 from handler.config import Location, Mounts
 from handler.context import Invocation
-from handler.endpoints import shares as share_requests
 from handler.errors import Problem
 from handler.keys import current
+from handler.shares import records
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.share_fixtures import MAKER, ShareService, path, share_service, share_service_with_oss, token
@@ -36,7 +36,7 @@ def module_service(tmp_path_factory: pytest.TempPathFactory) -> ShareService:
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(share_requests, "token_urlsafe", lambda size: "aB3_-zZ90qQw")
+    monkeypatch.setattr(records, "token_urlsafe", lambda size: "aB3_-zZ90qQw")
     with share_service_with_oss(tmp_path) as running:
         yield running
 

@@ -285,7 +285,7 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("fc-presign ", "", {"sign", "curl", "form", "verify", "explain", "bulk"}),
+        ("fc-presign ", "", {"sign", "curl", "form", "verify", "explain", "bulk", "shares", "revoke", "ls"}),
         ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
         ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
     ],

@@ -1,0 +1,207 @@
+"""The commands that ask a running service: shares, revoke and ls."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import click
+
+from ..display import printable, redact_pieces
+from ..endpoint import is_loopback, parse_origin
+from ..errors import SignerError
+from ..sizes import format_size
+from . import options
+from .network import failure_reason
+from .output import echo, print_json
+
+URL, KEY = "FC_PRESIGN_URL", "FC_PRESIGN_KEY"
+TIMEOUT = (10, 60)  # seconds, to connect and to read
+_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
+
+_options = options.add(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    click.option(
+        "--key", type=click.Choice(["-"]), help=f"- reads the API key or token from standard input, not {KEY}."
+    ),
+)
+
+
+class ServiceFailed(SignerError):
+    """The service did not do what it was asked; the message says what it answered."""
+
+    code = "service_failed"
+
+
+class Service(NamedTuple):
+    """A deployed service: `url` is its origin, `key` an API key or token, "" for none."""
+
+    url: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Service(url={self.url!r}, key='***')"
+
+    @classmethod
+    def load(cls, key_from: str | None) -> Service:
+        """From the environment; with "-", the key is standard input, which a terminal does not show."""
+        url = os.environ.get(URL) or options.fail(f"Set {URL} to the service, such as https://links.example.com.")
+        scheme, host = parse_origin(url.rstrip("/"))
+        if scheme != "https" and not is_loopback(host):
+            options.fail(f"{URL} must begin with https://, so that nobody reads the key on its way.")
+        key = os.environ.get(KEY, "")
+        if key_from:
+            hidden = sys.stdin.isatty()
+            key = (
+                click.prompt("API key", hide_input=True, err=True) if hidden else options.read_argument("-", "the key")
+            )
+        if key.strip() and not _CREDENTIAL.fullmatch(key.strip()):
+            options.fail("Invalid API key or token: expected printable ASCII characters without spaces.")
+        return cls(url.rstrip("/"), key.strip())
+
+    def ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The JSON of an answer, None for one without a body. Raises `ServiceFailed`."""
+        import requests
+
+        # Its warnings contain the URL.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        try:
+            response = requests.request(
+                method,
+                self.url + path,
+                params=query,
+                headers={"Accept": "application/json"},
+                auth=self._sign,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
+        if response.status_code == 204:
+            return None
+        try:
+            document = response.json()
+        except (ValueError, RecursionError):
+            document = None
+        if response.status_code == 200 and isinstance(document, dict):
+            return document
+        code = document.get("code") if isinstance(document, dict) else None
+        if code is None:
+            raise ServiceFailed(f"{self.url} did not answer as fc-presign does (status {response.status_code}).")
+        hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
+        raise ServiceFailed(f"{document.get('detail')}{hint} ({code}, request {document.get('request_id')})")
+
+    def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
+        """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
+        after = None
+        while True:
+            page = self.ask("GET", path, {**query, **({"after": after} if after else {})})
+            if not all(isinstance(page.get(name), list) for name in lists):
+                raise ServiceFailed(f"{self.url} did not answer as fc-presign does.")
+            yield page
+            if not page.get("next"):
+                return
+            if page["next"] == after:
+                raise ServiceFailed(f"The list of {self.url} does not end.")
+            after = page["next"]
+
+    def _sign(self, request: Any) -> Any:
+        """Adds the key; as the `auth` of requests, so that no password of ~/.netrc takes its place."""
+        if self.key:
+            request.headers["Authorization"] = f"Bearer {self.key}"
+        return request
+
+
+def _print_row(columns: str, *cells: object) -> None:
+    """Prints a line, safe for a terminal whatever the service answered; None is -."""
+    echo(printable(columns.format(*("-" if cell is None else str(cell) for cell in cells))))
+
+
+@click.command(cls=options.Command, name="shares")
+@click.option("--all", "everyone", is_flag=True, help="The shares of all callers: the key needs the method ADMIN.")
+@_options
+def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
+    """List the shares that you created, newest first.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY your API key or token. Shares without a record, which
+    nobody can revoke alone, are not listed.
+
+    \b
+    Examples:
+      fc-presign shares
+      fc-presign shares --all --json --key - < admin.key
+    """
+    query = {"limit": "50", **({"all": "true"} if everyone else {})}
+    columns, names = "{:<12}  {:<8}  {:<20}  {:>4}  {}", ["id", "state", "expires_at", "uses", "path"]
+    if everyone:
+        columns, names = columns + "  {}", [*names, "owner"]
+    listed: list[dict[str, Any]] = []
+    for page in Service.load(key).pages("/-/shares", query, "shares"):
+        listed += page["shares"]
+        for share in page["shares"] if not as_json else ():
+            _print_row(columns, *map(share.get, names))
+    if as_json:
+        print_json({"shares": listed})
+    else:
+        echo(printable(str(page.get("note"))), err=True)
+
+
+@click.command(cls=options.Command, context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("identifiers", metavar="ID...", nargs=-1, required=True)  # an id may begin with -
+@_options
+def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
+    """Revoke shares by their ids. The status is 2 if one of them was not revoked.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
+
+    \b
+    Examples:
+      fc-presign revoke z0dbH3m320oM
+    """
+    service, revoked = Service.load(key), list[str]()
+    for identifier in identifiers:
+        try:
+            service.ask("DELETE", f"/-/shares/{quote(identifier, safe='', errors='surrogateescape')}")
+        except ServiceFailed as error:
+            echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
+            continue
+        revoked.append(identifier)
+        if not as_json:
+            echo(printable(f"Revoked {identifier}."))
+    if as_json:
+        print_json({"revoked": revoked})
+    return 0 if len(revoked) == len(identifiers) else 2
+
+
+@click.command(cls=options.Command, name="ls")
+@click.argument("path", metavar="/PATH/")
+@_options
+def list_folder(path: str, as_json: bool, key: str | None) -> None:
+    """List a folder of the service: its folders, and its files with size and time.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method LIST; a folder that
+    everybody may list needs none. Write the path as it is, not percent-encoded.
+
+    \b
+    Examples:
+      fc-presign ls /reports/2026/
+    """
+    if not path.startswith("/") or path.startswith("/-/"):
+        options.fail("Expected a path of the service that begins with /, such as /reports/.")
+    path = path.rstrip("/") + "/"
+    address = quote(path, safe="/", errors="surrogateescape")
+    folder: dict[str, Any] = {"path": path, "folders": [], "files": []}
+    for page in Service.load(key).pages(address, {"limit": "1000"}, "folders", "files"):
+        rows: list[tuple[object, ...]] = [(None, None, f"{each['name'].rstrip('/')}/") for each in page["folders"]]
+        rows += [(format_size(each["size"]), each["modified_at"], each["name"]) for each in page["files"]]
+        for row in rows if not as_json else ():
+            _print_row("{:>9}  {:<20}  {}", *row)
+        for name in ("folders", "files"):
+            folder[name] += page[name]
+    if as_json:
+        print_json(folder)

@@ -1,0 +1,172 @@
+"""The commands that ask a service: shares and revoke from the real one, ls from a stub of the JSON of folders."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug import Request, Response
+from werkzeug.utils import redirect
+
+from local.server import listen, serve
+from tests.handler.client import NOW
+from tests.handler.keys_fixtures import api
+from tests.memory_oss import memory_oss
+from tests.signer.cli.command import BARE, run, run_process
+from tests.worlds import MAKER, OTHER, Service, service
+
+ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
+HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
+TIME = "2026-03-01T06:41:11Z"
+FILES = [{"name": f"{n}.txt", "path": f"/reports/{n}.txt", "size": n, "modified_at": TIME} for n in range(5)]
+FILES[1] |= {"name": HOSTILE, "path": None, "size": 1_500_000}
+FOLDERS = [{"name": "2026", "path": "/reports/2026/"}, {"name": "季度", "path": "/reports/%E5/"}]
+# The first has folders, and one is empty although more follow.
+PAGES: list[tuple[list[Any], list[Any]]] = [(FOLDERS, FILES[:1]), ([], []), ([], FILES[1:3]), ([], FILES[3:])]
+
+
+class Stub:
+    """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
+
+    def __init__(self, world: Service) -> None:
+        self.world, self.keys, self.url = world, list[str | None](), ""
+
+    def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
+        return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
+
+    def answer(self, request: Request) -> Response:
+        path, key = request.environ["RAW_URI"].partition("?")[0], request.headers.get("Authorization")
+        self.keys.append(key)
+        assert request.headers["Accept"] == "application/json"
+        if path.startswith("/-/"):
+            sent = {"Authorization": key} if key else {}
+            answered = self.world.request(path, request.method, request.args.to_dict(), sent)
+            return Response(answered.body, answered.status, answered.headers)
+        if path == "/moved/":
+            return redirect(f"{self.url}/-/shares")
+        if path != "/reports/%C3%BC/":
+            return Response("<h1>Bad Gateway</h1>", 502, mimetype="text/html")
+        assert request.args["limit"] == "1000"
+        number = int(request.args.get("after", "page-0").removeprefix("page-"))
+        following = f"page-{number + 1}" if number + 1 < len(PAGES) else None
+        folders, files = PAGES[number]
+        page = {"path": "/reports/ü/", "folders": folders, "files": files, "next": following}
+        return Response(json.dumps(page), mimetype="application/json")
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Iterator[Stub]:
+    stub = Stub(service(tmp_path))
+    with memory_oss({}, now=lambda: NOW):
+        server = serve(Request.application(stub.answer), listen(0))
+        stub.url = server.url
+        yield stub
+        server.close()
+
+
+def create(stub: Stub, seconds: int = 0, **params: Any) -> Any:
+    return stub.world.request_share(revocable=True, now=NOW + seconds, **params).json["id"]
+
+
+def test_shares_of_all_pages_are_lines_or_json(stub: Stub) -> None:
+    created = [create(stub, second) for second in range(60)][::-1]
+    done = run("shares", env=stub.env())
+    assert done.returncode == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == [created[0], "active", "2026-03-08T06:42:10Z", "-", "/reports/q3.pdf"]
+    assert [identifier for identifier, *_ in lines] == created
+    assert done.stderr.startswith("Plain shares have no record and are not listed")
+    assert len(stub.keys) == 2
+    listed = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
+    assert [share["id"] for share in listed] == created
+    assert run("shares", env=stub.env(OTHER)).stdout == ""
+
+
+def test_all_names_the_owners_and_requires_admin(stub: Stub) -> None:
+    identifier = create(stub, max_uses=2)
+    refused = run("shares", "--all", env=stub.env())
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.search(r"Use one that has the method ADMIN, .+ \(admin_required, request .+\)", refused.stderr)
+    stub.world = stub.world.with_keys(api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN"])])
+    cells = run("shares", "--all", env=stub.env(ADMIN)).stdout.split()
+    assert cells == [identifier, "active", "2026-03-08T06:41:11Z", "0", "/reports/q3.pdf", "api:maker"]
+
+
+def test_revoke_takes_every_id_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    awkward = iter(["-h0123456789", "--json567890"])
+    monkeypatch.setattr("handler.shares.records.token_urlsafe", lambda _: next(awkward))
+    created = [create(stub) for _ in range(2)]
+    done = run("revoke", created[0], "plain.new", "a/b", created[1], env=stub.env())
+    assert done.returncode == 2
+    assert done.stdout == f"Revoked {created[0]}.\nRevoked {created[1]}.\n"
+    plain, unknown = done.stderr.splitlines()
+    assert plain.startswith("Error: plain.new: A plain share has no record of its own.")
+    assert unknown.startswith("Error: a/b: Not found.")
+    states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
+    assert [share["state"] for share in states] == ["revoked"] * 2
+    again = run("revoke", "--json", "--key", "-", created[0], stdin=f"{MAKER}\n", env=stub.env("fcp_wrong"))
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"revoked": [created[0]]})
+
+
+def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
+    done = run("ls", "/reports/ü", env=stub.env())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "        -  -                     2026/",
+        "        -  -                     季度/",
+        f"      0 B  {TIME}  0.txt",
+        f"   1.4 MB  {TIME}  a\\u001b[2J\\u202efdp\\u000afake-id.txt",
+        *(f"      {n} B  {TIME}  {n}.txt" for n in (2, 3, 4)),
+    ]
+    output = run("ls", "/reports/ü/", "--json", env=stub.env()).stdout
+    assert json.loads(output) == {"path": "/reports/ü/", "folders": FOLDERS, "files": FILES}
+    assert "\x1b" not in output
+
+
+def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_service_alone(
+    stub: Stub, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    for key, *arguments in ((MAKER,), ("fcp_wrong", "--key", "-"), ("",)):
+        stub.keys.clear()
+        env = stub.env(key, HOME=str(home))
+        done = run_process("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=env)
+        assert done.returncode == 0, done.stderr
+        assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}  # a folder for everybody needs none
+        assert MAKER not in done.stdout + done.stderr
+    assert [path.name for path in home.rglob("*")] == [".netrc"]
+    refused = run("shares", env=stub.env("")).stderr
+    assert refused.startswith("Error: An API key or token is required.")
+    assert "Set FC_PRESIGN_KEY, or pass --key -." in refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "message"),
+    [
+        (("shares",), {"FC_PRESIGN_URL": ""}, "Set FC_PRESIGN_URL"),
+        (("shares",), {"FC_PRESIGN_URL": "http://links.example.com"}, "must begin with https://"),
+        (("shares",), {"FC_PRESIGN_URL": "https://links.example.com/a"}, "expected only scheme and host"),
+        (("shares",), {"FC_PRESIGN_URL": "http://127.0.0.1:9"}, "Cannot reach http://127.0.0.1:9: Connection refused."),
+        (("shares",), {"FC_PRESIGN_KEY": "fcp_a\nX-Evil: 1"}, "Invalid API key or token"),
+        (("shares", "--key", "fcp_key_EXAMPLE"), {}, "'-'"),
+        (("revoke",), {}, "Missing argument"),
+        (("ls", "reports/"), {}, "begins with /"),
+        (("ls", "/-/shares/"), {}, "begins with /"),
+        (("ls", "/moved/"), {}, "did not answer as fc-presign does (status 302)"),
+        (("ls", "/other/"), {}, "did not answer as fc-presign does (status 502)"),
+    ],
+)
+def test_a_failure_is_status_2_and_says_what_to_do(
+    stub: Stub, arguments: tuple[str, ...], changes: dict[str, str], message: str
+) -> None:
+    done = run(*arguments, env=stub.env(**changes))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "X-Evil" not in done.stderr
+    assert len(stub.keys) <= 1
