@@ -43,7 +43,7 @@ def test_a_preflight_names_the_route_s_own_methods(alone: ShareService) -> None:
     headers = {"Origin": APP, **PREFLIGHT}
     assert (
         alone.request("/-/shares", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
-        == "POST, OPTIONS"
+        == "GET, HEAD, POST, OPTIONS"
     )
     one = alone.request("/-/shares/a", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
     assert one == "GET, HEAD, DELETE, OPTIONS"
