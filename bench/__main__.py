@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from . import page, table
-from .bars import Bars, draw
+from .bars import Bars, svg
 from .details import Details
 from .figures import Figure
 
@@ -25,7 +25,11 @@ OWN = "redirect"  # the peer that is ours
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status: 1 if a requirement is missed, 2 for wrong arguments."""
-    parser = _parser()
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed, memory and size.")
+    names = ", ".join(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
     options = parser.parse_args(arguments)
     if options.docs and options.names:
         parser.error("--docs requires all measurements: leave out the names")
@@ -68,8 +72,9 @@ def write_docs(figures: Sequence[Figure], details: Details, origin: str) -> None
     """Replaces the table of the page, and draws the pictures."""
     content = page.table_section(figures, details.notes, origin)
     PAGE.write_text(page.replace_table(PAGE.read_text("utf-8"), content), "utf-8")
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for picture in (ratio_bars(figures), *details.pictures):
-        draw(picture, PICTURES)
+        (PICTURES / f"{picture.name}.svg").write_text(svg(picture), "utf-8")
 
 
 def ratio_bars(figures: Sequence[Figure]) -> Bars:
@@ -96,15 +101,6 @@ def machine() -> str:
     except (OSError, StopIteration):
         name = platform.processor() or "unknown processor"
     return f"{os.cpu_count()} x {name}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed, memory and size.")
-    names = ", ".join(MEASUREMENTS)
-    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
-    return parser
 
 
 def _name(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import NamedTuple
 
 from .table import number
@@ -21,12 +20,6 @@ class Bars(NamedTuple):
     title: str
     unit: str
     values: Mapping[str, float]
-
-
-def draw(bars: Bars, folder: Path) -> None:
-    """Writes the picture into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{bars.name}.svg").write_text(svg(bars), "utf-8")
 
 
 def svg(bars: Bars) -> str:

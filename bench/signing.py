@@ -51,8 +51,7 @@ def measure(details: Details) -> list[Figure]:
             check(name, [str(getattr(signed, "url", signed)) for signed in map(sign, KEYS[:4])], token)
     runs: dict[str, Callable[[], float]] = {name: partial(per_key, sign) for name, sign in signers.items()}
     with ExitStack() as stack:
-        missing = missing_node()
-        if missing:
+        if missing := missing_node():
             details.note(f"signing: without ali-oss, because {missing}.")
         else:
             runs["ali-oss"] = stack.enter_context(ali_oss(token))

@@ -173,9 +173,7 @@ lifecycle() {
   if [ -z "$others" ]; then
     put_rules "$1" "$2" "$4"
   else
-    missing=$(printf '%s\n' "$4" | while read -r rule; do
-      case $rules in *"$rule"*) ;; *) echo "$rule" ;; esac
-    done)
+    missing=$(printf '%s\n' "$4" | grep -vxF "$rules" || true)
     old=$(printf '%s\n' "$rules" | grep -xE "$3" | grep -vxF "$4" || true)
     if [ -n "$missing$old" ]; then
       {

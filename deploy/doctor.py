@@ -59,14 +59,13 @@ def findings(options: Options) -> Iterator[Finding]:
         yield fault("s.yaml", str(error))
         return
     for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS"), strict=True):
-        local = os.environ.get(variable)
-        if local:
+        if local := os.environ.get(variable):
             yield warning(
                 name.lower(), f"{variable} is {local}, so this is about the {name} on your machine: unset it."
             )
     seen: set[Finding] = set()
     for finding in chain(
-        access.key(options.alias or project.source.get("access"), os.environ),
+        [access.key(options.alias or project.source.get("access"), os.environ)],
         _before(deployment, faults, uploads=options.uploads),
         _after(deployment, options) if options.url else (),
     ):

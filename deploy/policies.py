@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
+from handler.config.rights import Statement
 from local.fc import functions
 from local.ram import rights
 from signer.display import printable
@@ -29,7 +29,7 @@ from .command import run
 from .errors import DeployError
 from .model import Function
 from .signer_roles import signer_roles
-from .statements import Document, Statement
+from .statements import Document
 
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
 # The services that call a function through a trigger and assume the trigger's role to do so.
@@ -54,7 +54,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
         raise DeployError(conflict)
     roles = _roles(everything)
     wanted = _roles_of(selected) | _signers_of(selected, everything)
-    outbox = _unique(statement for function in selected for statement in _outbox(function))
+    # What is for webhooks and robots waits; a [[sink]] is written at once.
+    waiting = [function.config for function in selected if function.takes_events and function.config.keys_sinks]
+    outbox = rights.unique(statement for config in waiting for statement in rights.outbox_statements(config))
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
     used = {bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)}
@@ -66,10 +68,10 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
             name: statements.document(_deployer(functions)) for name, functions in _by_environment(selected).items()
         },
         **({"operator": statements.document(outbox)} if outbox else {}),
-        "queues": _unique(
+        "queues": rights.unique(
             {"name": name, "region": function.region} for function in selected for name in queues(function)
         ),
-        "logs": _unique(
+        "logs": rights.unique(
             {**function.log._asdict(), "region": function.region, "days": function.log_days}
             for function in selected
             if function.log
@@ -118,7 +120,7 @@ def _roles(functions: Sequence[Function]) -> dict[str, Document]:
         calls = [call for statements_of_service in services.values() for call in statements_of_service]
         roles[caller] = {
             "trust": statements.trust_policy("Service", [*services]),
-            "policy": statements.document(_unique(calls)),
+            "policy": statements.document(rights.unique(calls)),
         }
     return roles | {name: signer.documents() for name, signer in signer_roles(functions).items()}
 
@@ -138,13 +140,7 @@ def function_statements(function: Function) -> list[Statement]:
         allowed = function.statements
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
-    return _unique([*allowed, *map(statements.destination_statement, function.destinations.values())])
-
-
-def _outbox(function: Function) -> list[Statement]:
-    """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
-    waits = function.takes_events and function.config.keys_sinks
-    return rights.outbox_statements(function.config) if waits else []
+    return rights.unique([*allowed, *map(statements.destination_statement, function.destinations.values())])
 
 
 def queues(function: functions.Function) -> list[str]:
@@ -158,12 +154,11 @@ def _deployer(functions: Sequence[Function]) -> list[Statement]:
     buckets = {trigger.bucket for trigger in triggers if trigger.kind == "oss"}
     deployer = statements.deployer_statements(names, sorted(_roles_of(functions)), sorted(buckets))
     for function in functions:
-        domain = function.domain
-        if domain:
+        if domain := function.domain:
             deployer += statements.domain_statements(
                 domain.name, function.region, with_certificate="certId" in domain.certificate
             )
-    return _unique(deployer)
+    return rights.unique(deployer)
 
 
 def _buckets(functions: Sequence[Function], prefix: str) -> dict[str, tuple[str, list[Document]]]:
@@ -181,14 +176,6 @@ def _buckets(functions: Sequence[Function], prefix: str) -> dict[str, tuple[str,
                 if rule not in known:
                     known.append(rule)
     return buckets
-
-
-def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    unique: list[dict[str, Any]] = []
-    for value in values:
-        if value not in unique:
-            unique.append(value)
-    return unique
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from handler.config.rights import Statement
 from local.account import MIN_MAX_DURATION
-from local.ram.rights import signer_statements
+from local.ram.rights import signer_statements, unique
 
 from .checks.names import role_name
 from .errors import DeployError
 from .model import Function
-from .statements import Document, Statement, document, trust_policy
+from .statements import Document, document, trust_policy
 
 
 class SignerRole(NamedTuple):
-    """`trusted` are the ARNs of the functions' roles; `duration` is that of the longest session, in seconds."""
+    """`trusted` are the ARNs of the functions' roles; `max_session_duration` is in seconds, at least 3600."""
 
     arn: str
     trusted: tuple[str, ...]
     statements: tuple[Statement, ...]
-    duration: int
-
-    @property
-    def max_session_duration(self) -> int:
-        return max(self.duration, MIN_MAX_DURATION)
+    max_session_duration: int = MIN_MAX_DURATION
 
     def documents(self) -> Document:
         """Raises `DeployError` if the policy exceeds RAM's limit."""
@@ -52,12 +49,12 @@ def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
             known = written.setdefault(name.lower(), arn)
             if known != arn:
                 raise DeployError(f"{known} and {arn} have one name: write the same ARN everywhere in links.toml.")
-            role = roles.get(name, SignerRole(arn, (), (), 0))
+            role = roles.get(name, SignerRole(arn, (), ()))
             trusted = f"{arn.rpartition('/')[0]}/{role_name(function.role)}"
             roles[name] = SignerRole(
                 arn,
                 tuple(dict.fromkeys((*role.trusted, trusted))),
-                (*role.statements, *(each for each in statements if each not in role.statements)),
-                max(role.duration, function.config.assume_role.duration),
+                tuple(unique([*role.statements, *statements])),
+                max(role.max_session_duration, function.config.assume_role.duration),
             )
     return roles

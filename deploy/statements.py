@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.config import Config
-from handler.config.rights import compact_json
+from handler.config.rights import Statement, allow, compact_json
+from handler.config.rights import policy as policy_of
 from local.ram.rights import DONE, LEASES, PAUSES
 
 from .errors import DeployError
 
-Statement = dict[str, Any]
 Document = dict[str, Any]
 
 # Of a custom policy.
@@ -39,7 +39,7 @@ _DESTINATIONS = {"fc": "fc:InvokeFunction", "eventbridge": "eventbridge:PutEvent
 
 def document(statements: Sequence[Statement]) -> Document:
     """A policy. Raises `DeployError` if it exceeds RAM's limit."""
-    policy: Document = {"Version": "1", "Statement": list(statements)}
+    policy = policy_of(statements)
     size = len(compact_json(policy))
     if size > MAX_POLICY:
         raise DeployError(f"A policy has {size} characters and exceeds {MAX_POLICY}: give mounts a common prefix.")
@@ -57,7 +57,7 @@ def destination_statement(arn: str) -> Statement:
     to_queue = resource.startswith("/queues/")
     action = _DESTINATIONS.get(service) or ("mns:SendMessage" if to_queue else "mns:PublishMessage")
     # Function Compute leaves the account of a topic empty.
-    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{resource}")
+    return allow([action], f"acs:{service}:{region}:{account or '*'}:{resource}")
 
 
 def queue_name(arn: str) -> str:
@@ -75,17 +75,17 @@ def deployer_statements(
     """
     functions = [arn for name, region in names for arn in _function_arns(name, region)]
     statements = [
-        _allow(["fc:*"], *functions),
+        allow(["fc:*"], *functions),
         # It belongs to the account, not to a function.
-        _allow(["fc:GetTempBucketToken"], "*"),
+        allow(["fc:GetTempBucketToken"], "*"),
         {
-            **_allow(["ram:PassRole"], *(f"acs:ram::*:role/{role.lower()}" for role in roles)),
+            **allow(["ram:PassRole"], *(f"acs:ram::*:role/{role.lower()}" for role in roles)),
             "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
         },
     ]
     if event_buckets:
         actions = [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")]
-        statements.append(_allow(actions, *(f"acs:oss:*:*:{bucket}" for bucket in event_buckets)))
+        statements.append(allow(actions, *(f"acs:oss:*:*:{bucket}" for bucket in event_buckets)))
     return statements
 
 
@@ -94,13 +94,13 @@ def domain_statements(name: str, region: str, *, with_certificate: bool) -> list
 
     Source: the component fc3-domain; the RAM page of Certificate Management Service, which knows no narrower resource.
     """
-    certificate = [_allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
-    return [_allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}"), *certificate]
+    certificate = [allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
+    return [allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}"), *certificate]
 
 
 def caller_statement(function: str, region: str) -> Statement:
     """Lets another service call a function."""
-    return _allow(["fc:InvokeFunction"], *_function_arns(function, region))
+    return allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
 def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
@@ -151,7 +151,3 @@ def _with_any_account(arn: str) -> str:
 
 def _function_arns(name: str, region: str) -> tuple[str, str]:
     return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"
-
-
-def _allow(actions: Sequence[str], *resources: str) -> Statement:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

@@ -81,8 +81,7 @@ def check_files(target: Path, source: Path) -> None:
         shown = path.relative_to(source if source in path.parents else target)
         if (path.suffix or path.name) not in (*SUFFIXES, *SHIPPED):
             raise DeployError(f"{shown} is not one of the files that a template has, {', '.join(SUFFIXES)}: remove it.")
-        secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
-        if secret:
+        if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
             raise DeployError(f"{shown} contains what looks like {secret}: remove it.")
 
 

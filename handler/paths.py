@@ -28,8 +28,7 @@ def read_path(raw: str) -> str:
         path = unquote_to_bytes(raw).decode()
     except UnicodeError:
         raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
-    fault = path_fault(path)
-    if fault:
+    if fault := path_fault(path):
         raise _bad_path(fault)
     return path
 
@@ -38,8 +37,7 @@ def check_path(path: str) -> str:
     """A path of a JSON body, which is not percent-encoded. Raises the 400 `bad_path`, with advice for JSON."""
     if len(path) <= 1 + MAX_BYTES and _PLAIN.fullmatch(path):
         return path
-    fault = path_fault(path)
-    if fault:
+    if fault := path_fault(path):
         raise Problem("bad_path", f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.')
     return path
 

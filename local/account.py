@@ -85,10 +85,13 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
     roles: dict[str, Role] = {}
     try:
         for function, config in with_role:
-            _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), _statements(function, config))
+            web, events = function.http is not None, function.takes_events
+            statements: Sequence[Statement] = [EVERYTHING]
+            if config is not None and function.entry.startswith("handler.on_"):
+                statements = rights.role_statements(config, web=web, events=events)
+            _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), statements)
             if config is not None and config.assume_role is not None:
                 duration = max(MIN_MAX_DURATION, config.assume_role.duration)
-                web, events = _kind(function)
                 for arn, statements in rights.signer_statements(config, web=web, events=events).items():
                     # As in an account: only functions that open sessions of the role are trusted.
                     trusted = frozenset({OPERATOR, role_arn(function)})
@@ -108,15 +111,3 @@ def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[Statement
         policies = (*policies, document)
     duration = max(known.max_session_duration, role.max_session_duration)
     roles[role.arn] = Role(role.arn, known.trusted | role.trusted, duration, policies)
-
-
-def _statements(function: Function, config: Config | None) -> list[Statement]:
-    if config is None or not function.entry.startswith("handler.on_"):
-        return [EVERYTHING]
-    web, events = _kind(function)
-    return rights.role_statements(config, web=web, events=events)
-
-
-def _kind(function: Function) -> tuple[bool, bool]:
-    """Whether it answers requests, and whether it takes events."""
-    return function.http is not None, function.takes_events

@@ -31,7 +31,16 @@ PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the function's result; returns 1 and prints the error if it fails, 2 if it cannot be invoked."""
-    options = _parser().parse_args(arguments)
+    parser = Parser(
+        prog="python -m local invoke",
+        description="Runs one function of s.yaml once with an event, and prints its result.",
+    )
+    parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
+    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+    )
+    options = parser.parse_args(arguments)
     try:
         deployment = functions.read(options.config, os.environ)
         function = _find(deployment, options.function)
@@ -94,16 +103,3 @@ def _credentials(function: Function) -> Credentials:
     except StsUnavailable as error:
         raise LocalError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
     return role.credentials
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m local invoke",
-        description="Runs one function of s.yaml once with an event, and prints its result.",
-    )
-    parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
-    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
-    )
-    return parser

@@ -62,8 +62,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if name in LOCAL_VARIABLES:
             yield f"environmentVariables.{name} is only for a laptop: remove it."
-        secret = secret_in_variable(name, value)
-        if secret:
+        if secret := secret_in_variable(name, value):
             yield (
                 f"environmentVariables.{name} contains what looks like {secret}, and s deploy prints it: move secrets "
                 "to the keys document."

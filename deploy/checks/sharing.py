@@ -25,8 +25,7 @@ def within(functions: Sequence[Function]) -> Iterator[str]:
             yield f"{names}: role {role_name(users[0].role)} is used by {len(users)} functions: {_OWN_ROLE}"
     for function in functions:
         for trigger in function.triggers:
-            owner = owners.get(_role(trigger.caller), [])
-            if owner:
+            if owner := owners.get(_role(trigger.caller), []):
                 yield (
                     f"{function.resource}: trigger {trigger.name}: invocationRole {role_name(trigger.caller)} is also "
                     f"the role of {' and '.join(user.resource for user in owner)}: what calls the function needs its "
@@ -67,8 +66,7 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
                 "what calls a function needs its own role."
             )
     for location, users in _by(functions, lambda function: [function.config.state]).items():
-        sharing = _sharing(users, testing)
-        if sharing:
+        if sharing := _sharing(users, testing):
             yield (
                 f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
                 "give each its own LINK_BUCKET."

@@ -116,6 +116,5 @@ def _stray(folder: Path) -> Iterator[str]:
 
 def _secrets(folder: Path) -> Iterator[str]:
     for path in files(folder):
-        secret = secret_in((folder / path).read_text(encoding="utf-8", errors="replace"))
-        if secret:
+        if secret := secret_in((folder / path).read_text(encoding="utf-8", errors="replace")):
             yield f"{path.as_posix()} contains what looks like {secret}: move it to the keys document."

@@ -21,8 +21,7 @@ def find(version: str, environ: Mapping[str, str] = os.environ) -> Path | None:
 def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         yield Path(sys.executable)
-    on_path = shutil.which(f"python{version}", path=environ.get("PATH", os.defpath))
-    if on_path:
+    if on_path := shutil.which(f"python{version}", path=environ.get("PATH", os.defpath)):
         yield Path(on_path)
     home = Path(environ.get("HOME", "/"))
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv")

@@ -7,7 +7,7 @@ access.yaml in its home, where `s config add` writes it. It takes the three vari
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -19,22 +19,19 @@ SUFFIX = "_serverless_devs_key"
 MEMBERS = ("AccountID", "AccessKeyID", "AccessKeySecret")
 
 
-def key(alias: object, environ: Mapping[str, str]) -> Iterator[Finding]:
+def key(alias: object, environ: Mapping[str, str]) -> Finding:
     """`alias` is access in s.yaml, or what `s deploy -a` gets."""
     name = str(alias or "")
     if name in ("", "undefined"):
-        yield fault("access", f"access must be the name of a key (got {name or 'nothing'}): set it in s.yaml.")
-        return
+        return fault("access", f"access must be the name of a key (got {name or 'nothing'}): set it in s.yaml.")
     if all(environ.get(member) for member in MEMBERS):
-        yield warning(
+        return warning(
             "access",
             f"s uses {', '.join(MEMBERS)} of the environment instead of {name}: unset them if this is not what you "
             "want.",
         )
-        return
     if name.endswith(SUFFIX) and name in environ:
-        yield _complete(name, _read_json(environ[name]), f"it must hold the JSON of {', '.join(MEMBERS)}")
-        return
+        return _complete(name, _read_json(environ[name]), f"it must hold the JSON of {', '.join(MEMBERS)}")
     # s looks for its home in the same way.
     file = Path(environ.get("serverless_devs_config_home") or environ.get("HOME") or Path.home(), ".s", "access.yaml")
     try:
@@ -42,13 +39,11 @@ def key(alias: object, environ: Mapping[str, str]) -> Iterator[Finding]:
     except FileNotFoundError:
         keys = {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        yield unknown("access", f"{file} cannot be read: make it readable, or run s config add -a {name}.")
-        return
+        return unknown("access", f"{file} cannot be read: make it readable, or run s config add -a {name}.")
     if name in keys:
-        yield _complete(name, keys[name], f"run s config add -a {name} -f")
-        return
+        return _complete(name, keys[name], f"run s config add -a {name} -f")
     variable = name if name.endswith(SUFFIX) else name + SUFFIX
-    yield fault(
+    return fault(
         "access",
         f"Key {name} not found, so s cannot deploy: run s config add -a {name}, or in CI set the variable {variable} "
         f"and pass its name, s deploy -a {variable}.",

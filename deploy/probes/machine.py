@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import DeployError
 from ..package import interpreters, vendor
 from ..package.archive import NO_BYTECODE
-from ..runtimes import RUNTIMES, Runtime
+from ..runtimes import RUNTIMES
 from ..s_preview import s_command
 from .deployment import Deployment
 from .findings import Finding, fault, ok, warning
@@ -24,8 +24,8 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
     if shutil.which("make") is None:
         missing.append("The command make was not found, and s deploy runs make build: install it.")
     yield from (fault("tools", sentence) for sentence in missing)
-    runtime = _runtime(deployment)
-    if runtime is None:
+    runtime = RUNTIMES.get(deployment.web.runtime)
+    if runtime is None:  # the check says so
         return
     python = runtime.python
     if interpreters.find(python) is None:
@@ -40,18 +40,13 @@ def files(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
         yield fault("s.yaml", sentence)
     if not faults:
         yield ok("s.yaml", "s.yaml and links.toml are valid.")
-    runtime = _runtime(deployment)
-    if runtime is None:
+    runtime = RUNTIMES.get(deployment.web.runtime)
+    if runtime is None:  # the check says so
         return
     try:
         vendor.require_lock(deployment.root, runtime)
     except DeployError as error:
         yield fault("build", str(error))
-
-
-def _runtime(deployment: Deployment) -> Runtime | None:
-    """None for one that is not supported: the check says so."""
-    return RUNTIMES.get(deployment.web.runtime)
 
 
 def domain(deployment: Deployment) -> Iterator[Finding]:

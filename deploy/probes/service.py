@@ -223,7 +223,7 @@ def notices(
     """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
-    resource = deployment.events.resource
+    resource, log = deployment.events.resource, deployment.log_of(deployment.events)
     with tempfile.TemporaryDirectory() as temporary:
         event = Path(temporary, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
@@ -238,11 +238,10 @@ def notices(
             folder = PROJECT if deployment.is_local else deployment.root
             done = output_of(command, TIMEOUT, cwd=folder, env={**os.environ, "NO_COLOR": "1"})
         except TimeoutExpired:
-            log = deployment.log_of(deployment.events)
             yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: {log}.")
             return
     output = done.stdout + done.stderr
     if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
-        yield fault("notices", f"{resource} did not answer an invocation: {deployment.log_of(deployment.events)}.")
+        yield fault("notices", f"{resource} did not answer an invocation: {log}.")

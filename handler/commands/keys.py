@@ -112,13 +112,8 @@ def _add_api_key(job: _Job) -> None:
     if options.max_share is not None and "SHARE" not in options.method:
         raise InvalidUsage("--max-share requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
-
-    def add(document: Document) -> tuple[Document, str]:
-        return keys_edit.add_api_key(
-            document, options.name, options.path, options.method, expires_at, options.max_share
-        )
-
-    _add(job, "API key", options.name, add)
+    entry = (options.name, options.path, options.method, expires_at, options.max_share)
+    _add(job, "API key", options.name, lambda document: keys_edit.add_api_key(document, *entry))
 
 
 def _add_issuer(job: _Job) -> None:

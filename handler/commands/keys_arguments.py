@@ -71,8 +71,7 @@ def _add_output(parser: argparse.ArgumentParser, noun: str) -> None:
 
 
 def _path(value: str) -> str:
-    fault = covered_path_fault(value)
-    if fault:
+    if fault := covered_path_fault(value):
         raise argparse.ArgumentTypeError(f"invalid path {value!r}: {fault}")
     return value
 

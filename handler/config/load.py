@@ -41,9 +41,6 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 
-# Where a laptop's stand-ins are.
-LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
-
 # Every key of the file, and what it means; docs/configuration.md is written from these tables.
 TOP_KEYS: Mapping[str, str] = {
     "region": "Required. The region of the buckets, such as cn-hangzhou.",
@@ -138,7 +135,7 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     reserved = tuple(location for location in (keys_document, state) if isinstance(location, Location))
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
     local_endpoint = None
-    if any(environ.get(name) for name in LOCAL_VARIABLES):
+    if environ.get("LINK_OSS_ENDPOINT") or environ.get("LINK_PUBLIC_URL"):
         from .on_laptop import read_local_url, read_oss_endpoint
 
         local_endpoint = read_oss_endpoint(environ, region)
@@ -219,8 +216,7 @@ def _read_mount(
     path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
-    fault = covered_path_fault(path)
-    if fault:
+    if fault := covered_path_fault(path):
         reader.refuse("path", f"is invalid: {fault}")
     max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES_IN)
     expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES_IN)

@@ -53,8 +53,7 @@ def read_secret(reader: TableReader, name: str) -> bytes:
 def read_paths(reader: TableReader) -> tuple[str, ...]:
     paths = reader.strings("paths", required=True)
     for number, path in enumerate(paths, 1):
-        fault = covered_path_fault(path)
-        if fault:
+        if fault := covered_path_fault(path):
             reader.refuse(f"paths, entry {number},", f"is invalid: {fault}")
     return paths
 

@@ -104,8 +104,7 @@ def _render_value(value: object, scope: _Scope) -> Any:
 
 
 def _render_string(string: str, scope: _Scope) -> Any:
-    placeholder = _PLACEHOLDER.fullmatch(string)
-    if placeholder:
+    if placeholder := _PLACEHOLDER.fullmatch(string):
         return _resolve(placeholder[1], scope)
     if "${" in _PLACEHOLDER.sub("", string):
         raise TemplateError(f"{string!r} has an unclosed placeholder. Close it with a brace.")

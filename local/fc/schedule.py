@@ -36,8 +36,7 @@ def schedule(expression: str) -> Callable[[float], float | None]:
     Raises `InvalidSchedule`.
     """
     every = _EVERY.fullmatch(expression)
-    interval = parse_duration(every[1]) if every else None
-    if interval:
+    if interval := parse_duration(every[1]) if every else None:
         return lambda after: after + interval
     zone: ZoneInfo | timezone = timezone.utc
     zone_match = _ZONE.match(expression)

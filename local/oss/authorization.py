@@ -41,8 +41,9 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
             _check_source_ip(request)
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
-    if failures[0].fault in ("unsigned", "unknown_access_key"):
-        _check_bucket(request, service)
+    bucket, is_creation = request.resources[0].bucket, request.method == "PUT" and not request.resources[0].key
+    if failures[0].fault in ("unsigned", "unknown_access_key") and bucket and not is_creation:
+        service.bucket(bucket)  # OSS reports a missing one first
     raise refusal(failures[0], request, now)
 
 
@@ -84,14 +85,6 @@ def _check_one_signature(request: OssRequest) -> None:
         raise not_implemented("signatures other than V4")
     if scheme != v4.ALGORITHM:
         raise _invalid_argument("Authorization", "Authorization header is invalid.", "0002-00000061")
-
-
-def _check_bucket(request: OssRequest, service: Service) -> None:
-    """Raises `OssError` NoSuchBucket unless the bucket exists, or the request is to create it."""
-    resource = request.resources[0]
-    is_creation = request.method == "PUT" and not resource.key
-    if resource.bucket and not is_creation:
-        service.bucket(resource.bucket)
 
 
 def refusal(verification: Verification, request: OssRequest, now: float) -> OssError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from handler.config import Config, Location
 from handler.config.rights import (
     Statement,
@@ -46,11 +49,16 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
-    unique: list[Statement] = []
-    for statement in [*allowed, *keys_statements(config)]:
-        if statement not in unique:
-            unique.append(statement)
-    return unique
+    return unique([*allowed, *keys_statements(config)])
+
+
+def unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each once, in order; of statements, and of other JSON."""
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, list[Statement]]:
@@ -59,13 +67,10 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
     notified = {notice.mount.path for notice in config.notices}
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if config.assume_role is not None and (web or (events and mount.path in notified)):
-            needed = statements.setdefault(mount.role_arn or config.assume_role.role, [])
+            role = mount.role_arn or config.assume_role.role
             # What a session denies is of no use here: each has a Deny of its own.
-            needed += [
-                statement
-                for statement in session_statements(config, mount)
-                if statement["Effect"] == "Allow" and statement not in needed
-            ]
+            allowed = [each for each in session_statements(config, mount) if each["Effect"] == "Allow"]
+            statements[role] = unique([*statements.get(role, ()), *allowed])
     return statements
 
 

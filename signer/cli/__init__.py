@@ -46,21 +46,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SignerError as error:
         return _print_error(str(error))
     except OSError as error:
-        if _discard_output():
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python would write what is left again at its exit, and fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _print_error(f"Standard output cannot be written ({error.strerror}).")
         name = f"{error.filename}: " if error.filename else ""
         return _print_error(f"{name}{error.strerror}.")
     return status if isinstance(status, int) else 0
-
-
-def _discard_output() -> bool:
-    """Whether something is left that cannot be written. Python would write it again at its exit, and fail again."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _print_error(message: str) -> int:

@@ -58,8 +58,7 @@ class Signed(NamedTuple):
 def read_lines(lines: Iterable[str], bucket: str | None) -> Iterator[Item | Refusal]:
     """A key or an `oss://bucket/key` on each line; empty lines are skipped."""
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r\n")
-        if line:
+        if line := line.rstrip("\r\n"):
             yield _item(number, line, bucket)
 
 

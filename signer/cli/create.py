@@ -80,10 +80,7 @@ def _to_json(link: Link, may_end_early: bool) -> dict[str, object]:
 
 def _print_notes(link: Link, may_end_early: bool) -> None:
     """Prints to standard error what the URL does not show."""
-    expiry = options.describe_expiry(
-        link.expires_at, link.expires_in, may_end_early=may_end_early, clamped=link.clamped
-    )
-    echo(f"{link.method}, {expiry}.", err=True)
+    echo(f"{link.method}, {options.describe_expiry(link, may_end_early=may_end_early)}.", err=True)
     for name, value in link.headers.items():
         echo(f"Send the header {name}: {value}", err=True)
 
@@ -181,10 +178,4 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
     quoted = file.replace("\\", "\\\\").replace('"', '\\"')  # curl splits a bare name at commas and semicolons
     echo(shlex.join(["curl", "-fsS", *fields, "-F", f'file=@"{quoted}"', upload.url]))
-    expiry = options.describe_expiry(
-        upload.expires_at,
-        upload.expires_in,
-        may_end_early=signing.may_end_early,
-        clamped=upload.clamped,
-    )
-    echo(f"POST, {expiry}.", err=True)
+    echo(f"POST, {options.describe_expiry(upload, may_end_early=signing.may_end_early)}.", err=True)

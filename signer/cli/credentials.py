@@ -36,14 +36,14 @@ class Profile(NamedTuple):
     """Credentials and the region of their profile, "" if it has none."""
 
     credentials: Credentials
-    region: str
+    region: str = ""
 
 
 def load_credentials(profile: str | None, config: str) -> Profile:
     """The credentials of a profile, or of the first place that has any. Raises `MissingCredentials`."""
     if not profile:
         try:
-            return Profile(Credentials.from_environment(), "")
+            return Profile(Credentials.from_environment())
         except MissingCredentials as error:
             if error.variables != OFFICIAL_SDK + FUNCTION_COMPUTE:  # half a pair
                 raise
@@ -58,24 +58,22 @@ def load_credentials(profile: str | None, config: str) -> Profile:
     ini_name = name or "default"
     if ini_name in ini:
         ini_file = os.path.expanduser(ini_path)
-        return Profile(
-            _fetch(
-                f"profile {ini_name!r} (type {ini[ini_name].get('type', '')}) of {ini_path}",
-                lambda providers: providers.ProfileCredentialsProvider(profile_name=ini_name, profile_file=ini_file),
-                is_offline=ini[ini_name].get("type") in _OFFLINE_MODES,
-            ),
-            "",
+        credentials = _fetch(
+            f"profile {ini_name!r} (type {ini[ini_name].get('type', '')}) of {ini_path}",
+            lambda providers: providers.ProfileCredentialsProvider(profile_name=ini_name, profile_file=ini_file),
+            is_offline=ini[ini_name].get("type") in _OFFLINE_MODES,
         )
+        return Profile(credentials)
     if not profile:
         if uri := os.environ.get(URI):
             if not re.match(r"https?://[^/?#]", uri):
                 raise MissingCredentials(
                     f"Invalid {URI}: expected an address such as http://127.0.0.1:9001/credentials."
                 )
-            return Profile(_fetch(URI, lambda providers: providers.URLCredentialsProvider(uri=uri)), "")
+            return Profile(_fetch(URI, lambda providers: providers.URLCredentialsProvider(uri=uri)))
         if role := os.environ.get(METADATA):
             where = f"the instance metadata ({METADATA})"
-            return Profile(_fetch(where, lambda providers: providers.EcsRamRoleCredentialsProvider(role_name=role)), "")
+            return Profile(_fetch(where, lambda providers: providers.EcsRamRoleCredentialsProvider(role_name=role)))
     if name:
         available = ", ".join(sorted({*map(str, (e.get("name") for e in profiles_of(document))), *ini})) or "none"
         raise MissingCredentials(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +15,8 @@ from click.shell_completion import CompletionItem
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import InvalidEndpoint, MissingCredentials, SignerError
-from ..link import MAX_EXPIRES_IN
+from ..form import Form
+from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
@@ -310,14 +310,14 @@ def _check_region(region: str, *, is_certain: bool) -> None:
     echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
 
 
-def describe_expiry(expires_at: datetime, expires_in: int, *, may_end_early: bool, clamped: bool = False) -> str:
+def describe_expiry(issued: Link | Form, *, may_end_early: bool) -> str:
     """`expires 2026-11-25 00:29:48 UTC, in 10 minutes`, and what else is known of it."""
     latest, reason = (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
-    if clamped and may_end_early:
+    if issued.clamped and may_end_early:
         reason += " (12 hours is the longest session of STS: pass --credentials-expire-at if the token lives longer)"
-    elif clamped:
+    elif issued.clamped:
         reason = ", when the credentials expire"
-    return f"expires{latest} {format_time(expires_at)}, in {format_duration(expires_in)}{reason}"
+    return f"expires{latest} {format_time(issued.expires_at)}, in {format_duration(issued.expires_in)}{reason}"
 
 
 # --- input and output -----------------------------------------------------------------------------------------

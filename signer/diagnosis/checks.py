@@ -123,8 +123,7 @@ def check_parameters(link: LenientUrl) -> Iterator[Fact]:
             evidence = "Its name is security-token, which for V4 is a parameter like any other."
             yield Fact("token_not_signed", LINK, CERTAIN, evidence)
     for what, value in (("security token", link.token), ("signature", link.signature if link.version == V1 else "")):
-        spaces = value.count(" ")
-        if spaces:
+        if spaces := value.count(" "):
             count = "a space" if spaces == 1 else f"{spaces} spaces"
             yield Fact("plus_decoded", LINK, CERTAIN, f"The {what} contains {count} where base64 has plus signs.")
     if link.access_key_id.startswith("STS.") and not link.token and link.signature:

@@ -103,8 +103,7 @@ def _unescape(url: str) -> _Step:
         return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage(
             "shell_escaped", r"The link contains the shell escapes \& or \? or ^&."
         )
-    count = len(_ENTITY.findall(url))
-    if count:
+    if count := len(_ENTITY.findall(url)):
         plain = _ENTITY.sub(lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url)
         entities = "an HTML entity" if count == 1 else f"{count} HTML entities"
         return plain, Damage("html_escaped", f"The link contains {entities}, such as &amp; for &.")
@@ -185,7 +184,6 @@ def _remove_tail(url: str) -> _Step:
         return _ELLIPSIS.sub("", url), Damage(
             "truncated", "The link ends in an ellipsis: it was shortened for display."
         )
-    match = _TAIL.search(url)
-    if match:
+    if match := _TAIL.search(url):
         return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
     return url, None

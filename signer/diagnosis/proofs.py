@@ -75,8 +75,7 @@ def prove(
         return proofs[0]
     if re.fullmatch(SIGNATURES[link.version][0], link.signature.replace(" ", "+")):
         for proof in reversed(proofs):
-            applied = repairs.find_repairs(proof.request, link, credentials)
-            if applied:
+            if applied := repairs.find_repairs(proof.request, link, credentials):
                 return proof._replace(signature=False, repairs=applied, verdict="repaired")
     return proofs[0]._replace(signature=False)
 

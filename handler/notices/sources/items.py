@@ -109,8 +109,7 @@ def _requested_link(
             raise InvalidEvent(f"{what}: {name} is not valid Unicode")
     if link.get("method") not in (None, "GET"):
         raise InvalidEvent(f"{what}: method must be GET")
-    fault = path_fault(link["path"])
-    if fault:
+    if fault := path_fault(link["path"]):
         raise InvalidEvent(f"{what}: invalid path: {fault}")
     # The function answers requests for such a path too, so that it is not invalid; but there is no file to report.
     if link["path"].endswith("/"):

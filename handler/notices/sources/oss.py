@@ -45,8 +45,7 @@ def event_of_bus(document: object, origin: str) -> Iterator[Item]:
 
 
 def _read_record(record: object) -> CreatedObject | SkippedRecord:
-    skipped = _skipped(required(record, "eventName"))
-    if skipped:
+    if skipped := _skipped(required(record, "eventName")):
         return skipped
     key = required(record, "oss", "object", "key")
     if key.endswith("/"):  # a folder, which consoles keep as an empty object

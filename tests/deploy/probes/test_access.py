@@ -20,7 +20,7 @@ VARIABLE = "links_serverless_devs_key"
 
 
 def examined(alias: object, home: Path, **environ: str) -> Finding:
-    (finding,) = readable(access.key(alias, {"HOME": str(home), **environ}))
+    (finding,) = readable([access.key(alias, {"HOME": str(home), **environ})])
     assert "EXAMPLE" not in finding.sentence
     return finding
 
