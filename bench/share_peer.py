@@ -4,8 +4,8 @@ It does what ours does for the requests that are measured, with as many requests
 document in OSS that is read once per process, and the object's size comes from a HEAD. A person who opens a plain path
 gets a redirect if the object exists, otherwise a page.
 
-It leaves out what ours also has: the download itself, keys that rotate, revocation, retried requests, a QR code, Chinese, file
-types, a Content-Security-Policy, conditional reads of the keys, and an audit line that never contains a token.
+It leaves out what ours also has: the download itself, keys that rotate, revocation, retried requests, a QR code,
+Chinese, file types, a Content-Security-Policy, conditional reads of the keys, and an audit line without a token.
 """
 
 from __future__ import annotations
