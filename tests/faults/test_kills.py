@@ -104,8 +104,15 @@ class TestNotices:
         assert function.state_names("outbox/") == []
         assert function.state_names("dead/") == []
 
-    @pytest.mark.parametrize("at", ["call", "message"])
-    @pytest.mark.parametrize("how", ["killed", "stopped"])
+    @pytest.mark.parametrize(
+        ("at", "how"),
+        [
+            ("call", "killed"),
+            ("message", "killed"),
+            ("message", "stopped"),
+            pytest.param("call", "stopped", marks=pytest.mark.long),
+        ],
+    )
     def test_at_each_request_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
         self, function: EventFunction, faults: FaultProxy, hook: Receiver, running: Instances, at: str, how: str
     ) -> None:

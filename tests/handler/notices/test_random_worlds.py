@@ -287,7 +287,7 @@ def check(seeds: Iterable[int], folder: Path) -> None:
         each_world(seeds, live)
 
 
-@pytest.mark.parametrize("first", range(0, 60, 20))
+@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in (20, 40))])
 def test_every_notice_arrives_and_repeats_have_a_reason(first: int, tmp_path: Path) -> None:
     check(range(first, first + 20), tmp_path)
 

@@ -223,7 +223,9 @@ def test_all_others_among_several_bad_notices_are_told_once(
 
 class TestASinkThatRefusesEverything:
     @pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhook's 422", "a 500"], indirect=True)
-    @pytest.mark.parametrize("every", [{"every": "1m"}, {}], ids=["digest", "at once"])
+    @pytest.mark.parametrize(
+        "every", [{"every": "1m"}, pytest.param({}, marks=pytest.mark.long)], ids=["digest", "at once"]
+    )
     def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_mended(
         self, function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str]
     ) -> None:

@@ -37,7 +37,8 @@ def leaked(secrets: tuple[str, ...], printed: str) -> set[str]:
     """Pieces of the secrets, in any case: a host is written in lower case."""
     pieces = {secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1)}
     printed = printed.lower()
-    return {piece for piece in pieces if piece in printed or piece in unquote(printed)}
+    decoded = unquote(printed)
+    return {piece for piece in pieces if piece in printed or piece in decoded}
 
 
 def printed_by(url: str, **options: object) -> str:
@@ -125,7 +126,7 @@ def decode(url: str, random: Random) -> str:
 DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_in, replace_one, repeat, decode)
 
 
-@pytest.mark.parametrize("numbers", [range(400), pytest.param(range(400, 4000), marks=pytest.mark.long)])
+@pytest.mark.parametrize("numbers", [range(200), pytest.param(range(200, 4000), marks=pytest.mark.long)])
 def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
