@@ -266,8 +266,7 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
         assert action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    commands = [step.get("run", "") for job in workflow["jobs"].values() for step in job.get("steps", ())]
-    assert not any(re.search(r"\bs (deploy|remove)\b|\bsecrets\.", command) for command in commands)
+    assert not re.search(r"\bs (deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text)
 
 
 def test_vulnerabilities_are_looked_up_every_week() -> None:

@@ -163,10 +163,3 @@ def test_the_real_s_deploys_the_environment_with_these_credentials(tmp_path: Pat
     expected = json.loads(later["links_serverless_devs_key"])
     assert {name: received["credentials"][name] for name in expected} == expected
     assert TEMPORARY["ALIBABA_CLOUD_SECURITY_TOKEN"] not in done.stdout
-
-
-def test_the_repositorys_own_workflows_deploy_nothing() -> None:
-    workflows = sorted((ROOT / ".github/workflows").glob("*.yml"))
-    assert workflows
-    for path in workflows:
-        assert not re.search(r"\bs (deploy|remove)\b|serverless_devs|aliyun/", path.read_text(encoding="utf-8")), path

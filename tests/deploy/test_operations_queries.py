@@ -163,17 +163,28 @@ def lines(event_lines: EventLines) -> list[tuple[int, str]]:
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
 
-def test_links_per_minute(lines: list[tuple[int, str]]) -> None:
-    assert run("Links per minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
+ROWS = {
+    "Links per minute": [(SECONDS, 5), (SECONDS + 60, 1)],
+    "No links": [(6,)],
+    "Server errors": [(0,)],
+    "Guessed shares and keys": [("198.51.100.9", 31)],
+    "Failed events": [("state_unavailable", "PutObject: 403 AccessDenied (a missing permission)", 1)],
+    "Dead notices": [("gone.old", 1)],
+    "Ticks": [(2,)],
+    "Links by mount and caller": [("/reports/", None, 6)],
+}
 
 
-def test_no_links(lines: list[tuple[int, str]]) -> None:
-    assert run("No links", lines) == [(6,)]
+@pytest.mark.parametrize("title", ROWS)
+def test_the_rows_of_a_query(title: str, lines: list[tuple[int, str]]) -> None:
+    assert run(title, lines) == ROWS[title]
+
+
+def test_no_links() -> None:
     assert run("No links", [(SECONDS, answered("/nothing"))]) == [(0,)]
 
 
 def test_server_errors(lines: list[tuple[int, str]]) -> None:
-    assert run("Server errors", lines) == [(0,)]
     error = answered("/nothing").replace('"status":404', '"status":503')
     assert run("Server errors", [*lines, (SECONDS, error), (SECONDS, error)]) == [(2,)]
 
@@ -193,10 +204,6 @@ def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
     assert refusals["share_invalid"] == ("404", 1)
 
 
-def test_guessed_shares_and_keys(lines: list[tuple[int, str]]) -> None:
-    assert run("Guessed shares and keys", lines) == [("198.51.100.9", 31)]
-
-
 @pytest.mark.parametrize(
     ("key", "code"), [("fcp_" + "EXAMPLE0" * 6, "unknown_credential"), ("fcp_EXAMPLE", "malformed_credential")]
 )
@@ -207,11 +214,6 @@ def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path
     guess = answered_to(request, config, "198.51.100.9")
     assert json.loads(guess)["code"] == code
     assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("198.51.100.9", 31)]
-
-
-def test_failed_events(lines: list[tuple[int, str]]) -> None:
-    cause = "PutObject: 403 AccessDenied (a missing permission)"
-    assert run("Failed events", lines) == [("state_unavailable", cause, 1)]
 
 
 def test_failed_notices(lines: list[tuple[int, str]]) -> None:
@@ -229,22 +231,13 @@ def test_waiting_notices(lines: list[tuple[int, str]]) -> None:
 
 
 def test_dead_notices(lines: list[tuple[int, str]]) -> None:
-    assert run("Dead notices", lines) == [("gone.old", 1)]
     many = (SECONDS, '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}')
     assert run("Dead notices", [*lines, many]) == [("gone.old", 1000)]
 
 
-def test_ticks(lines: list[tuple[int, str]]) -> None:
-    assert run("Ticks", lines) == [(2,)]
-
-
-def test_links_by_mount_and_caller(lines: list[tuple[int, str]]) -> None:
-    assert run("Links by mount and caller", lines) == [("/reports/", None, 6)]
-
-
 def test_every_query_of_the_page_is_run_here() -> None:
     tested = re.findall(r'run\("([^"]+)"', Path(__file__).read_text("utf-8"))
-    assert set(queries()) == set(tested)
+    assert set(queries()) == {*ROWS, *tested}
     assert PAGE.count("```sql") == len(queries())
 
 

@@ -68,9 +68,3 @@ def test_the_example_on_the_configuration_page_is_valid() -> None:
     config = load.read(tomllib.loads(reference.EXAMPLE), variables)
     assert [mount.path for mount in config.mounts] == ["/reports/"]
     assert [notice.on for notice in config.notices] == ["created"]
-
-
-def test_links_between_pages_work() -> None:
-    for page in [*reference.DOCS.glob("*.md")]:
-        for link in re.findall(r"\]\(([\w./-]+\.(?:md|png|svg))(?:#[\w-]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), f"{page.name} links to {link}, which does not exist"

@@ -1,4 +1,4 @@
-"""docs/api.md and docs/uploads.md: every command works unchanged with the local stack. README.md: its code works."""
+"""README.md: its commands and its code work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.cells import cell_len
 import signer
 from handler.config.load import load
 from local.demo import steps
-from tests.e2e.system import KEY, ROOT, TIMEOUT, Requires, System
+from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tools import demo_picture, secret_search
 from tools.demo_picture import without_what_varies
 
@@ -26,44 +26,6 @@ def blocks(language: str, page: str = "README.md") -> list[str]:
     """The fenced blocks of a page with a language, or "" for those without one."""
     content = (ROOT / page).read_text("utf-8")
     return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
-
-
-def run(system: System, requires: Requires, folder: Path, page: str) -> str:
-    """The output of all commands of a page, which run in order in one shell."""
-    shell = requires("bash")
-    requires("curl")
-    requires("jq")
-    scripts = blocks("sh", f"docs/{page}")
-    assert len(scripts) >= 4
-    variables = {"PATH": os.environ["PATH"], "SERVICE": system.stack.http_url, "KEY": KEY, "no_proxy": "*"}
-    process = subprocess.run(
-        [shell, "-euo", "pipefail", "-c", "\n".join(scripts)],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-def test_the_commands_of_uploads_md(world: System, requires: Requires, tmp_path: Path) -> None:
-    output = run(world, requires, tmp_path, "uploads.md")
-    objects = world.stored_objects()
-    assert (objects["inbox/a.txt"], objects["inbox/photo.png"]) == (b"hello", b"an image")
-    assert "inbox/big.bin" not in objects
-    assert '"part_count": 3' in output
-    assert "/in/?share=" in output
-
-
-def test_the_commands_of_api_md(world: System, requires: Requires, tmp_path: Path) -> None:
-    world.put("exampledir/exampleobject.txt", b"the object")
-    output = run(world, requires, tmp_path, "api.md")
-    assert '"expires_in": 600, "clamped_by": null' in output
-    assert (tmp_path / "object.txt").read_bytes() == b"the object"
-    assert '3600\nnull\n900\nnull\nnull\n"not_found"\n' in output
-    assert "Allow: POST, OPTIONS" in output
 
 
 def commands(program: str) -> list[list[str]]:

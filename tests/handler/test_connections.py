@@ -100,14 +100,6 @@ def test_one_connection_serves_requests_that_follow_one_another() -> None:
         assert [get(opened, address).body for _ in range(3)] == [b"ok"] * 3
 
 
-def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
-    opened = Connections()
-    with answering([OK], [OK]) as address:
-        assert get(opened, address).body == b"ok"
-        _await(lambda: not _is_idle(opened))
-        assert get(opened, address).body == b"ok"
-
-
 @pytest.mark.parametrize("seconds", [31.0, -3600.0])
 def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
     seconds: float, monkeypatch: pytest.MonkeyPatch
@@ -124,6 +116,7 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
 @pytest.mark.parametrize(
     "answer",
     [
+        OK,  # then the server closes the connection
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more than announced",

@@ -8,12 +8,12 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from unittest.mock import patch
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
@@ -21,6 +21,8 @@ import requests
 from local import command
 from local.demo import steps
 from local.stack import Stack, StackError
+from signer import Credentials, Endpoint, presign
+from tests.e2e.system import leaks
 from tests.local.fc.test_runtime import read_within
 from tests.local.programs import Program, started
 
@@ -61,7 +63,10 @@ def hanging_config(folder: Path) -> Path:
     return path
 
 
-def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs(log: IO[bytes]) -> None:
+def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs(
+    log: IO[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with started("--json", errors=log) as program:
         line = json.loads(program.wait_for("{"))
         assert list(line["samples"]) == ["object", "share_page", "upload_page", "api_key"]
@@ -85,12 +90,29 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             assert address.hostname == "127.0.0.1"
             with pytest.raises(ConnectionRefusedError), socket.socket() as other:
                 other.connect(("127.0.0.2", address.port or 0))
+        credentials = Credentials(line["access_key_id"], line["access_key_secret"], line["security_token"])
+        endpoint = Endpoint.path_style(line["oss"], line["region"])
+        upload = presign("PUT", line["bucket"], "exampledir/报告.txt", credentials=credentials, endpoint=endpoint)
+        assert requests.put(upload.url, data=b"private", timeout=20).status_code == 200
+        path = f"{line['http']}/exampledir/%E6%8A%A5%E5%91%8A.txt"
+        link = requests.get(path, allow_redirects=False, timeout=20).headers["Location"]
+        assert leaks(link, credentials) == ["signature"]
+        assert requests.get(link, timeout=20).content == b"private"
+        # A client uses a link as a name, which has "//".
+        name = f"{path}/{quote(link, safe='')}"
+        assert requests.get(name, headers={"Referer": link}, timeout=20).status_code == 400
         program.process.send_signal(signal.SIGTERM)
         assert program.end() == 0
     assert len(program.lines) == 1
+    for address in map(urlsplit, (line["http"], line["oss"], line["sts"])):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address.hostname or "", address.port or 0))
+    assert list(tmp_path.iterdir()) == []
     log.seek(0)
-    audit = [entry for entry in map(json.loads, log) if "event" not in entry]
-    assert [entry["path"] for entry in audit] == ["/-/health"]
+    lines = log.read().decode()
+    assert leaks(lines, credentials) == []
+    audit = [entry for entry in map(json.loads, lines.splitlines()) if entry.get("event") != "oss"]
+    assert [entry["path"][:12] for entry in audit] == ["/-/health", *["/exampledir/"] * 2]
 
 
 def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
@@ -237,10 +259,21 @@ def test_a_demonstration_outside_of_the_project_is_one_sentence(tmp_path: Path) 
     ]
 
 
-def test_an_unknown_argument_of_the_demonstration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("main", "arguments", "sentence"),
+    [
+        (steps.main, ["--foo"], "unrecognized arguments: --foo"),
+        (command.main, ["--http-port", "65536"], "must be a port number from 0 to 65535"),
+    ],
+)
+def test_invalid_arguments_are_refused(
+    main: Callable[[list[str]], int], arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        steps.main(["--foo"])
-    assert "unrecognized arguments: --foo" in capsys.readouterr().err
+        main(arguments)
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert sentence in error
 
 
 # Ctrl-C
@@ -298,14 +331,6 @@ def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
         program.process.send_signal(signal.SIGINT)
         assert program.end() == 130
     assert "Traceback" not in program.output
-
-
-def test_an_invalid_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        command.main(["--http-port", "65536"])
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert "must be a port number from 0 to 65535" in error
 
 
 @contextmanager

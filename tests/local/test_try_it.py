@@ -1,4 +1,4 @@
-"""The sections "Try it" of the documentation: every command works with a stack as `make run` starts it."""
+"""The documentation: every command of "Try it", uploads.md and api.md works with a stack as `make run` starts it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.oss.storage import Buckets
 from tests.local.programs import ROOT, Program, started
 from tools import secret_search
 
@@ -99,15 +100,22 @@ def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
 
 
-def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run) -> None:
+def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run, folder: Path) -> None:
     examples = [
         block
         for page in ("uploads.md", "api.md")
         for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8"))
     ]
+    assert len(examples) >= 8
     output = run([". samples/env.sh", *examples])
-    assert '"part_count": 3' in output
-    assert output.count("3600\nnull\n900\nnull\nnull\n") == 1
+    for part in ('"part_count": 3', "/in/?share=", '"expires_in": 600, "clamped_by": null', "Allow: POST, OPTIONS"):
+        assert part in output
+    assert output.count('3600\nnull\n900\nnull\nnull\n"not_found"\n') == 1
+    bucket = Buckets(folder / "samples").get("examplebucket")
+    assert bucket is not None
+    sizes = {key: record.size for key in bucket.all_keys() if (record := bucket.current(key))}
+    assert [sizes.get(f"inbox/{name}") for name in ("a.txt", "photo.png", "big.bin")] == [5, 8, None]
+    assert (folder / "object.txt").read_text("utf-8").startswith("A private object")
 
 
 def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> None:

@@ -10,23 +10,11 @@ import pytest
 from handler.config import Config, InvalidConfig, Location, OssSink
 from handler.config.notices import NOTICE_KEYS, SINK_KEYS
 from tests.handler.client import make_config
+from tests.handler.notice_fixtures import HEAD
 
-TOP = """
-region = "cn-hangzhou"
-keys = "oss://examplebucket/.links/keys.json"
-state = "oss://examplebucket/.links/state/"
-public_url = "https://links.example.com"
-
-[[mount]]
-path = "/outbox/"
-target = "oss://examplebucket/outbox/"
-max_share = "30d"
-
-[[mount]]
-path = "/plain/"
-target = "oss://examplebucket/plain/"
-
-[[mount]]
+TOP = HEAD.replace("file:{keys}", "oss://examplebucket/.links/keys.json").replace(
+    "[[sink]]",
+    """[[mount]]
 path = "/in/"
 target = "oss://examplebucket/in/"
 methods = ["PUT"]
@@ -36,10 +24,8 @@ max_size = "5MB"
 path = "/everything/"
 target = "oss://examplebucket/"
 
-[[sink]]
-name = "manifest"
-target = "oss://examplebucket/.links/notices/"
-"""
+[[sink]]""",
+)
 
 
 def notice(**changes: Any) -> str:
@@ -104,7 +90,7 @@ def test_a_misspelt_key_is_refused() -> None:
         ({"mount": None}, "mount is required"),
         (
             {"mount": "/nowhere/"},
-            "mount must be the path of a mount: /everything/, /outbox/, /plain/, /in/ (got '/nowhere/')",
+            "mount must be the path of a mount: /exampledir/, /everything/, /outbox/, /in/ (got '/nowhere/')",
         ),
         ({"mount": "/in/"}, "mount must be a mount with GET, which the link of a notice requires (got '/in/')"),
         ({"to": None}, "to must be a list of at least one string"),
@@ -116,7 +102,7 @@ def test_a_misspelt_key_is_refused() -> None:
             "to must be a list of names of sinks (got ['https://hooks.example.com/x'])",
         ),
         ({"give": "file"}, "give must be link or share (got 'file')"),
-        ({"give": "share", "mount": "/plain/"}, 'give = "share" requires max_share on the mount'),
+        ({"give": "share", "mount": "/exampledir/"}, 'give = "share" requires max_share on the mount'),
         ({"give": "share", "expires": "31d"}, "expires must be a duration from 60 to 2592000 seconds"),
         ({"expires": "2h"}, "expires must be a duration from 60 to 3600 seconds"),
         ({"expires": "10"}, "expires must be a duration from 60"),
@@ -200,7 +186,7 @@ def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(changes: 
     assert "notice 2 repeats notice 1 for ops" in refusal(notice(**changes), notice())
 
 
-@pytest.mark.parametrize("changes", [{"on": "message"}, {"mount": "/plain/"}, {"give": "share"}], ids=str)
+@pytest.mark.parametrize("changes", [{"on": "message"}, {"mount": "/exampledir/"}, {"give": "share"}], ids=str)
 @pytest.mark.parametrize("also", REPEATS.values(), ids=REPEATS)
 def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(
     changes: dict[str, str], also: dict[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,26 +10,11 @@ from typing import Any
 import pytest
 
 from tests.handler.client import ask, make_config, new_instance
+from tests.handler.endpoints import test_inline
 from tests.handler.upload_fixtures import WRITER, UploadService
 
-LINKS = """
-region = "cn-hangzhou"
-
-[[mount]]
-path = "/site/"
-target = "oss://examplebucket/site/"
-access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
-endpoint = "https://static.example.com"
-max_size = "1MB"
-
-[[mount]]
-path = "/free/"
-target = "oss://otherbucket/free/"
-access = "anonymous"
-methods = ["PUT", "POST"]
-max_size = "1MB"
-"""
+# No extension is listed.
+LINKS = re.sub(r"(?m)^inline = .*\n", "", test_inline.LINKS)
 ACTIVE_LINKS = LINKS.replace("endpoint = ", "active_content = true\nendpoint = ")
 # config/test_uploaded_content has every active type.
 ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
@@ -102,8 +88,6 @@ class TestUploadShares:
         response = drop.request_form(url, name="a.png", type="text/html")
         assert (response.status, response.code) == (400, "wrong_type")
         assert drop.request_form(url, name="a.png", type="image/png").status == 200
-
-    def test_a_share_for_an_active_type_is_refused(self, drop: UploadService) -> None:
         upload = {"max_files": 1, "content_type": "text/html"}
         response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
         assert (response.status, response.code) == (400, "wrong_type")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -38,6 +39,11 @@ class Result(NamedTuple):
     status: int
     out: str
     err: str
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 class SleepingClock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -14,14 +13,9 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.handler.keys.command import KeysCli, Result
+from tests.handler.keys.command import KeysCli, Result, Terminal
 from tests.handler.keys.test_command_output import run
 from tests.handler.keys_fixtures import api, document
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def restore(cli: KeysCli, file: Path, answer: Callable[[], str]) -> Result:

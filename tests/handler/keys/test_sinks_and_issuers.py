@@ -14,7 +14,7 @@ import pytest
 from handler.keys import parse
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import webhook_key
-from tests.handler.keys.command import ADD, HS256, URL, WEBHOOK, KeysCli, Result
+from tests.handler.keys.command import ADD, HS256, URL, WEBHOOK, KeysCli, Result, Terminal
 from tests.handler.keys_fixtures import SECRET, base64url, document
 
 JWKS = {
@@ -81,25 +81,25 @@ def test_a_sink_of_a_laptop_may_be_on_the_laptop(existing: KeysCli) -> None:
 
 
 def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(existing: KeysCli) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     with patch.object(sys, "stdin", Terminal()), patch("getpass.getpass", return_value=URL) as prompt:
         assert existing.run("add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
     prompt.assert_called_once_with("--url: ")
     assert existing.document["sinks"]["chat"]["url"] == URL
 
 
-def test_remove_sink_removes_only_that_sink(existing: KeysCli) -> None:
-    assert existing.run(*WEBHOOK).status == 0
-    result = existing.run("remove-sink", "team")
+@pytest.mark.parametrize(
+    ("other", "kind", "name", "left"),
+    [(WEBHOOK, "sink", "team", "ops"), (HS256, "issuer", "https://id.example.com", "https://new.example.com")],
+)
+def test_only_what_is_named_is_removed(
+    other: tuple[str, ...], kind: str, name: str, left: str, existing: KeysCli
+) -> None:
+    assert existing.run(*other).status == 0
+    result, again = (existing.run(f"remove-{kind}", name) for _ in range(2))
     assert (result.status, result.err) == (0, "")
-    assert "Removed the sink team." in result.out
-    assert list(existing.document["sinks"]) == ["ops"]
-    again = existing.run("remove-sink", "team")
+    assert f"Removed the {kind} {name}." in result.out
     assert again.status == 1
-    assert "There is no sink team (existing: ops)." in again.err
+    assert f"There is no {kind} {name} (existing: {left})." in again.err
 
 
 def test_add_issuer_makes_a_secret_and_prints_only_it(existing: KeysCli) -> None:
@@ -151,16 +151,6 @@ def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: Key
         owners.append(parse(existing.read() or b"").jwt[-1].owner)
         assert existing.run("remove-issuer", "https://new.example.com").status == 0
     assert owners[0] != owners[1]
-
-
-def test_remove_issuer_removes_only_that_issuer(existing: KeysCli) -> None:
-    assert existing.run(*HS256).status == 0
-    result = existing.run("remove-issuer", "https://id.example.com")
-    assert (result.status, result.err) == (0, "")
-    assert [entry["iss"] for entry in existing.document["jwt"]] == ["https://new.example.com"]
-    again = existing.run("remove-issuer", "https://id.example.com")
-    assert again.status == 1
-    assert "There is no issuer https://id.example.com (existing: https://new.example.com)." in again.err
 
 
 SECRETS = (URL, "0000EXAMPLE", "SECEXAMPLE", "c2hvcnQ")

@@ -126,14 +126,6 @@ def running(started: Running) -> Running:
     return started._replace(service=started.service.restarted()._replace(now=time.time()))
 
 
-def test_a_redirect_is_signed_by_the_session_and_opens_its_object(running: Running) -> None:
-    running.put("both/a.txt", b"hello")
-    response = running.service.request("/both/a.txt")
-    assert response.status == 302
-    assert response.parameters["x-oss-credential"].startswith(f"{running.key_id('/both/')}/")
-    assert requests.get(response.url, timeout=30).content == b"hello"
-
-
 def test_a_check_is_made_with_the_session(running: Running) -> None:
     running.put("checked/a.txt", b"hello")
     assert running.service.request("/checked/a.txt").status == 302

@@ -88,17 +88,15 @@ def test_a_token_with_one_character_changed_is_a_404(service: ShareService, para
 
 @pytest.mark.parametrize(
     "share",
-    ["", "x", "null", "A" * 63, "A" * 75, "_" * 63, "A" * 1200, "A" * 5000, "é" * 63, "A" * 62 + "=", "A" * 62 + "\n"],
+    [
+        *("", "x", "null", "A" * 63, "A" * 75, "_" * 63, "A" * 1200, "A" * 5000, "é" * 63, "A" * 62 + "="),
+        *("A" * 62 + "\n", "{0}=", "{0}==", " {0}", "{0} ", "{0}\n", "{0},{0}", "{0}&", "{0}%00", "{0}."),
+    ],
 )
 def test_an_invalid_token_is_a_404(plain: ShareService, share: str) -> None:
-    response = plain.open(plain.create_share(), share=share)
-    assert (response.status, response.code) == (404, "share_invalid")
-
-
-@pytest.mark.parametrize("change", ["{}=", "{}==", " {}", "{} ", "{}\n", "{},{}", "{}&", "{}%00", "{}."])
-def test_a_token_with_extra_characters_is_a_404(plain: ShareService, change: str) -> None:
     url = plain.create_share()
-    assert plain.open(url, share=change.format(token(url), token(url))).status == 404
+    response = plain.open(url, share=share.format(token(url)))
+    assert (response.status, response.code) == (404, "share_invalid")
 
 
 @given(share=st.text(ALPHABET, min_size=63, max_size=124))
@@ -164,13 +162,6 @@ def test_a_share_opens_nothing_if_a_longer_mount_covers_its_path(plain: ShareSer
     mounts = [reports._replace(path="/reports/2026/"), *plain.config.mounts]
     shadowed = plain.with_config(mounts=Mounts(mounts, plain.config.mounts.reserved))
     assert (shadowed.open(url).status, shadowed.open(url).code) == (404, "share_invalid")
-
-
-def test_a_mount_that_no_longer_allows_shares_opens_none(plain: ShareService) -> None:
-    url = plain.create_share()
-    for changes in ({"max_share": None}, {"methods": ("PUT",)}):
-        response = plain.with_mount("/reports/", **changes).open(url)
-        assert (response.status, response.code) == (410, "share_not_enabled")
 
 
 def test_a_share_of_an_object_that_is_now_reserved_opens_nothing(plain: ShareService) -> None:
