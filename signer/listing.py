@@ -28,14 +28,11 @@ class ListedPage(NamedTuple):
 
 
 def listing_query(prefix: str, **more: str) -> dict[str, str]:
-    """The query of the first page; for the others, `continuation-token` is the token of the page before."""
-    return {
-        "list-type": "2",
-        "encoding-type": "url",
-        "max-keys": str(PAGE),
-        **({"prefix": prefix} if prefix else {}),
-        **more,
-    }
+    """The query of the first page; for the others, `continuation-token` is the token of the page before.
+
+    An empty prefix is sent, too: a policy may compare it (`oss:Prefix`), and without one it may match nothing.
+    """
+    return {"list-type": "2", "encoding-type": "url", "max-keys": str(PAGE), "prefix": prefix, **more}
 
 
 def read_page(document: bytes) -> ListedPage:

@@ -64,6 +64,8 @@ def _answer(folder: Folder, access: Access) -> Response:
     chosen, limit, begins = params.get("format"), params.get("limit", str(DEFAULT_LIMIT)), params.get("begins", "")
     if chosen not in (None, "json", "urls") or (chosen == "urls" and folder.opened is None):
         raise Problem("bad_format")
+    if chosen == "urls" and "after" in params:
+        raise Problem("bad_query", "Parameter after is not allowed with format=urls, which has all addresses or none.")
     if "/" in begins:
         raise Problem("bad_query", 'Invalid "begins": it must be the beginning of a name, without /.')
     if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:

@@ -101,7 +101,8 @@ class Service(NamedTuple):
         after = None
         while True:
             page = self.ask("GET", path, {**query, **({"after": after} if after else {})})
-            if not all(isinstance(page.get(name), list) for name in lists):
+            entries = [page.get(name) for name in lists]
+            if not all(isinstance(each, list) and all(map(self._is_entry, each)) for each in entries):
                 raise ServiceFailed(f"{self.url} did not answer as fc-presign does.")
             yield page
             if not page.get("next"):
@@ -109,6 +110,14 @@ class Service(NamedTuple):
             if page["next"] == after:
                 raise ServiceFailed(f"The list of {self.url} does not end.")
             after = page["next"]
+
+    @staticmethod
+    def _is_entry(entry: Any) -> bool:
+        """Whether it is a share, a folder or a file, as far as the commands read it."""
+        if not isinstance(entry, dict):
+            return False
+        size = entry.get("size", 0)
+        return isinstance(entry.get("name", ""), str) and ("id" in entry or "name" in entry) and isinstance(size, int)
 
     def _sign(self, request: Any) -> Any:
         """Adds the key; as the `auth` of requests, so that no password of ~/.netrc takes its place."""
@@ -193,15 +202,21 @@ def list_folder(path: str, as_json: bool, key: str | None) -> None:
     """
     if not path.startswith("/") or path.startswith("/-/"):
         options.fail("Expected a path of the service that begins with /, such as /reports/.")
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        options.fail("The path must not have a segment . or .., which HTTP clients rewrite.")
     path = path.rstrip("/") + "/"
     address = quote(path, safe="/", errors="surrogateescape")
     folder: dict[str, Any] = {"path": path, "folders": [], "files": []}
     for page in Service.load(key).pages(address, {"limit": "1000"}, "folders", "files"):
-        rows: list[tuple[object, ...]] = [(None, None, f"{each['name'].rstrip('/')}/") for each in page["folders"]]
-        rows += [(format_size(each["size"]), each["modified_at"], each["name"]) for each in page["files"]]
+        rows: list[tuple[object, ...]] = [
+            (None, None, f"{each.get('name', '').rstrip('/')}/") for each in page["folders"]
+        ]
+        rows += [(format_size(each.get("size", 0)), each.get("modified_at"), each["name"]) for each in page["files"]]
         for row in rows if not as_json else ():
             _print_row("{:>9}  {:<20}  {}", *row)
         for name in ("folders", "files"):
             folder[name] += page[name]
     if as_json:
         print_json(folder)
+    elif not folder["folders"] and not folder["files"]:
+        echo(printable(f"Nothing is in {path}."), err=True)

@@ -192,6 +192,8 @@ def test_it_ends_for_every_file_at_once(listing: Service, oss: MemoryOss) -> Non
 def test_the_addresses_of_its_files_one_a_line(listing: Service, oss: MemoryOss) -> None:
     url = share(listing)
     before = oss.calls["ListObjects"]
+    refused = listing.open(url, format="urls", after="00")
+    assert (refused.status, refused.code) == (400, "bad_query")
     answer = listing.open(url, format="urls")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
     lines = answer.body.splitlines()

@@ -26,7 +26,7 @@ from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_li
 from signer.cli.bulk_output import Output, OutputFailed
 from signer.cli.listing import ListingFailed, objects
 from signer.files import keep_draft
-from signer.listing import ListedObject
+from signer.listing import ListedObject, listing_query
 from signer.times import rfc3339
 from tests.signer.cli.command import ENVIRONMENT, KEYS, run_process
 
@@ -556,3 +556,7 @@ def test_a_missing_source_does_not_change_the_output(tmp_path: Path) -> None:
     output.write_text("precious")
     assert run(str(tmp_path / "none.txt"), "--bucket", BUCKET, "--output", str(output)).returncode == 2
     assert output.read_text() == "precious"
+
+
+def test_the_list_of_an_entire_bucket_names_its_empty_prefix() -> None:
+    assert listing_query("")["prefix"] == ""

@@ -29,6 +29,13 @@ FOLDERS = [{"name": "2026", "path": "/reports/2026/"}, {"name": "季度", "path"
 PAGES: list[tuple[list[Any], list[Any]]] = [(FOLDERS, FILES[:1]), ([], []), ([], FILES[1:3]), ([], FILES[3:])]
 
 
+ODD: dict[str, object] = {
+    "/empty/": {"folders": [], "files": [], "next": None},
+    "/numbers/": {"folders": [1], "files": []},
+    "/nameless/": {"folders": [{}], "files": []},
+}
+
+
 class Stub:
     """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
@@ -46,6 +53,8 @@ class Stub:
             sent = {"Authorization": key} if key else {}
             answered = self.world.request(path, request.method, request.args.to_dict(), sent)
             return Response(answered.body, answered.status, answered.headers)
+        if path in ODD:
+            return Response(json.dumps(ODD[path]), mimetype="application/json")
         if path == "/moved/":
             return redirect(f"{self.url}/-/shares")
         if path != "/reports/%C3%BC/":
@@ -127,6 +136,11 @@ def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
     assert "\x1b" not in output
 
 
+def test_an_empty_folder_is_said_beside_the_output(stub: Stub) -> None:
+    done = run("ls", "/empty/", env=stub.env())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing is in /empty/.\n")
+
+
 def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_service_alone(
     stub: Stub, tmp_path: Path
 ) -> None:
@@ -158,6 +172,9 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
         (("revoke",), {}, "Missing argument"),
         (("ls", "reports/"), {}, "begins with /"),
         (("ls", "/-/shares/"), {}, "begins with /"),
+        (("ls", "/reports/../"), {}, "must not have a segment . or .."),
+        (("ls", "/numbers/"), {}, "did not answer as fc-presign does."),
+        (("ls", "/nameless/"), {}, "did not answer as fc-presign does."),
         (("ls", "/moved/"), {}, "did not answer as fc-presign does (status 302)"),
         (("ls", "/other/"), {}, "did not answer as fc-presign does (status 502)"),
     ],
