@@ -54,7 +54,10 @@ class Terminal:
     def signal(self, number: int) -> int:
         """The state after the signal, for `os.WIFSTOPPED` and its like."""
         os.kill(self.pid, number)
-        return os.waitpid(self.pid, os.WUNTRACED)[1]
+        while (ended := os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG))[0] == 0:
+            if select.select([self.screen], [], [], 0.05)[0]:  # its last lines may wait for who reads them
+                self.shown += os.read(self.screen, 1 << 16).decode(errors="replace").replace("\r\n", "\n")
+        return ended[1]
 
     def end(self) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
