@@ -39,6 +39,7 @@ from tests.handler.keys_fixtures import BUCKET, REGION, base64url
 from tests.memory_oss import MemoryOss, memory_oss
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
+_OSS_TRIGGER = (EVENTS / "oss-trigger.json").read_text("utf-8")
 WHSEC = "whsec_" + base64.b64encode(b"an example of 32 bytes, no more!").decode()
 
 HEAD = """
@@ -71,7 +72,7 @@ def notice(to: Sequence[str], on: str = "created", mount: str = "/outbox/", **ke
 
 def record(key: str = "outbox/a.txt", *, etag: str = "ETAG1", **changes: Any) -> dict[str, Any]:
     """A record of the OSS trigger, as documented."""
-    document: dict[str, Any] = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][0]
+    document: dict[str, Any] = json.loads(_OSS_TRIGGER)["events"][0]
     document["oss"]["object"] |= {"key": key, "eTag": etag, "size": 1234}
     return {**document, **changes}
 
