@@ -37,7 +37,8 @@ def leaked(secrets: tuple[str, ...], printed: str) -> set[str]:
     """Pieces of the secrets, in any case: a host is written in lower case."""
     pieces = {secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1)}
     printed = printed.lower()
-    return {piece for piece in pieces if piece in printed or piece in unquote(printed)}
+    decoded = unquote(printed)
+    return {piece for piece in pieces if piece in printed or piece in decoded}
 
 
 def printed_by(url: str, **options: object) -> str:
