@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from handler.config.rights import Statement
-from local.account import MIN_MAX_DURATION
-from local.ram.rights import signer_statements, unique
+from local.ram.rights import MIN_MAX_DURATION, signer_statements, unique
 
 from .checks.names import role_name
 from .errors import DeployError

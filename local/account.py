@@ -22,7 +22,6 @@ from .sts.roles import session_arn
 OPERATOR = f"acs:ram::{ACCOUNT}:role/operator"
 ROLE_LIFE = 36 * 3600  # seconds for which Function Compute's credentials of a role are valid
 MIN_LIFE = 3600  # seconds that are left when a function gets new ones
-MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
 EVERYTHING: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
 
 
@@ -91,7 +90,7 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
                 statements = rights.role_statements(config, web=web, events=events)
             _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), statements)
             if config is not None and config.assume_role is not None:
-                duration = max(MIN_MAX_DURATION, config.assume_role.duration)
+                duration = max(rights.MIN_MAX_DURATION, config.assume_role.duration)
                 for arn, statements in rights.signer_statements(config, web=web, events=events).items():
                     # As in an account: only functions that open sessions of the role are trusted.
                     trusted = frozenset({OPERATOR, role_arn(function)})

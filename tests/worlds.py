@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import uuid4
 
 from handler.config import Config, Location, Mounts
 from handler.context import Instance
@@ -70,7 +71,7 @@ class Service(NamedTuple):
 
     def with_keys(self, **changes: object) -> Service:
         """The service after a change of its keys document."""
-        path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
+        path = self.folder / f"keys-{uuid4()}.json"
         path.write_text(json.dumps(keys(**changes)))
         return self.with_config(keys_document=path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import yaml
 from ..errors import LocalError
 from ..ram import ACCOUNT
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that in C is seven times as fast
 _PLACEHOLDER = re.compile(r"""\$\{((?:[^{}'"]|'[^']*'|"[^"]*")*)\}""")
 _CALL = re.compile(
     r"""\s*(?P<name>\w+)\(\s*(?P<q1>['"])(?P<first>.*?)(?P=q1)\s*(?:,\s*(?P<q2>['"])(?P<second>.*?)(?P=q2)\s*)?\)\s*"""
@@ -54,7 +56,10 @@ def load(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 def read_yaml(path: Path) -> object:
     """The content of a file. Raises `TemplateError`, which names it."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
+        with suppress(yaml.YAMLError):
+            return yaml.load(content, _LOADER)  # noqa: S506
+        return yaml.safe_load(content)  # says better what is wrong, and in which line
     except FileNotFoundError:
         raise TemplateError(f"{path} does not exist. Name the file with --config.") from None
     except (OSError, UnicodeDecodeError) as error:

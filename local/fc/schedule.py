@@ -57,13 +57,14 @@ def schedule(expression: str) -> Callable[[float], float | None]:
 
     def next_tick(after: float) -> float | None:
         start = datetime.fromtimestamp(int(after) + 1, zone)
+        earliest = (start.date(), start.hour, start.minute, start.second)
         day = start.replace(hour=0, minute=0, second=0)
         for _ in range(_MAX_DAYS):
             if day.month in months and day.day in days and day.isoweekday() % 7 in weekdays:
+                date = day.date()
                 for hour, minute, second in product(sorted(hours), sorted(minutes), sorted(seconds)):
-                    tick = day.replace(hour=hour, minute=minute, second=second)
-                    if tick >= start:
-                        return tick.timestamp()
+                    if (date, hour, minute, second) >= earliest:
+                        return day.replace(hour=hour, minute=minute, second=second).timestamp()
             day += timedelta(days=1)
         return None
 

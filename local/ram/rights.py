@@ -22,6 +22,7 @@ WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
 SHARES = ("shares/", "uses/", "index/")
 _PROBE = "probe"  # an object
+MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
 
 
 def role_statements(config: Config, *, web: bool, events: bool) -> list[Statement]:

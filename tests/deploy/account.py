@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
 
+TYPE_CHECKING = False  # an import of `typing` would take a fifth of the time of a command
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Any, NoReturn
 
-State = dict[str, dict[str, Any]]
+State = dict[str, dict[str, "Any"]]
 # The longest sessions are those of roles, in seconds.
 KINDS = (
     "roles",

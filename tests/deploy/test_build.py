@@ -123,9 +123,10 @@ def built(copy: ProjectCopy) -> build.Package:
 
 @pytest.fixture(scope="module", autouse=True)
 def searched_once() -> Iterator[None]:
-    """The packages differ in few files; the same content is searched for secrets once, which takes most of a build."""
+    """The packages differ in few files: the same content is searched for secrets once, and a Python started once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contents, "secret_in", cache(secrets.secret_in))
+        patch.setattr(interpreters, "_starts", cache(interpreters._starts))
         yield
 
 

@@ -38,6 +38,7 @@ settings.register_profile("client", max_examples=40, deadline=None, suppress_hea
 settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
+_HTTP_GET = (EVENTS / "http-get.json").read_text("utf-8")
 NOW = 1_772_347_271.895  # 2026-03-01T06:41:11Z, when the event file was recorded
 
 TOKEN = "CAIS+token/EXAMPLE=="
@@ -195,7 +196,7 @@ def event(
     **changes: object,
 ) -> dict[str, Any]:
     """The documented HTTP event, for a percent-encoded path."""
-    document: dict[str, Any] = json.loads((EVENTS / "http-get.json").read_text("utf-8"))
+    document: dict[str, Any] = json.loads(_HTTP_GET)
     document["rawPath"] = path
     document["queryParameters"] = dict(query or {})
     document["headers"] = {"Accept": "*/*", "User-Agent": "curl/8.5.0", **(headers or {})}
@@ -234,7 +235,7 @@ def invoke(
     with (
         environment(environ or {}),
         patch.object(startup, "instance", lambda: instance),
-        patch.object(os, "_exit"),  # of an instance with old credentials
+        patch.object(os, "_exit", lambda status: None),  # of an instance with old credentials
         contextlib.redirect_stdout(out),
     ):
         result = handler.on_http(raw, context() if invocation is None else invocation)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
+from uuid import uuid4
 
 from handler import events
 from handler.cloud import store
@@ -288,7 +289,7 @@ class EventFunction:
             "jwt": [],
             "sinks": self.sinks,
         }
-        path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
+        path = self.folder / f"keys-{uuid4()}.json"
         path.write_text(json.dumps(document))
         return make_config(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
 

@@ -143,9 +143,9 @@ def test_the_403_tells_nothing_that_other_requests_do_not_tell(
 ) -> None:
     """Whatever a key without SHARE covers, its 403 is only for paths that it reaches with one of its methods."""
     whole = '[[mount]]\npath = "/all/"\ntarget = "oss://examplebucket/"\n'
+    whole_bucket = share_service(plain.folder, LINKS + whole)
     for covered in COVERED:
-        service = share_service(plain.folder, LINKS + whole)
-        service = service.with_keys(api=[api("maker", MAKER, paths=[covered], methods=methods)])
+        service = whole_bucket.with_keys(api=[api("maker", MAKER, paths=[covered], methods=methods)])
         for method in ("GET", "POST"):
             response = service.request_share(path=path, method=method)
             assert response.code in ("share_not_allowed", "not_found"), (covered, method)

@@ -6,9 +6,11 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from unittest.mock import patch
 
 import signer
@@ -36,21 +38,36 @@ ENVIRONMENT = {
 
 def run(*arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
     """Runs the command in this process; an exception that would be a traceback is raised."""
-    streams = [io.TextIOWrapper(io.BytesIO(content), encoding="utf-8") for content in (stdin.encode(), b"", b"")]
+    sent = io.BytesIO(stdin.encode(errors="surrogateescape"))
+    errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with (
+        TemporaryFile("w+", encoding="utf-8") as output,
+        _as_descriptor_1(output.fileno()),
         patch.dict(os.environ, env, clear=True),
         patch.object(sys, "argv", [program.__file__, *arguments]),
-        patch.object(sys, "stdin", streams[0]),
-        patch.object(sys, "stdout", streams[1]),
-        patch.object(sys, "stderr", streams[2]),
+        patch.object(sys, "stdin", io.TextIOWrapper(sent, encoding="utf-8")),
+        patch.object(sys, "stdout", output),
+        patch.object(sys, "stderr", errors),
     ):
         try:
             status = program.main()
         except SystemExit as end:
             status = int(end.code or 0)
-    for stream in streams:
-        stream.seek(0)
-    return subprocess.CompletedProcess(arguments, status, streams[1].read(), streams[2].read())
+        for stream in (output, errors):
+            stream.seek(0)
+        return subprocess.CompletedProcess(arguments, status, output.read(), errors.read())
+
+
+@contextmanager
+def _as_descriptor_1(descriptor: int) -> Iterator[None]:
+    """Standard output is this file for what writes to the descriptor, too."""
+    own = os.dup(1)
+    os.dup2(descriptor, 1)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def run_process(

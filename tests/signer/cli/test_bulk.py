@@ -28,7 +28,8 @@ from signer.cli.listing import ListingFailed, objects
 from signer.files import keep_draft
 from signer.listing import ListedObject, listing_query
 from signer.times import rfc3339
-from tests.signer.cli.command import ENVIRONMENT, KEYS, run_process
+from tests.signer.cli import command as command_line
+from tests.signer.cli.command import ENVIRONMENT, KEYS
 
 BUCKET = "examplebucket"
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
@@ -47,7 +48,7 @@ ODD = [
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return run_process("bulk", *arguments, stdin=stdin)
+    return command_line.run("bulk", *arguments, stdin=stdin)
 
 
 def records(text: str, form: str) -> list[tuple[int, str, str]]:

@@ -213,7 +213,7 @@ def test_a_credentials_uri_gives_credentials_and_their_expiry(home: Path, uri: s
 
 def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
     env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/moved"}
-    done = run_process(*SIGN, env=env)
+    done = run(*SIGN, env=env)
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert "ALIBABA_CLOUD_CREDENTIALS_URI" in done.stderr
     assert "500" in done.stderr

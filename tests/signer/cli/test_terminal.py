@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 import signer
-from tests.signer.cli.command import KEYS, run, run_process
+from tests.signer.cli.command import KEYS, run
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u0085\u202efdp.exe\u2028\u2066\x7f"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -75,7 +75,7 @@ def test_what_oss_answered_is_shown_without_controls(tmp_path: Path) -> None:
     ],
 )
 def test_neither_results_nor_errors_hold_controls(arguments: tuple[str, ...]) -> None:
-    done = run_process(*arguments, stdin=f"a{HOSTILE}\n")
+    done = run(*arguments, stdin=f"a{HOSTILE}\n")
     assert done.stdout + done.stderr
     assert not UNSAFE.search(done.stderr)
     assert not UNSAFE.search(done.stdout)
@@ -83,13 +83,13 @@ def test_neither_results_nor_errors_hold_controls(arguments: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("form", ["csv", "html"])
 def test_records_for_people_have_escapes_for_controls(form: str) -> None:
-    done = run_process("bulk", "--bucket", "examplebucket", "--format", form, stdin=f"{BIDI}\n")
+    done = run("bulk", "--bucket", "examplebucket", "--format", form, stdin=f"{BIDI}\n")
     assert not UNSAFE.search(done.stdout)
     assert "q3\\u202efdp\\u009b.exe" in done.stdout
 
 
 def test_json_lines_has_keys_as_they_are() -> None:
-    done = run_process("bulk", "--bucket", "examplebucket", "--format", "jsonl", stdin=f"{BIDI}\n")
+    done = run("bulk", "--bucket", "examplebucket", "--format", "jsonl", stdin=f"{BIDI}\n")
     assert json.loads(done.stdout)["key"] == BIDI
 
 
@@ -98,7 +98,7 @@ def test_json_lines_has_keys_as_they_are() -> None:
     [("key", "key\n" + "a" * 140_000), ("1", '"' + "a" * 140_000), ("1", "a\rb\n"), ("9" * 5000, "a\n")],
 )
 def test_an_invalid_csv_or_column_is_refused_with_a_sentence(column: str, content: str) -> None:
-    done = run_process("bulk", "-", "--bucket", "examplebucket", "--column", column, stdin=content)
+    done = run("bulk", "-", "--bucket", "examplebucket", "--column", column, stdin=content)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
