@@ -18,7 +18,7 @@ _NAMELESS = re.compile(
     re.IGNORECASE,
 )
 # The end of a token whose name and beginning were lost, such as by a cut at the question mark.
-_RUN = re.compile(r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D){60,}")
+_RUN = re.compile(r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D){24,}")
 # Controls (C0, C1), what is invisible or changes the direction of writing (UAX 9), separators of lines and paragraphs,
 # and surrogates, which no output can encode. Not all that `str.isprintable` refuses: U+3000 and U+202F are spaces in
 # people's file names, private use has glyphs, and what this Python's Unicode does not know may be next year's letter.
@@ -56,4 +56,5 @@ def _redact_random(run: re.Match[str]) -> str:
     """Base64 changes between small letters, capitals and digits at two of three letters, and a path at few."""
     kinds = [(letter.islower(), letter.isupper(), letter.isdigit()) for letter in run[0]]
     changes = sum(one != other for one, other in pairwise(kinds))
-    return REDACTED if changes > 0.45 * len(kinds) else run[0]
+    # All three kinds: a SHA-1 in hexadecimal is a usual name.
+    return REDACTED if changes > 0.45 * len(kinds) and all(map(any, zip(*kinds, strict=True))) else run[0]

@@ -16,7 +16,7 @@ from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .facts import Finding, overrule, rank
 from .lenient_url import SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
-from .oss_error import Difference, ServerError, parse_canonical_request, printable_name, read_error
+from .oss_error import Difference, ServerError, is_region, parse_canonical_request, printable_name, read_error
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 # What does not look like one is not shown: it may be a piece of something else.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_REGION = re.compile(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}")
+_HOST = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?")
 _HOST_KINDS = {
     "public": "public",
     "internal": "internal, works only inside its region",
@@ -143,12 +143,12 @@ def explain(
         version=link.version,
         method=printable_name(method),
         scheme=link.scheme,
-        host=link.host,
+        host=link.host if _HOST.fullmatch(link.host) else "(not a host)",
         host_kind=link.host_kind,
         host_region=link.host_region,
         bucket=link.bucket if _BUCKET.fullmatch(link.bucket or "") else None,
         key=link.key,
-        region=link.region if _REGION.fullmatch(link.region or "") else None,
+        region=link.region if is_region(link.region or "") else None,
         issued_at=utc(link.issued_at),
         expires_at=utc(link.expires_at),
         age=clock - link.issued_at if link.issued_at is not None else None,

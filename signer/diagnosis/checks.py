@@ -12,7 +12,7 @@ from ..v4 import ALGORITHM
 from ..verification import SKEW
 from .facts import CERTAIN, DAMAGE, LIKELY, LINK, Fact
 from .lenient_url import REQUIRED_PARAMETERS, S3_V4, SIGNATURES, V1, V2, V4, LenientUrl
-from .oss_error import join_names, printable_name
+from .oss_error import is_region, join_names, printable_name
 
 VERSION_NOTES = {
     V1: "OSS is phasing out signature V1: new accounts and buckets cannot use it. Sign with V4.",
@@ -181,8 +181,9 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
 def check_address(link: LenientUrl) -> Iterator[Fact]:
     """Host, bucket, region and key."""
     if link.region and link.host_region and link.region != link.host_region:
-        regions = f"{printable_name(link.region)}, but the host is in {printable_name(link.host_region)}"
-        yield Fact("wrong_region", LINK, CERTAIN, f"The link is signed for {regions}.")
+        signed = link.region if is_region(link.region) else "another region"
+        evidence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
+        yield Fact("wrong_region", LINK, CERTAIN, evidence)
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):
         yield Fact("bucket_not_in_host", LINK, CERTAIN, f"The host is {link.host}, without the bucket.")

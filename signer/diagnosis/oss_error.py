@@ -291,6 +291,11 @@ def printable_name(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _looks_secret(name) else "a parameter"
 
 
+def is_region(name: str) -> bool:
+    """Whether it is spelt as a region; any other may be a piece of a secret."""
+    return re.fullmatch(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}", name) is not None
+
+
 def _looks_secret(name: str) -> bool:
     """Whether a name looks less like words than like a part of a signature or of base64."""
     return len(name) > 11 and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None

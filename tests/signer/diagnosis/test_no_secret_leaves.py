@@ -23,6 +23,7 @@ LINK = signer.presign(
 ).url
 QUERY = LINK.partition("?")[2]
 TOKEN, SIGNATURE = quote(CREDENTIALS.security_token or "", safe=""), QUERY.rpartition("=")[2]
+TOKEN_END = (CREDENTIALS.security_token or "")[-30:]
 SCOPE = "x-oss-credential=STS.x%2F20251128%2F"
 OSS = "oss-cn-hangzhou.aliyuncs.com"
 
@@ -65,9 +66,12 @@ CRAFTED = {
     "the host has the query": f"https://examplebucket.{OSS}&{QUERY}",
     "the region has the token": f"https://examplebucket.{OSS}/a?{SCOPE}cn-hang{TOKEN}&x-oss-date=20251124T160000Z",
     "the region has the signature": f"https://examplebucket.{OSS}/a?{SCOPE}cn-{SIGNATURE}%2Foss%2Faliyun_v4_request",
+    "the region has the end of a word": f"https://examplebucket.{OSS}/a?{SCOPE}LE4WPfu97prv246oawk%2Foss%2Faliyun_v4_request",
+    "the host has the token": f"https://static.example.co{TOKEN}?x-oss-date=20251124T160000Z",
     "a header has the token": f"{LINK}&x-oss-additional-headers=host%26x-oss-security-token={TOKEN}",
     "the key has a token alone": f"https://examplebucket.{OSS}/{CREDENTIALS.security_token}",
     "the key has the end of a token": f"https://examplebucket.{OSS}/reports/q3.pdf{TOKEN[25:]}&OSSAccessKeyId=LTAI",
+    "the key has 24 characters of a token": f"https://examplebucket.{OSS}/q3.pdf{TOKEN_END}",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
 }
@@ -76,7 +80,7 @@ CRAFTED = {
 @pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
 @pytest.mark.parametrize("credentials", [None, CREDENTIALS], ids=["", "with the secret"])
 def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.Credentials | None) -> None:
-    secrets = (*secrets_of(CREDENTIALS, LINK), "axN_" * 10)
+    secrets = (*secrets_of(CREDENTIALS, LINK), "axN_" * 10, "LE4WPfu97prv246oawk")
     assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
 
 
@@ -85,11 +89,18 @@ def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.
 @pytest.mark.parametrize("command", ["explain", "verify"])
 def test_a_command_prints_none_of_its_secrets(command: str, options: tuple[str, ...], url: str) -> None:
     done = run(command, url, *options, env=environment_of(CREDENTIALS))
-    assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10), done.stdout + done.stderr)
+    assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10, "LE4WPfu97prv246oawk"), done.stdout + done.stderr)
 
 
-def test_the_key_of_a_long_path_is_shown() -> None:
-    key = "Users/AnnaMueller/Documents/LargeFolderNames/Reports/Year2026/Quarter3/FinalVersionOfTheReport"
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Users/AnnaMueller/Documents/LargeFolderNames/Reports/Year2026/Quarter3/FinalVersionOfTheReport",
+        "objects/2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+        "IMG20261128WA0001/DSC00042Edited/Screenshot20261128at163355/1b4e28ba2fa111d2883f0016d3cca427",
+    ],
+)
+def test_a_usual_key_is_shown(key: str) -> None:
     assert key in printed_by(f"https://examplebucket.{OSS}/{key}", now=ISSUED)
 
 
