@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
@@ -15,6 +15,9 @@ from .paths import covers
 
 # The role's credentials are valid for 36 hours; those in the environment are as old as the process.
 ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
+
+if TYPE_CHECKING:
+    from signer import CdnKey
 
 Kind = TypeVar("Kind")
 
@@ -68,12 +71,13 @@ class RoleCredentials(NamedTuple):
 class Access(NamedTuple):
     """A target that may be used, the credentials that sign for it, and the limits of the caller or share.
 
-    Only `auth.authorize` makes it.
+    With `cdn`, it signs links instead of the credentials. Only `auth.authorize` makes it.
     """
 
     target: Target
     credentials: RoleCredentials
     limits: tuple[ExpiryLimit, ...]
+    cdn: CdnKey | None = None
 
 
 class Caller(NamedTuple):

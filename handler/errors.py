@@ -115,6 +115,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "This folder has more than 1,000 files and folders.",
         'Read it page by page with format=json, or choose a part of it with "begins".',
     ),
+    "download_not_signed": ErrorEntry(
+        409,
+        '"download" is not possible here: a CDN checks the links of this mount, and it signs no file name.',
+        'Leave out "download", or ask the operator for a mount without cdn.',
+    ),
     "app_package_domain": ErrorEntry(
         409,
         "OSS does not serve app packages (.apk, .ipa) from its own domains.",
@@ -159,6 +164,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "keys_unavailable": ErrorEntry(
         503, "The keys document cannot be used.", "Ask the operator to check it with python -m handler.keys show."
+    ),
+    "cdn_key_missing": ErrorEntry(
+        503,
+        "The keys document has no valid key for the CDN of this mount.",
+        "Ask the operator to run python -m handler.keys add-cdn.",
     ),
     "no_share_key": ErrorEntry(
         503, "The keys document has no share key.", "Ask the operator to run python -m handler.keys rotate-share."

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
 from signer.times import parse_duration, rfc3339
+from signer.v4 import encode_key
 
 from .config import Config, Mount, Target
 from .context import Access, ExpiryLimit, Invocation, RoleCredentials
 from .errors import Problem
+
+if TYPE_CHECKING:
+    from signer import CdnKey
 
 CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 MIN_LIFETIME = 60  # seconds that credentials must still be valid, so that their links are of use
@@ -65,6 +69,9 @@ def create_link(
         query = {"x-oss-traffic-limit": str(target.mount.traffic_limit), **(query or {})}  # a caller's own is lower
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
+    if access.cdn is not None:
+        link = _cdn_link(access, access.cdn, method, issued_at + expires_in - now, now)
+        return IssuedLink(link, clamped_by)
     try:
         link = presign(
             method,
@@ -91,6 +98,22 @@ def create_link(
     return IssuedLink(link, clamped_by)
 
 
+def _cdn_link(access: Access, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:
+    """The link that a CDN checks, `expires_in` seconds from now. Raises the 400 `bad_expires` or `bad_path`."""
+    from signer.cdn import MAX_EXPIRES_IN, presign_cdn
+
+    mount, key = access.target.mount, access.target.key
+    url = mount.endpoint.url(mount.target.bucket, encode_key(key))
+    try:
+        link = presign_cdn(url, expires_in=expires_in, now=now, **cdn._asdict())
+    except InvalidKey:
+        raise invalid_key() from None
+    # The whole minutes of type B may last longer than what was asked for, but not than a limit.
+    if link.expires_in > apply_limits(MAX_EXPIRES_IN, (ExpiryLimit("mount", mount.max_expires), *access.limits))[1]:
+        raise Problem("bad_expires", "The CDN counts whole minutes, and less than one is left within the limits.")
+    return link._replace(method=method)
+
+
 def invalid_key() -> Problem:
     """The 400 `bad_path` for an invalid key, without the signer's message, which shows the length of the prefix."""
     return Problem(
@@ -106,8 +129,10 @@ def resolve_expiry(
     mount, now = access.target.mount, int(invocation.now)
     issued_at = now - now % window if window else now
     requested = (mount.expires if expires is None else read_expires(expires)) + window
-    credentials = credentials_limit(invocation.config, access.credentials, now, issued_at)
-    return apply_limits(requested, (ExpiryLimit("mount", mount.max_expires), *access.limits, credentials))
+    limits = (ExpiryLimit("mount", mount.max_expires), *access.limits)
+    if access.cdn is None:
+        limits += (credentials_limit(invocation.config, access.credentials, now, issued_at),)
+    return apply_limits(requested, limits)
 
 
 def read_expires(expires: str) -> int:
@@ -141,8 +166,13 @@ def read_query(target: Target, params: Mapping[str, str], download: str | None) 
     """The query to sign for a link that reads an object: what a caller may add, and what the mount lets browsers show.
 
     `download` is None, "" for the object's own name, or a file name. Raises the 400 `not_signable` for a parameter
-    that would override the mount, `bad_query` or `bad_download`.
+    that would override the mount, `bad_query` or `bad_download`; for links of a CDN, which have no query, the 409
+    `download_not_signed` for a file name.
     """
+    if target.mount.cdn is not None:
+        if download:
+            raise Problem("download_not_signed")
+        return {}
     if target.mount.inline is None and download is None:
         return dict(params)
     shown_as = _shown_as(target.mount, target.key)

@@ -23,6 +23,7 @@ from .endpoint import Endpoint
 from .errors import (
     CredentialsExpired,
     InvalidBucket,
+    InvalidCdnKey,
     InvalidCredentials,
     InvalidEndpoint,
     InvalidExpiry,
@@ -39,12 +40,14 @@ from .errors import (
 from .link import Link, presign
 
 if TYPE_CHECKING:
+    from .cdn import CdnKey, presign_cdn
     from .diagnosis import Explanation, Finding, explain
     from .form import Form, post_form
     from .redaction import redact
     from .verification import Verification, verify
 
 __all__ = [
+    "CdnKey",
     "Credentials",
     "CredentialsExpired",
     "Endpoint",
@@ -52,6 +55,7 @@ __all__ = [
     "Finding",
     "Form",
     "InvalidBucket",
+    "InvalidCdnKey",
     "InvalidCredentials",
     "InvalidEndpoint",
     "InvalidExpiry",
@@ -69,6 +73,7 @@ __all__ = [
     "explain",
     "post_form",
     "presign",
+    "presign_cdn",
     "redact",
     "verify",
 ]
@@ -76,12 +81,14 @@ __version__ = "0.1.0"
 
 # Modules that a redirect does not need are imported when one of these names is first used.
 _LAZY_MODULES = {
+    "CdnKey": "cdn",
     "Explanation": "diagnosis",
     "Finding": "diagnosis",
     "Form": "form",
     "Verification": "verification",
     "explain": "diagnosis",
     "post_form": "form",
+    "presign_cdn": "cdn",
     "redact": "redaction",
     "verify": "verification",
 }

@@ -12,6 +12,7 @@ SignerError
 ├── InvalidEndpoint       invalid_endpoint
 ├── InvalidLink           invalid_link
 ├── InvalidForm           invalid_form
+├── InvalidCdnKey         invalid_cdn_key
 └── InvalidCredentials    invalid_credentials
     ├── MissingCredentials    missing_credentials
     └── CredentialsExpired    credentials_expired
@@ -91,7 +92,7 @@ class InvalidQuery(SignerError):
 
 
 class InvalidExpiry(SignerError):
-    """`expires_in` is not a whole number of seconds from 1 to 604800."""
+    """`expires_in` is not a whole number of seconds within what a link allows."""
 
     code = "invalid_expiry"
 
@@ -126,6 +127,16 @@ class InvalidForm(SignerError):
     """A form upload cannot be signed; `field` is the argument that is wrong."""
 
     code = "invalid_form"
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidCdnKey(SignerError):
+    """The key of a CDN, or another setting of its signing, is invalid; `field` is its name."""
+
+    code = "invalid_cdn_key"
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)

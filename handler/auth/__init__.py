@@ -62,6 +62,10 @@ def authorize(
     if method not in mount.methods and not (method == "LIST" and mount.lists):
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
+    if mount.cdn is not None and method != "LIST":
+        from ..keys.cdn import cdn_key
+
+        return Access(target, invocation.credentials(), limits, cdn_key(invocation, mount.cdn))
     if invocation.config.assume_role is None:
         return Access(target, invocation.credentials(), limits)
     from ..cloud.credentials import mount_credentials  # few need it

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import stat
+import string
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from ..config.reader import TableReader
 from ..context import Clock
 from ..errors import HandlerError
 from ..keys import InvalidKeys, Keys
+from ..keys.cdn import read_cdn_key
 from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
@@ -56,6 +58,7 @@ ADVICE = {
     "2025-03-20. Bind a domain to the bucket, and use --endpoint https://static.example.com.",
     VERSIONED: "With versioning, a lock does not keep other writers out. Use a bucket that never had versioning.",
 }
+_KEY_CHARACTERS = string.ascii_letters + string.digits
 SYSTEM_CLOCK = Clock()
 
 
@@ -159,7 +162,20 @@ def _add_sink(job: _Job) -> None:
         read_sink(options.name, entry, KINDS)
     except InvalidSink as error:
         raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
-    _add(job, "sink", options.name, lambda document: (keys_edit.add_sink(document, options.name, entry), made))
+    _add(job, "sink", options.name, lambda document: (keys_edit.add_named(document, "sink", options.name, entry), made))
+
+
+def _add_cdn(job: _Job) -> None:
+    options = job.options
+    made = None if options.key is not None else "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
+    key = made or read_input(options.key, "--key")
+    names = {name: getattr(options, name) for name in ("parameter", "sign", "time", "format")}
+    entry = _present(type=options.type, key=key, valid_for=options.valid_for, **names)
+    try:
+        read_cdn_key(options.name, entry)
+    except InvalidKeys as error:
+        raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+    _add(job, "CDN", options.name, lambda document: (keys_edit.add_named(document, "CDN", options.name, entry), made))
 
 
 def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]]) -> None:
@@ -185,13 +201,13 @@ def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Docume
             try:
                 write(content)
             except HandlerError as error:
-                undo = "revoke-api-key" if kind == "API key" else f"remove-{kind}"
+                undo = "revoke-api-key" if kind == "API key" else f"remove-{kind.lower()}"
                 raise HandlerError(
                     f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
                     f"Remove it: {NAME} {undo} {name} ({error})"
                 ) from None
             raise
-    noun = "key" if kind == "API key" else "secret"
+    noun = "key" if kind in ("API key", "CDN") else "secret"
     if secret is None:
         write_lines(f"Added the {kind} {name}.", otherwise=f"The {kind} was added.")
     elif output is None:
@@ -356,6 +372,11 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
+    add = command("add-cdn", _add_cdn, "Add the key of a CDN that checks links; without --key, print a new one once.")
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which cdn of a mount in links.toml uses")
+    keys_arguments.add_cdn_options(add)
+    remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
+    command("remove-cdn", remove, "Remove the key of a CDN.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
     rotate.add_argument(
         "--retire", metavar="ID", help="remove this share key instead, which withdraws every share that it signed"
@@ -390,7 +411,17 @@ def _lines_of(keys: Keys, now: float) -> list[str]:
     if keys.sinks:
         lines.append("Sinks:")
     lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
-    return lines
+    if keys.cdn:
+        lines.append("CDNs:")
+    return [*lines, *(f"  {name}: {_cdn(name, entry)}" for name, entry in keys.cdn.items())]
+
+
+def _cdn(name: str, entry: object) -> str:
+    try:
+        cdn = read_cdn_key(name, entry)
+    except InvalidKeys as error:
+        return f"cannot be used ({error.sentence.rstrip('.')})"
+    return f"type {cdn.kind}, links are valid for {cdn.valid_for} s after the time in them"
 
 
 def _shares(max_share: int | None) -> str:

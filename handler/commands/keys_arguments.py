@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from signer import cdn
 from signer.times import parse_duration
 
 from ..config import MAX_SHARE, MIN_SHARE
@@ -39,6 +40,19 @@ def add_sink_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-for", metavar="DURATION", help="how long a notice is retried, 1h to 30d (default: 3d)")
     parser.add_argument("--allow-loopback", action="store_true", help="permit http://127.0.0.1, on a laptop")
     _add_output(parser, "secret")
+
+
+def add_cdn_options(parser: argparse.ArgumentParser) -> None:
+    """Those that are not given are not in the entry: the CDN's own defaults apply."""
+    parser.add_argument("--type", required=True, choices=cdn.KINDS, help="the type of its URL signing")
+    valid_for = f"how long after the time in it the CDN accepts a link, in seconds (default: {cdn.VALID_FOR})"
+    parser.add_argument("--valid-for", type=int, metavar="SECONDS", help=valid_for)
+    parser.add_argument("--key", help="its key, or - for a line of standard input (default: a new one)")
+    parser.add_argument("--parameter", help="for type A: the parameter of the link (default: auth_key)")
+    parser.add_argument("--sign", help="for type F: the parameter of the signature (default: sign)")
+    parser.add_argument("--time", help="for type F: the parameter of the time (default: time)")
+    parser.add_argument("--format", choices=cdn.FORMATS, help="for type F: how the time is written (default: hex)")
+    _add_output(parser, "key")
 
 
 def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:

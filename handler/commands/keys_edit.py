@@ -18,6 +18,7 @@ from ..keys import VERSION, Keys, load_json, parse
 
 Document = dict[str, Any]
 
+_NAMED = {"sink": "sinks", "CDN": "cdn"}  # the members whose entries have names
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -77,24 +78,26 @@ def add_issuer(document: Document, entry: Document) -> Document:
     return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
 
 
-def add_sink(document: Document, name: str, entry: Document) -> Document:
-    """The document with a sink, whose entry is valid."""
-    sinks = document.get("sinks", {})
-    if name in sinks:
-        raise HandlerError(f"Sink {name} already exists. Use another name, or remove that sink first.")
-    return {**document, "sinks": {**sinks, name: entry}}
+def add_named(document: Document, kind: str, name: str, entry: Document) -> Document:
+    """The document with a "sink" or a "CDN", whose entry is valid."""
+    member = _NAMED[kind]
+    entries = document.get(member, {})
+    if name in entries:
+        what = kind[0].upper() + kind[1:]
+        raise HandlerError(f"{what} {name} already exists. Use another name, or remove that {kind} first.")
+    return {**document, member: {**entries, name: entry}}
 
 
 def remove(document: Document, kind: str, name: str) -> Document:
-    """The document without an "API key" (by its id), an "issuer" (by iss) or a "sink"."""
+    """The document without an "API key" (by its id), an "issuer" (by iss), a "sink" or a "CDN"."""
     if kind == "API key":
         return {**document, "api": _without(document.get("api", []), "id", name, kind)}
     if kind == "issuer":
         return {**document, "jwt": _without(document.get("jwt", []), "iss", name, kind)}
-    sinks = document.get("sinks", {})
-    if name not in sinks:
-        raise _missing(kind, name, sinks)
-    return {**document, "sinks": {other: entry for other, entry in sinks.items() if other != name}}
+    entries = document.get(_NAMED[kind], {})
+    if name not in entries:
+        raise _missing(kind, name, entries)
+    return {**document, _NAMED[kind]: {other: entry for other, entry in entries.items() if other != name}}
 
 
 def rotate_share(document: Document, retired: str | None = None) -> tuple[Document, str | None]:
@@ -130,8 +133,9 @@ def _entries(document: Document) -> dict[tuple[str, str, str], Document]:
     """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name."""
     lists = (("share key", "id", "share"), ("API key", "id", "api"), ("issuer", "iss", "jwt"))
     entries = [(kind, entry[name], entry) for kind, name, member in lists for entry in document.get(member, [])]
-    entries += [("sink", name, sink) for name, sink in document.get("sinks", {}).items()]
-    secret = ("sha256", "secret", "jwks", "url")
+    for kind, member in _NAMED.items():
+        entries += [(kind, name, entry) for name, entry in document.get(member, {}).items() if isinstance(entry, dict)]
+    secret = ("sha256", "secret", "jwks", "url", "key")
     return {(kind, name, json.dumps([entry.get(part) for part in secret])): entry for kind, name, entry in entries}
 
 

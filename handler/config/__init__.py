@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
+MAX_CDN_EXPIRES = 31_536_000  # seconds
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second, of OSS
 
 
@@ -66,7 +67,8 @@ class Mount(NamedTuple):
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa,
     `lists` whether the names of its objects may be listed. `traffic_limit` is in bits per second, for each request.
-    With `record_shares`, every share has a record.
+    With `record_shares`, every share has a record. `cdn` is the entry of the keys document that signs links, for a CDN
+    that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
     """
 
     path: str
@@ -94,6 +96,8 @@ class Mount(NamedTuple):
     lists: bool
     traffic_limit: int | None
     record_shares: bool
+    cdn: str | None
+    cdn_ignores_query: bool
 
     @property
     def allows_uploads(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_SHARE, MIN_SHARE, TRAFFIC_LIMIT, Config, InvalidConfig, Location, Mount, Mounts
+from . import MAX_CDN_EXPIRES, MAX_SHARE, MIN_SHARE, TRAFFIC_LIMIT, Config, InvalidConfig, Location, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -68,7 +68,7 @@ MOUNT_KEYS: Mapping[str, str] = {
     "list": "true shows folders: the names, sizes and times of the objects to callers who have the method LIST, on an "
     "anonymous mount to everyone. It requires GET in methods.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
-    "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
+    "max_expires": "The maximum lifetime of a link, up to 7d, with cdn up to 365d (default 1h).",
     "region": "The region of the target's bucket, if it is not that of the top level.",
     "role": "The ARN of the role of this mount's sessions (default: role of [assume_role]).",
     "endpoint": "The endpoint in links: public (default), internal, accelerate, dual-stack, or a custom domain such as "
@@ -99,6 +99,10 @@ MOUNT_KEYS: Mapping[str, str] = {
     "100KB to 100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
     "record_shares": "true gives every share of this mount a record: GET /-/shares lists it, and it can be revoked. It "
     "requires state and max_share.",
+    "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
+    "requires keys, and a custom domain as endpoint.",
+    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline and "
+    "active_content, and uploads through other mounts of its objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -155,6 +159,10 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     max_life = credential_life if assume_role is None else 43_200
     tables = [_read_mount(reader, region, max_life, local_endpoint) for reader in top.tables("mount", MOUNT_KEYS)]
     mounts = Mounts((mount for mount, _ in tables), reserved)
+    if any(mount.cdn for mount in mounts):
+        from .cdn import check_cdn_mounts
+
+        mounts = check_cdn_mounts(mounts, keys_document, environ)
     if domains := {mount.target.bucket for mount, endpoint in tables if endpoint.addressing == "custom"}:
         from .media_types import protect_domains
 
@@ -226,8 +234,10 @@ def _read_mount(
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
     if fault := covered_path_fault(path):
         reader.refuse("path", f"is invalid: {fault}")
-    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES_IN)
-    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES_IN)
+    has_cdn = "cdn" in reader.table
+    longest = MAX_CDN_EXPIRES if has_cdn else MAX_EXPIRES_IN
+    max_expires = reader.duration("max_expires", "1h", 1, longest)
+    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, longest)
     if expires > max_expires:
         reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
     target = read_prefix(reader, "target", reader.required_string("target"))
@@ -254,7 +264,13 @@ def _read_mount(
         from .media_types import read_inline
 
         inline = read_inline(reader)
-    endpoint = _read_endpoint(reader, region)
+    endpoint, cdn, ignores_query = _read_endpoint(reader, region), None, reader.boolean("cdn_ignores_query")
+    if has_cdn:
+        from .cdn import read_cdn
+
+        cdn = read_cdn(reader, methods, endpoint)
+    elif ignores_query:
+        reader.refuse("cdn_ignores_query", "requires cdn")
     check = reader.table.get("check", "pages" if access == "anonymous" else False)
     if not isinstance(check, bool) and check != "pages":
         reader.refuse_value("check", 'must be true, false or "pages"')
@@ -270,7 +286,7 @@ def _read_mount(
         methods=methods,
         expires=expires,
         max_expires=max_expires,
-        endpoint=local_endpoint or endpoint,
+        endpoint=endpoint if has_cdn else local_endpoint or endpoint,
         own_endpoint=local_endpoint or own_endpoint,
         query=frozenset(query),
         process=frozenset(process),
@@ -279,7 +295,7 @@ def _read_mount(
         max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
         check=check is True,
         check_pages=check == "pages",
-        cache=_read_cache(reader, access, min(max_expires, max_life)),
+        cache=_read_cache(reader, access, max_expires if has_cdn else min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
         active_content=reader.boolean("active_content"),
@@ -289,6 +305,8 @@ def _read_mount(
         lists=lists,
         traffic_limit=traffic_limit and traffic_limit * 8,
         record_shares=record_shares,
+        cdn=cdn,
+        cdn_ignores_query=ignores_query,
     )
     return mount, endpoint
 

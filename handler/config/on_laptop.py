@@ -16,6 +16,12 @@ def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | Non
     return Endpoint.path_style(url, region) if url else None
 
 
+def read_cdn_endpoints(environ: Mapping[str, str]) -> dict[str, str]:
+    """The local CDNs of `LINK_CDN_ENDPOINT`, which are `name=address` pairs, separated by commas."""
+    pairs = [pair.partition("=")[::2] for pair in environ.get("LINK_CDN_ENDPOINT", "").split(",") if pair]
+    return {name: read_local_url({"LINK_CDN_ENDPOINT": url}, "LINK_CDN_ENDPOINT", "CDN", 9004) for name, url in pairs}
+
+
 def read_local_url(environ: Mapping[str, str], name: str, service: str, port: int) -> str:
     """The address of a service on this machine in a variable, "" if it is not set. Raises `InvalidConfig`."""
     value = environ.get(name, "")

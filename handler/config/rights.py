@@ -29,7 +29,7 @@ def compact_json(value: object) -> str:
 
 def session_statements(config: Config, mount: Mount) -> list[Statement]:
     """What the session of a mount may do. It may nothing to the service's own objects, whatever the target."""
-    allowed = [mount_statement(mount, versions=links_to_versions(config, mount))]
+    allowed = [mount_statement(mount, versions=links_to_versions(config, mount))] if uses_objects(mount) else []
     if lists_objects(config, mount):
         allowed.append(list_statement(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.mounts.reserved if mount.target.overlaps(location)]
@@ -69,6 +69,11 @@ def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versi
     if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return allow(sorted(actions), object_arn(mount.target))
+
+
+def uses_objects(mount: Mount) -> bool:
+    """Whether rights to its objects are used: by links that OSS checks, and by the HEAD of the service itself."""
+    return mount.cdn is None or mount.check or mount.check_pages or bool(mount.max_share)
 
 
 def lists_objects(config: Config, mount: Mount) -> bool:

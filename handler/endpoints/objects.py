@@ -89,6 +89,8 @@ def signed_query(target: Target, params: Mapping[str, object], download: str | N
             raise Problem("bad_query", f"Parameter {name} must be a string.")
         _check_value(target.mount, name, value)
         signed[name] = value
+    if download is not None and target.mount.cdn is not None:
+        raise parameter_not_allowed("download")
     return links.read_query(target, signed, download)
 
 

@@ -64,7 +64,8 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     share, invocation, target = opened.share, opened.invocation, opened.target
     # wget reads the name of a file of a folder from OSS's header: that of its address has the share in it.
     attach = attach or bool(share.depth and not opened.request.wants_page())
-    query = links.read_query(target, {}, share.download or "" if attach else share.download)
+    download = share.download or "" if attach else share.download
+    query = links.read_query(target, {}, None if target.mount.cdn is not None else download)
     access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if opened.request.wants_page():

@@ -74,6 +74,8 @@ def create(request: Request, invocation: Invocation) -> Response:
     limited, page = params["max_uses"] is not None, bool(params["page"])
     if limited and not 1 <= params["max_uses"] <= shares.MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {shares.MAX_USES}')
+    if params["download"] is not None and mount.cdn is not None:
+        raise Problem("download_not_signed")
     if params["download"]:
         links.attachment(params["download"], target.key)
     origin = origin_of(request, invocation, needs_page=limited or page or upload is not None)

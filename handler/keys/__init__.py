@@ -4,7 +4,8 @@
 {"version": 1, "share": [{"id", "secret"}],
  "api": [{"id", "sha256", "paths", "methods", "expires_at", "max_share"}],
  "jwt": [{"id", "iss", "aud", "alg", "secret" | "jwks", "paths", "methods", "leeway", "max_share"}],
- "sinks": {"name": {"kind"}}}
+ "sinks": {"name": {"kind"}},
+ "cdn": {"name": {"type", "key", "valid_for"}}}
 ```
 
 `python -m handler.keys` creates and changes it.
@@ -110,6 +111,7 @@ class Keys(NamedTuple):
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
     owner_tags: frozenset[bytes] = frozenset()
+    cdn: Mapping[str, object] = {}
 
     def owners(self) -> frozenset[str]:
         """Every owner that a share may have: each API key and each issuer of the document."""
@@ -117,12 +119,13 @@ class Keys(NamedTuple):
 
     def __repr__(self) -> str:
         # The address of a sink is a secret, too.
-        return f"Keys(share={self.share!r}, api={self.api!r}, jwt={self.jwt!r}, sinks={sorted(self.sinks)!r})"
+        names = f"sinks={sorted(self.sinks)!r}, cdn={sorted(self.cdn)!r}"
+        return f"Keys(share={self.share!r}, api={self.api!r}, jwt={self.jwt!r}, {names})"
 
 
 def parse(document: bytes | str) -> Keys:
     """The keys of a document. Raises `InvalidKeys`."""
-    top = fields.read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks"))
+    top = fields.read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks", "cdn"))
     version = top.required("version")
     if type(version) is not int or version != VERSION:
         top.refuse("version", f"must be {VERSION}, the only one that this release supports")
@@ -138,7 +141,10 @@ def parse(document: bytes | str) -> Keys:
     _check_unique("api", "sha256", [key.sha256 for key in api])
     _check_unique("jwt", "iss", [issuer.iss for issuer in jwt])
     _check_unique("jwt", "id", [issuer.id for issuer in jwt if issuer.id is not None])
-    keys = Keys(share, api, jwt, _read_sinks(top))
+    cdn = top.table.get("cdn", {})
+    if not isinstance(cdn, dict):
+        top.refuse("cdn", "must be an object")
+    keys = Keys(share, api, jwt, _read_sinks(top), cdn=cdn)
     return keys._replace(owner_tags=frozenset(map(owner_tag, keys.owners())))
 
 

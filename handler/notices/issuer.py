@@ -71,7 +71,7 @@ class LinkIssuer:
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its expiry."""
         query = links.read_query(target, {}, notice.download)
-        if notice.version is not None:
+        if notice.version is not None and target.mount.cdn is None:
             query["versionId"] = notice.version
         if target.mount.check:
             head_object(target, query, self._invocation)

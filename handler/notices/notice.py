@@ -14,7 +14,7 @@ from signer.times import rfc3339
 
 from .. import links
 from ..config import Config, Mount, NoticeRule
-from ..errors import HandlerError
+from ..errors import HandlerError, Problem
 from ..paths import path_fault
 from .sources import CreatedObject, RequestedLink
 
@@ -73,7 +73,8 @@ def read_notice(body: bytes) -> Notice | None:
 def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[tuple[NoticeRule, Notice]]:
     """A notice for each rule whose mount covers the item, none for an object of the service itself.
 
-    Raises the 400 `bad_expires` or `bad_download` of a message, and `bad_event` for an id that is too long.
+    Raises the 400 `bad_expires` or `bad_download` and the 409 `download_not_signed` of a message, and `bad_event` for
+    an id that is too long.
     """
     rules = config.notices
     if isinstance(item, CreatedObject):
@@ -85,6 +86,8 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         target = config.mounts.get(item.path)
         if target is None:
             return
+        if item.download and target.mount.cdn is not None:
+            raise Problem("download_not_signed")
         rules = tuple(rule for rule in rules if rule.mount == target.mount)
         notice = Notice(item.on, "", *target.location, item.origin, "", expires=requested, download=item.download)
         notice = notice._replace(happened_at=item.happened_at)

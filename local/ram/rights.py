@@ -15,6 +15,7 @@ from handler.config.rights import (
     mount_statement,
     object_arn,
     session_statements,
+    uses_objects,
 )
 
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
@@ -38,14 +39,14 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += [allow(["sts:AssumeRole"], *roles)] if roles else []
     if web:
         if config.assume_role is None:
-            allowed += [mount_statement(mount) for mount in mounts]
+            allowed += [mount_statement(mount) for mount in mounts if uses_objects(mount)]
         allowed += list_statements(config) + share_statements(config)
     if events:
         if config.assume_role is None:
             allowed += [
                 mount_statement(mount, ("GET",), versions=links_to_versions(config, mount))
                 for mount in mounts
-                if mount.path in notified
+                if mount.path in notified and uses_objects(mount)
             ]
         # A sink in OSS reads its objects to learn which notices it has already written.
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
@@ -74,7 +75,8 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
             role = mount.role_arn or config.assume_role.role
             # What a session denies is of no use here: each has a Deny of its own.
             allowed = [each for each in session_statements(config, mount) if each["Effect"] == "Allow"]
-            statements[role] = unique([*statements.get(role, ()), *allowed])
+            if allowed:
+                statements[role] = unique([*statements.get(role, ()), *allowed])
     return statements
 
 
