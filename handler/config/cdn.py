@@ -14,13 +14,6 @@ from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NOT_WITH_CDN = {
-    "query": "lists parameters of the query, which a CDN does not sign: anybody could add them. Remove it, or cdn",
-    "process": "is for a parameter of the query, which a CDN does not sign. Remove it, or cdn",
-    "unknown_query": "is for parameters of OSS, which links with cdn never have. Remove it, or cdn",
-    "traffic_limit": "is a parameter of the query, which a CDN does not sign: anybody could remove it. Limit the speed "
-    "in the CDN, and remove it",
-}
 _ADDED = "the CDN does not sign the query, so anybody could add response-content-type to a link. If your CDN sends no "
 _ADDED += "query to OSS, set cdn_ignores_query = true"
 
@@ -37,9 +30,9 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
             "methods",
             "must be GET and HEAD only: a link of a CDN does not sign its method. Use another mount for uploads",
         )
-    for key, why in _NOT_WITH_CDN.items():
+    for key in ("query", "process", "unknown_query", "traffic_limit"):
         if key in reader.table:
-            reader.refuse(key, why)
+            reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")
     for key in ("inline", "active_content"):
         if key in reader.table and not reader.boolean("cdn_ignores_query"):
             reader.refuse(key, f"is not kept with cdn: {_ADDED}")
