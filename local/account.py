@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from handler.config import Config, InvalidConfig
-from handler.config.rights import Statement, policy
+from handler.config.rights import Statement, allow, policy
 from signer import Credentials
 
 from .errors import LocalError
@@ -20,6 +20,7 @@ from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 
 OPERATOR = f"acs:ram::{ACCOUNT}:role/operator"
+CDN = f"acs:ram::{ACCOUNT}:role/aliyuncdnaccessingprivateossrole"
 ROLE_LIFE = 36 * 3600  # seconds for which Function Compute's credentials of a role are valid
 MIN_LIFE = 3600  # seconds that are left when a function gets new ones
 EVERYTHING: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
@@ -65,6 +66,13 @@ class Account:
                 role = self._roles[role_arn(function)]
                 session = self._add(role, function.name, temporary_credentials(), now + ROLE_LIFE)
                 self._sessions[function.name] = session
+        return session.credentials
+
+    def cdn(self) -> Credentials:
+        """New ones of the CDN's role, which reads every bucket (CDN page on origin fetch from private OSS buckets)."""
+        policies = [policy([allow(["oss:Get*", "oss:List*"], "*")])]
+        session = Principal.of(temporary_credentials(), session_arn(CDN, "cdn"), documents=[policies])
+        self.principals.add(session)
         return session.credentials
 
     def _add(self, role: Role, name: str, credentials: Credentials, expires_at: float | None) -> Principal:

@@ -146,6 +146,7 @@ def _as_json(stack: Stack, prepared: samples.Samples) -> str:
             "http": stack.http_url,
             "oss": stack.oss_url,
             "sts": stack.sts_url,
+            "cdn": dict(stack.cdn_urls),
             "bucket": stack.bucket,
             "region": stack.region,
             "access_key_id": stack.credentials.access_key_id,
@@ -161,6 +162,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
         "STS": stack.sts_url,
+        **{f"CDN {name}": url for name, url in stack.cdn_urls.items()},
         "files": f"put files into {_watched(stack, root)}{'' if root else ' (removed at the end)'}",
         "for your shell": _shell(stack, root),
     }

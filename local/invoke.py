@@ -26,7 +26,7 @@ from .fc.runtime import Runtime, UnknownFunction
 from .sts.operations import DEFAULT_DURATION
 
 FAILED, REFUSED = 1, 2
-PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")
+PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_CDN_ENDPOINT", "LINK_PUBLIC_URL")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from handler.keys import METHODS
 from signer import SignerError
 from signer.files import replace_file
 
-from . import client
+from . import client, invoke
 from .errors import LocalError
 from .fc import http_trigger
 from .fc.runtime import Runtime
@@ -150,7 +150,7 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
     variables = {
         **dict.fromkeys(("SERVICE", "FC_PRESIGN_URL"), stack.http_url),
         **dict.fromkeys(("KEY", "FC_PRESIGN_KEY"), api_key.value),
-        **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")},
+        **{name: stack.environment[name] for name in invoke.PASSED_ON},
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,
         "OSS_REGION": stack.region,

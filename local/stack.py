@@ -1,4 +1,4 @@
-"""The complete system on your own machine, for development: a local OSS and STS, and the functions of `s.yaml`.
+"""The complete system on your own machine, for development: a local OSS, STS and CDN, and the functions of `s.yaml`.
 
 All ports are on 127.0.0.1.
 
@@ -16,14 +16,16 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from handler.config import Config, InvalidConfig, Location, load
+from handler.config import Config, InvalidConfig, Location, Mount, load
+from handler.config.on_laptop import read_cdn_endpoints
 from signer import Credentials
 
-from . import oss, sts
+from . import cdn, oss, sts
 from .account import Account
 from .errors import LocalError
 from .fc import functions, http_trigger
@@ -108,6 +110,8 @@ class Stack:
                 "LINK_PUBLIC_URL": url_of(listeners[0]),
                 **extra,
             }
+            cdns = {name: cleanup.enter_context(listen(0)) for name in sorted(_cdns(deployment, extra))}
+            extra["LINK_CDN_ENDPOINT"] = ",".join(f"{name}={url_of(listener)}" for name, listener in cdns.items())
             stamps = _stamps(deployment, extra)
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
@@ -120,8 +124,7 @@ class Stack:
                 on_created=lambda created: dispatcher.created(created),
                 serves_packages=lambda bucket, key: any(
                     mount.app_packages and mount.target.contains(Location(bucket, key))
-                    for _, links_toml in _configs(deployment, extra)
-                    for mount in (links_toml.mounts if links_toml else ())
+                    for mount in _mounts(deployment, extra)
                 ),
             )
             oss_server = serve(oss_app, oss_listener)
@@ -129,6 +132,10 @@ class Stack:
             sts_app = sts.create_app(account.principals, account.roles)
             sts_server = serve(sts_app, sts_listener)
             cleanup.callback(sts_server.close)
+            origin = cdn.Origin(oss_server.url, first.region, account.cdn())
+            for name, listener in cdns.items():
+                cdn_app = cdn.create_app(partial(_domain, name, deployment, extra, folder), origin)
+                cleanup.callback(serve(cdn_app, listener).close)
             runtime = Runtime(deployment.functions, credentials=account.credentials_of, environment=extra, log=log)
             cleanup.callback(runtime.close)
             dispatcher = Dispatcher(runtime, deployment.functions, log=log)
@@ -168,6 +175,11 @@ class Stack:
         """The operator's: all rights, also to assume every role."""
         return self.account.operator
 
+    @property
+    def cdn_urls(self) -> Mapping[str, str]:
+        """The addresses of the CDNs, by the names that mounts give them."""
+        return read_cdn_endpoints(self.environment)
+
     def links_toml(self) -> Config | None:
         """What the first http function reads now, None if it has no links.toml. Raises `StackError`."""
         return _links_toml(self.function, self.environment)
@@ -188,6 +200,8 @@ class Stack:
         buckets = _buckets(self.deployment, self.function, self.environment)
         self.account.set_rights(_configs(self.deployment, self.environment))
         _create_buckets(self.root, buckets)
+        if new := _cdns(self.deployment, self.environment) - self.cdn_urls.keys():
+            raise StackError(f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again.")
 
     def close(self) -> None:
         """Stops servers and workers, and removes a temporary folder."""
@@ -232,6 +246,20 @@ def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
 
 def _configs(deployment: Deployment, extra: Mapping[str, str]) -> list[tuple[Function, Config | None]]:
     return [(function, _links_toml(function, extra)) for function in deployment.functions if function.runs_locally]
+
+
+def _mounts(deployment: Deployment, extra: Mapping[str, str]) -> list[Mount]:
+    return [mount for _, config in _configs(deployment, extra) if config for mount in config.mounts]
+
+
+def _cdns(deployment: Deployment, extra: Mapping[str, str]) -> set[str]:
+    """The CDNs that check links of mounts."""
+    return {mount.cdn for mount in _mounts(deployment, extra) if mount.cdn}
+
+
+def _domain(name: str, deployment: Deployment, extra: Mapping[str, str], folder: Path) -> cdn.Domain:
+    """What a CDN is to check now."""
+    return cdn.read_domain(name, (config for _, config in _configs(deployment, extra) if config), folder)
 
 
 def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tuple[int, int] | None]:

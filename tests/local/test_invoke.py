@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from local.invoke import main
+from local.invoke import PASSED_ON, main
 from local.stack import Stack
 from tests.local.fc.test_async_invoke import ROOT, config, notes, put
+from tests.local.test_stack import WEB
+from tests.local.test_stack import config as stack_config
 
 EVENTS = ROOT / "tests/data/events"
 OURS = ("OSS_", "LINK_", "ALIBABA_")
@@ -98,6 +100,14 @@ def test_the_projects_own_function_works_with_a_running_stack(invoke: Invoke, tm
             json.loads(invoke("links_events", "--event", str(event), environ=environ).stdout) for _ in range(2)
         )
         assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
+
+
+def test_the_addresses_of_a_running_stack_reach_the_function(invoke: Invoke, tmp_path: Path) -> None:
+    path = stack_config(tmp_path, f"handler: shown.environment, {WEB}")
+    addresses = {name: f"http://127.0.0.1:1/{name}" for name in PASSED_ON if name != "LINK_STS_ENDPOINT"}
+    assert "LINK_CDN_ENDPOINT" in addresses
+    result = invoke("f0", "--event", "-", "--config", str(path), environ={**KEYS, **addresses})
+    assert json.loads(result.stdout).items() >= addresses.items()
 
 
 def test_a_local_sts_that_does_not_answer_is_exit_status_2(invoke: Invoke) -> None:

@@ -75,6 +75,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             "http",
             "oss",
             "sts",
+            "cdn",
             "bucket",
             "region",
             "access_key_id",
@@ -82,7 +83,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             "security_token",
             "samples",
         ]
-        assert (line["bucket"], line["region"]) == ("examplebucket", "cn-hangzhou")
+        assert (line["bucket"], line["region"], line["cdn"]) == ("examplebucket", "cn-hangzhou", {})
         assert requests.get(line["http"] + "/-/health", timeout=20).status_code == 200
         assert requests.get(line["oss"] + "/examplebucket/x", timeout=20).status_code == 403
         for name in ("http", "oss"):  # on the loopback only
@@ -144,6 +145,28 @@ def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: 
     assert (tmp_path / "a b" / "examplebucket").is_dir()
     shown = subprocess.run(["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, check=False)
     assert shown.stdout.startswith("http://")
+
+
+def test_a_cdn_of_links_toml_runs_and_is_told_with_the_addresses(tmp_path: Path) -> None:
+    project(tmp_path)
+    mount = (
+        'path = "/v/"\ntarget = "oss://examplebucket/v/"\naccess = "anonymous"\nendpoint = "https://static.example.com"'
+    )
+    (tmp_path / "links.toml").write_text(
+        f'region = "cn-hangzhou"\nkeys = "file:keys.json"\n[[mount]]\n{mount}\ncdn = "static"\n'
+    )
+    with started(folder=tmp_path) as program:
+        address = program.wait_for("CDN static").split()[-1]
+        program.wait_for("API key")
+        sample = re.search(r"^  object +(\S+)$", program.output, re.MULTILINE)
+        assert sample
+        assert requests.get(sample[1], timeout=20).status_code == 503
+        assert requests.get(address, timeout=20).status_code == 503
+        entry = {"type": "C", "key": "aliyuncdnexp1234", "valid_for": 1800}
+        (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "cdn": {"static": entry}}))
+        assert requests.get(address, timeout=20).headers["X-Tengine-Error"].startswith("denied by req auth")
+        page = requests.get(program.http, headers={"Accept": "text/html"}, timeout=20).text
+        assert f"<h2>CDN static · {address}</h2>" in page
 
 
 def test_a_change_of_links_toml_is_announced_with_what_there_is_to_try_now(tmp_path: Path) -> None:

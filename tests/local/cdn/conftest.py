@@ -1,0 +1,5 @@
+"""Fixtures of the local CDN."""
+
+from __future__ import annotations
+
+from tests.local.oss.conftest import live_cloud as live_cloud
