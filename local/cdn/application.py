@@ -119,11 +119,11 @@ def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], f
         answer = connection.getresponse()
         headers = [pair for pair in answer.getheaders() if pair[0].lower() not in _OF_CONNECTION]
         length = int(answer.headers.get("Content-Length", MAX_COPY + 1))
-        is_kept = (request.method, answer.status) == ("GET", 200) and length <= MAX_COPY
+        is_kept = (request.method, answer.status) == ("GET", 200)
 
         def blocks() -> Iterator[bytes]:
             while block := answer.read(MAX_COPY):
-                if is_kept and len(block) == length:
+                if is_kept and len(block) == length:  # the complete object
                     copies.pop(next(iter(copies)) if len(copies) >= MAX_COPIES else name, None)
                     copies[name] = now(), headers, block
                 yield block
