@@ -38,6 +38,7 @@ BOUNDS: Mapping[str, Bound | None] = {
     "oss2": Bound(0.05, 0.03),
     "ali-oss": None,
 }
+OF_CDN = {f"CDN, type {kind}": kind for kind in "ABCF"}
 NODE_MODULES = Path(__file__).parents[1] / "tests" / "node" / "node_modules"
 
 Sign = Callable[[str], object]
@@ -46,8 +47,9 @@ Sign = Callable[[str], object]
 def measure(details: Details) -> list[Figure]:
     token = base64.b64encode(os.urandom(450)).decode()
     signers = {"ours": ours(token), "alibabacloud-oss-v2": v2(token), "oss2": v1(token), "floor": floor()}
+    signers |= {name: cdn(kind) for name, kind in OF_CDN.items()}
     for name, sign in signers.items():
-        if name != "floor":
+        if name != "floor" and name not in OF_CDN:
             check(name, [str(getattr(signed, "url", signed)) for signed in map(sign, KEYS[:4])], token)
     runs: dict[str, Callable[[], float]] = {name: partial(per_key, sign) for name, sign in signers.items()}
     with ExitStack() as stack:
@@ -68,7 +70,7 @@ def measure(details: Details) -> list[Figure]:
         Figure.against("a link", "µs", times["ours"], peer, times[peer], bound)
         for peer, bound in BOUNDS.items()
         if peer in times
-    ]
+    ] + [Figure.against("a CDN's link", "µs", times["CDN, type A"], "a link", times["ours"], Bound(1.1, 1))]
 
 
 def per_key(sign: Sign) -> float:
@@ -94,6 +96,11 @@ def ours(token: str) -> Sign:
     return lambda key: signer.presign(
         "GET", BUCKET, key, credentials=credentials, endpoint=endpoint, expires_in=600, query={"versionId": "CAEQ"}
     )
+
+
+def cdn(kind: str) -> Sign:
+    key, origin = "k" * 32, "https://static.example.com"
+    return lambda path: signer.presign_cdn(f"{origin}/{signer.v4.encode_key(path)}", kind=kind, key=key, valid_for=1800)
 
 
 def v2(token: str) -> Sign:

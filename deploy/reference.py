@@ -20,6 +20,8 @@ from .command import run
 DOCS = Path(__file__).parent.parent / "docs"
 
 VARIABLES = {
+    "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas. They must be "
+    "loopback addresses, otherwise the function does not start. Never deploy it.",
     "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
     "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests. It must be a loopback address, "
     "otherwise the function does not start. Never deploy it.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time as clock
 from datetime import datetime, timezone
+from functools import lru_cache
 from hashlib import md5
 from hmac import compare_digest
 from typing import NamedTuple
@@ -33,9 +34,9 @@ _FORMS = {
     "rand": ("[A-Za-z0-9]{1,64}", "1 to 64 letters and digits"),
 }
 # An origin, a percent-encoded path and a query.
-_URL = re.compile(
-    r"(https?://[A-Za-z0-9.:\[\]-]+)(/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+)(?:\?([\x21\x24-\x7e]*))?"
-)
+_UNENCODED = r"[A-Za-z0-9._~!$&'()*+,;=:@/-]*"
+_PATH = rf"/(?=[^?]){_UNENCODED}(?:%[0-9A-Fa-f]{{2}}{_UNENCODED})*"
+_URL = re.compile(rf"(https?://[A-Za-z0-9.:\[\]-]+)({_PATH})(?:\?([\x21\x24-\x7e]*))?")
 
 
 class CdnKey(NamedTuple):
@@ -96,29 +97,29 @@ def presign_cdn(
 
     Type F allows no query. Raises `InvalidCdnKey`, `InvalidExpiry`, `InvalidTime`, `InvalidLink` and `InvalidKey`.
     """
+    issued = seconds(now)
     cdn = CdnKey(kind, key, valid_for, parameter, sign, time, format)
+    written, expires_at, left = _prepare(cdn, rand, valid_for, issued, expires_in)
+    origin, path, query = _read_url(url, cdn)
+    address = f"{origin}{_signed_target(cdn, path, query, written, rand)}"
+    return Link(address, "GET", {}, expires_at, left, left < expires_in)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _prepare(cdn: CdnKey, rand: str, valid_for: int, issued: int, expires_in: int) -> tuple[str, datetime, int]:
+    """The time as the link has it, when the link ends, and the seconds until then. All links of a second share them."""
     check_cdn_key(cdn, rand)
     if not _is_duration(expires_in):
         raise InvalidExpiry(f"Invalid expires_in: it must be from 1 to {MAX_EXPIRES_IN} seconds.", expires_in)
-    origin, path, query = _read_url(url, cdn)
-    issued = seconds(now)
     signed_at = issued + expires_in - valid_for
-    if kind == "B":
+    if cdn.kind == "B":
         signed_at -= signed_at % MINUTE
         if signed_at + valid_for - issued < MINUTE:
             signed_at += MINUTE
     if signed_at < 0:
         raise InvalidTime("Invalid time: the link would have one before 1970.")
-    written = format_time(cdn, signed_at)
     expires_at = signed_at + valid_for
-    return Link(
-        f"{origin}{_signed_target(cdn, path, query, written, rand)}",
-        "GET",
-        {},
-        datetime.fromtimestamp(expires_at, timezone.utc),
-        expires_at - issued,
-        expires_at < issued + expires_in,
-    )
+    return format_time(cdn, signed_at), datetime.fromtimestamp(expires_at, timezone.utc), expires_at - issued
 
 
 def format_time(cdn: CdnKey, timestamp: int) -> str:
@@ -130,8 +131,10 @@ def format_time(cdn: CdnKey, timestamp: int) -> str:
 
 def digest(cdn: CdnKey, path: str, written: str, rand: str = "0", uid: str = "0") -> str:
     """The MD5 of a link, in hexadecimal; `path` is percent-encoded, and `written` the time as the link has it."""
-    of_kind = {"A": f"{path}-{written}-{rand}-{uid}-{cdn.key}", "B": f"{cdn.key}{written}{path}"}
-    signed = of_kind.get(cdn.kind, f"{cdn.key}{path}{written}")
+    if cdn.kind == "A":
+        signed = f"{path}-{written}-{rand}-{uid}-{cdn.key}"
+    else:
+        signed = f"{cdn.key}{written}{path}" if cdn.kind == "B" else f"{cdn.key}{path}{written}"
     return md5(signed.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -139,7 +142,7 @@ def _signed_target(cdn: CdnKey, path: str, query: str, written: str, rand: str) 
     """The path and query of a link."""
     signature = digest(cdn, path, written, rand)
     if cdn.kind == "A":
-        query = f"{query}&{cdn.parameter}={written}-{rand}-0-{signature}".lstrip("&")
+        query = f"{query}{'&' if query else ''}{cdn.parameter}={written}-{rand}-0-{signature}"
     elif cdn.kind == "F":
         query = f"{cdn.sign}={signature}&{cdn.time}={written}"
     else:
@@ -153,11 +156,11 @@ def _read_url(url: str, cdn: CdnKey) -> tuple[str, str, str]:
     if match is None:
         expected = "an origin and a percent-encoded path, such as https://static.example.com/a.jpg"
         raise InvalidLink(f"Invalid address: expected {expected}.")
-    check_key(unquote(match[2][1:], errors="surrogateescape"))
-    query = match[3] or ""
+    origin, path, query = match.groups("")
+    check_key(unquote(path[1:], errors="surrogateescape"))
     if query and (cdn.kind == "F" or cdn.parameter in (pair.partition("=")[0] for pair in query.split("&"))):
         raise InvalidLink("Invalid address: type F allows no query, and no other type the parameter that it adds.")
-    return match[1], match[2], query
+    return origin, path, query
 
 
 class SignedAddress(NamedTuple):

@@ -43,7 +43,7 @@ def test_each_row_with_a_formula_gives_its_figure_and_that_of_a_day() -> None:
 
 def test_each_sum_in_a_sentence_is_right() -> None:
     sums = re.findall(r"([\d,.]+(?: [-*/] (?:[\d,.]+|\([^)]*\)))+) = ([\d,.]+)", PAGE)
-    assert len(sums) == 6
+    assert len(sums) == 7
     for formula, result in sums:
         assert value(formula) == pytest.approx(float(result.replace(",", ""))), formula
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+import signer
+from signer.cdn import read_time
+
 # In a clone, the library is called signer.
 PAGE = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8").replace("fc_presign", "signer")
 CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
@@ -20,6 +23,17 @@ def test_every_call_on_the_page_returns_a_link(call: str, monkeypatch: pytest.Mo
     namespace: dict[str, Any] = {}
     exec(match[1], namespace)  # noqa: S102
     assert "x-oss-signature=" in eval(call, namespace).url  # noqa: S307
+
+
+def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
+    example = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "presign_cdn" in block)
+    namespace: dict[str, Any] = {"signer": signer}
+    exec(example, namespace)  # noqa: S102
+    now, key = 1_772_347_271, "k" * 32
+    link = namespace["cdn_link"](key, expires_in=600, now=now)
+    assert int(link.expires_at.timestamp()) == now + 600
+    written = link.url.partition("=")[2].partition("-")[0]
+    assert now - read_time(signer.CdnKey("A", key), written) == 1200
 
 
 def test_the_page_has_a_call_for_most_rows() -> None:
