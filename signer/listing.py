@@ -5,26 +5,32 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from .times import parse_rfc3339
-
 PAGE = 1000  # objects in one response, the maximum of OSS
 
 
 class ListedObject(NamedTuple):
-    """`size` is in bytes, `etag` has lower-case letters, `modified` is in Unix seconds, None if OSS did not say."""
+    """`size` is in bytes, `etag` has lower-case letters, `modified` is a time of RFC 3339 as OSS sent it."""
 
     key: str
     size: int
     etag: str = ""
-    modified: float | None = None
+    modified: str = ""
 
 
 class ListedPage(NamedTuple):
-    """`prefixes` are those of folders, with their slash; `token` requests the next page, "" after the last."""
+    """`prefixes` are those of folders, with their slash; `token` requests the next page, "" after the last.
+
+    A token of OSS is its last name in base64, as in the example of the page "ListObjectsV2".
+    """
 
     objects: list[ListedObject]
     prefixes: list[str]
     token: str
+
+    @property
+    def names(self) -> list[str]:
+        """The keys and prefixes in the order of OSS."""
+        return sorted([*(each.key for each in self.objects), *self.prefixes])
 
 
 def listing_query(prefix: str, **more: str) -> dict[str, str]:
@@ -48,7 +54,7 @@ def read_page(document: bytes) -> ListedPage:
             _decode(entry.findtext("Key", "")),
             int(entry.findtext("Size", "0")),
             entry.findtext("ETag", "").strip('"').lower(),
-            parse_rfc3339(entry.findtext("LastModified", "")),
+            entry.findtext("LastModified", ""),
         )
         for entry in page.iter("Contents")
     ]

@@ -1,6 +1,6 @@
 """Folders, a page at a time: JSON, a page for people, and in a shared folder the addresses of its files.
 
-Names lead to the service's own addresses. One request costs one list of OSS.
+Names lead to the service's own addresses. One request costs one list of OSS, unless its page ends in a hidden name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from signer.listing import PAGE, ListedPage
-from signer.times import rfc3339
 
 from ..auth import authorize
 from ..cloud.oss import list_folder
@@ -27,6 +26,7 @@ PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
 
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
 class Folder(NamedTuple):
@@ -75,7 +75,7 @@ def _answer(folder: Folder, access: Access) -> Response:
     # Of the service's own, where all would be hidden, a session may not list anything.
     if not config.mounts.is_reserved(bucket, key + begins):
         size = PAGE if chosen == "urls" else int(limit)
-        listed = list_folder(access, folder.invocation, begins, size, params.get("after", ""))
+        listed = _list(folder, access, begins, size)
     folder.invocation.facts["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
@@ -85,21 +85,42 @@ def _answer(folder: Folder, access: Access) -> Response:
     return json_response(document)
 
 
+def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage:
+    """At most `limit` names that the caller or the holder of the share may see, and a token that tells no other one.
+
+    OSS's token tells the last name of its page. So a page that ends in a hidden one is listed again up to the last that
+    is shown, and where it has none, what follows is listed instead.
+    """
+    size, after = limit, folder.request.query.get("after", "")
+    while True:
+        page = list_folder(access, folder.invocation, begins, size, after)
+        shown, names = _shown(folder, page), page.names
+        visible = set(shown.names)
+        ends = [number for number, name in enumerate(names, 1) if name in visible]
+        if len(ends) <= limit and (not page.token or ends[-1:] == [len(names)]):
+            return shown
+        if ends:
+            size = ends[:limit][-1]
+        else:
+            size, after = PAGE, page.token
+
+
+def _shown(folder: Folder, page: ListedPage) -> ListedPage:
+    mounts, bucket, start = folder.invocation.config.mounts, folder.target.location.bucket, len(folder.target.key)
+    # A longer mount never covers a file directly in a folder, only one in a folder of its own.
+    objects = [each for each in page.objects if each.key[start:] and not mounts.is_reserved(bucket, each.key)]
+    return ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[start:])], page.token)
+
+
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
-    """What the caller or the holder of the share may see of a list. A name that no link can carry has no path."""
-    target, start, mounts = folder.target, len(folder.target.key), folder.invocation.config.mounts
+    """A name that no link can carry has no path."""
+    target, start = folder.target, len(folder.target.key)
     files = []
     for each in listed.objects:
-        name = each.key[start:]
-        # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-        if name and not mounts.is_reserved(target.mount.target.bucket, each.key):
-            modified_at = None if each.modified is None else rfc3339(each.modified)
-            files.append({"name": name, "path": _path(target, name), "size": each.size, "modified_at": modified_at})
-    folders = [
-        {"name": prefix[start:-1], "path": _path(target, prefix[start:])}
-        for prefix in listed.prefixes
-        if _shows(folder, prefix[start:])
-    ]
+        name, time = each.key[start:], _TIME.fullmatch(each.modified)
+        modified_at = f"{time[1]}Z" if time else None
+        files.append({"name": name, "path": _path(target, name), "size": each.size, "modified_at": modified_at})
+    folders = [{"name": each[start:-1], "path": _path(target, each[start:])} for each in listed.prefixes]
     return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
 
 
