@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from .times import parse_rfc3339
+
 PAGE = 1000  # objects in one response, the maximum of OSS
+
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
 class ListedObject(NamedTuple):
-    """`size` is in bytes, `etag` has lower-case letters, `modified` is a time of RFC 3339 as OSS sent it."""
+    """`size` is in bytes, `etag` has lower-case letters, `last_modified` is what OSS sent."""
 
     key: str
     size: int
     etag: str = ""
-    modified: str = ""
+    last_modified: str = ""
+
+    @property
+    def modified(self) -> float | None:
+        """Unix seconds, None if OSS did not say."""
+        return parse_rfc3339(self.last_modified)
+
+    @property
+    def modified_at(self) -> str | None:
+        """As `rfc3339` formats it, at a tenth of the cost of `modified`."""
+        match = _TIME.fullmatch(self.last_modified)
+        return f"{match[1]}Z" if match else None
 
 
 class ListedPage(NamedTuple):

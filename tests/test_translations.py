@@ -12,7 +12,8 @@ from tests.deploy.project_copy import ROOT
 
 SUFFIX = ".zh-CN.md"
 REQUIRED = {
-    f"{page}{SUFFIX}" for page in ("README", "docs/deploy", "docs/explain", "docs/live", "docs/shares", "docs/uploads")
+    f"{page}{SUFFIX}"
+    for page in ("README", *(f"docs/{name}" for name in ("api", "deploy", "explain", "live", "shares", "uploads")))
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from signer.listing import PAGE as PAGE
 from signer.listing import ListedPage, listing_query, read_page
-from signer.times import parse_rfc3339
 
 from ..config import Location
 from ..context import Clock, Invocation
@@ -138,8 +137,7 @@ class Store(NamedTuple):
         """
         for page, responded in self._pages(prefix, after, deep, size):
             for entry in page.objects:
-                modified = parse_rfc3339(entry.modified)
-                age = 0.0 if responded is None or modified is None else responded - modified
+                age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
                 yield ListedObject(entry.key[len(prefix.key) :], entry.etag, age, entry.size)
 
     def list_folder(

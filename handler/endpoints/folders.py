@@ -26,7 +26,6 @@ PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
 
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
 class Folder(NamedTuple):
@@ -86,40 +85,30 @@ def _answer(folder: Folder, access: Access) -> Response:
 
 
 def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage:
-    """At most `limit` names that the caller or the holder of the share may see, and a token that tells no other one.
-
-    OSS's token tells the last name of its page. So a page that ends in a hidden one is listed again up to the last that
-    is shown, and where it has none, what follows is listed instead.
-    """
+    """At most `limit` names that may be seen. OSS's token shows the last name of its page, always one of them."""
+    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
     size, after = limit, folder.request.query.get("after", "")
     while True:
         page = list_folder(access, folder.invocation, begins, size, after)
-        shown, names = _shown(folder, page), page.names
-        visible = set(shown.names)
+        # A longer mount never covers a file directly in a folder, only one in a folder of its own.
+        objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
+        shown = ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
+        visible, names = set(shown.names), page.names
         ends = [number for number, name in enumerate(names, 1) if name in visible]
         if len(ends) <= limit and (not page.token or ends[-1:] == [len(names)]):
             return shown
-        if ends:
-            size = ends[:limit][-1]
-        else:
-            size, after = PAGE, page.token
-
-
-def _shown(folder: Folder, page: ListedPage) -> ListedPage:
-    mounts, bucket, start = folder.invocation.config.mounts, folder.target.location.bucket, len(folder.target.key)
-    # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-    objects = [each for each in page.objects if each.key[start:] and not mounts.is_reserved(bucket, each.key)]
-    return ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[start:])], page.token)
+        # Again, up to the last name that is shown, or what follows where all are hidden.
+        size, after = (ends[:limit][-1], after) if ends else (PAGE, page.token)
 
 
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
     """A name that no link can carry has no path."""
     target, start = folder.target, len(folder.target.key)
-    files = []
-    for each in listed.objects:
-        name, time = each.key[start:], _TIME.fullmatch(each.modified)
-        modified_at = f"{time[1]}Z" if time else None
-        files.append({"name": name, "path": _path(target, name), "size": each.size, "modified_at": modified_at})
+    files = [
+        {"name": name, "path": _path(target, name), "size": each.size, "modified_at": each.modified_at}
+        for each in listed.objects
+        for name in (each.key[start:],)
+    ]
     folders = [{"name": each[start:-1], "path": _path(target, each[start:])} for each in listed.prefixes]
     return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
 

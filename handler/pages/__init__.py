@@ -131,8 +131,8 @@ def folder_page(
     """
     lang = language(accept_language)
     script_nonce = token_urlsafe(16)
-    files = [_row(each, query) for each in folder["files"]]
-    expires_at = rfc3339(shared.expires_at) if shared else ""
+    kinds = [file_type(each["name"], "") for each in folder["files"]]
+    icons = [kind.icon if kind else "file" for kind in kinds]
     return _page(
         "folder.html",
         200,
@@ -143,25 +143,19 @@ def folder_page(
         words=FOLDER[lang],
         above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
         folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
-        files=files,
-        icons=sorted({icon for icon, *_ in files}),
+        files=[
+            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
+            for icon, each in zip(icons, folder["files"], strict=True)
+        ],
+        icons=sorted({*icons}),
         chosen=chosen,
         is_part=bool(chosen.get("begins")) or not is_first,
         is_complete=is_first and not next_page,
         next_page=next_page,
+        minute=_format_minute,
         shared=shared,
-        expires=_format_minute(expires_at),
-        expires_at=expires_at,
+        expires_at=rfc3339(shared.expires_at) if shared else "",
     )
-
-
-def _row(file: Mapping[str, Any], query: str) -> tuple[str, str, str | None, int, str, str | None, str]:
-    """A file of a folder: icon, name, address, bytes, size, time, and the time for people."""
-    name, size, modified_at = file["name"], file["size"], file["modified_at"]
-    kind = file_type(name, "")
-    address = file["path"] and quote(file["path"]) + query
-    minute = _format_minute(modified_at or "")
-    return kind.icon if kind else "file", name, address, size, format_size(size), modified_at, minute
 
 
 def qr_code(address: str) -> str:
