@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -9,22 +10,43 @@ from .times import parse_rfc3339
 
 PAGE = 1000  # objects in one response, the maximum of OSS
 
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
+
 
 class ListedObject(NamedTuple):
-    """`size` is in bytes, `etag` has lower-case letters, `modified` is in Unix seconds, None if OSS did not say."""
+    """`size` is in bytes, `etag` has lower-case letters, `last_modified` is what OSS sent."""
 
     key: str
     size: int
     etag: str = ""
-    modified: float | None = None
+    last_modified: str = ""
+
+    @property
+    def modified(self) -> float | None:
+        """Unix seconds, None if OSS did not say."""
+        return parse_rfc3339(self.last_modified)
+
+    @property
+    def modified_at(self) -> str | None:
+        """As `rfc3339` formats it, at a tenth of the cost of `modified`."""
+        match = _TIME.fullmatch(self.last_modified)
+        return f"{match[1]}Z" if match else None
 
 
 class ListedPage(NamedTuple):
-    """`prefixes` are those of folders, with their slash; `token` requests the next page, "" after the last."""
+    """`prefixes` are those of folders, with their slash; `token` requests the next page, "" after the last.
+
+    A token of OSS is its last name in base64, as in the example of the page "ListObjectsV2".
+    """
 
     objects: list[ListedObject]
     prefixes: list[str]
     token: str
+
+    @property
+    def names(self) -> list[str]:
+        """The keys and prefixes in the order of OSS."""
+        return sorted([*(each.key for each in self.objects), *self.prefixes])
 
 
 def listing_query(prefix: str, **more: str) -> dict[str, str]:
@@ -48,7 +70,7 @@ def read_page(document: bytes) -> ListedPage:
             _decode(entry.findtext("Key", "")),
             int(entry.findtext("Size", "0")),
             entry.findtext("ETag", "").strip('"').lower(),
-            parse_rfc3339(entry.findtext("LastModified", "")),
+            entry.findtext("LastModified", ""),
         )
         for entry in page.iter("Contents")
     ]

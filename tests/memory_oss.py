@@ -14,7 +14,6 @@ from hashlib import md5
 from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import quote, unquote
-from xml.sax.saxutils import escape
 
 from handler.cloud.oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
 from handler.config import Location
@@ -115,9 +114,11 @@ class MemoryOss:
         return self.respond(200)
 
     def _list(self, bucket: str, query: Mapping[str, str]) -> OssResponse:
-        """A page of a list, as ListObjectsV2 has it: with the delimiter "/", or with none."""
+        """A page of a list, as ListObjectsV2 has it: with the delimiter "/", or with none. A token is the last name."""
         prefix, limit = query.get("prefix", ""), int(query.get("max-keys", "100"))
-        after = query.get("continuation-token", query.get("start-after", "") + "\0")
+        last = unquote(query.get("continuation-token", "")) or query.get("start-after", "")
+        is_folder = "delimiter" in query and len(last) > len(prefix) and last.endswith("/")
+        after = f"{last[:-1]}0" if is_folder else f"{last}\0"  # "0" follows "/"
         position = bisect_left(self._places, Location(bucket, max(after, prefix)))
         entries, folders, token = list[str](), dict[str, None](), ""
         while position < len(self._places):
@@ -125,12 +126,12 @@ class MemoryOss:
             if self._places[position].bucket != bucket or not key.startswith(prefix):
                 break
             if len(entries) + len(folders) == limit:
-                token = key
+                token = last
                 break
             folder, is_below, _ = key[len(prefix) :].partition("/")
             if is_below and "delimiter" in query:
-                folders[f"{prefix}{folder}/"] = None
-                # "0" follows "/".
+                last = f"{prefix}{folder}/"
+                folders[last] = None
                 position = bisect_left(self._places, Location(bucket, f"{prefix}{folder}0"))
                 continue
             body, modified = self.objects[Location(bucket, key)]
@@ -138,11 +139,11 @@ class MemoryOss:
                 f"<Contents><Key>{quote(key)}</Key><LastModified>{rfc3339(modified)}</LastModified>"
                 f"<ETag>{_etag(body)}</ETag><Size>{len(body)}</Size></Contents>"
             )
-            position += 1
+            last, position = key, position + 1
         entries += [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]
         entries.append(f"<IsTruncated>{'true' if token else 'false'}</IsTruncated>")
         if token:
-            entries.append(f"<NextContinuationToken>{escape(token)}</NextContinuationToken>")
+            entries.append(f"<NextContinuationToken>{quote(token)}</NextContinuationToken>")
         return self.respond(200, f"<ListBucketResult>{''.join(entries)}</ListBucketResult>".encode())
 
     def respond(self, status: int, body: bytes = b"", code: str = "", *, modified: float | None = None) -> OssResponse:

@@ -13,7 +13,10 @@ from tests.deploy.project_copy import ROOT
 SUFFIX = ".zh-CN.md"
 REQUIRED = {
     f"{page}{SUFFIX}"
-    for page in ("README", "docs/cdn", "docs/deploy", "docs/explain", "docs/live", "docs/shares", "docs/uploads")
+    for page in (
+        "README",
+        *(f"docs/{name}" for name in ("api", "cdn", "deploy", "explain", "live", "shares", "uploads")),
+    )
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))

@@ -242,7 +242,7 @@ def list_folder(access: Access, invocation: Invocation, begins: str, limit: int,
         page = read_page(response.body) if response.ok else None
     except ValueError:
         page = None
-    if page is None:
+    if page is None or len(page.objects) + len(page.prefixes) > limit or (page.token and page.token == after):
         raise Problem("oss_unavailable", cause=refusal("ListObjects", response, invocation.now).sentence)
     return page
 

@@ -1,6 +1,6 @@
 """Folders, a page at a time: JSON, a page for people, and in a shared folder the addresses of its files.
 
-Names lead to the service's own addresses. One request costs one list of OSS.
+Names lead to the service's own addresses. One request costs one list of OSS, unless its page ends in a hidden name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from signer.listing import PAGE, ListedPage
-from signer.times import rfc3339
 
 from ..auth import authorize
 from ..cloud.oss import list_folder
@@ -75,7 +74,7 @@ def _answer(folder: Folder, access: Access) -> Response:
     # Of the service's own, where all would be hidden, a session may not list anything.
     if not config.mounts.is_reserved(bucket, key + begins):
         size = PAGE if chosen == "urls" else int(limit)
-        listed = list_folder(access, folder.invocation, begins, size, params.get("after", ""))
+        listed = _list(folder, access, begins, size)
     folder.invocation.facts["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
@@ -85,21 +84,32 @@ def _answer(folder: Folder, access: Access) -> Response:
     return json_response(document)
 
 
-def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
-    """What the caller or the holder of the share may see of a list. A name that no link can carry has no path."""
-    target, start, mounts = folder.target, len(folder.target.key), folder.invocation.config.mounts
-    files = []
-    for each in listed.objects:
-        name = each.key[start:]
+def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage:
+    """At most `limit` names that may be seen. OSS's token shows the last name of its page, always one of them."""
+    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
+    size, after = limit, folder.request.query.get("after", "")
+    while True:
+        page = list_folder(access, folder.invocation, begins, size, after)
         # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-        if name and not mounts.is_reserved(target.mount.target.bucket, each.key):
-            modified_at = None if each.modified is None else rfc3339(each.modified)
-            files.append({"name": name, "path": _path(target, name), "size": each.size, "modified_at": modified_at})
-    folders = [
-        {"name": prefix[start:-1], "path": _path(target, prefix[start:])}
-        for prefix in listed.prefixes
-        if _shows(folder, prefix[start:])
+        objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
+        shown = ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
+        visible, names = set(shown.names), page.names
+        ends = [number for number, name in enumerate(names, 1) if name in visible]
+        if len(ends) <= limit and (not page.token or ends[-1:] == [len(names)]):
+            return shown
+        # Again, up to the last name that is shown, or what follows where all are hidden.
+        size, after = (ends[:limit][-1], after) if ends else (PAGE, page.token)
+
+
+def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
+    """A name that no link can carry has no path."""
+    target, start = folder.target, len(folder.target.key)
+    files = [
+        {"name": name, "path": _path(target, name), "size": each.size, "modified_at": each.modified_at}
+        for each in listed.objects
+        for name in (each.key[start:],)
     ]
+    folders = [{"name": each[start:-1], "path": _path(target, each[start:])} for each in listed.prefixes]
     return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
 
 

@@ -144,7 +144,7 @@ def folder_page(
         above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
         folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
         files=[
-            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), each)
+            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
             for icon, each in zip(icons, folder["files"], strict=True)
         ],
         icons=sorted({*icons}),

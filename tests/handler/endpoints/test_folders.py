@@ -6,11 +6,14 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import requests
 
+from handler.cloud.oss import list_folder
+from handler.config import Location, Mounts
 from handler.config.rights import policy
 from handler.pages.words import FOLDER
 from local.oss import create_app
@@ -18,6 +21,7 @@ from local.ram import Principal, Principals
 from local.ram.rights import role_statements
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
+from signer.listing import ListedPage
 from tests.handler.client import KEYS, Answered, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, READER, REGION, api
 from tests.memory_oss import MemoryOss, memory_oss
@@ -180,7 +184,7 @@ def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Servic
         answer = listing.request("/public/big/", query=query)
         found, after, pages = found + names(answer)[1], answer.json["next"], pages + 1
         if pages == 3:
-            after = "public/big/098000.bin"  # in between, they are the same
+            after = "public/big/097999.bin"  # in between, they are the same
     assert oss.calls == {"ListObjects": 5}
     assert found == [f"{number:06}.bin" for number in (*range(3000), *range(98_000, 100_000))]
     page = listing.request("/public/big/", headers=HTML)
@@ -188,13 +192,66 @@ def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Servic
     assert len(page.body) < 100_000
 
 
-def test_a_page_may_be_empty_while_more_follows(listing: Service, oss: MemoryOss) -> None:
-    answer = listing.request("/all/", query={"limit": "1"}, key=MAKER)
-    assert names(answer) == ([], [])
-    assert answer.json["next"]
-    page = listing.request("/all/", query={"limit": "1"}, headers=HTML, key=MAKER)
-    assert FOLDER["en"]["continued"] in page.body
-    assert "?limit=1&amp;after=" in page.body
+CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/all/", (["data", "public", "reports", "unlisted"], ["\\back.txt"])),
+        ("/all/reports/2026/", (["a", "bad", "closed", "inner"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])),
+    ],
+)
+def test_no_page_is_empty_and_no_token_tells_a_hidden_name(
+    listing: Service, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
+) -> None:
+    closed = [listing.config.mounts.by_path["/unlisted/"]._replace(path=each) for each in CLOSED]
+    listing = listing.with_config(mounts=Mounts([*listing.config.mounts, *closed], listing.config.mounts.reserved))
+    # More hidden folders in a row than one list has.
+    oss.fill({f"{each.removeprefix('/all/')}x": b"" for each in CLOSED})
+    found, after = (list[str](), list[str]()), ""
+    while after is not None:
+        query = {"limit": str(limit), **({"after": after} if after else {})}
+        answer = listing.request(path, query=query, key=MAKER)
+        inside, files = names(answer)
+        found[0].extend(inside)
+        found[1].extend(files)
+        assert 1 <= len(inside) + len(files) <= limit
+        after = answer.json["next"]
+        # OSS's token is the last name of its page.
+        prefix = path.removeprefix("/all/")
+        shown = (*(f"{prefix}{each}/" for each in inside), *(f"{prefix}{each}" for each in files))
+        assert after is None or unquote(after) in shown
+    assert found == expected
+    page = listing.request(path, query={"limit": "1"}, headers=HTML, key=MAKER)
+    assert 'rel="next" href="?limit=1&amp;after=' in page.body
+
+
+def test_a_page_that_ends_in_a_hidden_name_costs_further_lists(listing: Service, oss: MemoryOss) -> None:
+    for after, limit, last, lists in ("", 3, "bad/", 1), ("", 4, "bad/", 2), ("reports/2026/bad/", 1, "inner/", 3):
+        before, query = oss.calls["ListObjects"], {"limit": str(limit), **({"after": after} if after else {})}
+        assert listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"] == f"reports/2026/{last}"
+        assert oss.calls["ListObjects"] - before == lists
+
+
+def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
+    listing: Service, oss: MemoryOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vanishing = [f"reports/2026/{number}" for number in range(2)]
+    oss.fill(dict.fromkeys(vanishing, b""))
+
+    def list_and_delete(*arguments: Any) -> ListedPage:
+        page = list_folder(*arguments)
+        if vanishing:
+            del oss.objects[Location(BUCKET, vanishing.pop())]
+            oss.fill({})
+        return page
+
+    monkeypatch.setattr("handler.endpoints.folders.list_folder", list_and_delete)
+    # The sixth is hidden, and then the fifth when five are listed, the fourth when four are.
+    answer = listing.request(FOLDER_PATH, query={"limit": "6"}, key=MAKER)
+    assert (answer.json["next"], oss.calls) == ("reports/2026/bad/", {"ListObjects": 4})
 
 
 def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
