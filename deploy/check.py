@@ -134,9 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m deploy.check", description="Say what would fail once deployed.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to check")
     parser.add_argument("--env", help="check only this environment of env.yaml")
-    parser.add_argument(
-        "--allow-placeholders", action="store_true", help="accept the names of examples, such as examplebucket"
-    )
+    parser.add_argument("--allow-placeholders", action="store_true", help="accept names such as examplebucket")
     options = parser.parse_args(arguments)
     try:
         result = check(options.config, options.env)

@@ -58,11 +58,9 @@ def findings(options: Options) -> Iterator[Finding]:
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
-    for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS"), strict=True):
+    for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS", "CDN"), strict=True):
         if local := os.environ.get(variable):
-            yield warning(
-                name.lower(), f"{variable} is {local}, so this is about the {name} on your machine: unset it."
-            )
+            yield warning(name.lower(), f"{variable} is {local}, so this is about a local {name}: unset it.")
     seen: set[Finding] = set()
     for finding in chain(
         [access.key(options.alias or project.source.get("access"), os.environ)],
@@ -77,7 +75,7 @@ def findings(options: Options) -> Iterator[Finding]:
 def _before(deployment: Deployment, faults: Sequence[str], *, uploads: bool) -> Iterator[Finding]:
     """What a deployment needs."""
     yield from machine.tools(deployment)
-    yield from machine.files(deployment, faults)
+    yield from machine.files(faults)
     yield from machine.domain(deployment)
     yield from _account(deployment)
     yield from oss.credentials(deployment)

@@ -19,16 +19,14 @@ from .command import run
 
 DOCS = Path(__file__).parent.parent / "docs"
 
+_LOCAL = "It must be a loopback address, otherwise the function does not start. Never deploy it."
 VARIABLES = {
     "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas. They must be "
     "loopback addresses, otherwise the function does not start. Never deploy it.",
     "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
-    "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests. It must be a loopback address, "
-    "otherwise the function does not start. Never deploy it.",
-    "LINK_PUBLIC_URL": "The address of a local service, instead of public_url. It must be a loopback address, "
-    "otherwise the function does not start. Never deploy it.",
-    "LINK_STS_ENDPOINT": "A local STS for the sessions of [assume_role]. It must be a loopback address, otherwise the "
-    "function does not start. Never deploy it.",
+    "LINK_OSS_ENDPOINT": f"A local OSS for links and for the function's own requests. {_LOCAL}",
+    "LINK_PUBLIC_URL": f"The address of a local service, instead of public_url. {_LOCAL}",
+    "LINK_STS_ENDPOINT": f"A local STS for the sessions of [assume_role]. {_LOCAL}",
     "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
     "start and names it.",
 }

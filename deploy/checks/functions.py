@@ -15,7 +15,7 @@ MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER = "handler.on_http"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
-LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", "LINK_STS_ENDPOINT")
+LOCAL_VARIABLES = ("LINK_CDN_ENDPOINT", "LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", "LINK_STS_ENDPOINT")
 
 
 def faults(function: Function) -> Iterator[str]:
@@ -73,10 +73,7 @@ def _size(function: Function) -> Iterator[str]:
     if function.cpu is None or "memorySize" not in function.given:
         yield "cpu and memorySize are both required: otherwise a deployment chooses them for you."
     elif not 1 <= function.memory / 1024 / function.cpu <= 4:
-        yield (
-            f"memorySize {function.memory} with cpu {function.cpu}: Function Compute requires 1 to 4 GB of memory per "
-            "vCPU."
-        )
+        yield f"memorySize {function.memory} with cpu {function.cpu}: Function Compute requires 1 to 4 GB per vCPU."
     if function.takes_events:
         if function.timeout < MIN_EVENT_TIMEOUT:
             yield (

@@ -14,6 +14,7 @@ from .functions import LOCAL_VARIABLES
 
 # LINK_CONFIG names the file, and the check of regions compares LINK_REGION.
 _OWN_VARIABLES = ("LINK_CONFIG", "LINK_REGION")
+_PRIVATE_ORIGIN = "private origin opens the entire bucket (and its role every bucket), so only URL signing protects it"
 
 
 def faults(function: Function) -> Iterator[str]:
@@ -39,6 +40,10 @@ def faults(function: Function) -> Iterator[str]:
             f"{file}: keys is missing, so nobody can use authenticated mounts or shares ({', '.join(need_keys)}): set "
             "it to oss://bucket/.links/keys.json."
         )
+    opened = {mount.target.bucket: mount.path for mount in config.mounts if mount.cdn}
+    for location in config.mounts.reserved:
+        if location.bucket in opened:
+            yield f"{file}: {location} must not be in the bucket of {opened[location.bucket]}: {_PRIVATE_ORIGIN}."
     for trigger in function.triggers:
         if trigger.kind == "oss":
             for sentence in _oss_trigger(trigger, config):
@@ -47,13 +52,23 @@ def faults(function: Function) -> Iterator[str]:
 
 
 def warnings(function: Function) -> Iterator[str]:
-    """A sentence for what anonymous mounts that list show to everyone."""
+    """A sentence for what anonymous mounts that list show to everyone, and for what mounts with cdn need."""
+    with_cdn = [mount for mount in function.config.mounts if mount.cdn]
     for mount in function.config.mounts:
         if mount.lists and mount.access == "anonymous":
             yield (
                 f"{function.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes and "
                 "times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
             )
+        if mount.cdn:
+            yield (
+                f"{function.file}: links of {mount.path} are signed with the key {mount.cdn} of the keys document: run "
+                "make doctor, which reads it."
+            )
+        beside = [other for other in with_cdn if other.target.bucket == mount.target.bucket]
+        if beside and not any(other.target.contains(mount.target) for other in with_cdn):
+            advice = f"{_PRIVATE_ORIGIN}. Give mounts with cdn a bucket of their own."
+            yield f"{function.file}: {mount.path} is in the bucket of {beside[0].path}: {advice}"
 
 
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..model import Function
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
-_PROJECT = "example-logs"
-_DOMAIN = "links.example.com"
-_CERTIFICATE = "12345678"
+_ADVICE = {
+    "example-logs": "the name of your log project",
+    "links.example.com": "the name of your domain",
+    "12345678": "the number of your certificate",
+}
 _ACCOUNT = "1000000000000001"
 
 
@@ -37,12 +39,9 @@ def _examples(function: Function) -> Iterator[tuple[str, str]]:
     for bucket, _ in function.used_buckets:
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
-    if function.log and function.log.project == _PROJECT:
-        yield _PROJECT, "the name of your log project"
-    if function.domain and function.domain.name == _DOMAIN:
-        yield _DOMAIN, "the name of your domain"
-    if function.domain and function.domain.certificate.get("certId") == _CERTIFICATE:
-        yield _CERTIFICATE, "the number of your certificate"
+    log, domain = function.log, function.domain
+    used = (log and log.project, domain and domain.name, domain and domain.certificate.get("certId"))
+    yield from ((name, advice) for name, advice in _ADVICE.items() if name in used)
     arns = [function.role, *function.destinations.values()]
     arns += (arn for trigger in function.triggers for arn in (trigger.caller, trigger.source))
     if any(f":{_ACCOUNT}:" in arn for arn in arns):

@@ -23,8 +23,8 @@ from ..model import Function, Project
 CANARY = "fc-presign-canary.txt"
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes
 LIFE = 60  # seconds
-# What lead the doctor to OSS and STS on this machine.
-LOCAL_ENDPOINTS = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT")
+# What lead the doctor to OSS, STS and a CDN on this machine.
+LOCAL_ENDPOINTS = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_CDN_ENDPOINT")
 MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
 
 
@@ -136,9 +136,10 @@ class Deployment:
         return self.request("GET", link.url)
 
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
-        """A link to an object of the mount's bucket, through the endpoint of its links."""
+        """A link to an object of the mount's bucket, through the endpoint of its links unless a CDN is there."""
         bucket = mount.target.bucket
-        return presign("GET", bucket, key, credentials=credentials, endpoint=mount.endpoint, expires_in=LIFE).url
+        endpoint = self.bucket_endpoint(bucket) if mount.cdn else mount.endpoint
+        return presign("GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE).url
 
     def get_link(self, mount: Mount, key: str, credentials: Credentials) -> ProbeResponse:
         return self.request("GET", self.link_to(mount, key, credentials))

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from handler.cloud.http_client import Connections
 from handler.cloud.oss import MISSING, REFUSED, OssClient, StoreError
 from handler.cloud.store import Store, store_at
-from handler.config import Location
+from handler.config import Location, Mount
 from handler.context import Clock
 from handler.errors import HandlerError
 from handler.keys import Keys, parse
+from handler.keys.cdn import read_cdn_key
 from handler.notices.sinks import KINDS, read_sink
 
+from . import cdn
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 from .oss import CREDENTIAL_ERRORS, unusable
 
 
 def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
-    """The document, and each sink of a notice that links.toml does not have."""
+    """The document, each sink of a notice that links.toml does not have, and the CDN of each mount with `cdn`."""
     keys = None
     try:
         store = _store(deployment)
@@ -32,6 +34,9 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
     except HandlerError as error:
         yield _unusable(deployment, error)
     yield from _sinks(deployment, keys)
+    for mount in deployment.config.mounts:
+        if mount.cdn:
+            yield from _cdn(deployment, mount, mount.cdn, keys)
 
 
 def _store(deployment: Deployment) -> Store | None:
@@ -79,9 +84,7 @@ def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)
         command = _command(deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}")
-        yield warning(
-            "keys", f"{config.keys_document} has no API key and no issuer, so nobody can use {paths}: run {command}"
-        )
+        yield warning("keys", f"{config.keys_document} has no API key and no issuer for {paths}: run {command}")
 
 
 def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
@@ -94,9 +97,7 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
         entry = keys.sinks.get(name) if keys else None
         if entry is None:
             command = _command(deployment, f"add-sink {name} --kind webhook --url -")
-            yield fault(
-                "sinks", f"Sink {name} not found in links.toml and the keys document, so notices fail: run {command}"
-            )
+            yield fault("sinks", f"Sink {name} not found in links.toml and the keys document: run {command}")
             continue
         try:
             read_sink(name, entry, KINDS)
@@ -104,6 +105,19 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
             yield fault("sinks", error.sentence)
         else:
             yield ok("sinks", f"{name} is in the keys document.")
+
+
+def _cdn(deployment: Deployment, mount: Mount, name: str, keys: Keys | None) -> Iterator[Finding]:
+    """Without a key, an unsigned address is tried, and another finding says why."""
+    key = None
+    try:
+        key = read_cdn_key(name, keys.cdn[name]) if keys else None
+    except KeyError:
+        command = _command(deployment, f"add-cdn {name} --type A --key -")
+        yield fault("cdn", f"{mount.path}: cdn {name} not found in the keys document: run {command}")
+    except HandlerError as error:
+        yield fault("cdn", f"{mount.path}: {error.sentence}")
+    yield cdn.domain(deployment, mount, key)
 
 
 def _command(deployment: Deployment, command: str) -> str:

@@ -15,7 +15,7 @@ from .findings import Finding, fault, ok, warning
 
 
 def tools(deployment: Deployment) -> Iterator[Finding]:
-    """The programs that a deployment runs."""
+    """The programs that a deployment runs, and the locks of its requirements."""
     missing = []
     try:
         s_command()
@@ -32,21 +32,18 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
         yield warning("tools", f"Python {python} was not found, so {NO_BYTECODE}. Install it.")
     elif not missing:
         yield ok("tools", f"s, make and Python {python} are installed.")
-
-
-def files(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
-    """s.yaml and links.toml, which the check has read, and the locks."""
-    for sentence in faults:
-        yield fault("s.yaml", sentence)
-    if not faults:
-        yield ok("s.yaml", "s.yaml and links.toml are valid.")
-    runtime = RUNTIMES.get(deployment.web.runtime)
-    if runtime is None:  # the check says so
-        return
     try:
         vendor.require_lock(deployment.root, runtime)
     except DeployError as error:
         yield fault("build", str(error))
+
+
+def files(faults: Sequence[str]) -> Iterator[Finding]:
+    """s.yaml and links.toml, which the check has read."""
+    for sentence in faults:
+        yield fault("s.yaml", sentence)
+    if not faults:
+        yield ok("s.yaml", "s.yaml and links.toml are valid.")
 
 
 def domain(deployment: Deployment) -> Iterator[Finding]:

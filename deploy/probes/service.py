@@ -16,6 +16,7 @@ from handler.config import Mount
 
 from ..command import output_of
 from ..s_preview import s_command
+from . import cdn
 from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 from .oss import unusable
@@ -36,9 +37,7 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
         yield fault("service", f"{url}/-/health answered {response.answer}: {deployment.log_of(deployment.web)}.")
         return
     if _member(response, "status") != "ok":
-        yield fault(
-            "service", f"{url} is another program: /-/health does not answer as this service. Check the address."
-        )
+        yield fault("service", f"{url} is another program, as /-/health shows: check the address.")
         return
     yield ok("service", f"{url} answers.")
     yield _allowed_origin(response)
@@ -80,7 +79,8 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
 
 def credentials_headers(deployment: Deployment, url: str) -> Iterator[Finding]:
     """Whether visitors can choose the credentials of their requests, which Function Compute passes in such headers."""
-    mount = next((m for m in deployment.config.mounts if m.access == "anonymous" and "GET" in m.methods), None)
+    mounts = deployment.config.mounts
+    mount = next((m for m in mounts if m.access == "anonymous" and "GET" in m.methods and not m.cdn), None)
     if mount is None:
         return
     headers = dict.fromkeys(("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token"), FORGED)
@@ -120,6 +120,9 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
         yield elsewhere
         return
     fetched = deployment.request("GET", link)
+    if mount.cdn:
+        yield cdn.judge(mount, fetched, "a service's link") or ok("canary", f"{mount.path}: the CDN accepts a link.")
+        return
     yield _fetched(mount, fetched)
     added = sorted(name for name in fetched.headers if name in ("via", "x-cache") or name.startswith("x-swift-"))
     if added:
@@ -134,9 +137,7 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
         if forged.code == "SignatureDoesNotMatch":
             yield ok("forgery", f"{mount.path}: OSS refuses a forged link.")
         else:
-            yield fault(
-                "forgery", f"{mount.path}: OSS answered {forged.status} to a forged link: make the bucket private."
-            )
+            yield fault("forgery", f"{mount.path}: {forged.status} for a forged link: make the bucket private.")
 
 
 def _link_in(response: ProbeResponse) -> str | None:
@@ -167,20 +168,14 @@ def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
             "role",
             f"{mount.path}: the function has no credentials: set role in s.yaml to a role that trusts fc.aliyuncs.com.",
         )
-    if response.code == "keys_unavailable":
+    if response.code in ("keys_unavailable", "cdn_key_missing"):
         return fault("canary", f"{mount.path}: {response.answer}: check the keys document.")
     if response.status == 404 and mount.check:
-        return _needs_canary("canary", mount)
+        return unknown("canary", f"{mount.path}: check requires an object: create {mount.target}{CANARY} to test it.")
     if response.status in (401, 404) and mount.access != "anonymous":
         advice = "set it to a valid key of this service that covers the mount"
         return fault("canary", f"{mount.path}: LINK_API_KEY is not accepted ({response.answer}): {advice}.")
     return fault("canary", f"{mount.path}: no link ({response.answer}): {deployment.log_of(deployment.web)}.")
-
-
-def _needs_canary(subject: str, mount: Mount) -> Finding:
-    return unknown(
-        subject, f"{mount.path}: the mount checks that an object exists: create {mount.target}{CANARY} to test it."
-    )
 
 
 def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
@@ -196,25 +191,20 @@ def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
 
 def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
     response = deployment.request("HEAD", address, headers)
-    if response.status == 302:
-        link = response.header("location")
-        if elsewhere := _elsewhere(mount, link):
-            return elsewhere
-        fetched = deployment.request("HEAD", link)
-        if fetched.status in (200, 404):
-            return ok("head", f"{mount.path}: HEAD works like GET.")
-        if problem := unusable(fetched):
-            return problem
-        return fault(
-            "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
-        )
     if response.status == 403:
-        return fault(
-            "head", f"{mount.path}: HEAD does not reach the function: add it to the trigger's methods in s.yaml."
-        )
-    if response.status == 404 and mount.check:
-        return _needs_canary("head", mount)
-    return fault("head", f"{mount.path}: HEAD was answered {response.answer}: {deployment.log_of(deployment.web)}.")
+        return fault("head", f"{mount.path}: HEAD does not reach the function: add it to methods in s.yaml.")
+    if response.status != 302:
+        return _no_link(deployment, mount, response)._replace(subject="head")
+    link = response.header("location")
+    if elsewhere := _elsewhere(mount, link):
+        return elsewhere
+    fetched = deployment.request("HEAD", link)
+    if mount.cdn and (wrong := cdn.judge(mount, fetched, "a link for HEAD")):
+        return wrong
+    if mount.cdn or fetched.status in (200, 404):
+        return ok("head", f"{mount.path}: HEAD works like GET.")
+    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: check methods in links.toml.")
+    return unusable(fetched) or wrong
 
 
 def notices(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from handler.cloud.sessions import session_name
 from handler.cloud.sts import StsUnavailable, assume_role
 from handler.config import AssumeRole, Location, Mount
-from handler.config.rights import session_policy
+from handler.config.rights import lists_objects, session_policy, uses_objects
 from signer.sts import AssumedRole
 
 from ..checks.names import role_name
@@ -23,7 +23,7 @@ MAX_LINK = 4096  # characters
 
 
 def sessions(deployment: Deployment) -> Iterator[Finding]:
-    """One session for each mount, for the full duration: its end, its token, an object inside and one outside."""
+    """A session for each mount that uses one, for the full duration: its end, token, an object inside, one outside."""
     settings = deployment.config.assume_role
     if settings is None:
         return
@@ -31,6 +31,8 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
         yield unknown("session", "No credentials in the environment, so no role was assumed: set them.")
         return
     for mount in sorted(deployment.config.mounts, key=lambda mount: mount.path):
+        if not uses_objects(mount) and not lists_objects(deployment.config, mount):
+            continue
         role, now = mount.role_arn or settings.role, time.time()
         policy, name = session_policy(deployment.config, mount), session_name(mount.path)
         try:
@@ -78,7 +80,7 @@ def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Findi
 def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session: AssumedRole, now: float) -> Finding:
     token = len(session.credentials.security_token or "")
     link = len(deployment.link_to(mount, mount.target.key + CANARY, session.credentials))
-    if link > MAX_LINK:
+    if link > MAX_LINK and mount.cdn is None:
         return warning(
             "session",
             f"{mount.path}: a link has {link} characters because of its token ({token}), and Function Compute allows "
@@ -92,8 +94,8 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
 
 
 def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
-    """Only a mount whose links read may do so."""
-    if {"GET", "HEAD"}.isdisjoint(mount.methods):
+    """Only a mount whose links, or whose checks, read may do so."""
+    if {"GET", "HEAD"}.isdisjoint(mount.methods) or not uses_objects(mount):
         return
     response = deployment.get_link(mount, mount.target.key + CANARY, session.credentials)
     if response.status in (200, 404):
@@ -139,4 +141,4 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
 def _no_answer(mount: Mount, response: ProbeResponse) -> Finding:
     """Nothing is known about the session's rights."""
     answer = f"{mount.path}: {response.host} answered {response.answer}: try again."
-    return oss.unusable(response) or unknown("session", answer)
+    return (oss.unusable(response) if mount.cdn is None else None) or unknown("session", answer)

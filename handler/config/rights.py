@@ -82,8 +82,8 @@ def lists_objects(config: Config, mount: Mount) -> bool:
 
 
 def links_to_versions(config: Config, mount: Mount) -> bool:
-    """A link in a notice of a new object is one to the version of the event."""
-    return any(
+    """A link in a notice of a new object is one to the version of the event, but not where a CDN checks it."""
+    return mount.cdn is None and any(
         notice.mount.path == mount.path and (notice.on, notice.give) == ("created", "link") for notice in config.notices
     )
 

@@ -33,7 +33,7 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
     """
     allowed: list[Statement] = []
     mounts = sorted(config.mounts, key=lambda mount: mount.path)
-    notified = {notice.mount.path for notice in config.notices}
+    notified = _notified(config)
     if config.assume_role is not None:
         roles = sorted(signer_statements(config, web=web, events=events))
         allowed += [allow(["sts:AssumeRole"], *roles)] if roles else []
@@ -46,7 +46,7 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
             allowed += [
                 mount_statement(mount, ("GET",), versions=links_to_versions(config, mount))
                 for mount in mounts
-                if mount.path in notified and uses_objects(mount)
+                if mount.path in notified
             ]
         # A sink in OSS reads its objects to learn which notices it has already written.
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
@@ -69,7 +69,7 @@ def unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, list[Statement]]:
     """By the ARN of each role that a function assumes: what the sessions of its mounts need."""
     statements: dict[str, list[Statement]] = {}
-    notified = {notice.mount.path for notice in config.notices}
+    notified = _notified(config)
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if config.assume_role is not None and (web or (events and mount.path in notified)):
             role = mount.role_arn or config.assume_role.role
@@ -78,6 +78,11 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
             if allowed:
                 statements[role] = unique([*statements.get(role, ()), *allowed])
     return statements
+
+
+def _notified(config: Config) -> set[str]:
+    """The paths of mounts whose objects notices read: by links that OSS checks, or to see whether they exist."""
+    return {notice.mount.path for notice in config.notices if notice.mount.cdn is None or notice.mount.check}
 
 
 def keys_statements(config: Config) -> list[Statement]:

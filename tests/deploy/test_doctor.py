@@ -92,7 +92,7 @@ def test_properties_that_fc3_does_not_accept_are_faults_and_nothing_else_is_exam
 def test_a_runtime_that_is_not_supported_is_said_once() -> None:
     old = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "runtime": "python3.9"})
     sentence = "links_http: runtime python3.9 is not supported: choose one."
-    findings = [*machine.tools(old), *machine.files(old, [sentence])]
+    findings = [*machine.tools(old), *machine.files([sentence])]
     assert [finding.sentence for finding in findings if "3.9" in finding.sentence] == [sentence]
 
 

@@ -514,6 +514,47 @@ def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp
     ]
 
 
+VIDEOS = """
+[[mount]]
+path     = "/videos/"
+target   = "oss://videos-bucket/videos/"
+endpoint = "https://static.example.com"
+cdn      = "static"
+"""
+READ_VIDEOS = allow(["oss:GetObject"], "acs:oss:*:*:videos-bucket/videos/*")
+LIST_VIDEOS = list_below("videos-bucket", "videos/*")
+
+
+@pytest.mark.parametrize("role", ["", ASSUME_ROLE], ids=["the functions' roles", "sessions"])
+@pytest.mark.parametrize(
+    ("more", "web", "events"),
+    [
+        ("", [], False),
+        ("check = true", [READ_VIDEOS], True),
+        ('access = "anonymous"', [READ_VIDEOS], False),  # it checks before pages
+        ('access = "anonymous"\ncheck = false', [], False),
+        ("list = true", [LIST_VIDEOS], False),
+        ('max_share = "1d"', [READ_VIDEOS], False),
+    ],
+)
+def test_what_a_cdn_serves_may_only_be_read_and_listed_by_what_the_service_itself_asks(
+    more: str, web: list[Document], events: bool, role: str, tmp_path: Path
+) -> None:
+    """Links need the keys document, which each function may read."""
+    head, _, sinks = NOTICES.replace("/reports/", "/videos/").partition("[[notice]]")
+    links = f"{LINKS.partition('[[mount]]')[0]}{VIDEOS}{more}\n{head}[[notice]]{sinks}{role}"
+    documents = policies_for(tmp_path, links)
+    own = {name: [s for s in statements_of(documents, name) if "videos" in str(s)] for name in documents["roles"]}
+    users = {"links-http": bool(web), "links-events": events}
+    if role:
+        assert own.get("links-signer", []) == web
+        assert [name for name in users if ASSUME in statements_of(documents, name)] == [n for n in users if users[n]]
+        assert not web or trusted_by(documents, "links-signer") == [name for name in users if users[name]]
+    else:
+        assert (own["links-http"], own["links-events"]) == (web, web * events)
+    assert all(KEYS in statements_of(documents, name) for name in users)
+
+
 OTHER_ARNS = (SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002"))
 MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
 

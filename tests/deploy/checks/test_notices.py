@@ -191,6 +191,41 @@ def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, bucke
     assert "oss://examplebucket/outbox-2/" in sentence
 
 
+CDN = """
+[[mount]]
+path     = "/videos/"
+target   = "oss://{bucket}/videos/"
+endpoint = "https://static.example.com"
+cdn      = "static"
+"""
+OPENED = (
+    "the bucket of /videos/: private origin opens the entire bucket (and its role every bucket), so only URL signing "
+    "protects it."
+)
+
+
+def test_nothing_of_the_service_may_be_in_the_bucket_of_a_mount_with_cdn(tmp_path: Path) -> None:
+    faults = list(links_toml.faults(shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="examplebucket"))))
+    assert faults == [
+        f"links.toml: oss://examplebucket/.links/{name} must not be in {OPENED}"
+        for name in ("keys.json", "state/", "notices/")
+    ]
+    other = shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="videos-bucket"))
+    assert list(links_toml.faults(other)) == []
+
+
+def test_a_mount_with_cdn_needs_a_key_and_should_have_a_bucket_of_its_own(tmp_path: Path) -> None:
+    """Uploads to the same objects do not come nearer to others."""
+    same = '[[mount]]\npath = "/up/"\ntarget = "oss://videos-bucket/videos/in/"\n'
+    beside = '[[mount]]\npath = "/reports/"\ntarget = "oss://videos-bucket/reports/"\n'
+    function = shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="videos-bucket") + same + beside)
+    assert sorted(links_toml.warnings(function)) == [
+        f"links.toml: /reports/ is in {OPENED} Give mounts with cdn a bucket of their own.",
+        "links.toml: links of /videos/ are signed with the key static of the keys document: run make doctor, which "
+        "reads it.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("keys", "needs_keys"),
     [('access = "anonymous"', False), ('access = "anonymous"\nmax_share = "1d"', True), ("", True)],

@@ -116,7 +116,7 @@ def test_mounts_that_nobody_can_use_are_a_warning(oss: str) -> None:
     assert finding == Finding(
         "warning",
         "keys",
-        f"{ADDRESS} has no API key and no issuer, so nobody can use /in/, /outbox/: run "
+        f"{ADDRESS} has no API key and no issuer for /in/, /outbox/: run "
         f'{COMMAND}add-api-key NAME --path /in/ --method PUT"',
     )
 
@@ -132,8 +132,7 @@ def test_shares_that_nothing_signs_are_a_warning(oss: str) -> None:
 def test_a_sink_that_neither_file_has_is_a_fault(oss: str) -> None:
     (sentence,) = faults(iter(examined(oss, new_document(team=SINK), WEBHOOK)))
     assert sentence == (
-        "Sink ops not found in links.toml and the keys document, so notices fail: run "
-        f'{COMMAND}add-sink ops --kind webhook --url -"'
+        f'Sink ops not found in links.toml and the keys document: run {COMMAND}add-sink ops --kind webhook --url -"'
     )
 
 

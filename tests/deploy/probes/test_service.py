@@ -111,7 +111,7 @@ def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...], 
 
 
 def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
-    forged = "/exampledir/: OSS answered 200 to a forged link: make the bucket private."
+    forged = "/exampledir/: 200 for a forged link: make the bucket private."
     assert forged in faults_of_links(200, {}, "public")
 
 
@@ -134,7 +134,7 @@ def findings_of_links(*oss: Any) -> list[Finding]:
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
     with serving(lambda method, path: (403 if method == "HEAD" else 404, {}, "")) as url:
         sentences = faults(service.canaries(deployed(stack.oss_url, None), url, {}))
-    assert sentences[-1] == "/exampledir/: HEAD does not reach the function: add it to the trigger's methods in s.yaml."
+    assert sentences[-1] == "/exampledir/: HEAD does not reach the function: add it to methods in s.yaml."
 
 
 @pytest.mark.parametrize("values", ["https://a.example.com\n*", "https://a.example.com, *"])
@@ -176,7 +176,7 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
 def test_an_address_of_another_program_is_a_fault(status: int, body: str) -> None:
     with serving(lambda method, path: (status, {}, body)) as url:
         sentences = faults(service.health(deployed(url, None), url))
-    assert sentences == [f"{url} is another program: /-/health does not answer as this service. Check the address."]
+    assert sentences == [f"{url} is another program, as /-/health shows: check the address."]
 
 
 def test_a_visitor_cannot_send_events(stack: Stack) -> None:

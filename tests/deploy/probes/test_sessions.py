@@ -107,6 +107,25 @@ def test_a_mount_of_the_entire_bucket_may_not_read_the_objects_of_the_service(cl
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "tried"),
+    [
+        ("", []),
+        ("list = true", [GOOD[1]]),
+        ("check = true", GOOD[:2]),
+    ],
+)
+def test_a_mount_with_cdn_has_a_session_only_for_what_the_service_itself_asks(
+    more: str, tried: list[str], cloud: Cloud
+) -> None:
+    """It is tried at OSS, not at the CDN."""
+    with_cdn = f'access = "authenticated"\nendpoint = "http://127.0.0.1:9"\ncdn = "static"\n{more}'
+    findings = readable(sessions(cloud.deployment(LINKS.replace('access = "anonymous"', with_cdn))))
+    sentences = [finding.sentence for finding in findings if finding.sentence.startswith("/exampledir/:")]
+    assert [sentence for sentence in sentences if "token" not in sentence] == tried
+    assert len(sentences) == len(tried) + bool(tried)
+
+
 def ram_policy(resource: str) -> dict[str, object]:
     return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:*", "Resource": resource}]}
 
