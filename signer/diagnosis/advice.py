@@ -276,7 +276,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "The upload does not meet the conditions of its form.",
         "Keep to the form's size, type and key. Send its fields unchanged, and the file last.",
     ),
-    "other_error": ("OSS refused the request for another reason.", "Look up the code in OSS's list of error codes."),
+    "other_error": (
+        "OSS, or a CDN, refused the request for another reason.",
+        "Look up the code in OSS's list of error codes, or the rules of the CDN's domain (Referer, IP, client).",
+    ),
     # --- links that a CDN checks
     "cdn_mismatch": (
         "The CDN computes another MD5 than that of the link.",

@@ -29,9 +29,9 @@ def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
             yield Fact("cdn_wrong_type", SECRET, certainty, f"It has the form of type {kind}, or another parameter.")
         elif address and (time := read_time(cdn, address.written)) in _TIMES:
             life, end = format_duration(cdn.valid_for), time + cdn.valid_for
-            ends = f"it {'ended' if end <= now else 'ends'} at {format_timestamp(end)} with the CDN's default, {life}"
+            ends = f"it {'ended' if end <= now else 'ends'} at {format_timestamp(end)} with the CDN's default"
             shown = f"It has the form of type {kind}, with the time {format_timestamp(time)}"
-            yield Fact("cdn_address", LINK, LIKELY, f"{shown}: {ends}, and the validity of the domain counts.")
+            yield Fact("cdn_address", LINK, LIKELY, f"{shown}: {ends} validity of {life}; the domain's own counts.")
     if key:
         yield Fact("unsigned", GUESS, CERTAIN, f"It has nothing that type {key.kind} adds.")
 

@@ -126,7 +126,7 @@ def test_the_key_proves_which_part_is_wrong(damage: Damage) -> None:
 def test_without_the_key_the_address_shows_its_type_and_end(damage: Damage) -> None:
     (finding,) = signer.explain(damage.url, now=NOW).findings
     assert finding.code == damage.without_key
-    assert ("the CDN's default, 30 minutes" in finding.evidence) == (finding.code == "cdn_address")
+    assert ("the CDN's default validity of 30 minutes" in finding.evidence) == (finding.code == "cdn_address")
 
 
 def test_the_end_without_the_key_is_that_of_the_default() -> None:
