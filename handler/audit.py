@@ -16,7 +16,7 @@ from types import TracebackType
 MAX_PATH = 4096
 MAX_STRING = 1024
 _MAX_ESCAPE = 12  # bytes of one escaped character at most
-_SIGNS = re.compile("[=:%,~\uff1d\uff1a_]").search
+_SIGNS = re.compile("[=:%,~\uff1d\uff1a_]|[0-9a-f]{32}", re.IGNORECASE).search
 # The id of a multipart upload: OSS's own, two sizes and a signature.
 _UPLOAD_ID = r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}"  # compiled at its first use
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode

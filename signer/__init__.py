@@ -40,7 +40,7 @@ from .errors import (
 from .link import Link, presign
 
 if TYPE_CHECKING:
-    from .cdn import CdnKey, presign_cdn
+    from .cdn import CdnKey, presign_cdn, verify_cdn
     from .diagnosis import Explanation, Finding, explain
     from .form import Form, post_form
     from .redaction import redact
@@ -76,6 +76,7 @@ __all__ = [
     "presign_cdn",
     "redact",
     "verify",
+    "verify_cdn",
 ]
 __version__ = "0.1.0"
 
@@ -91,6 +92,7 @@ _LAZY_MODULES = {
     "presign_cdn": "cdn",
     "redact": "redaction",
     "verify": "verification",
+    "verify_cdn": "cdn",
 }
 
 

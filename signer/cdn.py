@@ -12,8 +12,9 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from hashlib import md5
 from hmac import compare_digest
+from string import punctuation
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from .errors import InvalidCdnKey, InvalidExpiry, InvalidLink, InvalidTime
 from .link import Link, seconds
@@ -208,6 +209,13 @@ def fault_of(cdn: CdnKey, target: str, now: float) -> str | None:
         return "expired"
     expected = digest(cdn, address.path, address.written, address.rand, address.uid)
     return None if compare_digest(expected, address.md5) else "signature_mismatch"
+
+
+def verify_cdn(url: str, cdn: CdnKey, *, now: datetime | float | None = None) -> str | None:
+    """The fault of a URL, as `fault_of`, None for a valid one. Raises `InvalidCdnKey`."""
+    check_cdn_key(cdn)
+    target = "/" + url.partition("#")[0].partition("://")[2].partition("/")[2]
+    return fault_of(cdn, quote(target, safe=punctuation), seconds(now))
 
 
 def read_time(cdn: CdnKey, written: str) -> int:

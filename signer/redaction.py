@@ -28,6 +28,13 @@ _PAIR = re.compile(
     f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE
 )
 _BEARER = re.compile(r"\b(Bearer\s+|share[:\uFF1A]\s*)[\w.~+/=-]{16,}", re.IGNORECASE)
+# The MD5 in links of a CDN: a parameter's value, or behind a time in type A, behind one in B and before one in C.
+_SLASH = r"(?:\\{0,3}/|%(?:25)*2F)"
+_MD5 = re.compile(
+    rf"(=|%(?:25)*3D|[0-9]{{10}}-\w{{1,64}}-\w{{1,64}}-|(?<![0-9])[0-9]{{12}}{_SLASH}"
+    rf"|(?:{_SLASH}|(?<![0-9a-z]))(?=\w{{32}}{_SLASH}[0-9a-f]{{8}}{_SLASH}))[0-9a-f]{{32}}(?![0-9a-z])",
+    re.IGNORECASE,
+)
 # Recognised by themselves, also in the middle of a word; the last is a security token.
 _OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}|CAIS(?:[\w+/=-]|%(?:25)*(?:2B|2F|3D)){56,}")
 # A JWT begins with {" in base64url, and its header has at least {"alg":"none"}. The lookahead keeps the search linear.
@@ -42,6 +49,7 @@ def redact(string: str) -> str:
 
     Works for URLs (also encoded, HTML-escaped or within JSON), for headers, and for prose that quotes them.
     """
+    string = _MD5.sub(rf"\1{REDACTED}", string)
     string = _BEARER.sub(rf"\1{REDACTED}", string)
     string = _OWN_KEY.sub(REDACTED, string)
     string = _JWT.sub(rf"\1{REDACTED}", string)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from .. import verification
+from ..cdn import verify_cdn
 from ..times import format_time, rfc3339
 from . import options
 from .credentials import load_credentials, load_optional_credentials
@@ -21,8 +23,9 @@ from .output import echo, print_json
 @click.option("--bucket", help="The bucket of a custom domain.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
+@options.cdn_options
 def verify(url: str, **params: Any) -> int:
-    """Check a V4 or V1 link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
+    """Check a link with the credentials or CDN key that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
 
     \b
     Examples:
@@ -31,6 +34,11 @@ def verify(url: str, **params: Any) -> int:
     """
     from ..diagnosis.oss_error import printable_name
 
+    if cdn := options.load_cdn_key(params):
+        fault = verify_cdn(options.read_argument(url, "the link").strip(), cdn)
+        words = f"The link is not valid: {fault}." if fault else "The link is valid."
+        print_json({"ok": not fault, "fault": fault}) if params["as_json"] else echo(words)
+        return 1 if fault else 0
     credentials = load_credentials(params["profile"], params["config"]).credentials
     method, headers = params["method"].upper(), dict(params["headers"])
     url = options.read_argument(url, "the link").strip()
@@ -71,11 +79,13 @@ def verify(url: str, **params: Any) -> int:
 @click.option("--no-secret", is_flag=True, help="Do not use the credentials of the environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
+@options.cdn_options
 def explain(url: str, **params: Any) -> int:
     """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
 
-    Without a link, or with "-", it is read from standard input; the error document of OSS may follow it. With
-    credentials in the environment (or --profile), the fault is proved. Nothing secret is printed.
+    Without a link, or with "-", it is read from standard input; the error document of OSS may follow it, or
+    what curl -i printed. With credentials in the environment (or --profile), or the key of a CDN, the fault is
+    proved. Nothing secret is printed.
 
     \b
     Examples:
@@ -85,12 +95,13 @@ def explain(url: str, **params: Any) -> int:
     """
     from .. import diagnosis
 
+    cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
         options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
     link, xml = options.read_argument(url, "the link (the response of OSS may follow it)"), None
-    start = link.find("<?xml") if "<?xml" in link else link.find("<Error")
-    if url == "-" and start > 0:
-        link, xml = link[:start], link[start:]
+    answer = re.search(r"(?<=.)(<\?xml|<Error|^(< )?HTTP/[0-9]|^(< )?X-Tengine-Error:)", link, re.I | re.M | re.S)
+    if url == "-" and answer:
+        link, xml = link[: answer.start()], link[answer.start() :]
     if params["error_xml"] == "-":
         xml = options.read_argument("-", "the response of OSS")
     elif params["error_xml"]:
@@ -104,6 +115,7 @@ def explain(url: str, **params: Any) -> int:
         credentials=None if params["no_secret"] else load_optional_credentials(params["profile"], params["config"]),
         bucket=params["bucket"],
         inside=params["inside"],
+        cdn=cdn,
     )
     if params["as_json"]:
         print_json(explanation.to_json())

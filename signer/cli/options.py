@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
+from ..cdn import CdnKey
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import InvalidEndpoint, MissingCredentials, SignerError
@@ -154,6 +155,13 @@ credentials_options = add(
         show_default=True,
         type=click.Path(dir_okay=False),
         help="The configuration file of the aliyun CLI.",
+    ),
+)
+cdn_options = add(
+    click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key: the first line of standard input."),
+    *(
+        click.option(f"--cdn-{name}".replace("_", "-"), default=default, show_default=True, help="As at the domain.")
+        for name, default in {"type": "A", **CdnKey._field_defaults}.items()
     ),
 )
 signing_options = add(
@@ -336,6 +344,19 @@ def read_argument(argument: str, description: str) -> str:
         else:
             return terminal.read(f"Paste {description}, then press Ctrl-D:", MAX_INPUT)
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
+
+
+def read_secret(name: str) -> str:
+    """A line of standard input, which a terminal does not show."""
+    if sys.stdin.isatty():
+        return str(click.prompt(name, hide_input=True, err=True))
+    return sys.stdin.buffer.readline(MAX_INPUT).decode("utf-8-sig", errors="replace").strip()
+
+
+def load_cdn_key(params: dict[str, Any]) -> CdnKey | None:
+    """The key of --cdn-key, None without it."""
+    settings = {name: params[f"cdn_{name}"] for name in CdnKey._field_defaults}
+    return CdnKey(params["cdn_type"], read_secret("Key of the CDN"), **settings) if params["cdn_key"] else None
 
 
 def fail(message: str) -> NoReturn:

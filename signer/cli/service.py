@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -56,10 +55,7 @@ class Service(NamedTuple):
             options.fail(f"{URL} must begin with https://, so that nobody reads the key on its way.")
         key = os.environ.get(KEY, "")
         if key_from:
-            hidden = sys.stdin.isatty()
-            key = (
-                click.prompt("API key", hide_input=True, err=True) if hidden else options.read_argument("-", "the key")
-            )
+            key = options.read_secret("API key")
         if key.strip() and not _CREDENTIAL.fullmatch(key.strip()):
             options.fail("Invalid API key or token: expected printable ASCII characters without spaces.")
         return cls(url.rstrip("/"), key.strip())

@@ -9,11 +9,13 @@ from textwrap import wrap
 from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
+from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable, redact_pieces
 from ..link import check_credentials, seconds
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
+from .cdn import cdn_facts
 from .facts import Finding, overrule, rank
 from .lenient_url import SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
 from .oss_error import Difference, ServerError, is_region, parse_canonical_request, printable_name, read_error
@@ -102,19 +104,23 @@ def explain(
     now: datetime | float | None = None,
     bucket: str | None = None,
     inside: bool = False,
+    cdn: CdnKey | None = None,
 ) -> Explanation:
     """Why a presigned URL fails, as far as the arguments show.
 
-    `url` may be damaged, and may be surrounded by other text. `error_xml` is OSS's answer. `method` and `headers` are
-    those of the request; without `headers`, missing ones are not reported. `credentials` let it prove a fault, by
-    trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the bucket's
-    region, where internal hosts work. Raises `InvalidLink` where `url` contains no URL or `error_xml` no error.
+    `url` may be damaged, and may be surrounded by other text. `error_xml` is OSS's answer, or a CDN's headers. `method`
+    and `headers` are those of the request; without `headers`, missing ones are not reported. `credentials`, or `cdn`
+    for a link that a CDN checks, let it prove a fault, by trying repairs. `bucket` is the bucket of a custom domain.
+    `inside` says that the client is in the bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and
+    `InvalidLink` where `url` contains no URL or `error_xml` no error.
     """
     clock, method = seconds(now), as_unicode(method).upper()
     bucket = as_unicode(bucket) if bucket is not None else None
     error = read_error(as_unicode(error_xml)) if error_xml is not None else None
     if credentials is not None:
         check_credentials(credentials)
+    if cdn is not None:
+        check_cdn_key(cdn)
     link = parse_lenient_url(url, bucket or _bucket_of(error))
     other_link = answers.find_other_link(link, error) if error is not None else None
     if other_link is not None:
@@ -123,6 +129,9 @@ def explain(
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
     facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
+    if cdn or any(fact.code == "unsigned" for fact in facts):
+        at_cdn = [*cdn_facts(link.target, cdn, clock)]
+        facts = [fact for fact in facts if fact.code != "unsigned" or not (cdn or at_cdn)] + at_cdn
     is_cut = any(fact.code == "truncated" for fact in facts)
     requests, received = [request], parse_canonical_request(error.canonical_request) if error is not None else None
     if received is not None:
@@ -157,13 +166,13 @@ def explain(
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         has_token=bool(link.token),
         headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
-        signature=proof.signature,
+        signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
         findings=findings,
         differences=(answer.differences if answer else None) or (),
         notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets.
-    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret))
+    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret), *(cdn or ())[1:2])
     return _without(explanation, pieces_of(secrets))
 
 
@@ -202,7 +211,7 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
 
 
 def _lines(e: Explanation) -> Iterator[str]:
-    yield f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL without a signature"
+    yield f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL not signed for OSS"
     yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
     yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"
     if e.region:

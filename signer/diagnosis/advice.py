@@ -169,7 +169,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     "cdn_address": (
         "This looks like an address that a CDN's own key signed (URL signing), not OSS.",
         "Ask the CDN, not OSS: compare its key, its type of signing and its validity, and its clock, with those of the "
-        "program that signed. OSS never sees this signature.",
+        "program that signed. With the key, explain proves which is wrong (--cdn-key -, cdn=).",
     ),
     "two_signatures": (
         "OSS received an Authorization header besides the signature in the link.",
@@ -276,5 +276,23 @@ ADVICE: dict[str, tuple[str, str]] = {
         "The upload does not meet the conditions of its form.",
         "Keep to the form's size, type and key. Send its fields unchanged, and the file last.",
     ),
-    "other_error": ("OSS refused the request for another reason.", "Look up the code in OSS's list of error codes."),
+    "other_error": (
+        "OSS, or a CDN, refused the request for another reason.",
+        "Look up the code in OSS's list of error codes, or the rules of the CDN's domain (Referer, IP, client).",
+    ),
+    # --- links that a CDN checks
+    "cdn_mismatch": (
+        "The CDN computes another MD5 than that of the link.",
+        "Compare the key with the main and the backup key of the domain. If it is one of them, the link was changed "
+        "after it was signed: copy it again, and look for what rewrites paths on the way.",
+    ),
+    "cdn_wrong_type": (
+        "The link is signed as another type of URL signing than the domain's, or with another parameter.",
+        "Give the program that signs the type and the parameters of the domain.",
+    ),
+    "cdn_encoding": (
+        "The CDN reads the path or the time of the link in another form than the one that was signed.",
+        "Sign the path exactly as the link has it: percent-encoded, from its first slash, without the query. Write "
+        "the time as the type requires (A decimal, B in UTC+8, C in hexadecimal, F as configured), and sign it so.",
+    ),
 }

@@ -93,6 +93,10 @@ def read_answer(
     """What OSS answered, given what the link shows, and the request with its signature as the secret judges it."""
     differences = find_differences(request, link, error, knows_headers=knows_headers)
     code = error.finding
+    if "X-Tengine-Error" in error.elements:
+        source = ANSWER if code == "other_error" else GUESS  # of a signature, the key shows more
+        fact = Fact(code, source, CERTAIN, f"The CDN answered: denied by {error.message}.")
+        return Answer(error, code, "", None, "refused", (fact,))
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if code == "other_error" and error.message:
         said += f": {error.message[:160]}"

@@ -24,8 +24,6 @@ _TRACKERS = re.compile(
     r"(?:utm_|mc_|pk_|hsa_|spm)[a-z_]*|fbclid|gclid|dclid|msclkid|yclid|igshid|twclid|nsukey|isappinstalled|wxshare_count"
     r"|from|scene|clicktime|enterid|sharer_\w+|_|_t|_ts|_r|t|ts|v|rand|random|nocache|timestamp|cachebuster|nonce|ref"
 )
-# A CDN's types B and C: a time in minutes and an MD5, or an MD5 and a time in hexadecimal digits.
-_CDN_PATH = re.compile(r"[0-9]{12}/[0-9a-f]{32}/|[0-9a-f]{32}/[0-9a-f]{8}/", re.IGNORECASE)
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
@@ -64,11 +62,9 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
 
 
 def _unsigned(link: LenientUrl) -> Fact:
-    names, is_oss = set(link.names), link.host_kind not in ("custom", "address")
-    if "share" in names and not is_oss:
+    is_oss = link.host_kind not in ("custom", "address")
+    if "share" in link.names and not is_oss:
         return Fact("share_address", LINK, CERTAIN, "It has the parameter share, and none of a signature.")
-    if not is_oss and ("auth_key" in names or {"sign", "time"} <= names or _CDN_PATH.match(link.path)):
-        return Fact("cdn_address", LINK, LIKELY, "It has the time and the MD5 of a CDN, and no signature of OSS.")
     return Fact("unsigned", LINK, CERTAIN if is_oss else LIKELY, "The query has none of the parameters of a signature.")
 
 

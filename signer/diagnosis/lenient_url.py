@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from string import punctuation
 from typing import NamedTuple
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from .. import v1
 from ..endpoint import is_address, parse_oss_host
@@ -75,6 +76,13 @@ class LenientUrl(NamedTuple):
         return tuple(name for name, _ in self.query)
 
     @property
+    def target(self) -> str:
+        """The path and query, as a browser sends them; "" for a host of OSS."""
+        bucket = f"/{self.bucket}" if self.bucket and self.host_kind == "address" else ""
+        target = quote(f"{bucket}/{self.path}?{'&'.join(map('='.join, self.raw_query))}", safe=punctuation)
+        return target if self.host_kind in ("custom", "address") else ""
+
+    @property
     def token(self) -> str:
         """The security token, by the name of any version."""
         return next((self.value(name) for name in _TOKENS if self.value(name)), "")
@@ -96,9 +104,10 @@ class LenientUrl(NamedTuple):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of its secret parameters; of a credential, only the key's ID."""
+        """The values of its secret parameters; of a credential, only the key's ID; and what may be a CDN's MD5."""
+        digits = re.findall("[0-9a-f]{16,}", self.host + self.target, re.IGNORECASE) if not self.version else ()
         pairs = (pair for pair in (*self.query, *self.raw_query) if _SECRET.search(pair[0]))
-        return (self.access_key_id, *(value for name, value in pairs if "credential" not in name.lower()))
+        return (self.access_key_id, *digits, *(value for name, value in pairs if "credential" not in name.lower()))
 
     @property
     def lifetime(self) -> int | None:

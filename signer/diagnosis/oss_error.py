@@ -18,6 +18,7 @@ from ..errors import InvalidLink
 
 # What people and programs put in place of a secret before they pass an answer on.
 _MASKED = re.compile(r"REDACTED|\*\*\*|\.\.\.|…")
+_CDN_SAID = re.compile(r"x-tengine-error: *denied by ((?:req auth: )?\w+)([\w <>]{0,80})", re.IGNORECASE)
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 
 # The finding for each of OSS's codes; EC is the finer code.
@@ -69,6 +70,9 @@ FINDING_BY_CODE = {
     "EntityTooSmall": "upload_refused",
     "InvalidPolicyDocument": "upload_refused",
     "AccessDenied": "access_denied",
+    "req auth: no": "unsigned",
+    "req auth: expired": "expired",
+    "req auth: invalid": "cdn_mismatch",
 }
 
 
@@ -133,7 +137,12 @@ class ServerError(NamedTuple):
 
 
 def read_error(document: str) -> ServerError:
-    """Reads an error document or a part of it, also in base64 as in the header x-oss-err. Raises `InvalidLink`."""
+    """Reads an error document or a part of it, also in base64 as in the header x-oss-err, or a CDN's X-Tengine-Error.
+
+    Raises `InvalidLink`.
+    """
+    if said := _CDN_SAID.search(document):
+        return ServerError(said[1], said[1] + said[2], "", {"X-Tengine-Error": said[2]})
     if "<" not in document:
         try:
             document = base64.b64decode(re.sub(r"\s", "", document), validate=True).decode()
@@ -141,7 +150,7 @@ def read_error(document: str) -> ServerError:
             document = ""
     elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(document)}
     if "Code" not in elements and "EC" not in elements:
-        raise InvalidLink("Invalid error document: expected OSS's XML, from <Error> to </Error>.")
+        raise InvalidLink("Invalid error document: expected OSS's XML, from <Error> to </Error>, or X-Tengine-Error.")
     code, message, ec = (elements.get(name, "").strip() for name in ("Code", "Message", "EC"))
     return ServerError(code, message, ec, elements)
 

@@ -180,11 +180,12 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlRVhBTVBMRQ"
 PASTED = [
     *(JWT, f"token-{JWT}.txt", "KEYfcp_reader_EXAMPLE_0000000000", "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789"),
     "q3.pdf?share[]=secretEXAMPLE0123456789",
+    *("201508150800/9044548ef1527deadafa49a890a377f0/q3.txt", "a37fa50a5fb8f71214b1e7c95ec7a1bd/55ce8100/q3.txt"),
 ]
 
 
 @pytest.mark.parametrize("pasted", PASTED)
-def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
+def test_a_token_a_key_a_share_or_a_link_of_a_cdn_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
     secret = max(re.split(r"[._=\uff1d]|fcp", pasted.removesuffix(".txt")), key=len)
     for path in (f"/exampledir/{pasted}", f"/{pasted}", f"/whole/{pasted}/\x00"):
         for written in (path, quote(path), quote(quote(path))):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signer import Credentials, presign, redact
+from signer import Credentials, presign, presign_cdn, redact
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, LinkRequest, link_requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
@@ -194,6 +194,9 @@ def test_other_strings_with_secrets(string: str, redacted: str) -> None:
         "报告 2026 · ü 🙂",
         "a key begins with fcp_, a secret with whsec_",
         "/reports/eyJ.tar.gz",
+        "/objects/23bf85053008f5c0e791667a313e28ce/part-1.bin",
+        "/objects/202608150800/23bf85053008f5c0e791667a313e28ce0000.bin",
+        "ETag: 23BF85053008F5C0E791667A313E28CE",
         "shares[0] and policies[] are lists",
     ],
 )
@@ -201,7 +204,49 @@ def test_a_string_without_secrets_is_unchanged(string: str) -> None:
     assert redact(string) == string
 
 
-@pytest.mark.parametrize("part", ["eyJ", "eyJeyJ.", "eyJaaaaaa.a.", "fcp_", "share[", "share%5B", "x-oss-", "a="])
+MD5 = "23bf85053008f5c0e791667a313e28ce"
+OF_A_CDN = {
+    "type A": f"https://cdn.example.com/exampleobject.txt?auth_key=1444435200-0-0-{MD5}&v=1",
+    "type A, with another parameter": f"https://cdn.example.com/exampleobject.txt?t=1444435200-a1B-0-{MD5}",
+    "type B": f"https://cdn.example.com/201508150800/{MD5}/4/44/exampleobject.txt",
+    "type C": f"https://cdn.example.com/{MD5}/55CE8100/exampleobject.txt",
+    "type F": f"https://cdn.example.com/exampleobject.txt?sign={MD5}&time=55CE8100",
+    "type F, with other parameters": f"https://cdn.example.com/exampleobject.txt?expires=1444435200&h={MD5}",
+    "in capitals": f"https://cdn.example.com/{MD5.upper()}/55CE8100/exampleobject.txt",
+}
+
+
+@pytest.mark.parametrize("where", [*WRITTEN, "before Chinese words"])
+@pytest.mark.parametrize("url", OF_A_CDN.values(), ids=OF_A_CDN)
+def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str, where: str) -> None:
+    redacted = redact(WRITTEN[where](url) if where in WRITTEN else f"{url}已过期")
+
+    assert MD5 not in redacted.lower()
+    assert "exampleobject.txt" in redacted
+    assert redacted.count("REDACTED") == 1
+
+
+@pytest.mark.parametrize(
+    "string", [f"X-Tengine-Error: denied by req auth: invalid md5hash={MD5}", f"201508150800/{MD5}/a"]
+)
+def test_the_md5_of_a_link_is_no_less_secret_alone(string: str) -> None:
+    assert MD5 not in redact(string)
+
+
+def test_a_link_of_a_cdn_does_not_show_its_md5() -> None:
+    link = presign_cdn("https://cdn.example.com/a.mp4", kind="C", key="aliyuncdnexp1234", valid_for=1800, now=NOW)
+
+    assert link.url.split("/")[3] not in repr(link)
+    assert "a.mp4" in repr(link)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("eyJ", "eyJeyJ.", "eyJaaaaaa.a.", "fcp_", "share[", "share%5B", "x-oss-", "a="),
+        *("0", "1444435200-", f"{MD5}/", "201508150800/", "%25", "\\", "/", f"={MD5}"),
+    ],
+)
 def test_a_long_string_takes_no_longer_per_character(part: str) -> None:
     started = time.process_time()
     redact(part * (200_000 // len(part)))

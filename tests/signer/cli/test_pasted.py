@@ -126,3 +126,16 @@ def test_a_command_that_is_stopped_lends_the_terminal_and_goes_on(terminal: Term
 )
 def test_where_the_terminal_cannot_be_told_the_prompt_says_what_to_do(terminal: Terminal) -> None:
     terminal.wait_for("longer than 1,000 characters: fc-presign explain - < file")
+
+
+@pytest.mark.parametrize("terminal", [("-m", "signer", "verify", "-", "--cdn-key", "-")], indirect=True)
+def test_the_key_of_a_cdn_is_asked_for_before_the_link_and_not_shown(terminal: Terminal) -> None:
+    key = "aliyuncdnexp1234"
+    link = signer.presign_cdn("https://static.example.com/a.mp4", kind="A", key=key, valid_for=1800).url
+    terminal.wait_for("Key of the CDN: ")
+    assert not terminal.mode[3] & termios.ECHO
+    terminal.paste(f"{key}\n")
+    terminal.wait_for(PROMPT)
+    terminal.paste(f"{link}\x04")
+    terminal.wait_for("The link is valid.")
+    assert terminal.end() == 0
