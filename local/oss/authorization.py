@@ -60,7 +60,7 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
     first = request.resources[0]
-    is_creation = request.method == "PUT" and not first.key and request.params.keys() <= SIGNATURE
+    is_creation = request.method == "PUT" and not first.key and request.params.keys() <= SIGNATURE | {"acl"}
     if failures[0].fault in ("unsigned", "unknown_access_key") and first.bucket and not is_creation:
         service.bucket(first.bucket)  # OSS reports a missing one first
     raise refusal(failures[0], request, now)

@@ -68,6 +68,8 @@ def info(service: Service, request: OssRequest) -> Response:
         ("DataRedundancyType", "LRS"),
         OWNER,
         ("AccessControlList", [("Grant", "private")]),
+        ("BlockPublicAccess", True),
+        *((name, "Disabled") for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")),
         ("ServerSideEncryptionRule", [("SSEAlgorithm", "None")]),
     ]
     content += [("Versioning", bucket.versioning)] if bucket.versioning else []

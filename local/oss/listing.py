@@ -38,10 +38,11 @@ class ListParams:
 
 @dataclass(frozen=True)
 class ListPage:
-    """Entries in order, then common prefixes; `next` is the last position or prefix if more follow."""
+    """Entries in order, then common prefixes; `last` is the last position or prefix, `next` the same if more follow."""
 
     nodes: list[Node]
     next: str | None
+    last: str
 
 
 def list_objects(service: Service, request: OssRequest) -> Response:
@@ -121,7 +122,7 @@ def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], param
     """
     entries: list[Node] = []
     prefixes: list[str] = []
-    last = following = None
+    last, following = "", None
     for position in positions:
         key = position.partition("\0")[0]
         prefix = params.common_prefix(key)
@@ -141,7 +142,7 @@ def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], param
             entries.append(node)
         last = position if prefix is None else prefix
     nodes: list[Node] = [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes]
-    return ListPage([*entries, *nodes], following)
+    return ListPage([*entries, *nodes], following, last)
 
 
 def _token_key(token: str) -> str:

@@ -103,7 +103,7 @@ def list_uploads(service: Service, request: OssRequest) -> Response:
 
     # Without an ID all uploads of the key are before the page: "~" is after every ID.
     page = page_of(sorted(uploads, key=str.encode), entry, params, marker and f"{marker}\0{id_marker or '~'}")
-    next_key, _, next_id = (page.next or "").partition("\0")
+    next_key, _, next_id = page.last.partition("\0")
     result: list[Node] = [
         *encoding_type(params.encoding),
         ("Bucket", bucket.name),

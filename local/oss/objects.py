@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from werkzeug.wrappers import Response
 
@@ -45,6 +47,8 @@ _COPY_HEADERS = frozenset(
     }
 )
 _MAX_DELETIONS = 1000
+# OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
+_CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]"), 0x10F000
 _MAX_XML = 2 << 20  # bytes
 _APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
 OVERRIDES = {f"response-{name}": name.title() for name in STORED}
@@ -311,7 +315,7 @@ def delete_multiple(service: Service, request: OssRequest) -> Response:
         if "x-oss-delete-marker" in headers:
             content += [("DeleteMarker", True), ("DeleteMarkerVersionId", headers["x-oss-version-id"])]
         result.append(("Deleted", content))
-    is_quiet = parse_xml(request.body.read(_MAX_XML)).findtext("{*}Quiet", "").lower() == "true"
+    is_quiet = _deletion_document(request.body.read(_MAX_XML)).findtext("{*}Quiet", "").lower() == "true"
     return respond(200) if is_quiet else respond_xml("DeleteResult", result)
 
 
@@ -321,17 +325,22 @@ def deletions(request: OssRequest) -> list[OssRequest]:
     if "content-md5" not in request.headers:
         raise OssError(400, "MissingArgument", "Content-MD5 is required.", ec="0016-00000606")
     check_digest(request.headers["content-md5"], hashlib.md5(body, usedforsecurity=False).digest())
-    objects = parse_xml(body).findall("{*}Object")
+    objects = _deletion_document(body).findall("{*}Object")
     if not 0 < len(objects) <= _MAX_DELETIONS:
         raise malformed_xml("0016-00000609" if objects else "0016-00000615")
     for each in objects:
         key, version_id = each.findtext("{*}Key"), each.findtext("{*}VersionId")
         if not key:
             raise malformed_xml("0016-00000613" if key is None else "0016-00000611")
+        key = key.translate({_HIDDEN + code: code for code in range(32)})
         check_key(key)
         requests.append(replace(request, key=key, query=(("versionId", version_id),) if version_id else ()))
         _requested_version(requests[-1])
     return requests
+
+
+def _deletion_document(body: bytes) -> Element:
+    return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + match[0][0]).encode(), body))
 
 
 def _no_such_version(key: str, version_id: str) -> OssError:
