@@ -48,7 +48,7 @@ _COPY_HEADERS = frozenset(
 )
 _MAX_DELETIONS = 1000
 # OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
-_CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]"), 0x10F000
+_CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);"), 0x10F000
 _MAX_XML = 2 << 20  # bytes
 _APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
 OVERRIDES = {f"response-{name}": name.title() for name in STORED}
@@ -340,7 +340,7 @@ def deletions(request: OssRequest) -> list[OssRequest]:
 
 
 def _deletion_document(body: bytes) -> Element:
-    return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + match[0][0]).encode(), body))
+    return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body))
 
 
 def _no_such_version(key: str, version_id: str) -> OssError:
