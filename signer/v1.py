@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from . import v4
 
+SCHEME = "OSS"  # of the Authorization header
 REQUIRED = ("OSSAccessKeyId", "Expires", "Signature")
 TOKEN = "security-token"  # noqa: S105 - a name
 
@@ -53,7 +54,10 @@ def canonicalized_resource(bucket: str, key: str, query: Iterable[tuple[str, str
 
 
 def string_to_sign(method: str, headers: Mapping[str, str], date: str, resource: str) -> str:
-    """What is signed: `date` is a URL's Expires (Unix seconds), or the header Date; header names are lower-case."""
+    """What is signed: `date` is a URL's Expires (Unix seconds), or x-oss-date, or the header Date, as it is sent.
+
+    Header names are lower-case.
+    """
     md5, content_type = (headers.get(name, "").strip() for name in ("content-md5", "content-type"))
     #       VERB     Content-MD5 Content-Type Date CanonicalizedOSSHeaders      CanonicalizedResource
     return f"{method}\n{md5}\n{content_type}\n{date}\n{canonicalized_headers(headers)}{resource}"

@@ -1,7 +1,7 @@
 """Verifies a signed request with the steps of signing, in the order in which OSS checks them.
 
-Sources: the OSS pages "Include a V4 signature in a URL", "Include a V4 signature in the Authorization header" and
-"Include a V1 signature in a URL".
+Sources: the OSS pages "Include a V4 signature in a URL", "Include a V4 signature in the Authorization header", and
+the same two of V1.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .signed_request import (
     parse_header_signature,
     parse_query_signature,
     parse_url,
+    read_http_date,
+    read_timestamp,
 )
 from .times import utc
 
@@ -32,7 +34,7 @@ class Verification(NamedTuple):
     """The result for a signed request; `faults` are in the order in which OSS reports them.
 
     `canonical_request` and `string_to_sign` are those that a server computes, empty if a part of the signature cannot
-    be read. They contain the token, so `repr` leaves them out. V1 has no canonical request and no signing time.
+    be read. They contain the token, so `repr` leaves them out. V1 has no canonical request, its URLs no time.
     """
 
     faults: tuple[Fault, ...]
@@ -135,8 +137,7 @@ def verify_request(
 
     `key` is decoded once, "" for a request to the bucket; `bucket` is "" for a request to the service. `query` holds
     decoded pairs, `headers` names in any case. With `region`, a signature for another region is a fault. OSS does not
-    check the body: x-oss-content-sha256 can only be UNSIGNED-PAYLOAD, and a request signed in its header requires it.
-    Of V1, only signatures in the query are verified.
+    check the body: x-oss-content-sha256 can only be UNSIGNED-PAYLOAD, and a V4 signature in the header requires it.
     """
     sent = {name.lower(): value for name, value in headers.items()}
     clock = seconds(now)
@@ -150,7 +151,7 @@ def verify_request(
     elif sent.get("authorization", "").startswith(v4.ALGORITHM + " "):
         parts = parse_header_signature(sent)
         signed_query = list(query)
-    elif "OSSAccessKeyId" in parameters or {"Expires", "Signature"} <= parameters.keys():
+    elif _has_v1_header(sent) or "OSSAccessKeyId" in parameters or {"Expires", "Signature"} <= parameters.keys():
         return _verify_v1(method, bucket, key, query, sent, credentials, clock)
     else:
         return Verification((Fault("unsigned"),))
@@ -212,25 +213,43 @@ def _verify_v1(
     credentials: Credentials,
     clock: int,
 ) -> Verification:
-    """The result for a URL signed with V1."""
+    """The result for a request signed with V1."""
     parameters, names = dict(query), [name for name, _ in query]
-    key_id, expires, signature = (parameters.get(name, "") for name in v1.REQUIRED)
-    is_time = re.fullmatch("[0-9]{1,11}", expires)
-    bad = [n for n in v1.REQUIRED if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and not is_time)]
+    issued = expires = None
+    if _has_v1_header(headers):
+        places = ("authorization", "date", "authorization")
+        key_id, _, signature = headers["authorization"].partition(" ")[2].partition(":")
+        date = headers.get("x-oss-date") or headers.get("date", "")
+        issued = read_http_date(date) or read_timestamp(date)
+        bad = [] if re.fullmatch(r"\S+", key_id) and re.fullmatch(r"\S+", signature) else ["authorization"]
+        bad += [] if issued else ["date"]
+        token_name, token = "x-oss-security-token", headers.get("x-oss-security-token", "")
+    else:
+        places = v1.REQUIRED
+        key_id, date, signature = (parameters.get(name, "") for name in places)
+        expires = int(date) if re.fullmatch("[0-9]{1,11}", date) else None
+        bad = [n for n in places if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and expires is None)]
+        token_name, token = v1.TOKEN, parameters.get(v1.TOKEN, "")
     if bad:
         faults = [Fault("bad_parameter", name) for name in bad]
         return Verification(tuple(faults), access_key_id=key_id, provided_signature=signature)
     if not _is_equal(key_id, credentials.access_key_id):
-        faults = [Fault("unknown_access_key", "OSSAccessKeyId")]
+        faults = [Fault("unknown_access_key", places[0])]
     else:
-        faults = list(_token_faults(v1.TOKEN, parameters.get(v1.TOKEN, ""), credentials, clock))
-    if clock >= int(expires):
-        faults.append(Fault("expired", "Expires"))
-    resource = v1.canonicalized_resource(bucket, key, query)
-    string_to_sign = v1.string_to_sign(method, headers, expires, resource)
+        faults = list(_token_faults(token_name, token, credentials, clock))
+    if issued is not None and abs(issued - clock) > SKEW:
+        faults.append(Fault("skewed", places[1]))
+    if expires is not None and clock >= expires:
+        faults.append(Fault("expired", places[1]))
+    string_to_sign = v1.string_to_sign(method, headers, date, v1.canonicalized_resource(bucket, key, query))
     if not _is_equal(v1.signature(credentials.access_key_secret, string_to_sign), signature):
-        faults.append(Fault("signature_mismatch", "Signature"))
-    return Verification(tuple(faults), "", string_to_sign, key_id, signature, expires_at=utc(int(expires)))
+        faults.append(Fault("signature_mismatch", places[2]))
+    times = [None if time is None else utc(time) for time in (issued, expires)]
+    return Verification(tuple(faults), "", string_to_sign, key_id, signature, *times)
+
+
+def _has_v1_header(headers: Mapping[str, str]) -> bool:
+    return headers.get("authorization", "").partition(" ")[0] == v1.SCHEME
 
 
 def _token_faults(parameter: str, token: str, credentials: Credentials, clock: int) -> Iterable[Fault]:

@@ -47,6 +47,10 @@ class InvalidResponse(Exception):
     """A function's result cannot become an HTTP response; the message says why."""
 
 
+class BadResponse(InvalidResponse):
+    """Its headers are too large."""
+
+
 def create_app(runtime: Runtime, function: Function) -> flask.Flask:
     """The application of `function`'s HTTP trigger; it answers every path and method."""
     app = flask.Flask(__name__, static_folder=None)
@@ -114,7 +118,7 @@ def _response(outcome: Outcome) -> HttpResponse:
         try:
             return _from_result(payload)
         except InvalidResponse as error:
-            payload = json.dumps({"errorMessage": str(error), "errorType": "InvalidResponse"}).encode()
+            payload = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
     return HttpResponse(502, (("Content-Type", "application/json"), ("X-Fc-Error-Type", UNHANDLED)), payload)
 
 
@@ -151,7 +155,7 @@ def _headers(value: Any) -> tuple[tuple[str, str], ...]:
             # WSGI carries bytes as latin-1.
             headers.append((canonical_name(name), content.encode().decode("latin-1")))
     if size > MAX_HEADER_BYTES:
-        raise InvalidResponse(f"the headers are {size} bytes, which exceeds {MAX_HEADER_BYTES}")
+        raise BadResponse(f"the headers are {size} bytes, which exceeds {MAX_HEADER_BYTES}")
     return tuple(headers)
 
 

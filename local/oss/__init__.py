@@ -1,4 +1,4 @@
-"""A local OSS: objects in files, every request's V4 signature verified, responses in OSS's own XML.
+"""A local OSS: objects in files, every request's signature (V4 or V1) verified, responses in OSS's own XML.
 
 For development only: serve it on 127.0.0.1 with `local.server`, which passes on the request's target as it was sent.
 """

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from signer import Credentials, v4
+from signer import Credentials, v1, v4
 from signer.link import MAX_EXPIRES_IN
 from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
@@ -15,6 +15,7 @@ from signer.verification import Verification, verify_request
 from ..ram import Principal
 from .errors import OssError, invalid_argument, not_implemented
 from .incoming import OssRequest, Resource
+from .operations import SIGNATURE
 from .responses import iso_date
 from .service import Service
 
@@ -23,10 +24,27 @@ _EC = {
     "x-oss-signature": "0002-00000219",
     "x-oss-additional-headers": "0002-00000076",
     "x-oss-expires": "0002-00000215",
+    "x-oss-credential": "0002-00000224",
 }
-# Schemes and parameters of OSS's older signatures, and of S3's, which OSS accepts too.
-_OTHER_SCHEMES = ("OSS", "OSS2", "AWS", "AWS4-HMAC-SHA256")
-_OTHER_PARAMETERS = ("OSSAccessKeyId", "x-oss-access-key-id", "X-Amz-Signature", "AWSAccessKeyId")
+_V1_MESSAGE = "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters."
+# Of V1: the message, and the EC of what is missing, empty and malformed.
+_EC_V1 = {
+    "Expires": (_V1_MESSAGE, "0002-00000067", "0002-00000068", "0002-00000070"),
+    "OSSAccessKeyId": (_V1_MESSAGE, "0002-00000071", "0002-00000072", ""),
+    "Signature": (_V1_MESSAGE, "0002-00000074", "0002-00000075", ""),
+    "date": ("OSS authentication requires a valid Date.", "0002-00000503", "0002-00000503", "0002-00000502"),
+}
+_UNKNOWN_KEY = "The OSS Access Key Id you provided does not exist in our records."
+_DENIALS = {
+    "unsigned": ("AccessDenied", "You have no right to access this object because of bucket acl.", "0003-00000001"),
+    "unknown_access_key": ("InvalidAccessKeyId", _UNKNOWN_KEY, "0002-00000902"),
+    "missing_token": ("InvalidAccessKeyId", _UNKNOWN_KEY, "0002-00000002"),
+    "wrong_token": ("InvalidSecurityToken", "The security token you provided is invalid.", "0002-00000006"),
+    "token_expired": ("SecurityTokenExpired", "The security token you provided has expired.", "0002-00000007"),
+}
+# Schemes and parameters of OSS's signature V2, and of S3's, which OSS accepts too.
+_OTHER_SCHEMES = ("OSS2", "AWS", "AWS4-HMAC-SHA256")
+_OTHER_PARAMETERS = ("x-oss-access-key-id", "X-Amz-Signature", "AWSAccessKeyId")
 
 
 def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Principal]:
@@ -41,9 +59,10 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
             _check_source_ip(request)
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
-    bucket, is_creation = request.resources[0].bucket, request.method == "PUT" and not request.resources[0].key
-    if failures[0].fault in ("unsigned", "unknown_access_key") and bucket and not is_creation:
-        service.bucket(bucket)  # OSS reports a missing one first
+    first = request.resources[0]
+    is_creation = request.method == "PUT" and not first.key and request.params.keys() <= SIGNATURE | {"acl"}
+    if failures[0].fault in ("unsigned", "unknown_access_key") and first.bucket and not is_creation:
+        service.bucket(first.bucket)  # OSS reports a missing one first
     raise refusal(failures[0], request, now)
 
 
@@ -70,32 +89,35 @@ def _verify(
 
 
 def _check_one_signature(request: OssRequest) -> None:
-    """Raises `OssError` for a signature in both places, or one that is not of version 4."""
+    """Raises `OssError` for a signature in both places, or one that is neither of version 4 nor of version 1."""
     names = {name for name, _ in request.query}
-    authorization = request.headers.get("authorization")
-    if authorization is None:
-        if names.intersection(_OTHER_PARAMETERS) and not names.intersection(REQUIRED):
-            raise not_implemented("signatures other than V4")
+    if "authorization" not in request.headers:
+        if names.intersection(_OTHER_PARAMETERS) and "x-oss-credential" not in names:
+            raise not_implemented("signatures other than V4 and V1")
         return
-    if names.intersection(REQUIRED):
+    if names.intersection(REQUIRED + v1.REQUIRED):
         message = "A request must not have a signature in the URL and an Authorization header."
         raise _invalid_argument("Authorization", message, "0002-00000039")
-    scheme = authorization.partition(" ")[0]
+    scheme = request.headers["authorization"].partition(" ")[0]
     if scheme in _OTHER_SCHEMES:
-        raise not_implemented("signatures other than V4")
-    if scheme != v4.ALGORITHM:
+        raise not_implemented("signatures other than V4 and V1")
+    if scheme not in (v4.ALGORITHM, v1.SCHEME):
         raise _invalid_argument("Authorization", "Authorization header is invalid.", "0002-00000061")
 
 
-def refusal(verification: Verification, request: OssRequest, now: float) -> OssError:
+def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
     """OSS's error for the first fault of a request."""
-    name, key_id = verification.parameter or "", verification.access_key_id
-    match verification.fault:
-        case "unsigned":
-            return acl_denied(ec="0003-00000001")
+    name, fault = result.parameter or "", result.fault or ""
+    match fault:
         case "bad_parameter" if name == "x-oss-content-sha256":
             message = "The x-oss-content-sha256 only supports UNSIGNED-PAYLOAD."
             return _invalid_argument(name, message, "0002-00000214")
+        case "bad_parameter" if name == "authorization":
+            return _malformed_header(request.headers[name])
+        case "bad_parameter" if name in _EC_V1:
+            message, *ecs = _EC_V1[name]
+            value = request.headers.get("x-oss-date", request.headers.get(name, request.params.get(name)))
+            return _denied("AccessDenied", message, ecs[0 if value is None else 2 if value else 1])
         case "bad_parameter":
             return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
         case "expires_out_of_range":
@@ -103,56 +125,28 @@ def refusal(verification: Verification, request: OssRequest, now: float) -> OssE
             return _invalid_parameter(request, name, message, "0002-00000232")
         case "wrong_scope":
             message = "Invalid signing region in Authorization header."
-            if name == "authorization":
-                return _invalid_argument(name, message, "0002-00000226")
-            return _invalid_parameter(request, name, message, "0002-00000228")
+            return _invalid_parameter(request, name, message, "0002-00000228", header_ec="0002-00000226")
         case "wrong_product":
             return _invalid_argument(name, "Invalid signing product in Authorization header.", "0002-00000227")
         case "missing_header":
             message = f"The signed header {name} is missing from the request."
             return _invalid_parameter(request, name, message, "0002-00000076")
-        case "unknown_access_key":
-            return invalid_access_key(key_id)
-        case "missing_token":
-            return invalid_access_key(key_id, is_temporary=True)
-        case "wrong_token":
-            return invalid_token(key_id)
-        case "token_expired":
-            return token_expired(key_id)
         case "skewed":
-            return skewed(verification.issued_at, now)
+            return skewed(result.issued_at, now)
         case "expired":
-            expires, time = iso_date(verification.expires_at), iso_date(now)
+            expires, time = iso_date(result.expires_at), iso_date(now)
             return _denied("AccessDenied", "Request has expired.", "0002-00000069", Expires=expires, ServerTime=time)
+        case "signature_mismatch":
+            signed = result.string_to_sign, result.canonical_request
+            return mismatch(result.access_key_id, result.provided_signature, *signed)
         case _:
-            return mismatch(
-                key_id,
-                verification.provided_signature,
-                verification.string_to_sign,
-                verification.canonical_request,
-            )
+            return denial(fault, result.access_key_id)
 
 
-def acl_denied(ec: str = "") -> OssError:
-    """For a request that is not signed."""
-    return _denied("AccessDenied", "You have no right to access this object because of bucket acl.", ec)
-
-
-def invalid_access_key(key_id: str, *, is_temporary: bool = False) -> OssError:
-    """For an unknown key, and for a temporary one without its token."""
-    message = "The OSS Access Key Id you provided does not exist in our records."
-    ec = "0002-00000002" if is_temporary else "0002-00000902"
-    return _denied("InvalidAccessKeyId", message, ec, OSSAccessKeyId=key_id)
-
-
-def invalid_token(key_id: str) -> OssError:
-    message = "The security token you provided is invalid."
-    return _denied("InvalidSecurityToken", message, "0002-00000006", OSSAccessKeyId=key_id)
-
-
-def token_expired(key_id: str) -> OssError:
-    message = "The security token you provided has expired."
-    return _denied("SecurityTokenExpired", message, "0002-00000007", OSSAccessKeyId=key_id)
+def denial(fault: str, key_id: str = "") -> OssError:
+    """For a request without a signature, an unknown key, and a temporary one with no token, a wrong or an old one."""
+    code, message, ec = _DENIALS[fault]
+    return _denied(code, message, ec, **({"OSSAccessKeyId": key_id} if key_id else {}))
 
 
 def skewed(issued_at: datetime | float | None, now: float) -> OssError:
@@ -167,8 +161,10 @@ def skewed(issued_at: datetime | float | None, now: float) -> OssError:
     )
 
 
-def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request: str = "") -> OssError:
-    """SignatureDoesNotMatch, with what the server signed; a form has no canonical request."""
+def mismatch(
+    key_id: str, provided: str, string_to_sign: str, canonical_request: str = "", ec: str = "0002-00000040"
+) -> OssError:
+    """SignatureDoesNotMatch, with what the server signed; a form and V1 have no canonical request."""
     signed = {"StringToSign": string_to_sign}
     if canonical_request:
         signed["CanonicalRequest"] = canonical_request
@@ -179,7 +175,7 @@ def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request:
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
         "method.",
-        "0002-00000040" if canonical_request else "0002-00000705",
+        ec,
         **details,
     )
 
@@ -193,10 +189,19 @@ def _invalid_argument(name: str, message: str, ec: str) -> OssError:
     return OssError(400, "InvalidArgument", message, ec=ec, ArgumentName=name)
 
 
-def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "") -> OssError:
+def _malformed_header(authorization: str) -> OssError:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme != v1.SCHEME:
+        ec = "0002-00000213" if "Signature=" in rest else ""
+    else:
+        ec = "0002-00000062" if ":" not in rest else "0002-00000065" if rest.endswith(":") else "0002-00000063"
+    return _invalid_argument("Authorization", "Authorization header is invalid.", ec)
+
+
+def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "", header_ec: str = "") -> OssError:
     in_query = any(parameter in REQUIRED for parameter, _ in request.query)
     code = "AuthorizationQueryParametersError" if in_query else "InvalidArgument"
-    return OssError(400, code, message, ec=ec if in_query else "", ArgumentName=name)
+    return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
 
 
 def _check_source_ip(request: OssRequest) -> None:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from xml.etree import ElementTree
 
 from werkzeug.wrappers import Response
 
 from . import cors
-from .errors import XML_DECLARATION, OssError, malformed_xml, not_implemented
+from .errors import XML_DECLARATION, OssError, invalid_argument, malformed_xml, not_implemented
 from .incoming import OssRequest, parse_xml
-from .metadata import check_bucket_headers
-from .responses import respond, respond_xml
+from .metadata import check_bucket_headers, check_storage_class
+from .responses import OWNER, Node, iso_date, respond, respond_xml
 from .service import Service
 from .storage import BucketExists, BucketNotEmpty
 
 _MAX_XML = 2 << 20  # bytes
+# Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
+_ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
+_DAYS, _DATE = "[1-9][0-9]{0,8}", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
+_DELETE_MARKER = "ExpiredObjectDeleteMarker"
+_TIMES = {"Days": _DAYS, "NoncurrentDays": _DAYS, "Date": _DATE, "CreatedBeforeDate": _DATE, _DELETE_MARKER: "true"}
+_STEPS = ("IA", "Archive", "ColdArchive", "DeepColdArchive", "")
+_TAG = re.compile(r"[\w +=.:/-]*")
 
 
 def create(service: Service, request: OssRequest) -> Response:
-    """PutBucket, of a private bucket of the class Standard with local redundancy: others are not implemented."""
+    """PutBucket, of a private bucket with local redundancy: others are not implemented."""
     check_bucket_headers(request.headers)
+    storage_class = "Standard"
     if body := request.body.read(_MAX_XML):
         configuration = parse_xml(body)
-        for name, default in (("StorageClass", "Standard"), ("DataRedundancyType", "LRS")):
-            value = configuration.findtext(f"{{*}}{name}", "") or default
-            if value != default:
-                raise not_implemented(f"{name} {value}")
+        storage_class = configuration.findtext("{*}StorageClass") or storage_class
+        check_storage_class("StorageClass", storage_class)
+        if (redundancy := configuration.findtext("{*}DataRedundancyType") or "LRS") != "LRS":
+            raise not_implemented(f"DataRedundancyType {redundancy}")
     try:
-        service.buckets.create(request.bucket, service.now())
+        service.buckets.create(request.bucket, service.now(), storage_class)
     except ValueError:
         message = "The specified bucket is not valid."
         raise OssError(400, "InvalidBucketName", message, BucketName=request.bucket) from None
@@ -46,20 +56,37 @@ def delete(service: Service, request: OssRequest) -> Response:
     return respond(204)
 
 
+def info(service: Service, request: OssRequest) -> Response:
+    bucket, location = service.bucket(request.bucket), f"oss-{service.region}"
+    content: list[Node] = [
+        ("Name", bucket.name),
+        ("Location", location),
+        ("ExtranetEndpoint", f"{location}.aliyuncs.com"),
+        ("IntranetEndpoint", f"{location}-internal.aliyuncs.com"),
+        ("CreationDate", iso_date(bucket.settings()["created"])),
+        ("StorageClass", bucket.storage_class),
+        ("DataRedundancyType", "LRS"),
+        OWNER,
+        ("AccessControlList", [("Grant", "private")]),
+        ("BlockPublicAccess", True),
+        *((name, "Disabled") for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")),
+        ("ServerSideEncryptionRule", [("SSEAlgorithm", "None")]),
+    ]
+    content += [("Versioning", bucket.versioning)] if bucket.versioning else []
+    return respond_xml("BucketInfo", [("Bucket", content)])
+
+
 def location(service: Service, request: OssRequest) -> Response:
-    """GetBucketLocation: `GET ?location`."""
     service.bucket(request.bucket)
     return respond_xml("LocationConstraint", f"oss-{service.region}")
 
 
 def get_versioning(service: Service, request: OssRequest) -> Response:
-    """GetBucketVersioning: `GET ?versioning`."""
     versioning = service.bucket(request.bucket).versioning
     return respond_xml("VersioningConfiguration", [("Status", versioning)] if versioning else [])
 
 
 def put_versioning(service: Service, request: OssRequest) -> Response:
-    """PutBucketVersioning: `PUT ?versioning`."""
     bucket = service.bucket(request.bucket)
     status = parse_xml(request.body.read(_MAX_XML)).findtext("{*}Status", "")
     if status not in ("Enabled", "Suspended"):
@@ -69,7 +96,6 @@ def put_versioning(service: Service, request: OssRequest) -> Response:
 
 
 def get_cors(service: Service, request: OssRequest) -> Response:
-    """GetBucketCors: `GET ?cors`."""
     configuration = cors.from_settings(service.bucket(request.bucket).settings())
     if not configuration.rules:
         raise OssError(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist.")
@@ -77,7 +103,6 @@ def get_cors(service: Service, request: OssRequest) -> Response:
 
 
 def put_cors(service: Service, request: OssRequest) -> Response:
-    """PutBucketCors: `PUT ?cors`."""
     bucket = service.bucket(request.bucket)
     bucket.change(**cors.to_settings(cors.parse(request.body.read(_MAX_XML))))
     return respond(200)
@@ -90,7 +115,6 @@ def delete_cors(service: Service, request: OssRequest) -> Response:
 
 
 def get_lifecycle(service: Service, request: OssRequest) -> Response:
-    """GetBucketLifecycle: `GET ?lifecycle`."""
     rules = service.bucket(request.bucket).settings().get("lifecycle")
     if rules is None:
         raise OssError(404, "NoSuchLifecycle", "No Row found in Lifecycle Table.")
@@ -101,7 +125,46 @@ def put_lifecycle(service: Service, request: OssRequest) -> Response:
     """PutBucketLifecycle: `PUT ?lifecycle`. The rules are kept and shown, but nothing is ever deleted by them."""
     bucket = service.bucket(request.bucket)
     configuration = parse_xml(request.body.read(_MAX_XML))
-    if configuration.find("{*}Rule") is None:
-        raise malformed_xml()
+    rules = configuration.findall("{*}Rule")
+    for rule in rules:
+        if not rule.findtext("{*}ID"):
+            ElementTree.SubElement(rule, "ID").text = secrets.token_hex(16)
+        for marker in rule.iterfind(f"{{*}}Expiration/{{*}}{_DELETE_MARKER}"):
+            marker.text = (marker.text or "").lower()
+        _check_rule(rule)
+    if not rules or len({rule.findtext("{*}ID") for rule in rules}) < len(rules):
+        raise malformed_xml("0014-00000020" if rules else "")
     bucket.change(lifecycle=ElementTree.tostring(configuration, "unicode"))
     return respond(200)
+
+
+def _check_rule(rule: ElementTree.Element) -> None:
+    """Raises `OssError` for a rule that OSS refuses. The prefixes of several rules are not compared.
+
+    Sources: the OSS pages "PutBucketLifecycle" and those of EC 0014-…, and the live tests of oss2.
+    """
+    actions = [action for action in rule if action.tag.endswith(_ACTIONS)]
+    times = [[(n, t) for n in _TIMES if (t := action.findtext(f"{{*}}{n}", "false")) != "false"] for action in actions]
+    classes = [action.findtext("{*}StorageClass") for action in actions if action.tag.endswith("Transition")]
+    for is_valid, ec in (
+        (rule.findtext("{*}Status") in ("Enabled", "Disabled"), "0014-00000024"),
+        (bool(actions), "0014-00000026"),
+        (all(classes), "0014-00000045"),
+        (all(len(each) < 2 for each in times), "0014-00000050"),
+        (all(times), "0014-00000060"),
+        (all(re.fullmatch(_TIMES[name], text) for each in times for name, text in each), ""),
+    ):
+        if not is_valid:
+            raise malformed_xml(ec)
+    if not {*classes} <= {*_STEPS}:
+        raise invalid_argument("StorageClass", "", "A rule cannot move objects to this class.", ec="0014-00000044")
+    moves = [action for action in actions if not action.tag.endswith("Upload")]
+    if sum(any(move.find(f"{{*}}{name}") is not None for move in moves) for name in ("Days", "CreatedBeforeDate")) > 1:
+        raise OssError(400, "InvalidRequest", "Days and dates must not be mixed in a rule.")
+    for name in ("Days", "NoncurrentDays"):
+        steps = sorted(moves, key=lambda move: _STEPS.index(move.findtext("{*}StorageClass", "")))
+        days = [int(step.findtext(f"{{*}}{name}", "0")) for step in steps if step.find(f"{{*}}{name}") is not None]
+        if days != sorted({*days}):
+            raise invalid_argument(name, "", "Objects must move to colder classes later, and expire last.")
+    if any(not _TAG.fullmatch(tag.text or "") for tag in rule.iterfind("{*}Tag/*")):
+        raise invalid_argument("Tag", "", "A tag may have letters, digits, spaces and + - = . _ : /.")

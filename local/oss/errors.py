@@ -104,8 +104,8 @@ def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) ->
     return OssError(405, "MethodNotAllowed", message, headers=headers, Method=method)
 
 
-def malformed_xml() -> OssError:
-    return OssError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate.")
+def malformed_xml(ec: str = "") -> OssError:
+    return OssError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate.", ec=ec)
 
 
 def incomplete_body() -> OssError:

@@ -68,12 +68,13 @@ class OssRequest:
 
 
 class RequestBody:
-    """The request's body, read once. `length` is None if it comes in chunks or is missing."""
+    """The request's body, a stream. `length` is None if it comes in chunks or is missing."""
 
     def __init__(self, stream: BinaryIO, length: int | None, *, chunked: bool) -> None:
         self._stream = stream
         self.length = length
         self.is_chunked = chunked
+        self._content: bytes | None = None
 
     def blocks(self, max_bytes: int = MAX_PUT) -> Iterator[bytes]:
         """The bytes as they arrive. Raises `OssError` if there are more than `max_bytes`, or they end early."""
@@ -95,7 +96,10 @@ class RequestBody:
             yield block
 
     def read(self, max_bytes: int) -> bytes:
-        return b"".join(self.blocks(max_bytes))
+        """The complete body; it may be read so again."""
+        if self._content is None:
+            self._content = b"".join(self.blocks(max_bytes))
+        return self._content
 
 
 def read_request(environ: WSGIEnvironment) -> OssRequest:
@@ -111,11 +115,13 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    if "transfer-encoding" in headers and "content-length" in headers:
-        # RFC 9112 section 6.1: one of the two lengths is wrong, and a link may have signed the other.
-        message = "A request must not have both Content-Length and Transfer-Encoding."
+    chunked = bool(environ.get("wsgi.input_terminated")) and headers.get("transfer-encoding", "").lower() == "chunked"
+    signed = dict(query).get("x-oss-additional-headers", "") + headers.get("authorization", "")
+    has_both = {"transfer-encoding", "content-length"} <= headers.keys()
+    if has_both and (not chunked or "content-length" in signed.lower()):
+        # RFC 9112 section 6.1: the chunks count, so a signed length would limit nothing.
+        message = "A request must not have both Transfer-Encoding and a Content-Length that is signed."
         raise OssError(400, "InvalidArgument", message, ArgumentName="Content-Length")
-    chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in headers
     return OssRequest(
         method=environ["REQUEST_METHOD"],
         resources=_resources(headers.get("host", "").lower(), path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Response
@@ -12,7 +13,7 @@ from .errors import invalid_argument
 from .incoming import OssRequest
 from .responses import OWNER, Node, encode_key, encoding_type, iso_date, respond_xml
 from .service import Service
-from .storage import Bucket, ObjectRecord
+from .storage import Bucket
 
 
 @dataclass(frozen=True)
@@ -37,43 +38,41 @@ class ListParams:
 
 @dataclass(frozen=True)
 class ListPage:
-    """Records and common prefixes in order of key; `next` is the last key or prefix if more follow."""
+    """Entries in order, then common prefixes; `last` is the last position or prefix, `next` the same if more follow."""
 
-    records: tuple[ObjectRecord, ...]
-    prefixes: tuple[str, ...]
+    nodes: list[Node]
     next: str | None
+    last: str
 
 
 def list_objects(service: Service, request: OssRequest) -> Response:
     """ListObjects: `GET /`, with `marker`."""
-    bucket, params = service.bucket(request.bucket), _list_params(request)
+    bucket, params = service.bucket(request.bucket), list_params(request)
     marker = request.params.get("marker", "")
-    page = _page(bucket, params, marker)
+    page = _page(bucket, params, marker, [OWNER])
     following: list[Node] = [] if page.next is None else [("NextMarker", params.encode(page.next))]
-    return _respond(bucket, params, page, [("Marker", params.encode(marker))], following, [OWNER])
+    return _respond(bucket, params, page, [("Marker", params.encode(marker))], following)
 
 
 def list_objects_v2(service: Service, request: OssRequest) -> Response:
     """ListObjectsV2: `GET /?list-type=2`, with `continuation-token` and `start-after`."""
-    bucket, params = service.bucket(request.bucket), _list_params(request)
+    bucket, params = service.bucket(request.bucket), list_params(request)
     start_after = request.params.get("start-after", "")
     token = request.params.get("continuation-token", "")
-    page = _page(bucket, params, _token_key(token) if token else start_after)
+    owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
+    page = _page(bucket, params, _token_key(token) if token else start_after, owner)
     start: list[Node] = [("StartAfter", params.encode(start_after))]
     start += [("ContinuationToken", token)] if token else []
-    following: list[Node] = [("KeyCount", len(page.records) + len(page.prefixes))]
+    following: list[Node] = [("KeyCount", len(page.nodes))]
     if page.next is not None:
         following.insert(
             0, ("NextContinuationToken", base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("="))
         )
-    owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
-    return _respond(bucket, params, page, start, following, owner)
+    return _respond(bucket, params, page, start, following)
 
 
-def _respond(
-    bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node], owner: list[Node]
-) -> Response:
-    """A list: `start` says where the page begins, `following` what comes after it, `owner` is that of each object."""
+def _respond(bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node]) -> Response:
+    """A list: `start` says where the page begins, `following` what comes after it."""
     result: list[Node] = [
         ("Name", bucket.name),
         ("Prefix", params.encode(params.prefix)),
@@ -83,53 +82,67 @@ def _respond(
         *encoding_type(params.encoding),
         ("IsTruncated", page.next is not None),
         *following,
+        *page.nodes,
     ]
-    result += [("Contents", [*_entry(record, params), *owner]) for record in page.records]
-    result += [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in page.prefixes]
     return respond_xml("ListBucketResult", result)
 
 
-def _list_params(request: OssRequest) -> ListParams:
+def list_params(request: OssRequest, size: str = "max-keys", default: int = 100) -> ListParams:
+    """`size` names the parameter with the size of a page. Raises `OssError`."""
     params = request.params
     encoding = params.get("encoding-type", "")
     if encoding not in ("", "url"):
         raise invalid_argument("encoding-type", encoding, "Invalid Encoding Method specified in Request.")
-    max_keys = request.integer("max-keys", 1, 1000, 100)
+    max_keys = request.integer(size, 1, 1000, default)
     return ListParams(params.get("prefix", ""), params.get("delimiter", ""), encoding, max_keys)
 
 
-def _page(bucket: Bucket, params: ListParams, marker: str) -> ListPage:
-    records: list[ObjectRecord] = []
-    prefixes: list[str] = []
-    last = ""
-    for key in bucket.all_keys():
-        if not key.startswith(params.prefix) or key.encode() <= marker.encode():
-            continue
-        prefix = params.common_prefix(key)
-        if prefix is not None and (prefix.encode() <= marker.encode() or prefix in prefixes[-1:]):
-            continue
+def _page(bucket: Bucket, params: ListParams, marker: str, owner: list[Node]) -> ListPage:
+    def entry(key: str) -> Node | None:
         record = bucket.current(key)
         if record is None:
+            return None
+        content: list[Node] = [
+            ("Key", params.encode(record.key)),
+            ("LastModified", iso_date(record.modified)),
+            ("ETag", f'"{record.etag}"'),
+            ("Type", record.kind),
+            ("Size", record.size),
+            ("StorageClass", record.storage_class),
+        ]
+        return "Contents", [*content, *owner]
+
+    return page_of(bucket.all_keys(), entry, params, marker)
+
+
+def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], params: ListParams, marker: str) -> ListPage:
+    """The first page after the marker. A position is a key, and may have more after a NUL; the positions are sorted.
+
+    `entry` returns None for what is not listed.
+    """
+    entries: list[Node] = []
+    prefixes: list[str] = []
+    last, following = "", None
+    for position in positions:
+        key = position.partition("\0")[0]
+        prefix = params.common_prefix(key)
+        if not key.startswith(params.prefix) or position.encode() <= marker.encode():
             continue
-        if len(records) + len(prefixes) == params.max_keys:
-            return ListPage(tuple(records), tuple(prefixes), last)
+        if prefix is not None and (prefix.encode() <= marker.encode() or prefix in prefixes[-1:]):
+            continue
+        node = entry(position)
+        if node is None:
+            continue
+        if len(entries) + len(prefixes) == params.max_keys:
+            following = last
+            break
         if prefix is not None:
             prefixes.append(prefix)
         else:
-            records.append(record)
-        last = key if prefix is None else prefix
-    return ListPage(tuple(records), tuple(prefixes), None)
-
-
-def _entry(record: ObjectRecord, params: ListParams) -> list[Node]:
-    return [
-        ("Key", params.encode(record.key)),
-        ("LastModified", iso_date(record.modified)),
-        ("ETag", f'"{record.etag}"'),
-        ("Type", record.kind),
-        ("Size", record.size),
-        ("StorageClass", record.storage_class),
-    ]
+            entries.append(node)
+        last = position if prefix is None else prefix
+    nodes: list[Node] = [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes]
+    return ListPage([*entries, *nodes], following, last)
 
 
 def _token_key(token: str) -> str:

@@ -15,6 +15,10 @@ _ENCRYPTION = "x-oss-server-side-encryption"
 _ENCRYPTION_KEY = "x-oss-server-side-encryption-key-id"
 _DATA_ENCRYPTION = "x-oss-server-side-data-encryption"
 _ENCRYPTIONS = (_ENCRYPTION, _ENCRYPTION_KEY, _DATA_ENCRYPTION)
+_MANAGED_KEY = "00000000-0000-0000-0000-000000000000"  # that of OSS, for KMS without a key
+ACL = "x-oss-object-acl"
+# Kept with an object, and never copied with it.
+PER_OBJECT = frozenset({*_ENCRYPTIONS, ACL})
 STORED = frozenset(
     {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
 )
@@ -26,9 +30,7 @@ _COMMON = frozenset(
         *("x-oss-signature-version", "x-oss-request-payer", "x-oss-traffic-limit", "x-oss-user-agent"),
     }
 )
-_UPLOAD = frozenset(
-    {"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-object-acl", "x-oss-storage-class", *_ENCRYPTIONS}
-)
+_UPLOAD = frozenset({"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-storage-class", *PER_OBJECT})
 # What objects and buckets have here in any case: every request must be signed.
 _PRIVATE = ("default", "private")
 _ACLS = (*_PRIVATE, "public-read", "public-read-write")
@@ -37,23 +39,27 @@ _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) -> tuple[dict[str, str], str]:
-    """The headers of an upload, or the fields of a form, that are stored with the object, and its storage class.
+    """The headers of an upload, or the fields of a form, that are stored with the object, and its storage class or "".
 
     `also` names x-oss- headers that this operation knows beside those of every upload. Raises `OssError`.
     """
     refuse_unkept(headers, _UPLOAD | also)
-    _check_acl("x-oss-object-acl", headers.get("x-oss-object-acl", ""))
-    metadata = {name: value for name, value in headers.items() if name in STORED or name.startswith(_META)}
+    _check_acl(ACL, headers.get(ACL, ""))
+    metadata = {name: value for name, value in headers.items() if name in (*STORED, ACL) or name.startswith(_META)}
     for name, value in metadata.items():
         if has_control(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
             message = "A header must not contain control characters, and its name must be ASCII."
             raise invalid_argument(name, value, message)
-    storage_class = headers.get("x-oss-storage-class") or "Standard"
-    if storage_class not in _STORAGE_CLASSES:
-        message = f"x-oss-storage-class must be one of {', '.join(_STORAGE_CLASSES)}."
-        raise invalid_argument("x-oss-storage-class", storage_class, message)
+    storage_class = headers.get("x-oss-storage-class", "")
+    check_storage_class("x-oss-storage-class", storage_class or "Standard")
     _check_encryption(headers)
     return {**metadata, **encryption_headers(headers)}, storage_class
+
+
+def check_storage_class(name: str, value: str) -> None:
+    """Raises `OssError` InvalidArgument."""
+    if value not in _STORAGE_CLASSES:
+        raise invalid_argument(name, value, f"{name} must be one of {', '.join(_STORAGE_CLASSES)}.")
 
 
 def refuse_unkept(headers: Mapping[str, str], known: frozenset[str] = frozenset()) -> None:
@@ -82,13 +88,17 @@ def refuse_conditions(headers: Mapping[str, str]) -> None:
 
 def check_bucket_headers(headers: Mapping[str, str]) -> None:
     """Raises `OssError` for a header of PutBucket that is not kept."""
+    for name in headers.keys() & {*_ENCRYPTIONS}:
+        raise not_implemented(name)
     refuse_unkept(headers, frozenset({"x-oss-acl"}))
     _check_acl("x-oss-acl", headers.get("x-oss-acl", ""))
 
 
 def encryption_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of server-side encryption, which OSS repeats in its responses."""
-    return {name: headers[name] for name in _ENCRYPTIONS if headers.get(name)}
+    """The headers of server-side encryption, which OSS repeats in its responses; without KMS it ignores the last."""
+    is_kms = headers.get(_ENCRYPTION) == "KMS"
+    sent = {name: headers[name] for name in (_ENCRYPTIONS if is_kms else [_ENCRYPTION]) if headers.get(name)}
+    return {_ENCRYPTION_KEY: _MANAGED_KEY, **sent} if is_kms else sent
 
 
 def has_control(value: str) -> bool:
@@ -114,8 +124,8 @@ def _check_encryption(headers: Mapping[str, str]) -> None:
             ArgumentName=_ENCRYPTION,
             ArgumentValue=encryption,
         )
-    for name in (_ENCRYPTION_KEY, _DATA_ENCRYPTION):
-        if headers.get(name) and encryption != "KMS":
-            raise invalid_argument(name, headers[name], f"{name} requires {_ENCRYPTION}: KMS.")
+    if headers.get(_ENCRYPTION_KEY) and encryption != "KMS":
+        message = f"{_ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."
+        raise invalid_argument(_ENCRYPTION_KEY, headers[_ENCRYPTION_KEY], message)
     if headers.get(_DATA_ENCRYPTION, "SM4") not in ("", "SM4"):
         raise invalid_argument(_DATA_ENCRYPTION, headers[_DATA_ENCRYPTION], f"{_DATA_ENCRYPTION} must be SM4.")

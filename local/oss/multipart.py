@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
 from .incoming import OssRequest, parse_xml
+from .listing import list_params, page_of
 from .metadata import encryption_headers, metadata_of, refuse_unkept
 from .objects import check_digest, check_length, check_traffic_limit, forbids_overwrite
 from .responses import (
@@ -32,19 +33,17 @@ _NO_SUCH_UPLOAD_OF_PART = "0042-00000104"
 
 
 def initiate(service: Service, request: OssRequest) -> Response:
-    """InitiateMultipartUpload: `POST ?uploads`."""
     bucket = service.bucket(request.bucket)
     metadata, storage_class = metadata_of(request.headers)
     request.body.read(_MAX_XML)
     if forbids_overwrite(request.headers) and not bucket.versioning and bucket.current(request.key):
         raise file_already_exists(request.key)
-    upload = Uploads(bucket).initiate(request.key, service.now(), metadata, storage_class)
+    upload = Uploads(bucket).initiate(request.key, service.now(), metadata, storage_class or bucket.storage_class)
     headers = encryption_headers(upload.headers)
     return respond_xml("InitiateMultipartUploadResult", _describe(request, bucket, upload), headers=headers)
 
 
 def upload_part(service: Service, request: OssRequest) -> Response:
-    """UploadPart: `PUT ?partNumber=…&uploadId=…`."""
     number = request.integer("partNumber", 1, _MAX_PARTS)
     bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
     check_traffic_limit(request)
@@ -52,7 +51,7 @@ def upload_part(service: Service, request: OssRequest) -> Response:
     check_length(request)
     with bucket.draft() as draft:
         draft.write(request.body.blocks())
-        check_digest(request.headers.get("content-md5"), draft)
+        check_digest(request.headers.get("content-md5"), draft.md5)
         try:
             part = Uploads(bucket).add_part(upload, number, draft, service.now())
         except UploadGone:
@@ -62,7 +61,6 @@ def upload_part(service: Service, request: OssRequest) -> Response:
 
 
 def list_parts(service: Service, request: OssRequest) -> Response:
-    """ListParts: `GET ?uploadId=…`."""
     bucket, upload = _requested_upload(service, request)
     marker = request.integer("part-number-marker", 0, _MAX_PARTS, 0)
     max_parts = request.integer("max-parts", 1, 1000, 1000)
@@ -92,8 +90,37 @@ def list_parts(service: Service, request: OssRequest) -> Response:
     return respond_xml("ListPartsResult", result)
 
 
+def list_uploads(service: Service, request: OssRequest) -> Response:
+    bucket, params = service.bucket(request.bucket), list_params(request, "max-uploads", 1000)
+    uploads = {f"{upload.key}\0{upload.id}": upload for upload in Uploads(bucket).all()}
+    marker = request.params.get("key-marker", "")
+    id_marker = request.params.get("upload-id-marker", "") if marker else ""
+
+    def entry(position: str) -> Node:
+        upload = uploads[position]
+        content: list[Node] = [("Key", params.encode(upload.key)), ("UploadId", upload.id)]
+        return "Upload", [*content, ("StorageClass", upload.storage_class), ("Initiated", iso_date(upload.initiated))]
+
+    # Without an ID all uploads of the key are before the page: "~" is after every ID.
+    page = page_of(sorted(uploads, key=str.encode), entry, params, marker and f"{marker}\0{id_marker or '~'}")
+    next_key, _, next_id = page.last.partition("\0")
+    result: list[Node] = [
+        *encoding_type(params.encoding),
+        ("Bucket", bucket.name),
+        ("KeyMarker", params.encode(marker)),
+        ("UploadIdMarker", id_marker),
+        ("NextKeyMarker", params.encode(next_key)),
+        ("NextUploadIdMarker", next_id),
+        ("Delimiter", params.encode(params.delimiter)),
+        ("Prefix", params.encode(params.prefix)),
+        ("MaxUploads", params.max_keys),
+        ("IsTruncated", page.next is not None),
+        *page.nodes,
+    ]
+    return respond_xml("ListMultipartUploadsResult", result)
+
+
 def complete(service: Service, request: OssRequest) -> Response:
-    """CompleteMultipartUpload: `POST ?uploadId=…`."""
     bucket, upload = _requested_upload(service, request)
     refuse_unkept(request.headers, _COMPLETE_HEADERS)
     uploads = Uploads(bucket)
@@ -105,8 +132,6 @@ def complete(service: Service, request: OssRequest) -> Response:
         parts = _select_parts(parts, _parse_parts(body))
     elif body:
         raise invalid_argument("x-oss-complete-all", "yes", "The body must be empty with x-oss-complete-all.")
-    if not parts:
-        raise malformed_xml()
     for part in parts[:-1]:
         if part.record.size < _MIN_PART:
             raise OssError(
@@ -138,7 +163,6 @@ def complete(service: Service, request: OssRequest) -> Response:
 
 
 def abort(service: Service, request: OssRequest) -> Response:
-    """AbortMultipartUpload: `DELETE ?uploadId=…`."""
     bucket, upload = _requested_upload(service, request)
     Uploads(bucket).abort(upload)
     return respond(204)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from werkzeug.wrappers import Response
 
 from signer.endpoint import parse_oss_host
 
-from .errors import OssError, file_already_exists, invalid_argument, method_not_allowed, no_such_key
-from .incoming import OssRequest
-from .metadata import STORED, encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
+from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, method_not_allowed, no_such_key
+from .incoming import OssRequest, check_key, parse_xml
+from .metadata import ACL, PER_OBJECT, STORED, has_control, metadata_of, refuse_conditions, refuse_encryption
 from .preconditions import is_unmodified, requested_range
 from .responses import (
+    OWNER,
     Node,
     compress,
     compressed_headers,
     content_md5_header,
+    encode_key,
+    encoding_type,
     http_date,
     is_compressed,
     iso_date,
@@ -40,6 +46,10 @@ _COPY_HEADERS = frozenset(
         *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
     }
 )
+_MAX_DELETIONS = 1000
+# OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
+_CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);"), 0x10F000
+_MAX_XML = 2 << 20  # bytes
 _APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
 OVERRIDES = {f"response-{name}": name.title() for name in STORED}
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -80,7 +90,6 @@ def get(service: Service, request: OssRequest) -> Response:
 
 
 def object_meta(service: Service, request: OssRequest) -> Response:
-    """GetObjectMeta: `HEAD ?objectMeta`."""
     bucket = service.bucket(request.bucket)
     opened = open_object(bucket, request)
     opened.close()
@@ -91,6 +100,13 @@ def object_meta(service: Service, request: OssRequest) -> Response:
         **upload_headers(record, versioning=bucket.versioning),
     }
     return respond(200, headers=headers)
+
+
+def get_acl(service: Service, request: OssRequest) -> Response:
+    opened = open_object(service.bucket(request.bucket), request)
+    opened.close()
+    grant: Node = ("AccessControlList", [("Grant", opened.record.headers.get(ACL) or "default")])
+    return respond_xml("AccessControlPolicy", [OWNER, grant])
 
 
 def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
@@ -127,7 +143,7 @@ def _check_app_package(service: Service, request: OssRequest, record: ObjectReco
     OSS page "What do I do if the ApkDownloadForbidden error code is returned?".
     """
     is_package = record.key.lower().endswith((".apk", ".ipa")) or record.headers.get("content-type") in _APP_TYPES
-    if not is_package or "x-oss-signature" not in request.params:  # a request signed in its header is answered
+    if not is_package or "authorization" in request.headers:  # a request signed in its header is answered
         return
     host = parse_oss_host(request.host.partition(":")[0].lower())
     is_public = not service.serves_packages(request.bucket, record.key) if host is None else host.kind != "internal"
@@ -159,7 +175,6 @@ def check_traffic_limit(request: OssRequest) -> None:
 
 
 def put(service: Service, request: OssRequest) -> Response:
-    """PutObject."""
     bucket = service.bucket(request.bucket)
     refuse_conditions(request.headers)
     check_traffic_limit(request)
@@ -167,7 +182,7 @@ def put(service: Service, request: OssRequest) -> Response:
     check_length(request)
     with bucket.draft() as draft:
         draft.write(request.body.blocks())
-        check_digest(request.headers.get("content-md5"), draft)
+        check_digest(request.headers.get("content-md5"), draft.md5)
         record = publish(service, bucket, draft, request, metadata, storage_class)
     service.created(bucket, record, "PutObject")
     headers = {**upload_headers(record, versioning=bucket.versioning), **content_md5_header(record)}
@@ -175,7 +190,6 @@ def put(service: Service, request: OssRequest) -> Response:
 
 
 def copy(service: Service, request: OssRequest) -> Response:
-    """CopyObject."""
     bucket = service.bucket(request.bucket)
     directive = request.headers.get("x-oss-metadata-directive", "COPY").upper()
     if directive not in ("COPY", "REPLACE"):
@@ -185,10 +199,8 @@ def copy(service: Service, request: OssRequest) -> Response:
     source_bucket, opened = open_source(service, request)
     source = opened.record
     if directive == "COPY":
-        # The encryption is that of the request, never that of the source.
-        dropped = encryption_headers(source.headers)
-        source_metadata = {name: value for name, value in source.headers.items() if name not in dropped}
-        metadata = {**source_metadata, **encryption_headers(request.headers)}
+        own = {name: value for name, value in metadata.items() if name in PER_OBJECT}
+        metadata = {name: value for name, value in source.headers.items() if name not in PER_OBJECT} | own
     with bucket.draft() as draft:
         draft.write(opened.blocks())
         record = publish(service, bucket, draft, request, metadata, storage_class)
@@ -245,6 +257,7 @@ def publish(
 ) -> ObjectRecord:
     """Makes a draft the object that a request names. Raises `OssError` FileAlreadyExists."""
     etag = draft.md5.hex().upper()
+    storage_class = storage_class or bucket.storage_class
     record = ObjectRecord(request.key, draft.size, etag, draft.crc64, service.now(), metadata, storage_class)
     try:
         return bucket.publish(draft, record, forbid_overwrite=forbids_overwrite(request.headers))
@@ -262,12 +275,12 @@ def check_length(request: OssRequest) -> None:
         raise OssError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 
 
-def check_digest(content_md5: str | None, draft: Draft) -> None:
-    """Raises `OssError` InvalidDigest unless Content-MD5 is the draft's."""
+def check_digest(content_md5: str | None, md5: bytes) -> None:
+    """Raises `OssError` InvalidDigest unless Content-MD5 is that of the body."""
     if content_md5 is None:
         return
     try:
-        matches = base64.b64decode(content_md5, validate=True) == draft.md5
+        matches = base64.b64decode(content_md5, validate=True) == md5
     except (binascii.Error, ValueError):
         matches = False
     if not matches:
@@ -288,6 +301,46 @@ def delete(service: Service, request: OssRequest) -> Response:
         deletion = bucket.delete_version(request.key, version_id)
     headers = version_header(deletion.version_id, bucket.versioning)
     return respond(204, headers={**headers, **({"x-oss-delete-marker": "true"} if deletion.is_marker else {})})
+
+
+def delete_multiple(service: Service, request: OssRequest) -> Response:
+    encoding = request.params.get("encoding-type", "")
+    result = encoding_type(encoding)
+    for each in deletions(request):
+        headers = delete(service, each).headers
+        content: list[Node] = [
+            ("Key", encode_key(each.key, encoding)),
+            *(("VersionId", value) for _, value in each.query),
+        ]
+        if "x-oss-delete-marker" in headers:
+            content += [("DeleteMarker", True), ("DeleteMarkerVersionId", headers["x-oss-version-id"])]
+        result.append(("Deleted", content))
+    is_quiet = _deletion_document(request.body.read(_MAX_XML)).findtext("{*}Quiet", "").lower() == "true"
+    return respond(200) if is_quiet else respond_xml("DeleteResult", result)
+
+
+def deletions(request: OssRequest) -> list[OssRequest]:
+    """The requests for one object each of a DeleteMultipleObjects. Raises `OssError`."""
+    body, requests = request.body.read(_MAX_XML), list[OssRequest]()
+    if "content-md5" not in request.headers:
+        raise OssError(400, "MissingArgument", "Content-MD5 is required.", ec="0016-00000606")
+    check_digest(request.headers["content-md5"], hashlib.md5(body, usedforsecurity=False).digest())
+    objects = _deletion_document(body).findall("{*}Object")
+    if not 0 < len(objects) <= _MAX_DELETIONS:
+        raise malformed_xml("0016-00000609" if objects else "0016-00000615")
+    for each in objects:
+        key, version_id = each.findtext("{*}Key"), each.findtext("{*}VersionId")
+        if not key:
+            raise malformed_xml("0016-00000613" if key is None else "0016-00000611")
+        key = key.translate({_HIDDEN + code: code for code in range(32)})
+        check_key(key)
+        requests.append(replace(request, key=key, query=(("versionId", version_id),) if version_id else ()))
+        _requested_version(requests[-1])
+    return requests
+
+
+def _deletion_document(body: bytes) -> Element:
+    return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body))
 
 
 def _no_such_version(key: str, version_id: str) -> OssError:

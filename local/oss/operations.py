@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from werkzeug.wrappers import Response
 
+from signer import v1
+from signer.signed_request import REQUIRED
+
 from . import bucket_requests, listing, multipart, objects
 from .errors import method_not_allowed, not_implemented
 from .incoming import OssRequest
@@ -35,20 +38,11 @@ def _operation(action: str, handler: Handler, *parameters: str, copy: Handler | 
     return Operation(action, handler, frozenset(parameters), copy)
 
 
-_SIGNATURE = frozenset(
-    {
-        "x-oss-additional-headers",
-        "x-oss-credential",
-        "x-oss-date",
-        "x-oss-expires",
-        "x-oss-security-token",
-        "x-oss-signature",
-        "x-oss-signature-version",
-    }
-)
+SIGNATURE = frozenset({*REQUIRED, *v1.REQUIRED, v1.TOKEN, "x-oss-additional-headers", "x-oss-security-token"})
 _LIMITS = frozenset({"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"})
 _UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
 _LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
+_LIST_UPLOADS = ("delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker")
 _GET = _operation("oss:GetObject", objects.get, "versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
 
 Operations = Mapping[str, Mapping[str, Operation]]
@@ -69,6 +63,9 @@ BUCKET: Operations = {
         "GET": _operation("oss:GetBucketLifecycle", bucket_requests.get_lifecycle),
         "PUT": _operation("oss:PutBucketLifecycle", bucket_requests.put_lifecycle),
     },
+    "bucketInfo": {"GET": _operation("oss:GetBucketInfo", bucket_requests.info)},
+    "delete": {"POST": _operation("oss:DeleteObject", objects.delete_multiple, "encoding-type")},
+    "uploads": {"GET": _operation("oss:ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
     "location": {"GET": _operation("oss:GetBucketLocation", bucket_requests.location)},
     "list-type": {
         "GET": _operation(
@@ -89,6 +86,7 @@ OBJECT: Operations = {
         "POST": _operation("oss:PutObject", multipart.complete, "encoding-type"),
         "DELETE": _operation("oss:AbortMultipartUpload", multipart.abort),
     },
+    "acl": {"GET": _operation("oss:GetObjectAcl", objects.get_acl)},
     "objectMeta": {"HEAD": _operation("oss:GetObject", objects.object_meta, "versionId")},
     "": {
         "GET": _GET,
@@ -96,6 +94,12 @@ OBJECT: Operations = {
         "PUT": _operation("oss:PutObject", objects.put, "x-oss-traffic-limit", copy=objects.copy),
         "DELETE": _operation("oss:DeleteObject", objects.delete, "versionId"),
     },
+}
+# What OSS has beside these, by sub-resource and method.
+_LEFT_OUT = {
+    ("", "GET"): "ListBuckets",
+    ("acl", "PUT"): "PutObjectAcl",
+    ("lifecycle", "DELETE"): "DeleteBucketLifecycle",
 }
 
 
@@ -110,10 +114,9 @@ def find_operation(request: OssRequest) -> Operation:
     operation = methods.get(request.method)
     offered = [operation] if operation else methods.values()
     check_parameters(request, frozenset[str]().union({subresource}, *(each.parameters for each in offered)))
-    if not methods:
-        raise not_implemented("this request")
     if operation is None:
-        raise method_not_allowed(request.method)
+        left_out = _LEFT_OUT.get((subresource, request.method), "" if methods else "this request")
+        raise not_implemented(left_out) if left_out else method_not_allowed(request.method)
     for name in request.headers:
         if name in _UNSUPPORTED_HEADERS:
             raise not_implemented(name)
@@ -127,5 +130,5 @@ def find_operation(request: OssRequest) -> Operation:
 def check_parameters(request: OssRequest, offered: frozenset[str] = frozenset()) -> None:
     """Raises `OssError` 501 for a query parameter that is neither offered nor one of the signature."""
     for name in request.params:
-        if not name or name not in offered | _SIGNATURE | _LIMITS:
+        if not name or name not in offered | SIGNATURE | _LIMITS:
             raise not_implemented(f'the parameter "{name}"')

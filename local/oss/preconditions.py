@@ -46,8 +46,8 @@ def is_unmodified(record: ObjectRecord, headers: Mapping[str, str], *, prefix: s
 def requested_range(record: ObjectRecord, headers: Mapping[str, str]) -> ByteRange | None:
     """None for the complete object. Raises `OssError` InvalidRange.
 
-    As in OSS, a range that is malformed, or that ends after the object, is ignored, unless
-    `x-oss-range-behavior: standard` requests what RFC 9110 says.
+    As in OSS, a range that is malformed, or that begins or ends after the object, is ignored, unless
+    `x-oss-range-behavior: standard` requests what RFC 9110 says. Of several ranges at once OSS says less.
     """
     value = headers.get("range")
     if value is None or not _is_current(headers.get("if-range"), record):
@@ -57,24 +57,16 @@ def requested_range(record: ObjectRecord, headers: Mapping[str, str]) -> ByteRan
     match = _RANGE.fullmatch(value.strip())
     if not match or not (match[1] or match[2]):
         return None
-    standard = headers.get("x-oss-range-behavior") == "standard"
     size = record.size
-    if match[1]:
-        start = int(match[1])
-        end = int(match[2]) if match[2] else size - 1
-        if start >= size:
-            raise _unsatisfiable(record)
-        if end < start:
-            return None
-    else:
-        suffix = int(match[2])
-        if suffix == 0 or size == 0:
-            raise _unsatisfiable(record)
-        if suffix > size and not standard:
-            return None
-        start, end = max(0, size - suffix), size - 1
-    if end >= size and not standard:
+    start = int(match[1]) if match[1] else max(0, size - int(match[2]))
+    end = int(match[2]) if match[1] and match[2] else size - 1
+    if match[1] and end < start < size:
         return None
+    if headers.get("x-oss-range-behavior") != "standard":
+        is_inside = start < size and end < size and (match[1] or int(match[2]) <= size)
+        return ByteRange(start, end - start + 1) if is_inside else None
+    if start >= size:
+        raise _unsatisfiable(record)
     return ByteRange(start, min(end, size - 1) - start + 1)
 
 

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from signer.times import rfc3339
 
 from .errors import XML_DECLARATION, escape_xml
-from .metadata import STORED, encryption_headers
+from .metadata import ACL, STORED, encryption_headers
 from .storage import ObjectRecord
 
 # An XML element: its name, and its value or its children.
@@ -69,7 +69,8 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-hash-crc64ecma": str(record.crc64),
         **content_md5_header(record),
     }
-    headers.update({name.title() if name in STORED else name: value for name, value in record.headers.items()})
+    kept = {name: value for name, value in record.headers.items() if name != ACL}
+    headers.update({name.title() if name in STORED else name: value for name, value in kept.items()})
     return headers
 
 

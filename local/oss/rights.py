@@ -16,7 +16,7 @@ from signer.names import VERSION_ACTIONS
 from ..ram import ACCOUNT, Decision, Principal, evaluate
 from .errors import OssError
 from .incoming import OssRequest, Resource
-from .objects import copy_source
+from .objects import copy_source, delete_multiple, deletions
 from .operations import Operation
 from .service import Service
 
@@ -38,8 +38,10 @@ class Right(NamedTuple):
 
 
 def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
-    """Everything that a request requires. Raises `OssError` for an invalid x-oss-copy-source."""
-    yield from _rights(operation.action, request)
+    """Everything that a request requires. Raises `OssError` for an invalid x-oss-copy-source or list of keys."""
+    each = deletions(request) if operation.handler is delete_multiple else [request]
+    for single in each:
+        yield from _rights(operation.action, single)
     if "x-oss-copy-source" in request.headers:
         yield from _rights("oss:GetObject", copy_source(request))
 

@@ -75,8 +75,9 @@ def _read_v3(request: StsRequest) -> _Signature:
         if not headers.get(name):
             raise errors.missing(parameter)
     authorization = acs3.Authorization.parse(headers["authorization"])
-    # Every header that matters must be signed, or it could be changed on the way.
-    if authorization is None or {name for name in headers if acs3.is_signed(name)} - {*authorization.signed_headers}:
+    # Every header that matters must be signed, or it could be changed on the way. The type of no content does not.
+    required = {name for name in headers if acs3.is_signed(name) and (request.body or name != "content-type")}
+    if authorization is None or required - {*authorization.signed_headers}:
         raise errors.StsError("IncompleteSignature")
     names = set(authorization.signed_headers)
     payload = acs3.payload_hash(request.body)

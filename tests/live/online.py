@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from live import plan
 from local import oss, sts
 from local.oss.application import _error_response
 from local.oss.authorization import authorize
-from local.oss.errors import OssError, method_not_allowed
+from local.oss.errors import OssError
 from local.oss.incoming import OssRequest, Resource, read_request
 from local.oss.responses import Node, respond, respond_xml
 from local.oss.rights import Right, check_rights
@@ -35,8 +34,7 @@ OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-[a-z]{2}
 CASE = re.compile(r"fc-presign live \((.*)\)")
 # The actions of what the local OSS leaves out, by sub-resource and method.
 MORE = {f"{verb.upper()} tagging": f"{verb}BucketTagging" for verb in ("Get", "Put", "Delete")}
-MORE |= {"GET bucketInfo": "GetBucketInfo", "DELETE lifecycle": "DeleteBucketLifecycle"}
-MORE |= {"GET versions": "ListObjectVersions", "GET uploads": "ListMultipartUploads"}
+MORE |= {"DELETE lifecycle": "DeleteBucketLifecycle", "GET versions": "ListObjectVersions"}
 
 Change = Callable[[Response], Response | None]
 
@@ -122,8 +120,6 @@ class Online:
 def more(bucket: Bucket, action: str, request: OssRequest) -> Response:
     """What OSS answers to an action that the local OSS does not have."""
     entries: list[Node] = []
-    if action == "GetBucketInfo":
-        return respond_xml("BucketInfo", [("Bucket", [("AccessControlList", [("Grant", "private")])])])
     if action == "GetBucketTagging":
         return respond_xml("Tagging", [("TagSet", [])])
     if action.endswith("Tagging"):
@@ -134,14 +130,7 @@ def more(bucket: Bucket, action: str, request: OssRequest) -> Response:
             name = "DeleteMarker" if record.is_marker else "Version"
             entries.append((name, [("Key", record.key), ("VersionId", record.version_id)]))
         return respond_xml("ListVersionsResult", entries)
-    if action == "ListMultipartUploads":
-        for path in (bucket.own / "uploads").glob("*/upload.json"):
-            upload = json.loads(path.read_text("utf-8"))
-            entries.append(("Upload", [("Key", upload["key"]), ("UploadId", upload["id"])]))
-        return respond_xml("ListMultipartUploadsResult", entries)
-    raise method_not_allowed(
-        "DELETE"
-    )  # as the local OSS, which refuses DeleteBucketLifecycle before it looks at rights
+    return respond(204)  # DeleteBucketLifecycle
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_a_request_with_an_authorization_header_has_no_expiry(sdk: Callable[[Lin
         ("range", None, "missing_header", "range"),
         ("host", None, "missing_header", "host"),
         ("authorization", None, "unsigned", None),
-        ("authorization", "OSS LTAI5tEXAMPLE:c2ln", "unsigned", None),
+        ("authorization", "OSS LTAI5tEXAMPLE:c2ln", "unknown_access_key", "authorization"),
         ("authorization", "OSS4-HMAC-SHA256 Credential=STS.EXAMPLE", "bad_parameter", "authorization"),
         ("authorization", "OSS4-HMAC-SHA256 ", "bad_parameter", "authorization"),
     ],

@@ -17,7 +17,7 @@ from signer.signed_request import read_timestamp
 from signer.verification import SKEW
 
 from ...ram import Principal
-from ..authorization import acl_denied, invalid_access_key, invalid_token, mismatch, skewed, token_expired
+from ..authorization import denial, mismatch, skewed
 from ..errors import OssError, invalid_argument, not_implemented
 from ..incoming import OssRequest, Resource, check_key
 from ..metadata import metadata_of
@@ -57,7 +57,7 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
     with bucket.draft() as draft:
         draft.write(_limited(policy, form.content))
         policy.check_min_size(draft.size)
-        check_digest(fields.get("content-md5"), draft)
+        check_digest(fields.get("content-md5"), draft.md5)
         upload = replace(request, bucket=bucket.name, key=fields["key"], headers=fields)
         record = publish(service, bucket, draft, upload, metadata, storage_class)
     service.created(bucket, record, "PostObject")
@@ -84,7 +84,7 @@ def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
 def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy, Principal]:
     """The form's policy and who signed it, after signature and conditions were checked. Raises `OssError`."""
     if "policy" not in fields and "x-oss-signature" not in fields:
-        raise acl_denied()
+        raise denial("unsigned")
     version = fields.get("x-oss-signature-version", "")
     if version != v4.ALGORITHM:
         message = f"x-oss-signature-version must be {v4.ALGORITHM}."
@@ -122,7 +122,7 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     if not hmac.compare_digest(
         v4.signature(signing_key, fields["policy"]).encode(), fields["x-oss-signature"].encode()
     ):
-        raise mismatch(key_id, fields["x-oss-signature"], fields["policy"])
+        raise mismatch(key_id, fields["x-oss-signature"], fields["policy"], ec="0002-00000705")
     if now >= issued + MAX_EXPIRES_IN:
         raise denied("x-oss-date is more than 7 days ago.")
     policy = parse_policy(fields["policy"])
@@ -135,12 +135,12 @@ def _find_principal(service: Service, key_id: str, fields: Mapping[str, str], no
     """Who signs with this access key, if the form has its token and that has not expired. Raises `OssError`."""
     principal = service.principals(key_id)
     if principal is None:
-        raise invalid_access_key(key_id)
+        raise denial("unknown_access_key", key_id)
     token = fields.get("x-oss-security-token", "")
     if (principal.credentials.security_token or "") != token:
-        raise invalid_token(key_id) if token else invalid_access_key(key_id, is_temporary=True)
+        raise denial("wrong_token" if token else "missing_token", key_id)
     if principal.expires_at is not None and now >= principal.expires_at:
-        raise token_expired(key_id)
+        raise denial("token_expired", key_id)
     return principal
 
 

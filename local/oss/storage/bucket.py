@@ -55,7 +55,7 @@ class Bucket:
     def settings(self) -> dict[str, Any]:
         """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (None for the default).
 
-        `lifecycle` is the XML of the rules, and missing without any.
+        `lifecycle` is the XML of the rules, and missing without any; `storage_class` is missing in older buckets.
         """
         settings: dict[str, Any] = json.loads((self.own / "bucket.json").read_bytes())
         return settings
@@ -72,6 +72,11 @@ class Bucket:
         """Enabled, Suspended, or "" if it was never set."""
         status: str = self.settings()["versioning"]
         return status
+
+    @property
+    def storage_class(self) -> str:
+        """That of objects whose upload names none."""
+        return str(self.settings().get("storage_class", "Standard"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ class Buckets:
             return None
         return Bucket(self._root / name)
 
-    def create(self, name: str, created: float) -> Bucket:
+    def create(self, name: str, created: float, storage_class: str = "Standard") -> Bucket:
         """Raises `BucketExists`, and `ValueError` for an invalid name.
 
         A folder of that name without a bucket becomes one; its files stay, and do not count as objects.
@@ -55,7 +55,7 @@ class Buckets:
         draft = self._root / f".{secrets.token_hex(8)}"
         for folder in _FOLDERS:
             (draft / folder).mkdir(parents=True)
-        settings = {"created": created, "versioning": "", "cors": None}
+        settings = {"created": created, "versioning": "", "cors": None, "storage_class": storage_class}
         (draft / "bucket.json").write_text(json.dumps(settings))
         bucket = Bucket(self._root / name)
         try:

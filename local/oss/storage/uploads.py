@@ -56,13 +56,11 @@ class Uploads:
         return upload
 
     def get(self, key: str, upload_id: str) -> MultipartUpload | None:
-        if not _ID.fullmatch(upload_id):
-            return None
-        try:
-            upload = MultipartUpload(**json.loads((self._folder / upload_id / "upload.json").read_bytes()))
-        except FileNotFoundError:
-            return None
-        return upload if upload.key == key else None
+        upload = self._read(upload_id) if _ID.fullmatch(upload_id) else None
+        return upload if upload and upload.key == key else None
+
+    def all(self) -> list[MultipartUpload]:
+        return [upload for path in self._folder.iterdir() if (upload := self._read(path.name))]
 
     def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> UploadedPart:
         """Replaces an earlier part of the same number. Raises `UploadGone`."""
@@ -117,6 +115,12 @@ class Uploads:
     def abort(self, upload: MultipartUpload) -> None:
         with self._bucket.locked():
             self._remove(upload)
+
+    def _read(self, upload_id: str) -> MultipartUpload | None:
+        try:
+            return MultipartUpload(**json.loads((self._folder / upload_id / "upload.json").read_bytes()))
+        except FileNotFoundError:
+            return None
 
     def _check(self, upload: MultipartUpload) -> None:
         if not (self._folder / upload.id / "upload.json").exists():

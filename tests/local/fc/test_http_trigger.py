@@ -326,6 +326,7 @@ def test_the_headers_of_a_response_have_at_most_8_kb(answering: Answering, over:
     response = answering({"statusCode": 302, "headers": {"Location": value}, "body": ""})
     assert response.status == (502 if over else 302)
     assert response.headers["X-Fc-Error-Type"] == ("UnhandledInvocationError" if over else None)
+    assert (b'"errorType": "BadResponse"' in response.body) is bool(over)
 
 
 @pytest.mark.parametrize(

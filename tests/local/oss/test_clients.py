@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ KEY = "exampledir/a b+ü%2F中.bin"
 # --- oss2 ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bucket(live_cloud: Cloud) -> Any:
+@pytest.fixture(params=[oss2.ProviderAuthV4, oss2.ProviderAuth], ids=["V4", "V1"])
+def bucket(live_cloud: Cloud, request: pytest.FixtureRequest) -> Any:
     provider = oss2.credentials.StaticCredentialsProvider(*KEYS[:3])
-    return oss2.Bucket(oss2.ProviderAuthV4(provider), live_cloud.url, BUCKET, region=REGION)
+    return oss2.Bucket(request.param(provider), live_cloud.url, BUCKET, region=REGION)
 
 
 def test_oss2_puts_gets_heads_and_deletes(bucket: Any) -> None:
@@ -82,6 +83,43 @@ def test_oss2_lists_and_copies(bucket: Any) -> None:
     assert bucket.get_object("copy").read() == "ü".encode()
 
 
+def test_oss2_deletes_many_objects_at_once(bucket: Any) -> None:
+    for key in ("a/b+ü\x0c", "kept"):
+        bucket.put_object(key, b"content")
+    assert bucket.batch_delete_objects(["a/b+ü\x0c", "missing"]).deleted_keys == ["a/b+ü\x0c", "missing"]
+    assert [item.key for item in oss2.ObjectIterator(bucket)] == ["kept"]
+    bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
+    (marked,) = bucket.batch_delete_objects(["kept"]).delete_versions
+    assert marked.delete_marker
+    versions = oss2.models.BatchDeleteObjectVersionList()
+    versions.append(oss2.models.BatchDeleteObjectVersion("kept", marked.delete_marker_versionid))
+    (removed,) = bucket.delete_object_versions(versions).delete_versions
+    assert (removed.versionid, removed.delete_marker) == (marked.delete_marker_versionid, True)
+    assert bucket.get_object("kept").read() == b"content"
+
+
+def test_oss2_lists_uploads(bucket: Any) -> None:
+    keys = ["a b", "b/1", "b/2", "ü", "ü"]
+    ids = {bucket.init_multipart_upload(key).upload_id for key in keys}
+    listed = list(oss2.MultipartUploadIterator(bucket, max_uploads=2))
+    assert ([upload.key for upload in listed], {upload.upload_id for upload in listed}) == (keys, ids)
+    folded = list(oss2.MultipartUploadIterator(bucket, delimiter="/", max_uploads=1))
+    assert sorted(upload.key for upload in folded) == ["a b", "b/", "ü", "ü"]
+    assert [upload.key for upload in oss2.MultipartUploadIterator(bucket, prefix="b/2")] == ["b/2"]
+    by_id = list(oss2.ObjectUploadIterator(bucket, "ü"))
+    assert bucket.list_multipart_uploads(prefix="a").next_key_marker == "a b"
+    assert {upload.upload_id for upload in by_id} == {each.upload_id for each in listed if each.key == "ü"}
+
+
+def test_oss2_reads_the_acl_of_an_object(bucket: Any) -> None:
+    for acl in ("default", "private"):
+        bucket.put_object("object", b"content", headers={"x-oss-object-acl": acl})
+        assert bucket.get_object_acl("object").acl == acl
+        assert "x-oss-object-acl" not in bucket.get_object("object").headers
+    bucket.copy_object(BUCKET, "object", "copy")
+    assert bucket.get_object_acl("copy").acl == "default"
+
+
 def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
     upload = bucket.init_multipart_upload(KEY).upload_id
     parts = []
@@ -135,14 +173,21 @@ def test_oss2_receives_errors_with_their_codes(bucket: Any) -> None:
     with pytest.raises(oss2.exceptions.PreconditionFailed):
         bucket.head_object("object", headers={"If-Match": '"0"'})
     with pytest.raises(oss2.exceptions.ServerError) as missing:
-        bucket.get_object_acl("object")
+        bucket.get_object_tagging("object")
     assert (missing.value.status, missing.value.code) == (501, "NotImplemented")
 
 
 def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
     second = oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION)
     for _ in range(2):  # for its owner, the second time changes nothing
-        second.create_bucket()
+        second.create_bucket(input=oss2.models.BucketCreateConfig(oss2.BUCKET_STORAGE_CLASS_IA))
+    second.put_object("object", b"content")
+    assert second.head_object("object").headers["x-oss-storage-class"] == "IA"
+    second.delete_object("object")
+    info = second.get_bucket_info()
+    assert (info.name, info.storage_class, info.acl.grant) == ("second-bucket", "IA", "private")
+    assert (info.location, info.versioning_status) == (f"oss-{REGION}", None)
+    assert 0 <= time.time() - oss2.iso8601_to_unixtime(info.creation_date) < 60
     assert second.get_bucket_location().location == f"oss-{REGION}"
     rule = oss2.models.CorsRule(["https://app.example.com"], ["GET"], ["*"], ["ETag"], 60)
     second.put_bucket_cors(oss2.models.BucketCors([rule]))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
 from tests.local.oss.cloud import Cloud, etag_of
 
 KEYS = ["a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "Z", "中文/é"]
 IN_ORDER = ["Z", "a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "中文/é"]
+
+
+def digest(body: bytes) -> str:
+    """The Content-MD5 of a body."""
+    return base64.b64encode(hashlib.md5(body).digest()).decode()
 
 
 @pytest.fixture
@@ -105,6 +113,83 @@ def test_an_invalid_bucket_name_is_refused(cloud: Cloud, name: str) -> None:
 def test_a_lifecycle_document_without_rules_is_refused(cloud: Cloud, body: bytes) -> None:
     refused = cloud.call("PUT", query={"lifecycle": ""}, body=body)
     assert (refused.status, refused.code) == (400, "MalformedXML")
+
+
+ENABLED = "<Status>Enabled</Status>"
+IA, ARCHIVE = ("<StorageClass>IA</StorageClass>", "<StorageClass>Archive</StorageClass>")
+EXPIRES, MOVES = "<Expiration><Days>30</Days></Expiration>", "<Transition><Days>{}</Days>{}</Transition>"
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "ec"),
+    [
+        (EXPIRES, "", ""),
+        (MOVES.format(5, IA) + MOVES.format(9, ARCHIVE) + EXPIRES, "", ""),
+        (EXPIRES.replace("<Days>30</Days>", "<ExpiredObjectDeleteMarker>True</ExpiredObjectDeleteMarker>"), "", ""),
+        (EXPIRES + "<AbortMultipartUpload><Days>99</Days></AbortMultipartUpload>", "", ""),
+        (EXPIRES + "<Tag><Key>a b</Key><Value>ü+-=._:/</Value></Tag>", "", ""),
+        ("", "MalformedXML", "0014-00000026"),
+        (EXPIRES + "<Status>On</Status>", "MalformedXML", "0014-00000024"),
+        ("<Expiration/>", "MalformedXML", "0014-00000060"),
+        (EXPIRES.replace("30", "0"), "MalformedXML", ""),
+        (EXPIRES.replace("<Days>30</Days>", "<CreatedBeforeDate>2026-01-01</CreatedBeforeDate>"), "MalformedXML", ""),
+        (EXPIRES.replace("<Days>", "<Date>2026-01-01T00:00:00.000Z</Date><Days>"), "MalformedXML", "0014-00000050"),
+        (MOVES.format(5, ""), "MalformedXML", "0014-00000045"),
+        (MOVES.format(5, IA.replace("IA", "Standard")), "InvalidArgument", "0014-00000044"),
+        (MOVES.format(30, IA) + EXPIRES, "InvalidArgument", ""),
+        (MOVES.format(9, IA) + MOVES.format(5, ARCHIVE), "InvalidArgument", ""),
+        (EXPIRES + "<Tag><Key>%</Key><Value/></Tag>", "InvalidArgument", ""),
+        (f"<ID>a</ID>{EXPIRES}</Rule><Rule><ID>a</ID>{ENABLED}{EXPIRES}", "MalformedXML", "0014-00000020"),
+        (
+            MOVES.format(5, IA)
+            + EXPIRES.replace("<Days>30</Days>", "<CreatedBeforeDate>2026-01-01T00:00:00.000Z</CreatedBeforeDate>"),
+            *("InvalidRequest", ""),
+        ),
+    ],
+)
+def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(cloud: Cloud, rule: str, code: str, ec: str) -> None:
+    status = "" if "On" in rule else ENABLED
+    document = f"<LifecycleConfiguration><Rule><Prefix>True/</Prefix>{status}{rule}</Rule></LifecycleConfiguration>"
+    response = cloud.call("PUT", query={"lifecycle": ""}, body=document.encode())
+    assert (response.status, response.body and response.code) == ((400, code) if code else (200, b""))
+    shown = cloud.call("GET", query={"lifecycle": ""})
+    if code:
+        assert (response.text("EC"), shown.code) == (ec, "NoSuchLifecycle")
+    else:
+        assert (len(shown.text("ID")), shown.text("Prefix")) == (32, "True/")
+        assert shown.text("ExpiredObjectDeleteMarker") in ("", "true")
+
+
+@pytest.mark.parametrize(
+    ("body", "ec"),
+    [
+        ("<Object><Key>kept</Key></Object>" * 1001, "0016-00000609"),
+        ("<Object><Key>kept</Key></Object><Object><VersionId>null</VersionId></Object>", "0016-00000613"),
+        ("<Object><Key>kept</Key></Object><Object><Key></Key></Object>", "0016-00000611"),
+        ("<Quiet>true</Quiet>", "0016-00000615"),
+        ("<Object>", ""),
+    ],
+)
+def test_an_invalid_list_of_keys_deletes_nothing(cloud: Cloud, body: str, ec: str) -> None:
+    cloud.put("kept")
+    document = f"<Delete>{body}</Delete>".encode()
+    refused = cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document)
+    assert (refused.status, refused.code, refused.text("EC")) == (400, "MalformedXML", ec)
+    assert cloud.get("kept").status == 200
+
+
+def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: Cloud) -> None:
+    cloud.put("a")
+    cloud.put("b\x01\x1f")
+    document = (
+        b"<Delete><Quiet>true</Quiet><Object><Key>a</Key></Object><Object><Key>b&#01;&#31;</Key></Object></Delete>"
+    )
+    missing = cloud.call("POST", "", {"delete": ""}, body=document)
+    assert (missing.status, missing.text("EC")) == (400, "0016-00000606")
+    assert cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(b"")}, document).code == "InvalidDigest"
+    assert cloud.get("a").status == 200
+    deleted = cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document)
+    assert (deleted.status, deleted.body, cloud.call("GET").texts("Key")) == (200, b"", [])
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])

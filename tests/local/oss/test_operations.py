@@ -121,5 +121,20 @@ def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> Non
     assert cloud.call("POST", KEY).status == 405
 
 
+@pytest.mark.parametrize(
+    ("method", "key", "bucket", "query", "name"),
+    [
+        ("DELETE", "", BUCKET, {"lifecycle": ""}, "DeleteBucketLifecycle"),
+        ("PUT", KEY, BUCKET, {"acl": ""}, "PutObjectAcl"),
+        ("GET", "", "", {}, "ListBuckets"),
+    ],
+)
+def test_what_oss_has_beside_what_is_offered_is_a_501_that_names_it(
+    cloud: Cloud, method: str, key: str, bucket: str, query: dict[str, str], name: str
+) -> None:
+    refused = cloud.call(method, key, query, bucket=bucket)
+    assert (refused.status, refused.text("Header")) == (501, name)
+
+
 def test_a_missing_bucket_is_reported_before_what_is_not_implemented(cloud: Cloud) -> None:
     assert cloud.call("GET", query={"acl": ""}, bucket="missing-bucket").code == "NoSuchBucket"

@@ -16,7 +16,10 @@ from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
 from tests.local.conftest import SharedListener
-from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, FakeClock, OssResponse
+from tests.local.oss.test_listing import digest
+from tests.local.oss.test_v1 import KEY as V1_KEY
+from tests.local.oss.test_v1 import by_header, by_link
 
 SESSION_KEYS = Credentials("STS.SESSION", "secret-SESSION", "CAIS+session/EXAMPLE==")
 SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
@@ -83,12 +86,18 @@ DOCUMENTED = {
     *("oss:PutBucket", "oss:DeleteBucket", "oss:ListObjects", "oss:GetBucketLocation"),
     *(f"oss:{verb}Bucket{name}" for verb in ("Get", "Put") for name in ("Versioning", "Cors", "Lifecycle")),
     *("oss:DeleteBucketCors", "oss:GetObject", "oss:PutObject", "oss:DeleteObject"),
-    *("oss:ListParts", "oss:AbortMultipartUpload"),
+    *("oss:ListParts", "oss:AbortMultipartUpload", "oss:ListMultipartUploads", "oss:GetBucketInfo", "oss:GetObjectAcl"),
 }
 
 
 def test_every_action_is_one_of_oss() -> None:
     assert {operation.action for *_, operation in TABLE} == DOCUMENTED
+
+
+def deletion_of(*keys: str) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a DeleteMultipleObjects."""
+    body = f"<Delete>{''.join(f'<Object><Key>{key}</Key></Object>' for key in keys)}</Delete>".encode()
+    return body, {"Content-MD5": digest(body)}
 
 
 @pytest.mark.parametrize(
@@ -100,13 +109,15 @@ def test_every_operation_requires_its_action(
     key = KEY if level == "object" else ""
     resource = f"{ARN}/{KEY}" if key else ARN
     rights.of(policy(allow("oss:*", on=f"acs:oss:*:*:{OTHER_BUCKET}"), allow("ram:*", on="*")))
-    refused = rights.session.call(method, key, {subresource: ""} if subresource else {}, body=b"")
+    body, headers = deletion_of(KEY) if subresource == "delete" else (b"", {})
+    resource = f"{ARN}/{KEY}" if subresource == "delete" else resource
+    refused = rights.session.call(method, key, {subresource: ""} if subresource else {}, headers, body)
     if method == "HEAD":
         refused = replace(refused, body=base64.b64decode(refused.headers["x-oss-err"]))
     assert denial(refused) == (403, "0003-00000202", operation.action, "ImplicitDeny")
     assert rights.account.get(KEY).body == b"content"
     rights.of(policy(allow(operation.action, on=resource)))
-    permitted = rights.session.call(method, key, {subresource: ""} if subresource else {}, body=b"")
+    permitted = rights.session.call(method, key, {subresource: ""} if subresource else {}, headers, body)
     assert permitted.status != 403
 
 
@@ -128,6 +139,39 @@ def test_versions_and_copies_require_more(
     assert denial(rights.session.call(method, key, query, headers))[1:3] == ("0003-00000202", missing)
     rights.of(policy(usual, allow(missing, on=f"{ARN}/*")))
     assert rights.session.call(method, key, query, headers).status in (200, 204)
+
+
+def test_a_deletion_requires_the_right_to_each_key_or_deletes_nothing(rights: Rights) -> None:
+    rights.of(policy(allow("oss:DeleteObject")))
+    body, headers = deletion_of(KEY, "otherdir/object.txt")
+    refused = rights.session.call("POST", "", {"delete": ""}, headers, body)
+    assert denial(refused) == (403, "0003-00000202", "oss:DeleteObject", "ImplicitDeny")
+    assert rights.account.call("GET").texts("Key") == [KEY, "otherdir/object.txt"]
+    versioned = body.replace(b"<Key>otherdir/object.txt", b"<VersionId>null</VersionId><Key>" + KEY.encode())
+    headers = {"Content-MD5": digest(versioned)}
+    assert denial(rights.session.call("POST", "", {"delete": ""}, headers, versioned))[2] == "oss:DeleteObjectVersion"
+    body, headers = deletion_of(KEY)
+    assert rights.session.call("POST", "", {"delete": ""}, headers, body).texts("Key") == [KEY]
+    assert rights.account.call("GET").texts("Key") == ["otherdir/object.txt"]
+
+
+@pytest.mark.parametrize("sign", [by_link, by_header])
+def test_a_request_signed_with_v1_has_the_rights_of_its_signer(rights: Rights, sign: Any) -> None:
+    rights.account.clock.time = NOW
+    rights.account.put(V1_KEY)
+    put, get = (sign(method, credentials=SESSION_KEYS) for method in ("PUT", "GET"))
+    rights.of(policy(allow("oss:GetObject")), expires_at=NOW + 60)
+    assert rights.account.send(*get).body == b"content"
+    assert denial(rights.account.send(put[0], put[1], put[2], b"forged")) == (
+        403,
+        "0003-00000202",
+        "oss:PutObject",
+        "ImplicitDeny",
+    )
+    rights.of(policy(allow("oss:GetObject")), policy(allow("oss:PutObject")))
+    assert denial(rights.account.send(*get))[:2] == (403, "0003-00000301")
+    rights.of(policy(allow("oss:GetObject")), expires_at=NOW)
+    assert rights.account.send(*get).code == "SecurityTokenExpired"
 
 
 def test_a_list_requires_an_allowed_prefix(rights: Rights) -> None:

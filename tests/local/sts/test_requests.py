@@ -21,7 +21,7 @@ from local.sts import Role, StsError, create_app, temporary_credentials
 from local.sts.nonces import Nonces
 from local.sts.session_policy import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
-from signer import Credentials, acs3
+from signer import Credentials, acs3, v4
 from signer.times import rfc3339
 from tests.local.sts.conftest import FUNCTION, OPERATOR, SIGNER, USER_KEYS
 
@@ -170,6 +170,7 @@ AUTHORIZATION = changed().headers["Authorization"]
         (changed(x_acs_date=""), "MissingTimestamp"),
         (changed(x_acs_signature_nonce=""), "MissingSignatureNonce"),
         (changed(x_acs_added="not signed"), "IncompleteSignature"),
+        (changed(content_type="application/octet-stream"), "OK"),  # aiohttp adds it to a POST without a body
         (changed(Authorization=AUTHORIZATION.replace("x-acs-action;", "")), "IncompleteSignature"),
         (changed(Authorization=AUTHORIZATION.replace("host;", "host;x-gone;")), "IncompleteSignature"),
         (changed(Authorization=AUTHORIZATION[:-1]), "SignatureDoesNotMatch"),
@@ -178,6 +179,19 @@ AUTHORIZATION = changed().headers["Authorization"]
 )
 def test_a_request_with_acs3(request_: Request, expected: str, app: flask.Flask) -> None:
     assert code(send(app, request_)) == expected
+
+
+@pytest.mark.parametrize(("body", "expected"), [("a", "IncompleteSignature"), ("", "OK")])
+def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: flask.Flask) -> None:
+    sent = {name: value for name, value in v3().headers.items() if acs3.is_signed(name)}
+    sent["x-acs-content-sha256"] = acs3.payload_hash(body.encode())
+    names = v4.additional_headers(sent)
+    parts = ("POST", "/", "", v4.canonical_headers(sent), names, sent["x-acs-content-sha256"])
+    string = acs3.string_to_sign(acs3.canonical_request(*parts))
+    signed = acs3.signature(USER_KEYS.access_key_secret, string)
+    sent["Authorization"] = str(acs3.Authorization(USER_KEYS.access_key_id, tuple(sorted(sent)), signed))
+    sent |= {"content-type": "text/plain", "accept": "application/json"}
+    assert code(send(app, Request("POST", "", sent, body))) == expected
 
 
 @pytest.mark.parametrize("make", [v1, v3], ids=["older", "ACS3"])
