@@ -11,8 +11,8 @@ import pytest
 from tests.deploy.project_copy import ROOT
 
 SUFFIX = ".zh-CN.md"
-REQUIRED = {
-    f"{page}{SUFFIX}" for page in ("README", "docs/deploy", "docs/explain", "docs/live", "docs/shares", "docs/uploads")
+REQUIRED = {f"docs/{page}{SUFFIX}" for page in ("deploy", "explain", "live", "local-oss", "shares", "uploads")} | {
+    f"README{SUFFIX}"
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
