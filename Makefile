@@ -1,6 +1,7 @@
 ## Try it
 ##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
+##   make oss        run the local OSS alone, to test other programs (ROOT=data PORT=9001 ARGS="--bucket NAME")
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
 ## Links, with your own key in the environment
@@ -48,6 +49,7 @@ PORT     :=
 REGION   :=
 REPLAY   :=
 ROLE_ARN :=
+ROOT     := data
 STS      :=
 URL      :=
 YES      :=
@@ -55,7 +57,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies alarms check build doctor \
+.PHONY: help demo run oss invoke sign bulk curl form verify explain keys notices policies alarms check build doctor \
 	live live-sweep template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
@@ -69,6 +71,9 @@ demo: $(VENV)/local.stamp
 
 run: $(VENV)/local.stamp
 	@$(BIN)/python -m local --root samples --config $(CONFIG) $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
+
+oss: $(VENV)/local.stamp
+	@$(BIN)/python -m local oss --root '$(ROOT)' $(if $(PORT),--oss-port $(PORT)) $(ARGS)
 
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)

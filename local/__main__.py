@@ -7,4 +7,5 @@ import sys
 from .interrupts import run
 
 if __name__ == "__main__":
-    sys.exit(run("local.command", "python -m local", "make invoke" if sys.argv[1:2] == ["invoke"] else "make run"))
+    name = sys.argv[1] if sys.argv[1:2] in (["invoke"], ["oss"]) else "run"
+    sys.exit(run("local.command", "python -m local", f"make {name}"))

@@ -1,4 +1,4 @@
-"""Presigned requests to the OSS of a running stack."""
+"""Presigned requests to a local OSS."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import requests
 
 from signer import Endpoint, presign
 
-from .stack import Stack
+from .stack import OssAlone, Stack
 
 TIMEOUT = 600  # seconds, for a file of several GB
 
 
 def request(
-    stack: Stack,
+    oss: Stack | OssAlone,
     method: str,
     bucket: str,
     key: str,
@@ -26,8 +26,8 @@ def request(
 
     Raises `SignerError` for a key that no link can carry, and `requests.RequestException`.
     """
-    endpoint = Endpoint.path_style(stack.oss_url, stack.region)
-    link = presign(method, bucket, key, credentials=stack.credentials, endpoint=endpoint, headers=headers)
+    endpoint = Endpoint.path_style(oss.oss_url, oss.region)
+    link = presign(method, bucket, key, credentials=oss.credentials, endpoint=endpoint, headers=headers)
     with requests.Session() as session:
         session.trust_env = False
         return session.request(method, link.url, data=data, headers=headers, timeout=TIMEOUT)

@@ -22,7 +22,7 @@ from .account import role_arn
 from .errors import LocalError
 from .interrupts import exit_on_signals
 from .plain_files import PlainFiles
-from .stack import Stack
+from .stack import DEFAULT_BUCKET, Stack, oss_alone
 
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
@@ -39,7 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["invoke"]:
         exit_on_signals()
         return invoke.main(arguments[1:])
-    options = _parser().parse_args(arguments)
+    if arguments[:1] == ["oss"]:
+        return _run_oss(arguments[1:])
+    parser = _parser(
+        "python -m local",
+        "Runs the functions of s.yaml and a local OSS on 127.0.0.1, for development.",
+        {"--http-port": (9000, "the HTTP trigger"), "--oss-port": (9001, "OSS")},
+        "To run one function once: python -m local invoke FUNCTION --event FILE. The OSS alone: python -m local oss",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+    )
+    options = parser.parse_args(arguments)
     exit_on_signals(0)
     log, output = os.pipe()
     begun = threading.Event()
@@ -57,6 +68,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.close(output)
         copier.join(1)
     _say([f"python -m local: {refusal}"])
+    return REFUSED
+
+
+def _run_oss(arguments: Sequence[str]) -> int:
+    """Runs the OSS alone, and ends as `main` does."""
+    what = "A test tool: an OSS that only this machine reaches (127.0.0.1). Store nothing of value in it."
+    parser = _parser("python -m local oss", what, {"--oss-port": (9001, "OSS")})
+    parser.add_argument("--bucket", metavar="NAME", action="append", help=f"repeatable (default: {DEFAULT_BUCKET})")
+    parser.add_argument("--region", default="cn-hangzhou", help="the region of all buckets (default: cn-hangzhou)")
+    options = parser.parse_args(arguments)
+    exit_on_signals(0)
+    buckets = options.bucket or [DEFAULT_BUCKET]
+    try:
+        with oss_alone(buckets, options.region, options.root, options.oss_port) as alone:
+            files = PlainFiles(alone)
+            _say(f"{folder} is not a bucket: its files are not taken in." for folder in files.ignored_folders())
+            _say(files.take_in())
+            variables = {"OSS_ENDPOINT": alone.oss_url, "OSS_REGION": alone.region, "OSS_BUCKET": buckets[0]}
+            for prefix, keys in ("OSS", alone.credentials), ("OSS_STS", alone.temporary):
+                variables[f"{prefix}_ACCESS_KEY_ID"] = keys.access_key_id
+                variables[f"{prefix}_ACCESS_KEY_SECRET"] = keys.access_key_secret
+                variables[f"{prefix}_SESSION_TOKEN"] = keys.security_token or ""
+            script = samples.write_script(alone.root, variables)
+            hint = f"# Files that you put into {alone.root / buckets[0]}/ become objects. Stop: Ctrl-C."
+            show(*([json.dumps(variables)] if options.json else [f"# {what}", hint, *script]))
+            while True:
+                time.sleep(POLL_INTERVAL)
+                _say(files.take_in(SETTLED))
+    except LocalError as error:
+        _say([f"python -m local oss: {error}"])
     return REFUSED
 
 
@@ -117,19 +158,13 @@ def _say(lines: Iterable[str]) -> None:
         show(line, file=sys.stderr)
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m local",
-        description="Runs the functions of s.yaml and a local OSS on 127.0.0.1, for development.",
-        epilog="To run one function once: python -m local invoke FUNCTION --event FILE",
-    )
-    for option, default, purpose in (("--http-port", 9000, "the HTTP trigger"), ("--oss-port", 9001, "OSS")):
+def _parser(name: str, description: str, ports: Mapping[str, tuple[int, str]], epilog: str | None = None) -> Parser:
+    """With what every stack has; `ports` are the default and the purpose of each option."""
+    parser = Parser(prog=name, description=description, epilog=epilog)
+    for option, (default, purpose) in ports.items():
         description = f"port of {purpose} (default: {default}; 0 picks a free port)"
         parser.add_argument(option, metavar="PORT", type=_port, default=default, help=description)
     parser.add_argument("--root", metavar="DIR", type=Path, help="store objects here (default: a temporary folder)")
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
-    )
     parser.add_argument("--json", action="store_true", help="print addresses and credentials as one line of JSON")
     return parser
 

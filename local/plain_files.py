@@ -1,7 +1,7 @@
 """Plain files in the folder of a bucket: each becomes an object, as if it were uploaded, so that triggers see it too.
 
 `samples/examplebucket/outbox/a.txt` becomes `oss://examplebucket/outbox/a.txt`. The file stays, and an object that is
-newer than its file stays too.
+newer than its file stays too. A file that is removed takes its object with it, unless that was written since.
 """
 
 from __future__ import annotations
@@ -16,29 +16,36 @@ from pathlib import Path
 from signer import SignerError
 
 from . import client
-from .oss.storage import Bucket, Buckets
-from .stack import Stack
+from .oss.storage import Bucket, Buckets, ObjectRecord
+from .stack import OssAlone, Stack
 
 
 class PlainFiles:
-    """The plain files of a stack; each is looked at once, and again when it changes."""
+    """The plain files of a local OSS; each is looked at once, and again when it changes."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._buckets = Buckets(stack.root)
+    def __init__(self, oss: Stack | OssAlone) -> None:
+        self._oss = oss
+        self._buckets = Buckets(oss.root)
         self._seen: dict[Path, int] = {}
+        self._objects: dict[Path, ObjectRecord] = {}  # as they were when their files were looked at
 
     def ignored_folders(self) -> list[Path]:
         """The folders that look like a bucket's and are not."""
-        folders = (path for path in self._stack.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        folders = (path for path in self._oss.root.iterdir() if path.is_dir() and not path.name.startswith("."))
         return sorted(folder for folder in folders if self._buckets.get(folder.name) is None)
 
     def take_in(self, min_age: float = 0) -> Iterator[str]:
-        """Uploads new and changed files, and yields a sentence about each.
+        """Uploads new and changed files, deletes the objects of removed ones, and yields a sentence about each.
 
         Files that changed in the last `min_age` seconds wait for the next call: somebody may still be writing them.
         """
         for bucket in self._buckets.all():
+            for path in [path for path in self._objects if bucket.path in path.parents and not os.path.lexists(path)]:
+                stored = self._objects.pop(path)
+                del self._seen[path]
+                if bucket.current(stored.key) == stored:
+                    bucket.delete(stored.key, time.time())
+                    yield f"{path} was removed, and oss://{bucket.name}/{stored.key} with it."
             for path in _plain_files(bucket.path):
                 try:
                     status = path.stat()
@@ -58,11 +65,14 @@ class PlainFiles:
         try:
             stored = bucket.current(key)
             if stored is not None and stored.modified >= modified:
+                self._objects[path] = stored
                 return
             with path.open("rb") as file:
                 # For an empty file requests would announce chunks.
                 data = file if os.fstat(file.fileno()).st_size else b""
-                client.request(self._stack, "PUT", bucket.name, key, data, headers).raise_for_status()
+                client.request(self._oss, "PUT", bucket.name, key, data, headers).raise_for_status()
+            if stored := bucket.current(key):
+                self._objects[path] = stored
         except (OSError, ValueError, SignerError) as error:
             reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
             yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."

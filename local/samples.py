@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
@@ -143,10 +144,7 @@ def _earlier_key(stack: Stack) -> str | None:
 
 
 def write_environment(stack: Stack, api_key: Sample) -> None:
-    """Writes `ENVIRONMENT` for a shell, beside the buckets. Raises `LocalError`.
-
-    Only its owner can read it, and its credentials of OSS end with the stack.
-    """
+    """Writes `ENVIRONMENT`, whose credentials of OSS end with the stack. Raises `LocalError`."""
     variables = {
         **dict.fromkeys(("SERVICE", "FC_PRESIGN_URL"), stack.http_url),
         **dict.fromkeys(("KEY", "FC_PRESIGN_KEY"), api_key.value),
@@ -159,14 +157,20 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
         "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
         "OSS_SESSION_TOKEN": stack.credentials.security_token,
     }
-    content = "# For a shell that uses the running stack, and nothing else. Written again at each start.\n" + "".join(
-        f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value
-    )
-    path = stack.root / ENVIRONMENT
+    write_script(stack.root, variables)
+
+
+def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
+    """Writes `ENVIRONMENT` for its owner alone, beside the buckets, and returns its lines. Raises `LocalError`."""
+    path = root / ENVIRONMENT
+    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}"]
+    # The shell may have the variables of another stack.
+    lines += [f"export {name}={shlex.quote(value)}" if value else f"unset {name}" for name, value in variables.items()]
     try:
-        replace_file(str(path), content.encode(), 0o600)
+        replace_file(str(path), "\n".join([*lines, ""]).encode(), 0o600)
     except OSError as error:
         raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
+    return lines
 
 
 def _config(stack: Stack) -> Config:

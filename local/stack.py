@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from handler.config import Config, InvalidConfig, Location, Mount, load
 from handler.config.on_laptop import read_cdn_endpoints
@@ -34,9 +34,11 @@ from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
 from .server import listen, serve, url_of
 from .start_page import StartPage
+from .sts import temporary_credentials
 
 DEFAULT_BUCKET = "examplebucket"
-_ROOT = '--root, or ARGS="--root …" of make run'
+_ROOT = '--root, or ROOT= of make oss, ARGS="--root …" of make run'
+_OSS_PORT = "--oss-port, or OSS_PORT= of make run, PORT= of make oss"
 
 
 class StackError(LocalError):
@@ -102,7 +104,7 @@ class Stack:
                 )
                 for function in http
             ]
-            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port, or OSS_PORT= of make run"))
+            oss_listener = cleanup.enter_context(listen(oss_port, _OSS_PORT))
             sts_listener = cleanup.enter_context(listen(0))
             extra = {
                 "LINK_OSS_ENDPOINT": url_of(oss_listener),
@@ -127,19 +129,16 @@ class Stack:
                     for mount in _mounts(deployment, extra)
                 ),
             )
-            oss_server = serve(oss_app, oss_listener)
-            cleanup.callback(oss_server.close)
+            oss_server = cleanup.enter_context(closing(serve(oss_app, oss_listener)))
             sts_app = sts.create_app(account.principals, account.roles)
-            sts_server = serve(sts_app, sts_listener)
-            cleanup.callback(sts_server.close)
+            sts_server = cleanup.enter_context(closing(serve(sts_app, sts_listener)))
             origin = cdn.Origin(oss_server.url, first.region, account.cdn())
             for name, listener in cdns.items():
                 cdn_app = cdn.create_app(partial(_domain, name, deployment, extra, folder), origin)
-                cleanup.callback(serve(cdn_app, listener).close)
+                cleanup.enter_context(closing(serve(cdn_app, listener)))
             runtime = Runtime(deployment.functions, credentials=account.credentials_of, environment=extra, log=log)
             cleanup.callback(runtime.close)
-            dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-            cleanup.callback(dispatcher.close)
+            dispatcher = cleanup.enter_context(closing(Dispatcher(runtime, deployment.functions, log=log)))
             for function in deployment.functions:
                 if warm and function.runs_locally and (failure := runtime.warm(function.name)):
                     raise StackError(f"Function {function.name} failed to start: {failure.error_message}")
@@ -147,9 +146,7 @@ class Stack:
             start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
                 app = start_page if function is first else http_trigger.create_app(runtime, function)
-                server = serve(app, listener)
-                cleanup.callback(server.close)
-                urls[function.name] = server.url
+                urls[function.name] = cleanup.enter_context(closing(serve(app, listener))).url
             return cls(
                 http_url=urls[first.name],
                 oss_url=oss_server.url,
@@ -210,10 +207,31 @@ class Stack:
     def __enter__(self) -> Stack:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class OssAlone(NamedTuple):
+    """The OSS of a stack without the rest; both its permanent and its temporary credentials may do everything."""
+
+    oss_url: str
+    region: str
+    root: Path
+    credentials: Credentials
+    temporary: Credentials
+
+
+@contextmanager
+def oss_alone(buckets: list[str], region: str, root: Path | None, port: int) -> Iterator[OssAlone]:
+    """Runs one until the end of the block. Raises `LocalError`."""
+    key, temporary = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33)), temporary_credentials()
+    with ExitStack() as cleanup:
+        listener = cleanup.enter_context(listen(port, _OSS_PORT))
+        folder = _folder(root, cleanup)
+        _create_buckets(folder, buckets)
+        app = oss.create_app(folder, region=region, credentials=[key, temporary])
+        server = cleanup.enter_context(closing(serve(app, listener)))
+        yield OssAlone(server.url, region, folder, key, temporary)
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:
@@ -311,7 +329,9 @@ def _create_buckets(folder: Path, names: list[str]) -> None:
     try:
         oss.create_buckets(folder, names)
     except ValueError as error:
-        raise StackError(f"{error} Set another name in s.yaml (vars.bucket or LINK_BUCKET).") from None
+        raise StackError(
+            f"{error} Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
+        ) from None
     except OSError as error:
         raise _unusable(folder, error) from None
 

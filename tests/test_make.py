@@ -225,6 +225,8 @@ COMMANDS = [
     (("demo",), "-m local.demo"),
     (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0"),
     (("run", "CONFIG=other/s.yaml"), "-m local --root samples --config other/s.yaml"),
+    (("oss",), "-m local oss --root data"),
+    (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m local oss --root a b --oss-port 0 --json"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
@@ -264,9 +266,10 @@ def test_every_target_passes_its_arguments_on(installed: Project) -> None:
 
 
 def test_variables_of_the_environment_are_no_arguments(installed: Project) -> None:
-    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "REGION", "ROLE_ARN", "URL", "VENV")
+    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "REGION", "ROLE_ARN", "ROOT", "URL", "VENV")
     for goal, expected in [
         ("run", "-m local --root samples --config s.yaml"),
+        ("oss", "-m local oss --root data"),
         ("policies", "-m deploy.policies s.yaml"),
         ("doctor", "-m deploy.doctor s.yaml"),
         ("live", "-m live"),

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
     [
         (["local"], "make run"),
         (["local", "invoke", "links_http"], "make invoke"),
+        (["local", "oss"], "make oss"),
         (["local.demo"], "make demo"),
         (["bench"], "make bench"),
     ],

@@ -1,0 +1,71 @@
+"""`python -m local oss`: the OSS without the rest of the stack."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from local import client, command
+from local.plain_files import PlainFiles
+from local.stack import oss_alone
+from tests.local.programs import started
+
+
+def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: Path) -> None:
+    folder = tmp_path / "a-bucket"
+    for path in (folder, tmp_path / "other"):
+        path.mkdir()
+    (folder / "before.txt").write_text("before")
+    options = ["--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", "--bucket", "b-bucket"]
+    with started("oss", *options, ports=False, quick=True) as program:
+        program.wait_for("OSS_STS_SESSION_TOKEN")
+        script = (tmp_path / "env.sh").read_text()
+        assert program.output.endswith(script)
+        assert "\nunset OSS_SESSION_TOKEN\n" in script  # it may be of another stack
+        assert "# A test tool: an OSS that only this machine reaches (127.0.0.1)." in program.output
+        for sentence in ("other is not a bucket: its files are not taken in.", "before.txt was taken in"):
+            assert sentence in program.output
+        (folder / "while.txt").write_text("while it runs")
+        program.wait_for("while.txt was taken in")
+        (folder / "before.txt").unlink()
+        program.wait_for("before.txt was removed, and oss://a-bucket/before.txt with it.")
+        port = int(re.findall(r"OSS_ENDPOINT=http://127\.0\.0\.1:(\d+)\n", script)[0])
+        with pytest.raises(ConnectionRefusedError), socket.socket() as other:
+            other.connect(("127.0.0.2", port))
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 0
+    assert "Traceback" not in program.output
+    assert (tmp_path / "b-bucket/.oss/bucket.json").is_file()
+
+
+def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_since(tmp_path: Path) -> None:
+    names = ["kept", "written", "removed"]
+    with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
+        for name in names[1:]:
+            (tmp_path / "examplebucket" / name).write_text("by hand")
+        assert len(list(PlainFiles(alone).take_in())) == 2
+        client.request(alone, "PUT", "examplebucket", "kept", b"x").raise_for_status()
+    with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
+        files = PlainFiles(alone)
+        assert list(files.take_in()) == []
+        client.request(alone, "PUT", "examplebucket", "written", b"by a program").raise_for_status()
+        for name in names[1:]:
+            (tmp_path / "examplebucket" / name).unlink()
+        assert len(list(files.take_in())) == 1
+        statuses = [client.request(alone, "GET", "examplebucket", name).status_code for name in names]
+        assert statuses == [200, 200, 404]
+        (tmp_path / "examplebucket/removed").write_text("by hand")
+        assert len(list(files.take_in())) == 1
+
+
+@pytest.mark.parametrize("root", [__file__, "/sys/oss"])
+def test_a_root_that_cannot_be_used_is_one_sentence(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.object(command, "exit_on_signals"):
+        assert command.main(["oss", "--oss-port", "0", "--root", root]) == 2
+    said = "".join(capsys.readouterr())
+    assert re.fullmatch(rf"python -m local oss: Objects cannot be stored in {root} \(.*\)\. Name another .*\n", said)
