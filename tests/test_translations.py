@@ -14,7 +14,7 @@ SUFFIX = ".zh-CN.md"
 REQUIRED = {
     f"{page}{SUFFIX}" for page in ("README", "docs/deploy", "docs/explain", "docs/live", "docs/shares", "docs/uploads")
 }
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
 
 
