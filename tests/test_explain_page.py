@@ -59,14 +59,15 @@ def test_every_finding_is_complete_in_both_languages() -> None:
             assert re.search("[\u4e00-\u9fff]", text), code
         assert ("seen" in row["en"]) == (not explain_page.errors_of(FINDINGS, code)), code
         assert {*row["near"], *row.get("like", ())} < FINDINGS.keys() - {code}, code
-    for texts in (TABLES["templates"], TABLES["words"]):
-        assert texts.keys() == {"en", "zh"}
     assert TABLES["words"]["en"].keys() == TABLES["words"]["zh"].keys()
 
 
 @pytest.mark.parametrize("code", FINDINGS)
 def test_the_example_of_a_page_is_its_finding_and_shows_no_secret(code: str) -> None:
-    _, xml, output = EXAMPLES[code]
+    source, xml, output = EXAMPLES[code]
+    if source == "local" and code != "other_link":
+        answer = re.findall("<Code>(.*?)<", xml)[0]
+        assert any(f" {answer}" in error for error in explain_page.errors_of(FINDINGS, code))
     assert re.findall(r"(?s)\n1\. .*?\[([a-z0-9_]+),", output) == [code]
     for credentials in (explain_page.PERMANENT, explain_page.TEMPORARY):
         assert credentials.access_key_secret not in xml + output
@@ -84,15 +85,6 @@ def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_fo
                 assert found == code or code == "source_address", error
 
 
-def test_what_local_oss_answers_is_what_a_page_says() -> None:
-    for code, (source, xml, _) in EXAMPLES.items():
-        if source == "local":
-            answer = re.findall("<Code>(.*?)<", xml)[0]
-            assert (
-                any(f" {answer}" in error for error in explain_page.errors_of(FINDINGS, code)) or code == "other_link"
-            )
-
-
 def test_titles_are_unique_and_llms_txt_lists_every_page() -> None:
     pages = sorted(path for path in ROOT.glob("docs/**/*.md"))
     titles = [
@@ -105,26 +97,11 @@ def test_titles_are_unique_and_llms_txt_lists_every_page() -> None:
     assert sorted(links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
 
 
-def test_a_sentence_of_explain_is_shown_as_it_is() -> None:
-    assert (
-        explain_page.plain(r"<a href> &amp; & \u0026 response-*, a_b") == r"\<a href> \&amp; & \\u0026 response-\*, a_b"
-    )
-
-
-def skill() -> tuple[dict[str, Any], str]:
-    _, header, body = SKILL.read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(header), body
-
-
 def test_the_skill_has_the_form_of_an_agent_skill() -> None:
-    header, body = skill()
-    assert header["name"] == SKILL.parent.name
+    header = yaml.safe_load(SKILL.read_text(encoding="utf-8").split("---\n")[1])
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", header["name"])
+    assert header["name"] == SKILL.parent.name
     assert 0 < len(header["description"]) <= 1024
-    assert len(header["compatibility"]) <= 500
-    assert body.count("\n") < 500
-    assert "secret" in body
-    assert (ROOT / "docs/errors").is_dir()
 
 
 def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_skill_says(tmp_path: Path) -> None:
@@ -136,25 +113,17 @@ def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_ski
         "        raise SystemExit(f'{event}: the network was used')\n"
         "sys.addaudithook(audit)\n"
     )
-    endpoint = signer.Endpoint.public("cn-hangzhou")
-    link = signer.presign(
-        "GET", "examplebucket", "a.txt", credentials=explain_page.PERMANENT, endpoint=endpoint, expires_in=60, now=0
-    )
-    (tmp_path / "link.txt").write_text(f"{link.url}\n{EXAMPLES['expired'][1]}")
-    commands = re.findall(r"(?m)^   ((?:fc-presign|python -m signer) .*)$", skill()[1])
-    assert [command.partition(" explain ")[2] for command in commands] == ["- --json < link.txt"] * 2
+    endpoint, keys = signer.Endpoint.public("cn-hangzhou"), explain_page.PERMANENT
+    link = signer.presign("GET", "examplebucket", "a", credentials=keys, endpoint=endpoint, expires_in=60, now=0).url
+    (command,) = re.findall(r"(?m)^   python (-m signer .*) < link.txt$", SKILL.read_text(encoding="utf-8"))
+    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    pasted, arguments = f"{link}\n{EXAMPLES['expired'][1]}", [sys.executable, *shlex.split(command)]
     done = subprocess.run(
-        [sys.executable, *shlex.split(commands[1].partition(" < ")[0])[1:]],
-        input=(tmp_path / "link.txt").read_text(),
-        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        arguments, input=pasted, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1, done.stderr
     first = json.loads(done.stdout)["findings"][0]
-    assert (first["code"], first.keys() >= {"title", "certainty", "evidence", "advice"}) == ("expired", True)
-    assert (ROOT / f"docs/errors/{first['code']}.md").is_file()
-    assert link.url.rpartition("=")[2] not in done.stdout + done.stderr
-    assert explain_page.PERMANENT.access_key_id not in done.stdout
+    assert first["code"] == "expired"
+    assert first.keys() >= {"title", "certainty", "evidence", "advice"}
+    assert link.rpartition("=")[2] not in done.stdout
+    assert keys.access_key_id not in done.stdout
