@@ -1,60 +1,129 @@
-"""docs/explain.md and its translation show exactly what local OSS answers and what `explain` prints."""
+"""docs/errors, docs/explain.md and llms.txt show exactly what local OSS answers and what `explain` prints."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+import signer
+from signer.diagnosis.advice import ADVICE
+from signer.diagnosis.oss_error import ServerError
 from tools import explain_page
 
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in explain_page.PAGES}
-each_page = pytest.mark.parametrize("markdown", PAGES.values(), ids=PAGES)
+ROOT = explain_page.ROOT
+TABLES = explain_page.read_tables()
+FINDINGS: dict[str, Any] = TABLES["findings"]
+EXAMPLES = {code: explain_page.explained(row, explain_page.ecs_of(code)) for code, row in FINDINGS.items()}
+SKILL = ROOT / "skills/fc-presign-explain/SKILL.md"
 
 
-@each_page
-def test_every_block_of_the_page_is_up_to_date(markdown: str) -> None:
-    assert explain_page.page(markdown) == markdown
-
-
-@each_page
-def test_a_changed_block_is_detected(markdown: str) -> None:
-    changed = markdown.replace("The link has expired. [expired", "The link is old. [expired")
-    assert changed != markdown
-    assert explain_page.page(changed) == markdown
+def test_every_generated_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain_page.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_a_page_that_is_not_current_is_named_and_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "explain.md"
-    path.write_text("The link is old.")
-    monkeypatch.setattr(explain_page, "PAGES", (path,))
-    monkeypatch.setattr(explain_page, "page", lambda markdown: markdown.replace("is old", "has expired"))
+    (tmp_path / "docs/errors").mkdir(parents=True)
+    old, lost = tmp_path / "docs/errors/expired.md", tmp_path / "docs/errors/no_finding.md"
+    for path in (old, lost):
+        path.write_text("# The link is old.\n")
+    monkeypatch.setattr(explain_page, "ROOT", tmp_path)
+    monkeypatch.setattr(explain_page, "pages", lambda tables: [(old, "# The link has expired.\n")])
+    monkeypatch.setattr(explain_page, "read_tables", lambda: TABLES)
     assert explain_page.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/explain.md is not current: run make docs.\n"
+    assert capsys.readouterr().err == "".join(
+        f"{name} is not current: run make docs.\n"
+        for name in ("docs/errors/expired.md", "docs/errors/no_finding.md", "llms.txt")
+    )
     assert explain_page.main([]) == 0
-    assert path.read_text() == "The link has expired."
+    assert old.read_text() == "# The link has expired.\n"
+    assert not lost.exists()
     assert explain_page.main(["--check"]) == 0
 
 
-@each_page
-def test_the_first_finding_is_the_subject_of_its_section(markdown: str) -> None:
-    sections = re.findall(r"<!-- explain: ([a-z-]+) -->\n```text\n.*?\n1\. .*?\[([a-z_]+),", markdown, re.DOTALL)
-    assert len(sections) == 23
-    for name, code in sections:
-        expected = {
-            "wrong-secret": "signature_mismatch",
-            "proved": "altered_parameter",
-            "changed-on-the-way": "added_parameters",
-        }
-        assert code == expected.get(name, name.replace("-", "_"))
+def test_every_finding_is_complete_in_both_languages() -> None:
+    assert list(FINDINGS) == list(ADVICE)
+    for code, row in FINDINGS.items():
+        assert row["en"].keys() == row["zh"].keys() >= {"title", "advice", "why"}, code
+        for text in row["zh"].values():
+            assert re.search("[\u4e00-\u9fff]", text), code
+        assert ("seen" in row["en"]) == (not explain_page.errors_of(FINDINGS, code)), code
+        assert {*row["near"], *row.get("like", ())} < FINDINGS.keys() - {code}, code
+    assert TABLES["words"]["en"].keys() == TABLES["words"]["zh"].keys()
 
 
-@each_page
-def test_the_page_contains_no_secret(markdown: str) -> None:
+@pytest.mark.parametrize("code", FINDINGS)
+def test_the_example_of_a_page_is_its_finding_and_shows_no_secret(code: str) -> None:
+    source, xml, output = EXAMPLES[code]
+    if source == "local" and code != "other_link":
+        answer = re.findall("<Code>(.*?)<", xml)[0]
+        assert any(f" {answer}" in error for error in explain_page.errors_of(FINDINGS, code))
+    assert re.findall(r"(?s)\n1\. .*?\[([a-z0-9_]+),", output) == [code]
     for credentials in (explain_page.PERMANENT, explain_page.TEMPORARY):
-        assert credentials.access_key_secret not in markdown
-    assert "CAIS" not in markdown
-    assert not re.search(r"[0-9a-f]{40}", markdown)
+        assert credentials.access_key_secret not in xml + output
+    assert not re.search(r"CAIS|[0-9a-f]{40}|https?://\S+\?", xml + output)
+
+
+def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> None:
+    for code, row in FINDINGS.items():
+        ecs = explain_page.ecs_of(code)
+        for error in row.get("oss", ()):
+            oss_code, _, message = error.partition(" ")[2].partition(": ")
+            # What has no message here is told by its EC or its ArgumentName.
+            if message or not ecs:
+                found = ServerError(oss_code, message, "", {}).finding
+                assert found == code or code == "source_address", error
+
+
+def test_titles_are_unique_and_llms_txt_lists_every_page() -> None:
+    pages = sorted(path for path in ROOT.glob("docs/**/*.md"))
+    titles = [
+        re.findall(r"(?m)^# (.*)$", path.read_text(encoding="utf-8"))[0] for path in pages if "errors" in path.parts
+    ]
+    assert len(set(titles)) == len(titles) == 2 * len(FINDINGS)
+    listed = (ROOT / "llms.txt").read_text(encoding="utf-8")
+    assert re.match(r"# .+\n\n> .+\n\n", listed)
+    links = re.findall(r"(?m)^- \[.+\]\((\S+)\)$", listed)
+    assert sorted(links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
+
+
+def test_the_skill_has_the_form_of_an_agent_skill() -> None:
+    header = yaml.safe_load(SKILL.read_text(encoding="utf-8").split("---\n")[1])
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", header["name"])
+    assert header["name"] == SKILL.parent.name
+    assert 0 < len(header["description"]) <= 1024
+
+
+def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_skill_says(tmp_path: Path) -> None:
+    """Each socket that the command would open ends it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def audit(event, arguments):\n"
+        "    if event.startswith('socket.') and event != 'socket.gethostname':\n"
+        "        raise SystemExit(f'{event}: the network was used')\n"
+        "sys.addaudithook(audit)\n"
+    )
+    endpoint, keys = signer.Endpoint.public("cn-hangzhou"), explain_page.PERMANENT
+    link = signer.presign("GET", "examplebucket", "a", credentials=keys, endpoint=endpoint, expires_in=60, now=0).url
+    (command,) = re.findall(r"(?m)^   python (-m signer .*) < link.txt$", SKILL.read_text(encoding="utf-8"))
+    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    pasted, arguments = f"{link}\n{EXAMPLES['expired'][1]}", [sys.executable, *shlex.split(command)]
+    done = subprocess.run(
+        arguments, input=pasted, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    first = json.loads(done.stdout)["findings"][0]
+    assert first["code"] == "expired"
+    assert first.keys() >= {"title", "certainty", "evidence", "advice"}
+    assert link.rpartition("=")[2] not in done.stdout
+    assert keys.access_key_id not in done.stdout

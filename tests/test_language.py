@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("docs/*.md", "README.md", ".github/*.md", "CHANGELOG.md", "handler/openapi.json", "deploy/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "skills/**/*.md", ".github/*.md", "handler/openapi.json", "deploy/**/*.md")
     for path in ROOT.glob(pattern)
 ) + sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("handler/templates/*.html"))
 

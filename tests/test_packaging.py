@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import email.message
 import email.parser
+import json
 import os
 import re
 import shutil
@@ -266,7 +267,12 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
         assert action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    assert not re.search(r"\bs (deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text)
+    # The registry of Serverless Devs knows no identities: one step has its token.
+    expected = ["serverless_devs", "secrets."] if path.name == "registry.yml" else []
+    assert re.findall(r"\bs (?:deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text) == expected
+    targets = re.search(r"(?s)^\.PHONY: (.*?)\n\.", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert targets
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets[1].split())
 
 
 def test_vulnerabilities_are_looked_up_every_week() -> None:
@@ -288,3 +294,18 @@ def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity
     assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert jobs["publish"]["environment"]
+
+
+def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/registry.yml").read_text(encoding="utf-8"))
+    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    jobs = workflow["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert (jobs["publish"]["needs"], jobs["publish"]["environment"]) == ("test", "registry")
+    *others, last = jobs["publish"]["steps"]
+    assert [step for step in others if "env" in step] == []
+    assert (last["run"], last["working-directory"]) == ("s registry publish", "build/template")
+    # The client that the tests use.
+    client = json.loads((ROOT / "tests/node/package.json").read_text(encoding="utf-8"))["dependencies"]
+    install = f"npm install --global --ignore-scripts @serverless-devs/s@{client['@serverless-devs/s']}"
+    assert [step["run"] for step in others if "run" in step][1:] == ["make template", install]

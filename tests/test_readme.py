@@ -15,7 +15,7 @@ else:
     import tomli as tomllib
 
 READMES = ["README.md", *sorted(path.name for path in ROOT.glob("README.*.md"))]
-PAGES = [*READMES, *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [*READMES, "llms.txt", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
 
 
 def read(name: str) -> str:

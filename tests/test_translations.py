@@ -18,7 +18,7 @@ REQUIRED = {
         *(f"docs/{name}" for name in ("api", "cdn", "deploy", "explain", "live", "local-oss", "shares", "uploads")),
     )
 }
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
 
 

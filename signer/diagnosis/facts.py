@@ -21,7 +21,7 @@ SIGNATURE_CODES = frozenset(
     }
 )  # fmt: skip
 # OSS checks these before the signature, so none of them holds where OSS complains about the signature.
-_CHECKED_BEFORE_SIGNATURE = frozenset(
+CHECKED_BEFORE_SIGNATURE = frozenset(
     {"bucket_not_in_host", "date_in_future", "expired", "internal_host", "missing_token", "wrong_region"}
 )
 # A key that clients rewrite breaks even a right signature.
@@ -34,7 +34,7 @@ Verdict = Literal["mismatch", "refused", "cut", "right", "received", "repaired",
 # For each verdict, what becomes of the facts of a source that have one of these codes: the certainty that they then
 # have, or None where they are refuted. The first line that fits a fact counts.
 _OVERRULED: dict[Verdict, tuple[tuple[str, frozenset[str], str | None], ...]] = {
-    "mismatch": ((LINK, _CHECKED_BEFORE_SIGNATURE, POSSIBLE),),
+    "mismatch": ((LINK, CHECKED_BEFORE_SIGNATURE, POSSIBLE),),
     "refused": (
         (LINK, SIGNATURE_CODES, None), (DAMAGE, SIGNATURE_CODES, None), (LINK, _ALL, POSSIBLE), (DAMAGE, _ALL, POSSIBLE)
     ),
