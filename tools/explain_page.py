@@ -92,6 +92,11 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         now=ISSUED,
         **example.get("options", {}),
     )
+    cdn = signer.CdnKey(key="EXAMPLEEXAMPLE16", **example["cdn"]) if "cdn" in example else None
+    if cdn is not None:
+        address = "https://static.example.com/reports/q3%20final.pdf"
+        signed = signer.presign_cdn(address, now=ISSUED, **cdn._asdict())
+        cdn = cdn._replace(**example.get("domain", {}))
     url, xml = edited(signed.url, example.get("edit", ())), ""
     source = example.get("answer", "oss" if "oss" in finding else "local")
     if source == "oss":
@@ -100,6 +105,8 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         sent, known = edited(url, example.get("sent", ())), credentials._replace(**example.get("known", {}))
         with tempfile.TemporaryDirectory() as root:
             xml = local_answer(sent, example, known, Path(root))
+    elif source == "cdn":
+        xml = "HTTP/1.1 403 Forbidden\nX-Tengine-Error: denied by req auth: invalid md5hash\n"
     explanation = signer.explain(
         url,
         error_xml=xml or None,
@@ -107,8 +114,9 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         headers=example.get("headers") if example.get("know_secret") else None,
         now=ISSUED + example.get("after", 120),
         credentials=credentials if example.get("know_secret") else None,
+        cdn=cdn,
     )
-    return source, redacted(xml), str(explanation)
+    return source, xml if source == "cdn" else redacted(xml), str(explanation)
 
 
 def redacted(xml: str) -> str:
@@ -137,7 +145,7 @@ def errors_of(findings: Tables, code: str) -> list[str]:
 
 
 def error_line(error: str) -> str:
-    return re.sub(r"^(\d+) (\w+)(.*)$", lambda match: f"{match[1]} `{match[2]}`{plain(match[3])}", error)
+    return re.sub(r"^(\d+) ([\w-]+)(.*)$", lambda match: f"{match[1]} `{match[2]}`{plain(match[3])}", error)
 
 
 def heading(findings: Tables, code: str, language: str) -> str:
@@ -159,11 +167,14 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
     finding, own = findings[code], findings[code][language]
     answers = ["\n".join(f"- {error_line(error)}" for error in errors_of(findings, code)) or own["seen"]]
     answers += [words["ec"].format(", ".join(ecs_of(code)))] if ecs_of(code) else []
-    answers += [words[source], f"```xml\n{xml}```"] if xml else []
+    answers += [words[source], f"```{'text' if source == 'cdn' else 'xml'}\n{xml}```"] if xml else []
     options = [f"--method {method}" for method in filter(None, [finding["example"].get("method")])]
     if finding["example"].get("know_secret"):
         options += [f"--header '{name}: {value}'" for name, value in finding["example"].get("headers", {}).items()]
         options += ["--profile default"]
+    if source == "cdn":
+        domain = finding["example"]["cdn"] | finding["example"].get("domain", {})
+        options += ["--cdn-key -", f"--cdn-type {domain['kind']}"]
     like = finding.get("like", [])
     related = [
         f"- {linked(findings, other, language)}"
@@ -180,7 +191,7 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
         title=plain(own["title"]),
         answers="\n\n".join(answers),
         options="".join(f" {option}" for option in options),
-        needs=words["key" if finding["example"].get("know_secret") else "no_key"],
+        needs=words["cdn_key" if source == "cdn" else "key" if finding["example"].get("know_secret") else "no_key"],
         output=output,
         advice="\n\n".join([plain(own["advice"]), *filter(None, [own.get("more")])]),
         why=own["why"],
