@@ -143,7 +143,6 @@ def _sts_url(endpoint: str | None, region: str) -> str:
 
 
 def _describe(reason: str, role: str, duration: int, host: str) -> str:
-    """What is wrong, and what to do."""
     if reason == "EntityNotExist.Role":
         return f"Role {role} not found: correct --assume-role."
     if reason == "NoPermission":

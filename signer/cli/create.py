@@ -111,13 +111,8 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     """
     link, may_end_early = _create_link(params)
     name = params["download"] or params["target"].key.rpartition("/")[2] or "object"
-    method = {
-        "GET": ["-o", "./" + name],
-        "HEAD": ["-I"],
-        "PUT": ["-T", file],
-        "POST": ["-X", "POST"],
-        "DELETE": ["-X", "DELETE"],
-    }[link.method]
+    methods = {"GET": ["-o", "./" + name], "HEAD": ["-I"], "PUT": ["-T", file]}
+    method = methods.get(link.method, ["-X", link.method])
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
     _print_link(link, may_end_early, as_json, shlex.join(["curl", "-fgsS", *method, *headers, link.url]))
 
