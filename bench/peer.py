@@ -31,7 +31,6 @@ def _client(*credentials: str) -> oss.Client:
 
 
 def on_http(event: bytes, context: Any) -> dict[str, object]:
-    """Redirects to a presigned URL and logs one line."""
     began = time.perf_counter()
     request = json.loads(event)
     key = unquote(request["rawPath"], errors="strict").removeprefix("/")

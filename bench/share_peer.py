@@ -107,7 +107,6 @@ def size_of(key: str) -> int:
 
 @app.get("/exampledir/<path:name>")
 def show(name: str) -> Any:
-    """The page of a share, or a redirect to a new link."""
     key = f"exampledir/{name}"
     token = flask.request.args.get("share")
     if token is None:
@@ -142,7 +141,6 @@ def finish(response: flask.Response) -> flask.Response:
 
 
 def on_http(event: bytes, context: Any) -> dict[str, object]:
-    """Passes an event of Function Compute to Flask, and its response back."""
     request = json.loads(event)
     http = request["requestContext"]["http"]
     body = request["body"].encode()
@@ -155,13 +153,9 @@ def on_http(event: bytes, context: Any) -> dict[str, object]:
         "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
         "fc.context": context,
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request["headers"].items()},
     }

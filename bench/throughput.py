@@ -128,16 +128,18 @@ def _round(connections: list[socket.socket], requests: list[bytes], seconds: flo
     sent_at: dict[int, float] = {}
     following = cycle(requests)
     clock = time.perf_counter
-    by_number = {connection.fileno(): connection for connection in connections}
     with selectors.DefaultSelector() as selector:
         for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, data=connection)
             sent_at[connection.fileno()] = clock()
             connection.sendall(next(following))
         end, waiting = clock() + seconds, len(connections)
         while waiting:
-            for ready, _ in selector.select(30) or _timed_out():
-                connection = by_number[ready.fd]
+            answered = selector.select(30)
+            if not answered:
+                raise RuntimeError("A server has not answered for 30 seconds.")
+            for ready, _ in answered:
+                connection = ready.data
                 _read(connection)
                 now = clock()
                 if now >= end:
@@ -160,7 +162,3 @@ def _read(connection: socket.socket) -> None:
     redirects = response.startswith(b"HTTP/1.1 302 ") and response.endswith(b"\r\n\r\n")
     if not redirects or b"x-oss-signature=" not in response:
         raise RuntimeError("A server did not redirect to a signed link: run it alone to see why.")
-
-
-def _timed_out() -> list[tuple[selectors.SelectorKey, int]]:
-    raise RuntimeError("A server has not answered for 30 seconds.")

@@ -30,7 +30,6 @@ def bucket(key_id: str, secret: str, token: str) -> oss2.Bucket:
 
 @app.get("/exampledir/<path:name>")
 def link(name: str) -> flask.Response:
-    """Redirects to a new link."""
     began = time.perf_counter()
     key = f"exampledir/{name}"
     parts = ("access-key-id", "access-key-secret", "security-token")
