@@ -11,18 +11,18 @@ import csv
 import datetime
 import io
 import os
-import random
 import tempfile
 import time
-from base64 import b64encode
 from pathlib import Path
 from unittest.mock import patch
 
 import oss2
 
+from signer.credentials import OFFICIAL_SDK
+
 from .details import Details
 from .figures import Bound, Figure
-from .process import BUCKET, REGION
+from .process import BUCKET, CREDENTIALS, REGION
 
 COUNT, PEER_COUNT = 50_000, 4_000
 ROUNDS = 5
@@ -31,12 +31,7 @@ PEER = "loop with oss2"
 
 
 def measure(details: Details) -> list[Figure]:
-    token = b64encode(random.Random(2026).randbytes(450)).decode()
-    environment = {
-        "OSS_ACCESS_KEY_ID": "STS.EXAMPLE",
-        "OSS_ACCESS_KEY_SECRET": "secret-EXAMPLE",
-        "OSS_SESSION_TOKEN": token,
-    }
+    environment = zip(OFFICIAL_SDK, CREDENTIALS[:3], strict=True)
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, environment):
         output = Path(folder, "links")
         many, few = Path(folder, "many.txt"), Path(folder, "few.txt")
@@ -70,11 +65,7 @@ def _bulk(form: str, source: Path, output: Path) -> float:
 def _loop(source: Path, output: Path) -> float:
     """As `_bulk`, with oss2."""
     began = time.process_time()
-    auth = oss2.ProviderAuthV4(
-        oss2.credentials.StaticCredentialsProvider(
-            os.environ["OSS_ACCESS_KEY_ID"], os.environ["OSS_ACCESS_KEY_SECRET"], os.environ["OSS_SESSION_TOKEN"]
-        )
-    )
+    auth = oss2.ProviderAuthV4(oss2.credentials.StaticCredentialsProvider(*CREDENTIALS[:3]))
     bucket = oss2.Bucket(auth, f"https://oss-{REGION}.aliyuncs.com", BUCKET, region=REGION)
     with source.open(encoding="utf-8") as keys, output.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

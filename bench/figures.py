@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
+Values = Sequence[float]
+
 
 class Spread(NamedTuple):
     """The median of repeated measurements, and their lowest and highest, all in the same unit."""
@@ -15,11 +17,11 @@ class Spread(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Values) -> Spread:
         return cls(statistics.median(values), min(values), max(values))
 
     @classmethod
-    def of_ratios(cls, ours: Sequence[float], peer: Sequence[float]) -> Spread:
+    def of_ratios(cls, ours: Values, peer: Values) -> Spread:
         """The quotients of measurements that were made in turns: each pair saw the same load of the machine."""
         return cls.of([mine / theirs for mine, theirs in zip(ours, peer, strict=True)])
 
@@ -52,13 +54,7 @@ class Figure(NamedTuple):
 
     @classmethod
     def against(
-        cls,
-        name: str,
-        unit: str,
-        ours: Sequence[float],
-        peer_name: str,
-        peer: Sequence[float],
-        bound: Bound | None = None,
+        cls, name: str, unit: str, ours: Values, peer_name: str, peer: Values, bound: Bound | None = None
     ) -> Figure:
         """A figure of pairs that were measured in turns."""
         ratio = Spread.of_ratios(ours, peer)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from pathlib import Path
-
-from local.oss import create_app
-from local.server import listen, serve
 
 from .details import Details
 from .figures import Bound, Figure, Spread
-from .process import BUCKET, CREDENTIALS, ENVIRONMENT, FOLDERS, PROGRAM_HEAD, REGION, ROOT, python
+from .process import FOLDERS, PROGRAM_HEAD, ROOT, local_oss, python
 
 RECORDS = 1000
 EVENTS = 6  # of each process; the first one is not measured
@@ -53,23 +49,16 @@ for number in range(int(events)):
 
 def measure(details: Details) -> list[Figure]:
     times: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        links, event = Path(folder, "links.toml"), Path(folder, "event.json")
-        links.write_text(LINKS, "utf-8")
-        event.write_text(thousand_records(), "utf-8")
-        app = create_app(Path(folder, "oss"), region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
-        server = serve(app, listen(0))
-        environment = {**ENVIRONMENT, "LINK_CONFIG": str(links), "LINK_OSS_ENDPOINT": server.url}
-        try:
-            for turn in range(TURNS):
-                for name, module in (("ours", "handler"), (PEER, "bench.notices_peer")):
-                    arguments = (module, str(event), str(EVENTS), f"{name}-{turn}", *FOLDERS)
-                    _, stderr = python(PROGRAM, *arguments, environment=environment)
-                    milliseconds = [float(line) for line in stderr.splitlines()][1:]
-                    times.setdefault(name, []).extend(milliseconds)
-                    details.line(f"  {name:<20} {Spread.of(milliseconds).median:.1f} ms of processor time")
-        finally:
-            server.close()
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as event, local_oss(LINKS) as environment:
+        event.write(thousand_records())
+        event.flush()
+        for turn in range(TURNS):
+            for name, module in (("ours", "handler"), (PEER, "bench.notices_peer")):
+                arguments = (module, event.name, str(EVENTS), f"{name}-{turn}", *FOLDERS)
+                _, stderr = python(PROGRAM, *arguments, environment=environment)
+                milliseconds = [float(line) for line in stderr.splitlines()][1:]
+                times.setdefault(name, []).extend(milliseconds)
+                details.line(f"  {name:<20} {Spread.of(milliseconds).median:.1f} ms of processor time")
     return [Figure.against("event of 1,000 records", "ms", times["ours"], PEER, times[PEER], Bound(0.5, 0.35))]
 
 

@@ -23,7 +23,6 @@ EXPIRES = datetime.timedelta(seconds=900)
 
 
 def on_event(event: bytes, context: Any) -> dict[str, object]:
-    """Writes the notices, and logs one line."""
     began = time.perf_counter()
     client = client_for(context)
     bucket = os.environ["LINK_BUCKET"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from subprocess import TimeoutExpired
+
+from deploy.command import output_of
 
 from .details import Details
 from .figures import Bound, Figure, Spread
@@ -28,10 +30,9 @@ def measure(details: Details) -> list[Figure]:
 
 def _build(details: Details) -> str:
     """Why the build failed; "" if it did not."""
-    command = [sys.executable, "-m", "deploy.build", "s.yaml"]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-    except subprocess.TimeoutExpired:
+        done = output_of([sys.executable, "-m", "deploy.build", "s.yaml"], TIMEOUT, cwd=ROOT)
+    except TimeoutExpired:
         return f"make build takes longer than {TIMEOUT} seconds."
     for line in done.stdout.splitlines():
         details.line(f"  {line}")

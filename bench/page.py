@@ -21,11 +21,7 @@ def replace_table(page: str, content: str) -> str:
 
 def table_section(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> str:
     """Markdown: when and where it was measured (`origin`), the table, and the notes."""
-    rows = [
-        "| ratio | low-high | figure | ours | peer | required |",
-        "|--:|---|---|--:|---|---|",
-        *map(_row, figures),
-    ]
+    rows = ["| ratio | low-high | figure | ours | peer | required |", "|--:|---|---|--:|---|---|", *map(_row, figures)]
     return "\n".join([f"{origin}.", "", *rows, *(f"\n{note}" for note in notes), ""])
 
 

@@ -7,13 +7,9 @@ document with keys from it (for a share), and ask it for the object.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 
 from itsdangerous import URLSafeSerializer
@@ -23,12 +19,10 @@ from oss2.credentials import StaticCredentialsProvider
 from handler import shares
 from handler.config.load import load
 from handler.keys import parse
-from local.oss import create_app
-from local.server import listen, serve
 
 from .details import Details
 from .figures import Bound, Figure, Spread
-from .process import BROWSER, BUCKET, CREDENTIALS, ENVIRONMENT, REGION, http_event, run
+from .process import BROWSER, BUCKET, CREDENTIALS, REGION, http_event, local_oss, run
 
 ROUNDS = 11
 PEER = "hand-written page"
@@ -63,7 +57,8 @@ class Case(NamedTuple):
 
 
 def measure(details: Details) -> list[Figure]:
-    with _site() as (environment, cases):
+    with local_oss(LINKS) as environment:
+        cases = _cases(environment)
         times: dict[str, list[float]] = {name: [] for name in cases}
         for number in range(ROUNDS + 1):
             for name, case in cases.items():
@@ -83,25 +78,11 @@ def measure(details: Details) -> list[Figure]:
     ]
 
 
-@contextmanager
-def _site() -> Iterator[tuple[dict[str, str], dict[str, Case]]]:
-    """The environment of the functions, and the requests, while an OSS with one object to share runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Path(folder, "oss"), region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
-        server = serve(app, listen(0))
-        try:
-            links = Path(folder, "links.toml")
-            links.write_text(LINKS, "utf-8")
-            environment = {**ENVIRONMENT, "LINK_CONFIG": str(links), "LINK_OSS_ENDPOINT": server.url}
-            provider = StaticCredentialsProvider(*CREDENTIALS[:3])
-            bucket = Bucket(ProviderAuthV4(provider), server.url, BUCKET, region=REGION)
-            bucket.put_object(OBJECT, b"%PDF-1.7 " * 100_000, headers={"Content-Type": "application/pdf"})
-            yield environment, _cases(bucket, environment)
-        finally:
-            server.close()
-
-
-def _cases(bucket: Bucket, environment: dict[str, str]) -> dict[str, Case]:
+def _cases(environment: dict[str, str]) -> dict[str, Case]:
+    """The requests, of which some are for an object that this uploads."""
+    auth = ProviderAuthV4(StaticCredentialsProvider(*CREDENTIALS[:3]))
+    bucket = Bucket(auth, environment["LINK_OSS_ENDPOINT"], BUCKET, region=REGION)
+    bucket.put_object(OBJECT, b"%PDF-1.7 " * 100_000, headers={"Content-Type": "application/pdf"})
     expires_at = int(time.time()) + 7 * 86_400
     secret = urlsafe_b64encode(b"an example of thirty-two bytes..").rstrip(b"=").decode()
     api = {"id": "sales", "sha256": sha256(b"fcp_EXAMPLE").hexdigest(), "paths": ["/"], "methods": ["GET", "SHARE"]}

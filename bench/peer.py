@@ -7,33 +7,30 @@ import json
 import os
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 import alibabacloud_oss_v2 as oss
 
-_clients: dict[str, oss.Client] = {}
-
 
 def client_for(context: Any) -> oss.Client:
-    """The client of this token, reused until the token changes."""
     credentials = context.credentials
-    client = _clients.get(credentials.security_token)
-    if client is None:
-        config = oss.config.load_default()
-        config.credentials_provider = oss.credentials.StaticCredentialsProvider(
-            credentials.access_key_id, credentials.access_key_secret, credentials.security_token
-        )
-        config.region = os.environ["LINK_REGION"]
-        config.endpoint = os.environ.get("LINK_OSS_ENDPOINT")
-        config.use_path_style = config.endpoint is not None
-        _clients.clear()
-        client = _clients[credentials.security_token] = oss.Client(config)
-    return client
+    return _client(credentials.access_key_id, credentials.access_key_secret, credentials.security_token)
+
+
+@lru_cache(1)
+def _client(*credentials: str) -> oss.Client:
+    """The client of these credentials, reused until they change."""
+    config = oss.config.load_default()
+    config.credentials_provider = oss.credentials.StaticCredentialsProvider(*credentials)
+    config.region = os.environ["LINK_REGION"]
+    config.endpoint = os.environ.get("LINK_OSS_ENDPOINT")
+    config.use_path_style = config.endpoint is not None
+    return oss.Client(config)
 
 
 def on_http(event: bytes, context: Any) -> dict[str, object]:
-    """Redirects to a presigned URL and logs one line."""
     began = time.perf_counter()
     request = json.loads(event)
     key = unquote(request["rawPath"], errors="strict").removeprefix("/")

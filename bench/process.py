@@ -10,11 +10,15 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from local.oss import create_app
+from local.server import listen, serve
 from signer import Credentials
 
 ROOT = Path(__file__).parents[1]
@@ -38,11 +42,10 @@ BROWSER = {
     "Sec-Fetch-User": "?1",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 }
-PROGRAM_HEAD = """
+PROGRAM_HEAD = f"""
 import sys, time
 class Credentials:
-    access_key_id, access_key_secret = "STS.EXAMPLE", "an-example-of-a-secret"
-    security_token = "CAIS" + "t+/=" * 149
+    access_key_id, access_key_secret, security_token = {CREDENTIALS[:3]!r}
 class Context:
     request_id, credentials = "1-6743a0f1", Credentials
 """
@@ -90,33 +93,23 @@ def http_event(
     headers: Mapping[str, str] | None = None,
     body: str = "",
 ) -> str:
-    """An event of an HTTP trigger, as JSON. `headers` replace those of curl; `path` is percent-encoded."""
+    """The sample of the repository with another request. `headers` replace those of curl; `path` is percent-encoded."""
+    event = json.loads((ROOT / "tests/data/events/http-get.json").read_text("utf-8"))
+    event["requestContext"]["http"] |= {"method": method, "path": path}
     sent = headers if headers is not None else {"Accept": "*/*", "User-Agent": "curl/8.5.0"}
-    return json.dumps(
-        {
-            "version": "v1",
-            "rawPath": path,
-            "body": body,
-            "isBase64Encoded": False,
-            "headers": {**sent, "X-Forwarded-Proto": "https"},
-            "queryParameters": dict(query or {}),
-            "requestContext": {
-                "accountId": "1000000000000001",
-                "domainName": "links-abcdefgh.cn-hangzhou.fcapp.run",
-                "domainPrefix": "links-abcdefgh",
-                "http": {
-                    "method": method,
-                    "path": path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": "203.0.113.7",
-                    "userAgent": sent.get("User-Agent", ""),
-                },
-                "requestId": "1-6743a0f1-00000000-000000000001",
-                "time": "2026-03-01T06:41:11Z",
-                "timeEpoch": "1772347271895",
-            },
-        }
-    )
+    event |= {"rawPath": path, "queryParameters": dict(query or {}), "body": body, "isBase64Encoded": False}
+    return json.dumps({**event, "headers": {**sent, "X-Forwarded-Proto": "https"}})
+
+
+@contextmanager
+def local_oss(links: str) -> Iterator[dict[str, str]]:
+    """The environment of functions with this links.toml, while an OSS with an empty bucket runs in this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "links.toml")
+        config.write_text(links, "utf-8")
+        app = create_app(Path(folder, "oss"), region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
+        with closing(serve(app, listen(0))) as server:
+            yield {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
 
 
 def run(

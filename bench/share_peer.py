@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import time
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -26,7 +27,10 @@ SECRET_KEY = ".links/secret.json"
 USES = ".links/uses/"
 EXPIRES = 900  # seconds
 
-STYLE = """
+# The page of a share, or of a problem, which has a sentence.
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ title }}</title>
 <style>
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1rem/1.5 system-ui, sans-serif; background: #f4f5f8; }
 main { width: 100%; max-width: 32rem; padding: 2rem; background: #fff; border: 1px solid #d5dae3; border-radius: .9rem; }
@@ -34,70 +38,48 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem;
 dd { margin: 0; }
 button { width: 100%; padding: .8rem; border: 0; border-radius: .5rem; background: #1256c4; color: #fff; font: inherit; }
 </style>
-"""  # noqa: E501
-SHARE = (
-    """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ name }}</title>"""
-    + STYLE
-    + """</head>
+</head>
 <body><main>
-<h1>{{ name }}</h1>
+<h1>{{ title }}</h1>
+{% if sentence %}<p>{{ sentence }}</p>{% else %}
 <dl>
 <dt>Size</dt><dd>{{ size|filesizeformat }}</dd>
 <dt>Available until</dt><dd>{{ expires }}</dd>
 {% if uses_left is not none %}<dt>Downloads left</dt><dd>{{ uses_left }}</dd>{% endif %}
 </dl>
 <form method="post"><button>Download</button></form>
+{% endif %}
 </main></body>
 </html>
-"""
-)
-PROBLEM = (
-    """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ title }}</title>"""
-    + STYLE
-    + """</head>
-<body><main><h1>{{ title }}</h1><p>{{ sentence }}</p></main></body>
-</html>
-"""
-)
+"""  # noqa: E501
 
 app = flask.Flask(__name__, static_folder=None)
-_buckets: dict[str, oss2.Bucket] = {}
-_secrets: list[str] = []
 
 
 def bucket() -> oss2.Bucket:
-    """The client of the invocation's credentials, reused until they change."""
     credentials = flask.request.environ["fc.context"].credentials
-    client = _buckets.get(credentials.security_token)
-    if client is None:
-        auth = oss2.StsAuth(
-            credentials.access_key_id,
-            credentials.access_key_secret,
-            credentials.security_token,
-            auth_version=oss2.AUTH_VERSION_4,
-        )
-        region = os.environ["LINK_REGION"]
-        endpoint = os.environ.get("LINK_OSS_ENDPOINT", f"https://oss-{region}.aliyuncs.com")
-        _buckets.clear()
-        client = oss2.Bucket(auth, endpoint, os.environ["LINK_BUCKET"], region=region)
-        _buckets[credentials.security_token] = client
-    return client
+    return _bucket(credentials.access_key_id, credentials.access_key_secret, credentials.security_token)
 
 
-def serializer(secret: str) -> itsdangerous.URLSafeSerializer:
+@lru_cache(1)
+def _bucket(*credentials: str) -> oss2.Bucket:
+    """The client of the invocation's credentials, reused until they change."""
+    auth = oss2.StsAuth(*credentials, auth_version=oss2.AUTH_VERSION_4)
+    region = os.environ["LINK_REGION"]
+    endpoint = os.environ.get("LINK_OSS_ENDPOINT", f"https://oss-{region}.aliyuncs.com")
+    return oss2.Bucket(auth, endpoint, os.environ["LINK_BUCKET"], region=region)
+
+
+@cache
+def serializer() -> itsdangerous.URLSafeSerializer:
+    secret = json.loads(bucket().get_object(SECRET_KEY).read())["secret"]
     return itsdangerous.URLSafeSerializer(secret, salt="share")
 
 
 def read_token(token: str, path: str) -> dict[str, Any]:
     """The content of a token for this path; another one is a 404, an expired one a 410."""
-    if not _secrets:
-        _secrets.append(json.loads(bucket().get_object(SECRET_KEY).read())["secret"])
     try:
-        share: dict[str, Any] = serializer(_secrets[0]).loads(token)
+        share: dict[str, Any] = serializer().loads(token)
     except itsdangerous.BadSignature:
         flask.abort(404)
     if share["path"] != path:
@@ -125,7 +107,6 @@ def size_of(key: str) -> int:
 
 @app.get("/exampledir/<path:name>")
 def show(name: str) -> Any:
-    """The page of a share, or a redirect to a new link."""
     key = f"exampledir/{name}"
     token = flask.request.args.get("share")
     if token is None:
@@ -133,8 +114,8 @@ def show(name: str) -> Any:
         return flask.redirect(bucket().sign_url("GET", key, EXPIRES, slash_safe=True))
     share = read_token(token, f"/{key}")
     return flask.render_template_string(
-        SHARE,
-        name=name.rpartition("/")[2],
+        PAGE,
+        title=name.rpartition("/")[2],
         size=size_of(key),
         expires=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(share["expires_at"])),
         uses_left=uses_left(share),
@@ -145,7 +126,7 @@ def show(name: str) -> Any:
 @app.errorhandler(410)
 def problem(error: Any) -> Any:
     sentence = "Ask the sender for a new link."
-    return flask.render_template_string(PROBLEM, title=error.name, sentence=sentence), error.code
+    return flask.render_template_string(PAGE, title=error.name, sentence=sentence), error.code
 
 
 @app.after_request
@@ -160,7 +141,6 @@ def finish(response: flask.Response) -> flask.Response:
 
 
 def on_http(event: bytes, context: Any) -> dict[str, object]:
-    """Passes an event of Function Compute to Flask, and its response back."""
     request = json.loads(event)
     http = request["requestContext"]["http"]
     body = request["body"].encode()
@@ -173,20 +153,14 @@ def on_http(event: bytes, context: Any) -> dict[str, object]:
         "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
         "fc.context": context,
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request["headers"].items()},
     }
-    answer: dict[str, object] = {}
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
-        answer.update(statusCode=int(status.split()[0]), headers=dict(headers))
-
-    blocks = app.wsgi_app(environ, start_response)
-    return {**answer, "isBase64Encoded": False, "body": b"".join(blocks).decode()}
+    with app.request_context(environ):
+        response = app.full_dispatch_request()
+        body = response.get_data(as_text=True)
+    headers = dict(response.headers)
+    return {"statusCode": response.status_code, "headers": headers, "isBase64Encoded": False, "body": body}

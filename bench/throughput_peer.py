@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import lru_cache
 
 import flask
 import oss2
@@ -18,34 +19,23 @@ REGION, BUCKET = os.environ["LINK_REGION"], os.environ["LINK_BUCKET"]
 EXPIRES = 900  # seconds
 
 app = flask.Flask(__name__, static_folder=None)
-_buckets: dict[str, oss2.Bucket] = {}
 
 
-def bucket() -> oss2.Bucket:
+@lru_cache(1)
+def bucket(key_id: str, secret: str, token: str) -> oss2.Bucket:
     """The client of these credentials, reused until they change."""
-    headers = flask.request.headers
-    token = headers["x-fc-security-token"]
-    client = _buckets.get(token)
-    if client is None:
-        auth = oss2.StsAuth(
-            headers["x-fc-access-key-id"],
-            headers["x-fc-access-key-secret"],
-            token,
-            auth_version=oss2.AUTH_VERSION_4,
-        )
-        endpoint = f"https://oss-{REGION}.aliyuncs.com"
-        _buckets.clear()
-        client = _buckets[token] = oss2.Bucket(auth, endpoint, BUCKET, region=REGION)
-    return client
+    auth = oss2.StsAuth(key_id, secret, token, auth_version=oss2.AUTH_VERSION_4)
+    return oss2.Bucket(auth, f"https://oss-{REGION}.aliyuncs.com", BUCKET, region=REGION)
 
 
 @app.get("/exampledir/<path:name>")
 def link(name: str) -> flask.Response:
-    """Redirects to a new link."""
     began = time.perf_counter()
     key = f"exampledir/{name}"
+    parts = ("access-key-id", "access-key-secret", "security-token")
+    client = bucket(*(flask.request.headers[f"x-fc-{part}"] for part in parts))
     response = flask.Response(status=302)
-    response.headers["Location"] = bucket().sign_url("GET", key, EXPIRES, slash_safe=True)
+    response.headers["Location"] = client.sign_url("GET", key, EXPIRES, slash_safe=True)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     line = {

@@ -12,15 +12,14 @@ def _report(kind: type[BaseException], error: BaseException, traceback: Tracebac
     command = os.path.basename(sys.argv[0]).removesuffix(".py")
     if isinstance(error, KeyboardInterrupt):
         print(f"python -m deploy.{command}: Interrupted.", file=sys.stderr)
-        return
-    if not isinstance(error, ModuleNotFoundError):
+    elif isinstance(error, ModuleNotFoundError):
+        print(
+            f"python -m deploy.{command}: the Python package {error.name} is not installed. "
+            f"Run make {command}, which installs it and runs this command.",
+            file=sys.stderr,
+        )
+    else:
         sys.__excepthook__(kind, error, traceback)
-        return
-    print(
-        f"python -m deploy.{command}: the Python package {error.name} is not installed. "
-        f"Run make {command}, which installs it and runs this command.",
-        file=sys.stderr,
-    )
 
 
 # The name is -m only until Python has found the command of this package that it was started with.

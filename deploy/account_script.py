@@ -291,11 +291,10 @@ def _ram(operation: str, policy: str) -> str:
     return f"once aliyun ram {operation} --PolicyType Custom --PolicyName {policy}"
 
 
-def rule_xml(rule: Document) -> str:
-    """A rule of PutBucketLifecycle."""
-    return _element("Rule", rule)
-
-
-def _element(name: str, value: object) -> str:
-    inner = "".join(_element(*item) for item in value.items()) if isinstance(value, dict) else escape(str(value))
+def rule_xml(value: object, name: str = "Rule") -> str:
+    """A rule of PutBucketLifecycle, or what it has under a name."""
+    if isinstance(value, dict):
+        inner = "".join(rule_xml(each, member) for member, each in value.items())
+    else:
+        inner = escape(str(value))
     return f"<{name}>{inner}</{name}>"

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from .command import reason, run
 from .errors import DeployError
 from .model import Project, is_built
 from .package import archive, contents, interpreters, vendor
-from .package.contents import Part
 from .runtimes import RUNTIMES, Runtime
 
 
@@ -46,7 +45,7 @@ class Package:
     zip: Path
     size: int
     sha256: str
-    parts: tuple[Part, ...]
+    parts: Mapping[str, int]
     interpreter: Path | None
 
 
@@ -101,7 +100,7 @@ def build(planned: Plan) -> Package:
         size = archive.write_zip(folder, zip_file)
         contents.check_size(size, folder)
         sha256 = hashlib.sha256(zip_file.read_bytes()).hexdigest()
-        parts = tuple(contents.parts(folder))
+        parts = contents.parts(folder)
         shutil.rmtree(planned.code, ignore_errors=True)
         folder.replace(planned.code)
         zip_file = zip_file.replace(planned.code.with_name(planned.code.name + ".zip"))
@@ -114,7 +113,7 @@ def report(planned: Plan, package: Package) -> str:
     lines = [
         f"Built for {planned.runtime.name} (Python {python}): {code}",
         f"  {contents.megabytes(package.size)} zipped, sha256 {package.sha256}",
-        *(f"  {part.size / 1024:8.0f} KB  {part.name}" for part in package.parts),
+        *(f"  {size / 1024:8.0f} KB  {name}" for name, size in package.parts.items()),
     ]
     if package.interpreter:
         lines.append(f"Byte-compiled for Python {python}.")

@@ -41,9 +41,8 @@ def output_of(
     command: Sequence[str], timeout: float, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """What a program prints that gets no input. Raises `OSError`, and `TimeoutExpired` after `timeout` seconds."""
-    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
     return subprocess.run(
-        command, stdin=nothing, stdout=pipe, stderr=pipe, text=True, timeout=timeout, check=False, cwd=cwd, env=env
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env
     )
 
 

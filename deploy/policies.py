@@ -16,7 +16,7 @@ from pathlib import Path
 
 from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
-from handler.config.rights import Statement
+from handler.config.rights import Statement, allow
 from local.fc import functions
 from local.ram import rights
 from signer.display import printable
@@ -114,7 +114,7 @@ def _roles(functions: Sequence[Function]) -> dict[str, Document]:
         policy = statements.document(function_statements(function))
         roles[name] = {"trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]), "policy": policy}
         for caller, service in caller_roles(function).items():
-            call = statements.caller_statement(function.name, function.region)
+            call = allow(["fc:InvokeFunction"], *statements.function_arns(function.name, function.region))
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
         calls = [call for statements_of_service in services.values() for call in statements_of_service]

@@ -11,7 +11,6 @@ APP = "handler.asgi:app"  # of uvicorn, in a custom runtime
 # Wheels that run on Debian 10 (glibc 2.28) and on everything newer. pip matches each tag exactly.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
-
 # Where the page on Python runtimes offers python3.12, in its order, and calls it no preview since that date: 9 regions
 # of China, Tokyo, Bangkok, Seoul, Frankfurt, London, Virginia and Silicon Valley.
 PAGE_DATE = "2026-10-26"

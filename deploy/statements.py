@@ -74,7 +74,7 @@ def deployer_statements(
 
     Source: the component fc3, which asks for a temporary bucket for the code, and passes roles in lower case.
     """
-    functions = [arn for name, region in names for arn in _function_arns(name, region)]
+    functions = [arn for name, region in names for arn in function_arns(name, region)]
     statements = [
         allow(["fc:*"], *functions),
         # It belongs to the account, not to a function.
@@ -97,11 +97,6 @@ def domain_statements(name: str, region: str, *, with_certificate: bool) -> list
     """
     certificate = [allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
     return [allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}"), *certificate]
-
-
-def caller_statement(function: str, region: str) -> Statement:
-    """Lets another service call a function."""
-    return allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
 def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
@@ -150,5 +145,5 @@ def _with_any_account(arn: str) -> str:
     return re.sub(r"\$\{[^}]*\}", "*", arn)
 
 
-def _function_arns(name: str, region: str) -> tuple[str, str]:
+def function_arns(name: str, region: str) -> tuple[str, str]:
     return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"

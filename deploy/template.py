@@ -56,11 +56,10 @@ def assemble(target: Path, root: Path = ROOT, home_page: str | None = None) -> N
 
 
 def _assemble(target: Path, root: Path, home_page: str | None) -> None:
-    publish = (root / "deploy/application/publish.yaml").read_text(encoding="utf-8")
-    if home_page is not None:
-        publish = publish_yaml(publish, home_page)
     shutil.copytree(root / "deploy/application", target, dirs_exist_ok=True)
-    (target / "publish.yaml").write_text(publish, encoding="utf-8")
+    if home_page is not None:
+        publish = target / "publish.yaml"
+        publish.write_text(publish_yaml(publish.read_text(encoding="utf-8"), home_page), encoding="utf-8")
     source = (target / "project").rename(target / "src")
     for name in SHIPPED:
         if (root / name).is_dir():

@@ -23,6 +23,8 @@ _OSS_HOST = (
     rf"|(?:oss|s3\.oss)-(?P<region>{_REGION})(?P<internal>-internal)?"
     rf"|(?P<dual>{_REGION})\.oss)\.aliyuncs\.com)"
 )
+# By the group of the expression; all others are public.
+_KINDS = {"accelerate": "accelerate", "dual": "dual-stack", "internal": "internal"}
 # The hosts of the finance cloud do not contain the ID of their region, which is what a signature names.
 _FINANCE_REGIONS = {
     "cn-hzfinance": "cn-hangzhou-finance",
@@ -129,15 +131,7 @@ def parse_oss_host(hostname: str) -> OssHost | None:
     match = re.fullmatch(_OSS_HOST, hostname)
     if match is None:
         return None
-    kind = (
-        "accelerate"
-        if match["accelerate"]
-        else "dual-stack"
-        if match["dual"]
-        else "internal"
-        if match["internal"]
-        else "public"
-    )
+    kind = next((kind for group, kind in _KINDS.items() if match[group]), "public")
     region = match["region"] or match["dual"]
     return OssHost(kind, _FINANCE_REGIONS.get(region, region), match["bucket"], match["domain"])
 

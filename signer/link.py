@@ -15,18 +15,7 @@ from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, Inval
 
 MAX_EXPIRES_IN = 604_800
 # The signer adds these parameters itself.
-RESERVED_QUERY = frozenset(
-    f"x-oss-{name}"
-    for name in (
-        "additional-headers",
-        "credential",
-        "date",
-        "expires",
-        "security-token",
-        "signature",
-        "signature-version",
-    )
-)
+RESERVED_QUERY = frozenset({*v4.REQUIRED, "x-oss-additional-headers", "x-oss-security-token"})
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 

@@ -67,18 +67,13 @@ def check_key(key: str) -> None:
     if size > MAX_KEY_BYTES:
         raise InvalidKey(f"Invalid object key: it has {size} bytes, which exceeds {MAX_KEY_BYTES}.", key)
     if "//" in key or not {".", ".."}.isdisjoint(key.split("/")):
-        raise InvalidKey(
-            'Unsafe object key: HTTP clients rewrite a path with a segment ".", ".." or "", and the link would fail. '
-            "Copy the object to another key.",
-            key,
-            code="unsafe_key",
-        )
-    if _CONTROL.search(key):
-        raise InvalidKey(
-            "Unsafe object key: HTTP clients reject a path with a control character. Copy the object to another key.",
-            key,
-            code="unsafe_key",
-        )
+        reason = 'rewrite a path with a segment ".", ".." or "", and the link would fail'
+    elif _CONTROL.search(key):
+        reason = "reject a path with a control character"
+    else:
+        return
+    message = f"Unsafe object key: HTTP clients {reason}. Copy the object to another key."
+    raise InvalidKey(message, key, code="unsafe_key")
 
 
 def check_query(name: str, value: str) -> None:

@@ -16,7 +16,7 @@ from . import v4
 from .endpoint import Endpoint, is_address, parse_oss_host
 from .errors import InvalidLink
 
-REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
+REQUIRED = v4.REQUIRED
 
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _AUTHORIZATION = re.compile(r"\s*([A-Za-z]+)=([^,\s]*)\s*(?:,|$)")
@@ -154,17 +154,8 @@ def parse_query_signature(query: Mapping[str, str]) -> ParsedSignature:
     is_integer = re.fullmatch(r"-?[0-9]{1,18}", expires) is not None
     if expires and not is_integer:
         faults.append(Fault("bad_parameter", "x-oss-expires"))
-    return _parse_signature(
-        faults,
-        credential=query.get("x-oss-credential", ""),
-        issued_at=query.get("x-oss-date", ""),
-        issued=read_timestamp(query.get("x-oss-date", "")),
-        expires=int(expires) if is_integer else 0,
-        token=query.get("x-oss-security-token", ""),
-        additional=query.get("x-oss-additional-headers", ""),
-        signature=query.get("x-oss-signature", ""),
-        in_query=True,
-    )
+    issued = read_timestamp(query.get("x-oss-date", ""))
+    return _parse_signature(faults, query, issued, int(expires) if is_integer else 0, in_query=True)
 
 
 def parse_header_signature(headers: Mapping[str, str]) -> ParsedSignature:
@@ -172,32 +163,24 @@ def parse_header_signature(headers: Mapping[str, str]) -> ParsedSignature:
     issued_at = headers.get("x-oss-date", "")
     date = headers.get("date", "")
     fields = dict(_AUTHORIZATION.findall(headers["authorization"].partition(" ")[2]))
-    return _parse_signature(
-        [] if fields.get("Signature") else [Fault("bad_parameter", "authorization")],
-        credential=fields.get("Credential", ""),
-        issued_at=issued_at or date,
-        issued=read_timestamp(issued_at) if issued_at else read_http_date(date),
-        expires=None,
-        token=headers.get("x-oss-security-token", ""),
-        additional=fields.get("AdditionalHeaders", ""),
-        signature=fields.get("Signature", ""),
-        in_query=False,
-    )
+    faults = [] if fields.get("Signature") else [Fault("bad_parameter", "authorization")]
+    parameters = {
+        "x-oss-credential": fields.get("Credential", ""),
+        "x-oss-date": issued_at or date,
+        "x-oss-security-token": headers.get("x-oss-security-token", ""),
+        "x-oss-additional-headers": fields.get("AdditionalHeaders", ""),
+        "x-oss-signature": fields.get("Signature", ""),
+    }
+    issued = read_timestamp(issued_at) if issued_at else read_http_date(date)
+    return _parse_signature(faults, parameters, issued, None, in_query=False)
 
 
 def _parse_signature(
-    faults: list[Fault],
-    *,
-    credential: str,
-    issued_at: str,
-    issued: int | None,
-    expires: int | None,
-    token: str,
-    additional: str,
-    signature: str,
-    in_query: bool,
+    faults: list[Fault], parameters: Mapping[str, str], issued: int | None, expires: int | None, *, in_query: bool
 ) -> ParsedSignature:
-    access_key_id, _, scope = credential.partition("/")
+    """Of a header, the `parameters` are what it has in place of those of a URL."""
+    access_key_id, _, scope = parameters.get("x-oss-credential", "").partition("/")
+    additional = parameters.get("x-oss-additional-headers", "")
     date, region, product, ending = [*scope.split("/"), "", "", "", ""][:4]
     if issued is None:
         faults.append(Fault("bad_parameter", "x-oss-date"))
@@ -210,11 +193,11 @@ def _parse_signature(
         date,
         region,
         product,
-        issued_at,
+        parameters.get("x-oss-date", ""),
         issued or 0,
         expires,
-        token,
+        parameters.get("x-oss-security-token", ""),
         tuple(additional.lower().split(";")) if additional else (),
-        signature,
+        parameters.get("x-oss-signature", ""),
         in_query,
     )

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-# Compiled at its first use.
+# Compiled, and then cached, at its first use.
 _RFC3339 = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -28,7 +28,7 @@ def rfc3339(timestamp: float) -> str:
 
 def parse_rfc3339(string: str) -> float | None:
     """Unix seconds of an RFC 3339 time, without its fraction; None for anything else."""
-    match = _rfc3339().fullmatch(string)
+    match = re.fullmatch(_RFC3339, string)
     if not match:
         return None
     offset = match[3] if match[3] not in "Zz" else "+00:00"
@@ -36,11 +36,6 @@ def parse_rfc3339(string: str) -> float | None:
         return datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}").timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-@lru_cache(maxsize=1)
-def _rfc3339() -> re.Pattern[str]:
-    return re.compile(_RFC3339)
 
 
 def format_duration(seconds: int) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ALGORITHM = "OSS4-HMAC-SHA256"
 REQUEST = "aliyun_v4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+# The parameters that every signed URL has.
+REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
 
 # RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes. Bytes
 # are looked up as characters of Latin-1, which has one for each.

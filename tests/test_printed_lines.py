@@ -121,7 +121,7 @@ def test_results_and_failures_of_local_are_safe_lines(
         monkeypatch.setattr(Runtime, "invoke", lambda *_, outcome=outcome: outcome)
         invoke.main(["links-http-dev", "--event", str(tmp_path / "event.json")])
     write_line(None, HOSTILE)
-    output.say(HOSTILE)
+    output.Story(verbose=True).detail(HOSTILE)
     monkeypatch.setattr(steps, "_read", Mock(side_effect=LocalError(HOSTILE)))
     assert steps.main() == 1
     assert printed().count("\\u202e") == 6

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks.secrets import secret_in
@@ -37,14 +36,6 @@ _LICENSE = re.compile(r"LICEN[CS]E|NOTICE|COPYING")
 _SUFFIXES = (".html", ".js", ".json", ".py", ".toml", ".typed")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A top-level name of the package and its size in bytes."""
-
-    name: str
-    size: int
-
-
 def copy_ours(root: Path, folder: Path, *, custom: bool) -> None:
     """Copies the modules that a function needs; `custom` is for a custom runtime. Raises `DeployError`."""
     for name in OURS:
@@ -63,14 +54,14 @@ def files(folder: Path) -> list[Path]:
     )
 
 
-def parts(folder: Path) -> list[Part]:
-    """The top-level names, largest first; the metadata of all distributions counts as `*.dist-info`."""
+def parts(folder: Path) -> dict[str, int]:
+    """The bytes of each top-level name, largest first; the metadata of all distributions counts as `*.dist-info`."""
     sizes: dict[str, int] = {}
     for path in files(folder):
         top = path.parts[0]
         name = "*.dist-info" if top.endswith(".dist-info") else top
         sizes[name] = sizes.get(name, 0) + (folder / path).stat().st_size
-    return sorted((Part(name, size) for name, size in sizes.items()), key=lambda part: (-part.size, part.name))
+    return dict(sorted(sizes.items(), key=lambda part: (-part[1], part[0])))
 
 
 def check_package(folder: Path, requirements: Iterable[str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from subprocess import TimeoutExpired
+
+from ..command import output_of
 
 
 def find(version: str, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -35,9 +37,7 @@ def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
 def _starts(path: Path, version: str) -> bool:
     program = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
     try:
-        done = subprocess.run(
-            [path, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = output_of([str(path), "-I", "-S", "-c", program], 30)
+    except (OSError, TimeoutExpired):
         return False
     return done.returncode == 0 and done.stdout.split() == [version, "cpython"]

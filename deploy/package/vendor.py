@@ -13,11 +13,13 @@ from pathlib import Path
 from ..errors import DeployError
 from ..runtimes import PLATFORMS, RUNTIMES, Runtime
 
-# Commands and manuals.
-_SCRIPTS = ("bin", "share")
-# Files that differ between two installations, and files that only compilers, type checkers and developers read.
-_VARYING = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
-_UNUSED = ("*.c", "*.h", "*.pyx", "*.pyi", "*.pxd", "README*", "tests")
+# Commands and manuals, files that differ between two installations, and what only compilers, type checkers and
+# developers read.
+_UNREAD = (
+    *("bin", "share"),
+    *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json"),
+    *("**/*.c", "**/*.h", "**/*.pyx", "**/*.pyi", "**/*.pxd", "**/README*", "**/tests"),
+)
 
 
 def normalized_name(name: str) -> str:
@@ -67,8 +69,6 @@ def install(lock: Path, runtime: Runtime, folder: Path) -> None:
         raise DeployError(f"pip cannot be started ({error.strerror}): run make build.") from None
     if done.returncode:
         raise DeployError(f"pip cannot install {lock.name}: {reason(done.stderr)}")
-    for name in _SCRIPTS:
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def reason(output: str) -> str:
@@ -100,11 +100,8 @@ def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
 
 def clean(folder: Path) -> None:
     """Deletes what no function reads."""
-    for pattern in _VARYING:
-        for path in folder.glob(pattern):
-            path.unlink()
-    for pattern in _UNUSED:
-        for path in list(folder.rglob(pattern)):
+    for pattern in _UNREAD:
+        for path in list(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

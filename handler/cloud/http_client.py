@@ -217,7 +217,6 @@ class Connections:
         """One request, and at most `max_body` bytes of its response. Redirects are not followed.
 
         With `is_new`, it opens a connection, though another one is kept.
-
         `timeout` is in seconds: to connect, and to wait for more bytes. Raises `TimeoutError` if a connected server is
         silent for too long, otherwise an `OSError` or `http.client.HTTPException` for a connection that fails or ends
         within the response.
@@ -248,7 +247,6 @@ class Connections:
         return HttpResponse(response.status, response.fields, content)
 
     def close(self) -> None:
-        """Closes the unused connections."""
         with self._lock:
             while self._idle:
                 self._idle.pop().connection.close()

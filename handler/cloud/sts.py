@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
 from contextlib import closing
 
 from signer import Credentials, SignerError
@@ -38,8 +37,17 @@ def assume_role(
         call = sign_assume_role(url, role, name, policy, duration, credentials, now)
     except SignerError:
         raise StsUnavailable("The function's own credentials are invalid.", "no_credentials") from None
+
+    def send(bound: Bound) -> HttpResponse:
+        timeout = TIMEOUT, TIMEOUT
+        with closing(Connections(bound)) as connections:
+            return connections.send(call.method, call.url, call.headers, None, timeout=timeout, max_body=MAX_BODY + 1)
+
     try:
-        session = read_assumed_role(*_send(call.url, call.headers))
+        response = within(TIMEOUT, send)
+        if len(response.body) > MAX_BODY:
+            raise ValueError("too long")
+        session = read_assumed_role(response.status, response.body)
     except StsError as error:
         raise StsUnavailable(str(error), error.reason, is_general=error.reason.startswith("Throttling")) from None
     except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
@@ -48,16 +56,3 @@ def assume_role(
     if len(session.credentials.security_token or "") > MAX_KEY:
         raise StsUnavailable("The token that STS answered is too long for a link.", "token_too_long")
     return session
-
-
-def _send(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """Status and body of a POST without a body."""
-
-    def send(bound: Bound) -> HttpResponse:
-        with closing(Connections(bound)) as connections:
-            return connections.send("POST", url, headers, None, timeout=(TIMEOUT, TIMEOUT), max_body=MAX_BODY + 1)
-
-    response = within(TIMEOUT, send)
-    if len(response.body) > MAX_BODY:
-        raise ValueError("too long")
-    return response.status, response.body

@@ -163,7 +163,6 @@ class Outbox(NamedTuple):
             self.delete(entry, DEAD)  # under the same name, another one may have buried it again meanwhile
 
     def reason(self, entry: Entry) -> str:
-        """Why an entry is dead."""
         stored = self.state.read(f"{DEAD}/{entry.path}") if entry.size <= MAX_BYTES else None
         reason = _object(stored).get("reason")
         return reason if isinstance(reason, str) else UNREADABLE

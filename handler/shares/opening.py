@@ -106,5 +106,4 @@ def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedSha
 
 
 def is_nonce(value: object) -> bool:
-    """Whether a value has the form of a page's nonce."""
     return isinstance(value, str) and _NONCE.fullmatch(value) is not None

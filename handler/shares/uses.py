@@ -92,7 +92,6 @@ def arrived(folder: Folder) -> dict[int, float]:
 
 
 def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
-    """How many files can be claimed now."""
     claims = _claims(state, record_id)
     return max(0, files - _count(claims, arrived(folder)))
 

@@ -36,16 +36,14 @@ class Story:
 
     def detail(self, line: str) -> None:
         if self.verbose:
-            say(f"  {line}")
+            show(*f"  {line}".split("\n"))
 
     def result(self, line: str) -> None:
         """Ends a step."""
-        say(f"  {line}\n" if self.verbose else f"  {self._request} → {line}")
-
-
-def say(lines: str) -> None:
-    """Prints at once, so that progress is visible."""
-    show(*lines.split("\n"))
+        if self.verbose:
+            show(f"  {line}", "")
+        else:
+            show(f"  {self._request} → {line}")
 
 
 def error_code(response: requests.Response) -> str:

@@ -11,7 +11,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +27,7 @@ from ..errors import LocalError
 from ..interrupts import exit_on_signals
 from ..server import listen, serve
 from ..stack import Stack
-from .output import TIMEOUT, Story, error_code, expect, say
+from .output import TIMEOUT, Story, error_code, expect
 
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
@@ -75,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config.write_bytes(_read("links.toml") + ADDED.encode())
             environment = {"LINK_CONFIG": str(config)}
             stack = cleanup.enter_context(Stack.start(Path("s.yaml"), environment=environment, log=log))
-            say(f"The functions of s.yaml run at {stack.http_url}, a private OSS at {stack.oss_url}.")
+            show(f"The functions of s.yaml run at {stack.http_url}, a private OSS at {stack.oss_url}.")
             if story.verbose:
-                say("")
+                show("")
             show_redirect(story, stack)
             show_session(story, stack)
             show_share(story, stack)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (LocalError, requests.RequestException) as error:
         show(f"make demo: {signer.redact(str(error))}", file=sys.stderr)
         return 1
-    say("Every step succeeded.")
+    show("Every step succeeded.")
     return 0
 
 
@@ -192,8 +192,7 @@ def show_share(story: Story, stack: Stack) -> None:
 def show_notice(story: Story, stack: Stack) -> None:
     """Uploads to outbox/ and waits for the notice at a webhook."""
     webhook = Webhook()
-    server = serve(webhook, listen(0))
-    try:
+    with closing(serve(webhook, listen(0))) as server:
         document = story.send("GET", presign(stack, "GET", KEYS_DOCUMENT).url, 200).json()
         secret = "whsec_" + base64.b64encode(webhook.secret).decode()
         url = f"{server.url}/hook"
@@ -205,8 +204,6 @@ def show_notice(story: Story, stack: Stack) -> None:
             notice = webhook.received.get(timeout=TIMEOUT)
         except queue.Empty:
             raise LocalError("The webhook received no notice.") from None
-    finally:
-        server.close()
     data = notice["data"]
     story.detail(f"{notice['id']}: {data['key']}, {data['size']} bytes, until {data['expires_at']}:")
     story.detail(signer.redact(data["url"]))
@@ -254,6 +251,6 @@ def show_log(story: Story, descriptor: int) -> None:
     if not lines:
         raise LocalError("The function wrote no audit line.")
     facts = json.loads(lines[0])
-    say("The function's log line for the first person who opened the link" + ("" if story.verbose else ", in part"))
-    names = ("method", "mount", "status", "expires_in")
-    say(f"  {lines[0]}" if story.verbose else "  " + json.dumps({name: facts[name] for name in names}))
+    show("The function's log line for the first person who opened the link" + ("" if story.verbose else ", in part"))
+    part = {name: facts[name] for name in ("method", "mount", "status", "expires_in")}
+    show(*f"  {lines[0]}".split("\n") if story.verbose else [f"  {json.dumps(part)}"])

@@ -37,11 +37,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The message is the help, which begins with the usage.
         echo(error.format_message(), err=True)
         return 2
-    except click.UsageError as error:
-        if error.ctx is not None:
-            echo(error.ctx.get_usage(), err=True)
-        return _print_error(error.format_message())
     except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            echo(error.ctx.get_usage(), err=True)
         return _print_error(error.format_message())
     except SignerError as error:
         return _print_error(str(error))

@@ -6,11 +6,10 @@ Sources: the RAM page "AssumeRole" with its error codes, and the permissions on 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -30,10 +29,7 @@ from ..sts import (
     sts_host,
 )
 from ..times import format_duration
-from .network import failure_reason
-
-if TYPE_CHECKING:
-    import requests
+from .network import failure_reason, send
 
 SESSION_NAME = "fc-presign-cli"
 TIMEOUT = (10, 30)  # seconds, to connect and to read
@@ -120,10 +116,15 @@ def open_session(
     url = _sts_url(endpoint, region)
     now = time.time()
     call = sign_assume_role(url, role, SESSION_NAME, policy, duration, credentials, now)
+    host = urlsplit(url).netloc
     try:
-        answer = read_assumed_role(*_post(call.url, call.headers))
+        response = send(call.method, call.url, TIMEOUT, headers=call.headers)
+        answer = read_assumed_role(response.status_code, response.content)
+    except OSError as error:
+        advice = "Check the network, or pass another --sts-endpoint."
+        raise StsError(f"Cannot reach STS at {host}: {failure_reason(error)}. {advice}", "unreachable") from None
     except StsError as error:
-        raise StsError(_describe(error, role, duration, urlsplit(url).netloc), error.reason) from None
+        raise StsError(_describe(error.reason, role, duration, host), error.reason) from None
     return Session(answer.credentials._replace(expires_at=answer.expires_at), now)
 
 
@@ -141,31 +142,7 @@ def _sts_url(endpoint: str | None, region: str) -> str:
     raise click.UsageError("Invalid --sts-endpoint: expected a host such as sts.cn-hangzhou.aliyuncs.com.")
 
 
-def _post(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """Status and body. Raises `StsError`."""
-    import requests
-
-    # Its warnings contain the URL.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    try:
-        response = requests.post(
-            url, headers=dict(headers), auth=_keep_signature, timeout=TIMEOUT, allow_redirects=False
-        )
-    except requests.RequestException as error:
-        raise StsError(failure_reason(error), "unreachable") from None
-    return response.status_code, response.content
-
-
-def _keep_signature(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Without it, requests replaces the header Authorization with what ~/.netrc has for the host."""
-    return request
-
-
-def _describe(error: StsError, role: str, duration: int, host: str) -> str:
-    """What is wrong, and what to do."""
-    reason = error.reason
-    if reason == "unreachable":
-        return f"Cannot reach STS at {host}: {error}. Check the network, or pass another --sts-endpoint."
+def _describe(reason: str, role: str, duration: int, host: str) -> str:
     if reason == "EntityNotExist.Role":
         return f"Role {role} not found: correct --assume-role."
     if reason == "NoPermission":

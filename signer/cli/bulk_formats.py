@@ -39,15 +39,11 @@ class Item(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A line without a link, and why."""
-
     line: int
     reason: str
 
 
 class Signed(NamedTuple):
-    """An item and its link."""
-
     item: Item
     link: Link
 

@@ -152,7 +152,6 @@ class Output:
             os.close(descriptor)
 
     def _discard(self) -> None:
-        """Removes a draft that was not kept."""
         with suppress(OSError):
             self._close()
         if self._draft is not None:

@@ -66,20 +66,13 @@ def _to_dict(pairs: Sequence[tuple[str, str]], kind: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _to_json(link: Link, may_end_early: bool) -> dict[str, object]:
-    return {
-        "url": link.url,
-        "method": link.method,
-        "headers": link.headers,
-        "expires_at": rfc3339(link.expires_at.timestamp()),
-        "expires_in": link.expires_in,
-        "clamped": link.clamped,
-        "may_end_early": may_end_early,
-    }
-
-
-def _print_notes(link: Link, may_end_early: bool) -> None:
-    """Prints to standard error what the URL does not show."""
+def _print_link(link: Link, may_end_early: bool, as_json: bool, command: str = "") -> None:
+    """Prints the URL or a command that uses it, and to standard error what that does not show; or all as JSON."""
+    if as_json:
+        document = {**link._asdict(), "expires_at": rfc3339(link.expires_at.timestamp())}
+        print_json({**document, "may_end_early": may_end_early, **({"command": command} if command else {})})
+        return
+    echo(command or link.url)
     echo(f"{link.method}, {options.describe_expiry(link, may_end_early=may_end_early)}.", err=True)
     for name, value in link.headers.items():
         echo(f"Send the header {name}: {value}", err=True)
@@ -101,11 +94,7 @@ def sign(as_json: bool, **params: Any) -> None:
       fc-presign sign oss://examplebucket/a.txt --assume-role acs:ram::1000000000000001:role/links-signer
     """
     link, may_end_early = _create_link(params)
-    if as_json:
-        print_json(_to_json(link, may_end_early))
-        return
-    echo(link.url)
-    _print_notes(link, may_end_early)
+    _print_link(link, may_end_early, as_json)
 
 
 @click.command(cls=options.Command, short_help="Print a curl command that uses a new link.")
@@ -122,20 +111,10 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     """
     link, may_end_early = _create_link(params)
     name = params["download"] or params["target"].key.rpartition("/")[2] or "object"
-    method = {
-        "GET": ["-o", "./" + name],
-        "HEAD": ["-I"],
-        "PUT": ["-T", file],
-        "POST": ["-X", "POST"],
-        "DELETE": ["-X", "DELETE"],
-    }[link.method]
+    methods = {"GET": ["-o", "./" + name], "HEAD": ["-I"], "PUT": ["-T", file]}
+    method = methods.get(link.method, ["-X", link.method])
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
-    command = shlex.join(["curl", "-fgsS", *method, *headers, link.url])
-    if as_json:
-        print_json({**_to_json(link, may_end_early), "command": command})
-        return
-    echo(command)
-    _print_notes(link, may_end_early)
+    _print_link(link, may_end_early, as_json, shlex.join(["curl", "-fgsS", *method, *headers, link.url]))
 
 
 @click.command(cls=options.Command, short_help="Print a form upload with a limited size and type.")

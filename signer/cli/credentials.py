@@ -57,11 +57,11 @@ def load_credentials(profile: str | None, config: str) -> Profile:
     ini = _read_ini(ini_path)
     ini_name = name or "default"
     if ini_name in ini:
-        ini_file = os.path.expanduser(ini_path)
+        ini_file, kind = os.path.expanduser(ini_path), ini[ini_name].get("type", "")
         credentials = _fetch(
-            f"profile {ini_name!r} (type {ini[ini_name].get('type', '')}) of {ini_path}",
+            f"profile {ini_name!r} (type {kind}) of {ini_path}",
             lambda providers: providers.ProfileCredentialsProvider(profile_name=ini_name, profile_file=ini_file),
-            is_offline=ini[ini_name].get("type") in _OFFLINE_MODES,
+            is_offline=kind in _OFFLINE_MODES,
         )
         return Profile(credentials)
     if not profile:
@@ -107,7 +107,6 @@ def profile_names(config: str) -> list[str]:
 
 
 def profiles_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The profiles in the aliyun CLI's configuration."""
     entries = document.get("profiles")
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 

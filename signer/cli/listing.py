@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from ..errors import SignerError
 from ..link import presign
 from ..listing import ListedObject, ListedPage, listing_query, read_page
 from ..redaction import redact
-from .network import failure_reason
+from .network import failure_reason, send
 
 if TYPE_CHECKING:
     import requests
@@ -34,7 +33,6 @@ def objects(
     *,
     credentials: Credentials,
     endpoint: Endpoint,
-    session: requests.Session | None = None,
     pause: Callable[[float], None] = time.sleep,
     report: Callable[[str], object] | None = None,
 ) -> Iterator[ListedObject]:
@@ -43,49 +41,34 @@ def objects(
     Holds a page of 1,000 in memory. A page that the network or a server error prevents is requested four times in all;
     `report` is called with a sentence before each further attempt. Raises `ListingFailed`.
     """
-    if session is None:
-        import requests
+    import requests
 
-        # Its warnings, as of a malformed header, contain the URL.
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
-        session = requests.Session()
-    query = listing_query(prefix)
+    query, host, session = listing_query(prefix), endpoint.host(bucket), requests.Session()
+
+    def request_page() -> ListedPage:
+        for attempt in range(1, _ATTEMPTS + 1):
+            link = presign("GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query)
+            try:
+                response = send("GET", link.url, TIMEOUT, session=session)
+                if response.status_code == 200:
+                    return read_page(response.content)
+                failure = _describe(response)
+                if response.status_code < 500:
+                    break
+            except (OSError, ValueError) as error:
+                failure = failure_reason(error)
+            if attempt < _ATTEMPTS:
+                if report is not None:
+                    report(f"{host}: {failure}. Trying again ({attempt + 1} of {_ATTEMPTS})...")
+                pause(0.5 * 2**attempt)
+        raise ListingFailed(f"Cannot list oss://{bucket}/{prefix} at {host}: {failure}.")
+
     while True:
-        page = _page(session, bucket, query, credentials, endpoint, pause, report)
+        page = request_page()
         yield from page.objects
         if not page.token:
             return
         query["continuation-token"] = page.token
-
-
-def _page(
-    session: requests.Session,
-    bucket: str,
-    query: dict[str, str],
-    credentials: Credentials,
-    endpoint: Endpoint,
-    pause: Callable[[float], None],
-    report: Callable[[str], object] | None,
-) -> ListedPage:
-    import requests
-
-    host = endpoint.host(bucket)
-    for attempt in range(1, _ATTEMPTS + 1):
-        link = presign("GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query)
-        try:
-            response = session.get(link.url, timeout=TIMEOUT, allow_redirects=False)
-            if response.status_code == 200:
-                return read_page(response.content)
-            failure = _describe(response)
-            if response.status_code < 500:
-                break
-        except (requests.RequestException, ValueError) as error:
-            failure = failure_reason(error)
-        if attempt < _ATTEMPTS:
-            if report is not None:
-                report(f"{host}: {failure}. Trying again ({attempt + 1} of {_ATTEMPTS})...")
-            pause(0.5 * 2**attempt)
-    raise ListingFailed(f"Cannot list oss://{bucket}/{query.get('prefix', '')} at {host}: {failure}.")
 
 
 def _describe(response: requests.Response) -> str:

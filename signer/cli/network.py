@@ -1,6 +1,38 @@
-"""Why a request failed, in the words of the operating system. A client's own message contains the URL, a secret."""
+"""The requests of the command line, and why one failed: a client's own message contains the URL, a secret."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import requests
+
+
+def send(
+    method: str,
+    url: str,
+    timeout: tuple[float, float],
+    *,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    session: requests.Session | None = None,
+) -> requests.Response:
+    """The response, also if it is a redirect. `timeout` is in seconds, to connect and to read. Raises `OSError`."""
+    import requests
+
+    # Its warnings, as of a malformed header, contain the URL.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    session = session or requests.Session()
+    return session.request(
+        method, url, query, headers=headers, auth=_keep_headers, timeout=timeout, allow_redirects=False
+    )
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Without it, requests replaces the header Authorization with what ~/.netrc has for the host."""
+    return request
 
 
 def failure_reason(error: BaseException) -> str:

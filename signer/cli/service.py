@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from ..endpoint import is_loopback, parse_origin
 from ..errors import SignerError
 from ..sizes import format_size
 from . import options
-from .network import failure_reason
+from .network import failure_reason, send
 from .output import echo, print_json
 
 URL, KEY = "FC_PRESIGN_URL", "FC_PRESIGN_KEY"
@@ -62,21 +61,10 @@ class Service(NamedTuple):
 
     def ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Any:
         """The JSON of an answer, None for one without a body. Raises `ServiceFailed`."""
-        import requests
-
-        # Its warnings contain the URL.
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
         try:
-            response = requests.request(
-                method,
-                self.url + path,
-                params=query,
-                headers={"Accept": "application/json"},
-                auth=self._sign,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
+            response = send(method, self.url + path, TIMEOUT, headers=headers, query=query)
+        except OSError as error:
             raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
         if response.status_code == 204:
             return None
@@ -114,12 +102,6 @@ class Service(NamedTuple):
             return False
         size = entry.get("size", 0)
         return isinstance(entry.get("name", ""), str) and ("id" in entry or "name" in entry) and isinstance(size, int)
-
-    def _sign(self, request: Any) -> Any:
-        """Adds the key; as the `auth` of requests, so that no password of ~/.netrc takes its place."""
-        if self.key:
-            request.headers["Authorization"] = f"Bearer {self.key}"
-        return request
 
 
 def _print_row(columns: str, *cells: object) -> None:

@@ -10,13 +10,7 @@ from .message import Notification
 
 __all__ = ["KINDS", "InvalidSink", "Kind", "Notification", "Post", "Sink", "Verdict", "batches", "read_sink"]
 
-KINDS: Mapping[str, Kind] = {
-    "webhook": webhook,
-    "dingtalk": dingtalk,
-    "feishu": feishu,
-    "wecom": wecom,
-    "slack": slack,
-}
+KINDS: Mapping[str, Kind] = {"webhook": webhook, "dingtalk": dingtalk, "feishu": feishu, "wecom": wecom, "slack": slack}
 
 
 def batches(kind: Kind, notifications: list[Notification]) -> list[tuple[Notification, ...]]:

@@ -45,8 +45,6 @@ class Sink(NamedTuple):
 
 
 class Post(NamedTuple):
-    """One message as it is sent: an HTTP POST."""
-
     url: str
     headers: Mapping[str, str]
     body: bytes

@@ -122,13 +122,7 @@ class _Try:
 
     def run(self, bound: Bound) -> tuple[bytes, bool]:
         """The response's body, and whether it is complete. Raises `NoResponse` where no head arrived."""
-        headers = {
-            "Host": self._url.netloc,
-            "User-Agent": "fc-presign",
-            "Accept": "*/*",
-            "Connection": "close",
-            **self._post.headers,
-        }
+        headers = {"Host": self._url.netloc, "User-Agent": "fc-presign", "Accept": "*/*", "Connection": "close"}
         target = f"{self._url.path or '/'}{'?' + self._url.query if self._url.query else ''}"
         connection = http.client.HTTPConnection(self._url.netloc)
         connection.response_class = StrictResponse
@@ -137,7 +131,7 @@ class _Try:
         try:
             bound.hold(connection.sock)
             connection.sock.settimeout(bound.left())
-            connection.request("POST", target, self._post.body, headers)
+            connection.request("POST", target, self._post.body, {**headers, **self._post.headers})
             with cast("StrictResponse", connection.getresponse()) as self.head:
                 return self.head.receive(MAX_RESPONSE)
         except Exception as error:

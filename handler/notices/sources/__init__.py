@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from . import messages, oss
-from .fields import InvalidEvent, describe, has_members, is_cloud_event, member
+from .fields import InvalidEvent, decode, describe, has_members, is_cloud_event, member
 from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
 
 __all__ = [
@@ -61,12 +60,12 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
         document: object = event.decode() if isinstance(event, bytes) else event
     except UnicodeDecodeError:
         return ParsedEvent((), (InvalidEntry(f"Invalid event: its {len(event)} bytes are not valid UTF-8."),))
-    document = _decode(document)
+    document = decode(document)
     if document == []:
         return ParsedEvent((), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),))
     is_list = isinstance(document, list)
     # The elements that Kafka sends are JSON in JSON.
-    elements = [_decode(element) for element in document] if isinstance(document, list) else [document]
+    elements = [decode(element) for element in document] if isinstance(document, list) else [document]
     names: dict[str, None] = {}
     items: list[Item] = []
     for number, element in enumerate(elements, 1):
@@ -89,14 +88,3 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
 
 def _invalid(source: Source, entry: str, sentence: str) -> InvalidEntry:
     return InvalidEntry(f"Invalid {source.name} event{entry}: {sentence}.")
-
-
-def _decode(element: object) -> object:
-    """The JSON in a string, or the value itself."""
-    if not isinstance(element, str):
-        return element
-    try:
-        decoded: object = json.loads(element)
-    except (ValueError, RecursionError):
-        return element
-    return decoded

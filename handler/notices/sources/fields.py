@@ -21,6 +21,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPES = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
+def decode(element: object) -> object:
+    """The JSON in a string, or the value itself."""
+    if not isinstance(element, str):
+        return element
+    try:
+        decoded: object = json.loads(element)
+    except (ValueError, RecursionError):
+        return element
+    return decoded
+
+
 class InvalidEvent(HandlerError):
     """An event of a known source does not have its documented shape. The sentence continues "Invalid event: "."""
 

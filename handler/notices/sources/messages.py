@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from .fields import (
     InvalidEvent,
+    decode,
     member,
     optional_integer,
     optional_milliseconds,
@@ -88,11 +88,7 @@ def timer(document: object, origin: str) -> Iterator[Item]:
     yield TimerTick(name)
     time = required_string(document, "triggerTime")
     fired_at = optional_timestamp(document, "triggerTime")
-    payload = optional_string(document, "payload")
-    try:
-        message = json.loads(payload or "null")
-    except (ValueError, RecursionError):
-        message = None
+    message = decode(optional_string(document, "payload"))
     if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
         yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)
 
