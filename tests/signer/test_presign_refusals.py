@@ -110,8 +110,8 @@ def test_an_error_has_its_code_its_attributes_and_a_message_of_one_line_and_can_
 def test_the_classes_are_those_of_the_tree() -> None:
     kinds = {kind for kind in vars(signer.errors).values() if isinstance(kind, type) and issubclass(kind, SignerError)}
 
-    # The tests of forms have their own table.
-    without: set[type[SignerError]] = {SignerError, signer.InvalidForm}
+    # The tests of forms and of keys of CDNs have their own tables.
+    without: set[type[SignerError]] = {SignerError, signer.InvalidForm, signer.InvalidCdnKey}
 
     assert {row[0] for row in TABLE} == kinds - without
     tree = str(signer.errors.__doc__)

@@ -193,7 +193,8 @@ def test_rules_that_cannot_be_read_are_unknown(status: int, body: str) -> None:
 
 
 def test_a_thousand_rules_are_read(deployment: Deployment) -> None:
-    many = "".join(rule(DAYS, f"<Prefix>exampledir/{number:0200}/</Prefix>") for number in range(998))
+    rules = (rule(DAYS, f"<Prefix>exampledir/{number:0200}/</Prefix>") for number in range(998))
+    many = "".join(one.replace("mine", f"mine-{number}") for number, one in enumerate(rules))
     assert [finding.level for finding in examined(deployment, many + GOOD)] == ["ok"]
 
 
