@@ -101,7 +101,11 @@ class Use(NamedTuple):
             now=self.now,
         )
         assert not checked.ok
-        return refusal(checked, cast(Any, SimpleNamespace(query=presented.query, headers={})), self.now)
+        return refusal(
+            checked,
+            cast(Any, SimpleNamespace(query=presented.query, params=dict(presented.query), headers={})),
+            self.now,
+        )
 
 
 def random_string(random: Random, alphabet: str, minimum: int, maximum: int) -> str:
