@@ -40,6 +40,11 @@ _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 _Pairs = tuple[tuple[str, str], ...]
 
 
+# A file name may be an MD5 or a SHA-1.
+_END_OF_SIGNATURE = r"(?:(?<![0-9a-f/])|(?<=/)(?!(?:[0-9a-f]{32}|[0-9a-f]{40})$))[0-9a-f]{16,}$"
+_END_OF_BASE64 = r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/=]{16,}$"
+
+
 class LenientUrl(NamedTuple):
     """A link as it was meant, with the damages that were undone.
 
@@ -104,10 +109,16 @@ class LenientUrl(NamedTuple):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of its secret parameters; of a credential, only the key's ID; and what may be a CDN's MD5."""
+        """The values of its secret parameters; of a credential, only the key's ID.
+
+        Also what may be the end of one at the end of the path, where its name was cut off, or a CDN's MD5.
+        """
+        has_mark = all(damage.code != "missing_question_mark" for damage in self.damages)
+        end = re.findall(_END_OF_SIGNATURE if has_mark else _END_OF_BASE64, unquote(self.path))
         digits = re.findall("[0-9a-f]{16,}", self.host + self.target, re.IGNORECASE) if not self.version else ()
-        pairs = (pair for pair in (*self.query, *self.raw_query) if _SECRET.search(pair[0]))
-        return (self.access_key_id, *digits, *(value for name, value in pairs if "credential" not in name.lower()))
+        pairs = [(name, value) for name, value in (*self.query, *self.raw_query) if _SECRET.search(name)]
+        named = (value for name, value in pairs if "credential" not in name.lower())
+        return (self.access_key_id, *end, *digits, *named)
 
     @property
     def lifetime(self) -> int | None:

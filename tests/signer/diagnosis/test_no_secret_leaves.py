@@ -72,6 +72,9 @@ CRAFTED = {
     "the key has a token alone": f"https://examplebucket.{OSS}/{CREDENTIALS.security_token}",
     "the key has the end of a token": f"https://examplebucket.{OSS}/reports/q3.pdf{TOKEN[25:]}&OSSAccessKeyId=LTAI",
     "the key has 24 characters of a token": f"https://examplebucket.{OSS}/q3.pdf{TOKEN_END}",
+    "the key has the end of a signature": f"https://examplebucket.{OSS}/reports/q3{SIGNATURE[-24:]}",
+    "the file name is the end of a signature": f"https://examplebucket.{OSS}/reports/{SIGNATURE[-60:]}",
+    "the key has 17 characters of a token": f"https://examplebucket.{OSS}/q3 {TOKEN_END[-17:]}&{SCOPE}cn-hangzhou",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
 }
