@@ -54,7 +54,7 @@ def edited(url: str, edits: Sequence[tuple[str, str]]) -> str:
 
 
 def documented_answer(error: str, ecs: Sequence[str], extra: Tables) -> str:
-    status, code, message = re.fullmatch(r"(\d+) (\w+)(?:: (.*))?", error).groups("")  # type: ignore[union-attr]
+    status, code, message = re.fullmatch(r"(\d+) (\w+)(?:: (.*))?", error).groups("{message}")  # type: ignore[union-attr]
     ec = ecs[0] if len(ecs) == 1 else ""
     return OssError(int(status), code, message, ec=ec, **extra).xml("-", f"{BUCKET}.{HOST}").decode()
 

@@ -48,7 +48,7 @@ _GET = _operation("oss:GetObject", objects.get, "versionId", "x-oss-traffic-limi
 Operations = Mapping[str, Mapping[str, Operation]]
 
 # The first of these sub-resources that is in the query decides ("" for none), then the method.
-SERVICE: Operations = {}
+SERVICE: Operations = {"regions": {}}
 BUCKET: Operations = {
     "versioning": {
         "GET": _operation("oss:GetBucketVersioning", bucket_requests.get_versioning),
@@ -67,6 +67,7 @@ BUCKET: Operations = {
     "delete": {"POST": _operation("oss:DeleteObject", objects.delete_multiple, "encoding-type")},
     "uploads": {"GET": _operation("oss:ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
     "location": {"GET": _operation("oss:GetBucketLocation", bucket_requests.location)},
+    "versions": {},
     "list-type": {
         "GET": _operation(
             "oss:ListObjects", listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after"
@@ -95,11 +96,14 @@ OBJECT: Operations = {
         "DELETE": _operation("oss:DeleteObject", objects.delete, "versionId"),
     },
 }
-# What OSS has beside these, by sub-resource and method.
+# What OSS has beside these, by sub-resource and method ("COPY": with x-oss-copy-source).
 _LEFT_OUT = {
     ("", "GET"): "ListBuckets",
     ("acl", "PUT"): "PutObjectAcl",
     ("lifecycle", "DELETE"): "DeleteBucketLifecycle",
+    ("regions", "GET"): "DescribeRegions",
+    ("uploadId", "COPY"): "UploadPartCopy",
+    ("versions", "GET"): "ListObjectVersions",
 }
 
 
@@ -112,18 +116,19 @@ def find_operation(request: OssRequest) -> Operation:
     subresource = next((name for name in operations if name and name in request.params), "")
     methods = operations.get(subresource, {})
     operation = methods.get(request.method)
+    if operation is None and (name := _LEFT_OUT.get((subresource, request.method))):
+        raise not_implemented(name)
     offered = [operation] if operation else methods.values()
     check_parameters(request, frozenset[str]().union({subresource}, *(each.parameters for each in offered)))
     if operation is None:
-        left_out = _LEFT_OUT.get((subresource, request.method), "" if methods else "this request")
-        raise not_implemented(left_out) if left_out else method_not_allowed(request.method)
+        raise method_not_allowed(request.method) if methods else not_implemented("this request")
     for name in request.headers:
         if name in _UNSUPPORTED_HEADERS:
             raise not_implemented(name)
     if "x-oss-copy-source" not in request.headers:
         return operation
     if operation.copy is None:
-        raise not_implemented("x-oss-copy-source")
+        raise not_implemented(_LEFT_OUT.get((subresource, "COPY"), "x-oss-copy-source"))
     return operation._replace(handler=operation.copy)
 
 

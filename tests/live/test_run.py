@@ -24,8 +24,7 @@ def test_each_deviation_is_in_the_report_and_nothing_else(complete: Complete) ->
     report = (complete.folder / "report.md").read_text("utf-8")
     assert set(re.findall(r"(?m)^- `(.*)` differs ", report)) == differing.keys()
     only_live = {case.name for case in CASES if case.only_live}
-    # The local OSS offers the first two; for the third the OSS of this test has the same 501.
-    only_live -= {"bucket/more/bucketInfo", "bucket/more/uploads", "open/link/unknown-parameter"}
+    only_live.remove("open/link/unknown-parameter")  # the OSS of this test has the same 501
     assert {each.case.name for each in complete.results if each.verdict == "only live"} == only_live
     assert not any(each.verdict == "only here" for each in complete.results)
 

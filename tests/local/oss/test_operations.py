@@ -122,18 +122,27 @@ def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "key", "bucket", "query", "name"),
+    ("method", "key", "query", "name"),
     [
-        ("DELETE", "", BUCKET, {"lifecycle": ""}, "DeleteBucketLifecycle"),
-        ("PUT", KEY, BUCKET, {"acl": ""}, "PutObjectAcl"),
-        ("GET", "", "", {}, "ListBuckets"),
+        ("DELETE", "", {"lifecycle": ""}, "DeleteBucketLifecycle"),
+        ("PUT", KEY, {"acl": ""}, "PutObjectAcl"),
+        ("GET", "", {"key-marker": "a", "versions": ""}, "ListObjectVersions"),
+        ("PUT", KEY, {"partNumber": "1", "uploadId": "0" * 32}, "UploadPartCopy"),
     ],
 )
 def test_what_oss_has_beside_what_is_offered_is_a_501_that_names_it(
-    cloud: Cloud, method: str, key: str, bucket: str, query: dict[str, str], name: str
+    cloud: Cloud, method: str, key: str, query: dict[str, str], name: str
 ) -> None:
-    refused = cloud.call(method, key, query, bucket=bucket)
+    headers = {"x-oss-copy-source": f"/{BUCKET}/{KEY}"} if name == "UploadPartCopy" else {}
+    refused = cloud.call(method, key, query, headers)
     assert (refused.status, refused.text("Header")) == (501, name)
+
+
+def test_what_oss_has_for_the_whole_service_is_a_501_that_names_it(cloud: Cloud) -> None:
+    """SDKs list buckets with a prefix and a marker."""
+    for query, name in (({"prefix": "a", "marker": ""}, "ListBuckets"), ({"regions": ""}, "DescribeRegions")):
+        refused = cloud.call("GET", "", query, bucket="")
+        assert (refused.status, refused.text("Header")) == (501, name)
 
 
 def test_a_missing_bucket_is_reported_before_what_is_not_implemented(cloud: Cloud) -> None:
