@@ -94,7 +94,8 @@ def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:
 
 def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -> None:
     """Shares require an address and keys; sinks of the keys document require keys, and a state prefix for leases."""
-    if rule.give == "link" and rule.expires is not None and rule.expires > config.credential_life:
+    is_clamped = rule.give == "link" and rule.mount.cdn is None
+    if is_clamped and rule.expires is not None and rule.expires > config.credential_life:
         reader.refuse(
             "expires",
             f"({rule.expires} s) exceeds credential_life ({config.credential_life} s), after which a link may have "

@@ -39,6 +39,16 @@ def test_links_may_last_for_a_year() -> None:
     assert "max_expires must be a duration from 1 to 604800" in refused({**plain, "max_expires": "8d"})
 
 
+def test_the_link_of_a_notice_may_outlast_the_credentials() -> None:
+    notice = {"on": "message", "mount": "/videos/", "to": ["team"], "expires": "90d"}
+    more = {"keys": "file:keys.json", "state": "oss://examplebucket/.links/state/", "notice": [notice]}
+    assert read(document({**CDN, "max_expires": "365d"}, **more), {}).notices[0].expires == 7_776_000
+    plain = {**CDN, "max_expires": "7d"}
+    del plain["cdn"]
+    notice["expires"] = "7d"
+    assert "exceeds credential_life" in refusal(document(plain, **more))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
