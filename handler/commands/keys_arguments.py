@@ -47,7 +47,7 @@ def add_cdn_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", required=True, choices=cdn.KINDS, help="the type of its URL signing")
     valid_for = f"how long after the time in it the CDN accepts a link, in seconds (default: {cdn.VALID_FOR})"
     parser.add_argument("--valid-for", type=int, metavar="SECONDS", help=valid_for)
-    parser.add_argument("--key", help="its key, or - for a line of standard input (default: a new one)")
+    parser.add_argument("--key", choices=("-",), help="- reads its key: a line of standard input (default: a new one)")
     parser.add_argument("--parameter", help="for type A: the parameter of the link (default: auth_key)")
     parser.add_argument("--sign", help="for type F: the parameter of the signature (default: sign)")
     parser.add_argument("--time", help="for type F: the parameter of the time (default: time)")

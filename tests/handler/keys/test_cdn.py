@@ -74,6 +74,12 @@ def test_what_a_cdn_cannot_have_is_refused_without_a_change(
     assert existing.document == document()
 
 
+def test_a_key_is_no_argument_which_other_users_of_the_machine_see(existing: KeysCli) -> None:
+    result = existing.run("add-cdn", "static", "--type", "A", "--key", KEY)
+    assert (result.status, existing.document) == (2, document())
+    assert KEY not in result.out + result.err
+
+
 def test_a_name_is_added_once_and_removed_again(existing: KeysCli) -> None:
     assert add(existing, "--type", "A").status == 0
     again = add(existing, "--type", "B")
