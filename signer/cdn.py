@@ -114,8 +114,9 @@ def _prepare(cdn: CdnKey, rand: str, valid_for: int, issued: int, expires_in: in
         raise InvalidExpiry(f"Invalid expires_in: it must be from 1 to {MAX_EXPIRES_IN} seconds.", expires_in)
     signed_at = issued + expires_in - valid_for
     if cdn.kind == "B":
-        signed_at -= signed_at % MINUTE
-        if signed_at + valid_for - issued < MINUTE:
+        begun = signed_at % MINUTE
+        signed_at -= begun
+        if begun and signed_at + valid_for - issued < MINUTE:
             signed_at += MINUTE
     if signed_at < 0:
         raise InvalidTime("Invalid time: the link would have one before 1970.")
