@@ -69,6 +69,8 @@ def check_cdn_key(cdn: CdnKey, rand: str = "0") -> None:
             is_valid = isinstance(value, str) and re.fullmatch(pattern, value) is not None
         if not is_valid:
             raise InvalidCdnKey(f"Invalid key of a CDN: {field} must be {expected}.", field)
+    if cdn.sign == cdn.time:
+        raise InvalidCdnKey("Invalid key of a CDN: time must not be the parameter of sign.", "time")
 
 
 def _is_duration(value: object) -> bool:

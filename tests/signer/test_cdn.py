@@ -182,6 +182,7 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature(kind: str
         ({"parameter": "auth key"}, InvalidCdnKey, "parameter"),
         ({"sign": ""}, InvalidCdnKey, "sign"),
         ({"format": "octal"}, InvalidCdnKey, "format"),
+        ({"kind": "F", "sign": "time"}, InvalidCdnKey, "time"),
         ({"rand": "a-b"}, InvalidCdnKey, "rand"),
         ({"expires_in": 0}, InvalidExpiry, None),
         ({"expires_in": 31_536_001}, InvalidExpiry, None),
