@@ -8,11 +8,13 @@ from secrets import token_hex
 
 from handler.config import Mount
 from signer import CdnKey, presign_cdn
+from signer.cdn import format_time
 from signer.v4 import encode_key
 
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown
 
+ENDLESS = "whoever may name an object can give its links any end: use another type than C and F"
 DIFFERS = "the domain has another type, key or parameter than the keys document: make them equal"
 
 
@@ -31,6 +33,7 @@ def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
             ("a new link", sign(expires_in=cdn.valid_for).url, True, DIFFERS),
             # Type B rounds this one down, and the next one up, by less than a minute.
             ("an expired link", sign(expires_in=120, now=now - 180).url, False, validity.format("longer")),
+            ("a link with a longer time", _shifted(f"{url}1", cdn, now), False, ENDLESS),
             ("a link of a minute", sign(expires_in=60).url, True, validity.format("shorter")),
         ]
     for what, link, is_valid, problem in probes:
@@ -40,6 +43,13 @@ def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
     if cdn is not None and response.status not in (200, 404):
         return fault("cdn", f"{mount.path}: OSS refuses {response.host} ({response.code}): set private-bucket origin.")
     return ok("cdn", f"{mount.path}: {response.host} judges {', '.join(what for what, *_ in probes)} as it should.")
+
+
+def _shifted(url: str, cdn: CdnKey, now: int) -> str:
+    """A link with the 1 at the end of its path before its time instead, which C and F sign in the same way."""
+    link = presign_cdn(url, expires_in=600, **{**cdn._asdict(), "now": now}).url
+    name, written = url.rpartition("/")[2], format_time(cdn, now + 600 - cdn.valid_for)
+    return link.replace(name, name[:-1]).replace(written, f"1{written}")
 
 
 def judge(

@@ -157,6 +157,16 @@ def test_an_altered_link_opens_nothing(kind: str) -> None:
             assert fault_of(key, altered, NOW) is not None
 
 
+@pytest.mark.parametrize("settings", [{"kind": "C"}, {"kind": "F"}, {"kind": "F", "format": "decimal"}])
+def test_the_end_of_a_path_is_not_the_beginning_of_a_time(settings: dict[str, str]) -> None:
+    """Nothing separates them in what C and F sign, so a link to /a4 would be one to /a that never ends."""
+    key = CdnKey(key=KEY, **settings)  # type: ignore[arg-type]
+    signed = target(link(url="https://static.example.com/a4", **settings).url)
+    written = format_time(key, NOW - 1200)
+    shifted = signed.replace("/a4", "/a").replace(written, f"4{written}")
+    assert (fault_of(key, signed, NOW), fault_of(key, shifted, NOW)) == (None, "signature_mismatch")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_key_opens_nothing(kind: str) -> None:
     assert fault_of(cdn(kind, key="aliyuncdnexp1235"), target(link(kind).url), NOW) == "signature_mismatch"

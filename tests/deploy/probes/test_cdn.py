@@ -14,7 +14,7 @@ from deploy.probes.deployment import CANARY, Deployment
 from deploy.probes.findings import Finding
 from deploy.probes.keys import document_and_sinks
 from signer import CdnKey
-from signer.cdn import fault_of
+from signer.cdn import digest, fault_of, read_address, read_time
 from tests.deploy.deployments import KEYS, XML, ServerResponse, deployed, faults, levels, readable, serving
 
 LINKS = """
@@ -29,7 +29,7 @@ endpoint = "{url}"
 cdn      = "static"
 """
 NOW = 1_444_435_200  # on a minute
-A, B = (CdnKey(kind, "exampleKEYexample1") for kind in "AB")
+A, B, C = (CdnKey(kind, "exampleKEYexample1") for kind in "ABC")
 MISSING: ServerResponse = (404, {}, XML.format("NoSuchKey"))
 DENIED: ServerResponse = (403, {}, XML.format("AccessDenied"))
 REFUSED: ServerResponse = (403, {"X-Tengine-Error": "denied by req auth: no url arg auth_key"}, "")
@@ -65,7 +65,29 @@ def examined(monkeypatch: pytest.MonkeyPatch, respond: Respond, document: object
     return findings
 
 
-def with_key(key: CdnKey) -> dict[str, object]:
+def reading_any_time(key: CdnKey) -> Respond:
+    """A CDN that takes a time of any length, as no page says that it does not."""
+
+    def respond(target: str) -> ServerResponse:
+        address = read_address(key, target)
+        if address is None or digest(key, address.path, address.written) != address.md5:
+            return REFUSED
+        return MISSING if read_time(key, address.written) + key.valid_for > NOW else REFUSED
+
+    return respond
+
+
+@pytest.mark.parametrize("key", [C, C._replace(kind="F"), C._replace(kind="F", format="decimal")])
+def test_a_cdn_that_takes_a_part_of_the_path_for_the_time_is_a_fault(
+    key: CdnKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"static": {**with_key(key)["static"], "format": key.format}}
+    (finding,) = examined(monkeypatch, reading_any_time(key), document)
+    assert finding.level == "fault"
+    assert " accepts a link with a longer time (404 NoSuchKey): whoever may name an object" in finding.sentence
+
+
+def with_key(key: CdnKey) -> dict[str, dict[str, object]]:
     return {"static": {"type": key.kind, "key": key.key, "valid_for": key.valid_for}}
 
 
@@ -80,9 +102,9 @@ def test_a_cdn_that_checks_as_the_document_says_is_ok(
     """Also in the middle of a minute, which links of type B cannot name, and if its clock is off."""
     now = NOW + second
     (finding,) = examined(monkeypatch, checking(key, now=now + skew), with_key(key), now + 0.5)
-    what = "an unsigned address, a forged link, a new link, an expired link, a link of a minute"
+    what = "an unsigned address, a forged link, a new link, an expired link, a link with a longer time"
     assert finding.level == "ok"
-    assert finding.sentence.endswith(f" judges {what} as it should.")
+    assert finding.sentence.endswith(f" judges {what}, a link of a minute as it should.")
 
 
 OFF = "URL signing is off, so the bucket is public: turn it on."
