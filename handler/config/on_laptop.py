@@ -18,8 +18,9 @@ def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | Non
 
 def read_cdn_endpoints(environ: Mapping[str, str]) -> dict[str, str]:
     """The local CDNs of `LINK_CDN_ENDPOINT`, which are `name=address` pairs, separated by commas."""
-    pairs = [pair.partition("=")[::2] for pair in environ.get("LINK_CDN_ENDPOINT", "").split(",") if pair]
-    return {name: read_local_url({"LINK_CDN_ENDPOINT": url}, "LINK_CDN_ENDPOINT", "CDN", 9004) for name, url in pairs}
+    variable = "LINK_CDN_ENDPOINT"
+    pairs = [pair.strip().partition("=")[::2] for pair in environ.get(variable, "").split(",") if pair]
+    return {name: read_local_url({variable: url or "none"}, variable, "CDN", 9004) for name, url in pairs}
 
 
 def read_local_url(environ: Mapping[str, str], name: str, service: str, port: int) -> str:

@@ -92,7 +92,7 @@ def test_a_cdn_that_sends_no_query_allows_inline_and_active_content() -> None:
 def test_on_a_laptop_only_the_links_of_the_cdn_go_to_its_stand_in() -> None:
     environ = {
         "LINK_OSS_ENDPOINT": "http://127.0.0.1:9001",
-        "LINK_CDN_ENDPOINT": "other=http://127.0.0.1:9005,static=http://127.0.0.1:9004",
+        "LINK_CDN_ENDPOINT": "other=http://127.0.0.1:9005, static=http://127.0.0.1:9004",
     }
     mounts = config(CDN, OTHER, environ=environ).mounts.by_path
     assert mounts["/videos/"].endpoint.url("examplebucket", "a.mp4") == "http://127.0.0.1:9004/a.mp4"
@@ -100,7 +100,9 @@ def test_on_a_laptop_only_the_links_of_the_cdn_go_to_its_stand_in() -> None:
     assert mounts["/in/"].endpoint.domain == "127.0.0.1:9001"
 
 
-@pytest.mark.parametrize("value", ["static=https://cdn.example.com", "static=http://10.0.0.1", "static=nowhere"])
+@pytest.mark.parametrize(
+    "value", ["static=https://cdn.example.com", "static=http://10.0.0.1", "static=nowhere", "static="]
+)
 def test_the_stand_in_of_a_cdn_is_on_this_machine(value: str) -> None:
     sentence = refusal(document(CDN, keys="file:keys.json"), {"LINK_CDN_ENDPOINT": value})
     assert "LINK_CDN_ENDPOINT" in sentence
