@@ -62,10 +62,7 @@ def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
     """The settings of a bucket with these rules, for `from_settings`."""
-    return {
-        "cors": [asdict(rule) for rule in configuration.rules],
-        "response_vary": configuration.response_vary,
-    }
+    return {"cors": [asdict(rule) for rule in configuration.rules], "response_vary": configuration.response_vary}
 
 
 def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:

@@ -248,12 +248,7 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
 
 
 def publish(
-    service: Service,
-    bucket: Bucket,
-    draft: Draft,
-    request: OssRequest,
-    metadata: Mapping[str, str],
-    storage_class: str,
+    service: Service, bucket: Bucket, draft: Draft, request: OssRequest, metadata: Mapping[str, str], storage_class: str
 ) -> ObjectRecord:
     """Makes a draft the object that a request names. Raises `OssError` FileAlreadyExists."""
     etag = draft.md5.hex().upper()

@@ -79,12 +79,7 @@ class Uploads:
         return parts
 
     def complete(
-        self,
-        upload: MultipartUpload,
-        parts: Sequence[UploadedPart],
-        modified: float,
-        *,
-        forbid_overwrite: bool = False,
+        self, upload: MultipartUpload, parts: Sequence[UploadedPart], modified: float, *, forbid_overwrite: bool = False
     ) -> ObjectRecord:
         """Joins the parts into an object and removes the upload. Raises `UploadGone`, `AlreadyExists`."""
         with self._bucket.draft() as draft:
