@@ -10,8 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from signer.times import rfc3339
 
@@ -28,8 +27,7 @@ WORKERS = 4
 BACKOFF = 1.0  # seconds before the first retry, doubled before each further one
 
 
-@dataclass(frozen=True)
-class AsyncInvocation:
+class AsyncInvocation(NamedTuple):
     """One event in the queue; `retry_count` says how often it was retried so far."""
 
     function: Function
@@ -118,7 +116,7 @@ class Dispatcher:
         if outcome.error_type is None or self._closed.is_set():
             self._done()
         elif invocation.retry_count < invocation.function.retries:
-            retry = replace(invocation, retry_count=invocation.retry_count + 1)
+            retry = invocation._replace(retry_count=invocation.retry_count + 1)
             call_later(self._backoff * 2**invocation.retry_count, lambda: self._queue.put(retry))
         else:
             self._report_failure(invocation, outcome)

@@ -25,16 +25,14 @@ MAX_CONCURRENCY, MAX_PORT = 200, 65535
 MAX_ENVIRONMENT_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class Initializer:
+class Initializer(NamedTuple):
     """`instanceLifecycleConfig.initializer`: runs once in each instance, `timeout` in seconds."""
 
     handler: str
     timeout: int
 
 
-@dataclass(frozen=True)
-class Trigger:
+class Trigger(NamedTuple):
     """Any trigger: its `triggerType`, its `triggerConfig`, not checked, its `sourceArn` and `invocationRole` or ""."""
 
     name: str
@@ -49,8 +47,7 @@ class Trigger:
         return self.source.rpartition(":")[2]
 
 
-@dataclass(frozen=True)
-class HttpTrigger:
+class HttpTrigger(NamedTuple):
     name: str
     methods: tuple[str, ...]
     auth_type: str
@@ -141,8 +138,7 @@ class Function:
         return any(trigger.kind != "http" for trigger in self.triggers)
 
 
-@dataclass(frozen=True)
-class Deployment:
+class Deployment(NamedTuple):
     """One `s.yaml`: its functions, in order, and its rendered `vars`."""
 
     functions: tuple[Function, ...]

@@ -7,8 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from handler.request import parse_query
@@ -24,8 +23,7 @@ _WITHHELD = {"CONNECTION", "HOST", "KEEP-ALIVE", "TRANSFER-ENCODING"}
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-@dataclass(frozen=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """A request as it arrived: `target` is path and query as the client wrote them, `headers` have any case."""
 
     method: str

@@ -13,8 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from signer import Credentials
 from signer.display import printable
@@ -46,8 +45,7 @@ class _LoadFailed(Exception):
         self.payload = payload
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an invocation returned: the function's result as bytes or, if `error_type` is set, the error as JSON."""
 
     request_id: str

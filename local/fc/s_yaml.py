@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -31,8 +30,7 @@ class TemplateError(LocalError):
     """`s.yaml` cannot be read or rendered."""
 
 
-@dataclass(frozen=True)
-class _Scope:
+class _Scope(NamedTuple):
     """Where a placeholder stands: its document, the resource around it, and the expressions being resolved."""
 
     document: Mapping[str, Any]

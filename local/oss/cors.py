@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from .errors import OssError, malformed_xml
@@ -16,8 +15,7 @@ _LISTS = ("origins", "methods", "headers", "exposed")
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
 
-@dataclass(frozen=True)
-class CorsRule:
+class CorsRule(NamedTuple):
     """One CORSRule; `max_age` is in seconds, 0 for none."""
 
     origins: tuple[str, ...]
@@ -35,8 +33,7 @@ class CorsRule:
         )
 
 
-@dataclass(frozen=True)
-class CorsConfiguration:
+class CorsConfiguration(NamedTuple):
     """A bucket's rules; with `response_vary` every response has `Vary: Origin`, without it none has."""
 
     rules: tuple[CorsRule, ...]
@@ -62,7 +59,7 @@ def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
     """The settings of a bucket with these rules, for `from_settings`."""
-    return {"cors": [asdict(rule) for rule in configuration.rules], "response_vary": configuration.response_vary}
+    return {"cors": [rule._asdict() for rule in configuration.rules], "response_vary": configuration.response_vary}
 
 
 def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:

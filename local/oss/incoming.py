@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -23,8 +23,7 @@ _BLOCK = 1 << 20
 _LOCAL_HOST = re.compile(r"(?P<bucket>[a-z0-9-]+)\.localhost")
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(NamedTuple):
     """An object, a bucket ("" as key) or the service ("" for both)."""
 
     bucket: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from werkzeug.wrappers import Response
 
@@ -16,8 +16,7 @@ from .service import Service
 from .storage import Bucket
 
 
-@dataclass(frozen=True)
-class ListParams:
+class ListParams(NamedTuple):
     """The parameters that all lists have; `encoding` is "" or "url"."""
 
     prefix: str
@@ -36,8 +35,7 @@ class ListParams:
         return None if end < 0 else key[: end + len(self.delimiter)]
 
 
-@dataclass(frozen=True)
-class ListPage:
+class ListPage(NamedTuple):
     """Entries in order, then common prefixes; `last` is the last position or prefix, `next` the same if more follow."""
 
     nodes: list[Node]

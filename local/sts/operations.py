@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from signer.sts import MIN_DURATION, ROLE_ARN
 from signer.times import rfc3339
@@ -24,8 +24,7 @@ DEFAULT_DURATION = 3600
 _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """`roles` by ARN; `now` in Unix seconds."""
 
     principals: Principals

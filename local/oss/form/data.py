@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
@@ -15,8 +15,7 @@ _MAX_FIELD_BYTES = 128 << 10  # of all fields together
 _MAX_FIELDS = 200
 
 
-@dataclass(frozen=True)
-class PostedForm:
+class PostedForm(NamedTuple):
     """`fields` are those before the file, lower-case names; OSS ignores what follows the file.
 
     `content` must be read to its end: only then is it known that the form is complete.

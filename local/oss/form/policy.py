@@ -9,9 +9,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import OssError
 
@@ -20,8 +19,7 @@ _MATCHES = ("eq", "starts-with")
 _LISTS = ("in", "not-in")
 
 
-@dataclass(frozen=True)
-class PolicyCondition:
+class PolicyCondition(NamedTuple):
     """`operator` is eq, starts-with, in or not-in; `field` is lower-case, without "$"; `source` is its JSON."""
 
     operator: str
@@ -35,8 +33,7 @@ class PolicyCondition:
         return (value in self.values) is (self.operator != "not-in")
 
 
-@dataclass(frozen=True)
-class FormPolicy:
+class FormPolicy(NamedTuple):
     """`expiration` is in Unix seconds; `min_size` and `max_size` are in bytes, both included."""
 
     expiration: float

@@ -16,9 +16,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .draft import Draft
 from .key_paths import key_path, keys_below
@@ -32,8 +32,7 @@ class AlreadyExists(Exception):
     """The key has an object, which must not be overwritten."""
 
 
-@dataclass(frozen=True)
-class Deletion:
+class Deletion(NamedTuple):
     """What a deletion did: `version_id` of the version removed or the marker created, None for neither."""
 
     version_id: str | None = None

@@ -9,8 +9,8 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .bucket import Bucket
 from .draft import Draft
@@ -23,8 +23,7 @@ class UploadGone(Exception):
     """The upload was completed or aborted in the meantime."""
 
 
-@dataclass(frozen=True)
-class MultipartUpload:
+class MultipartUpload(NamedTuple):
     """An unfinished multipart upload; `initiated` in Unix seconds, `headers` as in `ObjectRecord`."""
 
     id: str
@@ -34,8 +33,7 @@ class MultipartUpload:
     storage_class: str
 
 
-@dataclass(frozen=True)
-class UploadedPart:
+class UploadedPart(NamedTuple):
     number: int
     record: ObjectRecord
 
@@ -51,7 +49,7 @@ class Uploads:
         upload = MultipartUpload(secrets.token_hex(16).upper(), key, initiated, headers, storage_class)
         draft = self._bucket.own / "drafts" / upload.id
         draft.mkdir()
-        (draft / "upload.json").write_text(json.dumps(asdict(upload)))
+        (draft / "upload.json").write_text(json.dumps(upload._asdict()))
         draft.rename(self._folder / upload.id)
         return upload
 
