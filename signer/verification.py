@@ -108,17 +108,10 @@ def verify(
     without it, the host does. A custom domain does not contain its bucket, so `bucket` is required.
     Raises `InvalidLink` unless `url` is the URL of an object.
     """
-    parsed = parse_url(url, endpoint=endpoint, bucket=bucket)
+    parsed, region = parse_url(url, endpoint=endpoint, bucket=bucket), endpoint.region if endpoint else None
     sent = {"host": parsed.host, **{name.lower(): value for name, value in (headers or {}).items()}}
     return verify_request(
-        method,
-        parsed.bucket,
-        parsed.key,
-        parsed.query,
-        sent,
-        credentials=credentials,
-        now=now,
-        region=endpoint.region if endpoint else None,
+        method, parsed.bucket, parsed.key, parsed.query, sent, credentials=credentials, now=now, region=region
     )
 
 
@@ -193,15 +186,8 @@ def verify_request(
     signing_key = v4.signing_key(credentials.access_key_secret, parts.date, parts.region, parts.product)
     if not any(_is_equal(v4.signature(signing_key, candidate), parts.signature) for candidate in candidates):
         faults.append(Fault("signature_mismatch", parts.location("signature")))
-    return Verification(
-        tuple(faults),
-        request,
-        candidates[0],
-        parts.access_key_id,
-        parts.signature,
-        utc(parts.issued),
-        utc(expires_at) if expires_at is not None else None,
-    )
+    signed_by = parts.access_key_id, parts.signature, utc(parts.issued), utc(expires_at)
+    return Verification(tuple(faults), request, candidates[0], *signed_by)
 
 
 def _verify_v1(
@@ -213,7 +199,6 @@ def _verify_v1(
     credentials: Credentials,
     clock: int,
 ) -> Verification:
-    """The result for a request signed with V1."""
     parameters, names = dict(query), [name for name, _ in query]
     issued = expires = None
     if _has_v1_header(headers):
@@ -244,8 +229,7 @@ def _verify_v1(
     string_to_sign = v1.string_to_sign(method, headers, date, v1.canonicalized_resource(bucket, key, query))
     if not _is_equal(v1.signature(credentials.access_key_secret, string_to_sign), signature):
         faults.append(Fault("signature_mismatch", places[2]))
-    times = [None if time is None else utc(time) for time in (issued, expires)]
-    return Verification(tuple(faults), "", string_to_sign, key_id, signature, *times)
+    return Verification(tuple(faults), "", string_to_sign, key_id, signature, utc(issued), utc(expires))
 
 
 def _has_v1_header(headers: Mapping[str, str]) -> bool:

@@ -46,9 +46,8 @@ def verify(url: str, **params: Any) -> int:
         raise click.ClickException("The link is missing: give the full URL, from https:// to the end of its signature.")
     result = verification.verify(method, url, credentials=credentials, headers=headers, bucket=params["bucket"])
     if any(fault.code == "unknown_access_key" for fault in result.faults):
-        raise click.ClickException(
-            "The link cannot be checked: it was signed with another access key. Use the credentials of that."
-        )
+        reason = "it was signed with another access key. Use the credentials of that."
+        raise click.ClickException(f"The link cannot be checked: {reason}")
     parts = {name: getattr(result, name) for name in ("signature", "expiry", "skew", "token", "headers")}
     faults = [(code, printable_name(parameter) if parameter else None) for code, parameter in result.faults]
     if params["as_json"]:

@@ -242,13 +242,9 @@ def load_signing(params: dict[str, Any], target: Objects | None, actions: Callab
     endpoint = _load_endpoint(params, region)
     if objects is None:
         return Signing(credentials, endpoint, credentials)
+    role, sts = params["assume_role"], params["sts_endpoint"]
     session = open_session(
-        params["assume_role"],
-        policy,
-        params["expires"],
-        credentials=credentials,
-        region=endpoint.region,
-        endpoint=params["sts_endpoint"],
+        role, policy, params["expires"], credentials=credentials, region=endpoint.region, endpoint=sts
     )
     return Signing(session.credentials, endpoint, credentials, session.opened_at, objects)
 
@@ -298,10 +294,8 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
     if path_style:
         fail("--path-style requires a URL as --endpoint.")
     if endpoint not in KINDS:
-        fail(
-            f"Invalid endpoint {endpoint!r}: expected {', '.join(KINDS)}, oss-REGION.aliyuncs.com, "
-            "or a URL such as https://static.example.com."
-        )
+        expected = f"{', '.join(KINDS)}, oss-REGION.aliyuncs.com, or a URL such as https://static.example.com."
+        fail(f"Invalid endpoint {endpoint!r}: expected {expected}")
     return KINDS[endpoint](region)
 
 
@@ -311,10 +305,8 @@ def _check_region(region: str, *, is_certain: bool) -> None:
         return
     closest = closest_region(region)
     if closest and not is_certain:
-        raise InvalidEndpoint(
-            f"Unknown region {region!r}: did you mean {closest}? If {region} is a new region, pass --new-region.",
-            region,
-        )
+        question = f"did you mean {closest}? If {region} is a new region, pass --new-region."
+        raise InvalidEndpoint(f"Unknown region {region!r}: {question}", region)
     echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
 
 

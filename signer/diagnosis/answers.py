@@ -76,9 +76,8 @@ def find_differences(
         v4.additional_headers(additional),
         request.headers.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
     )
-    return compare_canonical_requests(
-        error.canonical_request, expected, unknown_headers=unknown, knows_headers=knows_headers
-    )
+    received = error.canonical_request
+    return compare_canonical_requests(received, expected, unknown_headers=unknown, knows_headers=knows_headers)
 
 
 def read_answer(

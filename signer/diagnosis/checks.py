@@ -85,19 +85,15 @@ def _check_values(link: LenientUrl) -> Iterator[Fact]:
     parts = credential.split("/")
     is_credential = len(parts) == 5 and parts[4] == "aliyun_v4_request" and all(parts)
     form = "access key/date/region/product/aliyun_v4_request"
-    is_signed, no_names = bool(link.value("x-oss-signature")), not link.additional_headers
+    is_signed, has_date = bool(link.value("x-oss-signature")), link.issued_at is not None
+    is_other_day = is_credential and has_date and parts[1] != date[:8]
+    has_no_names = "x-oss-additional-headers" in link.names and not link.additional_headers
     for is_malformed, evidence in (
         (is_signed and date and read_timestamp(date) is None, "x-oss-date must have the form YYYYMMDDThhmmssZ."),
         (is_signed and credential and not is_credential, f"x-oss-credential must have the form {form}."),
-        (
-            is_signed and is_credential and link.issued_at is not None and parts[1] != date[:8],
-            "x-oss-credential and x-oss-date must have the same date.",
-        ),
+        (is_signed and is_other_day, "x-oss-credential and x-oss-date must have the same date."),
         (is_signed and version not in ("", ALGORITHM), f"x-oss-signature-version must be {ALGORITHM}."),
-        (
-            "x-oss-additional-headers" in link.names and no_names,
-            "x-oss-additional-headers must not be empty (EC 0002-00000076).",
-        ),
+        (has_no_names, "x-oss-additional-headers must not be empty (EC 0002-00000076)."),
     ):
         if is_malformed:
             yield Fact("malformed_parameter", LINK, CERTAIN, evidence)
@@ -164,10 +160,8 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
         yield Fact("malformed_parameter", LINK, CERTAIN, "Expires must be a Unix time, in seconds.")
     if link.issued_at is not None and link.issued_at > now + SKEW:
         ahead = format_duration(link.issued_at - now)
-        evidence = (
-            f"It is dated {format_timestamp(link.issued_at)}. That is {ahead} after now, {format_timestamp(now)}."
-        )
-        yield Fact("date_in_future", LINK, CERTAIN, evidence)
+        evidence = f"That is {ahead} after now, {format_timestamp(now)}."
+        yield Fact("date_in_future", LINK, CERTAIN, f"It is dated {format_timestamp(link.issued_at)}. {evidence}")
     if link.expires_at is not None and link.expires_at <= now:
         lifetime = f" It was valid for {format_duration(link.lifetime)}." if link.lifetime else ""
         expired = f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
@@ -190,9 +184,8 @@ def check_address(link: LenientUrl) -> Iterator[Fact]:
     segments = link.key.split("/")
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
-        yield Fact(
-            "rewritten_key", LINK, CERTAIN, "The key has the segment " + ", ".join(f'"{name}"' for name in odd) + "."
-        )
+        names = ", ".join(f'"{name}"' for name in odd)
+        yield Fact("rewritten_key", LINK, CERTAIN, f"The key has the segment {names}.")
     elif link.key.startswith("\\"):
         yield Fact("rewritten_key", LINK, CERTAIN, "The key starts with a backslash.")
     elif re.search(r"[\x00-\x1f\x7f]", link.key):

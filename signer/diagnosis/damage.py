@@ -28,8 +28,6 @@ _LOST_MARK = re.compile(
     re.IGNORECASE,
 )
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
-
-
 _NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
 
 
@@ -80,9 +78,8 @@ def _join_lines(url: str) -> _Step:
     if newline and _COMPLETE.search(first):
         return first.rstrip(), Damage("trailing_text", "Another line follows the link.")
     if re.search(r"=\r?\n", url) or re.search(r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url):
-        return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage(
-            "line_broken", "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
-        )
+        evidence = "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
+        return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage("line_broken", evidence)
     line_break = _LINE_BREAK.search(url)
     first_removed = line_break or _INVISIBLE.search(url)
     if first_removed is None:
@@ -105,9 +102,8 @@ def _unescape(url: str) -> _Step:
         plain = re.sub(r"\\u0026", "&", url, flags=re.IGNORECASE).replace("\\u003d", "=").replace("\\/", "/")
         return plain, Damage("json_escaped", r"The link contains \u0026 or \/, as JSON source does.")
     if re.search(r"(?:\\[?&=]|\^&)", url):
-        return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage(
-            "shell_escaped", r"The link contains the shell escapes \& or \? or ^&."
-        )
+        evidence = r"The link contains the shell escapes \& or \? or ^&."
+        return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage("shell_escaped", evidence)
     if count := len(_ENTITY.findall(url)):
         plain = _ENTITY.sub(lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url)
         entities = "an HTML entity" if count == 1 else f"{count} HTML entities"
@@ -116,20 +112,17 @@ def _unescape(url: str) -> _Step:
 
 
 def _decode_url(url: str) -> _Step:
-    if re.match(r"https?%3a", url, re.IGNORECASE):
-        return unquote(url), Damage(
-            "double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F."
-        )
-    return url, None
+    if not re.match(r"https?%3a", url, re.IGNORECASE):
+        return url, None
+    return unquote(url), Damage("double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F.")
 
 
 def _restore_question_mark(url: str) -> _Step:
     mark = None if "?" in url else _LOST_MARK.search(url)
     if mark is None:
         return url, None
-    return f"{url[: mark.start()]}?{url[mark.end() :]}", Damage(
-        "missing_question_mark", "The first parameter follows the key without a question mark."
-    )
+    evidence = "The first parameter follows the key without a question mark."
+    return f"{url[: mark.start()]}?{url[mark.end() :]}", Damage("missing_question_mark", evidence)
 
 
 def _encode_spaces(url: str) -> _Step:
@@ -138,17 +131,15 @@ def _encode_spaces(url: str) -> _Step:
         return url, None
     path, mark, query = url.partition("?")
     if " " in path:
-        return path.replace(" ", "%20") + mark + query.replace(" ", "+"), Damage(
-            "decoded", "The path contains a raw space: %20 was decoded."
-        )
+        damage = Damage("decoded", "The path contains a raw space: %20 was decoded.")
+        return path.replace(" ", "%20") + mark + query.replace(" ", "+"), damage
     if _COMPLETE.search(query.partition(" ")[0]):
         return path + mark + query.partition(" ")[0], Damage("trailing_text", "More text follows the link.")
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     if any(name.endswith(_BASE64) for name in names):
         # OSS reads a plus sign as a space too, so check_parameters still reports the value.
-        parts = [
-            part.replace(" ", "+" if part.partition("=")[0].endswith(_BASE64) else "%20") for part in query.split("&")
-        ]
+        pairs = [parameter.partition("=") for parameter in query.split("&")]
+        parts = ["".join(pair).replace(" ", "+" if pair[0].endswith(_BASE64) else "%20") for pair in pairs]
         return path + mark + "&".join(parts), None
     if names[0] in v1.REQUIRED or (names[0].startswith("x-oss-") and names[0] != "x-oss-process"):
         return url.replace(" ", ""), Damage("line_broken", "A parameter of the signature contains a space.")
@@ -166,9 +157,8 @@ def _encode_delimiters(url: str) -> _Step:
         return url, None
     mark, code = ("#", "%23") if "#" in path else ("?", "%3F")
     path = path.replace("#", "%23").replace("?", "%3F")
-    return url[:start] + path + query, Damage(
-        "decoded", f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
-    )
+    evidence = f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
+    return url[:start] + path + query, Damage("decoded", evidence)
 
 
 def _decode_query(url: str) -> _Step:
@@ -186,9 +176,8 @@ def _decode_query(url: str) -> _Step:
 
 def _remove_tail(url: str) -> _Step:
     if _ELLIPSIS.search(url):
-        return _ELLIPSIS.sub("", url), Damage(
-            "truncated", "The link ends in an ellipsis: it was shortened for display."
-        )
+        evidence = "The link ends in an ellipsis: it was shortened for display."
+        return _ELLIPSIS.sub("", url), Damage("truncated", evidence)
     if match := _TAIL.search(url):
         return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
     return url, None

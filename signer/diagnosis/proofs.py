@@ -50,9 +50,7 @@ def prove(
     *,
     is_cut: bool,
 ) -> Proof:
-    """What the secret proves.
-
-    `requests` are the link's as it was given, and with the method and the headers that OSS received, if those are
+    """`requests` are the link's as it was given, and with the method and the headers that OSS received, if those are
     known. The first that is right is proved; if none is, the last that can be repaired, as OSS knows what was sent.
     """
     proof = Proof(requests[0])
@@ -65,9 +63,8 @@ def prove(
         return proof._replace(note=f"The signature was not checked: {reason}")
     if is_cut:
         return proof._replace(verdict="cut" if repairs.signature_is_cut(proof.request, link, credentials) else None)
-    proofs = [
-        Proof(request, verification=verify_request(*request, credentials=credentials, now=now)) for request in requests
-    ]
+    verified = [(request, verify_request(*request, credentials=credentials, now=now)) for request in requests]
+    proofs = [Proof(request, verification=verification) for request, verification in verified]
     for proof in proofs:
         if proof.verification.signature:
             has_token = link.token and not credentials.security_token
@@ -130,6 +127,5 @@ def _find_other_secret(
         return Fact("other_secret", SECRET, PROVED, evidence)
     if link.damages:
         return None  # They explain why OSS received another signature.
-    return Fact(
-        "other_secret", SECRET, LIKELY, f"{evidence} The answer is not complete: it may belong to another link."
-    )
+    evidence += " The answer is not complete: it may belong to another link."
+    return Fact("other_secret", SECRET, LIKELY, evidence)

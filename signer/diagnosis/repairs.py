@@ -97,15 +97,16 @@ def _sign(string_to_sign: str, credentials: Credentials) -> str:
 def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> tuple[Repair, ...]:
     """The repair, or the two repairs, with which the signature matches, or ()."""
     common = list(_common_repairs(request, link, credentials))
-    for first in (*common, *_guesses(request, link)):
+    # Common values for what the link does not show or no longer has.
+    guesses = (*_guess_headers(request), *_guess_host(request, link), *_guess_parameters(request, link))
+    for first in (*common, *guesses):
         if signature_matches(first.request, credentials):
             return (first,)
     for first in common:
         for second in _common_repairs(first.request, link, credentials):
             # Plus signs may be lost in the token and in the key.
-            if (second.code != first.code or first.code == "plus_decoded") and signature_matches(
-                second.request, credentials
-            ):
+            is_other = second.code != first.code or first.code == "plus_decoded"
+            if is_other and signature_matches(second.request, credentials):
                 return (first, second)
     return ()
 
@@ -117,13 +118,6 @@ def _common_repairs(request: CandidateRequest, link: LenientUrl, credentials: Cr
     yield from _repair_query(request, link)
     yield from _repair_headers(request)
     yield from _repair_key(request, link)
-
-
-def _guesses(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
-    """Common values for what the link does not show or no longer has."""
-    yield from _guess_headers(request)
-    yield from _guess_host(request, link)
-    yield from _guess_parameters(request, link)
 
 
 def _repair_method(request: CandidateRequest) -> Iterator[Repair]:
