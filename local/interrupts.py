@@ -29,8 +29,7 @@ def run(module: str, name: str, target: str) -> int:
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
-        raise SystemExit(
-            f"{name}: the Python package {error.name} is not installed. Run {target}, which installs it."
-        ) from None
+        advice = f"Run {target}, which installs it."
+        raise SystemExit(f"{name}: the Python package {error.name} is not installed. {advice}") from None
     status: int = main()
     return status

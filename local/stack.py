@@ -38,6 +38,7 @@ from .sts import temporary_credentials
 
 DEFAULT_BUCKET = "examplebucket"
 _ROOT = '--root, or ROOT= of make oss, ARGS="--root …" of make run'
+_HTTP_PORT = "--http-port, or PORT= of make run"
 _OSS_PORT = "--oss-port, or OSS_PORT= of make run, PORT= of make oss"
 
 
@@ -98,12 +99,8 @@ class Stack:
         first = http[0]
         account = Account()
         with ExitStack() as cleanup:
-            listeners = [
-                cleanup.enter_context(
-                    listen(http_port if function is first else 0, "--http-port, or PORT= of make run")
-                )
-                for function in http
-            ]
+            ports = [http_port] + [0] * (len(http) - 1)
+            listeners = [cleanup.enter_context(listen(port, _HTTP_PORT)) for port in ports]
             oss_listener = cleanup.enter_context(listen(oss_port, _OSS_PORT))
             sts_listener = cleanup.enter_context(listen(0))
             extra = {
@@ -276,7 +273,6 @@ def _cdns(deployment: Deployment, extra: Mapping[str, str]) -> set[str]:
 
 
 def _domain(name: str, deployment: Deployment, extra: Mapping[str, str], folder: Path) -> cdn.Domain:
-    """What a CDN is to check now."""
     return cdn.read_domain(name, (config for _, config in _configs(deployment, extra) if config), folder)
 
 
@@ -325,13 +321,11 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
 
 
 def _create_buckets(folder: Path, names: list[str]) -> None:
-    """Creates those that are missing."""
     try:
         oss.create_buckets(folder, names)
     except ValueError as error:
-        raise StackError(
-            f"{error} Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
-        ) from None
+        advice = "Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
+        raise StackError(f"{error} {advice}") from None
     except OSError as error:
         raise _unusable(folder, error) from None
 

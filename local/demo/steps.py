@@ -126,9 +126,8 @@ def show_redirect(story: Story, stack: Stack) -> None:
     story.result(f"200, a link for {link['expires_in']} s, shortened by its {link['clamped_by']}")
 
     forged = location.replace("q3", "q4", 1)
-    response = story.send(
-        "GET", forged, 403, "Somebody changes the link, and sends HEAD on one that was signed for GET"
-    )
+    title = "Somebody changes the link, and sends HEAD on one that was signed for GET"
+    response = story.send("GET", forged, 403, title)
     story.send("HEAD", location, 403)
     story.result(f"403 {error_code(response)}, and 403")
 

@@ -139,10 +139,8 @@ class Dispatcher:
         self.failures.append(failure)
         destination = function.destinations.get("onFailure") or "not configured"
         times = "once" if attempts == 1 else f"{attempts} times"
-        write_line(
-            self._log,
-            f"local: {function.name} failed {times}. Failure destination ({destination}): {json.dumps(failure)}",
-        )
+        report = f"Failure destination ({destination}): {json.dumps(failure)}"
+        write_line(self._log, f"local: {function.name} failed {times}. {report}")
 
     def _run_timer(self, function: Function, trigger: Trigger, next_tick: Callable[[float], float | None]) -> None:
         tick = next_tick(time.time())

@@ -258,9 +258,8 @@ def _environment(entry: object) -> Mapping[str, str]:
             raise TemplateError(f"environmentVariables.{name} must be a string. Put the value in quotes.")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size >= MAX_ENVIRONMENT_BYTES:
-        raise TemplateError(
-            f"environmentVariables must be smaller than {MAX_ENVIRONMENT_BYTES} bytes in total (got {size})."
-        )
+        total = f"{MAX_ENVIRONMENT_BYTES} bytes in total (got {size})"
+        raise TemplateError(f"environmentVariables must be smaller than {total}.")
     return dict(variables)
 
 

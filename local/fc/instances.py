@@ -57,15 +57,11 @@ class Instance:
         """
         assert self._process.stdin is not None  # noqa: S101 - for mypy: both are pipes
         assert self._process.stdout is not None  # noqa: S101
-        # The answer and the timer race: whichever takes the lock first decides.
-        lock = threading.Lock()
-        decision: list[str] = []
+        decided = threading.Lock()  # by the answer or by the timer, whichever takes it first
 
         def time_out() -> None:
-            with lock:
-                if not decision:
-                    decision.append("late")
-                    self.stop()
+            if decided.acquire(blocking=False):
+                self.stop()
 
         timer = threading.Timer(timeout, time_out)
         timer.daemon = True
@@ -76,13 +72,11 @@ class Instance:
         except (OSError, ValueError):
             answer = None
         timer.cancel()
-        with lock:
-            if not decision:
-                decision.append("in time")
-        if answer is not None and decision == ["in time"]:
+        is_late = not decided.acquire(blocking=False)
+        if answer is not None and not is_late:
             return bool(answer[0]["ok"]), answer[1]
         self.stop()
-        if decision == ["late"]:
+        if is_late:
             raise InstanceTimedOut(f"The function did not answer within {timeout:g} seconds.")
         raise InstanceExited("The function's process ended before it answered.")
 
@@ -165,9 +159,7 @@ class Pool:
                     instance = self._idle.pop()
                     if instance.is_alive:
                         return instance
-                    instance.release()
-                    self._all.discard(instance)
-                    self._count -= 1
+                    self._remove(instance)
                 if self._count < self._limit:
                     self._count += 1
                     break

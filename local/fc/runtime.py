@@ -54,9 +54,7 @@ class Outcome(NamedTuple):
 
     @property
     def error_message(self) -> str | None:
-        if self.error_type is None:
-            return None
-        return str(json.loads(self.payload).get("errorMessage", ""))
+        return None if self.error_type is None else str(json.loads(self.payload).get("errorMessage", ""))
 
 
 class Runtime:
@@ -112,7 +110,7 @@ class Runtime:
         try:
             with self._pools[function_name].lease():
                 return None
-        except (_LoadFailed, InstanceExited, InstanceTimedOut) as error:
+        except (_LoadFailed, InstanceExited) as error:
             return Outcome(invocation.new_request_id(), _payload_of(error), UNHANDLED)
 
     def renew(self) -> None:
@@ -133,23 +131,18 @@ class Runtime:
         """A new instance with the module loaded and the initializer run. Raises `_LoadFailed`."""
         credentials = self._credentials_for(function)
         if not function.code.is_dir():
-            message = (
-                f"the module {function.handler.split('.')[0]!r} is not beside s.yaml, and the code folder "
-                f"{function.code} does not exist. Correct the handler {function.handler!r} in s.yaml, or build the "
-                "function."
-            )
-            raise _LoadFailed(_error(message, "CodeMissing"))
+            missing = f"the module {function.handler.split('.')[0]!r} is not beside s.yaml, and the code folder"
+            advice = f"Correct the handler {function.handler!r} in s.yaml, or build the function."
+            raise _LoadFailed(_error(f"{missing} {function.code} does not exist. {advice}", "CodeMissing"))
         environment = invocation.environment(function, credentials, os.environ, self._extra)
         instance = Instance(function.code, environment, self._log)
-        initializer = function.initializer
+        initializer, custom = function.initializer, function.custom
         header = {
             "kind": "load",
             "handler": function.handler,
             "initializer": initializer.handler if initializer else None,
             "runtime": function.runtime,
-            "server": [*function.custom.command, *function.custom.args, function.custom.port]
-            if function.custom
-            else None,
+            "server": [*custom.command, *custom.args, custom.port] if custom else None,
             "context": invocation.context(function, invocation.new_request_id(), credentials, 0),
         }
         try:

@@ -47,9 +47,8 @@ def schedule(expression: str) -> Callable[[float], float | None]:
             raise InvalidSchedule(f"Invalid schedule {expression!r}: unknown time zone.") from None
     fields = expression[zone_match.end() if zone_match else 0 :].split()
     if len(fields) != len(_FIELDS):
-        raise InvalidSchedule(
-            f"Invalid schedule {expression!r}: expected @every 5m, or six fields such as 0 0/5 * * * *."
-        )
+        expected = "@every 5m, or six fields such as 0 0/5 * * * *"
+        raise InvalidSchedule(f"Invalid schedule {expression!r}: expected {expected}.")
     seconds, minutes, hours, days, months, weekdays = (
         _values(field, *rule) for field, rule in zip(fields, _FIELDS, strict=True)
     )

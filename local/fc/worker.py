@@ -114,20 +114,17 @@ def find_handler(name: str) -> Callable[..., object]:
 
 
 def _load(module_name: str, handler: str) -> ModuleType:
-    missing = f"Handler {handler!r} not found: there is no module {module_name}. Correct it in s.yaml."
     folders: list[str] | None = None
-    spec = None
+    spec = full = None
     for segment in module_name.split("."):
         spec = PathFinder.find_spec(segment, folders)
-        if spec is None:
-            raise ModuleNotFoundError(missing, name=module_name)
-        folders = list(spec.submodule_search_locations or [])
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(missing, name=module_name)
-    full = spec_from_file_location(
-        module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
-    )
+        folders = list(spec.submodule_search_locations or []) if spec else []
+    if spec and spec.origin:
+        full = spec_from_file_location(
+            module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
+        )
     if full is None or full.loader is None:
+        missing = f"Handler {handler!r} not found: there is no module {module_name}. Correct it in s.yaml."
         raise ModuleNotFoundError(missing, name=module_name)
     module = module_from_spec(full)
     if full.submodule_search_locations is None:
@@ -153,16 +150,12 @@ def encode_result(result: object) -> bytes:
 
 def describe_error(error: BaseException) -> bytes:
     """The error as JSON: message, type, and the stack with source lines, without the frames of this file."""
-    return json.dumps(
-        {
-            "errorMessage": str(error),
-            "errorType": type(error).__name__,
-            "stackTrace": [
-                [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
-                for frame in _frames(error)
-            ],
-        }
-    ).encode("utf-8", "replace")
+    stack = [
+        [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
+        for frame in _frames(error)
+    ]
+    description = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": stack}
+    return json.dumps(description).encode("utf-8", "replace")
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from signer import Credentials, v1, v4
 from signer.link import MAX_EXPIRES_IN
@@ -69,33 +70,23 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
 def _verify(
     request: OssRequest, headers: Mapping[str, str], resource: Resource, service: Service, now: float
 ) -> tuple[Verification, Principal | None]:
-    def verified(credentials: Credentials) -> Verification:
-        return verify_request(
-            request.method,
-            resource.bucket,
-            resource.key,
-            request.query,
-            headers,
-            credentials=credentials,
-            now=now,
-            region=service.region,
-        )
-
-    of_nobody = verified(Credentials("", ""))
+    signed = request.method, resource.bucket, resource.key, request.query, headers
+    verified = partial(verify_request, *signed, now=now, region=service.region)
+    of_nobody = verified(credentials=Credentials("", ""))
     principal = service.principals(of_nobody.access_key_id)
     if principal is None:
         return of_nobody, None
-    return verified(principal.credentials._replace(expires_at=principal.expires_at)), principal
+    return verified(credentials=principal.credentials._replace(expires_at=principal.expires_at)), principal
 
 
 def _check_one_signature(request: OssRequest) -> None:
     """Raises `OssError` for a signature in both places, or one that is neither of version 4 nor of version 1."""
-    names = {name for name, _ in request.query}
+    names = request.params.keys()
     if "authorization" not in request.headers:
-        if names.intersection(_OTHER_PARAMETERS) and "x-oss-credential" not in names:
+        if not names.isdisjoint(_OTHER_PARAMETERS) and "x-oss-credential" not in names:
             raise not_implemented("signatures other than V4 and V1")
         return
-    if names.intersection(REQUIRED + v1.REQUIRED):
+    if not names.isdisjoint(REQUIRED + v1.REQUIRED):
         message = "A request must not have a signature in the URL and an Authorization header."
         raise _invalid_argument("Authorization", message, "0002-00000039")
     scheme = request.headers["authorization"].partition(" ")[0]
@@ -151,33 +142,21 @@ def denial(fault: str, key_id: str = "") -> OssError:
 
 def skewed(issued_at: datetime | float | None, now: float) -> OssError:
     """For a signing time that differs by more than 15 minutes."""
-    return _denied(
-        "RequestTimeTooSkewed",
-        "The difference between the request time and the current time is too large.",
-        "0002-00000504",
-        MaxAllowedSkewMilliseconds="900000",
-        RequestTime=iso_date(issued_at),
-        ServerTime=iso_date(now),
-    )
+    message = "The difference between the request time and the current time is too large."
+    times = {"RequestTime": iso_date(issued_at), "ServerTime": iso_date(now)}
+    return _denied("RequestTimeTooSkewed", message, "0002-00000504", MaxAllowedSkewMilliseconds="900000", **times)
 
 
 def mismatch(
     key_id: str, provided: str, string_to_sign: str, canonical_request: str = "", ec: str = "0002-00000040"
 ) -> OssError:
     """SignatureDoesNotMatch, with what the server signed; a form and V1 have no canonical request."""
-    signed = {"StringToSign": string_to_sign}
-    if canonical_request:
-        signed["CanonicalRequest"] = canonical_request
     details = {"OSSAccessKeyId": key_id, "SignatureProvided": provided}
-    for name, string in signed.items():
-        details |= {name: string, f"{name}Bytes": string.encode().hex(" ").upper()}
-    return _denied(
-        "SignatureDoesNotMatch",
-        "The request signature we calculated does not match the signature you provided. Check your key and signing "
-        "method.",
-        ec,
-        **details,
-    )
+    for name, string in (("StringToSign", string_to_sign), ("CanonicalRequest", canonical_request)):
+        if string:
+            details |= {name: string, f"{name}Bytes": string.encode().hex(" ").upper()}
+    message = "The request signature we calculated does not match the signature you provided."
+    return _denied("SignatureDoesNotMatch", f"{message} Check your key and signing method.", ec, **details)
 
 
 def _denied(code: str, message: str, ec: str = "", **details: str) -> OssError:
@@ -199,7 +178,7 @@ def _malformed_header(authorization: str) -> OssError:
 
 
 def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "", header_ec: str = "") -> OssError:
-    in_query = any(parameter in REQUIRED for parameter, _ in request.query)
+    in_query = not request.params.keys().isdisjoint(REQUIRED)
     code = "AuthorizationQueryParametersError" if in_query else "InvalidArgument"
     return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
 

@@ -11,17 +11,16 @@ from .errors import OssError, malformed_xml
 from .incoming import parse_xml
 from .responses import Node
 
-_LISTS = ("origins", "methods", "headers", "exposed")
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
 
 class CorsRule(NamedTuple):
     """One CORSRule; `max_age` is in seconds, 0 for none."""
 
-    origins: tuple[str, ...]
-    methods: tuple[str, ...]
-    headers: tuple[str, ...] = ()
-    exposed: tuple[str, ...] = ()
+    origins: Sequence[str]
+    methods: Sequence[str]
+    headers: Sequence[str] = ()
+    exposed: Sequence[str] = ()
     max_age: int = 0
 
     def allows(self, origin: str, method: str, headers: Sequence[str] = ()) -> bool:
@@ -50,11 +49,8 @@ def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
     """The rules in a bucket's settings; the default of the local OSS if none were ever set."""
     if settings["cors"] is None:
         return DEFAULT
-    rules = []
-    for rule in settings["cors"]:
-        origins, methods, headers, exposed = map(tuple, (rule[name] for name in _LISTS))
-        rules.append(CorsRule(origins, methods, headers, exposed, rule["max_age"]))
-    return CorsConfiguration(tuple(rules), settings.get("response_vary", False))
+    rules = tuple(CorsRule(**rule) for rule in settings["cors"])
+    return CorsConfiguration(rules, settings.get("response_vary", False))
 
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
@@ -89,13 +85,12 @@ def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> 
         raise OssError(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
     matching = [rule for rule in rules if rule.allows(origin, method, names)]
     if not matching:
-        raise OssError(
-            403,
-            "AccessForbidden",
+        message = (
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
-            "resource's CORS spec.",
+            "resource's CORS spec."
         )
+        raise OssError(403, "AccessForbidden", message)
     return {
         **response_headers(matching, headers, method),
         **({"Access-Control-Allow-Headers": ", ".join(names)} if names else {}),

@@ -70,14 +70,8 @@ def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
 
 
 def no_such_upload(upload_id: str, *, ec: str = "0042-00000002") -> OssError:
-    return OssError(
-        404,
-        "NoSuchUpload",
-        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
-        "completed.",
-        ec=ec,
-        UploadId=upload_id,
-    )
+    reason = "The upload ID may be invalid, or the upload may have been aborted or completed."
+    return OssError(404, "NoSuchUpload", f"The specified upload does not exist. {reason}", ec=ec, UploadId=upload_id)
 
 
 def file_already_exists(key: str) -> OssError:
@@ -85,8 +79,8 @@ def file_already_exists(key: str) -> OssError:
     return OssError(409, "FileAlreadyExists", message, Key=key)
 
 
-def invalid_argument(name: str, value: str, message: str, *, ec: str = "") -> OssError:
-    return OssError(400, "InvalidArgument", message, ec=ec, ArgumentName=name, ArgumentValue=value)
+def invalid_argument(name: str, value: str, message: str, *, ec: str = "", code: str = "InvalidArgument") -> OssError:
+    return OssError(400, code, message, ec=ec, ArgumentName=name, ArgumentValue=value)
 
 
 def too_large() -> OssError:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from werkzeug.datastructures import EnvironHeaders
+
 from signer.endpoint import parse_oss_host
 from signer.names import MAX_KEY_BYTES
 from signer.signed_request import parse_query
@@ -110,10 +112,7 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
     except UnicodeDecodeError:
         message = "The percent-decoded path and query must be UTF-8."
         raise OssError(400, "InvalidObjectName", message) from None
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.replace("_", "-").lower()] = environ[name]
+    headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
     chunked = bool(environ.get("wsgi.input_terminated")) and headers.get("transfer-encoding", "").lower() == "chunked"
     signed = dict(query).get("x-oss-additional-headers", "") + headers.get("authorization", "")
     has_both = {"transfer-encoding", "content-length"} <= headers.keys()
@@ -165,8 +164,7 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     path = path.removeprefix("/")
     first, _, rest = path.partition("/")
     hostname = host.partition(":")[0]
-    match = parse_oss_host(hostname)
-    local = _LOCAL_HOST.fullmatch(hostname)
+    match, local = parse_oss_host(hostname), _LOCAL_HOST.fullmatch(hostname)
     bucket = local["bucket"] if local else match.bucket if match else None
     if bucket is None:
         if first and match:

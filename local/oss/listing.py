@@ -63,9 +63,8 @@ def list_objects_v2(service: Service, request: OssRequest) -> Response:
     start += [("ContinuationToken", token)] if token else []
     following: list[Node] = [("KeyCount", len(page.nodes))]
     if page.next is not None:
-        following.insert(
-            0, ("NextContinuationToken", base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("="))
-        )
+        next_token = base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")
+        following.insert(0, ("NextContinuationToken", next_token))
     return _respond(bucket, params, page, start, following)
 
 

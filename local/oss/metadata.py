@@ -116,14 +116,8 @@ def _check_acl(name: str, acl: str) -> None:
 def _check_encryption(headers: Mapping[str, str]) -> None:
     encryption = headers.get(_ENCRYPTION, "")
     if encryption not in ("", "AES256", "SM4", "KMS"):
-        raise OssError(
-            400,
-            "InvalidEncryptionAlgorithmError",
-            f"{_ENCRYPTION} must be AES256, SM4 or KMS.",
-            ec="0005-00000003",
-            ArgumentName=_ENCRYPTION,
-            ArgumentValue=encryption,
-        )
+        message, code = f"{_ENCRYPTION} must be AES256, SM4 or KMS.", "InvalidEncryptionAlgorithmError"
+        raise invalid_argument(_ENCRYPTION, encryption, message, ec="0005-00000003", code=code)
     if headers.get(_ENCRYPTION_KEY) and encryption != "KMS":
         message = f"{_ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."
         raise invalid_argument(_ENCRYPTION_KEY, headers[_ENCRYPTION_KEY], message)

@@ -74,19 +74,15 @@ def list_parts(service: Service, request: OssRequest) -> Response:
         ("MaxParts", max_parts),
         ("IsTruncated", len(parts) > max_parts),
     ]
-    result += [
-        (
-            "Part",
-            [
-                ("PartNumber", part.number),
-                ("LastModified", iso_date(part.record.modified)),
-                ("ETag", f'"{part.record.etag}"'),
-                ("HashCrc64ecma", part.record.crc64),
-                ("Size", part.record.size),
-            ],
-        )
-        for part in page
-    ]
+    for part in page:
+        content: list[Node] = [
+            ("PartNumber", part.number),
+            ("LastModified", iso_date(part.record.modified)),
+            ("ETag", f'"{part.record.etag}"'),
+            ("HashCrc64ecma", part.record.crc64),
+            ("Size", part.record.size),
+        ]
+        result.append(("Part", content))
     return respond_xml("ListPartsResult", result)
 
 
@@ -134,15 +130,10 @@ def complete(service: Service, request: OssRequest) -> Response:
         raise invalid_argument("x-oss-complete-all", "yes", "The body must be empty with x-oss-complete-all.")
     for part in parts[:-1]:
         if part.record.size < _MIN_PART:
-            raise OssError(
-                400,
-                "EntityTooSmall",
-                "Your proposed upload smaller than the minimum allowed size.",
-                ProposedSize=str(part.record.size),
-                MinSizeAllowed=str(_MIN_PART),
-                PartNumber=str(part.number),
-                ETag=part.record.etag,
-            )
+            message = "Your proposed upload smaller than the minimum allowed size."
+            sizes = {"ProposedSize": str(part.record.size), "MinSizeAllowed": str(_MIN_PART)}
+            details = {**sizes, "PartNumber": str(part.number), "ETag": part.record.etag}
+            raise OssError(400, "EntityTooSmall", message, headers=None, **details)
     try:
         record = uploads.complete(upload, parts, service.now(), forbid_overwrite=forbids_overwrite(request.headers))
     except UploadGone:
@@ -208,12 +199,7 @@ def _select_parts(parts: Sequence[UploadedPart], requested: Sequence[tuple[int, 
         raise OssError(400, "InvalidPartOrder", message)
     for number, etag in requested:
         if number not in by_number or by_number[number].record.etag != etag:
-            raise OssError(
-                400,
-                "InvalidPart",
-                "One or more of the specified parts could not be found or the specified entity tag might not have "
-                "matched the part's entity tag.",
-                PartNumber=str(number),
-                ETag=etag,
-            )
+            mismatch = "the specified entity tag might not have matched the part's entity tag."
+            message = f"One or more of the specified parts could not be found or {mismatch}"
+            raise OssError(400, "InvalidPart", message, PartNumber=str(number), ETag=etag)
     return [by_number[number] for number in numbers]

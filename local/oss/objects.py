@@ -303,10 +303,8 @@ def delete_multiple(service: Service, request: OssRequest) -> Response:
     result = encoding_type(encoding)
     for each in deletions(request):
         headers = delete(service, each).headers
-        content: list[Node] = [
-            ("Key", encode_key(each.key, encoding)),
-            *(("VersionId", value) for _, value in each.query),
-        ]
+        content: list[Node] = [("Key", encode_key(each.key, encoding))]
+        content += [("VersionId", value) for _, value in each.query]
         if "x-oss-delete-marker" in headers:
             content += [("DeleteMarker", True), ("DeleteMarkerVersionId", headers["x-oss-version-id"])]
         result.append(("Deleted", content))

@@ -101,9 +101,8 @@ def is_compressed(request_headers: Mapping[str, str], headers: Mapping[str, str]
 
 def compressed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of the compressed response: without ETag, Content-Length and Accept-Ranges."""
-    remaining = {
-        name: value for name, value in headers.items() if name not in ("ETag", "Content-Length", "Accept-Ranges")
-    }
+    of_the_object = ("ETag", "Content-Length", "Accept-Ranges")
+    remaining = {name: value for name, value in headers.items() if name not in of_the_object}
     return {**remaining, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 
 

@@ -118,9 +118,8 @@ def _statement(document: object, place: str) -> Statement:
     resources = _strings(document.get("Resource"), f"{place}: Resource")
     for resource in resources:
         if resource != _ANY and not (resource.startswith("acs:") and resource.count(":") >= 4):
-            raise PolicyError(
-                f"{place}: Resource {resource} is invalid. Use * or the form acs:service:region:account:name."
-            )
+            advice = "Use * or the form acs:service:region:account:name."
+            raise PolicyError(f"{place}: Resource {resource} is invalid. {advice}")
     conditions = _conditions(document.get("Condition", {}), place)
     return Statement(cast(Effect, effect), actions, resources, conditions, excludes)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from werkzeug.datastructures import EnvironHeaders
+
 from signer.acs3 import ALGORITHM
 from signer.signed_request import parse_query
 
@@ -61,9 +63,7 @@ class StsRequest(NamedTuple):
 def read_request(environ: WSGIEnvironment, body: bytes) -> StsRequest:
     """Raises `StsError` for parameters that are not UTF-8."""
     path, _, raw_query = environ["RAW_URI"].partition("?")
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    if environ.get("CONTENT_TYPE"):
-        headers["content-type"] = environ["CONTENT_TYPE"]
+    headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
     is_form = headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     try:
         query = tuple(parse_query(raw_query))

@@ -24,7 +24,6 @@ class Role(NamedTuple):
 
 
 def account_of(arn: str) -> str:
-    """The account's ID."""
     return arn.split(":")[3]
 
 

@@ -67,11 +67,8 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
 def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
     """The fields as the policy sees them: the key with the file's name, the content type that the object gets."""
     if not form.fields.get("key"):
-        raise OssError(
-            400,
-            "InvalidArgument",
-            "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.",
-        )
+        advice = "If it is specified, please check the order of the fields."
+        raise OssError(400, "InvalidArgument", f"Bucket POST must contain a field named 'key'. {advice}")
     content_type = form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
     return {
         **form.fields,
@@ -97,13 +94,8 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     issued_at = fields.get("x-oss-date", "")
     issued = read_timestamp(issued_at)
     if credential.count("/") != 4 or suffix != v4.REQUEST or date != issued_at[:8]:
-        raise invalid_argument(
-            "x-oss-credential",
-            credential,
-            "x-oss-credential must be <AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the date of "
-            "x-oss-date.",
-            ec="0002-00000710",
-        )
+        form = "<AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the date of x-oss-date"
+        raise invalid_argument("x-oss-credential", credential, f"x-oss-credential must be {form}.", ec="0002-00000710")
     for part, valid, ec in (
         ("region", region == service.region, "0002-00000715"),
         ("product", product in PRODUCTS, "0002-00000716"),
@@ -119,9 +111,8 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     if issued > now + SKEW:
         raise skewed(issued, now)
     signing_key = v4.signing_key(credentials.access_key_secret, date, region, product)
-    if not hmac.compare_digest(
-        v4.signature(signing_key, fields["policy"]).encode(), fields["x-oss-signature"].encode()
-    ):
+    signature = v4.signature(signing_key, fields["policy"])
+    if not hmac.compare_digest(signature.encode(), fields["x-oss-signature"].encode()):
         raise mismatch(key_id, fields["x-oss-signature"], fields["policy"], ec="0002-00000705")
     if now >= issued + MAX_EXPIRES_IN:
         raise denied("x-oss-date is more than 7 days ago.")

@@ -69,8 +69,7 @@ class Bucket:
     @property
     def versioning(self) -> str:
         """Enabled, Suspended, or "" if it was never set."""
-        status: str = self.settings()["versioning"]
-        return status
+        return str(self.settings()["versioning"])
 
     @property
     def storage_class(self) -> str:

@@ -77,7 +77,7 @@ class Uploads:
         return parts
 
     def complete(
-        self, upload: MultipartUpload, parts: Sequence[UploadedPart], modified: float, *, forbid_overwrite: bool = False
+        self, upload: MultipartUpload, parts: Sequence[UploadedPart], modified: float, *, forbid_overwrite: bool
     ) -> ObjectRecord:
         """Joins the parts into an object and removes the upload. Raises `UploadGone`, `AlreadyExists`."""
         with self._bucket.draft() as draft:
@@ -89,16 +89,8 @@ class Uploads:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
                 etags.update(opened.record.etag.encode())  # OSS hashes the upper-case hexadecimal string
-            record = ObjectRecord(
-                upload.key,
-                draft.size,
-                f"{etags.hexdigest().upper()}-{len(parts)}",
-                draft.crc64,
-                modified,
-                upload.headers,
-                upload.storage_class,
-                "Multipart",
-            )
+            etag, metadata = f"{etags.hexdigest().upper()}-{len(parts)}", (upload.headers, upload.storage_class)
+            record = ObjectRecord(upload.key, draft.size, etag, draft.crc64, modified, *metadata, "Multipart")
             with self._bucket.locked():
                 self._check(upload)
                 record = self._bucket.publish_locked(draft, record, forbid_overwrite=forbid_overwrite)
