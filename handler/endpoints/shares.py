@@ -104,8 +104,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     owner, depth = shares.owner_tag(caller.owner), path.count("/") if is_folder else 0
     share = shares.Share(expires_at, method, page, record_id, params["download"], owner, depth)
     token = shares.sign(share, target, keys.share)
-    invocation.facts["mount"] = mount.path
-    invocation.facts["share"] = record_id
+    invocation.facts.update(mount=mount.path, share=record_id)
     document = {
         "url": f"{origin}{quote(path, safe='/')}?share={token}",
         "id": record_id or _PLAIN + keys.share[-1].id,
