@@ -80,7 +80,5 @@ def destination_faults(function: Function) -> Iterator[str]:
                 "acs:fc:REGION:ACCOUNT:functions/NAME or acs:eventbridge:REGION:ACCOUNT:eventbus/NAME."
             )
         elif match["queue"] and not _QUEUE.fullmatch(match["queue"]):
-            yield (
-                f"asyncInvokeConfig.destinationConfig.{name}: the queue {match['queue']} is invalid: its name must "
-                "have 1 to 120 letters, digits and -."
-            )
+            problem = f"the queue {match['queue']} is invalid: its name must have 1 to 120 letters, digits and -"
+            yield f"asyncInvokeConfig.destinationConfig.{name}: {problem}."
