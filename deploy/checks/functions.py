@@ -19,7 +19,6 @@ LOCAL_VARIABLES = ("LINK_CDN_ENDPOINT", "LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", 
 
 
 def faults(function: Function) -> Iterator[str]:
-    """A sentence for each fault."""
     yield from _handler(function)
     yield from _environment(function.environment)
     yield from _size(function)
@@ -45,10 +44,8 @@ def _handler(function: Function) -> Iterator[str]:
     if function.handler not in HANDLERS:
         yield f"handler is {function.handler}: choose one of {', '.join(HANDLERS)}."
     if function.initializer is None or function.initializer.handler != "handler.on_initialize":
-        yield (
-            "instanceLifecycleConfig.initializer.handler must be handler.on_initialize: otherwise only the first "
-            "request discovers an invalid links.toml."
-        )
+        effect = "only the first request discovers an invalid links.toml"
+        yield f"instanceLifecycleConfig.initializer.handler must be handler.on_initialize: otherwise {effect}."
     if function.concurrency != 1:
         reason = f"an instance of {runtime.name} handles one request at a time"
         yield f"instanceConcurrency must be 1 (got {function.concurrency}): {reason}."

@@ -31,7 +31,6 @@ _QUEUE = re.compile(r"[A-Za-z0-9-]{1,120}")
 
 
 def faults(function: Function) -> Iterator[str]:
-    """A sentence for each fault."""
     for name, count in Counter(trigger.name for trigger in function.triggers).items():
         if count > 1:
             yield f"triggerName {name} is used more than once: each trigger needs its own."

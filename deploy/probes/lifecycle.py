@@ -86,12 +86,12 @@ def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
 
 def _lost_keys(keys: Location, rules: list[Rule]) -> Iterator[str]:
     """What happens to the keys document, which nobody can make again."""
-    advice = "no key and no share works without it: delete the rule or change its prefix"
+    effect = "no key and no share works without it: delete the rule or change its prefix"
     for rule in rules:
         covered = keys.key.startswith(rule.prefix) and not keys.key.startswith(rule.spared)
         if covered and (rule.deletes or rule.archive):
             done = f"deletes {keys} {rule.deletes}" if rule.deletes else f"moves {keys} to {rule.archive}"
-            yield f"Rule {rule.id} of {keys.bucket} {done}, and {advice}."
+            yield f"Rule {rule.id} of {keys.bucket} {done}, and {effect}."
 
 
 def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:

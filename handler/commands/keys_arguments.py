@@ -65,12 +65,7 @@ def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help=f"a prefix that ends with /, or one exact path; repeatable{otherwise}",
     )
     parser.add_argument(
-        "--method",
-        action="append",
-        required=required,
-        type=str.upper,
-        choices=METHODS,
-        help=f"repeatable{otherwise}",
+        "--method", action="append", required=required, type=str.upper, choices=METHODS, help=f"repeatable{otherwise}"
     )
     parser.add_argument(
         "--max-share",

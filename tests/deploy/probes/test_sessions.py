@@ -205,7 +205,7 @@ def test_an_sts_inside_a_vpc_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
     def unknown_host(*arguments: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(sts_client, "_send", unknown_host)
+    monkeypatch.setattr(sts_client, "within", unknown_host)
     links = f'{LINKS}{ASSUME_ROLE}endpoint = "sts-vpc.cn-hangzhou.aliyuncs.com"'
     assert levels(sessions(deployed("http://127.0.0.1:9", KEYS, links))) == [("warning", "session")]
 
