@@ -398,6 +398,5 @@ def _check_regions(config: Config) -> None:
         bucket = mount.target.bucket
         both = sorted({mount.region, regions.setdefault(bucket, mount.region)})
         if len(both) > 1:
-            raise InvalidConfig(
-                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(both)}. Correct region."
-            )
+            places = " and in ".join(both)
+            raise InvalidConfig(f"mount {mount.path}: the bucket {bucket} cannot be in {places}. Correct region.")
