@@ -58,7 +58,6 @@ def check(config: Path, environment: str | None = None) -> Report:
 
 
 def report(project: Project) -> Report:
-    """Every fault, placeholder and warning of the project's environments."""
     path = project.config.resolve().relative_to(project.root).as_posix()
     faults = dict.fromkeys(document.faults(project.source, path))
     base = faults.copy()

@@ -57,9 +57,6 @@ to    = ["manifest"]
 """
 
 
-STATUS_CLASSES = {4: "The request cannot be answered", 5: "The service cannot answer"}
-
-
 def configuration_page() -> str:
     return f"""\
 <!-- Written by python -m deploy.reference from the code. Change the tables there, not this page. -->
@@ -122,10 +119,6 @@ them, so put secrets into the [keys document](keys.md) instead.
 
 
 def errors_page() -> str:
-    tables = "\n\n".join(
-        f"## {status_class}xx: {title}\n\n{_error_table(status_class)}"
-        for status_class, title in STATUS_CLASSES.items()
-    )
     return f"""\
 <!-- Written by python -m deploy.reference from handler/errors.py. Change the table there, not this page. -->
 # Errors
@@ -137,7 +130,13 @@ media type `application/problem+json`; a browser gets a page instead ([an exampl
 Programs should read `code`, which does not change. `detail` is for people, and its words may change. The function's log
 has a line with the same `request_id`. If there is a `Retry-After` header, try again after that many seconds.
 
-{tables}
+## 4xx: The request cannot be answered
+
+{_error_table(4)}
+
+## 5xx: The service cannot answer
+
+{_error_table(5)}
 """
 
 

@@ -25,7 +25,6 @@ MAX_EXPIRES_IN = 31_536_000
 VALID_FOR = 1800  # seconds, unless the domain has another
 MINUTE = 60  # what type B counts in
 _RECENT = 2**31  # any of the times that are written in 10 decimal or 8 hexadecimal digits
-_BEIJING = 8 * 3600  # seconds from UTC to the time that type B writes
 
 _PARAMETER = (r"[A-Za-z][A-Za-z0-9_-]{0,63}", "a name of letters, digits, _ and -")
 _FORMS = {
@@ -105,7 +104,14 @@ def presign_cdn(
     cdn = CdnKey(kind, key, valid_for, parameter, sign, time, format)
     written, expires_at, left = _prepare(cdn, rand, valid_for, issued, expires_in)
     origin, path, query = _read_url(url, cdn)
-    address = f"{origin}{_signed_target(cdn, path, query, written, rand)}"
+    signature = digest(cdn, path, written, rand)
+    if kind == "A":
+        query = f"{query}{'&' if query else ''}{parameter}={written}-{rand}-0-{signature}"
+    elif kind == "F":
+        query = f"{sign}={signature}&{time}={written}"
+    else:
+        path = f"/{written}/{signature}{path}" if kind == "B" else f"/{signature}/{written}{path}"
+    address = f"{origin}{path}?{query}" if query else f"{origin}{path}"
     return Link(address, "GET", {}, expires_at, left, left < expires_in)
 
 
@@ -130,7 +136,7 @@ def _prepare(cdn: CdnKey, rand: str, valid_for: int, issued: int, expires_in: in
 def format_time(cdn: CdnKey, timestamp: int) -> str:
     """Unix seconds as a link has them; type B writes whole minutes in UTC+8."""
     if cdn.kind == "B":
-        return clock.strftime("%Y%m%d%H%M", clock.gmtime(timestamp + _BEIJING))
+        return clock.strftime("%Y%m%d%H%M", clock.gmtime(timestamp + 8 * 3600))
     return str(timestamp) if cdn.kind == "A" or (cdn.kind, cdn.format) == ("F", "decimal") else f"{timestamp:x}"
 
 
@@ -143,24 +149,12 @@ def digest(cdn: CdnKey, path: str, written: str, rand: str = "0", uid: str = "0"
     return md5(signed.encode(), usedforsecurity=False).hexdigest()
 
 
-def _signed_target(cdn: CdnKey, path: str, query: str, written: str, rand: str) -> str:
-    """The path and query of a link."""
-    signature = digest(cdn, path, written, rand)
-    if cdn.kind == "A":
-        query = f"{query}{'&' if query else ''}{cdn.parameter}={written}-{rand}-0-{signature}"
-    elif cdn.kind == "F":
-        query = f"{cdn.sign}={signature}&{cdn.time}={written}"
-    else:
-        path = f"/{written}/{signature}{path}" if cdn.kind == "B" else f"/{signature}/{written}{path}"
-    return f"{path}?{query}" if query else path
-
-
 def _read_url(url: str, cdn: CdnKey) -> tuple[str, str, str]:
     """The origin, the percent-encoded path and the query, "" without one."""
     match = _URL.fullmatch(url) if isinstance(url, str) else None
     if match is None:
-        expected = "an origin and a percent-encoded path, such as https://static.example.com/a.jpg"
-        raise InvalidLink(f"Invalid address: expected {expected}.")
+        example = "https://static.example.com/a.jpg"
+        raise InvalidLink(f"Invalid address: expected an origin and a percent-encoded path, such as {example}.")
     origin, path, query = match.groups("")
     check_key(unquote(path[1:], errors="surrogateescape"))
     if query and (cdn.kind == "F" or cdn.parameter in (pair.partition("=")[0] for pair in query.split("&"))):

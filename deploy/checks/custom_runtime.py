@@ -46,9 +46,7 @@ def faults(function: Function) -> Iterator[str]:
     if config.health != HEALTH:
         yield f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be {HEALTH} (got {config.health or 'none'})."
     if function.initializer is None:
-        yield (
-            "instanceLifecycleConfig.initializer.handler is missing, so only the first request discovers an invalid "
-            "links.toml: write handler.on_initialize."
-        )
+        effect = "only the first request discovers an invalid links.toml"
+        yield f"instanceLifecycleConfig.initializer.handler is missing, so {effect}: write handler.on_initialize."
     if not function.triggers:
         yield "triggers is missing, so nothing calls the function: add an http trigger."

@@ -51,7 +51,5 @@ def environment_faults(entry: Mapping[str, Any], environment: Environment) -> It
         yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(environment.names)}."
     regions = sorted({str(resource.props.get("region")) for resource in environment.resources})
     if entry.get("region") and [entry["region"]] != regions:
-        yield (
-            f"region is {entry['region']}, but the functions are in {', '.join(regions)}: it does not move a function, "
-            "so overlay props.region too."
-        )
+        difference = f"region is {entry['region']}, but the functions are in {', '.join(regions)}"
+        yield f"{difference}: it does not move a function, so overlay props.region too."

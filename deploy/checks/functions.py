@@ -19,7 +19,6 @@ LOCAL_VARIABLES = ("LINK_CDN_ENDPOINT", "LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", 
 
 
 def faults(function: Function) -> Iterator[str]:
-    """A sentence for each fault."""
     yield from _handler(function)
     yield from _environment(function.environment)
     yield from _size(function)
@@ -38,24 +37,18 @@ def _handler(function: Function) -> Iterator[str]:
         yield f"runtime {function.runtime} is not supported: choose one of {', '.join(RUNTIMES)}."
         return
     if runtime.regions and function.region not in runtime.regions:
-        yield (
-            f"runtime {runtime.name} is not offered in {function.region}, says Function Compute's page of {PAGE_DATE}: "
-            "choose python3.10."
-        )
+        source = f"Function Compute's page of {PAGE_DATE}"
+        yield f"runtime {runtime.name} is not offered in {function.region}, says {source}: choose python3.10."
     if runtime.custom:
         return
     if function.handler not in HANDLERS:
         yield f"handler is {function.handler}: choose one of {', '.join(HANDLERS)}."
     if function.initializer is None or function.initializer.handler != "handler.on_initialize":
-        yield (
-            "instanceLifecycleConfig.initializer.handler must be handler.on_initialize: otherwise only the first "
-            "request discovers an invalid links.toml."
-        )
+        effect = "only the first request discovers an invalid links.toml"
+        yield f"instanceLifecycleConfig.initializer.handler must be handler.on_initialize: otherwise {effect}."
     if function.concurrency != 1:
-        yield (
-            f"instanceConcurrency must be 1 (got {function.concurrency}): an instance of {runtime.name} "
-            "handles one request at a time."
-        )
+        reason = f"an instance of {runtime.name} handles one request at a time"
+        yield f"instanceConcurrency must be 1 (got {function.concurrency}): {reason}."
 
 
 def _environment(variables: Mapping[str, str]) -> Iterator[str]:
@@ -63,10 +56,8 @@ def _environment(variables: Mapping[str, str]) -> Iterator[str]:
         if name in LOCAL_VARIABLES:
             yield f"environmentVariables.{name} is only for a laptop: remove it."
         if secret := secret_in_variable(name, value):
-            yield (
-                f"environmentVariables.{name} contains what looks like {secret}, and s deploy prints it: move secrets "
-                "to the keys document."
-            )
+            risk = f"contains what looks like {secret}, and s deploy prints it"
+            yield f"environmentVariables.{name} {risk}: move secrets to the keys document."
 
 
 def _size(function: Function) -> Iterator[str]:

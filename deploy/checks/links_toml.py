@@ -26,20 +26,16 @@ def faults(function: Function) -> Iterator[str]:
     for name in function.environment:
         if name.startswith("LINK_") and name not in (*variables, *_OWN_VARIABLES, *LOCAL_VARIABLES):
             near = get_close_matches(name, sorted(variables), 1)
-            yield (
-                f"environmentVariables.{name} has no effect, because {file} does not use it: "
-                f"{f'did you mean {near[0]}?' if near else 'remove it.'}"
-            )
+            advice = f"did you mean {near[0]}?" if near else "remove it."
+            yield f"environmentVariables.{name} has no effect, because {file} does not use it: {advice}"
     if isinstance(config.keys_document, Path):
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not config.mounts:
         yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
     need_keys = sorted(mount.path for mount in config.mounts if mount.access == "authenticated" or mount.max_share)
     if need_keys and config.keys_document is None and function.http:
-        yield (
-            f"{file}: keys is missing, so nobody can use authenticated mounts or shares ({', '.join(need_keys)}): set "
-            "it to oss://bucket/.links/keys.json."
-        )
+        effect = f"so nobody can use authenticated mounts or shares ({', '.join(need_keys)})"
+        yield f"{file}: keys is missing, {effect}: set it to oss://bucket/.links/keys.json."
     opened = {mount.target.bucket: mount.path for mount in config.mounts if mount.cdn}
     for location in config.mounts.reserved:
         if location.bucket in opened:
@@ -61,10 +57,8 @@ def warnings(function: Function) -> Iterator[str]:
                 "times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
             )
         if mount.cdn:
-            yield (
-                f"{function.file}: links of {mount.path} are signed with the key {mount.cdn} of the keys document: run "
-                "make doctor, which reads it."
-            )
+            signed = f"are signed with the key {mount.cdn} of the keys document"
+            yield f"{function.file}: links of {mount.path} {signed}: run make doctor, which reads it."
         beside = [other for other in with_cdn if other.target.bucket == mount.target.bucket]
         if beside and not any(other.target.contains(mount.target) for other in with_cdn):
             advice = f"{_PRIVATE_ORIGIN}. Give mounts with cdn a bucket of their own."
@@ -76,9 +70,8 @@ def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     location = watched(trigger)
     if not any(target.contains(location) for target in targets):
         allowed = f"in {' or '.join(map(str, targets))}" if targets else 'and links.toml has no [[notice]] on "created"'
-        yield (
-            f"it watches {location}, but its prefix must be in the target of a mount with a created notice ({allowed})."
-        )
+        required = "its prefix must be in the target of a mount with a created notice"
+        yield f"it watches {location}, but {required} ({allowed})."
     for reserved in config.mounts.reserved:
         if location.overlaps(reserved):
             yield f"it watches {location}, but the service itself writes to {reserved}: it would trigger itself."

@@ -28,10 +28,8 @@ def role_name(value: str) -> str:
 def faults(function: Function) -> Iterator[str]:
     """A sentence for each name that the cloud would refuse."""
     if not _FUNCTION.fullmatch(function.name):
-        yield (
-            f"functionName {function.name} is invalid: it must have 1 to 64 letters, digits, _ and -, and not begin "
-            "with a digit or -."
-        )
+        form = "1 to 64 letters, digits, _ and -, and not begin with a digit or -"
+        yield f"functionName {function.name} is invalid: it must have {form}."
         return  # The others usually follow from it.
     if function.role:
         yield from _role("role", function.role)
@@ -40,16 +38,13 @@ def faults(function: Function) -> Iterator[str]:
     for trigger in function.triggers:
         if trigger.caller:
             yield from _role(f"trigger {trigger.name}: invocationRole", trigger.caller)
+    ends = "and begin and end with a letter or digit"
     if function.log and not _PROJECT.fullmatch(function.log.project):
-        yield (
-            f"logConfig.project {function.log.project} is invalid: it must have 3 to 63 lower-case letters, digits and "
-            "-, and begin and end with a letter or digit."
-        )
+        form = f"3 to 63 lower-case letters, digits and -, {ends}"
+        yield f"logConfig.project {function.log.project} is invalid: it must have {form}."
     if function.log and not _LOGSTORE.fullmatch(function.log.logstore):
-        yield (
-            f"logConfig.logstore {function.log.logstore} is invalid: it must have 3 to 63 lower-case letters, digits, "
-            "- and _, and begin and end with a letter or digit."
-        )
+        form = f"3 to 63 lower-case letters, digits, - and _, {ends}"
+        yield f"logConfig.logstore {function.log.logstore} is invalid: it must have {form}."
 
 
 def _role(field: str, value: str) -> Iterator[str]:
@@ -67,15 +62,11 @@ def domain_faults(function: Function) -> Iterator[str]:
         return
     certificate = domain.certificate
     if "HTTPS" in domain.protocol.split(",") and set(certificate) not in ({"certId"}, _BY_NAME):
-        yield (
-            "customDomain.certConfig is required, because customDomain.protocol has HTTPS: write certId, or all of "
-            f"{', '.join(sorted(_BY_NAME))}."
-        )
-    if "certId" in certificate and not re.fullmatch(r"[0-9]+", certificate["certId"]):
-        yield (
-            'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" '
-            f"(got {certificate['certId']!r})."
-        )
+        advice = f"write certId, or all of {', '.join(sorted(_BY_NAME))}"
+        yield f"customDomain.certConfig is required, because customDomain.protocol has HTTPS: {advice}."
+    number = certificate.get("certId")
+    if number is not None and not re.fullmatch(r"[0-9]+", number):
+        yield f'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" (got {number!r}).'
     if "PRIVATE KEY" in certificate.get("privateKey", ""):
         yield "customDomain.certConfig.privateKey contains the key, and s deploy prints it: name the key's file."
     if domain.path != "/*":

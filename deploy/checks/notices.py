@@ -33,19 +33,15 @@ def missing_function(functions: Sequence[Function], file: str) -> Iterator[str]:
     """A sentence if links.toml has notices, but no function of the file takes events."""
     for function in functions:
         if function.config.notices and not any(other.takes_events for other in functions):
-            yield (
-                f"{file} has no function that takes events, but {function.file} has a [[notice]]: add a function with "
-                "handler.on_event, or remove the notice."
-            )
+            advice = "add a function with handler.on_event, or remove the notice"
+            yield f"{file} has no function that takes events, but {function.file} has a [[notice]]: {advice}."
 
 
 def warnings(function: Function) -> Iterator[str]:
     """A sentence for each sink that only the keys document can hold."""
     for name in sorted(function.config.keys_sinks):
-        yield (
-            f"{function.file}: a notice goes to {name}, which is not a [[sink]] there: run make doctor, which reads "
-            "the keys document."
-        )
+        advice = "run make doctor, which reads the keys document"
+        yield f"{function.file}: a notice goes to {name}, which is not a [[sink]] there: {advice}."
 
 
 def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
@@ -59,10 +55,8 @@ def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
     ]
     for mount in dict.fromkeys(notice.mount for notice in function.config.notices if notice.on == "created"):
         if not any(mount.target.overlaps(location) for location in locations):
-            yield (
-                f"an oss trigger is missing, so the created notice of {mount.path} in {function.file} is never sent: "
-                f"add one that watches {mount.target}."
-            )
+            notice = f"the created notice of {mount.path} in {function.file}"
+            yield f"an oss trigger is missing, so {notice} is never sent: add one that watches {mount.target}."
 
 
 def _instances(function: Function) -> Iterator[str]:
@@ -83,16 +77,13 @@ def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
     configs = [trigger.config for trigger in triggers if trigger.kind == "timer"]
     expressions = [config["cronExpression"] for config in configs if config["enable"]]
     if not expressions:
+        missing = "an enabled timer trigger is missing, so"
         if sinks:
-            yield (
-                f"an enabled timer trigger is missing, so what waits for {sinks}, such as digests and failed notices, "
-                "is never sent: add one with cronExpression '@every 1m'."
-            )
+            waiting = f"what waits for {sinks}, such as digests and failed notices,"
+            yield f"{missing} {waiting} is never sent: add one with cronExpression '@every 1m'."
         for path in dict.fromkeys(notice.mount.path for notice in function.config.notices if notice.on == "timer"):
-            yield (
-                f"an enabled timer trigger is missing, so the timer notice of {path} in {function.file} is never sent: "
-                "add one whose payload names the objects."
-            )
+            notice = f"the timer notice of {path} in {function.file}"
+            yield f"{missing} {notice} is never sent: add one whose payload names the objects."
         return
     try:
         next_ticks = [schedule(expression) for expression in expressions]
@@ -101,8 +92,6 @@ def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
     for start in _SAMPLES if sinks else ():
         ticks = (next_tick(start) for next_tick in next_ticks)
         if not any(tick is not None and tick <= start + MAX_TIMER_MINUTES * 60 for tick in ticks):
-            yield (
-                f"no timer trigger calls it at least every {MAX_TIMER_MINUTES} minutes, so what waits for {sinks} is "
-                "sent late: set cronExpression to '@every 1m'."
-            )
+            late = f"what waits for {sinks} is sent late: set cronExpression to '@every 1m'"
+            yield f"no timer trigger calls it at least every {MAX_TIMER_MINUTES} minutes, so {late}."
             return

@@ -35,10 +35,8 @@ def config_faults(function: Function) -> Iterator[str]:
     """A sentence if links.toml names another region, and `faults` does not say why."""
     region = function.region
     if function.config.region != region and function.environment.get("LINK_REGION", region) == region:
-        yield (
-            f"{function.file}: region is {function.config.region}, but the function is in {region}: write "
-            "${LINK_REGION}."
-        )
+        difference = f"region is {function.config.region}, but the function is in {region}"
+        yield f"{function.file}: {difference}: write ${{LINK_REGION}}."
 
 
 def warnings(function: Function) -> Iterator[str]:

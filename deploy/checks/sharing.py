@@ -26,11 +26,10 @@ def within(functions: Sequence[Function]) -> Iterator[str]:
     for function in functions:
         for trigger in function.triggers:
             if owner := owners.get(_role(trigger.caller), []):
-                yield (
-                    f"{function.resource}: trigger {trigger.name}: invocationRole {role_name(trigger.caller)} is also "
-                    f"the role of {' and '.join(user.resource for user in owner)}: what calls the function needs its "
-                    "own role."
-                )
+                names = " and ".join(user.resource for user in owner)
+                problem = f"invocationRole {role_name(trigger.caller)} is also the role of {names}"
+                where = f"{function.resource}: trigger {trigger.name}"
+                yield f"{where}: {problem}: what calls the function needs its own role."
 
 
 def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[str]:
@@ -61,16 +60,12 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
     for role, users in callers.items():
         sharing = _sharing((*roles[role], *users), testing) if role in roles else []
         if sharing:
-            yield (
-                f"env.yaml: {_join(sharing)}: the invocationRole of a trigger, {role}, is also the role of a function: "
-                "what calls a function needs its own role."
-            )
+            problem = f"the invocationRole of a trigger, {role}, is also the role of a function"
+            yield f"env.yaml: {_join(sharing)}: {problem}: what calls a function needs its own role."
     for location, users in _by(functions, lambda function: [function.config.state]).items():
         if sharing := _sharing(users, testing):
-            yield (
-                f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
-                "give each its own LINK_BUCKET."
-            )
+            problem = f"have the same state, {location}, and would send each other's notices"
+            yield f"env.yaml: {_join(sharing)} {problem}: give each its own LINK_BUCKET."
 
 
 def signers(functions: Sequence[Function]) -> Iterator[str]:

@@ -31,7 +31,6 @@ _QUEUE = re.compile(r"[A-Za-z0-9-]{1,120}")
 
 
 def faults(function: Function) -> Iterator[str]:
-    """A sentence for each fault."""
     for name, count in Counter(trigger.name for trigger in function.triggers).items():
         if count > 1:
             yield f"triggerName {name} is used more than once: each trigger needs its own."
@@ -80,7 +79,5 @@ def destination_faults(function: Function) -> Iterator[str]:
                 "acs:fc:REGION:ACCOUNT:functions/NAME or acs:eventbridge:REGION:ACCOUNT:eventbus/NAME."
             )
         elif match["queue"] and not _QUEUE.fullmatch(match["queue"]):
-            yield (
-                f"asyncInvokeConfig.destinationConfig.{name}: the queue {match['queue']} is invalid: its name must "
-                "have 1 to 120 letters, digits and -."
-            )
+            problem = f"the queue {match['queue']} is invalid: its name must have 1 to 120 letters, digits and -"
+            yield f"asyncInvokeConfig.destinationConfig.{name}: {problem}."

@@ -25,11 +25,8 @@ def key(alias: object, environ: Mapping[str, str]) -> Finding:
     if name in ("", "undefined"):
         return fault("access", f"access must be the name of a key (got {name or 'nothing'}): set it in s.yaml.")
     if all(environ.get(member) for member in MEMBERS):
-        return warning(
-            "access",
-            f"s uses {', '.join(MEMBERS)} of the environment instead of {name}: unset them if this is not what you "
-            "want.",
-        )
+        used = f"{', '.join(MEMBERS)} of the environment instead of {name}"
+        return warning("access", f"s uses {used}: unset them if this is not what you want.")
     if name.endswith(SUFFIX) and name in environ:
         return _complete(name, _read_json(environ[name]), f"it must hold the JSON of {', '.join(MEMBERS)}")
     # s looks for its home in the same way.
@@ -43,11 +40,8 @@ def key(alias: object, environ: Mapping[str, str]) -> Finding:
     if name in keys:
         return _complete(name, keys[name], f"run s config add -a {name} -f")
     variable = name if name.endswith(SUFFIX) else name + SUFFIX
-    return fault(
-        "access",
-        f"Key {name} not found, so s cannot deploy: run s config add -a {name}, or in CI set the variable {variable} "
-        f"and pass its name, s deploy -a {variable}.",
-    )
+    in_ci = f"in CI set the variable {variable} and pass its name, s deploy -a {variable}"
+    return fault("access", f"Key {name} not found, so s cannot deploy: run s config add -a {name}, or {in_ci}.")
 
 
 def _complete(name: str, members: object, advice: str) -> Finding:

@@ -121,11 +121,9 @@ def _domain(function: Function, domain: Domain) -> Finding:
         return ok("domain", f"{leads}.")
     body = compact_json({"routeConfig": {"routes": [wanted if route is current else route for route in routes]}})
     update = shlex.join(["aliyun", "fc", "UpdateCustomDomain", *command, "--body", body])
-    return fault(
-        "domain",
-        f"{leads}, and not to {function.name}, {domain.qualifier}, as in s.yaml or env.yaml, and s deploy does not "
-        f"change that: correct the file, or run {update}",
-    )
+    expected = f"{function.name}, {domain.qualifier}, as in s.yaml or env.yaml"
+    advice = f"correct the file, or run {update}"
+    return fault("domain", f"{leads}, and not to {expected}, and s deploy does not change that: {advice}")
 
 
 def queues(deployment: Deployment) -> Iterator[Finding]:

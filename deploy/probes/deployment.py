@@ -69,12 +69,10 @@ class Deployment:
 
     @property
     def web(self) -> Function:
-        """The HTTP function."""
         return next(function for function in self.functions if function.http)
 
     @property
     def events(self) -> Function | None:
-        """The event function, if any."""
         return next((function for function in self.functions if not function.http), None)
 
     @property
@@ -126,7 +124,6 @@ class Deployment:
         return self._get(self.bucket_endpoint(bucket), bucket, None, {subresource: ""})
 
     def get_object(self, location: Location) -> ProbeResponse:
-        """A signed GET of a small object."""
         return self._get(self.object_endpoint(location.bucket), *location)
 
     def _get(

@@ -69,17 +69,12 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
 
 def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     config = deployment.config
-    yield ok(
-        "keys",
-        f"{config.keys_document} is valid (share keys: {len(keys.share)}, API keys: {len(keys.api)}, "
-        f"issuers: {len(keys.jwt)}, sinks: {len(keys.sinks)}).",
-    )
+    counts = {"share keys": keys.share, "API keys": keys.api, "issuers": keys.jwt, "sinks": keys.sinks}
+    listed = ", ".join(f"{name}: {len(entries)}" for name, entries in counts.items())
+    yield ok("keys", f"{config.keys_document} is valid ({listed}).")
     if not keys.share and any(mount.max_share for mount in config.mounts):
-        yield warning(
-            "keys",
-            f"{config.keys_document} has no share key, so shares cannot be made: "
-            f"run {_command(deployment, 'rotate-share')}",
-        )
+        command = _command(deployment, "rotate-share")
+        yield warning("keys", f"{config.keys_document} has no share key, so shares cannot be made: run {command}")
     mounts = sorted((mount for mount in config.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)

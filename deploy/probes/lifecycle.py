@@ -80,23 +80,18 @@ def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
     try:
         return _read(response)
     except (ElementTree.ParseError, ValueError):
-        return unknown(
-            "lifecycle",
-            f"The lifecycle rules of {bucket} could not be checked ({response.code or response.status}): "
-            "allow oss:GetBucketLifecycle, or look in the console.",
-        )
+        failed = f"The lifecycle rules of {bucket} could not be checked ({response.code or response.status})"
+        return unknown("lifecycle", f"{failed}: allow oss:GetBucketLifecycle, or look in the console.")
 
 
 def _lost_keys(keys: Location, rules: list[Rule]) -> Iterator[str]:
     """What happens to the keys document, which nobody can make again."""
+    effect = "no key and no share works without it: delete the rule or change its prefix"
     for rule in rules:
         covered = keys.key.startswith(rule.prefix) and not keys.key.startswith(rule.spared)
         if covered and (rule.deletes or rule.archive):
             done = f"deletes {keys} {rule.deletes}" if rule.deletes else f"moves {keys} to {rule.archive}"
-            yield (
-                f"Rule {rule.id} of {keys.bucket} {done}, and no key and no share works without it: delete the rule or "
-                "change its prefix."
-            )
+            yield f"Rule {rule.id} of {keys.bucket} {done}, and {effect}."
 
 
 def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
@@ -106,21 +101,16 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
         name = f"Rule {rule.id} of {bucket}"
         lost = " and ".join(filter(rule.touches, waiting))
         if lost and rule.deletes:
-            yield (
-                f"{name} deletes objects in {lost} {rule.deletes}, and notices that wait there are lost: delete the "
-                f"rule or change its prefix, and {SCRIPT}."
-            )
+            advice = f"delete the rule or change its prefix, and {SCRIPT}"
+            yield f"{name} deletes objects in {lost} {rule.deletes}, and notices that wait there are lost: {advice}."
         if rule.touches(done) and rule.deletes and (rule.days is None or rule.days < statements.STATE_DAYS):
-            yield (
-                f"{name} deletes objects in {done} {rule.deletes}, and a notice whose event comes again later is "
-                f"repeated: keep them for {statements.STATE_DAYS} days."
-            )
+            repeated = "a notice whose event comes again later is repeated"
+            advice = f"keep them for {statements.STATE_DAYS} days"
+            yield f"{name} deletes objects in {done} {rule.deletes}, and {repeated}: {advice}."
         archived = " and ".join(filter(rule.touches, [*waiting, done]))
         if archived and rule.archive:
-            yield (
-                f"{name} moves objects in {archived} to {rule.archive}, where they cannot be read: delete the rule or "
-                "change its prefix."
-            )
+            moved = f"moves objects in {archived} to {rule.archive}, where they cannot be read"
+            yield f"{name} {moved}: delete the rule or change its prefix."
 
 
 def _growing(bucket: str, state: str, folders: Sequence[str], rules: list[Rule]) -> Iterator[str]:

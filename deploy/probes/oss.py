@@ -27,11 +27,8 @@ CREDENTIAL_ERRORS = {
 def credentials(deployment: Deployment) -> Iterator[Finding]:
     """Whether OSS accepts the credentials, and whether the buckets are in the right region."""
     if deployment.credentials is None:
-        yield unknown(
-            "credentials",
-            "No credentials in the environment, so OSS was not contacted: set OSS_ACCESS_KEY_ID and "
-            "OSS_ACCESS_KEY_SECRET (and OSS_SESSION_TOKEN).",
-        )
+        advice = "set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (and OSS_SESSION_TOKEN)"
+        yield unknown("credentials", f"No credentials in the environment, so OSS was not contacted: {advice}.")
         return
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
@@ -88,11 +85,8 @@ def state(deployment: Deployment) -> Iterator[Finding]:
     if problem := unusable(response):
         yield problem
     elif response.status != 200:
-        yield unknown(
-            "state",
-            f"The versioning of {location.bucket} cannot be read ({response.code}): "
-            "allow oss:GetBucketVersioning, or look in the console.",
-        )
+        failed = f"The versioning of {location.bucket} cannot be read ({response.code})"
+        yield unknown("state", f"{failed}: allow oss:GetBucketVersioning, or look in the console.")
     elif status:
         yield fault(
             "state",
@@ -149,11 +143,8 @@ def unusable(response: ProbeResponse) -> Finding | None:
         return None
     if "-internal." in host:
         return warning("endpoint", f"{host} and its links can only be reached from inside its region.")
-    return fault(
-        "endpoint",
-        f"{host} cannot be reached ({response.code}): check the network, the bucket and the region in s.yaml, and "
-        "endpoint in links.toml.",
-    )
+    advice = "check the network, the bucket and the region in s.yaml, and endpoint in links.toml"
+    return fault("endpoint", f"{host} cannot be reached ({response.code}): {advice}.")
 
 
 def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
@@ -175,8 +166,5 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
             elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:
-                yield fault(
-                    "cors",
-                    f"{mount.path}: pages of {origin} may not {method} to {bucket}: "
-                    "add a CORS rule with that origin, that method, all headers, and ETag exposed.",
-                )
+                advice = "add a CORS rule with that origin, that method, all headers, and ETag exposed"
+                yield fault("cors", f"{mount.path}: pages of {origin} may not {method} to {bucket}: {advice}.")

@@ -50,11 +50,8 @@ def _allowed_origin(response: ProbeResponse) -> Finding:
     headers = response.headers.get("access-control-allow-origin", ())
     count = sum(len(value.split(",")) for value in headers)
     if count > 1:
-        return fault(
-            "cors",
-            f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it: set "
-            'cors_allow_origin = "platform" in links.toml.',
-        )
+        problem = f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it"
+        return fault("cors", f'{problem}: set cors_allow_origin = "platform" in links.toml.')
     return ok("cors", "Responses have at most one Access-Control-Allow-Origin value.")
 
 
@@ -66,11 +63,9 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
     headers = {"x-fc-control-path": "/invoke", "Content-Type": "application/json"}
     response = deployment.request("POST", f"{url}/invoke", headers, b'{"links": []}')
     if response.status == 200 or b"errorType" in response.body:
-        yield fault(
-            "events",
-            f"{url}/invoke took an event from a visitor: deploy s.yaml instead of deploy/custom-runtime/s.yaml, or "
-            "remove x-fc-control-path from requests at your CDN.",
-        )
+        other = "remove x-fc-control-path from requests at your CDN"
+        advice = f"deploy s.yaml instead of deploy/custom-runtime/s.yaml, or {other}"
+        yield fault("events", f"{url}/invoke took an event from a visitor: {advice}.")
     elif 400 <= response.status < 500:
         yield ok("events", "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.")
     else:
@@ -86,11 +81,9 @@ def credentials_headers(deployment: Deployment, url: str) -> Iterator[Finding]:
     headers = dict.fromkeys(("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token"), FORGED)
     response = deployment.request("GET", f"{url}{quote(mount.path)}{CANARY}?format=json", headers)
     if FORGED in (_link_in(response) or ""):
-        yield warning(
-            "headers",
-            f"{url} signs with the credentials in a visitor's x-fc-access-key-* headers, so that visitor's links are "
-            "invalid: remove these headers at your CDN.",
-        )
+        problem = f"{url} signs with the credentials in a visitor's x-fc-access-key-* headers"
+        advice = "remove these headers at your CDN"
+        yield warning("headers", f"{problem}, so that visitor's links are invalid: {advice}.")
     elif response.status:
         yield ok("headers", "A visitor's x-fc-access-key-* headers sign no link.")
 
@@ -164,10 +157,8 @@ def _elsewhere(mount: Mount, link: str) -> Finding | None:
 
 def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
     if response.code == "no_credentials":
-        return fault(
-            "role",
-            f"{mount.path}: the function has no credentials: set role in s.yaml to a role that trusts fc.aliyuncs.com.",
-        )
+        advice = "set role in s.yaml to a role that trusts fc.aliyuncs.com"
+        return fault("role", f"{mount.path}: the function has no credentials: {advice}.")
     if response.code in ("keys_unavailable", "cdn_key_missing"):
         return fault("canary", f"{mount.path}: {response.answer}: check the keys document.")
     if response.status == 404 and mount.check:

@@ -52,10 +52,8 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
 def _unreachable(host: str, reason: str) -> Finding:
     if host.startswith("sts-vpc."):
         return warning("session", f"{host} can only be reached from inside its VPC, so no role was assumed.")
-    return fault(
-        "session",
-        f"{host} cannot be reached ({reason}): check the network, and endpoint in [assume_role] of links.toml.",
-    )
+    advice = "check the network, and endpoint in [assume_role] of links.toml"
+    return fault("session", f"{host} cannot be reached ({reason}): {advice}.")
 
 
 def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Finding:
@@ -81,16 +79,13 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
     token = len(session.credentials.security_token or "")
     link = len(deployment.link_to(mount, mount.target.key + CANARY, session.credentials))
     if link > MAX_LINK and mount.cdn is None:
-        return warning(
-            "session",
-            f"{mount.path}: a link has {link} characters because of its token ({token}), and Function Compute allows "
-            "8 KB of headers in all: use a shorter target, or fewer methods.",
-        )
-    return ok(
-        "session",
-        f"{mount.path}: a session of {role_name(mount.role_arn or settings.role)} ends in "
-        f"{round((session.expires_at - now) / 60)} min, and its token has {token} characters.",
-    )
+        problem = f"a link has {link} characters because of its token ({token})"
+        limit = "Function Compute allows 8 KB of headers in all"
+        advice = "use a shorter target, or fewer methods"
+        return warning("session", f"{mount.path}: {problem}, and {limit}: {advice}.")
+    role, minutes = role_name(mount.role_arn or settings.role), round((session.expires_at - now) / 60)
+    facts = f"a session of {role} ends in {minutes} min, and its token has {token} characters"
+    return ok("session", f"{mount.path}: {facts}.")
 
 
 def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
@@ -114,11 +109,8 @@ def _outside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iter
     if response.code == "AccessDenied":
         yield ok("session", f"{mount.path}: its session may not read {location}.")
     elif response.status in (200, 404):
-        yield fault(
-            "session",
-            f"{mount.path}: its session may read {location}, which is not in the mount: look for a bucket policy that "
-            "allows it, and for an ACL that makes the bucket public.",
-        )
+        advice = "look for a bucket policy that allows it, and for an ACL that makes the bucket public"
+        yield fault("session", f"{mount.path}: its session may read {location}, which is not in the mount: {advice}.")
     else:
         yield _no_answer(mount, response)
 

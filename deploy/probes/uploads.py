@@ -114,11 +114,8 @@ def _size(trials: _Trials) -> Iterator[Finding]:
     if size is None or size <= len(CONTENT):
         yield ok("uploads", f"{path}: a PUT in chunks stores no more than its link's Content-Length.")
     else:
-        yield fault(
-            "uploads",
-            f"{path}: a PUT in chunks stored {size} bytes with a link for {len(CONTENT)}, so max_size does not hold: "
-            "enable POST instead of PUT in links.toml.",
-        )
+        problem = f"a PUT in chunks stored {size} bytes with a link for {len(CONTENT)}, so max_size does not hold"
+        yield fault("uploads", f"{path}: {problem}: enable POST instead of PUT in links.toml.")
 
 
 def _conditions(trials: _Trials) -> Iterator[Finding]:
@@ -129,11 +126,8 @@ def _conditions(trials: _Trials) -> Iterator[Finding]:
     if trials.post(VALUE, None) is None:
         yield ok("uploads", f"{path}: OSS refuses a form that leaves out a field which its policy names.")
     else:
-        yield fault(
-            "uploads",
-            f"{path}: OSS accepts a form that leaves out a field which its policy names, so senders may overwrite "
-            "objects: enable PUT instead of POST in links.toml.",
-        )
+        problem = "accepts a form that leaves out a field which its policy names, so senders may overwrite objects"
+        yield fault("uploads", f"{path}: OSS {problem}: enable PUT instead of POST in links.toml.")
     if trials.post("", VALUE) is not None:
         problem = "accepts a field whose condition says that it is empty"
     elif trials.post("", None) is None:

@@ -65,12 +65,7 @@ def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help=f"a prefix that ends with /, or one exact path; repeatable{otherwise}",
     )
     parser.add_argument(
-        "--method",
-        action="append",
-        required=required,
-        type=str.upper,
-        choices=METHODS,
-        help=f"repeatable{otherwise}",
+        "--method", action="append", required=required, type=str.upper, choices=METHODS, help=f"repeatable{otherwise}"
     )
     parser.add_argument(
         "--max-share",
@@ -94,9 +89,8 @@ def _duration(value: str) -> int:
     """Seconds of a duration such as 90d."""
     seconds = parse_duration(value)
     if seconds is None or seconds > MAX_SHARE:
-        raise argparse.ArgumentTypeError(
-            f"invalid duration {value!r} (expected up to {MAX_SHARE // 86_400}d, such as 12h or 90d)"
-        )
+        expected = f"up to {MAX_SHARE // 86_400}d, such as 12h or 90d"
+        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected {expected})")
     return seconds
 
 

@@ -19,6 +19,7 @@ from ..keys import VERSION, Keys, load_json, parse
 Document = dict[str, Any]
 
 _NAMED = {"sink": "sinks", "CDN": "cdn"}  # the members whose entries have names
+_LISTED = {"share key": ("share", "id"), "API key": ("api", "id"), "issuer": ("jwt", "iss")}  # and lists
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -90,10 +91,8 @@ def add_named(document: Document, kind: str, name: str, entry: Document) -> Docu
 
 def remove(document: Document, kind: str, name: str) -> Document:
     """The document without an "API key" (by its id), an "issuer" (by iss), a "sink" or a "CDN"."""
-    if kind == "API key":
-        return {**document, "api": _without(document.get("api", []), "id", name, kind)}
-    if kind == "issuer":
-        return {**document, "jwt": _without(document.get("jwt", []), "iss", name, kind)}
+    if kind in _LISTED:
+        return {**document, _LISTED[kind][0]: _without(document, name, kind)}
     entries = document.get(_NAMED[kind], {})
     if name not in entries:
         raise _missing(kind, name, entries)
@@ -106,7 +105,7 @@ def rotate_share(document: Document, retired: str | None = None) -> tuple[Docume
     Also returns the id of the new key, None if only an old one was removed.
     """
     entries = document.get("share", [])
-    remaining = entries if retired is None else _without(entries, "id", retired, "share key")
+    remaining = entries if retired is None else _without(document, retired, "share key")
     if retired is not None and entries[-1]["id"] != retired:
         return {**document, "share": remaining}, None
     added = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
@@ -131,19 +130,20 @@ def changes(current: Document | None, restored: Document) -> list[str]:
 
 def _entries(document: Document) -> dict[tuple[str, str, str], Document]:
     """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name."""
-    lists = (("share key", "id", "share"), ("API key", "id", "api"), ("issuer", "iss", "jwt"))
-    entries = [(kind, entry[name], entry) for kind, name, member in lists for entry in document.get(member, [])]
+    lists = _LISTED.items()
+    entries = [(kind, entry[name], entry) for kind, (member, name) in lists for entry in document.get(member, [])]
     for kind, member in _NAMED.items():
         entries += [(kind, name, entry) for name, entry in document.get(member, {}).items() if isinstance(entry, dict)]
     secret = ("sha256", "secret", "jwks", "url", "key")
     return {(kind, name, json.dumps([entry.get(part) for part in secret])): entry for kind, name, entry in entries}
 
 
-def _without(entries: Sequence[Document], member: str, name: str, kind: str) -> list[Document]:
-    remaining = [entry for entry in entries if entry[member] != name]
-    if len(remaining) == len(entries):
-        raise _missing(kind, name, (entry[member] for entry in entries))
-    return remaining
+def _without(document: Document, name: str, kind: str) -> list[Document]:
+    member, of_entry = _LISTED[kind]
+    names = [entry[of_entry] for entry in document.get(member, [])]
+    if name not in names:
+        raise _missing(kind, name, names)
+    return [entry for entry in document[member] if entry[of_entry] != name]
 
 
 def _missing(kind: str, name: str, existing: Iterable[str]) -> HandlerError:

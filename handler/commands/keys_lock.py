@@ -27,6 +27,7 @@ FRESH = 10.0  # seconds in which the time of an answer of OSS counts
 LOCK_TIMEOUT, LONG_TIMEOUT = 15.0, 360.0  # seconds; the second with --wait
 POLL = 0.5  # seconds between two tries
 BLOCKED = SLOT + int(NEED)  # seconds that a lock may remain without its writer
+WAIT = "Try again, or use --wait to wait for up to six minutes."
 HELD_TOO_LONG = "The lock was held for too long, so nothing was written. Run the command again."
 
 Write = Callable[[bytes], None]
@@ -106,10 +107,8 @@ def _take(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
         if clock.monotonic() >= deadline:
             slot = int(store.clock.latest() // SLOT)
             until = rfc3339((slot + (2 if store.read(f"{LOCK}{slot + 1}") else 1)) * SLOT)
-            raise KeysLocked(
-                f"The keys document is locked by {_holder(lease.holder)}, until {until} at most unless that command "
-                "goes on. Try again, or use --wait to wait for up to six minutes."
-            )
+            holder = f"{_holder(lease.holder)}, until {until} at most unless that command goes on"
+            raise KeysLocked(f"The keys document is locked by {holder}. {WAIT}")
         clock.sleep(POLL)
 
 
@@ -132,10 +131,8 @@ def _locked_file(path: str, ours: bytes, timeout: float, clock: Clock) -> Iterat
                 break
             except BlockingIOError:
                 if clock.monotonic() >= deadline:
-                    raise KeysLocked(
-                        f"The keys document is locked by {_holder(file.read(4096))} ({path}). Try again, or use --wait "
-                        "to wait for up to six minutes."
-                    ) from None
+                    holder = f"{_holder(file.read(4096))} ({path})"
+                    raise KeysLocked(f"The keys document is locked by {holder}. {WAIT}") from None
                 clock.sleep(POLL)
             except OSError as error:
                 raise _no_lock(path, str(error.strerror)) from None

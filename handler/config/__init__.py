@@ -180,10 +180,6 @@ class Mounts(tuple[Mount, ...]):
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
         return key.startswith(self._reserved_keys.get(bucket, ()))
 
-    def has_reserved(self, prefix: Location) -> bool:
-        """Whether anything below a prefix belongs to the service itself."""
-        return any(prefix.contains(location) for location in self.reserved)
-
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name, _ in self.reserved}

@@ -47,8 +47,6 @@ def check_sessions(config: Config) -> None:
         if mount.role_arn and not ROLE_ARN.fullmatch(mount.role_arn):
             raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r}).")
         if mount.cache and mount.cache > config.assume_role.duration // 2:
-            raise InvalidConfig(
-                f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
-                f"({config.assume_role.duration} s)."
-            )
+            maximum = f"half of duration of [assume_role] ({config.assume_role.duration} s)"
+            raise InvalidConfig(f"mount {mount.path}: cache ({mount.cache} s) must be at most {maximum}.")
         session_policy(config, mount)

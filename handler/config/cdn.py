@@ -26,10 +26,8 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
     if endpoint.addressing != "custom":
         reader.refuse("cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com")
     if not {"GET", "HEAD"}.issuperset(methods):
-        reader.refuse(
-            "methods",
-            "must be GET and HEAD only: a link of a CDN does not sign its method. Use another mount for uploads",
-        )
+        reason = "a link of a CDN does not sign its method. Use another mount for uploads"
+        reader.refuse("methods", f"must be GET and HEAD only: {reason}")
     for key in ("query", "process", "unknown_query", "traffic_limit"):
         if key in reader.table:
             reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")
@@ -50,9 +48,8 @@ def check_cdn_mounts(mounts: Mounts, keys_document: Location | Path | None, envi
         if keys_document is None:
             raise InvalidConfig(f"mount {mount.path}: cdn requires keys, at the top of the file.")
         for other in () if mount.cdn_ignores_query else uploads.overlapping(mount.target):
-            raise InvalidConfig(
-                f"mount {mount.path}: uploads to the mount {other.path} reach its objects, and {_ADDED}."
-            )
+            problem = f"uploads to the mount {other.path} reach its objects, and {_ADDED}"
+            raise InvalidConfig(f"mount {mount.path}: {problem}.")
         if mount.cdn not in endpoints:
             return mount
         return mount._replace(endpoint=Endpoint.custom_domain(endpoints[mount.cdn], mount.region))

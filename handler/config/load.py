@@ -243,10 +243,8 @@ def _read_mount(
     target = read_prefix(reader, "target", reader.required_string("target"))
     access = reader.choice("access", ("authenticated", "anonymous"))
     if not reader.boolean("whole_bucket") and access == "anonymous" and not target.key:
-        reader.refuse(
-            "target",
-            f"gives everyone access to the entire bucket {target.bucket}: add a prefix, or set whole_bucket = true",
-        )
+        problem = f"gives everyone access to the entire bucket {target.bucket}"
+        reader.refuse("target", f"{problem}: add a prefix, or set whole_bucket = true")
     methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
     lists = reader.boolean("list")
     if lists and "GET" not in methods:
@@ -389,10 +387,8 @@ def _check_reserved(mount: Mount, config: Config) -> None:
     """Uploads must not reach the service's own objects; links to them are refused one by one, too."""
     for location in config.mounts.reserved:
         if mount.allows_uploads and mount.target.overlaps(location):
-            raise InvalidConfig(
-                f"mount {mount.path}: it allows uploads, and its target overlaps {location}, which belongs to the "
-                "service itself. Choose another target."
-            )
+            problem = f"it allows uploads, and its target overlaps {location}, which belongs to the service itself"
+            raise InvalidConfig(f"mount {mount.path}: {problem}. Choose another target.")
 
 
 def _check_regions(config: Config) -> None:
@@ -402,6 +398,5 @@ def _check_regions(config: Config) -> None:
         bucket = mount.target.bucket
         both = sorted({mount.region, regions.setdefault(bucket, mount.region)})
         if len(both) > 1:
-            raise InvalidConfig(
-                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(both)}. Correct region."
-            )
+            places = " and in ".join(both)
+            raise InvalidConfig(f"mount {mount.path}: the bucket {bucket} cannot be in {places}. Correct region.")

@@ -96,11 +96,8 @@ def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -
     """Shares require an address and keys; sinks of the keys document require keys, and a state prefix for leases."""
     is_clamped = rule.give == "link" and rule.mount.cdn is None
     if is_clamped and rule.expires is not None and rule.expires > config.credential_life:
-        reader.refuse(
-            "expires",
-            f"({rule.expires} s) exceeds credential_life ({config.credential_life} s), after which a link may have "
-            'expired: use give = "share", which lasts longer',
-        )
+        problem = f"exceeds credential_life ({config.credential_life} s), after which a link may have expired"
+        reader.refuse("expires", f'({rule.expires} s) {problem}: use give = "share", which lasts longer')
     own = {sink.name for sink in config.sinks}
     others = [name for name in rule.to if name not in own]
     if rule.give == "share":
@@ -123,8 +120,6 @@ def _check_loop(reader: TableReader, rule: NoticeRule, config: Config) -> None:
     sinks = [(sink.target, f"the sink {sink.name}") for sink in config.sinks]
     for location, writer in [*sinks, (config.state, "the state prefix")]:
         if location is not None and rule.mount.target.overlaps(location):
-            reader.refuse(
-                "mount",
-                f"= {rule.mount.path!r} has the target {rule.mount.target}, which overlaps {location} of {writer}: "
-                "every notice would cause the next one. Use separate prefixes",
-            )
+            problem = f"has the target {rule.mount.target}, which overlaps {location} of {writer}"
+            effect = "every notice would cause the next one"
+            reader.refuse("mount", f"= {rule.mount.path!r} {problem}: {effect}. Use separate prefixes")

@@ -33,8 +33,6 @@ def read_local_url(environ: Mapping[str, str], name: str, service: str, port: in
     except SignerError as error:
         raise InvalidConfig(f"{name}: {error}") from None
     if not is_loopback(host):
-        raise InvalidConfig(
-            f"{name} must be a loopback address such as http://127.0.0.1:{port}, without a path: it is for a local "
-            f"{service} only. Change or unset it."
-        )
+        expected = f"a loopback address such as http://127.0.0.1:{port}, without a path"
+        raise InvalidConfig(f"{name} must be {expected}: it is for a local {service} only. Change or unset it.")
     return value.removesuffix("/")

@@ -173,9 +173,8 @@ def read_origin(reader: TableReader, name: str, value: str) -> str:
         scheme = host = ""
     secure = scheme == "https" or (scheme == "http" and is_loopback(host))
     if not secure or value != value.lower() or value.endswith("/"):
-        reader.refuse(
-            name, f"must be an https origin without a path, such as https://links.example.com (got {value!r})"
-        )
+        expected = "an https origin without a path, such as https://links.example.com"
+        reader.refuse(name, f"must be {expected} (got {value!r})")
     return value
 
 

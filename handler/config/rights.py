@@ -48,10 +48,9 @@ def session_policy(config: Config, mount: Mount) -> str:
     document = compact_json(policy(session_statements(config, mount)))
     size = len(document.encode())
     if size > MAX_POLICY:
-        raise InvalidConfig(
-            f"mount {mount.path}: the session policy has {size} bytes and exceeds STS's limit of "
-            f"{MAX_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
-        )
+        problem = f"the session policy has {size} bytes and exceeds STS's limit of {MAX_POLICY}"
+        advice = "use a shorter target, or put keys, state and sinks into another bucket"
+        raise InvalidConfig(f"mount {mount.path}: {problem}: {advice}.")
     return document
 
 

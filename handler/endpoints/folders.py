@@ -70,11 +70,11 @@ def _answer(folder: Folder, access: Access) -> Response:
     if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:
         raise Problem("bad_query", f'Invalid "limit": it must be a number from 1 to {PAGE}.')
     bucket, key = folder.target.location
-    listed = ListedPage([], [], "")
     # Of the service's own, where all would be hidden, a session may not list anything.
-    if not config.mounts.is_reserved(bucket, key + begins):
-        size = PAGE if chosen == "urls" else int(limit)
-        listed = _list(folder, access, begins, size)
+    if config.mounts.is_reserved(bucket, key + begins):
+        listed = ListedPage([], [], "")
+    else:
+        listed = _list(folder, access, begins, PAGE if chosen == "urls" else int(limit))
     folder.invocation.facts["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
@@ -124,7 +124,8 @@ def _shows(folder: Folder, name: str) -> bool:
     mounts, target = folder.invocation.config.mounts, folder.target
     inner = mounts.get(target.path + name)
     if inner is None or inner.mount is target.mount:
-        is_own = name.startswith(".") and mounts.has_reserved(target.location._replace(key=target.key + name))
+        below = target.location._replace(key=target.key + name)
+        is_own = name.startswith(".") and any(map(below.contains, mounts.reserved))
         return inner is not None and not is_own
     # A longer mount is outside the share.
     return folder.opened is None and _may_list(folder.invocation, inner)

@@ -34,9 +34,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise bad_body('"min_size" must be from 0 to "max_size"')
     content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
     form, clamped_by = sign_form(access, invocation, max_size, min_size, content_type, expires=params["expires"])
-    invocation.facts["mount"] = mount.path
-    invocation.facts["expires_in"] = form.expires_in
-    invocation.facts["clamped_by"] = clamped_by
+    invocation.facts.update(mount=mount.path, expires_in=form.expires_in, clamped_by=clamped_by)
     return json_response(
         {
             "url": form.url,
@@ -58,10 +56,7 @@ def sign_form(
     expires: str | None = None,
     fixed: Mapping[str, str] | None = None,
 ) -> tuple[Form, str | None]:
-    """A form for a key or prefix, and what limited its lifetime; `fixed` are further fields.
-
-    Raises a `Problem`.
-    """
+    """A form for a key or prefix, and what limited its lifetime; `fixed` are further fields. Raises a `Problem`."""
     target, mount = access.target, access.target.mount
     check_active_content(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(invocation, access, expires)

@@ -135,8 +135,7 @@ def _document(
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
-    expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
-    note_link(invocation.facts, access.target, expires_in, clamped_by)
+    note_link(invocation.facts, access.target, complete.link.expires_in, complete.clamped_by)
     invocation.facts["links"] = len(parts) + 2
     return {
         "upload_id": upload_id,

@@ -83,16 +83,13 @@ def _nonce(request: Request) -> str | None:
         raise Problem("bad_nonce")
     try:
         body = request.body.decode("ascii")
-    except UnicodeDecodeError:
-        raise Problem("bad_nonce") from None
-    if request.headers.get("content-type", "").startswith("application/json"):
-        try:
+        if request.headers.get("content-type", "").startswith("application/json"):
             document = json.loads(body) if body else {}
-        except (ValueError, RecursionError):
-            raise Problem("bad_nonce") from None
-        nonce = document.get("nonce") if isinstance(document, dict) else ""
-    else:
-        nonce = next(iter(parse_qs(body, keep_blank_values=True).get("nonce", ())), None)
+            nonce = document.get("nonce") if isinstance(document, dict) else ""
+        else:
+            nonce = next(iter(parse_qs(body, keep_blank_values=True).get("nonce", ())), None)
+    except (ValueError, RecursionError):
+        raise Problem("bad_nonce") from None
     if nonce is not None and not is_nonce(nonce):
         raise Problem("bad_nonce")
     return nonce
@@ -103,7 +100,6 @@ def _page(opened: OpenedShare) -> Response:
     shares.check_app_package(opened.target)
     uses_left = opened.tracked.uses_left() if opened.tracked is not None else None
     headers = head_for_page(opened.target, {}, opened.invocation).headers
-    request = opened.request
     length = headers.get("content-length", "")
     file = pages.SharedFile(
         name=opened.share.download or opened.target.path.rpartition("/")[2] or opened.target.path,
@@ -113,10 +109,10 @@ def _page(opened: OpenedShare) -> Response:
         uses_left=uses_left,
     )
     return pages.share_page(
-        request.headers.get("accept-language", ""),
+        opened.request.headers.get("accept-language", ""),
         file,
         nonce=token_urlsafe(18),
-        qr_code=f"?share={request.query['share']}&format=qr" if _address(opened) else None,
+        qr_code=f"?share={opened.request.query['share']}&format=qr" if _address(opened) else None,
         link_origin=opened.link_origin,
     )
 

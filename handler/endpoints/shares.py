@@ -104,8 +104,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     owner, depth = shares.owner_tag(caller.owner), path.count("/") if is_folder else 0
     share = shares.Share(expires_at, method, page, record_id, params["download"], owner, depth)
     token = shares.sign(share, target, keys.share)
-    invocation.facts["mount"] = mount.path
-    invocation.facts["share"] = record_id
+    invocation.facts.update(mount=mount.path, share=record_id)
     document = {
         "url": f"{origin}{quote(path, safe='/')}?share={token}",
         "id": record_id or _PLAIN + keys.share[-1].id,
@@ -244,11 +243,10 @@ def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]
         key_id = share_id[len(_PLAIN) :]
         keys = current.current_keys(invocation)
         if "SHARE" in caller.methods and any(key.id == key_id for key in keys.share):
-            raise Problem(
-                "share_is_plain",
-                f"A plain share has no record of its own. To revoke it, retire the key that signed it ({key_id}), with "
-                f"everything else that this key signed: python -m handler.keys rotate-share --retire {key_id}",
-            )
+            advice = f"retire the key that signed it ({key_id}), with everything else that this key signed"
+            command = f"python -m handler.keys rotate-share --retire {key_id}"
+            sentence = f"A plain share has no record of its own. To revoke it, {advice}: {command}"
+            raise Problem("share_is_plain", sentence)
         raise Problem("not_found")
     if not shares.RECORD_ID.fullmatch(share_id) or invocation.config.state is None:
         raise Problem("not_found")

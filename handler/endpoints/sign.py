@@ -46,8 +46,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     else:
         results = [result(item) for item in items]
     refused = sum("error" in result for result in results)
-    invocation.facts["links"] = len(results) - refused
-    invocation.facts["refused"] = refused
+    invocation.facts.update(links=len(results) - refused, refused=refused)
     return json_response({"links": results})
 
 

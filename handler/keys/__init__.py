@@ -135,12 +135,9 @@ def parse(document: bytes | str) -> Keys:
     )
     api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
     jwt = tuple(_read_issuer(reader) for reader in top.tables("jwt", Issuer._fields))
-    _check_unique("share", "id", [key.id for key in share])
-    _check_unique("share", "secret", [key.secret for key in share])
-    _check_unique("api", "id", [key.id for key in api])
-    _check_unique("api", "sha256", [key.sha256 for key in api])
-    _check_unique("jwt", "iss", [issuer.iss for issuer in jwt])
-    _check_unique("jwt", "id", [issuer.id for issuer in jwt if issuer.id is not None])
+    _check_unique("share", share, "id", "secret")
+    _check_unique("api", api, "id", "sha256")
+    _check_unique("jwt", jwt, "iss", "id")
     cdn = top.table.get("cdn", {})
     if not isinstance(cdn, dict):
         top.refuse("cdn", "must be an object")
@@ -257,9 +254,11 @@ def _read_sinks(top: TableReader) -> Mapping[str, Mapping[str, object]]:
     return sinks
 
 
-def _check_unique(name: str, member: str, values: Sequence[object]) -> None:
-    if len(set(values)) != len(values):
-        raise InvalidKeys(f"keys document: two entries of {name} have the same {member}. Remove one.")
+def _check_unique(name: str, entries: Sequence[object], *members: str) -> None:
+    for member in members:
+        values = [value for entry in entries if (value := getattr(entry, member)) is not None]
+        if len(set(values)) != len(values):
+            raise InvalidKeys(f"keys document: two entries of {name} have the same {member}. Remove one.")
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -56,21 +56,17 @@ def share_page(
 ) -> Response:
     """The page of a share with its one button, which sends `nonce`; `qr_code` is the address of an image."""
     lang = language(accept_language)
-    script_nonce = token_urlsafe(16)
     kind = file_type(file.name, file.media_type)
     return _page(
         "share.html",
-        200,
         lang,
         form_action=f"'self' {link_origin}",
-        more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self'",
-        script_nonce=script_nonce,
+        connect="'self'",
         words=SHARE[lang],
         title=file.name,
         size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
-        expires=_format_minute(rfc3339(file.expires_at)),
         expires_at=rfc3339(file.expires_at),
         uses_left=file.uses_left,
         nonce=nonce,
@@ -90,18 +86,14 @@ def upload_page(
 ) -> Response:
     """The page of an upload share, for files of at most `max_size` bytes each; `expires_at` is in Unix seconds."""
     lang = language(accept_language)
-    words = UPLOAD[lang]
-    script_nonce = token_urlsafe(16)
     kind = media_file_type(content_type or "")
     return _page(
         "upload.html",
-        200,
         lang,
         form_action="'none'",
-        more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {link_origin}",
-        script_nonce=script_nonce,
-        words=words,
-        title=words["title"].format(folder=folder),
+        connect=f"'self' {link_origin}",
+        words=UPLOAD[lang],
+        title=UPLOAD[lang]["title"].format(folder=folder),
         max_size=max_size,
         size=format_size(max_size),
         media_type=content_type or "",
@@ -109,7 +101,6 @@ def upload_page(
         type_name=kind.name(lang) if kind else content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,
-        expires=_format_minute(rfc3339(expires_at)),
         expires_at=rfc3339(expires_at),
     )
 
@@ -130,16 +121,12 @@ def folder_page(
     `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
     """
     lang = language(accept_language)
-    script_nonce = token_urlsafe(16)
     kinds = [file_type(each["name"], "") for each in folder["files"]]
     icons = [kind.icon if kind else "file" for kind in kinds]
     return _page(
         "folder.html",
-        200,
         lang,
         form_action="'self'",
-        more_csp=f"; script-src 'nonce-{script_nonce}'",
-        script_nonce=script_nonce,
         words=FOLDER[lang],
         above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
         folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
@@ -152,7 +139,6 @@ def folder_page(
         is_part=bool(chosen.get("begins")) or not is_first,
         is_complete=is_first and not next_page,
         next_page=next_page,
-        minute=_format_minute,
         shared=shared,
         expires_at=rfc3339(shared.expires_at) if shared else "",
     )
@@ -174,12 +160,11 @@ def qr_code(address: str) -> str:
 def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
     """The page of an error: what a person can do, without the sentence for programs, and what support asks for."""
     lang = language(accept_language)
-    words = PROBLEMS[lang]
-    title, sentence = words.get(problem.code) or words[problem.status]
+    title, sentence = PROBLEMS[lang].get(problem.code) or PROBLEMS[lang][problem.status]
     return _page(
         "problem.html",
-        problem.status,
         lang,
+        problem.status,
         form_action="'none'",
         words=SHARE[lang],
         title=title,
@@ -189,8 +174,12 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Res
     )
 
 
-def _page(name: str, status: int, lang: str, *, form_action: str, more_csp: str = "", **values: object) -> Response:
-    style_nonce = token_urlsafe(16)
+def _page(
+    name: str, lang: str, status: int = 200, *, form_action: str, connect: str = "", **values: object
+) -> Response:
+    style_nonce, script_nonce = token_urlsafe(16), token_urlsafe(16)
+    script = f"; script-src 'nonce-{script_nonce}'" if status == 200 else ""  # no error has one
+    connections = f"; connect-src {connect}" if connect else ""
     lang = "zh-CN" if lang == "zh" else lang
     headers = {
         "Content-Type": "text/html; charset=utf-8",
@@ -198,11 +187,11 @@ def _page(name: str, status: int, lang: str, *, form_action: str, more_csp: str 
         "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
-            f"frame-ancestors 'none'; form-action {form_action}{more_csp}"
+            f"frame-ancestors 'none'; form-action {form_action}{script}{connections}"
         ),
     }
-    template = _environment().get_template(name)
-    return Response(status, headers, template.render(style_nonce=style_nonce, lang=lang, **values))
+    values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
+    return Response(status, headers, _environment().get_template(name).render(values))
 
 
 @lru_cache(maxsize=1)
