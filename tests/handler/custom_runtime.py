@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,8 +108,7 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
     """Starts an instance with a links.toml, waits for its port, and stops it at the end."""
     folder.mkdir(exist_ok=True)
     (folder / "links.toml").write_text(links, "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    port = free_port()
     variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(folder / "links.toml"), **(environment or {})}
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
@@ -118,6 +118,14 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
     finally:
         process.terminate()
         process.wait(30)
+
+
+def free_port() -> int:
+    """One below those that the system gives to others, who could have it before the instance does."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

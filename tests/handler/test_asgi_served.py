@@ -281,6 +281,7 @@ def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(tmp_p
             stack.enter_context(
                 running.open(GET[:5] + f"reports/a HTTP/1.1\r\nX-Api-Key: {MAKER}\r\n{FIELDS}\r\n".encode())
             )
+        silent_oss.settimeout(60)
         silent_oss.accept()
         started = time.monotonic()
         running.process.terminate()
