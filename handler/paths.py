@@ -42,8 +42,6 @@ def check_path(path: str) -> str:
 
 def path_fault(path: str) -> str | None:
     """Why a decoded path cannot be the path of an object, None where it can; the reason begins with "it"."""
-    if _is_plain(path):
-        return None
     if not path.startswith("/"):
         return "it must begin with /"
     try:

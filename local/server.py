@@ -204,9 +204,10 @@ class _RequestHandler(WSGIRequestHandler):
         return framing
 
     def _discard_request(self) -> None:
-        """Reads what the client still sends, so that it reads the response before the connection is reset."""
-        self.connection.settimeout(0.01)  # seconds
+        """Reads what the client still sends: a reset connection would cost it the response."""
+        self.connection.settimeout(2)  # seconds
         with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)  # a client that waits for the end of the response has it
             while self.connection.recv(1 << 20):
                 pass
 

@@ -65,18 +65,22 @@ def read_page(document: bytes) -> ListedPage:
         page = ElementTree.fromstring(document)  # noqa: S314 - OSS's answer, at most a page of its list
     except ElementTree.ParseError as error:
         raise ValueError("The list of objects is not XML.") from error
+    # The page's example has a namespace.
+    space = page.tag[: page.tag.find("}") + 1]
+    key, size, etag, modified = (space + name for name in ("Key", "Size", "ETag", "LastModified"))
     objects = [
         ListedObject(
-            _decode(entry.findtext("Key", "")),
-            int(entry.findtext("Size", "0")),
-            entry.findtext("ETag", "").strip('"').lower(),
-            entry.findtext("LastModified", ""),
+            _decode(entry.findtext(key, "")),
+            int(entry.findtext(size, "0")),
+            entry.findtext(etag, "").strip('"').lower(),
+            entry.findtext(modified, ""),
         )
-        for entry in page.iter("Contents")
+        for entry in page.iter(f"{space}Contents")
     ]
-    prefixes = [_decode(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes")]
-    is_truncated = page.findtext("IsTruncated") == "true"
-    return ListedPage(objects, prefixes, page.findtext("NextContinuationToken", "") if is_truncated else "")
+    prefixes = [_decode(entry.findtext(f"{space}Prefix", "")) for entry in page.iter(f"{space}CommonPrefixes")]
+    is_truncated = page.findtext(f"{space}IsTruncated") == "true"
+    token = page.findtext(f"{space}NextContinuationToken", "") if is_truncated else ""
+    return ListedPage(objects, prefixes, token)
 
 
 def _decode(name: str) -> str:

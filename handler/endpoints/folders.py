@@ -93,12 +93,12 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
         # A longer mount never covers a file directly in a folder, only one in a folder of its own.
         objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
         shown = ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
-        visible, names = set(shown.names), page.names
-        ends = [number for number, name in enumerate(names, 1) if name in visible]
-        if len(ends) <= limit and (not page.token or ends[-1:] == [len(names)]):
+        visible, names = shown.names, page.names
+        is_last_shown = bool(visible) and visible[-1] == names[-1]
+        if len(visible) <= limit and (is_last_shown or not page.token):
             return shown
         # Again, up to the last name that is shown, or what follows where all are hidden.
-        size, after = (ends[:limit][-1], after) if ends else (PAGE, page.token)
+        size, after = (names.index(visible[:limit][-1]) + 1, after) if visible else (PAGE, page.token)
 
 
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Online:
             if not self.lists_buckets:
                 return Response("refused", 403)(environ, start_response)
         response = self._more(environ) or Received.from_app(self._app, environ)
+        if environ["QUERY_STRING"].startswith("uploads"):
+            # As in the example of the page "ListMultipartUploads".
+            namespace = b'UploadsResult xmlns="http://doc.oss-cn-hangzhou.aliyuncs.com">'
+            response.set_data(response.get_data().replace(b"UploadsResult>", namespace, 1))
+            response.content_length = len(response.get_data())
         return self._changed(response, environ)(environ, start_response)
 
     def before_sts(self, app: Any) -> Any:

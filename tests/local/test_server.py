@@ -94,6 +94,16 @@ def test_a_body_that_was_not_read_is_never_taken_for_the_next_request(start: Sta
     assert b"hidden" not in response
 
 
+def test_a_client_may_send_the_rest_of_a_body_after_the_response(start: Start) -> None:
+    rest = b"a" * (8 << 20)
+    head = b"PUT /unread HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(rest)
+    with socket.create_connection(address(start(echo)), timeout=10) as connection:
+        connection.sendall(head)
+        response = b"".join(iter(lambda: connection.recv(65_536), b""))
+        connection.sendall(rest)
+    assert response.endswith(b"/unread ")
+
+
 @pytest.mark.parametrize(
     "framing",
     [
