@@ -9,10 +9,7 @@ from signer.listing import ListedObject, ListedPage, read_page
 # The elements are those of the example of the page "ListObjectsV2", and its namespace, which OSS itself leaves out.
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult{}>
-  <Name>examplebucket</Name>
   <Prefix>a%2F</Prefix>
-  <MaxKeys>2</MaxKeys>
-  <EncodingType>url</EncodingType>
   <IsTruncated>true</IsTruncated>
   <NextContinuationToken>CgJiYw--</NextContinuationToken>
   <Contents>
@@ -21,9 +18,7 @@ DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
     <ETag>"35A27C2B9EAEEB6F48FD7FB5861D7A0F"</ETag>
     <Size>25</Size>
   </Contents>
-  <CommonPrefixes>
-    <Prefix>a%2Fd%2F</Prefix>
-  </CommonPrefixes>
+  <CommonPrefixes><Prefix>a%2Fd%2F</Prefix></CommonPrefixes>
 </ListBucketResult>"""
 
 
