@@ -1,8 +1,9 @@
 """Worlds in virtual time: processes run the real code, while clocks, OSS and the network between them are simulated.
 
 One thread at a time runs, the one whose event is due first, and time passes only while all of them wait. So a world is
-the same each time, by its seed, and an hour in it takes no time. Requests arrive late, answers are lost, clocks are
-wrong, and processes stall, sleep and die at any point.
+the same each time, by its seed, and an hour in it takes no time. Its threads are greenlets: to change between threads
+of the system takes longer than what runs in them. Requests arrive late, answers are lost, clocks are wrong, and
+processes stall, sleep and die at any point.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
+
+from greenlet import getcurrent, greenlet
 
 from handler.cloud import http_client
 from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
@@ -45,24 +48,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def threads() -> Iterator[list[Thread]]:
-    """What the worlds in a block use one after the other: a new one would take longer than what runs in it."""
-    idle: list[Thread] = []
-    try:
-        yield idle
-    finally:
-        for thread in idle:
-            thread.func = None
-            thread.gate.release()
-
-
 def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> None:
     """Makes a world for each seed. Fails with the first one in which there are violations."""
-    with threads() as idle:
-        for seed in seeds:
-            with World(seed, idle) as world:
-                assert list(live(world)) == [], f"world {seed}"
+    for seed in seeds:
+        with World(seed) as world:
+            assert list(live(world)) == [], f"world {seed}"
 
 
 class Fault(NamedTuple):
@@ -76,12 +66,12 @@ class Fault(NamedTuple):
 class World:
     """The time and what happens in it.
 
-    Its threads are those that are `idle`. `fault_rate` is the share of requests that meet one of the `faults`,
-    `latency` (seconds) what each way of the others takes at most. `watch` is called before OSS carries out a
-    request, with the job of its sender then. `sinks` answer messages, by the host of their URL.
+    `fault_rate` is the share of requests that meet one of the `faults`, `latency` (seconds) what each way of the
+    others takes at most. `watch` is called before OSS carries out a request, with the job of its sender then. `sinks`
+    answer messages, by the host of their URL.
     """
 
-    def __init__(self, seed: int, idle: list[Thread]) -> None:
+    def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.now = START
         self.fault_rate, self.faults, self.latency = 0.0, list(FAULTS), 0.0
@@ -94,8 +84,7 @@ class World:
         self.errors: list[BaseException] = []
         self._events: list[tuple[float, int, Thread | Callable[[], object], int]] = []
         self._number = count()
-        self._seed, self._idle = seed, idle
-        self._ended = threading.Semaphore(0)
+        self._seed, self._main, self._threads = seed, getcurrent(), set[Thread]()
         self._ends = ExitStack()
 
     def __enter__(self) -> World:
@@ -119,10 +108,26 @@ class World:
 
     def run(self) -> None:
         """Lets everything happen. Fails if a process fails otherwise than by `Killed` and `KeyboardInterrupt`."""
-        self._go_on(None)
-        assert self._ended.acquire(timeout=60), f"world {self._seed} does not end"
+        while self._events:
+            self.now, _, event, turn = heappop(self._events)
+            if not isinstance(event, Thread):
+                try:
+                    event()
+                except Exception as error:
+                    self.errors.append(error)
+            elif event.turn == turn:  # otherwise something else woke it before
+                if event.process.stalled_until > self.now:
+                    self.at(event.process.stalled_until, event, turn)
+                    continue
+                self.running = event
+                event.turn += 1
+                event.switch()
+                self.running = None
+                if event.dead:
+                    self._threads.remove(event)
         if self.errors:
             raise AssertionError(f"world {self._seed}") from self.errors[0]
+        assert not self._threads, f"world {self._seed}: threads wait for ever"
 
     def at(self, time: float, event: Thread | Callable[[], object], turn: int = 0) -> None:
         """Calls a function then, which may not wait, or wakes a thread."""
@@ -130,9 +135,9 @@ class World:
 
     def start(self, process: Process, func: Callable[[], object], *, after: float = 0.0) -> None:
         """Calls a function in a thread of a process."""
-        thread = self._idle.pop() if self._idle else Thread()
-        thread.process, thread.func = process, func
+        thread = Thread(process, func, self._main)
         process.threads.append(thread)
+        self._threads.add(thread)
         self.at(self.now + after, thread, thread.turn)
 
     def thread(self) -> Thread:
@@ -154,68 +159,26 @@ class World:
     def park(self) -> None:
         """Makes the running thread wait until another one wakes it."""
         thread = self.thread()
-        self._go_on(thread)
+        self._main.switch()
         thread.process.woke(thread)
 
-    def leave(self, thread: Thread) -> None:
-        thread.process.threads.remove(thread)
-        self._idle.append(thread)
-        self._go_on(None)
 
-    def _go_on(self, thread: Thread | None) -> None:
-        """Lets happen what is due, until it is this thread's turn again; None for one that needs no turn."""
-        while self._events:
-            self.now, _, event, turn = heappop(self._events)
-            if not isinstance(event, Thread):
-                self.running = None
-                try:
-                    event()
-                except Exception as error:
-                    self.errors.append(error)
-            elif event.turn == turn:  # otherwise something else woke it before
-                if event.process.stalled_until > self.now:
-                    self.at(event.process.stalled_until, event, turn)
-                    continue
-                self.running = event
-                event.turn += 1
-                if event is not thread:
-                    event.gate.release()
-                    if thread is not None:
-                        thread.gate.acquire()
-                return
-        self.running = None
-        if thread is not None:
-            self.errors.append(AssertionError("a thread waits for ever"))
-            thread.turn += 1
-            raise Killed
-        self._ended.release()
+class Thread(greenlet):
+    """Calls a function. `turn` counts how often it went on."""
 
+    def __init__(self, process: Process, func: Callable[[], object], parent: greenlet) -> None:
+        super().__init__(parent=parent)
+        self.process, self.func, self.turn = process, func, 0
 
-class Thread:
-    """A thread, which waits at its gate. `turn` counts how often it went on."""
-
-    def __init__(self) -> None:
-        self.process: Process
-        self.func: Callable[[], object] | None = None
-        self.turn = 0
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        threading.Thread(target=self._live, daemon=True).start()
-
-    def _live(self) -> None:
-        """Runs one function after the other."""
-        while True:
-            self.gate.acquire()
-            if self.func is None:
-                return
-            try:
-                self.process.woke(self)
-                self.func()
-            except (Killed, KeyboardInterrupt):
-                pass
-            except BaseException as error:
-                self.process.world.errors.append(error)
-            self.process.world.leave(self)
+    def run(self) -> None:
+        try:
+            self.process.woke(self)
+            self.func()
+        except (Killed, KeyboardInterrupt):
+            pass
+        except BaseException as error:
+            self.process.world.errors.append(error)
+        self.process.threads.remove(self)
 
 
 class Process:

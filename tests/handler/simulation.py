@@ -22,7 +22,7 @@ from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
-from tests.virtual_time import Process, World, threads
+from tests.virtual_time import Process, World
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 DELIVERED = b'{"errcode": 0, "code": 0}'
@@ -110,7 +110,7 @@ class Simulation(EventFunction):
     """The event function in a world of its own; `inbox` adds sinks."""
 
     def __init__(self, folder: Path, ends: ExitStack) -> None:
-        self.world = World(0, ends.enter_context(threads()))
+        self.world = World(0)
         super().__init__(folder, ends, clock=WorldClock(self.world))
         ends.enter_context(self.world)
         self.oss = self.world.oss
