@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from .times import parse_rfc3339
+from .times import parse_rfc3339, rfc3339
 
 PAGE = 1000  # objects in one response, the maximum of OSS
-
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
 class ListedObject(NamedTuple):
@@ -28,9 +25,11 @@ class ListedObject(NamedTuple):
 
     @property
     def modified_at(self) -> str | None:
-        """As `rfc3339` formats it, at a tenth of the cost of `modified`."""
-        match = _TIME.fullmatch(self.last_modified)
-        return f"{match[1]}Z" if match else None
+        """As `rfc3339` formats it, None if OSS did not say."""
+        time, _, fraction = self.last_modified.partition(".")
+        if fraction == "000Z":  # as OSS writes it; a page of them shall not take long
+            return f"{time}Z"
+        return rfc3339(self.modified) if self.modified is not None else None
 
 
 class ListedPage(NamedTuple):

@@ -115,7 +115,7 @@ def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
 
 def _path(target: Target, name: str) -> str | None:
     path = target.path + name
-    is_faulty = covered_path_fault(path) is not None or (target.key + name).startswith("\\")
+    is_faulty = covered_path_fault(path) or (name.startswith("\\") and not target.key)
     return None if is_faulty else path
 
 

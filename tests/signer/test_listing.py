@@ -26,3 +26,17 @@ DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 def test_a_list_is_read_with_and_without_the_namespace_of_the_documentation(namespace: str) -> None:
     listed = ListedObject("a/b c", 25, "35a27c2b9eaeeb6f48fd7fb5861d7a0f", "2020-05-18T05:45:43.000Z")
     assert read_page(DOCUMENT.format(namespace).encode()) == ListedPage([listed], ["a/d/"], "CgJiYw--")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2020-05-18T05:45:43.000Z", "2020-05-18T05:45:43Z"),
+        ("2020-05-18T05:45:43Z", "2020-05-18T05:45:43Z"),
+        ("2020-05-18T13:45:43.123+08:00", "2020-05-18T05:45:43Z"),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_a_change_is_in_utc_without_a_fraction(written: str, shown: str | None) -> None:
+    assert ListedObject("a", 1, last_modified=written).modified_at == shown
