@@ -17,7 +17,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from .errors import InvalidCdnKey, InvalidExpiry, InvalidLink, InvalidTime
-from .link import Link, seconds
+from .link import LAST_SECOND, Link, seconds
 from .names import check_key
 
 KINDS, FORMATS = ("A", "B", "C", "F"), ("hex", "decimal")
@@ -127,8 +127,8 @@ def _prepare(cdn: CdnKey, rand: str, valid_for: int, issued: int, expires_in: in
         signed_at -= begun
         if begun and signed_at + valid_for - issued < MINUTE:
             signed_at += MINUTE
-    if signed_at < 0:
-        raise InvalidTime("Invalid time: the link would have one before 1970.")
+    if signed_at < 0 or signed_at + valid_for > LAST_SECOND:
+        raise InvalidTime("Invalid time: the link would have one before 1970, or end after 9999.")
     expires_at = signed_at + valid_for
     return format_time(cdn, signed_at), datetime.fromtimestamp(expires_at, timezone.utc), expires_at - issued
 

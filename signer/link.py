@@ -16,7 +16,7 @@ from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, Inval
 MAX_EXPIRES_IN = 604_800
 # The signer adds these parameters itself.
 RESERVED_QUERY = frozenset({*v4.REQUIRED, "x-oss-additional-headers", "x-oss-security-token"})
-_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 class Link(NamedTuple):
@@ -229,7 +229,7 @@ def seconds(when: datetime | float | None) -> int:
             timestamp = when if type(when) is int else int(when // 1)
     except (TypeError, ValueError, OverflowError):
         raise InvalidTime("Invalid time: expected a datetime with a time zone, or Unix seconds.") from None
-    if not 0 <= timestamp <= _LAST_SECOND - MAX_EXPIRES_IN:
+    if not 0 <= timestamp <= LAST_SECOND - MAX_EXPIRES_IN:
         raise InvalidTime(f"Invalid time {timestamp}: Unix seconds must be in the years 1970 to 9999.")
     return timestamp
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from ..cdn import CdnKey
@@ -346,9 +347,14 @@ def read_secret(name: str) -> str:
 
 
 def load_cdn_key(params: dict[str, Any]) -> CdnKey | None:
-    """The key of --cdn-key, None without it."""
+    """The key of --cdn-key, None without it, unless another setting of a CDN is given."""
+    if not params["cdn_key"]:
+        source = click.get_current_context().get_parameter_source
+        if any(name.startswith("cdn_") and source(name) is ParameterSource.COMMANDLINE for name in params):
+            fail("The key of the CDN is missing. Add --cdn-key - and give the key as the first line of standard input.")
+        return None
     settings = {name: params[f"cdn_{name}"] for name in CdnKey._field_defaults}
-    return CdnKey(params["cdn_type"], read_secret("Key of the CDN"), **settings) if params["cdn_key"] else None
+    return CdnKey(params["cdn_type"], read_secret("Key of the CDN"), **settings)
 
 
 def fail(message: str) -> NoReturn:

@@ -198,6 +198,7 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature(kind: str
         ({"expires_in": 31_536_001}, InvalidExpiry, None),
         ({"expires_in": 1.5}, InvalidExpiry, None),
         ({"now": 0}, InvalidTime, None),
+        ({"now": 253_402_300_799 - 604_800, "expires_in": 31_536_000}, InvalidTime, None),
         ({"url": "static.example.com/a"}, InvalidLink, None),
         ({"url": "https://static.example.com/"}, InvalidLink, None),
         ({"url": "https://user@static.example.com/a"}, InvalidLink, None),

@@ -267,3 +267,10 @@ def test_the_key_is_no_argument_and_an_invalid_one_is_not_repeated(command: str)
         done = run(command, lasting(A), *arguments, stdin=stdin, env=BARE)
         assert done.returncode == 2
         assert f"{KEY} {KEY}" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "explain"])
+def test_the_settings_of_a_cdn_without_its_key_are_a_mistake(command: str) -> None:
+    done = run(command, lasting(A), "--cdn-type", "A", env=BARE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Add --cdn-key -" in done.stderr
