@@ -13,6 +13,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_error_pages import violations
+from tests.e2e.test_share_page import PAINTED
 from tests.handler.share_fixtures import share_id
 
 MEGABYTE = 1024 * 1024
@@ -266,8 +267,7 @@ def test_the_page_works_with_the_keyboard(world: System, open_upload_page: OpenP
     interrupt_once(page, world.stack.oss_url, after_arrival=False)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "files"
-    # Chromium drops keys that come before its first frame, which a busy machine paints late.
-    page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+    page.evaluate(PAINTED)
     try:
         with page.expect_file_chooser(timeout=5_000) as chooser:
             page.keyboard.press("Space")
