@@ -16,7 +16,7 @@ _ENCODE_ONCE = "Percent-encode the object's key once, as UTF-8"
 
 def read_path(raw: str) -> str:
     """The path of a request, percent-decoded once. Raises the 400 `bad_path` where it cannot be an object's."""
-    if _is_plain(raw):
+    if len(raw) <= 1 + MAX_BYTES and _PLAIN.fullmatch(raw):
         return raw
     if not raw.startswith("/"):
         raise _bad_path("it must begin with /")
@@ -57,10 +57,6 @@ def path_fault(path: str) -> str | None:
     if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         return "it has a segment . or .., which HTTP clients rewrite"
     return None
-
-
-def _is_plain(path: str) -> bool:
-    return len(path) <= 1 + MAX_BYTES and _PLAIN.fullmatch(path) is not None
 
 
 def covers(allowed: str, path: str) -> bool:

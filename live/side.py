@@ -186,4 +186,4 @@ def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), 
     if response.status not in ok:
         failure = f"{response.status} {answers.value_of(response, 'Code')}"
         raise RuntimeError(f"{method} bucket {name} failed ({failure}). Is the policy that of the dry run?")
-    return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - OSS's
+    return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS
