@@ -85,10 +85,10 @@ explain: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer explain $(ARGS) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
+	@$(BIN)/python -m handler.commands keys $(or $(ARGS),--help)
 
 notices: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
+	@$(BIN)/python -m handler.commands notices $(or $(ARGS),list)
 
 # Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
 policies alarms:

@@ -29,7 +29,7 @@ ENTRY = (
 PROGRAM = f"""{PROGRAM_HEAD}
 event, path, *sys.path[:0] = sys.argv[1:]
 from handler import on_http
-from handler.cloud.oss import OssClient, OssResponse
+from handler.core.cloud.oss import OssClient, OssResponse
 with open(path, "rb") as file:
     response = OssResponse(200, {{}}, file.read(), "")
 OssClient.request = lambda *_, **__: response

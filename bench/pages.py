@@ -16,9 +16,9 @@ from itsdangerous import URLSafeSerializer
 from oss2 import Bucket, ProviderAuthV4
 from oss2.credentials import StaticCredentialsProvider
 
-from handler import shares
-from handler.config.load import load
-from handler.keys import parse
+from handler.core import shares
+from handler.core.config.load import load
+from handler.core.keys import parse
 
 from .details import Details
 from .figures import Bound, Figure, Spread

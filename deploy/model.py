@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from handler.config import Config, Location, load
+from handler.core.config import Config, Location, load
 from local.fc import functions, s_yaml
 from local.fc.functions import Trigger
 from local.fc.s_yaml import TemplateError

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from handler import errors
 from handler.commands.printing import Parser, show
-from handler.config import assume_role, load, media_types, notices
+from handler.core import errors
+from handler.core.config import assume_role, load, media_types, notices
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
 
@@ -120,7 +120,7 @@ them, so put secrets into the [keys document](keys.md) instead.
 
 def errors_page() -> str:
     return f"""\
-<!-- Written by python -m deploy.reference from handler/errors.py. Change the table there, not this page. -->
+<!-- Written by python -m deploy.reference from handler/core/errors.py. Change the table there, not this page. -->
 # Errors
 
 Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the

@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from handler.config import Config, InvalidConfig
-from handler.config.rights import Statement, allow, policy
+from handler.core.config import Config, InvalidConfig
+from handler.core.config.rights import Statement, allow, policy
 from signer import Credentials
 
 from .errors import LocalError

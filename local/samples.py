@@ -15,9 +15,9 @@ import requests
 from flask.testing import FlaskClient
 
 from handler.commands import keys_edit
-from handler.config import Config, Location, Mount
-from handler.errors import HandlerError
-from handler.keys import METHODS
+from handler.core.config import Config, Location, Mount
+from handler.core.errors import HandlerError
+from handler.core.keys import METHODS
 from signer import SignerError
 from signer.files import replace_file
 
@@ -119,7 +119,7 @@ def _api_key(stack: Stack) -> str:
         raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
     location = config.keys_document
     if not isinstance(location, Location):
-        raise Missing(f"use one of file:{location}, which is yours to change: python -m handler.keys")
+        raise Missing(f"use one of file:{location}, which is yours to change: python -m handler.commands keys")
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
         raise Missing(f"{location} cannot be read (status {response.status_code})")

@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from handler.config import Config, InvalidConfig, Location, Mount, load
-from handler.config.on_laptop import read_cdn_endpoints
+from handler.core.config import Config, InvalidConfig, Location, Mount, load
+from handler.core.config.on_laptop import read_cdn_endpoints
 from signer import Credentials
 
 from . import cdn, oss, sts

@@ -239,8 +239,8 @@ COMMANDS = [
     (("live", "YES=0", "KMS=1"), "-m live --kms"),
     (("live", "REPLAY=1"), "-m live --replay"),
     (("live-sweep", "ACCOUNT=1"), "-m live --sweep --account"),
-    (("keys",), "-m handler.keys --help"),
-    (("notices",), "-m handler.notices list"),
+    (("keys",), "-m handler.commands keys --help"),
+    (("notices",), "-m handler.commands notices list"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
     (("explain",), "-m signer explain"),
     (("explain", "ARGS=--method HEAD"), "-m signer explain --method HEAD"),
@@ -341,7 +341,7 @@ def test_every_command_of_the_documents_has_a_target() -> None:
         for command in re.findall(r"python -m ([a-z_.]+)", document.read_text("utf-8"))
     }
     commands -= {"pip", "venv", "fc_presign"}
-    assert "handler.keys" in commands
+    assert "handler.commands" in commands
     assert {command for command in commands if f"python -m {command}" not in recipes} == set()
 
 
@@ -350,8 +350,8 @@ MISSING = [
     ("deploy.policies", "make policies"),
     ("deploy.doctor", "make doctor"),
     ("deploy.build", "make build"),
-    ("handler.notices", "make notices"),
-    ("handler.keys", "make keys"),
+    ("handler.commands notices", "make notices"),
+    ("handler.commands keys", "make keys"),
 ]
 
 
@@ -360,13 +360,13 @@ def test_a_command_whose_packages_are_missing_names_the_target_that_installs_the
     command: str, target: str, tmp_path: Path
 ) -> None:
     arguments = {
-        "handler.keys": ["--keys", "oss://examplebucket/keys.json", "show"],
-        "handler.notices": ["retry"],
+        "handler.commands keys": ["--keys", "oss://examplebucket/keys.json", "show"],
+        "handler.commands notices": ["retry"],
     }.get(command, [])
     (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n')
     key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE", "LINK_REGION": "cn-hangzhou"}
     process = subprocess.run(
-        [sys.executable, "-S", "-m", command, *arguments],
+        [sys.executable, "-S", "-m", *command.split(), *arguments],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **key},
         capture_output=True,

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
-from handler.config import Config, Location, Mounts
-from handler.context import Instance
+from handler.core.config import Config, Location, Mounts
+from handler.core.context import Instance
 from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.handler.client import NOW, Answered, event, invoke, make_config, new_instance

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from secrets import token_hex
 
-from handler.config import Mount
+from handler.core.config import Mount
 from signer import CdnKey, presign_cdn
 from signer.cdn import format_time
 from signer.v4 import encode_key

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from handler.config import Config, InvalidConfig, Location, Mount
+from handler.core.config import Config, InvalidConfig, Location, Mount
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import MISSING, REFUSED, OssClient, StoreError
-from handler.cloud.store import Store, store_at
-from handler.config import Location, Mount
-from handler.context import Clock
-from handler.errors import HandlerError
-from handler.keys import Keys, parse
-from handler.keys.cdn import read_cdn_key
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import MISSING, REFUSED, OssClient, StoreError
+from handler.core.cloud.store import Store, store_at
+from handler.core.config import Location, Mount
+from handler.core.context import Clock
+from handler.core.errors import HandlerError
+from handler.core.keys import Keys, parse
+from handler.core.keys.cdn import read_cdn_key
 from handler.notices.sinks import KINDS, read_sink
 
 from . import cdn

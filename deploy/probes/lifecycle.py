@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from handler.config import Location
+from handler.core.config import Location
 from local.ram import rights
 
 from .. import statements

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from hashlib import md5
 
-from handler.config import Location, Mount
+from handler.core.config import Location, Mount
 from signer.verification import SKEW
 
 from .deployment import CANARY, Deployment, ProbeResponse

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from urllib.parse import quote, urlsplit
 
-from handler.config import Mount
+from handler.core.config import Mount
 
 from ..command import output_of
 from ..s_preview import s_command

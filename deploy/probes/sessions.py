@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from handler.cloud.sessions import session_name
-from handler.cloud.sts import StsUnavailable, assume_role
-from handler.config import AssumeRole, Location, Mount
-from handler.config.rights import lists_objects, session_policy, uses_objects
+from handler.core.cloud.sessions import session_name
+from handler.core.cloud.sts import StsUnavailable, assume_role
+from handler.core.config import AssumeRole, Location, Mount
+from handler.core.config.rights import lists_objects, session_policy, uses_objects
 from signer.sts import AssumedRole
 
 from ..checks.names import role_name

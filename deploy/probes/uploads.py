@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from urllib3 import encode_multipart_formdata
 
-from handler.config import Location, Mount
+from handler.core.config import Location, Mount
 from signer import presign, v4
 from signer.form import encode_policy
 from signer.link import signing_context

@@ -1,4 +1,7 @@
-"""`python -m handler.keys`: creates and changes the keys document. It prints no secret but one that it made, once."""
+"""`python -m handler.commands keys`: creates and changes the keys document.
+
+It prints no secret but one that it made, once.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ from typing import NamedTuple
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
-from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
-from ..cloud.store import Store, store_at
-from ..config import Location
-from ..config.reader import TableReader
-from ..context import Clock
-from ..errors import HandlerError
-from ..keys import InvalidKeys, Keys
-from ..keys.cdn import read_cdn_key
-from ..keys.file_store import FileStore
+from ..core.cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
+from ..core.cloud.store import Store, store_at
+from ..core.config import Location
+from ..core.config.reader import TableReader
+from ..core.context import Clock
+from ..core.errors import HandlerError
+from ..core.keys import InvalidKeys, Keys
+from ..core.keys.cdn import read_cdn_key
+from ..core.keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
 from .command_line import (
@@ -44,7 +47,7 @@ from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
 from .printing import Parser
 
-NAME = "python -m handler.keys"
+NAME = "python -m handler.commands keys"
 # OSS's own code, EC 0048-00000401
 FORBIDDEN = "PublicEndpointForbidden"
 # What to do about a code of `StoreError`
@@ -320,7 +323,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     if options.keys is None:
         document = config().keys_document
     else:
-        from ..config.load import read_keys
+        from ..core.config.load import read_keys
 
         reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
         document = read_keys(reader, "--keys", os.getcwd())

@@ -1,4 +1,4 @@
-"""The options of `python -m handler.keys` that say what is added."""
+"""The options of `python -m handler.commands keys` that say what is added."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import argparse
 from signer import cdn
 from signer.times import parse_duration
 
-from ..config import MAX_SHARE, MIN_SHARE
-from ..config.reader import covered_path_fault
-from ..keys import ALGORITHMS, METHODS
+from ..core.config import MAX_SHARE, MIN_SHARE
+from ..core.config.reader import covered_path_fault
+from ..core.keys import ALGORITHMS, METHODS
 from ..notices.sinks import KINDS
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from ..cloud import oss
-from ..cloud.store import PAGE
-from ..config import NoticeRule, OssSink
-from ..errors import HandlerError
-from ..keys import Keys, current
+from ..core.cloud import oss
+from ..core.cloud.store import PAGE
+from ..core.config import NoticeRule, OssSink
+from ..core.errors import HandlerError
+from ..core.keys import Keys, current
 from .holding import Holding, Turn, bury_overdue, sink_lease
 from .notice import Notice, is_linkable
 from .outbox import Entry, new_entry

@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 from werkzeug.wrappers import Request, Response
 
-from handler import keys
-from handler.config import Config, Location, Mount
-from handler.errors import HandlerError
-from handler.keys.cdn import read_cdn_key
+from handler.core import keys
+from handler.core.config import Config, Location, Mount
+from handler.core.errors import HandlerError
+from handler.core.keys.cdn import read_cdn_key
 from signer import CdnKey, Credentials, v4
 from signer.cdn import fault_of, read_address
 
@@ -58,7 +58,9 @@ def read_domain(name: str, configs: Iterable[Config], root: Path) -> Domain:
             content = document.read_bytes() if document else b""
         return Domain(read_cdn_key(name, keys.parse(content).cdn[name]), mounts)
     except (StopIteration, HandlerError, KeyError, OSError):
-        sentence = f"The keys document has no valid key for the CDN {name}. Run python -m handler.keys add-cdn."
+        sentence = (
+            f"The keys document has no valid key for the CDN {name}. Run python -m handler.commands keys add-cdn."
+        )
         raise ServiceUnavailable(sentence) from None
 
 

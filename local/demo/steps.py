@@ -155,7 +155,7 @@ def show_session(story: Story, stack: Stack) -> None:
 def show_share(story: Story, stack: Stack) -> None:
     """Creates a share, previews it and uses it up; creates another one and revokes it."""
     document, key = keys_edit.add_api_key(keys_edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
-    title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
+    title = "An operator stores an API key in the private keys document (python -m handler.commands keys does this)"
     put_keys(story, stack, title, keys_edit.serialize(document))
     story.send("PUT", presign(stack, "PUT", SHARED_KEY).url, 200, data=CONTENT)
 

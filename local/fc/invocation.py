@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from handler.request import parse_query
+from handler.core.request import parse_query
 from signer import Credentials
 from signer.times import rfc3339
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from handler.config import Config, Location
-from handler.config.rights import (
+from handler.core.config import Config, Location
+from handler.core.config.rights import (
     Statement,
     allow,
     links_to_versions,

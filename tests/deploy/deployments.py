@@ -17,7 +17,7 @@ import requests
 from deploy.model import Function
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from handler.config import Config, load
+from handler.core.config import Config, load
 from local.fc.functions import function_of
 from local.stack import Stack
 from signer import Credentials

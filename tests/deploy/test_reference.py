@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy import reference
-from handler import errors
-from handler.config import load
-from handler.errors import ErrorEntry
+from handler.core import errors
+from handler.core.config import load
+from handler.core.errors import ErrorEntry
 
 if sys.version_info >= (3, 11):
     import tomllib

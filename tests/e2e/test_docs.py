@@ -15,7 +15,7 @@ import requests
 from rich.cells import cell_len
 
 import signer
-from handler.config.load import load
+from handler.core.config.load import load
 from local.demo import steps
 from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tools import demo_picture, secret_search

@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import BrowserContext, Error, Page
 
-from handler.config.media_types import EXTENSIONS, is_active
+from handler.core.config.media_types import EXTENSIONS, is_active
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_browser import png
 

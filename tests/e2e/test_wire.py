@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.e2e.system import CONTENT, FILE, HEADERS, System
-from tests.handler.endpoints.test_open_share_concurrently import run_concurrently
+from tests.handler.web.endpoints.test_open_share_concurrently import run_concurrently
 
 pytestmark = pytest.mark.shipped_files
 

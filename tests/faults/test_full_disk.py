@@ -17,10 +17,10 @@ import pytest
 from deploy import build, command, template
 from deploy.package import archive, contents, vendor
 from handler.commands import keys_edit
-from handler.config import Location
+from handler.core.config import Location
 from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
-from tests.handler.keys.command import ADD
+from tests.handler.core.keys.command import ADD
 from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
 
 ROOT = Path(__file__).parents[2]
@@ -88,14 +88,14 @@ class TestKeys:
     def test_the_document_stays_as_it_was(self, document: Path, arguments: tuple[str, ...], size: int) -> None:
         before = document.read_bytes()
         assert_one_sentence(
-            run("handler.keys", "--keys", f"file:{document}", *arguments, size=size),
+            run("handler.commands", "keys", "--keys", f"file:{document}", *arguments, size=size),
             f"file:{document}: write: File too large. Check the path and its permissions.",
         )
         assert document.read_bytes() == before
         assert sorted(path.name for path in document.parent.iterdir()) == ["keys.json", "keys.json.lock"]
 
     def test_a_document_that_cannot_be_written_is_not_created(self, tmp_path: Path) -> None:
-        done = run("handler.keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
+        done = run("handler.commands", "keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
         assert_one_sentence(done, "write: File too large.")
         assert [path.name for path in tmp_path.iterdir()] == ["keys.json.lock"]
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import jwt
 import pytest
 
-from handler.cloud import oss
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient
-from handler.config import Config, Location
+from handler.core.cloud import oss
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import OssClient
+from handler.core.config import Config, Location
 from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve

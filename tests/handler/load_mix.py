@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from handler.request import MAX_BYTES
+from handler.core.request import MAX_BYTES
 from tests.handler.custom_runtime import platform
 from tests.handler.keys_fixtures import READER, api, document
 

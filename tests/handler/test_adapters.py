@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from handler import asgi, events, startup
-from handler.config import Config, InvalidConfig
+from handler.core.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
 from tests.fuzz.laws import check_response
 from tests.handler.client import CONFIG, KEYS, NOW, OTHER_KEYS, TOKEN, Answered, environment, invoke, new_instance
 from tests.handler.custom_runtime import platform, read
-from tests.handler.test_responses import CASES, HTML, NOTHING
+from tests.handler.web.test_responses import CASES, HTML, NOTHING
 
 REQUEST_ID = "req-EXAMPLE"
 PLATFORM = platform(request_id=REQUEST_ID)
@@ -227,7 +227,7 @@ def test_credentials_without_their_token_are_ignored_and_the_environments_sign(m
 
 def test_the_platforms_headers_are_removed_from_the_request_and_trailers_are_none() -> None:
     requests = []
-    with patch("handler.app.route", lambda request, *_: requests.append(request)):
+    with patch("handler.web.app.route", lambda request, *_: requests.append(request)):
         Row("/exampledir/a.txt", "POST", {"Accept": "*/*", "X-Fc-Other": "1", "X_Api_Key": "2"}, b"{}").asgi_chunked()
     assert [dict(request.headers) for request in requests] == [
         {"connection": "close", "accept": "*/*", "transfer-encoding": "chunked"}

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from handler import app, asgi
-from handler.cloud.sessions import Session, Sessions
-from handler.cloud.sts import StsUnavailable
-from handler.config import Config, Mount
-from handler.context import RoleCredentials
-from handler.request import Request
+from handler import asgi
+from handler.core.cloud.sessions import Session, Sessions
+from handler.core.cloud.sts import StsUnavailable
+from handler.core.config import Config, Mount
+from handler.core.context import RoleCredentials
+from handler.core.request import Request
+from handler.web import app
 from signer import Credentials
 from tests.handler.client import KEYS, OTHER_KEYS, new_instance
+from tests.handler.core.sessions.opener import START, config
 from tests.handler.custom_runtime import platform
 from tests.handler.keys_fixtures import READER, LocalOss, document, local_oss
-from tests.handler.sessions.opener import START, config
 from tests.handler.test_adapters import Row, served
 
 ENVIRONMENT = {

@@ -12,8 +12,8 @@ import oss2
 import pytest
 import requests
 
-from handler.cloud.sts import StsUnavailable, assume_role
-from handler.config.rights import policy, session_policy
+from handler.core.cloud.sts import StsUnavailable, assume_role
+from handler.core.config.rights import policy, session_policy
 from local.account import OPERATOR, Account, AccountError, make_roles
 from local.fc.functions import Function, HttpTrigger
 from local.ram import ACCOUNT, Principal, parse_policy, rights

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from ...cloud.oss import OssClient, OssUnavailable
-from ...config import Location, OssSink
+from ...core.cloud.oss import OssClient, OssUnavailable
+from ...core.config import Location, OssSink
 from ..notice import Notice
 from .delivery import DeliveryFailed
 from .message import Notification

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.checks import functions, regions
 from deploy.runtimes import PYTHON_3_12_REGIONS
-from handler.config import InvalidConfig
+from handler.core.config import InvalidConfig
 from tests.deploy.checks import shipped
 
 

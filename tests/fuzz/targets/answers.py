@@ -13,12 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from handler import events
-from handler.cloud import sessions as sessions
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient, OssUnavailable, StoreError
-from handler.cloud.store import ListedObject, store_at
-from handler.config import Config, Location
-from handler.context import Clock, Instance
+from handler.core.cloud import sessions as sessions
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import OssClient, OssUnavailable, StoreError
+from handler.core.cloud.store import ListedObject, store_at
+from handler.core.config import Config, Location
+from handler.core.context import Clock, Instance
 from handler.events import InvocationFailed
 from handler.notices.sinks import KINDS
 from handler.notices.sinks.client import Network

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from unicodedata import category
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from handler.config import Config, Location
-from handler.context import Access, Invocation, RoleCredentials
-from handler.errors import Problem
-from handler.links import create_link, read_expires
-from handler.paths import check_path, path_fault, read_path
-from handler.request import parse_query
+from handler.core.config import Config, Location
+from handler.core.context import Access, Invocation, RoleCredentials
+from handler.core.errors import Problem
+from handler.core.links import create_link, read_expires
+from handler.core.paths import check_path, path_fault, read_path
+from handler.core.request import parse_query
 from signer.times import format_duration
 from tests.fuzz.laws import Run, check_refused, check_response
 from tests.handler.client import KEYS, NOW, SIGNATURE, ask, event, invoke, make_config, new_instance

@@ -14,11 +14,11 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
-from handler.cloud.oss import REFUSED, THREADS, UNREACHABLE, StoreError
-from handler.cloud.store import Store
-from handler.config import Location, Mounts
-from handler.context import Clock, Instance
-from handler.errors import HandlerError
+from handler.core.cloud.oss import REFUSED, THREADS, UNREACHABLE, StoreError
+from handler.core.cloud.store import Store
+from handler.core.config import Location, Mounts
+from handler.core.context import Clock, Instance
+from handler.core.errors import HandlerError
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context, event, invoke

@@ -13,11 +13,11 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from handler.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
-from handler.cloud.store import Store
-from handler.config import Location
-from handler.context import Clock
-from handler.keys import current
+from handler.core.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
+from handler.core.cloud.store import Store
+from handler.core.config import Location
+from handler.core.context import Clock
+from handler.core.keys import current
 from handler.notices import outbox as outbox_module
 from handler.notices import sender
 from handler.notices.outbox import DEAD, Outbox
