@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
-from ..core.cloud.oss import StoreError, map_concurrently
+from ..core.cloud.concurrency import map_concurrently
+from ..core.cloud.oss import StoreError
 from ..core.cloud.store import PAGE, store_at
 from ..core.context import Clock
 from ..core.errors import HandlerError

@@ -124,6 +124,12 @@ class Invocation(NamedTuple):
     def config(self) -> Config:
         return self.instance.config
 
+    def require_caller(self) -> Caller:
+        """Raises the 401 `unauthorized`."""
+        if self.caller is None:
+            raise Problem("unauthorized")
+        return self.caller
+
     def credentials(self) -> RoleCredentials:
         """The function's own: from its context, otherwise from the environment.
 

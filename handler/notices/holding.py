@@ -12,8 +12,9 @@ from functools import cached_property
 from secrets import token_hex
 from threading import Lock
 
+from ..core.cloud.concurrency import map_concurrently
 from ..core.cloud.lease import Lease
-from ..core.cloud.oss import UNREACHABLE, StoreError, map_concurrently
+from ..core.cloud.oss import UNREACHABLE, StoreError
 from ..core.cloud.store import PAGE, Store, state_for
 from ..core.context import Invocation
 from ..core.errors import HandlerError

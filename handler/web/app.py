@@ -7,29 +7,18 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..core import audit
-from ..core.config import Config, InvalidConfig
+from ..core.config import InvalidConfig
 from ..core.context import Instance, Invocation
 from ..core.errors import CredentialsRefused, HandlerError, Problem
 from ..core.paths import read_path
 from ..core.request import MAX_BYTES, Request
 from . import endpoints
-from .response import Response
+from .response import HEADERS, Response, with_config_headers
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Vary": "Accept, Authorization, X-Api-Key",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
 # What every audit line says, in this order; null is what is not known, or not for the caller. What alarms read comes
 # before the path, since a log's index may cut long lines.
 FACTS = ("request_id", "method", "code", "status", "client_ip", "path", "mount", "caller", "expires_in", "clamped_by")
-CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
-CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
-CORS_MAX_AGE = "600"  # seconds
-TRANSPORT_SECURITY = "max-age=31536000"  # one year, for this domain alone
 
 
 def answer(
@@ -91,7 +80,7 @@ def _answer(
         with suppress(InvalidConfig):
             instance = load_instance()
     if request is not None and instance is not None and (instance.config.public_url or "origin" in request.headers):
-        response = _with_config_headers(request, instance.config, response)
+        response = with_config_headers(request, instance.config, response)
     facts["status"] = response.status
     facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3
     audit.write(facts)
@@ -139,43 +128,3 @@ def _problem_response(problem: Problem, request: Request | None, request_id: str
             facts["fault"] = audit.fault(error)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
     return Response(problem.status, headers, problem.json(request_id))
-
-
-def _with_config_headers(request: Request, config: Config, response: Response) -> Response:
-    if _came_over_tls(request, config.public_url):
-        response = response._replace(headers={**response.headers, "Strict-Transport-Security": TRANSPORT_SECURITY})
-    return _with_cors(request, config, response) if "origin" in request.headers else response
-
-
-def _came_over_tls(request: Request, public_url: str | None) -> bool:
-    """Whether a request came to the domain of an https `public_url`.
-
-    A custom runtime learns the domain from the Host header alone: a forged one affects only the client that sends it.
-    No document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
-    """
-    if public_url is None or not public_url.startswith("https://"):
-        return False
-    domain = (request.domain or request.headers.get("host", "")).lower().removesuffix(":443")
-    protocol = request.headers.get("x-forwarded-proto", "https").partition(",")[0].strip()
-    return protocol.lower() == "https" and domain == public_url.removeprefix("https://")
-
-
-def _with_cors(request: Request, config: Config, response: Response) -> Response:
-    """Adds the CORS headers for an allowed origin; a redirect stays as it is.
-
-    Function Compute adds Access-Control-Allow-Origin itself, and browsers refuse two of them: the function adds it
-    only where links.toml says cors_allow_origin = "function".
-    """
-    origin = request.headers["origin"]
-    if origin not in config.cors or 300 <= response.status < 400:
-        return response
-    headers = {**response.headers, "Vary": response.headers.get("Vary", HEADERS["Vary"]) + ", Origin"}
-    if config.cors_by_function:
-        headers["Access-Control-Allow-Origin"] = origin
-    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-        headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")
-        headers["Access-Control-Allow-Headers"] = CORS_ALLOWED_HEADERS
-        headers["Access-Control-Max-Age"] = CORS_MAX_AGE
-    else:
-        headers["Access-Control-Expose-Headers"] = CORS_EXPOSED_HEADERS
-    return response._replace(headers=headers)

@@ -1,4 +1,4 @@
-"""HTTP responses, independent of the platform: JSON, or a link as a redirect."""
+"""HTTP responses, independent of the platform: their headers, JSON, or a link as a redirect."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import json
 from typing import NamedTuple
 
 from ..core import audit
-from ..core.config import Target
+from ..core.config import Config, Target
+from ..core.context import Invocation
 from ..core.errors import Problem
 from ..core.links import IssuedLink
 from ..core.request import Request
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Authorization, X-Api-Key",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
+CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
+CORS_MAX_AGE = "600"  # seconds
+TRANSPORT_SECURITY = "max-age=31536000"  # one year, for this domain alone
 
 # Function Compute answers 502 above 8 KB of response headers, and adds some of its own.
 MAX_HEADERS = 8192 - 1024  # bytes
@@ -50,6 +63,16 @@ def wants_json(request: Request, has_key: bool = False) -> bool:
     return requested == "json"
 
 
+def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
+    """The origin of this service: `public_url`, else the domain that the platform names, never one of a header."""
+    public_url = invocation.config.public_url
+    if public_url is not None:
+        return public_url
+    if needs_page or not request.domain:
+        raise Problem("public_url_required")
+    return f"https://{request.domain}"
+
+
 def note_link(facts: dict[str, object], target: Target, expires_in: int, clamped_by: str | None) -> None:
     """Adds an issued link or form to the facts of the audit line."""
     facts["mount"] = target.mount.path
@@ -57,3 +80,44 @@ def note_link(facts: dict[str, object], target: Target, expires_in: int, clamped
     facts["key"] = audit.path(target.key)
     facts["expires_in"] = expires_in
     facts["clamped_by"] = clamped_by
+
+
+def with_config_headers(request: Request, config: Config, response: Response) -> Response:
+    """Adds HSTS and CORS where `public_url` and `cors_allow_origin` ask for them."""
+    if _came_over_tls(request, config.public_url):
+        response = response._replace(headers={**response.headers, "Strict-Transport-Security": TRANSPORT_SECURITY})
+    return _with_cors(request, config, response) if "origin" in request.headers else response
+
+
+def _came_over_tls(request: Request, public_url: str | None) -> bool:
+    """Whether a request came to the domain of an https `public_url`.
+
+    A custom runtime learns the domain from the Host header alone: a forged one affects only the client that sends it.
+    No document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
+    """
+    if public_url is None or not public_url.startswith("https://"):
+        return False
+    domain = (request.domain or request.headers.get("host", "")).lower().removesuffix(":443")
+    protocol = request.headers.get("x-forwarded-proto", "https").partition(",")[0].strip()
+    return protocol.lower() == "https" and domain == public_url.removeprefix("https://")
+
+
+def _with_cors(request: Request, config: Config, response: Response) -> Response:
+    """Adds the CORS headers for an allowed origin; a redirect stays as it is.
+
+    Function Compute adds Access-Control-Allow-Origin itself, and browsers refuse two of them: the function adds it
+    only where links.toml says cors_allow_origin = "function".
+    """
+    origin = request.headers["origin"]
+    if origin not in config.cors or 300 <= response.status < 400:
+        return response
+    headers = {**response.headers, "Vary": response.headers.get("Vary", HEADERS["Vary"]) + ", Origin"}
+    if config.cors_by_function:
+        headers["Access-Control-Allow-Origin"] = origin
+    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")
+        headers["Access-Control-Allow-Headers"] = CORS_ALLOWED_HEADERS
+        headers["Access-Control-Max-Age"] = CORS_MAX_AGE
+    else:
+        headers["Access-Control-Expose-Headers"] = CORS_EXPOSED_HEADERS
+    return response._replace(headers=headers)

@@ -161,7 +161,7 @@ def test_an_unexpected_error_is_a_500_that_shows_no_values(module: object, name:
     with patch.object(module, name, broken):
         response = ask(query={"download": ""}, headers=headers)
     assert_internal_error(response)
-    assert any(frame.startswith("handler/web/app.py:") for frame in response.line["fault"]["frames"])
+    assert any(frame.startswith("web/app.py:") for frame in response.line["fault"]["frames"])
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
@@ -23,7 +23,6 @@ TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
 PAGE_TIMEOUT = 2.0  # seconds that a browser waits to learn whether it gets a page
-THREADS = 8  # that wait for OSS and for webhooks at the same time
 
 CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
 # Codes of `StoreError`
@@ -31,9 +30,6 @@ MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, VERSIONED = "missing", "refused", "u
 
 _REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class OssUnavailable(HandlerError):
@@ -284,17 +280,6 @@ def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
         code, behind = WRONG_CLOCK, round(date - now) if date is not None else 0
         reason = f"our clock is {abs(behind)} s {'behind' if behind > 0 else 'ahead of'} that of OSS"
     return StoreError(operation, response.status, code, f"{response.code} ({reason})" if reason else response.code)
-
-
-def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> list[Result]:
-    """The results in order; up to so many calls wait at the same time."""
-    arguments = list(items)
-    if len(arguments) < 2:
-        return [func(argument) for argument in arguments]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(threads, len(arguments))) as pool:
-        return list(pool.map(func, arguments))
 
 
 def _client(invocation: Invocation, credentials: RoleCredentials, endpoint: Endpoint) -> OssClient:

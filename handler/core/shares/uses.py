@@ -11,7 +11,7 @@ newest claim can be known as the caller's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import md5
 from itertools import islice
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from ..cloud.store import PAGE, Store
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
+from .records import Record
 
 REUSE = 600.0  # seconds in which the same page may send its form again without another use
 FORMS = 1500.0  # seconds in which all forms for one claim expire
@@ -46,6 +47,24 @@ class Claim(NamedTuple):
 def used(state: Store, record_id: str) -> list[float]:
     """The downloads that are claimed: the seconds since each, by the clock of OSS."""
     return [claim.age for claim in _claims(state, record_id)]
+
+
+def count(state: Store, share_id: str, record: Record, invocation: Invocation) -> tuple[int | None, float | None]:
+    """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
+
+    Both are None without a limit, and where the target of the path changed.
+    """
+    if record.uses is None:
+        return None, None
+    ages: Collection[float]
+    if record.upload is None:
+        ages = used(state, share_id)
+    else:
+        target = invocation.config.mounts.get(record.path)
+        if target is None or str(target.mount.target) != record.target:
+            return None, None
+        ages = arrived(Folder.of(state, invocation, target, share_id)).values()
+    return len(ages), min(ages, default=None)
 
 
 def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -> int:

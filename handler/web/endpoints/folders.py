@@ -19,7 +19,7 @@ from ...core.context import Access, Invocation
 from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
 from ...core.shares.opening import OpenedShare
-from ..response import Response, json_response
+from ..response import Response, json_response, origin_of
 from . import objects
 
 PARAMETERS = ("limit", "after", "begins", "format")
@@ -139,7 +139,6 @@ def _may_list(invocation: Invocation, target: Target) -> bool:
 
 def _urls(folder: Folder, document: dict[str, Any]) -> Response:
     """The addresses of the files of a shared folder, one a line. Raises the 409 `folder_too_large`."""
-    from .shares import origin_of
 
     if document["next"]:
         raise Problem("folder_too_large")

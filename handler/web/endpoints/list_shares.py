@@ -8,14 +8,13 @@ from itertools import islice
 
 from signer.times import rfc3339
 
-from ...core.cloud.oss import map_concurrently
+from ...core.cloud.concurrency import map_concurrently
 from ...core.cloud.store import Store, state_for
 from ...core.context import Caller, Invocation
 from ...core.errors import Problem
 from ...core.request import Request
-from ...core.shares import records
+from ...core.shares import records, uses
 from ..response import Response, json_response
-from .shares import caller_of, used
 
 MAX_LIMIT, DEFAULT_LIMIT = 50, "20"
 NOTE = "Plain shares have no record and are not listed, unless record_shares is set for their mount in links.toml."
@@ -28,7 +27,7 @@ def answer(request: Request, invocation: Invocation) -> Response:
 
     Raises the 403 `admin_required`, and the 400 `bad_query`.
     """
-    caller, config, query = caller_of(invocation), invocation.config, request.query
+    caller, config, query = invocation.require_caller(), invocation.config, request.query
     everyone = query.get("all", "false") == "true"
     if everyone and "ADMIN" not in caller.methods:
         raise Problem("admin_required")
@@ -60,8 +59,8 @@ def _describe(
     record = records.load(state, share_id)
     if record is None or not caller.allows(record.path, "ADMIN" if everyone else "SHARE"):
         return None
-    uses, age = used(state, share_id, record, invocation)
-    is_used_up = record.uses is not None and uses is not None and uses >= record.uses
+    count, age = uses.count(state, share_id, record, invocation)
+    is_used_up = record.uses is not None and count is not None and count >= record.uses
     # In the order in which opening it refuses it.
     conditions = {"expired": record.expires_at <= now, "revoked": record.revoked_at is not None, "used_up": is_used_up}
     document: dict[str, object] = {
@@ -74,5 +73,5 @@ def _describe(
     if everyone:
         document["owner"] = record.owner
     if record.uses is not None:
-        document |= {"uses": uses, "last_use": None if age is None else rfc3339(now - age)}
+        document |= {"uses": count, "last_use": None if age is None else rfc3339(now - age)}
     return document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from ...core.keys import current
 from ...core.paths import check_path
 from ...core.request import Request, read_members
 from ...core.shares import records, uses
-from ..response import Response, json_response
+from ..response import Response, json_response, origin_of
 from ..uploads import check_prefix, check_size, check_type
 
 MEMBERS = {
@@ -45,7 +44,7 @@ def create(request: Request, invocation: Invocation) -> Response:
 
     Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
     """
-    caller = caller_of(invocation)
+    caller = invocation.require_caller()
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
     path = check_path(params["path"])
@@ -124,30 +123,10 @@ def show(request: Request, invocation: Invocation, share_id: str) -> Response:
         "method": record.method,
         "expires_at": rfc3339(record.expires_at),
         "max_uses": record.uses,
-        "uses": used(state, share_id, record, invocation)[0],
+        "uses": uses.count(state, share_id, record, invocation)[0],
         "revoked": record.revoked_at is not None,
     }
     return json_response(document)
-
-
-def used(
-    state: Store, share_id: str, record: records.Record, invocation: Invocation
-) -> tuple[int | None, float | None]:
-    """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
-
-    Both are None without a limit, and where the target of the path changed.
-    """
-    if record.uses is None:
-        return None, None
-    ages: Collection[float]
-    if record.upload is None:
-        ages = uses.used(state, share_id)
-    else:
-        target = invocation.config.mounts.get(record.path)
-        if target is None or str(target.mount.target) != record.target:
-            return None, None
-        ages = uses.arrived(uses.Folder.of(state, invocation, target, share_id)).values()
-    return len(ages), min(ages, default=None)
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -157,13 +136,6 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
         records.save(state, share_id, record._replace(revoked_at=int(invocation.now)))
     invocation.facts["share"] = share_id
     return Response(204, {})
-
-
-def caller_of(invocation: Invocation) -> Caller:
-    """Raises the 401 `unauthorized`."""
-    if invocation.caller is None:
-        raise Problem("unauthorized")
-    return invocation.caller
 
 
 def _check_exists(target: Target, invocation: Invocation) -> None:
@@ -226,19 +198,9 @@ def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[
     return links.apply_limits(links.read_expires(expires), tuple(limits))
 
 
-def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
-    """The origin of this service: `public_url`, else the domain that the platform names, never one of a header."""
-    public_url = invocation.config.public_url
-    if public_url is not None:
-        return public_url
-    if needs_page or not request.domain:
-        raise Problem("public_url_required")
-    return f"https://{request.domain}"
-
-
 def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:
     """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
-    caller = caller_of(invocation)
+    caller = invocation.require_caller()
     if share_id.startswith(_PLAIN):
         key_id = share_id[len(_PLAIN) :]
         keys = current.current_keys(invocation)

@@ -40,7 +40,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     deadline = time.monotonic() + MAX_CHECK_SECONDS
     result = partial(_result, invocation=invocation, request_id=request_id, deadline=deadline)
     if invocation.config.mounts.any_checks:
-        from ...core.cloud.oss import map_concurrently
+        from ...core.cloud.concurrency import map_concurrently
 
         results = map_concurrently(result, items)
     else:

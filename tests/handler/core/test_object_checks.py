@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handler.core.cloud import oss
+from handler.core.cloud import concurrency, oss
 from handler.core.config import Location
 from handler.web.endpoints import sign
 from tests.fault_proxy import fault_proxy
@@ -307,7 +307,7 @@ class TestManyLinks:
     def test_as_many_are_checked_together_as_there_are_threads(
         self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        together = threading.Barrier(oss.THREADS)
+        together = threading.Barrier(concurrency.THREADS)
         at_work: list[str] = []
         counts: list[int] = []
 
@@ -319,9 +319,9 @@ class TestManyLinks:
             return oss.OssResponse(200, {}, b"", "")
 
         monkeypatch.setattr(oss.OssClient, "head", head)
-        links = [{"path": f"/open/{number}.txt"} for number in range(3 * oss.THREADS)]
+        links = [{"path": f"/open/{number}.txt"} for number in range(3 * concurrency.THREADS)]
         assert [result["method"] for result in self.sign(service, *links)] == ["GET"] * len(links)
-        assert max(counts) == oss.THREADS
+        assert max(counts) == concurrency.THREADS
         assert len(counts) == len(links)
 
     def test_a_slow_oss_does_not_hold_a_request_for_longer_than_it_may_run(

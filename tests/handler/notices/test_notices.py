@@ -14,7 +14,8 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
-from handler.core.cloud.oss import REFUSED, THREADS, UNREACHABLE, StoreError
+from handler.core.cloud.concurrency import THREADS
+from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
 from handler.core.cloud.store import Store
 from handler.core.config import Location, Mounts
 from handler.core.context import Clock, Instance

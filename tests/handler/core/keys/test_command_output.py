@@ -23,19 +23,10 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux ha
 
 def run(cli: KeysCli, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the command in a shell that redirects its output."""
-    command = [
-        "sh",
-        "-c",
-        f'exec "$@" {redirection}',
-        "sh",
-        sys.executable,
-        "-m",
-        "handler.core.keys",
-        "--keys",
-        cli.place,
-    ]
+    program = ("-m", "handler.commands", "keys", "--keys", cli.place)
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, *program, *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
 @FULL

@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from ...core.cloud.oss import OssClient, OssUnavailable
-from ...core.config import Location, OssSink
-from ..notice import Notice
-from .delivery import DeliveryFailed
-from .message import Notification
+from ..core.cloud.oss import OssClient, OssUnavailable
+from ..core.config import Location, OssSink
+from .notice import Notice
+from .sinks.delivery import DeliveryFailed
+from .sinks.message import Notification
 
 TRIES = 3
 
