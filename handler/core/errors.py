@@ -84,13 +84,18 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Use one that has the method ADMIN, or leave out all.",
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
+    "wrong_password": ErrorEntry(
+        403, "The code of this link is missing or wrong.", 'Ask its sender for the code, and send it as "password".'
+    ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
     "no_such_object": ErrorEntry(
         404,
         "The object does not exist.",
         'Check "path", which JSON does not percent-encode, or send "allow_missing": true to upload the object later.',
     ),
-    "share_invalid": ErrorEntry(404, "Invalid link: it is incomplete or was modified.", "Copy the full link again."),
+    "share_invalid": ErrorEntry(
+        404, "This link is incomplete, was changed, or ended long ago.", "Copy the full link again."
+    ),
     "method_not_allowed": ErrorEntry(405, "The method is not allowed here.", "Use one that the Allow header lists."),
     "not_shareable": ErrorEntry(
         409, "Shares are not enabled for this mount.", "Ask the operator to set max_share in links.toml."
@@ -100,15 +105,10 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "This requires a custom domain: browsers download the pages of the default domain instead of showing them.",
         "Ask the operator to set public_url in links.toml.",
     ),
-    "share_is_plain": ErrorEntry(
-        409,
-        "A plain share has no record of its own.",
-        "To revoke it, retire the share key that signed it. This revokes everything else that the key signed, too.",
-    ),
     "folder_not_limited": ErrorEntry(
         409,
-        '"max_uses" is not possible for a folder: each of its files is opened at its own address.',
-        'Use "revocable", or share the files one by one.',
+        '"max_uses" and "password" are not possible for a folder: each of its files is opened at its own address.',
+        "Leave them out, or share the files one by one.",
     ),
     "folder_too_large": ErrorEntry(
         409,
@@ -129,10 +129,8 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
     "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),
     "share_expired": ErrorEntry(410, "This link has expired.", _NEW_LINK),
-    "share_retired": ErrorEntry(410, "This link was withdrawn: the key that signed it was retired.", _NEW_LINK),
     "share_owner_removed": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
     "share_revoked": ErrorEntry(410, "This link was withdrawn by its sender.", _NEW_LINK),
-    "share_record_missing": ErrorEntry(410, "This link was withdrawn: its record was deleted.", _NEW_LINK),
     "share_not_enabled": ErrorEntry(
         410, "This link was withdrawn: shares of this kind are no longer enabled.", _NEW_LINK
     ),

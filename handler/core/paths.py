@@ -7,6 +7,8 @@ import re
 from .errors import Problem
 
 MAX_BYTES = 1023  # of an object's key
+SHARES = "/-/s"  # of these paths a part is the name of a share: the object's own path is checked when it is known
+MAX_SHARED_BYTES = 2 * MAX_BYTES
 
 _PLAIN = re.compile(r"/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*")
 _BAD_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})|[?#]")
@@ -48,8 +50,9 @@ def path_fault(path: str) -> str | None:
         size = len(path.encode()) - 1
     except UnicodeError:
         return "it is not valid UTF-8"
-    if size > MAX_BYTES:
-        return f"it has {size} bytes and exceeds the maximum of {MAX_BYTES}"
+    maximum = MAX_SHARED_BYTES if path.startswith(f"{SHARES}/") else MAX_BYTES
+    if size > maximum:
+        return f"it has {size} bytes and exceeds the maximum of {maximum}"
     if not path.isprintable() and _CONTROL.search(path):
         return "it contains a control character"
     if "//" in path:

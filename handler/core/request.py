@@ -62,6 +62,10 @@ class Request(NamedTuple):
         as_json = max(_quality(weights, "application/json"), _quality(weights, "application/problem+json"))
         return html > 0 and html >= as_json
 
+    def is_browser(self) -> bool:
+        """Whether the Accept header is that of a browser that opens a page: Java's default names text/html, too."""
+        return "application/xhtml+xml" in self.headers.get("accept", "").lower() and self.wants_page()
+
     def json(self, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
         """The members of the JSON object in the body, as `read_members` returns them.
 

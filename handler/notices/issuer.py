@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import quote
 
 from signer.times import rfc3339
 
@@ -14,9 +13,11 @@ from ..core.cloud.store import state_for
 from ..core.config import Target
 from ..core.context import Invocation
 from ..core.errors import HandlerError, Problem
-from ..core.keys import current
+from ..core.keys import current, owner_tag
 from ..core.paths import check_path
-from ..core.shares import records
+from ..core.shares import record as records
+from ..core.shares.address import share_address, share_path
+from ..core.shares.record import Record
 from .notice import Notice
 from .sinks import Notification
 
@@ -34,7 +35,9 @@ class LinkIssuer:
         self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
 
     def notification(self, notice: Notice, notice_id: str) -> Notification | None:
-        """The notice with its link, by today's mount at its path; None if OSS says that the object or version is gone.
+        """The notice with its link, by today's mount at its path.
+
+        None if OSS says that the object or version is gone, or its share was revoked.
 
         Raises a `Problem` or `mount_changed` for every other reason why no link can be made now.
         """
@@ -65,6 +68,8 @@ class LinkIssuer:
                     failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
             raise problem from None
         failures.clear()
+        if issued is None:
+            return None
         self.count += 1
         return target.path, *issued
 
@@ -80,8 +85,12 @@ class LinkIssuer:
         issued = links.create_link(self._invocation, access, "GET", expires=expires, signed=links.Signed(query))
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
-    def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
-        """The URL of a share, and its expiry."""
+    def _share(self, target: Target, notice: Notice) -> tuple[str, str] | None:
+        """The URL of a share, and its expiry; None where its sender revoked it.
+
+        All tries and sinks within half of its lifetime find the same share, since its secret is derived: so it is still
+        valid for the other half. Raises a `Problem`.
+        """
         config, mount = self._invocation.config, target.mount
         shares.check_app_package(target)
         if mount.check:
@@ -92,13 +101,39 @@ class LinkIssuer:
         keys = current.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        expires = notice.expires or shares.DEFAULT_EXPIRES
-        expires_at = int(self._invocation.now) + min(expires, mount.max_share or expires)
-        record_id = None
-        if mount.record_shares:
-            now, by = int(self._invocation.now), shares.NOTICES
-            record = records.Record(path, str(mount.target), "GET", None, expires_at, by, now)
-            record_id = records.create(state_for(self._invocation), by, record)
-        share = shares.Share(expires_at, "GET", False, record_id, notice.download, shares.owner_tag(shares.NOTICES))
-        token = shares.sign(share, target, keys.share)
-        return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)
+        if mount.require_password:
+            raise Problem("not_shareable")
+        now, lifetime = int(self._invocation.now), notice.expires or shares.DEFAULT_EXPIRES
+        lifetime = min(lifetime, mount.max_share or lifetime)
+        facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
+        state = state_for(self._invocation)
+        record = Record(
+            hash="",
+            path=path,
+            mount=mount.path,
+            target=str(mount.target),
+            method="GET",
+            page=True,
+            download=notice.download,
+            uses=None,
+            upload=None,
+            password=None,
+            title=None,
+            message=None,
+            owner=shares.NOTICES,
+            owner_tag=owner_tag(shares.NOTICES),
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        for number in range(2):  # the second where the id of the first is that of another share
+            secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
+            record = record._replace(hash=records.secret_hash(secret))
+            stored = records.create(state, record)
+            if stored.hash == record.hash:
+                break
+        else:
+            raise Problem("state_unavailable")
+        if stored.revoked_at is not None:
+            return None
+        records.add_to_index(state, shares.NOTICES, stored)
+        return share_address(config.public_url, share_path(stored), secret), rfc3339(stored.expires_at)

@@ -112,7 +112,7 @@ def route(request: Request, invocation: Invocation, path: str) -> Response:
 
 def _problem_response(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Response:
     # Callers may read their log: the line of a refused request must say no more than the response.
-    for name in ("mount", "expires_in", "clamped_by", "bucket", "key", "share"):
+    for name in ("mount", "expires_in", "clamped_by", "bucket", "key"):
         if name in facts:
             facts[name] = None
     facts["code"] = problem.code

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from handler.core.shares.records import Record
 
 from handler import asgi
 from handler.core.cloud.http_client import Connections
@@ -17,7 +18,6 @@ from handler.core.keys.file_store import FileStore
 from handler.core.request import Request
 from handler.core.shares import Share
 from handler.core.shares.opening import OpenedShare, TrackedShare
-from handler.core.shares.records import Record
 from handler.web.response import Response
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context

@@ -67,7 +67,7 @@ class Mount(NamedTuple):
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa,
     `lists` whether the names of its objects may be listed. `traffic_limit` is in bits per second, for each request.
-    With `record_shares`, every share has a record. `cdn` is the entry of the keys document that signs links, for a CDN
+    With `require_password`, every share has a code. `cdn` is the entry of the keys document that signs links, for a CDN
     that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
     """
 
@@ -95,7 +95,7 @@ class Mount(NamedTuple):
     role_arn: str
     lists: bool
     traffic_limit: int | None
-    record_shares: bool
+    require_password: bool
     cdn: str | None
     cdn_ignores_query: bool
 

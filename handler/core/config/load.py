@@ -78,7 +78,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "unknown_query": "What happens to other query parameters: refuse (default) or ignore. Use ignore if chat tools add "
     "parameters to your links.",
     "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
-    "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
+    "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount. It "
+    "requires state.",
     "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
     "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
     "others).",
@@ -97,8 +98,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
     "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
     "100KB to 100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
-    "record_shares": "true gives every share of this mount a record: GET /-/shares lists it, and it can be revoked. It "
-    "requires state and max_share.",
+    "require_password": "true gives every share of this mount a code, which the service makes, and which whoever opens "
+    "the share types. It requires max_share and public_url.",
     "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
     "requires keys, and a custom domain as endpoint.",
     "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline and "
@@ -198,8 +199,10 @@ def _check(config: Config) -> None:
     for mount in config.mounts:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
-        if mount.record_shares and config.state is None:
-            raise InvalidConfig(f"mount {mount.path}: record_shares requires state, at the top of the file.")
+        if mount.max_share is not None and config.state is None:
+            raise InvalidConfig(f"mount {mount.path}: max_share requires state, at the top of the file.")
+        if mount.require_password and config.public_url is None:
+            raise InvalidConfig(f"mount {mount.path}: require_password requires public_url, at the top of the file.")
     _check_regions(config)
     authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
     uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
@@ -272,9 +275,9 @@ def _read_mount(
     check = reader.table.get("check", "pages" if access == "anonymous" else False)
     if not isinstance(check, bool) and check != "pages":
         reader.refuse_value("check", 'must be true, false or "pages"')
-    record_shares = reader.boolean("record_shares")
-    if record_shares and "max_share" not in reader.table:
-        reader.refuse("record_shares", "requires max_share")
+    require_password = reader.boolean("require_password")
+    if require_password and "max_share" not in reader.table:
+        reader.refuse("require_password", "requires max_share")
     minimum, maximum = TRAFFIC_LIMIT
     traffic_limit = reader.size("traffic_limit", minimum // 8, maximum // 8)
     mount = Mount(
@@ -302,7 +305,7 @@ def _read_mount(
         role_arn=reader.string("role") or "",
         lists=lists,
         traffic_limit=traffic_limit and traffic_limit * 8,
-        record_shares=record_shares,
+        require_password=require_password,
         cdn=cdn,
         cdn_ignores_query=ignores_query,
     )

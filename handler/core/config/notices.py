@@ -105,6 +105,8 @@ def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -
             reader.refuse("give", '= "share" requires public_url: an event does not contain this service\'s address')
         if config.keys_document is None:
             reader.refuse("give", '= "share" requires keys: the keys document holds the share keys')
+        if rule.mount.require_password:
+            reader.refuse("give", '= "share" is not possible for a mount with require_password: a notice has no code')
     if others and config.keys_document is None:
         reader.refuse("to", f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys")
     if others and config.state is None:

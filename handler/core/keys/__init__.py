@@ -110,7 +110,7 @@ class Keys(NamedTuple):
     api: tuple[ApiKey, ...]
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
-    owner_tags: frozenset[bytes] = frozenset()
+    owner_tags: frozenset[str] = frozenset()
     cdn: Mapping[str, object] = {}
 
     def owners(self) -> frozenset[str]:
@@ -145,9 +145,9 @@ def parse(document: bytes | str) -> Keys:
     return keys._replace(owner_tags=frozenset(map(owner_tag, keys.owners())))
 
 
-def owner_tag(owner: str) -> bytes:
-    """What a share says of its owner."""
-    return sha256(owner.encode()).digest()[:6]
+def owner_tag(owner: str) -> str:
+    """What the record of a share says of its owner."""
+    return sha256(owner.encode()).hexdigest()[:32]
 
 
 def load_json(document: bytes | str) -> Any:

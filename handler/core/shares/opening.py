@@ -1,64 +1,49 @@
-"""A share that is being opened: its token, and its record if it has one."""
+"""A share that is being opened: its record, and what the address names in it."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
+from ..cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
 from ..cloud.store import Store, state_for
 from ..config import Target
 from ..context import ExpiryLimit, Invocation
 from ..errors import Problem
-from ..keys import current
+from ..keys import Keys, current, owner_tag
+from ..paths import path_fault
 from ..request import Request
-from . import Share, records, shared_path, uses
-from . import read as read_share
+from . import NOTICES, record, uses
+from .address import relative_path, share_path
+from .record import Record
 
+Result = TypeVar("Result")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
-class TrackedShare(NamedTuple):
-    """A share with a record in the state prefix, with which its uses are counted and it can be revoked."""
-
-    id: str
-    state: Store
-    record: records.Record
-
-    def uses_left(self) -> int | None:
-        """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
-        maximum = self.record.uses
-        left = None if maximum is None else maximum - len(uses.used(self.state, self.id))
-        if left is not None and left <= 0:
-            raise Problem("share_used_up")
-        return left
-
-    def claim_use(self, nonce: str, now: float) -> None:
-        """Claims a use if they are limited. Raises the 410 `share_used_up`, or a 503."""
-        if self.record.uses is not None:
-            uses.claim_use(self.state, self.id, self.record.uses, nonce, now)
-
-
 class OpenedShare(NamedTuple):
-    """A share with the object or prefix that it is opened for, and its record if it has one."""
+    """A share with the object, folder or prefix that it is opened for, and the decoded `path` of its address.
+
+    `end` (Unix seconds) is the first end where no link lasts until that, else the later of both.
+    """
 
     request: Request
     invocation: Invocation
     target: Target
-    share: Share
-    tracked: TrackedShare | None
+    state: Store
+    record: Record
+    path: str
+    end: int
+    is_end_known: bool
 
     def __repr__(self) -> str:
-        # Without the request and the invocation: they contain the token and the role's credentials.
-        return f"OpenedShare(path={self.target.path!r}, share={self.share!r}, tracked={self.tracked!r})"
+        # Without the request and the invocation: they contain the secret and the role's credentials.
+        return f"OpenedShare(path={self.target.path!r}, record={self.record!r})"
 
     @property
-    def limited(self) -> bool:
-        return self.tracked is not None and self.tracked.record.uses is not None
-
-    @property
-    def path(self) -> str:
-        """What it was created for: the target's path, or a folder above it."""
-        return shared_path(self.target.path, self.share.depth)
+    def secret(self) -> str:
+        return self.request.query["share"]
 
     @property
     def link_origin(self) -> str:
@@ -68,41 +53,80 @@ class OpenedShare(NamedTuple):
 
     def limits(self) -> tuple[ExpiryLimit, ...]:
         """No link outlives its share."""
-        return (ExpiryLimit("share", self.share.expires_at - int(self.invocation.now)),)
+        return (ExpiryLimit("share", self.end - int(self.invocation.now)),)
+
+    def expires_at(self) -> int:
+        """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
+        return self.end if self.is_end_known else _in_time(lambda: record.load_end(self.state, self.record))
+
+    def uses_left(self) -> int | None:
+        """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
+        if self.record.uses is None:
+            return None
+        left = self.record.uses - len(uses.used(self.state, self.record.id))
+        if left <= 0:
+            raise Problem("share_used_up")
+        return left
 
 
 def open_share(request: Request, invocation: Invocation, path: str) -> OpenedShare:
-    """Reads the share of a request.
+    """Reads the share of a request to a decoded path.
 
-    Raises the 404 `share_invalid`, and a 410 `Problem` for a share that no longer opens anything.
+    Raises the 404 `share_invalid`, a 410 `Problem` for a share that no longer opens anything, and a 503 where OSS does
+    not answer within `PAGE_TIMEOUT`.
     """
-    config = invocation.config
-    target = config.mounts.get(path)
+    secret, config = request.query.get("share", ""), invocation.config
     # Without keys, no share can ever have been created.
-    if target is None or (target.mount.max_share is None and config.keys_document is None):
+    if not record.SECRET.fullmatch(secret) or config.state is None or config.keys_document is None:
         raise Problem("share_invalid")
-    mount = target.mount
-    share = read_share(request.query["share"], target, current.current_keys(invocation), invocation.now)
-    if mount.max_share is None or share.method not in mount.methods or (share.depth and not mount.lists):
-        raise Problem("share_not_enabled")
-    return OpenedShare(request, invocation, target, share, _tracked(share, invocation, target))
-
-
-def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedShare | None:
-    if share.record is None:
-        return None
-    invocation.facts["share"] = share.record
-    if invocation.config.state is None:  # not 409: the recipient cannot change the configuration
-        raise Problem("state_unavailable")
-    state = state_for(invocation)
-    record = records.load(state, share.record)
-    if record is None:
-        raise Problem("share_record_missing")
-    if record.revoked_at is not None:
+    state, share_id = state_for(invocation), record.share_id(record.secret_hash(secret))
+    match = _in_time(lambda: record.load(state, share_id))
+    if match is None or not match.opens_with(secret):
+        raise Problem("share_invalid")
+    invocation.facts["share"] = share_id
+    if match.revoked_at is not None:
         raise Problem("share_revoked")
-    if (record.path, record.target) != (shared_path(target.path, share.depth), str(target.mount.target)):
-        raise Problem("share_invalid")
-    return TrackedShare(share.record, state, record)
+    relative = relative_path(match, path)
+    target = config.mounts.get(match.path + relative)
+    end, max_expires = match.expires_at, target.mount.max_expires if target is not None else 0
+    is_near = end - invocation.now < max_expires
+    if is_near:
+        end = _in_time(lambda: record.load_end(state, match))
+    fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
+    if target is None or fault is not None or path_fault(target.path):
+        raise Problem(fault or "share_invalid")
+    return OpenedShare(request, invocation, target, state, match, share_path(match, relative), end, is_near)
+
+
+def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now: float) -> str | None:
+    """The code of the problem that opening a share has, apart from its code and its uses; None where it opens."""
+    if match.revoked_at is not None:
+        return "share_revoked"
+    # An inner mount between the share and the object is another mount.
+    if target is None or (target.mount.path, str(target.mount.target)) != (match.mount, match.target):
+        return "share_invalid"
+    mount = target.mount
+    if (
+        mount.max_share is None
+        or match.method not in mount.methods
+        or (match.is_folder and not mount.lists)
+        or (mount.require_password and match.password is None)
+    ):
+        return "share_not_enabled"
+    if end <= now:
+        return "share_expired"
+    is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
+    return None if is_owned else "share_owner_removed"
+
+
+def _in_time(read: Callable[[], Result]) -> Result:
+    """What a read of the state returns or raises. Raises the 503 `state_unavailable` after `PAGE_TIMEOUT`."""
+    from ..cloud.http_client import within
+
+    try:
+        return within(PAGE_TIMEOUT, lambda bound: read())
+    except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
+        raise Problem("state_unavailable", cause=CANNOT_BE_REACHED) from None
 
 
 def is_nonce(value: object) -> bool:

@@ -21,7 +21,7 @@ from ..cloud.store import PAGE, Store
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
-from .records import Record
+from .record import Record
 
 REUSE = 600.0  # seconds in which the same page may send its form again without another use
 FORMS = 1500.0  # seconds in which all forms for one claim expire
@@ -49,7 +49,7 @@ def used(state: Store, record_id: str) -> list[float]:
     return [claim.age for claim in _claims(state, record_id)]
 
 
-def count(state: Store, share_id: str, record: Record, invocation: Invocation) -> tuple[int | None, float | None]:
+def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | None, float | None]:
     """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
 
     Both are None without a limit, and where the target of the path changed.
@@ -58,12 +58,12 @@ def count(state: Store, share_id: str, record: Record, invocation: Invocation) -
         return None, None
     ages: Collection[float]
     if record.upload is None:
-        ages = used(state, share_id)
+        ages = used(state, record.id)
     else:
         target = invocation.config.mounts.get(record.path)
         if target is None or str(target.mount.target) != record.target:
             return None, None
-        ages = arrived(Folder.of(state, invocation, target, share_id)).values()
+        ages = arrived(Folder.of(state, invocation, target, record.id)).values()
     return len(ages), min(ages, default=None)
 
 

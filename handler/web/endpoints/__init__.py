@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.context import Invocation
 from ...core.errors import Problem, method_not_allowed
+from ...core.paths import SHARES
 from ...core.request import Request
 from ..response import Response
 from . import objects
@@ -20,18 +21,22 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
     "/-/shares": {"GET": "list_shares:answer", "HEAD": "list_shares:answer", "POST": "shares:create"},
-    "/-/shares/{id}": {"GET": "shares:show", "HEAD": "shares:show", "DELETE": "shares:revoke"},
+    "/-/shares/{id}": {
+        **dict.fromkeys(("GET", "HEAD"), "list_shares:show"),
+        "POST": "shares:extend",
+        "DELETE": "shares:revoke",
+    },
 }
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
     """The response of the route, the share, the folder or the object at a decoded path. Raises `Problem`."""
     if path.startswith("/-/"):
-        return _answer_route(request, invocation, path)
-    if "share" in request.query:
-        from . import open_share
+        if path == SHARES or path.startswith(f"{SHARES}/"):
+            from . import open_share
 
-        return open_share.answer(request, invocation, path)
+            return open_share.answer(request, invocation, path)
+        return _answer_route(request, invocation, path)
     target = invocation.config.mounts.get(path) if path.endswith("/") else None
     if target is not None and target.mount.lists:
         from . import folders

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from signer.listing import PAGE, ListedPage
 
@@ -18,6 +18,7 @@ from ...core.config.reader import covered_path_fault
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
+from ...core.shares.address import share_address, share_path
 from ...core.shares.opening import OpenedShare
 from ..response import Response, json_response, origin_of
 from . import objects
@@ -54,7 +55,7 @@ def answer_shared(opened: OpenedShare) -> Response:
     request, invocation = opened.request, opened.invocation
     if request.method not in objects.READING or request.method not in opened.target.mount.methods:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
-    access = authorize(invocation, opened.target, "LIST", opened.limits())
+    access = authorize(invocation, opened.target, "LIST", ())
     return _answer(Folder(request, invocation, opened.target, opened), access)
 
 
@@ -103,20 +104,25 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
 
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
     """A name that no link can carry has no path."""
-    target, start = folder.target, len(folder.target.key)
+    start = len(folder.target.key)
     files = [
-        {"name": name, "path": _path(target, name), "size": each.size, "modified_at": each.modified_at}
+        {"name": name, "path": _path(folder, name), "size": each.size, "modified_at": each.modified_at}
         for each in listed.objects
         for name in (each.key[start:],)
     ]
-    folders = [{"name": each[start:-1], "path": _path(target, each[start:])} for each in listed.prefixes]
-    return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
+    folders = [{"name": each[start:-1], "path": _path(folder, each[start:])} for each in listed.prefixes]
+    return {"path": _base(folder), "folders": folders, "files": files, "next": listed.token or None}
 
 
-def _path(target: Target, name: str) -> str | None:
-    path = target.path + name
-    is_faulty = covered_path_fault(path) or (name.startswith("\\") and not target.key)
-    return None if is_faulty else path
+def _base(folder: Folder) -> str:
+    """The path of the folder's address: its own, or that of the share."""
+    return folder.target.path if folder.opened is None else folder.opened.path
+
+
+def _path(folder: Folder, name: str) -> str | None:
+    target = folder.target
+    is_faulty = covered_path_fault(target.path + name) or (name.startswith("\\") and not target.key)
+    return None if is_faulty else _base(folder) + name
 
 
 def _shows(folder: Folder, name: str) -> bool:
@@ -142,16 +148,10 @@ def _urls(folder: Folder, document: dict[str, Any]) -> Response:
 
     if document["next"]:
         raise Problem("folder_too_large")
-    origin, suffix = origin_of(folder.request, folder.invocation, needs_page=False), _query(folder)
-    lines = [f"{origin}{quote(each['path'])}{suffix}\n" for each in document["files"] if each["path"] is not None]
+    origin, secret = origin_of(folder.request, folder.invocation, needs_page=False), folder.request.query["share"]
+    paths = [each["path"] for each in document["files"] if each["path"] is not None]
+    lines = [f"{share_address(origin, path, secret)}\n" for path in paths]
     return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, "".join(lines))
-
-
-def _query(folder: Folder, **more: str) -> str:
-    """The query of an address in the folder: its share, and `more`."""
-    share = {"share": folder.request.query["share"]} if folder.opened is not None else {}
-    query = urlencode({**share, **more})
-    return f"?{query}" if query else ""
 
 
 def _page(folder: Folder, document: dict[str, Any]) -> Response:
@@ -161,13 +161,15 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
     chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
     shared = None
     if opened is not None:
-        address = f"{folder.invocation.config.public_url}{quote(folder.target.path)}{_query(folder, format='urls')}"
-        shared = pages.SharedFolder(opened.share.expires_at, address)
+        public_url = folder.invocation.config.public_url or ""
+        address = share_address(public_url, opened.path, opened.secret, format="urls")
+        sender = pages.SenderWords(opened.record.title, opened.record.message)
+        shared = pages.SharedFolder(opened.expires_at(), address, sender)
     return pages.folder_page(
         folder.request.headers.get("accept-language", ""),
         document,
         above=_above(folder),
-        query=_query(folder),
+        query=f"?{urlencode({'share': opened.secret})}" if opened is not None else "",
         chosen=chosen,
         is_first=not params.get("after"),
         next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
@@ -175,10 +177,13 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
     )
 
 
-def _above(folder: Folder) -> list[str]:
-    """The paths of the folders from the highest that may be listed to this one."""
+def _above(folder: Folder) -> list[tuple[str, str]]:
+    """The name of each folder from the highest that may be listed to this one, and the path of its address."""
     path, opened = folder.target.path, folder.opened
-    first = len(opened.path if opened is not None else folder.target.mount.path)
+    first = len(opened.record.path if opened is not None else folder.target.mount.path)
     paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
-    targets = [folder.target._replace(path=each) for each in paths]
-    return [each.path for each in targets if opened is not None or _may_list(folder.invocation, each)]
+    if opened is None:
+        paths = [each for each in paths if _may_list(folder.invocation, folder.target._replace(path=each))]
+    addresses = paths if opened is None else [share_path(opened.record, each[first:]) for each in paths]
+    names = [each.strip("/").rpartition("/")[2] or "/" for each in paths]
+    return list(zip(names, addresses, strict=True))

@@ -1,4 +1,4 @@
-"""`GET /-/shares`: the recorded shares of the caller, newest first, or those of all callers, one after the other."""
+"""`GET /-/shares`: the shares of the caller, newest first, or those of all callers, one after the other; or one."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from signer.times import rfc3339
 from ...core.cloud.concurrency import map_concurrently
 from ...core.cloud.store import Store, state_for
 from ...core.context import Caller, Invocation
-from ...core.errors import Problem
+from ...core.errors import Problem, malformed_credential
+from ...core.keys import current
 from ...core.request import Request
-from ...core.shares import records, uses
+from ...core.shares import record as records
+from ...core.shares import uses
+from ...core.shares.opening import share_fault
+from ...core.shares.record import Record
 from ..response import Response, json_response
 
 MAX_LIMIT, DEFAULT_LIMIT = 50, "20"
-NOTE = "Plain shares have no record and are not listed, unless record_shares is set for their mount in links.toml."
 
 _CALLER, _ENTRY = r"[0-9a-f]{32}/", r"[0-9]{10}-[A-Za-z0-9_-]{12}"  # names in the index
 
 
 def answer(request: Request, invocation: Invocation) -> Response:
-    """A page costs one list, the records, and of each limited share its uses, at most eight requests at once.
+    """A page costs one list, and of each share its record, its second end, and the uses of a limited one, at most eight
+    requests at once.
 
     Raises the 403 `admin_required`, and the 400 `bad_query`.
     """
-    caller, config, query = invocation.require_caller(), invocation.config, request.query
+    caller, config, query = owner(invocation), invocation.config, request.query
     everyone = query.get("all", "false") == "true"
     if everyone and "ADMIN" not in caller.methods:
         raise Problem("admin_required")
@@ -40,38 +44,76 @@ def answer(request: Request, invocation: Invocation) -> Response:
         raise Problem("bad_query", "Parameter after must be the next of the page before.")
     names: list[str] = []
     documents: list[dict[str, object] | None] = []
-    if config.state is not None and any(mount.max_share for mount in config.mounts):  # otherwise no share has a record
+    if config.state is not None and any(mount.max_share for mount in config.mounts):  # otherwise there are no shares
         state, folder = state_for(invocation), records.INDEX if everyone else records.index_of(caller.owner, caller.id)
         # One more than the page has shows whether another page follows.
         size = int(limit) + 1
         names = [entry.name for entry in islice(state.list_folder(folder, after=after, deep=True, size=size), size)]
-        describe = partial(_describe, state=state, caller=caller, invocation=invocation, everyone=everyone)
-        documents = map_concurrently(describe, names[: int(limit)])
+        listed = partial(_listed, state=state, caller=caller, invocation=invocation, everyone=everyone)
+        documents = map_concurrently(listed, names[: int(limit)])
     shares = [document for document in documents if document is not None]
-    return json_response({"shares": shares, "next": names[-2] if len(names) > int(limit) else None, "note": NOTE})
+    return json_response({"shares": shares, "next": names[-2] if len(names) > int(limit) else None})
 
 
-def _describe(
+def show(request: Request, invocation: Invocation, share_id: str) -> Response:
+    """`GET /-/shares/{id}`: the same of one share."""
+    return json_response(describe(*find(share_id, invocation), invocation))
+
+
+def owner(invocation: Invocation) -> Caller:
+    """The caller who owns shares. Raises the 401 `unauthorized`, and `malformed_credential` for one without a name."""
+    caller = invocation.require_caller()
+    if caller.id.endswith(":"):  # a token without a subject: all of them would be one person
+        raise malformed_credential("The token requires sub: shares belong to it")
+    return caller
+
+
+def find(share_id: str, invocation: Invocation) -> tuple[Store, Record]:
+    """The record of a share whose path the caller may share. Raises the 404 `not_found`."""
+    caller = invocation.require_caller()
+    if not records.ID.fullmatch(share_id) or invocation.config.state is None:
+        raise Problem("not_found")
+    state = state_for(invocation)
+    record = records.load(state, share_id)
+    if record is None or not caller.allows(record.path, "SHARE"):
+        raise Problem("not_found")
+    return state, record
+
+
+def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, object]:
+    """A share as JSON. Raises `UnreadableRecord`, or the 503 `state_unavailable`."""
+    now, end = int(invocation.now), records.load_end(state, record)
+    count, age = uses.count(state, record, invocation)
+    fault = share_fault(record, invocation.config.mounts.get(record.path), end, current.current_keys(invocation), now)
+    if fault is None and record.uses is not None and count is not None and count >= record.uses:
+        fault = "share_used_up"
+    document: dict[str, object] = {
+        "id": record.id,
+        "path": record.path,
+        "method": record.method,
+        "created_at": rfc3339(record.created_at),
+        "expires_at": rfc3339(end),
+        "state": fault.removeprefix("share_") if fault else "active",
+        "max_uses": record.uses,
+        "uses": count,
+        "last_use": None if age is None else rfc3339(now - age),
+    }
+    optional = {"title": record.title, "password": record.password is not None, "upload": record.upload}
+    return document | {name: value for name, value in optional.items() if value}
+
+
+def _listed(
     name: str, *, state: Store, caller: Caller, invocation: Invocation, everyone: bool
 ) -> dict[str, object] | None:
     """The share of an entry; None without a record, and for a path that the caller may not list."""
-    share_id, now = name[-12:], int(invocation.now)
-    record = records.load(state, share_id)
-    if record is None or not caller.allows(record.path, "ADMIN" if everyone else "SHARE"):
-        return None
-    count, age = uses.count(state, share_id, record, invocation)
-    is_used_up = record.uses is not None and count is not None and count >= record.uses
-    # In the order in which opening it refuses it.
-    conditions = {"expired": record.expires_at <= now, "revoked": record.revoked_at is not None, "used_up": is_used_up}
-    document: dict[str, object] = {
-        "id": share_id,
-        "path": record.path,
-        "created_at": rfc3339(record.created_at),
-        "expires_at": rfc3339(record.expires_at),
-        "state": next((name for name, applies in conditions.items() if applies), "active"),
-    }
-    if everyone:
-        document["owner"] = record.owner
-    if record.uses is not None:
-        document |= {"uses": count, "last_use": None if age is None else rfc3339(now - age)}
-    return document
+    share_id = name[-12:]
+    try:
+        record = records.load(state, share_id)
+        if record is None or not caller.allows(record.path, "ADMIN" if everyone else "SHARE"):
+            return None
+        document = describe(state, record, invocation)
+    except records.UnreadableRecord:
+        # Its path is unknown, so that only its maker may know of it, or who may list everything.
+        may_list = not everyone or caller.allows("/", "ADMIN")
+        return {"id": share_id, "state": "unreadable"} if may_list else None
+    return document | {"owner": record.owner} if everyone else document

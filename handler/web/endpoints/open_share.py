@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from secrets import token_urlsafe
-from urllib.parse import parse_qs, quote
+from typing import Any
+from urllib.parse import parse_qs
 
 from signer.times import rfc3339
 
@@ -14,6 +15,9 @@ from ...core.cloud.oss import head_for_page
 from ...core.context import Invocation
 from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
+from ...core.shares import uses
+from ...core.shares.address import share_address
+from ...core.shares.code import is_code
 from ...core.shares.opening import OpenedShare, is_nonce, open_share
 from .. import pages
 from ..response import Response, json_response, note_link, redirect, wants_json
@@ -24,96 +28,142 @@ MAX_QR_CODE = 1000  # characters of an address; few cameras can read a denser co
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
-    """The response for an object path with a share. Of the other query parameters, only `format` is read."""
+    """The response for a path of a share. Of the query, only `share` and `format`, and those of folders, are read."""
     if request.method not in METHODS:
         raise method_not_allowed(METHODS)
     if request.method == "OPTIONS":
         return Response(204, {"Allow": ", ".join(METHODS)})
     opened = open_share(request, invocation, path)
-    if opened.share.method == "POST":
+    record, chosen = opened.record, request.query.get("format")
+    if record.method == "POST":
         from . import upload_page
 
         return upload_page.answer(opened)
-    if opened.share.depth and path.endswith("/"):
+    if opened.target.path.endswith("/"):
         from . import folders
 
         return folders.answer_shared(opened)
-    if request.query.get("format") == "qr":
+    if chosen == "qr":
         return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
     if request.method == "POST":
-        nonce = _nonce(request)
-        issued = _create_link(opened, "GET", attach=nonce is not None)
-        response = json_response(issued.document()) if as_json else redirect(issued, 303)
-        # Last, so that a link that cannot be created costs no use.
-        if opened.tracked is not None:
-            opened.tracked.claim_use(nonce or token_urlsafe(18), invocation.now)
-        return response
-    if opened.tracked is not None and opened.limited and as_json:
-        expires_at = rfc3339(opened.share.expires_at)
-        return json_response({"uses_left": opened.tracked.uses_left(), "expires_at": expires_at, "use": "POST"})
-    if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
-        return _page(opened)
-    if request.method not in opened.target.mount.methods:
-        raise method_not_allowed(tuple(method for method in METHODS if method != request.method))
+        return _use(opened, as_json)
+    if record.page and request.is_browser() and not as_json and chosen != "redirect":
+        return code_page(opened) if record.password is not None else _page(opened)
+    if record.password is not None:
+        return locked(opened)
+    if record.limited:
+        return json_response(
+            {"uses_left": opened.uses_left(), "expires_at": rfc3339(opened.expires_at()), "use": "POST"}
+        )
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
 
 
+def locked(opened: OpenedShare) -> Response:
+    """All that a program learns of a share with a code before it sends that."""
+    return json_response({"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"})
+
+
+def code_page(opened: OpenedShare, status: int = 200) -> Response:
+    """The page that asks for the code of a download, and shows nothing of the object; 403 after a wrong one."""
+    return pages.code_page(
+        opened.request.headers.get("accept-language", ""),
+        words_of(opened),
+        status=status,
+        expires_at=opened.expires_at(),
+        nonce=token_urlsafe(18),
+        link_origin=opened.link_origin,
+    )
+
+
+def words_of(opened: OpenedShare) -> pages.SenderWords:
+    return pages.SenderWords(opened.record.title, opened.record.message)
+
+
+def check_code(opened: OpenedShare, typed: object) -> None:
+    """Raises the 403 `wrong_password` unless it is the code of the share, or the share has none."""
+    expected = opened.record.password
+    if expected is not None and not is_code(typed, opened.secret, expected):
+        raise Problem("wrong_password")
+
+
+def _use(opened: OpenedShare, as_json: bool) -> Response:
+    """A download: the link, counted if the share is limited."""
+    request, invocation, record = opened.request, opened.invocation, opened.record
+    form = _form(request)
+    nonce = form.get("nonce")
+    if nonce is not None and not is_nonce(nonce):
+        raise Problem("bad_nonce")
+    try:
+        check_code(opened, form.get("password"))
+    except Problem as problem:
+        if as_json or not request.is_browser():
+            raise
+        invocation.facts["code"] = problem.code
+        return code_page(opened, problem.status)
+    issued = _create_link(opened, "GET", attach=nonce is not None)
+    response = json_response(issued.document()) if as_json else redirect(issued, 303)
+    # Last, so that a link that cannot be created costs no use.
+    if record.uses is not None:
+        uses.claim_use(opened.state, record.id, record.uses, nonce or token_urlsafe(18), invocation.now)
+    return response
+
+
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
-    share, invocation, target = opened.share, opened.invocation, opened.target
+    record, invocation, target = opened.record, opened.invocation, opened.target
+    is_browser = opened.request.is_browser()
     # wget reads the name of a file of a folder from OSS's header: that of its address has the share in it.
-    attach = attach or bool(share.depth and not opened.request.wants_page())
-    download = share.download or "" if attach else share.download
+    attach = attach or (record.is_folder and not is_browser)
+    download = record.download or "" if attach else record.download
     query = links.read_query(target, {}, None if target.mount.cdn is not None else download)
     access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
-    if opened.request.wants_page():
+    if is_browser:
         shares.check_app_package(target)
-    if target.mount.check or opened.request.wants_page():
+    if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     return issued
 
 
-def _nonce(request: Request) -> str | None:
-    """The nonce of the page's form, None if a program sends none. Raises the 400 `bad_nonce`."""
+def _form(request: Request) -> dict[str, Any]:
+    """The nonce and the code that the page's form or a program sends. Raises the 400 `bad_nonce` for anything else."""
     if len(request.body) > MAX_FORM:
         raise Problem("bad_nonce")
     try:
-        body = request.body.decode("ascii")
+        body = request.body.decode()
         if request.headers.get("content-type", "").startswith("application/json"):
             document = json.loads(body) if body else {}
-            nonce = document.get("nonce") if isinstance(document, dict) else ""
-        else:
-            nonce = next(iter(parse_qs(body, keep_blank_values=True).get("nonce", ())), None)
+            if not isinstance(document, dict):
+                raise Problem("bad_nonce")
+            return document
+        return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
     except (ValueError, RecursionError):
         raise Problem("bad_nonce") from None
-    if nonce is not None and not is_nonce(nonce):
-        raise Problem("bad_nonce")
-    return nonce
 
 
 def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
     shares.check_app_package(opened.target)
-    uses_left = opened.tracked.uses_left() if opened.tracked is not None else None
+    uses_left = opened.uses_left()
     headers = head_for_page(opened.target, {}, opened.invocation).headers
     length = headers.get("content-length", "")
     file = pages.SharedFile(
-        name=opened.share.download or opened.target.path.rpartition("/")[2] or opened.target.path,
+        name=opened.record.download or opened.target.path.rpartition("/")[2],
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
-        expires_at=opened.share.expires_at,
+        expires_at=opened.expires_at(),
         uses_left=uses_left,
     )
     return pages.share_page(
         opened.request.headers.get("accept-language", ""),
+        words_of(opened),
         file,
         nonce=token_urlsafe(18),
-        qr_code=f"?share={opened.request.query['share']}&format=qr" if _address(opened) else None,
+        qr_code=f"?share={opened.secret}&format=qr" if _address(opened) else None,
         link_origin=opened.link_origin,
     )
 
@@ -121,17 +171,16 @@ def _page(opened: OpenedShare) -> Response:
 def _qr_code(opened: OpenedShare) -> Response:
     """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
     address = _address(opened)
-    has_page = opened.limited or opened.share.page
-    if address is None or not has_page or opened.request.method not in ("GET", "HEAD"):
+    has_qr = opened.record.page and opened.record.password is None
+    if address is None or not has_qr or opened.request.method not in ("GET", "HEAD"):
         raise Problem("bad_format")
     return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
 
 
 def _address(opened: OpenedShare) -> str | None:
     """The address of the page of a share; None if it is unknown, or too long for a QR code."""
-    public_url, request = opened.invocation.config.public_url, opened.request
+    public_url = opened.invocation.config.public_url
     if public_url is None:
         return None
-    # Some clients send a path that is not encoded, whose QR code few cameras would read as UTF-8.
-    address = f"{public_url}{quote(opened.target.path, safe='/')}?share={request.query['share']}"
+    address = share_address(public_url, opened.path, opened.secret)
     return address if len(address) <= MAX_QR_CODE else None

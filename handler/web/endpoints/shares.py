@@ -1,42 +1,50 @@
-"""`/-/shares`: create, show and revoke shares."""
+"""`/-/shares`: create, extend and revoke shares."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from urllib.parse import quote
 
 from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from ...core import links, shares
 from ...core.auth import authorize
-from ...core.cloud.oss import head_object, list_folder
+from ...core.cloud.oss import StoreError, head_object, list_folder
 from ...core.cloud.store import Store, state_for
 from ...core.config import Mount, Target
 from ...core.context import Caller, ExpiryLimit, Invocation
 from ...core.errors import Problem, bad_body
-from ...core.keys import current
+from ...core.keys import current, owner_tag
 from ...core.paths import check_path
 from ...core.request import Request, read_members
-from ...core.shares import records, uses
+from ...core.shares import record as records
+from ...core.shares.address import share_address, share_path
+from ...core.shares.code import code_hash, new_code
+from ...core.shares.opening import share_fault
+from ...core.shares.record import Record
 from ..response import Response, json_response, origin_of
 from ..uploads import check_prefix, check_size, check_type
+from . import list_shares
 
 MEMBERS = {
     "path": str,
     "method": str,
     "expires": str,
     "max_uses": int,
-    "revocable": bool,
     "download": str,
     "page": bool,
+    "password": bool,
+    "title": str,
+    "message": str,
     "allow_missing": bool,
     "upload": dict,
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
-_PLAIN = "plain."
+MAX_TITLE, MAX_MESSAGE = 120, 500  # code points
+_CONTROLS = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"  # all but the line feed; compiled at its first use
 
 
 def create(request: Request, invocation: Invocation) -> Response:
@@ -44,21 +52,13 @@ def create(request: Request, invocation: Invocation) -> Response:
 
     Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
     """
-    caller = invocation.require_caller()
+    caller = list_shares.owner(invocation)
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
     path = check_path(params["path"])
-    target = invocation.config.mounts.find(path, prefix=path.endswith("/"))
+    is_folder = method != "POST" and path.endswith("/")
+    target = _shareable(invocation, path, is_folder, method)
     mount = target.mount
-    is_folder = method != "POST" and path.endswith("/") and mount.lists
-    if path == mount.path and method != "POST" and not is_folder:
-        raise Problem("not_found")
-    if not caller.allows(path, "SHARE"):
-        raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
-    if is_folder and not all(caller.allows(path, each) for each in ("GET", "LIST")):
-        raise Problem("share_not_allowed", "A folder can only be shared with the methods SHARE, GET and LIST for it.")
-    if mount.max_share is None:
-        raise Problem("not_shareable")
     if method not in ("GET", "POST"):
         raise bad_body('"method" must be GET or POST')
     if method not in mount.methods:
@@ -67,75 +67,154 @@ def create(request: Request, invocation: Invocation) -> Response:
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
+    limited, has_code = params["max_uses"] is not None, _has_code(params["password"], mount)
     if is_folder:
-        _check_folder(params, path)
+        _check_folder(params, has_code)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
-    limited, page = params["max_uses"] is not None, bool(params["page"])
     if limited and not 1 <= params["max_uses"] <= shares.MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {shares.MAX_USES}')
     if params["download"] is not None and mount.cdn is not None:
         raise Problem("download_not_signed")
     if params["download"]:
         links.attachment(params["download"], target.key)
-    origin = origin_of(request, invocation, needs_page=limited or page or upload is not None)
-    keys = current.current_keys(invocation)
-    if not keys.share:
-        raise Problem("no_share_key")
+    title, message = _words(params, "title", MAX_TITLE), _words(params, "message", MAX_MESSAGE)
+    needs_page = limited or has_code or upload is not None
+    if needs_page and params["page"] is False:
+        raise bad_body('"page": false is not possible with "max_uses", "password" or "upload"')
+    origin = origin_of(request, invocation, needs_page=needs_page or bool(params["page"]))
+    page = params["page"] if params["page"] is not None else invocation.config.public_url is not None and not is_folder
+    state = state_for(invocation)
     if method == "GET" and not params["allow_missing"]:
         (_check_folder_exists if is_folder else _check_exists)(target, invocation)
-    expires_at = int(invocation.now) + seconds
-    record_id = None
-    if limited or upload is not None or params["revocable"] or mount.record_shares:
-        record = records.Record(
-            path=path,
-            target=str(mount.target),
-            method=method,
-            uses=upload["max_files"] if upload is not None else params["max_uses"],
-            expires_at=expires_at,
-            owner=caller.id,
-            created_at=int(invocation.now),
-            upload=upload,
-        )
-        state = state_for(invocation)
-        if record.uses is not None:
-            state.probe(invocation.now)
-        record_id = records.create(state, caller.owner, record)
-    owner, depth = shares.owner_tag(caller.owner), path.count("/") if is_folder else 0
-    share = shares.Share(expires_at, method, page, record_id, params["download"], owner, depth)
-    token = shares.sign(share, target, keys.share)
-    invocation.facts.update(mount=mount.path, share=record_id)
+    if limited or upload is not None:
+        state.probe(invocation.now)
+    record = Record(
+        hash="",
+        path=path,
+        mount=mount.path,
+        target=str(mount.target),
+        method=method,
+        page=page,
+        download=params["download"],
+        uses=upload["max_files"] if upload is not None else params["max_uses"],
+        upload=upload,
+        password=None,
+        title=title,
+        message=message,
+        owner=caller.id,
+        owner_tag=owner_tag(caller.owner),
+        created_at=int(invocation.now),
+        expires_at=int(invocation.now) + seconds,
+    )
+    code = new_code() if has_code else None
+    secret, record = _write(state, caller, record, code)
+    invocation.facts.update(mount=mount.path, share=record.id)
     document = {
-        "url": f"{origin}{quote(path, safe='/')}?share={token}",
-        "id": record_id or _PLAIN + keys.share[-1].id,
-        "expires_at": rfc3339(expires_at),
+        "url": share_address(origin, share_path(record), secret),
+        "id": record.id,
+        "expires_at": rfc3339(record.expires_at),
         "clamped_by": clamped_by,
+        **({"password": code} if code else {}),
         **({"covers": "Everything below this path, also what is added later."} if is_folder else {}),
     }
     return json_response(document, 201)
 
 
-def show(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`GET /-/shares/{id}`: the record of a share, and its uses."""
-    state, record = _find(share_id, invocation)
-    document = {
-        "id": share_id,
-        "path": record.path,
-        "method": record.method,
-        "expires_at": rfc3339(record.expires_at),
-        "max_uses": record.uses,
-        "uses": uses.count(state, share_id, record, invocation)[0],
-        "revoked": record.revoked_at is not None,
-    }
-    return json_response(document)
+def _write(state: Store, caller: Caller, record: Record, code: str | None) -> tuple[str, Record]:
+    """The secret of a new share, and its record, which is written before its entry in the index."""
+    for last in (False, True):
+        # The second try has a new secret: if the first arrives late, nobody knows its address.
+        secret = records.new_secret()
+        hashed = code_hash(secret, code) if code is not None else None
+        record = record._replace(hash=records.secret_hash(secret), password=hashed)
+        try:
+            records.save(state, record)
+            records.add_to_index(state, caller.owner, record)
+            break
+        except StoreError:
+            if last:
+                raise
+    return secret, record
+
+
+def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
+    """`POST /-/shares/{id}`: a later end, counted from now; also after the end of the share.
+
+    It requires what creating the same share now requires. Raises the 410 `share_revoked` or `share_owner_removed`, the
+    404 `not_found` where the mount is another, the 409 `not_shareable`, and the 400 `bad_expires` for no later end.
+    """
+    state, record = list_shares.find(share_id, invocation)
+    caller, now = invocation.require_caller(), int(invocation.now)
+    params = request.json({"expires": str}, required=("expires",))
+    target = _shareable(invocation, record.path, record.is_folder, record.method)
+    mount = target.mount
+    fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
+    if fault is not None:
+        raise Problem({"share_invalid": "not_found", "share_not_enabled": "not_shareable"}.get(fault, fault))
+    clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
+    expires_at, latest = now + seconds, record.created_at + 2 * (mount.max_share or 0)
+    if expires_at > latest:
+        clamped_by, expires_at = "mount", latest
+    if expires_at <= max(now, records.load_end(state, record)):
+        raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
+    records.extend(state, record.id, expires_at)
+    invocation.facts.update(mount=mount.path, share=record.id)
+    document = list_shares.describe(state, record, invocation)
+    return json_response({**document, "clamped_by": clamped_by})
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     """`DELETE /-/shares/{id}`: 204, also for a share that is already revoked."""
-    state, record = _find(share_id, invocation)
+    state, record = list_shares.find(share_id, invocation)
     if record.revoked_at is None:
-        records.save(state, share_id, record._replace(revoked_at=int(invocation.now)))
+        records.save(state, record._replace(revoked_at=int(invocation.now)))
     invocation.facts["share"] = share_id
     return Response(204, {})
+
+
+def _shareable(invocation: Invocation, path: str, is_folder: bool, method: str) -> Target:
+    """The target of a path that the caller may share.
+
+    Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it,
+    and the 409 `not_shareable`.
+    """
+    caller = invocation.require_caller()
+    target = invocation.config.mounts.find(path, prefix=path.endswith("/"))
+    mount = target.mount
+    if path == mount.path and method != "POST" and not mount.lists:
+        raise Problem("not_found")
+    if not caller.allows(path, "SHARE"):
+        raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
+    if is_folder and mount.lists and not all(caller.allows(path, each) for each in ("GET", "LIST")):
+        raise Problem("share_not_allowed", "A folder can only be shared with the methods SHARE, GET and LIST for it.")
+    if mount.max_share is None:
+        raise Problem("not_shareable")
+    if is_folder and not mount.lists:
+        raise Problem("not_shareable", "Folders can only be shared on a mount that has list = true in links.toml.")
+    return target
+
+
+def _has_code(password: bool | None, mount: Mount) -> bool:
+    if password is False and mount.require_password:
+        raise bad_body('"password" must be true: this mount requires a code for each share')
+    return mount.require_password if password is None else password
+
+
+def _words(params: dict[str, Any], name: str, maximum: int) -> str | None:
+    """What the sender says. Raises the 400 `bad_body`."""
+    value: str | None = params[name]
+    if value is None:
+        return None
+    text = value.replace("\r\n", "\n")
+    try:
+        text.encode()
+    except UnicodeError:
+        raise bad_body(f'"{name}" must be valid UTF-8') from None
+    if not 1 <= len(text) <= maximum or not text.strip():
+        raise bad_body(f'"{name}" must have 1 to {maximum} characters, not only spaces')
+    if re.search(_CONTROLS, text) or (name == "title" and "\n" in text):
+        raise bad_body(f'"{name}" must not contain control characters')
+    return text
 
 
 def _check_exists(target: Target, invocation: Invocation) -> None:
@@ -149,14 +228,12 @@ def _check_exists(target: Target, invocation: Invocation) -> None:
             raise
 
 
-def _check_folder(params: dict[str, Any], path: str) -> None:
+def _check_folder(params: dict[str, Any], has_code: bool) -> None:
     """Raises a 400 `Problem`, or the 409 `folder_not_limited`, for what only an object can have."""
-    if params["max_uses"] is not None:
+    if params["max_uses"] is not None or has_code:
         raise Problem("folder_not_limited")
     if params["download"]:
         raise bad_body('"download" of a folder must be empty: each file is saved under its own name')
-    if path.count("/") > shares.MAX_DEPTH:
-        raise bad_body(f'"path" of a folder must have at most {shares.MAX_DEPTH} segments')
 
 
 def _check_folder_exists(target: Target, invocation: Invocation) -> None:
@@ -196,24 +273,3 @@ def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[
     if expires is None:
         return None, min(shares.DEFAULT_EXPIRES, *(limit.seconds for limit in limits))
     return links.apply_limits(links.read_expires(expires), tuple(limits))
-
-
-def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:
-    """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
-    caller = invocation.require_caller()
-    if share_id.startswith(_PLAIN):
-        key_id = share_id[len(_PLAIN) :]
-        keys = current.current_keys(invocation)
-        if "SHARE" in caller.methods and any(key.id == key_id for key in keys.share):
-            advice = f"retire the key that signed it ({key_id}), with everything else that this key signed"
-            command = f"python -m handler.commands keys rotate-share --retire {key_id}"
-            sentence = f"A plain share has no record of its own. To revoke it, {advice}: {command}"
-            raise Problem("share_is_plain", sentence)
-        raise Problem("not_found")
-    if not shares.RECORD_ID.fullmatch(share_id) or invocation.config.state is None:
-        raise Problem("not_found")
-    state = state_for(invocation)
-    record = records.load(state, share_id)
-    if record is None or not caller.allows(record.path, "SHARE"):
-        raise Problem("not_found")
-    return state, record

@@ -14,13 +14,14 @@ from ...core.auth import authorize
 from ...core.context import ExpiryLimit
 from ...core.errors import Problem, bad_body
 from ...core.shares import uses
-from ...core.shares.opening import OpenedShare, TrackedShare, is_nonce
+from ...core.shares.opening import OpenedShare, is_nonce
 from .. import pages
 from ..response import Response, json_response, note_link, wants_json
 from ..uploads import check_type
 from .form import sign_form
+from .open_share import check_code, locked, words_of
 
-MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
+MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
 MAX_NAME = 200  # bytes
 
 # Anyone may send a form, so it leaves nothing open that has a harmless value. "identity" is the default of OSS.
@@ -38,25 +39,26 @@ _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
 
 def answer(opened: OpenedShare) -> Response:
     """The page of an upload share or its facts as JSON; for a POST, the form for one file."""
-    tracked, request = opened.tracked, opened.request
-    if tracked is None or tracked.record.upload is None:
-        raise Problem("share_invalid")
-    upload = tracked.record.upload
+    request, record = opened.request, opened.record
+    upload = record.upload or {}
     # A limit of the mount that was lowered later holds for existing shares too.
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
     if request.method == "POST":
-        return _form(opened, tracked, upload)
-    files_left = uses.files_left(tracked.state, tracked.id, _folder(opened, tracked), upload["max_files"])
-    if wants_json(request):
-        expires_at = rfc3339(opened.share.expires_at)
-        return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
+        return _form(opened, upload)
+    is_page = request.is_browser() and not wants_json(request) and request.query.get("format") != "redirect"
+    if record.password is not None and not is_page:
+        return locked(opened)
+    expires_at, shown = opened.expires_at(), None
+    if record.password is None:
+        files_left = uses.files_left(opened.state, record.id, _folder(opened), upload["max_files"])
+        if not is_page:
+            return json_response({**upload, "files_left": files_left, "expires_at": rfc3339(expires_at), "use": "POST"})
+        shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
     return pages.upload_page(
         request.headers.get("accept-language", ""),
-        folder=opened.target.path.strip("/").rpartition("/")[2],
-        max_size=upload["max_size"],
-        content_type=upload["content_type"],
-        files_left=files_left,
-        expires_at=opened.share.expires_at,
+        words_of(opened),
+        shown,
+        expires_at=expires_at,
         link_origin=opened.link_origin,
     )
 
@@ -70,13 +72,14 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
-def _folder(opened: OpenedShare, tracked: TrackedShare) -> uses.Folder:
-    return uses.Folder.of(tracked.state, opened.invocation, opened.target, tracked.id)
+def _folder(opened: OpenedShare) -> uses.Folder:
+    return uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
 
 
-def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) -> Response:
+def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     """200 with the form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     params = opened.request.json(MEMBERS, required=("name", "size"))
+    check_code(opened, params["password"])
     if not 0 <= params["size"] <= upload["max_size"]:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
     # A browser sends an empty type if it knows none.
@@ -92,11 +95,12 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     name = safe_name(params["name"])
     # The claim contains the name: otherwise one number would be valid for any number of keys.
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
-    folder, max_files, again = _folder(opened, tracked), upload["max_files"], bool(params["again"])
+    folder, max_files, again = _folder(opened), upload["max_files"], bool(params["again"])
+    share_id = opened.record.id
     number, seconds_left = uses.claim_file(
-        tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again
+        opened.state, share_id, folder, max_files, identity, invocation.now, again=again
     )
-    target = invocation.config.mounts.find(f"{opened.target.path}{tracked.id}/{number}-{name}")
+    target = invocation.config.mounts.find(f"{opened.target.path}{share_id}/{number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", seconds_left))
     access = authorize(invocation, target, "POST", limits)
     form, clamped_by = sign_form(access, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)

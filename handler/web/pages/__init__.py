@@ -49,10 +49,18 @@ class SharedFolder(NamedTuple):
 
     expires_at: int
     urls: str
+    sender: SenderWords
+
+
+class SenderWords(NamedTuple):
+    """What the sender of a share says on each of its pages, as text; a message may have several lines."""
+
+    title: str | None
+    message: str | None
 
 
 def share_page(
-    accept_language: str, file: SharedFile, *, nonce: str, qr_code: str | None, link_origin: str
+    accept_language: str, sender: SenderWords, file: SharedFile, *, nonce: str, qr_code: str | None, link_origin: str
 ) -> Response:
     """The page of a share with its one button, which sends `nonce`; `qr_code` is the address of an image."""
     lang = language(accept_language)
@@ -63,7 +71,9 @@ def share_page(
         form_action=f"'self' {link_origin}",
         connect="'self'",
         words=SHARE[lang],
-        title=file.name,
+        sender=sender,
+        title=sender.title or file.name,
+        file_name=file.name,
         size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
@@ -74,18 +84,42 @@ def share_page(
     )
 
 
-def upload_page(
-    accept_language: str,
-    *,
-    folder: str,
-    max_size: int,
-    content_type: str | None,
-    files_left: int,
-    expires_at: int,
-    link_origin: str,
+def code_page(
+    accept_language: str, sender: SenderWords, *, status: int, expires_at: int, nonce: str, link_origin: str
 ) -> Response:
-    """The page of an upload share, for files of at most `max_size` bytes each; `expires_at` is in Unix seconds."""
+    """The page that asks for the code of a share, again with the `status` of a wrong one."""
     lang = language(accept_language)
+    return _page(
+        "code.html",
+        lang,
+        status,
+        form_action=f"'self' {link_origin}",
+        words=SHARE[lang],
+        sender=sender,
+        title=sender.title or SHARE[lang]["code_title"],
+        is_wrong=status != 200,
+        expires_at=rfc3339(expires_at),
+        nonce=nonce,
+    )
+
+
+class SharedUpload(NamedTuple):
+    """What an upload page says of its files: the limits of each (bytes), and how many are left.
+
+    Before a code is known there is none of it.
+    """
+
+    max_size: int
+    content_type: str | None
+    files_left: int
+
+
+def upload_page(
+    accept_language: str, sender: SenderWords, upload: SharedUpload | None, *, expires_at: int, link_origin: str
+) -> Response:
+    """The page of an upload share, which asks for its code where `upload` is None; `expires_at` is in Unix seconds."""
+    lang = language(accept_language)
+    content_type = upload.content_type if upload is not None else None
     kind = media_file_type(content_type or "")
     return _page(
         "upload.html",
@@ -93,14 +127,16 @@ def upload_page(
         form_action="'none'",
         connect=f"'self' {link_origin}",
         words=UPLOAD[lang],
-        title=UPLOAD[lang]["title"].format(folder=folder),
-        max_size=max_size,
-        size=format_size(max_size),
+        sender=sender,
+        title=sender.title or UPLOAD[lang]["title"],
+        asks_code=upload is None,
+        max_size=upload.max_size if upload is not None else None,
+        size=format_size(upload.max_size) if upload is not None else "",
         media_type=content_type or "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
-        files_left=files_left,
+        files_left=upload.files_left if upload is not None else None,
         expires_at=rfc3339(expires_at),
     )
 
@@ -109,14 +145,14 @@ def folder_page(
     accept_language: str,
     folder: Mapping[str, Any],
     *,
-    above: Sequence[str],
+    above: Sequence[tuple[str, str]],
     query: str,
     chosen: Mapping[str, str],
     is_first: bool,
     next_page: str,
     shared: SharedFolder | None,
 ) -> Response:
-    """A page of a folder, from its JSON; the paths `above` end with its own.
+    """A page of a folder, from its JSON; the names and paths `above` end with its own.
 
     `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
     """
@@ -128,7 +164,9 @@ def folder_page(
         lang,
         form_action="'self'",
         words=FOLDER[lang],
-        above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
+        above=[(name, quote(path) + query) for name, path in above],
+        sender=shared.sender if shared else None,
+        title=(shared.sender.title if shared else None) or above[-1][0],
         folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
         files=[
             (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
@@ -178,7 +216,7 @@ def _page(
     name: str, lang: str, status: int = 200, *, form_action: str, connect: str = "", **values: object
 ) -> Response:
     style_nonce, script_nonce = token_urlsafe(16), token_urlsafe(16)
-    script = f"; script-src 'nonce-{script_nonce}'" if status == 200 else ""  # no error has one
+    script = f"; script-src 'nonce-{script_nonce}'" if name != "problem.html" else ""
     connections = f"; connect-src {connect}" if connect else ""
     lang = "zh-CN" if lang == "zh" else lang
     headers = {

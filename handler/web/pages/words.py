@@ -18,6 +18,11 @@ SHARE: Mapping[str, Mapping[str, str]] = {
         ),
         "qr_code": "Open on a phone",
         "qr_title": "QR code of this page's address",
+        "name": "File",
+        "code": "Code",
+        "code_title": "Enter the code",
+        "code_hint": "The sender of this link has it.",
+        "wrong_code": "This code is not right. Check it and try again.",
     },
     "zh": {
         "size": "大小",
@@ -29,12 +34,20 @@ SHARE: Mapping[str, Mapping[str, str]] = {
         "note": "每次下载计一次，打开本页不计次数。十分钟内在本页再次点击按钮不会重复计数。",
         "qr_code": "在手机上打开",
         "qr_title": "本页地址的二维码",
+        "name": "文件",
+        "code": "提取码",
+        "code_title": "请输入提取码",
+        "code_hint": "提取码由链接的发送者提供。",
+        "wrong_code": "提取码不正确，请核对后重试。",
     },
 }
 
 UPLOAD: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "title": "Send files to {folder}",
+        "title": "Send files",
+        "code": "Code",
+        "code_hint": "The sender of this link has it.",
+        "wrong_password": "Not sent: the code is not right. Correct it, and try again.",
         "drop": "Drop files here, or",
         "choose": "Choose files",
         "max_size": "Maximum file size",
@@ -57,7 +70,10 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "no_script": "To send files here, allow JavaScript in your browser.",
     },
     "zh": {
-        "title": "上传文件到 {folder}",
+        "title": "上传文件",
+        "code": "提取码",
+        "code_hint": "提取码由链接的发送者提供。",
+        "wrong_password": "未上传：提取码不正确，请更正后重试。",
         "drop": "将文件拖到此处，或",
         "choose": "选择文件",
         "max_size": "单个文件大小上限",

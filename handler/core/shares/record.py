@@ -1,0 +1,187 @@
+"""The record of a share in the state prefix, `shares/{id}.json`, its later end, and the index of all shares.
+
+The record has a hash of the secret in the share's address, so whoever reads the state opens no share.
+`extended/{id}.json` is a second end: the later of both counts. A revocation
+replaces the record, and so it wins over every other change.
+
+The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
+`caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Any, NamedTuple
+
+from ..cloud.store import Store, StoredObject
+from ..errors import HandlerError, Problem
+
+ID = re.compile(r"[A-Za-z0-9_-]{12}")
+SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes
+INDEX = "index/"
+_LAST = 9_999_999_999  # Unix seconds
+_NONE = type(None)
+_SALT = "fc-presign.notice-share.v1"
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("hash", "path", "mount", "target", "method", "owner", "owner_tag"), str),
+    **dict.fromkeys(("expires_at", "created_at"), int),
+    **dict.fromkeys(("uses", "revoked_at"), (int, _NONE)),
+    **dict.fromkeys(("download", "password", "title", "message"), (str, _NONE)),
+    "page": bool,
+    "upload": (dict, _NONE),
+}
+
+
+class UnreadableRecord(HandlerError):
+    """A record that was damaged, or that another version wrote."""
+
+    def reported(self) -> Problem:
+        return Problem("state_unavailable", cause="a record of a share cannot be read")
+
+
+class Record(NamedTuple):
+    """The stored facts of a share; the names are those of the stored JSON, and times are Unix seconds.
+
+    `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
+    `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
+    name, or a file name. `uses` is the number that it allows, None without a limit. `password` is the hash of its code.
+    `owner` is the caller's id, `owner_tag` stands for the API key or issuer.
+    """
+
+    hash: str
+    path: str
+    mount: str
+    target: str
+    method: str
+    page: bool
+    download: str | None
+    uses: int | None
+    upload: dict[str, Any] | None
+    password: str | None
+    title: str | None
+    message: str | None
+    owner: str
+    owner_tag: str
+    created_at: int
+    expires_at: int
+    revoked_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        return share_id(self.hash)
+
+    @property
+    def is_folder(self) -> bool:
+        return self.method == "GET" and self.path.endswith("/")
+
+    @property
+    def limited(self) -> bool:
+        """Whether its downloads are counted."""
+        return self.uses is not None and self.upload is None
+
+    def opens_with(self, secret: str) -> bool:
+        return hmac.compare_digest(self.hash, secret_hash(secret))
+
+
+def base64url(content: bytes) -> str:
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def secret_hash(secret: str) -> str:
+    return base64url(sha256(secret.encode()).digest())
+
+
+def share_id(hashed: str) -> str:
+    """The id of a share, from the hash of its secret."""
+    return hashed[:12]
+
+
+def index_of(owner: str, caller_id: str) -> str:
+    """The folder in the index with the shares of a caller; no two users of an issuer have the same."""
+    digest = sha256(f"{owner}\n{caller_id}".encode()).hexdigest()
+    return f"{INDEX}{digest[:32]}/"
+
+
+def new_secret() -> str:
+    return token_urlsafe(16)
+
+
+def derived_secret(key: bytes, facts: str) -> str:
+    """The same secret for the same facts, which only the holder of a share key can compute."""
+    return base64url(hmac.digest(key, f"{_SALT}\n{facts}".encode(), "sha256")[:16])
+
+
+def add_to_index(state: Store, owner: str, record: Record) -> None:
+    """Raises the 503 `state_unavailable`."""
+    state.replace(f"{index_of(owner, record.owner)}{_LAST - record.created_at}-{record.id}", b"")
+
+
+def save(state: Store, record: Record) -> None:
+    """Writes the record. Raises the 503 `state_unavailable`.
+
+    Only a revocation is retried: a repeated first record could arrive last and undo a revocation.
+    """
+    state.replace(_name(record.id), encode(record), retry=record.revoked_at is not None)
+
+
+def create(state: Store, record: Record) -> Record:
+    """Writes the record if its share has none, and returns the one that it has. Raises the 503 `state_unavailable`."""
+    return _read(state.create(_name(record.id), encode(record)))
+
+
+def encode(record: Record) -> bytes:
+    return json.dumps({"version": 1, **record._asdict()}).encode()
+
+
+def load(state: Store, record_id: str) -> Record | None:
+    """The record, None if it does not exist.
+
+    Raises `UnreadableRecord`, and the 503 `state_unavailable` where OSS does not answer.
+    """
+    stored = state.read(_name(record_id))
+    return None if stored is None else _read(stored)
+
+
+def extend(state: Store, record_id: str, expires_at: int) -> None:
+    """Writes a later end (Unix seconds), without a retry, which could undo a later one. Raises as `load`."""
+    body = json.dumps({"version": 1, "expires_at": expires_at}).encode()
+    state.replace(_extension(record_id), body, retry=False)
+
+
+def load_end(state: Store, record: Record) -> int:
+    """When the share ends (Unix seconds): the later of both ends. Raises as `load`."""
+    stored = state.read(_extension(record.id))
+    if stored is None:
+        return record.expires_at
+    try:
+        document = json.loads(stored.body)
+        if document["version"] != 1 or type(document["expires_at"]) is not int:
+            raise ValueError
+        return max(record.expires_at, document["expires_at"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise UnreadableRecord(f"The second end of share {record.id} cannot be read.") from None
+
+
+def _read(stored: StoredObject) -> Record:
+    try:
+        document = json.loads(stored.body)
+        members = {name: document[name] for name in Record._fields}
+        if document["version"] != 1 or not all(isinstance(members[name], type_) for name, type_ in _TYPES.items()):
+            raise ValueError
+        return Record(**members)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise UnreadableRecord("The record of a share cannot be read.") from None
+
+
+def _name(record_id: str) -> str:
+    return f"shares/{record_id}.json"
+
+
+def _extension(record_id: str) -> str:
+    return f"extended/{record_id}.json"
