@@ -24,7 +24,7 @@
 ## Develop
 ##   make test       run the tests (make test-long: also the slow ones)
 ##   make lint       check style and types
-##   make bench      measure speed, memory and size (ARGS=signing: only this; ARGS=-v: details)
+##   make bench      measure speed and size, beside others (ARGS=signing: only this)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
 ##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
 ##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)
