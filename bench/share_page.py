@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from base64 import urlsafe_b64encode
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from handler.core import shares
-from handler.core.config.load import load
-from handler.core.keys import parse
+from handler.core.keys import owner_tag
+from handler.core.shares import record as records
 from local.client import request
 from local.oss import create_app
 from local.server import listen, serve
@@ -59,7 +57,7 @@ def measure() -> list[Figure]:
         with closing(serve(app, listen(0))) as server:
             oss = OssAlone(server.url, REGION, root, CREDENTIALS, CREDENTIALS)
             environment = {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
-            page = http_event("/exampledir/2026%20q3.pdf", query={"share": _share(oss, environment)}, headers=BROWSER)
+            page = http_event("/-/s/2026%20q3.pdf", query={"share": _share(oss)}, headers=BROWSER)
             for _ in range(ROUNDS + 1):
                 pages.append(run("handler", page, status=200, environment=environment).seconds * 1e3)
                 redirects.append(run("handler", http_event(), environment=environment).seconds * 1e3)
@@ -67,16 +65,33 @@ def measure() -> list[Figure]:
     return [Figure.against("share page, new process", "ms", pages[1:], "redirect", redirects[1:], Bound(3))]
 
 
-def _share(oss: OssAlone, environment: dict[str, str]) -> str:
-    """The token of a share; its object and the keys document are put into OSS."""
-    secret = urlsafe_b64encode(b"an example of thirty-two bytes..").rstrip(b"=").decode()
-    api = {"id": "sales", "sha256": sha256(b"fcp_EXAMPLE").hexdigest(), "paths": ["/"], "methods": ["GET", "SHARE"]}
-    document = json.dumps(
-        {"version": 1, "share": [{"id": "k1", "secret": secret}], "api": [{**api, "expires_at": None}]}
+def _share(oss: OssAlone) -> str:
+    """The secret of a share; its record, its object and the keys document are put into OSS."""
+    secret, now, hashed = records.new_secret(), int(time.time()), sha256(b"fcp_EXAMPLE").hexdigest()
+    api = {"id": "sales", "sha256": hashed, "paths": ["/"], "methods": ["GET", "SHARE"], "expires_at": None}
+    record = records.Record(
+        hash=records.secret_hash(secret),
+        path=f"/{OBJECT}",
+        mount="/exampledir/",
+        target=f"oss://{BUCKET}/exampledir/",
+        method="GET",
+        page=True,
+        download=None,
+        uses=None,
+        upload=None,
+        password=None,
+        title=None,
+        message=None,
+        owner="api:sales",
+        owner_tag=owner_tag(f"api:sales:{hashed}"),
+        created_at=now,
+        expires_at=now + 86_400,
     )
-    for key, content in ((OBJECT, b"%PDF-1.7 " * 100_000), (".links/keys.json", document.encode())):
+    stored = {
+        OBJECT: b"%PDF-1.7 " * 100_000,
+        ".links/keys.json": json.dumps({"version": 1, "share": [], "api": [api]}).encode(),
+        f".links/state/shares/{record.id}.json": records.encode(record),
+    }
+    for key, content in stored.items():
         request(oss, "PUT", BUCKET, key, content).raise_for_status()
-    keys = parse(document)
-    target = load(environment["LINK_CONFIG"], environment).mounts.find(f"/{OBJECT}")
-    owner = shares.owner_tag(keys.api[0].owner)
-    return shares.sign(shares.Share(int(time.time()) + 86_400, "GET", True, None, None, owner), target, keys.share)
+    return secret

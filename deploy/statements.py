@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 # Of a custom policy.
 MAX_POLICY = 6144  # characters
-# Marks of notices that were sent, and records of shares, are kept for at least this long.
+# Marks of notices that were sent, and what is kept of shares, stay for at least this long.
 STATE_DAYS = 31
 LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
@@ -30,6 +30,7 @@ _STATE_RULES = {
     "notices-leases": LEASES,
     "notices-pauses": PAUSES,
     "shares": "shares/",
+    "shares-extended": "extended/",
     "shares-uses": "uses/",
     "shares-index": "index/",
 }
@@ -106,8 +107,6 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     """
     rules: dict[str, list[Document]] = {}
     if config.state:
-        longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
-        shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
         days = {DONE: STATE_DAYS, LEASES: LEASE_DAYS, PAUSES: LEASE_DAYS}
         # None covers waiting or dead notices.
         rules[config.state.bucket] = [
@@ -115,7 +114,7 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 "ID": f"{name}-{rule}",
                 "Prefix": config.state.key + folder,
                 "Status": "Enabled",
-                "Expiration": {"Days": days.get(folder, shares)},
+                "Expiration": {"Days": days.get(folder, share_days(config))},
             }
             for rule, folder in _STATE_RULES.items()
         ]
@@ -130,6 +129,12 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 }
             )
     return rules
+
+
+def share_days(config: Config) -> int:
+    """For how many days what belongs to a share is kept: it may be extended to twice the longest lifetime."""
+    longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
+    return max(STATE_DAYS, 2 * -(-longest // 86_400) + 1)
 
 
 def own_rules(name: str) -> str:

@@ -68,6 +68,9 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
             waits = (rights.DONE, rights.LEASES, rights.PAUSES) if config.keys_sinks else ()
             sentences = [*(_lost(bucket, state.key, rules) if waits else ())]
             sentences += _growing(bucket, state.key, (*waits, *(rights.SHARES if shares else ())), rules)
+            if shares:
+                sentences += _early(bucket, state.key, statements.share_days(config), rules)
+                findings += (fault("lifecycle", sentence) for sentence in _repeated(bucket, state.key, rules))
             findings += (warning("lifecycle", sentence) for sentence in sentences)
         sentence = f"The lifecycle rules of {bucket} keep what is needed and delete what is not."
         yield from findings or [ok("lifecycle", sentence)]
@@ -111,6 +114,26 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
         if archived and rule.archive:
             moved = f"moves objects in {archived} to {rule.archive}, where they cannot be read"
             yield f"{name} {moved}: delete the rule or change its prefix."
+
+
+def _early(bucket: str, state: str, days: int, rules: list[Rule]) -> Iterator[str]:
+    for rule in rules:
+        early = " and ".join(state + folder for folder in rights.SHARES if rule.touches(state + folder))
+        if early and rule.deletes and (rule.days is None or rule.days < days):
+            advice = f"shares end before their time: keep them for {days} days"
+            yield f"Rule {rule.id} of {bucket} deletes objects in {early} {rule.deletes}, and {advice}."
+
+
+def _repeated(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
+    """A share whose uses are deleted before its record can be used as often again."""
+
+    def kept(folder: str) -> float:
+        deleting = [rule for rule in rules if rule.deletes and rule.touches(state + folder)]
+        return min((0 if rule.days is None else rule.days for rule in deleting), default=float("inf"))
+
+    if kept("uses/") < kept("shares/"):
+        repeated = "so a limited share can be used as often again"
+        yield f"A rule of {bucket} deletes {state}uses/ before {state}shares/, {repeated}: {SCRIPT}."
 
 
 def _growing(bucket: str, state: str, folders: Sequence[str], rules: list[Rule]) -> Iterator[str]:

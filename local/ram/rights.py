@@ -21,7 +21,7 @@ from handler.core.config.rights import (
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
-SHARES = ("shares/", "uses/", "index/")
+SHARES = ("shares/", "extended/", "uses/", "index/")
 _PROBE = "probe"  # an object
 MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
 
@@ -52,8 +52,7 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
-        recorded = any(notice.give == "share" and notice.mount.record_shares for notice in config.notices)
-        allowed += share_statements(config) if recorded else []
+        allowed += share_statements(config) if any(notice.give == "share" for notice in config.notices) else []
     return unique([*allowed, *keys_statements(config)])
 
 

@@ -1,4 +1,4 @@
-"""The command line: sign, curl, form, verify, explain and bulk; and shares, revoke and ls, which ask a service."""
+"""The command line: sign, curl, form, verify, explain and bulk; shares, revoke, extend and ls, which ask a service."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def commands() -> None:
 
 for _command in (
     *(create.sign, create.curl, create.form, check.verify, check.explain, bulk),
-    *(service.list_shares, service.revoke, service.list_folder),
+    *(service.list_shares, service.revoke, service.extend, service.list_folder),
 ):
     commands.add_command(_command)

@@ -17,16 +17,20 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
+    body: Mapping[str, str] | None = None,
     session: requests.Session | None = None,
 ) -> requests.Response:
-    """The response, also if it is a redirect. `timeout` is in seconds, to connect and to read. Raises `OSError`."""
+    """The response, also if it is a redirect.
+
+    `timeout` is in seconds, to connect and to read; a `body` is sent as JSON. Raises `OSError`.
+    """
     import requests
 
     # Its warnings, as of a malformed header, contain the URL.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = session or requests.Session()
     return session.request(
-        method, url, query, headers=headers, auth=_keep_headers, timeout=timeout, allow_redirects=False
+        method, url, query, json=body, headers=headers, auth=_keep_headers, timeout=timeout, allow_redirects=False
     )
 
 

@@ -1,12 +1,15 @@
-"""The commands that ask a running service: shares, revoke and ls."""
+"""The commands that ask a running service: shares, revoke, extend and ls."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from hashlib import sha256
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import click
 
@@ -59,11 +62,13 @@ class Service(NamedTuple):
             options.fail("Invalid API key or token: expected printable ASCII characters without spaces.")
         return cls(url.rstrip("/"), key.strip())
 
-    def ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+    def ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
+    ) -> Any:
         """The JSON of an answer, None for one without a body. Raises `ServiceFailed`."""
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
         try:
-            response = send(method, self.url + path, TIMEOUT, headers=headers, query=query)
+            response = send(method, self.url + path, TIMEOUT, headers=headers, query=query, body=body)
         except OSError as error:
             raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
         if response.status_code == 204:
@@ -82,18 +87,20 @@ class Service(NamedTuple):
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
         """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
-        after = None
+        after, seen = "", set[str]()
         while True:
             page = self.ask("GET", path, {**query, **({"after": after} if after else {})})
             entries = [page.get(name) for name in lists]
             if not all(isinstance(each, list) and all(map(self._is_entry, each)) for each in entries):
                 raise ServiceFailed(f"{self.url} did not answer as fc-presign does.")
             yield page
-            if not page.get("next"):
+            following = page.get("next")
+            if following is None:
                 return
-            if page["next"] == after:
+            if not isinstance(following, str) or following in seen:
                 raise ServiceFailed(f"The list of {self.url} does not end.")
-            after = page["next"]
+            after = following
+            seen.add(after)
 
     @staticmethod
     def _is_entry(entry: Any) -> bool:
@@ -115,8 +122,7 @@ def _print_row(columns: str, *cells: object) -> None:
 def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
     """List the shares that you created, newest first.
 
-    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY your API key or token. Shares without a record, which
-    nobody can revoke alone, are not listed.
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY your API key or token.
 
     \b
     Examples:
@@ -134,32 +140,94 @@ def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
             _print_row(columns, *map(share.get, names))
     if as_json:
         print_json({"shares": listed})
-    else:
-        echo(printable(str(page.get("note"))), err=True)
 
 
-@click.command(cls=options.Command, context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
-@click.argument("identifiers", metavar="ID...", nargs=-1, required=True)  # an id may begin with -
+class _IdCommand(options.Command):
+    """A command for ids, which may begin with -h: that is help only as the single argument."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args == ["-h"]:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+
+_id_command = partial(
+    click.command,
+    cls=_IdCommand,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+_identifiers = click.argument("identifiers", metavar="ID|ADDRESS...", nargs=-1, required=True)
+
+
+def _share_id(identifier: str, service: Service) -> str:
+    """The id of a share; the secret of an address is hashed here and never sent. Raises `ServiceFailed`."""
+    if "://" not in identifier:
+        return identifier
+    parts = urlsplit(identifier)
+    secrets = parse_qs(parts.query).get("share", [])
+    if f"{parts.scheme}://{parts.netloc}" != service.url:
+        raise ServiceFailed(f"This is not an address of {service.url}.")
+    if not parts.path.startswith("/-/s") or len(secrets) != 1:
+        raise ServiceFailed("This is not the address of a share. Copy it completely.")
+    return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
+
+
+def _change(
+    identifiers: tuple[str, ...], key: str | None, ask: Callable[[Service, str], Any]
+) -> Iterator[tuple[str, Any]]:
+    """What the service answers for each share that it changed. A sentence says why another was not."""
+    service = Service.load(key)
+    for identifier in identifiers:
+        try:
+            share_id = _share_id(identifier, service)
+            yield share_id, ask(service, f"/-/shares/{quote(share_id, safe='', errors='surrogateescape')}")
+        except (ServiceFailed, ValueError) as error:
+            echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
+
+
+@_id_command()
+@_identifiers
+@click.option("--expires", required=True, metavar="DURATION", help="From now, such as 30d or 12h.")
+@_options
+def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str | None) -> int:
+    """Extend shares, also ended ones, by their ids or addresses. The status is 2 if one of them was not extended.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
+
+    \b
+    Examples:
+      fc-presign extend z0dbH3m320oM --expires 30d
+    """
+    extended = []
+    for share_id, document in _change(
+        identifiers, key, lambda service, path: service.ask("POST", path, body={"expires": expires})
+    ):
+        extended.append(document)
+        if not as_json:
+            echo(printable(f"Extended {share_id} until {document.get('expires_at')}."))
+    if as_json:
+        print_json({"shares": extended})
+    return 0 if len(extended) == len(identifiers) else 2
+
+
+@_id_command()
+@_identifiers
 @_options
 def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
-    """Revoke shares by their ids. The status is 2 if one of them was not revoked.
+    """Revoke shares by their ids or addresses. The status is 2 if one of them was not revoked.
 
     FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
 
     \b
     Examples:
       fc-presign revoke z0dbH3m320oM
+      fc-presign revoke 'https://links.example.com/-/s/q3.pdf?share=…'
     """
-    service, revoked = Service.load(key), list[str]()
-    for identifier in identifiers:
-        try:
-            service.ask("DELETE", f"/-/shares/{quote(identifier, safe='', errors='surrogateescape')}")
-        except ServiceFailed as error:
-            echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
-            continue
-        revoked.append(identifier)
+    revoked = []
+    for share_id, _ in _change(identifiers, key, lambda service, path: service.ask("DELETE", path)):
+        revoked.append(share_id)
         if not as_json:
-            echo(printable(f"Revoked {identifier}."))
+            echo(printable(f"Revoked {share_id}."))
     if as_json:
         print_json({"revoked": revoked})
     return 0 if len(revoked) == len(identifiers) else 2

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests import worlds
+from tests.memory_oss import memory_oss
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> worlds.Service:
-    """Without an OSS."""
-    return worlds.service(tmp_path)
+def plain(tmp_path: Path) -> Iterator[worlds.Service]:
+    """With an OSS in memory."""
+    with memory_oss({}):
+        yield worlds.service(tmp_path)
 
 
 @pytest.fixture

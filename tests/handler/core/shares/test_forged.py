@@ -21,7 +21,7 @@ from handler.core.config import Location, Mounts
 from handler.core.context import Invocation
 from handler.core.errors import Problem
 from handler.core.keys import current
-from handler.core.shares import records
+from handler.core.shares import record as records
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.share_fixtures import MAKER, ShareService, path, share_service, share_service_with_oss, token

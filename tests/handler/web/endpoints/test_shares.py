@@ -12,7 +12,7 @@ import pytest
 
 from handler.core.cloud import oss
 from handler.core.config import Location
-from handler.core.shares import records
+from handler.core.shares import record as records
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import BUCKET, api, issuer, watch_requests
 from tests.handler.keys_fixtures import token as jwt
