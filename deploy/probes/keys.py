@@ -72,9 +72,9 @@ def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     counts = {"share keys": keys.share, "API keys": keys.api, "issuers": keys.jwt, "sinks": keys.sinks}
     listed = ", ".join(f"{name}: {len(entries)}" for name, entries in counts.items())
     yield ok("keys", f"{config.keys_document} is valid ({listed}).")
-    if not keys.share and any(mount.max_share for mount in config.mounts):
+    if not keys.share and any(notice.give == "share" for notice in config.notices):
         command = _command(deployment, "rotate-share")
-        yield warning("keys", f"{config.keys_document} has no share key, so shares cannot be made: run {command}")
+        yield warning("keys", f"{config.keys_document} has no share key, which shares in notices require: run {command}")
     mounts = sorted((mount for mount in config.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)
