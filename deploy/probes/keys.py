@@ -74,7 +74,9 @@ def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     yield ok("keys", f"{config.keys_document} is valid ({listed}).")
     if not keys.share and any(notice.give == "share" for notice in config.notices):
         command = _command(deployment, "rotate-share")
-        yield warning("keys", f"{config.keys_document} has no share key, which shares in notices require: run {command}")
+        yield warning(
+            "keys", f"{config.keys_document} has no share key, which notices with shares require: run {command}"
+        )
     mounts = sorted((mount for mount in config.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)

@@ -257,9 +257,9 @@ def _rotate_share(job: _Job) -> None:
         write(keys_edit.serialize(document))
     lines = []
     if retired is not None:
-        lines.append(f"Retired the share key {retired}. Uploads in parts that it signed end within a minute; shares go on.")
+        lines.append(f"Retired the share key {retired}. Uploads in parts that it signed end within a minute.")
     if added is not None:
-        lines.append(f"Added the share key {added}. It signs new uploads in parts, and notices derive the addresses of their shares from it.")
+        lines.append(f"Added the share key {added}. New uploads in parts and shares in notices use it.")
     write_lines(*lines, otherwise="The share keys were changed.")
 
 
@@ -380,7 +380,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_cdn_options(add)
     remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
     command("remove-cdn", remove, "Remove the key of a CDN.").add_argument("name", metavar="NAME")
-    rotate = command("rotate-share", _rotate_share, "Add a share key for new uploads in parts and shares of notices. Older keys still verify.")
+    rotate = command("rotate-share", _rotate_share, "Add a share key, for new uploads in parts and shares in notices.")
     rotate.add_argument(
         "--retire", metavar="ID", help="remove this share key instead, which ends the uploads in parts that it signed"
     )

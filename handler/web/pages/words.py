@@ -134,15 +134,16 @@ FOLDER: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-_WITHDRAWN = ("share_retired", "share_owner_removed", "share_record_missing")
-
 # A title and a sentence for each code, otherwise for each status. What a program reads of an error is for developers;
 # these sentences only ask of people what they can do: copy the link again, or ask its sender for another one.
 PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
     "en": {
-        "share_invalid": ("Invalid link", "The link is incomplete or was modified. Copy the full link again."),
+        "share_invalid": (
+            "Invalid link",
+            "This link is incomplete, was changed, or ended long ago. Copy the full link again.",
+        ),
         "share_expired": ("This link has expired", "Ask the sender for a new link."),
-        **dict.fromkeys(_WITHDRAWN, ("This link was withdrawn", "Ask the sender for a new link.")),
+        "share_owner_removed": ("This link was withdrawn", "Ask the sender for a new link."),
         "share_revoked": ("This link was withdrawn", "The sender withdrew it. Ask the sender for a new link."),
         "share_not_enabled": ("This link is no longer available", "Ask the sender for a new link."),
         "share_used_up": ("Download limit reached", "Ask the sender for a new link."),
@@ -169,9 +170,9 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         503: ("Temporarily unavailable", "Try again in a few minutes."),
     },
     "zh": {
-        "share_invalid": ("链接无效", "链接不完整或被改动过，请重新复制完整链接。"),
+        "share_invalid": ("链接无效", "链接不完整、被改动过，或早已失效，请重新复制完整链接。"),
         "share_expired": ("链接已过期", "请向发送者索取新的链接。"),
-        **dict.fromkeys(_WITHDRAWN, ("链接已撤销", "请向发送者索取新的链接。")),
+        "share_owner_removed": ("链接已撤销", "请向发送者索取新的链接。"),
         "share_revoked": ("链接已撤销", "发送者撤销了此链接，请索取新的链接。"),
         "share_not_enabled": ("链接已停用", "请向发送者索取新的链接。"),
         "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
