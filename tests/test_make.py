@@ -232,7 +232,7 @@ COMMANDS = [
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
-    (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
+    (("doctor", "ENV=dev", "ARGS=--access a"), "-m deploy.doctor s.yaml --env dev --access a"),
     (("live",), "-m live"),
     (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
     (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),

@@ -1,4 +1,4 @@
-"""What the doctor asks the deployed service: it follows canary links as a visitor does."""
+"""What the doctor asks the deployed service: it follows canary links as a visitor does. And at which domain it is."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ ORIGIN = "https://another-site.example.com"
 FORGED = "STS.EXAMPLE-of-the-doctor"
 TIMEOUT = 120  # seconds
 PROJECT = Path(__file__).parents[2]
+
+
+def domain(deployment: Deployment) -> Iterator[Finding]:
+    """Whether browsers show objects and pages or download them, by the files."""
+    if deployment.web.domain:
+        yield ok("domain", f"The function has the domain {deployment.web.domain.name}.")
+    elif deployment.config.public_url:
+        yield ok("domain", f"links.toml has public_url = {deployment.config.public_url}.")
+    else:
+        yield warning(
+            "domain",
+            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers "
+            "at fcapp.run, where browsers download pages instead of showing them: give it a domain.",
+        )
 
 
 def health(deployment: Deployment, url: str) -> Iterator[Finding]:
