@@ -245,15 +245,15 @@ COMMANDS = [
     (("explain",), "-m signer explain"),
     (("explain", "ARGS=--method HEAD"), "-m signer explain --method HEAD"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
-    (("template",), "-m deploy.template build/template"),
+    (("template",), "-m tools.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),
     (
         ("docs",),
-        "-m deploy.reference; -m tools.explain_page; -m tools.live_status; -m tools.demo_picture; -m tools.screenshots",
+        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.demo_picture; -m tools.screenshots",
     ),
     (
         ("docs", "CHECK=1"),
-        "-m deploy.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
+        "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
     ),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 3 -q -m not long tests/test_make.py"),
 ]
