@@ -200,8 +200,8 @@ def test_a_bucket_in_another_region_is_named(body: str | None) -> None:
 def test_an_endpoint_that_does_not_answer_is_named() -> None:
     sentences = faults(oss_probes.credentials(deployed("http://127.0.0.1:9", KEYS)))
     assert sentences == [
-        "127.0.0.1:9 cannot be reached (ConnectionError): check the network, the bucket and the region in s.yaml, and "
-        "endpoint in links.toml."
+        "127.0.0.1:9 cannot be reached (ConnectionRefusedError): check the network, the bucket and the region in "
+        "s.yaml, and endpoint in links.toml."
     ]
 
 
