@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from handler.commands.printing import Parser, show
+from signer import InvalidEndpoint
+from signer.endpoint import parse_origin
 
 from . import check
 from .command import run
@@ -110,15 +111,10 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
 def _address(value: str) -> str:
     """A URL without its last slash. Raises `ArgumentTypeError`."""
     try:
-        parts = urlsplit(value)
-        # The attribute port raises ValueError, too.
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        valid = valid and parts.path in ("", "/") and not parts.query
-    except ValueError:
-        valid = False
-    if not valid:
-        raise argparse.ArgumentTypeError(f"must be an address such as https://links.example.com (got {value!r})")
-    return value.rstrip("/")
+        parse_origin(value)
+    except InvalidEndpoint as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value.removesuffix("/")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

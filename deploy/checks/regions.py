@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from local.fc import functions
 
 from ..model import Function
-from ..runtimes import PAGE_DATE, RUNTIMES
+from ..runtimes import PAGE_DATE, PYTHON_3_12_REGIONS
 from . import schema
 
 # Public endpoints. cn-hongkong is not on the mainland.
@@ -45,11 +45,10 @@ def warnings(function: Function) -> Iterator[str]:
     """A sentence for a region that lists do not have, and if OSS refuses links of mounts to accounts that are new."""
     if advice := schema.region_advice(function.region):
         yield f"region {function.region} is unknown to fc3: {advice}"
-    runtime = RUNTIMES.get(function.runtime)
-    if runtime and runtime.regions and function.region not in runtime.regions:
+    if function.runtime == "python3.12" and function.region not in PYTHON_3_12_REGIONS:
         source = f"said Function Compute's page of {PAGE_DATE}"
         advice = "see whether it is by now, or choose python3.10"
-        yield f"runtime {runtime.name} is not offered in {function.region}, {source}: {advice}."
+        yield f"runtime python3.12 is not offered in {function.region}, {source}: {advice}."
     public = sorted(mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain))
     if public:
         yield (
