@@ -263,7 +263,7 @@ def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
 
 @FULL
 def test_a_log_that_is_full_fails_no_response() -> None:
-    script = "from handler import audit; audit.write({}); import os; os._exit(7)"
+    script = "from handler.core import audit; audit.write({}); import os; os._exit(7)"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (7, b"")
