@@ -118,7 +118,7 @@ live-sweep: $(VENV)/local.stamp $(VENV)/cli.stamp
 
 template: $(VENV)/local.stamp
 	@$(if $(ARGS),,rm -rf build/template)
-	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
+	@$(BIN)/python -m tools.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
@@ -163,7 +163,7 @@ docs: $(VENV)/dev.stamp reference
 	@$(if $(CHECK),,$(BIN)/python -m tools.screenshots)
 
 reference: $(VENV)/local.stamp
-	@$(BIN)/python -m deploy.reference $(if $(CHECK),--check) $(ARGS)
+	@$(BIN)/python -m tools.reference $(if $(CHECK),--check) $(ARGS)
 
 clean:
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live")
+PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live", "tools")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in ("*.md", ".github/*.md", *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")))

@@ -232,7 +232,7 @@ COMMANDS = [
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
-    (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
+    (("doctor", "ENV=dev", "ARGS=--access a"), "-m deploy.doctor s.yaml --env dev --access a"),
     (("live",), "-m live"),
     (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
     (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),
@@ -245,15 +245,15 @@ COMMANDS = [
     (("explain",), "-m signer explain"),
     (("explain", "ARGS=--method HEAD"), "-m signer explain --method HEAD"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
-    (("template",), "-m deploy.template build/template"),
+    (("template",), "-m tools.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),
     (
         ("docs",),
-        "-m deploy.reference; -m tools.explain_page; -m tools.live_status; -m tools.demo_picture; -m tools.screenshots",
+        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.demo_picture; -m tools.screenshots",
     ),
     (
         ("docs", "CHECK=1"),
-        "-m deploy.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
+        "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
     ),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 3 -q -m not long tests/test_make.py"),
 ]

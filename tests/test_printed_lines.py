@@ -14,7 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from deploy import build, check, doctor, policies, reference, template
+from deploy import build, check, doctor, policies
 from deploy import command as deploy_command
 from deploy.probes.findings import fault
 from handler.commands import keys, notices
@@ -23,6 +23,7 @@ from local.demo import output, steps
 from local.errors import LocalError
 from local.fc.runtime import UNHANDLED, Outcome, Runtime, write_line
 from signer.display import printable
+from tools import reference, template
 
 HOSTILE = "\x1b[2J\x9b31m\u202efdp\u2028\u200b\u2066"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e\u2066]")

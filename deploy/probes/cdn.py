@@ -56,7 +56,7 @@ def judge(
     mount: Mount, response: ProbeResponse, what: str, problem: str = DIFFERS, *, is_valid: bool = True
 ) -> Finding | None:
     """What is wrong if the CDN refuses a valid link, or passes another on; what its origin answers does not matter."""
-    reason = response.header("x-tengine-error") if response.status == 403 else ""
+    reason = response.headers.get("x-tengine-error", "") if response.status == 403 else ""
     passed_on = response.status in (200, 404) or (400 <= response.status < 500 and response.code)
     if " ACL" in reason or not (reason or passed_on):
         advice = "check endpoint in links.toml and the access lists of the domain, and try again"

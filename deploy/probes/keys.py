@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handler.core.cloud.http_client import Connections
 from handler.core.cloud.oss import MISSING, REFUSED, OssClient, StoreError
 from handler.core.cloud.store import Store, store_at
 from handler.core.config import Location, Mount
@@ -47,7 +46,7 @@ def _store(deployment: Deployment) -> Store | None:
     endpoint = deployment.object_endpoint(location.bucket)
     if deployment.is_unreachable(endpoint.url(location.bucket, "")):
         return None
-    return store_at(OssClient(credentials, endpoint, Connections()), location, Clock())
+    return store_at(OssClient(credentials, endpoint, deployment.connections), location, Clock())
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from deploy import build, command, template
+from deploy import build, command
 from deploy.package import archive, contents, vendor
 from handler.commands import keys_edit
 from handler.core.config import Location
@@ -22,6 +22,7 @@ from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
 from tests.handler.core.keys.command import ADD
 from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
+from tools import template
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -147,7 +148,7 @@ COMMANDS = {
     "bulk": (*BULK, "-"),
     "policies": ("deploy.policies", "{config}"),
     "check": ("deploy.check", "{config}"),
-    "template": ("deploy.template", "{folder}/template"),
+    "template": ("tools.template", "{folder}/template"),
 }
 
 
@@ -214,7 +215,7 @@ class TestDeploy:
         assert (package / "before").exists()
 
     def test_no_half_template_is_left(self, tmp_path: Path) -> None:
-        done = run("deploy.template", str(tmp_path / "template"), size=8000)
+        done = run("tools.template", str(tmp_path / "template"), size=8000)
         assert_one_sentence(done, "make template", "File too large")
         assert list(tmp_path.iterdir()) == []
 
@@ -227,7 +228,7 @@ class TestDeploy:
     def test_the_pages_of_the_reference_are_kept(self, tmp_path: Path) -> None:
         (tmp_path / "configuration.md").write_text("before")
         script = (
-            "import sys; from pathlib import Path; from deploy import command, reference; "
+            "import sys; from pathlib import Path; from deploy import command; from tools import reference; "
             "reference.DOCS = Path(sys.argv[1]); sys.exit(command.run('make reference', lambda: reference.main([])))"
         )
         done = subprocess.run(
@@ -262,7 +263,7 @@ def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
 
 @FULL
 def test_a_log_that_is_full_fails_no_response() -> None:
-    script = "from handler import audit; audit.write({}); import os; os._exit(7)"
+    script = "from handler.core import audit; audit.write({}); import os; os._exit(7)"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (7, b"")

@@ -64,7 +64,9 @@ class Response(http.client.HTTPResponse):
             self.status = int(match[1])
         lines = [line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:-2]]
         pairs = [(name.lower(), value.strip(" \t")) for name, _, value in lines]
-        self.fields = dict(pairs)
+        self.fields = {}
+        for name, value in pairs:
+            self.fields[name] = f"{self.fields[name]}, {value}" if name in self.fields else value
         lengths = {part.strip(" \t") for name, value in pairs if name == "content-length" for part in value.split(",")}
         codings = [value.lower() for name, value in pairs if name == "transfer-encoding"]
         if (lengths and not re.fullmatch("[0-9]{1,20}", ",".join(lengths))) or codings not in ([], ["chunked"]):

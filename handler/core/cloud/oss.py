@@ -167,7 +167,7 @@ class OssClient(NamedTuple):
                     raise OssUnavailable(f"{location} exceeds {MAX_BODY} bytes: the service did not write this object.")
                 if self.may_be_forged and response.status in (400, 403):
                     raise CredentialsRefused("OSS refused the credentials in the headers of the request.")
-                return OssResponse(*response, code=_error_code(*response))
+                return OssResponse(*response, code=error_code(*response))
         raise OssUnavailable("OSS cannot be reached. Check the endpoint and the network.")
 
 
@@ -289,7 +289,7 @@ def _client(invocation: Invocation, credentials: RoleCredentials, endpoint: Endp
     return OssClient(credentials.credentials, endpoint, connections, credentials.may_be_forged)
 
 
-def _error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:
+def error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """The `Code` of an error, from the body or, for HEAD, from its header."""
     if status < 300:
         return ""

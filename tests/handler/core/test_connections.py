@@ -168,6 +168,14 @@ def test_chunks_are_read_up_to_the_limit_and_all_of_them_keep_the_connection(chu
         assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [b"ok", b"o", b"ok"]
 
 
+def test_a_header_that_comes_twice_has_both_values() -> None:
+    answer = b"HTTP/1.1 204 No Content\r\nVary: Origin\r\nConnection: close\r\nvary: Accept\r\nConnection: TE\r\n\r\n"
+    opened = Connections()
+    with answering([answer], [OK]) as address:
+        assert get(opened, address).headers == {"vary": "Origin, Accept", "connection": "close, TE"}
+        assert get(opened, address).body == b"ok"
+
+
 def test_a_head_that_is_cut_is_a_connection_error_also_without_a_body() -> None:
     with (
         answering([b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"]) as address,

@@ -1,4 +1,4 @@
-"""`python -m deploy.template FOLDER [--home-page URL]`: makes the application template for `s init --uri FOLDER`.
+"""`python -m tools.template FOLDER [--home-page URL]`: makes the application template for `s init --uri FOLDER`.
 
 `s init` fills in `s.yaml` alone and validates nothing. So each choice is a `{{ name }}` in `s.yaml`, reaches
 `links.toml` through an environment variable, and is validated by `make check` and by the build.
@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deploy.checks.secrets import secret_in
+from deploy.command import reason, run
+from deploy.errors import DeployError
 from handler.commands.printing import Parser, show
-
-from .checks.secrets import secret_in
-from .command import reason, run
-from .errors import DeployError
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
@@ -31,7 +30,7 @@ SHIPPED = (
 )
 # What is about the repository, or needs its environments, its custom runtime or its example folder.
 LEFT_OUT = (
-    *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
+    *("deploy/application", "deploy/custom-runtime", "local/demo"),
     *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
     *("docs/live.md", "docs/live.zh-CN.md"),
 )
@@ -118,13 +117,13 @@ def links_toml(content: str) -> str:
 
 def makefile(content: str) -> str:
     """The project's `Makefile` without the targets for what only the repository has."""
-    targets = "demo|test|test-long|lint|bench|lock|audit|docs|template|live|live-sweep"
+    targets = "demo|test|test-long|lint|bench|lock|audit|docs|reference|template|live|live-sweep"
     return re.sub(rf"(?m)^##   make (?:{targets}) .*\n|^(?:{targets}):.*\n(?:\t.*\n)*", "", content)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Raises `DeployError`."""
-    parser = Parser(prog="python -m deploy.template", description="Make the application template.")
+    parser = Parser(prog="python -m tools.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
     parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
     options = parser.parse_args(arguments)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import reference
 from handler.core import errors
 from handler.core.config import load
 from handler.core.errors import ErrorEntry
+from tools import reference
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +28,7 @@ ERRORS = {
 
 
 def test_the_pages_are_current() -> None:
-    assert reference.main(["--check"]) == 0, "run python -m deploy.reference"
+    assert reference.main(["--check"]) == 0, "run python -m tools.reference"
 
 
 def test_a_page_that_is_not_current_is_named(
@@ -42,11 +42,11 @@ def test_a_page_that_is_not_current_is_named(
     capsys.readouterr()
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", "Of the mount.")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/configuration.md is not current: run python -m deploy.reference.\n"
+    assert capsys.readouterr().err == "docs/configuration.md is not current: run python -m tools.reference.\n"
     reference.main([])
     monkeypatch.setattr(errors, "ERRORS", {**ERRORS, "new": ErrorEntry(500, "New.", "Wait.")})
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/errors.md is not current: run python -m deploy.reference.\n"
+    assert capsys.readouterr().err == "docs/errors.md is not current: run python -m tools.reference.\n"
 
 
 def test_errors_are_listed_by_status_and_code_in_one_table_per_status_class(monkeypatch: pytest.MonkeyPatch) -> None:

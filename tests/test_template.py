@@ -17,12 +17,13 @@ import pytest
 import yaml
 
 import signer
-from deploy import build, check, policies, s_preview, template
+from deploy import build, check, policies, s_preview
 from deploy.checks import schema
 from deploy.errors import DeployError
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
 from tests.test_translations import in_chinese, outline
+from tools import template
 
 pytestmark = pytest.mark.skipif(
     not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
@@ -247,7 +248,9 @@ def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(pack
     makefile = (package / "src/Makefile").read_text(encoding="utf-8")
     targets = {name for line in re.findall(r"(?m)^([a-z][a-z -]*):", makefile) for name in line.split()}
     assert {"run", "check", "keys", "explain", "clean"} < targets
-    assert targets.isdisjoint({"demo", "test", "test-long", "lint", "bench", "lock", "audit", "docs", "template"})
+    assert targets.isdisjoint(
+        {"demo", "test", "test-long", "lint", "bench", "lock", "audit", "docs", "reference", "template"}
+    )
     assert set(re.findall(r"(?m)^##   make (\S+)", makefile)) <= targets
 
 

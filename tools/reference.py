@@ -1,4 +1,4 @@
-"""`python -m deploy.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
+"""`python -m tools.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
 
 `--check` only says whether the pages are current.
 """
@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from deploy.command import run
 from handler.commands.printing import Parser, show
 from handler.core import errors
 from handler.core.config import assume_role, load, media_types, notices
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
-
-from .command import run
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -59,7 +58,7 @@ to    = ["manifest"]
 
 def configuration_page() -> str:
     return f"""\
-<!-- Written by python -m deploy.reference from the code. Change the tables there, not this page. -->
+<!-- Written by python -m tools.reference from the code. Change the tables there, not this page. -->
 # Configuration
 
 `links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
@@ -120,7 +119,7 @@ them, so put secrets into the [keys document](keys.md) instead.
 
 def errors_page() -> str:
     return f"""\
-<!-- Written by python -m deploy.reference from handler/core/errors.py. Change the table there, not this page. -->
+<!-- Written by python -m tools.reference from handler/core/errors.py. Change the table there, not this page. -->
 # Errors
 
 Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the
@@ -175,7 +174,7 @@ def _list(names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m deploy.reference", description="Write the reference pages in docs.")
+    parser = Parser(prog="python -m tools.reference", description="Write the reference pages in docs.")
     parser.add_argument("--check", action="store_true", help="only check that the pages are current")
     options = parser.parse_args(arguments)
     stale = False
@@ -184,10 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.check:
             replace_file(str(path), page().encode())
         elif not path.is_file() or path.read_text(encoding="utf-8") != page():
-            show(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
+            show(f"docs/{name} is not current: run python -m tools.reference.", file=sys.stderr)
             stale = True
     return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(run("python -m deploy.reference", main))
+    sys.exit(run("python -m tools.reference", main))
