@@ -16,12 +16,12 @@ from handler.core.request import Request
 from handler.core.shares.opening import open_share
 from handler.web.endpoints import upload_page
 from tests.handler.client import context
-from tests.handler.share_fixtures import share_id as share_id
 from tests.worlds import ALICE as ALICE
 from tests.worlds import EXPIRING as EXPIRING
 from tests.worlds import LINKS as LINKS
 from tests.worlds import WRITER as WRITER
 from tests.worlds import Service, service
+from tests.worlds import share_id as share_id
 from tests.worlds import share_key as share_key
 
 UploadService = Service

@@ -219,26 +219,26 @@ class TestObjectPath:
         assert (response.status, response.code) == (400, "bad_query")
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
-    def test_the_headers_of_the_request_are_not_signed(self, plain: UploadService, method: str) -> None:
-        before = plain.request("/both/a", method, headers={"Accept": "application/json"})
+    def test_the_headers_of_the_request_are_not_signed(self, in_memory: UploadService, method: str) -> None:
+        before = in_memory.request("/both/a", method, headers={"Accept": "application/json"})
         for name in UNKEYED:
             for value in VALUES:
-                response = plain.request("/both/a", method, headers={"Accept": "application/json", name: value})
+                response = in_memory.request("/both/a", method, headers={"Accept": "application/json", name: value})
                 assert (response.status, response.body) == (before.status, before.body)
                 assert response.headers.get("Location") is None
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH", "TRACE"])
-    def test_other_methods_return_no_link(self, plain: UploadService, method: str) -> None:
+    def test_other_methods_return_no_link(self, in_memory: UploadService, method: str) -> None:
         for name in SUB_RESOURCES:
-            response = plain.request("/both/a", method, {name: ""})
+            response = in_memory.request("/both/a", method, {name: ""})
             assert response.status == 405
             assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_with_a_share_all_other_parameters_are_dropped(self, plain: UploadService, method: str) -> None:
-        url = plain.create_share(key=WRITER, path="/both/a")
+    def test_with_a_share_all_other_parameters_are_dropped(self, in_memory: UploadService, method: str) -> None:
+        url = in_memory.create_share(key=WRITER, path="/both/a")
         for name in SUB_RESOURCES:
-            response = plain.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
+            response = in_memory.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
             assert response.status == 302
             assert set(query_of(response.headers["Location"])) == SIGNATURE
 
@@ -250,39 +250,39 @@ class TestObjectPath:
 
 class TestSign:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_sub_resource_is_refused_by_name(self, plain: UploadService, method: str) -> None:
+    def test_a_sub_resource_is_refused_by_name(self, in_memory: UploadService, method: str) -> None:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in QUERY]
         size = {"size": 5} if method == "PUT" else {}
         for value in (*VALUES, None, 1, ["1"]):
             items = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*items), strict=True):
+            for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_header_is_refused_by_name(self, plain: UploadService, method: str) -> None:
+    def test_a_header_is_refused_by_name(self, in_memory: UploadService, method: str) -> None:
         size = {"size": 5} if method == "PUT" else {}
         names = [
             spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
         ]
         for value in VALUES:
             items = [{"path": "/both/a", "method": method, "headers": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*items), strict=True):
+            for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "COPY", "get", "PUT "])
-    def test_other_methods_are_not_signed(self, plain: UploadService, method: str) -> None:
+    def test_other_methods_are_not_signed(self, in_memory: UploadService, method: str) -> None:
         names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
-        for result in plain.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
+        for result in in_memory.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
             assert result["error"]["code"] == "bad_body"
 
 
 @pytest.mark.parametrize("route", POST_ROUTES)
 class TestRoutes:
-    def test_a_member_of_the_body_is_refused_by_name(self, plain: UploadService, route: str) -> None:
+    def test_a_member_of_the_body_is_refused_by_name(self, in_memory: UploadService, route: str) -> None:
         for name in {*SUB_RESOURCES, *HEADERS, "query", "headers"} - {"expires"}:
-            response = plain.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
+            response = in_memory.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
             assert (response.status, response.code) == (400, "bad_body"), name
             assert repr(name) in response.json["detail"]
 

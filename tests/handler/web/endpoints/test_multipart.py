@@ -286,9 +286,9 @@ class TestResuming:
 
 class TestSizes:
     @pytest.fixture
-    def unstarted(self, plain: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
+    def unstarted(self, in_memory: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
-        return plain
+        return in_memory
 
     @pytest.mark.parametrize(("count", "first"), [(None, 100), (1, 1), (1000, 1000)])
     def test_the_first_hundred_links_come_at_once_and_others_on_request(
@@ -381,8 +381,8 @@ class TestOssFails:
         response = started.post("/-/uploads", {"path": "/in/a", "size": 5})
         assert (response.status, response.code) == (503, "oss_unavailable")
 
-    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, plain: UploadService) -> None:
-        response = plain.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
+    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, in_memory: UploadService) -> None:
+        response = in_memory.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
         assert (response.status, response.code) == (400, "bad_path")
 
     def test_no_response_of_oss_is_a_503(self, started: UploadService, monkeypatch: pytest.MonkeyPatch) -> None:
