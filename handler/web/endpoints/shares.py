@@ -158,9 +158,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     if expires_at <= max(now, records.load_end(state, record)):
         raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
     records.extend(state, record.id, expires_at)
-    invocation.facts.update(mount=mount.path, share=record.id)
-    document = list_shares.describe(state, record, invocation)
-    return json_response({**document, "clamped_by": clamped_by})
+    invocation.facts["mount"] = mount.path
+    return json_response({**list_shares.describe(state, record, invocation), "clamped_by": clamped_by})
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -168,7 +167,6 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     state, record = list_shares.find(share_id, invocation)
     if record.revoked_at is None:
         records.save(state, record._replace(revoked_at=int(invocation.now)))
-    invocation.facts["share"] = share_id
     return Response(204, {})
 
 
