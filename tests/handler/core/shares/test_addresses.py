@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
@@ -104,11 +104,11 @@ def test_on_the_path_of_an_object_a_share_is_an_unknown_parameter(in_memory: Ser
 
 
 def test_of_the_query_only_share_and_format_are_read(in_memory: Service) -> None:
-    decorated: Any = {
-        **{"expires": "1", "download": "evil.html", "versionId": "CAEQ", "response-content-type": "text/html"},
-        **{"response-content-disposition": "inline", "x-oss-process": "style/x", "x-oss-traffic-limit": "nonsense"},
-        **{"utm_source": "chat", "null": "", "limit": "x", "after": "x", "begins": "/"},
-    }
+    others = (
+        "expires=1&download=evil.html&versionId=CAEQ&response-content-type=text/html&response-content-disposition=inline&"
+        "x-oss-process=style/x&x-oss-traffic-limit=nonsense&utm_source=chat&null=&limit=x&after=x&begins=/"
+    )
+    decorated: Any = dict(parse_qsl(others, keep_blank_values=True))
     url = in_memory.create_share(path="/open/a.txt")
     response = in_memory.open(url, **decorated)
     assert (response.query, response.expires_in) == ({}, 900)
@@ -133,7 +133,11 @@ def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: Servi
     url = in_memory.create_share(max_uses=1)
     share, bearer = {"share": secret_of(url)}, {"Authorization": f"Bearer {secret_of(url)}"}
     for headers in ({}, bearer):
-        for path, method in (("/-/shares", "GET"), (f"/-/shares/{share_id(url)}", "DELETE"), ("/reports/q3.pdf", "GET")):
+        for path, method in (
+            ("/-/shares", "GET"),
+            (f"/-/shares/{share_id(url)}", "DELETE"),
+            ("/reports/q3.pdf", "GET"),
+        ):
             assert in_memory.request(path, method, share, headers).status == 401
         assert in_memory.request("/-/shares", "POST", share, headers, body='{"path": "/reports/q3.pdf"}').status == 401
     assert in_memory.uses_left(url) == 1
@@ -158,7 +162,11 @@ def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: Service, oss: Memo
 
 def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(in_memory: Service) -> None:
     url = in_memory.create_share(password=True)
-    found = [in_memory.open(url), in_memory.use(url, password="wrong"), in_memory.request("/-/s/x", query={"share": secret_of(url)})]
+    found = [
+        in_memory.open(url),
+        in_memory.use(url, password="wrong"),
+        in_memory.request("/-/s/x", query={"share": secret_of(url)}),
+    ]
     managed = [in_memory.extend(url, "1"), in_memory.revoke(url), in_memory.open(url)]
     assert [answer.line["code"] for answer in found] == [None, "wrong_password", "share_invalid"]
     assert [answer.line["code"] for answer in managed] == ["bad_expires", None, "share_revoked"]

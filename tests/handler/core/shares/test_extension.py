@@ -119,7 +119,8 @@ def test_a_folder_requires_list_and_get_too(in_memory: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"expires": None}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}]
+    "body",
+    [{}, {"expires": None}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}],
 )
 def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss, body: object) -> None:
     url = in_memory.create_share()
@@ -148,7 +149,11 @@ def test_an_unreadable_second_end_is_a_503_where_it_is_needed(
     oss.fill({places(each)[1]: second for each in (url, redirect)})
     assert in_memory.open(redirect).status == 302  # the first end is later than that of any link
     for response in (
-        *(in_memory.open(url), in_memory.open(redirect, now=NOW + 7 * DAY - 60), in_memory.open(url, now=NOW + 9 * DAY)),
+        *(
+            in_memory.open(url),
+            in_memory.open(redirect, now=NOW + 7 * DAY - 60),
+            in_memory.open(url, now=NOW + 9 * DAY),
+        ),
         *(in_memory.extend(url), in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER)),
     ):
         assert (response.status, response.code) == (503, "state_unavailable")

@@ -49,7 +49,12 @@ def neighbours(secret: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"max_uses": 1}, {"password": True, "download": "季度.pdf"}, {"path": "/in/", "method": "POST", "key": WRITER}],
+    [
+        {},
+        {"max_uses": 1},
+        {"password": True, "download": "季度.pdf"},
+        {"path": "/in/", "method": "POST", "key": WRITER},
+    ],
     ids=str,
 )
 def test_a_secret_with_one_character_changed_opens_nothing(
