@@ -72,10 +72,6 @@ def conditions(form: dict[str, Any]) -> list[Any]:
     return policy_conditions
 
 
-def files_left(service: UploadService, url: str) -> int:
-    return service.files_left(url)
-
-
 def claim_number(service: UploadService, url: str, n: int) -> int | None:
     """The number of one of many files that are requested at the same time, None if the share is full."""
     parts = urlsplit(url)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from handler.core.cloud import oss as clients
-from handler.core.config import Location
 from handler.core.shares.record import Record
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import NOW
@@ -62,12 +60,8 @@ def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service
 
 
 def test_a_role_that_may_not_list_is_named_in_the_log(in_memory: Service, oss: MemoryOss) -> None:
-    url, answer = in_memory.create_share(max_uses=1), oss.answer
-
-    def deny_lists(method: str, place: Location, *options: Any) -> clients.OssResponse:
-        return answer(method, place, *options) if place.key else oss.respond(403, code="AccessDenied")
-
-    with patch.object(oss, "answer", deny_lists):
+    url = in_memory.create_share(max_uses=1)
+    with oss.refusing(f"{STATE}uses/", 403, "AccessDenied"):
         for response in (in_memory.open(url), in_memory.use(url)):
             assert (response.status, response.code) == (503, "state_unavailable")
             assert response.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"

@@ -280,13 +280,7 @@ def test_a_record_that_may_arrive_late_is_not_written_again(
 
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
 def test_where_it_cannot_be_written_there_is_no_share(in_memory: Service, oss: MemoryOss, folder: str) -> None:
-    answer = oss.answer
-
-    def refuse(method: str, place: Location, *options: Any) -> OssResponse:
-        is_refused = place.key.startswith(STATE + folder)
-        return oss.respond(503, code="ServiceUnavailable") if is_refused else answer(method, place, *options)
-
-    with patch.object(oss, "answer", refuse):
+    with oss.refusing(STATE + folder):
         response = in_memory.request_share()
     assert (response.status, response.code) == (503, "state_unavailable")
     assert "share" not in response.line
@@ -342,7 +336,7 @@ class TestMissingObject:
         assert oss.calls == {}
 
     def test_without_oss_the_share_is_not_made(self, in_memory: Service, oss: MemoryOss) -> None:
-        with patch.object(oss, "answer", lambda *_: oss.respond(503, code="ServiceUnavailable")):
+        with oss.refusing("reports/"):
             response = in_memory.request_share(allow_missing=False)
         assert (response.status, response.code) == (503, "oss_unavailable")
 
