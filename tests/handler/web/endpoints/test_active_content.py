@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.handler.client import ask, make_config, new_instance
-from tests.handler.upload_fixtures import WRITER, UploadService
 from tests.handler.web.endpoints import test_inline
+from tests.worlds import WRITER, Service
 
 # No extension is listed.
 LINKS = re.sub(r"(?m)^inline = .*\n", "", test_inline.LINKS)
@@ -19,40 +19,40 @@ ACTIVE_LINKS = LINKS.replace("endpoint = ", "active_content = true\nendpoint = "
 # config/test_uploaded_content has every active type.
 ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
 PREFIXES = ["text/", "image/", "application/", "video/"]
-Attempt = Callable[[UploadService, str, str], dict[str, Any]]
+Attempt = Callable[[Service, str, str], dict[str, Any]]
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> UploadService:
-    return UploadService(new_instance(make_config(LINKS)), tmp_path)
+def service(tmp_path: Path) -> Service:
+    return Service(new_instance(make_config(LINKS)), tmp_path)
 
 
-def put(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def put(service: Service, path: str, content_type: str) -> dict[str, Any]:
     (result,) = service.sign({"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}})
     error: dict[str, Any] = result.get("error", result)
     return error
 
 
-def form(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def form(service: Service, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/form", {"path": path, "content_type": content_type}).json
     return document
 
 
-def multipart(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def multipart(service: Service, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/uploads", {"path": path, "size": 5, "content_type": content_type}).json
     return document
 
 
 @pytest.mark.parametrize("attempt", [put, form, multipart])
 @pytest.mark.parametrize("content_type", ACTIVE)
-def test_active_types_are_refused(service: UploadService, attempt: Attempt, content_type: str) -> None:
+def test_active_types_are_refused(service: Service, attempt: Attempt, content_type: str) -> None:
     problem = attempt(service, "/site/a.png", content_type)
     assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
     assert content_type in problem["detail"]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: UploadService, prefix: str) -> None:
+def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Service, prefix: str) -> None:
     for path in ("/site/a.png", "/site/"):
         problem = form(service, path, prefix)
         assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
@@ -62,12 +62,12 @@ def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Uplo
 @pytest.mark.parametrize("attempt", [put, form])
 @pytest.mark.parametrize(("path", "content_type"), [("/site/a.png", "image/png"), ("/free/a.png", "text/html")])
 def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
-    service: UploadService, attempt: Attempt, path: str, content_type: str
+    service: Service, attempt: Attempt, path: str, content_type: str
 ) -> None:
     assert "url" in attempt(service, path, content_type)
 
 
-def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(service: UploadService) -> None:
+def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(service: Service) -> None:
     config = make_config(ACTIVE_LINKS)
     service = service._replace(instance=new_instance(config))
     assert "url" in put(service, "/site/a.html", "text/html")
@@ -79,11 +79,11 @@ def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(servi
 
 class TestUploadShares:
     @pytest.fixture
-    def drop(self, uploads: UploadService) -> UploadService:
+    def drop(self, uploads: Service) -> Service:
         """Where /in/ accepts no active types."""
         return uploads.with_mount("/in/", inline=())
 
-    def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:
+    def test_active_types_are_refused_and_take_no_place(self, drop: Service) -> None:
         url = drop.create_upload_share(max_files=1)
         response = drop.request_form(url, name="a.png", type="text/html")
         assert (response.status, response.code) == (400, "wrong_type")
@@ -92,7 +92,7 @@ class TestUploadShares:
         response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
         assert (response.status, response.code) == (400, "wrong_type")
 
-    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: UploadService) -> None:
+    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: Service) -> None:
         url = drop.create_upload_share(content_type="image/")
         assert drop.request_form(url, type="image/svg+xml").code == "wrong_type"
         fields = drop.request_form(url, type="image/png").json["fields"]

@@ -15,7 +15,9 @@ from signer import verify
 from tests.handler.client import KEYS, NOW, ask, make_config, new_instance, raw_path
 from tests.handler.keys_fixtures import api
 from tests.handler.notice_fixtures import created, event_function, links, notice
-from tests.handler.upload_fixtures import WRITER, UploadService, query_of
+from tests.handler.upload_fixtures import query_of
+from tests.memory_oss import MemoryOss
+from tests.worlds import WRITER, Service
 
 TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 DOWNLOAD = {DISPOSITION: "attachment"}
@@ -34,6 +36,7 @@ query = ["versionId", "response-content-disposition", "response-cache-control"]
 LINKS = f"""
 region = "cn-hangzhou"
 keys = "oss://examplebucket/.links/keys.json"
+state = "oss://examplebucket/.links/state/"
 public_url = "https://links.example.com"
 {MOUNT}
 [[mount]]
@@ -66,9 +69,9 @@ DOWNLOADED = [
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> UploadService:
+def service(tmp_path: Path, oss: MemoryOss) -> Service:
     owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
-    return UploadService(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
+    return Service(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ def test_a_download_has_the_name_that_a_caller_gives_it(name: str, limits: dict[
 # --- every other way to a link ------------------------------------------------------------------------------------
 
 
-def test_signed_links(service: UploadService) -> None:
+def test_signed_links(service: Service) -> None:
     shown, downloaded, free = service.sign(
         *({"path": f"/{path}"} for path in ("site/a.png", "site/a.html", "free/a.html"))
     )
@@ -169,7 +172,7 @@ def test_signed_links(service: UploadService) -> None:
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_shares(service: UploadService, method: str, accept: str) -> None:
+def test_shares(service: Service, method: str, accept: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
         share = service.create_share(key=WRITER, path=f"/site/{name}")
         response = service.open(share, method, {"Accept": accept})
@@ -180,7 +183,7 @@ def test_shares(service: UploadService, method: str, accept: str) -> None:
         assert {name: value for name, value in query_of(url).items() if name.startswith("response-")} == shown
 
 
-def test_a_share_with_a_file_name(service: UploadService) -> None:
+def test_a_share_with_a_file_name(service: Service) -> None:
     share = service.create_share(key=WRITER, path="/site/a.html", download="b.html")
     response = service.open(f"{share}&{DISPOSITION}=inline")
     assert query_of(response.headers["Location"])[DISPOSITION].startswith('attachment; filename="b.html"')
