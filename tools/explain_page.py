@@ -105,7 +105,8 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         with tempfile.TemporaryDirectory() as root:
             xml = local_answer(sent, example, known, Path(root))
     elif source == "cdn":
-        xml = "HTTP/1.1 403 Forbidden\nX-Tengine-Error: denied by req auth: invalid md5hash\n"
+        said = example.get("said", "invalid md5hash")
+        xml = f"HTTP/1.1 403 Forbidden\nX-Tengine-Error: denied by req auth: {said}\n"
     explanation = signer.explain(
         url,
         error_xml=xml or None,

@@ -60,7 +60,6 @@ def test_a_new_key_is_written_to_a_file_of_its_owner(existing: KeysCli, tmp_path
         ((), "with-hyphen"),
         (("--valid-for", "0"), KEY),
         (("--parameter", "auth key"), KEY),
-        (("--type", "A"), KEY),
     ],
 )
 def test_what_a_cdn_cannot_have_is_refused_without_a_change(
