@@ -159,7 +159,7 @@ credentials_options = add(
     ),
 )
 cdn_options = add(
-    click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key, of type A: a line of standard input."),
+    click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key: the first line of standard input."),
     *(
         click.option(f"--cdn-{name}".replace("_", "-"), default=default, show_default=True, help="As at the domain.")
         for name, default in CdnKey._field_defaults.items()

@@ -6,37 +6,33 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
-from ..cdn import CdnKey, SignedAddress, digest, fault_of, read_address
+from ..cdn import VALID_FOR, CdnKey, SignedAddress, digest, fault_of, read_address
 from ..times import format_duration, format_timestamp
 from .facts import CERTAIN, GUESS, LIKELY, LINK, PROVED, SECRET, Fact
 
-_TYPE_A = re.compile("[?&]([^=&]+)=[1-9][0-9]{9}-[^-&]*-[^-&]*-[0-9a-f]{32}(?![^&])")
+_TYPE_A = re.compile("[?&]([^=&]+)=([1-9][0-9]{9})-[^-&]*-[^-&]*-[0-9a-f]{32}(?![^&])")
 _OTHER_TYPE = re.compile("/[0-9]{12}/[0-9a-f]{32}/|/[0-9a-f]{32}/[0-9a-fA-F]{8}/|.*[?&]sign=[0-9a-f]{32}&time=")
 
 
 def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
     """What a path and query show at `now`, in Unix seconds, and what the key proves, if it is known."""
+    signed = _TYPE_A.search(target)
     if key and (address := read_address(key, target)):
         yield from _prove(key, address, now)
-        return
-    name, is_other = _TYPE_A.search(target), _OTHER_TYPE.match(target)
-    cdn = (key or CdnKey(""))._replace(parameter=name[1] if name else "")
-    address = read_address(cdn, target) if name else None
-    if key and address:
-        certainty = LIKELY if fault_of(cdn, target, 0) else PROVED
+    elif key and signed and signed[1] != key.parameter:
+        certainty = LIKELY if fault_of(key._replace(parameter=signed[1]), target, 0) else PROVED
         yield Fact("cdn_wrong_type", SECRET, certainty, "Its signature is in another parameter.")
-    elif key and is_other:
-        yield Fact("cdn_wrong_type", SECRET, LIKELY, "It has the form of another type.")
+    elif _OTHER_TYPE.match(target):
+        code, source = ("cdn_wrong_type", SECRET) if key else ("cdn_address", LINK)
+        yield Fact(code, source, LIKELY, "It has the form of another type than A.")
     elif key:
         yield Fact("unsigned", GUESS, CERTAIN, f"It has no signature in the parameter {key.parameter}.")
-    elif address:
-        time = int(address.written)
-        life, end = format_duration(cdn.valid_for), time + cdn.valid_for
-        ends = f"it {'ended' if end <= now else 'ends'} at {format_timestamp(end)} with the CDN's default"
-        shown = f"It has the form of type A, with the time {format_timestamp(time)}"
-        yield Fact("cdn_address", LINK, LIKELY, f"{shown}: {ends} validity of {life}; the domain's own counts.")
-    elif is_other:
-        yield Fact("cdn_address", LINK, LIKELY, "It has the form of another type than A.")
+    elif signed:
+        time, life = int(signed[2]), format_duration(VALID_FOR)
+        ends = f"it {'ended' if time + VALID_FOR <= now else 'ends'} at {format_timestamp(time + VALID_FOR)}"
+        shown = f"It has the form of type A, with the time {format_timestamp(time)}: {ends}"
+        counts = f"with the CDN's default validity of {life}; the domain's own counts."
+        yield Fact("cdn_address", LINK, LIKELY, f"{shown} {counts}")
 
 
 def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
+import hashlib
 from random import Random
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +12,6 @@ import signer
 from signer import CdnKey, InvalidCdnKey, InvalidExpiry, InvalidKey, InvalidLink, InvalidTime, SignerError, presign_cdn
 from signer.cdn import SignedAddress, digest, fault_of, read_address
 
-NODE = Path(__file__).parents[1] / "node"
 KEY = CdnKey("aliyuncdnexp1234")  # of the documentation
 NOW = 1_772_347_271
 URL = "https://static.example.com/videos/%E7%AC%AC%201%20%E9%9B%86.mp4"
@@ -47,11 +43,9 @@ def test_the_documented_signatures(path: str, expected: str) -> None:
     assert digest(KEY, path, "1444435200") == expected
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_an_independent_program_signs_ten_thousand_random_addresses_the_same() -> None:
+def test_random_addresses_are_signed_as_the_page_says() -> None:
     random = Random(29)
-    requests, links = [], []
-    for _ in range(10_000):
+    for _ in range(2000):
         key = KEY._replace(valid_for=random.randrange(1, 100_000))
         names = "/x".join(
             "".join(random.choices(LETTERS.replace("/", ""), k=random.randrange(1, 30))) for _ in range(3)
@@ -63,11 +57,9 @@ def test_an_independent_program_signs_ten_thousand_random_addresses_the_same() -
             expires_in=random.randrange(60, 31_536_000),
             now=random.randrange(10**9 + 100_000, 3 * 10**9),
         )
-        links.append(target(signed.url))
-        requests.append({"key": key.key, "path": path, "time": end(signed) - key.valid_for})
-    program = ["node", str(NODE / "cdn_links.cjs")]
-    done = subprocess.run(program, input=json.dumps(requests), capture_output=True, check=True, text=True)
-    assert json.loads(done.stdout) == links
+        time = end(signed) - key.valid_for
+        md5 = hashlib.md5(f"{path}-{time}-0-0-{key.key}".encode(), usedforsecurity=False).hexdigest()
+        assert target(signed.url) == f"{path}?auth_key={time}-0-0-{md5}"
 
 
 @pytest.mark.parametrize("valid_for", [1, 60, 1800, 86_400])

@@ -27,12 +27,11 @@ def read_cdn_keys(document: TableReader) -> tuple[dict[str, CdnKey], dict[str, s
 def read_cdn_key(name: str, entry: object) -> CdnKey:
     """The key of one entry. Raises `InvalidKeys`."""
     where = f"keys document: cdn {name}"
-    if isinstance(entry, dict) and entry.get("type", "A") != "A":
+    if isinstance(entry, dict) and entry.get("type") != "A":  # before a member that only another type has
         raise InvalidKeys(f"{where}: type must be A, the only type of URL signing that is supported.")
-    reader = fields.read_object(where, entry, ("type", *CdnKey._fields))
-    reader.required("type")
-    reader.required("key")
-    key = CdnKey(**{member: value for member, value in reader.table.items() if member != "type"})
+    members = {"key": "", **fields.read_object(where, entry, ("type", *CdnKey._fields)).table}
+    del members["type"]
+    key = CdnKey(**members)
     try:
         check_cdn_key(key)
     except InvalidCdnKey as error:
