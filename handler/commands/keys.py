@@ -374,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
-    add = command("add-cdn", _add_cdn, "Add the key of a CDN that checks links; without --key, print a new one once.")
+    add = command("add-cdn", _add_cdn, "Add a CDN's key for signing of type A; without --key, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which cdn of a mount in links.toml uses")
     keys_arguments.add_cdn_options(add)
     remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
