@@ -162,7 +162,7 @@ def test_a_cdn_of_links_toml_runs_and_is_told_with_the_addresses(tmp_path: Path)
         assert sample
         assert requests.get(sample[1], timeout=20).status_code == 503
         assert requests.get(address, timeout=20).status_code == 503
-        entry = {"type": "C", "key": "aliyuncdnexp1234", "valid_for": 1800}
+        entry = {"type": "A", "key": "aliyuncdnexp1234", "valid_for": 1800}
         (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "cdn": {"static": entry}}))
         assert requests.get(address, timeout=20).headers["X-Tengine-Error"].startswith("denied by req auth")
         page = requests.get(program.http, headers={"Accept": "text/html"}, timeout=20).text
