@@ -13,9 +13,10 @@ from handler.config import Config, InvalidConfig
 from handler.config.rights import Statement, allow, policy
 from signer import Credentials
 
+from . import rights
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, parse_policy, rights
+from .ram import ACCOUNT, Principal, Principals, parse_policy
 from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 

@@ -14,9 +14,10 @@ import requests
 
 from handler.cloud.sts import StsUnavailable, assume_role
 from handler.config.rights import policy, session_policy
+from local import rights
 from local.account import OPERATOR, Account, AccountError, make_roles
 from local.fc.functions import Function, HttpTrigger
-from local.ram import ACCOUNT, Principal, parse_policy, rights
+from local.ram import ACCOUNT, Principal, parse_policy
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from signer.sts import MAX_POLICY
