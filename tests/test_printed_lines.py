@@ -22,6 +22,7 @@ from local import command, invoke
 from local.demo import story
 from local.errors import LocalError
 from local.fc.runtime import UNHANDLED, Outcome, Runtime, write_line
+from local.stack import Stack
 from signer.display import printable
 
 HOSTILE = "\x1b[2J\x9b31m\u202efdp\u2028\u200b\u2066"
@@ -121,6 +122,6 @@ def test_results_and_failures_of_local_are_safe_lines(
         monkeypatch.setattr(Runtime, "invoke", lambda *_, outcome=outcome: outcome)
         invoke.main(["links-http-dev", "--event", str(tmp_path / "event.json")])
     write_line(None, HOSTILE)
-    monkeypatch.setattr(story.Stack, "start", Mock(side_effect=LocalError(HOSTILE)))
+    monkeypatch.setattr(Stack, "start", Mock(side_effect=LocalError(HOSTILE)))
     assert story.main([]) == 1
     assert printed().count("\\u202e") == 5
