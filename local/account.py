@@ -27,10 +27,6 @@ MIN_LIFE = 3600  # seconds that are left when a function gets new ones
 EVERYTHING: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
 
 
-class AccountError(LocalError):
-    """RAM cannot express the rights that a links.toml requires."""
-
-
 class Account:
     """`principals` are for OSS and STS; the operator may do everything, and assume every role. Threads may share it."""
 
@@ -49,7 +45,8 @@ class Account:
     def set_rights(self, functions: Iterable[tuple[Function, Config | None]]) -> None:
         """Gives each function, also with credentials that it has already, what its links.toml requires.
 
-        A function without a links.toml, or of another project, may do everything. Raises `AccountError`.
+        A function without a links.toml, or of another project, may do everything. Raises `LocalError` if RAM cannot
+        express the rights.
         """
         roles = make_roles(functions)
         with self._lock:
@@ -88,7 +85,7 @@ def role_arn(function: Function) -> str:
 
 
 def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str, Role]:
-    """The roles of functions, and those that their mounts assume, by ARN. Raises `AccountError`."""
+    """The roles of functions, and those that their mounts assume, by ARN. Raises `LocalError`."""
     with_role = [(function, config) for function, config in functions if function.role]
     roles: dict[str, Role] = {}
     try:
@@ -105,7 +102,7 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
                     trusted = frozenset({OPERATOR, role_arn(function)})
                     _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
-        raise AccountError(error.sentence) from None
+        raise LocalError(error.sentence) from None
     return roles
 
 

@@ -30,10 +30,6 @@ ENVIRONMENT = "env.sh"
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
 
 
-class Missing(LocalError):
-    """The configuration does not allow a sample; the sentence says what to add."""
-
-
 class Sample(NamedTuple):
     """An address or a key, or None and what to do about it."""
 
@@ -54,12 +50,12 @@ def prepare(stack: Stack) -> Samples:
 
     def create_share(**params: Any) -> str:
         if key.value is None:
-            raise Missing("an API key is required, see below")
+            raise LocalError("an API key is required, see below")
         headers = {"Authorization": f"Bearer {key.value}"}
         response = client.send("POST", f"{stack.http_url}/-/shares", json=params, headers=headers)
         document = response.json() if "json" in response.headers.get("Content-Type", "") else {}
         if response.status_code != 201:
-            raise Missing(document.get("detail") or f"the service answered {response.status_code}")
+            raise LocalError(document.get("detail") or f"the service answered {response.status_code}")
         return str(document["url"])
 
     return Samples(
@@ -97,7 +93,7 @@ def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
     advice = 'add max_share = "30d" to a mount with POST in links.toml'
     mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
     if _config(stack).state is None:
-        raise Missing('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
+        raise LocalError('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
     return create_share(path=mount.path, method="POST", upload={"max_files": 20})
 
 
@@ -105,13 +101,13 @@ def api_key(stack: Stack) -> str:
     """The key of an earlier start if it still is in the keys document, else a new one in its place."""
     config = _config(stack)
     if config.keys_document is None:
-        raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
+        raise LocalError('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
     location = config.keys_document
     if not isinstance(location, Location):
-        raise Missing(f"use one of file:{location}, which is yours to change: python -m handler.keys")
+        raise LocalError(f"use one of file:{location}, which is yours to change: python -m handler.keys")
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
-        raise Missing(f"{location} cannot be read (status {response.status_code})")
+        raise LocalError(f"{location} cannot be read (status {response.status_code})")
     document, keys = keys_edit.read(response.content if response.ok else keys_edit.serialize(keys_edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)
@@ -164,14 +160,14 @@ def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
 def _config(stack: Stack) -> Config:
     config = stack.links_toml()
     if config is None:
-        raise Missing(f"the function {stack.function.name} has no links.toml")
+        raise LocalError(f"the function {stack.function.name} has no links.toml")
     return config
 
 
 def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
     mount = next(filter(allows, _config(stack).mounts), None)
     if mount is None:
-        raise Missing(advice)
+        raise LocalError(advice)
     return mount
 
 

@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Page
 
 from local import cdn, samples
-from local.stack import StackError
+from local.errors import LocalError
 from signer.cdn import KINDS
 from tests.e2e.http_clients import curl
 from tests.e2e.system import TIMEOUT, Requires, System, error_code, run_system
@@ -176,7 +176,7 @@ def test_a_changed_key_counts_at_once(served: Served) -> None:
 def test_a_new_cdn_needs_a_new_start(served: Served) -> None:
     try:
         served.links.write_text(LINKS + MOUNT.format("later", "later", "false"))
-        with pytest.raises(StackError, match="The CDN later is new: stop the stack, and start it again"):
+        with pytest.raises(LocalError, match="The CDN later is new: stop the stack, and start it again"):
             served.system.stack.reload()
     finally:
         served.links.write_text(LINKS)

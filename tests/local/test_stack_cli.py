@@ -20,7 +20,8 @@ import requests
 
 from local import command
 from local.demo import story
-from local.stack import Stack, StackError
+from local.errors import LocalError
+from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from tests.e2e.system import leaks
 from tests.local.fc.test_runtime import read_within
@@ -199,7 +200,7 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
         program.wait_for("b.txt was taken in")
         for name, content in (("a.txt", "at the start"), ("b.txt", "while it runs")):
             assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
-        with pytest.raises(StackError, match=r"Another stack uses .*/samples"):
+        with pytest.raises(LocalError, match=r"Another stack uses .*/samples"):
             Stack.start(ROOT / "s.yaml", root=tmp_path / "samples")
         program.process.kill()
         program.end()
