@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import pytest
 
@@ -29,75 +29,57 @@ from tools import secret_search
 secret_search.record(Path(sys.argv.pop(1)))
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
+# The commands of a step, and its result.
 STEP = re.compile(r"^# .*\n((?:\$ .*\n|    .*\n)+)  (\S.*)\n", re.MULTILINE)
-CURL = """#!/bin/sh
-exec {curl} -sS -w '%{{stderr}}%{{num_redirects}} %{{http_code}}\\n' "$@"
-"""
-FC_PRESIGN = """#!/bin/sh
-PYTHONPATH={root} exec {python} -m signer "$@"
-"""
-
-
-class Demo(NamedTuple):
-    """A demonstration that has ended."""
-
-    status: int
-    output: str
-    secrets: list[str]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """One on a machine that reaches others through a proxy, which does not answer."""
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a demonstration prints on a machine that reaches others through a proxy, which does not answer."""
     secrets = tmp_path_factory.mktemp("demo") / "secrets"
-    proxies = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
+    names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     process = subprocess.run(
         [sys.executable, "-c", RECORDED, str(secrets), "local.demo"],
         cwd=ROOT,
-        env={**os.environ, **proxies, **{name.upper(): value for name, value in proxies.items()}},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        env={**os.environ, **dict.fromkeys(names, "http://127.0.0.1:9")},
+        capture_output=True,
         text=True,
         timeout=120,
     )
-    return Demo(process.returncode, process.stdout, secrets.read_text().split())
-
-
-def steps() -> list[story.Step]:
-    entries: Any = read_yaml(Path(story.__file__).with_name("steps.yaml"))
-    return [story.Step(**entry) for entry in entries]
-
-
-def test_every_step_gets_what_it_expects_and_no_secret_is_printed(demo: Demo) -> None:
-    assert len(demo.secrets) > 3
+    made = secrets.read_text().split()
+    assert len(made) > 3
     # First, and as a value: what another assertion shows would have the secret.
-    findings = secret_search.search(demo.output, demo.secrets)
+    findings = secret_search.search(process.stdout + process.stderr, made)
     assert findings == []
-    assert demo.status == 0, demo.output
-    assert demo.output.splitlines()[-1].startswith("Every step succeeded.")
-    results = [result for _, result in STEP.findall(demo.output)]
-    assert [result[: result.find(" ")] if " " in result else result for result in results] == [
-        str(step.status[0]) for step in steps()
-    ]
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout
+
+
+def test_every_step_gets_what_it_expects_as_the_picture_shows_it(output: str) -> None:
     for part in ("302 200 The figures", "403 <Code>SignatureDoesNotMatch", '"clamped_by": "mount"', "was withdrawn"):
-        assert part in demo.output
-    assert '"status":302' in demo.output.splitlines()[-2]
-    assert "\x1b" not in demo.output
+        assert part in output
+    log, end = output.splitlines()[-2:]
+    assert ('"status":302' in log, end.partition(".")[0]) == (True, "Every step succeeded")
+    shown = demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8"))
+    assert without_what_varies(shown) == without_what_varies(output), "run make docs"
 
 
-def test_the_printed_lines_get_the_same_in_a_shell(demo: Demo, tmp_path: Path, log: IO[bytes]) -> None:
+def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, log: IO[bytes]) -> None:
     """Beside what `make run` starts, with its `samples/env.sh`."""
-    curl = shutil.which("curl") or pytest.skip("curl is required")
-    _ = shutil.which("jq") or pytest.skip("jq is required")
-    state, programs = tmp_path / "state", {"curl": CURL.format(curl=curl)}
-    programs["fc-presign"] = FC_PRESIGN.format(root=ROOT, python=sys.executable)
-    for name, script in programs.items():
-        (tmp_path / name).write_text(script)
+    curl, jq = shutil.which("curl"), shutil.which("jq")
+    if curl is None or jq is None:
+        pytest.skip("curl and jq are required")
+    for name, command in {
+        "curl": f"{curl} -sS -w '%{{stderr}}%{{num_redirects}} %{{http_code}}\\n'",
+        "fc-presign": f"env PYTHONPATH={ROOT} {sys.executable} -m signer",
+    }.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tmp_path / name).chmod(0o755)
+    entries: Any = read_yaml(Path(story.__file__).with_name("steps.yaml"))
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", log=log) as stack:
-        made = samples.prepare(stack)
-        state.write_text("\n".join(samples.write_script(stack.root, samples.variables(stack, made.api_key.value))))
-        for step, (lines, result) in zip(steps(), STEP.findall(demo.output), strict=True):
+        samples.write_script(stack.root, samples.variables(stack, samples.prepare(stack).api_key.value))
+        state = stack.root / samples.ENVIRONMENT
+        for step, (lines, result) in zip((story.Step(**entry) for entry in entries), STEP.findall(output), strict=True):
             stack.dispatcher.wait(20)
             commands = re.sub(r"(?m)^\$ ", "", lines)
             process = subprocess.run(
@@ -108,11 +90,10 @@ def test_the_printed_lines_get_the_same_in_a_shell(demo: Demo, tmp_path: Path, l
                 text=True,
                 timeout=60,
             )
-            redirects, status = process.stderr.splitlines()[-1].split()
-            assert (int(redirects), int(status)) == (len(step.status) - 1, step.status[-1]), (commands, process.stdout)
+            redirects, status = map(int, process.stderr.splitlines()[-1].split())
+            assert (redirects, status) == (len(step.status) - 1, step.status[-1]), commands
             shown = re.search(step.shows, process.stdout)
-            assert shown, commands
-            same = redact(f"{' '.join(map(str, step.status))} {shown[0]}".rstrip())
+            same = redact(f"{' '.join(map(str, step.status))} {shown[0] if shown else None}".rstrip())
             assert without_what_varies(same) == without_what_varies(result)
 
 
@@ -128,8 +109,3 @@ def test_a_step_that_gets_something_else_fails_the_demonstration(
         printed = capsys.readouterr()
         assert printed.out.endswith('# A wrong step\n$ curl "$SERVICE/-/health"\n')
         assert re.fullmatch(r"make demo: .* was expected, not \[200\] .*\n", printed.err)
-
-
-def test_the_picture_shows_the_demonstration(demo: Demo) -> None:
-    shown = demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8"))
-    assert without_what_varies(shown) == without_what_varies(demo.output), "run make docs"

@@ -247,14 +247,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize(("module", "status"), [("local", 2), ("local.demo", 1)])
 def test_a_mistake_is_one_sentence(
-    mistake: str,
-    module: str,
-    status: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name, right, wrong, sentence = MISTAKES[mistake]
     project(tmp_path)
@@ -262,18 +256,16 @@ def test_a_mistake_is_one_sentence(
     assert right in content
     (tmp_path / name).write_text(content.replace(right, wrong), "utf-8")
     if mistake == "a key of links.toml":
-        with started(folder=tmp_path, module=module, ports=module == "local") as program:
-            assert program.end() == status
-        lines = program.lines
+        with started(folder=tmp_path) as program:
+            assert program.end() == 2
+        [line] = program.lines
     else:  # in this process, which takes less time
         monkeypatch.chdir(tmp_path)
-        with patch.object(command, "exit_on_signals"), patch.object(story, "exit_on_signals"):
-            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else story.main([])
-        assert ended == status
+        with patch.object(command, "exit_on_signals"):
+            assert command.main(["--http-port", "0", "--oss-port", "0"]) == 2
         out, error = capfd.readouterr()
-        lines = (out + error).splitlines()
-    assert sentence in lines[-1]
-    assert len(lines) == (1 if module == "local" else 2), "the demonstration says that it starts"
+        [line] = (out + error).splitlines()
+    assert sentence in line
 
 
 @pytest.mark.parametrize(
