@@ -36,15 +36,6 @@ def test_files_that_were_there_before_the_first_start_are_objects(tmp_path: Path
     assert (tmp_path / "examplebucket/objects/empty").is_file()
 
 
-def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes]) -> None:
-    write(tmp_path / "examplebucket/outbox/a.txt", b"minutes")
-    with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        list(PlainFiles(stack).take_in())
-        assert stack.dispatcher.wait(30)
-    log.seek(0)
-    assert b'"notices":1' in log.read()
-
-
 def test_hidden_files_pipes_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/.DS_Store", b"x")
     write(tmp_path / "examplebucket/.git/config", b"x")

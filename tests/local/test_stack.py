@@ -43,12 +43,6 @@ def test_the_sample_never_replaces_a_stored_object(log: IO[bytes], tmp_path: Pat
         assert requests.get(address, timeout=20).content == b"mine"
 
 
-def test_without_a_root_the_objects_are_removed_with_the_stack(tmp_path: Path) -> None:
-    with Stack.start(config=config(tmp_path, f"handler: shown.event_of, {WEB}")) as stack:
-        assert stack.root.is_dir()
-    assert not stack.root.exists()
-
-
 def test_each_start_has_new_credentials_that_look_like_those_of_a_role(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.context_of, {WEB}")
     seen: list[Credentials] = []
