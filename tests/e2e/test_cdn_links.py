@@ -14,9 +14,8 @@ import pytest
 import requests
 from playwright.sync_api import Page
 
-from local import cdn
-from local.samples import Sample, write_environment
-from local.stack import StackError
+from local import cdn, samples
+from local.errors import LocalError
 from tests.e2e.http_clients import curl
 from tests.e2e.system import TIMEOUT, Requires, System, error_code, run_system
 
@@ -157,8 +156,7 @@ def test_every_program_knows_the_addresses(served: Served) -> None:
     assert list(stack.cdn_urls) == list(KEYS)
     assert {url.rpartition(":")[0] for url in stack.cdn_urls.values()} == {"http://127.0.0.1"}
     assert stack.environment["LINK_CDN_ENDPOINT"] == ",".join(pairs)
-    write_environment(stack, Sample(None))
-    assert f"export LINK_CDN_ENDPOINT={','.join(pairs)}" in (stack.root / "env.sh").read_text().splitlines()
+    assert samples.variables(stack, None)["LINK_CDN_ENDPOINT"] == ",".join(pairs)
 
 
 def test_a_changed_key_counts_at_once(served: Served) -> None:
@@ -174,7 +172,7 @@ def test_a_changed_key_counts_at_once(served: Served) -> None:
 def test_a_new_cdn_needs_a_new_start(served: Served) -> None:
     try:
         served.links.write_text(LINKS + MOUNT.format("later", "later", "false"))
-        with pytest.raises(StackError, match="The CDN later is new: stop the stack, and start it again"):
+        with pytest.raises(LocalError, match="The CDN later is new: stop the stack, and start it again"):
             served.system.stack.reload()
     finally:
         served.links.write_text(LINKS)
