@@ -154,4 +154,4 @@ def test_the_handlers_of_routes_count_as_imports(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("")
     (package / "endpoints/__init__.py").write_text("ROUTES = {'/-/sign': {'POST': 'sign:create'}}\n")
     (package / "endpoints/sign.py").write_text("from .. import endpoints\n")
-    assert circles(graph(tmp_path, ["handler"])) == [["handler.web.endpoints", "handler.web.endpoints.sign"]]
+    assert circles(graph(tmp_path, ["handler"])) == [["handler.endpoints", "handler.endpoints.sign"]]
