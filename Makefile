@@ -1,5 +1,5 @@
 ## Try it
-##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
+##   make demo       see the service work, on a local Function Compute and OSS, with the lines to type yourself
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
 ##   make oss        run the local OSS alone, to test other programs (ROOT=data PORT=9001 ARGS="--bucket NAME")
 ##   make invoke     run one function once (ARGS="links_events --event event.json")

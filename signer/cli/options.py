@@ -162,7 +162,7 @@ cdn_options = add(
     click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key: the first line of standard input."),
     *(
         click.option(f"--cdn-{name}".replace("_", "-"), default=default, show_default=True, help="As at the domain.")
-        for name, default in {"type": "A", **CdnKey._field_defaults}.items()
+        for name, default in CdnKey._field_defaults.items()
     ),
 )
 signing_options = add(
@@ -353,8 +353,7 @@ def load_cdn_key(params: dict[str, Any]) -> CdnKey | None:
         if any(name.startswith("cdn_") and source(name) is ParameterSource.COMMANDLINE for name in params):
             fail("The key of the CDN is missing. Add --cdn-key - and give the key as the first line of standard input.")
         return None
-    settings = {name: params[f"cdn_{name}"] for name in CdnKey._field_defaults}
-    return CdnKey(params["cdn_type"], read_secret("Key of the CDN"), **settings)
+    return CdnKey(read_secret("Key of the CDN"), params["cdn_valid_for"], params["cdn_parameter"])
 
 
 def fail(message: str) -> NoReturn:

@@ -63,9 +63,12 @@ def authorize(
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
     if mount.cdn is not None and method != "LIST":
-        from ..keys.cdn import cdn_key
+        from ..keys.current import current_keys
 
-        return Access(target, invocation.credentials(), limits, cdn_key(invocation, mount.cdn))
+        key = current_keys(invocation).cdn.get(mount.cdn)
+        if key is None:
+            raise Problem("cdn_key_missing")
+        return Access(target, invocation.credentials(), limits, key)
     if invocation.config.assume_role is None:
         return Access(target, invocation.credentials(), limits)
     from ..cloud.credentials import mount_credentials  # few need it

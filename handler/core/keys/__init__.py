@@ -17,11 +17,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 from . import fields
 from .fields import InvalidKeys
+
+if TYPE_CHECKING:
+    from signer import CdnKey
 
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
 
@@ -103,7 +106,8 @@ class Issuer(NamedTuple):
 class Keys(NamedTuple):
     """The keys document. Share keys are oldest first: the newest signs, all verify.
 
-    `owner_tags` are those of `owners`, made once, since an opened share has the tag of its owner.
+    `owner_tags` are those of `owners`, made once, since an opened share has the tag of its owner. `cdn_faults` are the
+    invalid entries of CDNs, with what is wrong: each stops its own mounts alone.
     """
 
     share: tuple[ShareKey, ...]
@@ -111,7 +115,8 @@ class Keys(NamedTuple):
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
     owner_tags: frozenset[str] = frozenset()
-    cdn: Mapping[str, object] = {}
+    cdn: Mapping[str, CdnKey] = {}
+    cdn_faults: Mapping[str, str] = {}
 
     def owners(self) -> frozenset[str]:
         """Every owner that a share may have: each API key and each issuer of the document."""
@@ -119,7 +124,7 @@ class Keys(NamedTuple):
 
     def __repr__(self) -> str:
         # The address of a sink is a secret, too.
-        names = f"sinks={sorted(self.sinks)!r}, cdn={sorted(self.cdn)!r}"
+        names = f"sinks={sorted(self.sinks)!r}, cdn={sorted([*self.cdn, *self.cdn_faults])!r}"
         return f"Keys(share={self.share!r}, api={self.api!r}, jwt={self.jwt!r}, {names})"
 
 
@@ -138,10 +143,12 @@ def parse(document: bytes | str) -> Keys:
     _check_unique("share", share, "id", "secret")
     _check_unique("api", api, "id", "sha256")
     _check_unique("jwt", jwt, "iss", "id")
-    cdn = top.table.get("cdn", {})
-    if not isinstance(cdn, dict):
-        top.refuse("cdn", "must be an object")
-    keys = Keys(share, api, jwt, _read_sinks(top), cdn=cdn)
+    keys = Keys(share, api, jwt, _read_sinks(top))
+    if "cdn" in top.table:
+        from .cdn import read_cdn_keys  # few documents have one
+
+        cdn, faults = read_cdn_keys(top)
+        keys = keys._replace(cdn=cdn, cdn_faults=faults)
     return keys._replace(owner_tags=frozenset(map(owner_tag, keys.owners())))
 
 

@@ -131,7 +131,7 @@ def test_where_the_terminal_cannot_be_told_the_prompt_says_what_to_do(terminal: 
 @pytest.mark.parametrize("terminal", [("-m", "signer", "verify", "-", "--cdn-key", "-")], indirect=True)
 def test_the_key_of_a_cdn_is_asked_for_before_the_link_and_not_shown(terminal: Terminal) -> None:
     key = "aliyuncdnexp1234"
-    link = signer.presign_cdn("https://static.example.com/a.mp4", kind="A", key=key, valid_for=1800).url
+    link = signer.presign_cdn("https://static.example.com/a.mp4", signer.CdnKey(key), expires_in=600).url
     terminal.wait_for("Key of the CDN: ")
     assert not terminal.mode[3] & termios.ECHO
     terminal.paste(f"{key}\n")

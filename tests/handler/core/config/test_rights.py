@@ -14,7 +14,7 @@ from handler.core.config import Config, InvalidConfig, Location, Mount
 from handler.core.config.load import read
 from handler.core.config.rights import policy, session_policy, session_statements
 from local.ram import Layers, evaluate, parse_policy
-from local.ram.rights import role_statements, signer_statements
+from local.rights import role_statements, signer_statements
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"
 OTHER_ROLE = "acs:ram::1000000000000001:role/links-archive"

@@ -18,7 +18,7 @@ from handler.core.config.rights import policy
 from handler.web.pages.words import FOLDER
 from local.oss import create_app
 from local.ram import Principal, Principals
-from local.ram.rights import role_statements
+from local.rights import role_statements
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
 from signer.listing import ListedPage
