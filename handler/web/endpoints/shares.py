@@ -150,7 +150,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     mount = target.mount
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        raise Problem({"share_invalid": "not_found", "share_not_enabled": "not_shareable"}.get(fault, fault))
+        creating = {"share_invalid": Problem("not_found"), "share_not_enabled": Problem("not_shareable")}
+        raise creating.get(fault.code, fault)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     expires_at, latest = now + seconds, record.created_at + 2 * (mount.max_share or 0)
     if expires_at > latest:
