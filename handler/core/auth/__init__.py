@@ -78,23 +78,15 @@ def authorize(
 
 def read_credential(request: Request) -> str | None:
     """The API key or token of a request, None if it has none. Raises a 401 `Problem`."""
-    authorization, api_key = request.headers.get("authorization"), request.headers.get("x-api-key")
-    if authorization is None and api_key is None:
+    authorization = request.headers.get("authorization")
+    if authorization is None:
         return None
-    bearer = None
-    if authorization is not None:
-        match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
-        if not match:
-            raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
-        bearer = match[1]
-        if bearer.startswith("fcp_") and not _API_KEY.fullmatch(bearer):
-            raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
-    if api_key is not None:
-        if not _API_KEY.fullmatch(api_key):
-            raise malformed_credential("X-Api-Key must be one complete API key, beginning with fcp_")
-        if bearer is not None and not compare_digest(bearer.encode(), api_key.encode()):
-            raise malformed_credential("Authorization and X-Api-Key are different. Send only one of them")
-    return bearer or api_key
+    match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
+    if not match:
+        raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
+    if match[1].startswith("fcp_") and not _API_KEY.fullmatch(match[1]):
+        raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
+    return match[1]
 
 
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:

@@ -97,7 +97,7 @@ class _Service:
     def _ask(
         self, path: str, method: str = "GET", config: Config | None = None, body: str = "", share: str = ""
     ) -> None:
-        headers = {"Content-Type": "application/json", "X-Api-Key": SHARER}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {SHARER}"}
         if share:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
         query = {"share": share} if share else {}

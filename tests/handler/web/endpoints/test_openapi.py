@@ -79,7 +79,7 @@ def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatc
     head = ask("/-/openapi.json", "HEAD")
     assert (head.status, head.body) == (200, "")
     assert response.headers["Cache-Control"] == head.headers["Cache-Control"] == "public, max-age=3600"
-    refused = ask("/-/openapi.json", headers={"X-Api-Key": "no key"})
+    refused = ask("/-/openapi.json", headers={"Authorization": "no key"})
     assert (refused.status, refused.headers["Cache-Control"]) == (401, "no-store")
 
 
