@@ -21,7 +21,7 @@ from ..paths import covers
 MAX_SUBJECT = 120  # characters
 # What a token may name if its issuer's entry names none. It does not grow with the methods of the keys document:
 # whoever wrote an entry without methods did not know of those that came later.
-CLAIMABLE = ("GET", "HEAD", "PUT", "POST", "SHARE")
+CLAIMABLE = ("GET", "PUT", "POST", "SHARE")
 MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON
 
 _CHECKS = {"require": ["iss", "aud", "exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}

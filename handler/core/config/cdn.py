@@ -25,9 +25,9 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
         reader.refuse_value("cdn", f"must be {IDENTIFIER_FORM}")
     if endpoint.addressing != "custom":
         reader.refuse("cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com")
-    if not {"GET", "HEAD"}.issuperset(methods):
+    if methods != ("GET",):
         reason = "a link of a CDN does not sign its method. Use another mount for uploads"
-        reader.refuse("methods", f"must be GET and HEAD only: {reason}")
+        reader.refuse("methods", f"must be GET only: {reason}")
     for key in ("query", "process", "unknown_query", "traffic_limit"):
         if key in reader.table:
             reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")

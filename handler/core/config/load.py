@@ -22,7 +22,7 @@ else:
 if TYPE_CHECKING:
     from pathlib import Path
 
-METHODS = ("GET", "HEAD", "PUT", "POST")
+METHODS = ("GET", "PUT", "POST")
 QUERY = (
     "versionId",
     "response-cache-control",
@@ -62,9 +62,9 @@ TOP_KEYS: Mapping[str, str] = {
 MOUNT_KEYS: Mapping[str, str] = {
     "path": "Required. The path prefix at this service. It begins and ends with /.",
     "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
-    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part "
+    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET may be a part "
     "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
-    "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
+    "methods": "The methods that links may be issued for: GET (default; HEAD comes with it), PUT, POST.",
     "list": "true shows folders: the names, sizes and times of the objects to callers who have the method LIST, on an "
     "anonymous mount to everyone. It requires GET in methods.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
@@ -245,7 +245,9 @@ def _read_mount(
     if not reader.boolean("whole_bucket") and access == "anonymous" and not target.key:
         problem = f"gives everyone access to the entire bucket {target.bucket}"
         reader.refuse("target", f"{problem}: add a prefix, or set whole_bucket = true")
-    methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
+    if "HEAD" in reader.items("methods"):
+        reader.refuse("methods", "contains HEAD, which comes with GET: remove it")
+    methods = reader.strings("methods", ("GET",), METHODS, required=True)
     lists = reader.boolean("list")
     if lists and "GET" not in methods:
         reader.refuse("list", "requires GET in methods")
@@ -360,7 +362,7 @@ def _check_anonymous_access(mount: Mount, config: Config, authenticated: Mounts)
 
     A narrower target, such as public/ in an authenticated bucket, is how a part of the objects is published.
     """
-    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods):
+    if mount.access != "anonymous" or "GET" not in mount.methods:
         return
     for other in authenticated.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.

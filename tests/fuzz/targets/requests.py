@@ -152,7 +152,7 @@ def create_share(**changes: object) -> str:
 @contextmanager
 def service() -> Iterator[Config]:
     """The configuration of a service with API keys, an issuer and a few objects."""
-    everywhere, methods = [*PATHS, "/"], ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    everywhere, methods = [*PATHS, "/"], ["GET", "PUT", "POST", "SHARE"]
     keys = document(
         api=[api("reader", READER, paths=everywhere), api("sharer", SHARER, paths=everywhere, methods=methods)],
         jwt=[issuer(paths=everywhere)],

@@ -13,7 +13,7 @@ from handler.core import auth
 from handler.core.config import Config
 from handler.core.context import Caller
 from handler.core.keys import Keys, parse
-from tests.handler.client import NOW, Answered, ask
+from tests.handler.client import NOW, Answered, ask, event, invoke
 from tests.handler.keys_fixtures import (
     ENDED,
     READER,
@@ -129,6 +129,20 @@ def test_a_request_with_a_key_is_redirected_only_with_format_redirect(config: Co
     assert ask("/public/a.txt", headers=bearer(READER), config=config).status == 200
 
 
+def test_a_key_for_get_may_send_head_and_head_in_an_entry_is_ignored(tmp_path: Path) -> None:
+    entries = [api("get", READER, methods=["GET"]), api("head", SHARER, methods=["HEAD", "PUT"])]
+    config = config_with(document(api=entries), tmp_path)
+    body = json.dumps({"links": [{"path": "/reports/q3.pdf", "method": "HEAD"}]})
+    for key, status, signed in ((READER, 302, "url"), (SHARER, 404, "error")):
+        response = ask("/reports/q3.pdf", "HEAD", {"format": "redirect"}, bearer(key), config=config)
+        assert response.status == status
+        assert status == 404 or response.signs("HEAD")
+        headers = {**bearer(key), "Content-Type": "application/json"}
+        request = event("/-/sign", "POST", headers=headers, body=body, isBase64Encoded=False)
+        (link,) = invoke(json.dumps(request), config=config).json["links"]
+        assert signed in link
+
+
 def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object]]:
     body = {name: value for name, value in answered.json.items() if name != "request_id"}
     return answered.status, answered.headers, body
@@ -136,7 +150,7 @@ def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [("/plans/secret.pdf", "GET"), ("/plans/secret.pdf", "POST"), ("/reports/q3.pdf", "HEAD"), ("/reports/", "GET")],
+    [("/plans/secret.pdf", "GET"), ("/plans/secret.pdf", "POST"), ("/plans/secret.pdf", "HEAD"), ("/reports/", "GET")],
 )
 def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(path: str, method: str, config: Config) -> None:
     not_allowed = ask(path, method, headers=bearer(READER), config=config)

@@ -24,7 +24,7 @@ MOUNT = """
 path = "/site/"
 target = "oss://examplebucket/site/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
+methods = ["GET", "PUT", "POST"]
 endpoint = "https://static.example.com"
 max_size = "1MB"
 max_share = "30d"
@@ -48,7 +48,7 @@ unknown_query = "ignore"
 path = "/free/"
 target = "oss://otherbucket/free/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
+methods = ["GET", "PUT", "POST"]
 max_size = "1MB"
 """
 CONFIG = make_config(LINKS)
@@ -67,7 +67,7 @@ DOWNLOADED = [
 
 @pytest.fixture
 def service(tmp_path: Path) -> UploadService:
-    owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
+    owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
     return UploadService(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
