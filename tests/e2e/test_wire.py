@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import requests
@@ -54,11 +54,11 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
 def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_with_it(world: System) -> None:
     """As wget does, Python's urllib sends Authorization to the target of a redirect."""
     opener = build_opener(ProxyHandler({}))
-    address = world.address(FILE)
-    with opener.open(Request(address, headers=HEADERS), timeout=30) as answer:
+    opener.addheaders = [*HEADERS.items()]
+    with opener.open(world.address(FILE), timeout=30) as answer:
         assert answer.headers["Content-Type"] == "application/json"
     with pytest.raises(HTTPError) as refusal:
-        opener.open(Request(f"{address}?format=redirect", headers=HEADERS), timeout=30)
+        opener.open(world.address(FILE, "format=redirect"), timeout=30)
     with refusal.value as refused:
         assert (refused.code, b"0002-00000039" in refused.read()) == (400, True)
 

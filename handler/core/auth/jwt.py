@@ -155,11 +155,9 @@ def _paths(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
 
 
 def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    claimed = _strings(claims, "methods")
-    if claimed is None or issuer.methods is None:
-        allowed = issuer.methods or CLAIMABLE
-        return tuple(method for method in _either(claimed, issuer.methods, "methods") if method in allowed)
-    return tuple(method for method in issuer.methods if method in claimed)
+    allowed = CLAIMABLE if issuer.methods is None else issuer.methods
+    named = _either(_strings(claims, "methods"), issuer.methods, "methods")
+    return tuple(method for method in named if method in allowed)
 
 
 def _either(claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:

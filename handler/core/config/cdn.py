@@ -31,9 +31,8 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
     for key in ("query", "process", "unknown_query", "traffic_limit"):
         if key in reader.table:
             reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")
-    for key in ("inline", "active_content"):
-        if key in reader.table and not reader.boolean("cdn_ignores_query"):
-            reader.refuse(key, f"is not kept with cdn: {_ADDED}")
+    if "inline" in reader.table and not reader.boolean("cdn_ignores_query"):
+        reader.refuse("inline", f"is not kept with cdn: {_ADDED}")
     return name
 
 

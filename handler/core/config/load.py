@@ -87,12 +87,10 @@ MOUNT_KEYS: Mapping[str, str] = {
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
     "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
     "mounts, true for others).",
-    "inline": "The types of files, such as image/png, that browsers show; they download all others. The extension of "
-    "the key decides, and callers cannot change it. Default: no type if uploads reach the mount's objects and the "
-    "bucket has a custom domain as the endpoint of any mount; otherwise the type of the object decides.",
-    "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
-    "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
-    "default. Set it on every mount that reaches the objects.",
+    "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "
+    "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides, and "
+    "callers cannot change it. Default: no type if uploads reach the mount's objects and the bucket has a custom "
+    "domain as the endpoint of any mount; otherwise the type of the object decides.",
     "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
     "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
     "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
@@ -101,8 +99,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "requires state and max_share.",
     "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
     "requires keys, and a custom domain as endpoint.",
-    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline and "
-    "active_content, and uploads through other mounts of its objects.",
+    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline, and "
+    "uploads through other mounts of its objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -298,7 +296,6 @@ def _read_mount(
         cache=_read_cache(reader, access, max_expires if has_cdn else min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
-        active_content=reader.boolean("active_content"),
         app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",

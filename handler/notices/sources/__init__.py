@@ -7,19 +7,7 @@ from typing import NamedTuple
 
 from . import messages, oss
 from .fields import InvalidEvent, decode, describe, has_members, is_cloud_event, member
-from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
-
-__all__ = [
-    "SOURCES",
-    "CreatedObject",
-    "InvalidEntry",
-    "Item",
-    "ParsedEvent",
-    "RequestedLink",
-    "SkippedRecord",
-    "TimerTick",
-    "read",
-]
+from .items import InvalidEntry, Item
 
 
 class Source(NamedTuple):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handler.notices.sources import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick, read
+from handler.notices.sources import read
+from handler.notices.sources.items import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick
 from tests.handler.notice_fixtures import EVENTS
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.notices.sources import SOURCES, CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick, read
+from handler.notices.sources import SOURCES, read
 from handler.notices.sources.fields import describe
+from handler.notices.sources.items import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import EVENTS
 

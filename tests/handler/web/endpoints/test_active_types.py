@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.handler.client import ask, make_config, new_instance
+from tests.handler.client import make_config, new_instance
 from tests.handler.upload_fixtures import WRITER, UploadService
 from tests.handler.web.endpoints import test_inline
 
 # No extension is listed.
 LINKS = re.sub(r"(?m)^inline = .*\n", "", test_inline.LINKS)
-ACTIVE_LINKS = LINKS.replace("endpoint = ", "active_content = true\nendpoint = ")
 # config/test_uploaded_content has every active type.
 ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
 PREFIXES = ["text/", "image/", "application/", "video/"]
@@ -65,16 +64,6 @@ def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
     service: UploadService, attempt: Attempt, path: str, content_type: str
 ) -> None:
     assert "url" in attempt(service, path, content_type)
-
-
-def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(service: UploadService) -> None:
-    config = make_config(ACTIVE_LINKS)
-    service = service._replace(instance=new_instance(config))
-    assert "url" in put(service, "/site/a.html", "text/html")
-    assert "url" in form(service, "/site/", "text/")
-    assert ask("/site/a.html", config=config).query == {"response-content-disposition": "attachment"}
-    listed = make_config(ACTIVE_LINKS.replace("true", 'true\ninline = ["text/html"]', 1))
-    assert ask("/site/a.html", config=listed).query == {"response-content-type": "text/html"}
 
 
 class TestUploadShares:
