@@ -158,8 +158,7 @@ def _table(first: str, meanings: Mapping[str, str]) -> str:
 
 def _extensions() -> str:
     rows = [
-        f"| `{media_type}` | {_list(extensions.split())} |"
-        for media_type, extensions in media_types.EXTENSIONS.items()
+        f"| `{media_type}` | {_list(extensions.split())} |" for media_type, extensions in media_types.EXTENSIONS.items()
     ]
     return "\n".join(["| type | extensions |", "|---|---|", *rows])
 
