@@ -99,8 +99,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "requires state and max_share.",
     "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
     "requires keys, and a custom domain as endpoint.",
-    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline, and "
-    "uploads through other mounts of its objects.",
+    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads "
+    "through other mounts of its objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")

@@ -42,7 +42,6 @@ EXTENSIONS: Mapping[str, str] = {
     "video/webm": "webm",
 }
 
-_TYPES = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions.split()}
 _LISTED = re.compile(r"[^;]+(?:; charset=[A-Za-z0-9-]+)?")
 _WORD = re.compile(r"[a-z]+")
 # Words of the types that run, as a page or in one. Browsers replace "multipart" and "unknown" by what they find in the
@@ -50,12 +49,6 @@ _WORD = re.compile(r"[a-z]+")
 _ACTIVE_WORDS = frozenset(("html", "xhtml", "svg", "xml", "xsl", "rdf", "multipart", "unknown")).union(
     ("javascript", "ecmascript", "jscript", "livescript")
 )
-
-
-def type_of(key: str) -> str | None:
-    """The type that the extension of a key stands for, None if browsers show no such files."""
-    _, dot, extension = key.rpartition("/")[2].rpartition(".")
-    return _TYPES.get(extension.lower()) if dot else None
 
 
 def is_active(media_type: str) -> bool:
