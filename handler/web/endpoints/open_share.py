@@ -54,8 +54,6 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return json_response({"uses_left": opened.tracked.uses_left(), "expires_at": expires_at, "use": "POST"})
     if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opened)
-    if request.method not in opened.target.mount.methods:
-        raise method_not_allowed(tuple(method for method in METHODS if method != request.method))
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
 
@@ -67,7 +65,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     attach = attach or bool(share.depth and not opened.request.wants_page())
     download = share.download or "" if attach else share.download
     query = links.read_query(target, {}, None if target.mount.cdn is not None else download)
-    access = authorize(invocation, target, method, opened.limits())
+    access = authorize(invocation, target, "GET", opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if opened.request.wants_page():
         shares.check_app_package(target)
@@ -122,7 +120,7 @@ def _qr_code(opened: OpenedShare) -> Response:
     """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
     address = _address(opened)
     has_page = opened.limited or opened.share.page
-    if address is None or not has_page or opened.request.method not in ("GET", "HEAD"):
+    if address is None or not has_page or opened.request.method == "POST":
         raise Problem("bad_format")
     return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
 

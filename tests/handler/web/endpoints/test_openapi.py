@@ -64,12 +64,12 @@ def test_an_object_allows_the_methods_of_its_mount_and_a_share_allows_all(plain:
     with_share = plain.open(share, "OPTIONS").headers["Allow"]
     assert sorted(with_share.split(", ")) == sorted(methods("/{path}"))
     assert with_share in known
-    for enabled in (("GET", "HEAD"), ("GET",), ("HEAD",), ("PUT",)):
+    for enabled, names in ((("GET",), ["GET", "HEAD"]), (("GET", "PUT"), ["GET", "HEAD"]), (("PUT",), [])):
         mounted = plain.with_mount("/both/", methods=enabled)
         for method in ("OPTIONS", "POST", "DELETE"):
             allowed = mounted.request("/both/a", method).headers["Allow"]
             assert allowed in known
-            assert allowed.split(", ") == [*(name for name in enabled if name != "PUT"), "OPTIONS"]
+            assert allowed.split(", ") == [*names, "OPTIONS"]
 
 
 def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatc
     head = ask("/-/openapi.json", "HEAD")
     assert (head.status, head.body) == (200, "")
     assert response.headers["Cache-Control"] == head.headers["Cache-Control"] == "public, max-age=3600"
-    refused = ask("/-/openapi.json", headers={"X-Api-Key": "no key"})
+    refused = ask("/-/openapi.json", headers={"Authorization": "no key"})
     assert (refused.status, refused.headers["Cache-Control"]) == (401, "no-store")
 
 
