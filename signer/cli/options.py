@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +22,6 @@ from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
-from .assume_role import Objects, open_session, session_policy
 from .credentials import CONFIG, load_credentials, profile_names
 from .output import echo
 from .regions import KNOWN_REGIONS, closest_region
@@ -189,22 +188,6 @@ signing_options = add(
         metavar="TIME",
         help="When temporary credentials expire, such as 2026-11-25T08:30:00Z: no link outlives them.",
     ),
-    click.option(
-        "--assume-role",
-        metavar="ARN",
-        help="Sign with a session of this role, which may do only what the link is for; --expires is at most 12h.",
-    ),
-    click.option(
-        "--policy-for",
-        type=oss_url,
-        metavar="oss://BUCKET/PREFIX/",
-        help="What the session may be used for instead of the object itself: an object, or a prefix that ends with /.",
-    ),
-    click.option(
-        "--sts-endpoint",
-        metavar="HOST",
-        help="The STS that opens the session. Default: the region's, such as sts.cn-hangzhou.aliyuncs.com.",
-    ),
 )
 
 
@@ -212,17 +195,10 @@ signing_options = add(
 
 
 class Signing(NamedTuple):
-    """What the signing options say, as `presign` and `post_form` take it; `now` is None for the clock.
-
-    `objects` is what the session of --assume-role may be used for, None without one. `caller` are the credentials that
-    were found, which differ from `credentials` with a session.
-    """
+    """What the signing options say, as `presign` and `post_form` take it."""
 
     credentials: Credentials
     endpoint: Endpoint
-    caller: Credentials
-    now: float | None = None
-    objects: Objects | None = None
 
     @property
     def may_end_early(self) -> bool:
@@ -230,42 +206,12 @@ class Signing(NamedTuple):
         return bool(self.credentials.security_token) and self.credentials.expires_at is None
 
 
-def load_signing(params: dict[str, Any], target: Objects | None, actions: Callable[[], Iterable[str]]) -> Signing:
-    """Credentials and endpoint, for links to `target` that require these actions.
-
-    Raises `click.UsageError`, `MissingCredentials`, `InvalidEndpoint`, `StsError`.
-    """
-    objects = _load_objects(params, target)
-    policy = session_policy(actions(), objects) if objects else ""
+def load_signing(params: dict[str, Any]) -> Signing:
+    """Raises `click.UsageError`, `MissingCredentials`, `InvalidEndpoint`."""
     credentials, region = load_credentials(params["profile"], params["config"])
     if params["credentials_expire_at"] is not None:
         credentials = credentials._replace(expires_at=params["credentials_expire_at"])
-    endpoint = _load_endpoint(params, region)
-    if objects is None:
-        return Signing(credentials, endpoint, credentials)
-    role, sts = params["assume_role"], params["sts_endpoint"]
-    session = open_session(
-        role, policy, params["expires"], credentials=credentials, region=endpoint.region, endpoint=sts
-    )
-    return Signing(session.credentials, endpoint, credentials, session.opened_at, objects)
-
-
-def _load_objects(params: dict[str, Any], target: Objects | None) -> Objects | None:
-    """What the session of --assume-role may be used for; None without one."""
-    policy_for: ObjectAddress | None = params["policy_for"]
-    if params["assume_role"] is None:
-        for option in ("policy_for", "sts_endpoint"):
-            if params[option] is not None:
-                fail(f"--{option.replace('_', '-')} requires --assume-role.")
-        return None
-    if params["credentials_expire_at"] is not None:
-        fail("--credentials-expire-at is not allowed with --assume-role: STS says when the session expires.")
-    if policy_for is None:
-        return target or fail("Missing --policy-for: with --assume-role, name the prefix of all keys in the list.")
-    objects = Objects.at(*policy_for)
-    if target is not None and not objects.contains(target):
-        fail(f"--policy-for {objects} must contain {target}.")
-    return objects
+    return Signing(credentials, _load_endpoint(params, region))
 
 
 def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
