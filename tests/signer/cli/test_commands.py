@@ -95,7 +95,6 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
         ("sign", "oss://examplebucket/a", "--download", "a/b"),
         ("form", "oss://examplebucket/a"),
         ("form", "oss://examplebucket/a", "--max-size", "big"),
-        ("verify", "hello"),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
         ("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a", "--error-xml", "/nonexistent.xml"),
@@ -121,25 +120,32 @@ def test_no_option_takes_a_secret() -> None:
     assert not {name for name in names if "token" in name or "access-key" in name}
 
 
-# --- explain and verify --------------------------------------------------------------------------------------------
+# --- explain -------------------------------------------------------------------------------------------------------
 
 
-def test_verify_has_three_statuses() -> None:
-    valid = run_process("verify", a_link())
+def test_explain_with_the_secret_says_whether_a_link_is_valid() -> None:
+    valid = run("explain", a_link())
     assert valid.returncode == 0
-    assert valid.stdout.startswith("The link is valid.\n")
-    expired = run_process("verify", "-", "--json", stdin=a_link(now=1_732_494_588) + "\n")
-    assert expired.returncode == 1
-    assert json.loads(expired.stdout)["faults"] == [{"code": "expired", "parameter": "x-oss-expires"}]
-    assert run_process("verify", a_link(), env=BARE).returncode == 2
+    assert "signature  matches with the given secret\n\nNothing wrong was found.\n" in valid.stdout
+    put = a_link("PUT", headers={"Content-Type": "image/png"})
+    assert run("explain", put, "--method", "PUT", "--header", "Content-Type: image/png").returncode == 0
+    for arguments, code in (
+        ((a_link(now=1_732_494_588),), "expired"),
+        ((a_link().replace("a%20b", "a%20c"),), "wrong_secret"),
+        ((a_link(), "--method", "HEAD"), "wrong_method"),
+        ((put, "--method", "PUT"), "missing_header"),
+    ):
+        done = run("explain", "--json", *arguments)
+        assert (done.returncode, json.loads(done.stdout)["findings"][0]["code"]) == (1, code)
 
 
-@pytest.mark.parametrize("options", [(), ("--json",)])
-def test_verify_cannot_check_a_link_of_another_access_key(options: tuple[str, ...]) -> None:
-    other = {**ENVIRONMENT, "OSS_ACCESS_KEY_ID": "STS.ANOTHEREXAMPLE"}
-    done = run("verify", a_link(), *options, env=other)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot be checked: it was signed with another access key" in done.stderr
+@pytest.mark.parametrize("key_id", ["", "STS.ANOTHEREXAMPLE"])
+def test_explain_does_not_say_that_a_link_is_valid_without_its_secret(key_id: str) -> None:
+    env = {**ENVIRONMENT, "OSS_ACCESS_KEY_ID": key_id} if key_id else BARE
+    done = run("explain", a_link(), env=env)
+    assert (done.returncode, "signature  matches" in done.stdout) == (0, False)
+    assert ("The signature was not checked: " in done.stdout) == bool(key_id)
+    assert json.loads(run("explain", a_link(), "--json", env=env).stdout)["signature"] is None
 
 
 @pytest.mark.parametrize("expires", ["8d", "1h30m"])
@@ -150,16 +156,14 @@ def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ..
     assert "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90" in done.stderr
 
 
-def test_explain_and_verify_read_standard_input_without_a_link() -> None:
+def test_explain_reads_standard_input_without_a_link() -> None:
     assert run("explain", "--method", "HEAD", stdin=a_link()).returncode == 1
-    assert run("verify", "--method", "GET", stdin=a_link()).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["sign", "curl", "form", "verify", "explain", "bulk"])
+@pytest.mark.parametrize("command", ["sign", "curl", "form", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
     arguments = {
         "form": ("oss://examplebucket/a", "--max-size", "1M"),
-        "verify": (a_link(),),
         "explain": (a_link(),),
         "bulk": ("oss://examplebucket/",),
     }.get(command, ("oss://examplebucket/a",))
@@ -167,14 +171,6 @@ def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
         done = run(command, *arguments)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.strip() == "Interrupted."
-
-
-def test_verify_has_options_for_the_method_and_the_headers() -> None:
-    url = a_link("PUT", headers={"Content-Type": "image/png"})
-    assert run("verify", url, "--method", "PUT", "--header", "Content-Type: image/png").returncode == 0
-    refused = run("verify", url, "--method", "PUT")
-    assert refused.returncode == 1
-    assert "Run python -m signer explain " in refused.stderr
 
 
 def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> None:
@@ -229,9 +225,8 @@ def test_only_sign_curl_and_form_print_secrets() -> None:
     signature = url.rpartition("=")[2]
     output = ""
     for link in (url, url[:-4], url.replace("&", "&amp;"), url + "x"):
-        for command in ("verify", "explain"):
-            done = run(command, link)
-            output += done.stdout + done.stderr
+        done = run("explain", link)
+        output += done.stdout + done.stderr
     output += run("sign", url).stderr + run("bulk", url).stderr
     for secret in (KEYS.access_key_secret, KEYS.security_token or "", "CAIStoken", signature[:12]):
         assert secret not in output
@@ -264,7 +259,7 @@ def test_the_form_is_that_of_post_form() -> None:
     assert "key=in/${filename}" in line
 
 
-@pytest.mark.parametrize("command", [(), ("sign",), ("explain",), ("verify",), ("curl",), ("form",), ("bulk",)])
+@pytest.mark.parametrize("command", [(), ("sign",), ("explain",), ("curl",), ("form",), ("bulk",)])
 def test_help_has_examples(command: tuple[str, ...]) -> None:
     done = run(*command, "--help", env=BARE)
     assert done.returncode == 0
@@ -285,7 +280,7 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("fc-presign ", "", {"sign", "curl", "form", "verify", "explain", "bulk", "shares", "revoke", "ls"}),
+        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "ls"}),
         ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
         ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
     ],
