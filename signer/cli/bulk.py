@@ -20,7 +20,7 @@ from ..errors import InvalidKey
 from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
-from .bulk_formats import FORMATS, SAFE_CSV, Format, Item, Refusal, read_column, read_lines, sign
+from .bulk_formats import FORMATS, Format, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
 from .output import echo
@@ -60,7 +60,6 @@ class Summary(NamedTuple):
     type=click.Choice(list(FORMATS)),
     help="The output format. Default: the output's file extension, or csv.",
 )
-@click.option("--safe-csv", is_flag=True, help="For tables: an apostrophe before keys that begin with = + - or @.")
 @click.option("--bucket", help="The bucket of keys that are not written as oss://bucket/key.")
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
@@ -86,7 +85,7 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")
     signing = options.load_signing(params)
-    record_format = _choose_format(output, params["format_name"], is_safe=params["safe_csv"])
+    record_format = _choose_format(output, params["format_name"])
     # The source is opened first, so that neither a missing one nor a refused list changes the output.
     items = (
         _list_items(source, signing)
@@ -133,14 +132,11 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     return status
 
 
-def _choose_format(output: str, name: str | None, *, is_safe: bool) -> Format:
+def _choose_format(output: str, name: str | None) -> Format:
     extension = os.path.splitext(output)[1].lstrip(".").lower()
     if name is None and extension in ("json", "xls", "xlsx"):
         options.fail("--output: the formats are CSV, JSON Lines (.jsonl) and HTML: name the file so, or pass --format.")
-    name = name or (extension if extension in FORMATS else "csv")
-    if is_safe and name != "csv":
-        options.fail(f"--safe-csv is for CSV, and the output is {name}.")
-    return SAFE_CSV if is_safe else FORMATS[name]
+    return FORMATS[name or (extension if extension in FORMATS else "csv")]
 
 
 def _list_items(source: str, signing: options.Signing) -> Iterator[Item]:

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from ..cdn import CdnKey
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
-from ..errors import InvalidEndpoint, MissingCredentials, SignerError
+from ..errors import MissingCredentials, SignerError
 from ..form import Form
 from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
@@ -181,7 +181,6 @@ signing_options = add(
         envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
         help="For example cn-hangzhou. Default: OSS_REGION, ALIBABA_CLOUD_REGION_ID, the endpoint's, or the profile's.",
     ),
-    click.option("--new-region", is_flag=True, help="Accept an unknown region that is spelt like a known one."),
     click.option(
         "--credentials-expire-at",
         type=TIME,
@@ -215,7 +214,7 @@ def load_signing(params: dict[str, Any]) -> Signing:
 
 
 def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
-    endpoint, region = params["endpoint"], params["region"]
+    endpoint = params["endpoint"]
     if parse_oss_host(endpoint.lower().rstrip("/")):
         endpoint = "https://" + endpoint
     try:
@@ -223,13 +222,14 @@ def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
     except ValueError:
         fail("Invalid --endpoint: expected only scheme and host, such as https://static.example.com.")
     host = parse_oss_host(hostname)
-    host_region = host.region if host else None
-    signed_region = region or host_region or profile_region
+    signed_region = params["region"] or (host.region if host else None) or profile_region
     if not signed_region:
         fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID.")
     result = _create_endpoint(endpoint, hostname, params["path_style"], signed_region)
-    is_written_twice = region is not None and region == host_region
-    _check_region(signed_region, is_certain=is_written_twice or params["new_region"])
+    if signed_region not in KNOWN_REGIONS:
+        closest = closest_region(signed_region)
+        question = f" (did you mean {closest}?)" if closest else ""
+        echo(f"Warning: unknown region {signed_region!r}{question}: OSS refuses the link unless it exists.", err=True)
     return result
 
 
@@ -244,17 +244,6 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
         expected = f"{', '.join(KINDS)}, oss-REGION.aliyuncs.com, or a URL such as https://static.example.com."
         fail(f"Invalid endpoint {endpoint!r}: expected {expected}")
     return KINDS[endpoint](region)
-
-
-def _check_region(region: str, *, is_certain: bool) -> None:
-    """Refuses a misspelt region and warns of another unknown one; a certain one is not a slip."""
-    if region in KNOWN_REGIONS:
-        return
-    closest = closest_region(region)
-    if closest and not is_certain:
-        question = f"did you mean {closest}? If {region} is a new region, pass --new-region."
-        raise InvalidEndpoint(f"Unknown region {region!r}: {question}", region)
-    echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
 
 
 def describe_expiry(issued: Link | Form, *, may_end_early: bool) -> str:

@@ -109,16 +109,6 @@ def test_a_character_that_breaks_or_reorders_lines_is_an_escape_in_a_file_for_pe
     assert r"a\u0085b\u2028c\u202efdp.exe\u009b2J" in record
 
 
-def test_safe_csv_puts_an_apostrophe_before_what_a_table_would_calculate() -> None:
-    keys = ["=cmd()", "+1", "-1", "@SUM", "plain", "a=b"]
-    options = ("--bucket", BUCKET, "--safe-csv")
-    done = run(*options, stdin="\n".join(keys))
-    assert [key for _, key, _ in records(done.stdout, "csv")] == ["'=cmd()", "'+1", "'-1", "'@SUM", "plain", "a=b"]
-    refused = run(*options, "--format", "html", stdin="a")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--safe-csv is for CSV" in refused.stderr
-
-
 @pytest.mark.parametrize("name", ["x.json", "x.xlsx"])
 def test_a_file_of_another_format_is_refused_as_output(name: str, tmp_path: Path) -> None:
     done = run("--bucket", BUCKET, "--output", str(tmp_path / name), stdin="a")
