@@ -6,7 +6,7 @@
 ##
 ## Links, with your own key in the environment
 ##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk, make curl and make form
-##   make explain    say why a link fails: paste it, then Ctrl-D
+##   make explain    say why a link fails: paste it, then press Enter and Ctrl-D
 ##
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")

@@ -22,6 +22,7 @@ from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
+from . import terminal
 from .credentials import CONFIG, load_credentials, profile_names
 from .output import echo
 from .regions import KNOWN_REGIONS, closest_region
@@ -264,13 +265,7 @@ def read_argument(argument: str, description: str) -> str:
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        try:
-            from . import terminal
-        except ImportError:  # Windows has no termios
-            file = f"longer than 1,000 characters: {program_name()} {click.get_current_context().info_name} - < file"
-            echo(f"Paste {description} ({file}), then press Ctrl-Z and Enter:", err=True)
-        else:
-            return terminal.read(f"Paste {description}, then press Ctrl-D:", MAX_INPUT)
+        return terminal.read(description, f"{program_name()} {click.get_current_context().info_name} - < file")
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
 
 
