@@ -233,7 +233,7 @@ def _to_try(prepared: samples.Samples, shell: str) -> dict[str, str]:
     }
     if prepared.share_page.value:
         path = urlsplit(prepared.share_page.value).path
-        rows["with the key"] = f'{shell}; curl -H "X-Api-Key: $KEY" "$SERVICE{path}"'
+        rows["with the key"] = f'{shell}; curl -H "Authorization: Bearer $KEY" "$SERVICE{path}"'
     return rows
 
 

@@ -185,11 +185,11 @@ def _shown_as(mount: Mount, key: str) -> dict[str, str]:
     """The type of an object that its mount lists in `inline`; everything else is downloaded. Only the key decides."""
     if mount.inline is None:
         return {}
-    from .config.media_types import type_of
+    from .config.media_types import EXTENSIONS
 
-    expected = type_of(key)
-    for media_type in mount.inline:
-        if media_type.partition(";")[0] == expected:
+    _, dot, extension = key.rpartition("/")[2].rpartition(".")
+    for media_type in mount.inline if dot else ():
+        if extension.lower() in EXTENSIONS[media_type.partition(";")[0]].split():
             return {CONTENT_TYPE: media_type}
     return {DISPOSITION: "attachment"}
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
 
 VERSION = 1
-METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE", "LIST", "ADMIN")
+METHODS = ("GET", "PUT", "POST", "SHARE", "LIST", "ADMIN")
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
@@ -180,10 +180,16 @@ def _read_api_key(reader: TableReader) -> ApiKey:
         name,
         fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
         fields.read_paths(reader),
-        reader.strings("methods", choices=METHODS, required=True),
+        _read_methods(reader),
         fields.read_time(reader, "expires_at"),
         fields.read_max_share(reader),
     )
+
+
+def _read_methods(reader: TableReader) -> tuple[str, ...]:
+    """What an entry allows. HEAD comes with GET and is ignored."""
+    listed = reader.strings("methods", choices=(*METHODS, "HEAD"), required=True)
+    return tuple(method for method in listed if method != "HEAD")
 
 
 def _read_issuer(reader: TableReader) -> Issuer:
@@ -200,7 +206,7 @@ def _read_issuer(reader: TableReader) -> Issuer:
         secret=fields.read_secret(reader, "secret") if required == "secret" else b"",
         jwks=_read_jwks(reader, alg) if required == "jwks" else (),
         paths=fields.read_paths(reader) if "paths" in reader.table else None,
-        methods=reader.strings("methods", choices=METHODS, required=True) if "methods" in reader.table else None,
+        methods=_read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=fields.read_max_share(reader),
         id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,

@@ -86,12 +86,6 @@ class TestWhoIsAsking:
         assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, POST, OPTIONS")
         assert in_memory.request("/-/s/", "OPTIONS").headers["Allow"] == "GET, HEAD, POST, OPTIONS"
 
-    def test_a_mount_without_head_has_shares_without_it(self, in_memory: Service) -> None:
-        url = in_memory.create_share(path="/get-only/a.txt")
-        assert in_memory.open(url).status == 302
-        response = in_memory.open(url, "HEAD")
-        assert (response.status, response.headers["Allow"]) == (405, "GET, POST, OPTIONS")
-
 
 LIMITED, UPLOADS = {"max_uses": 20}, {"path": "/in/", "method": "POST", "key": WRITER}
 RECORD, SECOND, HEAD, USES = {"GetObject": 1}, {"GetObject": 2}, {"HeadObject": 1}, {"ListObjects": 1}

@@ -126,14 +126,14 @@ def test_a_key_that_reads_a_path_without_the_method_share_gets_this_reason(
 
 
 REACHED = [
-    *("/reports/a", "/reports/deep/a", "/get-only/a", "/open/a", "/in/a", "/in/", "/reports/", "/reports"),
+    *("/reports/a", "/reports/deep/a", "/open/a", "/in/a", "/in/", "/reports/", "/reports"),
     *("/nowhere/a", "/.links/a", "/all/.links/keys.json", "/all/.links/state/probe", "/all/a", "/-/health", "/"),
 ]
-COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/get-only/", "/in/", "/all/", "/other/"]
+COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/in/", "/all/", "/other/"]
 
 
 @pytest.mark.parametrize("path", REACHED)
-@pytest.mark.parametrize("methods", [["GET"], ["HEAD"], ["PUT"], ["POST"], ["GET", "HEAD", "PUT", "POST"]], ids=str)
+@pytest.mark.parametrize("methods", [["GET"], ["PUT"], ["POST"], ["GET", "PUT", "POST"]], ids=str)
 def test_the_403_tells_nothing_that_other_requests_do_not_tell(
     in_memory: Service, path: str, methods: list[str]
 ) -> None:
@@ -166,7 +166,7 @@ def test_a_token_may_share_what_its_issuer_allows(in_memory: Service) -> None:
     assert sharing.open(sharing.create_share(key=jwt())).status == 302
     assert in_memory.request_share(key=jwt()).code == "share_not_allowed"
     assert sharing.request_share(key=jwt(methods=["GET"])).code == "share_not_allowed"
-    assert sharing.request_share(key=jwt(methods=["GET"]), path="/get-only/a").code == "not_found"
+    assert sharing.request_share(key=jwt(methods=["GET"]), path="/plans/a").code == "not_found"
 
 
 @pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}], ids=["absent", "empty"])
