@@ -16,6 +16,7 @@ from ..paths import path_fault
 from ..request import Request
 from . import NOTICES, record, uses
 from .address import relative_path, share_path
+from .code import is_code
 from .record import Record
 
 Result = TypeVar("Result")
@@ -58,6 +59,12 @@ class OpenedShare(NamedTuple):
     def expires_at(self) -> int:
         """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
         return self.end if self.is_end_known else _in_time(lambda: record.load_end(self.state, self.record))
+
+    def check_code(self, typed: object) -> None:
+        """Raises the 403 `wrong_password` unless it is the code of the share, or the share has none."""
+        expected = self.record.password
+        if expected is not None and not is_code(typed, self.secret, expected):
+            raise Problem("wrong_password")
 
     def uses_left(self) -> int | None:
         """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
