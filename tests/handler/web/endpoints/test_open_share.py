@@ -67,6 +67,8 @@ class TestWhoIsAsking:
         for more in ({"headers": JSON}, {"format": "json"}, {"key": MAKER}, {"headers": HTML, "format": "json"}):
             assert in_memory.open(url, **more).json["expires_in"] == 900
             assert in_memory.open(limited, **more).json["uses_left"] == 1
+        assert in_memory.open(url, key=MAKER, format="redirect").status == 302
+        assert in_memory.open(url, key="fcp_nobody_EXAMPLE_0000000000000000").code == "unknown_credential"
         response = in_memory.open(url, "HEAD")
         assert (response.status, response.body) == (302, "")
         assert response.signs("HEAD")
