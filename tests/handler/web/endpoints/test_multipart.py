@@ -148,19 +148,7 @@ class TestResuming:
     @pytest.mark.parametrize(
         "altered",
         [
-            "{}=",
-            "{}A",
-            "A{}",
-            "~{}",
-            "{}~",
-            "~",
-            "~~~",
-            "{}%0a",
-            "{}%00",
-            "{}%2F",
-            "{}%C3%A9",
-            "a",
-            "a~b~c~d",
+            *("{}=", "{}A", "A{}", "~{}", "{}~", "~", "~~~", "{}%0a", "{}%00", "{}%2F", "{}%C3%A9", "a", "a~b~c~d"),
             "1~1~1~" + "A" * 43,
         ],
     )
@@ -216,21 +204,16 @@ class TestResuming:
     @pytest.mark.parametrize(
         ("method", "path", "headers", "status"),
         [
-            ("OPTIONS", "/-/uploads/{}/parts", {}, 204),
-            ("OPTIONS", "/-/uploads/{}/parts", PREFLIGHT, 204),
-            ("GET", "/-/uploads/{}/parts", {}, 405),
-            ("GET", "/-/uploads/{}/parts", {"Accept": "text/html"}, 405),
+            *(("OPTIONS", "/-/uploads/{}/parts", headers, 204) for headers in ({}, PREFLIGHT)),
+            *(("GET", "/-/uploads/{}/parts", headers, 405) for headers in ({}, {"Accept": "text/html"})),
             ("DELETE", "/-/uploads/{}/parts", {}, 405),
-            ("POST", "/-/uploads/{}/parts", {}, 400),
             ("POST", "/-/uploads/{}/parts", {"Authorization": "Bearer fcp_unknown"}, 401),
-            ("POST", "/-/uploads/{}", {}, 404),
-            ("POST", "/-/uploads/{}/", {}, 404),
-            ("POST", "/-/uploads/{}/part", {}, 404),
-            ("POST", "/-/uploads/a/{}/parts", {}, 404),
+            *(("POST", f"/-/uploads/{path}", {}, 404) for path in ("{}", "{}/", "{}/part", "a/{}/parts")),
+            *(
+                ("POST", f"/-/uploads/{path}", {}, 400)
+                for path in ("{}/parts", "{}/parts%0A", "{}/parts%ff", "{}//parts")
+            ),
             ("POST", "/-/uploads%2F{}/parts", {}, 400),
-            ("POST", "/-/uploads/{}/parts%0A", {}, 400),
-            ("POST", "/-/uploads/{}/parts%ff", {}, 400),
-            ("POST", "/-/uploads/{}//parts", {}, 400),
         ],
     )
     def test_below_uploads_the_audit_line_names_the_route_whatever_the_response(
@@ -258,13 +241,8 @@ class TestResuming:
     @pytest.mark.parametrize(
         "path",
         [
-            "/links/-/uploads/{}/parts",
-            "/-/upload/{}",
-            "/-//uploads/{}/parts",
-            "/-/x/../uploads/{}/parts",
-            "/-/uploads%252F{}",
-            "/in/{}",
-            "/{}",
+            *("/links/-/uploads/{}/parts", "/-/upload/{}", "/-//uploads/{}/parts", "/-/x/../uploads/{}/parts"),
+            *("/-/uploads%252F{}", "/in/{}", "/{}"),
         ],
     )
     @pytest.mark.parametrize("encoded", [False, True])
@@ -295,21 +273,15 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("size", "part_size", "count"),
         [
-            (0, PART, 1),
-            (1, PART, 1),
-            (PART, PART, 1),
-            (PART + 1, PART, 2),
-            (10_000 * PART, PART, 10_000),
+            *(
+                (size, PART, count)
+                for size, count in ((0, 1), (1, 1), (PART, 1), (PART + 1, 2), (10_000 * PART, 10_000))
+            ),
+            *((PART, part_size, None) for part_size in (PART - 1, 0, -1)),
             (10_000 * PART + 1, PART, None),
-            (PART, PART - 1, None),
-            (PART, 0, None),
-            (PART, -1, None),
-            (5 * GIGABYTE, 5 * GIGABYTE, 1),
-            (5 * GIGABYTE + 1, 5 * GIGABYTE, 2),
+            *((5 * GIGABYTE + more, 5 * GIGABYTE, 1 + more) for more in (0, 1)),
             (5 * GIGABYTE, 5 * GIGABYTE + 1, None),
-            (45_000 * GIGABYTE, 5 * GIGABYTE, 9000),
-            (45_000 * GIGABYTE, None, 10_000),
-            (8 * MEGABYTE + 1, None, 2),
+            *((45_000 * GIGABYTE, 5 * GIGABYTE, 9000), (45_000 * GIGABYTE, None, 10_000), (8 * MEGABYTE + 1, None, 2)),
         ],
     )
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
@@ -327,18 +299,15 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("params", "code"),
         [
-            ({"size": MEGABYTE + 1}, "too_large"),
-            ({"size": -1}, "too_large"),
-            ({"size": None}, "bad_body"),
-            ({"size": "5"}, "bad_body"),
-            ({"size": True}, "bad_body"),
-            ({"path": None}, "bad_body"),
-            ({"path": "/in//a"}, "bad_path"),
-            ({"path": "/out/a"}, "method_not_enabled"),
-            ({"expires": "0"}, "bad_expires"),
-            ({"overwrite": True}, "bad_body"),
-            ({"count": 0}, "bad_body"),
-            ({"count": 1001}, "bad_body"),
+            *(({"size": size}, "too_large") for size in (MEGABYTE + 1, -1)),
+            *(({"size": size}, "bad_body") for size in (None, "5", True)),
+            *(({"count": count}, "bad_body") for count in (0, 1001)),
+            *(
+                ({"path": None}, "bad_body"),
+                ({"path": "/in//a"}, "bad_path"),
+                ({"path": "/out/a"}, "method_not_enabled"),
+            ),
+            *(({"expires": "0"}, "bad_expires"), ({"overwrite": True}, "bad_body")),
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
