@@ -86,11 +86,11 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     # Without keys, no share can ever have been created.
     if not record.SECRET.fullmatch(secret) or config.state is None or config.keys_document is None:
         raise Problem("share_invalid")
-    state, share_id = state_for(invocation), record.share_id(record.secret_hash(secret))
-    match = _in_time(lambda: record.load(state, share_id))
-    if match is None or not match.opens_with(secret):
+    state = state_for(invocation)
+    match = _in_time(lambda: record.find(state, secret))
+    if match is None:
         raise Problem("share_invalid")
-    invocation.facts["share"] = share_id
+    invocation.facts["share"] = match.id
     if match.revoked_at is not None:
         raise Problem("share_revoked")
     relative = relative_path(match, path)

@@ -159,12 +159,11 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
 
     params, opened = folder.request.query, folder.opened
     chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
-    shared = None
+    shared, urls = None, ""
     if opened is not None:
+        shared = pages.SharedPage(opened.record.title, opened.record.message, opened.expires_at())
         public_url = folder.invocation.config.public_url or ""
-        address = share_address(public_url, opened.path, opened.secret, format="urls")
-        sender = pages.SenderWords(opened.record.title, opened.record.message)
-        shared = pages.SharedFolder(opened.expires_at(), address, sender)
+        urls = share_address(public_url, opened.path, opened.secret, format="urls")
     return pages.folder_page(
         folder.request.headers.get("accept-language", ""),
         document,
@@ -174,6 +173,7 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
         is_first=not params.get("after"),
         next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
         shared=shared,
+        urls=urls,
     )
 
 

@@ -52,24 +52,12 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
         return upload_page.answer(opened, record.upload, is_page=is_page)
     if is_page:
-        return _code_page(opened) if record.password is not None else _page(opened)
+        return _page(opened)
     if record.uses is not None:
         expires_at = rfc3339(opened.expires_at())
         return json_response({"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"})
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
-
-
-def _code_page(opened: OpenedShare, status: int = 200) -> Response:
-    """The page that asks for the code of a download, and shows nothing of the object; 403 after a wrong one."""
-    return pages.code_page(
-        opened.request.headers.get("accept-language", ""),
-        pages.SenderWords(opened.record.title, opened.record.message),
-        status=status,
-        expires_at=opened.expires_at(),
-        nonce=token_urlsafe(18),
-        link_origin=opened.link_origin,
-    )
 
 
 def _use(opened: OpenedShare, as_json: bool) -> Response:
@@ -85,7 +73,7 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
         if as_json or not request.is_browser():
             raise
         invocation.facts["code"] = problem.code
-        return _code_page(opened, problem.status)
+        return _page(opened, is_wrong=True)
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
@@ -129,26 +117,34 @@ def _form(request: Request) -> dict[str, Any]:
         raise Problem("bad_nonce") from None
 
 
-def _page(opened: OpenedShare) -> Response:
-    """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
+def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
+    """The page of a share; one with a code shows nothing of the object, and says whether the code sent `is_wrong`.
+
+    Raises a `Problem` if the object does not exist or cannot be downloaded.
+    """
+    record, request = opened.record, opened.request
+    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
+    return pages.share_page(
+        request.headers.get("accept-language", ""),
+        shared,
+        _file(opened) if record.password is None else None,
+        nonce=token_urlsafe(18),
+        link_origin=opened.link_origin,
+        is_wrong=is_wrong,
+    )
+
+
+def _file(opened: OpenedShare) -> pages.SharedFile:
     shares.check_app_package(opened.target)
     uses_left = opened.uses_left()
     headers = head_for_page(opened.target, {}, opened.invocation).headers
     length = headers.get("content-length", "")
-    file = pages.SharedFile(
+    return pages.SharedFile(
         name=opened.record.download or opened.target.path.rpartition("/")[2],
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
-        expires_at=opened.expires_at(),
         uses_left=uses_left,
-    )
-    return pages.share_page(
-        opened.request.headers.get("accept-language", ""),
-        pages.SenderWords(opened.record.title, opened.record.message),
-        file,
-        nonce=token_urlsafe(18),
         qr_code=f"?share={opened.secret}&format=qr" if _address(opened) else None,
-        link_origin=opened.link_origin,
     )
 
 

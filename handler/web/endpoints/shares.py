@@ -88,23 +88,11 @@ def create(request: Request, invocation: Invocation) -> Response:
         (_check_folder_exists if is_folder else _check_exists)(target, invocation)
     if limited or upload is not None:
         state.probe(invocation.now)
+    now = int(invocation.now)
+    uses = upload["max_files"] if upload is not None else params["max_uses"]
     record = Record(
-        hash="",
-        path=path,
-        mount=mount.path,
-        target=str(mount.target),
-        method=method,
-        page=page,
-        download=params["download"],
-        uses=upload["max_files"] if upload is not None else params["max_uses"],
-        upload=upload,
-        password=None,
-        title=title,
-        message=message,
-        owner=caller.id,
-        owner_tag=owner_tag(caller.owner),
-        created_at=int(invocation.now),
-        expires_at=int(invocation.now) + seconds,
+        *("", path, mount.path, str(mount.target), method, caller.id, owner_tag(caller.owner), now, now + seconds),
+        *(page, params["download"], uses, upload, None, title, message),
     )
     code = new_code() if has_code else None
     secret, record = _write(state, caller, record, code)

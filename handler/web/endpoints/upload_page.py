@@ -42,19 +42,16 @@ def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Res
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
     if opened.request.method == "POST":
         return _form(opened, upload)
-    expires_at, shown = opened.expires_at(), None
-    if opened.record.password is None:
-        files_left = uses.files_left(opened.state, opened.record.id, _folder(opened), upload["max_files"])
+    record, shown = opened.record, None
+    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
+    if record.password is None:
+        files_left = uses.files_left(opened.state, record.id, _folder(opened), upload["max_files"])
         if not is_page:
-            return json_response({**upload, "files_left": files_left, "expires_at": rfc3339(expires_at), "use": "POST"})
+            expires_at = rfc3339(shared.expires_at)
+            return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
         shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
-    return pages.upload_page(
-        opened.request.headers.get("accept-language", ""),
-        pages.SenderWords(opened.record.title, opened.record.message),
-        shown,
-        expires_at=expires_at,
-        link_origin=opened.link_origin,
-    )
+    language = opened.request.headers.get("accept-language", "")
+    return pages.upload_page(language, shared, shown, link_origin=opened.link_origin)
 
 
 def safe_name(name: str) -> str:
