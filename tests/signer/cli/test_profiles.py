@@ -347,7 +347,7 @@ def test_a_profile_that_does_not_exist_is_refused_with_those_that_do(home: Path)
     assert "(available: default, team)" in done.stderr
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", b"\xff"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"profiles": [{}]}', '{"profiles": [1]}', b"\xff"])
 def test_a_configuration_file_that_cannot_be_read_is_refused(content: str | bytes | None, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     if content is not None:
@@ -357,8 +357,9 @@ def test_a_configuration_file_that_cannot_be_read_is_refused(content: str | byte
     assert str(config) in done.stderr
 
 
-def test_an_ini_file_that_cannot_be_read_is_refused(home: Path) -> None:
-    (home / ".alibabacloud" / "credentials.ini").write_text("type = access_key\n")
+@pytest.mark.parametrize("content", ["type = access_key\n", f"[default]\naccess_key_secret = %{SECRET}\n"])
+def test_an_ini_file_that_cannot_be_read_is_refused(content: str, home: Path) -> None:
+    (home / ".alibabacloud" / "credentials.ini").write_text(content)
     done = run(*SIGN, env=environment(home))
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert "~/.alibabacloud/credentials.ini" in done.stderr
