@@ -78,7 +78,7 @@ def test_an_independent_program_signs_ten_thousand_random_addresses_the_same() -
         links.append(target(signed.url))
         requests.append({"kind": kind, "key": KEY, "path": path, "time": end(signed) - valid_for})
     program = ["node", str(NODE / "cdn_links.cjs")]
-    done = subprocess.run(program, input=json.dumps(requests), capture_output=True, check=True, text=True)
+    done = subprocess.run(program, input=json.dumps(requests), capture_output=True, check=True, text=True, timeout=60)
     assert json.loads(done.stdout) == links
 
 

@@ -94,7 +94,7 @@ def oss(*doubts: str) -> Iterator[tuple[str, Oss]]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(60)
 
 
 def test_an_oss_that_holds_every_upload_to_its_link_and_form_is_ok() -> None:

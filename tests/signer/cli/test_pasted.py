@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -19,9 +20,7 @@ from tests.signer.cli.command import ENVIRONMENT, KEYS
 
 # With a token of its size, the link has more than 6,000 bytes.
 LONG = KEYS._replace(security_token="CAIS" + "tokenEXAMPLE" * 490)
-LINK = signer.presign(
-    "GET", "examplebucket", "a.txt", credentials=LONG, endpoint=signer.Endpoint.public("cn-hangzhou")
-).url
+ENDPOINT = signer.Endpoint.public("cn-hangzhou")
 PROMPT = "press Ctrl-D:"
 SECONDS = 60
 
@@ -54,13 +53,19 @@ class Terminal:
     def signal(self, number: int) -> int:
         """The state after the signal, for `os.WIFSTOPPED` and its like."""
         os.kill(self.pid, number)
+        return self._state()
+
+    def _state(self) -> int:
+        """Of the command once it has ended or is stopped."""
+        end = time.monotonic() + SECONDS
         while (ended := os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG))[0] == 0:
+            assert time.monotonic() < end, self.shown
             if select.select([self.screen], [], [], 0.05)[0]:  # its last lines may wait for who reads them
                 self.shown += os.read(self.screen, 1 << 16).decode(errors="replace").replace("\r\n", "\n")
         return ended[1]
 
     def end(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return os.waitstatus_to_exitcode(self._state())
 
 
 @pytest.fixture
@@ -76,21 +81,27 @@ def terminal(request: pytest.FixtureRequest) -> Iterator[Terminal]:
         os.close(terminal.terminal)
 
 
-def test_a_link_longer_than_a_line_of_the_terminal_arrives_complete(terminal: Terminal) -> None:
+@pytest.fixture
+def link() -> str:
+    """Made for each test, which may begin long after its module was imported."""
+    return signer.presign("GET", "examplebucket", "a.txt", credentials=LONG, endpoint=ENDPOINT).url
+
+
+def test_a_link_longer_than_a_line_of_the_terminal_arrives_complete(terminal: Terminal, link: str) -> None:
     terminal.wait_for(PROMPT)
     assert terminal.mode[3] & (termios.ISIG | termios.ECHO) == termios.ISIG | termios.ECHO
-    terminal.paste(LINK + "\x04")
+    terminal.paste(link + "\x04")
     terminal.wait_for("The link is valid.")
-    assert len(LINK) > 6_000
+    assert len(link) > 6_000
     assert terminal.end() == 0
     assert terminal.mode == terminal.before
 
 
-def test_keys_edit_what_is_typed_and_marks_of_a_paste_are_removed(terminal: Terminal) -> None:
+def test_keys_edit_what_is_typed_and_marks_of_a_paste_are_removed(terminal: Terminal, link: str) -> None:
     terminal.wait_for(PROMPT)
     # No Backspace reaches the line before.
     terminal.paste("\n\b\x7fxé\x7f\x7f\x7fhttps://example.com/\x15two words\x17\x17")
-    terminal.paste(f"\x1b[200~{LINK}报\x1b[201~\x7f\x04")
+    terminal.paste(f"\x1b[200~{link}报\x1b[201~\x7f\x04")
     terminal.wait_for("The link is valid.")
     assert terminal.end() == 0
 
@@ -103,17 +114,17 @@ def test_a_signal_leaves_the_terminal_as_it_was(number: int, status: int, termin
     assert terminal.mode == terminal.before
 
 
-def test_a_command_that_is_stopped_lends_the_terminal_and_goes_on(terminal: Terminal) -> None:
+def test_a_command_that_is_stopped_lends_the_terminal_and_goes_on(terminal: Terminal, link: str) -> None:
     terminal.wait_for(PROMPT)
-    terminal.paste(LINK[:100] + "x\x7f")
+    terminal.paste(link[:100] + "x\x7f")
     terminal.wait_for("\b \b")  # all of it was read
     assert os.WIFSTOPPED(terminal.signal(signal.SIGTSTP))
     assert terminal.mode == terminal.before
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.wait_for(PROMPT)
     assert not terminal.mode[3] & termios.ICANON
-    terminal.wait_for(LINK[:100])
-    terminal.paste(LINK[100:] + "\x04")
+    terminal.wait_for(link[:100])
+    terminal.paste(link[100:] + "\x04")
     terminal.wait_for("The link is valid.")
     assert terminal.end() == 0
     assert terminal.mode == terminal.before
