@@ -50,7 +50,8 @@ class Output:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Writes the format's head, and its tail after the block. Raises `OutputFailed` and `BrokenPipeError`."""
-        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        signals = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        handlers = {number: signal.signal(number, self._interrupt) for number in signals}
         try:
             with self._failures():
                 self._open()

@@ -345,6 +345,16 @@ def test_a_signal_after_the_last_record_does_not_interrupt_the_run(
     assert (tmp_path / "links.html").read_text().endswith("</html>\n")
 
 
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Output(str(tmp_path / "links.csv"), FORMATS["csv"]).opened():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def write(output: Path) -> None:
     with Output(str(output), FORMATS["csv"]).opened():
         pass
@@ -502,6 +512,16 @@ def test_bulk_signs_all_objects_under_a_prefix_with_their_sizes(cloud: signer.En
     assert ">報告 0022+&amp;.txt</a><small>in/</small>" in page
     everything = run(f"oss://{BUCKET}", "--endpoint", address)
     assert len(records(everything.stdout, "csv")) == 23
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_is_not_asked_for_a_list_of_this_machine(
+    host: str, cloud: signer.Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    own = signer.Endpoint.path_style(f"http://{host}:{cloud.domain.rpartition(':')[2]}", "cn-hangzhou")
+    assert len(list(objects(BUCKET, "", credentials=KEYS, endpoint=own, pause=lambda seconds: None))) == 23
 
 
 def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
