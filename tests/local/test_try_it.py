@@ -59,7 +59,7 @@ def run(folder: Path) -> Run:
         process = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "no_proxy": "*"},
+            env={"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"},
             capture_output=True,
             text=True,
             timeout=60,
