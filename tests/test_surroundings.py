@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import git
 
 ROOT = Path(__file__).parents[1]
 # Those of signals and terminals, and one that is a client of this machine, whose files and settings it makes.
@@ -58,6 +62,33 @@ def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_outside_of_a_clone_what_git_knows_is_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "ROOT", tmp_path)
+    with pytest.raises(pytest.skip.Exception):
+        git.files("*.py")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("status", [0, 3])
+def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(status: int, tmp_path: Path) -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    block = script.partition('say "Tests"\n')[2].partition("fail_if_skipped ")[0]
+    code = "import os, signal, sys; print(os.environ['http_proxy'], int(signal.getsignal(signal.SIGINT)), sys.stdin); "
+    code += f"sys.exit({status})"
+    (tmp_path / "make").write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\"\n")
+    (tmp_path / "make").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"python=python3; {block} echo done"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status
+    assert done.stdout.split() == [PROXY, str(int(signal.SIG_IGN)), "None", *(["done"] if status == 0 else [])]
 
 
 def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:
