@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ import signer
 from tools import secret_search
 
 # Keys, settings and proxies that are not those of a test, and what changes how a program starts, prints or finds files.
-# HTTPS_PROXY stays: with it the packages that tests install are reached, and no server of a test is one of HTTPS.
+# HTTPS_PROXY stays: with it the packages that tests install are reached. No client of a test asks it for a server of a test.
 FOREIGN = re.compile(
-    "(?:OSS|ALIBABA_CLOUD|ALIBABACLOUD|ALICLOUD|ALIYUN|LINK|FC)_|(?:(?i:(?:http|all|no)_proxy)|COLUMNS|LINES|NO_COLOR"
+    "(?:OSS|ALIBABA_CLOUD|ALIBABACLOUD|ALICLOUD|ALIYUN|LINK|FC)_|(?:(?i:(?:http|all|no)_proxy)|COLUMNS|LINES|TZ|NO_COLOR"
     "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"
 )
 
@@ -30,6 +31,9 @@ def pytest_configure() -> None:
     """What tests start inherits this too. It runs before the first test, also in each worker."""
     for name in filter(FOREIGN.match, list(os.environ)):
         del os.environ[name]
+    time.tzset()
+    if os.environ.get("LC_ALL") in ("C", "POSIX"):  # wget and Chromium would change names of files
+        os.environ["LC_ALL"] = "C.UTF-8"
     sys.dont_write_bytecode = False  # hundreds of processes load the same modules
     os.umask(0o022)
     # A job in the background of a script, nohup and some runners ignore or block signals. Python ignores two itself.

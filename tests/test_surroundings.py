@@ -31,6 +31,8 @@ HOSTILE = {
     "PYTHONSAFEPATH": "1",
     "GIT_DIR": "/nonexistent",
     "COLUMNS": "40",
+    "TZ": "Asia/Shanghai",
+    "LC_ALL": "C",
 }
 # The tests begin long after their modules were imported, as in a run of an hour.
 START = """

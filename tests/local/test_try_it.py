@@ -123,7 +123,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 5
     assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
-    program = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@"; }}'
+    program = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@"; }}'
     printed = run([program, *commands]).splitlines()
     link, share, *signed = [json.loads(line)["url"] for line in printed[:2]] + printed[2:]
     assert len(signed) == 2
