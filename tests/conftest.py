@@ -20,7 +20,7 @@ import signer
 from tools import secret_search
 
 # Keys, settings and proxies that are not those of a test, and what changes how a program starts, prints or finds files.
-# HTTPS_PROXY stays: with it the packages that tests install are reached. No client of a test asks it for a server of a test.
+# HTTPS_PROXY stays: it reaches the packages that tests install, and no client of a test obeys it for this machine.
 FOREIGN = re.compile(
     "(?:OSS|ALIBABA_CLOUD|ALIBABACLOUD|ALICLOUD|ALIYUN|LINK|FC)_|(?:(?i:(?:http|all|no)_proxy)|COLUMNS|LINES|TZ|NO_COLOR"
     "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"

@@ -96,9 +96,18 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
 def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     assert 0 < float(pytestconfig.getini("faulthandler_timeout")) <= 1800
     (tmp_path / "test_it.py").write_text("import threading\ndef test_hangs():\n    threading.Event().wait()\n")
-    command = ["-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, tmp_path]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        ROOT / "pyproject.toml",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
     done = subprocess.run(
-        [sys.executable, *command, "-n", "0", "-o", "faulthandler_timeout=1"],
+        [*command, "-n", "0", "-o", "faulthandler_timeout=1"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
