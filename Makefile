@@ -1,12 +1,12 @@
 ## Try it
-##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
+##   make demo       see the service work, on a local Function Compute and OSS, with the lines to type yourself
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
 ##   make oss        run the local OSS alone, to test other programs (ROOT=data PORT=9001 ARGS="--bucket NAME")
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
 ## Links, with your own key in the environment
 ##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk, make curl and make form
-##   make explain    say why a link fails: paste it, then Ctrl-D; make verify checks one
+##   make explain    say why a link fails: paste it, then press Enter and Ctrl-D
 ##
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
@@ -24,7 +24,7 @@
 ## Develop
 ##   make test       run the tests (make test-long: also the slow ones)
 ##   make lint       check style and types
-##   make bench      measure speed, memory and size (ARGS=signing: only this; ARGS=-v: details)
+##   make bench      measure speed and size, beside others (ARGS=signing: only this)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
 ##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
 ##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)
@@ -59,7 +59,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run oss invoke sign bulk curl form verify explain keys notices policies alarms check build doctor \
+.PHONY: help demo run oss invoke sign bulk curl form explain keys notices policies alarms check build doctor \
 	live live-sweep template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
@@ -80,17 +80,17 @@ oss: $(VENV)/local.stamp
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)
 
-sign bulk curl form verify: $(VENV)/cli.stamp
+sign bulk curl form: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer explain $(ARGS) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
+	@$(BIN)/python -m handler.commands keys $(or $(ARGS),--help)
 
 notices: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
+	@$(BIN)/python -m handler.commands notices $(or $(ARGS),list)
 
 # Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
 policies alarms:
@@ -120,7 +120,7 @@ live-sweep: $(VENV)/local.stamp $(VENV)/cli.stamp
 
 template: $(VENV)/local.stamp
 	@$(if $(ARGS),,rm -rf build/template)
-	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
+	@$(BIN)/python -m tools.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
@@ -165,7 +165,7 @@ docs: $(VENV)/dev.stamp reference
 	@$(if $(CHECK),,$(BIN)/python -m tools.screenshots)
 
 reference: $(VENV)/local.stamp
-	@$(BIN)/python -m deploy.reference $(if $(CHECK),--check) $(ARGS)
+	@$(BIN)/python -m tools.reference $(if $(CHECK),--check) $(ARGS)
 
 clean:
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \

@@ -11,86 +11,51 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from . import page, table
-from .bars import Bars, svg
-from .details import Details
+from . import table
 from .figures import Figure
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "performance.md"
-PICTURES = ROOT / "docs" / "images" / "performance"
-MEASUREMENTS = ("signing", "start", "pages", "many", "folders", "notices", "throughput", "bulk", "memory", "package")
-OWN = ("redirect", "a link")  # the peers that are ours
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- begin: table -->\n", "<!-- end: table -->\n"
+MEASUREMENTS = ("signing", "bulk", "start", "share_page", "throughput", "package")
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status: 1 if a requirement is missed, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed, memory and size.")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed and size.")
     names = ", ".join(MEASUREMENTS)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
+    parser.add_argument("--docs", action="store_true", help="also write the table into docs/performance.md")
     options = parser.parse_args(arguments)
     if options.docs and options.names:
         parser.error("--docs requires all measurements: leave out the names")
+    figures: list[Figure] = []
+    for name in options.names or MEASUREMENTS:
+        if sys.stderr.isatty():
+            print(f"Measuring {name} …", file=sys.stderr)
+        figures += import_module(f"bench.{name}").measure()
+    printed = screen(figures, f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}")
+    print(printed)
     if options.docs:
-        page.replace_table(PAGE.read_text("utf-8"), "")  # a page without it is better refused now
-    details = Details(options.verbose)
-    figures = measure(options.names or MEASUREMENTS, details)
-    origin = f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
-    print("\n".join(screen(figures, details.notes, origin)))
-    if options.docs:
-        write_docs(figures, details, origin)
+        PAGE.write_text(with_table(PAGE.read_text("utf-8"), printed), "utf-8")
     return 0 if all(figure.holds for figure in figures) else 1
 
 
-def screen(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> list[str]:
-    """What is printed at the end, without `-v`: at most 24 lines for all measurements."""
+def screen(figures: Sequence[Figure], origin: str) -> str:
+    """What is printed at the end: at most 24 lines for all measurements, each no wider than `table.WIDTH`."""
     missed = sum(not figure.holds for figure in figures)
     verdict = (
         f"{missed} of {len(figures)} figures MISSED. On a busy machine, run it again when the machine is idle."
         if missed
-        else f"{len(figures)} figures, and every requirement is reached. -v prints details."
+        else f"{len(figures)} figures, and every requirement is reached."
     )
-    return [f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), *notes, verdict]
+    return "\n".join([f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), verdict])
 
 
-def measure(names: Sequence[str], details: Details) -> list[Figure]:
-    """The figures of all these measurements; progress goes to stderr if it is a terminal."""
-    from tqdm import tqdm  # here, so that the end of this file reports that it is missing
-
-    figures: list[Figure] = []
-    with tqdm(names, leave=False, disable=details.verbose or not sys.stderr.isatty()) as progress:
-        for name in progress:
-            progress.set_description(name)
-            details.line(f"{name}:")
-            figures += import_module(f"bench.{name}").measure(details)
-    return figures
-
-
-def write_docs(figures: Sequence[Figure], details: Details, origin: str) -> None:
-    """Replaces the table of the page, and draws the pictures."""
-    content = page.table_section(figures, details.notes, origin)
-    PAGE.write_text(page.replace_table(PAGE.read_text("utf-8"), content), "utf-8")
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for picture in (ratio_bars(figures), *details.pictures):
-        (PICTURES / f"{picture.name}.svg").write_text(svg(picture), "utf-8")
-
-
-def ratio_bars(figures: Sequence[Figure]) -> Bars:
-    """What ours takes if the peer takes 1, without comparisons with ourselves; of a rate, the time of one request."""
-    compared = {}
-    for figure in figures:
-        if figure.ratio is not None and figure.peer_name not in OWN:
-            is_rate = figure.unit == "/s"
-            label = f"{figure.name} / {figure.peer_name}"
-            compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
-    return Bars(
-        "ratios",
-        "What fc-presign takes of the time and memory of others",
-        "ours / peer (requests per second: peer / ours)",
-        compared,
-    )
+def with_table(page: str, printed: str) -> str:
+    """The page with what was printed between its two markers. Raises `ValueError` for a page without them."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}```text\n{printed}\n```\n{END}{after}"
 
 
 def machine() -> str:

@@ -27,10 +27,9 @@ class Spread(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """What is required of a figure, and aimed at; a minimum if `at_least`, otherwise a maximum."""
+    """What is required of a figure: a minimum if `at_least`, otherwise a maximum."""
 
     required: float
-    aim: float
     at_least: bool = False
 
     def holds(self, value: float) -> bool:
@@ -38,17 +37,16 @@ class Bound(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """One line of the table: a figure of fc-presign, and the same of a peer that was measured in the same run.
+    """One line of the table: the median of ours, and of a peer that was measured in the same run, both in `unit`.
 
-    `unit` is that of both. `ratio` is the median of ours divided by the peer's, unless the measurement has a better one
-    (of pairs that were measured in turns). `bound` is for the ratio, or for ours if there is no ratio.
+    `ratio` is of the pairs that were measured in turns. `bound` is for the ratio, or for ours if there is no ratio.
     """
 
     name: str
     unit: str
-    ours: Spread
+    ours: float
     peer_name: str = ""
-    peer: Spread | None = None
+    peer: float | None = None
     ratio: Spread | None = None
     bound: Bound | None = None
 
@@ -58,8 +56,8 @@ class Figure(NamedTuple):
     ) -> Figure:
         """A figure of pairs that were measured in turns."""
         ratio = Spread.of_ratios(ours, peer)
-        return cls(name, unit, Spread.of(ours), peer_name, Spread.of(peer), ratio, bound)
+        return cls(name, unit, statistics.median(ours), peer_name, statistics.median(peer), ratio, bound)
 
     @property
     def holds(self) -> bool:
-        return self.bound is None or self.bound.holds((self.ratio or self.ours).median)
+        return self.bound is None or self.bound.holds(self.ratio.median if self.ratio is not None else self.ours)

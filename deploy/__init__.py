@@ -1,4 +1,4 @@
-"""Commands that take a clone to production: build, check, policies, doctor, template. Never deployed themselves."""
+"""Commands that take a clone to production: build, check, policies, doctor. Never deployed themselves."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from handler.config.rights import compact_json
+from handler.core.config.rights import compact_json
 
 from . import statements
 from .statements import Document

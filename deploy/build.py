@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handler.commands.printing import Parser, show
-from handler.config import InvalidConfig
+from handler.core.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handler.commands.printing import Parser, show
-from handler.config import InvalidConfig
+from handler.core.config import InvalidConfig
 
 from .checks import (
     custom_runtime,

@@ -1,10 +1,9 @@
-"""`python -m deploy.doctor [s.yaml] [--env NAME] [--access NAME] [--url https://…] [--uploads]`: finds what is wrong.
+"""`python -m deploy.doctor [s.yaml] [--env NAME] [--access NAME] [--url https://…]`: finds what is wrong.
 
-Without `--url` it examines what will be deployed: tools, files, the key of s, roles, queue and logs, OSS, the keys
-document, and with `[assume_role]` a session of each mount. With the address of the service it also follows links as a
-visitor does. With `--uploads` it also uploads small objects, which it deletes again. It uses the credentials in the
-environment, the aliyun CLI, and the API key in `LINK_API_KEY` for mounts that require one. It ends with 0 if it found
-no fault, and could examine everything or was told that it need not.
+Without `--url` it examines what will be deployed: files, roles, queue and logs, OSS, the keys document, and with
+`[assume_role]` a session of each mount. With the address of the service it also follows links as a visitor does. It
+uses the credentials in the environment, the aliyun CLI, and the API key in `LINK_API_KEY` for mounts that require one.
+It ends with 0 if it found no fault, and could examine everything or was told that it need not.
 """
 
 from __future__ import annotations
@@ -16,31 +15,30 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from handler.commands.printing import Parser, show
+from signer import InvalidEndpoint
+from signer.endpoint import parse_origin
 
 from . import check
 from .command import run
 from .errors import DeployError
 from .model import Project
-from .probes import access, account, aliyun, keys, lifecycle, machine, oss, service, sessions
-from .probes import uploads as upload_probes
+from .probes import account, aliyun, keys, lifecycle, oss, service, sessions
 from .probes.deployment import LOCAL_ENDPOINTS, Deployment, open_deployment
-from .probes.findings import Finding, fault, unknown, warning
+from .probes.findings import Finding, fault, ok, unknown, warning
 from .s_preview import render
 
 NOT_CHECKED = "Roles and their policies, the failure queue, the log project and its logstores were not checked"
 
 
 class Options(NamedTuple):
-    """`alias` is what `s` gets with -a, None for access in s.yaml."""
+    """`alias` is what `s` gets with -a to invoke a function, None for access in s.yaml."""
 
     config: Path
     environment: str | None
     alias: str | None
     url: str | None
-    uploads: bool
     endpoint: str = ""
 
 
@@ -62,21 +60,18 @@ def findings(options: Options) -> Iterator[Finding]:
         if local := os.environ.get(variable):
             yield warning(name.lower(), f"{variable} is {local}, so this is about a local {name}: unset it.")
     seen: set[Finding] = set()
-    for finding in chain(
-        [access.key(options.alias or project.source.get("access"), os.environ)],
-        _before(deployment, faults, uploads=options.uploads),
-        _after(deployment, options) if options.url else (),
-    ):
+    for finding in chain(_before(deployment, faults), _after(deployment, options) if options.url else ()):
         if finding not in seen:
             seen.add(finding)
             yield finding
 
 
-def _before(deployment: Deployment, faults: Sequence[str], *, uploads: bool) -> Iterator[Finding]:
+def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     """What a deployment needs."""
-    yield from machine.tools(deployment)
-    yield from machine.files(faults)
-    yield from machine.domain(deployment)
+    yield from (fault("s.yaml", sentence) for sentence in faults)
+    if not faults:
+        yield ok("s.yaml", "s.yaml and links.toml are valid.")
+    yield from service.domain(deployment)
     yield from _account(deployment)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
@@ -84,8 +79,6 @@ def _before(deployment: Deployment, faults: Sequence[str], *, uploads: bool) -> 
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)
-    if uploads:
-        yield from upload_probes.uploads(deployment)
 
 
 def _account(deployment: Deployment) -> Iterator[Finding]:
@@ -118,15 +111,10 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
 def _address(value: str) -> str:
     """A URL without its last slash. Raises `ArgumentTypeError`."""
     try:
-        parts = urlsplit(value)
-        # The attribute port raises ValueError, too.
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        valid = valid and parts.path in ("", "/") and not parts.query
-    except ValueError:
-        valid = False
-    if not valid:
-        raise argparse.ArgumentTypeError(f"must be an address such as https://links.example.com (got {value!r})")
-    return value.rstrip("/")
+        parse_origin(value)
+    except InvalidEndpoint as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value.removesuffix("/")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,12 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
     parser.add_argument("--env", help="an environment of env.yaml")
     parser.add_argument(
-        "--access", metavar="NAME", help="the key that s deploys with, as in s deploy -a NAME (default: that of s.yaml)"
+        "--access", metavar="NAME", help="the key of s, as in s deploy -a NAME (default: that of s.yaml)"
     )
     parser.add_argument("--url", type=_address, help="the address of the deployed service")
-    parser.add_argument(
-        "--uploads", action="store_true", help="upload a few objects to mounts with PUT or POST, and delete them"
-    )
     parser.add_argument(
         "--endpoint", type=_address, metavar="URL", help="a domain that is bound to the bucket of the keys document"
     )
@@ -147,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     failing = {"fault"} if parsed.allow_unknown else {"fault", "unknown"}
     has_failed = False
-    options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads, parsed.endpoint or "")
+    options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.endpoint or "")
     for finding in findings(options):
         has_failed = has_failed or finding.level in failing
         show(str(finding))

@@ -15,10 +15,10 @@ from itertools import takewhile
 from pathlib import Path
 
 from handler.commands.printing import Parser, show
-from handler.config import InvalidConfig
-from handler.config.rights import Statement, allow
+from handler.core.config import InvalidConfig
+from handler.core.config.rights import Statement, allow
+from local import rights
 from local.fc import functions
-from local.ram import rights
 from signer.display import printable
 
 from . import account_script, alarms, statements
@@ -44,8 +44,8 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     "bucket_regions": {bucket: region}}`. A role of `[assume_role]` also has "max_session_duration"; it is the same for
     each environment, and comes after the roles that it trusts. The prefix is what the names of the functions begin
     with. The policy of the deployer covers all that is rendered, those in `deployers` one environment each. Where
-    notices wait in the state, `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if
-    two functions contradict each other, or if RAM cannot express a key.
+    notices wait in the state, `operator` is the policy that `python -m handler.commands notices` needs. Raises
+    `DeployError` if two functions contradict each other, or if RAM cannot express a key.
     """
     selected = [function for function in everything if environment in (None, function.environment_name)]
     prefix = _common_prefix([function.name for function in everything])

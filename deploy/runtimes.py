@@ -23,15 +23,11 @@ PYTHON_3_12_REGIONS = (
 
 @dataclass(frozen=True)
 class Runtime:
-    """`name` is as in `s.yaml`; `python` is its version, such as 3.10. A custom runtime brings its own server.
-
-    `regions` are all that have it, empty for every region.
-    """
+    """`name` is as in `s.yaml`; `python` is its version, such as 3.10. A custom runtime brings its own server."""
 
     name: str
     python: str
     custom: bool = False
-    regions: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -46,7 +42,7 @@ RUNTIMES = {
     runtime.name: runtime
     for runtime in (
         Runtime("python3.10", "3.10"),
-        Runtime("python3.12", "3.12", regions=PYTHON_3_12_REGIONS),
+        Runtime("python3.12", "3.12"),
         Runtime("custom.debian10", "3.10", custom=True),
         Runtime("custom.debian11", "3.12", custom=True),
     )

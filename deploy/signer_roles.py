@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from handler.config.rights import Statement
-from local.ram.rights import MIN_MAX_DURATION, signer_statements, unique
+from handler.core.config.rights import Statement
+from local.rights import MIN_MAX_DURATION, signer_statements, unique
 
 from .checks.names import role_name
 from .errors import DeployError

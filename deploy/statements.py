@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from handler.config import Config
-from handler.config.rights import Statement, allow, compact_json
-from handler.config.rights import policy as policy_of
-from local.ram.rights import DONE, LEASES, PAUSES
+from handler.core.config import Config
+from handler.core.config.rights import Statement, allow, compact_json
+from handler.core.config.rights import policy as policy_of
+from local.rights import DONE, LEASES, PAUSES
 
 from .errors import DeployError
 

@@ -23,11 +23,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from signer import Credentials
 from signer.credentials import FUNCTION_COMPUTE
 
-from . import app as service
-from . import audit, startup
-from .errors import HandlerError, bad_body
-from .request import MAX_BYTES, Request, parse_query, path_and_query
-from .response import Response
+from . import startup
+from .core import audit
+from .core.errors import HandlerError, bad_body
+from .core.request import MAX_BYTES, Request, parse_query, path_and_query
+from .web import app as service
+from .web.response import Response
 
 # Set on requests of HTTP triggers: the path before the function's own, and the client's address.
 _TRIGGER_HEADERS = frozenset({"x-fc-base-path", "x-forwarded-for"})

@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable
 from secrets import token_hex
 
-from . import audit, startup
-from .config import NoticeRule
-from .context import Instance, Invocation
-from .errors import HandlerError
+from . import startup
+from .core import audit
+from .core.config import NoticeRule
+from .core.context import Instance, Invocation
+from .core.errors import HandlerError
 from .notices import sender, sources
 from .notices.holding import Turn
 from .notices.notice import Notice, matching_notices
 from .notices.sinks.client import Network
-from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
+from .notices.sources import ParsedEvent
+from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
 
 TIMEOUT = 60.0  # seconds, if the context does not say

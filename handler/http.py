@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import app, startup
-from .errors import Problem
-from .request import Request
+from . import startup
+from .core.errors import Problem
+from .core.request import Request
+from .web import app
 
 
 def on_http(event: bytes | str, context: object) -> dict[str, object]:

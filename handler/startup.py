@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-from .config.load import load
-from .context import ENVIRONMENT_LIFETIME, Clock, Instance
+from .core.config.load import load
+from .core.context import ENVIRONMENT_LIFETIME, Clock, Instance
 
 # Of a custom runtime: as many as its instanceConcurrency, and some for health checks while all others wait.
 SPARE_THREADS = 4

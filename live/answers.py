@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-from handler.cloud.http_client import HttpResponse
+from handler.core.cloud.http_client import HttpResponse
 
 from .cases import Case, read_toml
 

@@ -145,8 +145,10 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
     encoded = v4.canonical_query([v4.canonical_parameter(*pair) for pair in query.items()])
     headers |= parts if place == "header" else {}
     path = v4.canonical_path(bucket, v4.encode_key(forge.get("key", key))) if bucket else "/"
-    signed = v4.canonical_headers({name: value for name, value in headers.items() if v4.is_always_signed(name)})
-    canonical = v4.canonical_request(forge.get("method", method), path, encoded, signed, "")
+    additional = query.get("x-oss-additional-headers", "")
+    names = {name for name in headers if v4.is_always_signed(name) or name in additional.split(";")}
+    signed = v4.canonical_headers({name: headers[name] for name in names})
+    canonical = v4.canonical_request(forge.get("method", method), path, encoded, signed, additional)
     signature = v4.signature(signing_key, v4.string_to_sign(stamp, scope, canonical))
     target = f"/{v4.encode_key(key)}{'?' if encoded else ''}{encoded}"
     if place == "header":

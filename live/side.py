@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from handler.cloud.http_client import Connections, HttpResponse
+from handler.core.cloud.http_client import Connections, HttpResponse
 from local import oss, sts
 from local.ram import Principal, Principals
 from local.server import listen, serve

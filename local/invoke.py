@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from handler.cloud.sts import StsUnavailable, assume_role
 from handler.commands.printing import Parser, show
+from handler.core.cloud.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 

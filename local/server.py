@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from handler.request import path_and_query
+from handler.core.request import path_and_query
 
 from .errors import LocalError
 

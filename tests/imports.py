@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGES = ("signer", "handler", "local", "deploy", "live")
+PACKAGES = ("signer", "handler", "local", "deploy", "live", "tools")
 
 
 class Import(NamedTuple):

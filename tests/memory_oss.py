@@ -15,8 +15,8 @@ from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import quote, unquote
 
-from handler.cloud.oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
-from handler.config import Location
+from handler.core.cloud.oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
+from handler.core.config import Location
 from signer import presign
 from signer.times import rfc3339
 

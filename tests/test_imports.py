@@ -13,36 +13,36 @@ ROOT = Path(__file__).parents[1]
 
 # A part may import signer, the lines above it, and the parts left of it in its own line.
 LAYERS = (
-    ("errors", "audit"),
-    ("paths", "request"),
-    ("config",),
-    ("context",),
-    ("cloud.http_client",),
-    ("links",),
-    ("cloud",),
-    ("response", "uploads"),
-    ("keys",),
-    ("auth",),
-    ("shares",),
-    ("pages",),
-    ("endpoints",),
+    ("core.errors", "core.audit"),
+    ("core.paths", "core.request"),
+    ("core.config",),
+    ("core.context",),
+    ("core.cloud.http_client",),
+    ("core.links",),
+    ("core.cloud",),
+    ("core.keys",),
+    ("core.auth",),
+    ("core.shares",),
+    ("web.response", "web.uploads"),
+    ("web.pages",),
+    ("web.endpoints",),
+    ("web.app",),
     ("notices",),
-    ("app",),
-    ("startup", "events", "http", "asgi", "commands", "keys.__main__", "notices.__main__", ""),
+    ("startup", "events", "http", "asgi", "commands", ""),
 )
 RANKS = {part: rank for rank, part in enumerate(part for line in LAYERS for part in line)}
 # What a part may not import although it is above it.
 EXCEPT: Mapping[str, frozenset[str]] = {
-    "pages": frozenset({"shares", "cloud", "cloud.http_client", "config"}),
-    "notices": frozenset({"endpoints", "request", "response"}),
+    "web.pages": frozenset({"core.shares", "core.cloud", "core.cloud.http_client", "core.config"}),
+    "notices": frozenset(part for part in RANKS if part.startswith("web.")),
 }
 SIGNER_LAYERS = ("library", "diagnosis", "public names", "cli", "entry point")
 
 
 def part_of(module: str) -> str:
-    """The part of the handler that a module belongs to; a `__main__` is an entry point, not part of its folder."""
-    name = module.removeprefix("handler").removeprefix(".")
-    return name if name in RANKS else name.partition(".")[0]
+    """The part of the handler that a module belongs to, the longest name; "core" and "web" themselves are empty."""
+    names = module.split(".")[1:]
+    return next((part for end in range(len(names), 0, -1) if (part := ".".join(names[:end])) in RANKS), ".".join(names))
 
 
 def signer_layer(module: str) -> str:
@@ -70,7 +70,7 @@ def test_each_part_of_the_handler_imports_only_parts_before_it() -> None:
 
 
 def test_every_module_of_the_handler_belongs_to_a_part() -> None:
-    assert {part_of(name) for name in modules(ROOT, ["handler"])} <= set(RANKS)
+    assert {part_of(name) for name in modules(ROOT, ["handler"])} - {"core", "web"} <= set(RANKS)
 
 
 def test_packages_import_only_those_before_them() -> None:
@@ -80,6 +80,16 @@ def test_packages_import_only_those_before_them() -> None:
         assert PACKAGES.index(imported) <= PACKAGES.index(importer), (
             f"{importer} may not import {imported} ({files[each.importer].relative_to(ROOT)}:{each.line})"
         )
+
+
+@pytest.mark.parametrize(
+    ("part", "others"), [("oss", {"errors", "ram"}), ("sts", {"errors", "ram"}), ("ram", {"errors"})]
+)
+def test_the_local_oss_sts_and_ram_need_nothing_else_of_ours(part: str, others: set[str]) -> None:
+    within = [each for each in imports(modules(ROOT, PACKAGES)) if each.importer.split(".")[:2] == ["local", part]]
+    imported = {".".join(each.imported.split(".")[:2]) for each in within if not each.imported.startswith("signer")}
+    assert f"local.{part}" in imported
+    assert imported - {f"local.{part}"} <= {f"local.{name}" for name in others}
 
 
 def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line() -> None:
@@ -106,13 +116,21 @@ def test_no_folder_has_too_many_modules() -> None:
 @pytest.mark.parametrize(
     ("source", "fault"),
     [
-        ("from ..cloud import oss", "config may not import cloud (handler/config/__init__.py:3)"),
-        ("if TYPE_CHECKING:\n    from .. import cloud", "config may not import cloud (handler/config/__init__.py:4)"),
-        ("def f():\n    import handler.cloud.oss", "config may not import cloud (handler/config/__init__.py:4)"),
+        ("from ..cloud import oss", "core.config may not import core.cloud (handler/core/config/__init__.py:3)"),
+        (
+            "if TYPE_CHECKING:\n    from .. import cloud",
+            "core.config may not import core.cloud (handler/core/config/__init__.py:4)",
+        ),
+        (
+            "def f():\n    import handler.core.cloud.oss",
+            "core.config may not import core.cloud (handler/core/config/__init__.py:4)",
+        ),
         (
             "from ..cloud.http_client import Connections",
-            "config may not import cloud.http_client (handler/config/__init__.py:3)",
+            "core.config may not import core.cloud.http_client (handler/core/config/__init__.py:3)",
         ),
+        ("from ...web import app", "core.config may not import web.app (handler/core/config/__init__.py:3)"),
+        ("from ...notices import sender", "core.config may not import notices (handler/core/config/__init__.py:3)"),
         ("TABLE = {'/': 'http:answer'}", None),
         ("from ..errors import HandlerError", None),
     ],
@@ -121,11 +139,12 @@ def test_an_import_that_breaks_the_order_is_reported_with_its_line(
     source: str, fault: str | None, tmp_path: Path
 ) -> None:
     package = tmp_path / "handler"
-    for folder in ("config", "cloud"):
+    for folder in ("core/config", "core/cloud", "web", "notices"):
         (package / folder).mkdir(parents=True)
-    for name in ("__init__", "errors", "http", "cloud/__init__", "cloud/oss", "cloud/http_client"):
+    cloud = ("core/cloud/__init__", "core/cloud/oss", "core/cloud/http_client")
+    for name in ("__init__", "http", "core/__init__", "core/errors", *cloud, "web/app", "notices/sender"):
         (package / f"{name}.py").write_text("")
-    (package / "config/__init__.py").write_text(f'"""Configuration."""\n\n{source}\n')
+    (package / "core/config/__init__.py").write_text(f'"""Configuration."""\n\n{source}\n')
     assert list(handler_faults(tmp_path)) == ([fault] if fault else [])
 
 

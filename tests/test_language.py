@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live")
+PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live", "tools")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "skills/**/*.md", ".github/*.md", "handler/openapi.json", "deploy/**/*.md")
+    for pattern in ("*.md", ".github/*.md", *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")))
     for path in ROOT.glob(pattern)
-) + sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("handler/templates/*.html"))
+)
+DOCUMENTS += ["handler/web/openapi.json"]
+DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("handler/web/templates/*.html"))
 
 # What is hard to read for those whose first language is not English, and what to write instead.
 RULES = {

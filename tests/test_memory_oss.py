@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from handler.config import Location
+from handler.core.config import Location
 from tests.handler.notice_fixtures import EventFunction, event_function
 from tests.handler.simulation import most_within
 

@@ -14,15 +14,17 @@ from unittest.mock import Mock
 
 import pytest
 
-from deploy import build, check, doctor, policies, reference, template
+from deploy import build, check, doctor, policies
 from deploy import command as deploy_command
 from deploy.probes.findings import fault
 from handler.commands import keys, notices
 from local import command, invoke
-from local.demo import output, steps
+from local.demo import story
 from local.errors import LocalError
 from local.fc.runtime import UNHANDLED, Outcome, Runtime, write_line
+from local.stack import Stack
 from signer.display import printable
+from tools import reference, template
 
 HOSTILE = "\x1b[2J\x9b31m\u202efdp\u2028\u200b\u2066"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e\u2066]")
@@ -50,7 +52,7 @@ def test_names_of_people_s_files_stay(name: str) -> None:
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """What was printed since the last call, without anything unsafe."""
-    for module in (command, steps):
+    for module in (command, story):
         monkeypatch.setattr(module, "exit_on_signals", lambda *_: None)
 
     def read() -> str:
@@ -121,7 +123,6 @@ def test_results_and_failures_of_local_are_safe_lines(
         monkeypatch.setattr(Runtime, "invoke", lambda *_, outcome=outcome: outcome)
         invoke.main(["links-http-dev", "--event", str(tmp_path / "event.json")])
     write_line(None, HOSTILE)
-    output.Story(verbose=True).detail(HOSTILE)
-    monkeypatch.setattr(steps, "_read", Mock(side_effect=LocalError(HOSTILE)))
-    assert steps.main() == 1
-    assert printed().count("\\u202e") == 6
+    monkeypatch.setattr(Stack, "start", Mock(side_effect=LocalError(HOSTILE)))
+    assert story.main([]) == 1
+    assert printed().count("\\u202e") == 5

@@ -15,7 +15,12 @@ else:
     import tomli as tomllib
 
 READMES = ["README.md", *sorted(path.name for path in ROOT.glob("README.*.md"))]
-PAGES = [*READMES, "llms.txt", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
+PAGES = [
+    *READMES,
+    "llms.txt",
+    ".github/CONTRIBUTING.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
+]
 
 
 def read(name: str) -> str:
@@ -33,6 +38,15 @@ def test_every_file_that_a_page_links_to_exists(name: str) -> None:
     files = [target for target in re.findall(r'(?:\]\(|src=")([^)"#]+)', read(name)) if "://" not in target]
     assert len(files) > 20 or name not in READMES
     assert [file for file in files if not (ROOT / name).parent.joinpath(file).is_file()] == []
+
+
+@pytest.mark.parametrize("name", [".github/CONTRIBUTING.md", "docs/decisions.md"])
+def test_a_map_of_the_code_names_what_exists(name: str) -> None:
+    paths = re.findall(r"`((?:\.ci|bench|deploy|handler|live|local|signer|tests|tools)/[\w./-]*)`", read(name))
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    for constant, path in re.findall(r"`(\w+)` in `([\w/]+\.py)`", read(name)):
+        assert re.search(rf"^(?:def |class )?{constant}\b", read(path), re.MULTILINE), f"{constant} in {path}"
 
 
 @pytest.mark.parametrize("name", READMES)

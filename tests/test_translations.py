@@ -113,7 +113,7 @@ def test_a_translation_and_the_english_page_link_to_each_other(translation: str)
         assert other.name in links, f"{page.name} does not link to {other.name}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, ".github/CONTRIBUTING.md"])
 def test_every_link_to_a_heading_finds_it(page: str) -> None:
     path = ROOT / page
     for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):

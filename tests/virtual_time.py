@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 
 from greenlet import getcurrent, greenlet
 
-from handler.cloud import http_client
-from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
-from handler.config import Location
-from handler.context import Clock
+from handler.core.cloud import http_client
+from handler.core.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
+from handler.core.config import Location
+from handler.core.context import Clock
 from handler.notices.sinks import Post, delivery
 from handler.notices.sinks.client import WebhookResponse
 from tests.handler.notice_fixtures import Killed

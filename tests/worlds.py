@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
-from handler.config import Config, Location, Mounts
-from handler.context import Instance
+from handler.core.config import Config, Location, Mounts
+from handler.core.context import Instance
 from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.handler.client import NOW, Answered, event, invoke, make_config, new_instance
@@ -36,11 +36,11 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 def keys(**changes: object) -> dict[str, Any]:
     """A keys document of two share keys and a caller for each need; `changes` replace its members."""
-    downloads = ["/reports/", "/checked/", "/get-only/", "/open/", "/unshared/"]
+    downloads = ["/reports/", "/checked/", "/open/", "/unshared/"]
     callers = [
-        api("maker", MAKER, paths=downloads, methods=["GET", "HEAD", "SHARE"]),
+        api("maker", MAKER, paths=downloads, methods=["GET", "SHARE"]),
         api("other", OTHER, paths=["/other/"], methods=["GET", "SHARE"]),
-        api("reader", READER, paths=downloads, methods=["GET", "HEAD"]),
+        api("reader", READER, paths=downloads, methods=["GET"]),
         api("writer", WRITER, paths=["/team/", "/both/", "/in/"], methods=["GET", "PUT", "POST", "SHARE"]),
         api("alice", ALICE, paths=["/team/alice/"], methods=["PUT", "POST"]),
         api("ending", EXPIRING, paths=["/team/"], methods=["PUT", "POST"], expires_at="2026-03-01T06:51:11Z"),

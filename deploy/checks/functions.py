@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import handler
 from local.fc.functions import DEFAULT_TIMEOUT, Function
 
-from ..runtimes import PAGE_DATE, RUNTIMES
+from ..runtimes import RUNTIMES
 from .secrets import secret_in_variable
 
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
@@ -36,9 +36,6 @@ def _handler(function: Function) -> Iterator[str]:
     if runtime is None:
         yield f"runtime {function.runtime} is not supported: choose one of {', '.join(RUNTIMES)}."
         return
-    if runtime.regions and function.region not in runtime.regions:
-        source = f"Function Compute's page of {PAGE_DATE}"
-        yield f"runtime {runtime.name} is not offered in {function.region}, says {source}: choose python3.10."
     if runtime.custom:
         return
     if function.handler not in HANDLERS:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from handler.config import Config
+from handler.core.config import Config
 from local.fc.functions import Trigger
 
 from ..model import Function, watched

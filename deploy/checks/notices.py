@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from handler.config import Location
+from handler.core.config import Location
 from local.fc.functions import Trigger
 from local.fc.schedule import InvalidSchedule, schedule
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from local.fc import functions
 
 from ..model import Function
+from ..runtimes import PAGE_DATE, PYTHON_3_12_REGIONS
+from . import schema
 
 # Public endpoints. cn-hongkong is not on the mainland.
 _MAINLAND = re.compile(r"oss-cn-(?!hongkong)[a-z0-9-]*(?<!-internal)\.aliyuncs\.com")
@@ -40,7 +42,13 @@ def config_faults(function: Function) -> Iterator[str]:
 
 
 def warnings(function: Function) -> Iterator[str]:
-    """A sentence if OSS refuses links of mounts where the account is new, which only OSS knows."""
+    """A sentence for a region that lists do not have, and if OSS refuses links of mounts to accounts that are new."""
+    if advice := schema.region_advice(function.region):
+        yield f"region {function.region} is unknown to fc3: {advice}"
+    if function.runtime == "python3.12" and function.region not in PYTHON_3_12_REGIONS:
+        source = f"said Function Compute's page of {PAGE_DATE}"
+        advice = "see whether it is by now, or choose python3.10"
+        yield f"runtime python3.12 is not offered in {function.region}, {source}: {advice}."
     public = sorted(mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain))
     if public:
         yield (

@@ -50,16 +50,28 @@ def faults(props: object) -> Iterator[str]:
                 yield from _sentences(error, where)
 
 
+def region_advice(region: str) -> str:
+    """What to think of a region that fc3 does not know, "" if it does."""
+    known: list[str] = _read(FILE)["definitions"]["IRegion"]["enum"]
+    near = get_close_matches(region, known, 1, 0.77)
+    return "" if region in known else f"did you mean {near[0]}?" if near else "it is new or misspelt."
+
+
 @cache
 def _validator(definition: str) -> Draft7Validator:
     """For a function's properties, or for one definition in the schema."""
-    schema: Schema = _strict(json.loads(FILE.read_text(encoding="utf-8")))
-    schema["properties"] |= _strict(json.loads(ADDITIONS.read_text(encoding="utf-8")))
+    schema: Schema = _strict(_read(FILE))
+    schema["properties"] |= _strict(_read(ADDITIONS))
+    del schema["definitions"]["IRegion"]["enum"]  # another one may be new: fc3 only warns of it, too
     # `faults` checks each configuration against its own definition instead.
     schema["definitions"]["ITrigger"]["properties"]["triggerConfig"] = {}
     if definition:
         schema = {"$ref": f"#/definitions/{definition}", "definitions": schema["definitions"]}
     return Draft7Validator(schema)
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _strict(schema: Any) -> Any:

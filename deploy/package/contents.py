@@ -13,10 +13,7 @@ from . import vendor
 
 OURS = ("handler", "signer")
 # No function imports the command lines, nor the diagnosis that `signer.explain` and a command line use.
-COMMANDS = (
-    *("signer/__main__.py", "signer/cli", "signer/diagnosis"),
-    *("handler/commands", "handler/keys/__main__.py", "handler/notices/__main__.py"),
-)
+COMMANDS = ("signer/__main__.py", "signer/cli", "signer/diagnosis", "handler/commands")
 # Only a custom runtime serves HTTP itself.
 SERVER_MODULES = ("handler/asgi.py",)
 

@@ -1,1 +1,1 @@
-"""What the doctor asks this machine, the service and OSS."""
+"""What the doctor asks OSS, the account and the service."""

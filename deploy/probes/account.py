@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from handler.config.rights import compact_json
+from handler.core.config.rights import compact_json
 from local.fc.functions import Domain
 
 from ..errors import DeployError

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import requests
-from urllib3.exceptions import HTTPError
-
-from handler.config import Config, InvalidConfig, Location, Mount
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import error_code
+from handler.core.config import Config, InvalidConfig, Location, Mount
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
 
@@ -32,23 +29,19 @@ MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
 class ProbeResponse:
     """`status` is 0 if the server could not be reached; `code` then says why, and else is OSS's or the service's own.
 
-    `headers` are by lower-case name, each with all its values.
+    `headers` have lower-case names.
     """
 
     host: str
     status: int
     code: str
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
     @property
     def answer(self) -> str:
         """Status and code, for a sentence."""
         return f"{self.status} {self.code}".rstrip()
-
-    def header(self, name: str) -> str:
-        """The first value, "" without that header."""
-        return (self.headers.get(name) or ("",))[0]
 
 
 @dataclass(frozen=True)
@@ -61,9 +54,9 @@ class Deployment:
     root: Path
     functions: tuple[Function, ...]
     credentials: Credentials | None
-    session: requests.Session
     own_domain: str = ""
     template: str = "s.yaml"
+    connections: Connections = field(default_factory=Connections)
     unreachable: dict[str, ProbeResponse] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
 
@@ -144,33 +137,22 @@ class Deployment:
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> ProbeResponse:
-        """Sends exactly these headers and this body, and does not follow redirects.
-
-        A host that did not answer the first request is not asked again: each try takes seconds.
-        """
-        try:
-            host = urlsplit(url).netloc
-        except ValueError as error:
-            return ProbeResponse("", 0, type(error).__name__)
+        """A host that did not answer the first request is not asked again: each try takes seconds."""
+        host = _host(url)
         if host in self.unreachable:
             return self.unreachable[host]
         try:
-            prepared = self.session.prepare_request(requests.Request(method, url, headers, data=body))
-            prepared.headers.update(headers or {})
-            with self.session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
-                self.reached.add(host)
-                body = response.raw.read(MAX_BODY, decode_content=True)
-                names = {name.lower() for name in response.raw.headers}
-                values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
-                return ProbeResponse(host, response.status_code, _error_code(response, body), values, body)
-        except (requests.RequestException, HTTPError) as error:
+            response = self.connections.send(method, url, headers or {}, body, timeout=TIMEOUT, max_body=MAX_BODY)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: the service's link is not a URL
             failed = ProbeResponse(host, 0, type(error).__name__)
             # OSS may also close a connection over what it refuses.
             return failed if host in self.reached else self.unreachable.setdefault(host, failed)
+        self.reached.add(host)
+        return ProbeResponse(host, response.status, error_code(*response), response.headers, response.body)
 
     def is_unreachable(self, url: str) -> bool:
         """Whether the URL's host did not answer earlier."""
-        return urlsplit(url).netloc in self.unreachable
+        return _host(url) in self.unreachable
 
 
 def open_deployment(
@@ -196,20 +178,8 @@ def open_deployment(
     if not any(function.http for function in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()
-    # The warnings of a session, as of a malformed header, contain the URL.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    session = requests.Session()
-    # Proxies and .netrc could receive or replace the credentials.
-    session.trust_env = False
-    return Deployment(project.root, opened, credentials, session, own_domain, template)
+    return Deployment(project.root, opened, credentials, own_domain, template)
 
 
-def _error_code(response: requests.Response, body: bytes) -> str:
-    if response.status_code < 300:
-        return ""
-    if "json" in response.headers.get("Content-Type", ""):
-        try:
-            return str(json.loads(body).get("code", ""))
-        except (ValueError, AttributeError):
-            return ""
-    return body.partition(b"<Code>")[2].partition(b"</Code>")[0].decode("ascii", "replace")
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import MISSING, REFUSED, OssClient, StoreError
-from handler.cloud.store import Store, store_at
-from handler.config import Location, Mount
-from handler.context import Clock
-from handler.errors import HandlerError
-from handler.keys import Keys, parse
-from handler.keys.cdn import read_cdn_key
+from handler.core.cloud.oss import MISSING, REFUSED, OssClient, StoreError
+from handler.core.cloud.store import Store, store_at
+from handler.core.config import Location, Mount
+from handler.core.context import Clock
+from handler.core.errors import HandlerError
+from handler.core.keys import Keys, parse
 from handler.notices.sinks import KINDS, read_sink
 
 from . import cdn
@@ -47,7 +45,7 @@ def _store(deployment: Deployment) -> Store | None:
     endpoint = deployment.object_endpoint(location.bucket)
     if deployment.is_unreachable(endpoint.url(location.bucket, "")):
         return None
-    return store_at(OssClient(credentials, endpoint, Connections()), location, Clock())
+    return store_at(OssClient(credentials, endpoint, deployment.connections), location, Clock())
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
@@ -104,15 +102,12 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
 
 def _cdn(deployment: Deployment, mount: Mount, name: str, keys: Keys | None) -> Iterator[Finding]:
     """Without a key, an unsigned address is tried, and another finding says why."""
-    key = None
-    try:
-        key = read_cdn_key(name, keys.cdn[name]) if keys else None
-    except KeyError:
-        command = _command(deployment, f"add-cdn {name} --type A --key -")
+    if keys and name in keys.cdn_faults:
+        yield fault("cdn", f"{mount.path}: {keys.cdn_faults[name]}")
+    elif keys and name not in keys.cdn:
+        command = _command(deployment, f"add-cdn {name} --key -")
         yield fault("cdn", f"{mount.path}: cdn {name} not found in the keys document: run {command}")
-    except HandlerError as error:
-        yield fault("cdn", f"{mount.path}: {error.sentence}")
-    yield cdn.domain(deployment, mount, key)
+    yield cdn.domain(deployment, mount, keys.cdn.get(name) if keys else None)
 
 
 def _command(deployment: Deployment, command: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from handler.config import Location
-from local.ram import rights
+from handler.core.config import Location
+from local import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from hashlib import md5
 
-from handler.config import Location, Mount
+from handler.core.config import Location, Mount
 from signer.verification import SKEW
 
 from .deployment import CANARY, Deployment, ProbeResponse
@@ -63,8 +63,8 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
 
 def _clock(response: ProbeResponse) -> Iterator[Finding]:
     try:
-        server_time = parsedate_to_datetime(response.header("date")).timestamp()
-    except (TypeError, ValueError):
+        server_time = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (LookupError, TypeError, ValueError):
         return
     skew = round(abs(time.time() - server_time))
     if skew >= SKEW:
@@ -101,7 +101,8 @@ def state(deployment: Deployment) -> Iterator[Finding]:
 def _etags(deployment: Deployment, location: Location) -> Iterator[Finding]:
     """Whether ETags show whose a claim is. The function's probe is empty; it exists once a limited share was used."""
     probe = deployment.get_object(Location(location.bucket, f"{location.key}probe"))
-    if probe.status == 200 and probe.header("etag").strip('"').lower() != md5(b"", usedforsecurity=False).hexdigest():
+    etag = probe.headers.get("etag", "").strip('"').lower()
+    if probe.status == 200 and etag != md5(b"", usedforsecurity=False).hexdigest():
         yield warning(
             "state",
             f"The ETags of {location.bucket} are not MD5, as with SSE-KMS, so only the newest download or upload of a "
@@ -112,7 +113,7 @@ def _etags(deployment: Deployment, location: Location) -> Iterator[Finding]:
 def mounts(deployment: Deployment) -> Iterator[Finding]:
     """Whether each mount's endpoint serves objects, and what browsers may upload."""
     for mount in deployment.config.mounts:
-        if deployment.credentials and mount.cdn is None and not {"GET", "HEAD"}.isdisjoint(mount.methods):
+        if deployment.credentials and mount.cdn is None and "GET" in mount.methods:
             yield _endpoint(deployment, mount)
         if not {"PUT", "POST"}.isdisjoint(mount.methods):
             yield from _cors(deployment, mount)
@@ -163,7 +164,7 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
             response = deployment.request("OPTIONS", url, headers)
             if problem := unusable(response):
                 yield problem
-            elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
+            elif response.status == 200 and response.headers.get("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:
                 advice = "add a CORS rule with that origin, that method, all headers, and ETag exposed"

@@ -1,4 +1,4 @@
-"""What the doctor asks the deployed service: it follows canary links as a visitor does."""
+"""What the doctor asks the deployed service: it follows canary links as a visitor does. And at which domain it is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from subprocess import TimeoutExpired
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from handler.config import Mount
+from handler.core.config import Mount
 
 from ..command import output_of
 from ..s_preview import s_command
@@ -27,9 +28,32 @@ TIMEOUT = 120  # seconds
 PROJECT = Path(__file__).parents[2]
 
 
+def domain(deployment: Deployment) -> Iterator[Finding]:
+    """Whether browsers show objects and pages or download them, by the files."""
+    if deployment.web.domain:
+        yield ok("domain", f"The function has the domain {deployment.web.domain.name}.")
+    elif deployment.config.public_url:
+        yield ok("domain", f"links.toml has public_url = {deployment.config.public_url}.")
+    else:
+        yield warning(
+            "domain",
+            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers "
+            "at fcapp.run, where browsers download pages instead of showing them: give it a domain.",
+        )
+
+
+def _request(
+    deployment: Deployment, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+) -> ProbeResponse:
+    """The service's response, with the code of its own errors, which are JSON."""
+    response = deployment.request(method, url, headers, body)
+    code = _member(response, "code") if response.status >= 300 else None
+    return replace(response, code=code) if isinstance(code, str) else response
+
+
 def health(deployment: Deployment, url: str) -> Iterator[Finding]:
     """Whether the service answers, also to a browser on another site."""
-    response = deployment.request("GET", f"{url}/-/health", {"Origin": ORIGIN})
+    response = _request(deployment, "GET", f"{url}/-/health", {"Origin": ORIGIN})
     if response.status == 0:
         yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
         return
@@ -41,14 +65,13 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
         return
     yield ok("service", f"{url} answers.")
     yield _allowed_origin(response)
-    if response.header("content-disposition").startswith("attachment"):
+    if response.headers.get("content-disposition", "").startswith("attachment"):
         yield warning("domain", f"{url} makes browsers download its pages: use a custom domain for shares and pages.")
 
 
 def _allowed_origin(response: ProbeResponse) -> Finding:
     """Function Compute adds the Origin itself; with a second value browsers refuse the response."""
-    headers = response.headers.get("access-control-allow-origin", ())
-    count = sum(len(value.split(",")) for value in headers)
+    count = len(response.headers.get("access-control-allow-origin", "").split(","))
     if count > 1:
         problem = f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it"
         return fault("cors", f'{problem}: set cors_allow_origin = "platform" in links.toml.')
@@ -61,7 +84,7 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
     In a custom runtime, the header tells an event from a request. The event of this probe asks for nothing.
     """
     headers = {"x-fc-control-path": "/invoke", "Content-Type": "application/json"}
-    response = deployment.request("POST", f"{url}/invoke", headers, b'{"links": []}')
+    response = _request(deployment, "POST", f"{url}/invoke", headers, b'{"links": []}')
     if response.status == 200 or b"errorType" in response.body:
         other = "remove x-fc-control-path from requests at your CDN"
         advice = f"deploy s.yaml instead of deploy/custom-runtime/s.yaml, or {other}"
@@ -99,12 +122,12 @@ def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> It
         address = f"{url}{quote(mount.path)}{CANARY}?format="
         found = [*_get(deployment, mount, f"{address}json", headers)] if "GET" in mount.methods else []
         yield from found
-        if "HEAD" in mount.methods and not any("LINK_API_KEY" in finding.sentence for finding in found):
+        if found and not any("LINK_API_KEY" in finding.sentence for finding in found):
             yield _head(deployment, mount, f"{address}redirect", headers)
 
 
 def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Iterator[Finding]:
-    response = deployment.request("GET", address, headers)
+    response = _request(deployment, "GET", address, headers)
     link = _link_in(response)
     if link is None:
         yield _no_link(deployment, mount, response)
@@ -148,10 +171,11 @@ def _member(response: ProbeResponse, name: str) -> object:
 
 def _elsewhere(mount: Mount, link: str) -> Finding | None:
     """A fault if the link is not for the bucket that the files name. What follows is about that host."""
-    expected, parts = mount.endpoint.url(mount.target.bucket, ""), urlsplit(link)
+    expected = mount.endpoint.url(mount.target.bucket, "")
     if link.startswith(expected):
         return None
-    where = f"the link is for {parts.netloc}{parts.path}, and not below {expected}, as in links.toml and s.yaml"
+    place = link.partition("://")[2].partition("?")[0]
+    where = f"the link is for {place}, and not below {expected}, as in links.toml and s.yaml"
     return fault("canary", f"{mount.path}: {where}: deploy, or check the address and the environment.")
 
 
@@ -181,12 +205,12 @@ def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
 
 
 def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
-    response = deployment.request("HEAD", address, headers)
+    response = _request(deployment, "HEAD", address, headers)
     if response.status == 403:
         return fault("head", f"{mount.path}: HEAD does not reach the function: add it to methods in s.yaml.")
     if response.status != 302:
         return _no_link(deployment, mount, response)._replace(subject="head")
-    link = response.header("location")
+    link = response.headers.get("location", "")
     if elsewhere := _elsewhere(mount, link):
         return elsewhere
     fetched = deployment.request("HEAD", link)
@@ -194,7 +218,7 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         return wrong
     if mount.cdn or fetched.status in (200, 404):
         return ok("head", f"{mount.path}: HEAD works like GET.")
-    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: check methods in links.toml.")
+    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: see docs/explain.md.")
     return unusable(fetched) or wrong
 
 

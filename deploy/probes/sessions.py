@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from handler.cloud.sessions import session_name
-from handler.cloud.sts import StsUnavailable, assume_role
-from handler.config import AssumeRole, Location, Mount
-from handler.config.rights import lists_objects, session_policy, uses_objects
+from handler.core.cloud.sessions import session_name
+from handler.core.cloud.sts import StsUnavailable, assume_role
+from handler.core.config import AssumeRole, Location, Mount
+from handler.core.config.rights import lists_objects, session_policy, uses_objects
 from signer.sts import AssumedRole
 
 from ..checks.names import role_name
@@ -90,7 +90,7 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
 
 def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
     """Only a mount whose links, or whose checks, read may do so."""
-    if {"GET", "HEAD"}.isdisjoint(mount.methods) or not uses_objects(mount):
+    if "GET" not in mount.methods or not uses_objects(mount):
         return
     response = deployment.get_link(mount, mount.target.key + CANARY, session.credentials)
     if response.status in (200, 404):

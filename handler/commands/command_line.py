@@ -13,11 +13,11 @@ from typing import Any, TextIO
 from signer import Credentials, Endpoint, SignerError
 from signer.endpoint import is_loopback
 
-from ..cloud import oss
-from ..cloud.http_client import Connections
-from ..config import Config, InvalidConfig
-from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
-from ..errors import HandlerError
+from ..core.cloud import oss
+from ..core.cloud.http_client import Connections
+from ..core.config import Config, InvalidConfig
+from ..core.config.reader import IDENTIFIER, IDENTIFIER_FORM
+from ..core.errors import HandlerError
 from .printing import show
 
 FAILED, INVALID, INTERRUPTED = 1, 2, 130
@@ -41,7 +41,7 @@ def run(name: str, command: Callable[[], None]) -> int:
         warn(f"{name}: {error}")
         return FAILED
     except ModuleNotFoundError as error:
-        target = name.rpartition(".")[2]
+        target = name.rpartition(" ")[2]
         warn(
             f"{name}: the Python package {error.name} is not installed. Run make {target} ARGS=…, which installs it "
             "and runs this command."
@@ -59,7 +59,7 @@ def config() -> Config:
     Raises `InvalidConfig`.
     """
     from .. import startup
-    from ..config import load
+    from ..core.config import load
 
     here = os.path.abspath("links.toml")
     default = startup.DEFAULT if os.path.exists(startup.DEFAULT) and not os.path.exists(here) else here
@@ -152,7 +152,7 @@ def identifier(value: str) -> str:
 
 def _endpoint(option: str | None) -> Endpoint:
     """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
-    from ..config import load, on_laptop
+    from ..core.config import load, on_laptop
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:

@@ -1,4 +1,7 @@
-"""`python -m handler.keys`: creates and changes the keys document. It prints no secret but one that it made, once."""
+"""`python -m handler.commands keys`: creates and changes the keys document.
+
+It prints no secret but one that it made, once.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ from typing import NamedTuple
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
-from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
-from ..cloud.store import Store, store_at
-from ..config import Location
-from ..config.reader import TableReader
-from ..context import Clock
-from ..errors import HandlerError
-from ..keys import InvalidKeys, Keys
-from ..keys.cdn import read_cdn_key
-from ..keys.file_store import FileStore
+from ..core.cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
+from ..core.cloud.store import Store, store_at
+from ..core.config import Location
+from ..core.config.reader import TableReader
+from ..core.context import Clock
+from ..core.errors import HandlerError
+from ..core.keys import InvalidKeys, Keys
+from ..core.keys.cdn import read_cdn_key
+from ..core.keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
 from .command_line import (
@@ -44,7 +47,7 @@ from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
 from .printing import Parser
 
-NAME = "python -m handler.keys"
+NAME = "python -m handler.commands keys"
 # OSS's own code, EC 0048-00000401
 FORBIDDEN = "PublicEndpointForbidden"
 # What to do about a code of `StoreError`
@@ -169,8 +172,7 @@ def _add_cdn(job: _Job) -> None:
     options = job.options
     made = None if options.key is not None else "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
     key = made or read_input(options.key, "--key")
-    names = {name: getattr(options, name) for name in ("parameter", "sign", "time", "format")}
-    entry = _present(type=options.type, key=key, valid_for=options.valid_for, **names)
+    entry = _present(type="A", key=key, valid_for=options.valid_for, parameter=options.parameter)
     try:
         read_cdn_key(options.name, entry)
     except InvalidKeys as error:
@@ -320,7 +322,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     if options.keys is None:
         document = config().keys_document
     else:
-        from ..config.load import read_keys
+        from ..core.config.load import read_keys
 
         reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
         document = read_keys(reader, "--keys", os.getcwd())
@@ -372,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
-    add = command("add-cdn", _add_cdn, "Add the key of a CDN that checks links; without --key, print a new one once.")
+    add = command("add-cdn", _add_cdn, "Add a CDN's key for signing of type A; without --key, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which cdn of a mount in links.toml uses")
     keys_arguments.add_cdn_options(add)
     remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
@@ -411,17 +413,11 @@ def _lines_of(keys: Keys, now: float) -> list[str]:
     if keys.sinks:
         lines.append("Sinks:")
     lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
-    if keys.cdn:
+    if keys.cdn or keys.cdn_faults:
         lines.append("CDNs:")
-    return [*lines, *(f"  {name}: {_cdn(name, entry)}" for name, entry in keys.cdn.items())]
-
-
-def _cdn(name: str, entry: object) -> str:
-    try:
-        cdn = read_cdn_key(name, entry)
-    except InvalidKeys as error:
-        return f"cannot be used ({error.sentence.rstrip('.')})"
-    return f"type {cdn.kind}, links are valid for {cdn.valid_for} s after the time in them"
+    for name, cdn in keys.cdn.items():
+        lines.append(f"  {name}: links are valid for {cdn.valid_for} s after the time in them")
+    return [*lines, *(f"  {name}: cannot be used ({fault.rstrip('.')})" for name, fault in keys.cdn_faults.items())]
 
 
 def _shares(max_share: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The options of `python -m handler.keys` that say what is added."""
+"""The options of `python -m handler.commands keys` that say what is added."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import argparse
 from signer import cdn
 from signer.times import parse_duration
 
-from ..config import MAX_SHARE, MIN_SHARE
-from ..config.reader import covered_path_fault
-from ..keys import ALGORITHMS, METHODS
+from ..core.config import MAX_SHARE, MIN_SHARE
+from ..core.config.reader import covered_path_fault
+from ..core.keys import ALGORITHMS, METHODS
 from ..notices.sinks import KINDS
 
 
@@ -44,14 +44,10 @@ def add_sink_options(parser: argparse.ArgumentParser) -> None:
 
 def add_cdn_options(parser: argparse.ArgumentParser) -> None:
     """Those that are not given are not in the entry: the CDN's own defaults apply."""
-    parser.add_argument("--type", required=True, choices=cdn.KINDS, help="the type of its URL signing")
     valid_for = f"how long after the time in it the CDN accepts a link, in seconds (default: {cdn.VALID_FOR})"
     parser.add_argument("--valid-for", type=int, metavar="SECONDS", help=valid_for)
     parser.add_argument("--key", choices=("-",), help="- reads its key: a line of standard input (default: a new one)")
-    parser.add_argument("--parameter", help="for type A: the parameter of the link (default: auth_key)")
-    parser.add_argument("--sign", help="for type F: the parameter of the signature (default: sign)")
-    parser.add_argument("--time", help="for type F: the parameter of the time (default: time)")
-    parser.add_argument("--format", choices=cdn.FORMATS, help="for type F: how the time is written (default: hex)")
+    parser.add_argument("--parameter", help="the parameter of the signature in a link (default: auth_key)")
     _add_output(parser, "key")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from signer.times import rfc3339
 
-from ..errors import HandlerError
-from ..keys import VERSION, Keys, load_json, parse
+from ..core.errors import HandlerError
+from ..core.keys import VERSION, Keys, load_json, parse
 
 Document = dict[str, Any]
 

@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 
 from signer.times import rfc3339
 
-from ..cloud.lease import Lease
-from ..cloud.oss import EXPIRES_IN, REFUSED, UNREACHABLE, StoreError
-from ..cloud.store import Store
-from ..context import Clock
-from ..errors import HandlerError
-from ..keys.file_store import FileStore
+from ..core.cloud.lease import Lease
+from ..core.cloud.oss import EXPIRES_IN, REFUSED, UNREACHABLE, StoreError
+from ..core.cloud.store import Store
+from ..core.context import Clock
+from ..core.errors import HandlerError
+from ..core.keys.file_store import FileStore
 
 LOCK, SLOT = ".lock.", 120  # its objects, by slot of so many seconds
 NEED = EXPIRES_IN + 20.0  # seconds: OSS accepts a change so long, and its servers' clocks differ

@@ -1,4 +1,4 @@
-"""`python -m handler.notices`: lists what waits and what is dead, sends the dead again, and deletes."""
+"""`python -m handler.commands notices`: lists what waits and what is dead, sends the dead again, and deletes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
-from ..cloud.oss import StoreError, map_concurrently
-from ..cloud.store import PAGE, store_at
-from ..context import Clock
-from ..errors import HandlerError
+from ..core.cloud.concurrency import map_concurrently
+from ..core.cloud.oss import StoreError
+from ..core.cloud.store import PAGE, store_at
+from ..core.context import Clock
+from ..core.errors import HandlerError
 from ..notices.outbox import DEAD, WAITING, Entry, Outbox
 from .command_line import InvalidUsage, add_endpoint_option, config, identifier, oss_client, run, write_lines
 from .printing import Parser
 
-NAME = "python -m handler.notices"
+NAME = "python -m handler.commands notices"
 SYSTEM_CLOCK = Clock()
 MAX_REASON = 64  # characters of what may be the content of a foreign object
 

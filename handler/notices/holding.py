@@ -12,11 +12,12 @@ from functools import cached_property
 from secrets import token_hex
 from threading import Lock
 
-from ..cloud.lease import Lease
-from ..cloud.oss import UNREACHABLE, StoreError, map_concurrently
-from ..cloud.store import PAGE, Store, state_for
-from ..context import Invocation
-from ..errors import HandlerError
+from ..core.cloud.concurrency import map_concurrently
+from ..core.cloud.lease import Lease
+from ..core.cloud.oss import UNREACHABLE, StoreError
+from ..core.cloud.store import PAGE, Store, state_for
+from ..core.context import Invocation
+from ..core.errors import HandlerError
 from .issuer import LinkIssuer
 from .outbox import UNREADABLE, Entry, Outbox, Pause
 from .sinks import KINDS, Notification, Sink, batches

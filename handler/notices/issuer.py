@@ -7,16 +7,16 @@ from urllib.parse import quote
 
 from signer.times import rfc3339
 
-from .. import links, shares
-from ..auth import authorize
-from ..cloud.oss import CANNOT_BE_REACHED, head_object
-from ..cloud.store import state_for
-from ..config import Target
-from ..context import Invocation
-from ..errors import HandlerError, Problem
-from ..keys import current
-from ..paths import check_path
-from ..shares import records
+from ..core import links, shares
+from ..core.auth import authorize
+from ..core.cloud.oss import CANNOT_BE_REACHED, head_object
+from ..core.cloud.store import state_for
+from ..core.config import Target
+from ..core.context import Invocation
+from ..core.errors import HandlerError, Problem
+from ..core.keys import current
+from ..core.paths import check_path
+from ..core.shares import records
 from .notice import Notice
 from .sinks import Notification
 

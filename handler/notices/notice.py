@@ -12,11 +12,11 @@ from signer import InvalidKey
 from signer.names import check_key
 from signer.times import rfc3339
 
-from .. import links
-from ..config import Config, Mount, NoticeRule
-from ..errors import HandlerError, Problem
-from ..paths import path_fault
-from .sources import CreatedObject, RequestedLink
+from ..core import links
+from ..core.config import Config, Mount, NoticeRule
+from ..core.errors import HandlerError, Problem
+from ..core.paths import path_fault
+from .sources.items import CreatedObject, RequestedLink
 
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
 

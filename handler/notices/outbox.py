@@ -17,9 +17,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from ..cloud.oss import StoreError
-from ..cloud.store import PAGE, Store, StoredObject
-from ..config.reader import IDENTIFIER
+from ..core.cloud.oss import StoreError
+from ..core.cloud.store import PAGE, Store, StoredObject
+from ..core.config.reader import IDENTIFIER
 from .notice import MAX_BYTES, Notice, is_key, read_notice
 
 WAITING, DEAD, DONE, PAUSES = "outbox", "dead", "done", "pause"

@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from ..cloud import oss
-from ..cloud.store import PAGE
-from ..config import NoticeRule, OssSink
-from ..errors import HandlerError
-from ..keys import Keys, current
+from ..core.cloud import oss
+from ..core.cloud.concurrency import map_concurrently
+from ..core.cloud.store import PAGE
+from ..core.config import NoticeRule, OssSink
+from ..core.errors import HandlerError
+from ..core.keys import Keys, current
+from . import oss_sink
 from .holding import Holding, Turn, bury_overdue, sink_lease
 from .notice import Notice, is_linkable
 from .outbox import Entry, new_entry
 from .sinks import KINDS, read_sink
-from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
 
 MAX_SINKS = 64  # that are served at the same time
@@ -52,8 +53,8 @@ def send_due(turn: Turn) -> dict[str, dict[str, object]] | None:
     due = dead = None
     with _noted(turn, "outbox"):
         sinks = turn.outbox.sinks()
-        due = dict(zip(sinks, oss.map_concurrently(partial(_due, turn), sinks), strict=True))
-        oss.map_concurrently(partial(_read_pause, turn), [sink for sink in sinks if due[sink]])
+        due = dict(zip(sinks, map_concurrently(partial(_due, turn), sinks), strict=True))
+        map_concurrently(partial(_read_pause, turn), [sink for sink in sinks if due[sink]])
         _serve_all(turn, due)
     with _noted(turn, "dead"):
         dead = turn.outbox.dead()
@@ -102,7 +103,7 @@ def _write(turn: Turn, matches: Sequence[tuple[NoticeRule, Notice]], names: set[
     immediate = [entry for entry in entries.values() if entry.notice is not None and not entry.notice.digest]
     calls = [partial(put, entry) for entry in entries.values()]
     calls += [partial(_read_pause, turn, name) for name in dict.fromkeys(entry.sink for entry in immediate)]
-    oss.map_concurrently(lambda call: call(), calls)
+    map_concurrently(lambda call: call(), calls)
     return [entry for entry in immediate if entry.path in turn.tally.written]
 
 
@@ -126,7 +127,7 @@ def _serve_all(turn: Turn, due: Mapping[str, Sequence[Entry]]) -> None:
         for name in names:
             turn.tally.fail(name, error)
         return
-    oss.map_concurrently(lambda name: _serve(turn, keys, name, due[name]), names, MAX_SINKS)
+    map_concurrently(lambda name: _serve(turn, keys, name, due[name]), names, MAX_SINKS)
 
 
 def _serve(turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:

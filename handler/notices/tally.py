@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
 
-from .. import audit
-from ..cloud.store import PAGE
-from ..errors import HandlerError, Problem
+from ..core import audit
+from ..core.cloud.store import PAGE
+from ..core.errors import HandlerError, Problem
 from .outbox import Entry
 
 

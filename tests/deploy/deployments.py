@@ -12,12 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from deploy.model import Function
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from handler.config import Config, load
+from handler.core.config import Config, load
 from local.fc.functions import function_of
 from local.stack import Stack
 from signer import Credentials
@@ -124,9 +122,7 @@ def deployed(
 ) -> Deployment:
     """A deployment with OSS and STS at addresses of this machine: the HTTP function, or those in `functions`."""
     config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
-    session = requests.Session()
-    session.trust_env = False
-    return Deployment(ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials, session)
+    return Deployment(ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials)
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:

@@ -281,7 +281,7 @@ def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_pa
 @pytest.mark.parametrize("name", ["package", "custom_package"])
 def test_no_function_gets_a_command_line_or_the_diagnosis(name: str, request: pytest.FixtureRequest) -> None:
     paths = {path.as_posix() for path in contents.files(request.getfixturevalue(name).code)}
-    assert {"signer/link.py", "handler/keys/current.py"} <= paths
+    assert {"signer/link.py", "handler/core/keys/current.py"} <= paths
     ours = {path for path in paths if path.startswith(contents.OURS)}
     assert [path for path in ours if "__main__" in path or path.startswith(contents.COMMANDS)] == []
     assert all((ROOT / left_out).exists() for left_out in contents.COMMANDS)
@@ -313,8 +313,8 @@ def test_every_module_is_compiled_for_its_place_in_the_cloud(
         assert data[4:8] == b"\x01\x00\x00\x00"
         assert str(package.code).encode() not in data
     tag = runtimes.RUNTIMES[runtime].python.replace(".", "")
-    app = package.code / f"handler/__pycache__/app.cpython-{tag}.pyc"
-    assert f"{archive.CODE_FOLDER}/handler/app.py".encode() in app.read_bytes()
+    app = package.code / f"handler/web/__pycache__/app.cpython-{tag}.pyc"
+    assert f"{archive.CODE_FOLDER}/handler/web/app.py".encode() in app.read_bytes()
 
 
 def test_without_an_interpreter_it_has_no_bytecode_and_the_report_says_what_that_costs(

@@ -32,10 +32,10 @@ BROKEN = {
         "diskSize: 512\n      zone: a",
         "links_http: zone is unknown to fc3: choose one of",
     ),
-    "region": (
-        "region: cn-hangzhou",
-        "region: cn-hangzou",
-        "links_http and links_events: region is 'cn-hangzou': did you mean cn-hangzhou?",
+    "unsupported runtime": (
+        "runtime: python3.10",
+        "runtime: python3.9",
+        "links_http and links_events: runtime python3.9 is not supported: choose one of python3.10, ",
     ),
     "missing handler": ("      handler: handler.on_http\n", "", "links_http: handler is missing."),
     "misspelt handler": ("handler.on_http\n", "handler.http\n", "links_http: handler is handler.http: choose one of"),
@@ -267,6 +267,21 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     project.edit("[[mount]]\n", '[[mount]]\nendpoint = "https://static.example.com"\n', "links.toml", everywhere=True)
     project.edit('endpoint    = "public"\n', "", "links.toml")
     assert run(config, "--allow-placeholders") == ([f"{config} can be deployed."], 0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_unknown_region_is_a_warning(project: ProjectCopy, run: Run) -> None:
+    config = project.edit("region: cn-hangzhou", "region: cn-hangzou")
+    warning = "warning: region cn-hangzou is unknown to fc3: did you mean cn-hangzhou?"
+    assert run(config, "--allow-placeholders") == (
+        [warning, NEW_ACCOUNTS, f"{config} can be deployed."],
+        0,
+    )
+    project.edit("cn-hangzou", "mars-north-1")
+    assert run(config, "--allow-placeholders") == (
+        ["warning: region mars-north-1 is unknown to fc3: it is new or misspelt.", f"{config} can be deployed."],
+        0,
+    )
 
 
 @pytest.mark.usefixtures("quick")

@@ -212,7 +212,6 @@ def test_the_doctor_finds_no_fault_sees_each_thing_and_prints_no_secret(
     assert seen >= {
         *("endpoint", "clock", "forgery", "head", "events"),
         "s.yaml",
-        "access",
         "role",
         "queue",
         "log",

@@ -19,12 +19,12 @@ from unittest.mock import patch
 import pytest
 
 from deploy.alarms import EVENTS, HTTP, NOTICES, queries
-from handler import app
-from handler.cloud.oss import REFUSED, StoreError
-from handler.config import Config, load
-from handler.context import Clock, Instance
+from handler.core.cloud.oss import REFUSED, StoreError
+from handler.core.config import Config, load
+from handler.core.context import Clock, Instance
+from handler.core.request import Request
 from handler.notices.outbox import Entry, Outbox
-from handler.request import Request
+from handler.web import app
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
 from tests.handler.keys_fixtures import document

@@ -17,7 +17,7 @@ from deploy import check, policies, s_preview
 from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
-from handler.config import InvalidConfig, Location, rights
+from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
 from tests.deploy import deployments
 from tests.deploy.checks import shipped

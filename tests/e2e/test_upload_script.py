@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Request, Response, Route
 
-from handler.errors import Problem
+from handler.core.errors import Problem
 from tests.e2e.system import KEY, System
 
 PART = 100 * 1024

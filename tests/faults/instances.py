@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from handler import events
-from handler.config import Config
-from handler.context import Instance
+from handler.core.config import Config
+from handler.core.context import Instance
 from handler.notices.sinks.client import Network
 from tests.fault_proxy import FaultProxy
 from tests.faults.paths import PATHS
@@ -181,12 +181,12 @@ def instances() -> Iterator[Instances]:
 
 def main() -> None:
     # What work imports is imported here, but nothing is sent: forks must not share a connection.
-    import handler.auth
-    import handler.endpoints.multipart
-    import handler.endpoints.open_share
-    import handler.endpoints.shares
-    import handler.endpoints.upload_page
-    import handler.keys.file_store  # noqa: F401
+    import handler.core.auth
+    import handler.core.keys.file_store
+    import handler.web.endpoints.multipart
+    import handler.web.endpoints.open_share
+    import handler.web.endpoints.shares
+    import handler.web.endpoints.upload_page  # noqa: F401
 
     for line in sys.stdin:
         work: Work = pickle.loads(bytes.fromhex(line))  # noqa: S301 - of this test

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from handler.config import Location
+from handler.core.config import Location
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET

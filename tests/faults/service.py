@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient
-from handler.config import Config, Location
-from handler.context import Instance
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import OssClient
+from handler.core.config import Config, Location
+from handler.core.context import Instance
 from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -40,7 +40,7 @@ to = ["manifest"]
 
 
 def keys_document() -> dict[str, Any]:
-    methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    methods = ["GET", "PUT", "POST", "SHARE"]
     return keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
 
 

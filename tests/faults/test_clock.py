@@ -20,15 +20,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from handler.cloud import sessions as sessions
 from handler.commands.keys import main
-from handler.context import Clock, Instance
+from handler.core.cloud import sessions as sessions
+from handler.core.context import Clock, Instance
 from signer import explain
 from signer.times import parse_rfc3339
 from tests.faults.paths import errors_of
 from tests.faults.service import CALLER, HTML, JSON, Service, service
 from tests.handler.client import Answered
-from tests.handler.keys.command import ADD, environment_of
+from tests.handler.core.keys.command import ADD, environment_of
 from tests.handler.keys_fixtures import PLACE, watch_requests
 from tests.handler.notice_fixtures import (
     EventFunction,

@@ -16,15 +16,15 @@ import pytest
 from deploy.probes import keys as keys_probes
 from deploy.probes import lifecycle
 from deploy.probes import oss as oss_probes
-from handler.cloud import oss
 from handler.commands.keys import main as keys_main
 from handler.commands.notices import main as notices_main
+from handler.core.cloud import oss
 from signer import cli
 from signer.cli import listing
 from tests.deploy.deployments import deployed
 from tests.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
-from tests.handler.keys.command import ENVIRONMENT
+from tests.handler.core.keys.command import ENVIRONMENT
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 from tests.handler.notice_fixtures import FakeClock
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.cloud import oss
+from handler.core.cloud import oss
 from tests.fault_proxy import FAULTS, REFUSALS, FaultProxy, fault_proxy
 from tests.handler.notice_fixtures import (
     EventFunction,

@@ -14,14 +14,15 @@ from unittest.mock import patch
 
 import pytest
 
-from deploy import build, command, template
+from deploy import build, command
 from deploy.package import archive, contents, vendor
 from handler.commands import keys_edit
-from handler.config import Location
+from handler.core.config import Location
 from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
-from tests.handler.keys.command import ADD
+from tests.handler.core.keys.command import ADD
 from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
+from tools import template
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -88,14 +89,14 @@ class TestKeys:
     def test_the_document_stays_as_it_was(self, document: Path, arguments: tuple[str, ...], size: int) -> None:
         before = document.read_bytes()
         assert_one_sentence(
-            run("handler.keys", "--keys", f"file:{document}", *arguments, size=size),
+            run("handler.commands", "keys", "--keys", f"file:{document}", *arguments, size=size),
             f"file:{document}: write: File too large. Check the path and its permissions.",
         )
         assert document.read_bytes() == before
         assert sorted(path.name for path in document.parent.iterdir()) == ["keys.json", "keys.json.lock"]
 
     def test_a_document_that_cannot_be_written_is_not_created(self, tmp_path: Path) -> None:
-        done = run("handler.keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
+        done = run("handler.commands", "keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
         assert_one_sentence(done, "write: File too large.")
         assert [path.name for path in tmp_path.iterdir()] == ["keys.json.lock"]
 
@@ -133,12 +134,6 @@ class TestBulk:
         # An incomplete page looks incomplete: its end is missing.
         assert not keys.with_name("output").read_text().endswith("</html>\n")
 
-    @FULL
-    def test_a_device_that_is_full_is_named(self, keys: Path) -> None:
-        done = run(*BULK, str(keys), "--output", "/dev/full")
-        assert_one_sentence(done, "/dev/full cannot be written (No space left on device). The output is incomplete.")
-        assert not Path("/dev/full").is_file()
-
 
 COMMANDS = {
     "sign": ("signer", "sign", *OBJECT),
@@ -147,7 +142,7 @@ COMMANDS = {
     "bulk": (*BULK, "-"),
     "policies": ("deploy.policies", "{config}"),
     "check": ("deploy.check", "{config}"),
-    "template": ("deploy.template", "{folder}/template"),
+    "template": ("tools.template", "{folder}/template"),
 }
 
 
@@ -214,7 +209,7 @@ class TestDeploy:
         assert (package / "before").exists()
 
     def test_no_half_template_is_left(self, tmp_path: Path) -> None:
-        done = run("deploy.template", str(tmp_path / "template"), size=8000)
+        done = run("tools.template", str(tmp_path / "template"), size=8000)
         assert_one_sentence(done, "make template", "File too large")
         assert list(tmp_path.iterdir()) == []
 
@@ -227,7 +222,7 @@ class TestDeploy:
     def test_the_pages_of_the_reference_are_kept(self, tmp_path: Path) -> None:
         (tmp_path / "configuration.md").write_text("before")
         script = (
-            "import sys; from pathlib import Path; from deploy import command, reference; "
+            "import sys; from pathlib import Path; from deploy import command; from tools import reference; "
             "reference.DOCS = Path(sys.argv[1]); sys.exit(command.run('make reference', lambda: reference.main([])))"
         )
         done = subprocess.run(
@@ -262,7 +257,7 @@ def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
 
 @FULL
 def test_a_log_that_is_full_fails_no_response() -> None:
-    script = "from handler import audit; audit.write({}); import os; os._exit(7)"
+    script = "from handler.core import audit; audit.write({}); import os; os._exit(7)"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (7, b"")

@@ -8,7 +8,7 @@ from pathlib import Path as File
 import pytest
 import yaml
 
-from handler.cloud import oss
+from handler.core.cloud import oss
 from tests.fault_proxy import FAULTS
 from tests.faults.paths import PATHS, errors_of
 from tests.faults.service import Service

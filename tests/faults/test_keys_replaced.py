@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.context import Invocation
-from handler.keys import current
+from handler.core.context import Invocation
+from handler.core.keys import current
 from tests.handler.client import KEYS, NOW, context, new_instance
 from tests.handler.keys_fixtures import PLACE, READER, LocalOss, api, document, local_oss
 

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from handler.cloud.oss import THREADS
+from handler.core.cloud.concurrency import THREADS
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults.instances import KILLED, Instances, Run, SharedClock, Work, instances
 from tests.faults.paths import PATHS, errors_of

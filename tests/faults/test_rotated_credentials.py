@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from handler import events
-from handler.cloud import sessions
-from handler.config import Config, Location
-from handler.context import Clock, Instance
+from handler.core.cloud import sessions
+from handler.core.config import Config, Location
+from handler.core.context import Clock, Instance
 from handler.notices.sinks.client import Network
 from local.oss import create_app
 from local.ram import Principal, Principals
@@ -26,8 +26,8 @@ from local.server import listen, serve
 from signer import Credentials, presign
 from tests.faults.service import direct
 from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
+from tests.handler.core.sessions.opener import ROLE, Opener
 from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, OssClock
-from tests.handler.sessions.opener import ROLE, Opener
 
 SIZE = 60  # links in a batch
 LINKS = """

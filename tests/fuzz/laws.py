@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from handler.errors import ERRORS, HandlerError
+from handler.core.errors import ERRORS, HandlerError
 from tests.handler.client import KEYS, Answered
 from tests.handler.keys_fixtures import READER, SHARER, base64url
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from handler.keys import parse
+from handler.core.keys import parse
 from tests.fuzz.laws import Run
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import answers, documents, events, links, requests
@@ -86,7 +86,7 @@ def test_valid_inputs_of_the_corpus_are_still_valid() -> None:
 
 
 def test_an_input_that_breaks_a_law_of_its_target_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handler.links.parse_duration", lambda string: -1)
+    monkeypatch.setattr("handler.core.links.parse_duration", lambda string: -1)
     with pytest.raises(AssertionError) as raised:
         fuzz("expires", [b"15m"], 1)
     assert any("data=b'15m'" in note for note in getattr(raised.value, "__notes__", ()))

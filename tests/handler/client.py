@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, settings
 
 import handler
 from handler import startup
-from handler.config import Config, load
-from handler.context import Clock, Instance
+from handler.core.config import Config, load
+from handler.core.context import Clock, Instance
 from signer import Credentials, verify
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
@@ -62,13 +62,6 @@ target = "oss://examplebucket/"
 access = "anonymous"
 check = false
 whole_bucket = true
-
-[[mount]]
-path = "/get-only/"
-target = "oss://examplebucket/get-only/"
-access = "anonymous"
-check = false
-methods = ["GET"]
 
 [[mount]]
 path = "/private/"

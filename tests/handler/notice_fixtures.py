@@ -20,14 +20,14 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from handler import events
-from handler.cloud import store
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient
-from handler.cloud.oss_clock import OssMemory
-from handler.cloud.store import Store
-from handler.config import Config, Location
-from handler.context import Clock
-from handler.errors import HandlerError
+from handler.core.cloud import store
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import OssClient
+from handler.core.cloud.oss_clock import OssMemory
+from handler.core.cloud.store import Store
+from handler.core.config import Config, Location
+from handler.core.context import Clock
+from handler.core.errors import HandlerError
 from handler.notices.holding import SLOT
 from handler.notices.sinks.client import Network
 from local.oss import create_app

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 
-from handler.config import Config
-from handler.context import Clock
-from handler.errors import HandlerError
+from handler.core.config import Config
+from handler.core.context import Clock
+from handler.core.errors import HandlerError
 from handler.notices.holding import SLOT
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse

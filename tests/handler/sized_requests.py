@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from handler import app
-from handler.config import Config, load
-from handler.request import Request, parse_query
+from handler.core.config import Config, load
+from handler.core.request import Request, parse_query
+from handler.web import app
 from signer import Credentials, Endpoint, presign
 from tests.handler.client import new_instance
 

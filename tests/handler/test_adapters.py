@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from handler import asgi, events, startup
-from handler.config import Config, InvalidConfig
+from handler.core.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
 from tests.fuzz.laws import check_response
 from tests.handler.client import CONFIG, KEYS, NOW, OTHER_KEYS, TOKEN, Answered, environment, invoke, new_instance
 from tests.handler.custom_runtime import platform, read
-from tests.handler.test_responses import CASES, HTML, NOTHING
+from tests.handler.web.test_responses import CASES, HTML, NOTHING
 
 REQUEST_ID = "req-EXAMPLE"
 PLATFORM = platform(request_id=REQUEST_ID)
@@ -58,7 +58,7 @@ class Row(NamedTuple):
         length = f"Content-Length: {len(self.body)}\r\n" if self.body else ""
         return served(self.head(length) + self.body, **more)
 
-    def asgi_chunked(self, trailer: str = "X-Api-Key: trailer") -> Answered:
+    def asgi_chunked(self, trailer: str = "Authorization: trailer") -> Answered:
         """The response of the custom runtime to a body in two chunks, with extensions and a trailer."""
         chunks = [chunk for chunk in (self.body[:7], self.body[7:]) if chunk]
         body = b"".join(b"%x;a=b\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
@@ -174,7 +174,7 @@ def test_every_adapter_gives_the_same_response(row: Row) -> None:
 
 PATH_PARTS = re.findall(r"\S+", "/ a exampledir/ private/ -/ health . .. %2e %2F %25 % %ff %e4%bd%a0 + ~ ' ( : @")
 QUERIES = re.findall(r"\S+", "expires=90 format=json download= download=%E4%BD%A0+a null acl x=%ff & = share=x")
-NAMES = ["Accept", "Accept-Language", "Authorization", "X-Api-Key", "Origin", "X-Multi", "Content-Type"]
+NAMES = ["Accept", "Accept-Language", "Authorization", "Origin", "X-Multi", "Content-Type"]
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=20)
 USUAL_VALUES = st.sampled_from(["text/html", "application/json", "Bearer x"])
 
@@ -227,7 +227,7 @@ def test_credentials_without_their_token_are_ignored_and_the_environments_sign(m
 
 def test_the_platforms_headers_are_removed_from_the_request_and_trailers_are_none() -> None:
     requests = []
-    with patch("handler.app.route", lambda request, *_: requests.append(request)):
+    with patch("handler.web.app.route", lambda request, *_: requests.append(request)):
         Row("/exampledir/a.txt", "POST", {"Accept": "*/*", "X-Fc-Other": "1", "X_Api_Key": "2"}, b"{}").asgi_chunked()
     assert [dict(request.headers) for request in requests] == [
         {"connection": "close", "accept": "*/*", "transfer-encoding": "chunked"}

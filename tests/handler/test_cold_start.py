@@ -101,22 +101,24 @@ def test_a_redirect_loads_a_small_part_of_the_standard_library_and_nothing_else(
     status, modules = loaded(REDIRECTS[name], links_toml)
     assert status == 302
     assert heavy(modules) == []
-    assert "handler.links" in modules
-    assert {"handler.keys", "handler.cloud", "signer.sts"}.isdisjoint(modules)  # without a credential, no keys are read
+    assert "handler.core.links" in modules
+    assert {"handler.core.keys", "handler.core.cloud", "signer.sts"}.isdisjoint(
+        modules
+    )  # without a credential, no keys are read
     foreign = {module.partition(".")[0] for module in modules} - OURS
     assert foreign - set(sys.stdlib_module_names) <= {"tomli"}
 
 
 @pytest.mark.shipped_files
 @pytest.mark.parametrize("name", REDIRECTS)
-def test_with_the_shipped_configuration_a_redirect_loads_at_most_27_modules_of_ours(name: str) -> None:
+def test_with_the_shipped_configuration_a_redirect_loads_at_most_29_modules_of_ours(name: str) -> None:
     status, modules = loaded(REDIRECTS[name], ROOT / "links.toml")
     assert status == 302
     # Only a redirect with a file name loads this one.
     modules.discard("signer.disposition")
     ours = sorted(module for module in modules if module.partition(".")[0] in OURS)
-    assert {"handler", "signer", "handler.config.notices"} <= set(ours)
-    assert len(ours) <= 27, ours
+    assert {"handler", "signer", "handler.core.config.notices"} <= set(ours)
+    assert len(ours) <= 29, ours
 
 
 PROTECTED = """
@@ -125,7 +127,7 @@ region = "cn-hangzhou"
 path = "/exampledir/"
 target = "oss://examplebucket/exampledir/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT"]
+methods = ["GET", "PUT"]
 max_size = "1MB"
 endpoint = "https://static.example.com"
 inline = ["image/png"]

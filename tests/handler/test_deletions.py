@@ -10,12 +10,12 @@ from http.client import parse_headers
 
 import pytest
 
-from handler.cloud.http_client import Connections
-from handler.cloud.lease import Lease
-from handler.cloud.oss import OssClient, StoreError
-from handler.cloud.store import Store, store_at
-from handler.config import Location
-from handler.context import Clock
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.lease import Lease
+from handler.core.cloud.oss import OssClient, StoreError
+from handler.core.cloud.store import Store, store_at
+from handler.core.config import Location
+from handler.core.context import Clock
 from signer import Endpoint
 from tests.handler.client import KEYS
 

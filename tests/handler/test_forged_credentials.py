@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from handler import app, asgi
-from handler.cloud.sessions import Session, Sessions
-from handler.cloud.sts import StsUnavailable
-from handler.config import Config, Mount
-from handler.context import RoleCredentials
-from handler.request import Request
+from handler import asgi
+from handler.core.cloud.sessions import Session, Sessions
+from handler.core.cloud.sts import StsUnavailable
+from handler.core.config import Config, Mount
+from handler.core.context import RoleCredentials
+from handler.core.request import Request
+from handler.web import app
 from signer import Credentials
 from tests.handler.client import KEYS, OTHER_KEYS, new_instance
+from tests.handler.core.sessions.opener import START, config
 from tests.handler.custom_runtime import platform
 from tests.handler.keys_fixtures import READER, LocalOss, document, local_oss
-from tests.handler.sessions.opener import START, config
 from tests.handler.test_adapters import Row, served
 
 ENVIRONMENT = {
@@ -38,7 +39,7 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 
 @pytest.mark.parametrize("keys", [FORGED, KEYS._replace(access_key_secret="forgedEXAMPLE")])
 def test_a_request_whose_key_oss_refuses_is_answered_with_the_environments(keys: Credentials, oss: LocalOss) -> None:
-    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "X-Api-Key": READER})
+    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "Authorization": f"Bearer {READER}"})
     response = served(raw, oss.config, ENVIRONMENT)
     assert response.signs(keys=KEYS)
     assert response.line["code"] is None

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.sessions import Sessions
-from handler.config import load
-from handler.request import Request
+from handler.core.cloud.sessions import Sessions
+from handler.core.config import load
+from handler.core.request import Request
 from tests.handler import sized_requests, state_history
-from tests.handler.sessions import opener
+from tests.handler.core.sessions import opener
 from tests.handler.sized_requests import MAX_TOKEN, Call
 
 TOLERANCE = 1.1

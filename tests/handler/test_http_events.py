@@ -15,10 +15,12 @@ from unittest.mock import patch
 import pytest
 
 import handler
-from handler import app, links, startup
-from handler.config import InvalidConfig, Mounts
-from handler.context import Invocation
-from handler.endpoints import objects
+from handler import startup
+from handler.core import links
+from handler.core.config import InvalidConfig, Mounts
+from handler.core.context import Invocation
+from handler.web import app
+from handler.web.endpoints import objects
 from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount, new_instance
 
 ORIGIN = {"Origin": "https://evil.example"}
@@ -67,7 +69,7 @@ def test_an_invalid_event_is_a_problem(raw: Any) -> None:
     assert response.line["code"] == "bad_event"
 
 
-@pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "kafka", "rocketmq"])
+@pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "mns-queue"])
 def test_an_event_of_another_trigger_is_a_problem(name: str) -> None:
     assert invoke((EVENTS / f"{name}.json").read_bytes()).code == "bad_event"
 
@@ -159,7 +161,7 @@ def test_an_unexpected_error_is_a_500_that_shows_no_values(module: object, name:
     with patch.object(module, name, broken):
         response = ask(query={"download": ""}, headers=headers)
     assert_internal_error(response)
-    assert any(frame.startswith("handler/app.py:") for frame in response.line["fault"]["frames"])
+    assert any(frame.startswith("web/app.py:") for frame in response.line["fault"]["frames"])
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
@@ -180,7 +182,7 @@ def test_an_invalid_configuration_is_a_500_without_its_sentence(headers: dict[st
 
 
 def test_an_unexpected_error_of_the_page_still_answers_with_the_problem() -> None:
-    from handler import pages
+    from handler.web import pages
 
     with patch.object(pages, "problem_page", broken):
         response = ask("/nothing", headers={"Accept": "text/html"})

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from handler import asgi
-from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import store_at
-from handler.config import Location
-from handler.context import Clock, Instance, Invocation
-from handler.keys.file_store import FileStore
-from handler.request import Request
-from handler.response import Response
-from handler.shares import Share
-from handler.shares.opening import OpenedShare, TrackedShare
-from handler.shares.records import Record
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.cloud.store import store_at
+from handler.core.config import Location
+from handler.core.context import Clock, Instance, Invocation
+from handler.core.keys.file_store import FileStore
+from handler.core.request import Request
+from handler.core.shares import Share
+from handler.core.shares.opening import OpenedShare, TrackedShare
+from handler.core.shares.records import Record
+from handler.web.response import Response
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
 from tests.signer.test_secrecy import FORMATTERS
@@ -31,7 +31,7 @@ REQUEST = Request(
     "POST",
     f"/-/uploads/0004B9{MARK}~32007~19000~{'x' * 43}/parts",
     {"share": TOKEN},
-    {"authorization": f"Bearer {TOKEN}", "x-api-key": TOKEN, "cookie": MARK, "accept": "text/html"},
+    {"authorization": f"Bearer {TOKEN}", "cookie": MARK, "accept": "text/html"},
     f'{{"nonce": "{MARK}"}}'.encode(),
     "links.example.com",
 )

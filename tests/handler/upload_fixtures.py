@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-from handler.context import Invocation
-from handler.endpoints import upload_page
-from handler.errors import Problem
-from handler.request import Request
-from handler.shares.opening import open_share
+from handler.core.context import Invocation
+from handler.core.errors import Problem
+from handler.core.request import Request
+from handler.core.shares.opening import open_share
+from handler.web.endpoints import upload_page
 from tests.handler.client import context
 from tests.handler.share_fixtures import share_id as share_id
 from tests.worlds import ALICE as ALICE

@@ -25,9 +25,12 @@ OPEN = {
     "app packages by name, type, query and header": ("open/apk/by-", 4),
     "a range after the end": ("open/link/range", 1),
     "versionId=null": ("open/link/version", 1),
-    "fields that no condition names": ("open/form/", 5),
+    "fields that no condition names": ("open/form/", 8),
+    "a field that the policy names, left out": ("open/form/missing", 1),
+    "a field whose condition is empty, left out and sent": ("open/form/empty", 2),
     "absent and empty fields": ("open/form/x-oss-", 3),
     "length with chunks": ("open/upload/chunks", 1),
+    "signed length with chunks": ("open/length/", 2),
     "ETags under SSE-KMS": ("kms/", 3),
     "characters or bytes of a session policy": ("sts/size/", 2),
     "an unknown key on a missing bucket, with a sub-resource": ("open/bucket/", 3),
@@ -75,7 +78,7 @@ def test_a_recording_is_in_the_status_line_and_answers_open_questions(
     monkeypatch.setattr("live.__main__.load", lambda *parts: [case for case in CASES if "open/link/h" in case.name])
     pages = {path.name: content for path, content in live_status.pages(tmp_path).items()}
     assert "**Status: not yet compared with a live account: `make live` does it.** " in pages["README.md"]
-    assert "- whether a link for GET is good for HEAD\n" in pages["CONTRIBUTING.md"]
+    assert "- whether a link for GET is good for HEAD\n" in pages["live.md"]
     (tmp_path / "recorded").mkdir()
     answers = '{"open/link/head-on-get": {"status": 200}, "open/link/http": null}'
     recording = f'{{"region": "cn-beijing", "date": "2026-12-01", "answers": {answers}}}'
@@ -83,5 +86,6 @@ def test_a_recording_is_in_the_status_line_and_answers_open_questions(
     pages = {path.name: content for path, content in live_status.pages(tmp_path).items()}
     assert "**Status: compared with OSS in cn-beijing on 2026-12-01: 0 of 1 answers equal.** " in pages["README.md"]
     assert "已于 2026-12-01 与 cn-beijing 的 OSS 比对：1 个应答中 0 个相同。**" in pages["README.zh-CN.md"]
-    assert "- whether a link for GET is good for HEAD\n" not in pages["CONTRIBUTING.md"]
-    assert "- whether a link made for https is good at http\n" in pages["CONTRIBUTING.md"]
+    for page in (pages["live.md"], pages["live.zh-CN.md"]):
+        assert "- whether a link for GET is good for HEAD\n" not in page
+        assert "- whether a link made for https is good at http\n" in page

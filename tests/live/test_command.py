@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import live.__main__ as command
-from handler.cloud.http_client import HttpResponse
+from handler.core.cloud.http_client import HttpResponse
 from live import answers, cases, plan, side
 from signer.errors import InvalidEndpoint
 from tests.live.conftest import run

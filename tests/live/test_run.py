@@ -60,6 +60,13 @@ def test_what_is_allowed_succeeds(complete: Complete) -> None:
     assert sorted(answer["status"] for answer in given["content/put/race"]["race"]) == [200, *[409] * 7]
 
 
+def test_uploads_of_which_the_documents_say_nothing_are_held_to_what_was_signed(complete: Complete) -> None:
+    expected = {"length/as-signed": 200, "length/chunks": 400, "length/stored": 404}
+    expected |= {"form/missing": 403, "form/empty": 204, "form/empty-sent": 403}
+    given = complete.recording["answers"]
+    assert {name: given[f"open/{name}"]["status"] for name in expected} == expected
+
+
 def test_no_file_and_no_output_has_a_secret_of_the_run(complete: Complete) -> None:
     assert {KEY.access_key_secret, KEY.access_key_id, "1234567890123456"} < complete.secrets
     assert len(complete.secrets) > 500  # signatures, tokens, request IDs

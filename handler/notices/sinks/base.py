@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from ...config.reader import TableReader
-from ...errors import HandlerError, Problem
+from ...core.config.reader import TableReader
+from ...core.errors import HandlerError, Problem
 from .message import Notification
 
 RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say

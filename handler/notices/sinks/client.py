@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-from ...cloud.http_client import Bound, StrictResponse, tls_context, within
-from ...errors import HandlerError
+from ...core.cloud.http_client import Bound, StrictResponse, tls_context, within
+from ...core.errors import HandlerError
 from .base import Post
 
 TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response

@@ -6,7 +6,7 @@ import re
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
-from ...errors import HandlerError
+from ...core.errors import HandlerError
 from .base import Kind, Sink, Verdict
 from .client import Network, NoResponse, send
 from .message import Notification

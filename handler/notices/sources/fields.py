@@ -8,7 +8,7 @@ from typing import Any
 
 from signer.times import parse_rfc3339
 
-from ...errors import HandlerError
+from ...core.errors import HandlerError
 
 MAX_NAMES = 12  # members that are listed
 MAX_NAME = 40  # characters of a member's name that are shown

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...paths import path_fault
+from ...core.paths import path_fault
 from .fields import InvalidEvent, describe, is_unicode, type_name
 
 LINK_MEMBERS = ("path", "method", "expires", "download")

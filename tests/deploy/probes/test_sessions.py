@@ -16,7 +16,7 @@ from deploy.probes.deployment import Deployment, open_deployment
 from deploy.probes.findings import Finding
 from deploy.probes.sessions import sessions
 from deploy.signer_roles import signer_roles
-from handler.cloud import sts as sts_client
+from handler.core.cloud import sts as sts_client
 from local import oss, ram, sts
 from local.fc import s_yaml
 from local.server import listen, serve

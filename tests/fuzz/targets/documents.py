@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from handler.auth.jwt import identify
 from handler.commands import keys_edit
-from handler.config import InvalidConfig
-from handler.config.load import load
-from handler.errors import Problem
-from handler.keys import InvalidKeys, Keys, parse
+from handler.core.auth.jwt import identify
+from handler.core.config import InvalidConfig
+from handler.core.config.load import load
+from handler.core.errors import Problem
+from handler.core.keys import InvalidKeys, Keys, parse
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import InvalidSink
 from tests.fuzz.laws import Run, check_no_secret, check_refused, check_sentence

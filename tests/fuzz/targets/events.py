@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from handler import events
-from handler.context import Clock, Instance
+from handler.core.context import Clock, Instance
 from handler.events import InvocationFailed
 from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse

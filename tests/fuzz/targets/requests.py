@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from unicodedata import category
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from handler.config import Config, Location
-from handler.context import Access, Invocation, RoleCredentials
-from handler.errors import Problem
-from handler.links import create_link, read_expires
-from handler.paths import check_path, path_fault, read_path
-from handler.request import parse_query
+from handler.core.config import Config, Location
+from handler.core.context import Access, Invocation, RoleCredentials
+from handler.core.errors import Problem
+from handler.core.links import create_link, read_expires
+from handler.core.paths import check_path, path_fault, read_path
+from handler.core.request import parse_query
 from signer.times import format_duration
 from tests.fuzz.laws import Run, check_refused, check_response
 from tests.handler.client import KEYS, NOW, SIGNATURE, ask, event, invoke, make_config, new_instance
@@ -142,7 +142,7 @@ def http_events() -> Iterator[Run]:
 
 def create_share(**changes: object) -> str:
     """The token of a share of /reports/q3.pdf."""
-    headers = {"Content-Type": "application/json", "X-Api-Key": SHARER}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {SHARER}"}
     body = json.dumps({"path": "/reports/q3.pdf", **changes})
     with service() as config:
         request = event("/-/shares", "POST", headers=headers, body=body, isBase64Encoded=False)
@@ -152,7 +152,7 @@ def create_share(**changes: object) -> str:
 @contextmanager
 def service() -> Iterator[Config]:
     """The configuration of a service with API keys, an issuer and a few objects."""
-    everywhere, methods = [*PATHS, "/"], ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    everywhere, methods = [*PATHS, "/"], ["GET", "PUT", "POST", "SHARE"]
     keys = document(
         api=[api("reader", READER, paths=everywhere), api("sharer", SHARER, paths=everywhere, methods=methods)],
         jwt=[issuer(paths=everywhere)],

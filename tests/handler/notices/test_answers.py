@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.cloud.http_client import MAX_STRICT_HEAD as MAX_HEAD
+from handler.core.cloud.http_client import MAX_STRICT_HEAD as MAX_HEAD
 from handler.notices.sinks import KINDS, Post, Verdict
 from handler.notices.sinks.client import MAX_RESPONSE, Network, NoResponse, send
 from tests.handler.notice_fixtures import Receiver
@@ -168,7 +168,7 @@ class TestHostileAnswers:
         def broken(self: object) -> None:
             raise fault
 
-        monkeypatch.setattr("handler.cloud.http_client.StrictResponse.begin", broken)
+        monkeypatch.setattr("handler.core.cloud.http_client.StrictResponse.begin", broken)
         with pytest.raises(NoResponse, match="no_answer"):
             send(Post(hook.url, {}, b"{}"), Network(), allow_loopback=True)
 

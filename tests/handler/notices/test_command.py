@@ -1,4 +1,4 @@
-"""`python -m handler.notices`: what an operator sees of the outbox, and does to it."""
+"""`python -m handler.commands notices`: what an operator sees of the outbox, and does to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud import oss, store
-from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import Store
 from handler.commands import notices as command
-from handler.config import Location
-from handler.context import Clock
+from handler.core.cloud import oss, store
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.cloud.store import Store
+from handler.core.config import Location
+from handler.core.context import Clock
 from handler.notices import outbox
 from handler.notices.holding import SLOT, sink_lease
 from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, Pause, read_entry
@@ -477,7 +477,7 @@ class TestFaults:
         wired.environment["LINK_OSS_ENDPOINT"] = "http://127.0.0.1:9"
         result = wired.run(*arguments)
         sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
-        assert result == (1, "", f"python -m handler.notices: {sentence}\n")
+        assert result == (1, "", f"python -m handler.commands notices: {sentence}\n")
 
     @pytest.mark.parametrize(
         ("arguments", "method", "operation"),
@@ -522,7 +522,11 @@ class TestFaults:
 
         with patch.object(Outbox, "all_entries", interrupt):
             result = cli.run("retry")
-        assert result == (130, "ops: 150 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
+        assert result == (
+            130,
+            "ops: 150 dead notices due again.\n",
+            "python -m handler.commands notices: Interrupted.\n",
+        )
 
 
 class TestOutput:
@@ -539,7 +543,7 @@ class TestOutput:
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
     ) -> None:
         wired.add("ops", 2, DEAD)
-        shell = f"exec '{sys.executable}' -m handler.notices {arguments} {redirection}"
+        shell = f"exec '{sys.executable}' -m handler.commands notices {arguments} {redirection}"
         environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)

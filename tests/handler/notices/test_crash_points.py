@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.store import Store
+from handler.core.cloud.store import Store
 from handler.notices.outbox import DEAD, Outbox
 from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, notice, received_keys, respond
 

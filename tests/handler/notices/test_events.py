@@ -8,8 +8,8 @@ import pytest
 
 import handler
 from handler import events, startup
-from handler.config import InvalidConfig
-from handler.context import Clock, Instance
+from handler.core.config import InvalidConfig
+from handler.core.context import Clock, Instance
 from handler.events import InvocationFailed
 from tests.handler.client import KEYS, TOKEN, context
 from tests.handler.notice_fixtures import (

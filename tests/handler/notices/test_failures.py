@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.oss import UNREACHABLE, OssClient, OssResponse, OssUnavailable, StoreError
-from handler.cloud.store import Store
-from handler.config import Config, Location
+from handler.core.cloud.oss import UNREACHABLE, OssClient, OssResponse, OssUnavailable, StoreError
+from handler.core.cloud.store import Store
+from handler.core.config import Config, Location
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, created, notice, record

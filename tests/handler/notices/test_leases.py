@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud import oss
-from handler.cloud.http_client import Connections
-from handler.cloud.lease import Lease
-from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import store_at
-from handler.config import Location
+from handler.core.cloud import oss
+from handler.core.cloud.http_client import Connections
+from handler.core.cloud.lease import Lease
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.cloud.store import store_at
+from handler.core.config import Location
 from handler.notices.holding import NEED, SLOT, sink_lease
 from handler.notices.outbox import Outbox
 from handler.notices.sinks import Post, client, delivery

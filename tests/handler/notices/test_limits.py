@@ -6,9 +6,9 @@ import json
 import time
 from unittest.mock import patch
 
-from handler.cloud.oss import REFUSED, StoreError
-from handler.cloud.store import Store
-from handler.keys import current
+from handler.core.cloud.oss import REFUSED, StoreError
+from handler.core.cloud.store import Store
+from handler.core.keys import current
 from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,

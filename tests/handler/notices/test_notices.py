@@ -14,11 +14,12 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
-from handler.cloud.oss import REFUSED, THREADS, UNREACHABLE, StoreError
-from handler.cloud.store import Store
-from handler.config import Location, Mounts
-from handler.context import Clock, Instance
-from handler.errors import HandlerError
+from handler.core.cloud.concurrency import THREADS
+from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
+from handler.core.cloud.store import Store
+from handler.core.config import Location, Mounts
+from handler.core.context import Clock, Instance
+from handler.core.errors import HandlerError
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context, event, invoke
@@ -204,7 +205,7 @@ class TestWhichObjects:
         assert function.invoke(links("/exampledir/a.txt", "/other/b.txt")).counts() == (2, 1, 1, 1)
         assert [line["path"] for line in function.manifest_lines()] == ["/other/b.txt"]
 
-    @pytest.mark.parametrize("name", ["mns-topic", "mns-queue", "kafka", "rocketmq"])
+    @pytest.mark.parametrize("name", ["mns-topic", "mns-queue"])
     def test_a_message_of_each_source_is_notified_once(self, function: EventFunction, name: str) -> None:
         function.toml = notice(["manifest"], on="message", mount="/exampledir/")
         event = (EVENTS / f"{name}.json").read_bytes()

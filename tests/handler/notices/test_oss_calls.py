@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.oss import OssClient, OssResponse
-from handler.config import Location
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.config import Location
 from handler.notices.holding import SLOT
 from tests.handler.notice_fixtures import (
     STATE,

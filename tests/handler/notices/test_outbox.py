@@ -13,11 +13,11 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from handler.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
-from handler.cloud.store import Store
-from handler.config import Location
-from handler.context import Clock
-from handler.keys import current
+from handler.core.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
+from handler.core.cloud.store import Store
+from handler.core.config import Location
+from handler.core.context import Clock
+from handler.core.keys import current
 from handler.notices import outbox as outbox_module
 from handler.notices import sender
 from handler.notices.outbox import DEAD, Outbox
@@ -362,7 +362,7 @@ MOUNTS = {
     "removed": "",
     "moved": DROP.replace("wide/drop/", "elsewhere/"),
     "narrowed": DROP.replace("wide/drop/", "wide/drop/in/"),
-    "GET withdrawn": DROP + 'methods = ["HEAD"]\n',
+    "GET withdrawn": DROP + 'methods = ["PUT"]\nmax_size = "1MB"\n',
     "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
     "shares withdrawn": DROP.replace('max_share = "30d"', ""),
 }

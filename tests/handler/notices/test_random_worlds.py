@@ -20,8 +20,8 @@ import pytest
 
 from handler import events
 from handler.commands import notices
-from handler.config import Location
-from handler.context import Instance
+from handler.core.config import Location
+from handler.core.context import Instance
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
 from signer.times import rfc3339

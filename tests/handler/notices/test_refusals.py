@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.oss import THREADS
+from handler.core.cloud.concurrency import THREADS
 from handler.notices import holding
 from handler.notices.holding import MAX_FAILURES
 from handler.notices.outbox import DEAD, Outbox

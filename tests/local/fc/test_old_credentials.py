@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from handler import startup
-from handler.context import ENVIRONMENT_LIFETIME
+from handler.core.context import ENVIRONMENT_LIFETIME
 from tests.handler.client import LINKS, NOW, event, new_instance
 from tests.local.fc.test_runtime import function, running
 

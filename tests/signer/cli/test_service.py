@@ -107,7 +107,7 @@ def test_all_names_the_owners_and_requires_admin(stub: Stub) -> None:
 
 def test_revoke_takes_every_id_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     awkward = iter(["-h0123456789", "--json567890"])
-    monkeypatch.setattr("handler.shares.records.token_urlsafe", lambda _: next(awkward))
+    monkeypatch.setattr("handler.core.shares.records.token_urlsafe", lambda _: next(awkward))
     created = [create(stub) for _ in range(2)]
     done = run("revoke", created[0], "plain.new", "a/b", created[1], env=stub.env())
     assert done.returncode == 2

@@ -1,0 +1,82 @@
+"""What a person waits for who opens a share first: its page in a new process, against a redirect in one.
+
+For the page, the function reads its keys from the laptop's OSS, which runs in this process, and asks it for the object.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from base64 import urlsafe_b64encode
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+from handler.core import shares
+from handler.core.config.load import load
+from handler.core.keys import parse
+from local.client import request
+from local.oss import create_app
+from local.server import listen, serve
+from local.stack import OssAlone
+
+from .figures import Bound, Figure
+from .process import BUCKET, CREDENTIALS, ENVIRONMENT, REGION, http_event, run
+
+ROUNDS = 11
+OBJECT = "exampledir/2026 q3.pdf"
+LINKS = """
+region = "${LINK_REGION}"
+keys = "oss://${LINK_BUCKET}/.links/keys.json"
+state = "oss://${LINK_BUCKET}/.links/state/"
+public_url = "https://links.example.com"
+
+[[mount]]
+path = "/exampledir/"
+target = "oss://${LINK_BUCKET}/exampledir/"
+access = "anonymous"
+max_share = "90d"
+"""
+# What a browser sends when a person opens a link.
+BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.9,zh-CN;q=0.8",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "none",
+    "Sec-Fetch-User": "?1",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+
+
+def measure() -> list[Figure]:
+    pages, redirects = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        config, root = Path(folder, "links.toml"), Path(folder, "oss")
+        config.write_text(LINKS, "utf-8")
+        app = create_app(root, region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
+        with closing(serve(app, listen(0))) as server:
+            oss = OssAlone(server.url, REGION, root, CREDENTIALS, CREDENTIALS)
+            environment = {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
+            page = http_event("/exampledir/2026%20q3.pdf", query={"share": _share(oss, environment)}, headers=BROWSER)
+            for _ in range(ROUNDS + 1):
+                pages.append(run("handler", page, status=200, environment=environment).seconds * 1e3)
+                redirects.append(run("handler", http_event(), environment=environment).seconds * 1e3)
+    # The first round writes bytecode.
+    return [Figure.against("share page, new process", "ms", pages[1:], "redirect", redirects[1:], Bound(3))]
+
+
+def _share(oss: OssAlone, environment: dict[str, str]) -> str:
+    """The token of a share; its object and the keys document are put into OSS."""
+    secret = urlsafe_b64encode(b"an example of thirty-two bytes..").rstrip(b"=").decode()
+    api = {"id": "sales", "sha256": sha256(b"fcp_EXAMPLE").hexdigest(), "paths": ["/"], "methods": ["GET", "SHARE"]}
+    document = json.dumps(
+        {"version": 1, "share": [{"id": "k1", "secret": secret}], "api": [{**api, "expires_at": None}]}
+    )
+    for key, content in ((OBJECT, b"%PDF-1.7 " * 100_000), (".links/keys.json", document.encode())):
+        request(oss, "PUT", BUCKET, key, content).raise_for_status()
+    keys = parse(document)
+    target = load(environment["LINK_CONFIG"], environment).mounts.find(f"/{OBJECT}")
+    owner = shares.owner_tag(keys.api[0].owner)
+    return shares.sign(shares.Share(int(time.time()) + 86_400, "GET", True, None, None, owner), target, keys.share)

@@ -1,0 +1,1 @@
+"""What requests and notices share: configuration, OSS, keys, callers, links and shares."""

@@ -1,0 +1,179 @@
+"""The uses of a limited share: claims in the state prefix, `uses/{id}/{number}`.
+
+A download takes the next number up to the limit, for good. A file of an upload share takes the next number, without
+an end; what counts are the files that arrived, and the claims for which one can still arrive.
+
+One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
+its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
+newest claim can be known as the caller's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import md5
+from itertools import islice
+from typing import NamedTuple
+
+from ..cloud.oss import mount_client
+from ..cloud.store import PAGE, Store
+from ..config import Location, Target
+from ..context import Invocation
+from ..errors import Problem
+from .records import Record
+
+REUSE = 600.0  # seconds in which the same page may send its form again without another use
+FORMS = 1500.0  # seconds in which all forms for one claim expire
+MIN_FORM = 60.0  # seconds; a claim with less left is not used again
+# Seconds that a claim counts without its file: longer than its forms, for an upload that began in time.
+HELD = 1800.0
+
+# Numbers beyond are written so that the newest come first in a list, which therefore never requires a second page.
+_PLAIN = 100
+_DESCENDING = 10**9
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
+_FILE = re.compile(r"([1-9][0-9]{0,8})-")
+
+
+class Claim(NamedTuple):
+    """A claimed number; `age` in seconds by the clock of OSS."""
+
+    number: int
+    etag: str
+    age: float
+
+
+def used(state: Store, record_id: str) -> list[float]:
+    """The downloads that are claimed: the seconds since each, by the clock of OSS."""
+    return [claim.age for claim in _claims(state, record_id)]
+
+
+def count(state: Store, share_id: str, record: Record, invocation: Invocation) -> tuple[int | None, float | None]:
+    """The downloads, or the files that arrived, and the seconds since the last one; None where there was none.
+
+    Both are None without a limit, and where the target of the path changed.
+    """
+    if record.uses is None:
+        return None, None
+    ages: Collection[float]
+    if record.upload is None:
+        ages = used(state, share_id)
+    else:
+        target = invocation.config.mounts.get(record.path)
+        if target is None or str(target.mount.target) != record.target:
+            return None, None
+        ages = arrived(Folder.of(state, invocation, target, share_id)).values()
+    return len(ages), min(ages, default=None)
+
+
+def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -> int:
+    """The number of the download that `nonce` claims now or claimed in the last ten minutes.
+
+    Raises the 410 `share_used_up` if other nonces hold all of them, and a 503 if the state is unavailable.
+    """
+    state.probe(now)
+    body = nonce.encode()
+    lost: set[int] = set()
+    while True:
+        claims = _claims(state, record_id)
+        own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
+        if own is not None:
+            return own.number
+        taken = lost | {claim.number for claim in claims}
+        free = next((number for number in range(1, uses + 1) if number not in taken), None)
+        if free is None:
+            raise Problem("share_used_up")
+        if state.create(_name(record_id, free), body).body == body:
+            return free
+        lost.add(free)
+
+
+class Folder(NamedTuple):
+    """The folder of an upload share in the target of its mount, and what lists it: with the rights of the mount."""
+
+    state: Store
+    location: Location
+
+    @classmethod
+    def of(cls, state: Store, invocation: Invocation, target: Target, record_id: str) -> Folder:
+        prefix = target.location
+        client = mount_client(invocation, target.mount)
+        return cls(state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/"))
+
+
+def arrived(folder: Folder) -> dict[int, float]:
+    """The numbers of the files in the folder of an upload share, with their ages in seconds by the clock of OSS."""
+    # The first is "1-", and letters follow the last: one page has them all, unless others also begin with 1 to 9.
+    files = islice(folder.state.list_objects(folder.location, after="1"), PAGE)
+    matches = ((_FILE.match(file.name), file.age) for file in files)
+    return {int(match[1]): age for match, age in matches if match}
+
+
+def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
+    claims = _claims(state, record_id)
+    return max(0, files - _count(claims, arrived(folder)))
+
+
+def claim_file(
+    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
+) -> tuple[int, int]:
+    """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
+
+    Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
+    """
+    state.probe(now)
+    body = identity.encode()
+    lost = 0
+    while True:
+        # In this order, a claim whose file arrives meanwhile counts. A claim that is made meanwhile takes the number.
+        claims = _claims(state, record_id)
+        present = arrived(folder)
+        newest = max((claim.number for claim in claims), default=0)
+        # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
+        usable = [claim for claim in claims if claim.number in present or FORMS - claim.age >= MIN_FORM]
+        own = _own(state, record_id, usable, body) if again else None
+        if own is not None:
+            return own.number, int(max(FORMS - own.age, MIN_FORM))
+        if _count(claims, present) >= files:
+            raise Problem("share_full")
+        number = max(newest, lost) + 1
+        claimed = state.create(_name(record_id, number), body)
+        if claimed.body == body:
+            return number, int(FORMS - claimed.age)
+        lost = number
+
+
+def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:
+    """The files that arrived, and those that can still arrive."""
+    return len(present) + sum(claim.age <= HELD and claim.number not in present for claim in claims)
+
+
+def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
+    """The newest of these claims with this content, which is claimed again."""
+    etag, is_read = md5(body, usedforsecurity=False).hexdigest(), False
+    own = max((claim for claim in claims if claim.etag == etag), default=None)
+    if own is None and claims:
+        # Only one is read, so that any number of them costs the same.
+        newest = max(claims)
+        stored = state.read(_name(record_id, newest.number))
+        is_read = stored is not None and stored.body == body
+        own = newest if is_read else None
+    # Only a claim notices that versioning was enabled meanwhile.
+    if own is None or state.create(_name(record_id, own.number), body, is_known=is_read).body != body:
+        return None
+    return own
+
+
+def _claims(state: Store, record_id: str) -> list[Claim]:
+    """The claims of a share: all of them, or the newest 900 at least."""
+    claims = []
+    for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):
+        if _NUMBER.fullmatch(stored.name):
+            number = int(stored.name)
+            claims.append(Claim(number if number > 0 else number + _DESCENDING, stored.etag, stored.age))
+    return claims
+
+
+def _name(record_id: str, number: int) -> str:
+    return f"uses/{record_id}/{number if number <= _PLAIN else number - _DESCENDING}"

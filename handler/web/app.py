@@ -1,0 +1,129 @@
+"""The HTTP service, independent of the platform: one request in, one response and one audit line out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..core import audit
+from ..core.config import InvalidConfig
+from ..core.context import Instance, Invocation
+from ..core.errors import CredentialsRefused, HandlerError, Problem
+from ..core.paths import read_path
+from ..core.request import MAX_BYTES, Request
+from . import endpoints
+from .response import HEADERS, Response, with_config_headers
+
+# What every audit line says, in this order; null is what is not known, or not for the caller. What alarms read comes
+# before the path, since a log's index may cut long lines.
+FACTS = ("request_id", "method", "code", "status", "client_ip", "path", "mount", "caller", "expires_in", "clamped_by")
+
+
+def answer(
+    read_request: Callable[[], Request],
+    load_instance: Callable[[], Instance],
+    context: object,
+    *,
+    request_id: str,
+    client_ip: str = "",
+) -> Response:
+    """Answers a request in an instance, and never raises.
+
+    A `Problem` of `read_request` becomes its response, an `InvalidConfig` of `load_instance` and any other exception a
+    500. The audit line is written before the function returns.
+    """
+    try:
+        return _answer(read_request, load_instance, context, request_id, client_ip)
+    except Exception as error:
+        problem = Problem("internal_error")
+        # Writing the audit line may be what failed: the caller gets a response even then.
+        with suppress(Exception):
+            line = {"request_id": audit.string(request_id), "code": problem.code, "status": problem.status}
+            audit.write({**line, "fault": audit.fault(error)})
+        headers = {**HEADERS, "Content-Type": "application/problem+json"}
+        return Response(problem.status, headers, problem.json(request_id))
+
+
+def _answer(
+    read_request: Callable[[], Request],
+    load_instance: Callable[[], Instance],
+    context: object,
+    request_id: str,
+    client_ip: str,
+) -> Response:
+    started = time.perf_counter()
+    facts: dict[str, object] = dict.fromkeys(FACTS)
+    facts["request_id"], facts["client_ip"] = audit.string(request_id), audit.string(client_ip)
+    request = response = instance = None
+    try:
+        request = read_request()
+        facts["method"] = audit.string(request.method)
+        path = _path(request, facts)
+        if len(request.body) > MAX_BYTES:
+            raise Problem("body_too_large")
+        instance = load_instance()
+        invocation = Invocation(instance, context, instance.clock.now(), facts)
+        try:
+            response = route(request, invocation, path)
+        except CredentialsRefused:
+            response = route(request, invocation._replace(context=None), path)
+    except Exception as error:
+        reported = error.reported() if isinstance(error, HandlerError) else None
+        problem = reported if isinstance(reported, Problem) else Problem("internal_error")
+        if problem.code == "internal_error":
+            facts["fault"] = audit.fault(error)
+    if response is None:
+        response = _problem_response(problem, request, request_id, facts)
+    if instance is None:  # the request was refused before it was needed
+        with suppress(InvalidConfig):
+            instance = load_instance()
+    if request is not None and instance is not None and (instance.config.public_url or "origin" in request.headers):
+        response = with_config_headers(request, instance.config, response)
+    facts["status"] = response.status
+    facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3
+    audit.write(facts)
+    is_head = request is not None and request.method == "HEAD"
+    return Response(response.status, {**HEADERS, **response.headers}, "" if is_head else response.body)
+
+
+def _path(request: Request, facts: dict[str, object]) -> str:
+    """The decoded path. Adds it to the audit line, undecoded where it is invalid. Raises the 400 `bad_path`."""
+    try:
+        path = read_path(request.raw_path)
+    except Problem:
+        facts["path"] = audit.path(endpoints.without_id(request.raw_path))
+        raise
+    facts["path"] = audit.path(endpoints.without_id(path) if path.startswith("/-/") else path)
+    return path
+
+
+def route(request: Request, invocation: Invocation, path: str) -> Response:
+    """The response of the endpoint at a path, for the caller whose credential the request carries. Raises `Problem`."""
+    if "authorization" in request.headers:
+        from ..core.auth import identify
+
+        caller = identify(request, invocation)
+        invocation = invocation._replace(caller=caller)
+        invocation.facts["caller"] = caller.id if caller else None
+    return endpoints.answer(request, invocation, path)
+
+
+def _problem_response(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Response:
+    # Callers may read their log: the line of a refused request must say no more than the response.
+    for name in ("mount", "expires_in", "clamped_by", "bucket", "key", "share"):
+        if name in facts:
+            facts[name] = None
+    facts["code"] = problem.code
+    if problem.cause:
+        facts["cause"] = problem.cause
+    if request is not None and request.wants_page():
+        try:
+            from .pages import problem_page
+
+            page = problem_page(problem, request_id, request.headers.get("accept-language", ""))
+            return page._replace(headers={**page.headers, **problem.headers})
+        except Exception as error:  # a broken page must not hide the problem
+            facts["fault"] = audit.fault(error)
+    headers = {"Content-Type": "application/problem+json", **problem.headers}
+    return Response(problem.status, headers, problem.json(request_id))

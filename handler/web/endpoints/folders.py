@@ -1,0 +1,184 @@
+"""Folders, a page at a time: JSON, a page for people, and in a shared folder the addresses of its files.
+
+Names lead to the service's own addresses. One request costs one list of OSS, unless its page ends in a hidden name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from signer.listing import PAGE, ListedPage
+
+from ...core.auth import authorize
+from ...core.cloud.oss import list_folder
+from ...core.config import Target
+from ...core.config.reader import covered_path_fault
+from ...core.context import Access, Invocation
+from ...core.errors import Problem, method_not_allowed
+from ...core.request import Request
+from ...core.shares.opening import OpenedShare
+from ..response import Response, json_response, origin_of
+from . import objects
+
+PARAMETERS = ("limit", "after", "begins", "format")
+DEFAULT_LIMIT = 200
+
+_LIMIT = re.compile(r"[1-9][0-9]{0,3}")
+
+
+class Folder(NamedTuple):
+    """The folder that a request is about, `opened` if it is shared."""
+
+    request: Request
+    invocation: Invocation
+    target: Target
+    opened: OpenedShare | None
+
+
+def answer(request: Request, invocation: Invocation, target: Target) -> Response:
+    """The folder of a mount that lists, for a caller who may list it. Raises `Problem`."""
+    mount = target.mount
+    if request.method not in objects.READING:
+        return objects.answer_other(request.method, target, invocation.caller)
+    access = authorize(invocation, target, "LIST")
+    for name, value in request.query.items():
+        if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):
+            raise objects.parameter_not_allowed(name)
+    return _answer(Folder(request, invocation, target, None), access)
+
+
+def answer_shared(opened: OpenedShare) -> Response:
+    """A shared folder, or a folder in it, for everyone who has the link. Raises `Problem`."""
+    request, invocation = opened.request, opened.invocation
+    if request.method not in objects.READING:
+        raise method_not_allowed((*objects.READING, "OPTIONS"))
+    access = authorize(invocation, opened.target, "LIST", opened.limits())
+    return _answer(Folder(request, invocation, opened.target, opened), access)
+
+
+def _answer(folder: Folder, access: Access) -> Response:
+    request, params, config = folder.request, folder.request.query, folder.invocation.config
+    chosen, limit, begins = params.get("format"), params.get("limit", str(DEFAULT_LIMIT)), params.get("begins", "")
+    if chosen not in (None, "json", "urls") or (chosen == "urls" and folder.opened is None):
+        raise Problem("bad_format")
+    if chosen == "urls" and "after" in params:
+        raise Problem("bad_query", "Parameter after is not allowed with format=urls, which has all addresses or none.")
+    if "/" in begins:
+        raise Problem("bad_query", 'Invalid "begins": it must be the beginning of a name, without /.')
+    if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:
+        raise Problem("bad_query", f'Invalid "limit": it must be a number from 1 to {PAGE}.')
+    bucket, key = folder.target.location
+    # Of the service's own, where all would be hidden, a session may not list anything.
+    if config.mounts.is_reserved(bucket, key + begins):
+        listed = ListedPage([], [], "")
+    else:
+        listed = _list(folder, access, begins, PAGE if chosen == "urls" else int(limit))
+    folder.invocation.facts["mount"] = folder.target.mount.path
+    document = _document(folder, listed)
+    if chosen == "urls":
+        return _urls(folder, document)
+    if chosen is None and request.wants_page() and config.public_url is not None:
+        return _page(folder, document)
+    return json_response(document)
+
+
+def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage:
+    """At most `limit` names that may be seen. OSS's token shows the last name of its page, always one of them."""
+    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
+    size, after = limit, folder.request.query.get("after", "")
+    while True:
+        page = list_folder(access, folder.invocation, begins, size, after)
+        # A longer mount never covers a file directly in a folder, only one in a folder of its own.
+        objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
+        shown = ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
+        visible, names = shown.names, page.names
+        is_last_shown = bool(visible) and visible[-1] == names[-1]
+        if len(visible) <= limit and (is_last_shown or not page.token):
+            return shown
+        # Again, up to the last name that is shown, or what follows where all are hidden.
+        size, after = (names.index(visible[:limit][-1]) + 1, after) if visible else (PAGE, page.token)
+
+
+def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
+    """A name that no link can carry has no path."""
+    target, start = folder.target, len(folder.target.key)
+    files = [
+        {"name": name, "path": _path(target, name), "size": each.size, "modified_at": each.modified_at}
+        for each in listed.objects
+        for name in (each.key[start:],)
+    ]
+    folders = [{"name": each[start:-1], "path": _path(target, each[start:])} for each in listed.prefixes]
+    return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
+
+
+def _path(target: Target, name: str) -> str | None:
+    path = target.path + name
+    is_faulty = covered_path_fault(path) or (name.startswith("\\") and not target.key)
+    return None if is_faulty else path
+
+
+def _shows(folder: Folder, name: str) -> bool:
+    """Whether a folder is shown: not where the service keeps its own, and one of a longer mount only to its callers."""
+    mounts, target = folder.invocation.config.mounts, folder.target
+    inner = mounts.get(target.path + name)
+    if inner is None or inner.mount is target.mount:
+        below = target.location._replace(key=target.key + name)
+        is_own = name.startswith(".") and any(map(below.contains, mounts.reserved))
+        return inner is not None and not is_own
+    # A longer mount is outside the share.
+    return folder.opened is None and _may_list(folder.invocation, inner)
+
+
+def _may_list(invocation: Invocation, target: Target) -> bool:
+    caller, mount = invocation.caller, target.mount
+    is_allowed = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, "LIST"))
+    return mount.lists and is_allowed
+
+
+def _urls(folder: Folder, document: dict[str, Any]) -> Response:
+    """The addresses of the files of a shared folder, one a line. Raises the 409 `folder_too_large`."""
+
+    if document["next"]:
+        raise Problem("folder_too_large")
+    origin, suffix = origin_of(folder.request, folder.invocation, needs_page=False), _query(folder)
+    lines = [f"{origin}{quote(each['path'])}{suffix}\n" for each in document["files"] if each["path"] is not None]
+    return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, "".join(lines))
+
+
+def _query(folder: Folder, **more: str) -> str:
+    """The query of an address in the folder: its share, and `more`."""
+    share = {"share": folder.request.query["share"]} if folder.opened is not None else {}
+    query = urlencode({**share, **more})
+    return f"?{query}" if query else ""
+
+
+def _page(folder: Folder, document: dict[str, Any]) -> Response:
+    from .. import pages
+
+    params, opened = folder.request.query, folder.opened
+    chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
+    shared = None
+    if opened is not None:
+        address = f"{folder.invocation.config.public_url}{quote(folder.target.path)}{_query(folder, format='urls')}"
+        shared = pages.SharedFolder(opened.share.expires_at, address)
+    return pages.folder_page(
+        folder.request.headers.get("accept-language", ""),
+        document,
+        above=_above(folder),
+        query=_query(folder),
+        chosen=chosen,
+        is_first=not params.get("after"),
+        next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
+        shared=shared,
+    )
+
+
+def _above(folder: Folder) -> list[str]:
+    """The paths of the folders from the highest that may be listed to this one."""
+    path, opened = folder.target.path, folder.opened
+    first = len(opened.path if opened is not None else folder.target.mount.path)
+    paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
+    targets = [folder.target._replace(path=each) for each in paths]
+    return [each.path for each in targets if opened is not None or _may_list(folder.invocation, each)]

@@ -1,0 +1,177 @@
+"""Multipart uploads: started here, sent part by part directly to OSS, and resumable after a break."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import NamedTuple
+
+from itsdangerous import Signer
+
+from signer import InvalidKey
+from signer.sizes import MAX_PUT
+
+from ...core import links
+from ...core.auth import authorize
+from ...core.cloud.oss import mount_client, refusal
+from ...core.config import Target
+from ...core.context import Access, Invocation
+from ...core.errors import Problem, bad_body
+from ...core.keys import current
+from ...core.paths import check_path
+from ...core.request import Request
+from ..response import Response, json_response, note_link
+from ..uploads import check_size, check_type
+
+MAX_PARTS = 10_000
+MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
+DEFAULT_PART = 8 * 1024**2
+MAX_LINKS = 1000
+FIRST_LINKS = 100  # of a new upload, so that a small request gets no huge response unless it requests one
+PART_TYPE, COMPLETE_TYPE = "application/octet-stream", "application/xml"
+SALT = b"fc-presign.upload.v1"
+MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "count": int, "expires": str}
+PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
+
+_ID = re.compile(rb"<UploadId>([^<&]{1,200})</UploadId>")
+# 32 bytes in base64url. The last character has two unused bits, which must be zero.
+_SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+
+
+class MultipartUpload(NamedTuple):
+    """A started upload: OSS's own id, and the sizes (bytes) that the links of its parts enforce."""
+
+    oss_id: str
+    size: int
+    part_size: int
+
+    @property
+    def part_count(self) -> int:
+        return max(1, -(-self.size // self.part_size))
+
+    def length(self, number: int) -> int:
+        """The size of a part in bytes."""
+        return min(self.part_size, self.size - (number - 1) * self.part_size)
+
+
+def create(request: Request, invocation: Invocation) -> Response:
+    """`POST /-/uploads`: 201 with the links of the first parts, and those that complete and abort it."""
+    params = request.json(MEMBERS, required=("path", "size"))
+    target = invocation.config.mounts.find(check_path(params["path"]))
+    access = authorize(invocation, target, "PUT")
+    size = check_size(params["size"], target.mount, MAX_PARTS * MAX_PUT)
+    part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
+    if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
+        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
+    count = _count(params["count"], FIRST_LINKS)
+    # First, so that a request that cannot get links leaves no upload behind.
+    links.resolve_expiry(invocation, access, params["expires"])
+    oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
+    upload = MultipartUpload(oss_id, size, part_size)
+    upload_id = _seal(upload, target, invocation)
+    return json_response(_document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
+
+
+def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
+    """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
+    params = request.json(PARTS_MEMBERS, required=("path",))
+    target = invocation.config.mounts.find(check_path(params["path"]))
+    access = authorize(invocation, target, "PUT")
+    upload = _unseal(upload_id, target, invocation)
+    check_size(upload.size, target.mount, MAX_PARTS * MAX_PUT)
+    first = 1 if params["from"] is None else params["from"]
+    count = _count(params["count"], MAX_LINKS)
+    if not 1 <= first <= upload.part_count:
+        raise bad_body(f'"from" must be from 1 to {upload.part_count}')
+    return json_response(_document(upload_id, upload, access, invocation, first, count, params["expires"]))
+
+
+def _count(requested: int | None, default: int) -> int:
+    """How many parts get a link. Raises the 400 `bad_body`."""
+    count = default if requested is None else requested
+    if not 1 <= count <= MAX_LINKS:
+        raise bad_body(f'"count" must be from 1 to {MAX_LINKS}')
+    return count
+
+
+def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
+    try:
+        response = mount_client(invocation, target.mount).request(
+            "POST",
+            target.location,
+            query={"uploads": ""},
+            headers={"Content-Type": content_type, "x-oss-forbid-overwrite": "true"},
+            retry=False,
+        )
+    except InvalidKey:
+        raise links.invalid_key() from None
+    if response.code == "FileAlreadyExists":
+        raise Problem("object_exists")
+    match = _ID.search(response.body)
+    if not response.ok or match is None:
+        raise Problem("oss_unavailable", cause=refusal("InitiateMultipartUpload", response, invocation.now).sentence)
+    return match[1].decode("ascii", "replace")
+
+
+def _document(
+    upload_id: str,
+    upload: MultipartUpload,
+    access: Access,
+    invocation: Invocation,
+    first: int,
+    count: int,
+    expires: str | None,
+) -> dict[str, object]:
+    """The upload with the links of `count` parts from number `first`, and those that complete and abort it."""
+
+    def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
+        signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
+        return links.create_link(invocation, access, method, expires=expires, signed=signed)
+
+    parts = []
+    for number in range(first, min(first + count, upload.part_count + 1)):
+        headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
+        issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
+        parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
+    complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
+    abort = link("DELETE", {}, {})
+    note_link(invocation.facts, access.target, complete.link.expires_in, complete.clamped_by)
+    invocation.facts["links"] = len(parts) + 2
+    return {
+        "upload_id": upload_id,
+        "part_count": upload.part_count,
+        "parts": parts,
+        "complete": complete.document(),
+        "abort": abort.document(),
+    }
+
+
+def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:
+    """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
+    content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
+    return f"{content}~{_signer(invocation).get_signature(_signed_content(content, target)).decode()}"
+
+
+def _unseal(upload_id: str, target: Target, invocation: Invocation) -> MultipartUpload:
+    """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
+    content, _, signature = upload_id.rpartition("~")
+    signer = _signer(invocation)
+    # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
+    signed = _signed_content(content, target)
+    if not (_SIGNATURE.fullmatch(signature) and signer.verify_signature(signed, signature.encode())):
+        raise Problem("not_found")
+    oss_id, size, part_size = content.rsplit("~", 2)
+    return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))
+
+
+def _signed_content(content: str, target: Target) -> bytes:
+    return f"upload\n{target.mount.target.bucket}\n{target.key}\n{content}".encode()
+
+
+def _signer(invocation: Invocation) -> Signer:
+    """Signs with the share keys; without a keys document, with the role's secret, which changes when it is renewed."""
+    secrets: list[bytes] = [invocation.credentials().credentials.access_key_secret.encode()]
+    if invocation.config.keys_document is not None:
+        keys = current.current_keys(invocation).share
+        secrets = [key.secret for key in keys] or secrets
+    return Signer(secrets, salt=SALT, key_derivation="hmac", digest_method=sha256)

@@ -1,0 +1,91 @@
+"""`POST /-/sign`: many links at once, each with its own result or error."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from ...core import links
+from ...core.auth import authorize
+from ...core.context import Invocation
+from ...core.errors import HandlerError, Problem, bad_body
+from ...core.paths import check_path
+from ...core.request import Request, read_members
+from ..response import Response, json_response
+from ..uploads import check_size, put_headers
+from .objects import parameter_not_allowed, signed_query
+
+MAX_LINKS = 1000
+MAX_CHECK_SECONDS = 15.0  # within which the check of an object may begin; the function may run for 30
+MEMBERS = {
+    "path": str,
+    "method": str,
+    "expires": str,
+    "query": dict,
+    "headers": dict,
+    "download": str,
+    "size": int,
+    "overwrite": bool,
+}
+
+
+def create(request: Request, invocation: Invocation) -> Response:
+    """200 with the links in the order of the request."""
+    items = request.json({"links": list}, required=("links",))["links"]
+    if len(items) > MAX_LINKS:
+        raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
+    invocation.credentials()  # without any, each link would fail
+    request_id = str(invocation.facts.get("request_id") or "")
+    deadline = time.monotonic() + MAX_CHECK_SECONDS
+    result = partial(_result, invocation=invocation, request_id=request_id, deadline=deadline)
+    if invocation.config.mounts.any_checks:
+        from ...core.cloud.concurrency import map_concurrently
+
+        results = map_concurrently(result, items)
+    else:
+        results = [result(item) for item in items]
+    refused = sum("error" in result for result in results)
+    invocation.facts.update(links=len(results) - refused, refused=refused)
+    return json_response({"links": results})
+
+
+def _result(item: object, invocation: Invocation, request_id: str, deadline: float) -> dict[str, object]:
+    try:
+        return _link(read_members(item, MEMBERS, required=("path",)), invocation, deadline).document()
+    except HandlerError as error:
+        problem = error.reported()
+        if not isinstance(problem, Problem):
+            raise
+        path = item.get("path") if isinstance(item, dict) else None
+        return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
+
+
+def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> links.IssuedLink:
+    method = item["method"] or "GET"
+    if method not in ("GET", "HEAD", "PUT"):
+        raise bad_body('"method" must be GET, HEAD or PUT')
+    target = invocation.config.mounts.find(check_path(item["path"]))
+    access = authorize(invocation, target, "PUT" if method == "PUT" else "GET")
+    params, headers = item["query"] or {}, item["headers"] or {}
+    if method == "PUT":
+        if params or item["download"] is not None:
+            raise parameter_not_allowed(next(iter(params), "download"))
+        size = check_size(item["size"], target.mount)
+        headers = put_headers(headers, size, target.mount, overwrite=bool(item["overwrite"]))
+        query = {}
+    else:
+        for name in headers:
+            raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for downloads.")
+        if item["size"] is not None or item["overwrite"] is not None:
+            raise bad_body('"size" and "overwrite" are for uploads (PUT)')
+        query = signed_query(target, params, item["download"])
+    signed = links.Signed(query, headers, ("content-length",) if method == "PUT" else ())
+    issued = links.create_link(invocation, access, method, expires=item["expires"], signed=signed)
+    if target.mount.check and method != "PUT":
+        from ...core.cloud.oss import head_object
+
+        if time.monotonic() >= deadline:
+            raise Problem("oss_unavailable")
+        head_object(target, query, invocation)
+    return issued

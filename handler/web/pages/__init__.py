@@ -1,0 +1,223 @@
+"""The pages for people: a share, an upload share, a folder, and an error.
+
+The pages load nothing from other origins. Those of a share and a folder work without their script, which shows times in
+the reader's own zone, keeps the downloads left current and sorts a folder; that of an upload share requires its script.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from secrets import token_urlsafe
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader
+
+from signer.sizes import format_size
+from signer.times import rfc3339
+
+from ...core.errors import Problem
+from ...core.request import read_weights
+from ..response import Response
+from .file_types import file_type, media_file_type
+from .words import FOLDER, PROBLEMS, SHARE, UPLOAD
+
+# What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
+# "fdp.exe" reads as "exe.pdf".
+DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+
+# Controls too: the name of an object may have them.
+_DIRECTION = re.compile(rf"[\x00-\x1f\x7f-\x9f{DIRECTION}]")
+
+
+class SharedFile(NamedTuple):
+    """What the page of a share says; `size` is in bytes, `expires_at` in Unix seconds."""
+
+    name: str
+    size: int | None
+    media_type: str
+    expires_at: int
+    uses_left: int | None
+
+
+class SharedFolder(NamedTuple):
+    """How long a share of a folder is valid, in Unix seconds, and the address that lists those of its files."""
+
+    expires_at: int
+    urls: str
+
+
+def share_page(
+    accept_language: str, file: SharedFile, *, nonce: str, qr_code: str | None, link_origin: str
+) -> Response:
+    """The page of a share with its one button, which sends `nonce`; `qr_code` is the address of an image."""
+    lang = language(accept_language)
+    kind = file_type(file.name, file.media_type)
+    return _page(
+        "share.html",
+        lang,
+        form_action=f"'self' {link_origin}",
+        connect="'self'",
+        words=SHARE[lang],
+        title=file.name,
+        size=format_size(file.size) if file.size is not None else "",
+        icon=kind.icon if kind else "file",
+        type_name=kind.name(lang) if kind else "",
+        expires_at=rfc3339(file.expires_at),
+        uses_left=file.uses_left,
+        nonce=nonce,
+        qr_code=qr_code,
+    )
+
+
+def upload_page(
+    accept_language: str,
+    *,
+    folder: str,
+    max_size: int,
+    content_type: str | None,
+    files_left: int,
+    expires_at: int,
+    link_origin: str,
+) -> Response:
+    """The page of an upload share, for files of at most `max_size` bytes each; `expires_at` is in Unix seconds."""
+    lang = language(accept_language)
+    kind = media_file_type(content_type or "")
+    return _page(
+        "upload.html",
+        lang,
+        form_action="'none'",
+        connect=f"'self' {link_origin}",
+        words=UPLOAD[lang],
+        title=UPLOAD[lang]["title"].format(folder=folder),
+        max_size=max_size,
+        size=format_size(max_size),
+        media_type=content_type or "",
+        icon=kind.icon if kind else "file",
+        type_name=kind.name(lang) if kind else content_type or "",
+        accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
+        files_left=files_left,
+        expires_at=rfc3339(expires_at),
+    )
+
+
+def folder_page(
+    accept_language: str,
+    folder: Mapping[str, Any],
+    *,
+    above: Sequence[str],
+    query: str,
+    chosen: Mapping[str, str],
+    is_first: bool,
+    next_page: str,
+    shared: SharedFolder | None,
+) -> Response:
+    """A page of a folder, from its JSON; the paths `above` end with its own.
+
+    `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
+    """
+    lang = language(accept_language)
+    kinds = [file_type(each["name"], "") for each in folder["files"]]
+    icons = [kind.icon if kind else "file" for kind in kinds]
+    return _page(
+        "folder.html",
+        lang,
+        form_action="'self'",
+        words=FOLDER[lang],
+        above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
+        folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
+        files=[
+            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
+            for icon, each in zip(icons, folder["files"], strict=True)
+        ],
+        icons=sorted({*icons}),
+        chosen=chosen,
+        is_part=bool(chosen.get("begins")) or not is_first,
+        is_complete=is_first and not next_page,
+        next_page=next_page,
+        shared=shared,
+        expires_at=rfc3339(shared.expires_at) if shared else "",
+    )
+
+
+def qr_code(address: str) -> str:
+    """The QR code of a page's address as an SVG document, dark on white."""
+    from io import BytesIO
+
+    import segno  # few readers open it
+
+    document = BytesIO()
+    segno.make(address, error="l", micro=False).save(
+        document, kind="svg", border=4, dark="#000000", light="#ffffff", omitsize=True, xmldecl=False, nl=False
+    )
+    return document.getvalue().decode()
+
+
+def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
+    """The page of an error: what a person can do, without the sentence for programs, and what support asks for."""
+    lang = language(accept_language)
+    title, sentence = PROBLEMS[lang].get(problem.code) or PROBLEMS[lang][problem.status]
+    return _page(
+        "problem.html",
+        lang,
+        problem.status,
+        form_action="'none'",
+        words=SHARE[lang],
+        title=title,
+        sentence=sentence,
+        code=f"{problem.status} {problem.code}",
+        request_id=request_id,
+    )
+
+
+def _page(
+    name: str, lang: str, status: int = 200, *, form_action: str, connect: str = "", **values: object
+) -> Response:
+    style_nonce, script_nonce = token_urlsafe(16), token_urlsafe(16)
+    script = f"; script-src 'nonce-{script_nonce}'" if status == 200 else ""  # no error has one
+    connections = f"; connect-src {connect}" if connect else ""
+    lang = "zh-CN" if lang == "zh" else lang
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Language": lang,
+        "Vary": "Accept, Accept-Language, Authorization",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
+            f"frame-ancestors 'none'; form-action {form_action}{script}{connections}"
+        ),
+    }
+    values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
+    return Response(status, headers, _environment().get_template(name).render(values))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    gc.freeze()  # as at the start of the process: the modules for pages stay
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
+    return Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_display
+    )
+
+
+def _display(value: object) -> object:
+    """A value as a page shows it: strings without what changes the direction of writing."""
+    return _DIRECTION.sub("_", value) if type(value) is str else value
+
+
+def _format_minute(time: str) -> str:
+    """A time of `rfc3339` for people."""
+    return f"{time[:10]} {time[11:16]} UTC"
+
+
+def language(accept: str) -> str:
+    """zh or en, whichever an Accept-Language header prefers (RFC 9110 §12.5.4); en by default."""
+    weights = {"en": 0.0, "zh": 0.0}
+    for tag, weight in read_weights(accept).items():
+        name = tag.partition("-")[0]
+        if name in weights:
+            weights[name] = max(weights[name], weight)
+    return "zh" if weights["zh"] > weights["en"] else "en"

@@ -1,0 +1,182 @@
+"""Each key of a mount and of the top level: a valid value is used, an invalid one is refused by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handler.core.config.load import QUERY, read
+from tests.handler.client import ask
+from tests.handler.core.config.tables import A_MOUNT, UPLOADS, document, refusal
+
+
+def refusal_of(**changes: Any) -> str:
+    """The message for an invalid mount; it names the mount by its number and its path."""
+    table = {name: value for name, value in {**A_MOUNT, **changes}.items() if value is not ...}
+    sentence = refusal(document(table))
+    if isinstance(table.get("path"), str):
+        assert sentence.startswith(f"mount 1 ({table['path']}): ")
+    else:
+        assert sentence.startswith("mount 1: ")
+    return sentence
+
+
+# --- one key at a time --------------------------------------------------------------------------------------------
+
+PUT: dict[str, Any] = {"methods": ["PUT"]}
+WHOLE = "oss://examplebucket/"
+# Values that a key must not have; ... leaves the key out.
+VALUES: dict[str, list[Any]] = {
+    "path": [..., "", 7, "/pub", "pub/", "/a//b/", "/a/../b/", "/./", "/a\t/", "/\x85/", "/-/", "/-/files/"],
+    "target": [
+        *(..., "examplebucket/a/", "s3://examplebucket/a/", "OSS://examplebucket/a/", "oss:/examplebucket/a/"),
+        *("oss://examplebucket", "oss://examplebucket/pub", "oss://example_bucket/a/", "oss://ab/a/", "oss:///a/"),
+        *("oss://examplebucket//", "oss://examplebucket/a//b/", "oss://examplebucket/a/../b/", WHOLE),
+        "oss://examplebucket/" + "a" * 1100 + "/",
+    ],
+    "access": ["public", "Anonymous", True, ""],
+    "methods": ["GET", [], ["get"], ["HEAD"], ["DELETE"], ["GET", "GET"], [["GET"]], [7]],
+    "expires": ["0", 0, -1, 1.5, True, "soon", "", "2h"],
+    "max_expires": ["0", "8d", 604_801, []],
+    "endpoint": [
+        *("extern", "", "Public", "static.example.com", "ftp://static.example.com", "https://static.example.com/path"),
+        *("https://user@static.example.com", "https://static.example.com?a", "https://"),
+    ],
+    "query": [
+        *("versionId", ["acl"], ["versionid"], ["versionId", "versionId"], ["x-oss-security-token"], ["*"]),
+        *({"versionId": True}, ["x-oss-process"]),
+    ],
+    "process": [["image/info"]],
+    "unknown_query": ["drop", True],
+    "check": ["true", "page", "", 1, 0, ["pages"]],
+    "app_packages": ["true", 1],
+    "list": ["true", 1],
+    "region": ["oss-cn-hangzhou"],
+    "traffic_limit": ["99KB", 102_399, "101MB", 104_857_601, "1Mbit", "fast", 0, True, 1.5],
+    "record_shares": ["true", 1, True],  # without max_share
+    "whole_bucket": ["true", 1],
+}
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    *((name, {name: value}) for name, values in VALUES.items() for value in values),
+    ("expires", {"expires": "8d", "max_expires": "7d"}),
+    ("query", {"query": ["x-oss-process"], "process": []}),
+    ("process", {"query": ["x-oss-process"], "process": "image/info"}),
+    ("target", {"target": WHOLE, "whole_bucket": False}),
+    ("list", {**PUT, "max_size": "1MB", "list": True}),
+    *(("max_size", changes) for changes in (PUT, {"methods": ["POST"]})),
+    *(("max_size", {**PUT, "max_size": size}) for size in (0, "-1", "10 parsecs", "99999999GB", 1.5, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), REFUSED, ids=[f"{name} {changes}"[:60] for name, changes in REFUSED])
+def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
+    assert name in refusal_of(**changes).split(": ", 1)[1]
+
+
+def test_a_method_that_comes_with_another_is_refused_with_what_to_write() -> None:
+    for methods in (["GET", "HEAD"], ["HEAD", "PUT"], ["HEAD"]):
+        sentence = refusal_of(methods=methods)
+        assert sentence == "mount 1 (/exampledir/): methods contains HEAD, which comes with GET: remove it."
+
+
+TOP_VALUES: dict[str, list[object]] = {
+    "region": ["", 7, "CN-Hangzhou", "oss-cn-hangzhou", "cn hangzhou", "evil.example/"],
+    "credential_life": ["59", 59, "13h", 43_201, "long", True, 3600.0],
+    "keys": [
+        *(7, "", "file:", "keys.json", "http://links.example.com/keys.json", "oss://examplebucket"),
+        *("oss://examplebucket/", "oss://examplebucket/.links/", "oss://example_bucket/keys.json"),
+        "oss://examplebucket/a/../keys.json",
+    ],
+    "state": [7, "", "file:state", "oss://examplebucket/", "oss://examplebucket/.links"],
+    "mount": ["a", {}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in TOP_VALUES for value in TOP_VALUES[name]])
+def test_an_invalid_value_at_the_top_level_is_refused_by_name(name: str, value: object) -> None:
+    sentence = refusal({**document(), name: value})
+    assert sentence.startswith("top level: ")
+    assert name in sentence
+
+
+def test_the_region_is_required() -> None:
+    assert "region" in refusal({"mount": [dict(A_MOUNT)]})
+
+
+@pytest.mark.parametrize("access", ["anonymous", "authenticated"])
+def test_browsers_get_pages_of_anonymous_mounts_unless_the_mount_says_otherwise(access: str) -> None:
+    default = {"anonymous": (False, True), "authenticated": (False, False)}[access]
+    for table, expected in (
+        ({}, default),
+        ({"check": True}, (True, False)),
+        ({"check": "pages"}, (False, True)),
+        ({"check": False}, (False, False)),
+    ):
+        (mount,) = read(document({**A_MOUNT, "access": access, **table}), {}).mounts
+        assert (mount.check, mount.check_pages) == expected
+
+
+@pytest.mark.parametrize("environ", [{}, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}], ids=["deployed", "laptop"])
+def test_app_packages_are_served_where_the_endpoint_is_not_one_of_oss_on_the_internet(environ: dict[str, str]) -> None:
+    own = (
+        "public",
+        "accelerate",
+        "dual-stack",
+        "https://oss-cn-hangzhou.aliyuncs.com",
+        "https://oss-accelerate.aliyuncs.com",
+    )
+    others = ("internal", "https://oss-cn-hangzhou-internal.aliyuncs.com", "https://static.example.com")
+    for endpoint in (*own, *others):
+        (mount,) = read(document({**A_MOUNT, "endpoint": endpoint}), environ).mounts
+        assert mount.app_packages is (endpoint in others), endpoint
+    (mount,) = read(document({**A_MOUNT, "app_packages": True}), environ).mounts
+    assert mount.app_packages
+
+
+def test_durations_and_sizes_are_read_in_every_form() -> None:
+    table = {**A_MOUNT, **UPLOADS, "expires": 90, "max_expires": "7d"}
+    (mount,) = read(document(table, credential_life="12h"), {}).mounts
+    assert (mount.expires, mount.max_expires, mount.max_size) == (90, 604_800, 10 * 1024**2)
+    for value, size in ((5_242_880, 5_242_880), ("5242880", 5_242_880), ("1KB", 1024), ("5 GB", 5 * 1024**3)):
+        assert read(document({**table, "max_size": value}), {}).mounts[0].max_size == size
+    for value, bits in (("100KB", 819_200), ("1MB", 8_388_608), ("100MB", 838_860_800), (102_400, 819_200)):
+        assert read(document({**table, "traffic_limit": value}), {}).mounts[0].traffic_limit == bits
+
+
+def test_shares_that_are_recorded_require_a_state() -> None:
+    table = document({**A_MOUNT, "record_shares": True, "max_share": "1d"})
+    assert refusal(table) == "mount /exampledir/: record_shares requires state, at the top of the file."
+    assert read({**table, "state": "oss://examplebucket/.links/state/"}, {}).mounts[0].record_shares
+
+
+def test_the_query_parameters_that_a_mount_may_allow() -> None:
+    response = (
+        "content-type",
+        "content-language",
+        "expires",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+    )
+    assert {*QUERY} == {"versionId", "x-oss-process", "x-oss-traffic-limit", *(f"response-{name}" for name in response)}
+
+
+def test_the_cache_window_must_fit_into_the_lifetime_of_links() -> None:
+    cases: list[tuple[dict[str, Any], dict[str, str]]] = [
+        ({"cache": "31m"}, {}),
+        ({"cache": "31s", "max_expires": "7d"}, {"credential_life": "1m"}),
+        *(({"cache": value}, {}) for value in ("9", "0", "nonsense", True, 1.5)),
+        ({"cache": "5m", "access": "authenticated"}, {}),
+    ]
+    for table, top in cases:
+        assert "cache" in refusal(document({**A_MOUNT, **table}, **top))
+
+
+def test_a_cached_link_is_valid_whenever_it_is_requested() -> None:
+    config = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
+    for second in range(0, 90, 7):
+        now = 1_772_347_200.5 + second
+        answered = ask(config=config, now=now)
+        assert answered.signs(now=now)
+        assert answered.signs(now=now + 29)

@@ -1,0 +1,253 @@
+"""Mounts that must not overlap each other or the service's own objects; checked by trying every path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.core.config import Config, InvalidConfig
+from handler.core.config.load import read
+from tests.handler.client import ask
+
+
+class Rule(NamedTuple):
+    """A mount in these tests."""
+
+    path: str
+    prefix: str
+    access: str = "anonymous"
+    methods: str = "GET"
+    query: str = ""
+    bucket: str = "examplebucket"
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "target": f"oss://{self.bucket}/{self.prefix}",
+            "access": self.access,
+            "methods": self.methods.split(),
+            "query": self.query.split(),
+            "whole_bucket": True,
+            **({"max_size": "1MB"} if {"PUT", "POST"} & {*self.methods.split()} else {}),
+        }
+
+
+def config_of(*rules: Rule, **top: str) -> Config:
+    return read({"region": "cn-hangzhou", **top, "mount": [rule.table() for rule in rules]}, {})
+
+
+def refusal(*rules: Rule, **top: str) -> str:
+    """The message that the mounts cause, which must not depend on their order."""
+    sentences = set()
+    for ordered in (rules, rules[::-1]):
+        with pytest.raises(InvalidConfig) as raised:
+            config_of(*ordered, **top)
+        sentences.add(raised.value.sentence)
+    (sentence,) = sentences
+    assert sentence.startswith("mount /")
+    assert sentence.endswith(".")
+    return sentence
+
+
+PRIVATE = "authenticated"
+
+
+def test_two_mounts_with_the_same_path_are_refused() -> None:
+    assert "/a/" in refusal(Rule("/a/", "one/"), Rule("/a/", "two/"))
+    assert "/a/" in refusal(Rule("/a/", "one/", PRIVATE), Rule("/a/", "one/", PRIVATE))
+
+
+def test_two_mounts_may_have_the_same_target() -> None:
+    config = config_of(Rule("/a/", "x/"), Rule("/b/", "x/"))
+    assert ask("/a/1", config=config).key == ask("/b/1", config=config).key == "x/1"
+
+
+# --- anonymous paths to authenticated objects ---------------------------------------------------------------------
+
+REACHED = [
+    [Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/", ""), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", ""), Rule("/b/", "", PRIVATE)],
+    [Rule("/a/", "x/", methods="GET PUT"), Rule("/b/", "x/", PRIVATE, "PUT")],
+    [Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE), Rule("/c/", "x/y/z/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/a/y/", "x/y/", PRIVATE), Rule("/c/", "x/y/")],
+    [Rule("/a/", "x/"), Rule("/a/y/z/", "q/"), Rule("/b/", "x/y/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/a/y/", "x/"), Rule("/b/", "x/y/", PRIVATE)],
+]
+
+
+@pytest.mark.parametrize("rules", REACHED, ids=range(len(REACHED)))
+def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(rules: list[Rule]) -> None:
+    sentence = refusal(*rules)
+    assert "authenticated" in sentence
+    assert any(f"the authenticated mount {rule.path}," in sentence for rule in rules if rule.access == PRIVATE)
+
+
+APART = [
+    [Rule("/a/", "x/public/"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", "x/", methods="PUT POST"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/b/", "xy/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, bucket="otherbucket")],
+    [Rule("/", ""), Rule("/x/", "x/", PRIVATE)],
+    [Rule("/", ""), Rule("/x/", "z/"), Rule("/b/", "x/y/", PRIVATE)],
+]
+
+
+@pytest.mark.parametrize("rules", APART, ids=range(len(APART)))
+def test_other_mounts_are_valid(rules: list[Rule]) -> None:
+    for ordered in (rules, rules[::-1]):
+        config_of(*ordered)
+
+
+def test_a_public_folder_gives_no_one_what_is_beside_it() -> None:
+    config = config_of(Rule("/docs/public/", "docs/public/"), Rule("/docs/", "docs/", PRIVATE))
+    assert ask("/docs/public/a", config=config).key == "docs/public/a"
+    for path in ("/docs/a", "/docs/public", "/docs/public2/a", "/docs/Public/a"):
+        assert ask(path, config=config).status == 401
+    for path in ("/docs/public/../a", "/docs/public/%2e%2e/a", "/docs/public//../a"):
+        assert ask(path, config=config).status == 400
+
+
+PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
+PREFIXES = ["", "a/", "b/", "a/a/", "a/b/", "b/a/", "aa/"]
+RULES = st.lists(
+    st.builds(
+        Rule,
+        st.sampled_from(PATHS),
+        st.sampled_from(PREFIXES),
+        st.sampled_from(["anonymous", PRIVATE]),
+        st.sampled_from(["GET", "GET PUT", "PUT POST"]),
+        st.just(""),
+        st.sampled_from(["examplebucket", "examplebucket", "otherbucket"]),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda rule: rule.path,
+)
+# Every file and folder within four folders: as deep as the path and the prefix of a rule together.
+SEGMENTS = ("a/", "b/", "aa/")
+EVERY_PATH = [
+    "/" + "".join(folders) + name
+    for depth in range(5)
+    for folders in product(SEGMENTS, repeat=depth)
+    for name in ("f", "")
+]
+
+
+def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
+    """Every path at which anyone reads an object of an authenticated rule, from a target as wide as that rule's."""
+    private = [rule for rule in rules if rule.access == PRIVATE]
+    by_length = sorted(rules, key=lambda rule: len(rule.path), reverse=True)
+    for path in EVERY_PATH:
+        matching = next((rule for rule in by_length if path.startswith(rule.path)), None)
+        if matching is None or matching.access == PRIVATE or path == matching.path:
+            continue
+        if "GET" not in matching.methods.split():
+            continue
+        key = matching.prefix + path[len(matching.path) :]
+        for rule in private:
+            within = rule.prefix.startswith(matching.prefix)
+            if rule.bucket == matching.bucket and within and key.startswith(rule.prefix):
+                yield path, rule
+
+
+@given(RULES)
+@settings(max_examples=60)
+@example([Rule("/", ""), Rule("/a/", "b/", PRIVATE), Rule("/b/", "b/")])
+@example([Rule("/", ""), Rule("/a/b/", "a/b/", PRIVATE), Rule("/a/", "a/")])
+def test_the_check_agrees_with_trying_every_path(rules: list[Rule]) -> None:
+    example_path = next(reached(rules), None)
+    assert is_refused(rules) == (example_path is not None), f"{rules}: {example_path}"
+
+
+def is_refused(rules: Sequence[Rule]) -> bool:
+    """Whether the rules are refused because anyone could reach objects of an authenticated mount."""
+    try:
+        config_of(*rules)
+    except InvalidConfig as error:
+        if "could then reach" not in error.sentence:
+            raise
+        return True
+    return False
+
+
+# --- a stranger's page on your domain -----------------------------------------------------------------------------
+
+TYPE = "response-content-type"
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("access", ["anonymous", PRIVATE])
+@pytest.mark.parametrize(("shown", "uploaded"), [("x/", "x/"), ("x/", "x/y/"), ("x/y/", "x/"), ("", "x/"), ("x/", "")])
+def test_links_that_choose_the_type_must_not_reach_uploaded_objects(
+    method: str, access: str, shown: str, uploaded: str
+) -> None:
+    sentence = refusal(
+        Rule("/show/", shown, access, query=f"versionId {TYPE}"), Rule("/upload/", uploaded, access, method)
+    )
+    assert "/show/" in sentence
+    assert "/upload/" in sentence
+    assert TYPE in sentence
+
+
+def test_one_mount_must_not_allow_both() -> None:
+    assert TYPE in refusal(Rule("/a/", "x/", methods="GET PUT", query=TYPE))
+
+
+def test_links_may_choose_the_type_of_objects_that_nobody_uploads() -> None:
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "y/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "xy/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"))
+    config_of(Rule("/show/", "x/", query="response-content-disposition"), Rule("/upload/", "x/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/more/", "x/", methods="GET"))
+
+
+# --- the service's own objects ------------------------------------------------------------------------------------
+
+OWN = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebucket/.links/state/"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("prefix", ["", ".links/", ".links/state/", ".links/state/uploads/", ".links/keys.json/"])
+def test_an_upload_mount_must_not_overlap_the_services_own_objects(method: str, prefix: str) -> None:
+    for access in ("anonymous", PRIVATE):
+        sentence = refusal(Rule("/upload/", prefix, access, f"GET {method}"), **OWN)
+        assert "/upload/" in sentence
+        assert "oss://examplebucket/.links/" in sentence
+    for name in OWN:
+        assert OWN[name] in refusal(Rule("/upload/", "", methods=method), **{name: OWN[name]})
+
+
+def test_an_upload_mount_elsewhere_is_valid() -> None:
+    config_of(Rule("/upload/", "incoming/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", ".links/other/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", ".linksmore/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", "", methods="PUT", bucket="otherbucket"), **OWN)
+    config_of(Rule("/upload/", "", methods="PUT"), keys="file:keys.json")
+
+
+def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() -> None:
+    config = config_of(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
+    for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
+        assert ask(path, config=config).status == 404
+    assert ask("/links/readme", config=config).key == ".links/readme"
+
+
+KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
+    "/".join
+)
+
+
+@given(key=KEYS, prefix=st.sampled_from(["", ".links/", ".links/state/", ".links/keys.json/", "a/"]))
+def test_no_link_leads_to_them_whatever_the_target_of_a_mount(key: str, prefix: str) -> None:
+    answered = ask(f"/m/{key}", config=config_of(Rule("/m/", prefix), **OWN))
+    full_key = prefix + key
+    if full_key == ".links/keys.json" or full_key.startswith(".links/state/"):
+        assert answered.status == 404
+    elif answered.status == 302:
+        assert answered.key == full_key

@@ -1,0 +1,213 @@
+"""Where links.toml is found, how an invalid one fails the first start, and the address of a local OSS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handler import startup
+from handler.core.config import Config, InvalidConfig
+from handler.core.config.load import read
+from signer import Endpoint
+from tests.handler.core.config.tables import A_MOUNT, document
+
+ROOT = Path(__file__).parents[4]
+
+
+# --- finding the file ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def links_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path that LINK_CONFIG names; the file does not exist yet."""
+    file = tmp_path / "links.toml"
+    monkeypatch.setenv("LINK_CONFIG", str(file))
+    for name in ("LINK_REGION", "LINK_BUCKET", "LINK_OSS_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    return file
+
+
+GOOD = """
+region = "cn-hangzhou"
+[[mount]]
+path = "/here/"
+target = "oss://examplebucket/here/"
+access = "anonymous"
+"""
+
+
+def test_link_config_names_another_file(links_toml: Path) -> None:
+    links_toml.write_text(GOOD)
+    assert [mount.path for mount in startup.start(os.environ).config.mounts] == ["/here/"]
+
+
+@pytest.mark.shipped_files
+def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(startup.DEFAULT) == ROOT / "links.toml"
+    monkeypatch.setenv("LINK_CONFIG", "")
+    monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
+    monkeypatch.setenv("LINK_BUCKET", "examplebucket")
+    assert startup.start(os.environ).config.mounts.covering("/exampledir/a") is not None
+
+
+def test_a_file_that_notepad_wrote_is_read(links_toml: Path) -> None:
+    links_toml.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert startup.start(os.environ).config.region == "cn-hangzhou"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"region = ", "is not valid TOML"),
+        (b"\xff", "is not valid TOML"),
+        (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is not valid TOML"),
+        (b"region = " + b"[" * 10_000, "is not valid TOML"),
+        (b"region = " + b"9" * 10_000, "links.toml"),
+        # tomli refuses it, tomllib leaves it to us.
+        (b"region" + b".a" * 2_000 + b" = 1", "nested too deep" if sys.version_info >= (3, 11) else "not valid TOML"),
+        (b"", "region"),
+        (GOOD.replace("access", "acess").encode(), "'acess'"),
+        (GOOD.replace("examplebucket", "${LINK_BUCKET}").encode(), "LINK_BUCKET"),
+        ((GOOD + GOOD.partition("\n[[")[1] + GOOD.partition("\n[[")[2]).encode(), "/here/"),
+    ],
+)
+def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, text: bytes, message: str) -> None:
+    links_toml.write_bytes(text)
+    with pytest.raises(InvalidConfig) as raised:
+        startup.start(os.environ)
+    assert message in str(raised.value)
+    assert "links.toml" in str(raised.value)
+    assert str(raised.value).endswith(".")
+
+
+def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(links_toml: Path) -> None:
+    with pytest.raises(InvalidConfig, match="LINK_CONFIG"):
+        startup.start(os.environ)
+    links_toml.mkdir()
+    with pytest.raises(InvalidConfig, match="cannot be read"):
+        startup.start(os.environ)
+
+
+PROCESS = """
+import contextlib, pathlib, sys
+import handler
+from handler import startup
+from handler.core.config import InvalidConfig
+file = pathlib.Path(sys.argv[1])
+file.write_text("region = 7")
+for _ in range(2):
+    try:
+        handler.on_initialize(None)
+    except InvalidConfig:
+        print("invalid")
+file.write_text(sys.argv[2])
+print(handler.on_initialize(None))
+first = startup.instance()
+file.write_text("region = 7")
+print(startup.instance() is first, first.started <= first.clock.now())
+"""
+
+
+def test_an_invalid_file_is_read_again_and_a_valid_one_once(links_toml: Path) -> None:
+    command = [sys.executable, "-c", PROCESS, str(links_toml), GOOD]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert process.stdout.split() == ["invalid", "invalid", "None", "True", "True"]
+
+
+# --- a local OSS --------------------------------------------------------------------------------------------------
+
+
+def with_oss(address: str) -> Config:
+    return read(document(), {"LINK_OSS_ENDPOINT": address})
+
+
+LOOPBACK = [
+    *("http://127.0.0.1:9001", "http://127.0.0.1", "http://127.1.2.3:1", "http://localhost:9001/", "http://[::1]:9001"),
+    "https://localhost:9001",
+]
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_links_go_to_a_loopback_address(address: str) -> None:
+    config = with_oss(address)
+    for endpoint in (config.own_endpoint, config.mounts[0].endpoint, config.mounts[0].own_endpoint):
+        assert endpoint.url("examplebucket", "a") == f"{address.rstrip('/')}/examplebucket/a"
+
+
+def test_an_empty_address_counts_as_unset() -> None:
+    assert with_oss("") == read(document(), {})
+    assert with_oss("").mounts[0].endpoint == Endpoint.public("cn-hangzhou")
+    assert with_oss("").own_endpoint == with_oss("").mounts[0].own_endpoint == Endpoint.internal("cn-hangzhou")
+
+
+def test_on_a_laptop_a_mount_of_another_region_has_the_local_address_too() -> None:
+    elsewhere = document({**A_MOUNT, "region": "cn-beijing", "endpoint": "https://static.example.com"})
+    config = read(elsewhere, {"LINK_OSS_ENDPOINT": LOOPBACK[0]})
+    assert config.mounts[0].endpoint == config.mounts[0].own_endpoint == config.own_endpoint
+    assert read(elsewhere, {}).mounts[0].own_endpoint == Endpoint.public("cn-beijing")
+
+
+NO_LOOPBACK = [
+    *("http://oss-cn-hangzhou.aliyuncs.com", "http://10.0.0.1:9001", "http://0.0.0.0:9001", "http://[::]:9001"),
+    *("http://localhost.evil.example:9001", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example"),
+    *("http://localhost:9001@evil.example", "http://evil.example/127.0.0.1", "http://evil.example#localhost"),
+    *("http://evil.example?localhost", "http://localhost\\@evil.example", "http://127.0.0.1:9001/path"),
+    *("http://127.0.0.1:0", "http://127.0.0.1:99999", "http://127.0.0.1:", "http://1270.0.0.1", "http://2130706433"),
+    *("http://[::1]evil.example", "http://", "localhost:9001", "127.0.0.1", "//127.0.0.1:9001", "ftp://127.0.0.1:9001"),
+    *(
+        "file://localhost",
+        " http://127.0.0.1:9001",
+        "http://127.0.0.1:9001\n",
+        "http://\uff11\uff12\uff17.0.0.1:9001",
+        " ",
+    ),
+]
+
+
+@pytest.mark.parametrize("address", NO_LOOPBACK)
+def test_any_other_address_stops_the_function(address: str) -> None:
+    with pytest.raises(InvalidConfig) as raised:
+        with_oss(address)
+    assert "LINK_OSS_ENDPOINT" in raised.value.sentence
+
+
+# --- the address of a local service -------------------------------------------------------------------------------
+
+
+def with_address(address: str, **top: str) -> Config:
+    return read(document(**top), {"LINK_PUBLIC_URL": address})
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9000", "http://localhost:9000/", "http://[::1]:9000"])
+def test_a_local_address_stands_in_for_the_public_url(address: str) -> None:
+    assert with_address(address).public_url == address.rstrip("/")
+    assert with_address(address, public_url="https://links.example.com").public_url == address.rstrip("/")
+
+
+def test_without_a_local_address_the_public_url_is_that_of_the_file() -> None:
+    assert with_address("").public_url is None
+    assert with_address("", public_url="https://links.example.com").public_url == "https://links.example.com"
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        *(
+            (f"http{host}", " must be a loopback address")
+            for host in ("s://links.example.com", "://127.0.0.1.example.com")
+        ),
+        *((address, "") for address in ("127.0.0.1:9000", "http://127.0.0.1:9000/path")),
+    ],
+)
+def test_another_address_than_a_loopback_origin_is_refused(address: str, says: str) -> None:
+    with pytest.raises(InvalidConfig, match=f"LINK_PUBLIC_URL{says}"):
+        with_address(address)
+
+
+def test_an_invalid_public_url_is_refused_also_where_a_local_address_stands_in_for_it() -> None:
+    with pytest.raises(InvalidConfig, match="public_url must be an https origin"):
+        with_address("http://127.0.0.1:9000", public_url="http://links.example.com")

@@ -1,0 +1,254 @@
+"""`python -m handler.commands keys`: every command, with a file and with OSS."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from handler.commands.keys import main
+from handler.core.context import Clock
+from handler.core.keys import parse
+from tests.handler.core.keys.command import ADD, HS256, WEBHOOK, KeysCli
+from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
+
+
+def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:
+    result = cli.run("init")
+    assert (result.status, result.err) == (0, "")
+    keys = parse(cli.read() or b"")
+    assert (len(keys.share), keys.api, keys.jwt, keys.sinks) == (1, (), (), {})
+    assert len(keys.share[0].secret) == 32
+    assert keys.share[0].id in result.out
+    assert cli.document["share"][0]["secret"] not in result.out
+    assert cli.locks() == []
+
+
+def test_every_new_document_has_a_key_of_its_own(cli: KeysCli, tmp_path: Path) -> None:
+    assert cli.run("init").status == 0
+    assert cli.run("init", keys=f"file:{tmp_path / 'another.json'}").status == 0
+    one, two = cli.document["share"][0], json.loads((tmp_path / "another.json").read_bytes())["share"][0]
+    assert one["secret"] != two["secret"]
+    assert one["id"] != two["id"]
+
+
+@pytest.mark.parametrize("content", [json.dumps(document()).encode(), b"", b"{"])
+def test_init_overwrites_nothing(content: bytes, cli: KeysCli) -> None:
+    cli.write(content)
+    result = cli.run("init")
+    assert (result.status, result.out) == (1, "")
+    assert "A keys document exists at" in result.err
+    assert cli.read() == content
+    assert cli.locks() == []
+
+
+def test_add_api_key_prints_only_the_key_and_stores_its_hash(existing: KeysCli) -> None:
+    result = existing.run(*ADD, "--path", "/plans/q3.pdf", "--method", "SHARE")
+    assert result.status == 0
+    key = result.out.removesuffix("\n")
+    assert key.startswith("fcp_")
+    assert len(key) == 47
+    assert key.isprintable()
+    assert " " not in key
+    entry = existing.document["api"][-1]
+    assert entry == {
+        "id": "ci",
+        "sha256": sha256(key.encode()).hexdigest(),
+        "paths": ["/reports/", "/plans/q3.pdf"],
+        "methods": ["GET", "SHARE"],
+        "expires_at": None,
+    }
+    assert key.encode() not in (existing.read() or b"")
+    assert key not in result.err
+    assert key not in existing.run("show").out
+
+
+def test_an_api_key_may_expire(existing: KeysCli) -> None:
+    assert existing.run(*ADD, "--expires", "90d", clock=Clock(now=lambda: 1_772_347_271.9)).status == 0
+    assert existing.document["api"][-1]["expires_at"] == "2026-05-30T06:41:11Z"
+
+
+def test_the_shares_of_an_api_key_may_be_limited(existing: KeysCli) -> None:
+    assert existing.run(*ADD, "--method", "SHARE", "--max-share", "30d").status == 0
+    assert existing.document["api"][-1]["max_share"] == "30d"
+    assert parse(existing.read() or b"").api[-1].max_share == 30 * 86_400
+    assert "ci: GET SHARE on /reports/; never expires; shares of at most 30 days" in existing.run("show").out
+
+
+def test_a_path_or_method_that_is_given_twice_is_stored_once(existing: KeysCli) -> None:
+    assert existing.run(*ADD, "--path", "/reports/", "--method", "GET").status == 0
+    assert (existing.document["api"][-1]["paths"], existing.document["api"][-1]["methods"]) == (["/reports/"], ["GET"])
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("add-api-key", "reader", *ADD[2:]), "API key reader already exists. Use another name"),
+        (("add-sink", "team", *WEBHOOK[2:]), "Sink team already exists."),
+        (("add-issuer", "https://id.example.com", *HS256[2:]), "Issuer https://id.example.com already exists."),
+    ],
+)
+def test_two_entries_cannot_have_the_same_name(command: tuple[str, ...], sentence: str, existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run(*command)
+    assert (result.status, result.out, existing.read()) == (1, "", before)
+    assert sentence in result.err
+
+
+def test_revoke_api_key_removes_only_that_key(existing: KeysCli) -> None:
+    result = existing.run("revoke-api-key", "reader")
+    assert result.status == 0
+    assert [entry["id"] for entry in existing.document["api"]] == ["sharer", "ended"]
+    again = existing.run("revoke-api-key", "reader")
+    assert again.status == 1
+    assert "sharer" in again.err
+
+
+def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysCli) -> None:
+    before = existing.document["share"]
+    result = existing.run("rotate-share")
+    assert result.status == 0
+    after = existing.document["share"]
+    assert after[:-1] == before
+    assert after[-1]["id"] in result.out
+    assert after[-1]["secret"] not in result.out
+    assert len(parse(existing.read() or b"").share[-1].secret) == 32
+
+
+@pytest.mark.parametrize(("retired", "left"), [("old", ["new"]), ("new", ["old"])])
+def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(
+    retired: str, left: list[str], existing: KeysCli
+) -> None:
+    result = existing.run("rotate-share", "--retire", retired)
+    assert (result.status, retired in result.out) == (0, True)
+    ids = [key["id"] for key in existing.document["share"]]
+    assert ids[:1] == left
+    assert len(ids) == (1 if retired == "old" else 2)
+    assert retired not in ids
+
+
+def test_retiring_the_only_key_leaves_one_that_signs(cli: KeysCli) -> None:
+    cli.run("init")
+    only = cli.document["share"][0]["id"]
+    assert cli.run("rotate-share", "--retire", only).status == 0
+    assert [key["id"] for key in cli.document["share"]] not in ([], [only])
+
+
+def test_retiring_an_unknown_key_lists_the_existing_ones(existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run("rotate-share", "--retire", "gone")
+    assert (result.status, result.out) == (1, "")
+    assert "There is no share key gone (existing: old, new)." in result.err
+    assert existing.read() == before
+
+
+def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
+    entry = issuer(iss="https://other.example.com", paths=None, methods=None, max_share="12h")
+    existing.write(json.dumps(document(jwt=[issuer(), entry])).encode())
+    result = existing.run("show")
+    assert (result.status, result.err) == (0, "")
+    for fact in ("old", "new", "reader: GET on /reports/; never expires", "ended: GET", "expired 2026-03-01T06:51:11Z"):
+        assert fact in result.out
+    for fact in (
+        "https://id.example.com: HS256, audience links",
+        "the methods of the token on the paths of the token; shares of at most 12 hours",
+        "team: webhook",
+        existing.place,
+    ):
+        assert fact in result.out
+    assert existing.place in result.out
+    for secret in (base64url(b"o" * 32), base64url(b"n" * 32), base64url(SECRET), hash_of(READER), "hooks.example"):
+        assert secret not in result.out
+
+
+def test_every_change_leaves_the_rest_unchanged(existing: KeysCli) -> None:
+    sinks = {"team": {"kind": "dingtalk", "secret": "SECEXAMPLE", "extra": {"deep": [1, None, "ü"]}}}
+    existing.write(json.dumps(document(sinks=sinks, jwt=[issuer(leeway=5)])).encode())
+    for arguments in (ADD, ("rotate-share",), ("rotate-share", "--retire", "old"), ("revoke-api-key", "ended")):
+        assert existing.run(*arguments).status == 0
+    assert existing.document["sinks"] == sinks
+    assert existing.document["jwt"] == [issuer(leeway=5)]
+    assert existing.document["api"][0] == document()["api"][0]
+
+
+@pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "ci"), ("rotate-share",), ("show",)])
+def test_without_a_document_the_message_says_how_to_create_one(command: tuple[str, ...], cli: KeysCli) -> None:
+    result = cli.run(*command)
+    assert (result.status, result.out) == (1, "")
+    assert "python -m handler.commands keys init" in result.err
+    assert cli.read() is None
+    assert cli.locks() == []
+
+
+@pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "reader"), ("rotate-share",), ("show",)])
+def test_an_invalid_document_is_reported_and_not_changed(command: tuple[str, ...], cli: KeysCli) -> None:
+    invalid = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode()
+    cli.write(invalid)
+    result = cli.run(*command)
+    assert (result.status, result.out) == (1, "")
+    assert "share 1" in result.err
+    assert "c2hvcnQ" not in result.err
+    assert cli.read() == invalid
+
+
+MISUSES = [
+    (),
+    ("list",),
+    ("init", "now"),
+    ("add-api-key",),
+    ("add-api-key", "ci"),
+    ("add-api-key", "ci", "--path", "/reports/"),
+    ("add-api-key", "ci", "--method", "GET"),
+    ("add-api-key", "a b", *ADD[2:]),
+    ("add-api-key", "", *ADD[2:]),
+    ("add-api-key", "-x", *ADD[2:]),
+    ("add-api-key", "n" * 65, *ADD[2:]),
+    ("add-api-key", "ci", "--path", "reports/", "--method", "GET"),
+    ("add-api-key", "ci", "--path", "/reports/../", "--method", "GET"),
+    ("add-api-key", "ci", "--path", "/-/shares", "--method", "GET"),
+    ("add-api-key", "ci", "--path", "", "--method", "GET"),
+    ("add-api-key", "ci", "--path", "/reports/", "--method", "DELETE"),
+    (*ADD, "--expires", "0"),
+    (*ADD, "--expires", "soon"),
+    (*ADD, "--expires", "-1d"),
+    (*ADD, "--expires", "999999999d"),
+    (*ADD, "--max-share", "30d"),
+    (*ADD, "--method", "SHARE", "--max-share", "59s"),
+    (*ADD, "--method", "SHARE", "--max-share", "long"),
+    (*ADD, "--method", "SHARE", "--max-share", "99999d"),
+    ("revoke-api-key",),
+    ("rotate-share", "old"),
+    ("rotate-share", "--retire"),
+]
+
+
+@pytest.mark.parametrize("arguments", MISUSES)
+def test_invalid_usage_exits_with_2_and_changes_nothing(arguments: tuple[str, ...], existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err
+    assert existing.read() == before
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *("keys.json", "file:", "https://example.com/keys.json", "s3://bucket/key", "oss:/a/b"),
+        *("oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"),
+    ],
+)
+def test_an_invalid_place_exits_with_2(keys: str, cli: KeysCli) -> None:
+    result = cli.run("show", keys=keys)
+    assert (result.status, result.out) == (2, "")
+    assert ("Invalid bucket name 'B'" if "//B/" in keys else "oss://bucket") in result.err
+
+
+def test_options_may_stand_before_the_command_or_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = f"file:{tmp_path / 'keys.json'}"
+    assert main(["init", "--keys", place]) == 0
+    assert main(["--keys", place, "show"]) == 0
+    assert main(["show", "--keys", place]) == 0
+    assert capsys.readouterr().err == ""

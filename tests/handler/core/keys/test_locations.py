@@ -1,0 +1,237 @@
+"""Which document `python -m handler.commands keys` uses, and what a file and an object require."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from handler.commands.keys import main
+from handler.commands.keys_lock import locked
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.config import Location
+from handler.core.context import Clock
+from handler.core.keys import parse
+from handler.core.keys.file_store import FileStore
+from local.oss.storage import Buckets
+from tests.handler.client import KEYS, LINKS, mount
+from tests.handler.core.keys.command import ADD, ENVIRONMENT, environment_of
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+
+
+def test_the_document_of_links_toml_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own/keys.json"\n')
+    (tmp_path / "own").mkdir()
+    with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
+        assert main(["init"]) == 0
+    assert parse((tmp_path / "own" / "keys.json").read_bytes()).share
+    assert str(tmp_path / "own" / "keys.json") in capsys.readouterr().out
+
+
+def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
+    (tmp_path / "links.toml").write_text(LINKS)
+    with local_oss(tmp_path / "oss") as oss:
+        environment = {**ENVIRONMENT, "LINK_CONFIG": str(tmp_path / "links.toml"), "LINK_OSS_ENDPOINT": oss.url}
+        del environment["LINK_REGION"]
+        with patch.dict(os.environ, environment, clear=True):
+            assert main(["init"]) == 0
+        assert oss.get()["version"] == 1
+
+
+def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = OssResponse(400, {"date": formatdate(usegmt=True)}, b"", "PublicEndpointForbidden")
+    with patch.dict(os.environ, ENVIRONMENT), patch.object(OssClient, "request", lambda *_, **__: refusal):
+        assert main(["--keys", str(PLACE), "init"]) == 1
+    advice = "Bind a domain to the bucket, and use --endpoint https://static.example.com.\n"
+    assert capsys.readouterr().err.partition("2025-03-20. ")[2] == advice
+
+
+def test_a_links_toml_without_keys_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch("handler.commands.keys.config", mount):
+        assert main(["show"]) == 2
+    assert "use --keys" in capsys.readouterr().err
+
+
+def test_an_invalid_links_toml_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "links.toml").write_text("region = 1\n")
+    with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
+        assert main(["show"]) == 2
+    assert "region" in capsys.readouterr().err
+
+
+def test_a_relative_path_is_relative_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--keys", "file:keys.json", "init"]) == 0
+    assert (tmp_path / "keys.json").exists()
+
+
+def test_only_the_owner_can_read_the_file_whatever_its_mode_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    before = os.umask(0)
+    try:
+        for arguments in (["init"], list(ADD), ["rotate-share"]):
+            assert main(["--keys", f"file:{path}", *arguments]) == 0
+            assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == {0o600}
+            path.chmod(0o644)
+    finally:
+        os.umask(before)
+    # Read here, so that the output of the tests has no key.
+    assert "fcp_" in capsys.readouterr().out
+
+
+def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "keys.json").symlink_to(tmp_path / "real" / "keys.json")
+    place = f"file:{tmp_path / 'keys.json'}"
+    assert main(["--keys", place, "init"]) == 0
+    assert main(["--keys", place, "rotate-share"]) == 0
+    assert (tmp_path / "keys.json").is_symlink()
+    assert len(parse((tmp_path / "real" / "keys.json").read_bytes()).share) == 2
+
+
+def test_a_document_has_one_lock_whichever_link_leads_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "keys.json"
+    assert main(["--keys", f"file:{real}", "init"]) == 0
+    (tmp_path / "keys.json").symlink_to(real)
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    before = real.read_bytes()
+    paths = (real, tmp_path / "keys.json", tmp_path / "folder" / "keys.json")
+    for path in paths:
+        with locked(FileStore(str(path)), print, clock=Clock()):
+            for other in paths:
+                assert main(["--keys", f"file:{other}", "rotate-share"], lock_timeout=0) == 1
+                assert "is locked by" in capsys.readouterr().err
+    assert real.read_bytes() == before
+    assert sorted(each.name for each in (tmp_path / "real").iterdir()) == ["keys.json", "keys.json.lock"]
+
+
+def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--keys", f"file:{tmp_path / 'no' / 'keys.json'}", "init"]) == 1
+    assert "lock: No such file or directory. Check the path and its permissions." in capsys.readouterr().err
+
+
+@pytest.fixture
+def oss(tmp_path: Path) -> Iterator[LocalOss]:
+    with local_oss(tmp_path / "oss") as started, environment_of(started):
+        yield started
+
+
+def test_a_bucket_with_versioning_is_refused_because_a_lock_has_no_effect_there(
+    oss: LocalOss, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oss.put(document())
+    oss.enable_versioning()
+    assert main(["--keys", str(PLACE), *ADD]) == 1
+    assert "never had versioning" in capsys.readouterr().err
+    assert oss.get() == document()
+    bucket = Buckets(oss.root).get(PLACE.bucket)
+    assert bucket is not None
+    assert [key for key in bucket.all_keys() if oss.store.get(PLACE._replace(key=key)).ok] == [PLACE.key]
+
+
+def test_a_missing_bucket_is_reported(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--keys", "oss://another-bucket/keys.json", "init"]) == 1
+    assert "NoSuchBucket" in capsys.readouterr().err
+
+
+def test_wrong_credentials_are_reported_and_not_shown(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {"OSS_ACCESS_KEY_SECRET": "wrongsecretEXAMPLE"}):
+        assert main(["--keys", str(PLACE), "init"]) == 1
+    result = capsys.readouterr()
+    assert "oss:GetObject" in result.err
+    for secret in ("wrongsecretEXAMPLE", KEYS.access_key_id, KEYS.security_token or "", "x-oss-signature"):
+        assert secret not in result.err
+
+
+def test_missing_credentials_are_reported(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {"OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}):
+        assert main(["--keys", str(PLACE), "show"]) == 1
+    assert "OSS_ACCESS_KEY_ID" in capsys.readouterr().err
+
+
+def test_an_oss_that_does_not_respond_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with local_oss(tmp_path / "oss") as stopped:
+        pass
+    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": stopped.url}, clear=True):
+        assert main(["--keys", str(PLACE), "show"]) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+LOCAL = "http://127.0.0.1:9001"
+
+
+@pytest.mark.parametrize(
+    ("local", "option", "address"),
+    [
+        ("", (), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, (), f"{LOCAL}/examplebucket"),
+        (LOCAL, ("--endpoint", "public"), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "internal"), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "https://keys.example.com"), "https://keys.example.com"),
+        (LOCAL, ("--endpoint", "http://127.0.0.1:9002"), "http://127.0.0.1:9002/examplebucket"),
+        (LOCAL, ("--endpoint", "http://localhost:9002"), "http://localhost:9002/examplebucket"),
+    ],
+)
+def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
+    local: str, option: tuple[str, ...], address: str
+) -> None:
+    with (
+        patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
+        patch("handler.commands.keys._show") as show,
+    ):
+        assert main(["--keys", str(PLACE), "show", *option]) == 0
+    store = show.call_args[0][0].store
+    assert store.prefix == Location("examplebucket", ".links/keys.json")
+    assert store.client.endpoint.url("examplebucket", "") == f"{address}/"
+
+
+def test_an_invalid_endpoint_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, ENVIRONMENT, clear=True):
+        assert main(["--keys", str(PLACE), "show", "--endpoint", "https://a/b"]) == 1
+    assert "Invalid endpoint 'https://a/b'" in capsys.readouterr().err
+
+
+def test_link_oss_endpoint_must_be_a_loopback_address(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": "https://evil.example.com"}, clear=True):
+        assert main(["--keys", str(PLACE), "show"]) == 2
+    assert "loopback" in capsys.readouterr().err
+
+
+def test_links_toml_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:here.json"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    assert main(["init"]) == 0, capsys.readouterr().err
+    assert parse((tmp_path / "here.json").read_bytes()).share
+
+
+def test_where_there_is_no_links_toml_the_message_names_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "installed" / "links.toml"))
+    assert main(["show"]) == 2
+    assert f"File {tmp_path / 'links.toml'} not found" in capsys.readouterr().err
+
+
+def test_links_toml_of_the_project_is_used_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:there.json"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))
+    assert main(["init"]) == 0, capsys.readouterr().err
+    assert (tmp_path / "project/there.json").exists()

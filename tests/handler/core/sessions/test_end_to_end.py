@@ -1,0 +1,205 @@
+"""The service with a local STS and a local OSS that enforces rights: what signs each request, and what it may do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from handler.core.cloud.sessions import session_name
+from handler.core.config.rights import policy
+from handler.core.context import Invocation
+from handler.notices.issuer import LinkIssuer
+from handler.notices.notice import Notice
+from local.oss import create_app
+from local.ram import Principal, Principals
+from local.rights import role_statements
+from local.server import listen, serve
+from signer import Credentials, Endpoint, presign
+from tests.handler.client import KEYS, context, make_config, new_instance
+from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
+from tests.handler.core.sessions.opener import ROLE
+from tests.handler.keys_fixtures import BUCKET, REGION
+from tests.handler.upload_fixtures import (
+    LINKS,
+    PART,
+    WRITER,
+    UploadService,
+    files_left,
+    follow_link,
+    submit_form,
+)
+
+OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
+TABLES = f"""
+[[mount]]
+path = "/all/"
+target = "oss://examplebucket/"
+query = ["versionId"]
+
+[assume_role]
+role = "{ROLE}"
+"""
+
+
+class Sent(NamedTuple):
+    """A request that OSS received: `key` is "" for the bucket, `key_id` that of the access key."""
+
+    method: str
+    key: str
+    query: dict[str, list[str]]
+    key_id: str
+
+
+class Running(NamedTuple):
+    service: UploadService
+    sts: LocalSts
+    oss_url: str
+    sent: list[Sent]
+
+    def key_id(self, path: str) -> str:
+        """The access key ID of the session of a mount."""
+        return self.session(path).access_key_id
+
+    def session(self, path: str) -> Credentials:
+        issued = self.sts.issued.principals
+        names = [principal for principal in issued if principal.arn.endswith(f"/{session_name(path)}")]
+        return names[-1].credentials._replace(expires_at=None)
+
+    def signers(self, method: str, prefix: str = "") -> set[str]:
+        """The access key IDs of the requests that OSS received for keys, or lists, with this prefix."""
+        return {
+            sent.key_id
+            for sent in self.sent
+            if sent.method == method and (sent.key or sent.query.get("prefix", [""])[0]).startswith(prefix)
+        }
+
+    def put(self, key: str, content: bytes) -> None:
+        endpoint = Endpoint.path_style(self.oss_url, REGION)
+        link = presign("PUT", BUCKET, key, credentials=OPERATOR, endpoint=endpoint, expires_in=60)
+        assert requests.put(link.url, data=content, timeout=30).status_code == 200
+
+
+class Recorder:
+    """OSS, which writes down what it receives."""
+
+    def __init__(self, app: Any, sent: list[Sent]) -> None:
+        self.app, self.sent = app, sent
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+        credential = query.get("x-oss-credential", [""])[0]
+        key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}").lstrip("/")
+        self.sent.append(Sent(environ["REQUEST_METHOD"], key, query, credential.partition("/")[0]))
+        result: Iterable[bytes] = self.app(environ, start_response)
+        return result
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder, principals, sent = tmp_path_factory.mktemp("sessions"), Principals(), list[Sent]()
+    principals.add(Principal.of(OPERATOR))
+
+    app = create_app(folder / "oss", region=REGION, credentials=principals, buckets=[BUCKET])
+    server = serve(Recorder(app, sent), listen(0))
+    try:
+        with local_sts(principals.add) as sts:
+            sts.now = time.time
+            config = make_config(LINKS + TABLES, {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": sts.url})
+            # The function's own role has what deploy.policies gives it.
+            own = policy(role_statements(config, web=True, events=True))
+            principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
+            service = UploadService(new_instance(config), folder, time.time()).with_keys()
+            yield Running(service, sts, server.url, sent)
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def running(started: Running) -> Running:
+    started.sent.clear()
+    started.sts.issued.principals.clear()
+    return started._replace(service=started.service.restarted()._replace(now=time.time()))
+
+
+def test_a_check_is_made_with_the_session(running: Running) -> None:
+    running.put("checked/a.txt", b"hello")
+    assert running.service.request("/checked/a.txt").status == 302
+    assert running.signers("HEAD", "checked/") == {running.key_id("/checked/")}
+    assert running.service.request("/checked/missing.txt").status == 404
+
+
+def test_every_step_of_a_multipart_upload_is_signed_by_the_session(running: Running) -> None:
+    upload = running.service.start_upload(path=f"/in/big{time.time_ns()}.bin")
+    parts = upload["parts"]
+    etags = []
+    for part, size in zip(parts, (PART, PART, 7), strict=True):
+        response = requests.put(part["url"], data=b"x" * size, headers=part["headers"], timeout=30)
+        assert response.status_code == 200
+        etags.append(response.headers["ETag"])
+    entries = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in enumerate(etags, 1)
+    )
+    document = f"<CompleteMultipartUpload>{entries}</CompleteMultipartUpload>".encode()
+    assert follow_link(upload["complete"], document).status == 200
+    assert {sent.key_id for sent in running.sent} == {running.key_id("/in/")}
+    other = running.service.start_upload(path=f"/in/big{time.time_ns()}.bin")
+    assert follow_link(other["abort"]).status == 204
+
+
+def test_the_files_of_an_upload_share_are_counted_with_the_session_and_its_claims_with_the_role(
+    running: Running,
+) -> None:
+    url = running.service.create_upload_share()
+    form = running.service.request_form(url)
+    assert form.status == 200
+    session = running.key_id("/in/")
+    assert form.json["fields"]["x-oss-credential"].startswith(f"{session}/")
+    assert form.json["fields"]["x-oss-security-token"] == running.session("/in/").security_token
+    assert submit_form(form.json, b"hello").status == 200
+    assert files_left(running.service, url) == 2
+    assert running.signers("GET", "inbox/") == {session}
+    assert running.signers("GET", ".links/") == {KEYS.access_key_id}
+    assert running.signers("PUT", ".links/") == {KEYS.access_key_id}
+
+
+def test_an_opened_share_is_signed_by_the_session_and_ends_with_it(running: Running) -> None:
+    running.put("both/a.txt", b"hello")
+    params = {"path": "/both/a.txt", "expires": "1d", "page": False}
+    url = running.service.post("/-/shares", params, WRITER).json["url"]
+    parts = urlsplit(url)
+    response = running.service.request(parts.path, "GET", {"share": parts.query.removeprefix("share=")})
+    assert response.parameters["x-oss-credential"].startswith(f"{running.key_id('/both/')}/")
+    assert requests.get(response.url, timeout=30).content == b"hello"
+
+
+@pytest.mark.parametrize("path", ["/both/a.txt", "/checked/a.txt"])
+def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Running) -> None:
+    running.put(path[1:], b"hello")
+    mount = path.removesuffix("a.txt")
+    issuer = LinkIssuer(Invocation(running.service.instance, context(), running.service.now, {}))
+    notice = Notice("created", mount, BUCKET, path[1:], "ETAG1", "link")
+    linked = issuer.notification(notice, "0" * 32)
+    assert linked is not None
+    assert f"x-oss-credential={running.key_id(mount)}%2F" in linked.url
+    assert requests.get(linked.url, timeout=30).content == b"hello"
+
+
+def test_a_batch_of_links_to_two_mounts_has_the_session_of_each(running: Running) -> None:
+    results = running.service.sign(
+        {"path": "/both/a.txt"}, {"path": "/in/b.txt", "method": "PUT", "size": 5}, {"path": "/both/c.txt"}
+    )
+    ids = [parse_qs(urlsplit(result["url"]).query)["x-oss-credential"][0].partition("/")[0] for result in results]
+    assert ids == [running.key_id("/both/"), running.key_id("/in/"), running.key_id("/both/")]
+    assert len(running.sts.issued.principals) == 2
+
+
+def test_links_of_a_cached_mount_are_equal_within_an_instance_only(running: Running) -> None:
+    service = running.service.with_mount("/out/", cache=300)
+    first = service.request("/out/a.txt").url
+    assert service.request("/out/a.txt").url == first
+    assert service.restarted().request("/out/a.txt").url != first

@@ -1,0 +1,264 @@
+"""The session of a mount: opened at its first use, kept, and renewed by the request that finds it due."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.core.cloud.credentials import mount_credentials
+from handler.core.cloud.sessions import MIN_LIFE, Sessions, session_name
+from handler.core.context import Clock, Invocation
+from handler.core.errors import Problem
+from tests.handler.client import context, new_instance
+from tests.handler.core.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
+
+DOCS = config()
+
+
+class Clocked:
+    """The sessions of an instance, asked at times in seconds after `START`."""
+
+    def __init__(self, opener: Opener, duration: str = "1h", **mount: Any) -> None:
+        self.opener = opener
+        self.config = config(duration, **mount)
+        self.elapsed = 0.0
+        self.sessions = Sessions(opener, lambda: 1.0, lambda: self.elapsed)
+
+    def at(self, seconds: float, path: str = "/docs/") -> str:
+        """The access key ID that signs."""
+        mount = mount_at(self.config, path)
+        role = self.sessions.get(self.config, mount, lambda: FUNCTION, START + seconds)
+        assert role.is_session
+        return role.credentials.access_key_id
+
+    def refusal(self, seconds: float) -> Problem:
+        with pytest.raises(Problem) as raised:
+            self.at(seconds)
+        assert (raised.value.status, raised.value.code) == (503, "credentials_unavailable")
+        return raised.value
+
+
+def test_a_session_is_opened_at_its_mounts_first_use_and_kept() -> None:
+    opener = Opener()
+    clocked = Clocked(opener, max_expires="15m")
+    assert opener.calls == []
+    assert [clocked.at(0), clocked.at(10), clocked.at(1000)] == ["STS.docs.1"] * 3
+    assert [clocked.at(1000, "/images/"), clocked.at(1001)] == ["STS.images.2", "STS.docs.1"]
+    assert opener.calls == [("/docs/", START), ("/images/", START + 1000)]
+
+
+@pytest.mark.parametrize(
+    ("duration", "life", "max_expires", "due"),
+    [
+        # when max_expires no longer fits into what is left
+        ("1h", HOUR, "15m", HOUR - 900 + 1),
+        ("12h", 12 * HOUR, "1h", 11 * HOUR + 1),
+        # but not before 15 minutes
+        ("1h", HOUR, "1h", 900),
+        ("12h", 12 * HOUR, "12h", 900),
+        # or before a quarter of its life, if that is shorter
+        ("15m", 900, "15m", 225),
+        ("30m", 1800, "30m", 450),
+        # of its real life, which STS decides
+        ("1h", 1000, "1h", 250),
+    ],
+)
+def test_a_session_is_renewed_when_max_expires_no_longer_fits_but_not_too_young(
+    duration: str, life: int, max_expires: str, due: int
+) -> None:
+    opener = Opener(life)
+    clocked = Clocked(opener, duration, max_expires=max_expires)
+    assert [clocked.at(0), clocked.at(due - 1)] == ["STS.docs.1"] * 2
+    assert [clocked.at(due), clocked.at(due + 1)] == ["STS.docs.2"] * 2
+    assert opener.times == [0, due]
+
+
+def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None:
+    clocked = Clocked(Opener(), max_expires="15m")
+    key_id, mount, own = clocked.at(0), mount_at(clocked.config), Mock(side_effect=Problem("no_credentials"))
+    for seconds in (0, 2699):
+        assert clocked.sessions.get(clocked.config, mount, own, START + seconds).credentials.access_key_id == key_id
+    for seconds in (2701, HOUR):
+        with pytest.raises(Problem, match="no credentials"):
+            clocked.sessions.get(clocked.config, mount, own, START + seconds)
+    assert own.call_count == 2
+
+
+def test_all_links_of_a_window_of_cache_have_one_session() -> None:
+    opener = Opener()
+    clocked = Clocked(opener, max_expires="1h", cache="10m")
+    begin = -START % 600
+    times = [begin + 10, begin + 909, begin + 1199, begin + 1200, begin + 1799]
+    assert [clocked.at(seconds)[-1] for seconds in times] == ["1", "1", "1", "2", "2"]
+
+
+@pytest.mark.parametrize(("left", "key_id"), [(120, "STS.docs.1"), (119, "STS.docs.2")])
+def test_a_session_of_short_links_is_renewed_while_the_old_one_serves(left: int, key_id: str) -> None:
+    clocked = Clocked(Opener(), max_expires="30s")
+    clocked.at(0)
+    assert clocked.at(HOUR - left) == key_id
+
+
+# --- STS fails ----------------------------------------------------------------------------------------------------
+
+
+def test_while_sts_fails_the_old_session_serves_as_long_as_it_lives() -> None:
+    opener = Opener()
+    clocked = Clocked(opener)
+    clocked.at(0)
+    opener.failure = "Throttling.User"
+    assert [clocked.at(seconds) for seconds in (900, 2000, HOUR - MIN_LIFE)] == ["STS.docs.1"] * 3
+    assert len(opener.calls) == 4
+    problem = clocked.refusal(HOUR - MIN_LIFE + 1)
+    # The last attempt was a second ago; the third one in a row waits for 4 seconds.
+    assert problem.headers["Retry-After"] == "3"
+    assert problem.cause == "AssumeRole: Throttling.User"
+    assert len(opener.calls) == 4
+    opener.failure = ""
+    assert clocked.at(HOUR) == "STS.docs.2"
+
+
+def test_a_failing_sts_is_asked_after_1_2_4_to_60_seconds() -> None:
+    opener = Opener()
+    opener.failure = "status_500"
+    clocked = Clocked(opener)
+    for tick in range(4000):
+        clocked.refusal(tick / 10)
+    waits = [round(later - earlier, 1) for earlier, later in zip(opener.times, opener.times[1:], strict=False)]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+    opener.failure = ""
+    assert clocked.at(500) == "STS.docs.1"
+
+
+def test_the_pause_begins_when_a_slow_call_ends() -> None:
+    opener = Opener()
+    opener.failure = "TimeoutError"
+    clocked = Clocked(opener)
+
+    def take_two_seconds() -> None:
+        clocked.elapsed += 2
+
+    opener.during = take_two_seconds
+    assert clocked.refusal(0).headers["Retry-After"] == "3"
+    for seconds in (0.5, 1, 2, 2.9):
+        clocked.refusal(seconds)
+    assert len(opener.calls) == 1
+    clocked.refusal(3)
+    assert len(opener.calls) == 2
+
+
+def test_a_clock_that_was_corrected_backwards_ends_the_pause() -> None:
+    """STS refuses a clock that is ahead; what it said then is not for the right time."""
+    opener = Opener()
+    clocked = Clocked(opener)
+    opener.failure = "InvalidTimeStamp.Expired"
+    assert clocked.refusal(HOUR).headers["Retry-After"] == "1"
+    opener.failure = ""
+    assert clocked.at(0) == "STS.docs.1"
+
+
+def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a_mount_is_not() -> None:
+    opener = Opener()
+    clocked = Clocked(opener)
+    opener.failure = "NoPermission"
+    clocked.refusal(0)
+    opener.failure = "Throttling.User"
+    with pytest.raises(Problem):
+        clocked.at(0.2, "/images/")
+    assert [path for path, _ in opener.calls] == ["/docs/", "/images/"]
+    calls = len(opener.calls)
+    # Now the first mount's own pause is over, and that of all mounts is not.
+    clocked.refusal(1.1)
+    assert len(opener.calls) == calls
+    opener.failure = ""
+    assert clocked.at(1.3) == "STS.docs.1"
+
+
+def test_a_day_of_failures_is_still_a_503() -> None:
+    opener = Opener()
+    opener.failure = "gaierror"
+    clocked = Clocked(opener)
+    for minute in range(1200):
+        clocked.refusal(minute * 61)
+    assert len(opener.calls) == 1200
+
+
+# --- the law ------------------------------------------------------------------------------------------------------
+
+
+# Fractions that a time since 1970 has exactly.
+@given(
+    st.lists(st.tuples(st.integers(0, 6000).map(lambda quarters: quarters / 4), st.booleans()), max_size=40),
+    st.sampled_from(("15m", "1h", "12h")),
+    st.integers(0, 64).map(lambda parts: parts / 64),
+)
+def test_whatever_sts_does_a_link_has_a_session_that_serves_and_no_call_comes_within_the_pause(
+    steps: list[tuple[float, bool]], duration: str, jitter: float
+) -> None:
+    life = {"15m": 900, "1h": HOUR, "12h": 12 * HOUR}[duration]
+    opener = Opener(life)
+    clocked = Clocked(opener, duration, max_expires="1h")
+    clocked.sessions = Sessions(opener, lambda: jitter, lambda: 0.0)
+    now, failures, blocked_until = 0.0, 0, -1.0
+    opened_at: float | None = None
+    for step, fails in steps:
+        now += step
+        opener.failure = "status_500" if fails else ""
+        calls = len(opener.calls)
+        serves = opened_at is not None and opened_at + life - now >= MIN_LIFE
+        due = opened_at is None or (now - opened_at >= min(900, life / 4) and opened_at + life - now < HOUR)
+        expected = (due or not serves) and now >= blocked_until
+        try:
+            clocked.at(now)
+        except Problem:
+            assert not serves
+            assert fails or not expected
+        else:
+            assert serves or (expected and not fails)
+        assert len(opener.calls) - calls == expected
+        if expected and fails:
+            failures += 1
+            blocked_until = now + min(60, 2 ** (failures - 1)) * (0.5 + jitter / 2)
+        elif expected:
+            opened_at, failures, blocked_until = now, 0, -1.0
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "begin"),
+    [
+        ("/docs/", "fc-presign-docs-"),
+        ("/docs/2026 q3/", "fc-presign-docs-2026-q3-"),
+        ("/报告/", "fc-presign----"),
+        ("/", "fc-presign--"),
+        ("/" + "a" * 500 + "/", "fc-presign-" + "a" * 46 + "-"),
+    ],
+)
+def test_the_name_of_a_session_has_the_mounts_path_and_six_digits_of_its_hash(path: str, begin: str) -> None:
+    name = session_name(path)
+    assert name.startswith(begin)
+    assert re.fullmatch(r"[0-9a-f]{6}", name[len(begin) :])
+
+
+@given(st.lists(st.text(), min_size=2, max_size=2, unique=True))
+def test_every_name_is_valid_for_sts_and_different_for_each_path(paths: list[str]) -> None:
+    first, second = (session_name(f"/{path}/") for path in paths)
+    assert re.fullmatch(r"[A-Za-z0-9.@_-]{2,64}", first)
+    assert first != second
+
+
+@pytest.mark.parametrize(("clock", "key_id"), [(0.0, "STS.docs.1"), (HOUR, "STS.docs.2"), (-HOUR, "STS.docs.1")])
+def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, key_id: str) -> None:
+    """The time of an invocation is that of its begin; a clock behind it is not used."""
+    instance = new_instance(DOCS, START, Sessions(Opener()))
+    invocation = Invocation(instance, context(), START, {})
+    assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == "STS.docs.1"
+    instance.clock = Clock(now=lambda: START + clock)
+    assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == key_id

@@ -1,0 +1,184 @@
+"""Links that a CDN checks, as the service gives them: redirects, batches, shares, folders and notices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+from urllib.parse import urlsplit
+
+import pytest
+
+from handler.core.context import Invocation
+from handler.core.errors import Problem
+from handler.core.keys import cdn
+from handler.notices.issuer import LinkIssuer
+from handler.notices.notice import Notice, matching_notices
+from handler.notices.sources.items import RequestedLink
+from signer import CdnKey
+from signer.cdn import fault_of
+from signer.times import parse_rfc3339
+from tests import worlds
+from tests.handler.client import NOW, Answered, context, make_config, new_instance
+
+KEY = "aliyuncdnexp1234"
+ENTRY = {"type": "A", "key": KEY, "valid_for": 1800}
+LINKS = """
+region = "cn-hangzhou"
+keys = "file:keys.json"
+state = "oss://examplebucket/.links/state/"
+credential_life = "1m"
+
+[[mount]]
+path = "/videos/"
+target = "oss://examplebucket/videos/"
+access = "anonymous"
+endpoint = "https://static.example.com"
+cdn = "static"
+check = false
+cache = "5m"
+max_expires = "90d"
+
+[[mount]]
+path = "/reports/"
+target = "oss://examplebucket/reports/"
+endpoint = "https://static.example.com"
+cdn = "static"
+max_expires = "1h"
+max_share = "30d"
+
+[[notice]]
+on = "message"
+mount = "/reports/"
+to = ["team"]
+"""
+
+
+def service(tmp_path: Path, entry: object = ENTRY, text: str = LINKS) -> worlds.Service:
+    """The service with this entry of the CDN static in its keys document; None for none."""
+    running = worlds.Service(new_instance(make_config(text)), tmp_path)
+    return running.with_keys(**({} if entry is None else {"cdn": {"static": entry}}))
+
+
+def opens(url: str, at: float, valid_for: int = 1800) -> bool:
+    """Whether the CDN would accept a link at a time."""
+    parts = urlsplit(url)
+    assert parts.netloc == "static.example.com"
+    return fault_of(CdnKey(KEY, valid_for), f"{parts.path}?{parts.query}", at) is None
+
+
+def ends(answered: Answered | dict[str, Any]) -> int:
+    document = answered if isinstance(answered, dict) else answered.json
+    return int(parse_rfc3339(document["expires_at"]) or 0)
+
+
+def test_expires_at_is_true_to_the_second(tmp_path: Path) -> None:
+    running = service(tmp_path, {**ENTRY, "valid_for": 700})
+    for expires in ("60", "15m", "700", "30d"):
+        link = running.request("/videos/a%20b.mp4", query={"format": "json", "expires": expires})
+        assert opens(link.url, ends(link) - 1, 700)
+        assert not opens(link.url, ends(link), 700)
+        assert link.json["expires_in"] == ends(link) - int(NOW)
+        assert (link.json["method"], link.json["headers"], link.json["clamped_by"]) == ("GET", {}, None)
+
+
+def test_get_and_head_have_one_address_and_a_window_one_for_all(tmp_path: Path) -> None:
+    running = service(tmp_path)
+    addresses = {
+        running.request("/videos/a.mp4", method, now=now).url for method in ("GET", "HEAD") for now in (NOW, NOW + 20)
+    }
+    assert len(addresses) == 1
+    assert running.request("/videos/a.mp4", now=NOW + 300).url not in addresses
+
+
+def test_credentials_limit_no_link_of_a_cdn(tmp_path: Path) -> None:
+    link = service(tmp_path).request("/videos/a.mp4", query={"format": "json", "expires": "365d"})
+    assert (link.json["expires_in"] > 90 * 86_400 - 300, link.json["clamped_by"]) == (True, "mount")
+
+
+@pytest.mark.parametrize("parameter", ["download", "versionId", "response-content-type", "x-oss-process"])
+def test_what_would_have_to_be_signed_is_refused(tmp_path: Path, parameter: str) -> None:
+    for value in ("", "name.mp4"):
+        refused = service(tmp_path).request("/videos/a.mp4", query={parameter: value})
+        assert (refused.status, refused.code) == (400, "not_signable")
+        assert parameter in refused.json["detail"]
+
+
+def test_a_batch_gives_links_of_the_cdn_and_refuses_a_download_name(tmp_path: Path) -> None:
+    running = service(tmp_path)
+    items = [{"path": "/reports/a.pdf"}, {"path": "/reports/a.pdf", "download": "b.pdf"}]
+    link, refused = running.sign(*items, key=worlds.MAKER)
+    assert opens(link["url"], ends(link) - 1)
+    assert refused["error"]["code"] == "not_signable"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, {}, "text", {"type": "A"}, {**ENTRY, "type": "C"}, {**ENTRY, "key": "short"}, {**ENTRY, "more": 1}],
+)
+def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(tmp_path: Path, entry: object) -> None:
+    other = {} if entry is None else {"static": entry}
+    running = service(tmp_path, text=LINKS.replace('cdn = "static"\nmax_expires = "1h"', 'cdn = "other"'))
+    running = running.with_keys(cdn={"other": ENTRY, **other})
+    refused = running.request("/videos/a.mp4")
+    assert (refused.status, refused.code) == (503, "cdn_key_missing")
+    # Nothing else of the keys document is affected.
+    assert running.request("/reports/a.pdf", key=worlds.OTHER).code == "not_found"
+    assert opens(running.request("/reports/a.pdf", key=worlds.MAKER).url, NOW)
+
+
+def test_the_key_is_read_once_for_all_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(wraps=cdn.read_cdn_key)
+    monkeypatch.setattr(cdn, "read_cdn_key", read)
+    running = service(tmp_path)
+    assert [running.request(f"/videos/{name}.mp4").status for name in "abc"] == [302] * 3
+    assert read.call_count == 1
+
+
+def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path) -> None:
+    running = service(tmp_path, text=f'public_url = "{worlds.HOST}"\n{LINKS}')
+    address = running.create_share(expires="600")
+    opened = running.open(address, headers=worlds.JSON, now=NOW + 100)
+    assert ends(opened) == int(NOW) + 600
+    assert opened.json["clamped_by"] == "share"
+    assert opens(opened.url, NOW + 599)
+    refused = running.request_share(download="b.pdf")
+    assert (refused.status, refused.code) == (409, "download_not_signed")
+
+
+def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: Path) -> None:
+    text = f'public_url = "{worlds.HOST}"\n{LINKS}'
+    before = service(tmp_path, text=text.replace('cdn = "static"\nmax_expires = "1h"', ""))
+    address = before.create_share(download="b.pdf")
+    opened = service(tmp_path, text=text).open(address)
+    assert (opened.status, opens(opened.url, NOW)) == (302, True)
+
+
+def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path: Path) -> None:
+    running = service(tmp_path)
+    invocation = Invocation(running.instance, context(), NOW, {})
+    notice = Notice("created", "/reports/", "examplebucket", "reports/a.pdf", "mark", "team", version="3.EXAMPLE")
+    sent = LinkIssuer(invocation).notification(notice, "id")
+    assert sent is not None
+    assert opens(sent.url, NOW)
+    asked = RequestedLink("message", "origin", "/reports/a.pdf", None, "b.pdf", NOW)
+    with pytest.raises(Problem, match="download"):
+        list(matching_notices(running.config, asked))
+
+
+def test_a_link_of_a_cdn_opens_no_session(tmp_path: Path) -> None:
+    role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links-signer"\n'
+    # Nothing answers at this address.
+    running = worlds.Service(
+        new_instance(make_config(LINKS + role, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9"})), tmp_path
+    )
+    running = running.with_keys(cdn={"static": ENTRY})
+    assert running.request("/videos/a.mp4").status == 302
+
+
+def test_the_key_stays_in_the_keys_document(tmp_path: Path) -> None:
+    running = service(tmp_path)
+    answered = running.request("/videos/a.mp4")
+    assert KEY not in answered.body + answered.printed + json.dumps(answered.headers)
+    assert urlsplit(answered.url).query.rpartition("-")[2] not in answered.printed

@@ -1,0 +1,468 @@
+"""The function's connections to OSS: which are kept, which are used again, and that nothing logs a link."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from handler.core.cloud import http_client, oss
+from handler.core.cloud.http_client import Bound, Connections, HttpResponse, within
+from handler.core.config import Location
+from signer import Credentials, Endpoint
+from signer.cli import listing
+from tests.handler.client import KEYS
+from tests.handler.notices.test_addresses import self_signed
+
+OBJECT = Location("examplebucket", "exampledir/a.txt")
+LISTED = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ROUNDS = 2
+
+
+@contextmanager
+def answering(*conversations: Sequence[bytes], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """The address of a server that accepts a connection for each conversation, with `tls` (certificate and key).
+
+    It sends one answer for each request, and closes the connection after the last one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if tls is not None:
+        context.load_cert_chain(*tls)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for answers in conversations:
+                plain, _ = server.accept()
+                with plain, suppress(ConnectionError, ssl.SSLError):
+                    connection = plain if tls is None else context.wrap_socket(plain, server_side=True)
+                    for response in answers:
+                        connection.recv(65536)
+                        connection.sendall(response)
+
+        thread = threading.Thread(target=answer, daemon=True)  # a test that fails must not wait for it
+        thread.start()
+        yield f"{'http' if tls is None else 'https'}://localhost:{server.getsockname()[1]}"
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def get(opened: Connections, address: str, *, method: str = "GET", max_body: int = 1000) -> HttpResponse:
+    return opened.send(method, f"{address}/a", {}, None, timeout=(5.0, 5.0), max_body=max_body)
+
+
+def malformed(body: bytes) -> bytes:
+    """A response with a header without a colon, which urllib3 reports together with the URL."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno colon here\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log of a new process whose root logger takes everything."""
+    caplog.set_level(logging.DEBUG)
+    urllib3 = logging.getLogger("urllib3")
+    level = urllib3.level
+    urllib3.setLevel(logging.NOTSET)
+    yield caplog
+    urllib3.setLevel(level)
+
+
+def test_a_malformed_header_does_not_log_the_link(log: pytest.LogCaptureFixture) -> None:
+    with answering([malformed(b"ok")]) as address:
+        client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), Connections())
+        assert client.get(OBJECT).status == 200
+    assert log.records == []
+
+
+def test_nor_does_it_when_the_command_line_lists_objects(log: pytest.LogCaptureFixture) -> None:
+    credentials = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+    with answering([malformed(LISTED)]) as address:
+        endpoint = Endpoint.path_style(address, "cn-hangzhou")
+        assert list(listing.objects("examplebucket", "", credentials=credentials, endpoint=endpoint)) == []
+    assert not [record for record in log.records if record.name.startswith("urllib3")]
+
+
+def test_one_connection_serves_requests_that_follow_one_another() -> None:
+    opened = Connections()
+    with answering([OK, OK, OK]) as address:
+        assert [get(opened, address).body for _ in range(3)] == [b"ok"] * 3
+
+
+@pytest.mark.parametrize("seconds", [31.0, -3600.0])
+def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, start = Connections(), time.time()
+    monkeypatch.setattr("handler.core.cloud.http_client.time.time", lambda: start)
+    with answering([OK, OK, OK.replace(b"ok", b"no")], [OK]) as address:
+        get(opened, address)
+        get(opened, address)
+        monkeypatch.setattr("handler.core.cloud.http_client.time.time", lambda: start + seconds)
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,  # then the server closes the connection
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more than announced",
+    ],
+)
+def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(answer: bytes) -> None:
+    opened = Connections()
+    with answering([answer], [OK]) as address:
+        assert get(opened, address).body == b"ok"
+        _await(lambda: not _is_idle(opened))
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nok\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nETag: x\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 20\xff OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 50_000 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000,
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + b"1\r\nx\r\n" * 60_000,
+    ],
+)
+def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -> None:
+    with answering([answer]) as address, pytest.raises((ConnectionError, http.client.HTTPException)):
+        get(Connections(), address, max_body=100_000)
+
+
+@pytest.mark.parametrize("chunks", [b"2\r\nok\r\n0\r\n\r\n", b"1;x=y\r\no\r\n1 \r\nk\r\n00\r\nX: 1\r\n\r\n"])
+def test_chunks_are_read_up_to_the_limit_and_all_of_them_keep_the_connection(chunks: bytes) -> None:
+    opened, answer = Connections(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with answering([answer, answer], [OK]) as address:
+        assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [b"ok", b"o", b"ok"]
+
+
+def test_a_header_that_comes_twice_has_both_values() -> None:
+    answer = b"HTTP/1.1 204 No Content\r\nVary: Origin\r\nConnection: close\r\nvary: Accept\r\nConnection: TE\r\n\r\n"
+    opened = Connections()
+    with answering([answer], [OK]) as address:
+        assert get(opened, address).headers == {"vary": "Origin, Accept", "connection": "close, TE"}
+        assert get(opened, address).body == b"ok"
+
+
+def test_a_head_that_is_cut_is_a_connection_error_also_without_a_body() -> None:
+    with (
+        answering([b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"]) as address,
+        pytest.raises(http.client.IncompleteRead),
+    ):
+        get(Connections(), address, method="HEAD")
+
+
+def test_a_longer_body_is_read_up_to_the_limit_and_its_connection_closed() -> None:
+    opened = Connections()
+    with answering([OK], [OK]) as address:
+        assert get(opened, address, max_body=1).body == b"o"
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
+def test_an_answer_without_a_body_keeps_its_connection_whatever_length_it_names(method: str, status: str) -> None:
+    opened = Connections()
+    head = f"HTTP/1.1 {status}\r\nContent-Length: 700\r\nETag: x\r\n\r\n".encode()
+    with answering([head, OK]) as address:
+        response = get(opened, address, method=method)
+        assert (response.body, response.headers["content-length"]) == (b"", "700")
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", "304 Not Modified"), ("DELETE", "204 No Content")])
+def test_no_chunks_are_waited_for_where_a_status_has_no_body(method: str, status: str) -> None:
+    opened = Connections()
+    with answering([f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode(), OK]) as address:
+        assert get(opened, address, method=method).body == b""
+        assert get(opened, address).body == b"ok"
+
+
+def test_a_response_that_follows_early_hints_is_not_that_of_the_next_request() -> None:
+    late = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
+    opened = Connections()
+    # As if the response came after the next request was sent, on the connection of the first.
+    with answering([b"HTTP/1.1 103 Early Hints\r\n\r\n", late], [OK]) as address:
+        assert get(opened, address).status == 103
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A certificate that is trusted, and its key."""
+    certificate, key = self_signed(tmp_path, "localhost")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(http_client, "tls_context", lambda: trusting)
+    return certificate, key
+
+
+def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(trusted: tuple[Path, Path]) -> None:
+    head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ", b"\r\n\r\nok"
+    # A first answer as long as what is read at a time, so that the second stays in the TLS record.
+    both = head + b"a" * (io.DEFAULT_BUFFER_SIZE - len(head) - len(body)) + body + OK.replace(b"ok", b"no")
+    opened = Connections()
+    with answering([both, OK], [OK], tls=trusted) as address:
+        assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
+
+
+def test_connections_to_other_hosts_are_closed_once_they_are_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, start = Connections(), time.time()
+    monkeypatch.setattr("handler.core.cloud.http_client.time.time", lambda: start)
+    with answering([OK]) as first, answering([OK]) as second:
+        get(opened, first)
+        monkeypatch.setattr("handler.core.cloud.http_client.time.time", lambda: start + 31)
+        get(opened, second)
+        assert len(opened._idle) == 1
+
+
+def test_after_a_kept_connection_failed_a_request_is_sent_again_on_a_new_one() -> None:
+    opened = Connections()
+    with answering([OK], [OK]) as address:
+        host = address.removeprefix("http://")
+        with socket.create_server(("127.0.0.1", 0)) as restarted:
+            # Two kept connections that are open until a request arrives.
+            for _ in range(2):
+                old = http.client.HTTPConnection("127.0.0.1", restarted.getsockname()[1])
+                old.connect()
+                opened._keep("http", host, old)
+            accepted = [restarted.accept()[0] for _ in range(2)]
+
+            def end() -> None:
+                for connection in reversed(accepted):  # the one kept last is used first
+                    with connection:
+                        connection.recv(65536)
+
+            ending = threading.Thread(target=end, daemon=True)
+            ending.start()
+            client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), opened)
+            assert client.get(OBJECT).status == 200
+            ending.join(10)
+        assert get(Connections(), address).body == b"ok"
+
+
+# OSS keeps 8 KB of metadata.
+@pytest.mark.parametrize("count", [90, 110, 2048])
+def test_an_object_may_have_more_headers_than_http_client_reads_by_default(count: int) -> None:
+    entries = b"".join(b"x-oss-meta-%d: 1\r\n" % number for number in range(count))
+    with answering([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + entries + b"\r\nok"]) as address:
+        assert len(get(Connections(), address).headers) == count + 1
+
+
+def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            Connections().send("GET", f"{address}/a", {}, None, timeout=(5.0, 0.05), max_body=10)
+        assert time.monotonic() - began < 4
+    with pytest.raises(ConnectionRefusedError):
+        get(Connections(), address)
+
+
+def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
+    with pytest.raises(ConnectionError):
+        get(Connections(), "http://localhost:1")
+
+
+def test_a_connection_serves_its_own_host_alone() -> None:
+    opened = Connections()
+    other = OK.replace(b"ok", b"no")
+    with answering([OK, OK]) as first, answering([other, other]) as second:
+        addresses = (first, second, first, second)
+        assert [get(opened, address).body for address in addresses] == [b"ok", b"no"] * 2
+
+
+def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_THREADS", 1)
+    opened = Connections()
+    reused = OK.replace(b"ok", b"no")
+    with answering([OK, reused], [OK]) as first, answering([OK]) as second:
+        assert [get(opened, address).body for address in (first, second, first)] == [b"ok"] * 3
+
+
+def test_a_write_that_forbids_to_overwrite_is_sent_once_and_others_twice() -> None:
+    class Broken(Connections):
+        sent = 0
+
+        def send(self, *_: object, **__: object) -> HttpResponse:
+            self.sent += 1
+            raise ConnectionResetError
+
+    for write, expected in ((oss.OssClient.claim, 1), (oss.OssClient.put, 2)):
+        broken = Broken()
+        client = oss.OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
+        with pytest.raises(oss.OssUnavailable):
+            write(client, OBJECT, b"", content_type="text/plain")
+        assert broken.sent == expected
+
+
+def test_every_thread_keeps_its_connection() -> None:
+    threads = 24
+    together = threading.Barrier(threads)
+    accepted = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            accepted.append(self.client_address)
+            super().setup()
+
+        def do_HEAD(self) -> None:
+            together.wait(20)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = threads
+
+    opened = Connections()
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        client = oss.OssClient(
+            KEYS, Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou"), opened
+        )
+        for _ in range(ROUNDS):
+            # New threads each time, as for the records of each event.
+            with ThreadPoolExecutor(threads) as pool:
+                assert {answer.status for answer in pool.map(lambda _: client.head(OBJECT), range(threads))} == {200}
+        opened.close()
+        server.shutdown()
+    assert len(accepted) == threads
+
+
+def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_host() -> None:
+    context = http_client.tls_context()
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) > 100
+
+
+def test_over_tls_a_connection_is_kept_too(trusted: tuple[Path, Path]) -> None:
+    opened = Connections()
+    with answering([OK, OK], tls=trusted) as address:
+        assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
+
+
+def test_a_certificate_that_no_authority_signed_is_refused(tmp_path: Path) -> None:
+    with (
+        answering([OK], tls=self_signed(tmp_path, "localhost")) as address,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        get(Connections(), address)
+
+
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with answering([OK]) as address:
+        assert get(Connections(), address).body == b"ok"
+
+
+def test_within_its_time_a_call_returns_or_raises_what_it_would_alone() -> None:
+    assert within(10, lambda bound: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(10, lambda bound: 1 // 0)
+
+
+def test_a_call_whose_time_is_over_ends_although_bytes_trickle_in() -> None:
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def call(bound: Bound) -> None:
+            threads.append(threading.current_thread())
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+            Connections(bound).send("GET", url, {}, None, timeout=(5.0, 60.0), max_body=10)
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    time.sleep(0.01)
+                    connection.sendall(b"x")
+
+        threading.Thread(target=trickle, daemon=True).start()
+        with pytest.raises(TimeoutError):
+            within(0.1, call)
+        threads[0].join(5)
+        assert not threads[0].is_alive()
+
+
+def test_after_its_time_a_call_sends_nothing() -> None:
+    is_over, outcomes = threading.Event(), SimpleQueue[Exception]()
+
+    def call(bound: Bound) -> None:
+        is_over.wait(10)  # as if the name was looked up for so long
+        try:
+            Connections(bound).send("POST", f"{address}/", {}, b"late", timeout=(5.0, 5.0), max_body=10)
+        except Exception as error:
+            outcomes.put(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            within(0.05, call)
+        is_over.set()
+        server.settimeout(10)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(100) == b""
+    assert isinstance(outcomes.get(timeout=10), TimeoutError)
+
+
+def test_an_answer_shows_neither_values_nor_body() -> None:
+    shown = repr(HttpResponse(200, {"etag": "secret-1"}, b"secret-2"))
+    assert "secret" not in shown
+    assert "etag" in shown
+
+
+def _is_idle(opened: Connections) -> bool:
+    return any(not http_client._is_readable(each.connection) for each in opened._idle)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline

@@ -1,0 +1,129 @@
+"""The credentials of the invocation sign first, those of the environment second, and never earlier ones."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from handler.core.context import Invocation
+from signer import Credentials
+from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, new_instance
+
+FUNCTION_COMPUTE = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": OTHER_KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": str(OTHER_KEYS.security_token),
+}
+
+
+def context_with(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
+    """A context with these values as its credentials."""
+    credentials = SimpleNamespace(access_key_id=key_id, access_key_secret=secret, security_token=token)
+    return SimpleNamespace(request_id="req-EXAMPLE", credentials=credentials)
+
+
+EMPTY = [
+    pytest.param(SimpleNamespace(request_id="req-EXAMPLE"), id="the context of Python 3.12"),
+    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=None), id="no credentials"),
+    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=SimpleNamespace()), id="without attributes"),
+    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials={}), id="an empty dictionary"),
+    pytest.param(context_with(), id="empty strings"),
+    pytest.param(context_with(None, None, None), id="None for each"),
+    pytest.param(context_with("STS.EXAMPLE"), id="an id alone"),
+    pytest.param(context_with("", "secretEXAMPLE"), id="a secret alone"),
+    pytest.param(context_with("STS.EXAMPLE", None, "token"), id="no secret"),
+    pytest.param(context_with("", "", "token"), id="a token alone"),
+]
+
+
+def test_the_invocations_credentials_are_preferred_to_the_environments() -> None:
+    response = ask(environ=FUNCTION_COMPUTE)
+    assert response.signs(keys=KEYS)
+    assert not response.signs(keys=OTHER_KEYS)
+
+
+@pytest.mark.parametrize("invocation", EMPTY)
+def test_without_credentials_of_the_invocation_the_environments_sign(invocation: object) -> None:
+    response = ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW)
+    assert response.status == 302
+    assert response.signs(keys=OTHER_KEYS)
+
+
+@pytest.mark.parametrize("invocation", EMPTY)
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        dict.fromkeys(FUNCTION_COMPUTE, ""),
+        {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"},
+        {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"},
+        {"ALIBABA_CLOUD_SECURITY_TOKEN": "tokenEXAMPLE"},
+        {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"},
+    ],
+    ids=lambda environ: "+".join(environ) or "nothing",
+)
+def test_without_any_credentials_the_response_says_to_set_a_role(invocation: object, environ: dict[str, str]) -> None:
+    response = ask(invocation=invocation, environ=environ)
+    assert (response.status, response.code) == (503, "no_credentials")
+    assert "role in s.yaml" in response.json["detail"]
+    for value in environ.values():
+        assert not value or value not in response.body + response.printed
+
+
+def test_credentials_of_two_sources_are_never_mixed() -> None:
+    response = ask(invocation=context_with("STS.EXAMPLE", "", "token"), environ=FUNCTION_COMPUTE)
+    assert response.parameters["x-oss-security-token"] == OTHER_KEYS.security_token
+    permanent = ask(invocation=context_with("LTAI5tEXAMPLE", "secretEXAMPLE"), environ=FUNCTION_COMPUTE)
+    assert "x-oss-security-token" not in permanent.parameters
+    assert permanent.signs(keys=Credentials("LTAI5tEXAMPLE", "secretEXAMPLE"))
+
+
+def test_the_variables_of_the_official_sdk_are_read_too() -> None:
+    keys = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+    environ = {"OSS_ACCESS_KEY_ID": keys.access_key_id, "OSS_ACCESS_KEY_SECRET": keys.access_key_secret}
+    assert ask(invocation=context(None), environ=environ).signs(keys=keys)
+    both = ask(invocation=context(None), environ={**environ, **FUNCTION_COMPUTE})
+    assert both.signs(keys=OTHER_KEYS)
+
+
+def test_changed_credentials_of_the_invocation_are_used_immediately() -> None:
+    for number in range(3):
+        for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token=f"CAIS+{number}")):
+            response = ask(invocation=context(keys))
+            assert response.parameters["x-oss-security-token"] == keys.security_token
+            assert response.signs(keys=keys)
+
+
+def test_changed_credentials_of_the_environment_are_used_immediately() -> None:
+    for keys in (KEYS, OTHER_KEYS):
+        environ = dict(zip(FUNCTION_COMPUTE, map(str, keys[:3]), strict=True))
+        assert ask(invocation=context(None), environ=environ).signs(keys=keys)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("STS.EXAMPLE", "secretEXAMPLE", "token\nEXAMPLE"),
+        ("STS.EXAMPLE", "secret EXAMPLE", ""),
+        ("STS.EXAMPLE ", "secretEXAMPLE", ""),
+        ("STS.É", "secretEXAMPLE", "tokenEXAMPLE"),
+        (190001, "secretEXAMPLE", "tokenEXAMPLE"),
+        ("STS.EXAMPLE", b"secretEXAMPLE", "tokenEXAMPLE"),
+        ("STS.EXAMPLE", "secretEXAMPLE", 190007),
+        (["STS.EXAMPLE"], {}, object()),
+        (["STS.EXAMPLE"], ["secretEXAMPLE"], ["tokenEXAMPLE"]),
+    ],
+)
+def test_invalid_credentials_are_a_problem_that_does_not_show_them(keys: tuple[object, object, object]) -> None:
+    response = ask(invocation=context_with(*keys))
+    assert (response.status, response.code) == (503, "no_credentials")
+    for value in keys:
+        assert not value or str(value) not in response.body + response.printed
+
+
+def test_the_repr_of_the_credentials_shows_no_secret() -> None:
+    role = Invocation(new_instance(), context(), NOW, {}).credentials()
+    assert role.expires_at is None
+    for secret in KEYS[:3]:
+        assert str(secret) not in repr(role)

@@ -1,0 +1,187 @@
+"""The lifetime of a link, and the limit that made it shorter than requested."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from handler.core.config import Config
+from handler.core.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invocation, RoleCredentials
+from handler.core.errors import Problem
+from handler.core.links import IssuedLink, create_link
+from signer import Credentials
+from signer.times import parse_duration
+from tests.handler.client import KEYS, NOW, Answered, ask, context, mount, new_instance
+
+WEEK = 604_800
+PERMANENT = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+LONG = mount(expires="15m", max_expires="7d")._replace(credential_life=WEEK)
+
+FROM_ENVIRONMENT = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": str(KEYS.security_token),
+}
+
+
+def ask_json(expires: str | None, config: Config = LONG, keys: Credentials = KEYS) -> Answered:
+    query = {"format": "json"} if expires is None else {"format": "json", "expires": expires}
+    return ask(query=query, config=config, invocation=context(keys))
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1", 1),
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("2h", 7200),
+        ("1d", 86_400),
+        ("7d", WEEK),
+        ("0090", 90),
+        ("604800", WEEK),
+    ],
+)
+def test_a_link_is_valid_for_the_requested_seconds(written: str, seconds: int) -> None:
+    response = ask_json(written, keys=PERMANENT)
+    assert response.json["expires_in"] == response.expires_in == seconds
+    assert response.json["clamped_by"] is None
+
+
+@pytest.mark.parametrize(
+    "written", ["", "0", "0d", "-90s", " 90", "90\n", "1.5h", "15M", "1w", "1h30m", "soon", "²", "9" * 400, "\ud800"]
+)
+def test_an_invalid_expiry_is_a_problem_that_names_the_parameter(written: str) -> None:
+    response = ask_json(written)
+    assert (response.status, response.code) == (400, "bad_expires")
+    assert "expires" in response.json["detail"]
+
+
+@given(st.text(max_size=8) | st.from_regex(r"[-+ ]?[0-9]{0,4}[smhdw]?", fullmatch=True))
+def test_a_duration_is_a_positive_number_of_seconds_or_invalid(string: str) -> None:
+    seconds = parse_duration(string)
+    unit = string[-1:] if string[-1:] in ("s", "m", "h", "d") else ""
+    number = string.removesuffix(unit)
+    plain = number.isascii() and number.isdigit() and len(number) <= 9
+    expected = int(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit] if plain else 0
+    assert (seconds or 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("default", "maximum", "credential_life", "requested", "seconds", "clamped_by"),
+    [
+        ("15m", "1h", 3600, None, 900, None),
+        ("1h", "1h", 3599, None, 3599, "credentials"),
+        ("15m", "1h", 7200, "999999999d", 3600, "mount"),
+        ("15m", "7d", 3600, "3601", 3600, "credentials"),
+    ],
+)
+def test_the_shortest_limit_applies_and_is_named(
+    default: str, maximum: str, credential_life: int, requested: str | None, seconds: int, clamped_by: str | None
+) -> None:
+    config = mount(expires=default, max_expires=maximum)._replace(credential_life=credential_life)
+    response = ask_json(requested, config)
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (seconds, clamped_by)
+    assert response.expires_in == seconds
+    line = response.line
+    assert (line["expires_in"], line["clamped_by"]) == (seconds, clamped_by)
+    assert response.signs(now=NOW + seconds - 1)
+    assert not response.signs(now=NOW + seconds + 1)
+
+
+def create(
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, role: RoleCredentials
+) -> IssuedLink:
+    config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
+    limits = (ExpiryLimit("share", share), ExpiryLimit("caller", caller))
+    access = Access(config.mounts.find("/exampledir/a.txt"), role, limits)
+    return create_link(Invocation(new_instance(config), None, NOW, {}), access, "GET", expires=str(requested))
+
+
+SECONDS = st.integers(1, 6).map(lambda step: step * 60)
+
+
+@given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400), st.booleans())
+@example(360, 360, 360, 360, 60, 400, True)
+def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, left: int | None, is_session: bool
+) -> None:
+    """The end of a session is known, so that credential_life is of no account for it."""
+    role = RoleCredentials(KEYS, None if left is None else NOW + left, is_session=is_session)
+    issued = create(requested, maximum, share, caller, credential_life, role)
+    credentials = credential_life if left is None else left if is_session else min(credential_life, left)
+    order = [(None, requested), ("mount", maximum), ("share", share), ("caller", caller), ("credentials", credentials)]
+    shortest = min(seconds for _, seconds in order)
+    assert issued.link.expires_in == shortest
+    assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
+
+
+@given(st.floats(-100, 200, allow_nan=False))
+def test_no_link_outlives_credentials_that_expire(credentials_left: float) -> None:
+    assume(abs(credentials_left - 60) > 2)
+    role = RoleCredentials(KEYS, NOW + credentials_left)
+    if credentials_left < 60:
+        with pytest.raises(Problem) as error:
+            create(600, 600, 600, 600, 600, role)
+        assert (error.value.status, error.value.code) == (503, "credentials_expiring")
+    else:
+        issued = create(600, 600, 600, 600, 600, role)
+        assert issued.link.expires_at.timestamp() <= NOW + credentials_left
+        assert issued.clamped_by == "credentials"
+
+
+# --- credentials from the environment are as old as the process ---------------------------------------------------
+
+
+def ask_late(left: float, *, expires: str = "1h", accept: str = "application/json") -> Answered:
+    """The response `left` seconds before the process is 35 hours old."""
+    return ask(
+        query={"expires": expires},
+        headers={"Accept": accept},
+        config=LONG,
+        invocation=context(None),
+        now=NOW + ENVIRONMENT_LIFETIME - left,
+        environ=FROM_ENVIRONMENT,
+    )
+
+
+def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_of_the_start() -> None:
+    assert ENVIRONMENT_LIFETIME == 35 * 3600
+    for left in (61.5, 90, 600, 3599):
+        response = ask_late(left)
+        assert response.status == 200
+        assert response.json["clamped_by"] == "credentials"
+        assert left - 2 <= response.json["expires_in"] < left + 1
+        expires_at = datetime.strptime(response.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        assert expires_at <= NOW + ENVIRONMENT_LIFETIME
+
+
+def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() -> None:
+    response = ask_late(7200, expires="10m")
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (600, None)
+
+
+@pytest.mark.parametrize("left", [58, 1, 0, -1, -86_400])
+def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) -> None:
+    for expires in ("1", "1h"):
+        response = ask_late(left, expires=expires)
+        assert (response.status, response.code) == (503, "credentials_expiring")
+        assert response.headers["Retry-After"].isdigit()
+
+
+def test_credential_life_limits_the_environments_credentials_too() -> None:
+    config = LONG._replace(credential_life=120)
+    response = ask(
+        query={"format": "json"}, config=config, invocation=context(None), now=NOW + 1, environ=FROM_ENVIRONMENT
+    )
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
+
+
+def test_credentials_of_the_context_do_not_age_with_the_process() -> None:
+    response = ask(config=LONG, now=NOW + 40 * 3600)
+    assert response.status == 302
+    assert response.expires_in == 900

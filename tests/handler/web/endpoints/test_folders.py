@@ -1,0 +1,339 @@
+"""Folders: what a list shows and hides, page by page, and who may see it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import requests
+
+from handler.core.cloud.oss import list_folder
+from handler.core.config import Location, Mounts
+from handler.core.config.rights import policy
+from handler.web.pages.words import FOLDER
+from local.oss import create_app
+from local.ram import Principal, Principals
+from local.rights import role_statements
+from local.server import listen, serve
+from signer import Credentials, Endpoint, presign
+from signer.listing import ListedPage
+from tests.handler.client import KEYS, Answered, make_config, new_instance
+from tests.handler.keys_fixtures import BUCKET, READER, REGION, api
+from tests.memory_oss import MemoryOss, memory_oss
+from tests.worlds import ALICE, HTML, MAKER, OTHER, Service, service
+
+LINKS = """
+region = "cn-hangzhou"
+keys = "oss://examplebucket/.links/keys.json"
+state = "oss://examplebucket/.links/state/"
+public_url = "https://links.example.com"
+mount = [
+    { path = "/reports/", target = "oss://examplebucket/reports/", max_share = "90d", list = true },
+    { path = "/reports/2026/inner/", target = "oss://examplebucket/inner/", max_share = "90d", list = true },
+    { path = "/reports/2026/closed/", target = "oss://examplebucket/closed/" },
+    { path = "/copy/", target = "oss://examplebucket/reports/", max_share = "90d", list = true },
+    { path = "/all/", target = "oss://examplebucket/", list = true },
+    { path = "/public/", target = "oss://examplebucket/public/", access = "anonymous", max_share = "90d", list = true },
+    { path = "/unlisted/", target = "oss://examplebucket/unlisted/", access = "anonymous" },
+]
+"""
+FOLDER_PATH = "/reports/2026/"
+OBJECTS = {
+    **dict.fromkeys(("reports/2026/", "reports/2026/q3.pdf", "reports/2026/季度 q4.xlsx"), b"content"),
+    **dict.fromkeys(("reports/2026/inner/hidden.txt", "reports/2026/closed/hidden.txt", "reports/2026/a/b.txt"), b"1"),
+    **dict.fromkeys(("reports/2026/bad//x", "reports/2026/\x07bell", "reports/top.txt", "public/a.txt"), b""),
+    **dict.fromkeys((".links/keys.json", ".links/keys.json.lock.1", ".links/state/probe", "unlisted/x.txt"), b""),
+    **dict.fromkeys(("data/.links/other.txt", "\\back.txt"), b""),
+}
+CALLERS = [
+    api("maker", MAKER, paths=["/"], methods=["GET", "SHARE", "LIST"]),
+    api("other", OTHER, paths=["/reports/2026/inner/"], methods=["GET", "LIST"]),
+    api("reader", READER, paths=["/"], methods=["GET", "SHARE"]),
+    api("lister", ALICE, paths=["/reports/2026/a/"], methods=["LIST"]),
+]
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Service:
+    return service(tmp_path, LINKS).with_keys(api=CALLERS)
+
+
+@pytest.fixture
+def oss() -> Iterator[MemoryOss]:
+    with memory_oss({}) as memory:
+        memory.fill(OBJECTS)
+        yield memory
+
+
+def names(answer: Answered) -> tuple[list[str], list[str]]:
+    assert answer.status == 200, answer.body
+    return [each["name"] for each in answer.json["folders"]], [each["name"] for each in answer.json["files"]]
+
+
+def test_a_folder_is_its_folders_and_files_for_one_list(listing: Service, oss: MemoryOss) -> None:
+    answer = listing.request(FOLDER_PATH, key=MAKER)
+    document = answer.json
+    assert oss.calls == {"ListObjects": 1}
+    assert (document["path"], document["next"], answer.headers["Cache-Control"]) == (FOLDER_PATH, None, "no-store")
+    assert document["folders"] == [
+        {"name": "a", "path": "/reports/2026/a/"},
+        {"name": "bad", "path": "/reports/2026/bad/"},
+        {"name": "inner", "path": "/reports/2026/inner/"},
+    ]
+    modified_at = document["files"][0]["modified_at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", modified_at)
+    assert document["files"] == [
+        {"name": "\x07bell", "path": None, "size": 0, "modified_at": modified_at},
+        {"name": "q3.pdf", "path": "/reports/2026/q3.pdf", "size": 7, "modified_at": modified_at},
+        {"name": "季度 q4.xlsx", "path": "/reports/2026/季度 q4.xlsx", "size": 7, "modified_at": modified_at},
+    ]
+    assert listing.request("/reports/2026/bad/", key=MAKER).json["folders"] == [{"name": "", "path": None}]
+    assert names(listing.request("/reports/none/", key=MAKER)) == ([], [])
+    head = listing.request(FOLDER_PATH, "HEAD", key=MAKER)
+    assert (head.status, head.body, head.line["mount"]) == (200, "", "/reports/")
+
+
+def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_appear(
+    listing: Service, oss: MemoryOss
+) -> None:
+    assert names(listing.request("/all/", key=MAKER)) == (
+        ["data", "public", "reports", "unlisted"],
+        ["\\back.txt"],
+    )
+    assert listing.request("/all/", key=MAKER).json["files"][0]["path"] is None
+    assert names(listing.request("/all/.links/", key=MAKER)) == ([], [])
+    assert listing.request("/all/.links/state/", key=MAKER).status == 404
+    before = oss.calls["ListObjects"]
+    assert names(listing.request("/all/.links/", query={"begins": "keys.json"}, key=MAKER)) == ([], [])
+    assert oss.calls["ListObjects"] == before
+    assert names(listing.request("/all/data/", key=MAKER)) == ([".links"], [])
+    # In a folder of a longer mount are the objects of that mount.
+    assert names(listing.request("/reports/2026/inner/", key=MAKER)) == ([], [])
+    part = listing.with_keys(api=[api("part", MAKER, paths=["/reports/2026/"], methods=["LIST"])])
+    assert names(part.request(FOLDER_PATH, key=MAKER))[0] == ["a", "bad", "inner"]
+    unlisted = listing.with_mount("/reports/2026/inner/", lists=False)
+    assert names(unlisted.request(FOLDER_PATH, key=MAKER))[0] == ["a", "bad"]
+    public = listing.with_mount("/reports/", access="anonymous")
+    assert names(public.request(FOLDER_PATH))[0] == ["a", "bad"]
+    assert names(public.request(FOLDER_PATH, key=OTHER))[0] == ["a", "bad", "inner"]
+
+
+def test_only_callers_with_list_see_a_folder(listing: Service, oss: MemoryOss) -> None:
+    for key, code, *paths in (
+        (None, "unauthorized", FOLDER_PATH),
+        (READER, "not_found", FOLDER_PATH),
+        (OTHER, "not_found", FOLDER_PATH),
+        (ALICE, "not_found", FOLDER_PATH, "/reports/2026/a/b.txt"),
+        (MAKER, "not_found", "/unlisted/", "/reports/2026/closed/", "/nowhere/"),
+        (MAKER, "bad_path", "/reports/2026/%2E%2E/", "/reports/2026//"),
+    ):
+        assert [listing.request(path, key=key).code for path in paths] == [code] * len(paths)
+    assert listing.request("/unlisted/x/", key=MAKER).json["url"]  # a link to the object of this name
+    assert oss.calls == {}
+    for key, path in ((ALICE, "/reports/2026/a/"), (None, "/public/none/"), (MAKER, "/reports%2F2026%2F")):
+        assert listing.request(path, key=key).status == 200
+    assert oss.calls == {"ListObjects": 3}
+
+
+def test_other_methods_of_a_folder_are_those_of_an_object(listing: Service, oss: MemoryOss) -> None:
+    assert listing.request(FOLDER_PATH, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
+    for key, status in ((None, 401), (OTHER, 404), (MAKER, 405), (READER, 405)):
+        assert listing.request(FOLDER_PATH, "DELETE", key=key).status == status
+    # Who may only list may know of the folder, too.
+    only_list = listing.with_keys(api=[api("lister", ALICE, paths=["/reports/"], methods=["LIST"])])
+    assert only_list.request(FOLDER_PATH, "DELETE", key=ALICE).status == 405
+    assert oss.calls == {}
+
+
+def test_a_wrong_parameter_is_named(listing: Service, oss: MemoryOss) -> None:
+    for name, code, *values in (
+        ("limit", "bad_query", "0", "1001", "+5", ""),
+        ("begins", "bad_query", "../", "inner/", "a\nb"),
+        ("begins", "bad_path", "长" * 340),
+        ("format", "bad_format", "urls", "redirect"),
+        ("expires", "not_signable", "5m"),
+        ("versionId", "not_signable", "CAEQ"),
+    ):
+        for value in values:
+            query = {name: value}
+            answer = listing.request(FOLDER_PATH, query=query, key=MAKER)
+            assert (answer.status, answer.code) == (400, code)
+            assert name in answer.json["detail"] or code == "bad_path"
+            if code == "not_signable":
+                ignoring = listing.with_mount("/reports/", unknown_query="ignore")
+                assert ignoring.request(FOLDER_PATH, query=query, key=MAKER).status == 200
+
+
+def test_begins_is_joined_to_the_prefix_and_reaches_nothing_above(listing: Service, oss: MemoryOss) -> None:
+    for begins, expected in {"q": ["q3.pdf"], "季": ["季度 q4.xlsx"], "..": [], "top": [], "?": [], "clo": []}.items():
+        query = {"begins": begins, "null": ""}
+        assert names(listing.request(FOLDER_PATH, query=query, key=MAKER)) == ([], expected)
+
+
+def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
+    oss.fill({f"public/big/{number:06}.bin": b"" for number in range(100_000)})
+    found, after, pages = list[str](), "", 0
+    while pages < 3 or after:
+        query = {"limit": "1000", **({"after": after} if after else {})}
+        answer = listing.request("/public/big/", query=query)
+        found, after, pages = found + names(answer)[1], answer.json["next"], pages + 1
+        if pages == 3:
+            after = "public/big/097999.bin"  # in between, they are the same
+    assert oss.calls == {"ListObjects": 5}
+    assert found == [f"{number:06}.bin" for number in (*range(3000), *range(98_000, 100_000))]
+    page = listing.request("/public/big/", headers=HTML)
+    assert page.body.count("<li data-size") == 200
+    assert len(page.body) < 100_000
+
+
+CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/all/", (["data", "public", "reports", "unlisted"], ["\\back.txt"])),
+        ("/all/reports/2026/", (["a", "bad", "closed", "inner"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])),
+    ],
+)
+def test_no_page_is_empty_and_no_token_tells_a_hidden_name(
+    listing: Service, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
+) -> None:
+    closed = [listing.config.mounts.by_path["/unlisted/"]._replace(path=each) for each in CLOSED]
+    listing = listing.with_config(mounts=Mounts([*listing.config.mounts, *closed], listing.config.mounts.reserved))
+    # More hidden folders in a row than one list has.
+    oss.fill({f"{each.removeprefix('/all/')}x": b"" for each in CLOSED})
+    found, after = (list[str](), list[str]()), ""
+    while after is not None:
+        query = {"limit": str(limit), **({"after": after} if after else {})}
+        answer = listing.request(path, query=query, key=MAKER)
+        inside, files = names(answer)
+        found[0].extend(inside)
+        found[1].extend(files)
+        assert 1 <= len(inside) + len(files) <= limit
+        after = answer.json["next"]
+        # OSS's token is the last name of its page.
+        prefix = path.removeprefix("/all/")
+        shown = (*(f"{prefix}{each}/" for each in inside), *(f"{prefix}{each}" for each in files))
+        assert after is None or unquote(after) in shown
+    assert found == expected
+    page = listing.request(path, query={"limit": "1"}, headers=HTML, key=MAKER)
+    assert 'rel="next" href="?limit=1&amp;after=' in page.body
+
+
+def test_a_page_that_ends_in_a_hidden_name_costs_further_lists(listing: Service, oss: MemoryOss) -> None:
+    for after, limit, last, lists in ("", 3, "bad/", 1), ("", 4, "bad/", 2), ("reports/2026/bad/", 1, "inner/", 3):
+        before, query = oss.calls["ListObjects"], {"limit": str(limit), **({"after": after} if after else {})}
+        assert listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"] == f"reports/2026/{last}"
+        assert oss.calls["ListObjects"] - before == lists
+
+
+def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
+    listing: Service, oss: MemoryOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vanishing = [f"reports/2026/{number}" for number in range(2)]
+    oss.fill(dict.fromkeys(vanishing, b""))
+
+    def list_and_delete(*arguments: Any) -> ListedPage:
+        page = list_folder(*arguments)
+        if vanishing:
+            del oss.objects[Location(BUCKET, vanishing.pop())]
+            oss.fill({})
+        return page
+
+    monkeypatch.setattr("handler.web.endpoints.folders.list_folder", list_and_delete)
+    # The sixth is hidden, and then the fifth when five are listed, the fourth when four are.
+    answer = listing.request(FOLDER_PATH, query={"limit": "6"}, key=MAKER)
+    assert (answer.json["next"], oss.calls) == ("reports/2026/bad/", {"ListObjects": 4})
+
+
+def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    with memory_oss({}) as oss:
+        for status, code, after, expected in (
+            (403, "AccessDenied", "", (503, "oss_unavailable")),
+            (404, "NoSuchBucket", "", (503, "oss_unavailable")),
+            (200, "", "", (503, "oss_unavailable")),  # which is not XML
+            (400, "InvalidArgument", "", (503, "oss_unavailable")),
+            (400, "InvalidArgument", "next", (400, "bad_query")),
+        ):
+            monkeypatch.setattr(oss, "_list", lambda *_, answer=(status, b"", code): oss.respond(*answer))
+            answer = listing.request("/public/", query={"after": after} if after else {})
+            assert (answer.status, answer.code) == expected
+    assert answer.line["cause"] if expected[0] == 503 else True
+
+
+def test_rights_on_the_laptop_refuse_what_is_not_granted(tmp_path: Path) -> None:
+    account, principals = Credentials("LTAI5tEXAMPLE", "accountEXAMPLE"), Principals()
+    app = create_app(tmp_path / "oss", region=REGION, credentials=principals, buckets=[BUCKET])
+    server = serve(app, listen(0))
+    try:
+        principals.add(Principal.of(account))
+        config = make_config(LINKS.replace('"oss://examplebucket/"', '"oss://otherbucket/"'))
+        role = policy(role_statements(config, web=True, events=False))
+        principals.add(Principal.of(KEYS, "acs:ram::1000000000000001:assumed-role/links/fc-1", None, [[role]]))
+        endpoint = Endpoint.path_style(server.url, REGION)
+        for key in ("public/a/b.txt", "unlisted/x.txt"):
+            link = presign("PUT", BUCKET, key, credentials=account, endpoint=endpoint, expires_in=60)
+            assert requests.put(link.url, data=b"x", timeout=30).status_code == 200
+        running = Service(new_instance(config), tmp_path, time.time()).at(server.url)
+        assert names(running.request("/public/")) == (["a"], [])
+        assert names(running.request("/public/a/")) == ([], ["b.txt"])
+        assert running.request("/public/", query={"after": "%%%"}).code == "bad_query"
+        refused = running.with_mount("/unlisted/", lists=True).request("/unlisted/")
+        assert (refused.status, refused.code) == (503, "oss_unavailable")
+        assert refused.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
+    finally:
+        server.close()
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def links(page: Answered) -> list[str]:
+    return [unquote(each) for each in re.findall(r'<a [^>]*href="([^"]*)"', page.body)]
+
+
+def test_a_person_gets_a_page_where_public_url_is_set(listing: Service, oss: MemoryOss) -> None:
+    page = listing.request(FOLDER_PATH, headers=HTML, key=MAKER)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Cache-Control"] == "no-store"
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'nonce-")
+    assert "form-action 'self'; script-src 'nonce-" in policy
+    # Folders first, then files; a name that no link can carry is only text, and controls are replaced.
+    inside = ["a/", "bad/", "inner/", "q3.pdf", "季度 q4.xlsx"]
+    assert links(page) == ["/reports/", *(f"{FOLDER_PATH}{each}" for each in inside)]
+    assert "<span>_bell</span>" in page.body
+    assert re.search(r"<time datetime=\"[^\"]+Z\">[^<]+ UTC</time>", page.body)
+    assert 'id="sort"' in page.body
+    for query, sorts in (({"after": "reports/2026/q"}, False), ({"limit": "1"}, False), ({"begins": "q"}, False)):
+        assert ('id="sort"' in listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER).body) is sorts
+    as_json = listing.request(FOLDER_PATH, query={"format": "json"}, headers=HTML, key=MAKER)
+    assert as_json.json["path"] == FOLDER_PATH
+    assert listing.with_config(public_url=None).request("/public/", headers=HTML).json["path"] == "/public/"
+
+
+def test_the_folders_above_are_those_that_the_caller_may_list(listing: Service, oss: MemoryOss) -> None:
+    assert links(listing.request("/reports/2026/a/", headers=HTML, key=MAKER))[:2] == ["/reports/", FOLDER_PATH]
+    assert links(listing.request("/reports/2026/a/", headers=HTML, key=ALICE)) == ["/reports/2026/a/b.txt"]
+
+
+def test_the_box_is_a_form_that_keeps_the_limit(listing: Service, oss: MemoryOss) -> None:
+    query = {"begins": 'q"3', "limit": "7"}
+    page = listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER)
+    assert re.findall(r'name="(\w+)" value="([^"]*)"', page.body) == [("limit", "7"), ("begins", "q&#34;3")]
+    assert FOLDER["en"]["no_match"] in page.body
+    assert links(page) == ["/reports/", FOLDER_PATH]
+
+
+def test_the_page_has_its_words_in_both_languages(listing: Service, oss: MemoryOss) -> None:
+    assert FOLDER["en"].keys() == FOLDER["zh"].keys()
+    page = listing.request("/public/none/", headers={**HTML, "Accept-Language": "zh-CN"})
+    assert FOLDER["zh"]["empty"] in page.body
+    assert page.headers["Content-Language"] == "zh-CN"

@@ -1,0 +1,245 @@
+"""Recorded shares: their index in the state prefix, and the pages of `GET /-/shares`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from handler.core.cloud.oss import OssResponse
+from handler.core.config import Location
+from handler.core.config.rights import policy
+from local.oss import create_app
+from local.ram import Principal, Principals
+from local.rights import role_statements
+from local.server import listen, serve
+from signer.times import rfc3339
+from tests.handler.client import KEYS, NOW
+from tests.handler.keys_fixtures import BUCKET, READER, REGION, api, hash_of, issuer
+from tests.handler.keys_fixtures import token as jwt
+from tests.memory_oss import MemoryOss, memory_oss
+from tests.worlds import MAKER, OTHER, STATE, WRITER, Service, keys, service
+
+ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
+UNAVAILABLE = "state_unavailable"
+
+
+@pytest.fixture
+def oss() -> Iterator[MemoryOss]:
+    with memory_oss({}, now=lambda: NOW) as memory:
+        yield memory
+
+
+@pytest.fixture
+def shares(oss: MemoryOss, tmp_path: Path) -> Service:
+    callers = [*keys()["api"], api("admin", ADMIN, paths=["/"], methods=["ADMIN"])]
+    users = issuer(methods=["GET", "SHARE"], paths=["/reports/"])
+    return service(tmp_path).with_keys(api=callers, jwt=[users])
+
+
+def page(service: Service, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str) -> Any:
+    query |= {"after": after} if after else {}
+    response = service.request("/-/shares", query=query, key=key, now=now)
+    assert response.status == 200, response
+    assert set(response.json) == {"shares", "next", "note"}
+    assert response.json["note"].startswith("Plain shares have no record and are not listed")
+    return response.json
+
+
+def ids(service: Service, key: str = MAKER, **options: Any) -> list[str]:
+    """The ids of all pages, of two shares each."""
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        document = page(service, key, limit="2", after=after, **options)
+        found, after = found + [share["id"] for share in document["shares"]], document["next"]
+    return found
+
+
+def create(service: Service, key: str = MAKER, **params: Any) -> Any:
+    """The id of a new share."""
+    return service.request_share(key, **{"revocable": True, **params}).json["id"]
+
+
+def test_shares_are_listed_by_page_and_the_newest_come_first(shares: Service, oss: MemoryOss) -> None:
+    created = [create(shares, now=NOW + second) for second in range(5)]
+    assert shares.request_share().json["id"] == "plain.new"
+    assert ids(shares) == created[::-1]
+    folder = f"{STATE}index/{sha256(f'api:maker:{hash_of(MAKER)}{chr(10)}api:maker'.encode()).hexdigest()[:32]}/"
+    entries = [f"{folder}{9_999_999_999 - int(NOW) - second}-{created[second]}" for second in (4, 3, 2, 1, 0)]
+    assert oss.keys(f"{STATE}index/") == entries
+    assert {oss.read(entry) for entry in entries} == {b""}
+    assert (len(page(shares)["shares"]), page(shares, limit="5")["next"]) == (5, None)
+    times = {"created_at": "2026-03-01T06:41:15Z", "expires_at": "2026-03-08T06:41:15Z"}
+    assert page(shares, limit="1")["shares"] == [
+        {"id": created[4], "path": "/reports/q3.pdf", **times, "state": "active"}
+    ]
+
+
+def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: Service, oss: MemoryOss) -> None:
+    expired, revoked, limited = create(shares, expires="2d"), create(shares), create(shares, max_uses=2)
+    used_up, inbox = create(shares, max_uses=1), create(shares, WRITER, path="/in/", method="POST")
+    assert shares.request(f"/-/shares/{revoked}", "DELETE", key=MAKER).status == 204
+    later = NOW + 3 * 86_400
+    with patch.object(oss, "now", lambda: later - 60):
+        oss.fill({f"{STATE}uses/{identifier}/1": b"" for identifier in (limited, used_up)})
+        oss.fill({f"inbox/{inbox}/1-a.txt": b"a"})
+    with patch.object(oss, "now", lambda: later):
+        listed = {share["id"]: share for key in (MAKER, WRITER) for share in page(shares, key, now=later)["shares"]}
+    states = {expired: "expired", revoked: "revoked", limited: "active", used_up: "used_up", inbox: "used_up"}
+    assert {identifier: share["state"] for identifier, share in listed.items()} == states
+    for identifier, share in listed.items():
+        is_limited = identifier in (limited, used_up, inbox)
+        assert (share.get("uses"), share.get("last_use")) == ((1, rfc3339(later - 60)) if is_limited else (None, None))
+        assert ("uses" in share) is ("last_use" in share) is is_limited
+
+
+def test_users_of_one_issuer_and_callers_see_only_their_own(shares: Service) -> None:
+    callers = {name: jwt(sub=name) for name in ("alice", "bob", "alice\nbob")} | {"maker": MAKER}
+    created = {name: [create(shares, key) for _ in range(2)] for name, key in callers.items()}
+    for name, key in callers.items():
+        assert sorted(ids(shares, key)) == sorted(created[name])
+    assert ids(shares, READER) == ids(shares, jwt(sub="carol")) == []
+    # A narrower token of the same user lists what it could revoke.
+    assert ids(shares, jwt(sub="alice", methods=["GET"])) == ids(shares, jwt(sub="alice", paths=["/reports/b/"])) == []
+    # A new key of the same name is another caller.
+    assert ids(shares.with_keys(api=[api("maker", OTHER, methods=["SHARE"])]), OTHER) == []
+
+
+def test_admin_lists_the_shares_of_all_callers_one_after_the_other(shares: Service) -> None:
+    created = {
+        name: [create(shares, key, now=NOW + second) for second in range(3)][::-1]
+        for name, key in {"api:maker": MAKER, "jwt:https://id.example.com:alice": jwt(sub="alice")}.items()
+    }
+    everything = ids(shares, ADMIN, all="true")
+    assert everything in ([*first, *second] for first, second in (created.values(), [*created.values()][::-1]))
+    owners = {share["id"]: share["owner"] for share in page(shares, ADMIN, all="true")["shares"]}
+    assert all(owners[identifier] == name for name, found in created.items() for identifier in found)
+    assert ids(shares, ADMIN) == ids(shares, ADMIN, all="false") == []
+    elsewhere = shares.with_keys(api=[api("admin", ADMIN, paths=["/team/"], methods=["ADMIN"])])
+    assert ids(elsewhere, ADMIN, all="true") == []
+
+
+def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(shares: Service) -> None:
+    claimed = jwt(sub="alice", methods=["SHARE", "ADMIN"])
+    for entry, status in ((["SHARE"], 403), (["SHARE", "ADMIN"], 200), (None, 403)):
+        changed = shares.with_keys(jwt=[issuer(methods=entry)])
+        assert changed.request("/-/shares", query={"all": "true"}, key=claimed).status == status, entry
+    assert shares.request("/-/shares", query={"all": "true"}, key=MAKER).code == "admin_required"
+    assert shares.request("/-/shares").code == "unauthorized"
+    for method, path in (("GET", "/reports/q3.pdf"), ("DELETE", f"/-/shares/{create(shares)}")):
+        assert shares.request(path, method, key=ADMIN).code == "not_found"  # it is for this list alone
+
+
+ENTRY = f"{'0' * 10}-{'a' * 12}"  # its caller's folder comes first where all are listed
+LIMITS = ("0", "51", "-1", "", "1.5", "٣", "050", "a")
+INVALID = [*(("limit", value) for value in LIMITS), *(("all", value) for value in ("", "1", "True", "yes"))]
+INVALID += [("after", value) for value in ("x", f"{ENTRY}a", "../shares/x", f"{'0' * 32}/{ENTRY}")]
+
+
+@pytest.mark.parametrize(
+    "query", [*({name: value} for name, value in INVALID), {"after": ENTRY, "all": "true"}], ids=str
+)
+def test_an_invalid_parameter_is_named(shares: Service, query: dict[str, str]) -> None:
+    response = shares.request("/-/shares", query=query, key=ADMIN)
+    assert (response.status, response.code) == (400, "bad_query")
+    assert next(iter(query)) in response.json["detail"]
+
+
+def test_among_20000_a_page_costs_one_list_and_its_records_eight_at_once(shares: Service, oss: MemoryOss) -> None:
+    first = create(shares)
+    folder = oss.keys(f"{STATE}index/")[0].rpartition("/")[0]
+    record = oss.read(f"{STATE}shares/{first}.json")
+    names = [f"{number:012}" for number in range(20_000)]
+    oss.fill({f"{folder}/{9_999_999_998 - int(NOW) - number}-{name}": b"" for number, name in enumerate(names)})
+    oss.fill({f"{STATE}shares/{name}.json": record for name in names})
+    running, most, after = list[None](), list[int](), ""
+
+    def wait(seconds: float) -> None:
+        running.append(None)
+        most.append(len(running))
+        time.sleep(seconds)
+        running.pop()
+
+    oss.latency, oss._work = 0.005, wait
+    for count in (20, 50, 50):
+        oss.calls.clear()
+        found = page(shares, limit=str(count), after=after)
+        assert oss.calls == {"ListObjects": 1, "GetObject": count}
+        assert len(found["shares"]) == count
+        after = found["next"]
+    assert max(most) == 8
+    assert found["shares"][-1]["id"] == names[-120]
+
+
+def test_an_entry_without_its_record_is_skipped(shares: Service, oss: MemoryOss) -> None:
+    created = [create(shares, now=NOW + second) for second in range(4)]
+    for lost in created[2:]:
+        oss.answer("DELETE", Location(BUCKET, f"{STATE}shares/{lost}.json"), {}, {})
+    assert page(shares, limit="2")["shares"] == []
+    assert ids(shares) == created[1::-1]
+
+
+@pytest.mark.parametrize("folder", ["index/", "shares/"])
+def test_a_share_whose_entry_or_record_cannot_be_written_is_the_503_and_no_share(
+    shares: Service, oss: MemoryOss, folder: str
+) -> None:
+    answer = oss.answer
+
+    def refuse(method: str, place: Location, *options: Any) -> OssResponse:
+        response = answer(method, place, *options) if not place.key.startswith(STATE + folder) else None
+        return response or oss.respond(503, code="ServiceUnavailable")
+
+    with patch.object(oss, "answer", refuse):
+        response = shares.request_share(revocable=True)
+    assert (response.status, response.code) == (503, UNAVAILABLE)
+    assert oss.keys(f"{STATE}shares/") == ids(shares) == []
+
+
+def test_a_mount_can_give_every_share_a_record(shares: Service) -> None:
+    recorded = shares.with_mount("/reports/", record_shares=True)
+    identifier = create(recorded, revocable=None)
+    assert create(recorded, path="/open/a.txt", revocable=None).startswith("plain.")
+    assert ids(recorded) == [identifier]
+    assert recorded.request(f"/-/shares/{identifier}", "DELETE", key=MAKER).status == 204
+    assert page(recorded)["shares"][0]["state"] == "revoked"
+
+
+def test_where_no_share_can_have_a_record_the_list_is_empty(shares: Service, oss: MemoryOss) -> None:
+    oss.calls.clear()
+    mounts = type(shares.config.mounts)([], ())
+    for changed in (shares.with_config(state=None), shares.with_config(mounts=mounts)):
+        assert page(changed)["shares"] == []
+    assert not oss.calls
+
+
+def test_the_role_has_the_rights_of_both_and_without_them_nothing_is_written_or_listed(tmp_path: Path) -> None:
+    """On a local OSS that evaluates the policy of the function's role."""
+    principals = Principals.of_account([])
+    app = create_app(tmp_path / "oss", region=REGION, credentials=principals, buckets=[BUCKET], now=time.time)
+    server = serve(app, listen(0))
+    try:
+        world = service(tmp_path).at(server.url)._replace(now=time.time())
+        rights = json.dumps(policy(role_statements(world.config, web=True, events=False)))
+        arn = "acs:ram::1000000000000001:assumed-role/links-http/links"
+        for missing, codes in (
+            ("nothing", (201, 200)),
+            (f"{BUCKET}/{STATE}index/*", (503, 200)),
+            (f"{BUCKET}/{STATE}shares/*", (503, 503)),
+            (f'"{STATE}index/*', (201, 503)),
+        ):
+            left = json.loads(rights.replace(missing, '"none' if missing[0] == '"' else "none"))
+            principals.add(Principal.of(KEYS, arn, None, [[left]]))
+            fresh = world.restarted()
+            answers = (fresh.request_share(revocable=True), fresh.request("/-/shares", key=MAKER))
+            assert tuple(answer.status for answer in answers) == codes, missing
+            refused = [answer for answer in answers if answer.status == 503]
+            assert all(each.code == UNAVAILABLE and "AccessDenied" in each.line["cause"] for each in refused)
+    finally:
+        server.close()

@@ -1,0 +1,310 @@
+"""Many links at once: each with its own result or error, in the order of the request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signer import verify
+from tests.handler.client import KEYS, NOW, event, invoke
+from tests.handler.keys_fixtures import BUCKET, api
+from tests.handler.upload_fixtures import (
+    ALICE,
+    EXPIRING,
+    MEGABYTE,
+    WRITER,
+    UploadService,
+    follow_link,
+    query_of,
+)
+
+PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
+LINK = {"url", "method", "headers", "expires_at", "expires_in", "clamped_by"}
+
+
+def is_valid(result: dict[str, Any], method: str) -> bool:
+    return verify(method, result["url"], headers=result["headers"], credentials=KEYS, now=NOW).ok
+
+
+class TestManyLinks:
+    def test_a_thousand_links_come_in_order_and_each_is_valid(self, plain: UploadService) -> None:
+        items = [
+            {"path": f"/both/报告/{n}.pdf", "method": "HEAD" if n % 3 else "GET", "expires": str(60 + n)}
+            for n in range(1000)
+        ]
+        results = plain.sign(*items)
+        for n, (params, result) in enumerate(zip(items, results, strict=True)):
+            assert set(result) == LINK
+            assert unquote(urlsplit(result["url"]).path) == f"/both/报告/{n}.pdf"
+            assert (result["method"], result["expires_in"]) == (params["method"], 60 + n)
+        assert all(is_valid(result, result["method"]) for result in results[::97])
+
+    def test_a_thousand_and_one_are_too_many(self, plain: UploadService) -> None:
+        response = plain.post("/-/sign", {"links": [{"path": "/both/a"}] * 1001})
+        assert (response.status, response.code) == (413, "too_many_links")
+
+    def test_an_empty_list_is_allowed(self, plain: UploadService) -> None:
+        assert plain.sign() == []
+
+    @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 413)])
+    def test_a_body_has_at_most_a_megabyte(self, plain: UploadService, extra: int, status: int) -> None:
+        body = json.dumps({"links": [{"path": "/both/a"}]})
+        padded = body + " " * (MEGABYTE - len(body) + extra)
+        response = plain.request("/-/sign", "POST", body=padded)
+        assert response.status == status
+        if extra:
+            assert response.code == "body_too_large"
+
+    # tests/handler/core/test_request.py has every other body.
+    @pytest.mark.parametrize("body", ["", "[]", "{}", '{"links": {}}', '{"links": [], "more": 1}', "[" * 90000])
+    def test_a_body_without_a_list_of_links_is_refused(self, plain: UploadService, body: str) -> None:
+        response = plain.request("/-/sign", "POST", body=body)
+        assert (response.status, response.code) == (400, "bad_body"), response
+
+    def test_another_media_type_is_refused(self, plain: UploadService) -> None:
+        response = plain.request("/-/sign", "POST", headers={"Content-Type": "text/plain"}, body='{"links": []}')
+        assert (response.status, response.code) == (415, "not_json")
+
+    def test_the_audit_line_counts_links_and_names_none_of_them(self, plain: UploadService) -> None:
+        response = plain.post("/-/sign", {"links": [{"path": "/both/secret.txt"}, {"path": "/none"}, 7]})
+        assert (response.line["links"], response.line["refused"], response.line["path"]) == (1, 2, "/-/sign")
+        assert "secret.txt" not in response.printed
+        assert BUCKET not in response.printed
+
+    def test_without_credentials_there_is_one_error(self, plain: UploadService) -> None:
+        http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)
+        nobody = type("Context", (), {"request_id": "req-EXAMPLE", "credentials": None})()
+        response = invoke(json.dumps(http_event), config=plain.config, invocation=nobody)
+        assert (response.status, response.code) == (503, "no_credentials")
+
+
+STRINGS = ["/both/a", "/in/a", "GET", "PUT", "\ud800", "/both/\udfff", "//", "/../", "900", "1d", "a" * 2000]
+NASTY: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(STRINGS),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    max_leaves=8,
+)
+NAMES = ("path", "method", "expires", "query", "headers", "download", "size", "overwrite", "more")
+HEADERS = ["Content-Type", "content-type", "Content-MD5", "x-oss-meta-a", "X-Oss-Meta-A", "Host", ""]
+ITEM: Any = NASTY | st.dictionaries(st.sampled_from(NAMES), NASTY, max_size=6)
+ALMOST: Any = st.fixed_dictionaries(
+    {"path": st.sampled_from(["/both/a", "/in/a", "/team/a", "/none"])},
+    optional={
+        "method": st.sampled_from(["GET", "PUT", "HEAD", "POST", "DELETE"]),
+        "size": st.sampled_from([0, 5, 2**40]),
+        "query": st.dictionaries(st.text(max_size=12), NASTY, max_size=3),
+        "headers": st.dictionaries(st.sampled_from(HEADERS), NASTY, max_size=4),
+        "download": st.text(max_size=300),
+        "expires": st.text(max_size=6),
+    },
+)
+
+
+@settings(max_examples=50)
+@given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
+def test_an_invalid_item_does_not_affect_the_others(plain: UploadService, items: list[Any], position: int) -> None:
+    good = {"path": "/both/good.txt", "expires": "15m"}
+    requested = [*items[:position], good, *items[position:]]
+    results = plain.sign(*json.loads(json.dumps(requested)))
+    assert results[min(position, len(items))] == plain.sign(good)[0]
+    for params, result in zip(requested, results, strict=True):
+        if "error" not in result:
+            assert set(result) == LINK
+            assert is_valid(result, result["method"])
+            continue
+        assert set(result) == {"path", "error"}
+        assert set(result["error"]) == PROBLEM
+        assert result["error"]["request_id"] == "req-EXAMPLE"
+        assert 400 <= result["error"]["status"] < 500
+        path = params.get("path") if isinstance(params, dict) else None
+        assert result["path"] == (path if isinstance(path, str) else None)
+
+
+class TestAuthorization:
+    def test_a_mount_that_is_not_anonymous_requires_a_key(self, plain: UploadService) -> None:
+        params = {"path": "/team/alice/a.txt", "method": "PUT", "size": 1}
+        assert plain.sign(params)[0]["error"]["code"] == "unauthorized"
+        assert "url" in plain.sign(params, key=WRITER)[0]
+        assert "url" in plain.sign(params, key=ALICE)[0]
+
+    @pytest.mark.parametrize("path", ["/team/bob/a.txt", "/team/alice", "/none/a", "/team/", "/", "/team"])
+    def test_a_path_that_a_key_does_not_cover_is_a_404(self, plain: UploadService, path: str) -> None:
+        (result,) = plain.sign({"path": path, "method": "PUT", "size": 1}, key=ALICE)
+        assert (result["path"], result["error"]["code"]) == (path, "not_found")
+
+    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, plain: UploadService) -> None:
+        def detail(**headers: str) -> str:
+            response = plain.request("/team/a.txt", "PUT", headers=headers)
+            assert response.status in (401, 405)
+            return str(response.json["detail"])
+
+        assert "POST /-/sign" in detail(Authorization=f"Bearer {WRITER}")
+        # An anonymous mount takes uploads from everyone, whatever their key covers.
+        anyone = plain.request("/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"})
+        assert "POST /-/sign" in anyone.json["detail"]
+        reading = api("reading", ALICE, paths=["/team/"], methods=["GET"])
+        plain = plain.with_keys(api=[reading])
+        assert "/-/sign" not in detail(Authorization=f"Bearer {ALICE}")
+        assert "/-/sign" not in detail()
+
+    def test_a_method_that_a_key_does_not_allow_is_a_404(self, plain: UploadService) -> None:
+        assert plain.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"
+
+    def test_a_link_does_not_outlive_its_caller(self, plain: UploadService) -> None:
+        link = plain.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
+        assert (link["expires_in"], link["clamped_by"]) == (600, "caller")
+
+    @pytest.mark.parametrize("path", ["/.links/keys.json", "/both/../.links/keys.json", "/-/sign", "/in//a"])
+    def test_nothing_of_the_service_is_signed(self, plain: UploadService, path: str) -> None:
+        assert plain.sign({"path": path})[0]["error"]["status"] in (400, 404)
+
+    @pytest.mark.parametrize(("path", "method"), [("/in/a", "GET"), ("/in/a", "HEAD"), ("/out/a", "PUT")])
+    def test_a_method_that_is_not_enabled_is_refused(self, plain: UploadService, path: str, method: str) -> None:
+        (result,) = plain.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
+        assert (result["error"]["status"], result["error"]["code"]) == (400, "method_not_enabled")
+
+
+class TestPut:
+    def test_all_limits_of_an_upload_are_signed(self, plain: UploadService) -> None:
+        link = plain.sign_put(headers={"Content-Type": "text/plain; charset=utf-8"})
+        assert link["headers"] == {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": "5",
+            "x-oss-forbid-overwrite": "true",
+        }
+        assert query_of(link["url"])["x-oss-additional-headers"] == "content-length"
+        assert is_valid(link, "PUT")
+        for name in link["headers"]:
+            other = {**link["headers"], name: "6"}
+            assert not verify("PUT", link["url"], headers=other, credentials=KEYS, now=NOW).ok
+
+    def test_the_type_is_signed_also_by_default(self, plain: UploadService) -> None:
+        assert plain.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
+
+    @pytest.mark.parametrize(
+        ("size", "code"),
+        [
+            *((size, "too_large") for size in (MEGABYTE + 1, -1, 2**70)),
+            *((size, "bad_body") for size in (True, 5.0, "5")),
+            (None, "size_required"),
+        ],
+    )
+    def test_a_size_is_required_and_limited_by_the_mount(self, plain: UploadService, size: object, code: str) -> None:
+        assert plain.sign_put(size=size)["error"]["code"] == code
+
+    @pytest.mark.parametrize("size", [0, 1, MEGABYTE])
+    def test_a_size_within_the_mount_is_signed(self, plain: UploadService, size: int) -> None:
+        assert plain.sign_put(size=size)["headers"]["Content-Length"] == str(size)
+
+    def test_one_request_has_at_most_five_gigabytes(self, plain: UploadService) -> None:
+        assert "url" in plain.sign_put(path="/big/a", size=5 * 1024**3)
+        assert plain.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
+
+    @pytest.mark.parametrize(
+        ("header", "value", "code"),
+        [
+            *(("Content-MD5", value, "bad_content_md5") for value in ("0", "1B2M2Y8AsgTpgAmY7PhCfh==")),
+            *(("x-oss-meta-a", value, "not_signable") for value in ("a\nb", "报告")),
+            *((f"x-oss-meta-{name}", "a", "not_signable") for name in ("", "a b", "a\n")),
+            *((name, "5", "not_signable") for name in ("Content-Length", "Host", "")),
+            ("x-oss-meta-a", 5, "bad_body"),
+        ],
+    )
+    def test_an_invalid_header_is_refused(self, plain: UploadService, header: str, value: object, code: str) -> None:
+        assert plain.sign_put(headers={header: value})["error"]["code"] == code
+
+    def test_a_repeated_header_is_refused(self, plain: UploadService) -> None:
+        result = plain.sign_put(headers={"Content-Type": "text/plain", "content-type": "text/html"})
+        assert result["error"]["code"] == "not_signable"
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            *({"size": 5}, {"overwrite": False}),
+            *({"headers": {name: "a/b"}} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a")),
+        ],
+    )
+    def test_members_of_uploads_are_refused_for_downloads(
+        self, plain: UploadService, params: dict[str, object]
+    ) -> None:
+        assert plain.sign({"path": "/both/a", **params})[0]["error"]["code"] in ("bad_body", "not_signable")
+
+    @pytest.mark.parametrize("params", [{"query": {"versionId": "a"}}, {"download": "a.txt"}])
+    def test_members_of_downloads_are_refused_for_uploads(
+        self, plain: UploadService, params: dict[str, object]
+    ) -> None:
+        assert plain.sign_put(path="/both/a", **params)["error"]["code"] == "not_signable"
+
+
+class TestPutAtOss:
+    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: UploadService) -> None:
+        link = uploads.sign_put(
+            path="/in/once.txt", headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"}
+        )
+        assert follow_link(link, b"hello").status == 200
+        assert uploads.stored("inbox/once.txt") == b"hello"
+        assert uploads.stored_headers("inbox/once.txt")["content-type"] == "text/plain"
+        assert uploads.stored_headers("inbox/once.txt")["x-oss-meta-owner"] == "someone"
+        assert follow_link(link, b"other") == (409, "FileAlreadyExists")
+        assert uploads.stored("inbox/once.txt") == b"hello"
+
+    @pytest.mark.parametrize("content", [b"", b"hell", b"hello!", b"x" * 100_000])
+    def test_another_length_is_refused(self, uploads: UploadService, content: bytes) -> None:
+        link = uploads.sign_put(path="/in/length.txt")
+        assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
+        assert uploads.stored("inbox/length.txt") is None
+
+    def test_an_unknown_length_is_refused(self, uploads: UploadService) -> None:
+        link = uploads.sign_put(path="/in/chunked.txt")
+
+        def chunks() -> Iterator[bytes]:
+            yield b"hello"
+
+        assert follow_link(link, chunks(), content_length=None) == (400, "AuthorizationQueryParametersError")
+        assert uploads.stored("inbox/chunked.txt") is None
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            *({"content_type": "text/html"}, {"content_type": None}, {"content_md5": "AAAAAAAAAAAAAAAAAAAAAA=="}),
+            *(
+                {"x_oss_forbid_overwrite": None},
+                {"x_oss_forbid_overwrite": "false"},
+                {"x_oss_object_acl": "public-read"},
+            ),
+            *({"x_oss_copy_source": f"/{BUCKET}/.links/keys.json"}, {"x_oss_meta_more": "1"}),
+        ],
+    )
+    def test_no_header_can_be_changed_or_removed_or_added(
+        self, uploads: UploadService, header: dict[str, str | None]
+    ) -> None:
+        link = uploads.sign_put(path="/in/header.txt")
+        assert follow_link(link, b"hello", **header) == (403, "SignatureDoesNotMatch")
+        assert uploads.stored("inbox/header.txt") is None
+
+    def test_a_requested_digest_fixes_the_content(self, uploads: UploadService) -> None:
+        digest = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
+        link = uploads.sign_put(path="/in/digest.txt", headers={"Content-MD5": digest})
+        assert follow_link(link, b"jello") == (400, "InvalidDigest")
+        assert follow_link(link, b"hello", content_md5=None) == (403, "SignatureDoesNotMatch")
+        assert follow_link(link, b"hello").status == 200
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+    def test_an_upload_link_does_nothing_but_upload(self, uploads: UploadService, method: str) -> None:
+        uploads.put("inbox/there.txt", b"secret")
+        link = uploads.with_mount("/in/", overwrite=True).sign_put(path="/in/there.txt", overwrite=True)
+        assert follow_link({**link, "method": method}).status == 403
+        assert uploads.stored("inbox/there.txt") == b"secret"
+
+    @pytest.mark.parametrize("extra", ["acl", "tagging", "append&position=0", "symlink", "uploadId=1&partNumber=1"])
+    def test_an_upload_link_is_invalid_with_a_sub_resource(self, uploads: UploadService, extra: str) -> None:
+        link = uploads.sign_put(path="/in/sub.txt")
+        assert follow_link({**link, "url": f"{link['url']}&{extra}"}, b"hello").status == 403

@@ -1,0 +1,275 @@
+"""Forms with which a browser uploads one file directly to OSS, and what their policies enforce."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signer import Credentials, Endpoint, InvalidForm, post_form, v4
+from tests.handler.client import KEYS, NOW, TOKEN
+from tests.handler.keys_fixtures import BUCKET
+from tests.handler.upload_fixtures import (
+    ALICE,
+    EXPIRING,
+    MEGABYTE,
+    WRITER,
+    UploadService,
+    submit_form,
+)
+
+NODE = Path(__file__).parents[3] / "node"
+FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
+
+
+def post_policy(form: dict[str, Any]) -> dict[str, Any]:
+    policy: dict[str, Any] = json.loads(base64.b64decode(form["fields"]["policy"]))
+    return policy
+
+
+class TestForm:
+    def test_an_exact_key(self, plain: UploadService) -> None:
+        form = plain.create_form(
+            path="/in/季度/a.txt", max_size=1000, min_size=1, content_type="text/plain", expires="5m"
+        )
+        assert set(form) == FORM
+        assert form["url"] == "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/"
+        assert (form["expires_at"], form["expires_in"], form["clamped_by"]) == ("2026-03-01T06:46:11Z", 300, None)
+        signed = {
+            "x-oss-signature-version": "OSS4-HMAC-SHA256",
+            "x-oss-credential": "STS.EXAMPLE/20260301/cn-hangzhou/oss/aliyun_v4_request",
+            "x-oss-date": "20260301T064111Z",
+            "x-oss-security-token": TOKEN,
+            "x-oss-forbid-overwrite": "true",
+            "x-oss-object-acl": "default",
+            "success_action_status": "200",
+        }
+        policy = post_policy(form)
+        assert policy["expiration"] == "2026-03-01T06:46:11.000Z"
+        assert policy["conditions"] == [
+            {"bucket": BUCKET},
+            *({name: value} for name, value in signed.items()),
+            ["eq", "$key", "inbox/季度/a.txt"],
+            ["content-length-range", 1, 1000],
+            ["eq", "$x-oss-content-type", "text/plain"],
+        ]
+        fields = {name: value for name, value in form["fields"].items() if name not in ("policy", "x-oss-signature")}
+        assert fields == {"key": "inbox/季度/a.txt", "x-oss-content-type": "text/plain", **signed}
+        key = v4.signing_key(KEYS.access_key_secret, "20260301", "cn-hangzhou", "oss")
+        assert form["fields"]["x-oss-signature"] == v4.signature(key, form["fields"]["policy"])
+
+    def test_a_prefix_lets_the_client_choose_the_rest(self, plain: UploadService) -> None:
+        form = plain.create_form(path="/in/2026/", content_type="text/")
+        assert form["fields"]["key"] == "inbox/2026/${filename}"
+        assert ["starts-with", "$key", "inbox/2026/"] in post_policy(form)["conditions"]
+        assert ["starts-with", "$x-oss-content-type", "text/"] in post_policy(form)["conditions"]
+
+    def test_the_mount_s_own_path_is_a_prefix(self, plain: UploadService) -> None:
+        assert ["starts-with", "$key", "inbox/"] in post_policy(plain.create_form(path="/in/"))["conditions"]
+
+    def test_the_default_size_is_that_of_the_mount(self, plain: UploadService) -> None:
+        assert ["content-length-range", 0, MEGABYTE] in post_policy(plain.create_form())["conditions"]
+        assert ["content-length-range", 0, 5 * 1024**3] in post_policy(plain.create_form(path="/big/a"))["conditions"]
+
+    def test_a_form_does_not_outlive_its_caller(self, plain: UploadService) -> None:
+        form = plain.create_form(EXPIRING, path="/team/a.txt", expires="1h")
+        assert (form["expires_in"], form["clamped_by"]) == (600, "caller")
+        assert post_policy(form)["expiration"] == "2026-03-01T06:51:11.000Z"
+
+    @pytest.mark.parametrize(
+        ("params", "code"),
+        [
+            ({"max_size": MEGABYTE + 1}, "too_large"),
+            ({"max_size": -1}, "too_large"),
+            ({"max_size": "5"}, "bad_body"),
+            ({"max_size": True}, "bad_body"),
+            ({"max_size": 5, "min_size": 6}, "bad_body"),
+            ({"min_size": -1}, "bad_body"),
+            ({"content_type": 7}, "bad_body"),
+            ({"expires": "0"}, "bad_expires"),
+            ({"expires": "soon"}, "bad_expires"),
+            ({"path": None}, "bad_body"),
+            ({"path": "in/a.txt"}, "bad_path"),
+            ({"path": "/in/../a.txt"}, "bad_path"),
+            ({"path": "/in/\ud800"}, "bad_path"),
+            ({"path": "/in/" + "a" * 1020}, "bad_path"),
+            ({"path": "/in/${filename}"}, "bad_body"),
+            ({"path": "/in/${filename}/"}, "bad_body"),
+            ({"path": "/out/a.txt"}, "method_not_enabled"),
+            ({"more": 1}, "bad_body"),
+            ({"overwrite": True}, "bad_body"),
+            ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
+        ],
+    )
+    def test_an_invalid_request_is_refused(self, plain: UploadService, params: dict[str, Any], code: str) -> None:
+        response = plain.post("/-/form", {"path": "/in/a.txt", **params})
+        assert (response.status, response.code) == (400, code), response
+        assert "inbox" not in response.body
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            *("", "text", "/", "te xt/plain", "text/plain;", "*/*", "*/*/", "text/plain\n"),
+            *("text/plain\r\nx-oss-object-acl: public-read", "text/plain; charset=utf-8; x=y"),
+        ],
+    )
+    def test_an_invalid_type_has_one_code_at_every_route(self, plain: UploadService, content_type: str) -> None:
+        wanted: dict[str, dict[str, Any]] = {
+            "/-/form": {"path": "/in/a.txt", "content_type": content_type},
+            "/-/uploads": {"path": "/in/a.txt", "size": 5, "content_type": content_type},
+            "/-/shares": {"path": "/in/", "method": "POST", "upload": {"content_type": content_type}},
+        }
+        for route, params in wanted.items():
+            response = plain.post(route, params, WRITER)
+            assert (response.status, response.code) == (400, "bad_content_type"), route
+        assert plain.sign_put(headers={"Content-Type": content_type})["error"]["code"] == "bad_content_type"
+
+    @pytest.mark.parametrize("path", ["/none/a", "/", "/-/form", "/.links/keys.json"])
+    def test_a_path_that_no_mount_covers_is_a_404(self, plain: UploadService, path: str) -> None:
+        assert plain.post("/-/form", {"path": path}).status == 404
+
+    def test_a_key_is_required_and_must_cover_the_path(self, plain: UploadService) -> None:
+        assert plain.post("/-/form", {"path": "/team/alice/"}).status == 401
+        assert plain.post("/-/form", {"path": "/team/alice/"}, ALICE).status == 200
+        for wider in ("/team/", "/team/alic", "/team/bob/"):
+            assert plain.post("/-/form", {"path": wider}, ALICE).status == 404
+        assert plain.post("/-/form", {"path": "/team/"}, WRITER).status == 200
+
+    def test_a_prefix_above_another_mount_s_target_is_refused(self, plain: UploadService) -> None:
+        for path in ("/both/", "/both/out/"):
+            response = plain.post("/-/form", {"path": path})
+            assert (response.status, response.code) == (400, "prefix_overlaps")
+        assert plain.post("/-/form", {"path": "/both/in/"}).status == 200
+        assert plain.post("/-/form", {"path": "/both/outer/"}).status == 200
+        assert plain.post("/-/form", {"path": "/both/a.txt"}).status == 200
+
+    def test_the_audit_line_contains_no_field(self, plain: UploadService) -> None:
+        response = plain.post("/-/form", {"path": "/in/a.txt"})
+        assert response.line["expires_in"] == 900
+        for value in response.json["fields"].values():
+            assert value in ("true", "200", "default") or value not in response.printed
+
+
+class TestAtOss:
+    def test_a_file_arrives_once(self, uploads: UploadService) -> None:
+        form = uploads.create_form(path="/in/季度 q3.txt", content_type="text/plain")
+        assert submit_form(form, b"hello").status == 200
+        assert uploads.stored("inbox/季度 q3.txt") == b"hello"
+        assert uploads.stored_headers("inbox/季度 q3.txt")["content-type"] == "text/plain"
+        assert submit_form(form, b"other") == (409, "FileAlreadyExists")
+        assert uploads.stored("inbox/季度 q3.txt") == b"hello"
+
+    def test_the_name_of_the_file_completes_the_key(self, uploads: UploadService) -> None:
+        assert submit_form(uploads.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
+        assert uploads.stored("inbox/named/报告.bin") == b"hello"
+
+    @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
+    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: UploadService, rest: str) -> None:
+        form = uploads.create_form(path="/both/chosen/")
+        assert submit_form(form, b"x", key=f"both/chosen/{rest}").status == 200
+        path = f"/both/chosen/{rest}"
+        for method in ("GET", "HEAD", "PUT"):
+            link = uploads.sign({"path": path, "method": method, **({"size": 1} if method == "PUT" else {})})[0]
+            assert "url" not in link
+            assert link["error"]["status"] == 400
+        assert uploads.request(quote(path)).status == 400
+
+    def test_a_form_expires(self, uploads: UploadService) -> None:
+        earlier = uploads._replace(now=uploads.now - 600)
+        assert submit_form(earlier.create_form(path="/in/late.txt", expires="5m"), b"x") == (403, "AccessDenied")
+        assert submit_form(earlier.create_form(path="/in/late.txt", expires="15m"), b"x").status == 200
+
+
+class TestLibrary:
+    @pytest.mark.parametrize("key", ["${filename}", "a/${filename}", "a${filename}/", "${filename}/a"])
+    def test_a_key_that_oss_would_fill_in_is_refused(self, key: str) -> None:
+        with pytest.raises(InvalidForm) as refused:
+            library_form(key=key)
+        assert refused.value.field == "key"
+
+    def test_further_fields_are_in_the_form_and_in_its_policy(self) -> None:
+        fixed = {"cache-control": "no-cache", "x-oss-meta-source": "upload page"}
+        form = library_form(fixed=fixed)
+        assert fixed.items() <= form.fields.items()
+        conditions = json.loads(base64.b64decode(form.fields["policy"]))["conditions"]
+        assert [{name: value} for name, value in fixed.items() if {name: value} not in conditions] == []
+
+    @pytest.mark.parametrize(
+        "fixed",
+        [
+            {"key": "b.txt"},
+            {"policy": "e30="},
+            {"x-oss-object-acl": "public-read"},
+            {"x-oss-forbid-overwrite": "false"},
+            {"Cache-Control": "no-cache"},
+            {"cache-control": ""},
+            {"cache-control": "no-cache\r\n"},
+            {"cache-control": "é"},
+        ],
+    )
+    def test_an_invalid_further_field_is_refused(self, fixed: dict[str, str]) -> None:
+        with pytest.raises(InvalidForm) as refused:
+            library_form(fixed=fixed)
+        assert refused.value.field == "fixed"
+
+    @settings(max_examples=25)
+    @given(
+        size=st.integers(0, 5 * 1024**3),
+        key=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40).filter(
+            lambda key: key[0] not in "/\\" and "//" not in key and {".", ".."}.isdisjoint(key.split("/"))
+        ),
+    )
+    def test_every_policy_has_the_size_and_the_key_and_forbids_overwriting(self, size: int, key: str) -> None:
+        conditions = json.loads(base64.b64decode(library_form(key=key, max_size=size).fields["policy"]))["conditions"]
+        assert ["content-length-range", 0, size] in conditions
+        assert ["starts-with" if key.endswith("/") else "eq", "$key", key] in conditions
+        assert {"x-oss-forbid-overwrite": "true"} in conditions
+
+
+def library_form(**params: Any) -> Any:
+    """A form that the library creates."""
+    fixed = {"credentials": KEYS, "endpoint": Endpoint.public("cn-hangzhou"), "max_size": 5, "now": NOW}
+    return post_form(BUCKET, **{"key": "a.txt", **fixed, **params})
+
+
+def test_the_signature_is_that_of_the_official_javascript_sdk() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    if not (NODE / "node_modules" / "ali-oss").is_dir():
+        pytest.skip("ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
+    forms, inputs = [], []
+    permanent = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE+/=")
+    for credentials in (KEYS, permanent):
+        for key in ("a.txt", "in/", '季度 "q3"/\u2028.txt', "a'<>&\\b/${x}/"):
+            for region in ("cn-hangzhou", "ap-southeast-1"):
+                for now in (NOW, 0.0, 951_782_399.9):
+                    endpoint = Endpoint.public(region)
+                    form = library_form(
+                        key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/"
+                    )
+                    forms.append(form)
+                    inputs.append(
+                        {
+                            "settings": {
+                                "region": f"oss-{region}",
+                                "accessKeyId": credentials.access_key_id,
+                                "accessKeySecret": credentials.access_key_secret,
+                            },
+                            "policy": base64.b64decode(form.fields["policy"]).decode(),
+                            "date": now * 1000,
+                        }
+                    )
+    process = subprocess.run(
+        [node, "form_signature.cjs"], cwd=NODE, input=json.dumps(inputs), capture_output=True, text=True, timeout=60
+    )
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout) == [form.fields["x-oss-signature"] for form in forms]

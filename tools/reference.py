@@ -1,0 +1,190 @@
+"""`python -m tools.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
+
+`--check` only says whether the pages are current.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from deploy.command import run
+from handler.commands.printing import Parser, show
+from handler.core import errors
+from handler.core.config import assume_role, load, media_types, notices
+from local.fc.functions import MAX_ENVIRONMENT_BYTES
+from signer.files import replace_file
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+_LOCAL = "It must be a loopback address, otherwise the function does not start. Never deploy it."
+VARIABLES = {
+    "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas. They must be "
+    "loopback addresses, otherwise the function does not start. Never deploy it.",
+    "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
+    "LINK_OSS_ENDPOINT": f"A local OSS for links and for the function's own requests. {_LOCAL}",
+    "LINK_PUBLIC_URL": f"The address of a local service, instead of public_url. {_LOCAL}",
+    "LINK_STS_ENDPOINT": f"A local STS for the sessions of [assume_role]. {_LOCAL}",
+    "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
+    "start and names it.",
+}
+
+EXAMPLE = """region     = "${LINK_REGION}"
+public_url = "https://links.example.com"
+keys       = "oss://${LINK_BUCKET}/.links/keys.json"
+state      = "oss://${LINK_BUCKET}/.links/state/"
+
+[[mount]]
+path        = "/reports/"
+target      = "oss://${LINK_BUCKET}/reports/"
+access      = "authenticated"
+methods     = ["GET"]
+expires     = "15m"
+max_expires = "1h"
+max_share   = "90d"
+
+[[sink]]
+name   = "manifest"
+target = "oss://${LINK_BUCKET}/.links/notices/"
+
+[[notice]]
+on    = "created"
+mount = "/reports/"
+give  = "share"
+to    = ["manifest"]
+"""
+
+
+def configuration_page() -> str:
+    return f"""\
+<!-- Written by python -m tools.reference from the code. Change the tables there, not this page. -->
+# Configuration
+
+`links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
+instance starts. A key that is not listed here, a value out of bounds or a missing variable stops it, with a message
+that names the entry.
+
+```toml
+{EXAMPLE.rstrip()}
+```
+
+Write durations as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes in bytes, or as `10MB` (1 KB is 1024 bytes).
+A link never outlives its share, its caller's key or token, the mount's `max_expires`, or its credentials: the session
+of `[assume_role]`, otherwise `credential_life`.
+
+## At the top
+
+{_table("key", load.TOP_KEYS)}
+
+## `[[mount]]`
+
+The mount with the longest `path` that the request's path begins with is used.
+
+{_table("key", load.MOUNT_KEYS)}
+
+- `methods` may contain {_list(load.METHODS)}.
+- `query` may contain {_list(load.QUERY)}.
+- `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
+- `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`.
+
+{_extensions()}
+
+## `[assume_role]`
+
+With this table, each mount signs with a session of its own ([sessions.md](sessions.md)).
+
+{_table("key", assume_role.ASSUME_ROLE_KEYS)}
+
+## `[[notice]]`
+
+{_table("key", notices.NOTICE_KEYS)}
+
+- `on` is one of {_list(notices.ON)}.
+- `give` is one of {_list(notices.GIVE)}.
+
+## `[[sink]]`
+
+{_table("key", notices.SINK_KEYS)}
+
+## Environment variables
+
+Set them in `s.yaml`, under `environmentVariables`: less than {MAX_ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
+them, so put secrets into the [keys document](keys.md) instead.
+
+{_table("variable", VARIABLES)}
+"""
+
+
+def errors_page() -> str:
+    return f"""\
+<!-- Written by python -m tools.reference from handler/core/errors.py. Change the table there, not this page. -->
+# Errors
+
+Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the
+media type `application/problem+json`; a browser gets a page instead ([an example](api.md)). In the response of
+`POST /-/sign`, each link that failed has one as its `error`.
+
+Programs should read `code`, which does not change. `detail` is for people, and its words may change. The function's log
+has a line with the same `request_id`. If there is a `Retry-After` header, try again after that many seconds.
+
+## 4xx: The request cannot be answered
+
+{_error_table(4)}
+
+## 5xx: The service cannot answer
+
+{_error_table(5)}
+"""
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": configuration_page, "errors.md": errors_page}
+
+
+def _error_table(status_class: int) -> str:
+    entries = sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0]))
+    rows = [
+        f"| {entry.status} | `{code}` | {_cell(entry.meaning)} | {_cell(entry.action)} |"
+        for code, entry in entries
+        if entry.status // 100 == status_class
+    ]
+    return "\n".join(["| status | code | meaning | what to do |", "|---|---|---|---|", *rows])
+
+
+def _table(first: str, meanings: Mapping[str, str]) -> str:
+    rows = [f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |" for name, meaning in meanings.items()]
+    return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
+
+
+def _extensions() -> str:
+    rows = [
+        f"| `{media_type}` | {_list(extensions.split())} |" for media_type, extensions in media_types.EXTENSIONS.items()
+    ]
+    return "\n".join(["| type | extensions |", "|---|---|", *rows])
+
+
+def _cell(content: str) -> str:
+    return content.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _list(names: Sequence[str] | Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m tools.reference", description="Write the reference pages in docs.")
+    parser.add_argument("--check", action="store_true", help="only check that the pages are current")
+    options = parser.parse_args(arguments)
+    stale = False
+    for name, page in PAGES.items():
+        path = DOCS / name
+        if not options.check:
+            replace_file(str(path), page().encode())
+        elif not path.is_file() or path.read_text(encoding="utf-8") != page():
+            show(f"docs/{name} is not current: run python -m tools.reference.", file=sys.stderr)
+            stale = True
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run("python -m tools.reference", main))
