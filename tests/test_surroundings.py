@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -91,6 +93,25 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
     )
     assert done.returncode == status
     assert done.stdout.split() == [PROXY, str(int(signal.SIG_IGN)), "None", *(["done"] if status == 0 else [])]
+
+
+def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
+    def is_endless(call: ast.Call) -> bool:
+        name, named = ast.unparse(call.func), {keyword.arg for keyword in call.keywords}
+        if name == "subprocess.run":
+            return "timeout" not in named
+        return name.rpartition(".")[2] in ("wait", "join", "communicate") and not call.args and "timeout" not in named
+
+    calls = [
+        (f"{path}:{node.lineno}", node)
+        for path in (ROOT / "tests").rglob("*.py")
+        if not {"node", "functions"} & set(path.parts)  # functions of tests hang on purpose
+        and re.search("subprocess|thread|Event", text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+    ]
+    assert len(calls) > 1_000
+    assert [place for place, call in calls if is_endless(call)] == []
 
 
 def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:
