@@ -463,6 +463,16 @@ def test_bulk_signs_all_objects_under_a_prefix_with_their_sizes(cloud: signer.En
     assert len(records(everything.stdout, "csv")) == 23
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_is_not_asked_for_a_list_of_this_machine(
+    host: str, cloud: signer.Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    own = signer.Endpoint.path_style(f"http://{host}:{cloud.domain.rpartition(':')[2]}", "cn-hangzhou")
+    assert len(list(objects(BUCKET, "", credentials=KEYS, endpoint=own, pause=lambda seconds: None))) == 23
+
+
 def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
     wrong = KEYS._replace(access_key_secret="anotherEXAMPLE")
     with pytest.raises(ListingFailed, match="SignatureDoesNotMatch"):

@@ -42,9 +42,10 @@ OAUTH = {
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    (tmp_path / ".aliyun").mkdir()
-    (tmp_path / ".alibabacloud").mkdir()
-    return tmp_path
+    home = tmp_path / "a b"
+    for name in (".aliyun", ".alibabacloud"):
+        (home / name).mkdir(parents=True)
+    return home
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -138,9 +139,9 @@ def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(expires_in: in
     expiration = None if expires_in is None else rfc3339(int(time.time()) + expires_in)
     answer = {**STS, "expiration": expiration}
     command = home / "command"
-    command.write_text(f"#!/bin/sh\necho run >> {home}/runs\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    command.write_text(f"#!/bin/sh\necho run >> '{home}/runs'\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
     command.chmod(0o700)
-    write_profiles(home, default={"mode": "External", "process_command": str(command)})
+    write_profiles(home, default={"mode": "External", "process_command": f"'{command}'"})
     done = run(*SIGN, "--expires", "7d", "--json", env=environment(home))
     assert (home / "runs").read_text() == "run\n"
     if expires_in is not None and expires_in < 0:
@@ -193,7 +194,7 @@ def uri() -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    thread.join()
+    thread.join(60)
     server.server_close()
 
 
