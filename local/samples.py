@@ -27,6 +27,8 @@ CONTENT = b"A private object, opened with a link that expires in minutes.\n"
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
 KEY_NAME = "try-it"
 ENVIRONMENT = "env.sh"
+# A proxy does not reach this machine.
+_NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
 
 
@@ -147,7 +149,7 @@ def variables(stack: Stack, key: str | None) -> dict[str, str | None]:
 def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
     """Writes `ENVIRONMENT` for its owner alone, beside the buckets, and returns its lines. Raises `LocalError`."""
     path = root / ENVIRONMENT
-    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}"]
+    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}", _NO_PROXY]
     # The shell may have the variables of another stack.
     lines += [f"export {name}={shlex.quote(value)}" if value else f"unset {name}" for name, value in variables.items()]
     try:

@@ -19,7 +19,7 @@ DOCUMENTS = (*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md")
 # that ends, and `$missing` which module it lacks.
 PYTHON = """\
 #!/bin/sh
-echo "$@" >> {calls}
+echo "$@${PYTHONSAFEPATH:+ without this folder}" >> '{calls}'
 case "$*" in
   *"$missing"*) [ -z "$missing" ] || { echo "No module named $missing" >&2; exit 1; } ;;
 esac
@@ -72,18 +72,20 @@ class Project(NamedTuple):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    folder = tmp_path / "a b"
+    folder.mkdir()
     for name in ("Makefile", "pyproject.toml", "requirements.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    node = tmp_path / "tests/node/node_modules"
+        shutil.copy(ROOT / name, folder)
+    node = folder / "tests/node/node_modules"
     node.mkdir(parents=True)
     for path in (node.parent / "package-lock.json", node / ".package-lock.json"):
         path.touch()
-    python = tmp_path / "python3"
-    python.write_text(PYTHON.replace("{calls}", str(tmp_path / "calls")))
+    python = folder / "python3"
+    python.write_text(PYTHON.replace("{calls}", str(folder / "calls")))
     python.chmod(0o755)
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    return Project(tmp_path)
+    return Project(folder)
 
 
 @pytest.fixture
@@ -208,7 +210,7 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
     if npm:
         status = 0 if npm == "works" else 1
         (programs / "npm").write_text(
-            f'#!/bin/sh\necho "npm $1" >> {project.folder}/calls\nmkdir -p node_modules\nexit {status}\n'
+            f"#!/bin/sh\necho npm $1 >> '{project.folder}/calls'\nmkdir -p node_modules\nexit {status}\n"
         )
         (programs / "npm").chmod(0o755)
     first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
@@ -273,7 +275,8 @@ def test_variables_of_the_environment_are_no_arguments(installed: Project) -> No
         ("doctor", "-m deploy.doctor s.yaml"),
         ("live", "-m live"),
     ]:
-        run = installed.make(goal, **dict.fromkeys(others, "other"), YES="1", STS="1", KMS="1", REPLAY="1")
+        flags = dict.fromkeys(("YES", "STS", "KMS", "REPLAY", "PYTHONSAFEPATH"), "1")
+        run = installed.make(goal, **dict.fromkeys(others, "other"), **flags)
         assert (run.status, [call.rstrip() for call in run.calls]) == (0, [expected]), run.output
 
 
@@ -289,7 +292,7 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
 def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project: Project) -> None:
     run = project.make(goal, "FORMAT=commands", missing=missing)
     assert run.status != 0
-    script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, check=False)
+    script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, timeout=60)
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 

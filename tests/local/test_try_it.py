@@ -59,7 +59,7 @@ def run(folder: Path) -> Run:
         process = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "no_proxy": "*"},
+            env={"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"},
             capture_output=True,
             text=True,
             timeout=60,
@@ -123,7 +123,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 4
     assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
-    program = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@"; }}'
+    program = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@"; }}'
     printed = run([program, *commands]).splitlines()
     assert len(printed) == 3
     for url in (*(json.loads(line)["url"] for line in printed[:2]), printed[2]):
