@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def files(*patterns: str) -> set[str]:
-    """The files that git tracks and that are there. Skips the test in a folder that is no clone."""
+    """The files that git tracks and that are there. Outside of a clone, the test is skipped."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("this folder is not a clone: it has no .git, or the machine no git")
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--", *patterns]

@@ -86,11 +86,11 @@ def test_standard_output_must_be_a_pipe(in_file: KeysCli, tmp_path: Path) -> Non
     copy, terminals = tmp_path / "copy", pty.openpty()
     saved = run(in_file, "", "backup", "-").stdout
     for target in (os.ttyname(terminals[1]), copy):
-        assert run(in_file, f">{target}", "backup", "-").returncode == 2
+        assert run(in_file, f">'{target}'", "backup", "-").returncode == 2
     assert copy.read_text() == ""
     for terminal in terminals:
         os.close(terminal)
     in_file.run("revoke-api-key", "reader")
     copy.write_text(saved)
-    assert run(in_file, f"<{copy}", "restore", "-", "--yes").returncode == 0
+    assert run(in_file, f"<'{copy}'", "restore", "-", "--yes").returncode == 0
     assert in_file.document == document()
