@@ -56,6 +56,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return json_response(
             {"uses_left": opened.uses_left(), "expires_at": rfc3339(opened.expires_at()), "use": "POST"}
         )
+    if request.method not in opened.target.mount.methods:
+        raise method_not_allowed(tuple(method for method in METHODS if method != request.method))
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
 

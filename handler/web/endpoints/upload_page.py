@@ -45,7 +45,7 @@ def answer(opened: OpenedShare) -> Response:
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
     if request.method == "POST":
         return _form(opened, upload)
-    is_page = request.is_browser() and not wants_json(request) and request.query.get("format") != "redirect"
+    is_page = not wants_json(request) and request.is_browser() and request.query.get("format") != "redirect"
     if record.password is not None and not is_page:
         return locked(opened)
     expires_at, shown = opened.expires_at(), None

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
+from tests.handler.share_fixtures import FORM, ShareService, share_id, token
 
 from handler.core.cloud import oss
 from handler.core.context import Instance
@@ -19,7 +20,6 @@ from handler.web.response import Response
 from signer import verify
 from tests.fault_proxy import DECK, fault_proxy
 from tests.handler.client import KEYS, NOW, context
-from tests.handler.share_fixtures import FORM, ShareService, share_id, token
 
 NONCES = [f"nonce-EXAMPLE-{number:08}" for number in range(12)]
 

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from tests.handler.share_fixtures import MAKER, ShareService, share_id
 
 from handler.core.cloud import oss
 from handler.core.config import Location
 from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import watch_requests
-from tests.handler.share_fixtures import MAKER, ShareService, share_id
 from tests.worlds import HTML, JSON
 
 NONCE = "nonce-EXAMPLE-000000000"
