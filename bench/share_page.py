@@ -69,24 +69,9 @@ def _share(oss: OssAlone) -> str:
     """The secret of a share; its record, its object and the keys document are put into OSS."""
     secret, now, hashed = records.new_secret(), int(time.time()), sha256(b"fcp_EXAMPLE").hexdigest()
     api = {"id": "sales", "sha256": hashed, "paths": ["/"], "methods": ["GET", "SHARE"], "expires_at": None}
-    record = records.Record(
-        hash=records.secret_hash(secret),
-        path=f"/{OBJECT}",
-        mount="/exampledir/",
-        target=f"oss://{BUCKET}/exampledir/",
-        method="GET",
-        page=True,
-        download=None,
-        uses=None,
-        upload=None,
-        password=None,
-        title=None,
-        message=None,
-        owner="api:sales",
-        owner_tag=owner_tag(f"api:sales:{hashed}"),
-        created_at=now,
-        expires_at=now + 86_400,
-    )
+    owner, target = ("api:sales", owner_tag(f"api:sales:{hashed}")), f"oss://{BUCKET}/exampledir/"
+    share = records.secret_hash(secret)
+    record = records.Record(share, f"/{OBJECT}", "/exampledir/", target, "GET", *owner, now, now + 86_400)
     stored = {
         OBJECT: b"%PDF-1.7 " * 100_000,
         ".links/keys.json": json.dumps({"version": 1, "share": [], "api": [api]}).encode(),

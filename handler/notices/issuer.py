@@ -111,24 +111,9 @@ class LinkIssuer:
         facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
         state = state_for(self._invocation)
         state.probe(now)  # where OSS overwrites in spite of the header, one that was revoked would open again
-        record = Record(
-            hash="",
-            path=path,
-            mount=mount.path,
-            target=str(mount.target),
-            method="GET",
-            page=True,
-            download=notice.download,
-            uses=None,
-            upload=None,
-            password=None,
-            title=None,
-            message=None,
-            owner=shares.NOTICES,
-            owner_tag=owner_tag(shares.NOTICES),
-            created_at=now,
-            expires_at=now + lifetime,
-        )
+        owner = (shares.NOTICES, owner_tag(shares.NOTICES))
+        record = Record("", path, mount.path, str(mount.target), "GET", *owner, now, now + lifetime)
+        record = record._replace(download=notice.download)
         for number in range(2):  # the second where the first has the id of another share, or is of another place
             secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))

@@ -157,9 +157,7 @@ class TestNotices:
             faults.disarm()
             if number not in interrupted:
                 assert None not in results
-                assert number > (
-                    0 if at == "message" else 18
-                )  # three notices of four requests, a lease, a tick
+                assert number > (0 if at == "message" else 18)  # three notices of four requests, a lease, a tick
                 return
             if None in results:
                 assert function.invoke(event).error is None  # Function Compute runs it again

@@ -1,8 +1,7 @@
 """The record of a share in the state prefix, `shares/{id}.json`, its later end, and the index of all shares.
 
 The record has a hash of the secret in the share's address, so whoever reads the state opens no share.
-`extended/{id}.json` is a second end: the later of both counts. A revocation
-replaces the record, and so it wins over every other change.
+`extended/{id}.json` is a second end: the later of both counts. A revocation replaces the record, so it always wins.
 
 The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
 `caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
@@ -14,10 +13,9 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
@@ -26,16 +24,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{12}")
 SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes
 INDEX = "index/"
 _LAST = 9_999_999_999  # Unix seconds
-_NONE = type(None)
 _SALT = "fc-presign.notice-share.v1"
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("hash", "path", "mount", "target", "method", "owner", "owner_tag"), str),
-    **dict.fromkeys(("expires_at", "created_at"), int),
-    **dict.fromkeys(("uses", "revoked_at"), (int, _NONE)),
-    **dict.fromkeys(("download", "password", "title", "message"), (str, _NONE)),
-    "page": bool,
-    "upload": (dict, _NONE),
-}
 
 
 class UnreadableRecord(HandlerError):
@@ -59,34 +48,30 @@ class Record(NamedTuple):
     mount: str
     target: str
     method: str
-    page: bool
-    download: str | None
-    uses: int | None
-    upload: dict[str, Any] | None
-    password: str | None
-    title: str | None
-    message: str | None
     owner: str
     owner_tag: str
     created_at: int
     expires_at: int
+    page: bool = True
+    download: str | None = None
+    uses: int | None = None
+    upload: dict[str, Any] | None = None
+    password: str | None = None
+    title: str | None = None
+    message: str | None = None
     revoked_at: int | None = None
 
     @property
     def id(self) -> str:
-        return share_id(self.hash)
+        return self.hash[:12]
 
     @property
     def is_folder(self) -> bool:
         return self.method == "GET" and self.path.endswith("/")
 
-    @property
-    def limited(self) -> bool:
-        """Whether its downloads are counted."""
-        return self.uses is not None and self.upload is None
 
-    def opens_with(self, secret: str) -> bool:
-        return hmac.compare_digest(self.hash, secret_hash(secret))
+_HINTS = get_type_hints(Record).items()
+_TYPES = {name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS}
 
 
 def base64url(content: bytes) -> str:
@@ -95,11 +80,6 @@ def base64url(content: bytes) -> str:
 
 def secret_hash(secret: str) -> str:
     return base64url(sha256(secret.encode()).digest())
-
-
-def share_id(hashed: str) -> str:
-    """The id of a share, from the hash of its secret."""
-    return hashed[:12]
 
 
 def index_of(owner: str, caller_id: str) -> str:
@@ -148,6 +128,13 @@ def load(state: Store, record_id: str) -> Record | None:
     return None if stored is None else _read(stored)
 
 
+def find(state: Store, secret: str) -> Record | None:
+    """The record of the share with this secret. Raises as `load`."""
+    hashed = secret_hash(secret)
+    record = load(state, hashed[:12])
+    return record if record is not None and hmac.compare_digest(record.hash, hashed) else None
+
+
 def extend(state: Store, record_id: str, expires_at: int) -> None:
     """Writes a later end (Unix seconds), without a retry, which could undo a later one. Raises as `load`."""
     body = json.dumps({"version": 1, "expires_at": expires_at}).encode()
@@ -172,7 +159,7 @@ def _read(stored: StoredObject) -> Record:
     try:
         document = json.loads(stored.body)
         members = {name: document[name] for name in Record._fields}
-        if document["version"] != 1 or not all(isinstance(members[name], type_) for name, type_ in _TYPES.items()):
+        if document["version"] != 1 or not all(type(members[name]) in _TYPES[name] for name in _TYPES):
             raise ValueError
         return Record(**members)
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -41,7 +41,7 @@ class Folder(NamedTuple):
 def answer(request: Request, invocation: Invocation, target: Target) -> Response:
     """The folder of a mount that lists, for a caller who may list it. Raises `Problem`."""
     mount = target.mount
-    if request.method not in objects.READING or request.method not in mount.methods:
+    if request.method not in objects.READING:
         return objects.answer_other(request.method, target, invocation.caller)
     access = authorize(invocation, target, "LIST")
     for name, value in request.query.items():
@@ -53,7 +53,7 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
 def answer_shared(opened: OpenedShare) -> Response:
     """A shared folder, or a folder in it, for everyone who has the link. Raises `Problem`."""
     request, invocation = opened.request, opened.invocation
-    if request.method not in objects.READING or request.method not in opened.target.mount.methods:
+    if request.method not in objects.READING:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
     access = authorize(invocation, opened.target, "LIST", ())
     return _answer(Folder(request, invocation, opened.target, opened), access)
@@ -159,12 +159,11 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
 
     params, opened = folder.request.query, folder.opened
     chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
-    shared = None
+    shared, urls = None, ""
     if opened is not None:
+        shared = pages.SharedPage(opened.record.title, opened.record.message, opened.expires_at())
         public_url = folder.invocation.config.public_url or ""
-        address = share_address(public_url, opened.path, opened.secret, format="urls")
-        sender = pages.SenderWords(opened.record.title, opened.record.message)
-        shared = pages.SharedFolder(opened.expires_at(), address, sender)
+        urls = share_address(public_url, opened.path, opened.secret, format="urls")
     return pages.folder_page(
         folder.request.headers.get("accept-language", ""),
         document,
@@ -174,6 +173,7 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
         is_first=not params.get("after"),
         next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
         shared=shared,
+        urls=urls,
     )
 
 

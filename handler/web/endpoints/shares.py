@@ -88,23 +88,11 @@ def create(request: Request, invocation: Invocation) -> Response:
         (_check_folder_exists if is_folder else _check_exists)(target, invocation)
     if limited or upload is not None:
         state.probe(invocation.now)
+    now = int(invocation.now)
+    uses = upload["max_files"] if upload is not None else params["max_uses"]
     record = Record(
-        hash="",
-        path=path,
-        mount=mount.path,
-        target=str(mount.target),
-        method=method,
-        page=page,
-        download=params["download"],
-        uses=upload["max_files"] if upload is not None else params["max_uses"],
-        upload=upload,
-        password=None,
-        title=title,
-        message=message,
-        owner=caller.id,
-        owner_tag=owner_tag(caller.owner),
-        created_at=int(invocation.now),
-        expires_at=int(invocation.now) + seconds,
+        *("", path, mount.path, str(mount.target), method, caller.id, owner_tag(caller.owner), now, now + seconds),
+        *(page, params["download"], uses, upload, None, title, message),
     )
     code = new_code() if has_code else None
     secret, record = _write(state, caller, record, code)
@@ -150,7 +138,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     mount = target.mount
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        raise Problem({"share_invalid": "not_found", "share_not_enabled": "not_shareable"}.get(fault, fault))
+        creating = {"share_invalid": Problem("not_found"), "share_not_enabled": Problem("not_shareable")}
+        raise creating.get(fault.code, fault)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     expires_at, latest = now + seconds, record.created_at + 2 * (mount.max_share or 0)
     if expires_at > latest:

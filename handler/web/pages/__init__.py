@@ -34,110 +34,85 @@ DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _DIRECTION = re.compile(rf"[\x00-\x1f\x7f-\x9f{DIRECTION}]")
 
 
+class SharedPage(NamedTuple):
+    """What each page of a share says: the words of its sender as text, and when it ends (Unix seconds)."""
+
+    title: str | None
+    message: str | None
+    expires_at: int
+
+
 class SharedFile(NamedTuple):
-    """What the page of a share says; `size` is in bytes, `expires_at` in Unix seconds."""
+    """What the page of a share says of the file; `size` is in bytes, `qr_code` the address of an image."""
 
     name: str
     size: int | None
     media_type: str
-    expires_at: int
     uses_left: int | None
-
-
-class SharedFolder(NamedTuple):
-    """How long a share of a folder is valid, in Unix seconds, and the address that lists those of its files."""
-
-    expires_at: int
-    urls: str
-    sender: SenderWords
-
-
-class SenderWords(NamedTuple):
-    """What the sender of a share says on each of its pages, as text; a message may have several lines."""
-
-    title: str | None
-    message: str | None
-
-
-def share_page(
-    accept_language: str, sender: SenderWords, file: SharedFile, *, nonce: str, qr_code: str | None, link_origin: str
-) -> Response:
-    """The page of a share with its one button, which sends `nonce`; `qr_code` is the address of an image."""
-    lang = language(accept_language)
-    kind = file_type(file.name, file.media_type)
-    return _page(
-        "share.html",
-        lang,
-        form_action=f"'self' {link_origin}",
-        connect="'self'",
-        words=SHARE[lang],
-        sender=sender,
-        title=sender.title or file.name,
-        file_name=file.name,
-        size=format_size(file.size) if file.size is not None else "",
-        icon=kind.icon if kind else "file",
-        type_name=kind.name(lang) if kind else "",
-        expires_at=rfc3339(file.expires_at),
-        uses_left=file.uses_left,
-        nonce=nonce,
-        qr_code=qr_code,
-    )
-
-
-def code_page(
-    accept_language: str, sender: SenderWords, *, status: int, expires_at: int, nonce: str, link_origin: str
-) -> Response:
-    """The page that asks for the code of a share, again with the `status` of a wrong one."""
-    lang = language(accept_language)
-    return _page(
-        "code.html",
-        lang,
-        status,
-        form_action=f"'self' {link_origin}",
-        words=SHARE[lang],
-        sender=sender,
-        title=sender.title or SHARE[lang]["code_title"],
-        is_wrong=status != 200,
-        expires_at=rfc3339(expires_at),
-        nonce=nonce,
-    )
+    qr_code: str | None
 
 
 class SharedUpload(NamedTuple):
-    """What an upload page says of its files: the limits of each (bytes), and how many are left.
-
-    Before a code is known there is none of it.
-    """
+    """What an upload page says of its files: the limits of each (bytes), and how many are left."""
 
     max_size: int
     content_type: str | None
     files_left: int
 
 
-def upload_page(
-    accept_language: str, sender: SenderWords, upload: SharedUpload | None, *, expires_at: int, link_origin: str
+def share_page(
+    accept_language: str,
+    shared: SharedPage,
+    file: SharedFile | None,
+    *,
+    nonce: str,
+    link_origin: str,
+    is_wrong: bool = False,
 ) -> Response:
-    """The page of an upload share, which asks for its code where `upload` is None; `expires_at` is in Unix seconds."""
+    """The page of a share with its one button, which sends `nonce`.
+
+    Without a `file` it asks for the code of the share, and says whether the one that was sent `is_wrong`.
+    """
     lang = language(accept_language)
-    content_type = upload.content_type if upload is not None else None
-    kind = media_file_type(content_type or "")
+    kind = file_type(file.name, file.media_type) if file is not None else None
+    return _page(
+        "share.html",
+        lang,
+        403 if is_wrong else 200,
+        shared=shared,
+        form_action=f"'self' {link_origin}",
+        connect="'self'",
+        words=SHARE[lang],
+        title=file.name if file is not None else SHARE[lang]["code_title"],
+        file=file,
+        size=format_size(file.size) if file is not None and file.size is not None else "",
+        icon=kind.icon if kind else "file",
+        type_name=kind.name(lang) if kind else "",
+        uses_left=file.uses_left if file is not None else None,
+        nonce=nonce,
+        is_wrong=is_wrong,
+    )
+
+
+def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload | None, *, link_origin: str) -> Response:
+    """The page of an upload share; without an `upload` it asks for the code of the share."""
+    lang = language(accept_language)
+    content_type = upload.content_type or "" if upload is not None else ""
+    kind = media_file_type(content_type)
     return _page(
         "upload.html",
         lang,
+        shared=shared,
         form_action="'none'",
         connect=f"'self' {link_origin}",
         words=UPLOAD[lang],
-        sender=sender,
-        title=sender.title or UPLOAD[lang]["title"],
-        asks_code=upload is None,
-        max_size=upload.max_size if upload is not None else None,
+        title=UPLOAD[lang]["title"],
+        upload=upload,
         size=format_size(upload.max_size) if upload is not None else "",
-        media_type=content_type or "",
+        media_type=content_type,
         icon=kind.icon if kind else "file",
-        type_name=kind.name(lang) if kind else content_type or "",
-        accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
-        files_left=upload.files_left if upload is not None else None,
-        expires_at=rfc3339(expires_at),
+        type_name=kind.name(lang) if kind else content_type,
+        accept=f"{content_type}*" if content_type.endswith("/") else content_type,
     )
 
 
@@ -150,11 +125,13 @@ def folder_page(
     chosen: Mapping[str, str],
     is_first: bool,
     next_page: str,
-    shared: SharedFolder | None,
+    shared: SharedPage | None,
+    urls: str = "",
 ) -> Response:
     """A page of a folder, from its JSON; the names and paths `above` end with its own.
 
     `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
+    `urls` is the address in a share that lists those of its files.
     """
     lang = language(accept_language)
     kinds = [file_type(each["name"], "") for each in folder["files"]]
@@ -165,8 +142,7 @@ def folder_page(
         form_action="'self'",
         words=FOLDER[lang],
         above=[(name, quote(path) + query) for name, path in above],
-        sender=shared.sender if shared else None,
-        title=(shared.sender.title if shared else None) or above[-1][0],
+        title=above[-1][0],
         folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
         files=[
             (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
@@ -178,7 +154,7 @@ def folder_page(
         is_complete=is_first and not next_page,
         next_page=next_page,
         shared=shared,
-        expires_at=rfc3339(shared.expires_at) if shared else "",
+        urls=urls,
     )
 
 
@@ -213,8 +189,19 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Res
 
 
 def _page(
-    name: str, lang: str, status: int = 200, *, form_action: str, connect: str = "", **values: object
+    name: str,
+    lang: str,
+    status: int = 200,
+    *,
+    form_action: str,
+    connect: str = "",
+    shared: SharedPage | None = None,
+    **values: object,
 ) -> Response:
+    """A page; one of a share has its sender's words, whose title goes before the page's own."""
+    if shared is not None:
+        title = shared.title or values["title"]
+        values |= {"shared": shared, "title": title, "expires_at": rfc3339(shared.expires_at)}
     style_nonce, script_nonce = token_urlsafe(16), token_urlsafe(16)
     script = f"; script-src 'nonce-{script_nonce}'" if name != "problem.html" else ""
     connections = f"; connect-src {connect}" if connect else ""
@@ -222,7 +209,7 @@ def _page(
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Language": lang,
-        "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
+        "Vary": "Accept, Accept-Language, Authorization",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
             f"frame-ancestors 'none'; form-action {form_action}{script}{connections}"

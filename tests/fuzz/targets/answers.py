@@ -39,7 +39,7 @@ MOUNT = """
 [[mount]]
 path = "/reports/"
 target = "oss://examplebucket/reports/"
-methods = ["GET", "HEAD", "PUT"]
+methods = ["GET", "PUT"]
 max_size = "10MB"
 max_share = "30d"
 check = true
@@ -85,7 +85,7 @@ class _Service:
 
     def __init__(self, server: RawServer, folder: Path) -> None:
         everywhere = ["/reports/", "/exampledir/", "/outbox/"]
-        methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
+        methods = ["GET", "PUT", "POST", "SHARE"]
         path = folder / "keys.json"
         path.write_text(json.dumps(document(api=[api("sharer", SHARER, paths=everywhere, methods=methods)])))
         environ = {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": server.url}
@@ -96,7 +96,7 @@ class _Service:
 
     def _ask(self, path: str, method: str = "GET", config: Config | None = None, body: str = "") -> None:
         is_share = path == "/-/s/"
-        headers = {"Content-Type": "application/json", **(HTML if is_share else {"X-Api-Key": SHARER})}
+        headers = {"Content-Type": "application/json", **(HTML if is_share else {"Authorization": f"Bearer {SHARER}"})}
         query = {"share": secret_of("page")} if is_share else {}
         request = event(path, method, query, headers, body=body, isBase64Encoded=False)
         check_response(invoke(json.dumps(request), config=config or self._config))

@@ -25,24 +25,23 @@ TECHNICAL = re.compile(
 
 ORIGIN = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
 NONCE, END = "nonce-EXAMPLE-000000000", 1_772_347_271
-NOTHING = pages.SenderWords(None, None)
+NOTHING = pages.SharedPage(None, None, END)
 
 
 def share_page(
-    name: str, media_type: str = "text/plain", lang: str = "en", sender: pages.SenderWords = NOTHING
+    name: str, media_type: str = "text/plain", lang: str = "en", shared: pages.SharedPage = NOTHING
 ) -> Response:
-    file = pages.SharedFile(name, 1, media_type, END, None)
-    return pages.share_page(lang, sender, file, nonce=NONCE, qr_code=None, link_origin=ORIGIN)
+    file = pages.SharedFile(name, 1, media_type, None, None)
+    return pages.share_page(lang, shared, file, nonce=NONCE, link_origin=ORIGIN)
 
 
 def upload_page(title: str | None, content_type: str | None = None, message: str | None = None) -> Response:
     upload = pages.SharedUpload(1, content_type, 1)
-    return pages.upload_page("en", pages.SenderWords(title, message), upload, expires_at=END, link_origin=ORIGIN)
+    return pages.upload_page("en", pages.SharedPage(title, message, END), upload, link_origin=ORIGIN)
 
 
 def code_page(title: str | None, message: str | None = None) -> Response:
-    sender = pages.SenderWords(title, message)
-    return pages.code_page("en", sender, status=200, expires_at=END, nonce=NONCE, link_origin=ORIGIN)
+    return pages.share_page("en", pages.SharedPage(title, message, END), None, nonce=NONCE, link_origin=ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,7 @@ def test_the_policy_of_a_share_allows_its_own_script_and_the_origin_of_the_link(
         "form-action 'self' https://examplebucket.oss-cn-hangzhou.aliyuncs.com; "
         "script-src 'nonce-…'; connect-src 'self'"
     )
-    assert page.headers["Vary"] == "Accept, Accept-Language, Authorization, X-Api-Key"
+    assert page.headers["Vary"] == "Accept, Accept-Language, Authorization"
     assert "<dt>Downloads left</dt>" not in page.body
     assert 'id="note"' not in page.body
 
@@ -207,7 +206,7 @@ def test_an_upload_page_for_any_type_has_no_type_and_the_title_of_its_sender() -
 def test_a_message_keeps_its_lines_and_is_never_markup() -> None:
     for page in (
         code_page("<i>", "<b>a</b>\n\nb & c"),
-        share_page("q3.pdf", sender=pages.SenderWords("<i>", "<b>a</b>\n\nb & c")),
+        share_page("q3.pdf", shared=pages.SharedPage("<i>", "<b>a</b>\n\nb & c", END)),
     ):
         assert '<p class="message">&lt;b&gt;a&lt;/b&gt;<br><br>b &amp; c</p>' in page.body
         assert "<h1>&lt;i&gt;</h1>" in page.body

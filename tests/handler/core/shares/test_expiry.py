@@ -104,7 +104,7 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
     other, end = api("other", OTHER, methods=["SHARE"]), NOW + DAY
     used_up = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"]), other])
     removed = in_memory.with_keys(api=[other])
-    disabled = removed.with_mount("/reports/", methods=("HEAD",))
+    disabled = removed.with_mount("/reports/", methods=("PUT",))
     moved = disabled.with_mount("/reports/", target=Location("otherbucket", "reports/"))
     for service, now, reason in (
         *((used_up, NOW, "used_up"), (removed, NOW, "owner_removed"), (removed, end, "expired")),
@@ -128,7 +128,7 @@ def test_shares_end_where_they_are_no_longer_enabled_and_not_where_new_ones_are_
 
 def test_an_issuer_that_loses_share_keeps_its_shares(in_memory: Service) -> None:
     url = in_memory.with_keys(jwt=[issuer(methods=["SHARE"])]).create_share(key=jwt())
-    narrowed = in_memory.with_keys(jwt=[issuer(methods=["HEAD"], paths=["/plans/"])])
+    narrowed = in_memory.with_keys(jwt=[issuer(methods=["PUT"], paths=["/plans/"])])
     assert narrowed.open(url, now=NOW + DAY).status == 302
     assert narrowed.request_share(key=jwt()).status == 404
 

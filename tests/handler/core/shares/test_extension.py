@@ -84,7 +84,7 @@ REFUSALS: dict[str, tuple[Callable[[Service], Service], str | None, int, str]] =
     "a key without SHARE": (lambda service: service, READER, 404, "not_found"),
     "a key for another path": (lambda service: service, OTHER, 404, "not_found"),
     "no max_share": (lambda service: service.with_mount("/reports/", max_share=None), MAKER, 409, "not_shareable"),
-    "no GET": (lambda service: service.with_mount("/reports/", methods=("HEAD",)), MAKER, 409, "not_shareable"),
+    "no GET": (lambda service: service.with_mount("/reports/", methods=("PUT",)), MAKER, 409, "not_shareable"),
     "codes": (lambda service: service.with_mount("/reports/", require_password=True), MAKER, 409, "not_shareable"),
     "no mount": (lambda service: service.with_mount("/reports/", path="/gone/"), MAKER, 404, "not_found"),
     "another target": (

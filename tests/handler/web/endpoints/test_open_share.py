@@ -67,6 +67,8 @@ class TestWhoIsAsking:
         for more in ({"headers": JSON}, {"format": "json"}, {"key": MAKER}, {"headers": HTML, "format": "json"}):
             assert in_memory.open(url, **more).json["expires_in"] == 900
             assert in_memory.open(limited, **more).json["uses_left"] == 1
+        assert in_memory.open(url, key=MAKER, format="redirect").status == 302
+        assert in_memory.open(url, key="fcp_nobody_EXAMPLE_0000000000000000").code == "unknown_credential"
         response = in_memory.open(url, "HEAD")
         assert (response.status, response.body) == (302, "")
         assert response.signs("HEAD")
@@ -85,12 +87,6 @@ class TestWhoIsAsking:
         response = in_memory.open(in_memory.create_share(), method)
         assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, POST, OPTIONS")
         assert in_memory.request("/-/s/", "OPTIONS").headers["Allow"] == "GET, HEAD, POST, OPTIONS"
-
-    def test_a_mount_without_head_has_shares_without_it(self, in_memory: Service) -> None:
-        url = in_memory.create_share(path="/get-only/a.txt")
-        assert in_memory.open(url).status == 302
-        response = in_memory.open(url, "HEAD")
-        assert (response.status, response.headers["Allow"]) == (405, "GET, POST, OPTIONS")
 
 
 LIMITED, UPLOADS = {"max_uses": 20}, {"path": "/in/", "method": "POST", "key": WRITER}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handler.upload_fixtures import WRITER, UploadService, follow_link
+from tests.handler.upload_fixtures import follow_link
+from tests.worlds import WRITER, Service
 
 
-def test_overwriting_is_allowed_on_request(in_memory: UploadService) -> None:
+def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
     assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
     for overwrite in (None, False):
         link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
@@ -15,7 +16,7 @@ def test_overwriting_is_allowed_on_request(in_memory: UploadService) -> None:
 
 
 @pytest.mark.parametrize("key", [None, WRITER])
-def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(in_memory: UploadService, key: str | None) -> None:
+def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(in_memory: Service, key: str | None) -> None:
     error = in_memory.sign_put(key, overwrite=True)["error"]
     assert (error["status"], error["code"]) == (400, "not_signable")
     assert "overwrite" in error["detail"]
@@ -25,12 +26,12 @@ def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(in_memory: Upl
     assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
 
 
-def test_a_mount_may_forbid_overwriting_to_everyone(in_memory: UploadService) -> None:
+def test_a_mount_may_forbid_overwriting_to_everyone(in_memory: Service) -> None:
     forbidding = in_memory.with_mount("/team/", overwrite=False)
     assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
 
 
-def test_overwriting_replaces_an_object(uploads: UploadService) -> None:
+def test_overwriting_replaces_an_object(uploads: Service) -> None:
     uploads.put("inbox/replaced.txt", b"older")
     assert "error" in uploads.sign_put(path="/in/replaced.txt", overwrite=True)
     assert follow_link(uploads.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")

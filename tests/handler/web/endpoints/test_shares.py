@@ -30,26 +30,13 @@ def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: S
     hashed = base64url(sha256(secret_of(url).encode()).digest())
     assert response.json == {"url": url, "id": hashed[:12], "expires_at": end, "clamped_by": None}
     assert oss.calls == {"PutObject": 4}  # two that ask whether the bucket has versioning, the record, and the index
-    assert json.loads(oss.read(f"{STATE}shares/{hashed[:12]}.json")) == {
-        "version": 1,
-        "hash": hashed,
-        "path": "/reports/q3.pdf",
-        "mount": "/reports/",
-        "method": "GET",
-        "page": True,
-        "target": f"oss://{BUCKET}/reports/",
-        "download": "final.pdf",
-        "uses": 2,
-        "upload": None,
-        "password": None,
-        "title": "Q3",
-        "message": "Two\nlines",
-        "owner": "api:maker",
-        "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32],
-        "created_at": int(NOW),
-        "expires_at": int(NOW) + 3 * DAY,
-        "revoked_at": None,
-    }
+    place = {"path": "/reports/q3.pdf", "mount": "/reports/", "target": f"oss://{BUCKET}/reports/", "method": "GET"}
+    said = {"download": "final.pdf", "title": "Q3", "message": "Two\nlines"}
+    owner = {"owner": "api:maker", "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32]}
+    times = {"created_at": int(NOW), "expires_at": int(NOW) + 3 * DAY, "revoked_at": None}
+    kind = {"page": True, "uses": 2, "upload": None, "password": None}
+    stored = json.loads(oss.read(f"{STATE}shares/{hashed[:12]}.json"))
+    assert stored == {"version": 1, "hash": hashed, **place, **said, **owner, **times, **kind}
 
 
 @pytest.mark.parametrize(
@@ -126,14 +113,14 @@ def test_a_key_that_reads_a_path_without_the_method_share_gets_this_reason(
 
 
 REACHED = [
-    *("/reports/a", "/reports/deep/a", "/get-only/a", "/open/a", "/in/a", "/in/", "/reports/", "/reports"),
+    *("/reports/a", "/reports/deep/a", "/open/a", "/in/a", "/in/", "/reports/", "/reports"),
     *("/nowhere/a", "/.links/a", "/all/.links/keys.json", "/all/.links/state/probe", "/all/a", "/-/health", "/"),
 ]
-COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/get-only/", "/in/", "/all/", "/other/"]
+COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/in/", "/all/", "/other/"]
 
 
 @pytest.mark.parametrize("path", REACHED)
-@pytest.mark.parametrize("methods", [["GET"], ["HEAD"], ["PUT"], ["POST"], ["GET", "HEAD", "PUT", "POST"]], ids=str)
+@pytest.mark.parametrize("methods", [["GET"], ["PUT"], ["POST"], ["GET", "PUT", "POST"]], ids=str)
 def test_the_403_tells_nothing_that_other_requests_do_not_tell(
     in_memory: Service, path: str, methods: list[str]
 ) -> None:
@@ -166,7 +153,7 @@ def test_a_token_may_share_what_its_issuer_allows(in_memory: Service) -> None:
     assert sharing.open(sharing.create_share(key=jwt())).status == 302
     assert in_memory.request_share(key=jwt()).code == "share_not_allowed"
     assert sharing.request_share(key=jwt(methods=["GET"])).code == "share_not_allowed"
-    assert sharing.request_share(key=jwt(methods=["GET"]), path="/get-only/a").code == "not_found"
+    assert sharing.request_share(key=jwt(methods=["GET"]), path="/plans/a").code == "not_found"
 
 
 @pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}], ids=["absent", "empty"])
@@ -210,6 +197,7 @@ INVALID: dict[str, list[object]] = {
     "path": ["reports/a.txt", "/reports/../keys.json", "/reports//a", "/reports/\ud800", None],
     "title": ["", " \u3000", "x" * 121, "a\nb", "a\tb", "\x7f", "\x85", "\ud800", 7],
     "message": ["", "\n \r\n", "x" * 501, "a\tb", "a\x00b", "a\rb", "\udfff", ["a"]],
+    "password": ["K7QM-2TXP", "", 1, "true", [True]],
     "maxuses": [1],
 }
 
@@ -280,13 +268,7 @@ def test_a_record_that_may_arrive_late_is_not_written_again(
 
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
 def test_where_it_cannot_be_written_there_is_no_share(in_memory: Service, oss: MemoryOss, folder: str) -> None:
-    answer = oss.answer
-
-    def refuse(method: str, place: Location, *options: Any) -> OssResponse:
-        is_refused = place.key.startswith(STATE + folder)
-        return oss.respond(503, code="ServiceUnavailable") if is_refused else answer(method, place, *options)
-
-    with patch.object(oss, "answer", refuse):
+    with oss.refusing(STATE + folder):
         response = in_memory.request_share()
     assert (response.status, response.code) == (503, "state_unavailable")
     assert "share" not in response.line
@@ -342,7 +324,7 @@ class TestMissingObject:
         assert oss.calls == {}
 
     def test_without_oss_the_share_is_not_made(self, in_memory: Service, oss: MemoryOss) -> None:
-        with patch.object(oss, "answer", lambda *_: oss.respond(503, code="ServiceUnavailable")):
+        with oss.refusing("reports/"):
             response = in_memory.request_share(allow_missing=False)
         assert (response.status, response.code) == (503, "oss_unavailable")
 
@@ -361,16 +343,9 @@ class TestOrigin:
 
     def test_headers_are_ignored(self, in_memory: Service) -> None:
         evil = "evil.example.com"
-        headers = {
-            "Content-Type": "application/json",
-            "Host": evil,
-            "X-Forwarded-Host": evil,
-            "X-Original-Host": evil,
-            "X-Forwarded-Proto": "http",
-            "Forwarded": f"host={evil}",
-            "Origin": f"https://{evil}",
-            "Referer": f"https://{evil}/",
-        }
+        headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "http", "Forwarded": f"host={evil}"}
+        headers |= dict.fromkeys(("Host", "X-Forwarded-Host", "X-Original-Host"), evil)
+        headers |= dict.fromkeys(("Origin", "Referer"), f"https://{evil}")
         for world in (in_memory, in_memory.with_config(public_url=None)):
             body = '{"path": "/reports/q3.pdf", "allow_missing": true}'
             response = world.request("/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER)
