@@ -465,7 +465,7 @@ class TestFaults:
         self, wired: NoticesCli, changes: dict[str, str], status: int, sentence: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(wired.function.folder)
-        Path("stateless").write_text(HEAD.replace("state = ", "# state = "))
+        Path("stateless").write_text(HEAD.replace("state = ", "# state = ").replace("max_share", "# max_share"))
         wired.environment |= changes
         result = wired.run("list")
         assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
