@@ -1,12 +1,12 @@
 ## Try it
-##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
+##   make demo       see the service work, on a local Function Compute and OSS, with the lines to type yourself
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
 ##   make oss        run the local OSS alone, to test other programs (ROOT=data PORT=9001 ARGS="--bucket NAME")
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
 ## Links, with your own key in the environment
 ##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk, make curl and make form
-##   make explain    say why a link fails: paste it, then Ctrl-D; make verify checks one
+##   make explain    say why a link fails: paste it, then press Enter and Ctrl-D
 ##
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
@@ -57,7 +57,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run oss invoke sign bulk curl form verify explain keys notices policies alarms check build doctor \
+.PHONY: help demo run oss invoke sign bulk curl form explain keys notices policies alarms check build doctor \
 	live live-sweep template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
@@ -78,7 +78,7 @@ oss: $(VENV)/local.stamp
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)
 
-sign bulk curl form verify: $(VENV)/cli.stamp
+sign bulk curl form: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp

@@ -90,8 +90,8 @@ def ours(token: str) -> Sign:
 
 
 def cdn() -> Sign:
-    key, origin = "k" * 32, "https://static.example.com"
-    return lambda path: signer.presign_cdn(f"{origin}/{signer.v4.encode_key(path)}", kind="A", key=key, valid_for=1800)
+    key, origin = signer.CdnKey("k" * 32), "https://static.example.com"
+    return lambda path: signer.presign_cdn(f"{origin}/{signer.v4.encode_key(path)}", key, expires_in=600)
 
 
 def v2(token: str) -> Sign:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.core.config import Config, Location, load
+from local import rights
 from local.fc import functions, s_yaml
 from local.fc.functions import Trigger
 from local.fc.s_yaml import TemplateError
-from local.ram import rights
 
 from .errors import DeployError
 from .runtimes import APP

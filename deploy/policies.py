@@ -17,8 +17,8 @@ from pathlib import Path
 from handler.commands.printing import Parser, show
 from handler.core.config import InvalidConfig
 from handler.core.config.rights import Statement, allow
+from local import rights
 from local.fc import functions
-from local.ram import rights
 from signer.display import printable
 
 from . import account_script, alarms, statements

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from handler.core.config.rights import Statement
-from local.ram.rights import MIN_MAX_DURATION, signer_statements, unique
+from local.rights import MIN_MAX_DURATION, signer_statements, unique
 
 from .checks.names import role_name
 from .errors import DeployError

@@ -12,7 +12,7 @@ from typing import Any
 from handler.core.config import Config
 from handler.core.config.rights import Statement, allow, compact_json
 from handler.core.config.rights import policy as policy_of
-from local.ram.rights import DONE, LEASES, PAUSES
+from local.rights import DONE, LEASES, PAUSES
 
 from .errors import DeployError
 

@@ -19,7 +19,8 @@ from .notices import sender, sources
 from .notices.holding import Turn
 from .notices.notice import Notice, matching_notices
 from .notices.sinks.client import Network
-from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
+from .notices.sources import ParsedEvent
+from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
 
 TIMEOUT = 60.0  # seconds, if the context does not say

@@ -13,9 +13,10 @@ from handler.core.config import Config, InvalidConfig
 from handler.core.config.rights import Statement, allow, policy
 from signer import Credentials
 
+from . import rights
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, parse_policy, rights
+from .ram import ACCOUNT, Principal, Principals, parse_policy
 from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 
@@ -24,10 +25,6 @@ CDN = f"acs:ram::{ACCOUNT}:role/aliyuncdnaccessingprivateossrole"
 ROLE_LIFE = 36 * 3600  # seconds for which Function Compute's credentials of a role are valid
 MIN_LIFE = 3600  # seconds that are left when a function gets new ones
 EVERYTHING: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
-
-
-class AccountError(LocalError):
-    """RAM cannot express the rights that a links.toml requires."""
 
 
 class Account:
@@ -48,7 +45,8 @@ class Account:
     def set_rights(self, functions: Iterable[tuple[Function, Config | None]]) -> None:
         """Gives each function, also with credentials that it has already, what its links.toml requires.
 
-        A function without a links.toml, or of another project, may do everything. Raises `AccountError`.
+        A function without a links.toml, or of another project, may do everything. Raises `LocalError` if RAM cannot
+        express the rights.
         """
         roles = make_roles(functions)
         with self._lock:
@@ -87,7 +85,7 @@ def role_arn(function: Function) -> str:
 
 
 def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str, Role]:
-    """The roles of functions, and those that their mounts assume, by ARN. Raises `AccountError`."""
+    """The roles of functions, and those that their mounts assume, by ARN. Raises `LocalError`."""
     with_role = [(function, config) for function, config in functions if function.role]
     roles: dict[str, Role] = {}
     try:
@@ -104,7 +102,7 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
                     trusted = frozenset({OPERATOR, role_arn(function)})
                     _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
-        raise AccountError(error.sentence) from None
+        raise LocalError(error.sentence) from None
     return roles
 
 

@@ -147,7 +147,7 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
         values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
         stack.start_page.content = start_page.render(**values, shell=_shell(stack, root), folder=_watched(stack, root))
     try:
-        samples.write_environment(stack, prepared.api_key)
+        samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
     except LocalError as error:
         _say([str(error)])
     return prepared
@@ -233,7 +233,7 @@ def _to_try(prepared: samples.Samples, shell: str) -> dict[str, str]:
     }
     if prepared.share_page.value:
         path = urlsplit(prepared.share_page.value).path
-        rows["with the key"] = f'{shell}; curl -H "X-Api-Key: $KEY" "$SERVICE{path}"'
+        rows["with the key"] = f'{shell}; curl -H "Authorization: Bearer $KEY" "$SERVICE{path}"'
     return rows
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
-from flask.testing import FlaskClient
 
 from handler.commands import keys_edit
 from handler.core.config import Config, Location, Mount
@@ -23,8 +20,6 @@ from signer.files import replace_file
 
 from . import client, invoke
 from .errors import LocalError
-from .fc import http_trigger
-from .fc.runtime import Runtime
 from .stack import Stack
 
 NAME = "exampleobject.txt"
@@ -33,10 +28,6 @@ HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite"
 KEY_NAME = "try-it"
 ENVIRONMENT = "env.sh"
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
-
-
-class Missing(LocalError):
-    """The configuration does not allow a sample; the sentence says what to add."""
 
 
 class Sample(NamedTuple):
@@ -55,30 +46,24 @@ class Samples(NamedTuple):
 
 def prepare(stack: Stack) -> Samples:
     """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `ENVIRONMENT`."""
-    api_key = _sample(lambda: _api_key(stack))
-    with _quiet_client(stack) as http:
+    key = _sample(lambda: api_key(stack))
 
-        def create_share(**params: Any) -> str:
-            if api_key.value is None:
-                raise Missing("an API key is required, see below")
-            response = http.post(
-                "/-/shares",
-                base_url=stack.http_url,
-                json=params,
-                headers={"Authorization": f"Bearer {api_key.value}"},
-                environ_overrides={"RAW_URI": "/-/shares"},
-            )
-            document = response.get_json(silent=True) or {}
-            if response.status_code != 201:
-                raise Missing(str(document.get("detail") or f"the service answered {response.status_code}"))
-            return str(document["url"])
+    def create_share(**params: Any) -> str:
+        if key.value is None:
+            raise LocalError("an API key is required, see below")
+        headers = {"Authorization": f"Bearer {key.value}"}
+        response = client.send("POST", f"{stack.http_url}/-/shares", json=params, headers=headers)
+        document = response.json() if "json" in response.headers.get("Content-Type", "") else {}
+        if response.status_code != 201:
+            raise LocalError(document.get("detail") or f"the service answered {response.status_code}")
+        return str(document["url"])
 
-        return Samples(
-            object=_sample(lambda: _object(stack)),
-            share_page=_sample(lambda: _share_page(stack, create_share)),
-            upload_page=_sample(lambda: _upload_page(stack, create_share)),
-            api_key=api_key,
-        )
+    return Samples(
+        object=_sample(lambda: _object(stack)),
+        share_page=_sample(lambda: _share_page(stack, create_share)),
+        upload_page=_sample(lambda: _upload_page(stack, create_share)),
+        api_key=key,
+    )
 
 
 def _sample(create: Callable[[], str]) -> Sample:
@@ -108,21 +93,21 @@ def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
     advice = 'add max_share = "30d" to a mount with POST in links.toml'
     mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
     if _config(stack).state is None:
-        raise Missing('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
+        raise LocalError('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
     return create_share(path=mount.path, method="POST", upload={"max_files": 20})
 
 
-def _api_key(stack: Stack) -> str:
+def api_key(stack: Stack) -> str:
     """The key of an earlier start if it still is in the keys document, else a new one in its place."""
     config = _config(stack)
     if config.keys_document is None:
-        raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
+        raise LocalError('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
     location = config.keys_document
     if not isinstance(location, Location):
-        raise Missing(f"use one of file:{location}, which is yours to change: python -m handler.commands keys")
+        raise LocalError(f"use one of file:{location}, which is yours to change: python -m handler.commands keys")
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
-        raise Missing(f"{location} cannot be read (status {response.status_code})")
+        raise LocalError(f"{location} cannot be read (status {response.status_code})")
     document, keys = keys_edit.read(response.content if response.ok else keys_edit.serialize(keys_edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)
@@ -143,11 +128,11 @@ def _earlier_key(stack: Stack) -> str | None:
     return match[1] if match else None
 
 
-def write_environment(stack: Stack, api_key: Sample) -> None:
-    """Writes `ENVIRONMENT`, whose credentials of OSS end with the stack. Raises `LocalError`."""
-    variables = {
+def variables(stack: Stack, key: str | None) -> dict[str, str | None]:
+    """What a shell needs to use the stack; the credentials of OSS end with it."""
+    return {
         **dict.fromkeys(("SERVICE", "FC_PRESIGN_URL"), stack.http_url),
-        **dict.fromkeys(("KEY", "FC_PRESIGN_KEY"), api_key.value),
+        **dict.fromkeys(("KEY", "FC_PRESIGN_KEY"), key),
         **{name: stack.environment[name] for name in invoke.PASSED_ON},
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,
@@ -157,7 +142,6 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
         "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
         "OSS_SESSION_TOKEN": stack.credentials.security_token,
     }
-    write_script(stack.root, variables)
 
 
 def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
@@ -176,33 +160,17 @@ def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
 def _config(stack: Stack) -> Config:
     config = stack.links_toml()
     if config is None:
-        raise Missing(f"the function {stack.function.name} has no links.toml")
+        raise LocalError(f"the function {stack.function.name} has no links.toml")
     return config
 
 
 def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
     mount = next(filter(allows, _config(stack).mounts), None)
     if mount is None:
-        raise Missing(advice)
+        raise LocalError(advice)
     return mount
 
 
 def _put_object(stack: Stack, mount: Mount) -> None:
     # A 409 means that the object exists; after any other error the address is still the right one to show.
     client.request(stack, "PUT", mount.target.bucket, mount.target.key + NAME, CONTENT, HEADERS)
-
-
-@contextmanager
-def _quiet_client(stack: Stack) -> Iterator[FlaskClient]:
-    """The first http function in an instance of its own, so that the log begins with the requests of people."""
-    runtime = Runtime(
-        [stack.function],
-        credentials=stack.account.credentials_of,
-        environment=stack.environment,
-        log=subprocess.DEVNULL,
-        instances=1,
-    )
-    try:
-        yield http_trigger.create_app(runtime, stack.function).test_client()
-    finally:
-        runtime.close()

@@ -42,10 +42,6 @@ _HTTP_PORT = "--http-port, or PORT= of make run"
 _OSS_PORT = "--oss-port, or OSS_PORT= of make run, PORT= of make oss"
 
 
-class StackError(LocalError):
-    """The stack cannot start."""
-
-
 @dataclass(frozen=True)
 class Stack:
     """A running stack. URLs have no slash at their end.
@@ -138,7 +134,7 @@ class Stack:
             dispatcher = cleanup.enter_context(closing(Dispatcher(runtime, deployment.functions, log=log)))
             for function in deployment.functions:
                 if warm and function.runs_locally and (failure := runtime.warm(function.name)):
-                    raise StackError(f"Function {function.name} failed to start: {failure.error_message}")
+                    raise LocalError(f"Function {function.name} failed to start: {failure.error_message}")
             urls = {}
             start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
@@ -175,7 +171,7 @@ class Stack:
         return read_cdn_endpoints(self.environment)
 
     def links_toml(self) -> Config | None:
-        """What the first http function reads now, None if it has no links.toml. Raises `StackError`."""
+        """What the first http function reads now, None if it has no links.toml. Raises `LocalError`."""
         return _links_toml(self.function, self.environment)
 
     def links_toml_changed(self) -> bool:
@@ -186,7 +182,7 @@ class Stack:
         return changed
 
     def reload(self) -> None:
-        """Lets every function read its links.toml again, with its next request. Raises `StackError` if one is invalid.
+        """Lets every function read its links.toml again, with its next request. Raises `LocalError` if one is invalid.
 
         Requests under way end as they began, but rights change at once.
         """
@@ -195,7 +191,7 @@ class Stack:
         self.account.set_rights(_configs(self.deployment, self.environment))
         _create_buckets(self.root, buckets)
         if new := _cdns(self.deployment, self.environment) - self.cdn_urls.keys():
-            raise StackError(f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again.")
+            raise LocalError(f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again.")
 
     def close(self) -> None:
         """Stops servers and workers, and removes a temporary folder."""
@@ -241,7 +237,7 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     )
     if not http:
         runtimes = " or ".join(functions.PYTHON_RUNTIMES)
-        raise StackError(f"{config}: a function with an http trigger and the runtime {runtimes} is required.")
+        raise LocalError(f"{config}: a function with an http trigger and the runtime {runtimes} is required.")
     return http, notes
 
 
@@ -251,12 +247,12 @@ def _links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
 
 
 def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
-    """The configuration that a function reads, None if it has none. Raises `StackError` for an invalid one."""
+    """The configuration that a function reads, None if it has none. Raises `LocalError` for an invalid one."""
     path = _links_toml_path(function, extra)
     try:
         return load.load(str(path), {**function.environment, **extra}) if path.is_file() else None
     except InvalidConfig as error:
-        raise StackError(error.sentence) from None
+        raise LocalError(error.sentence) from None
 
 
 def _configs(deployment: Deployment, extra: Mapping[str, str]) -> list[tuple[Function, Config | None]]:
@@ -314,7 +310,7 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
     except BlockingIOError:
-        raise StackError(f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}.") from None
+        raise LocalError(f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}.") from None
     except OSError:  # a file system without locks
         pass
     return root.resolve()
@@ -325,10 +321,10 @@ def _create_buckets(folder: Path, names: list[str]) -> None:
         oss.create_buckets(folder, names)
     except ValueError as error:
         advice = "Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
-        raise StackError(f"{error} {advice}") from None
+        raise LocalError(f"{error} {advice}") from None
     except OSError as error:
         raise _unusable(folder, error) from None
 
 
-def _unusable(folder: Path, error: OSError) -> StackError:
-    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}.")
+def _unusable(folder: Path, error: OSError) -> LocalError:
+    return LocalError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import handler
 
-TEMPLATES = (Path(__file__).parent, Path(handler.__file__).parent / "templates")
+TEMPLATES = (Path(__file__).parent, Path(handler.__file__).parent / "web" / "templates")
 
 
 @dataclass

@@ -82,6 +82,16 @@ def test_packages_import_only_those_before_them() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("part", "others"), [("oss", {"errors", "ram"}), ("sts", {"errors", "ram"}), ("ram", {"errors"})]
+)
+def test_the_local_oss_sts_and_ram_need_nothing_else_of_ours(part: str, others: set[str]) -> None:
+    within = [each for each in imports(modules(ROOT, PACKAGES)) if each.importer.split(".")[:2] == ["local", part]]
+    imported = {".".join(each.imported.split(".")[:2]) for each in within if not each.imported.startswith("signer")}
+    assert f"local.{part}" in imported
+    assert imported - {f"local.{part}"} <= {f"local.{name}" for name in others}
+
+
 def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line() -> None:
     files = modules(ROOT, ["signer"])
     for each in imports(files):

@@ -38,7 +38,9 @@ each_python = pytest.mark.parametrize(
     "version", [RUNNING, *(pytest.param(version, marks=pytest.mark.long) for version in PYTHONS[1:])]
 )
 # Modules of the standard library that Windows does not have.
-POSIX_MODULES = {"crypt", "curses", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+POSIX_MODULES = {
+    "crypt", "curses", "fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty",
+}  # fmt: skip
 # Besides the files of signer/.
 SOURCES = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "docs/library.md", "pyproject.toml"}
 GENERATED = {"PKG-INFO", "setup.cfg"}
@@ -176,8 +178,8 @@ def test_what_the_command_imports_is_in_its_extra() -> None:
 
 def test_the_library_and_the_command_import_nothing_that_windows_lacks() -> None:
     for path in (ROOT / "signer").rglob("*.py"):
-        # It is imported where termios is; tests/signer/cli/test_pasted.py has a command without it.
-        expected = {"termios"} if path.name == "terminal.py" else set()
+        # tests/signer/cli/test_pasted.py has a command without it.
+        expected = {"readline"} if path.name == "terminal.py" else set()
         assert imports(path) & POSIX_MODULES == expected, path
 
 

@@ -19,9 +19,10 @@ from deploy import command as deploy_command
 from deploy.probes.findings import fault
 from handler.commands import keys, notices
 from local import command, invoke
-from local.demo import output, steps
+from local.demo import story
 from local.errors import LocalError
 from local.fc.runtime import UNHANDLED, Outcome, Runtime, write_line
+from local.stack import Stack
 from signer.display import printable
 from tools import reference, template
 
@@ -51,7 +52,7 @@ def test_names_of_people_s_files_stay(name: str) -> None:
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """What was printed since the last call, without anything unsafe."""
-    for module in (command, steps):
+    for module in (command, story):
         monkeypatch.setattr(module, "exit_on_signals", lambda *_: None)
 
     def read() -> str:
@@ -122,7 +123,6 @@ def test_results_and_failures_of_local_are_safe_lines(
         monkeypatch.setattr(Runtime, "invoke", lambda *_, outcome=outcome: outcome)
         invoke.main(["links-http-dev", "--event", str(tmp_path / "event.json")])
     write_line(None, HOSTILE)
-    output.Story(verbose=True).detail(HOSTILE)
-    monkeypatch.setattr(steps, "_read", Mock(side_effect=LocalError(HOSTILE)))
-    assert steps.main() == 1
-    assert printed().count("\\u202e") == 6
+    monkeypatch.setattr(Stack, "start", Mock(side_effect=LocalError(HOSTILE)))
+    assert story.main([]) == 1
+    assert printed().count("\\u202e") == 5

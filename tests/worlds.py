@@ -36,11 +36,11 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 def keys(**changes: object) -> dict[str, Any]:
     """A keys document of two share keys and a caller for each need; `changes` replace its members."""
-    downloads = ["/reports/", "/checked/", "/get-only/", "/open/", "/unshared/"]
+    downloads = ["/reports/", "/checked/", "/open/", "/unshared/"]
     callers = [
-        api("maker", MAKER, paths=downloads, methods=["GET", "HEAD", "SHARE"]),
+        api("maker", MAKER, paths=downloads, methods=["GET", "SHARE"]),
         api("other", OTHER, paths=["/other/"], methods=["GET", "SHARE"]),
-        api("reader", READER, paths=downloads, methods=["GET", "HEAD"]),
+        api("reader", READER, paths=downloads, methods=["GET"]),
         api("writer", WRITER, paths=["/team/", "/both/", "/in/"], methods=["GET", "PUT", "POST", "SHARE"]),
         api("alice", ALICE, paths=["/team/alice/"], methods=["PUT", "POST"]),
         api("ending", EXPIRING, paths=["/team/"], methods=["PUT", "POST"], expires_at="2026-03-01T06:51:11Z"),

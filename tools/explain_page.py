@@ -92,13 +92,12 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         now=ISSUED,
         **example.get("options", {}),
     )
-    cdn = signer.CdnKey(key="EXAMPLEEXAMPLE16", **example["cdn"]) if "cdn" in example else None
+    source = example.get("answer", "oss" if "oss" in finding else "local")
+    cdn = signer.CdnKey("EXAMPLEEXAMPLE16") if source == "cdn" else None
     if cdn is not None:
         address = "https://static.example.com/reports/q3%20final.pdf"
-        signed = signer.presign_cdn(address, now=ISSUED, **cdn._asdict())
-        cdn = cdn._replace(**example.get("domain", {}))
+        signed = signer.presign_cdn(address, cdn, expires_in=600, now=ISSUED)
     url, xml = edited(signed.url, example.get("edit", ())), ""
-    source = example.get("answer", "oss" if "oss" in finding else "local")
     if source == "oss":
         xml = documented_answer(example.get("error") or finding["oss"][0], ecs, example.get("extra", {}))
     elif source == "local":
@@ -106,7 +105,8 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         with tempfile.TemporaryDirectory() as root:
             xml = local_answer(sent, example, known, Path(root))
     elif source == "cdn":
-        xml = "HTTP/1.1 403 Forbidden\nX-Tengine-Error: denied by req auth: invalid md5hash\n"
+        said = example.get("said", "invalid md5hash")
+        xml = f"HTTP/1.1 403 Forbidden\nX-Tengine-Error: denied by req auth: {said}\n"
     explanation = signer.explain(
         url,
         error_xml=xml or None,
@@ -172,9 +172,7 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
     if finding["example"].get("know_secret"):
         options += [f"--header '{name}: {value}'" for name, value in finding["example"].get("headers", {}).items()]
         options += ["--profile default"]
-    if source == "cdn":
-        domain = finding["example"]["cdn"] | finding["example"].get("domain", {})
-        options += ["--cdn-key -", f"--cdn-type {domain['kind']}"]
+    options += ["--cdn-key -"] if source == "cdn" else []
     like = finding.get("like", [])
     related = [
         f"- {linked(findings, other, language)}"

@@ -39,7 +39,7 @@ state      = "oss://${LINK_BUCKET}/.links/state/"
 path        = "/reports/"
 target      = "oss://${LINK_BUCKET}/reports/"
 access      = "authenticated"
-methods     = ["GET", "HEAD"]
+methods     = ["GET"]
 expires     = "15m"
 max_expires = "1h"
 max_share   = "90d"
@@ -86,8 +86,7 @@ The mount with the longest `path` that the request's path begins with is used.
 - `methods` may contain {_list(load.METHODS)}.
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
-- `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`. Types that
-  browsers run require `active_content`.
+- `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`.
 
 {_extensions()}
 
@@ -159,10 +158,9 @@ def _table(first: str, meanings: Mapping[str, str]) -> str:
 
 def _extensions() -> str:
     rows = [
-        f"| `{media_type}` | {_list(extensions.split())} | {'yes' if media_types.is_active(media_type) else ''} |"
-        for media_type, extensions in media_types.EXTENSIONS.items()
+        f"| `{media_type}` | {_list(extensions.split())} |" for media_type, extensions in media_types.EXTENSIONS.items()
     ]
-    return "\n".join(["| type | extensions | browsers run it |", "|---|---|---|", *rows])
+    return "\n".join(["| type | extensions |", "|---|---|", *rows])
 
 
 def _cell(content: str) -> str:

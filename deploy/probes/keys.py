@@ -10,7 +10,6 @@ from handler.core.config import Location, Mount
 from handler.core.context import Clock
 from handler.core.errors import HandlerError
 from handler.core.keys import Keys, parse
-from handler.core.keys.cdn import read_cdn_key
 from handler.notices.sinks import KINDS, read_sink
 
 from . import cdn
@@ -105,15 +104,12 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
 
 def _cdn(deployment: Deployment, mount: Mount, name: str, keys: Keys | None) -> Iterator[Finding]:
     """Without a key, an unsigned address is tried, and another finding says why."""
-    key = None
-    try:
-        key = read_cdn_key(name, keys.cdn[name]) if keys else None
-    except KeyError:
-        command = _command(deployment, f"add-cdn {name} --type A --key -")
+    if keys and name in keys.cdn_faults:
+        yield fault("cdn", f"{mount.path}: {keys.cdn_faults[name]}")
+    elif keys and name not in keys.cdn:
+        command = _command(deployment, f"add-cdn {name} --key -")
         yield fault("cdn", f"{mount.path}: cdn {name} not found in the keys document: run {command}")
-    except HandlerError as error:
-        yield fault("cdn", f"{mount.path}: {error.sentence}")
-    yield cdn.domain(deployment, mount, key)
+    yield cdn.domain(deployment, mount, keys.cdn.get(name) if keys else None)
 
 
 def _command(deployment: Deployment, command: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from handler.core.config import Location
-from local.ram import rights
+from local import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse

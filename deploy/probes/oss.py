@@ -113,7 +113,7 @@ def _etags(deployment: Deployment, location: Location) -> Iterator[Finding]:
 def mounts(deployment: Deployment) -> Iterator[Finding]:
     """Whether each mount's endpoint serves objects, and what browsers may upload."""
     for mount in deployment.config.mounts:
-        if deployment.credentials and mount.cdn is None and not {"GET", "HEAD"}.isdisjoint(mount.methods):
+        if deployment.credentials and mount.cdn is None and "GET" in mount.methods:
             yield _endpoint(deployment, mount)
         if not {"PUT", "POST"}.isdisjoint(mount.methods):
             yield from _cors(deployment, mount)

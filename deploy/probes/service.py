@@ -122,7 +122,7 @@ def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> It
         address = f"{url}{quote(mount.path)}{CANARY}?format="
         found = [*_get(deployment, mount, f"{address}json", headers)] if "GET" in mount.methods else []
         yield from found
-        if "HEAD" in mount.methods and not any("LINK_API_KEY" in finding.sentence for finding in found):
+        if found and not any("LINK_API_KEY" in finding.sentence for finding in found):
             yield _head(deployment, mount, f"{address}redirect", headers)
 
 
@@ -218,7 +218,7 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         return wrong
     if mount.cdn or fetched.status in (200, 404):
         return ok("head", f"{mount.path}: HEAD works like GET.")
-    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: check methods in links.toml.")
+    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: see docs/explain.md.")
     return unusable(fetched) or wrong
 
 

@@ -90,7 +90,7 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
 
 def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
     """Only a mount whose links, or whose checks, read may do so."""
-    if {"GET", "HEAD"}.isdisjoint(mount.methods) or not uses_objects(mount):
+    if "GET" not in mount.methods or not uses_objects(mount):
         return
     response = deployment.get_link(mount, mount.target.key + CANARY, session.credentials)
     if response.status in (200, 404):

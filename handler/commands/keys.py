@@ -172,8 +172,7 @@ def _add_cdn(job: _Job) -> None:
     options = job.options
     made = None if options.key is not None else "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
     key = made or read_input(options.key, "--key")
-    names = {name: getattr(options, name) for name in ("parameter", "sign", "time", "format")}
-    entry = _present(type=options.type, key=key, valid_for=options.valid_for, **names)
+    entry = _present(type="A", key=key, valid_for=options.valid_for, parameter=options.parameter)
     try:
         read_cdn_key(options.name, entry)
     except InvalidKeys as error:
@@ -375,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
-    add = command("add-cdn", _add_cdn, "Add the key of a CDN that checks links; without --key, print a new one once.")
+    add = command("add-cdn", _add_cdn, "Add a CDN's key for signing of type A; without --key, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which cdn of a mount in links.toml uses")
     keys_arguments.add_cdn_options(add)
     remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
@@ -414,17 +413,11 @@ def _lines_of(keys: Keys, now: float) -> list[str]:
     if keys.sinks:
         lines.append("Sinks:")
     lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
-    if keys.cdn:
+    if keys.cdn or keys.cdn_faults:
         lines.append("CDNs:")
-    return [*lines, *(f"  {name}: {_cdn(name, entry)}" for name, entry in keys.cdn.items())]
-
-
-def _cdn(name: str, entry: object) -> str:
-    try:
-        cdn = read_cdn_key(name, entry)
-    except InvalidKeys as error:
-        return f"cannot be used ({error.sentence.rstrip('.')})"
-    return f"type {cdn.kind}, links are valid for {cdn.valid_for} s after the time in them"
+    for name, cdn in keys.cdn.items():
+        lines.append(f"  {name}: links are valid for {cdn.valid_for} s after the time in them")
+    return [*lines, *(f"  {name}: cannot be used ({fault.rstrip('.')})" for name, fault in keys.cdn_faults.items())]
 
 
 def _shares(max_share: int | None) -> str:

@@ -44,14 +44,10 @@ def add_sink_options(parser: argparse.ArgumentParser) -> None:
 
 def add_cdn_options(parser: argparse.ArgumentParser) -> None:
     """Those that are not given are not in the entry: the CDN's own defaults apply."""
-    parser.add_argument("--type", required=True, choices=cdn.KINDS, help="the type of its URL signing")
     valid_for = f"how long after the time in it the CDN accepts a link, in seconds (default: {cdn.VALID_FOR})"
     parser.add_argument("--valid-for", type=int, metavar="SECONDS", help=valid_for)
     parser.add_argument("--key", choices=("-",), help="- reads its key: a line of standard input (default: a new one)")
-    parser.add_argument("--parameter", help="for type A: the parameter of the link (default: auth_key)")
-    parser.add_argument("--sign", help="for type F: the parameter of the signature (default: sign)")
-    parser.add_argument("--time", help="for type F: the parameter of the time (default: time)")
-    parser.add_argument("--format", choices=cdn.FORMATS, help="for type F: how the time is written (default: hex)")
+    parser.add_argument("--parameter", help="the parameter of the signature in a link (default: auth_key)")
     _add_output(parser, "key")
 
 

@@ -70,8 +70,7 @@ def create_link(
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     if access.cdn is not None:
-        link = _cdn_link(access, access.cdn, method, issued_at + expires_in - now, now)
-        return IssuedLink(link, clamped_by)
+        return IssuedLink(_cdn_link(target, access.cdn, method, issued_at + expires_in - now, now), clamped_by)
     try:
         link = presign(
             method,
@@ -98,20 +97,15 @@ def create_link(
     return IssuedLink(link, clamped_by)
 
 
-def _cdn_link(access: Access, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:
-    """The link that a CDN checks, `expires_in` seconds from now. Raises the 400 `bad_expires` or `bad_path`."""
-    from signer.cdn import MAX_EXPIRES_IN, presign_cdn
+def _cdn_link(target: Target, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:
+    """The link that a CDN checks, `expires_in` seconds from now. Raises the 400 `bad_path`."""
+    from signer import presign_cdn
 
-    mount, key = access.target.mount, access.target.key
-    url = mount.endpoint.url(mount.target.bucket, encode_key(key))
+    url = target.mount.endpoint.url(target.mount.target.bucket, encode_key(target.key))
     try:
-        link = presign_cdn(url, expires_in=expires_in, now=now, **cdn._asdict())
+        return presign_cdn(url, cdn, expires_in=expires_in, now=now)._replace(method=method)
     except InvalidKey:
         raise invalid_key() from None
-    # The whole minutes of type B may last longer than what was asked for, but not than a limit.
-    if link.expires_in > apply_limits(MAX_EXPIRES_IN, (ExpiryLimit("mount", mount.max_expires), *access.limits))[1]:
-        raise Problem("bad_expires", "The CDN counts whole minutes, and less than one is left within the limits.")
-    return link._replace(method=method)
 
 
 def invalid_key() -> Problem:
@@ -191,11 +185,11 @@ def _shown_as(mount: Mount, key: str) -> dict[str, str]:
     """The type of an object that its mount lists in `inline`; everything else is downloaded. Only the key decides."""
     if mount.inline is None:
         return {}
-    from .config.media_types import type_of
+    from .config.media_types import EXTENSIONS
 
-    expected = type_of(key)
-    for media_type in mount.inline:
-        if media_type.partition(";")[0] == expected:
+    _, dot, extension = key.rpartition("/")[2].rpartition(".")
+    for media_type in mount.inline if dot else ():
+        if extension.lower() in EXTENSIONS[media_type.partition(";")[0]].split():
             return {CONTENT_TYPE: media_type}
     return {DISPOSITION: "attachment"}
 

@@ -16,7 +16,7 @@ from ..core import links
 from ..core.config import Config, Mount, NoticeRule
 from ..core.errors import HandlerError, Problem
 from ..core.paths import path_fault
-from .sources import CreatedObject, RequestedLink
+from .sources.items import CreatedObject, RequestedLink
 
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
 

@@ -14,12 +14,12 @@ from ..core.request import Request
 
 HEADERS = {
     "Cache-Control": "no-store",
-    "Vary": "Accept, Authorization, X-Api-Key",
+    "Vary": "Accept, Authorization",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
+CORS_ALLOWED_HEADERS = "Authorization, Content-Type"
 CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
 CORS_MAX_AGE = "600"  # seconds
 TRANSPORT_SECURITY = "max-age=31536000"  # one year, for this domain alone
@@ -53,7 +53,8 @@ def redirect(issued: IssuedLink, status: int = 302) -> Response:
 def wants_json(request: Request, has_key: bool = False) -> bool:
     """Whether to answer with the link as JSON. Raises the 400 `bad_format`.
 
-    A request with a key gets JSON by default, because clients send X-Api-Key on to the target of a redirect.
+    A request with a key gets JSON by default, because some clients send Authorization on to the target of a redirect,
+    and OSS refuses a link together with it.
     """
     requested = request.query.get("format")
     if requested is None:

@@ -1,6 +1,6 @@
 """A domain of the local CDN, as a WSGI application.
 
-Sources: the CDN pages on the types of URL signing, on origin fetch from private OSS buckets, and on the reasons of 403.
+Sources: the CDN pages on type A of URL signing, on origin fetch from private OSS buckets, and on the reasons of 403.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from werkzeug.wrappers import Request, Response
 from handler.core import keys
 from handler.core.config import Config, Location, Mount
 from handler.core.errors import HandlerError
-from handler.core.keys.cdn import read_cdn_key
 from signer import CdnKey, Credentials, v4
 from signer.cdn import fault_of, read_address
 
@@ -32,7 +31,7 @@ MAX_COPIES, MAX_COPY = 64, 1 << 20  # bytes
 TIMEOUT = 60  # seconds
 _PASSED_ON = ("Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Origin")
 _OF_CONNECTION = ("connection", "server", "transfer-encoding")
-# What X-Tengine-Error says. No page has the words for an unsigned link of the types B, C and F.
+# What X-Tengine-Error says.
 _REASONS = {"expired": "expired timestamp", "signature_mismatch": "invalid md5hash"}
 
 
@@ -56,7 +55,7 @@ def read_domain(name: str, configs: Iterable[Config], root: Path) -> Domain:
             content = b"".join(opened.blocks()) if opened else b""
         else:
             content = document.read_bytes() if document else b""
-        return Domain(read_cdn_key(name, keys.parse(content).cdn[name]), mounts)
+        return Domain(keys.parse(content).cdn[name], mounts)
     except (StopIteration, HandlerError, KeyError, OSError):
         sentence = (
             f"The keys document has no valid key for the CDN {name}. Run python -m handler.commands keys add-cdn."
@@ -99,8 +98,7 @@ def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], f
         target, (key, mounts) = request.environ["RAW_URI"], domain()
         fault, address = fault_of(key, target, now()), read_address(key, target)
         if fault or address is None:
-            unsigned = f"no url arg {key.parameter}" if key.kind == "A" else "no <encoded> or <plain>"
-            reason = _REASONS.get(fault or "", unsigned)
+            reason = _REASONS.get(fault or "", f"no url arg {key.parameter}")
             return Response(status=403, headers={"X-Tengine-Error": f"denied by req auth: {reason}"})
         # A private origin opens every object of its bucket, not only those of mounts.
         covers = [mount for mount in mounts if unquote(address.path[1:]).startswith(mount.target.key)]

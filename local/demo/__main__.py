@@ -7,4 +7,4 @@ import sys
 from ..interrupts import run
 
 if __name__ == "__main__":
-    sys.exit(run("local.demo.steps", "python -m local.demo", "make demo"))
+    sys.exit(run("local.demo.story", "python -m local.demo", "make demo"))

@@ -84,10 +84,7 @@ class Instance:
         """Kills the process and everything that it started."""
         if self.is_alive:
             with suppress(ProcessLookupError):
-                if hasattr(os, "killpg"):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                else:
-                    self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def release(self) -> None:

@@ -131,7 +131,7 @@ def environment(
 
     Nothing else of `host` is passed on: what works here thanks to a leftover variable would fail once deployed.
     """
-    variables = {name: host[name] for name in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT") if name in host}
+    variables = {name: host[name] for name in ("PATH", "HOME", "TMPDIR") if name in host}
     variables |= {"LANG": "C.UTF-8", "TZ": "UTC", **function.environment, **extra}
     if credentials:
         variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] = credentials.access_key_id

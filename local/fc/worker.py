@@ -273,7 +273,7 @@ def _receive(requests: IO[bytes], frames: queue.SimpleQueue[Frame]) -> None:
     """Queues frames; kills this process and what it started once the stack is gone, even during an invocation."""
     while (frame := read_frame(requests)) is not None:
         frames.put(frame)
-    if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+    if os.getpgid(0) == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 

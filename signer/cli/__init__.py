@@ -1,4 +1,4 @@
-"""The command line: sign, curl, form, verify, explain and bulk; shares, revoke, extend and ls, which ask a service."""
+"""The command line: sign, curl, form, explain and bulk; shares, revoke, extend and ls, which ask a service."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import click
 from .. import __version__
 from ..display import printable, redact_pieces
 from ..errors import SignerError
-from . import check, create, service
+from . import create, service
 from .bulk import bulk
+from .explain import explain
 from .options import NAME, Group
 from .output import echo
 
@@ -75,7 +76,6 @@ def commands() -> None:
     Examples:
       fc-presign sign oss://examplebucket/report.pdf --region cn-hangzhou --expires 15m
       fc-presign explain -                    # paste the link: it stays out of the history
-      fc-presign verify 'https://…'
       fc-presign curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv'
       fc-presign bulk oss://examplebucket/2026/ --output index.html
     \b
@@ -85,7 +85,7 @@ def commands() -> None:
 
 
 for _command in (
-    *(create.sign, create.curl, create.form, check.verify, check.explain, bulk),
+    *(create.sign, create.curl, create.form, explain, bulk),
     *(service.list_shares, service.revoke, service.extend, service.list_folder),
 ):
     commands.add_command(_command)

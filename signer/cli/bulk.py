@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -20,8 +20,7 @@ from ..errors import InvalidKey
 from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
-from .assume_role import Objects, link_actions
-from .bulk_formats import FORMATS, SAFE_CSV, Format, Item, Refusal, read_column, read_lines, sign
+from .bulk_formats import FORMATS, Format, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
 from .output import echo
@@ -61,7 +60,6 @@ class Summary(NamedTuple):
     type=click.Choice(list(FORMATS)),
     help="The output format. Default: the output's file extension, or csv.",
 )
-@click.option("--safe-csv", is_flag=True, help="For tables: an apostrophe before keys that begin with = + - or @.")
 @click.option("--bucket", help="The bucket of keys that are not written as oss://bucket/key.")
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
@@ -86,14 +84,12 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     """
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")
-    method, query = params["method"].upper(), dict(params["queries"])
-    listed = _parse_source(source) if source.startswith("oss://") else None
-    signing = options.load_signing(params, listed, lambda: link_actions(method, query))
-    record_format = _choose_format(output, params["format_name"], is_safe=params["safe_csv"])
+    signing = options.load_signing(params)
+    record_format = _choose_format(output, params["format_name"])
     # The source is opened first, so that neither a missing one nor a refused list changes the output.
     items = (
-        _list_items(listed, signing)
-        if listed
+        _list_items(source, signing)
+        if source.startswith("oss://")
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
     shows_progress = sys.stderr.isatty() and not (output == "-" and sys.stdout.isatty())
@@ -102,13 +98,13 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     try:
         with out.opened():
             for batch in sign(
-                _within(signing.objects, items) if signing.objects else items,
+                items,
                 credentials=signing.credentials,
                 endpoint=signing.endpoint,
                 expires_in=params["expires"],
                 clock=time.time,
-                method=method,
-                query=query,
+                method=params["method"].upper(),
+                query=dict(params["queries"]),
             ):
                 refusals = [entry for entry in batch if isinstance(entry, Refusal)]
                 records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
@@ -136,36 +132,20 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     return status
 
 
-def _choose_format(output: str, name: str | None, *, is_safe: bool) -> Format:
+def _choose_format(output: str, name: str | None) -> Format:
     extension = os.path.splitext(output)[1].lstrip(".").lower()
     if name is None and extension in ("json", "xls", "xlsx"):
         options.fail("--output: the formats are CSV, JSON Lines (.jsonl) and HTML: name the file so, or pass --format.")
-    name = name or (extension if extension in FORMATS else "csv")
-    if is_safe and name != "csv":
-        options.fail(f"--safe-csv is for CSV, and the output is {name}.")
-    return SAFE_CSV if is_safe else FORMATS[name]
+    return FORMATS[name or (extension if extension in FORMATS else "csv")]
 
 
-def _parse_source(source: str) -> Objects:
-    return Objects(*parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/"), is_prefix=True)
-
-
-def _list_items(source: Objects, signing: options.Signing) -> Iterator[Item]:
+def _list_items(source: str, signing: options.Signing) -> Iterator[Item]:
     """The objects under a prefix; the first page is requested at once. Raises `ListingFailed`."""
-    bucket, prefix, _ = source
+    bucket, prefix = parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/")
     report = partial(echo, err=True) if sys.stderr.isatty() else None
-    listed = objects(bucket, prefix, credentials=signing.caller, endpoint=signing.endpoint, report=report)
+    listed = objects(bucket, prefix, credentials=signing.credentials, endpoint=signing.endpoint, report=report)
     first = list(islice(listed, 1))
     return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(chain(first, listed), 1))
-
-
-def _within(allowed: Objects, items: Iterable[Item | Refusal]) -> Iterator[Item | Refusal]:
-    """A link to an object that the session may not be used for would not open."""
-    for item in items:
-        if isinstance(item, Item) and not allowed.contains(Objects(item.bucket, item.key)):
-            yield Refusal(item.line, f"The object is outside of --policy-for {allowed}.")
-        else:
-            yield item
 
 
 def _read_items(lines: io.TextIOWrapper, column: str | None, bucket: str | None) -> Iterator[Item | Refusal]:

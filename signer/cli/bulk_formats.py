@@ -9,7 +9,6 @@ import csv
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
 from json.encoder import encode_basestring_ascii as json_string
 from pathlib import Path
@@ -26,7 +25,6 @@ from ..times import rfc3339
 
 BATCH = 512  # records that have the same signing time and are written at once
 _NEEDS_QUOTES = re.compile(r'[",\s;\'=+@-]')
-_FORMULA = ("=", "+", "-", "@")  # what programs for tables evaluate (OWASP, CSV injection)
 
 
 class Item(NamedTuple):
@@ -147,11 +145,9 @@ class Format(NamedTuple):
     record: Callable[[Item, Link], str]
 
 
-def _csv_record(item: Item, link: Link, *, is_safe: bool = False) -> str:
+def _csv_record(item: Item, link: Link) -> str:
     # Only the key can need quotes: a URL is percent-encoded.
     key = printable(item.key)
-    if is_safe and key.startswith(_FORMULA):
-        key = "'" + key
     if _NEEDS_QUOTES.search(key):
         key = '"' + key.replace('"', '""') + '"'
     size = "" if item.size is None else item.size
@@ -184,4 +180,3 @@ FORMATS = {
     "jsonl": Format("", "", _json_record),
     "html": Format(_HTML_HEAD, _HTML_TAIL, _html_record),
 }
-SAFE_CSV = FORMATS["csv"]._replace(record=partial(_csv_record, is_safe=True))

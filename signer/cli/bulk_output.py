@@ -1,13 +1,11 @@
 """What a bulk run writes to.
 
 A file is written under another name beside it, and replaced when it is complete: a part of a CSV file looks like all of
-it. Standard output, pipes, devices and symbolic links are written directly, and end with a complete record, also after
-Ctrl-C and SIGTERM.
+it. Standard output ends with a complete record, also after Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import stat
@@ -19,7 +17,6 @@ from ..files import draft_name, keep_draft
 from .bulk_formats import Format
 
 _CLOSED, _STDOUT = -1, 1  # descriptors
-_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
 class OutputFailed(SignerError):
@@ -38,7 +35,9 @@ class Output:
     def __init__(self, path: str, record_format: Format) -> None:
         self.is_complete = False
         self.outcome = "Nothing was written."
-        self._path = path
+        self._is_stdout = path == "-"
+        self._name = "Standard output" if self._is_stdout else path
+        self._path = os.path.realpath(path)  # a symbolic link stays one
         self._format = record_format
         self._descriptor = _CLOSED
         self._draft: str | None = None
@@ -50,7 +49,9 @@ class Output:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Writes the format's head, and its tail after the block. Raises `OutputFailed` and `BrokenPipeError`."""
-        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        # What is ignored, as SIGINT is where a script starts a program with &, stays ignored.
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        handlers = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
             with self._failures():
                 self._open()
@@ -101,63 +102,35 @@ class Output:
             raise KeyboardInterrupt
 
     def _open(self) -> None:
-        """Opens standard output, a draft, or the file itself. Only its owner may read a new file."""
-        if self._path == "-":
-            self._descriptor = _STDOUT
-        elif not self._open_draft():
-            self._descriptor = os.open(self._path, _FLAGS | os.O_TRUNC, 0o600)
-        if self._draft is None:
-            self.outcome = "The output is incomplete."
-
-    def _open_draft(self) -> bool:
-        """False if only the file itself can be written: another would not have its kind, names, owner or group."""
-        try:
-            before = os.lstat(self._path)
-        except FileNotFoundError:
-            before = None
-        if not self._path or (before and not (stat.S_ISREG(before.st_mode) and before.st_nlink == 1)):
-            return False
-        if before:
+        """Opens standard output, or a draft. Only its owner may read a new file."""
+        if self._is_stdout:
+            self._descriptor, self.outcome = _STDOUT, "The output is incomplete."
+            return
+        if os.path.exists(self._path):
+            self.outcome, mode = "The previous file was kept.", os.stat(self._path).st_mode
+            if not stat.S_ISREG(mode):
+                raise OSError(None, "it is not a regular file: for a pipe or a device, use standard output")
             os.close(os.open(self._path, os.O_WRONLY))  # a file that may not be written may not be replaced either
-        draft = draft_name(self._path)
-        try:
-            self._draft = draft
-            self._descriptor = os.open(draft, _FLAGS | os.O_EXCL, 0o600)
-        except OSError as error:
-            self._draft = None
-            if error.errno in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG):
-                return False  # the file itself may be allowed
-            raise
-        if before:
-            status = os.fstat(self._descriptor)
-            if (status.st_uid, status.st_gid) != (before.st_uid, before.st_gid):
-                self._discard()
-                return False
-            self._mode = stat.S_IMODE(before.st_mode)
-            self.outcome = "The previous file was kept."
-        return True
+            self._mode = stat.S_IMODE(mode)
+        self._draft = draft_name(self._path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        self._descriptor = os.open(self._draft, flags, 0o600)
 
     def _keep(self) -> None:
         """Puts a draft in the place of the file, in one step and after all of it is on the disk."""
         if self._draft is not None:
             os.fsync(self._descriptor)
-        self._close()
-        if self._draft is not None:
+            os.close(self._descriptor)
             keep_draft(self._draft, self._path, self._mode)
+            self._draft = None
         self.is_complete = True
 
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, _CLOSED
-        if descriptor not in (_CLOSED, _STDOUT):
-            os.close(descriptor)
-
     def _discard(self) -> None:
-        with suppress(OSError):
-            self._close()
         if self._draft is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
+                os.close(self._descriptor)
+            with suppress(OSError):  # it may not exist yet
                 os.unlink(self._draft)
-            self._draft = None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -166,5 +139,4 @@ class Output:
         except BrokenPipeError:
             raise
         except OSError as error:
-            name = "Standard output" if self._path == "-" else self._path
-            raise OutputFailed(f"{name} cannot be written ({error.strerror}). {self.outcome}") from None
+            raise OutputFailed(f"{self._name} cannot be written ({error.strerror}). {self.outcome}") from None

@@ -12,7 +12,6 @@ from ..form import post_form
 from ..link import Link, presign
 from ..times import rfc3339
 from . import options
-from .assume_role import Objects, link_actions
 from .options import EXPIRY, HEADER, METHOD, QUERY, SIZE, ObjectAddress, oss_url
 from .output import echo, print_json
 
@@ -41,10 +40,9 @@ def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
         from ..disposition import attachment
 
         query["response-content-disposition"] = attachment(params["download"])
-    method = params["method"].upper()
-    signing = options.load_signing(params, Objects(*target), lambda: link_actions(method, query, headers))
+    signing = options.load_signing(params)
     link = presign(
-        method,
+        params["method"].upper(),
         target.bucket,
         target.key,
         credentials=signing.credentials,
@@ -53,7 +51,6 @@ def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
         query=query,
         headers=headers,
         signed_headers=params["signed"],
-        now=signing.now,
     )
     return link, signing.may_end_early
 
@@ -91,7 +88,6 @@ def sign(as_json: bool, **params: Any) -> None:
       fc-presign sign 'oss://examplebucket/报告 3.pdf' --expires 7d --download 'Report 3.pdf'
       fc-presign sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
       fc-presign sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
-      fc-presign sign oss://examplebucket/a.txt --assume-role acs:ram::1000000000000001:role/links-signer
     """
     link, may_end_early = _create_link(params)
     _print_link(link, may_end_early, as_json)
@@ -137,7 +133,7 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
       fc-presign form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
       fc-presign form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
     """
-    signing = options.load_signing(params, Objects.at(*target), lambda: link_actions("POST", ()))
+    signing = options.load_signing(params)
     upload = post_form(
         target.bucket,
         target.key,
@@ -148,7 +144,6 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
         content_type=params["content_type"],
         overwrite=params["overwrite"],
         expires_in=params["expires"],
-        now=signing.now,
     )
     if as_json:
         expires_at = rfc3339(upload.expires_at.timestamp())

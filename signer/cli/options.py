@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -16,13 +16,13 @@ from click.shell_completion import CompletionItem
 from ..cdn import CdnKey
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
-from ..errors import InvalidEndpoint, MissingCredentials, SignerError
+from ..errors import MissingCredentials, SignerError
 from ..form import Form
 from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
-from .assume_role import Objects, open_session, session_policy
+from . import terminal
 from .credentials import CONFIG, load_credentials, profile_names
 from .output import echo
 from .regions import KNOWN_REGIONS, closest_region
@@ -162,7 +162,7 @@ cdn_options = add(
     click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key: the first line of standard input."),
     *(
         click.option(f"--cdn-{name}".replace("_", "-"), default=default, show_default=True, help="As at the domain.")
-        for name, default in {"type": "A", **CdnKey._field_defaults}.items()
+        for name, default in CdnKey._field_defaults.items()
     ),
 )
 signing_options = add(
@@ -182,28 +182,11 @@ signing_options = add(
         envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
         help="For example cn-hangzhou. Default: OSS_REGION, ALIBABA_CLOUD_REGION_ID, the endpoint's, or the profile's.",
     ),
-    click.option("--new-region", is_flag=True, help="Accept an unknown region that is spelt like a known one."),
     click.option(
         "--credentials-expire-at",
         type=TIME,
         metavar="TIME",
         help="When temporary credentials expire, such as 2026-11-25T08:30:00Z: no link outlives them.",
-    ),
-    click.option(
-        "--assume-role",
-        metavar="ARN",
-        help="Sign with a session of this role, which may do only what the link is for; --expires is at most 12h.",
-    ),
-    click.option(
-        "--policy-for",
-        type=oss_url,
-        metavar="oss://BUCKET/PREFIX/",
-        help="What the session may be used for instead of the object itself: an object, or a prefix that ends with /.",
-    ),
-    click.option(
-        "--sts-endpoint",
-        metavar="HOST",
-        help="The STS that opens the session. Default: the region's, such as sts.cn-hangzhou.aliyuncs.com.",
     ),
 )
 
@@ -212,17 +195,10 @@ signing_options = add(
 
 
 class Signing(NamedTuple):
-    """What the signing options say, as `presign` and `post_form` take it; `now` is None for the clock.
-
-    `objects` is what the session of --assume-role may be used for, None without one. `caller` are the credentials that
-    were found, which differ from `credentials` with a session.
-    """
+    """What the signing options say, as `presign` and `post_form` take it."""
 
     credentials: Credentials
     endpoint: Endpoint
-    caller: Credentials
-    now: float | None = None
-    objects: Objects | None = None
 
     @property
     def may_end_early(self) -> bool:
@@ -230,46 +206,16 @@ class Signing(NamedTuple):
         return bool(self.credentials.security_token) and self.credentials.expires_at is None
 
 
-def load_signing(params: dict[str, Any], target: Objects | None, actions: Callable[[], Iterable[str]]) -> Signing:
-    """Credentials and endpoint, for links to `target` that require these actions.
-
-    Raises `click.UsageError`, `MissingCredentials`, `InvalidEndpoint`, `StsError`.
-    """
-    objects = _load_objects(params, target)
-    policy = session_policy(actions(), objects) if objects else ""
+def load_signing(params: dict[str, Any]) -> Signing:
+    """Raises `click.UsageError`, `MissingCredentials`, `InvalidEndpoint`."""
     credentials, region = load_credentials(params["profile"], params["config"])
     if params["credentials_expire_at"] is not None:
         credentials = credentials._replace(expires_at=params["credentials_expire_at"])
-    endpoint = _load_endpoint(params, region)
-    if objects is None:
-        return Signing(credentials, endpoint, credentials)
-    role, sts = params["assume_role"], params["sts_endpoint"]
-    session = open_session(
-        role, policy, params["expires"], credentials=credentials, region=endpoint.region, endpoint=sts
-    )
-    return Signing(session.credentials, endpoint, credentials, session.opened_at, objects)
-
-
-def _load_objects(params: dict[str, Any], target: Objects | None) -> Objects | None:
-    """What the session of --assume-role may be used for; None without one."""
-    policy_for: ObjectAddress | None = params["policy_for"]
-    if params["assume_role"] is None:
-        for option in ("policy_for", "sts_endpoint"):
-            if params[option] is not None:
-                fail(f"--{option.replace('_', '-')} requires --assume-role.")
-        return None
-    if params["credentials_expire_at"] is not None:
-        fail("--credentials-expire-at is not allowed with --assume-role: STS says when the session expires.")
-    if policy_for is None:
-        return target or fail("Missing --policy-for: with --assume-role, name the prefix of all keys in the list.")
-    objects = Objects.at(*policy_for)
-    if target is not None and not objects.contains(target):
-        fail(f"--policy-for {objects} must contain {target}.")
-    return objects
+    return Signing(credentials, _load_endpoint(params, region))
 
 
 def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
-    endpoint, region = params["endpoint"], params["region"]
+    endpoint = params["endpoint"]
     if parse_oss_host(endpoint.lower().rstrip("/")):
         endpoint = "https://" + endpoint
     try:
@@ -277,13 +223,14 @@ def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
     except ValueError:
         fail("Invalid --endpoint: expected only scheme and host, such as https://static.example.com.")
     host = parse_oss_host(hostname)
-    host_region = host.region if host else None
-    signed_region = region or host_region or profile_region
+    signed_region = params["region"] or (host.region if host else None) or profile_region
     if not signed_region:
         fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID.")
     result = _create_endpoint(endpoint, hostname, params["path_style"], signed_region)
-    is_written_twice = region is not None and region == host_region
-    _check_region(signed_region, is_certain=is_written_twice or params["new_region"])
+    if signed_region not in KNOWN_REGIONS:
+        closest = closest_region(signed_region)
+        question = f" (did you mean {closest}?)" if closest else ""
+        echo(f"Warning: unknown region {signed_region!r}{question}: OSS refuses the link unless it exists.", err=True)
     return result
 
 
@@ -298,17 +245,6 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
         expected = f"{', '.join(KINDS)}, oss-REGION.aliyuncs.com, or a URL such as https://static.example.com."
         fail(f"Invalid endpoint {endpoint!r}: expected {expected}")
     return KINDS[endpoint](region)
-
-
-def _check_region(region: str, *, is_certain: bool) -> None:
-    """Refuses a misspelt region and warns of another unknown one; a certain one is not a slip."""
-    if region in KNOWN_REGIONS:
-        return
-    closest = closest_region(region)
-    if closest and not is_certain:
-        question = f"did you mean {closest}? If {region} is a new region, pass --new-region."
-        raise InvalidEndpoint(f"Unknown region {region!r}: {question}", region)
-    echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
 
 
 def describe_expiry(issued: Link | Form, *, may_end_early: bool) -> str:
@@ -329,13 +265,7 @@ def read_argument(argument: str, description: str) -> str:
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        try:
-            from . import terminal
-        except ImportError:  # Windows has no termios
-            file = f"longer than 1,000 characters: {program_name()} {click.get_current_context().info_name} - < file"
-            echo(f"Paste {description} ({file}), then press Ctrl-Z and Enter:", err=True)
-        else:
-            return terminal.read(f"Paste {description}, then press Ctrl-D:", MAX_INPUT)
+        return terminal.read(description, f"{program_name()} {click.get_current_context().info_name} - < file")
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
 
 
@@ -353,8 +283,7 @@ def load_cdn_key(params: dict[str, Any]) -> CdnKey | None:
         if any(name.startswith("cdn_") and source(name) is ParameterSource.COMMANDLINE for name in params):
             fail("The key of the CDN is missing. Add --cdn-key - and give the key as the first line of standard input.")
         return None
-    settings = {name: params[f"cdn_{name}"] for name in CdnKey._field_defaults}
-    return CdnKey(params["cdn_type"], read_secret("Key of the CDN"), **settings)
+    return CdnKey(read_secret("Key of the CDN"), params["cdn_valid_for"], params["cdn_parameter"])
 
 
 def fail(message: str) -> NoReturn:

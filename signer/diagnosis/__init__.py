@@ -172,7 +172,7 @@ def explain(
         notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets.
-    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret), *(cdn or ())[1:2])
+    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret), *(cdn or ())[:1])
     return _without(explanation, pieces_of(secrets))
 
 

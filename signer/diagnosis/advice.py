@@ -169,7 +169,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     "cdn_address": (
         "This looks like an address that a CDN's own key signed (URL signing), not OSS.",
         "Ask the CDN, not OSS: compare its key, its type of signing and its validity, and its clock, with those of the "
-        "program that signed. With the key, explain proves which is wrong (--cdn-key -, cdn=).",
+        "program that signed. With the key of type A, explain proves which is wrong (--cdn-key -, cdn=).",
     ),
     "two_signatures": (
         "OSS received an Authorization header besides the signature in the link.",
@@ -287,12 +287,12 @@ ADVICE: dict[str, tuple[str, str]] = {
         "after it was signed: copy it again, and look for what rewrites paths on the way.",
     ),
     "cdn_wrong_type": (
-        "The link is signed as another type of URL signing than the domain's, or with another parameter.",
-        "Give the program that signs the type and the parameters of the domain.",
+        "The link is signed as another type of URL signing than A, or with another parameter than the domain's.",
+        "Let the program sign as type A, with the parameter of the domain. Other types cannot be checked here.",
     ),
     "cdn_encoding": (
         "The CDN reads the path or the time of the link in another form than the one that was signed.",
         "Sign the path exactly as the link has it: percent-encoded, from its first slash, without the query. Write "
-        "the time as the type requires (A decimal, B in UTC+8, C in hexadecimal, F as configured), and sign it so.",
+        "the time in seconds since 1970, ten digits, and sign it so.",
     ),
 }

@@ -75,7 +75,7 @@ max_size = "10MB"
 path = "/site/"
 target = "oss://examplebucket/site/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
+methods = ["GET", "PUT", "POST"]
 endpoint = "https://static.example.com"
 max_size = "10MB"
 inline = ["image/png"]
@@ -186,7 +186,7 @@ def run_system(
 @contextmanager
 def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Iterator[System]:
     """Starts the system with the mounts of tests/links.toml, and one program that may do everything."""
-    program = api("program", KEY, paths=["/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE", "LIST"])
+    program = api("program", KEY, paths=["/"], methods=["GET", "PUT", "POST", "SHARE", "LIST"])
     (folder / "keys.json").write_text(json.dumps(keys(api=[program])))
     links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace('"1MB"', '"10MB"')
     (folder / "links.toml").write_text(f'cors = ["{cors_origin}"]\n{links}{MORE_MOUNTS}')

@@ -8,18 +8,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import requests
-from rich.cells import cell_len
 
 import signer
 from handler.core.config.load import load
-from local.demo import steps
 from tests.e2e.system import ROOT, TIMEOUT, Requires, System
-from tools import demo_picture, secret_search
-from tools.demo_picture import without_what_varies
 
 
 def blocks(language: str, page: str = "README.md") -> list[str]:
@@ -32,53 +27,6 @@ def commands(program: str) -> list[list[str]]:
     """The arguments of each command of the README that runs a program."""
     lines = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
     return [arguments for name, *arguments in lines if name == program]
-
-
-# Runs a program whose secrets are recorded in a file.
-RECORDED = """
-import runpy, sys
-from pathlib import Path
-from tools import secret_search
-secret_search.record(Path(sys.argv.pop(1)))
-runpy.run_module(sys.argv.pop(1), run_name="__main__")
-"""
-
-
-def test_the_demonstration_prints_every_request_and_no_secret(tmp_path: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", RECORDED, str(tmp_path / "secrets"), "local.demo", "--verbose"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    made = (tmp_path / "secrets").read_text().split()
-    assert len(made) > 3
-    # First, and as a value: what another assertion shows would have the secret.
-    findings = secret_search.search(process.stdout + process.stderr, made)
-    assert findings == []
-    lines = process.stdout.splitlines()
-    assert (process.returncode, lines[-1]) == (0, "Every step succeeded.")
-    assert sum(line.startswith(("  GET http", "  PUT http", "  POST http", "  DELETE http")) for line in lines) == 16
-    for part in ("302, Location: http", '"expires_in": 3600', '"uses_left": 1', "410 share_used_up", '"milliseconds":'):
-        assert part in process.stdout
-
-
-def test_the_demonstration_tells_its_story_on_one_screen_as_its_page_and_its_picture_show_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    with patch.object(steps, "exit_on_signals"):
-        assert steps.main([]) == 0
-    printed = capsys.readouterr().out
-    lines = printed.splitlines()
-    assert (len(lines) <= 32, max(map(cell_len, lines)) <= 100, lines[-1]) == (True, True, "Every step succeeded.")
-    assert [line for line in lines[1:] if "http://" in line or "?" in line] == []
-    (everything,) = blocks("", "docs/compare.md")
-    shown = demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8"))
-    assert without_what_varies(printed) == without_what_varies(everything) == without_what_varies(shown), (
-        "run make docs"
-    )
 
 
 def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ _RUN = {"text/html", "application/xhtml+xml", "image/svg+xml", "application/xml"
 _OTHER_TYPES = """
 application/octet-stream application/zip application/msword application/x-unknown application/x-www-form-urlencoded
 application/rss+xml application/vnd.wap.xhtml+xml application/x+xml audio/x+xml image/x+xml font/x+xml video/x+xml
-text/x+xml text/x-markdown text/xml text/xsl text/rtf text/cache-manifest text/x-server-parsed-html
+text/javascript text/x+xml text/x-markdown text/xml text/xsl text/rtf text/cache-manifest text/x-server-parsed-html
 application/x-shockwave-flash application/unknown unknown/unknown application/mathml+xml message/rfc822
 multipart/related multipart/x-mixed-replace model/x3d+xml font/woff2
 """
@@ -95,7 +95,9 @@ def test_an_image_of_a_listed_type_is_shown(world: System, page: Page) -> None:
     assert page.locator("img").evaluate(size) == [3, 2]
 
 
-@pytest.mark.parametrize("types", [_RUN, pytest.param({*EXTENSIONS, *_OTHER_TYPES.split()}, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "types", [_RUN, pytest.param({*EXTENSIONS, *_RUN, *_OTHER_TYPES.split()}, marks=pytest.mark.long)]
+)
 def test_chromium_runs_no_type_that_an_upload_may_have(world: System, page: Page, types: set[str]) -> None:
     ran = set()
     for number, content_type in enumerate(types):

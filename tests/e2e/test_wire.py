@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 from collections import Counter
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import requests
@@ -47,6 +49,18 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
     connection.close()
     assert answer.status == status
     assert answer.headers.get_all("Access-Control-Allow-Origin") == [site]
+
+
+def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_with_it(world: System) -> None:
+    """As wget does, Python's urllib sends Authorization to the target of a redirect."""
+    opener = build_opener(ProxyHandler({}))
+    opener.addheaders = [*HEADERS.items()]
+    with opener.open(world.address(FILE), timeout=30) as answer:
+        assert answer.headers["Content-Type"] == "application/json"
+    with pytest.raises(HTTPError) as refusal:
+        opener.open(world.address(FILE, "format=redirect"), timeout=30)
+    with refusal.value as refused:
+        assert (refused.code, b"0002-00000039" in refused.read()) == (400, True)
 
 
 @pytest.mark.parametrize("max_uses", [pytest.param(1, marks=pytest.mark.long), 3])

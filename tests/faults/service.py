@@ -40,7 +40,7 @@ to = ["manifest"]
 
 
 def keys_document() -> dict[str, Any]:
-    methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    methods = ["GET", "PUT", "POST", "SHARE"]
     return keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
 
 

@@ -134,12 +134,6 @@ class TestBulk:
         # An incomplete page looks incomplete: its end is missing.
         assert not keys.with_name("output").read_text().endswith("</html>\n")
 
-    @FULL
-    def test_a_device_that_is_full_is_named(self, keys: Path) -> None:
-        done = run(*BULK, str(keys), "--output", "/dev/full")
-        assert_one_sentence(done, "/dev/full cannot be written (No space left on device). The output is incomplete.")
-        assert not Path("/dev/full").is_file()
-
 
 COMMANDS = {
     "sign": ("signer", "sign", *OBJECT),

@@ -64,13 +64,6 @@ check = false
 whole_bucket = true
 
 [[mount]]
-path = "/get-only/"
-target = "oss://examplebucket/get-only/"
-access = "anonymous"
-check = false
-methods = ["GET"]
-
-[[mount]]
 path = "/private/"
 target = "oss://privatebucket/"
 """

@@ -61,7 +61,7 @@ def issuer(**changes: object) -> dict[str, object]:
         "alg": "HS256",
         "secret": base64url(SECRET),
         "paths": ["/reports/"],
-        "methods": ["GET", "HEAD"],
+        "methods": ["GET"],
         **changes,
     }
     return {name: value for name, value in entry.items() if value is not None}
@@ -74,7 +74,7 @@ def document(**changes: object) -> dict[str, Any]:
         "share": [{"id": "old", "secret": base64url(b"o" * 32)}, {"id": "new", "secret": base64url(b"n" * 32)}],
         "api": [
             api("reader", READER),
-            api("sharer", SHARER, methods=["GET", "HEAD", "SHARE"], expires_at="2026-03-01T06:51:11Z"),
+            api("sharer", SHARER, methods=["GET", "SHARE"], expires_at="2026-03-01T06:51:11Z"),
             api("ended", ENDED, expires_at="2026-03-01T06:41:11Z"),
         ],
         "jwt": [issuer()],

@@ -93,7 +93,7 @@ def malformed() -> list[Request]:
         _request("forged share", f"{a}?share={'x' * 71}", 404, "share_invalid"),
         _request("no key", "/reports/a.pdf", 401, "unauthorized"),
         _request("broken key", a, 401, "malformed_credential", headers={"Authorization": "Bearer fcp_short"}),
-        _request("unknown key", a, 401, "unknown_credential", headers={"X-Api-Key": "fcp_" + "x" * 43}),
+        _request("unknown key", a, 401, "unknown_credential", headers={"Authorization": "Bearer fcp_" + "x" * 43}),
         _request("broken token", a, 401, "malformed_credential", headers={"Authorization": "Bearer eyJ.eyJ.x"}),
         _post("broken JSON", b'{"links": [{"path": ', 400, "bad_body"),
         _post("unknown member", b'{"lines": []}', 400, "bad_body"),

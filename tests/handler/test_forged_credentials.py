@@ -39,7 +39,7 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 
 @pytest.mark.parametrize("keys", [FORGED, KEYS._replace(access_key_secret="forgedEXAMPLE")])
 def test_a_request_whose_key_oss_refuses_is_answered_with_the_environments(keys: Credentials, oss: LocalOss) -> None:
-    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "X-Api-Key": READER})
+    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "Authorization": f"Bearer {READER}"})
     response = served(raw, oss.config, ENVIRONMENT)
     assert response.signs(keys=KEYS)
     assert response.line["code"] is None

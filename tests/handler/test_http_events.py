@@ -69,7 +69,7 @@ def test_an_invalid_event_is_a_problem(raw: Any) -> None:
     assert response.line["code"] == "bad_event"
 
 
-@pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "kafka", "rocketmq"])
+@pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "mns-queue"])
 def test_an_event_of_another_trigger_is_a_problem(name: str) -> None:
     assert invoke((EVENTS / f"{name}.json").read_bytes()).code == "bad_event"
 

@@ -31,7 +31,7 @@ REQUEST = Request(
     "POST",
     f"/-/uploads/0004B9{MARK}~32007~19000~{'x' * 43}/parts",
     {"share": TOKEN},
-    {"authorization": f"Bearer {TOKEN}", "x-api-key": TOKEN, "cookie": MARK, "accept": "text/html"},
+    {"authorization": f"Bearer {TOKEN}", "cookie": MARK, "accept": "text/html"},
     f'{{"nonce": "{MARK}"}}'.encode(),
     "links.example.com",
 )

@@ -14,9 +14,11 @@ import requests
 
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from handler.core.config.rights import policy, session_policy
-from local.account import OPERATOR, Account, AccountError, make_roles
+from local import rights
+from local.account import OPERATOR, Account, make_roles
+from local.errors import LocalError
 from local.fc.functions import Function, HttpTrigger
-from local.ram import ACCOUNT, Principal, parse_policy, rights
+from local.ram import ACCOUNT, Principal, parse_policy
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from signer.sts import MAX_POLICY
@@ -119,7 +121,7 @@ def test_a_function_gets_new_credentials_before_the_old_ones_expire() -> None:
 
 def test_a_key_that_ram_cannot_express_is_an_error() -> None:
     config = make_config('region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n')
-    with pytest.raises(AccountError, match=r"must not contain \* or \?"):
+    with pytest.raises(LocalError, match=r"must not contain \* or \?"):
         make_roles([(function(), config)])
 
 

@@ -36,15 +36,6 @@ def test_files_that_were_there_before_the_first_start_are_objects(tmp_path: Path
     assert (tmp_path / "examplebucket/objects/empty").is_file()
 
 
-def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes]) -> None:
-    write(tmp_path / "examplebucket/outbox/a.txt", b"minutes")
-    with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        list(PlainFiles(stack).take_in())
-        assert stack.dispatcher.wait(30)
-    log.seek(0)
-    assert b'"notices":1' in log.read()
-
-
 def test_hidden_files_pipes_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/.DS_Store", b"x")
     write(tmp_path / "examplebucket/.git/config", b"x")
@@ -68,23 +59,16 @@ def test_an_object_that_is_newer_than_its_file_stays(tmp_path: Path, log: IO[byt
         assert client.request(stack, "GET", stack.bucket, "a").content == b"new object"
 
 
-def test_a_file_is_taken_in_once_and_again_when_it_changes(tmp_path: Path, log: IO[bytes]) -> None:
+def test_a_file_is_taken_in_once_it_is_written_and_again_when_it_changes(tmp_path: Path, log: IO[bytes]) -> None:
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
         files = PlainFiles(stack)
         write(tmp_path / "examplebucket/a", b"first", age=60)
+        assert list(files.take_in(min_age=1000)) == []
         assert len(list(files.take_in())) == 1
         assert list(files.take_in()) == []
         write(tmp_path / "examplebucket/a", b"second", age=-60)
         assert len(list(files.take_in())) == 1
         assert client.request(stack, "GET", stack.bucket, "a").content == b"second"
-
-
-def test_a_file_that_may_still_be_written_waits(tmp_path: Path, log: IO[bytes]) -> None:
-    with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        files = PlainFiles(stack)
-        write(tmp_path / "examplebucket/a", b"half")
-        assert list(files.take_in(min_age=1000)) == []
-        assert len(list(files.take_in())) == 1
 
 
 def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[bytes]) -> None:

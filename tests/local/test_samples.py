@@ -57,7 +57,7 @@ def prepared(links: str, folder: Path, log: IO[bytes]) -> samples.Samples:
 def prepare_all(stack: Stack) -> samples.Samples:
     """The samples, with the file for the shell, as at a start of `python -m local`."""
     made = samples.prepare(stack)
-    samples.write_environment(stack, made.api_key)
+    samples.write_script(stack.root, samples.variables(stack, made.api_key.value))
     return made
 
 
@@ -108,6 +108,7 @@ def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path) -> None:
             file.unlink()
             if damage is not None:
                 file.write_bytes(damage)
+            stack.reload()
             second = samples.prepare(stack)
             assert value(second.share_page)
             assert second.api_key != first.api_key
@@ -123,7 +124,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
         full = OSError(errno.ENOSPC, "No space left on device")
         with patch("signer.files.os.fsync", side_effect=full), pytest.raises(LocalError, match="No space left"):
-            samples.write_environment(stack, Sample("fcp_another"))
+            samples.write_script(tmp_path, {"KEY": "fcp_another"})
         assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, "the file before stays"
         assert not list(tmp_path.glob("*.incomplete"))
     assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
@@ -179,7 +180,7 @@ def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> Non
     assert value(made.object)
 
 
-def test_the_preparation_ignores_proxies_and_logs_no_requests(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preparation_ignores_proxies_and_its_tick_is_idle(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
@@ -187,7 +188,7 @@ def test_the_preparation_ignores_proxies_and_logs_no_requests(log: IO[bytes], mo
         tick = {"triggerTime": "2026-11-28T00:00:00Z", "triggerName": "minute", "payload": ""}
         assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
     log.seek(0)
-    created, idle = log
-    assert b'"path"' not in created
-    assert [bool(command.IDLE_TICK(line)) for line in (created, idle)] == [False, True]
+    lines = log.readlines()
+    assert [bool(command.IDLE_TICK(line)) for line in lines] == [False, False, False, True]
+    idle = lines[-1]
     assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from local import client, samples
-from local.stack import Stack, StackError
+from local.errors import LocalError
+from local.stack import Stack
 from signer import Credentials
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +41,6 @@ def test_the_sample_never_replaces_a_stored_object(log: IO[bytes], tmp_path: Pat
         client.request(stack, "PUT", stack.bucket, "exampledir/exampleobject.txt", b"mine").raise_for_status()
         assert samples.prepare(stack).object.value == address
         assert requests.get(address, timeout=20).content == b"mine"
-
-
-def test_without_a_root_the_objects_are_removed_with_the_stack(tmp_path: Path) -> None:
-    with Stack.start(config=config(tmp_path, f"handler: shown.event_of, {WEB}")) as stack:
-        assert stack.root.is_dir()
-    assert not stack.root.exists()
 
 
 def test_each_start_has_new_credentials_that_look_like_those_of_a_role(tmp_path: Path) -> None:
@@ -136,7 +131,7 @@ def test_a_failing_initializer_is_reported_at_the_start(tmp_path: Path, log: IO[
     hook = "instanceLifecycleConfig: {initializer: {handler: started.refuse}}"
     variables = f"environmentVariables: {{STARTED_IN: {tmp_path}}}"
     path = config(tmp_path, f"handler: started.how_often, {hook}, {variables}, {WEB}")
-    with pytest.raises(StackError, match=r"Function f0 failed to start: links\.toml: the mount names no bucket"):
+    with pytest.raises(LocalError, match=r"Function f0 failed to start: links\.toml: the mount names no bucket"):
         Stack.start(config=path, log=log)
     with Stack.start(config=path, log=log, warm=False) as stack:
         assert requests.get(stack.http_url, timeout=20).status_code == 502
@@ -164,7 +159,7 @@ def test_a_changed_links_toml_is_read_again_and_an_invalid_one_fails_requests_un
         assert requests.get(address, timeout=20).status_code == 404
         links.write_text(FEW.replace("access", "acess"))
         assert stack.links_toml_changed()
-        with pytest.raises(StackError, match="did you mean 'access'"):
+        with pytest.raises(LocalError, match="did you mean 'access'"):
             stack.reload()
         assert requests.get(address, timeout=20).status_code == 502
         links.unlink()
@@ -189,14 +184,14 @@ def test_a_changed_links_toml_is_read_again_and_an_invalid_one_fails_requests_un
 )
 def test_what_cannot_run_is_refused(trigger: str, options: Any, sentence: str, tmp_path: Path) -> None:
     variables = "bucket: \"${env('MY_BUCKET', 'reports')}\""  # of the stack
-    with pytest.raises(StackError, match=sentence):
+    with pytest.raises(LocalError, match=sentence):
         Stack.start(config=config(tmp_path, f"handler: shown.event_of, {trigger}", variables=variables), **options)
 
 
 def test_after_a_failed_start_the_ports_are_free_again(tmp_path: Path, log: IO[bytes]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
-    with pytest.raises(StackError):
+    with pytest.raises(LocalError):
         Stack.start(config=config(tmp_path, f"handler: unloadable.handler, {WEB}"), http_port=number, log=log)
     with Stack.start(config=config(tmp_path, f"handler: shown.event_of, {WEB}"), http_port=number) as stack:
         assert stack.http_url == f"http://127.0.0.1:{number}"

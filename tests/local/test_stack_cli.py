@@ -19,8 +19,9 @@ import pytest
 import requests
 
 from local import command
-from local.demo import steps
-from local.stack import Stack, StackError
+from local.demo import story
+from local.errors import LocalError
+from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from tests.e2e.system import leaks
 from tests.local.fc.test_runtime import read_within
@@ -71,18 +72,8 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
         line = json.loads(program.wait_for("{"))
         assert list(line["samples"]) == ["object", "share_page", "upload_page", "api_key"]
         assert all(line["samples"].values())
-        assert list(line) == [
-            "http",
-            "oss",
-            "sts",
-            "cdn",
-            "bucket",
-            "region",
-            "access_key_id",
-            "access_key_secret",
-            "security_token",
-            "samples",
-        ]
+        names = "http oss sts cdn bucket region access_key_id access_key_secret security_token samples"
+        assert list(line) == names.split()
         assert (line["bucket"], line["region"], line["cdn"]) == ("examplebucket", "cn-hangzhou", {})
         assert requests.get(line["http"] + "/-/health", timeout=20).status_code == 200
         assert requests.get(line["oss"] + "/examplebucket/x", timeout=20).status_code == 403
@@ -113,7 +104,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
     lines = log.read().decode()
     assert leaks(lines, credentials) == []
     audit = [entry for entry in map(json.loads, lines.splitlines()) if entry.get("event") != "oss"]
-    assert [entry["path"][:12] for entry in audit] == ["/-/health", *["/exampledir/"] * 2]
+    assert [entry["path"][:12] for entry in audit] == [*["/-/shares"] * 2, "/-/health", *["/exampledir/"] * 2]
 
 
 def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
@@ -162,7 +153,7 @@ def test_a_cdn_of_links_toml_runs_and_is_told_with_the_addresses(tmp_path: Path)
         assert sample
         assert requests.get(sample[1], timeout=20).status_code == 503
         assert requests.get(address, timeout=20).status_code == 503
-        entry = {"type": "C", "key": "aliyuncdnexp1234", "valid_for": 1800}
+        entry = {"type": "A", "key": "aliyuncdnexp1234", "valid_for": 1800}
         (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "cdn": {"static": entry}}))
         assert requests.get(address, timeout=20).headers["X-Tengine-Error"].startswith("denied by req auth")
         page = requests.get(program.http, headers={"Accept": "text/html"}, timeout=20).text
@@ -199,7 +190,7 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
         program.wait_for("b.txt was taken in")
         for name, content in (("a.txt", "at the start"), ("b.txt", "while it runs")):
             assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
-        with pytest.raises(StackError, match=r"Another stack uses .*/samples"):
+        with pytest.raises(LocalError, match=r"Another stack uses .*/samples"):
             Stack.start(ROOT / "s.yaml", root=tmp_path / "samples")
         program.process.kill()
         program.end()
@@ -246,14 +237,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize(("module", "status"), [("local", 2), ("local.demo", 1)])
 def test_a_mistake_is_one_sentence(
-    mistake: str,
-    module: str,
-    status: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name, right, wrong, sentence = MISTAKES[mistake]
     project(tmp_path)
@@ -261,31 +246,22 @@ def test_a_mistake_is_one_sentence(
     assert right in content
     (tmp_path / name).write_text(content.replace(right, wrong), "utf-8")
     if mistake == "a key of links.toml":
-        with started(folder=tmp_path, module=module, ports=module == "local") as program:
-            assert program.end() == status
+        with started(folder=tmp_path) as program:
+            assert program.end() == 2
         [line] = program.lines
     else:  # in this process, which takes less time
         monkeypatch.chdir(tmp_path)
-        with patch.object(command, "exit_on_signals"), patch.object(steps, "exit_on_signals"):
-            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else steps.main([])
-        assert ended == status
+        with patch.object(command, "exit_on_signals"):
+            assert command.main(["--http-port", "0", "--oss-port", "0"]) == 2
         out, error = capfd.readouterr()
         [line] = (out + error).splitlines()
     assert sentence in line
 
 
-def test_a_demonstration_outside_of_the_project_is_one_sentence(tmp_path: Path) -> None:
-    with started(folder=tmp_path, module="local.demo", ports=False) as program:
-        assert program.end() == 1
-    assert program.lines == [
-        "make demo: links.toml cannot be read (No such file or directory). Run this in the folder of the project.\n"
-    ]
-
-
 @pytest.mark.parametrize(
     ("main", "arguments", "sentence"),
     [
-        (steps.main, ["--foo"], "unrecognized arguments: --foo"),
+        (story.main, ["--foo"], "unrecognized arguments: --foo"),
         (command.main, ["--http-port", "65536"], "must be a port number from 0 to 65535"),
     ],
 )
@@ -348,10 +324,11 @@ def test_ctrl_c_while_a_function_starts_leaves_no_traceback(
     assert program.output == ""
 
 
-def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_demonstration_leaves_no_traceback(number: signal.Signals) -> None:
     with started(module="local.demo", ports=False) as program:
-        program.wait_for("A program uploads a file")
-        program.process.send_signal(signal.SIGINT)
+        program.wait_for("$ curl")
+        program.process.send_signal(number)
         assert program.end() == 130
     assert "Traceback" not in program.output
 

@@ -121,13 +121,12 @@ def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Progr
 def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> None:
     page = requests.get(f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20).text
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
-    assert len(commands) == 5
+    assert len(commands) == 4
     assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
     program = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@"; }}'
     printed = run([program, *commands]).splitlines()
-    link, share, *signed = [json.loads(line)["url"] for line in printed[:2]] + printed[2:]
-    assert len(signed) == 2
-    for url in (link, share, *signed):
+    assert len(printed) == 3
+    for url in (*(json.loads(line)["url"] for line in printed[:2]), printed[2]):
         assert requests.get(url, timeout=20).text.startswith("A private object"), url
     # Programs get the function's own answers, and an icon is not worth a line of the log.
     assert requests.get(f"{stack.http}/", timeout=20).status_code == 404

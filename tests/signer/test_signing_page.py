@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import signer
-from signer.cdn import read_time
 
 # In a clone, the library is called signer.
 PAGE = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8").replace("fc_presign", "signer")
@@ -33,7 +32,7 @@ def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
     link = namespace["cdn_link"](key, expires_in=600, now=now)
     assert int(link.expires_at.timestamp()) == now + 600
     written = link.url.partition("=")[2].partition("-")[0]
-    assert now - read_time(signer.CdnKey("A", key), written) == 1200
+    assert now - int(written) == 1200
 
 
 def test_the_page_has_a_call_for_most_rows() -> None:

@@ -27,9 +27,15 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
 
     Raises a 401 `Problem` for a credential that is malformed, unknown or expired, a 503 if the keys are unavailable.
     """
-    credential = read_credential(request)
-    if credential is None:
+    authorization = request.headers.get("authorization")
+    if authorization is None:
         return None
+    match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
+    if not match:
+        raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
+    credential = match[1]
+    if credential.startswith("fcp_") and not _API_KEY.fullmatch(credential):
+        raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
     config, now = invocation.config, invocation.now
     if config.keys_document is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
@@ -63,35 +69,17 @@ def authorize(
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
     if mount.cdn is not None and method != "LIST":
-        from ..keys.cdn import cdn_key
+        from ..keys.current import current_keys
 
-        return Access(target, invocation.credentials(), limits, cdn_key(invocation, mount.cdn))
+        key = current_keys(invocation).cdn.get(mount.cdn)
+        if key is None:
+            raise Problem("cdn_key_missing")
+        return Access(target, invocation.credentials(), limits, key)
     if invocation.config.assume_role is None:
         return Access(target, invocation.credentials(), limits)
     from ..cloud.credentials import mount_credentials  # few need it
 
     return Access(target, mount_credentials(invocation, mount), limits)
-
-
-def read_credential(request: Request) -> str | None:
-    """The API key or token of a request, None if it has none. Raises a 401 `Problem`."""
-    authorization, api_key = request.headers.get("authorization"), request.headers.get("x-api-key")
-    if authorization is None and api_key is None:
-        return None
-    bearer = None
-    if authorization is not None:
-        match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
-        if not match:
-            raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
-        bearer = match[1]
-        if bearer.startswith("fcp_") and not _API_KEY.fullmatch(bearer):
-            raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
-    if api_key is not None:
-        if not _API_KEY.fullmatch(api_key):
-            raise malformed_credential("X-Api-Key must be one complete API key, beginning with fcp_")
-        if bearer is not None and not compare_digest(bearer.encode(), api_key.encode()):
-            raise malformed_credential("Authorization and X-Api-Key are different. Send only one of them")
-    return bearer or api_key
 
 
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:

@@ -21,7 +21,7 @@ from ..paths import covers
 MAX_SUBJECT = 120  # characters
 # What a token may name if its issuer's entry names none. It does not grow with the methods of the keys document:
 # whoever wrote an entry without methods did not know of those that came later.
-CLAIMABLE = ("GET", "HEAD", "PUT", "POST", "SHARE")
+CLAIMABLE = ("GET", "PUT", "POST", "SHARE")
 MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON
 
 _CHECKS = {"require": ["iss", "aud", "exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
@@ -155,11 +155,9 @@ def _paths(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
 
 
 def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    claimed = _strings(claims, "methods")
-    if claimed is None or issuer.methods is None:
-        allowed = issuer.methods or CLAIMABLE
-        return tuple(method for method in _either(claimed, issuer.methods, "methods") if method in allowed)
-    return tuple(method for method in issuer.methods if method in claimed)
+    allowed = CLAIMABLE if issuer.methods is None else issuer.methods
+    named = _either(_strings(claims, "methods"), issuer.methods, "methods")
+    return tuple(method for method in named if method in allowed)
 
 
 def _either(claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:

@@ -64,9 +64,9 @@ class Mount(NamedTuple):
     `endpoint` is that of links, `own_endpoint` that of the service's own requests. `region` is that of the bucket;
     `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
-    `inline` are the media types that links show, None if the object's own type decides. Then, or with
-    `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa,
-    `lists` whether the names of its objects may be listed. `traffic_limit` is in bits per second, for each request.
+    `inline` are the media types that links show, None if the object's own type decides: then uploads may have a type
+    that browsers run. `app_packages` says whether OSS serves .apk and .ipa, `lists` whether the names of its objects
+    may be listed. `traffic_limit` is in bits per second, for each request.
     With `require_password`, every share has a code. `cdn` is the entry of the keys document that signs links, for a CDN
     that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
     """
@@ -89,7 +89,6 @@ class Mount(NamedTuple):
     cache: int | None
     overwrite: bool
     inline: tuple[str, ...] | None
-    active_content: bool
     app_packages: bool
     region: str
     role_arn: str

@@ -14,9 +14,6 @@ from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ADDED = "the CDN does not sign the query, so anybody could add response-content-type to a link. If your CDN sends no "
-_ADDED += "query to OSS, set cdn_ignores_query = true"
-
 
 def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) -> str:
     """The entry of the keys document that a mount names. Raises `InvalidConfig`."""
@@ -25,15 +22,12 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
         reader.refuse_value("cdn", f"must be {IDENTIFIER_FORM}")
     if endpoint.addressing != "custom":
         reader.refuse("cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com")
-    if not {"GET", "HEAD"}.issuperset(methods):
+    if methods != ("GET",):
         reason = "a link of a CDN does not sign its method. Use another mount for uploads"
-        reader.refuse("methods", f"must be GET and HEAD only: {reason}")
-    for key in ("query", "process", "unknown_query", "traffic_limit"):
+        reader.refuse("methods", f"must be GET only: {reason}")
+    for key in ("query", "process", "unknown_query", "traffic_limit", "inline"):
         if key in reader.table:
             reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")
-    for key in ("inline", "active_content"):
-        if key in reader.table and not reader.boolean("cdn_ignores_query"):
-            reader.refuse(key, f"is not kept with cdn: {_ADDED}")
     return name
 
 
@@ -48,8 +42,11 @@ def check_cdn_mounts(mounts: Mounts, keys_document: Location | Path | None, envi
         if keys_document is None:
             raise InvalidConfig(f"mount {mount.path}: cdn requires keys, at the top of the file.")
         for other in () if mount.cdn_ignores_query else uploads.overlapping(mount.target):
-            problem = f"uploads to the mount {other.path} reach its objects, and {_ADDED}"
-            raise InvalidConfig(f"mount {mount.path}: {problem}.")
+            raise InvalidConfig(
+                f"mount {mount.path}: uploads to the mount {other.path} reach its objects, and the CDN does not sign "
+                "the query, so anybody could add response-content-type to a link. If your CDN sends no query to OSS, "
+                "set cdn_ignores_query = true."
+            )
         if mount.cdn not in endpoints:
             return mount
         return mount._replace(endpoint=Endpoint.custom_domain(endpoints[mount.cdn], mount.region))

@@ -22,7 +22,7 @@ else:
 if TYPE_CHECKING:
     from pathlib import Path
 
-METHODS = ("GET", "HEAD", "PUT", "POST")
+METHODS = ("GET", "PUT", "POST")
 QUERY = (
     "versionId",
     "response-cache-control",
@@ -62,9 +62,9 @@ TOP_KEYS: Mapping[str, str] = {
 MOUNT_KEYS: Mapping[str, str] = {
     "path": "Required. The path prefix at this service. It begins and ends with /.",
     "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
-    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part "
+    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET may be a part "
     "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
-    "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
+    "methods": "The methods that links may be issued for: GET (default; HEAD comes with it), PUT, POST.",
     "list": "true shows folders: the names, sizes and times of the objects to callers who have the method LIST, on an "
     "anonymous mount to everyone. It requires GET in methods.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
@@ -88,12 +88,10 @@ MOUNT_KEYS: Mapping[str, str] = {
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
     "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
     "mounts, true for others).",
-    "inline": "The types of files, such as image/png, that browsers show; they download all others. The extension of "
-    "the key decides, and callers cannot change it. Default: no type if uploads reach the mount's objects and the "
-    "bucket has a custom domain as the endpoint of any mount; otherwise the type of the object decides.",
-    "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
-    "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
-    "default. Set it on every mount that reaches the objects.",
+    "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "
+    "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides, and "
+    "callers cannot change it. Default: no type if uploads reach the mount's objects and the bucket has a custom "
+    "domain as the endpoint of any mount; otherwise the type of the object decides.",
     "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
     "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
     "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
@@ -102,8 +100,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "the share types. It requires max_share and public_url.",
     "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
     "requires keys, and a custom domain as endpoint.",
-    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows inline and "
-    "active_content, and uploads through other mounts of its objects.",
+    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads "
+    "through other mounts of its objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -248,7 +246,9 @@ def _read_mount(
     if not reader.boolean("whole_bucket") and access == "anonymous" and not target.key:
         problem = f"gives everyone access to the entire bucket {target.bucket}"
         reader.refuse("target", f"{problem}: add a prefix, or set whole_bucket = true")
-    methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
+    if "HEAD" in reader.items("methods"):
+        reader.refuse("methods", "contains HEAD, which comes with GET: remove it")
+    methods = reader.strings("methods", ("GET",), METHODS, required=True)
     lists = reader.boolean("list")
     if lists and "GET" not in methods:
         reader.refuse("list", "requires GET in methods")
@@ -299,7 +299,6 @@ def _read_mount(
         cache=_read_cache(reader, access, max_expires if has_cdn else min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
-        active_content=reader.boolean("active_content"),
         app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",
@@ -363,7 +362,7 @@ def _check_anonymous_access(mount: Mount, config: Config, authenticated: Mounts)
 
     A narrower target, such as public/ in an authenticated bucket, is how a part of the objects is published.
     """
-    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods):
+    if mount.access != "anonymous" or "GET" not in mount.methods:
         return
     for other in authenticated.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.

@@ -17,6 +17,12 @@ from . import InvalidConfig, Location
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 
+# What to do about a key that stands for no other.
+_INSTEAD = {
+    "active_content": "remove it: browsers download what they could run, wherever uploads reach a domain of yours. "
+    "Publish pages through a mount that no uploads reach"
+}
+
 Table = Mapping[str, Any]
 Result = TypeVar("Result")
 
@@ -159,6 +165,8 @@ def _advice(name: str, known: Collection[str], outer: Collection[str]) -> str:
     """What to write instead of an unknown name."""
     if name in outer:
         return "it belongs at the top of the file, above the first [[mount]]"
+    if name in _INSTEAD:
+        return _INSTEAD[name]
     from difflib import get_close_matches  # only a mistake needs it
 
     similar = get_close_matches(name.lower(), known, 1)

@@ -17,16 +17,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 from . import fields
 from .fields import InvalidKeys
 
+if TYPE_CHECKING:
+    from signer import CdnKey
+
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
 
 VERSION = 1
-METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE", "LIST", "ADMIN")
+METHODS = ("GET", "PUT", "POST", "SHARE", "LIST", "ADMIN")
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
@@ -103,7 +106,8 @@ class Issuer(NamedTuple):
 class Keys(NamedTuple):
     """The keys document. Share keys are oldest first: the newest signs, all verify.
 
-    `owner_tags` are those of `owners`, made once, since an opened share has the tag of its owner.
+    `owner_tags` are those of `owners`, made once, since an opened share has the tag of its owner. `cdn_faults` are the
+    invalid entries of CDNs, with what is wrong: each stops its own mounts alone.
     """
 
     share: tuple[ShareKey, ...]
@@ -111,7 +115,8 @@ class Keys(NamedTuple):
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
     owner_tags: frozenset[str] = frozenset()
-    cdn: Mapping[str, object] = {}
+    cdn: Mapping[str, CdnKey] = {}
+    cdn_faults: Mapping[str, str] = {}
 
     def owners(self) -> frozenset[str]:
         """Every owner that a share may have: each API key and each issuer of the document."""
@@ -119,7 +124,7 @@ class Keys(NamedTuple):
 
     def __repr__(self) -> str:
         # The address of a sink is a secret, too.
-        names = f"sinks={sorted(self.sinks)!r}, cdn={sorted(self.cdn)!r}"
+        names = f"sinks={sorted(self.sinks)!r}, cdn={sorted([*self.cdn, *self.cdn_faults])!r}"
         return f"Keys(share={self.share!r}, api={self.api!r}, jwt={self.jwt!r}, {names})"
 
 
@@ -138,10 +143,12 @@ def parse(document: bytes | str) -> Keys:
     _check_unique("share", share, "id", "secret")
     _check_unique("api", api, "id", "sha256")
     _check_unique("jwt", jwt, "iss", "id")
-    cdn = top.table.get("cdn", {})
-    if not isinstance(cdn, dict):
-        top.refuse("cdn", "must be an object")
-    keys = Keys(share, api, jwt, _read_sinks(top), cdn=cdn)
+    keys = Keys(share, api, jwt, _read_sinks(top))
+    if "cdn" in top.table:
+        from .cdn import read_cdn_keys  # few documents have one
+
+        cdn, faults = read_cdn_keys(top)
+        keys = keys._replace(cdn=cdn, cdn_faults=faults)
     return keys._replace(owner_tags=frozenset(map(owner_tag, keys.owners())))
 
 
@@ -173,10 +180,16 @@ def _read_api_key(reader: TableReader) -> ApiKey:
         name,
         fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
         fields.read_paths(reader),
-        reader.strings("methods", choices=METHODS, required=True),
+        _read_methods(reader),
         fields.read_time(reader, "expires_at"),
         fields.read_max_share(reader),
     )
+
+
+def _read_methods(reader: TableReader) -> tuple[str, ...]:
+    """What an entry allows. HEAD comes with GET and is ignored."""
+    listed = reader.strings("methods", choices=(*METHODS, "HEAD"), required=True)
+    return tuple(method for method in listed if method != "HEAD")
 
 
 def _read_issuer(reader: TableReader) -> Issuer:
@@ -193,7 +206,7 @@ def _read_issuer(reader: TableReader) -> Issuer:
         secret=fields.read_secret(reader, "secret") if required == "secret" else b"",
         jwks=_read_jwks(reader, alg) if required == "jwks" else (),
         paths=fields.read_paths(reader) if "paths" in reader.table else None,
-        methods=reader.strings("methods", choices=METHODS, required=True) if "methods" in reader.table else None,
+        methods=_read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=fields.read_max_share(reader),
         id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,

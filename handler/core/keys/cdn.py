@@ -1,34 +1,39 @@
-"""The keys of CDNs in the keys document: `"cdn": {"name": {"type", "key", "valid_for", …}}`."""
+"""The keys of CDNs in the keys document: `"cdn": {"name": {"type": "A", "key", "valid_for", "parameter"}}`."""
 
 from __future__ import annotations
 
 from signer import CdnKey, InvalidCdnKey
 from signer.cdn import check_cdn_key
 
-from ..context import Invocation
-from ..errors import Problem
-from . import InvalidKeys, current, fields
+from ..config.reader import TableReader
+from . import fields
+from .fields import InvalidKeys
 
-MEMBERS = ("type", *CdnKey._fields[1:])
+
+def read_cdn_keys(document: TableReader) -> tuple[dict[str, CdnKey], dict[str, str]]:
+    """The keys by name, and what is wrong with each entry that is invalid."""
+    keys, faults = dict[str, CdnKey](), dict[str, str]()
+    entries = document.required("cdn")
+    if not isinstance(entries, dict):
+        document.refuse("cdn", "must be an object")
+    for name, entry in entries.items():
+        try:
+            keys[name] = read_cdn_key(name, entry)
+        except InvalidKeys as error:
+            faults[name] = error.sentence
+    return keys, faults
 
 
 def read_cdn_key(name: str, entry: object) -> CdnKey:
     """The key of one entry. Raises `InvalidKeys`."""
     where = f"keys document: cdn {name}"
-    table = fields.read_object(where, entry, MEMBERS).table
+    if isinstance(entry, dict) and entry.get("type") != "A":  # before a member that only another type has
+        raise InvalidKeys(f"{where}: type must be A, the only type of URL signing that is supported.")
+    members = {"key": "", **fields.read_object(where, entry, ("type", *CdnKey._fields)).table}
+    del members["type"]
+    key = CdnKey(**members)
     try:
-        cdn = CdnKey(**{"kind" if member == "type" else member: value for member, value in table.items()})
-        check_cdn_key(cdn)
-    except TypeError:
-        raise InvalidKeys(f"{where}: type and key are required.") from None
+        check_cdn_key(key)
     except InvalidCdnKey as error:
         raise InvalidKeys(f"{where}: {error}") from None
-    return cdn
-
-
-def cdn_key(invocation: Invocation, name: str) -> CdnKey:
-    """The key that signs the links of mounts with this name. Raises the 503 `cdn_key_missing`, `keys_unavailable`."""
-    try:
-        return read_cdn_key(name, current.current_keys(invocation).cdn[name])
-    except (KeyError, InvalidKeys):
-        raise Problem("cdn_key_missing") from None
+    return key

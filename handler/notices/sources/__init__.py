@@ -7,19 +7,7 @@ from typing import NamedTuple
 
 from . import messages, oss
 from .fields import InvalidEvent, decode, describe, has_members, is_cloud_event, member
-from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
-
-__all__ = [
-    "SOURCES",
-    "CreatedObject",
-    "InvalidEntry",
-    "Item",
-    "ParsedEvent",
-    "RequestedLink",
-    "SkippedRecord",
-    "TimerTick",
-    "read",
-]
+from .items import InvalidEntry, Item
 
 
 class Source(NamedTuple):
@@ -38,11 +26,8 @@ SOURCES = (
     Source("oss", lambda document: member(document, "events") is not None, oss.trigger),
     Source("eventbridge", oss.is_event_of_bus, oss.event_of_bus),
     Source("mns-queue", lambda document: is_cloud_event(document, "mns:Queue:"), messages.mns_queue),
-    Source("kafka", lambda document: is_cloud_event(document, "alikafka:"), messages.kafka),
-    Source("rocketmq", lambda document: is_cloud_event(document, "mq:"), messages.rocketmq),
     Source("mns-topic", lambda document: has_members(document, "TopicName", "Message"), messages.mns_topic),
     Source("timer", lambda document: has_members(document, "triggerTime", "triggerName"), messages.timer),
-    Source("mns-topic-stream", messages.is_mns_stream, messages.mns_stream),
     Source("invocation", messages.is_direct, messages.direct),
 )
 
@@ -64,14 +49,13 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
     if document == []:
         return ParsedEvent((), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),))
     is_list = isinstance(document, list)
-    # The elements that Kafka sends are JSON in JSON.
-    elements = [decode(element) for element in document] if isinstance(document, list) else [document]
+    elements = document if isinstance(document, list) else [document]
     names: dict[str, None] = {}
     items: list[Item] = []
     for number, element in enumerate(elements, 1):
         entry = f", entry {number}" if is_list else ""
         source = next((source for source in SOURCES if source.recognise(element)), None)
-        if source is None or (isinstance(element, str) and is_list):
+        if source is None:
             items.append(InvalidEntry(f"Unsupported event{entry}: {describe(element)} matches no known source."))
             continue
         names[source.name] = None

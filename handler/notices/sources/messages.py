@@ -1,4 +1,4 @@
-"""Sources that request links: Simple Message Queue (MNS), Kafka, RocketMQ, timers, and a direct invocation.
+"""Sources that request links: Simple Message Queue (MNS), timers, and a direct invocation.
 
 `origin` identifies the invocation, for messages that have no id of their own.
 """
@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .fields import (
-    InvalidEvent,
-    decode,
-    member,
-    optional_integer,
-    optional_milliseconds,
-    optional_string,
-    optional_timestamp,
-    required_string,
-)
+from .fields import decode, optional_milliseconds, optional_string, optional_timestamp, required_string
 from .items import Item, TimerTick, links_in_message, requested_links
 
 
@@ -27,58 +18,12 @@ def mns_topic(document: object, origin: str) -> Iterator[Item]:
     return links_in_message(required_string(document, "Message"), message_id, published_at)
 
 
-def is_mns_stream(document: object) -> bool:
-    if isinstance(document, dict):
-        return set(document) == {"body", "attrs"}
-    return isinstance(document, str) and bool(document)
-
-
-def mns_stream(document: object, origin: str) -> Iterator[Item]:
-    """A topic with `notifyContentFormat: STREAM`: the message alone, or beside its attributes. It has no id."""
-    body = document if isinstance(document, str) else required_string(document, "body")
-    return links_in_message(body, origin, None)
-
-
 def mns_queue(document: object, origin: str) -> Iterator[Item]:
     """A queue, through EventBridge; the subject names its region and account."""
-    facts = optional_string(document, "subject"), required_string(document, "data", "messageId")
+    subject = optional_string(document, "subject") or ""
+    message_id = f"mns-queue:{subject}:{required_string(document, 'data', 'messageId')}"
     body = required_string(document, "data", "messageBody")
-    return links_in_message(body, _message_id("mns-queue", *facts), optional_timestamp(document, "time"))
-
-
-def kafka(document: object, origin: str) -> Iterator[Item]:
-    """One record of a topic, identified by its place and time.
-
-    Topic, partition and offset repeat in another instance, and after a topic was deleted and created again. The
-    instance is part of the subject, or the member `InstanceId` where the record came through an event bus.
-    """
-    data = member(document, "data")
-    partition, offset = optional_integer(data, "partition"), optional_integer(data, "offset")
-    if partition is None or offset is None:
-        raise InvalidEvent("data.partition or data.offset is missing")
-    # Brokers that keep no time say -1.
-    created_at = None if member(data, "timestamp") == -1 else optional_milliseconds(data, "timestamp")
-    facts = (
-        optional_string(document, "subject"),
-        optional_string(data, "InstanceId"),
-        required_string(data, "topic"),
-        partition,
-        offset,
-        member(data, "timestamp"),
-    )
-    return links_in_message(required_string(data, "value"), _message_id("kafka", *facts), created_at)
-
-
-def rocketmq(document: object, origin: str) -> Iterator[Item]:
-    """One message of a topic; the instance is part of the subject, or a system property."""
-    facts = (
-        optional_string(document, "subject"),
-        optional_string(document, "data", "systemProperties", "INSTANCE_ID"),
-        required_string(document, "data", "topic"),
-        required_string(document, "id"),
-    )
-    body = required_string(document, "data", "body")
-    return links_in_message(body, _message_id("rocketmq", *facts), optional_timestamp(document, "time"))
+    return links_in_message(body, message_id, optional_timestamp(document, "time"))
 
 
 def timer(document: object, origin: str) -> Iterator[Item]:
@@ -98,10 +43,5 @@ def is_direct(document: object) -> bool:
 
 
 def direct(document: object, origin: str) -> Iterator[Item]:
-    """`{"links": [{"path": "/reports/q3.pdf"}, …]}` or one such link, from a program or a stream that carries JSON."""
+    """`{"links": [{"path": "/reports/q3.pdf"}, …]}` or one such link, from any program."""
     return requested_links(document, "message", origin, None)
-
-
-def _message_id(source: str, *facts: str | int | None) -> str:
-    """`kafka:subject:…`; a fact that the event does not state is empty."""
-    return ":".join([source, *("" if fact is None else str(fact) for fact in facts)])

@@ -41,7 +41,7 @@ class Folder(NamedTuple):
 def answer(request: Request, invocation: Invocation, target: Target) -> Response:
     """The folder of a mount that lists, for a caller who may list it. Raises `Problem`."""
     mount = target.mount
-    if request.method not in objects.READING or request.method not in mount.methods:
+    if request.method not in objects.READING:
         return objects.answer_other(request.method, target, invocation.caller)
     access = authorize(invocation, target, "LIST")
     for name, value in request.query.items():
@@ -53,7 +53,7 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
 def answer_shared(opened: OpenedShare) -> Response:
     """A shared folder, or a folder in it, for everyone who has the link. Raises `Problem`."""
     request, invocation = opened.request, opened.invocation
-    if request.method not in objects.READING or request.method not in opened.target.mount.methods:
+    if request.method not in objects.READING:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
     access = authorize(invocation, opened.target, "LIST", ())
     return _answer(Folder(request, invocation, opened.target, opened), access)

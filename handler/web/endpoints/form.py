@@ -15,7 +15,7 @@ from ...core.errors import Problem, bad_body
 from ...core.paths import check_path
 from ...core.request import Request
 from ..response import Response, json_response
-from ..uploads import DEFAULT_TYPE, check_active_content, check_prefix, check_size
+from ..uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
@@ -58,7 +58,7 @@ def sign_form(
 ) -> tuple[Form, str | None]:
     """A form for a key or prefix, and what limited its lifetime; `fixed` are further fields. Raises a `Problem`."""
     target, mount = access.target, access.target.mount
-    check_active_content(content_type, mount)
+    check_active_type(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(invocation, access, expires)
     try:
         form = post_form(

@@ -28,9 +28,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     caller, params = invocation.caller, request.query
     target = invocation.config.mounts.find(path)
     mount = target.mount
-    if request.method not in READING or request.method not in mount.methods:
+    if request.method not in READING or "GET" not in mount.methods:
         return answer_other(request.method, target, caller)
-    access = authorize(invocation, target, request.method)
+    access = authorize(invocation, target, "GET")
     query = {}
     if params or mount.inline is not None:
         query = signed_query(target, oss_params(mount, params), params.get("download"))
@@ -59,7 +59,7 @@ def answer_other(method: str, target: Target, caller: Caller | None) -> Response
     """The response to a browser's preflight, which carries no key. Raises a `Problem` for all other methods."""
     mount = target.mount
     # POST is only for shares.
-    allowed = (*(each for each in READING if each in mount.methods), "OPTIONS")
+    allowed = (*READING, "OPTIONS") if "GET" in mount.methods else ("OPTIONS",)
     if method == "OPTIONS":
         return Response(204, {"Allow": ", ".join(allowed)})
     if mount.access != "anonymous" and caller is None:

@@ -118,7 +118,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     attach = attach or (record.is_folder and not is_browser)
     download = record.download or "" if attach else record.download
     query = links.read_query(target, {}, None if target.mount.cdn is not None else download)
-    access = authorize(invocation, target, method, opened.limits())
+    access = authorize(invocation, target, "GET", opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if is_browser:
         shares.check_app_package(target)
@@ -172,7 +172,7 @@ def _qr_code(opened: OpenedShare) -> Response:
     """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
     address = _address(opened)
     has_qr = opened.record.page and opened.record.password is None
-    if address is None or not has_qr or opened.request.method not in ("GET", "HEAD"):
+    if address is None or not has_qr or opened.request.method == "POST":
         raise Problem("bad_format")
     return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
 

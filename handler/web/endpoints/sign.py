@@ -66,7 +66,7 @@ def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> link
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
     target = invocation.config.mounts.find(check_path(item["path"]))
-    access = authorize(invocation, target, method)
+    access = authorize(invocation, target, "PUT" if method == "PUT" else "GET")
     params, headers = item["query"] or {}, item["headers"] or {}
     if method == "PUT":
         if params or item["download"] is not None:

@@ -222,7 +222,7 @@ def _page(
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Language": lang,
-        "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
+        "Vary": "Accept, Accept-Language, Authorization",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
             f"frame-ancestors 'none'; form-action {form_action}{script}{connections}"

@@ -38,7 +38,7 @@ MOUNT = """
 [[mount]]
 path = "/reports/"
 target = "oss://examplebucket/reports/"
-methods = ["GET", "HEAD", "PUT"]
+methods = ["GET", "PUT"]
 max_size = "10MB"
 max_share = "30d"
 check = true
@@ -84,7 +84,7 @@ class _Service:
 
     def __init__(self, server: RawServer, folder: Path) -> None:
         everywhere = ["/reports/", "/exampledir/", "/outbox/"]
-        methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
+        methods = ["GET", "PUT", "POST", "SHARE"]
         path = folder / "keys.json"
         path.write_text(json.dumps(document(api=[api("sharer", SHARER, paths=everywhere, methods=methods)])))
         environ = {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": server.url}
@@ -97,7 +97,7 @@ class _Service:
     def _ask(
         self, path: str, method: str = "GET", config: Config | None = None, body: str = "", share: str = ""
     ) -> None:
-        headers = {"Content-Type": "application/json", "X-Api-Key": SHARER}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {SHARER}"}
         if share:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
         query = {"share": share} if share else {}

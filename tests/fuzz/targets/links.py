@@ -86,7 +86,7 @@ def explanation_seeds() -> Iterator[bytes]:
 
 @contextmanager
 def command_lines() -> Iterator[Run]:
-    """`explain` and `verify` read options from the first line and standard input from the rest."""
+    """`explain` reads options from the first line, after its name, and standard input from the rest."""
     environ = {
         "OSS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
         "OSS_ACCESS_KEY_SECRET": CREDENTIALS.access_key_secret,
@@ -96,14 +96,14 @@ def command_lines() -> Iterator[Run]:
 
     def run(data: bytes) -> None:
         first, _, pasted = data.partition(b"\n")
-        command, *arguments = first.decode("utf-8", "surrogateescape").split("\t")
+        _, *arguments = first.decode("utf-8", "surrogateescape").split("\t")
         # No file of this machine is opened, and nothing is asked for credentials.
         arguments = [each for each in arguments if not each.startswith(("--config", "--profile", "--error-xml"))]
         helps = "--help" in arguments or "-h" in arguments
         out, err = io.StringIO(), io.StringIO()
         stdin = io.TextIOWrapper(io.BytesIO(pasted))
         with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "stdin", stdin):
-            status = run_command(["verify" if command == "verify" else "explain", *arguments])
+            status = run_command(["explain", *arguments])
         printed = out.getvalue() + err.getvalue()
         assert status in (0, 1, 2), status
         assert printed

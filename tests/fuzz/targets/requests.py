@@ -142,7 +142,7 @@ def http_events() -> Iterator[Run]:
 
 def create_share(**changes: object) -> str:
     """The token of a share of /reports/q3.pdf."""
-    headers = {"Content-Type": "application/json", "X-Api-Key": SHARER}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {SHARER}"}
     body = json.dumps({"path": "/reports/q3.pdf", **changes})
     with service() as config:
         request = event("/-/shares", "POST", headers=headers, body=body, isBase64Encoded=False)
@@ -152,7 +152,7 @@ def create_share(**changes: object) -> str:
 @contextmanager
 def service() -> Iterator[Config]:
     """The configuration of a service with API keys, an issuer and a few objects."""
-    everywhere, methods = [*PATHS, "/"], ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    everywhere, methods = [*PATHS, "/"], ["GET", "PUT", "POST", "SHARE"]
     keys = document(
         api=[api("reader", READER, paths=everywhere), api("sharer", SHARER, paths=everywhere, methods=methods)],
         jwt=[issuer(paths=everywhere)],

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
 
 from handler.core.context import Invocation
 from handler.core.errors import Problem
+from handler.core.keys import cdn
 from handler.notices.issuer import LinkIssuer
 from handler.notices.notice import Notice, matching_notices
 from handler.notices.sources.items import RequestedLink
 from signer import CdnKey
-from signer.cdn import KINDS, fault_of
+from signer.cdn import fault_of
 from signer.times import parse_rfc3339
 from tests import worlds
 from tests.handler.client import NOW, Answered, context, make_config, new_instance
@@ -59,11 +61,11 @@ def service(tmp_path: Path, entry: object = ENTRY, text: str = LINKS) -> worlds.
     return running.with_keys(**({} if entry is None else {"cdn": {"static": entry}}))
 
 
-def opens(url: str, at: float, kind: str = "A", valid_for: int = 1800) -> bool:
+def opens(url: str, at: float, valid_for: int = 1800) -> bool:
     """Whether the CDN would accept a link at a time."""
     parts = urlsplit(url)
     assert parts.netloc == "static.example.com"
-    return fault_of(CdnKey(kind, KEY, valid_for), f"{parts.path}?{parts.query}", at) is None
+    return fault_of(CdnKey(KEY, valid_for), f"{parts.path}?{parts.query}", at) is None
 
 
 def ends(answered: Answered | dict[str, Any]) -> int:
@@ -71,13 +73,12 @@ def ends(answered: Answered | dict[str, Any]) -> int:
     return int(parse_rfc3339(document["expires_at"]) or 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_expires_at_is_true_to_the_second(tmp_path: Path, kind: str) -> None:
-    running = service(tmp_path, {**ENTRY, "type": kind, "valid_for": 700})
+def test_expires_at_is_true_to_the_second(tmp_path: Path) -> None:
+    running = service(tmp_path, {**ENTRY, "valid_for": 700})
     for expires in ("60", "15m", "700", "30d"):
         link = running.request("/videos/a%20b.mp4", query={"format": "json", "expires": expires})
-        assert opens(link.url, ends(link) - 1, kind, 700)
-        assert not opens(link.url, ends(link), kind, 700)
+        assert opens(link.url, ends(link) - 1, 700)
+        assert not opens(link.url, ends(link), 700)
         assert link.json["expires_in"] == ends(link) - int(NOW)
         assert (link.json["method"], link.json["headers"], link.json["clamped_by"]) == ("GET", {}, None)
 
@@ -112,26 +113,27 @@ def test_a_batch_gives_links_of_the_cdn_and_refuses_a_download_name(tmp_path: Pa
     assert refused["error"]["code"] == "not_signable"
 
 
-def test_whole_minutes_of_type_b_stay_within_the_limits(tmp_path: Path) -> None:
-    running = service(tmp_path, {**ENTRY, "type": "B"}, LINKS.replace('cache = "5m"', ""))
-    asked = running.request("/videos/a.mp4", query={"format": "json", "expires": "30"})
-    assert asked.json["expires_in"] == 49  # the end of the minute
-    limited = LINKS.replace('cache = "5m"', "").replace('"90d"', '"30s"')
-    refused = service(tmp_path, {**ENTRY, "type": "B"}, limited).request("/videos/a.mp4")
-    assert (refused.status, refused.code) == (400, "bad_expires")
-    assert "whole minutes" in refused.json["detail"]
-
-
 @pytest.mark.parametrize(
     "entry",
-    [None, {}, "text", {"type": "A"}, {**ENTRY, "type": "E"}, {**ENTRY, "key": "short"}, {**ENTRY, "more": 1}],
+    [None, {}, "text", {"type": "A"}, {**ENTRY, "type": "C"}, {**ENTRY, "key": "short"}, {**ENTRY, "more": 1}],
 )
 def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(tmp_path: Path, entry: object) -> None:
-    running = service(tmp_path, entry)
+    other = {} if entry is None else {"static": entry}
+    running = service(tmp_path, text=LINKS.replace('cdn = "static"\nmax_expires = "1h"', 'cdn = "other"'))
+    running = running.with_keys(cdn={"other": ENTRY, **other})
     refused = running.request("/videos/a.mp4")
     assert (refused.status, refused.code) == (503, "cdn_key_missing")
     # Nothing else of the keys document is affected.
     assert running.request("/reports/a.pdf", key=worlds.OTHER).code == "not_found"
+    assert opens(running.request("/reports/a.pdf", key=worlds.MAKER).url, NOW)
+
+
+def test_the_key_is_read_once_for_all_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(wraps=cdn.read_cdn_key)
+    monkeypatch.setattr(cdn, "read_cdn_key", read)
+    running = service(tmp_path)
+    assert [running.request(f"/videos/{name}.mp4").status for name in "abc"] == [302] * 3
+    assert read.call_count == 1
 
 
 def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handler.notices.sources import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick, read
+from handler.notices.sources import read
+from handler.notices.sources.items import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick
 from tests.handler.notice_fixtures import EVENTS
 
 
@@ -16,9 +17,7 @@ def items(document: object) -> tuple[Any, ...]:
 
 
 def load(name: str) -> Any:
-    document = json.loads((EVENTS / name).read_text("utf-8"))
-    document = document[0] if isinstance(document, list) else document
-    return json.loads(document) if isinstance(document, str) else document
+    return json.loads((EVENTS / name).read_text("utf-8"))
 
 
 class TestObjects:
@@ -85,37 +84,6 @@ class TestMessages:
         assert isinstance(item, RequestedLink)
         return item.origin
 
-    def kafka(self, *, subject: str | None = None, **data: object) -> str:
-        """The origin of the documented record with other members; None leaves one out."""
-        document = load("kafka.json")
-        document["data"] |= data
-        document |= {"subject": subject} if subject else {}
-        document["data"] = {name: value for name, value in document["data"].items() if value is not None}
-        return self.origin(document)
-
-    def test_kafka_records_of_two_instances_differ(self) -> None:
-        one, two = ("acs:alikafka_pre-cn-EXAMPLE1:topic:links", "acs:alikafka_pre-cn-EXAMPLE2:topic:links")
-        assert len({self.kafka(), self.kafka(subject=one), self.kafka(subject=two)}) == 3
-
-    def test_kafka_records_of_an_event_bus_differ_by_its_instance(self) -> None:
-        subject = "acs:alikafka:cn-hangzhou:1000000000000001:topics/links"
-        origins = {self.kafka(subject=subject, InstanceId=f"alikafka_post-cn-EXAMPLE{i}") for i in range(3)}
-        assert len(origins) == 3
-
-    def test_a_kafka_topic_that_is_made_again_has_other_records(self) -> None:
-        assert len({self.kafka(timestamp=ms) for ms in (1772347480040, 1772347480041, None)}) == 3
-
-    def test_a_kafka_record_without_instance_and_timestamp_is_read(self) -> None:
-        assert self.kafka(timestamp=None) == "kafka:::links:9:3:"
-
-    def test_rocketmq_messages_of_two_instances_differ(self) -> None:
-        documents = [load("rocketmq.json") for _ in range(5)]
-        documents[1]["subject"] = "acs:mq:cn-hangzhou:1000000000000001:MQ_INST_1000000000000001_EXAMPLE1%links"
-        documents[2]["subject"] = "acs:mq:cn-hangzhou:1000000000000001:MQ_INST_1000000000000001_EXAMPLE2%links"
-        documents[3]["data"]["systemProperties"]["INSTANCE_ID"] = "MQ_INST_1000000000000001_EXAMPLE3"
-        del documents[4]["subject"]
-        assert len({self.origin(document) for document in documents}) == 5
-
     def test_queue_messages_of_two_regions_differ(self) -> None:
         documents = [load("mns-queue.json") for _ in range(3)]
         documents[1]["subject"] = "acs:mns:cn-beijing:1000000000000001:queues/links"
@@ -143,12 +111,9 @@ FAULTS = {
 # Where each documented event has its message.
 CARRIERS: dict[str, list[str]] = {
     "": [],
-    "kafka.json": ["data", "value"],
     "mns-topic.json": ["Message"],
     "mns-queue.json": ["data", "messageBody"],
-    "rocketmq.json": ["data", "body"],
     "timer.json": ["payload"],
-    "mns-topic-stream-attributes.json": ["body"],
 }
 
 
@@ -189,9 +154,8 @@ class TestLinks:
         assert [type(item) for item in parsed] == [InvalidEntry] * 3
 
     def test_a_malformed_message_in_an_array_says_which_entry_and_link(self) -> None:
-        one, two = carried("kafka.json", LINKS[:1]), carried("kafka.json", LINKS[:2])
-        *_, invalid = items([json.dumps(one), json.dumps(two)])
-        assert invalid.sentence == "Invalid kafka event, entry 2: link 2: invalid path: it must begin with /."
+        *_, invalid = items([carried("mns-queue.json", LINKS[:1]), carried("mns-queue.json", LINKS[:2])])
+        assert invalid.sentence == "Invalid mns-queue event, entry 2: link 2: invalid path: it must begin with /."
 
     @pytest.mark.parametrize("path", ["/", "/exampledir/", "/exampledir/2026/"])
     def test_a_request_for_a_folder_is_skipped(self, path: str) -> None:

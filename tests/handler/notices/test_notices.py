@@ -205,7 +205,7 @@ class TestWhichObjects:
         assert function.invoke(links("/exampledir/a.txt", "/other/b.txt")).counts() == (2, 1, 1, 1)
         assert [line["path"] for line in function.manifest_lines()] == ["/other/b.txt"]
 
-    @pytest.mark.parametrize("name", ["mns-topic", "mns-queue", "kafka", "rocketmq"])
+    @pytest.mark.parametrize("name", ["mns-topic", "mns-queue"])
     def test_a_message_of_each_source_is_notified_once(self, function: EventFunction, name: str) -> None:
         function.toml = notice(["manifest"], on="message", mount="/exampledir/")
         event = (EVENTS / f"{name}.json").read_bytes()

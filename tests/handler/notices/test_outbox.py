@@ -362,7 +362,7 @@ MOUNTS = {
     "removed": "",
     "moved": DROP.replace("wide/drop/", "elsewhere/"),
     "narrowed": DROP.replace("wide/drop/", "wide/drop/in/"),
-    "GET withdrawn": DROP + 'methods = ["HEAD"]\n',
+    "GET withdrawn": DROP + 'methods = ["PUT"]\nmax_size = "1MB"\n',
     "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
     "shares withdrawn": DROP.replace('max_share = "30d"', ""),
 }

@@ -34,7 +34,7 @@ def test_a_preflight_is_answered_without_a_key(alone: ShareService, path: str) -
     assert (answer.status, answer.body) == (204, "")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
     assert answer.headers["Access-Control-Allow-Methods"] == answer.headers["Allow"]
-    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, X-Api-Key"
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
     assert answer.headers["Access-Control-Max-Age"] == "600"
     assert "Origin" in answer.headers["Vary"].split(", ")
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from handler.notices import sources
+from handler.notices.sources import items
 from local.fc import async_invoke, functions, oss_events
 from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Deployment
@@ -143,7 +144,7 @@ class TestOssEvents:
         created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
         assert sources.read(event, "r").items == (
-            sources.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0),
+            items.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0),
         )
         official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
         local = json.loads(event)["events"][0]

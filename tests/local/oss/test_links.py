@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -156,16 +155,6 @@ def test_the_host_is_verified_only_if_it_is_signed(filled: Cloud) -> None:
     assert filled.send("GET", unsigned, {"Host": "static.example.com"}).status == 200
 
 
-def test_a_signed_header_must_be_sent_as_it_was_signed(filled: Cloud) -> None:
-    link = filled.link("PUT", "new", headers={"Content-Type": "text/plain", "x-oss-meta-a": "b"})
-    right = {"Content-Type": "text/plain", "x-oss-meta-a": "b"}
-    assert filled.send("PUT", link, right, b"x").status == 200
-    assert filled.send("PUT", link, {**right, "Content-Type": "text/html"}, b"x").code == "SignatureDoesNotMatch"
-    assert filled.send("PUT", link, {"Content-Type": "text/plain"}, b"x").code == "SignatureDoesNotMatch"
-    assert filled.send("PUT", link, {**right, "x-oss-forbid-overwrite": "true"}, b"x").code == "SignatureDoesNotMatch"
-    assert filled.send("PUT", link, {**right, "User-Agent": "any"}, b"x").status == 200
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"])
 @pytest.mark.parametrize("target", [f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"])
 def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str) -> None:
@@ -176,22 +165,6 @@ def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str)
         "You have no right to access this object because of bucket acl.",
         "",
     )
-
-
-@pytest.mark.parametrize(
-    ("alter", "status", "code"),
-    [
-        (lambda value: value.replace("Signature=", "Signature=0"), 403, "SignatureDoesNotMatch"),
-        (lambda value: value.replace("STS.EXAMPLE", "LTAIEXAMPLE"), 403, "InvalidAccessKeyId"),
-        (lambda value: value.replace("cn-hangzhou", "cn-beijing"), 400, "InvalidArgument"),
-        (lambda value: value.partition(",")[0], 400, "InvalidArgument"),
-        (lambda value: value.replace("Credential=", "Credentials="), 400, "InvalidArgument"),
-    ],
-)
-def test_a_changed_authorization_is_refused(filled: Cloud, alter: Callable[[str], str], status: int, code: str) -> None:
-    target, headers = filled.signed("GET", KEY)
-    refused = filled.send("GET", target, {**headers, "authorization": alter(headers["authorization"])})
-    assert (refused.status, refused.code) == (status, code)
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,8 @@ ANSWER = f"<Error><Code>Some{HOSTILE}</Code><Message>No{HOSTILE}</Message><EC>1{
 
 @pytest.mark.parametrize("url", LINKS.values(), ids=LINKS)
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
-@pytest.mark.parametrize("command", ["explain", "verify"])
-def test_a_stranger_s_link_is_shown_without_controls(command: str, options: tuple[str, ...], url: str) -> None:
-    done = run(command, url, *options)
+def test_a_stranger_s_link_is_shown_without_controls(options: tuple[str, ...], url: str) -> None:
+    done = run("explain", url, *options)
     assert not UNSAFE.search(done.stdout + done.stderr)
     if options and done.stdout:
         json.loads(done.stdout)

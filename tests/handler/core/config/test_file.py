@@ -120,6 +120,7 @@ def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
         (document(mounts=[]), "top level: unknown key 'mounts' (did you mean 'mount'?)"),
         (document(Public_URL="x"), "unknown key 'Public_URL' (did you mean 'public_url'?)"),
         (document(sinks=[]), "unknown key 'sinks' (did you mean 'sink'?)"),
+        (document({**A_MOUNT, "active_content": True}), "unknown key 'active_content' (remove it: browsers download "),
         (document(zzzz=1), "unknown key 'zzzz' (known: region, "),
         *(
             (

@@ -36,7 +36,7 @@ VALUES: dict[str, list[Any]] = {
         "oss://examplebucket/" + "a" * 1100 + "/",
     ],
     "access": ["public", "Anonymous", True, ""],
-    "methods": ["GET", [], ["get"], ["DELETE"], ["GET", "GET"], [["GET"]], [7]],
+    "methods": ["GET", [], ["get"], ["HEAD"], ["DELETE"], ["GET", "GET"], [["GET"]], [7]],
     "expires": ["0", 0, -1, 1.5, True, "soon", "", "2h"],
     "max_expires": ["0", "8d", 604_801, []],
     "endpoint": [
@@ -72,6 +72,12 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "changes"), REFUSED, ids=[f"{name} {changes}"[:60] for name, changes in REFUSED])
 def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
     assert name in refusal_of(**changes).split(": ", 1)[1]
+
+
+def test_a_method_that_comes_with_another_is_refused_with_what_to_write() -> None:
+    for methods in (["GET", "HEAD"], ["HEAD", "PUT"], ["HEAD"]):
+        sentence = refusal_of(methods=methods)
+        assert sentence == "mount 1 (/exampledir/): methods contains HEAD, which comes with GET: remove it."
 
 
 TOP_VALUES: dict[str, list[object]] = {

@@ -249,7 +249,7 @@ def test_a_clock_that_was_set_back_keeps_no_revoked_key_valid(now: float, tmp_pa
 
 
 def test_a_missing_object_is_a_503_that_names_no_bucket(oss: LocalOss) -> None:
-    answered = ask("/reports/a.pdf", headers={"X-Api-Key": READER}, config=oss.config)
+    answered = ask("/reports/a.pdf", headers={"Authorization": f"Bearer {READER}"}, config=oss.config)
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "it does not exist" in answered.json["detail"]
     assert "examplebucket" not in answered.body + answered.printed
@@ -269,13 +269,13 @@ def test_a_missing_file_is_a_503_until_it_exists(tmp_path: Path) -> None:
 
 
 def test_an_authenticated_mount_without_keys_is_a_503_that_says_what_to_add() -> None:
-    answered = ask(headers={"X-Api-Key": READER}, config=mount(access="authenticated"))
+    answered = ask(headers={"Authorization": f"Bearer {READER}"}, config=mount(access="authenticated"))
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "Add keys" in answered.json["detail"]
 
 
 def test_without_a_keys_document_every_key_is_unknown() -> None:
-    answered = ask(headers={"X-Api-Key": READER}, config=mount())
+    answered = ask(headers={"Authorization": f"Bearer {READER}"}, config=mount())
     assert (answered.status, answered.code) == (401, "unknown_credential")
 
 

@@ -192,7 +192,7 @@ def test_an_invalid_document_is_refused_with_a_message_that_shows_no_secret(cont
 @pytest.mark.parametrize("content", INVALID.values(), ids=INVALID.keys())
 def test_an_invalid_document_gives_no_access(content: bytes, tmp_path: Path) -> None:
     config = config_with(content, tmp_path)
-    answered = ask("/reports/q3.pdf", headers={"X-Api-Key": READER}, config=config)
+    answered = ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {READER}"}, config=config)
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "malformed" in answered.json["detail"]
     assert ask("/reports/q3.pdf", config=config).status == 401

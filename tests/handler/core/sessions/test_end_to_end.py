@@ -17,7 +17,7 @@ from handler.notices.issuer import LinkIssuer
 from handler.notices.notice import Notice
 from local.oss import create_app
 from local.ram import Principal, Principals
-from local.ram.rights import role_statements
+from local.rights import role_statements
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
 from tests.handler.client import KEYS, context, make_config, new_instance

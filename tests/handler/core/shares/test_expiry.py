@@ -169,7 +169,7 @@ def test_a_lower_max_share_of_the_mount_does_not_end_a_share(plain: ShareService
 
 def test_an_issuer_that_loses_share_keeps_its_shares(plain: ShareService) -> None:
     url = plain.with_keys(jwt=[issuer(methods=["SHARE"])]).create_share(key=jwt())
-    narrowed = plain.with_keys(jwt=[issuer(methods=["HEAD"], paths=["/plans/"])])
+    narrowed = plain.with_keys(jwt=[issuer(methods=["PUT"], paths=["/plans/"])])
     assert narrowed.open(url, now=NOW + DAY).status == 302
     assert narrowed.request_share(key=jwt()).status == 404
 

@@ -1,11 +1,14 @@
 """On a domain of yours, links show only what the mount lists, because strangers upload there; the rest is downloaded.
 
-OSS applies the query of a link to its response: `response-content-type` and `response-content-disposition`.
+OSS applies the query of a link to its response: `response-content-type` and `response-content-disposition`. Uploads of
+types that browsers run are refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +27,7 @@ MOUNT = """
 path = "/site/"
 target = "oss://examplebucket/site/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
+methods = ["GET", "PUT", "POST"]
 endpoint = "https://static.example.com"
 max_size = "1MB"
 max_share = "30d"
@@ -48,7 +51,7 @@ unknown_query = "ignore"
 path = "/free/"
 target = "oss://otherbucket/free/"
 access = "anonymous"
-methods = ["GET", "HEAD", "PUT", "POST"]
+methods = ["GET", "PUT", "POST"]
 max_size = "1MB"
 """
 CONFIG = make_config(LINKS)
@@ -67,7 +70,7 @@ DOWNLOADED = [
 
 @pytest.fixture
 def service(tmp_path: Path) -> UploadService:
-    owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
+    owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
     return UploadService(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
@@ -197,3 +200,73 @@ def test_notices(tmp_path: Path) -> None:
         shown = sorted((line["key"].partition("/")[2], query_of(line["url"]).get(DISPOSITION)) for line in lines)
         assert shown == [("a.html", "attachment"), ("a.html", "attachment"), ("a.png", None)]
         assert {query_of(line["url"]).get(TYPE) for line in lines} == {None, "image/png"}
+
+
+# --- uploads ------------------------------------------------------------------------------------------------------
+
+# config/test_uploaded_content has every active type.
+ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
+PREFIXES = ["text/", "image/", "application/", "video/"]
+Attempt = Callable[[UploadService, str, str], dict[str, Any]]
+
+
+def put(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+    (result,) = service.sign({"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}})
+    error: dict[str, Any] = result.get("error", result)
+    return error
+
+
+def form(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+    document: dict[str, Any] = service.post("/-/form", {"path": path, "content_type": content_type}).json
+    return document
+
+
+def multipart(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+    document: dict[str, Any] = service.post("/-/uploads", {"path": path, "size": 5, "content_type": content_type}).json
+    return document
+
+
+@pytest.mark.parametrize("attempt", [put, form, multipart])
+@pytest.mark.parametrize("content_type", ACTIVE)
+def test_active_types_are_refused(service: UploadService, attempt: Attempt, content_type: str) -> None:
+    problem = attempt(service, "/site/a.png", content_type)
+    assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
+    assert content_type in problem["detail"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: UploadService, prefix: str) -> None:
+    for path in ("/site/a.png", "/site/"):
+        problem = form(service, path, prefix)
+        assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
+    assert "fields" in form(service, "/free/a.png", prefix)
+
+
+@pytest.mark.parametrize("attempt", [put, form])
+@pytest.mark.parametrize(("path", "content_type"), [("/site/a.png", "image/png"), ("/free/a.png", "text/html")])
+def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
+    service: UploadService, attempt: Attempt, path: str, content_type: str
+) -> None:
+    assert "url" in attempt(service, path, content_type)
+
+
+class TestUploadShares:
+    @pytest.fixture
+    def drop(self, uploads: UploadService) -> UploadService:
+        """Where /in/ accepts no active types."""
+        return uploads.with_mount("/in/", inline=())
+
+    def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:
+        url = drop.create_upload_share(max_files=1)
+        response = drop.request_form(url, name="a.png", type="text/html")
+        assert (response.status, response.code) == (400, "wrong_type")
+        assert drop.request_form(url, name="a.png", type="image/png").status == 200
+        upload = {"max_files": 1, "content_type": "text/html"}
+        response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
+        assert (response.status, response.code) == (400, "wrong_type")
+
+    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: UploadService) -> None:
+        url = drop.create_upload_share(content_type="image/")
+        assert drop.request_form(url, type="image/svg+xml").code == "wrong_type"
+        fields = drop.request_form(url, type="image/png").json["fields"]
+        assert fields["x-oss-content-type"] == "image/png"

@@ -17,7 +17,7 @@ from handler.core.config import Location
 from handler.core.config.rights import policy
 from local.oss import create_app
 from local.ram import Principal, Principals
-from local.ram.rights import role_statements
+from local.rights import role_statements
 from local.server import listen, serve
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW

@@ -54,12 +54,6 @@ class TestPlain:
             assert response.json["expires_in"] == 900
             assert response.signs()
 
-    def test_a_share_allows_only_the_methods_of_its_mount(self, plain: ShareService) -> None:
-        url = plain.create_share(path="/get-only/a.txt")
-        assert plain.open(url).status == 302
-        response = plain.open(url, "HEAD")
-        assert (response.status, response.headers["Allow"]) == (405, "GET, POST, OPTIONS")
-
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "get"])
     def test_other_methods_are_not_allowed(self, plain: ShareService, method: str) -> None:
         response = plain.open(plain.create_share(), method)

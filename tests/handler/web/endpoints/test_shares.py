@@ -119,7 +119,6 @@ def test_a_key_that_shares_elsewhere_may_not_share_what_anyone_reads(plain: Shar
 REACHED = [
     "/reports/a",
     "/reports/deep/a",
-    "/get-only/a",
     "/open/a",
     "/in/a",
     "/in/",
@@ -133,11 +132,11 @@ REACHED = [
     "/-/health",
     "/",
 ]
-COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/get-only/", "/in/", "/all/", "/other/"]
+COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/in/", "/all/", "/other/"]
 
 
 @pytest.mark.parametrize("path", REACHED)
-@pytest.mark.parametrize("methods", [["GET"], ["HEAD"], ["PUT"], ["POST"], ["GET", "HEAD", "PUT", "POST"]], ids=str)
+@pytest.mark.parametrize("methods", [["GET"], ["PUT"], ["POST"], ["GET", "PUT", "POST"]], ids=str)
 def test_the_403_tells_nothing_that_other_requests_do_not_tell(
     plain: ShareService, path: str, methods: list[str]
 ) -> None:
@@ -174,7 +173,7 @@ def test_a_token_may_share_what_its_issuer_allows(plain: ShareService) -> None:
     assert sharing.open(url).status == 302
     assert plain.request_share(key=jwt()).code == "share_not_allowed"
     assert sharing.request_share(key=jwt(methods=["GET"])).code == "share_not_allowed"
-    assert sharing.request_share(key=jwt(methods=["GET"]), path="/get-only/a").code == "not_found"
+    assert sharing.request_share(key=jwt(methods=["GET"]), path="/plans/a").code == "not_found"
 
 
 @pytest.mark.parametrize("name", ["app.apk", "App.IPA", "a.b/.apk"])

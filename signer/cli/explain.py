@@ -1,0 +1,69 @@
+"""The command `explain`: why a link fails, and with the secret whether it is valid."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from . import options
+from .credentials import load_optional_credentials
+from .options import HEADER, METHOD
+from .output import echo, print_json
+
+
+@click.command(cls=options.Command)
+@click.argument("url", metavar="[URL|-]", default="-")
+@click.option("--error-xml", type=click.Path(), help="A file with the response of OSS, or - for standard input.")
+@click.option("--method", type=METHOD, default="GET", show_default=True, help="The method that was used.")
+@click.option("--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable.")
+@click.option("--no-headers", is_flag=True, help="No header was sent: report each signed header as missing.")
+@click.option("--bucket", help="The bucket of a custom domain.")
+@click.option("--inside", is_flag=True, help="The client is in the bucket's region, where internal hosts work.")
+@click.option("--no-secret", is_flag=True, help="Do not use the credentials of the environment.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.credentials_options
+@options.cdn_options
+def explain(url: str, **params: Any) -> int:
+    """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
+
+    Without a link, or with "-", it is read from standard input; the error document of OSS may follow it, or
+    what curl -i printed. With the credentials that signed it in the environment (or --profile), or the key of a CDN,
+    a fault is proved, and status 0 says that the link is valid. Nothing secret is printed.
+
+    \b
+    Examples:
+      fc-presign explain -
+      fc-presign explain 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…' --error-xml answer.xml
+      (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
+    """
+    from .. import diagnosis
+
+    cdn = options.load_cdn_key(params)
+    if url == "-" and params["error_xml"] == "-":
+        options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
+    link, xml = options.read_argument(url, "the link (the response of OSS may follow it)"), None
+    answer = re.search(r"(?<=.)(<\?xml|<Error|^(< )?HTTP/[0-9]|^(< )?X-Tengine-Error:)", link, re.I | re.M | re.S)
+    if url == "-" and answer:
+        link, xml = link[: answer.start()], link[answer.start() :]
+    if params["error_xml"] == "-":
+        xml = options.read_argument("-", "the response of OSS")
+    elif params["error_xml"]:
+        with open(params["error_xml"], encoding="utf-8-sig", errors="replace") as file:
+            xml = file.read(options.MAX_INPUT)
+    explanation = diagnosis.explain(
+        link,
+        error_xml=xml,
+        method=params["method"].upper(),
+        headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
+        credentials=None if params["no_secret"] else load_optional_credentials(params["profile"], params["config"]),
+        bucket=params["bucket"],
+        inside=params["inside"],
+        cdn=cdn,
+    )
+    if params["as_json"]:
+        print_json(explanation.to_json())
+    else:
+        echo(str(explanation))
+    return 0 if explanation.ok else 1
