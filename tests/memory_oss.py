@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from functools import lru_cache
 from hashlib import md5
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 from urllib.parse import quote, unquote
 
@@ -68,6 +68,18 @@ class MemoryOss:
 
     def read(self, key: str, bucket: str = BUCKET) -> bytes:
         return self.objects[Location(bucket, key)].body
+
+    @contextmanager
+    def refusing(self, prefix: str, status: int = 503, code: str = "ServiceUnavailable") -> Iterator[None]:
+        """Refuses what concerns objects whose keys begin so, and lists of these."""
+        answer = self.answer
+
+        def refuse(method: str, place: Location, query: Mapping[str, str], *rest: Any) -> OssResponse:
+            is_refused = (place.key or query["prefix"]).startswith(prefix)
+            return self.respond(status, code=code) if is_refused else answer(method, place, query, *rest)
+
+        with patch.object(self, "answer", refuse):
+            yield
 
     def answer(
         self,

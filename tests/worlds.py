@@ -6,8 +6,10 @@ Requests go through the real entry point; the local OSS runs where a test needs 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -23,6 +25,7 @@ from tests.handler.keys_fixtures import LINKS as LINKS
 
 HOST = "https://links.example.com"
 STATE = ".links/state/"
+DAY = 86_400  # seconds
 MAKER = "fcp_maker_EXAMPLE_00000000000000000000000000000"
 OTHER = "fcp_other_EXAMPLE_00000000000000000000000000000"
 WRITER = "fcp_writer_EXAMPLE_0000000000000000000000000000"
@@ -46,6 +49,23 @@ def keys(**changes: object) -> dict[str, Any]:
         api("ending", EXPIRING, paths=["/team/"], methods=["PUT", "POST"], expires_at="2026-03-01T06:51:11Z"),
     ]
     return document(**{"api": callers, **changes})
+
+
+def secret_of(url: str) -> str:
+    """The secret in the address of a share."""
+    return dict(parse_qsl(urlsplit(url).query))["share"]
+
+
+def share_id(url: str) -> str:
+    """The id of the share with an address."""
+    return base64url(sha256(secret_of(url).encode()).digest())[:12]
+
+
+def nonce_of(page: Answered) -> str:
+    """The nonce in the form of a page."""
+    match = re.search(r'name="nonce" value="([A-Za-z0-9_-]+)"', page.body)
+    assert match is not None
+    return match[1]
 
 
 def share_key(name: str) -> dict[str, str]:
@@ -156,10 +176,25 @@ class Service(NamedTuple):
         parameters = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **query}
         return self.request(parts.path, method, parameters, headers, body=body, now=now, key=key)
 
-    def use(self, url: str, nonce: str | None = None, *, now: float | None = None, accept: str = "*/*") -> Answered:
-        """The response to the form of a share's page, or without a nonce to a POST of a program."""
-        body = urlencode({"nonce": nonce}) if nonce is not None else ""
+    def use(
+        self, url: str, nonce: str | None = None, *, accept: str = "*/*", now: float | None = None, **more: str
+    ) -> Answered:
+        """The response to the form of a share's page with more fields, or without a nonce to a POST of a program."""
+        body = urlencode({**({"nonce": nonce} if nonce is not None else {}), **more})
         return self.open(url, "POST", {**FORM, "Accept": accept}, now=now, body=body)
+
+    def extend(self, url: str, expires: object = "30d", key: str | None = MAKER, now: float | None = None) -> Answered:
+        """The response to a request for a later end of a share."""
+        return self.post(f"/-/shares/{share_id(url)}", {"expires": expires}, key, now=now)
+
+    def revoke(self, url: str, key: str | None = MAKER) -> Answered:
+        return self.request(f"/-/shares/{share_id(url)}", "DELETE", key=key)
+
+    def shown(self, url: str, key: str = MAKER, now: float | None = None) -> Any:
+        """A share as its sender sees it."""
+        response = self.request(f"/-/shares/{share_id(url)}", key=key, now=now)
+        assert response.status == 200, response
+        return response.json
 
     def uses_left(self, url: str, now: float | None = None) -> int:
         """The uses left, as the share itself reports them."""
@@ -241,7 +276,7 @@ class Service(NamedTuple):
 
 
 def service(folder: Path, links: str = LINKS) -> Service:
-    """The service without an OSS, which is enough for links and for plain shares."""
+    """The service without an OSS, which is enough for links."""
     return Service(new_instance(make_config(links)), folder).with_keys()
 
 

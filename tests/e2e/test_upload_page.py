@@ -14,7 +14,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_share_page import PAINTED
-from tests.handler.share_fixtures import share_id
+from tests.worlds import share_id
 
 MEGABYTE = 1024 * 1024
 DONE = "All files have been sent. You can close this page."

@@ -16,7 +16,8 @@ from handler.core.config import Location
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
-from tests.handler.upload_fixtures import PART, follow_link, share_id, submit_form
+from tests.handler.upload_fixtures import PART, follow_link, submit_form
+from tests.worlds import share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 UNAVAILABLE = ("state_unavailable", "keys_unavailable", "oss_unavailable")

@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests import worlds
-from tests.memory_oss import memory_oss
+from tests.handler.client import NOW
+from tests.memory_oss import MemoryOss, memory_oss
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[worlds.Service]:
+def oss() -> Iterator[MemoryOss]:
+    """An OSS in memory, empty."""
+    with memory_oss({}, now=lambda: NOW) as memory:
+        yield memory
+
+
+@pytest.fixture
+def in_memory(oss: MemoryOss, tmp_path: Path) -> worlds.Service:
     """With an OSS in memory."""
-    with memory_oss({}):
-        yield worlds.service(tmp_path)
+    return worlds.service(tmp_path)
 
 
 @pytest.fixture

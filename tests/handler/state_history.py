@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
-from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
 from tests.handler.simulation import Simulation
 from tests.memory_oss import MemoryOss
+from tests.worlds import FORM, HTML, Service, nonce_of, service
 
 SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once
 
@@ -25,7 +25,7 @@ def requests(sizes: Sequence[int]) -> dict[str, list[int]]:
         function.toml = notice([SINK], give="share") + notice([DIGESTS], every="1m")
         for name in (SINK, DIGESTS):
             function.inbox(name, "webhook")
-        shares = share_service(Path(folder), LINKS)
+        shares = service(Path(folder))
         function.oss.fill({"reports/q3.pdf": b"a report"})
         for size in sizes:
             function.oss.fill(history(size))
@@ -58,7 +58,7 @@ def history(size: int) -> dict[str, bytes]:
     return objects
 
 
-def _count(function: Simulation, shares: ShareService) -> Mapping[str, int]:
+def _count(function: Simulation, shares: Service) -> Mapping[str, int]:
     config = function.config()
     url = shares.create_share(max_uses=2)
     counts = {"share": _counted(function.oss, lambda: _open(shares, url))}
@@ -70,9 +70,9 @@ def _count(function: Simulation, shares: ShareService) -> Mapping[str, int]:
     return counts
 
 
-def _open(shares: ShareService, url: str) -> None:
+def _open(shares: Service, url: str) -> None:
     """Shows the page, and downloads."""
-    page = shares.open(url, headers={"Accept": "text/html"})
+    page = shares.open(url, headers=HTML)
     used = shares.open(url, "POST", FORM, body=f"nonce={nonce_of(page)}")
     if (page.status, used.status) != (200, 303):
         raise RuntimeError(f"The share was not opened: {page.status}, {used.status}.")

@@ -23,7 +23,7 @@ from signer import Credentials, verify
 from tests.handler.client import KEYS, TOKEN
 from tests.handler.custom_runtime import REQUEST_ID, ROOT, Instance, command, instance, platform, received
 from tests.handler.keys_fixtures import local_oss
-from tests.handler.share_fixtures import LINKS, MAKER, keys
+from tests.worlds import LINKS, MAKER, keys, secret_of
 
 JSON = {"Content-Type": "application/json"}
 GET = b"GET /-/health HTTP/1.1\r\n"
@@ -69,10 +69,10 @@ def test_events_are_processed_one_of_32_mb_too_and_one_that_fails_has_the_platfo
 def test_no_secret_is_in_the_log_or_in_a_problem(running: Instance) -> None:
     ask, bearer = running.ask, {"Authorization": f"Bearer {MAKER}"}
     params = json.dumps({"path": "/reports/q3.pdf", "allow_missing": True}).encode()
-    share = ask("/-/shares", "POST", {**JSON, **bearer}, params).json["url"].partition("share=")[2]
-    link = ask(f"/reports/q3.pdf?share={share}&format=json").json["url"]
+    share = secret_of(ask("/-/shares", "POST", {**JSON, **bearer}, params).json["url"])
+    link = ask(f"/-/s/q3.pdf?share={share}&format=json").json["url"]
     replies = [
-        ask(f"/reports/q3.pdf?share={share}x"),
+        ask(f"/-/s/q3.pdf?share={share}x"),
         ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {MAKER}x"}),
         ask("/reports/q3.pdf?format=xml", headers={"Authorization": f"Bearer {MAKER}"}),
         ask("/open/a.txt?format=xml", headers={"Cookie": "session=hiddencookie"}),
@@ -81,7 +81,7 @@ def test_no_secret_is_in_the_log_or_in_a_problem(running: Instance) -> None:
     ]
     assert all(reply.status >= 400 for reply in replies)
     shown = running.log + "".join(reply.body for reply in replies)
-    secrets = [TOKEN, KEYS.access_key_id, KEYS.access_key_secret, MAKER, share.rpartition(".")[2], "hiddencookie"]
+    secrets = [TOKEN, KEYS.access_key_id, KEYS.access_key_secret, MAKER, share, "hiddencookie"]
     for secret in (*secrets, dict(parse_qsl(urlsplit(link).query))["x-oss-signature"], "hiddenevent"):
         assert secret not in shown
 

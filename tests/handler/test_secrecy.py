@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from handler.core.shares.records import Record
 
 from handler import asgi
 from handler.core.cloud.http_client import Connections
@@ -16,8 +15,8 @@ from handler.core.config import Location
 from handler.core.context import Clock, Instance, Invocation
 from handler.core.keys.file_store import FileStore
 from handler.core.request import Request
-from handler.core.shares import Share
-from handler.core.shares.opening import OpenedShare, TrackedShare
+from handler.core.shares.opening import OpenedShare
+from handler.core.shares.record import Record
 from handler.web.response import Response
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
@@ -36,19 +35,17 @@ REQUEST = Request(
     "links.example.com",
 )
 INVOCATION = Invocation(Instance(CONFIG, Clock()), context(KEYS), NOW, {})
-RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
+RECORD = Record(
+    *("hash", "/exampledir/a.txt", "/exampledir/", "oss://examplebucket/exampledir/", "GET", True, None, 3, None),
+    *(None, "A title", "A message", "reader", "tag", 0, 1),
+)
 STATE = store_at(
     OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),
     Location("examplebucket", ".links/state/"),
     Clock(),
 )
-OPENED = OpenedShare(
-    REQUEST,
-    INVOCATION,
-    CONFIG.mounts.find("/exampledir/a.txt"),
-    Share(int(NOW) + 60, "GET", True, "record_EXAMPLE", None, b"own"),
-    TrackedShare("record_EXAMPLE", STATE, RECORD),
-)
+TARGET = CONFIG.mounts.find("/exampledir/a.txt")
+OPENED = OpenedShare(REQUEST, INVOCATION, TARGET, STATE, RECORD, "/-/s/a.txt", 1, is_end_known=True)
 
 # Each value with what its repr must still show.
 VALUES: dict[str, tuple[object, tuple[str, ...]]] = {

@@ -10,22 +10,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-from handler.core.context import Invocation
-from handler.core.errors import Problem
-from handler.core.request import Request
-from handler.core.shares.opening import open_share
-from handler.web.endpoints import upload_page
-from tests.handler.client import context
-from tests.handler.share_fixtures import share_id as share_id
-from tests.worlds import ALICE as ALICE
-from tests.worlds import EXPIRING as EXPIRING
-from tests.worlds import LINKS as LINKS
-from tests.worlds import WRITER as WRITER
-from tests.worlds import Service, service
-from tests.worlds import share_key as share_key
-
-UploadService = Service
-upload_service = service
 MEGABYTE = 1024 * 1024
 PART = 100 * 1024  # bytes, the minimum size of a part
 TIMEOUT = 30  # seconds
@@ -70,22 +54,3 @@ def query_of(url: str) -> dict[str, str]:
 def conditions(form: dict[str, Any]) -> list[Any]:
     policy_conditions: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
     return policy_conditions
-
-
-def files_left(service: UploadService, url: str) -> int:
-    return service.files_left(url)
-
-
-def claim_number(service: UploadService, url: str, n: int) -> int | None:
-    """The number of one of many files that are requested at the same time, None if the share is full."""
-    parts = urlsplit(url)
-    body = json.dumps({"name": f"{n}.txt", "size": 1}).encode()
-    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {"content-type": "application/json"}, body, "")
-    try:
-        opened = open_share(request, Invocation(service.instance, context(), service.now, {}), parts.path)
-        number: int = json.loads(upload_page.answer(opened).body)["number"]
-    except Problem as problem:
-        if problem.code != "share_full":
-            raise
-        return None
-    return number

@@ -16,6 +16,7 @@ from ..paths import path_fault
 from ..request import Request
 from . import NOTICES, record, uses
 from .address import relative_path, share_path
+from .code import is_code
 from .record import Record
 
 Result = TypeVar("Result")
@@ -59,6 +60,12 @@ class OpenedShare(NamedTuple):
         """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
         return self.end if self.is_end_known else _in_time(lambda: record.load_end(self.state, self.record))
 
+    def check_code(self, typed: object) -> None:
+        """Raises the 403 `wrong_password` unless it is the code of the share, or the share has none."""
+        expected = self.record.password
+        if expected is not None and not is_code(typed, self.secret, expected):
+            raise Problem("wrong_password")
+
     def uses_left(self) -> int | None:
         """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
         if self.record.uses is None:
@@ -94,17 +101,17 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
         end = _in_time(lambda: record.load_end(state, match))
     fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
     if target is None or fault is not None or path_fault(target.path):
-        raise Problem(fault or "share_invalid")
+        raise fault or Problem("share_invalid")
     return OpenedShare(request, invocation, target, state, match, share_path(match, relative), end, is_near)
 
 
-def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now: float) -> str | None:
-    """The code of the problem that opening a share has, apart from its code and its uses; None where it opens."""
+def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now: float) -> Problem | None:
+    """The problem that opening a share has, apart from its code and its uses; None where it opens."""
     if match.revoked_at is not None:
-        return "share_revoked"
+        return Problem("share_revoked")
     # An inner mount between the share and the object is another mount.
     if target is None or (target.mount.path, str(target.mount.target)) != (match.mount, match.target):
-        return "share_invalid"
+        return Problem("share_invalid")
     mount = target.mount
     if (
         mount.max_share is None
@@ -112,11 +119,11 @@ def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now:
         or (match.is_folder and not mount.lists)
         or (mount.require_password and match.password is None)
     ):
-        return "share_not_enabled"
+        return Problem("share_not_enabled")
     if end <= now:
-        return "share_expired"
+        return Problem("share_expired")
     is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
-    return None if is_owned else "share_owner_removed"
+    return None if is_owned else Problem("share_owner_removed")
 
 
 def _in_time(read: Callable[[], Result]) -> Result:

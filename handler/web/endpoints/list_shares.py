@@ -77,6 +77,7 @@ def find(share_id: str, invocation: Invocation) -> tuple[Store, Record]:
     record = records.load(state, share_id)
     if record is None or not caller.allows(record.path, "SHARE"):
         raise Problem("not_found")
+    invocation.facts["share"] = share_id
     return state, record
 
 
@@ -86,14 +87,14 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
     count, age = uses.count(state, record, invocation)
     fault = share_fault(record, invocation.config.mounts.get(record.path), end, current.current_keys(invocation), now)
     if fault is None and record.uses is not None and count is not None and count >= record.uses:
-        fault = "share_used_up"
+        fault = Problem("share_used_up")
     document: dict[str, object] = {
         "id": record.id,
         "path": record.path,
         "method": record.method,
         "created_at": rfc3339(record.created_at),
         "expires_at": rfc3339(end),
-        "state": fault.removeprefix("share_") if fault else "active",
+        "state": fault.code.removeprefix("share_") if fault else "active",
         "max_uses": record.uses,
         "uses": count,
         "last_use": None if age is None else rfc3339(now - age),

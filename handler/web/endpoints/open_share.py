@@ -17,7 +17,6 @@ from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
 from ...core.shares import uses
 from ...core.shares.address import share_address
-from ...core.shares.code import is_code
 from ...core.shares.opening import OpenedShare, is_nonce, open_share
 from .. import pages
 from ..response import Response, json_response, note_link, redirect, wants_json
@@ -35,57 +34,42 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return Response(204, {"Allow": ", ".join(METHODS)})
     opened = open_share(request, invocation, path)
     record, chosen = opened.record, request.query.get("format")
-    if record.method == "POST":
-        from . import upload_page
-
-        return upload_page.answer(opened)
-    if opened.target.path.endswith("/"):
+    if record.is_folder and opened.target.path.endswith("/"):
         from . import folders
 
         return folders.answer_shared(opened)
-    if chosen == "qr":
+    if chosen == "qr" and record.upload is None:
         return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
-    if request.method == "POST":
+    if request.method == "POST" and record.upload is None:
         return _use(opened, as_json)
-    if record.page and request.is_browser() and not as_json and chosen != "redirect":
-        return code_page(opened) if record.password is not None else _page(opened)
-    if record.password is not None:
-        return locked(opened)
-    if record.limited:
-        return json_response(
-            {"uses_left": opened.uses_left(), "expires_at": rfc3339(opened.expires_at()), "use": "POST"}
-        )
+    is_page = record.page and request.is_browser() and not as_json and chosen != "redirect"
+    if record.password is not None and not is_page and request.method != "POST":
+        # All that a program learns of a share with a code before it sends that.
+        return json_response({"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"})
+    if record.upload is not None:
+        from . import upload_page
+
+        return upload_page.answer(opened, record.upload, is_page=is_page)
+    if is_page:
+        return _code_page(opened) if record.password is not None else _page(opened)
+    if record.uses is not None:
+        expires_at = rfc3339(opened.expires_at())
+        return json_response({"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"})
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
 
 
-def locked(opened: OpenedShare) -> Response:
-    """All that a program learns of a share with a code before it sends that."""
-    return json_response({"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"})
-
-
-def code_page(opened: OpenedShare, status: int = 200) -> Response:
+def _code_page(opened: OpenedShare, status: int = 200) -> Response:
     """The page that asks for the code of a download, and shows nothing of the object; 403 after a wrong one."""
     return pages.code_page(
         opened.request.headers.get("accept-language", ""),
-        words_of(opened),
+        pages.SenderWords(opened.record.title, opened.record.message),
         status=status,
         expires_at=opened.expires_at(),
         nonce=token_urlsafe(18),
         link_origin=opened.link_origin,
     )
-
-
-def words_of(opened: OpenedShare) -> pages.SenderWords:
-    return pages.SenderWords(opened.record.title, opened.record.message)
-
-
-def check_code(opened: OpenedShare, typed: object) -> None:
-    """Raises the 403 `wrong_password` unless it is the code of the share, or the share has none."""
-    expected = opened.record.password
-    if expected is not None and not is_code(typed, opened.secret, expected):
-        raise Problem("wrong_password")
 
 
 def _use(opened: OpenedShare, as_json: bool) -> Response:
@@ -96,12 +80,12 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
     if nonce is not None and not is_nonce(nonce):
         raise Problem("bad_nonce")
     try:
-        check_code(opened, form.get("password"))
+        opened.check_code(form.get("password"))
     except Problem as problem:
         if as_json or not request.is_browser():
             raise
         invocation.facts["code"] = problem.code
-        return code_page(opened, problem.status)
+        return _code_page(opened, problem.status)
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
@@ -160,7 +144,7 @@ def _page(opened: OpenedShare) -> Response:
     )
     return pages.share_page(
         opened.request.headers.get("accept-language", ""),
-        words_of(opened),
+        pages.SenderWords(opened.record.title, opened.record.message),
         file,
         nonce=token_urlsafe(18),
         qr_code=f"?share={opened.secret}&format=qr" if _address(opened) else None,

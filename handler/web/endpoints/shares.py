@@ -150,7 +150,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     mount = target.mount
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        raise Problem({"share_invalid": "not_found", "share_not_enabled": "not_shareable"}.get(fault, fault))
+        creating = {"share_invalid": Problem("not_found"), "share_not_enabled": Problem("not_shareable")}
+        raise creating.get(fault.code, fault)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     expires_at, latest = now + seconds, record.created_at + 2 * (mount.max_share or 0)
     if expires_at > latest:
@@ -158,9 +159,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     if expires_at <= max(now, records.load_end(state, record)):
         raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
     records.extend(state, record.id, expires_at)
-    invocation.facts.update(mount=mount.path, share=record.id)
-    document = list_shares.describe(state, record, invocation)
-    return json_response({**document, "clamped_by": clamped_by})
+    invocation.facts["mount"] = mount.path
+    return json_response({**list_shares.describe(state, record, invocation), "clamped_by": clamped_by})
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -168,7 +168,6 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     state, record = list_shares.find(share_id, invocation)
     if record.revoked_at is None:
         records.save(state, record._replace(revoked_at=int(invocation.now)))
-    invocation.facts["share"] = share_id
     return Response(204, {})
 
 

@@ -16,10 +16,9 @@ from ...core.errors import Problem, bad_body
 from ...core.shares import uses
 from ...core.shares.opening import OpenedShare, is_nonce
 from .. import pages
-from ..response import Response, json_response, note_link, wants_json
+from ..response import Response, json_response, note_link
 from ..uploads import check_type
 from .form import sign_form
-from .open_share import check_code, locked, words_of
 
 MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
 MAX_NAME = 200  # bytes
@@ -37,26 +36,21 @@ FIXED_FIELDS = {
 _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
 
 
-def answer(opened: OpenedShare) -> Response:
+def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Response:
     """The page of an upload share or its facts as JSON; for a POST, the form for one file."""
-    request, record = opened.request, opened.record
-    upload = record.upload or {}
     # A limit of the mount that was lowered later holds for existing shares too.
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
-    if request.method == "POST":
+    if opened.request.method == "POST":
         return _form(opened, upload)
-    is_page = request.is_browser() and not wants_json(request) and request.query.get("format") != "redirect"
-    if record.password is not None and not is_page:
-        return locked(opened)
     expires_at, shown = opened.expires_at(), None
-    if record.password is None:
-        files_left = uses.files_left(opened.state, record.id, _folder(opened), upload["max_files"])
+    if opened.record.password is None:
+        files_left = uses.files_left(opened.state, opened.record.id, _folder(opened), upload["max_files"])
         if not is_page:
             return json_response({**upload, "files_left": files_left, "expires_at": rfc3339(expires_at), "use": "POST"})
         shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
     return pages.upload_page(
-        request.headers.get("accept-language", ""),
-        words_of(opened),
+        opened.request.headers.get("accept-language", ""),
+        pages.SenderWords(opened.record.title, opened.record.message),
         shown,
         expires_at=expires_at,
         link_origin=opened.link_origin,
@@ -79,7 +73,7 @@ def _folder(opened: OpenedShare) -> uses.Folder:
 def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     """200 with the form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     params = opened.request.json(MEMBERS, required=("name", "size"))
-    check_code(opened, params["password"])
+    opened.check_code(params["password"])
     if not 0 <= params["size"] <= upload["max_size"]:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
     # A browser sends an empty type if it knows none.

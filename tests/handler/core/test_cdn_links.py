@@ -21,6 +21,7 @@ from signer.cdn import fault_of
 from signer.times import parse_rfc3339
 from tests import worlds
 from tests.handler.client import NOW, Answered, context, make_config, new_instance
+from tests.memory_oss import MemoryOss
 
 KEY = "aliyuncdnexp1234"
 ENTRY = {"type": "A", "key": KEY, "valid_for": 1800}
@@ -136,7 +137,7 @@ def test_the_key_is_read_once_for_all_links(tmp_path: Path, monkeypatch: pytest.
     assert read.call_count == 1
 
 
-def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path) -> None:
+def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path, oss: MemoryOss) -> None:
     running = service(tmp_path, text=f'public_url = "{worlds.HOST}"\n{LINKS}')
     address = running.create_share(expires="600")
     opened = running.open(address, headers=worlds.JSON, now=NOW + 100)
@@ -147,7 +148,7 @@ def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path) -
     assert (refused.status, refused.code) == (409, "download_not_signed")
 
 
-def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: Path) -> None:
+def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: Path, oss: MemoryOss) -> None:
     text = f'public_url = "{worlds.HOST}"\n{LINKS}'
     before = service(tmp_path, text=text.replace('cdn = "static"\nmax_expires = "1h"', ""))
     address = before.create_share(download="b.pdf")

@@ -15,36 +15,36 @@ import pytest
 from handler.core.cloud import concurrency, oss
 from handler.core.config import Location
 from handler.web.endpoints import sign
+from tests import worlds
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET, watch_requests
-from tests.handler.share_fixtures import ShareService, share_service, share_service_with_oss
 
 HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[ShareService]:
+def service(tmp_path: Path) -> Iterator[worlds.Service]:
     """/open/ is looked at before it is linked, and lets versions be named."""
-    with share_service_with_oss(tmp_path) as service:
+    with worlds.service_with_oss(tmp_path) as service:
         service.put("open/a.txt")
         yield service.with_mount("/open/", check=True, cache=None)
 
 
-def archived(service: ShareService, key: str, storage_class: str) -> None:
+def archived(service: worlds.Service, key: str, storage_class: str) -> None:
     assert service.oss is not None
     headers = {"Content-Type": "text/plain", "x-oss-storage-class": storage_class}
     assert service.oss.store.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
 
 
-def test_what_is_there_is_linked(service: ShareService) -> None:
+def test_what_is_there_is_linked(service: worlds.Service) -> None:
     for method in ("GET", "HEAD"):
         answer = service.request("/open/a.txt", method)
         assert (answer.status, answer.signs(method)) == (302, True)
     assert service.request("/open/a.txt", query={"format": "json"}).status == 200
 
 
-def test_a_missing_object_is_our_404_like_any_other(service: ShareService) -> None:
+def test_a_missing_object_is_our_404_like_any_other(service: worlds.Service) -> None:
     nowhere = service.request("/nowhere/none.txt")
     for answer in (service.request("/open/none.txt"), service.request("/open/none.txt", query={"format": "json"})):
         assert (answer.status, answer.json) == (404, nowhere.json)
@@ -52,14 +52,14 @@ def test_a_missing_object_is_our_404_like_any_other(service: ShareService) -> No
     assert service.request("/open/none.txt").line["mount"] is None
 
 
-def test_without_check_nothing_is_checked(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_check_nothing_is_checked(service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
     assert service.with_mount("/open/", check=False).request("/open/none.txt").status == 302
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
 def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
-    service: ShareService, storage_class: str, monkeypatch: pytest.MonkeyPatch
+    service: worlds.Service, storage_class: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert service.oss is not None
     archived(service, "open/cold.txt", storage_class)
@@ -72,18 +72,18 @@ def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
     assert service.request("/open/cold.txt").status == 302
 
 
-def test_an_object_in_warm_storage_is_linked(service: ShareService) -> None:
+def test_an_object_in_warm_storage_is_linked(service: worlds.Service) -> None:
     archived(service, "open/warm.txt", "IA")
     assert service.request("/open/warm.txt").status == 302
 
 
-def test_a_restore_under_way_is_still_a_409(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_under_way_is_still_a_409(service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"x-oss-storage-class": "Archive", "x-oss-restore": 'ongoing-request="true"'}
     monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(200, headers, b"", ""))
     assert service.request("/open/a.txt").code == "object_archived"
 
 
-def test_the_requested_version_is_checked(service: ShareService) -> None:
+def test_the_requested_version_is_checked(service: worlds.Service) -> None:
     service.set_versioning("Enabled")
     assert service.oss is not None
     stored = service.oss.store.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
@@ -105,13 +105,13 @@ def test_the_requested_version_is_checked(service: ShareService) -> None:
     ],
 )
 def test_what_cannot_be_signed_is_a_400(
-    service: ShareService, target: str, path: str, query: dict[str, str], code: str
+    service: worlds.Service, target: str, path: str, query: dict[str, str], code: str
 ) -> None:
     answer = service.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
     assert (answer.status, answer.code) == (400, code)
 
 
-def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: ShareService) -> None:
+def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: worlds.Service) -> None:
     silent = service.at("http://127.0.0.1:1")
     assert service.oss is not None
     refused = service.at(service.oss.url, "cn-beijing")
@@ -140,7 +140,7 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(se
     ],
 )
 def test_a_connection_fault_is_tried_once_more(
-    service: ShareService, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
+    service: worlds.Service, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
 ) -> None:
     assert service.oss is not None
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
@@ -151,7 +151,7 @@ def test_a_connection_fault_is_tried_once_more(
         assert len(proxy.calls) == requests
 
 
-def test_one_connection_serves_many_invocations(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_connection_serves_many_invocations(service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int | None] = []
     connect = HTTPConnection.connect
 
@@ -178,7 +178,7 @@ def test_it_is_checked_through_the_internal_endpoint(monkeypatch: pytest.MonkeyP
         return oss.OssResponse(200, {}, b"", "")
 
     monkeypatch.setattr(oss.OssClient, "head", head)
-    answer: Answered = share_service(tmp_path).with_mount("/open/", check=True).request("/open/a.txt")
+    answer: Answered = worlds.service(tmp_path).with_mount("/open/", check=True).request("/open/a.txt")
     assert hosts == ["examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"]
     assert answer.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/")
 
@@ -187,13 +187,13 @@ class TestPages:
     """An anonymous mount, whose `check` is "pages" by default: /open/ also has a `cache`."""
 
     @pytest.fixture
-    def service(self, tmp_path: Path) -> Iterator[ShareService]:
-        with share_service_with_oss(tmp_path) as service:
+    def service(self, tmp_path: Path) -> Iterator[worlds.Service]:
+        with worlds.service_with_oss(tmp_path) as service:
             service.put("open/a.txt")
             archived(service, "open/cold.txt", "Archive")
             yield service
 
-    def test_a_browser_gets_a_page_for_what_it_cannot_download(self, service: ShareService) -> None:
+    def test_a_browser_gets_a_page_for_what_it_cannot_download(self, service: worlds.Service) -> None:
         for path, method, status, title in (
             ("/open/none.txt", "GET", 404, "File not found"),
             ("/open/cold.txt", "GET", 409, "This file is in cold storage"),
@@ -206,7 +206,7 @@ class TestPages:
         assert service.request("/open/none.txt", query={"versionId": "none"}, headers=HTML).status == 404
 
     def test_what_can_be_downloaded_is_redirected_as_without_it(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         requests = watch_requests(monkeypatch)
         without = service.with_mount("/open/", check_pages=False).request("/open/a.txt", headers=HTML)
@@ -216,7 +216,7 @@ class TestPages:
         assert (answer.status, answer.headers) == (302, without.headers)
         assert answer.headers["Cache-Control"].startswith("private, max-age=")
 
-    def test_everything_else_is_not_checked(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_else_is_not_checked(self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
         requests = watch_requests(monkeypatch)
         assert service.request("/open/none.txt").status == 302
         assert service.request("/open/none.txt", query={"format": "json"}, headers=HTML).status == 200
@@ -226,7 +226,7 @@ class TestPages:
 
     @pytest.mark.parametrize("fault", ["503", "never after", "half of the headers", "reset"])
     def test_an_oss_that_says_nothing_of_the_object_keeps_nobody_from_the_link(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch, fault: str
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
         assert service.oss is not None
         monkeypatch.setattr(oss, "PAGE_TIMEOUT", 0.3)
@@ -244,7 +244,7 @@ class TestPages:
 class TestManyLinks:
     """`POST /-/sign` looks at each object of a mount with `check`, at several at the same time."""
 
-    def sign(self, service: ShareService, *links: Mapping[str, Any]) -> list[Any]:
+    def sign(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[Any]:
         headers = {"Content-Type": "application/json"}
         answer = service.request("/-/sign", "POST", headers=headers, body=json.dumps({"links": links}))
         assert answer.status == 200, answer
@@ -253,13 +253,13 @@ class TestManyLinks:
         assert (answer.line["links"], answer.line["refused"]) == (len(results) - refused, refused)
         return results
 
-    def outcomes(self, service: ShareService, *links: Mapping[str, Any]) -> list[str]:
+    def outcomes(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[str]:
         """For each link its method or the code of its error."""
         return [
             result["error"]["code"] if "error" in result else result["method"] for result in self.sign(service, *links)
         ]
 
-    def test_each_link_has_an_error_of_its_own(self, service: ShareService) -> None:
+    def test_each_link_has_an_error_of_its_own(self, service: worlds.Service) -> None:
         archived(service, "open/cold.txt", "Archive")
         links: list[dict[str, object]] = [
             {"path": "/open/a.txt"},
@@ -274,19 +274,19 @@ class TestManyLinks:
         codes = ["GET", "not_found", "object_archived", "HEAD", "not_found", "not_found", "not_found", "bad_expires"]
         assert self.outcomes(service, *links) == codes
 
-    def test_a_missing_object_looks_like_a_path_without_a_mount(self, service: ShareService) -> None:
+    def test_a_missing_object_looks_like_a_path_without_a_mount(self, service: worlds.Service) -> None:
         missing, nowhere = self.sign(service, {"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
         assert missing["error"] == nowhere["error"]
         assert (missing["path"], nowhere["path"]) == ("/open/none.txt", "/nowhere/none.txt")
 
-    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: ShareService) -> None:
+    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: worlds.Service) -> None:
         silent = service.at("http://127.0.0.1:1")
         unchecked = silent.with_mount("/reports/", access="anonymous")
         links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
         assert self.outcomes(unchecked, *links) == ["oss_unavailable", "GET", "oss_unavailable"]
 
     def test_uploads_and_mounts_without_check_are_not_checked(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
         upload = {"path": "/open/new.txt", "method": "PUT", "size": 1}
@@ -294,7 +294,7 @@ class TestManyLinks:
         assert self.outcomes(service.with_mount("/open/", check=False), {"path": "/open/none.txt"}) == ["GET"]
 
     def test_what_is_refused_anyway_is_not_checked(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
         links = [{"path": "/reports/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
@@ -305,7 +305,7 @@ class TestManyLinks:
         ]
 
     def test_as_many_are_checked_together_as_there_are_threads(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         together = threading.Barrier(concurrency.THREADS)
         at_work: list[str] = []
@@ -325,7 +325,7 @@ class TestManyLinks:
         assert len(counts) == len(links)
 
     def test_a_slow_oss_does_not_hold_a_request_for_longer_than_it_may_run(
-        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sign, "MAX_CHECK_SECONDS", 0)
         monkeypatch.setattr(oss.OssClient, "head", lambda *args: pytest.fail("OSS was asked"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler.share_fixtures import LINKS, MAKER, ShareService, share_service
+from tests import worlds
+from tests.worlds import LINKS, MAKER, Service
 
 APP = "https://app.example.com"
 TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'
@@ -14,14 +15,14 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> ShareService:
-    return share_service(tmp_path, TOP + LINKS)
+def service(tmp_path: Path) -> Service:
+    return worlds.service(tmp_path, TOP + LINKS)
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> ShareService:
+def alone(tmp_path: Path) -> Service:
     """Where no platform echoes the origin."""
-    return share_service(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
+    return worlds.service(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
 
 
 def cors_headers(headers: dict[str, str]) -> set[str]:
@@ -29,7 +30,7 @@ def cors_headers(headers: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"])
-def test_a_preflight_is_answered_without_a_key(alone: ShareService, path: str) -> None:
+def test_a_preflight_is_answered_without_a_key(alone: Service, path: str) -> None:
     answer = alone.request(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert (answer.status, answer.body) == (204, "")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -39,17 +40,17 @@ def test_a_preflight_is_answered_without_a_key(alone: ShareService, path: str) -
     assert "Origin" in answer.headers["Vary"].split(", ")
 
 
-def test_a_preflight_names_the_route_s_own_methods(alone: ShareService) -> None:
-    headers = {"Origin": APP, **PREFLIGHT}
-    assert (
-        alone.request("/-/shares", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
-        == "GET, HEAD, POST, OPTIONS"
-    )
-    one = alone.request("/-/shares/a", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
-    assert one == "GET, HEAD, DELETE, OPTIONS"
+def test_a_preflight_names_the_route_s_own_methods(alone: Service) -> None:
+    for path, methods in {
+        "/-/shares": "GET, HEAD, POST, OPTIONS",
+        "/-/shares/a": "GET, HEAD, POST, DELETE, OPTIONS",
+        "/-/s/q3.pdf": "GET, HEAD, POST, OPTIONS",
+    }.items():
+        headers = alone.request(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT}).headers
+        assert headers["Access-Control-Allow-Methods"] == methods
 
 
-def test_an_answer_may_be_read_and_so_may_a_refusal(alone: ShareService) -> None:
+def test_an_answer_may_be_read_and_so_may_a_refusal(alone: Service) -> None:
     headers = {"Origin": APP, "Accept": "application/json"}
     for answer in (alone.request("/-/health", headers=headers), alone.request("/reports/q3.pdf", headers=headers)):
         assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -74,25 +75,25 @@ def test_an_answer_may_be_read_and_so_may_a_refusal(alone: ShareService) -> None
         "http://localhost:3001",
     ],
 )
-def test_only_the_origins_named_are_let_in(alone: ShareService, origin: str) -> None:
+def test_only_the_origins_named_are_let_in(alone: Service, origin: str) -> None:
     for method, more in (("OPTIONS", PREFLIGHT), ("GET", {})):
         answer = alone.request("/-/health", method, headers={"Origin": origin, **more})
         assert cors_headers(answer.headers) == set()
 
 
-def test_credentials_are_never_allowed_and_no_star_is_said(alone: ShareService) -> None:
+def test_credentials_are_never_allowed_and_no_star_is_said(alone: Service) -> None:
     for method in ("GET", "OPTIONS"):
         headers = alone.request("/-/health", method, headers={"Origin": APP, **PREFLIGHT}).headers
         assert "Access-Control-Allow-Credentials" not in headers
         assert "*" not in headers["Access-Control-Allow-Origin"]
 
 
-def test_a_redirect_is_not_read(alone: ShareService) -> None:
+def test_a_redirect_is_not_read(alone: Service) -> None:
     answer = alone.request("/open/a.txt", headers={"Origin": APP})
     assert (answer.status, cors_headers(answer.headers)) == (302, set())
 
 
-def test_the_header_of_function_compute_is_not_repeated(service: ShareService) -> None:
+def test_the_header_of_function_compute_is_not_repeated(service: Service) -> None:
     preflight = service.request("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert cors_headers(preflight.headers) == {
         "Access-Control-Allow-Methods",
@@ -104,5 +105,5 @@ def test_the_header_of_function_compute_is_not_repeated(service: ShareService) -
 
 
 def test_where_no_origin_is_named_there_is_no_cors(tmp_path: Path) -> None:
-    answer = share_service(tmp_path).request("/-/health", headers={"Origin": APP})
+    answer = worlds.service(tmp_path).request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == set()

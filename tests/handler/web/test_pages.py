@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from collections.abc import Callable
 from html import unescape
 
 import pytest
@@ -14,7 +15,7 @@ from handler.web import pages
 from handler.web.pages.file_types import file_type, media_file_type
 from handler.web.pages.words import PROBLEMS, SHARE, UPLOAD
 from handler.web.response import Response
-from tests.handler.share_fixtures import ShareService
+from tests.worlds import HTML, Service
 
 # What only developers say.
 TECHNICAL = re.compile(
@@ -22,31 +23,40 @@ TECHNICAL = re.compile(
 )
 
 
-def share_page(name: str, media_type: str = "text/plain", lang: str = "en") -> Response:
-    file = pages.SharedFile(name, 1, media_type, 1_772_347_271, None)
-    return pages.share_page(
-        lang,
-        file,
-        nonce="nonce-EXAMPLE-000000000",
-        qr_code=None,
-        link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
-    )
+ORIGIN = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
+NONCE, END = "nonce-EXAMPLE-000000000", 1_772_347_271
+NOTHING = pages.SenderWords(None, None)
 
 
-def upload_page(folder: str, content_type: str | None = None) -> Response:
-    return pages.upload_page(
-        "en",
-        folder=folder,
-        max_size=1,
-        content_type=content_type,
-        files_left=1,
-        expires_at=1_772_347_271,
-        link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
-    )
+def share_page(
+    name: str, media_type: str = "text/plain", lang: str = "en", sender: pages.SenderWords = NOTHING
+) -> Response:
+    file = pages.SharedFile(name, 1, media_type, END, None)
+    return pages.share_page(lang, sender, file, nonce=NONCE, qr_code=None, link_origin=ORIGIN)
 
 
-@pytest.mark.parametrize("page", [share_page, upload_page])
-def test_a_control_of_direction_becomes_an_underscore(page: type) -> None:
+def upload_page(title: str | None, content_type: str | None = None, message: str | None = None) -> Response:
+    upload = pages.SharedUpload(1, content_type, 1)
+    return pages.upload_page("en", pages.SenderWords(title, message), upload, expires_at=END, link_origin=ORIGIN)
+
+
+def code_page(title: str | None, message: str | None = None) -> Response:
+    sender = pages.SenderWords(title, message)
+    return pages.code_page("en", sender, status=200, expires_at=END, nonce=NONCE, link_origin=ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        share_page,
+        upload_page,
+        code_page,
+        lambda words: code_page(None, words),
+        lambda words: upload_page("", None, words),
+    ],
+    ids=["a file name", "a title of uploads", "a title before the code", "a message", "a message of uploads"],
+)
+def test_a_control_of_direction_becomes_an_underscore(page: Callable[[str], Response]) -> None:
     """Every one of Unicode (UAX 9, table 1 and section 2)."""
     kinds = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     controls = [each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.bidirectional(each) in kinds]
@@ -64,11 +74,11 @@ def test_every_other_name_is_shown_as_it_is(name: str) -> None:
     assert f"<h1>{name}</h1>" in unescape(share_page(name).body)
 
 
-def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(service: ShareService) -> None:
+def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(service: Service) -> None:
     service.put("reports/q3\u202efdp.exe")
-    shared = {"page": True, "path": "/reports/q3\u202efdp.exe"}
-    for url in (service.create_share(**shared), service.create_share(**shared, download="q4\u2066fdp.exe")):
-        page = service.open(url, headers={"Accept": "text/html"})
+    path = "/reports/q3\u202efdp.exe"
+    for url in (service.create_share(path=path), service.create_share(path=path, download="q4\u2066fdp.exe")):
+        page = service.open(url, headers=HTML)
         assert page.status == 200
         assert re.search("<h1>q[34]_fdp.exe</h1>", page.body)
         assert re.search("<title>q[34]_fdp.exe</title>", page.body)
@@ -90,10 +100,8 @@ def test_no_error_speaks_to_developers(code: str, lang: str) -> None:
     [
         ("share_invalid", "Invalid link", "链接无效"),
         ("share_expired", "This link has expired", "链接已过期"),
-        ("share_retired", "This link was withdrawn", "链接已撤销"),
         ("share_owner_removed", "This link was withdrawn", "链接已撤销"),
         ("share_revoked", "This link was withdrawn", "链接已撤销"),
-        ("share_record_missing", "This link was withdrawn", "链接已撤销"),
         ("share_used_up", "Download limit reached", "下载次数已用完"),
         ("state_unavailable", "Temporarily unavailable", "服务暂不可用"),
         ("object_archived", "This file is in cold storage", "文件处于归档状态"),
@@ -190,5 +198,18 @@ def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
     assert '<svg class="icon"' in body
 
 
-def test_an_upload_page_for_any_type_has_no_type() -> None:
-    assert '<svg class="icon"' not in upload_page("inbox").body
+def test_an_upload_page_for_any_type_has_no_type_and_the_title_of_its_sender() -> None:
+    assert '<svg class="icon"' not in upload_page(None).body
+    assert "<h1>Send files</h1>" in upload_page(None).body
+    assert "<h1>Photos, please</h1>" in upload_page("Photos, please").body
+
+
+def test_a_message_keeps_its_lines_and_is_never_markup() -> None:
+    for page in (
+        code_page("<i>", "<b>a</b>\n\nb & c"),
+        share_page("q3.pdf", sender=pages.SenderWords("<i>", "<b>a</b>\n\nb & c")),
+    ):
+        assert '<p class="message">&lt;b&gt;a&lt;/b&gt;<br><br>b &amp; c</p>' in page.body
+        assert "<h1>&lt;i&gt;</h1>" in page.body
+    assert "<dt>File</dt><dd>q3.pdf</dd>" in page.body
+    assert 'class="message"' not in share_page("q3.pdf").body

@@ -199,7 +199,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "aud": [..., "others", AUDIENCE + "x", [], ["others", "more"], 1, {AUDIENCE: True}],
     "exp": [..., str(int(NOW) + 600), True, [int(NOW) + 600], 10**400, -1, float("inf"), float("nan")],
     "nbf": ["now", False, int(NOW) + 60],
-    "sub": [7, "\ud800"],
+    "sub": [None, 7, "\ud800"],
     "paths": [None, "/reports/", {"/reports/": True}, [1], ["reports/"], ["/reports/../"]],
     "methods": [None, "GET", [None]],
 }

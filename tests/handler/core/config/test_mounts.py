@@ -54,7 +54,7 @@ VALUES: dict[str, list[Any]] = {
     "list": ["true", 1],
     "region": ["oss-cn-hangzhou"],
     "traffic_limit": ["99KB", 102_399, "101MB", 104_857_601, "1Mbit", "fast", 0, True, 1.5],
-    "record_shares": ["true", 1, True],  # without max_share
+    "require_password": ["true", 1, True],  # without max_share
     "whole_bucket": ["true", 1],
 }
 REFUSED: list[tuple[str, dict[str, Any]]] = [
@@ -144,10 +144,12 @@ def test_durations_and_sizes_are_read_in_every_form() -> None:
         assert read(document({**table, "traffic_limit": value}), {}).mounts[0].traffic_limit == bits
 
 
-def test_shares_that_are_recorded_require_a_state() -> None:
-    table = document({**A_MOUNT, "record_shares": True, "max_share": "1d"})
-    assert refusal(table) == "mount /exampledir/: record_shares requires state, at the top of the file."
-    assert read({**table, "state": "oss://examplebucket/.links/state/"}, {}).mounts[0].record_shares
+def test_shares_require_a_state_and_codes_a_page() -> None:
+    table = document({**A_MOUNT, "max_share": "1d", "require_password": True})
+    assert refusal(table) == "mount /exampledir/: max_share requires state, at the top of the file."
+    table["state"] = "oss://examplebucket/.links/state/"
+    assert refusal(table) == "mount /exampledir/: require_password requires public_url, at the top of the file."
+    assert read({**table, "public_url": "https://links.example.com"}, {}).mounts[0].require_password
 
 
 def test_the_query_parameters_that_a_mount_may_allow() -> None:

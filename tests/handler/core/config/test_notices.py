@@ -131,8 +131,16 @@ def test_what_a_notice_requires_must_be_configured(line: str, changes: dict[str,
     assert says in refusal(notice(**changes), top=without)
 
 
+def test_a_notice_gives_no_share_where_each_needs_a_code() -> None:
+    locked = TOP.replace("\nmax_share", "\nrequire_password = true\nmax_share")
+    assert 'give = "share" is not possible for a mount with require_password' in refusal(
+        notice(give="share"), top=locked
+    )
+    assert config_with(notice(), top=locked).notices
+
+
 def test_an_oss_sink_requires_neither_keys_nor_state() -> None:
-    bare = re.sub(r"(?m)^(keys|state|public_url) = .*\n", "", TOP)
+    bare = re.sub(r"(?m)^(keys|state|public_url|max_share) = .*\n", "", TOP)
     assert config_with(notice(to=["manifest"]), top=bare).notices[0].to == ("manifest",)
 
 

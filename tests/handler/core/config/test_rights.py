@@ -65,8 +65,6 @@ UPLOADED = ["oss:AbortMultipartUpload", "oss:PutObject"]
         ({"query": ["versionId"]}, ["oss:GetObject", "oss:GetObjectVersion"]),
         ({"methods": ["PUT"], "max_size": "1MB"}, UPLOADED),
         ({"methods": ["POST"], "max_size": "1MB"}, ["oss:PutObject"]),
-        # Without a state prefix there are no upload shares, whose files would be listed.
-        ({"methods": ["PUT", "POST"], "max_size": "1MB", "max_share": "30d"}, UPLOADED),
         ({"methods": ["GET", "PUT"], "max_size": "1MB"}, sorted([*UPLOADED, "oss:GetObject"])),
     ],
 )
@@ -85,7 +83,8 @@ def test_a_session_has_the_statement_that_the_role_would_have(changes: dict[str,
 def test_a_session_may_read_versions_where_notices_link_to_new_objects(give: str, actions: list[str]) -> None:
     notice = {"on": "created", "mount": "/docs/", "give": give, "to": ["manifest"]}
     shared = {**DOCS, "max_share": "1d"}
-    loaded = config(shared, notice=[notice], sink=[SINK], keys=KEYS, public_url="https://links.example.com")
+    top = {"notice": [notice], "sink": [SINK], "keys": KEYS, "state": STATE, "public_url": "https://links.example.com"}
+    loaded = config(shared, **top)
     (allowed,) = statements(loaded, "/docs/")
     assert allowed["Action"] == actions
 
@@ -175,7 +174,7 @@ def test_a_role_of_several_mounts_has_no_deny_of_one_of_them() -> None:
 
 def test_a_function_may_assume_only_the_roles_of_the_mounts_that_it_links_to() -> None:
     notice = {"on": "created", "mount": "/docs/", "to": ["manifest"]}
-    loaded = config(DOCS, {**INBOX, "role": OTHER_ROLE}, notice=[notice], sink=[SINK])
+    loaded = config(DOCS, {**INBOX, "role": OTHER_ROLE}, notice=[notice], sink=[SINK], state=STATE)
     (events, *_) = role_statements(loaded, web=False, events=True)
     assert events["Resource"] == [ROLE]
     (web, *_) = role_statements(loaded, web=True, events=False)
@@ -208,7 +207,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     result = table(*mounts)
     if draw(st.booleans()):
         result["keys"] = draw(st.sampled_from((KEYS, "oss://examplebucket/a/keys.json", "oss://otherbucket/keys")))
-    if draw(st.booleans()):
+    if any("max_share" in mount for mount in mounts) or draw(st.booleans()):
         result["state"] = draw(st.sampled_from((STATE, "oss://examplebucket/a/s/", "oss://otherbucket/b/")))
     if draw(st.booleans()):
         result["sink"] = [

@@ -24,15 +24,8 @@ from tests.handler.client import KEYS, context, make_config, new_instance
 from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.core.sessions.opener import ROLE
 from tests.handler.keys_fixtures import BUCKET, REGION
-from tests.handler.upload_fixtures import (
-    LINKS,
-    PART,
-    WRITER,
-    UploadService,
-    files_left,
-    follow_link,
-    submit_form,
-)
+from tests.handler.upload_fixtures import PART, follow_link, submit_form
+from tests.worlds import LINKS, WRITER, Service
 
 OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
 TABLES = f"""
@@ -56,7 +49,7 @@ class Sent(NamedTuple):
 
 
 class Running(NamedTuple):
-    service: UploadService
+    service: Service
     sts: LocalSts
     oss_url: str
     sent: list[Sent]
@@ -113,7 +106,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             # The function's own role has what deploy.policies gives it.
             own = policy(role_statements(config, web=True, events=True))
             principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
-            service = UploadService(new_instance(config), folder, time.time()).with_keys()
+            service = Service(new_instance(config), folder, time.time()).with_keys()
             yield Running(service, sts, server.url, sent)
     finally:
         server.close()
@@ -161,7 +154,7 @@ def test_the_files_of_an_upload_share_are_counted_with_the_session_and_its_claim
     assert form.json["fields"]["x-oss-credential"].startswith(f"{session}/")
     assert form.json["fields"]["x-oss-security-token"] == running.session("/in/").security_token
     assert submit_form(form.json, b"hello").status == 200
-    assert files_left(running.service, url) == 2
+    assert running.service.files_left(url) == 2
     assert running.signers("GET", "inbox/") == {session}
     assert running.signers("GET", ".links/") == {KEYS.access_key_id}
     assert running.signers("PUT", ".links/") == {KEYS.access_key_id}
@@ -171,8 +164,7 @@ def test_an_opened_share_is_signed_by_the_session_and_ends_with_it(running: Runn
     running.put("both/a.txt", b"hello")
     params = {"path": "/both/a.txt", "expires": "1d", "page": False}
     url = running.service.post("/-/shares", params, WRITER).json["url"]
-    parts = urlsplit(url)
-    response = running.service.request(parts.path, "GET", {"share": parts.query.removeprefix("share=")})
+    response = running.service.open(url)
     assert response.parameters["x-oss-credential"].startswith(f"{running.key_id('/both/')}/")
     assert requests.get(response.url, timeout=30).content == b"hello"
 

@@ -22,7 +22,8 @@ from handler.core.config import Config
 from handler.core.config.load import QUERY
 from signer import verify
 from tests.handler.client import CONFIG, KEYS, SIGNATURE, ask, mount
-from tests.handler.upload_fixtures import WRITER, UploadService, conditions, query_of
+from tests.handler.upload_fixtures import conditions, query_of
+from tests.worlds import WRITER, Service
 
 # What pages list beside the SDK's own list, and the parameters of a signature.
 _SUB_RESOURCES = """
@@ -98,7 +99,7 @@ def links_in(document: Any) -> Iterator[dict[str, Any]]:
             yield from links_in(value)
 
 
-def check(service: UploadService, document: Any, own: frozenset[str] = frozenset()) -> int:
+def check(service: Service, document: Any, own: frozenset[str] = frozenset()) -> int:
     """The number of links; each must sign only known parameters, and be valid with exactly its headers."""
     count = 0
     for link in links_in(document):
@@ -219,26 +220,26 @@ class TestObjectPath:
         assert (response.status, response.code) == (400, "bad_query")
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
-    def test_the_headers_of_the_request_are_not_signed(self, plain: UploadService, method: str) -> None:
-        before = plain.request("/both/a", method, headers={"Accept": "application/json"})
+    def test_the_headers_of_the_request_are_not_signed(self, in_memory: Service, method: str) -> None:
+        before = in_memory.request("/both/a", method, headers={"Accept": "application/json"})
         for name in UNKEYED:
             for value in VALUES:
-                response = plain.request("/both/a", method, headers={"Accept": "application/json", name: value})
+                response = in_memory.request("/both/a", method, headers={"Accept": "application/json", name: value})
                 assert (response.status, response.body) == (before.status, before.body)
                 assert response.headers.get("Location") is None
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH", "TRACE"])
-    def test_other_methods_return_no_link(self, plain: UploadService, method: str) -> None:
+    def test_other_methods_return_no_link(self, in_memory: Service, method: str) -> None:
         for name in SUB_RESOURCES:
-            response = plain.request("/both/a", method, {name: ""})
+            response = in_memory.request("/both/a", method, {name: ""})
             assert response.status == 405
             assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_with_a_share_all_other_parameters_are_dropped(self, plain: UploadService, method: str) -> None:
-        url = plain.create_share(key=WRITER, path="/both/a")
+    def test_with_a_share_all_other_parameters_are_dropped(self, in_memory: Service, method: str) -> None:
+        url = in_memory.create_share(key=WRITER, path="/both/a")
         for name in SUB_RESOURCES:
-            response = plain.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
+            response = in_memory.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
             assert response.status == 302
             assert set(query_of(response.headers["Location"])) == SIGNATURE
 
@@ -250,43 +251,43 @@ class TestObjectPath:
 
 class TestSign:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_sub_resource_is_refused_by_name(self, plain: UploadService, method: str) -> None:
+    def test_a_sub_resource_is_refused_by_name(self, in_memory: Service, method: str) -> None:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in QUERY]
         size = {"size": 5} if method == "PUT" else {}
         for value in (*VALUES, None, 1, ["1"]):
             items = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*items), strict=True):
+            for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_header_is_refused_by_name(self, plain: UploadService, method: str) -> None:
+    def test_a_header_is_refused_by_name(self, in_memory: Service, method: str) -> None:
         size = {"size": 5} if method == "PUT" else {}
         names = [
             spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
         ]
         for value in VALUES:
             items = [{"path": "/both/a", "method": method, "headers": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*items), strict=True):
+            for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "COPY", "get", "PUT "])
-    def test_other_methods_are_not_signed(self, plain: UploadService, method: str) -> None:
+    def test_other_methods_are_not_signed(self, in_memory: Service, method: str) -> None:
         names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
-        for result in plain.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
+        for result in in_memory.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
             assert result["error"]["code"] == "bad_body"
 
 
 @pytest.mark.parametrize("route", POST_ROUTES)
 class TestRoutes:
-    def test_a_member_of_the_body_is_refused_by_name(self, plain: UploadService, route: str) -> None:
+    def test_a_member_of_the_body_is_refused_by_name(self, in_memory: Service, route: str) -> None:
         for name in {*SUB_RESOURCES, *HEADERS, "query", "headers"} - {"expires"}:
-            response = plain.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
+            response = in_memory.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
             assert (response.status, response.code) == (400, "bad_body"), name
             assert repr(name) in response.json["detail"]
 
-    def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: UploadService, route: str) -> None:
+    def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: Service, route: str) -> None:
         params = json.dumps(POST_ROUTES[route])
         links = 0
         names = sorted({*SUB_RESOURCES, *UNKEYED})
@@ -303,7 +304,7 @@ class TestRoutes:
 
 
 class TestParts:
-    def test_further_parts_sign_no_other_parameters(self, uploads: UploadService) -> None:
+    def test_further_parts_sign_no_other_parameters(self, uploads: Service) -> None:
         upload = uploads.start_upload(path="/both/parts.bin")
         route = f"/-/uploads/{upload['upload_id']}/parts"
         names = sorted({*SUB_RESOURCES, *UNKEYED})

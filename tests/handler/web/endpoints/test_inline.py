@@ -18,7 +18,9 @@ from signer import verify
 from tests.handler.client import KEYS, NOW, ask, make_config, new_instance, raw_path
 from tests.handler.keys_fixtures import api
 from tests.handler.notice_fixtures import created, event_function, links, notice
-from tests.handler.upload_fixtures import WRITER, UploadService, query_of
+from tests.handler.upload_fixtures import query_of
+from tests.memory_oss import MemoryOss
+from tests.worlds import WRITER, Service
 
 TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 DOWNLOAD = {DISPOSITION: "attachment"}
@@ -37,6 +39,7 @@ query = ["versionId", "response-content-disposition", "response-cache-control"]
 LINKS = f"""
 region = "cn-hangzhou"
 keys = "oss://examplebucket/.links/keys.json"
+state = "oss://examplebucket/.links/state/"
 public_url = "https://links.example.com"
 {MOUNT}
 [[mount]]
@@ -69,9 +72,9 @@ DOWNLOADED = [
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> UploadService:
+def service(tmp_path: Path, oss: MemoryOss) -> Service:
     owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
-    return UploadService(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
+    return Service(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ def test_a_download_has_the_name_that_a_caller_gives_it(name: str, limits: dict[
 # --- every other way to a link ------------------------------------------------------------------------------------
 
 
-def test_signed_links(service: UploadService) -> None:
+def test_signed_links(service: Service) -> None:
     shown, downloaded, free = service.sign(
         *({"path": f"/{path}"} for path in ("site/a.png", "site/a.html", "free/a.html"))
     )
@@ -172,7 +175,7 @@ def test_signed_links(service: UploadService) -> None:
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_shares(service: UploadService, method: str, accept: str) -> None:
+def test_shares(service: Service, method: str, accept: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
         share = service.create_share(key=WRITER, path=f"/site/{name}")
         response = service.open(share, method, {"Accept": accept})
@@ -183,7 +186,7 @@ def test_shares(service: UploadService, method: str, accept: str) -> None:
         assert {name: value for name, value in query_of(url).items() if name.startswith("response-")} == shown
 
 
-def test_a_share_with_a_file_name(service: UploadService) -> None:
+def test_a_share_with_a_file_name(service: Service) -> None:
     share = service.create_share(key=WRITER, path="/site/a.html", download="b.html")
     response = service.open(f"{share}&{DISPOSITION}=inline")
     assert query_of(response.headers["Location"])[DISPOSITION].startswith('attachment; filename="b.html"')
@@ -207,35 +210,35 @@ def test_notices(tmp_path: Path) -> None:
 # config/test_uploaded_content has every active type.
 ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
 PREFIXES = ["text/", "image/", "application/", "video/"]
-Attempt = Callable[[UploadService, str, str], dict[str, Any]]
+Attempt = Callable[[Service, str, str], dict[str, Any]]
 
 
-def put(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def put(service: Service, path: str, content_type: str) -> dict[str, Any]:
     (result,) = service.sign({"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}})
     error: dict[str, Any] = result.get("error", result)
     return error
 
 
-def form(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def form(service: Service, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/form", {"path": path, "content_type": content_type}).json
     return document
 
 
-def multipart(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
+def multipart(service: Service, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/uploads", {"path": path, "size": 5, "content_type": content_type}).json
     return document
 
 
 @pytest.mark.parametrize("attempt", [put, form, multipart])
 @pytest.mark.parametrize("content_type", ACTIVE)
-def test_active_types_are_refused(service: UploadService, attempt: Attempt, content_type: str) -> None:
+def test_active_types_are_refused(service: Service, attempt: Attempt, content_type: str) -> None:
     problem = attempt(service, "/site/a.png", content_type)
     assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
     assert content_type in problem["detail"]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: UploadService, prefix: str) -> None:
+def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Service, prefix: str) -> None:
     for path in ("/site/a.png", "/site/"):
         problem = form(service, path, prefix)
         assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
@@ -245,18 +248,18 @@ def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Uplo
 @pytest.mark.parametrize("attempt", [put, form])
 @pytest.mark.parametrize(("path", "content_type"), [("/site/a.png", "image/png"), ("/free/a.png", "text/html")])
 def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
-    service: UploadService, attempt: Attempt, path: str, content_type: str
+    service: Service, attempt: Attempt, path: str, content_type: str
 ) -> None:
     assert "url" in attempt(service, path, content_type)
 
 
 class TestUploadShares:
     @pytest.fixture
-    def drop(self, uploads: UploadService) -> UploadService:
+    def drop(self, uploads: Service) -> Service:
         """Where /in/ accepts no active types."""
         return uploads.with_mount("/in/", inline=())
 
-    def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:
+    def test_active_types_are_refused_and_take_no_place(self, drop: Service) -> None:
         url = drop.create_upload_share(max_files=1)
         response = drop.request_form(url, name="a.png", type="text/html")
         assert (response.status, response.code) == (400, "wrong_type")
@@ -265,7 +268,7 @@ class TestUploadShares:
         response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
         assert (response.status, response.code) == (400, "wrong_type")
 
-    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: UploadService) -> None:
+    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: Service) -> None:
         url = drop.create_upload_share(content_type="image/")
         assert drop.request_form(url, type="image/svg+xml").code == "wrong_type"
         fields = drop.request_form(url, type="image/png").json["fields"]

@@ -1,10 +1,9 @@
-"""Recorded shares: their index in the state prefix, and the pages of `GET /-/shares`."""
+"""The pages of `GET /-/shares`, and the index of shares in the state prefix."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
 from handler.core.config.rights import policy
 from local.oss import create_app
@@ -23,32 +21,25 @@ from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW
 from tests.handler.keys_fixtures import BUCKET, READER, REGION, api, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.memory_oss import MemoryOss, memory_oss
-from tests.worlds import MAKER, OTHER, STATE, WRITER, Service, keys, service
+from tests.memory_oss import MemoryOss
+from tests.worlds import DAY, MAKER, OTHER, STATE, WRITER, Service, keys, service
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 UNAVAILABLE = "state_unavailable"
 
 
 @pytest.fixture
-def oss() -> Iterator[MemoryOss]:
-    with memory_oss({}, now=lambda: NOW) as memory:
-        yield memory
-
-
-@pytest.fixture
-def shares(oss: MemoryOss, tmp_path: Path) -> Service:
+def shares(in_memory: Service) -> Service:
     callers = [*keys()["api"], api("admin", ADMIN, paths=["/"], methods=["ADMIN"])]
     users = issuer(methods=["GET", "SHARE"], paths=["/reports/"])
-    return service(tmp_path).with_keys(api=callers, jwt=[users])
+    return in_memory.with_keys(api=callers, jwt=[users])
 
 
 def page(service: Service, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str) -> Any:
     query |= {"after": after} if after else {}
     response = service.request("/-/shares", query=query, key=key, now=now)
     assert response.status == 200, response
-    assert set(response.json) == {"shares", "next", "note"}
-    assert response.json["note"].startswith("Plain shares have no record and are not listed")
+    assert set(response.json) == {"shares", "next"}
     return response.json
 
 
@@ -64,29 +55,54 @@ def ids(service: Service, key: str = MAKER, **options: Any) -> list[str]:
 
 def create(service: Service, key: str = MAKER, **params: Any) -> Any:
     """The id of a new share."""
-    return service.request_share(key, **{"revocable": True, **params}).json["id"]
+    return service.request_share(key, **params).json["id"]
 
 
 def test_shares_are_listed_by_page_and_the_newest_come_first(shares: Service, oss: MemoryOss) -> None:
     created = [create(shares, now=NOW + second) for second in range(5)]
-    assert shares.request_share().json["id"] == "plain.new"
     assert ids(shares) == created[::-1]
     folder = f"{STATE}index/{sha256(f'api:maker:{hash_of(MAKER)}{chr(10)}api:maker'.encode()).hexdigest()[:32]}/"
     entries = [f"{folder}{9_999_999_999 - int(NOW) - second}-{created[second]}" for second in (4, 3, 2, 1, 0)]
     assert oss.keys(f"{STATE}index/") == entries
     assert {oss.read(entry) for entry in entries} == {b""}
     assert (len(page(shares)["shares"]), page(shares, limit="5")["next"]) == (5, None)
-    times = {"created_at": "2026-03-01T06:41:15Z", "expires_at": "2026-03-08T06:41:15Z"}
-    assert page(shares, limit="1")["shares"] == [
-        {"id": created[4], "path": "/reports/q3.pdf", **times, "state": "active"}
+
+
+def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: Service, oss: MemoryOss) -> None:
+    times = {"created_at": rfc3339(NOW), "expires_at": rfc3339(NOW + 7 * DAY)}
+    unused = {
+        "path": "/reports/q3.pdf",
+        "method": "GET",
+        **times,
+        "state": "active",
+        "max_uses": None,
+        "uses": None,
+        "last_use": None,
+    }
+    uploads = {"max_size": 9, "max_files": 2, "content_type": None}
+    cases: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        (MAKER, {}, unused),
+        (MAKER, {"title": "Q3", "message": "Two", "download": "a.pdf"}, {**unused, "title": "Q3"}),
+        (MAKER, {"password": True, "max_uses": 2}, {**unused, "max_uses": 2, "uses": 0, "password": True}),
+        (
+            WRITER,
+            {"path": "/in/", "method": "POST", "upload": {"max_size": 9, "max_files": 2}},
+            {**unused, "max_uses": 2, "uses": 0, "path": "/in/", "method": "POST", "upload": uploads},
+        ),
     ]
+    for key, params, expected in cases:
+        identifier = create(shares, key, **params)
+        shown = shares.request(f"/-/shares/{identifier}", key=key)
+        assert shown.json == {"id": identifier, **expected}
+        assert shares.request(f"/-/shares/{identifier}", "HEAD", key=key).status == 200
+        assert page(shares, key)["shares"].count(shown.json) == 1
 
 
 def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: Service, oss: MemoryOss) -> None:
     expired, revoked, limited = create(shares, expires="2d"), create(shares), create(shares, max_uses=2)
     used_up, inbox = create(shares, max_uses=1), create(shares, WRITER, path="/in/", method="POST")
     assert shares.request(f"/-/shares/{revoked}", "DELETE", key=MAKER).status == 204
-    later = NOW + 3 * 86_400
+    later = NOW + 3 * DAY
     with patch.object(oss, "now", lambda: later - 60):
         oss.fill({f"{STATE}uses/{identifier}/1": b"" for identifier in (limited, used_up)})
         oss.fill({f"inbox/{inbox}/1-a.txt": b"a"})
@@ -96,8 +112,7 @@ def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: Service, o
     assert {identifier: share["state"] for identifier, share in listed.items()} == states
     for identifier, share in listed.items():
         is_limited = identifier in (limited, used_up, inbox)
-        assert (share.get("uses"), share.get("last_use")) == ((1, rfc3339(later - 60)) if is_limited else (None, None))
-        assert ("uses" in share) is ("last_use" in share) is is_limited
+        assert (share["uses"], share["last_use"]) == ((1, rfc3339(later - 60)) if is_limited else (None, None))
 
 
 def test_users_of_one_issuer_and_callers_see_only_their_own(shares: Service) -> None:
@@ -155,10 +170,10 @@ def test_an_invalid_parameter_is_named(shares: Service, query: dict[str, str]) -
 def test_among_20000_a_page_costs_one_list_and_its_records_eight_at_once(shares: Service, oss: MemoryOss) -> None:
     first = create(shares)
     folder = oss.keys(f"{STATE}index/")[0].rpartition("/")[0]
-    record = oss.read(f"{STATE}shares/{first}.json")
+    record = oss.read(f"{STATE}shares/{first}.json").decode()
     names = [f"{number:012}" for number in range(20_000)]
     oss.fill({f"{folder}/{9_999_999_998 - int(NOW) - number}-{name}": b"" for number, name in enumerate(names)})
-    oss.fill({f"{STATE}shares/{name}.json": record for name in names})
+    oss.fill({f"{STATE}shares/{name}.json": record.replace(first, name).encode() for name in names})
     running, most, after = list[None](), list[int](), ""
 
     def wait(seconds: float) -> None:
@@ -171,7 +186,7 @@ def test_among_20000_a_page_costs_one_list_and_its_records_eight_at_once(shares:
     for count in (20, 50, 50):
         oss.calls.clear()
         found = page(shares, limit=str(count), after=after)
-        assert oss.calls == {"ListObjects": 1, "GetObject": count}
+        assert oss.calls == {"ListObjects": 1, "GetObject": 2 * count}  # of each its record and its second end
         assert len(found["shares"]) == count
         after = found["next"]
     assert max(most) == 8
@@ -186,32 +201,36 @@ def test_an_entry_without_its_record_is_skipped(shares: Service, oss: MemoryOss)
     assert ids(shares) == created[1::-1]
 
 
-@pytest.mark.parametrize("folder", ["index/", "shares/"])
-def test_a_share_whose_entry_or_record_cannot_be_written_is_the_503_and_no_share(
-    shares: Service, oss: MemoryOss, folder: str
+@pytest.mark.parametrize("folder", ["shares", "extended"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": 2}', b"[" * 100_000])
+def test_an_unreadable_one_is_shown_to_its_maker_and_hides_no_other(
+    shares: Service, oss: MemoryOss, folder: str, content: bytes
 ) -> None:
-    answer = oss.answer
-
-    def refuse(method: str, place: Location, *options: Any) -> OssResponse:
-        response = answer(method, place, *options) if not place.key.startswith(STATE + folder) else None
-        return response or oss.respond(503, code="ServiceUnavailable")
-
-    with patch.object(oss, "answer", refuse):
-        response = shares.request_share(revocable=True)
-    assert (response.status, response.code) == (503, UNAVAILABLE)
-    assert oss.keys(f"{STATE}shares/") == ids(shares) == []
-
-
-def test_a_mount_can_give_every_share_a_record(shares: Service) -> None:
-    recorded = shares.with_mount("/reports/", record_shares=True)
-    identifier = create(recorded, revocable=None)
-    assert create(recorded, path="/open/a.txt", revocable=None).startswith("plain.")
-    assert ids(recorded) == [identifier]
-    assert recorded.request(f"/-/shares/{identifier}", "DELETE", key=MAKER).status == 204
-    assert page(recorded)["shares"][0]["state"] == "revoked"
+    others = [create(shares, now=NOW + second) for second in range(3)]
+    broken = create(shares, now=NOW + 1)
+    oss.fill({f"{STATE}{folder}/{broken}.json": content})
+    unreadable = {"id": broken, "state": "unreadable"}
+    listed = page(shares)["shares"]
+    assert sorted(each["id"] for each in listed) == sorted([*others, broken])
+    assert [each for each in listed if each["state"] != "active"] == [unreadable]
+    assert unreadable in page(shares, ADMIN, all="true")["shares"]
+    part = shares.with_keys(api=[api("admin", ADMIN, paths=["/reports/"], methods=["ADMIN"])])
+    assert {each["id"] for each in page(part, ADMIN, all="true")["shares"]} == {*others}
+    for method in ("GET", "POST"):
+        refused = shares.request(f"/-/shares/{broken}", method, key=MAKER, body='{"expires": "30d"}')
+        assert (refused.status, refused.code) == (503, UNAVAILABLE)
 
 
-def test_where_no_share_can_have_a_record_the_list_is_empty(shares: Service, oss: MemoryOss) -> None:
+def test_an_oss_that_does_not_answer_is_a_503_for_everybody(shares: Service, oss: MemoryOss) -> None:
+    create(shares)
+    for folder in ("index", "shares", "extended"):
+        with oss.refusing(f"{STATE}{folder}/"):
+            for key, query in ((MAKER, {}), (ADMIN, {"all": "true"})):
+                response = shares.request("/-/shares", query=query, key=key)
+                assert (response.status, response.code) == (503, UNAVAILABLE)
+
+
+def test_where_there_can_be_no_shares_the_list_is_empty(shares: Service, oss: MemoryOss) -> None:
     oss.calls.clear()
     mounts = type(shares.config.mounts)([], ())
     for changed in (shares.with_config(state=None), shares.with_config(mounts=mounts)):
@@ -232,12 +251,13 @@ def test_the_role_has_the_rights_of_both_and_without_them_nothing_is_written_or_
             ("nothing", (201, 200)),
             (f"{BUCKET}/{STATE}index/*", (503, 200)),
             (f"{BUCKET}/{STATE}shares/*", (503, 503)),
+            (f"{BUCKET}/{STATE}extended/*", (201, 503)),
             (f'"{STATE}index/*', (201, 503)),
         ):
             left = json.loads(rights.replace(missing, '"none' if missing[0] == '"' else "none"))
             principals.add(Principal.of(KEYS, arn, None, [[left]]))
             fresh = world.restarted()
-            answers = (fresh.request_share(revocable=True), fresh.request("/-/shares", key=MAKER))
+            answers = (fresh.request_share(), fresh.request("/-/shares", key=MAKER))
             assert tuple(answer.status for answer in answers) == codes, missing
             refused = [answer for answer in answers if answer.status == 503]
             assert all(each.code == UNAVAILABLE and "AccessDenied" in each.line["cause"] for each in refused)

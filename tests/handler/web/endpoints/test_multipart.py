@@ -18,16 +18,8 @@ from handler.core.context import Instance
 from handler.core.request import Request
 from handler.web import app
 from tests.handler.client import Answered, context
-from tests.handler.upload_fixtures import (
-    ALICE,
-    MEGABYTE,
-    PART,
-    WRITER,
-    UploadService,
-    follow_link,
-    share_key,
-    upload_service,
-)
+from tests.handler.upload_fixtures import MEGABYTE, PART, follow_link
+from tests.worlds import ALICE, WRITER, Service, service, share_key
 
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
 SIZE = len(CONTENT)
@@ -42,15 +34,15 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
 
 
 @pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UploadService:
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service with an OSS that starts every upload and receives no other request."""
     body = b"<InitiateMultipartUploadResult><UploadId>0004B9894A22E5B1888A1E29F823EXAM</UploadId>"
     response = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
     monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: response)
-    return upload_service(tmp_path)
+    return service(tmp_path)
 
 
-def parts_of(service: UploadService, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
+def parts_of(service: Service, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
     """The response to a request for the parts of an upload."""
     return service.post(
         f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **params}, key
@@ -81,7 +73,7 @@ def complete_document(etags: dict[int, str]) -> bytes:
 
 
 class TestUpload:
-    def test_parts_become_the_object(self, uploads: UploadService) -> None:
+    def test_parts_become_the_object(self, uploads: Service) -> None:
         upload = uploads.start_upload(path="/in/季度 big.bin", content_type="text/plain")
         assert upload["part_count"] == 3
         assert [part["part_number"] for part in upload["parts"]] == [1, 2, 3]
@@ -91,7 +83,7 @@ class TestUpload:
         assert uploads.stored("inbox/季度 big.bin") == CONTENT
         assert uploads.stored_headers("inbox/季度 big.bin")["content-type"] == "text/plain"
 
-    def test_an_upload_is_resumed_after_a_break(self, uploads: UploadService) -> None:
+    def test_an_upload_is_resumed_after_a_break(self, uploads: Service) -> None:
         upload = uploads.start_upload(path="/in/resumed.bin")
         etags = {1: send(upload["parts"][0])}
         again = parts_of(uploads, upload, path="/in/resumed.bin", **{"from": 2}).json
@@ -101,26 +93,26 @@ class TestUpload:
         assert follow_link(again["complete"], complete_document(etags)).status == 200
         assert uploads.stored("inbox/resumed.bin") == CONTENT
 
-    def test_expired_links_are_renewed(self, uploads: UploadService) -> None:
+    def test_expired_links_are_renewed(self, uploads: Service) -> None:
         earlier = uploads._replace(now=uploads.now - 600)
         upload = earlier.start_upload(path="/in/expired.bin", expires="5m")
         assert follow_link(upload["parts"][2], b"the end") == (403, "AccessDenied")
         again = parts_of(uploads, upload, path="/in/expired.bin", **{"from": 3, "count": 1}).json
         assert follow_link(again["parts"][0], b"the end").status == 200
 
-    def test_an_upload_is_aborted(self, uploads: UploadService) -> None:
+    def test_an_upload_is_aborted(self, uploads: Service) -> None:
         upload = uploads.start_upload(path="/in/aborted.bin")
         etags = {1: send(upload["parts"][0])}
         assert follow_link(upload["abort"]).status == 204
         assert follow_link(upload["complete"], complete_document(etags)) == (404, "NoSuchUpload")
         assert uploads.stored("inbox/aborted.bin") is None
 
-    def test_an_existing_object_is_reported_at_the_start(self, uploads: UploadService) -> None:
+    def test_an_existing_object_is_reported_at_the_start(self, uploads: Service) -> None:
         uploads.put("inbox/there.bin", b"older")
         response = uploads.post("/-/uploads", {"path": "/in/there.bin", "size": 5})
         assert (response.status, response.code) == (409, "object_exists")
 
-    def test_an_object_stored_in_the_meantime_is_not_replaced(self, uploads: UploadService) -> None:
+    def test_an_object_stored_in_the_meantime_is_not_replaced(self, uploads: Service) -> None:
         upload = uploads.start_upload(path="/in/raced.bin")
         etags = {part["part_number"]: send(part) for part in upload["parts"]}
         uploads.put("inbox/raced.bin", b"first")
@@ -136,13 +128,13 @@ class TestLimits:
     """A client cannot use its links for a larger upload, for another object, or to read."""
 
     @pytest.mark.parametrize("content", [b"", CONTENT[: PART - 1], CONTENT[: PART + 1], CONTENT])
-    def test_a_part_of_another_length_is_refused(self, uploads: UploadService, content: bytes) -> None:
+    def test_a_part_of_another_length_is_refused(self, uploads: Service, content: bytes) -> None:
         part = uploads.start_upload(path="/in/held.bin")["parts"][0]
         assert follow_link(part, content, content_length=None) == (403, "SignatureDoesNotMatch")
 
 
 class TestResuming:
-    def test_an_id_with_one_character_changed_is_refused(self, started: UploadService) -> None:
+    def test_an_id_with_one_character_changed_is_refused(self, started: Service) -> None:
         upload = started.start_upload()
         upload_id = upload["upload_id"]
         for position in range(len(upload_id)):
@@ -172,18 +164,18 @@ class TestResuming:
             "1~1~1~" + "A" * 43,
         ],
     )
-    def test_an_invalid_id_is_refused(self, started: UploadService, altered: str) -> None:
+    def test_an_invalid_id_is_refused(self, started: Service, altered: str) -> None:
         upload_id = altered.format(started.start_upload()["upload_id"])
         response = started.post(f"/-/uploads/{upload_id}/parts", {"path": "/in/big.bin"})
         assert response.status in (400, 404)
 
-    def test_an_id_is_only_for_its_path(self, started: UploadService) -> None:
+    def test_an_id_is_only_for_its_path(self, started: Service) -> None:
         upload = started.start_upload(WRITER, path="/team/alice/a.bin")
         for path, key in (("/team/alice/b.bin", WRITER), ("/both/a.bin", WRITER), ("/in/a.bin", None)):
             assert parts_of(started, upload, key, path=path).status == 404
         assert parts_of(started, upload, WRITER, path="/team/alice/a.bin").status == 200
 
-    def test_resuming_repeats_all_checks(self, started: UploadService) -> None:
+    def test_resuming_repeats_all_checks(self, started: Service) -> None:
         upload = started.start_upload(WRITER, path="/team/alice/a.bin")
         assert parts_of(started, upload, path="/team/alice/a.bin").status == 401
         assert parts_of(started, upload, ALICE, path="/team/alice/a.bin").status == 200
@@ -194,28 +186,28 @@ class TestResuming:
         smaller = started.with_mount("/in/", max_size=PART)
         assert parts_of(smaller, started.start_upload()).code == "too_large"
 
-    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: UploadService) -> None:
+    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: Service) -> None:
         older = started.with_keys(share=[share_key("a")])
         upload = older.start_upload()
         assert parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), upload).status == 200
         assert parts_of(older.with_keys(share=[share_key("b")]), upload).status == 404
 
-    def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: UploadService) -> None:
+    def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: Service) -> None:
         keyless = started.with_keys(share=[])
         assert parts_of(keyless, keyless.start_upload()).status == 200
 
     @pytest.mark.parametrize(
         "params", [{"from": 0}, {"from": 4}, {"from": -1}, {"count": 0}, {"count": 1001}, {"from": "1"}]
     )
-    def test_parts_that_do_not_exist_are_refused(self, started: UploadService, params: dict[str, object]) -> None:
+    def test_parts_that_do_not_exist_are_refused(self, started: Service, params: dict[str, object]) -> None:
         response = parts_of(started, started.start_upload(), **params)
         assert (response.status, response.code) == (400, "bad_body")
 
     @pytest.mark.parametrize("member", ["size", "part_size", "part_count", "content_type"])
-    def test_sizes_cannot_be_changed_later(self, started: UploadService, member: str) -> None:
+    def test_sizes_cannot_be_changed_later(self, started: Service, member: str) -> None:
         assert parts_of(started, started.start_upload(), **{member: 1}).code == "bad_body"
 
-    def test_the_audit_line_does_not_have_the_id(self, started: UploadService) -> None:
+    def test_the_audit_line_does_not_have_the_id(self, started: Service) -> None:
         upload = started.start_upload()
         answer = parts_of(started, upload)
         assert_hides_id(answer, upload["upload_id"])
@@ -242,7 +234,7 @@ class TestResuming:
         ],
     )
     def test_below_uploads_the_audit_line_names_the_route_whatever_the_response(
-        self, started: UploadService, method: str, path: str, headers: Mapping[str, str], status: int
+        self, started: Service, method: str, path: str, headers: Mapping[str, str], status: int
     ) -> None:
         upload_id = started.start_upload()["upload_id"]
         answer = started.request(path.format(upload_id), method, headers=headers)
@@ -250,7 +242,7 @@ class TestResuming:
         assert answer.line["path"] == ROUTE
         assert_hides_id(answer, upload_id)
 
-    def test_so_it_does_while_the_configuration_is_invalid(self, started: UploadService) -> None:
+    def test_so_it_does_while_the_configuration_is_invalid(self, started: Service) -> None:
         upload_id = started.start_upload()["upload_id"]
 
         def invalid() -> Instance:
@@ -276,9 +268,7 @@ class TestResuming:
         ],
     )
     @pytest.mark.parametrize("encoded", [False, True])
-    def test_an_id_at_a_wrong_address_is_not_logged_either(
-        self, started: UploadService, path: str, encoded: bool
-    ) -> None:
+    def test_an_id_at_a_wrong_address_is_not_logged_either(self, started: Service, path: str, encoded: bool) -> None:
         upload_id = started.start_upload()["upload_id"]
         written = upload_id.replace("~", "%7E").replace("A", "%41") if encoded else upload_id
         assert_hides_id(started.request(path.format(written), "GET"), upload_id)
@@ -286,13 +276,13 @@ class TestResuming:
 
 class TestSizes:
     @pytest.fixture
-    def unstarted(self, plain: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
+    def unstarted(self, in_memory: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
-        return plain
+        return in_memory
 
     @pytest.mark.parametrize(("count", "first"), [(None, 100), (1, 1), (1000, 1000)])
     def test_the_first_hundred_links_come_at_once_and_others_on_request(
-        self, started: UploadService, count: int | None, first: int
+        self, started: Service, count: int | None, first: int
     ) -> None:
         upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART, count=count)
         assert upload["part_count"] == 2500
@@ -323,7 +313,7 @@ class TestSizes:
         ],
     )
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
-        self, started: UploadService, size: int, part_size: int | None, count: int | None
+        self, started: Service, size: int, part_size: int | None, count: int | None
     ) -> None:
         response = started.post("/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size})
         if count is None:
@@ -352,14 +342,12 @@ class TestSizes:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_an_invalid_request_starts_nothing(
-        self, unstarted: UploadService, params: dict[str, object], code: str
-    ) -> None:
+    def test_an_invalid_request_starts_nothing(self, unstarted: Service, params: dict[str, object], code: str) -> None:
         response = unstarted.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
         assert (response.status, response.code) == (400, code)
 
     @pytest.mark.parametrize("path", ["/in/", "/none/a", "/.links/keys.json", "/team/a"])
-    def test_a_path_that_the_caller_cannot_reach_starts_nothing(self, unstarted: UploadService, path: str) -> None:
+    def test_a_path_that_the_caller_cannot_reach_starts_nothing(self, unstarted: Service, path: str) -> None:
         assert unstarted.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
 
 
@@ -375,17 +363,17 @@ class TestOssFails:
         ],
     )
     def test_an_invalid_response_of_oss_is_a_503(
-        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, oss_response: OssResponse
+        self, started: Service, monkeypatch: pytest.MonkeyPatch, oss_response: OssResponse
     ) -> None:
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: oss_response)
         response = started.post("/-/uploads", {"path": "/in/a", "size": 5})
         assert (response.status, response.code) == (503, "oss_unavailable")
 
-    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, plain: UploadService) -> None:
-        response = plain.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
+    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, in_memory: Service) -> None:
+        response = in_memory.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
         assert (response.status, response.code) == (400, "bad_path")
 
-    def test_no_response_of_oss_is_a_503(self, started: UploadService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_response_of_oss_is_a_503(self, started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(*_: object, **__: object) -> OssResponse:
             raise OssUnavailable("OSS cannot be reached.")
 

@@ -12,7 +12,7 @@ import pytest
 from handler.core.errors import ERRORS
 from handler.web.endpoints import ROUTES
 from tests.handler.client import ask
-from tests.handler.upload_fixtures import WRITER, UploadService
+from tests.worlds import WRITER, Service
 
 HANDLER = Path(__file__).parents[4] / "handler/web"
 TEXT = (HANDLER / "openapi.json").read_text("utf-8")
@@ -44,11 +44,11 @@ def test_every_route_is_in_the_document() -> None:
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_the_allow_header_matches_the_document(plain: UploadService, path: str) -> None:
+def test_the_allow_header_matches_the_document(in_memory: Service, path: str) -> None:
     address = path.replace("{id}", "an-id")
     documented = methods(path)
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "TRACE", "OPTIONS"):
-        response = plain.request(address, method, key=WRITER)
+        response = in_memory.request(address, method, key=WRITER)
         if method not in documented or method == "OPTIONS":
             assert response.status == (204 if method == "OPTIONS" else 405)
             allowed = response.headers["Allow"]
@@ -59,12 +59,12 @@ def test_the_allow_header_matches_the_document(plain: UploadService, path: str) 
             assert response.status != 405
 
 
-def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(plain: UploadService) -> None:
-    share = plain.create_share(key=WRITER, path="/both/a")
+def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(in_memory: Service) -> None:
+    share = in_memory.create_share(key=WRITER, path="/both/a")
     known = DOCUMENT["paths"]["/{path}"]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]["enum"]
-    assert sorted(plain.open(share, "OPTIONS").headers["Allow"].split(", ")) == sorted(methods(SHARES))
+    assert sorted(in_memory.open(share, "OPTIONS").headers["Allow"].split(", ")) == sorted(methods(SHARES))
     for enabled, names in ((("GET",), ["GET", "HEAD"]), (("GET", "PUT"), ["GET", "HEAD"]), (("PUT",), [])):
-        mounted = plain.with_mount("/both/", methods=enabled)
+        mounted = in_memory.with_mount("/both/", methods=enabled)
         for method in ("OPTIONS", "POST", "DELETE"):
             allowed = mounted.request("/both/a", method).headers["Allow"]
             assert allowed in known
@@ -116,9 +116,9 @@ def test_the_document_is_openapi_3_1_without_dangling_references() -> None:
     ],
 )
 def test_requests_and_responses_match_the_document(
-    plain: UploadService, route: str, params: dict[str, object], key: str | None
+    in_memory: Service, route: str, params: dict[str, object], key: str | None
 ) -> None:
-    response = plain.post(route, params, key)
+    response = in_memory.post(route, params, key)
     operation = DOCUMENT["paths"][route]["post"]
     if response.status >= 400:
         schema: Any = SCHEMAS["Problem"]

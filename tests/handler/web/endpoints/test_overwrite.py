@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handler.upload_fixtures import WRITER, UploadService, follow_link
+from tests.handler.upload_fixtures import follow_link
+from tests.worlds import WRITER, Service
 
 
-def test_overwriting_is_allowed_on_request(plain: UploadService) -> None:
-    assert "x-oss-forbid-overwrite" not in plain.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
+    assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
     for overwrite in (None, False):
-        link = plain.sign_put(WRITER, path="/team/a", overwrite=overwrite)
+        link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
         assert link["headers"]["x-oss-forbid-overwrite"] == "true"
 
 
 @pytest.mark.parametrize("key", [None, WRITER])
-def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(plain: UploadService, key: str | None) -> None:
-    error = plain.sign_put(key, overwrite=True)["error"]
+def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(in_memory: Service, key: str | None) -> None:
+    error = in_memory.sign_put(key, overwrite=True)["error"]
     assert (error["status"], error["code"]) == (400, "not_signable")
     assert "overwrite" in error["detail"]
-    assert plain.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
-    allowing = plain.with_mount("/in/", overwrite=True)
+    assert in_memory.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+    allowing = in_memory.with_mount("/in/", overwrite=True)
     assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
     assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
 
 
-def test_a_mount_may_forbid_overwriting_to_everyone(plain: UploadService) -> None:
-    forbidding = plain.with_mount("/team/", overwrite=False)
+def test_a_mount_may_forbid_overwriting_to_everyone(in_memory: Service) -> None:
+    forbidding = in_memory.with_mount("/team/", overwrite=False)
     assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
 
 
-def test_overwriting_replaces_an_object(uploads: UploadService) -> None:
+def test_overwriting_replaces_an_object(uploads: Service) -> None:
     uploads.put("inbox/replaced.txt", b"older")
     assert "error" in uploads.sign_put(path="/in/replaced.txt", overwrite=True)
     assert follow_link(uploads.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")

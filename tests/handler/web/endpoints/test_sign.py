@@ -10,21 +10,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
 from tests.handler.keys_fixtures import BUCKET, api
-from tests.handler.upload_fixtures import (
-    ALICE,
-    EXPIRING,
-    MEGABYTE,
-    WRITER,
-    UploadService,
-    follow_link,
-    query_of,
-)
+from tests.handler.upload_fixtures import MEGABYTE, follow_link, query_of
+from tests.worlds import ALICE, EXPIRING, WRITER, Service
 
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 LINK = {"url", "method", "headers", "expires_at", "expires_in", "clamped_by"}
@@ -35,54 +28,54 @@ def is_valid(result: dict[str, Any], method: str) -> bool:
 
 
 class TestManyLinks:
-    def test_a_thousand_links_come_in_order_and_each_is_valid(self, plain: UploadService) -> None:
+    def test_a_thousand_links_come_in_order_and_each_is_valid(self, in_memory: Service) -> None:
         items = [
             {"path": f"/both/报告/{n}.pdf", "method": "HEAD" if n % 3 else "GET", "expires": str(60 + n)}
             for n in range(1000)
         ]
-        results = plain.sign(*items)
+        results = in_memory.sign(*items)
         for n, (params, result) in enumerate(zip(items, results, strict=True)):
             assert set(result) == LINK
             assert unquote(urlsplit(result["url"]).path) == f"/both/报告/{n}.pdf"
             assert (result["method"], result["expires_in"]) == (params["method"], 60 + n)
         assert all(is_valid(result, result["method"]) for result in results[::97])
 
-    def test_a_thousand_and_one_are_too_many(self, plain: UploadService) -> None:
-        response = plain.post("/-/sign", {"links": [{"path": "/both/a"}] * 1001})
+    def test_a_thousand_and_one_are_too_many(self, in_memory: Service) -> None:
+        response = in_memory.post("/-/sign", {"links": [{"path": "/both/a"}] * 1001})
         assert (response.status, response.code) == (413, "too_many_links")
 
-    def test_an_empty_list_is_allowed(self, plain: UploadService) -> None:
-        assert plain.sign() == []
+    def test_an_empty_list_is_allowed(self, in_memory: Service) -> None:
+        assert in_memory.sign() == []
 
     @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 413)])
-    def test_a_body_has_at_most_a_megabyte(self, plain: UploadService, extra: int, status: int) -> None:
+    def test_a_body_has_at_most_a_megabyte(self, in_memory: Service, extra: int, status: int) -> None:
         body = json.dumps({"links": [{"path": "/both/a"}]})
         padded = body + " " * (MEGABYTE - len(body) + extra)
-        response = plain.request("/-/sign", "POST", body=padded)
+        response = in_memory.request("/-/sign", "POST", body=padded)
         assert response.status == status
         if extra:
             assert response.code == "body_too_large"
 
     # tests/handler/core/test_request.py has every other body.
     @pytest.mark.parametrize("body", ["", "[]", "{}", '{"links": {}}', '{"links": [], "more": 1}', "[" * 90000])
-    def test_a_body_without_a_list_of_links_is_refused(self, plain: UploadService, body: str) -> None:
-        response = plain.request("/-/sign", "POST", body=body)
+    def test_a_body_without_a_list_of_links_is_refused(self, in_memory: Service, body: str) -> None:
+        response = in_memory.request("/-/sign", "POST", body=body)
         assert (response.status, response.code) == (400, "bad_body"), response
 
-    def test_another_media_type_is_refused(self, plain: UploadService) -> None:
-        response = plain.request("/-/sign", "POST", headers={"Content-Type": "text/plain"}, body='{"links": []}')
+    def test_another_media_type_is_refused(self, in_memory: Service) -> None:
+        response = in_memory.request("/-/sign", "POST", headers={"Content-Type": "text/plain"}, body='{"links": []}')
         assert (response.status, response.code) == (415, "not_json")
 
-    def test_the_audit_line_counts_links_and_names_none_of_them(self, plain: UploadService) -> None:
-        response = plain.post("/-/sign", {"links": [{"path": "/both/secret.txt"}, {"path": "/none"}, 7]})
+    def test_the_audit_line_counts_links_and_names_none_of_them(self, in_memory: Service) -> None:
+        response = in_memory.post("/-/sign", {"links": [{"path": "/both/secret.txt"}, {"path": "/none"}, 7]})
         assert (response.line["links"], response.line["refused"], response.line["path"]) == (1, 2, "/-/sign")
         assert "secret.txt" not in response.printed
         assert BUCKET not in response.printed
 
-    def test_without_credentials_there_is_one_error(self, plain: UploadService) -> None:
+    def test_without_credentials_there_is_one_error(self, in_memory: Service) -> None:
         http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)
         nobody = type("Context", (), {"request_id": "req-EXAMPLE", "credentials": None})()
-        response = invoke(json.dumps(http_event), config=plain.config, invocation=nobody)
+        response = invoke(json.dumps(http_event), config=in_memory.config, invocation=nobody)
         assert (response.status, response.code) == (503, "no_credentials")
 
 
@@ -108,13 +101,13 @@ ALMOST: Any = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
-def test_an_invalid_item_does_not_affect_the_others(plain: UploadService, items: list[Any], position: int) -> None:
+def test_an_invalid_item_does_not_affect_the_others(in_memory: Service, items: list[Any], position: int) -> None:
     good = {"path": "/both/good.txt", "expires": "15m"}
     requested = [*items[:position], good, *items[position:]]
-    results = plain.sign(*json.loads(json.dumps(requested)))
-    assert results[min(position, len(items))] == plain.sign(good)[0]
+    results = in_memory.sign(*json.loads(json.dumps(requested)))
+    assert results[min(position, len(items))] == in_memory.sign(good)[0]
     for params, result in zip(requested, results, strict=True):
         if "error" not in result:
             assert set(result) == LINK
@@ -129,52 +122,52 @@ def test_an_invalid_item_does_not_affect_the_others(plain: UploadService, items:
 
 
 class TestAuthorization:
-    def test_a_mount_that_is_not_anonymous_requires_a_key(self, plain: UploadService) -> None:
+    def test_a_mount_that_is_not_anonymous_requires_a_key(self, in_memory: Service) -> None:
         params = {"path": "/team/alice/a.txt", "method": "PUT", "size": 1}
-        assert plain.sign(params)[0]["error"]["code"] == "unauthorized"
-        assert "url" in plain.sign(params, key=WRITER)[0]
-        assert "url" in plain.sign(params, key=ALICE)[0]
+        assert in_memory.sign(params)[0]["error"]["code"] == "unauthorized"
+        assert "url" in in_memory.sign(params, key=WRITER)[0]
+        assert "url" in in_memory.sign(params, key=ALICE)[0]
 
     @pytest.mark.parametrize("path", ["/team/bob/a.txt", "/team/alice", "/none/a", "/team/", "/", "/team"])
-    def test_a_path_that_a_key_does_not_cover_is_a_404(self, plain: UploadService, path: str) -> None:
-        (result,) = plain.sign({"path": path, "method": "PUT", "size": 1}, key=ALICE)
+    def test_a_path_that_a_key_does_not_cover_is_a_404(self, in_memory: Service, path: str) -> None:
+        (result,) = in_memory.sign({"path": path, "method": "PUT", "size": 1}, key=ALICE)
         assert (result["path"], result["error"]["code"]) == (path, "not_found")
 
-    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, plain: UploadService) -> None:
+    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, in_memory: Service) -> None:
         def detail(**headers: str) -> str:
-            response = plain.request("/team/a.txt", "PUT", headers=headers)
+            response = in_memory.request("/team/a.txt", "PUT", headers=headers)
             assert response.status in (401, 405)
             return str(response.json["detail"])
 
         assert "POST /-/sign" in detail(Authorization=f"Bearer {WRITER}")
         # An anonymous mount takes uploads from everyone, whatever their key covers.
-        anyone = plain.request("/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"})
+        anyone = in_memory.request("/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"})
         assert "POST /-/sign" in anyone.json["detail"]
         reading = api("reading", ALICE, paths=["/team/"], methods=["GET"])
-        plain = plain.with_keys(api=[reading])
+        in_memory = in_memory.with_keys(api=[reading])
         assert "/-/sign" not in detail(Authorization=f"Bearer {ALICE}")
         assert "/-/sign" not in detail()
 
-    def test_a_method_that_a_key_does_not_allow_is_a_404(self, plain: UploadService) -> None:
-        assert plain.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"
+    def test_a_method_that_a_key_does_not_allow_is_a_404(self, in_memory: Service) -> None:
+        assert in_memory.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"
 
-    def test_a_link_does_not_outlive_its_caller(self, plain: UploadService) -> None:
-        link = plain.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
+    def test_a_link_does_not_outlive_its_caller(self, in_memory: Service) -> None:
+        link = in_memory.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
         assert (link["expires_in"], link["clamped_by"]) == (600, "caller")
 
     @pytest.mark.parametrize("path", ["/.links/keys.json", "/both/../.links/keys.json", "/-/sign", "/in//a"])
-    def test_nothing_of_the_service_is_signed(self, plain: UploadService, path: str) -> None:
-        assert plain.sign({"path": path})[0]["error"]["status"] in (400, 404)
+    def test_nothing_of_the_service_is_signed(self, in_memory: Service, path: str) -> None:
+        assert in_memory.sign({"path": path})[0]["error"]["status"] in (400, 404)
 
     @pytest.mark.parametrize(("path", "method"), [("/in/a", "GET"), ("/in/a", "HEAD"), ("/out/a", "PUT")])
-    def test_a_method_that_is_not_enabled_is_refused(self, plain: UploadService, path: str, method: str) -> None:
-        (result,) = plain.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
+    def test_a_method_that_is_not_enabled_is_refused(self, in_memory: Service, path: str, method: str) -> None:
+        (result,) = in_memory.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
         assert (result["error"]["status"], result["error"]["code"]) == (400, "method_not_enabled")
 
 
 class TestPut:
-    def test_all_limits_of_an_upload_are_signed(self, plain: UploadService) -> None:
-        link = plain.sign_put(headers={"Content-Type": "text/plain; charset=utf-8"})
+    def test_all_limits_of_an_upload_are_signed(self, in_memory: Service) -> None:
+        link = in_memory.sign_put(headers={"Content-Type": "text/plain; charset=utf-8"})
         assert link["headers"] == {
             "Content-Type": "text/plain; charset=utf-8",
             "Content-Length": "5",
@@ -186,8 +179,8 @@ class TestPut:
             other = {**link["headers"], name: "6"}
             assert not verify("PUT", link["url"], headers=other, credentials=KEYS, now=NOW).ok
 
-    def test_the_type_is_signed_also_by_default(self, plain: UploadService) -> None:
-        assert plain.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
+    def test_the_type_is_signed_also_by_default(self, in_memory: Service) -> None:
+        assert in_memory.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
 
     @pytest.mark.parametrize(
         ("size", "code"),
@@ -197,16 +190,16 @@ class TestPut:
             (None, "size_required"),
         ],
     )
-    def test_a_size_is_required_and_limited_by_the_mount(self, plain: UploadService, size: object, code: str) -> None:
-        assert plain.sign_put(size=size)["error"]["code"] == code
+    def test_a_size_is_required_and_limited_by_the_mount(self, in_memory: Service, size: object, code: str) -> None:
+        assert in_memory.sign_put(size=size)["error"]["code"] == code
 
     @pytest.mark.parametrize("size", [0, 1, MEGABYTE])
-    def test_a_size_within_the_mount_is_signed(self, plain: UploadService, size: int) -> None:
-        assert plain.sign_put(size=size)["headers"]["Content-Length"] == str(size)
+    def test_a_size_within_the_mount_is_signed(self, in_memory: Service, size: int) -> None:
+        assert in_memory.sign_put(size=size)["headers"]["Content-Length"] == str(size)
 
-    def test_one_request_has_at_most_five_gigabytes(self, plain: UploadService) -> None:
-        assert "url" in plain.sign_put(path="/big/a", size=5 * 1024**3)
-        assert plain.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
+    def test_one_request_has_at_most_five_gigabytes(self, in_memory: Service) -> None:
+        assert "url" in in_memory.sign_put(path="/big/a", size=5 * 1024**3)
+        assert in_memory.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
 
     @pytest.mark.parametrize(
         ("header", "value", "code"),
@@ -218,11 +211,11 @@ class TestPut:
             ("x-oss-meta-a", 5, "bad_body"),
         ],
     )
-    def test_an_invalid_header_is_refused(self, plain: UploadService, header: str, value: object, code: str) -> None:
-        assert plain.sign_put(headers={header: value})["error"]["code"] == code
+    def test_an_invalid_header_is_refused(self, in_memory: Service, header: str, value: object, code: str) -> None:
+        assert in_memory.sign_put(headers={header: value})["error"]["code"] == code
 
-    def test_a_repeated_header_is_refused(self, plain: UploadService) -> None:
-        result = plain.sign_put(headers={"Content-Type": "text/plain", "content-type": "text/html"})
+    def test_a_repeated_header_is_refused(self, in_memory: Service) -> None:
+        result = in_memory.sign_put(headers={"Content-Type": "text/plain", "content-type": "text/html"})
         assert result["error"]["code"] == "not_signable"
 
     @pytest.mark.parametrize(
@@ -232,20 +225,16 @@ class TestPut:
             *({"headers": {name: "a/b"}} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a")),
         ],
     )
-    def test_members_of_uploads_are_refused_for_downloads(
-        self, plain: UploadService, params: dict[str, object]
-    ) -> None:
-        assert plain.sign({"path": "/both/a", **params})[0]["error"]["code"] in ("bad_body", "not_signable")
+    def test_members_of_uploads_are_refused_for_downloads(self, in_memory: Service, params: dict[str, object]) -> None:
+        assert in_memory.sign({"path": "/both/a", **params})[0]["error"]["code"] in ("bad_body", "not_signable")
 
     @pytest.mark.parametrize("params", [{"query": {"versionId": "a"}}, {"download": "a.txt"}])
-    def test_members_of_downloads_are_refused_for_uploads(
-        self, plain: UploadService, params: dict[str, object]
-    ) -> None:
-        assert plain.sign_put(path="/both/a", **params)["error"]["code"] == "not_signable"
+    def test_members_of_downloads_are_refused_for_uploads(self, in_memory: Service, params: dict[str, object]) -> None:
+        assert in_memory.sign_put(path="/both/a", **params)["error"]["code"] == "not_signable"
 
 
 class TestPutAtOss:
-    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: UploadService) -> None:
+    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: Service) -> None:
         link = uploads.sign_put(
             path="/in/once.txt", headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"}
         )
@@ -257,12 +246,12 @@ class TestPutAtOss:
         assert uploads.stored("inbox/once.txt") == b"hello"
 
     @pytest.mark.parametrize("content", [b"", b"hell", b"hello!", b"x" * 100_000])
-    def test_another_length_is_refused(self, uploads: UploadService, content: bytes) -> None:
+    def test_another_length_is_refused(self, uploads: Service, content: bytes) -> None:
         link = uploads.sign_put(path="/in/length.txt")
         assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
         assert uploads.stored("inbox/length.txt") is None
 
-    def test_an_unknown_length_is_refused(self, uploads: UploadService) -> None:
+    def test_an_unknown_length_is_refused(self, uploads: Service) -> None:
         link = uploads.sign_put(path="/in/chunked.txt")
 
         def chunks() -> Iterator[bytes]:
@@ -284,13 +273,13 @@ class TestPutAtOss:
         ],
     )
     def test_no_header_can_be_changed_or_removed_or_added(
-        self, uploads: UploadService, header: dict[str, str | None]
+        self, uploads: Service, header: dict[str, str | None]
     ) -> None:
         link = uploads.sign_put(path="/in/header.txt")
         assert follow_link(link, b"hello", **header) == (403, "SignatureDoesNotMatch")
         assert uploads.stored("inbox/header.txt") is None
 
-    def test_a_requested_digest_fixes_the_content(self, uploads: UploadService) -> None:
+    def test_a_requested_digest_fixes_the_content(self, uploads: Service) -> None:
         digest = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
         link = uploads.sign_put(path="/in/digest.txt", headers={"Content-MD5": digest})
         assert follow_link(link, b"jello") == (400, "InvalidDigest")
@@ -298,13 +287,13 @@ class TestPutAtOss:
         assert follow_link(link, b"hello").status == 200
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-    def test_an_upload_link_does_nothing_but_upload(self, uploads: UploadService, method: str) -> None:
+    def test_an_upload_link_does_nothing_but_upload(self, uploads: Service, method: str) -> None:
         uploads.put("inbox/there.txt", b"secret")
         link = uploads.with_mount("/in/", overwrite=True).sign_put(path="/in/there.txt", overwrite=True)
         assert follow_link({**link, "method": method}).status == 403
         assert uploads.stored("inbox/there.txt") == b"secret"
 
     @pytest.mark.parametrize("extra", ["acl", "tagging", "append&position=0", "symlink", "uploadId=1&partNumber=1"])
-    def test_an_upload_link_is_invalid_with_a_sub_resource(self, uploads: UploadService, extra: str) -> None:
+    def test_an_upload_link_is_invalid_with_a_sub_resource(self, uploads: Service, extra: str) -> None:
         link = uploads.sign_put(path="/in/sub.txt")
         assert follow_link({**link, "url": f"{link['url']}&{extra}"}, b"hello").status == 403

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -18,15 +17,8 @@ from handler.web.response import Response
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import context
 from tests.handler.keys_fixtures import BUCKET, watch_requests
-from tests.handler.upload_fixtures import (
-    WRITER,
-    UploadService,
-    claim_number,
-    conditions,
-    files_left,
-    share_id,
-    submit_form,
-)
+from tests.handler.upload_fixtures import conditions, submit_form
+from tests.worlds import WRITER, Service, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 # The value that each field has, and one that would cost money or mislead.
@@ -43,57 +35,57 @@ class TestArrivals:
     """Only files that arrived count, and those that can still arrive."""
 
     @staticmethod
-    def expire_claims(service: UploadService, url: str, seconds: float = uses.HELD + 1) -> None:
+    def expire_claims(service: Service, url: str, seconds: float = uses.HELD + 1) -> None:
         """Makes the claims of a share older."""
         assert service.oss is not None
         for key in service.oss.keys_below(f".links/state/uses/{share_id(url)}/"):
             service.oss.change(key, seconds_older=seconds)
 
-    def test_forms_that_are_never_used_do_not_fill_a_share(self, uploads: UploadService) -> None:
+    def test_forms_that_are_never_used_do_not_fill_a_share(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=5)
         assert [uploads.request_form(url).json["number"] for _ in range(5)] == [1, 2, 3, 4, 5]
         assert uploads.request_form(url).code == "share_full"
         self.expire_claims(uploads, url)
-        assert files_left(uploads, url) == 5
+        assert uploads.files_left(url) == 5
         form = uploads.request_form(url).json
         assert form["number"] == 6
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored(f"inbox/{share_id(url)}/6-a.txt") == b"hello"
-        assert files_left(uploads, url) == 4
+        assert uploads.files_left(url) == 4
 
-    def test_files_that_arrived_count_for_good(self, uploads: UploadService) -> None:
+    def test_files_that_arrived_count_for_good(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=3)
         for _ in range(2):
             submit_form(uploads.request_form(url).json, b"hello")
         uploads.request_form(url)
         self.expire_claims(uploads, url)
-        assert files_left(uploads, url) == 1
+        assert uploads.files_left(url) == 1
         assert [uploads.request_form(url).status for _ in range(2)] == [200, 410]
         self.expire_claims(uploads, url)
         assert submit_form(uploads.request_form(url).json, b"hello").status == 200
         self.expire_claims(uploads, url)
         assert uploads.request_form(url).code == "share_full"
-        assert files_left(uploads, url) == 0
+        assert uploads.files_left(url) == 0
 
-    def test_a_file_that_arrives_late_counts(self, uploads: UploadService) -> None:
+    def test_a_file_that_arrives_late_counts(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=1)
         late = uploads.request_form(url).json
         self.expire_claims(uploads, url)
         assert submit_form(late, b"hello").status == 200
         assert uploads.request_form(url).code == "share_full"
 
-    def test_of_many_that_claim_again_each_gets_a_number_of_its_own(self, uploads: UploadService) -> None:
+    def test_of_many_that_claim_again_each_gets_a_number_of_its_own(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=5)
         for _ in range(5):
             uploads.request_form(url)
         self.expire_claims(uploads, url)
         with ThreadPoolExecutor(8) as threads:
-            numbers = list(threads.map(lambda n: claim_number(uploads, url, n), range(20)))
-        assert sorted(number for number in numbers if number) == [6, 7, 8, 9, 10]
+            forms = list(threads.map(lambda n: request_form(uploads, url, f"{NONCE}{n}"), range(20)))
+        assert sorted(json.loads(form.body)["number"] for form in forms if form.status == 200) == [6, 7, 8, 9, 10]
         assert uploads.oss is not None
         assert len(uploads.oss.keys_below(f".links/state/uses/{share_id(url)}/")) == 10  # nothing was deleted
 
-    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: UploadService) -> None:
+    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=1)
         uploads.request_form(url, nonce=NONCE)
         self.expire_claims(uploads, url, uses.FORMS - 100)
@@ -111,7 +103,7 @@ class TestArrivals:
         long = uploads.with_mount("/in/", expires=7200, max_expires=7200)
         assert long.request_form(long.create_upload_share()).line["expires_in"] == uses.FORMS
 
-    def test_a_retry_of_a_file_that_arrived_does_not_count_twice(self, uploads: UploadService) -> None:
+    def test_a_retry_of_a_file_that_arrived_does_not_count_twice(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=2)
         form = uploads.request_form(url, nonce=NONCE).json
         submit_form(form, b"hello")
@@ -119,7 +111,7 @@ class TestArrivals:
         again = uploads.request_form(url, nonce=NONCE, again=True).json
         assert again["fields"]["key"] == form["fields"]["key"]
         assert submit_form(again, b"other") == (409, "FileAlreadyExists")
-        assert files_left(uploads, url) == 1
+        assert uploads.files_left(url) == 1
 
     @pytest.mark.parametrize(
         ("names", "arrived"),
@@ -129,7 +121,7 @@ class TestArrivals:
         ],
     )
     def test_other_objects_in_the_folder_neither_count_nor_cost_nor_hide_what_arrived(
-        self, names: tuple[str, ...], arrived: int, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
+        self, names: tuple[str, ...], arrived: int, uploads: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("signer.listing.PAGE", 2)
         monkeypatch.setattr(uses, "PAGE", 2)
@@ -137,10 +129,10 @@ class TestArrivals:
         for name in names:
             uploads.put(f"inbox/{share_id(url)}/{name}", b"by the owner")
         requests = watch_requests(monkeypatch)
-        assert files_left(uploads, url) == 3 - arrived
-        assert len(requests) == 3  # the record, the claims, the files
+        assert uploads.files_left(url) == 3 - arrived
+        assert len(requests) == 4  # both ends, the claims, the files
 
-    def test_a_file_that_the_owner_removes_makes_room(self, uploads: UploadService) -> None:
+    def test_a_file_that_the_owner_removes_makes_room(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=1)
         submit_form(uploads.request_form(url).json, b"hello")
         self.expire_claims(uploads, url)
@@ -148,7 +140,7 @@ class TestArrivals:
         uploads.oss.store.delete(Location(BUCKET, f"inbox/{share_id(url)}/1-a.txt"))
         assert uploads.request_form(url).json["number"] == 2
 
-    def test_the_sender_sees_how_many_files_arrived(self, uploads: UploadService) -> None:
+    def test_the_sender_sees_how_many_files_arrived(self, uploads: Service) -> None:
         url = uploads.create_upload_share(max_files=3)
         submit_form(uploads.request_form(url).json, b"hello")
         uploads.request_form(url)
@@ -159,7 +151,7 @@ class TestArrivals:
 
     @pytest.mark.parametrize("max_files", [1, 100])
     def test_a_full_share_costs_at_most_six_requests(
-        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch, max_files: int
+        self, uploads: Service, monkeypatch: pytest.MonkeyPatch, max_files: int
     ) -> None:
         url = uploads.create_upload_share(max_files=max_files)
         uploads.request_form(url, nonce=NONCE)
@@ -177,7 +169,7 @@ class TestArrivals:
             assert len(requests) <= 6, requests
 
     def test_any_number_of_expired_claims_costs_no_more(
-        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
+        self, uploads: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("signer.listing.PAGE", 110)
         monkeypatch.setattr(uses, "PAGE", 110)
@@ -194,17 +186,8 @@ class TestArrivals:
             assert len(requests) <= 6, requests
         assert uploads.request_form(url).code == "share_full"
 
-    def test_claims_of_the_version_before_are_understood(self, uploads: UploadService) -> None:
-        url = uploads.create_upload_share(max_files=2)
-        identity = sha256(f"{NONCE}\na.txt".encode()).hexdigest()
-        uploads.put(f".links/state/uses/{share_id(url)}/1", identity.encode())
-        assert files_left(uploads, url) == 1
-        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 1
-        assert uploads.request_form(url).json["number"] == 2
-        assert uploads.request_form(url).code == "share_full"
-
     def test_where_etags_are_no_md5_the_content_of_the_newest_number_tells_whose_it_is(
-        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
+        self, uploads: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = uploads.create_upload_share(max_files=50)
         assert uploads.oss is not None
@@ -223,7 +206,7 @@ class TestArrivals:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
 def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
-    uploads: UploadService, monkeypatch: pytest.MonkeyPatch, seed: int
+    uploads: Service, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     url = uploads.create_upload_share(max_files=3)
     assert uploads.oss is not None
@@ -250,7 +233,7 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     assert sorted(numbers.values()) == [1, 2, 3]
 
 
-def request_form(service: UploadService, url: str, nonce: str) -> Response:
+def request_form(service: Service, url: str, nonce: str) -> Response:
     """The response to a request for a form again, without patches, which threads cannot share."""
     parts = urlsplit(url)
     body = json.dumps({"name": "a.txt", "size": 5, "type": "text/plain", "nonce": nonce, "again": True}).encode()
@@ -262,7 +245,7 @@ class TestFixedFields:
     """People without an account choose nothing that costs money or misleads."""
 
     @pytest.mark.parametrize("name", FIELDS)
-    def test_a_field_has_one_value(self, uploads: UploadService, name: str) -> None:
+    def test_a_field_has_one_value(self, uploads: Service, name: str) -> None:
         value, other = FIELDS[name]
         url = uploads.create_upload_share()
         form = uploads.request_form(url).json
@@ -272,7 +255,7 @@ class TestFixedFields:
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")[name] == value
 
-    def test_every_condition_is_on_a_field_that_the_form_has(self, uploads: UploadService) -> None:
+    def test_every_condition_is_on_a_field_that_the_form_has(self, uploads: Service) -> None:
         """Whether OSS checks a condition on an absent field is not documented."""
         form = uploads.request_form(uploads.create_upload_share()).json
         limited = {"bucket", "content-length-range"}

@@ -17,14 +17,8 @@ from hypothesis import strategies as st
 from signer import Credentials, Endpoint, InvalidForm, post_form, v4
 from tests.handler.client import KEYS, NOW, TOKEN
 from tests.handler.keys_fixtures import BUCKET
-from tests.handler.upload_fixtures import (
-    ALICE,
-    EXPIRING,
-    MEGABYTE,
-    WRITER,
-    UploadService,
-    submit_form,
-)
+from tests.handler.upload_fixtures import MEGABYTE, submit_form
+from tests.worlds import ALICE, EXPIRING, WRITER, Service
 
 NODE = Path(__file__).parents[3] / "node"
 FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
@@ -36,8 +30,8 @@ def post_policy(form: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestForm:
-    def test_an_exact_key(self, plain: UploadService) -> None:
-        form = plain.create_form(
+    def test_an_exact_key(self, in_memory: Service) -> None:
+        form = in_memory.create_form(
             path="/in/季度/a.txt", max_size=1000, min_size=1, content_type="text/plain", expires="5m"
         )
         assert set(form) == FORM
@@ -66,21 +60,23 @@ class TestForm:
         key = v4.signing_key(KEYS.access_key_secret, "20260301", "cn-hangzhou", "oss")
         assert form["fields"]["x-oss-signature"] == v4.signature(key, form["fields"]["policy"])
 
-    def test_a_prefix_lets_the_client_choose_the_rest(self, plain: UploadService) -> None:
-        form = plain.create_form(path="/in/2026/", content_type="text/")
+    def test_a_prefix_lets_the_client_choose_the_rest(self, in_memory: Service) -> None:
+        form = in_memory.create_form(path="/in/2026/", content_type="text/")
         assert form["fields"]["key"] == "inbox/2026/${filename}"
         assert ["starts-with", "$key", "inbox/2026/"] in post_policy(form)["conditions"]
         assert ["starts-with", "$x-oss-content-type", "text/"] in post_policy(form)["conditions"]
 
-    def test_the_mount_s_own_path_is_a_prefix(self, plain: UploadService) -> None:
-        assert ["starts-with", "$key", "inbox/"] in post_policy(plain.create_form(path="/in/"))["conditions"]
+    def test_the_mount_s_own_path_is_a_prefix(self, in_memory: Service) -> None:
+        assert ["starts-with", "$key", "inbox/"] in post_policy(in_memory.create_form(path="/in/"))["conditions"]
 
-    def test_the_default_size_is_that_of_the_mount(self, plain: UploadService) -> None:
-        assert ["content-length-range", 0, MEGABYTE] in post_policy(plain.create_form())["conditions"]
-        assert ["content-length-range", 0, 5 * 1024**3] in post_policy(plain.create_form(path="/big/a"))["conditions"]
+    def test_the_default_size_is_that_of_the_mount(self, in_memory: Service) -> None:
+        assert ["content-length-range", 0, MEGABYTE] in post_policy(in_memory.create_form())["conditions"]
+        assert ["content-length-range", 0, 5 * 1024**3] in post_policy(in_memory.create_form(path="/big/a"))[
+            "conditions"
+        ]
 
-    def test_a_form_does_not_outlive_its_caller(self, plain: UploadService) -> None:
-        form = plain.create_form(EXPIRING, path="/team/a.txt", expires="1h")
+    def test_a_form_does_not_outlive_its_caller(self, in_memory: Service) -> None:
+        form = in_memory.create_form(EXPIRING, path="/team/a.txt", expires="1h")
         assert (form["expires_in"], form["clamped_by"]) == (600, "caller")
         assert post_policy(form)["expiration"] == "2026-03-01T06:51:11.000Z"
 
@@ -109,8 +105,8 @@ class TestForm:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_an_invalid_request_is_refused(self, plain: UploadService, params: dict[str, Any], code: str) -> None:
-        response = plain.post("/-/form", {"path": "/in/a.txt", **params})
+    def test_an_invalid_request_is_refused(self, in_memory: Service, params: dict[str, Any], code: str) -> None:
+        response = in_memory.post("/-/form", {"path": "/in/a.txt", **params})
         assert (response.status, response.code) == (400, code), response
         assert "inbox" not in response.body
 
@@ -121,45 +117,45 @@ class TestForm:
             *("text/plain\r\nx-oss-object-acl: public-read", "text/plain; charset=utf-8; x=y"),
         ],
     )
-    def test_an_invalid_type_has_one_code_at_every_route(self, plain: UploadService, content_type: str) -> None:
+    def test_an_invalid_type_has_one_code_at_every_route(self, in_memory: Service, content_type: str) -> None:
         wanted: dict[str, dict[str, Any]] = {
             "/-/form": {"path": "/in/a.txt", "content_type": content_type},
             "/-/uploads": {"path": "/in/a.txt", "size": 5, "content_type": content_type},
             "/-/shares": {"path": "/in/", "method": "POST", "upload": {"content_type": content_type}},
         }
         for route, params in wanted.items():
-            response = plain.post(route, params, WRITER)
+            response = in_memory.post(route, params, WRITER)
             assert (response.status, response.code) == (400, "bad_content_type"), route
-        assert plain.sign_put(headers={"Content-Type": content_type})["error"]["code"] == "bad_content_type"
+        assert in_memory.sign_put(headers={"Content-Type": content_type})["error"]["code"] == "bad_content_type"
 
     @pytest.mark.parametrize("path", ["/none/a", "/", "/-/form", "/.links/keys.json"])
-    def test_a_path_that_no_mount_covers_is_a_404(self, plain: UploadService, path: str) -> None:
-        assert plain.post("/-/form", {"path": path}).status == 404
+    def test_a_path_that_no_mount_covers_is_a_404(self, in_memory: Service, path: str) -> None:
+        assert in_memory.post("/-/form", {"path": path}).status == 404
 
-    def test_a_key_is_required_and_must_cover_the_path(self, plain: UploadService) -> None:
-        assert plain.post("/-/form", {"path": "/team/alice/"}).status == 401
-        assert plain.post("/-/form", {"path": "/team/alice/"}, ALICE).status == 200
+    def test_a_key_is_required_and_must_cover_the_path(self, in_memory: Service) -> None:
+        assert in_memory.post("/-/form", {"path": "/team/alice/"}).status == 401
+        assert in_memory.post("/-/form", {"path": "/team/alice/"}, ALICE).status == 200
         for wider in ("/team/", "/team/alic", "/team/bob/"):
-            assert plain.post("/-/form", {"path": wider}, ALICE).status == 404
-        assert plain.post("/-/form", {"path": "/team/"}, WRITER).status == 200
+            assert in_memory.post("/-/form", {"path": wider}, ALICE).status == 404
+        assert in_memory.post("/-/form", {"path": "/team/"}, WRITER).status == 200
 
-    def test_a_prefix_above_another_mount_s_target_is_refused(self, plain: UploadService) -> None:
+    def test_a_prefix_above_another_mount_s_target_is_refused(self, in_memory: Service) -> None:
         for path in ("/both/", "/both/out/"):
-            response = plain.post("/-/form", {"path": path})
+            response = in_memory.post("/-/form", {"path": path})
             assert (response.status, response.code) == (400, "prefix_overlaps")
-        assert plain.post("/-/form", {"path": "/both/in/"}).status == 200
-        assert plain.post("/-/form", {"path": "/both/outer/"}).status == 200
-        assert plain.post("/-/form", {"path": "/both/a.txt"}).status == 200
+        assert in_memory.post("/-/form", {"path": "/both/in/"}).status == 200
+        assert in_memory.post("/-/form", {"path": "/both/outer/"}).status == 200
+        assert in_memory.post("/-/form", {"path": "/both/a.txt"}).status == 200
 
-    def test_the_audit_line_contains_no_field(self, plain: UploadService) -> None:
-        response = plain.post("/-/form", {"path": "/in/a.txt"})
+    def test_the_audit_line_contains_no_field(self, in_memory: Service) -> None:
+        response = in_memory.post("/-/form", {"path": "/in/a.txt"})
         assert response.line["expires_in"] == 900
         for value in response.json["fields"].values():
             assert value in ("true", "200", "default") or value not in response.printed
 
 
 class TestAtOss:
-    def test_a_file_arrives_once(self, uploads: UploadService) -> None:
+    def test_a_file_arrives_once(self, uploads: Service) -> None:
         form = uploads.create_form(path="/in/季度 q3.txt", content_type="text/plain")
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored("inbox/季度 q3.txt") == b"hello"
@@ -167,12 +163,12 @@ class TestAtOss:
         assert submit_form(form, b"other") == (409, "FileAlreadyExists")
         assert uploads.stored("inbox/季度 q3.txt") == b"hello"
 
-    def test_the_name_of_the_file_completes_the_key(self, uploads: UploadService) -> None:
+    def test_the_name_of_the_file_completes_the_key(self, uploads: Service) -> None:
         assert submit_form(uploads.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
         assert uploads.stored("inbox/named/报告.bin") == b"hello"
 
     @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
-    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: UploadService, rest: str) -> None:
+    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: Service, rest: str) -> None:
         form = uploads.create_form(path="/both/chosen/")
         assert submit_form(form, b"x", key=f"both/chosen/{rest}").status == 200
         path = f"/both/chosen/{rest}"
@@ -182,7 +178,7 @@ class TestAtOss:
             assert link["error"]["status"] == 400
         assert uploads.request(quote(path)).status == 400
 
-    def test_a_form_expires(self, uploads: UploadService) -> None:
+    def test_a_form_expires(self, uploads: Service) -> None:
         earlier = uploads._replace(now=uploads.now - 600)
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="5m"), b"x") == (403, "AccessDenied")
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="15m"), b"x").status == 200

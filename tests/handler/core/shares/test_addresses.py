@@ -1,0 +1,177 @@
+"""The address of a share: its name, its secret, and what of a request for it is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import pytest
+
+from tests.handler.keys_fixtures import api
+from tests.memory_oss import MemoryOss
+from tests.worlds import HOST, JSON, MAKER, OTHER, READER, STATE, WRITER, Service, secret_of, share_id
+
+LONG = "长" * 28  # 252 bytes in an address
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({}, "q3.pdf"),
+        ({"path": "/reports/2026/季度 q3.pdf"}, "季度 q3.pdf"),
+        ({"path": "/reports/a b+c&d=e;f?#.pdf"}, "a b+c&d=e;f?#.pdf"),
+        ({"download": "q3 final.pdf"}, "q3 final.pdf"),
+        ({"download": ""}, "q3.pdf"),
+        ({"download": ".."}, ""),
+        ({"path": f"/reports/{LONG}abc"}, f"{LONG}abc"),
+        ({"path": f"/reports/{LONG}abcd"}, ""),
+        ({"path": f"/reports/{LONG}abcd", "download": "short"}, "short"),
+        ({"password": True}, ""),
+        ({"password": True, "download": "q3.pdf"}, ""),
+        ({"path": "/in/", "method": "POST", "key": WRITER}, ""),
+    ],
+)
+def test_it_has_the_name_of_the_download_and_a_secret(in_memory: Service, params: dict[str, Any], name: str) -> None:
+    response = in_memory.request_share(**params)
+    url = response.json["url"]
+    assert url == f"{HOST}/-/s/{quote(name, safe='')}?share={secret_of(url)}"
+    assert re.fullmatch("[A-Za-z0-9_-]{22}", secret_of(url))
+    assert response.json["id"] == share_id(url)
+    assert in_memory.open(url).status in (200, 302)
+    assert secret_of(in_memory.create_share(**params)) != secret_of(url)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((path, 302) for path in ("/-/s", "/-/s/", "/-/s/q%C3%A9.pdf", "/-/s/%71%C3%A9%2Epdf", "/-/s%2Fq%c3%a9.pdf")),
+        *((f"/-/s/{name}", 404) for name in ("q3.pdf", "Q%C3%A9.pdf", "qe%CC%81.pdf", "q%C3%A9.pdf/", "q%C3%A9", "q3")),
+        *((f"/-/s/{name}", 404) for name in ("q%C3%A9.pdf/x", "reports/q%C3%A9.pdf", "q%25C3%25A9.pdf", "reports/")),
+        *((f"/-/s/{name}", 400) for name in ("//q%C3%A9.pdf", "../s/q%C3%A9.pdf", "q%C3", "%2E", "x" * 2050)),
+        *((path, 404) for path in ("/-/sq", "/-/S/q%C3%A9.pdf", "/s/q%C3%A9.pdf", "/-/share/q%C3%A9.pdf")),
+    ],
+)
+def test_it_opens_by_its_name_in_every_encoding_and_without_one_and_by_no_other(
+    in_memory: Service, path: str, status: int
+) -> None:
+    secret = secret_of(in_memory.create_share(path="/reports/qé.pdf"))
+    response = in_memory.request(path, query={"share": secret})
+    assert response.status == status
+    if status == 302:
+        assert response.key == "reports/qé.pdf"
+    else:
+        code = "share_invalid" if path.startswith("/-/s/") else "not_found"
+        assert response.code == (code if status == 404 else "bad_path")
+
+
+@pytest.mark.parametrize("params", [{"password": True}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=str)
+def test_a_share_that_shows_no_name_opens_by_none(in_memory: Service, params: dict[str, Any]) -> None:
+    url = in_memory.create_share(**params)
+    for name in ("q3.pdf", "in/", "in", "a"):
+        assert in_memory.request(f"/-/s/{name}", query={"share": secret_of(url)}).code == "share_invalid"
+
+
+def test_the_longest_path_can_be_shared(in_memory: Service) -> None:
+    path = f"/reports/{'a' * 99}/{'长' * 298}"
+    path += "b" * (1024 - len(path.encode()))
+    url = in_memory.create_share(path=path, download="长" * 85)
+    assert in_memory.open(url).key == path[1:]
+    assert in_memory.request_share(path=f"{path}b").code == "bad_path"
+
+
+@pytest.mark.parametrize("secret", ["", "x", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000])
+def test_a_malformed_secret_costs_no_request(in_memory: Service, oss: MemoryOss, secret: str) -> None:
+    responses = [
+        in_memory.request("/-/s/q3.pdf", method, {"share": value})
+        for method in ("GET", "POST")
+        for value in (secret, f"{'A' * 22},{'A' * 22}", f"{'A' * 22}\n")
+    ]
+    assert {(response.status, response.json["code"]) for response in responses} == {(404, "share_invalid")}
+    assert in_memory.request("/-/s/q3.pdf").json == responses[0].json
+    assert oss.calls == {}
+    assert in_memory.request("/-/s/q3.pdf", query={"share": "A" * 22}).json == responses[0].json
+    assert oss.calls == {"GetObject": 1}
+
+
+def test_on_the_path_of_an_object_a_share_is_an_unknown_parameter(in_memory: Service) -> None:
+    share = {"share": secret_of(in_memory.create_share(path="/open/q3.pdf"))}
+    for path, key in (("/open/q3.pdf", None), ("/open/q3.pdf", MAKER), ("/reports/q3.pdf", READER)):
+        response = in_memory.request(path, query=share, key=key)
+        assert (response.status, response.code) == (400, "not_signable")
+        assert share["share"] not in response.body + response.printed
+    assert in_memory.request("/reports/q3.pdf", query=share).code == "unauthorized"
+
+
+def test_of_the_query_only_share_and_format_are_read(in_memory: Service) -> None:
+    others = (
+        "expires=1&download=evil.html&versionId=CAEQ&response-content-type=text/html&response-content-disposition=inline&"
+        "x-oss-process=style/x&x-oss-traffic-limit=nonsense&utm_source=chat&null=&limit=x&after=x&begins=/"
+    )
+    decorated: Any = dict(parse_qsl(others, keep_blank_values=True))
+    url = in_memory.create_share(path="/open/a.txt")
+    response = in_memory.open(url, **decorated)
+    assert (response.query, response.expires_in) == ({}, 900)
+    assert in_memory.open(url, "POST", **decorated).headers["Location"] == response.url
+    chosen = in_memory.open(in_memory.create_share(download="季度.pdf"), **decorated)
+    named = "attachment; filename=\"__.pdf\"; filename*=UTF-8''%E5%AD%A3%E5%BA%A6.pdf"
+    assert chosen.query == {"response-content-disposition": named}
+    assert in_memory.open(url, format="xml").code == "bad_format"
+    assert in_memory.open(f"{url}x", format="xml").code == "share_invalid"
+
+
+def test_the_key_of_its_maker_opens_no_more_and_gets_json(in_memory: Service) -> None:
+    url = in_memory.create_share()
+    response = in_memory.open(url, key=MAKER)
+    assert (response.status, response.json["clamped_by"]) == (200, None)
+    assert in_memory.open(url, key=MAKER, format="redirect").status == 302
+    assert in_memory.open(url, "POST", key=MAKER).status == 200
+    assert in_memory.open(url, key="fcp_nobody_EXAMPLE_0000000000000000").code == "unknown_credential"
+
+
+def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: Service) -> None:
+    url = in_memory.create_share(max_uses=1)
+    share, bearer = {"share": secret_of(url)}, {"Authorization": f"Bearer {secret_of(url)}"}
+    for headers in ({}, bearer):
+        for path, method in (
+            ("/-/shares", "GET"),
+            (f"/-/shares/{share_id(url)}", "DELETE"),
+            ("/reports/q3.pdf", "GET"),
+        ):
+            assert in_memory.request(path, method, share, headers).status == 401
+        assert in_memory.request("/-/shares", "POST", share, headers, body='{"path": "/reports/q3.pdf"}').status == 401
+    assert in_memory.uses_left(url) == 1
+
+
+def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: Service, oss: MemoryOss) -> None:
+    created = in_memory.request_share(password=True, max_uses=2, title="For you")
+    url, code = created.json["url"], created.json["password"]
+    answers = [
+        *(in_memory.open(url, method, JSON) for method in ("GET", "POST")),
+        *(in_memory.use(url, password=typed, accept="application/json") for typed in (code, "wrong")),
+        *(in_memory.request("/-/shares", key=MAKER), in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER)),
+        *(in_memory.extend(url, "60d"), in_memory.revoke(url), in_memory.open(url)),
+    ]
+    stored = "".join(f"{place} {each.body.decode()}" for place, each in oss.objects.items())
+    assert f"{STATE}shares/{share_id(url)}.json" in stored
+    hidden = (secret_of(url), code, code.replace("-", ""))
+    for text in (stored, created.printed, *(answer.body + answer.printed for answer in answers)):
+        assert not any(each in text for each in hidden)
+    assert "For you" not in created.printed + "".join(answer.printed for answer in answers)
+
+
+def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(in_memory: Service) -> None:
+    url = in_memory.create_share(password=True)
+    found = [
+        in_memory.open(url),
+        in_memory.use(url, password="wrong"),
+        in_memory.request("/-/s/x", query={"share": secret_of(url)}),
+    ]
+    managed = [in_memory.extend(url, "1"), in_memory.revoke(url), in_memory.open(url)]
+    assert [answer.line["code"] for answer in found] == [None, "wrong_password", "share_invalid"]
+    assert [answer.line["code"] for answer in managed] == ["bad_expires", None, "share_revoked"]
+    assert {answer.line["share"] for answer in (*found, *managed)} == {share_id(url)}
+    others = in_memory.with_keys(api=[api("other", OTHER, methods=["GET"])])
+    for refused in (in_memory.open(f"{url}x"), others.revoke(url, OTHER)):
+        assert "share" not in refused.line
+    assert unquote(urlsplit(url).path) == in_memory.open(url).line["path"]
