@@ -106,7 +106,7 @@ def code_page(
 class SharedUpload(NamedTuple):
     """What an upload page says of its files: the limits of each (bytes), and how many are left.
 
-    Before a code is known there is none of it.
+    Before a code is known, a page shows nothing of it.
     """
 
     max_size: int
