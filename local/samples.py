@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -85,10 +86,21 @@ def _object(stack: Stack) -> str:
 
 
 def _share_page(stack: Stack, create_share: Callable[..., str]) -> str:
-    advice = 'add max_share = "30d" to a mount with GET in links.toml'
-    mount = _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
+    mount = _shared(stack)
     _put_object(stack, mount)
     return create_share(path=f"{mount.path}{NAME}", page=True)
+
+
+def _shared(stack: Stack) -> Mount:
+    advice = 'add max_share = "30d" to a mount with GET in links.toml'
+    return _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
+
+
+def object_path(stack: Stack, prepared: Samples) -> str:
+    """The path of the object that the share page is for, or else of the other object; "" where there is neither."""
+    if prepared.share_page.value:
+        return f"{_shared(stack).path}{NAME}"
+    return urlsplit(prepared.object.value or "").path
 
 
 def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:

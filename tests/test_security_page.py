@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 
+from handler.core.shares.code import ALPHABET
 from tests.test_scale_page import value
 
 TESTS = Path(__file__).parent
@@ -53,3 +55,16 @@ def test_each_number_of_a_leaked_link_follows_from_its_formula() -> None:
     for formula, gigabytes, dollars in rows:
         assert float(gigabytes.replace(",", "")) == pytest.approx(value(formula), rel=0.005), formula
         assert float(dollars.replace(",", "")) == pytest.approx(value(formula) * float(price[1]), rel=0.005), formula
+
+
+def test_each_number_of_a_guessed_code_follows_from_its_formula() -> None:
+    section = PAGE.partition("## How hard is a code to guess?")[2].partition("\n## ")[0]
+    codes = len(ALPHABET) ** 8
+    assert f"{len(ALPHABET)}^8 = {codes:,} codes, which are {math.log2(codes):.1f} bits" in section
+    rows = re.findall(r"^\| .+ \| ([\d,]+) \| ([\d,/ ]+) \| ([\d,.]+) \|$", section, re.MULTILINE)
+    assert len(rows) == 3
+    for rate, formula, days in rows:
+        assert formula == f"{codes:,} / 2 / {rate} / 86,400"
+        assert float(days.replace(",", "")) == pytest.approx(value(formula), rel=0.005)
+    ((formula, result),) = re.findall(r"([\d,]+(?: [*/] [\d,]+)+) = ([\d,]+)", section)
+    assert value(formula) == float(result.replace(",", ""))
