@@ -95,15 +95,6 @@ def installed(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("goal", [(), ("help",)])
-def test_make_alone_prints_the_help(goal: tuple[str, ...], project: Project) -> None:
-    run = project.make(*goal)
-    assert (run.status, run.calls) == (0, [])
-    for line in ("make demo ", "make keys ", "make explain ", "ARGS="):
-        assert line in run.output
-    assert not (project.folder / ".venv").exists()
-
-
 def test_the_help_lists_every_target(project: Project) -> None:
     rules = re.findall(r"(?m)^([a-z][a-z -]*):", (ROOT / "Makefile").read_text("utf-8"))
     targets = {name for rule in rules for name in rule.split()} - {"help"}
@@ -294,35 +285,6 @@ def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project:
     assert run.status != 0
     script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, timeout=60)
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
-
-
-def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
-    run = installed.make("lock", "ARGS=--upgrade")
-    digest, *resolved = run.calls
-    assert digest.startswith("-c import hashlib")
-    assert [call.partition("--upgrade ")[2] for call in resolved] == [
-        f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
-        for python in ("3.10", "3.12")
-        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
-    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
-    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
-
-
-def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project) -> None:
-    locks = installed.folder / "deploy/requirements"
-    locks.mkdir(parents=True)
-    for name in ("3.10.lock", "new.lock"):
-        (locks / name).touch()
-    run = installed.make("audit", "ARGS=--dry-run")
-    assert (run.status, run.calls) == (
-        0,
-        [
-            "-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/3.10.lock "
-            "-r deploy/requirements/new.lock --dry-run",
-            "-m pip freeze --all --exclude fc-presign",
-            "-m pip_audit --strict --disable-pip --no-deps -r build/installed.txt --dry-run",
-        ],
-    )
 
 
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:

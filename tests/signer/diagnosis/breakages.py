@@ -1,4 +1,7 @@
-"""Random links that work, and random links broken in each way that an explanation can name; each from a seed."""
+"""Random links that work, and random links that are broken; each from a seed.
+
+The examples of tools/findings.yaml show every finding once; here is what breaks a link in more than one way.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from urllib.parse import quote, unquote
 
 import signer
 from local.oss.authorization import refusal
-from local.oss.errors import OssError, no_such_bucket, no_such_key
+from local.oss.errors import OssError
 from signer import v4
 from signer.signed_request import parse_url
 from signer.verification import verify_request
@@ -48,10 +51,9 @@ ANOTHER_REGION = OssError(
 
 
 class Use(NamedTuple):
-    """A link, and how it is used. `sent_method`, `sent_headers` and `sent_url` are what OSS receives, if different.
+    """A link, and how it is used. `sent_headers` and `sent_url` are what OSS receives, if different.
 
-    `oss_credentials` are those that OSS knows, if they are not those that signed. `error` is the answer of OSS where
-    local OSS does not give it.
+    `error` is the answer of OSS where local OSS does not give it.
     """
 
     url: str
@@ -63,10 +65,8 @@ class Use(NamedTuple):
     key: str
     endpoint: signer.Endpoint
     inside: bool = False
-    sent_method: str | None = None
     sent_headers: dict[str, str] | None = None
     sent_url: str | None = None
-    oss_credentials: signer.Credentials | None = None
     error: OssError | None = None
 
     def explain(self, mode: str) -> signer.Explanation:
@@ -92,12 +92,12 @@ class Use(NamedTuple):
         presented = parse_url(url.partition("#")[0], endpoint=self.endpoint, bucket=self.bucket)
         sent = self.headers if self.sent_headers is None else self.sent_headers
         checked = verify_request(
-            self.sent_method or self.method,
+            self.method,
             presented.bucket,
             presented.key,
             presented.query,
             {"host": presented.host, **sent},
-            credentials=self.oss_credentials or self.credentials,
+            credentials=self.credentials,
             now=self.now,
         )
         assert not checked.ok
@@ -299,19 +299,12 @@ changed_url("shell_escaped/with_backslashes", NO_ANSWER, lambda url, _: url.repl
 changed_url("double_encoded/encoded_twice", ALL, lambda url, _: url.replace("%", "%25"))
 changed_url("double_encoded/encoded_as_one_string", ("bare", "secret"), lambda url, _: quote(url, safe=""))
 changed_url("case_changed/in_lower_case", ("bare", "both"), lambda url, _: url.lower())
-changed_url("unsigned/without_query", ALL, lambda url, _: url.partition("?")[0])
 changed_url("added_parameters/with_trackers", ALL, with_tracker)
 changed_url(
     "added_parameters/with_a_parameter_added_later",
     ALL,
     lambda url, random: f"{url}&{random.choice(LATER)}",
     query={},
-)
-changed_url(
-    "altered_parameter/with_a_later_expiry",
-    ("secret", "both"),
-    lambda url, _: url.replace("x-oss-expires=600", "x-oss-expires=86400"),
-    expires_in=600,
 )
 
 
@@ -348,13 +341,6 @@ def path_encoded_twice(random: Random) -> Use:
     use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
     path, mark, query = use.url.partition("?")
     return use._replace(url=path.replace("%", "%25") + mark + query)
-
-
-@breakage("double_encoded", "xml", "both")
-def encoded_twice_in_transit(random: Random) -> Use:
-    use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
-    path, mark, query = use.url.partition("?")
-    return use._replace(sent_url=path.replace("%", "%25") + mark + query)
 
 
 @breakage("plus_decoded", "bare", "secret", "both")
@@ -416,24 +402,6 @@ def without_a_required_parameter(random: Random) -> Use:
 # --- the request is not what was signed ------------------------------------------------------------------------------
 
 
-@breakage("added_parameters", "xml", "both")
-def added_in_transit(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(sent_url=use.url + "&sessionid=12345")
-
-
-@breakage("wrong_method", "xml", "secret", "both")
-def head_on_get(random: Random) -> Use:
-    use = working_link(random, method="GET")
-    return use._replace(method="HEAD")
-
-
-@breakage("wrong_method", "xml", "both")
-def sent_with_another_method(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(sent_method=random.choice([method for method in METHODS if method != use.method]))
-
-
 @breakage("wrong_method", "secret", "both")
 def used_with_another_method(random: Random) -> Use:
     use = working_link(random)
@@ -455,12 +423,6 @@ def used_without_its_content_type(random: Random) -> Use:
     return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(headers={})
 
 
-@breakage("extra_header", "xml", "both")
-def sent_with_a_content_type(random: Random) -> Use:
-    use = working_link(random, headers={}, signed_headers=())
-    return use._replace(sent_headers={"Content-Type": "application/x-www-form-urlencoded"})
-
-
 @breakage("extra_header", "secret", "both")
 def used_with_unsigned_headers(random: Random) -> Use:
     use = working_link(random, headers={}, signed_headers=())
@@ -471,20 +433,6 @@ def used_with_unsigned_headers(random: Random) -> Use:
 def with_a_charset_added(random: Random) -> Use:
     use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "text/plain; charset=utf-8"})
-
-
-@breakage("changed_header", "secret", "both")
-def used_with_another_content_type(random: Random) -> Use:
-    use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
-    return use._replace(headers={"Content-Type": random.choice(("text/plain; charset=utf-8", "image/png"))})
-
-
-@breakage("wrong_host", "secret", "both")
-def moved_to_another_host(random: Random) -> Use:
-    use = working_link(random, kind="public", signed_headers=("host",))
-    host = signer.Endpoint.public(use.endpoint.region).host(use.bucket)
-    moved = use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com")
-    return use._replace(url=moved, endpoint=signer.Endpoint.accelerate(use.endpoint.region))
 
 
 # --- credentials -----------------------------------------------------------------------------------------------------
@@ -529,48 +477,6 @@ def with_expired_credentials(random: Random) -> Use:
     return use._replace(credentials=use.credentials._replace(expires_at=use.now - 1))
 
 
-@breakage("unknown_access_key", "xml", "both")
-def with_an_unknown_access_key(random: Random) -> Use:
-    return working_link(random)._replace(oss_credentials=random_credentials(random))
-
-
-@breakage("signature_mismatch", "xml")
-def refused_for_its_secret(random: Random) -> Use:
-    use = working_link(random, method="GET")
-    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-@breakage("other_secret", "both")
-def signed_with_a_secret_that_oss_does_not_know(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-@breakage("other_link", "xml", "both")
-def with_the_answer_to_another_link(random: Random) -> Use:
-    """The other link is one of another time, of another access key, or of another object in the same second."""
-    use = working_link(random, headers={}, signed_headers=())
-    signing = random.choice((use.credentials, random_credentials(random)))
-    other = signer.presign(
-        use.method,
-        use.bucket,
-        random_key(random),
-        # A token whose end is unknown would shorten it to twelve hours.
-        credentials=signing._replace(expires_at=use.now + 604_800),
-        endpoint=use.endpoint,
-        expires_in=604_800,
-        now=random.choice((signer.explain(use.url).issued_at, use.now)),
-    )
-    known = signing._replace(access_key_secret="anotherSecretEXAMPLE")
-    return use._replace(sent_url=other.url, oss_credentials=known)
-
-
-@breakage("wrong_secret", "secret", "both")
-def signed_with_another_secret(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
 # --- times -----------------------------------------------------------------------------------------------------------
 
 
@@ -605,23 +511,11 @@ def sent_to_another_region(random: Random) -> Use:
     )
 
 
-@breakage("wrong_region", "xml", "both")
-def refused_for_its_region(random: Random) -> Use:
-    return working_link(random, kind="public")._replace(error=ANOTHER_REGION)
-
-
 @breakage("bucket_twice", "bare", "xml", "secret", "both")
 def with_the_bucket_in_path_and_host(random: Random) -> Use:
     use = working_link(random, kind=random.choice(("public", "accelerate")))
     host = use.endpoint.host(use.bucket)
     return use._replace(url=use.url.replace(host + "/", f"{host}/{use.bucket}/", 1))
-
-
-@breakage("bucket_twice", "xml", "both")
-def signed_with_the_bucket_in_the_key(random: Random) -> Use:
-    use = working_link(random, kind="public")
-    key = f"{use.bucket}/{use.key}"
-    return sign_unchecked(use, key)._replace(error=no_such_key(key))
 
 
 @breakage("bucket_not_in_host", "bare", "secret", "both")
@@ -631,11 +525,6 @@ def with_the_bucket_in_the_path(random: Random) -> Use:
     message = "Please use virtual hosted style to access."
     error = OssError(403, "SecondLevelDomainForbidden", message, ec="0003-00001401")
     return use._replace(url=use.url.replace(f"{use.bucket}.{domain}/", f"{domain}/{use.bucket}/", 1), error=error)
-
-
-@breakage("internal_host", "bare", "secret")
-def with_an_internal_host(random: Random) -> Use:
-    return working_link(random, kind="internal")._replace(inside=False)
 
 
 @breakage("rewritten_key", "bare", "secret")
@@ -653,40 +542,6 @@ def rewritten_in_transit(random: Random) -> Use:
     head, tail = random_key(random, LETTERS), random_key(random, LETTERS)
     use = sign_unchecked(use, f"{head}//{tail}")
     return use._replace(sent_url=use.url.replace(f"{head}//{tail}", f"{head}/{tail}"))
-
-
-# --- the signature is valid, and something else is wrong -------------------------------------------------------------
-
-
-@breakage("public_endpoint_forbidden", "xml", "both")
-def for_a_new_account(random: Random) -> Use:
-    message = "Public endpoint is forbidden for this operation."
-    error = OssError(400, "PublicEndpointForbidden", message, ec="0048-00000401")
-    return working_link(random, kind="public")._replace(error=error)
-
-
-@breakage("archived", "xml", "both")
-def for_an_archived_object(random: Random) -> Use:
-    message = "The operation is not valid for the object's state"
-    return working_link(random)._replace(error=OssError(403, "InvalidObjectState", message))
-
-
-@breakage("no_such_key", "xml", "both")
-def for_a_missing_object(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(error=no_such_key(use.key))
-
-
-@breakage("no_such_bucket", "xml", "both")
-def for_a_missing_bucket(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(error=no_such_bucket(use.bucket))
-
-
-@breakage("access_denied", "xml", "both")
-def signed_without_permission(random: Random) -> Use:
-    message = "You have no right to access this object because of bucket acl."
-    return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))
 
 
 # --- links of V1 -----------------------------------------------------------------------------------------------------
@@ -727,34 +582,15 @@ def v1_token_and_signature_decoded(random: Random) -> Use:
     return use._replace(url=use.url.replace("%2B", random.choice(("+", "%20", " "))))
 
 
-@breakage("expired", *ALL)
-def v1_used_too_late(random: Random) -> Use:
-    use = v1_link(random)
-    return use._replace(now=use.now + 604_801 + random.randint(0, 10**7))
-
-
 @breakage("wrong_method", *SECRET)
 def v1_used_with_another_method(random: Random) -> Use:
     use = v1_link(random)
     return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
 
 
-@breakage("wrong_secret", *SECRET)
-def v1_signed_with_another_secret(random: Random) -> Use:
-    use = v1_link(random)
-    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
 @breakage("missing_header", *SECRET)
 def v1_used_without_its_content_type(random: Random) -> Use:
     return v1_link(random, headers={"Content-Type": "image/png"})._replace(headers={})
-
-
-@breakage("missing_token", *ALL)
-def v1_without_its_token(random: Random) -> Use:
-    complete = random_credentials(random, temporary=True)
-    use = v1_link(random, credentials=complete._replace(security_token=None))
-    return use._replace(credentials=complete)
 
 
 @breakage("token_not_signed", *SECRET)
@@ -763,9 +599,3 @@ def v1_with_the_token_added_later(random: Random) -> Use:
     use = v1_link(random, credentials=complete._replace(security_token=None))
     token = quote(complete.security_token or "", safe="")
     return use._replace(credentials=complete, url=f"{use.url}&security-token={token}")
-
-
-def first_finding(use: Use, mode: str) -> str:
-    """The code of the most probable finding, "none" if there is nothing wrong."""
-    findings = use.explain(mode).findings
-    return findings[0].code if findings else "none"
