@@ -143,15 +143,9 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     config = stack.links_toml()
     stack.start_page.content = ""
     if config is not None and config.mounts.covering("/") is None:  # else / is theirs
-        stack.start_page.content = start_page.render(
-            stack=stack,
-            config=config,
-            samples=prepared._asdict(),
-            path=samples.object_path(stack, prepared),
-            role=role_arn(stack.function),
-            shell=_shell(stack, root),
-            folder=_watched(stack, root),
-        )
+        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
+        places = {"path": samples.object_path(stack, prepared), "folder": _watched(stack, root)}
+        stack.start_page.content = start_page.render(**values, **places, shell=_shell(stack, root))
     try:
         samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
     except LocalError as error:

@@ -106,8 +106,6 @@ def object_path(stack: Stack, prepared: Samples) -> str:
 def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
     advice = 'add max_share = "30d" to a mount with POST in links.toml'
     mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
-    if _config(stack).state is None:
-        raise LocalError('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
     return create_share(path=mount.path, method="POST", upload={"max_files": 20})
 
 
