@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 
 from signer.times import rfc3339
 
@@ -32,6 +33,7 @@ class LinkIssuer:
         self.count = 0
         self._invocation = invocation
         self._issued = lru_cache(MAX_ISSUED)(self._issue)
+        self._locks = [Lock() for _ in range(64)]  # so that two sinks of a notice do not ask for its link at once
         self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
 
     def notification(self, notice: Notice, notice_id: str) -> Notification | None:
@@ -41,7 +43,8 @@ class LinkIssuer:
 
         Raises a `Problem` or `mount_changed` for every other reason why no link can be made now.
         """
-        issued = self._issued(notice)
+        with self._locks[hash(notice) % len(self._locks)]:
+            issued = self._issued(notice)
         return None if issued is None else Notification(notice_id, notice, *issued)
 
     def _issue(self, notice: Notice) -> tuple[str, str, str] | None:
@@ -107,14 +110,15 @@ class LinkIssuer:
         lifetime = min(lifetime, mount.max_share or lifetime)
         facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
         state = state_for(self._invocation)
+        state.probe(now)  # where OSS overwrites in spite of the header, one that was revoked would open again
         owner = (shares.NOTICES, owner_tag(shares.NOTICES))
         record = Record("", path, mount.path, str(mount.target), "GET", *owner, now, now + lifetime)
         record = record._replace(download=notice.download)
-        for number in range(2):  # the second where the id of the first is that of another share
+        for number in range(2):  # the second where the first has the id of another share, or is of another place
             secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))
             stored = records.create(state, record)
-            if stored.hash == record.hash:
+            if (stored.hash, stored.path, stored.target) == (record.hash, record.path, record.target):
                 break
         else:
             raise Problem("state_unavailable")

@@ -63,7 +63,7 @@ def send_due(turn: Turn) -> dict[str, dict[str, object]] | None:
 
 def _write_object(turn: Turn, sink: OssSink, notices: Mapping[str, Notice]) -> None:
     """Writes one object with all notices; if it exists, they were written before."""
-    linked = [turn.issuer.notification(notice, notice_id) for notice_id, notice in notices.items()]
+    linked = map_concurrently(lambda item: turn.issuer.notification(item[1], item[0]), notices.items())
     notifications = [item for item in linked if item is not None]
     if len(notifications) < len(notices):
         turn.tally.skip("unlinkable", len(notices) - len(notifications))

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.system import KEY, System
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parents[1] / "handler" / "openapi.json"
+DOCUMENT = HERE.parents[1] / "handler" / "web" / "openapi.json"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 

@@ -6,6 +6,7 @@ An attempt meets the fault; a second one, in a new instance, does not, and must 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from shutil import rmtree
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import requests
 
 from handler.core.config import Location
+from signer.times import parse_rfc3339
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
@@ -182,7 +184,25 @@ def _shown(service: Service, url: str) -> Answered:
 def _check_shown(service: Service, url: str, first: Answered, last: Answered) -> None:
     for response in (first, last):
         if response.status == 200:
-            assert (response.json["max_uses"], response.json["uses"], response.json["revoked"]) == (1, 0, False)
+            assert (response.json["max_uses"], response.json["uses"], response.json["state"]) == (1, 0, "active")
+
+
+def _check_listed(service: Service, url: str, first: Answered, last: Answered) -> None:
+    assert [each["state"] in ("active", "used_up", "revoked") for each in last.json["shares"]] == [True]
+
+
+def _extended(service: Service, url: str) -> Answered:
+    return service.request(f"/-/shares/{share_id(url)}", "POST", params={"expires": "20d"}, key=CALLER)
+
+
+def _check_extended(service: Service, url: str, first: Answered, last: Answered) -> None:
+    """The end is the new one, also where only its answer was lost; uses stay."""
+    shown = _shown(service, url).json
+    end = parse_rfc3339(shown["expires_at"])
+    assert end is not None
+    assert 19 * 86_400 < end - time.time() <= 20 * 86_400
+    assert (shown["state"], shown["max_uses"], shown["uses"]) == ("active", 1, 0)
+    assert get_share(service, url) == b"content"
 
 
 def _revoked(service: Service, url: str) -> Answered:
@@ -191,7 +211,7 @@ def _revoked(service: Service, url: str) -> Answered:
 
 def _check_revoked(service: Service, url: str, first: Answered, last: Answered) -> None:
     assert last.status == 204
-    assert service.share(url, "POST").code == "share_revoked"
+    assert service.share(url, "POST").code == _extended(service, url).code == "share_revoked"
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------
@@ -307,18 +327,24 @@ PATHS = {
         ("oss_unavailable",),
         ("not_found",),
     ),
-    "making a plain share": _made(),
+    "making a share": _made(),
     "making a limited share": _made(max_uses=2),
-    "making a revocable share": _made(revocable=True),
     "the page of a share": _looked_at(**HTML),
     "the facts of a share": _looked_at(**JSON),
     "a use with a nonce": _used(JSON, nonce=NONCE),
     "a use in a browser": _used(HTML, nonce=NONCE),
     "a use without a nonce": _used(JSON),
     "the same use again": _used(JSON, is_repeat=True, nonce=NONCE),
-    "opening a plain share in a browser": _opened(HTML),
-    "opening a revocable share": _opened({}, revocable=True),
+    "opening a share in a browser": _opened(HTML, page=False),
+    "opening a share": _opened({}),
     "showing a share": Path(shared(max_uses=1), _shown, _check_shown, UNAVAILABLE),
+    "listing shares": Path(
+        shared(max_uses=1),
+        lambda service, url: service.request("/-/shares", query={"limit": "1"}, key=CALLER),
+        _check_listed,
+        UNAVAILABLE,
+    ),
+    "extending a share": Path(shared(max_uses=1), _extended, _check_extended, UNAVAILABLE, later="bad_expires"),
     "revoking a share": Path(shared(max_uses=1), _revoked, _check_revoked, UNAVAILABLE),
     "a PUT link": Path(
         _path_in,

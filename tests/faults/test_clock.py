@@ -94,11 +94,9 @@ class TestLinks:
         "ask",
         [
             linked,
-            lambda running: running.share(shared(running, allow_missing=True)),
-            lambda running: used(running, shared(running, allow_missing=True)),
             lambda running: running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER),
         ],
-        ids=["key", "share", "share as JSON", "batch"],
+        ids=["key", "batch"],
     )
     def test_a_link_is_refused_with_an_explanation(
         self, running: Service, behind: int, ask: Callable[[Service], Answered]
@@ -139,44 +137,43 @@ class TestLinks:
 class TestRequestsThatAskOss:
     @OFF
     def test_each_is_a_documented_503_that_may_be_tried_again(self, running: Service, behind: int) -> None:
-        plain, revocable, limited = shared(running), shared(running, revocable=True), shared(running, max_uses=2)
-        upload = shared(running, **UPLOAD)
+        shares = [shared(running, **params) for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)]
         params = {"path": "/in/a", "size": 1000}
         running.oss.clock.offset = behind
         answers = [
             running.request("/checked/a.txt"),
-            running.share(plain, headers=HTML),
             running.create_share(**REPORT),
             running.request("/-/uploads", "POST", params=params, key=CALLER),
         ]
         assert [errors_of(answer)[0]["code"] for answer in answers] == ["oss_unavailable"] * len(answers)
         answers = [
             running.create_share(**REPORT, allow_missing=True, max_uses=1),
-            *(running.share(url, headers=accept) for url in (revocable, limited, upload) for accept in (JSON, HTML)),
-            used(running, revocable),
-            used(running, limited),
-            running.share(upload, "POST", name="a.txt", size=3),
+            running.request("/-/shares", key=CALLER),
+            *(running.share(url, headers=accept) for url in shares for accept in (JSON, HTML)),
+            *(used(running, url) for url in shares),
         ]
         for answer in answers:
             assert (errors_of(answer)[0]["code"], answer.headers["Retry-After"]) == ("state_unavailable", "5")
             assert "our clock is" in answer.line["cause"]
 
     @OFF
-    def test_no_use_and_no_revocation_is_lost_or_invented(self, running: Service, behind: int) -> None:
-        limited, kept = shared(running, max_uses=2), shared(running, revocable=True)
-        share_id = running.create_share(**REPORT, max_uses=1).json["id"]
+    def test_no_use_no_extension_and_no_revocation_is_lost_or_invented(self, running: Service, behind: int) -> None:
+        limited, kept = shared(running, max_uses=2), running.create_share(**REPORT, page=False).json
+        path = f"/-/shares/{kept['id']}"
         assert used(running, limited, "first").status == 200
         running.oss.clock.offset = behind
         assert used(running, limited, "second").status == 503
-        assert running.request(f"/-/shares/{share_id}", "DELETE", key=CALLER).code == "state_unavailable"
+        changes = [running.request(path, method, params={"expires": "9d"}, key=CALLER) for method in ("POST", "DELETE")]
+        assert [change.code for change in changes] == ["state_unavailable"] * 2
         running.oss.clock.offset = 0
         assert uses_left(running, limited) == 1
         assert used(running, limited, "first").status == 200
         assert uses_left(running, limited) == 1
         assert used(running, limited, "second").status == 200
         assert used(running, limited).code == "share_used_up"
-        assert running.share(kept).status == 302
-        assert running.request(f"/-/shares/{share_id}", key=CALLER).json["revoked"] is False
+        assert running.share(kept["url"]).status == 302
+        shown = running.request(path, key=CALLER).json
+        assert (shown["state"], shown["expires_at"]) == ("active", kept["expires_at"])
 
     @pytest.mark.parametrize("behind", [-840, 50])
     def test_a_clock_that_oss_accepts_counts_uses_as_always(self, running: Service, behind: int) -> None:

@@ -65,7 +65,11 @@ def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instanc
 
 
 # The sink, the rule, and how many notices are on their way at a time, at most: messages of one, or one message of all.
-HOW = {"webhook": ("webhook", {}, THREADS), "digest": ("webhook", {"every": "1m"}, 48), "robot": ("wecom", {}, 48)}
+HOW: dict[str, tuple[str, dict[str, str], int]] = {
+    "webhook": ("webhook", {"give": "share"}, THREADS),
+    "digest": ("webhook", {"every": "1m"}, 48),
+    "robot": ("wecom", {"give": "share"}, 48),
+}
 FILES = [f"outbox/{number}.txt" for number in range(3)]
 
 
@@ -163,6 +167,8 @@ class TestNotices:
             assert set(told.values()) <= ({1, 2} if sent[0] > received else {1})
             marks = [name for name in function.state_names("done/") if name != "done/probe"]
             assert len(marks) == 3 * (number + 1)
+            for folder in ("shares/", "index/") if "share" in function.toml else ():
+                assert len(function.state_names(folder)) == len(marks)
 
     @pytest.mark.long
     @pytest.mark.parametrize("function", HOW, indirect=True)

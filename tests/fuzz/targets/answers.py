@@ -26,12 +26,13 @@ from handler.notices.sinks.delivery import DeliveryFailed, deliver
 from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server
-from tests.fuzz.targets.requests import create_share
+from tests.fuzz.targets.requests import SHARES, secret_of
 from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke, make_config
 from tests.handler.keys_fixtures import SHARER, api, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
 from tests.handler.notices.test_messages import notification
+from tests.worlds import HTML
 
 TRY = 3.0  # seconds of one try
 MOUNT = """
@@ -92,15 +93,11 @@ class _Service:
         role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links"\n'
         self._config, self._with_sessions = make_config(toml, environ), make_config(toml + role, environ)
         self._client = OssClient(KEYS, Endpoint.path_style(server.url, "cn-hangzhou"), Connections())
-        self._share = create_share(max_uses=1)
 
-    def _ask(
-        self, path: str, method: str = "GET", config: Config | None = None, body: str = "", share: str = ""
-    ) -> None:
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {SHARER}"}
-        if share:
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        query = {"share": share} if share else {}
+    def _ask(self, path: str, method: str = "GET", config: Config | None = None, body: str = "") -> None:
+        is_share = path == "/-/s/"
+        headers = {"Content-Type": "application/json", **(HTML if is_share else {"Authorization": f"Bearer {SHARER}"})}
+        query = {"share": secret_of("page")} if is_share else {}
         request = event(path, method, query, headers, body=body, isBase64Encoded=False)
         check_response(invoke(json.dumps(request), config=config or self._config))
 
@@ -151,11 +148,16 @@ class _Service:
             check_no_secret(error.sentence, SECRETS)
 
     def share(self) -> None:
-        self._ask("/reports/q3.pdf", "POST", body="nonce=0123456789abcdef", share=self._share)
-        self._ask("/reports/q3.pdf", share=self._share)
+        self._ask("/-/s/", "POST", body='{"nonce": "0123456789abcdef"}')
+        self._ask("/-/s/")
+
+    def shares(self) -> None:
+        self._ask("/-/shares")
+        for method in ("POST", "DELETE"):
+            self._ask(f"/-/shares/{SHARES['page'].id}", method, body='{"expires": "20d"}')
 
     def create(self) -> None:
-        self._ask("/-/shares", "POST", body=json.dumps({"path": "/reports/q3.pdf", "revocable": True}))
+        self._ask("/-/shares", "POST", body=json.dumps({"path": "/reports/q3.pdf"}))
 
     def upload(self) -> None:
         self._ask("/-/uploads", "POST", body=json.dumps({"path": "/reports/q3.pdf", "size": 5_000_000}))

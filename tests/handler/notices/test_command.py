@@ -465,7 +465,7 @@ class TestFaults:
         self, wired: NoticesCli, changes: dict[str, str], status: int, sentence: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(wired.function.folder)
-        Path("stateless").write_text(HEAD.replace("state = ", "# state = "))
+        Path("stateless").write_text(HEAD.replace("state = ", "# state = ").replace("max_share", "# max_share"))
         wired.environment |= changes
         result = wired.run("list")
         assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
@@ -543,7 +543,7 @@ class TestOutput:
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
     ) -> None:
         wired.add("ops", 2, DEAD)
-        shell = f"exec {sys.executable} -m handler.commands notices {arguments} {redirection}"
+        shell = f"exec '{sys.executable}' -m handler.commands notices {arguments} {redirection}"
         environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)

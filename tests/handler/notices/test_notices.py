@@ -22,7 +22,7 @@ from handler.core.context import Clock, Instance
 from handler.core.errors import HandlerError
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
-from tests.handler.client import KEYS, context, event, invoke
+from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
     EVENTS,
     STATE,
@@ -58,35 +58,6 @@ class TestOneObject:
         assert requests.get(payload["data"]["url"], timeout=10).content == b"the bytes"
         assert request.path == "/hook"
         assert request.headers["webhook-id"] == f"notice_{payload['data']['id']}"
-
-    def test_a_share_opens_through_the_service(self, wired: EventFunction, hook: Receiver) -> None:
-        wired.add_sink("ops", hook)
-        wired.toml = notice(["ops"], give="share", expires="7d")
-        wired.put("outbox/报告 1.txt")
-        assert wired.invoke(created("outbox/报告 1.txt")).counts() == (1, 1, 1, 0)
-        url = hook.received[0].json["data"]["url"]
-        assert url.startswith("https://links.example.com/outbox/%E6%8A%A5%E5%91%8A%201.txt?share=")
-        parts = urlsplit(url)
-        share = parts.query.removeprefix("share=")
-        opened = invoke(
-            json.dumps(event(parts.path, query={"share": share})),
-            config=wired.config(),
-            now=time.time(),
-        )
-        assert opened.status == 302, opened
-        assert requests.get(opened.headers["Location"], timeout=10).content == b"content"
-
-    def test_a_share_of_a_mount_that_records_all_is_in_the_index_and_ends_with_its_record(
-        self, function: EventFunction, hook: Receiver
-    ) -> None:
-        function.add_sink("ops", hook)
-        table = 'path = "/kept/"\ntarget = "oss://examplebucket/kept/"\nmax_share = "1d"\nrecord_shares = true\n'
-        function.toml = f"[[mount]]\n{table}" + notice(["ops"], mount="/kept/", give="share")
-        assert function.invoke(created("kept/a.txt")).counts() == (1, 1, 1, 0)
-        token = hook.received[0].json["data"]["url"].partition("share=")[2]
-        (entry,), (stored,) = (function.state_names(folder) for folder in ("index/", "shares/"))
-        assert (entry[-13:], stored[-17:]) == (f"-{token[20:32]}", f"{token[20:32]}.json")
-        assert json.loads(function.read(f"{STATE}shares/{stored[-17:]}"))["owner"] == "notice"
 
     def test_it_is_written_to_oss_without_keys_or_state(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])

@@ -97,7 +97,7 @@ def measure(function: EventFunction) -> dict[str, list[int]]:
         ("an event, to two webhooks", "webhook", 2),
         ("an event, to a robot", "wecom", 1),
     ):
-        with sinks(function, kind, count, give="share"):
+        with sinks(function, kind, count):
             row(title, *(requests_of(function, new_event(function, size)) for size in SIZES))
     with sinks(function):
         again = []
@@ -156,6 +156,16 @@ class TestMore:
                 function.pass_time(200)
                 function.invoke(new_event(function, 1))
             assert counts["PUT probe"] == 3
+
+    def test_a_share_takes_two_and_three_if_it_exists_whatever_the_number_of_sinks(
+        self, function: EventFunction
+    ) -> None:
+        with sinks(function, count=2, give="share"):
+            for found in (0, 3):
+                function.go_to(1)
+                with requests_to_oss() as counts:
+                    function.invoke(created("outbox/a", "outbox/b", "outbox/c"))
+                assert [counts[name] for name in ("PUT shares", "GET shares", "PUT index")] == [3, found, 3]
 
     def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
         with sinks(function):

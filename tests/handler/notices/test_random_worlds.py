@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from tests.handler.keys_fixtures import base64url
 from tests.handler.notice_fixtures import HEAD, STATE, TIMER_EVENT, WHSEC, notice, record
 from tests.handler.simulation import DELIVERED, files_in
 from tests.virtual_time import FAULTS, START, Process, World, each_world
+from tests.worlds import share_id
 
 MINUTE, HOUR = 60, 3600  # seconds
 TIMEOUT = 120  # seconds of the function
@@ -37,9 +39,11 @@ LONGEST = 45 * MINUTE  # until everything was sent that waited when the last fau
 SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0)  # seconds
 SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
 KEYS_KEY = ".links/keys.json"
-LINKS = HEAD.replace("file:{keys}", f"oss://examplebucket/{KEYS_KEY}").replace('max_share = "30d"', "check = true")
+LINKS = HEAD.replace("file:{keys}", f"oss://examplebucket/{KEYS_KEY}")
 DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
+SHARES, INDEX = f"{STATE}shares/", f"{STATE}index/"
 ID = re.compile(r"[0-9a-f]{32}")
+URL = re.compile(r"https://links\.example\.com/-/s/f[0-9]{6}\.txt\?share=[A-Za-z0-9_-]{22}")
 # What a sink does with a message: after the last ones it has it. Some notices may be dead after an hour of the others.
 AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
 OUTAGES = ("503", "no_connection", "too_slow")
@@ -49,11 +53,12 @@ OSS_REASONS = ("unreachable", "refused", "wrong_clock", "oss_unavailable", "stat
 
 
 class Delivery(NamedTuple):
-    """A message that a sink accepted, from a process; `fault` is what it saw instead of success."""
+    """A message that a sink accepted, from a process; `fault` is what it saw instead of success, `urls` are shares."""
 
     at: float
     process: Process
     fault: str
+    urls: list[str]
 
     def is_explained(self) -> bool:
         """Whether it may come again: the sender did not learn that it arrived, or could not mark it in time."""
@@ -90,7 +95,7 @@ class Sink:
         process.stall()
         seconds = dice.uniform(0, TRY - 1 if fault == "accepted late" else 0.3)
         if not fault or fault.startswith("accepted"):
-            delivery = Delivery(world.now, process, fault)
+            delivery = Delivery(world.now, process, fault, URL.findall(post.body.decode()))
             world.at(world.now + seconds, lambda: self._accept(files, delivery))
         code = fault.removeprefix("accepted ")
         world.wait(TRY if code == "too_slow" else seconds + 1e-6)
@@ -118,14 +123,16 @@ class Service:
         self.limit = dice.choice((2, 3, 10))  # of instances
         self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.randint(1, 3)))]
         at_once = [sink.name for sink in self.sinks if sink.name != "digest"]
-        self.toml = LINKS if dice.random() < 0.3 else LINKS.replace("check = true", "")
-        self.toml += notice(at_once) if at_once else ""
-        self.toml += notice(["digest"], every="1m") if len(at_once) < len(self.sinks) else ""
+        self.toml = LINKS if dice.random() < 0.7 else LINKS.replace("max_share", "check = true\nmax_share")
+        gives = {"give": dice.choice(("link", "share"))}
+        self.toml += notice(at_once, **gives) if at_once else ""
+        self.toml += notice(["digest"], every="1m", **gives) if len(at_once) < len(self.sinks) else ""
         self.seconds = dice.choice((5, 15, 80)) * MINUTE  # with faults
         self.uploaded: list[str] = []
         self.unacknowledged = 0
         self.ids: dict[tuple[str, str], str] = {}  # by sink and file
         self.dropped: set[str] = set()  # ids
+        self.revoked: dict[str, str] = {}  # files, by the ids of their shares
         self.lost: Counter[str] = Counter()  # marks by id, and leases by sink
         self._idle: list[tuple[float, Instance]] = []  # with the skews of their clocks
         self._running: set[Process] = set()
@@ -141,6 +148,7 @@ class Service:
             (deploy, (0, 1, 2)),
             (self.operate, (0, 1, 2, 5)),
             (self.lose, (0, 0, 0, 2)),
+            (self.revoke, (0, 1, 10)),
         )
         for event, numbers in planned:
             for _ in range(dice.choice(numbers)):
@@ -168,6 +176,14 @@ class Service:
             if self.world.dice.random() < 0.3:
                 self.world.oss.answer("DELETE", Location("examplebucket", key), {}, {})
                 self.lost[key.split("/")[3]] += 1
+
+    def revoke(self) -> None:
+        """Somebody takes a share back, if there is one."""
+        oss = self.world.oss
+        for key in self.world.dice.sample(oss.keys(SHARES), min(1, len(oss.keys(SHARES)))):
+            record = json.loads(oss.read(key))
+            oss.fill({key: json.dumps({**record, "revoked_at": int(self.world.now)}).encode()})
+            self.revoked[key[len(SHARES) : -5]] = record["path"].removeprefix("/outbox/")
 
     def upload(self) -> None:
         """Some new objects, of which the event may come twice."""
@@ -263,10 +279,18 @@ class Service:
         allowed = ("status_400", *((*REASONS, *OSS_REASONS) if self.seconds > HOUR else ()))
         dead = {found[0]: json.loads(oss.read(key))["reason"] for key in oss.keys(DEAD) if (found := ID.search(key))}
         yield from (f"{reason} made {notice_id} dead" for notice_id, reason in dead.items() if reason not in allowed)
+        shares = {key[len(SHARES) : -5]: json.loads(oss.read(key)) for key in oss.keys(SHARES)}
+        listed = {key[-12:] for key in oss.keys(INDEX)}
+        yield from (f"{share} opens again" for share in self.revoked if shares[share]["revoked_at"] is None)
+        paths = Counter(record["path"] for record in shares.values())  # all within half the lifetime of a share
+        yield from (f"{path} has {count} shares" for path, count in paths.items() if count > 1)
+        sent = {url for sink in self.sinks for each in chain(*sink.accepted.values()) for url in each.urls}
+        yield from (f"{url} is in no list" for url in sent if share_id(url) not in shares.keys() & listed)
         for sink in self.sinks:
             for file in self.uploaded:
                 deliveries, notice_id = sink.accepted[file], self.ids.get((sink.name, file))
-                if not deliveries and notice_id not in dead and notice_id not in self.dropped:
+                is_gone = notice_id in dead or notice_id in self.dropped or file in self.revoked.values()
+                if not deliveries and not is_gone:
                     yield f"{file} is lost for {sink.name}"
                 lost = self.lost[notice_id or ""] + self.lost[sink.name]
                 if sum(not delivery.is_explained() for delivery in deliveries) > 1 + lost:

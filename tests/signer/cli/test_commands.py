@@ -293,9 +293,9 @@ def test_completion_offers_what_matches(typed: str, word: str, expected: set[str
 
 
 def test_completion_offers_profiles(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
+    config = tmp_path / "a b.json"
     config.write_text(json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]}))
-    words = f"fc-presign sign --config {config} --profile "
+    words = f"fc-presign sign --config '{config}' --profile "
     env = {**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
     assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
 

@@ -85,7 +85,8 @@ def test_a_program_learns_only_that_there_is_one(in_memory: Service, oss: Memory
     url, _ = locked(in_memory, title="Figures", **params)
     oss.calls.clear()
     straight = {"format": "redirect"}
-    for headers, query in (({}, {}), (JSON, {}), ({}, {"format": "json"}), ({}, straight), (HTML, straight)):
+    requests: list[tuple[Any, Any]] = [({}, {}), (JSON, {}), ({}, {"format": "json"}), ({}, straight), (HTML, straight)]
+    for headers, query in requests:
         assert in_memory.open(url, headers=headers, **query).json == PROGRAM
         assert in_memory.open(url, "HEAD", headers, **query).status == 200
     assert in_memory.open(url, key=MAKER).json == PROGRAM
@@ -103,7 +104,8 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
     oss.calls.clear()
     pages = [in_memory.open(each, headers=HTML) for each in (url, used_up)]
     pages += [in_memory.use(each, accept=HTML["Accept"], password="wrong") for each in (url, used_up)]
-    pages += [in_memory.use(url, accept=HTML["Accept"], **typed) for typed in ({}, {"password": ""})]
+    nothing: list[dict[str, Any]] = [{}, {"password": ""}]
+    pages += [in_memory.use(url, accept=HTML["Accept"], **typed) for typed in nothing]
     assert oss.calls.keys() == {"GetObject"}
     for number, page in enumerate(pages):
         is_wrong = number > 1

@@ -1,0 +1,223 @@
+"""A share in a notice: all tries and sinks find the same one, and its sender can take it back."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import requests
+
+from handler.core.cloud.oss import UNREACHABLE, StoreError
+from handler.core.cloud.store import Store
+from handler.core.shares import record as records
+from handler.core.shares.record import Record
+from signer.times import parse_rfc3339
+from tests.handler.client import Answered, event, invoke
+from tests.handler.keys_fixtures import base64url
+from tests.handler.notice_fixtures import STATE, EventFunction, ReceivedRequest, Receiver, created, notice, respond
+from tests.handler.simulation import simulation
+from tests.worlds import JSON, secret_of, share_id
+
+HALF = 1800  # seconds: half the lifetime of the shares
+RULE = notice(["ops", "chat"], give="share", expires="1h")
+WITH_MANIFEST = notice(["ops", "chat", "manifest"], give="share", expires="1h")
+OBJECT = "outbox/报告 1.txt"
+EVENT = created(OBJECT)
+_URL = re.compile(r"https://links\.example\.com/-/s/[^\"?]*\?share=[A-Za-z0-9_-]{22}")
+
+
+@pytest.fixture
+def shared(function: EventFunction, hook: Receiver) -> EventFunction:
+    return prepare(function, hook)
+
+
+@pytest.fixture
+def wired(wired: EventFunction, hook: Receiver) -> EventFunction:
+    wired.put(OBJECT)
+    return prepare(wired, hook)
+
+
+def prepare(function: EventFunction, hook: Receiver) -> EventFunction:
+    """Two sinks are told of each object by a share for an hour, a webhook and a robot. A period begins."""
+    hook.default = respond(200, b'{"errcode": 0}')
+    function.add_sink("ops", hook)
+    function.add_sink("chat", hook, "wecom")
+    function.toml = RULE
+    begin_period(function)
+    return function
+
+
+def begin_period(function: EventFunction) -> None:
+    function.pass_time(HALF - time.time() % HALF)
+
+
+def urls(request: ReceivedRequest) -> list[str]:
+    """The addresses in a message."""
+    return _URL.findall(request.body.decode())
+
+
+def record_of(function: EventFunction, share: str) -> Record:
+    found = records.load(function.state(), share)
+    assert found is not None
+    return found
+
+
+def entry_of(record: Record) -> str:
+    """The name of the share in the index."""
+    return f"{records.index_of('notice', 'notice')}{9_999_999_999 - record.created_at}-{record.id}"
+
+
+def revoke(function: EventFunction, share: str) -> None:
+    records.save(function.state(), record_of(function, share)._replace(revoked_at=int(time.time())))
+
+
+def open_share(function: EventFunction, url: str) -> Answered:
+    path = url.removeprefix("https://links.example.com").partition("?")[0]
+    sent = json.dumps(event(path, query={"share": secret_of(url)}, headers=JSON))
+    return invoke(sent, config=function.config(), now=time.time())
+
+
+def test_it_opens_through_the_service_and_is_in_the_list(wired: EventFunction, hook: Receiver) -> None:
+    assert wired.invoke(EVENT).counts() == (1, 1, 2, 0)
+    (url,) = {url for request in hook.received for url in urls(request)}
+    assert url.startswith("https://links.example.com/-/s/%E6%8A%A5%E5%91%8A%201.txt?share=")
+    opened = open_share(wired, url)
+    assert opened.status == 200, opened
+    assert requests.get(opened.json["url"], timeout=10).content == b"content"
+    record = record_of(wired, share_id(url))
+    assert (record.owner, record.path, record.page, record.uses) == ("notice", f"/{OBJECT}", True, None)
+    assert wired.state_names("index/") == [entry_of(record)]
+    revoke(wired, record.id)
+    assert open_share(wired, url).code == "share_revoked"
+
+
+def test_all_tries_and_sinks_of_a_period_find_the_same_share_with_half_its_lifetime_left(
+    shared: EventFunction, hook: Receiver
+) -> None:
+    shared.toml = WITH_MANIFEST
+    hook.default = respond(500)
+    shared.invoke(EVENT)
+    for _ in range(14):
+        shared.pass_time(290)
+        shared.tick()
+    sent = [(request.at, url) for request in hook.received for url in urls(request)]
+    periods = [{url for at, url in sent if at // HALF == period} for period in sorted({at // HALF for at, _ in sent})]
+    assert [len(found) for found in periods] == [1, 1, 1]
+    assert len(set.union(*periods)) == len(shared.state_names("shares/")) == len(shared.state_names("index/")) == 3
+    assert {url for line in shared.manifest_lines() for url in [line["url"]]} == periods[0]
+    for at, url in sent:
+        assert record_of(shared, share_id(url)).expires_at - at >= HALF
+
+
+def test_a_later_try_says_the_end_that_is_stored(shared: EventFunction, hook: Receiver) -> None:
+    hook.responses = [respond(500), respond(500)]
+    shared.invoke(EVENT)
+    shared.pass_time(700)
+    shared.tick()
+    told = [request.json["data"] for request in hook.received if b'"data"' in request.body]
+    assert len(told) == 2
+    (record,) = (record_of(shared, share_id(each["url"])) for each in told[1:])
+    assert {parse_rfc3339(each["expires_at"]) for each in told} == {record.expires_at}
+    assert record.expires_at == record.created_at + 2 * HALF < time.time() + 2 * HALF - 600
+
+
+def test_one_that_was_revoked_is_dropped_like_a_deleted_object_and_never_opens_again(
+    shared: EventFunction, hook: Receiver
+) -> None:
+    hook.default = respond(500)
+    shared.invoke(EVENT)
+    (name,) = shared.state_names("shares/")
+    revoke(shared, name[7:-5])
+    received = len(hook.received)
+    hook.default = respond(200, b'{"errcode": 0}')
+    shared.pass_time(600)
+    assert shared.tick().summary["reasons"] == {"unlinkable": 2}
+    shared.toml = WITH_MANIFEST
+    assert shared.invoke(EVENT).summary["notices"] == 0
+    assert (len(hook.received), shared.manifest_lines()) == (received, [])
+    assert shared.state_names("outbox/") + shared.state_names("dead/") == []
+    assert record_of(shared, name[7:-5]).revoked_at is not None
+
+
+def test_where_its_index_was_not_written_a_later_try_adds_it(shared: EventFunction, hook: Receiver) -> None:
+    write = Store.replace
+
+    def lost(state: Store, name: str, body: bytes, **options: Any) -> None:
+        if name.startswith("index/"):
+            raise StoreError("PutObject", 503, UNREACHABLE, "")
+        write(state, name, body, **options)
+
+    with patch.object(Store, "replace", lost):
+        shared.invoke(EVENT)
+    (name,) = shared.state_names("shares/")
+    assert (hook.received, shared.state_names("index/")) == ([], [])
+    shared.pass_time(600)
+    assert shared.tick().summary["notices"] == 2
+    record = record_of(shared, name[7:-5])
+    assert [share_id(url) for request in hook.received for url in urls(request)] == [record.id] * 2
+    assert shared.state_names("index/") == [entry_of(record)]
+
+
+@pytest.mark.parametrize("other", [{"hash": "same-id-here"}, {"target": "oss://examplebucket/"}, {"path": "/outbox/b"}])
+def test_another_share_with_its_id_is_left_alone(shared: EventFunction, hook: Receiver, other: dict[str, str]) -> None:
+    """Of the same secret, one of a place that the mount had before. A second one is another, so the notice waits."""
+    hook.default = respond(500)
+    for taken in (1, 2):
+        shared.invoke(EVENT)
+        shared.pass_time(490)
+        names = shared.state_names("shares/")
+        assert len(names) == taken
+        for name in names:
+            document = json.loads(shared.read(STATE + name))
+            change = {**other, "hash": f"{document['hash'][:12]}{'x' * 31}"} if "hash" in other else other
+            shared.put(STATE + name, json.dumps(document | change).encode())
+        kept = [shared.read(STATE + name) for name in names]
+    received = len(hook.received)
+    outcome = shared.tick()
+    assert [entry["code"] for entry in outcome.summary["failed"]] == ["state_unavailable"] * 2
+    assert len(hook.received) == received
+    assert [shared.read(STATE + name) for name in shared.state_names("shares/")] == kept
+
+
+def test_its_secret_is_made_by_the_newest_share_key(shared: EventFunction) -> None:
+    made = []
+    for names in ("s", "st", "t"):
+        config = shared.config()
+        path = Path(str(config.keys_document))
+        keys = [{"id": name, "secret": base64url(name.encode() * 32)} for name in names]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "share": keys}))
+        shared.oss.forget()
+        shared.invoke(EVENT, config=config)
+        made += shared.state_names("shares/")
+    assert len(made) == 3
+    assert made[0] != made[1] == made[2]
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_in_a_bucket_with_versioning_a_revoked_one_is_not_written_again(wired: EventFunction, status: str) -> None:
+    wired.toml = notice(["manifest"], give="share", expires="1h")
+    wired.invoke(EVENT)
+    (name,) = wired.state_names("shares/")
+    revoke(wired, name[7:-5])
+    for each in ("Enabled", status):
+        wired.bucket().change(versioning=each)
+    wired.restart()
+    outcome = wired.invoke(EVENT)
+    assert outcome.error is not None
+    assert "manifest (state_bucket_versioned)" in str(outcome.error)
+    assert record_of(wired, name[7:-5]).revoked_at is not None
+
+
+def test_those_of_one_object_of_a_sink_are_made_side_by_side(tmp_path: Path) -> None:
+    with simulation(tmp_path) as function:
+        function.toml = notice(["manifest"], give="share")
+        function.world.latency = 0.2
+        began = time.time()
+        function.succeed(function.upload(300), function.config())
+        assert len(function.manifest_lines()) == 300
+        assert time.time() - began < 30
