@@ -199,6 +199,13 @@ class TestLimited:
         assert in_memory.open(url, "POST", headers, body="{}").code == "share_used_up"
         assert in_memory.use(url, accept="application/json").code == "share_used_up"
 
+    def test_the_same_nonce_is_the_same_use_for_ten_minutes(self, in_memory: Service, oss: MemoryOss) -> None:
+        url = in_memory.create_share(max_uses=2)
+        for age, used in ((0, 1), (599, 1), (600, 1), (601, 2)):
+            with patch.object(oss, "now", lambda age=age: NOW + age):
+                assert in_memory.use(url, NONCE).status == 303
+            assert uses(oss, url) == used
+
     def test_each_page_has_a_nonce_of_its_own_for_its_share(self, in_memory: Service, oss: MemoryOss) -> None:
         first, second = in_memory.create_share(max_uses=1), in_memory.create_share(max_uses=1)
         nonces = {nonce_of(in_memory.open(first, headers=HTML)) for _ in range(5)}
