@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
@@ -13,7 +14,6 @@ import pytest
 import requests
 
 from tests.e2e.system import CONTENT, FILE, HEADERS, System
-from tests.handler.web.endpoints.test_open_share_concurrently import run_concurrently
 
 pytestmark = pytest.mark.shipped_files
 
@@ -67,7 +67,9 @@ def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_wit
 def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
     share = world.request_share(path=f"/{FILE}", max_uses=max_uses)
     url = world.local_url(share["url"])
-    responses = run_concurrently([lambda: requests.post(url, allow_redirects=False, timeout=60)] * REQUESTS)
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        posts = [pool.submit(requests.post, url, allow_redirects=False, timeout=60) for _ in range(REQUESTS)]
+    responses = [post.result() for post in posts]
     assert Counter(response.status_code for response in responses) == {303: max_uses, 410: REQUESTS - max_uses}
     for response in responses:
         if response.status_code == 303:
