@@ -47,7 +47,7 @@ def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
 
 
 # The arguments, standard input, the entry that is added, and what `show` says of it.
-API_KEYS = [
+API_KEYS: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (
         ("--path", "/q3.pdf", "--path", "/reports/"),
         {"paths": ["/reports/", "/q3.pdf"]},
@@ -61,7 +61,7 @@ API_KEYS = [
         "GET SHARE on /reports/; never expires; shares of at most 30 days",
     ),
 ]
-SINKS = [
+SINKS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
     (("webhook", "--url", URL), "", {"url": URL, "secret": SAVED}),
     (("slack", "--url", "-"), URL, {"url": URL}),
     (
@@ -75,7 +75,7 @@ SINKS = [
         {"url": "http://127.0.0.1:9100/", "secret": SAVED, "allow_loopback": True},
     ),
 ]
-ISSUERS = [
+ISSUERS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
     (
         (
             "HS256",
@@ -96,7 +96,7 @@ ISSUERS = [
     (("HS256", "--secret", "-", "--leeway", "30"), base64url(SECRET), {"secret": base64url(SECRET), "leeway": 30}),
     *(((alg, "--jwks", "-"), json.dumps(jwks, indent=2), {"jwks": jwks}) for alg, jwks in JWKS.items()),
 ]
-CDNS = [
+CDNS: list[tuple[tuple[str, ...], str, dict[str, Any], int]] = [
     ((), "", {"key": SAVED}, 1800),
     (
         ("--key", "-", "--valid-for", "600", "--parameter", "k"),
