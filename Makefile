@@ -35,6 +35,8 @@
 ## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
 ## demo and run need Python 3.10 or newer, make, and at first the package index; check, policies, doctor also Serverless Devs (s).
 PYTHON ?= python3
+# With it, python -m would not find what is in this folder.
+unexport PYTHONSAFEPATH
 # These are taken from the command line only: others use the same names in the environment.
 VENV   := .venv
 CONFIG := s.yaml
@@ -124,7 +126,7 @@ test: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -o faulthandler_timeout=1800 $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
@@ -175,14 +177,14 @@ clean:
 $(VENV)/%.stamp: pyproject.toml requirements.txt
 	@command -v '$(PYTHON)' >/dev/null || \
 	  { echo "$(PYTHON) was not found. Name a Python: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }
 	@test -e $(VENV)/pyvenv.cfg || test -z "$$(ls -A $(VENV) 2>/dev/null)" || \
 	  { echo "$(VENV) exists and is not a virtual environment. Delete it, or name another folder (VENV=…)." >&2; exit 1; }
 	@echo "Installing the packages for $* into $(VENV) …" >&2
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$($(PYTHON) -m venv $(VENV) 2>&1) || \
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$('$(PYTHON)' -m venv $(VENV) 2>&1) || \
 	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; \
 	    echo "The virtual environment could not be made: check the free space." >&2; exit 1; }
 	@$(call INSTALL,'pip>=25.1')

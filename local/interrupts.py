@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from importlib import import_module
 from typing import NoReturn
 
@@ -19,13 +20,19 @@ def exit_on_signals(status: int = INTERRUPTED) -> None:
         raise SystemExit(status)
 
     for handled in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(handled, leave)
+        _handle(handled, leave)
+
+
+def _handle(number: int, action: Callable[[int, object], object] | signal.Handlers) -> None:
+    """Leaves ignored what whoever started this ignores, as a script for its jobs in the background."""
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, action)
 
 
 def run(module: str, name: str, target: str) -> int:
     """The status of a module's `main`. `target` of make installs what the program, whose `name` is shown, imports."""
     # The imports take a moment: until the program handles Ctrl-C itself, it ends the process without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _handle(signal.SIGINT, signal.SIG_DFL)
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:

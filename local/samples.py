@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -27,6 +28,8 @@ CONTENT = b"A private object, opened with a link that expires in minutes.\n"
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
 KEY_NAME = "try-it"
 ENVIRONMENT = "env.sh"
+# A proxy does not reach this machine.
+_NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
 
 
@@ -83,17 +86,26 @@ def _object(stack: Stack) -> str:
 
 
 def _share_page(stack: Stack, create_share: Callable[..., str]) -> str:
-    advice = 'add max_share = "30d" to a mount with GET in links.toml'
-    mount = _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
+    mount = _shared(stack)
     _put_object(stack, mount)
     return create_share(path=f"{mount.path}{NAME}", page=True)
+
+
+def _shared(stack: Stack) -> Mount:
+    advice = 'add max_share = "30d" to a mount with GET in links.toml'
+    return _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
+
+
+def object_path(stack: Stack, prepared: Samples) -> str:
+    """The path of the object that the share page is for, or else of the other object; "" where there is neither."""
+    if prepared.share_page.value:
+        return f"{_shared(stack).path}{NAME}"
+    return urlsplit(prepared.object.value or "").path
 
 
 def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
     advice = 'add max_share = "30d" to a mount with POST in links.toml'
     mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
-    if _config(stack).state is None:
-        raise LocalError('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
     return create_share(path=mount.path, method="POST", upload={"max_files": 20})
 
 
@@ -147,7 +159,7 @@ def variables(stack: Stack, key: str | None) -> dict[str, str | None]:
 def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
     """Writes `ENVIRONMENT` for its owner alone, beside the buckets, and returns its lines. Raises `LocalError`."""
     path = root / ENVIRONMENT
-    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}"]
+    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}", _NO_PROXY]
     # The shell may have the variables of another stack.
     lines += [f"export {name}={shlex.quote(value)}" if value else f"unset {name}" for name, value in variables.items()]
     try:

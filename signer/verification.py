@@ -60,33 +60,11 @@ class Verification(NamedTuple):
         """The parameter or header of the first fault."""
         return self.faults[0].parameter if self.faults else None
 
-    def _has_none_of(self, *codes: str) -> bool:
-        return bool(self.string_to_sign) and not any(fault.code in codes for fault in self.faults)
-
     @property
     def signature(self) -> bool:
         """Whether these credentials make the same signature."""
-        return self._has_none_of("signature_mismatch", "unknown_access_key")
-
-    @property
-    def expiry(self) -> bool:
-        """Whether the link has not expired, and its lifetime is one that OSS accepts."""
-        return self._has_none_of("expired", "expires_out_of_range")
-
-    @property
-    def skew(self) -> bool:
-        """Whether the signing time is at most 15 minutes in the future, or in the past for an Authorization header."""
-        return self._has_none_of("skewed")
-
-    @property
-    def token(self) -> bool:
-        """Whether the security token is that of the credentials and has not expired, or neither has one."""
-        return self._has_none_of("missing_token", "wrong_token", "token_expired", "unknown_access_key")
-
-    @property
-    def headers(self) -> bool:
-        """Whether every additional header that was signed is present."""
-        return self._has_none_of("missing_header")
+        others = ("signature_mismatch", "unknown_access_key")
+        return bool(self.string_to_sign) and not any(fault.code in others for fault in self.faults)
 
     def __repr__(self) -> str:
         return f"Verification(ok={self.ok}, faults={self.faults!r}, expires_at={self.expires_at!r})"

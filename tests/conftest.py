@@ -1,4 +1,4 @@
-"""For every test: what it prints is searched for secrets (.ci/run, `tools.secret_search`).
+"""For every test: it inherits nothing of who runs it, and what it prints is searched for secrets (.ci/run).
 
 Where the variable `SECRETS_USED` names a file, the secrets that the tests make are added to it.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import gc
 import os
+import re
+import signal
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,11 +19,28 @@ import pytest
 import signer
 from tools import secret_search
 
+# Keys, settings and proxies that are not those of a test, and what changes how a program starts, prints or finds files.
+# HTTPS_PROXY stays: it reaches the packages that tests install, and no client of a test obeys it for this machine.
+FOREIGN = re.compile(
+    "(?:OSS|ALIBABA_CLOUD|ALIBABACLOUD|ALICLOUD|ALIYUN|LINK|FC)_|(?:(?i:(?:http|all|no)_proxy)|COLUMNS|LINES|TZ|NO_COLOR"
+    "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"
+)
+
 
 def pytest_configure() -> None:
-    # Hundreds of processes load the same modules.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.dont_write_bytecode = False
+    """What tests start inherits this too. It runs before the first test, also in each worker."""
+    for name in filter(FOREIGN.match, list(os.environ)):
+        del os.environ[name]
+    time.tzset()
+    if os.environ.get("LC_ALL") in ("C", "POSIX"):  # wget and Chromium would change names of files
+        os.environ["LC_ALL"] = "C.UTF-8"
+    sys.dont_write_bytecode = False  # hundreds of processes load the same modules
+    os.umask(0o022)
+    # A job in the background of a script, nohup and some runners ignore or block signals. Python ignores two itself.
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if path := os.environ.get("SECRETS_USED"):
         secret_search.record(Path(path))
 

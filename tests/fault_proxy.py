@@ -94,7 +94,7 @@ class FaultProxy:
         """Lets every request pass, closes what still waits, and waits for what arrives late."""
         self._choose(lambda number: "")
         for timer in self._late:
-            timer.join()
+            timer.join(60)
 
     def _choose(self, draw: Draw, act: Callable[[], None] | None = None) -> None:
         with self._lock:
@@ -244,5 +244,5 @@ def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
     finally:
         proxy.disarm()
         server.shutdown()
-        thread.join()
+        thread.join(60)
         server.server_close()

@@ -74,6 +74,46 @@ def test_the_example_of_a_page_is_its_finding_and_shows_no_secret(code: str) -> 
     assert not re.search(r"CAIS|[0-9a-f]{40}|https?://\S+\?", xml + output)
 
 
+# What the link of an example shows alone, and what it shows with the secret; an answer says the rest.
+BY_THE_LINK = {
+    *("truncated", "missing_question_mark", "line_broken", "trailing_text", "html_escaped", "json_escaped"),
+    *("shell_escaped", "double_encoded", "plus_decoded", "decoded", "case_changed", "added_parameters"),
+    *("missing_parameter", "malformed_parameter", "missing_token", "token_not_signed", "unsigned", "share_address"),
+    *("cdn_address", "expired", "date_in_future", "wrong_region", "bucket_not_in_host", "internal_host"),
+    "rewritten_key",
+}
+BY_THE_SECRET = BY_THE_LINK | {
+    *("altered_parameter", "wrong_method", "missing_header", "extra_header", "changed_header", "wrong_host"),
+    *("wrong_token", "wrong_secret"),
+}
+# Of a link that was signed with another secret, or whose expiry was changed later.
+OTHERWISE = {"signature_mismatch": "wrong_secret", "expires_out_of_range": "altered_parameter"}
+OF_CDNS = {code for code in FINDINGS if code.startswith("cdn_")} - {"cdn_address"}
+
+
+def first_finding(code: str, **changes: object) -> str:
+    """Of an example that is changed; "" where nothing is wrong."""
+    row = FINDINGS[code]
+    changed = {**row, "example": {**row["example"], **changes}}
+    output = explain_page.explained(changed, explain_page.ecs_of(code))[2]
+    return "".join(re.findall(r"(?s)\n1\. .*?\[([a-z0-9_]+),", output))
+
+
+@pytest.mark.parametrize("code", sorted({*BY_THE_LINK, "expires_out_of_range", "bucket_twice"}))
+def test_what_the_link_shows_needs_neither_an_answer_nor_the_secret(code: str) -> None:
+    assert first_finding(code, answer="none", know_secret=False) == code
+
+
+@pytest.mark.parametrize("code", sorted(BY_THE_SECRET))
+def test_the_secret_changes_no_finding_of_the_link_and_shows_more(code: str) -> None:
+    assert first_finding(code, answer="none", know_secret=True) == code
+
+
+@pytest.mark.parametrize("code", sorted(FINDINGS.keys() - OF_CDNS))
+def test_with_answer_and_secret_the_finding_is_that_of_the_example(code: str) -> None:
+    assert first_finding(code, know_secret=True) == OTHERWISE.get(code, code)
+
+
 def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> None:
     for code, row in FINDINGS.items():
         ecs = explain_page.ecs_of(code)

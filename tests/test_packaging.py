@@ -23,6 +23,7 @@ import yaml
 
 import signer
 from deploy.package import interpreters
+from tests import git
 from tests.deploy.project_copy import ROOT
 
 if sys.version_info >= (3, 11):
@@ -104,18 +105,11 @@ def uv(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def files_in_git(*patterns: str) -> set[str]:
-    done = subprocess.run(
-        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return {name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()}
-
-
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
     """Built by the installed setuptools from the files that git knows; the wheel is built from the sdist."""
     folder = tmp_path_factory.mktemp("project")
-    for name in files_in_git():
+    for name in git.files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     output = tmp_path_factory.mktemp("dist")
@@ -143,7 +137,7 @@ def metadata(wheel: Path) -> email.message.Message:
 def test_the_wheel_has_the_files_of_signer_that_git_knows_as_fc_presign(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        sources = {name.replace("signer", "fc_presign", 1): ROOT / name for name in files_in_git("signer")}
+        sources = {name.replace("signer", "fc_presign", 1): ROOT / name for name in git.files("signer")}
         assert names == set(sources)
         assert all(archive.read(name) == path.read_bytes() for name, path in sources.items())
         (info,) = {name.split("/")[0] for name in archive.namelist()} - {"fc_presign"}
@@ -154,7 +148,7 @@ def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(dist
     with tarfile.open(distributions.sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     own = {name for name in names if not name.startswith("fc_presign.egg-info/")} - GENERATED
-    assert own == files_in_git("signer", *SOURCES)
+    assert own == git.files("signer", *SOURCES)
     assert own >= SOURCES
 
 

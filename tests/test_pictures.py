@@ -1,4 +1,4 @@
-"""The pictures of the documents: each is shown, described, small, and made by a command."""
+"""The pictures of the documents: each is shown, described, and made by a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ IMAGES = ROOT / "docs/images"
 PICTURES = sorted(path for path in IMAGES.rglob("*") if path.is_file())
 DRAWINGS = [path for path in PICTURES if path.suffix == ".svg"]
 PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
-MAX_BYTES = 150_000
 
 
 def shown(page: Path) -> list[tuple[Path, str]]:
@@ -36,11 +35,6 @@ def test_every_picture_is_described_for_those_who_do_not_see_it(page: Path) -> N
 
 def test_make_docs_makes_all_pictures() -> None:
     assert set(PICTURES) == {demo_picture.PICTURE, *(IMAGES / name for name in screenshots.PICTURES)}
-
-
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_small(picture: Path) -> None:
-    assert picture.stat().st_size < MAX_BYTES
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
+
+from tests import git
 
 ROOT = Path(__file__).parents[1]
 ROW = re.compile(
@@ -15,11 +16,7 @@ ROW = re.compile(
 def lines(folders: list[str]) -> int:
     """The lines of the Python files that git tracks below these folders, and of the cases of live."""
     patterns = [f"{folder}/*.{kind}" for folder in folders for kind in (["py", "toml"] if folder == "live" else ["py"])]
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "--", *patterns],
-        cwd=ROOT, capture_output=True, check=True, text=True,
-    ).stdout.split("\0")  # fmt: skip
-    return sum((ROOT / file).read_bytes().count(b"\n") for file in files if file and (ROOT / file).exists())
+    return sum((ROOT / file).read_bytes().count(b"\n") for file in git.files(*patterns))
 
 
 def test_no_part_is_larger_than_its_limit() -> None:

@@ -18,6 +18,12 @@ CHINESE: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
 CARD: dict[str, Any] = {"viewport": {"width": 480, "height": 640}, "device_scale_factor": 2}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 640}}
+THREE_USES = {"max_uses": 3}
+LOCKED = {
+    "password": True,
+    "title": "Figures of the third quarter",
+    "message": "For the meeting on Friday.\nI send you the code in a text message.",
+}
 
 
 class Picture(NamedTuple):
@@ -25,22 +31,23 @@ class Picture(NamedTuple):
 
     file: str
     settings: dict[str, Any]
-    max_uses: int = 3
+    share: dict[str, Any]
     card: bool = False
 
 
 PICTURES = {
-    "share-page.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, card=True),
-    "share-page.zh-CN.png": Picture("2026年第三季度报告.pdf", {**CARD, **CHINESE}, card=True),
-    "share-desktop-light.png": Picture("Figures 2026 Q3.pdf", {**DESKTOP, **ENGLISH}),
-    "share-phone-dark.png": Picture("Figures 2026 Q3.pdf", {**PHONE, **ENGLISH, "color_scheme": "dark"}),
-    "share-phone-chinese.png": Picture("季度报告 2026 q3.pdf", {**PHONE, **CHINESE}, max_uses=1),
+    "share-page.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, THREE_USES, card=True),
+    "share-page.zh-CN.png": Picture("2026年第三季度报告.pdf", {**CARD, **CHINESE}, THREE_USES, card=True),
+    "share-desktop-light.png": Picture("Figures 2026 Q3.pdf", {**DESKTOP, **ENGLISH}, THREE_USES),
+    "share-phone-dark.png": Picture("Figures 2026 Q3.pdf", {**PHONE, **ENGLISH, "color_scheme": "dark"}, THREE_USES),
+    "share-phone-chinese.png": Picture("季度报告 2026 q3.pdf", {**PHONE, **CHINESE}, {"max_uses": 1}),
+    "share-code.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, LOCKED, card=True),
 }
 
 
 def take(browser: Browser, world: System, picture: Picture, path: Path) -> None:
     world.put(f"reports/{picture.file}", b"%PDF" * 600_000, {"Content-Type": "application/pdf"})
-    url = world.create_share(path=f"/reports/{picture.file}", max_uses=picture.max_uses, expires="30d")
+    url = world.create_share(path=f"/reports/{picture.file}", expires="30d", **picture.share)
     page = browser.new_page(**picture.settings)
     page.goto(url)
     if picture.card:

@@ -23,7 +23,7 @@ KINDS = {
         rf"\bCAIS[\w+/=%]{{16,}}|(?:security|session)[_-]?token{_IS}(?!REDACTED)[\w+/%=]{{16,}}", re.I
     ),
     "an access key secret": re.compile(rf"access_?key_?secret{_IS}(?!REDACTED)[\w+/-]{{16,}}", re.I),
-    "a share": re.compile(r"(?<![\w-])share(?:=|%(?:25)*3D)[\w-]{40,}"),
+    "a share": re.compile(r"(?<![\w-])share(?:=|%(?:25)*3D)[\w-]{22,}"),
     "an API key": re.compile(r"\bfcp_[\w-]{32,}"),
     "a webhook's secret": re.compile(r"\bwhsec_[\w+/=]{20,}"),
     "a chat robot's address": re.compile(
@@ -55,8 +55,8 @@ def search(output: str, known: Collection[str] = ()) -> list[Finding]:
 def record(path: Path) -> None:
     """Adds every secret that this process makes from now on to a file, one per line.
 
-    The service and the local stack make keys with `secrets.token_urlsafe`, of at least 32 bytes; what is shorter is a
-    nonce or an identifier, which may be shown.
+    The service and the local stack make keys with `secrets.token_urlsafe`, of at least 32 bytes; what is shorter is the
+    secret of a share, which is known by its form, or a nonce or an identifier, which may be shown.
     """
     make = secrets.token_urlsafe
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import requests
@@ -29,8 +30,18 @@ def send(
     # Its warnings, as of a malformed header, contain the URL.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = session or requests.Session()
+    # A proxy does not reach this machine.
+    proxies = {"http": "", "https": ""} if urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") else None
     return session.request(
-        method, url, query, json=body, headers=headers, auth=_keep_headers, timeout=timeout, allow_redirects=False
+        method,
+        url,
+        query,
+        json=body,
+        headers=headers,
+        auth=_keep_headers,
+        timeout=timeout,
+        allow_redirects=False,
+        proxies=proxies,
     )
 
 

@@ -169,7 +169,7 @@ def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(60)
 
 
 def readable(findings: Iterable[Finding]) -> list[Finding]:

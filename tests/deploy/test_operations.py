@@ -86,7 +86,7 @@ def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> 
     (block,) = re.findall(r"(?ms)^```\n([^`]*?peekmessage.*?)^```$", PAGE)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
     done = subprocess.run(
-        ["sh", "-ec", block], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        ["sh", "-ec", block], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True, timeout=60
     )
     arguments, event = done.stdout.splitlines()
     assert arguments == "links_events invoke --env prod --event-file event.json"

@@ -156,7 +156,7 @@ def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
 def lines(event_lines: EventLines) -> list[tuple[int, str]]:
     """Two minutes of a service: links, a health check, refusals, guesses, events, ticks, a line of the platform."""
     first = [answered(f"/reports/{number}.pdf") for number in range(5)]
-    first += [answered("/nothing"), answered("/private/a.pdf"), answered("/reports/a.pdf", share="guess")]
+    first += [answered("/nothing"), answered("/private/a.pdf"), answered("/-/s/a.pdf", share="guess")]
     second = [answered("/reports/q3.pdf"), answered("/-/health"), *event_lines, "FC Invoke Start RequestId: 1\n"]
     second += [answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
     second += [answered("/private/a.pdf", ip="198.51.100.9") for _ in range(31)]
@@ -214,6 +214,11 @@ def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path
     guess = answered_to(request, config, "198.51.100.9")
     assert json.loads(guess)["code"] == code
     assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("198.51.100.9", 31)]
+
+
+def test_a_guessed_code_counts_like_a_guessed_share() -> None:
+    guess = answered("/-/s/a.pdf", share="guess").replace('"share_invalid"', '"wrong_password"')
+    assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("192.0.2.7", 31)]
 
 
 def test_failed_notices(lines: list[tuple[int, str]]) -> None:

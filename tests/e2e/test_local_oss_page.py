@@ -19,7 +19,7 @@ from tests.local.programs import started
 PAGE = (ROOT / "docs/local-oss.md").read_text("utf-8")
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
-COMMAND = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@" 2>/dev/null; }}\n'
+COMMAND = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@" 2>/dev/null; }}\n'
 
 
 def example(heading: str, language: str) -> str:
@@ -71,7 +71,7 @@ def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> Non
         folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.txt", "handler", "local", "signer"):
         (clone / name).symlink_to(ROOT / name)
-    (clone / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (clone / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (clone / ".venv/bin/python").chmod(0o755)
     (clone / ".venv/local.stamp").touch()
     code = "".join(f"    {line}\n" for line in example("oss2", "python").splitlines())

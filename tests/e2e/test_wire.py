@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
@@ -67,9 +68,14 @@ def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_wit
 def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
     share = world.request_share(path=f"/{FILE}", max_uses=max_uses)
     url = world.local_url(share["url"])
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        posts = [pool.submit(requests.post, url, allow_redirects=False, timeout=60) for _ in range(REQUESTS)]
-    responses = [post.result() for post in posts]
+    barrier = threading.Barrier(REQUESTS)
+
+    def use(_: int) -> requests.Response:
+        barrier.wait(60)
+        return requests.post(url, allow_redirects=False, timeout=60)
+
+    with ThreadPoolExecutor(REQUESTS) as executor:
+        responses = list(executor.map(use, range(REQUESTS)))
     assert Counter(response.status_code for response in responses) == {303: max_uses, 410: REQUESTS - max_uses}
     for response in responses:
         if response.status_code == 303:

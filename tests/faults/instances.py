@@ -40,6 +40,7 @@ from tests.handler.notice_fixtures import FakeClock
 
 ROOT = File(__file__).parents[2]
 _THREADS = ThreadPoolExecutor(8)
+SECONDS = 120  # that work may take
 KILLED = Answered(0, {}, "{}", "")  # what a client got from an instance that was killed
 
 
@@ -100,6 +101,8 @@ class Run:
         self.pid = int(lines.readline())
         self.began = time.monotonic()
         self._meanwhile: Future[None] | None = None
+        self._watchdog = threading.Timer(SECONDS, self._send, [signal.SIGKILL])
+        self._watchdog.start()
 
     def interrupt(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Kills it, or stops it for as long as `meanwhile` takes."""
@@ -124,7 +127,8 @@ class Run:
             assert line, "the process of the instances has ended"
             found = json.loads(line)
         if self._meanwhile:
-            self._meanwhile.result()
+            self._meanwhile.result(SECONDS)
+        self._watchdog.cancel()
         return found
 
 
@@ -156,7 +160,7 @@ class Instances:
 
     def interrupt_running(self, meanwhile: Callable[[], None] | None = None) -> None:
         """As `interrupt`, for what runs, once it does."""
-        self._running.get().interrupt(meanwhile)
+        self._running.get(timeout=SECONDS).interrupt(meanwhile)
 
 
 @contextmanager

@@ -198,7 +198,9 @@ def _extended(service: Service, url: str) -> Answered:
 def _check_extended(service: Service, url: str, first: Answered, last: Answered) -> None:
     """The end is the new one, also where only its answer was lost; uses stay."""
     shown = _shown(service, url).json
-    assert 19 * 86_400 < parse_rfc3339(shown["expires_at"]) - time.time() <= 20 * 86_400
+    end = parse_rfc3339(shown["expires_at"])
+    assert end is not None
+    assert 19 * 86_400 < end - time.time() <= 20 * 86_400
     assert (shown["state"], shown["max_uses"], shown["uses"]) == ("active", 1, 0)
     assert get_share(service, url) == b"content"
 

@@ -60,4 +60,4 @@ def raw_server() -> Iterator[RawServer]:
             yield server
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+            thread.join(60)

@@ -179,7 +179,7 @@ def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> It
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(60)
 
 
 class FakeClock:

@@ -102,7 +102,7 @@ def served(raw: bytes, config: Config = CONFIG, variables: Mapping[str, str] = {
     patched = patch.object(startup, "instance", lambda: new_instance(config))
     # In a thread of its own: a browser's client leaves an event loop running in the one of the tests.
     with environment(variables), patched, contextlib.redirect_stdout(out), ThreadPoolExecutor(1) as pool:
-        answered = io.BytesIO(pool.submit(asyncio.run, exchange(raw, again)).result())
+        answered = io.BytesIO(pool.submit(asyncio.run, exchange(raw, again)).result(60))
     method = raw.partition(b" ")[0].decode()
     connection: Any = SimpleNamespace(makefile=lambda mode: answered)
     response = http.client.HTTPResponse(connection, method=method)

@@ -36,8 +36,11 @@ REQUEST = Request(
 )
 INVOCATION = Invocation(Instance(CONFIG, Clock()), context(KEYS), NOW, {})
 RECORD = Record(
-    *("hash", "/exampledir/a.txt", "/exampledir/", "oss://examplebucket/exampledir/", "GET", True, None, 3, None),
-    *(None, "A title", "A message", "reader", "tag", 0, 1),
+    *("hash", "/exampledir/a.txt", "/exampledir/", "oss://examplebucket/exampledir/", "GET", "reader", "tag"),
+    *(0, 1),
+    uses=3,
+    title="A title",
+    message="A message",
 )
 STATE = store_at(
     OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),

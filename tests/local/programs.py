@@ -47,7 +47,7 @@ class Program:
         """The status of the program, once it has ended; `lines` are complete then."""
         while (line := self._queue.get(timeout=SECONDS)) is not None:
             self.lines.append(line)
-        return self.process.wait()
+        return self.process.wait(SECONDS)
 
     def close(self) -> None:
         """Closes the pipe of a program that has ended."""
@@ -100,5 +100,5 @@ def started(
     finally:
         watchdog.cancel()
         process.kill()
-        process.wait()
+        process.wait(SECONDS)
         program.close()

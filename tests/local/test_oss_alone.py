@@ -43,6 +43,20 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
     assert (tmp_path / "b-bucket/.oss/bucket.json").is_file()
 
 
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script starts a job in the background
+    try:
+        with started("oss", "--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", ports=False) as program:
+            program.wait_for("OSS_STS_SESSION_TOKEN")
+            program.process.send_signal(signal.SIGINT)
+            (tmp_path / "a-bucket/while.txt").write_text("while it runs")
+            program.wait_for("while.txt was taken in")
+            program.process.send_signal(signal.SIGTERM)
+            assert program.end() == 0
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_since(tmp_path: Path) -> None:
     names = ["kept", "written", "removed"]
     with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:

@@ -98,7 +98,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
     assert len(program.lines) == 1
     for address in map(urlsplit, (line["http"], line["oss"], line["sts"])):
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((address.hostname or "", address.port or 0))
+            socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
     assert list(tmp_path.iterdir()) == []
     log.seek(0)
     lines = log.read().decode()
@@ -134,7 +134,7 @@ def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: 
     assert "127.0.0.1" in banner
     assert "STS." not in banner
     assert (tmp_path / "a b" / "examplebucket").is_dir()
-    shown = subprocess.run(["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, check=False)
+    shown = subprocess.run(["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, timeout=60)
     assert shown.stdout.startswith("http://")
 
 

@@ -59,7 +59,7 @@ def run(folder: Path) -> Run:
         process = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "no_proxy": "*"},
+            env={"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"},
             capture_output=True,
             text=True,
             timeout=60,
@@ -88,7 +88,7 @@ def test_make_run_starts_the_stack_that_these_tests_start() -> None:
 
 def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
     output = run(commands("shares.md"))
-    assert f'"url": "{stack.http}/outbox/exampleobject.txt?share=' in output
+    assert f'"url": "{stack.http}/-/s/exampleobject.txt?share=' in output
     assert '"uses_left": 1' in output
     assert "A private object, opened with a link" in output
     assert output.endswith("share_used_up\n")
@@ -96,7 +96,7 @@ def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert output.startswith(f"{stack.http}/in/?share=")
+    assert output.startswith(f"{stack.http}/-/s/?share=")
     assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
 
 
@@ -108,7 +108,7 @@ def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Progr
     ]
     assert len(examples) >= 8
     output = run([". samples/env.sh", *examples])
-    for part in ('"part_count": 3', "/in/?share=", '"expires_in": 600, "clamped_by": null', "Allow: POST, OPTIONS"):
+    for part in ('"part_count": 3', "/-/s/?share=", '"expires_in": 600, "clamped_by": null', "Allow: POST, OPTIONS"):
         assert part in output
     assert output.count('3600\nnull\n900\nnull\nnull\n"not_found"\n') == 1
     bucket = Buckets(folder / "samples").get("examplebucket")
@@ -123,7 +123,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 4
     assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
-    program = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@"; }}'
+    program = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@"; }}'
     printed = run([program, *commands]).splitlines()
     assert len(printed) == 3
     for url in (*(json.loads(line)["url"] for line in printed[:2]), printed[2]):

@@ -41,7 +41,7 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class ShareKey(NamedTuple):
-    """What signs and verifies shares; `secret` has at least 32 bytes."""
+    """What signs the ids of uploads and makes the secrets of shares in notices; `secret` has at least 32 bytes."""
 
     id: str
     secret: bytes

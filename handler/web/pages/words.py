@@ -158,7 +158,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         400: ("This link does not work", "It may be incomplete. Copy the full link again, or ask the sender for it."),
         401: (
             "This link is not open to everyone",
-            "Ask the sender for a share link to this file: it opens in any browser, without a password.",
+            "Ask the sender for a share link to this file: it opens in any browser, without an account.",
         ),
         403: ("Not allowed", "Ask the sender for a link that allows this."),
         404: ("Page not found", "Check that the link is complete, or ask the sender for a new one."),
@@ -185,7 +185,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "no_such_object": ("文件不存在", "文件已被移除或尚未上传，请联系发送者。"),
         "bad_nonce": ("下载未开始", "请重新打开链接，再点击按钮。"),
         400: ("链接无法使用", "链接可能不完整，请重新复制完整链接，或向发送者索取。"),
-        401: ("此链接不对所有人开放", "请向发送者索取此文件的分享链接，用任何浏览器都能打开，无需密码。"),
+        401: ("此链接不对所有人开放", "请向发送者索取此文件的分享链接，用任何浏览器都能打开，无需账号。"),
         403: ("没有权限", "请向发送者索取允许此操作的链接。"),
         404: ("页面不存在", "请检查链接是否完整，或向发送者索取新的链接。"),
         **dict.fromkeys((405, 415), ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。")),

@@ -307,7 +307,8 @@ def test_a_domain_that_leads_elsewhere_is_found_with_the_command_that_moves_it(
     assert (finding.level, finding.subject) == (level, "domain")
     assert sentence in finding.sentence
     if level == "fault":
-        subprocess.run(["sh", "-ec", finding.sentence.partition("or run ")[2]], check=True, capture_output=True)
+        command = ["sh", "-ec", finding.sentence.partition("or run ")[2]]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
         moved = cli.state["domains"][name]["routes"]
         assert moved in ([OTHER, route("links-http-dev", "prod")], [route("links-http-dev", "prod"), OTHER])
         assert [finding.level for finding in account.domains(deployment)] == ["ok"]

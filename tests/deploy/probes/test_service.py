@@ -238,12 +238,12 @@ def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body:
 def test_the_event_function_is_invoked_without_links_to_create(
     script: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "s").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
+    (tmp_path / "s").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{tmp_path}/arguments'\n{script}\n")
     (tmp_path / "s").chmod(0o755)
     monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
     deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
     assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [(level, "notices")]
-    arguments = (tmp_path / "arguments").read_text().split()
+    arguments = (tmp_path / "arguments").read_text().splitlines()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
     assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod", "-a", "ci"]
 

@@ -21,7 +21,7 @@ from local import oss, ram, sts
 from local.fc import s_yaml
 from local.server import listen, serve
 from signer.times import rfc3339
-from tests.deploy.deployments import EVENTS, HTTP, KEYS, LINKS, deployed, levels, readable
+from tests.deploy.deployments import EVENTS, HTTP, KEYS, LINKS, deployed, levels, readable, serving
 from tests.deploy.project_copy import ProjectCopy
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
@@ -225,3 +225,11 @@ def test_the_doctor_follows_the_address_of_a_local_sts(tmp_path: Path) -> None:
     deployment = open_deployment(project, functions, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
     assert deployment.config.assume_role is not None
     assert deployment.config.assume_role.url == "http://127.0.0.1:9002"
+
+
+def test_the_doctor_asks_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.load(ProjectCopy.of(tmp_path).config, lambda path, _: s_yaml.load(path, {}), base=True)
+    functions = [project.with_config(project.read(each), None) for each in project.environments[0].resources]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with serving(lambda method, path: (200, {}, "own")) as address:
+        assert open_deployment(project, functions, {}).request("GET", address).body == b"own"

@@ -444,8 +444,10 @@ def test_after_its_time_a_call_sends_nothing() -> None:
         with pytest.raises(TimeoutError):
             within(0.05, call)
         is_over.set()
+        server.settimeout(10)
         connection, _ = server.accept()
         with connection:
+            connection.settimeout(10)
             assert connection.recv(100) == b""
     assert isinstance(outcomes.get(timeout=10), TimeoutError)
 

@@ -84,7 +84,7 @@ def with_tls(
             back = threading.Thread(target=copy, args=(inner, secure), daemon=True)
             back.start()
             copy(secure, inner)
-            back.join()
+            back.join(60)
             secure.close()
             inner.close()
 

@@ -543,7 +543,7 @@ class TestOutput:
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
     ) -> None:
         wired.add("ops", 2, DEAD)
-        shell = f"exec {sys.executable} -m handler.commands notices {arguments} {redirection}"
+        shell = f"exec '{sys.executable}' -m handler.commands notices {arguments} {redirection}"
         environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)

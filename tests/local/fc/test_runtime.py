@@ -374,7 +374,7 @@ def test_a_renewal_lets_a_busy_instance_finish_its_request(tmp_path: Path) -> No
         with fifo.open("wb"):  # opens once the function reads
             before = runtime.processes("links")
             runtime.renew()
-        first.result()
+        first.result(30)
         assert set(runtime.processes("links")).isdisjoint(before)
 
 

@@ -122,16 +122,11 @@ class Cloud:
         bucket: str = BUCKET,
         region: str = REGION,
         product: str = "oss",
-        date_header: str | None = None,
     ) -> tuple[str, dict[str, str]]:
-        """The request target, and the headers with an Authorization of now.
-
-        `date_header` is sent, and signed, as Date in place of x-oss-date. A header that is passed is kept.
-        """
+        """The request target, and the headers with an Authorization of now. A header that is passed is kept."""
         issued_at = v4.timestamp(int(self.clock()))
         signed = {name.lower(): value for name, value in (headers or {}).items()}
-        signed = {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD, **signed}
-        signed |= {"date": date_header} if date_header else {"x-oss-date": issued_at}
+        signed = {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD, **signed, "x-oss-date": issued_at}
         if self.credentials.security_token:
             signed["x-oss-security-token"] = self.credentials.security_token
         scope = v4.scope(issued_at[:8], region, product)
@@ -144,7 +139,7 @@ class Cloud:
             signed["x-oss-content-sha256"],
         )
         signing_key = v4.signing_key(self.credentials.access_key_secret, issued_at[:8], region, product)
-        signature = v4.signature(signing_key, v4.string_to_sign(date_header or issued_at, scope, request))
+        signature = v4.signature(signing_key, v4.string_to_sign(issued_at, scope, request))
         credential = f"{self.credentials.access_key_id}/{scope}"
         signed["authorization"] = f"{v4.ALGORITHM} Credential={credential},Signature={signature}"
         target = quote(f"/{bucket}/{key}" if bucket else "/", safe="/~")

@@ -70,13 +70,6 @@ def test_the_etag_of_one_part_is_the_md5_of_its_hexadecimal_md5(cloud: Cloud) ->
     assert complete(cloud, upload, [(1, part)]).text("ETag") == '"80404D0C6D24E87F650FF7D1985CD762-1"'
 
 
-def test_there_is_no_object_before_the_upload_is_complete(cloud: Cloud) -> None:
-    upload = initiate(cloud)
-    upload_part(cloud, upload, 1)
-    assert cloud.get(KEY).status == 404
-    assert cloud.call("GET").texts("Key") == []
-
-
 def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
     upload = initiate(cloud)
     for number in (1, 2, 5):
@@ -92,15 +85,6 @@ def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
         "true",
         "2",
     )
-
-
-def test_complete_all_takes_every_part_without_a_list(cloud: Cloud) -> None:
-    upload = initiate(cloud)
-    upload_part(cloud, upload, 1)
-    upload_part(cloud, upload, 9, TAIL)
-    response = cloud.call("POST", KEY, {"uploadId": upload}, {"x-oss-complete-all": "yes"})
-    assert response.status == 200
-    assert cloud.get(KEY).body == FULL + TAIL
 
 
 def test_only_named_parts_are_joined(cloud: Cloud) -> None:

@@ -51,15 +51,6 @@ def test_head_returns_the_headers_of_get_without_a_body(cloud: Cloud) -> None:
     }
 
 
-def test_head_of_the_meta_returns_only_size_etag_and_time(cloud: Cloud) -> None:
-    cloud.put("object", TEXT, {"x-oss-meta-owner": "someone"})
-    meta = cloud.call("HEAD", "object", {"objectMeta": ""})
-    assert meta.status == 200
-    assert meta.headers["content-length"] == str(len(TEXT))
-    assert meta.headers["etag"] == etag_of(TEXT)
-    assert "x-oss-meta-owner" not in meta.headers
-
-
 @pytest.mark.parametrize(
     ("range_", "expected", "content_range"),
     [
@@ -200,15 +191,6 @@ def test_a_put_requires_a_content_length(cloud: Cloud) -> None:
     with socket.create_connection((host, int(port)), timeout=10) as wire:
         wire.sendall(f"PUT {link} HTTP/1.1\r\nHost: {cloud.host}\r\nConnection: close\r\n\r\n".encode())
         assert b"411" in wire.recv(4096).split(b"\r\n")[0]
-
-
-def test_an_existing_object_stays_if_overwriting_is_forbidden(cloud: Cloud) -> None:
-    cloud.put("object", b"first", {"x-oss-forbid-overwrite": "true"})
-    refused = cloud.call("PUT", "object", headers={"x-oss-forbid-overwrite": "true"}, body=b"second")
-    assert (refused.status, refused.code) == (409, "FileAlreadyExists")
-    assert cloud.get("object").body == b"first"
-    cloud.put("object", b"third", {"x-oss-forbid-overwrite": "false"})
-    assert cloud.get("object").body == b"third"
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])

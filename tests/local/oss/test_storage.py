@@ -126,7 +126,7 @@ def test_only_one_of_two_processes_writes_each_key(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.wait(60)
     assert sorted(won[0] + won[1]) == list(range(100))
     for name, numbers in zip((b"one", b"two"), won, strict=True):
         for number in numbers:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
 from alibabacloud_sts20150401.client import Client
 from alibabacloud_sts20150401.models import AssumeRoleRequest
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
@@ -18,7 +15,7 @@ from aliyunsdkcore.auth.credentials import StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 
-from signer import Credentials, acs3
+from signer import Credentials
 
 Json = dict[str, Any]
 
@@ -87,27 +84,7 @@ def with_core_sdk(call: Call) -> Json:
         raise Failure(error.http_status, error.error_code, error.message) from None
 
 
-def with_signer(call: Call) -> Json:
-    """Our own `signer.acs3`, on the real clock."""
-    signed = acs3.sign_call(
-        urlsplit(call.url).netloc,
-        call.action,
-        "2015-04-01",
-        call.params,
-        credentials=call.credentials,
-        now=time.time(),
-        nonce=uuid.uuid4().hex,
-        scheme="http",
-    )
-    response = requests.request(signed.method, signed.url, headers=dict(signed.headers), timeout=10)
-    body: Json = response.json()
-    if response.status_code != 200:
-        raise Failure(response.status_code, body["Code"], body["Message"])
-    return body
-
-
 CLIENTS = {
     "alibabacloud-sts20150401": with_sts_client,
     "aliyun-python-sdk-core": with_core_sdk,
-    "signer.acs3": with_signer,
 }

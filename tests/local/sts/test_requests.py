@@ -300,35 +300,13 @@ def test_a_token_grows_with_the_policy_and_must_be_encoded(size: int) -> None:
 
 
 ALLOW = {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": "acs:oss:*:*:examplebucket/*"}
-CONDITION = {"StringLike": {"oss:Prefix": "docs/*"}}
 
 
-@pytest.mark.parametrize(
-    ("statements", "is_policy"),
-    [
-        ([ALLOW], True),
-        ([ALLOW, {**ALLOW, "Effect": "Deny", "Condition": CONDITION}], True),
-        ([{"Effect": "Deny", "NotAction": "oss:*", "Resource": ["*"]}], True),
-        ([{"Effect": "Deny", "Action": "oss:*", "NotResource": ["*"]}], False),
-        ([{**ALLOW, "Condition": {"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}}}], False),
-        ([], False),
-        ({}, False),
-        (["*"], False),
-        ([{**ALLOW, "Effect": "allow"}], False),
-        ([{**ALLOW, "NotAction": "oss:*"}], False),
-        ([{**ALLOW, "Action": []}], False),
-        ([{**ALLOW, "Resource": [1]}], False),
-        ([{**ALLOW, "Condition": "x"}], False),
-        ([{"Effect": "Allow", "Action": "*"}], False),
-    ],
-)
-def test_what_a_policy_is(statements: object, is_policy: bool) -> None:
-    policy = {"Version": "1", "Statement": statements}
-    if is_policy:
-        assert read_policy(json.dumps(policy)) == policy
-    else:
-        with pytest.raises(StsError, match=r"InvalidParameter\.PolicyGrammar"):
-            read_policy(json.dumps(policy))
+def test_a_policy_is_one_that_the_local_ram_evaluates() -> None:
+    policy = {"Version": "1", "Statement": [ALLOW]}
+    assert read_policy(json.dumps(policy)) == policy
+    with pytest.raises(StsError, match=r"InvalidParameter\.PolicyGrammar"):
+        read_policy(json.dumps({"Version": "1", "Statement": [{**ALLOW, "NotResource": ["*"]}]}))
 
 
 @given(st.text(max_size=20) | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))

@@ -280,7 +280,7 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "ls"}),
+        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "extend", "ls"}),
         ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
         ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
     ],
@@ -293,9 +293,9 @@ def test_completion_offers_what_matches(typed: str, word: str, expected: set[str
 
 
 def test_completion_offers_profiles(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
+    config = tmp_path / "a b.json"
     config.write_text(json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]}))
-    words = f"fc-presign sign --config {config} --profile "
+    words = f"fc-presign sign --config '{config}' --profile "
     env = {**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
     assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
 

@@ -6,13 +6,13 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -35,18 +35,19 @@ def link() -> str:
 
 
 class Terminal:
-    """A command on a terminal, with standard output in a file if `output` names one."""
+    """A command on a terminal; its standard output may be a file."""
 
-    def __init__(self, *arguments: str, output: Path | None = None, **environment: str) -> None:
+    def __init__(self, *arguments: str, output: IO[bytes] | None = None, kind: str = "dumb") -> None:
         self.screen, self.terminal = pty.openpty()
         self.before = self.mode
         self.shown = ""
-        environment = {**ENVIRONMENT, "OSS_SESSION_TOKEN": LONG.security_token or "", **environment}
-        files: list[Any] = [(os.POSIX_SPAWN_DUP2, self.terminal, descriptor) for descriptor in range(3)]
-        if output:
-            files.append((os.POSIX_SPAWN_OPEN, 1, str(output), os.O_WRONLY | os.O_CREAT, 0o600))
-        command = [sys.executable, *(arguments or ("-m", "signer", "explain", "-"))]
-        self.pid = os.posix_spawn(command[0], command, environment, file_actions=files, setpgroup=0)
+        self.process = subprocess.Popen(
+            [sys.executable, *(arguments or ("-m", "signer", "explain", "-"))],
+            stdin=self.terminal,
+            stdout=output or self.terminal,
+            stderr=self.terminal,
+            env={**ENVIRONMENT, "OSS_SESSION_TOKEN": LONG.security_token or "", "TERM": kind},
+        )
 
     @property
     def mode(self) -> list[Any]:
@@ -56,8 +57,7 @@ class Terminal:
         self._until(lambda: string in self.shown)
         self.shown = self.shown.partition(string)[2]
 
-    def paste(self, pasted: str | bytes) -> None:
-        data = pasted if isinstance(pasted, bytes) else pasted.encode()
+    def paste(self, data: bytes) -> None:
         while data:
             # What it shows is read meanwhile: a terminal holds little of either.
             assert select.select([], [self.screen], [], SECONDS)[1], self.shown
@@ -65,15 +65,15 @@ class Terminal:
             self._read(0)
 
     def end(self) -> int:
-        ended = (0, 0)
+        self._until(lambda: self.process.poll() is not None)
+        assert self.mode == self.before
+        return self.process.returncode
 
-        def is_over() -> bool:
-            nonlocal ended
-            ended = os.waitpid(self.pid, os.WNOHANG)
-            return ended[0] != 0
-
-        self._until(is_over)
-        return os.waitstatus_to_exitcode(ended[1])
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(SECONDS)
+        os.close(self.screen)
+        os.close(self.terminal)
 
     def _until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SECONDS
@@ -93,50 +93,43 @@ Start = Callable[..., Terminal]
 def start() -> Iterator[Start]:
     terminals: list[Terminal] = []
 
-    def run(*arguments: str, output: Path | None = None, **environment: str) -> Terminal:
-        terminals.append(Terminal(*arguments, output=output, **environment))
+    def run(*arguments: str, **options: Any) -> Terminal:
+        terminals.append(Terminal(*arguments, **options))
         return terminals[-1]
 
     yield run
     for terminal in terminals:
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(terminal.pid, signal.SIGKILL)
-            os.waitpid(terminal.pid, 0)
-        os.close(terminal.screen)
-        os.close(terminal.terminal)
+        terminal.close()
 
 
 @pytest.mark.parametrize("kind", ["dumb", "xterm"])
 def test_a_link_longer_than_a_line_of_the_terminal_arrives_complete(start: Start, link: str, kind: str) -> None:
-    terminal = start(TERM=kind)
+    terminal = start(kind=kind)
     terminal.wait_for(PROMPT)
-    assert not terminal.mode[3] & termios.ICANON
     marks = ("\x1b[200~", "\x1b[201~") if kind == "xterm" else ("", "")
-    terminal.paste(f"{marks[0]}{link}{marks[1]}\n\x04")
+    terminal.paste(f"{marks[0]}{link}{marks[1]}\n\x04".encode())
     terminal.wait_for(MATCHES)
     assert terminal.end() == 0
-    assert terminal.mode == terminal.before
 
 
 def test_keys_edit_what_is_typed_and_the_answer_of_oss_may_follow(start: Start, link: str) -> None:
     terminal = start()
     terminal.wait_for(PROMPT)
-    terminal.paste(b"what is not UTF-8: \xff\n")
-    terminal.paste(f"two words\x17\x17https://example.com/\x15{link}xx\x7f\x08\n\n")
-    terminal.paste("<Error>\n  <Code>InvalidObjectState</Code>\n</Error>\n\x04")
+    terminal.paste(b"what is not UTF-8: \xff\ntwo words\x17\x17https://example.com/\x15")
+    terminal.paste(f"{link}xx\x7f\x08\n\n<Error>\n  <Code>InvalidObjectState</Code>\n</Error>\n\x04".encode())
     terminal.wait_for(MATCHES)
     terminal.wait_for("[archived, certain]")
     assert terminal.end() == 1
 
 
 def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_path: Path) -> None:
-    terminal = start(output=tmp_path / "result")
-    terminal.wait_for(PROMPT)
-    terminal.paste(f"{link}\n\x04")
-    assert terminal.end() == 0
+    with (tmp_path / "result").open("wb") as output:
+        terminal = start(output=output)
+        terminal.wait_for(PROMPT)
+        terminal.paste(f"{link}\n\x04".encode())
+        assert terminal.end() == 0
     result = (tmp_path / "result").read_text()
     assert (result.startswith("OSS presigned URL"), MATCHES in result) == (True, True)
-    assert terminal.mode == terminal.before
 
 
 @pytest.mark.parametrize(
@@ -145,19 +138,17 @@ def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_p
 def test_a_signal_leaves_the_terminal_as_it_was(start: Start, link: str, number: int, status: int) -> None:
     terminal = start()
     terminal.wait_for(PROMPT)
-    terminal.paste(link)
+    terminal.paste(link.encode())
     assert not terminal.mode[3] & termios.ICANON
-    os.kill(terminal.pid, number)
+    terminal.process.send_signal(number)
     assert terminal.end() == status
-    assert terminal.mode == terminal.before
 
 
 def test_without_readline_the_prompt_says_what_to_do_and_a_line_is_read(start: Start) -> None:
     block = "import sys; sys.modules['readline'] = None; from signer.__main__ import main; sys.exit(main())"
     terminal = start("-c", block, "explain", "-")
-    terminal.wait_for("longer than 1,000 characters: fc-presign explain - < file")
-    terminal.wait_for(PROMPT)
-    terminal.paste("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a\n\x04")
+    terminal.wait_for(f"(longer than 1,000 characters: fc-presign explain - < file), {PROMPT}")
+    terminal.paste(b"https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a\n\x04")
     terminal.wait_for("[html_escaped, certain]")
     assert terminal.end() == 1
 
@@ -168,8 +159,8 @@ def test_the_key_of_a_cdn_is_asked_for_before_the_link_and_not_shown(start: Star
     terminal = start("-m", "signer", "explain", "-", "--cdn-key", "-")
     terminal.wait_for("Key of the CDN: ")
     assert not terminal.mode[3] & termios.ECHO
-    terminal.paste(f"{key}\n")
+    terminal.paste(f"{key}\n".encode())
     terminal.wait_for(PROMPT)
-    terminal.paste(f"{link}\n\x04")
+    terminal.paste(f"{link}\n\x04".encode())
     terminal.wait_for(MATCHES)
     assert terminal.end() == 0

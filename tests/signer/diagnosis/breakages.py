@@ -1,4 +1,7 @@
-"""Random links that work, and random links broken in each way that an explanation can name; each from a seed."""
+"""Random links that work, and random links that are broken; each from a seed.
+
+The examples of tools/findings.yaml show every finding once; here is what breaks a link in more than one way.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from urllib.parse import quote, unquote
 
 import signer
 from local.oss.authorization import refusal
-from local.oss.errors import OssError, no_such_bucket, no_such_key
+from local.oss.errors import OssError
 from signer import v4
 from signer.signed_request import parse_url
 from signer.verification import verify_request
@@ -42,17 +45,10 @@ HEADERS = (
     {"x-oss-forbid-overwrite": "true"},
     {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="},
 )
-ANOTHER_REGION = OssError(
-    403, "AccessDenied", "The bucket you are attempting to access must be addressed using the specified endpoint."
-)
 
 
 class Use(NamedTuple):
-    """A link, and how it is used. `sent_method`, `sent_headers` and `sent_url` are what OSS receives, if different.
-
-    `oss_credentials` are those that OSS knows, if they are not those that signed. `error` is the answer of OSS where
-    local OSS does not give it.
-    """
+    """A link, and how it is used. `sent_headers` and `sent_url` are what OSS receives, if different."""
 
     url: str
     method: str
@@ -63,11 +59,8 @@ class Use(NamedTuple):
     key: str
     endpoint: signer.Endpoint
     inside: bool = False
-    sent_method: str | None = None
     sent_headers: dict[str, str] | None = None
     sent_url: str | None = None
-    oss_credentials: signer.Credentials | None = None
-    error: OssError | None = None
 
     def explain(self, mode: str) -> signer.Explanation:
         """The explanation of the link alone ("bare"), with OSS's answer ("xml"), with the secret, or with "both"."""
@@ -84,20 +77,19 @@ class Use(NamedTuple):
 
     def error_xml(self) -> str:
         """The error document with which OSS refuses this use."""
-        error = self.error or self._refusal()
-        return error.xml("65E01A2B3C4D5E6F70819203", self.endpoint.host(self.bucket)).decode()
+        return self._refusal().xml("65E01A2B3C4D5E6F70819203", self.endpoint.host(self.bucket)).decode()
 
     def _refusal(self) -> OssError:
         url = self.sent_url or self.url
         presented = parse_url(url.partition("#")[0], endpoint=self.endpoint, bucket=self.bucket)
         sent = self.headers if self.sent_headers is None else self.sent_headers
         checked = verify_request(
-            self.sent_method or self.method,
+            self.method,
             presented.bucket,
             presented.key,
             presented.query,
             {"host": presented.host, **sent},
-            credentials=self.oss_credentials or self.credentials,
+            credentials=self.credentials,
             now=self.now,
         )
         assert not checked.ok
@@ -203,15 +195,14 @@ def v1_link(random: Random, *, query: Mapping[str, str] | None = None, signature
             return use._replace(url=f"{use.url.partition('?')[0]}?{made}")
 
 
-def sign_unchecked(use: Use, key: str, *, expires: str = "600", issued: int | None = None) -> Use:
+def sign_unchecked(use: Use, key: str) -> Use:
     """A link that `presign` refuses to make, with a valid signature."""
-    issued = use.now if issued is None else issued
-    stamp, c = v4.timestamp(issued), use.credentials
+    stamp, c = v4.timestamp(use.now), use.credentials
     scope = v4.scope(stamp[:8], use.endpoint.region)
     own = {
         "x-oss-credential": f"{c.access_key_id}/{scope}",
         "x-oss-date": stamp,
-        "x-oss-expires": expires,
+        "x-oss-expires": "600",
         "x-oss-signature-version": v4.ALGORITHM,
         **({"x-oss-security-token": c.security_token} if c.security_token else {}),
     }
@@ -271,7 +262,8 @@ def with_tracker(url: str, random: Random) -> str:
     return random.choice((f"{path}?{query}&{more}", f"{path}?{more}&{query}"))
 
 
-ALL, NO_ANSWER = ("bare", "xml", "secret", "both"), ("bare", "secret", "both")
+ALL, NO_ANSWER, SECRET = ("bare", "xml", "secret", "both"), ("bare", "secret", "both"), ("secret", "both")
+REQUIRED = ("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version")
 PUNCTUATION = (".", ",", ")", ">", "%22", "%3E", "';", '">here</a>')
 LATER = ("response-content-disposition=attachment", "versionId=null", "x-oss-process=image%2Finfo")
 changed_url("truncated/cut_off", ALL, lambda url, random: url[: somewhere(url, random)])
@@ -298,20 +290,20 @@ changed_url(
 changed_url("shell_escaped/with_backslashes", NO_ANSWER, lambda url, _: url.replace("?", "\\?").replace("&", "\\&"))
 changed_url("double_encoded/encoded_twice", ALL, lambda url, _: url.replace("%", "%25"))
 changed_url("double_encoded/encoded_as_one_string", ("bare", "secret"), lambda url, _: quote(url, safe=""))
+changed_url("double_encoded/path_encoded_twice", SECRET, lambda url, _: url.replace("%20b", "%2520b"), key="a b")
+changed_url("decoded/percent_decoded", SECRET, lambda url, _: url.replace("%2520b", "%20b"), key="a%20b")
+changed_url(
+    "missing_parameter/without_a_required_parameter",
+    ALL,
+    lambda url, random: re.sub(rf"\b{random.choice(REQUIRED)}=[^&]*&", "", url),
+)
 changed_url("case_changed/in_lower_case", ("bare", "both"), lambda url, _: url.lower())
-changed_url("unsigned/without_query", ALL, lambda url, _: url.partition("?")[0])
 changed_url("added_parameters/with_trackers", ALL, with_tracker)
 changed_url(
     "added_parameters/with_a_parameter_added_later",
     ALL,
     lambda url, random: f"{url}&{random.choice(LATER)}",
     query={},
-)
-changed_url(
-    "altered_parameter/with_a_later_expiry",
-    ("secret", "both"),
-    lambda url, _: url.replace("x-oss-expires=600", "x-oss-expires=86400"),
-    expires_in=600,
 )
 
 
@@ -343,36 +335,6 @@ def copied_from_json_source(random: Random) -> Use:
     return use._replace(url=random.choice((escaped, json.dumps(use.url)[1:-1].replace("/", "\\/"))), sent_url=escaped)
 
 
-@breakage("double_encoded", "secret", "both")
-def path_encoded_twice(random: Random) -> Use:
-    use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
-    path, mark, query = use.url.partition("?")
-    return use._replace(url=path.replace("%", "%25") + mark + query)
-
-
-@breakage("double_encoded", "xml", "both")
-def encoded_twice_in_transit(random: Random) -> Use:
-    use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
-    path, mark, query = use.url.partition("?")
-    return use._replace(sent_url=path.replace("%", "%25") + mark + query)
-
-
-@breakage("plus_decoded", "bare", "secret", "both")
-def token_decoded(random: Random) -> Use:
-    use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True))
-    return use._replace(
-        url=random.choice((use.url.replace("%2B", "+"), use.url.replace("%2B", "%20"), use.url.replace("%2B", " ")))
-    )
-
-
-@breakage("plus_decoded", "xml", "both")
-def token_decoded_in_transit(random: Random) -> Use:
-    use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True), query={})
-    path, mark, query = use.url.partition("?")
-    # OSS checks the token before the signature, so some answers are about the token and some about the signature.
-    return use._replace(url=path + mark + query.replace("%2B", "+"))
-
-
 @breakage("plus_decoded", "secret", "both")
 def key_decoded(random: Random) -> Use:
     """The key has spaces too, so that either all of its plus signs or one of them became a space."""
@@ -381,13 +343,6 @@ def key_decoded(random: Random) -> Use:
     use = working_link(random, key=key)
     path, mark, query = use.url.partition("?")
     return use._replace(url=path.replace("%2B", "%20") + mark + query)
-
-
-@breakage("plus_decoded", "secret", "both")
-def parameter_decoded(random: Random) -> Use:
-    use = working_link(random, query={"response-content-disposition": "attachment; filename=a+b.txt"})
-    path, mark, query = use.url.partition("?")
-    return use._replace(url=path + mark + query.replace("a%2Bb", "a+b"))
 
 
 @breakage("decoded", "bare", "secret", "both")
@@ -399,111 +354,10 @@ def delimiters_decoded(random: Random) -> Use:
     return use._replace(url=decoded, sent_url=decoded.partition(" ")[0])
 
 
-@breakage("decoded", "secret", "both")
-def percent_decoded(random: Random) -> Use:
-    use = working_link(random, key=random_key(random, LETTERS) + "%20" + random_key(random, LETTERS))
-    return use._replace(url=use.url.replace("%2520", "%20", 1))
-
-
-@breakage("missing_parameter", "bare", "xml", "secret", "both")
-def without_a_required_parameter(random: Random) -> Use:
-    use = working_link(random)
-    lost = random.choice(("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version"))
-    path, mark, query = use.url.partition("?")
-    return use._replace(url=path + mark + "&".join(p for p in query.split("&") if p.partition("=")[0] != lost))
-
-
-# --- the request is not what was signed ------------------------------------------------------------------------------
-
-
-@breakage("added_parameters", "xml", "both")
-def added_in_transit(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(sent_url=use.url + "&sessionid=12345")
-
-
-@breakage("wrong_method", "xml", "secret", "both")
-def head_on_get(random: Random) -> Use:
-    use = working_link(random, method="GET")
-    return use._replace(method="HEAD")
-
-
-@breakage("wrong_method", "xml", "both")
-def sent_with_another_method(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(sent_method=random.choice([method for method in METHODS if method != use.method]))
-
-
-@breakage("wrong_method", "secret", "both")
-def used_with_another_method(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
-
-
-@breakage("missing_header", "bare", "xml", "secret", "both")
-def without_its_additional_header(random: Random) -> Use:
-    return working_link(random, signed_headers=("x-request-color",), headers={})._replace(headers={})
-
-
-@breakage("missing_header", "xml", "both")
-def sent_without_its_content_type(random: Random) -> Use:
-    return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(sent_headers={})
-
-
-@breakage("missing_header", "secret", "both")
-def used_without_its_content_type(random: Random) -> Use:
-    return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(headers={})
-
-
-@breakage("extra_header", "xml", "both")
-def sent_with_a_content_type(random: Random) -> Use:
-    use = working_link(random, headers={}, signed_headers=())
-    return use._replace(sent_headers={"Content-Type": "application/x-www-form-urlencoded"})
-
-
-@breakage("extra_header", "secret", "both")
-def used_with_unsigned_headers(random: Random) -> Use:
-    use = working_link(random, headers={}, signed_headers=())
-    return use._replace(headers=random.choice(({"Content-Type": "application/octet-stream"}, {"x-oss-acl": "private"})))
-
-
 @breakage("changed_header", "xml", "both")
 def with_a_charset_added(random: Random) -> Use:
     use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "text/plain; charset=utf-8"})
-
-
-@breakage("changed_header", "secret", "both")
-def used_with_another_content_type(random: Random) -> Use:
-    use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
-    return use._replace(headers={"Content-Type": random.choice(("text/plain; charset=utf-8", "image/png"))})
-
-
-@breakage("wrong_host", "secret", "both")
-def moved_to_another_host(random: Random) -> Use:
-    use = working_link(random, kind="public", signed_headers=("host",))
-    host = signer.Endpoint.public(use.endpoint.region).host(use.bucket)
-    moved = use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com")
-    return use._replace(url=moved, endpoint=signer.Endpoint.accelerate(use.endpoint.region))
-
-
-# --- credentials -----------------------------------------------------------------------------------------------------
-
-
-@breakage("missing_token", "bare", "xml", "secret", "both")
-def without_its_token(random: Random) -> Use:
-    complete = random_credentials(random, temporary=True)
-    use = working_link(random, credentials=complete._replace(security_token=None))
-    return use._replace(credentials=complete)
-
-
-@breakage("token_not_signed", "bare", "xml", "secret", "both")
-def with_the_token_added_later(random: Random) -> Use:
-    complete = random_credentials(random, temporary=True)
-    use = working_link(random, credentials=complete._replace(security_token=None))
-    return use._replace(
-        credentials=complete, url=f"{use.url}&x-oss-security-token={quote(complete.security_token or '', safe='')}"
-    )
 
 
 @breakage("token_not_signed", "bare", "secret", "both")
@@ -514,128 +368,6 @@ def with_the_token_by_its_v1_name(random: Random) -> Use:
     return use._replace(
         credentials=complete, url=f"{path}?security-token={quote(complete.security_token or '', safe='')}&{query}"
     )
-
-
-@breakage("wrong_token", "xml", "secret", "both")
-def with_another_token(random: Random) -> Use:
-    use = working_link(random, credentials=random_credentials(random, temporary=True))
-    other = random_credentials(random, temporary=True).security_token
-    return use._replace(credentials=use.credentials._replace(security_token=other))
-
-
-@breakage("token_expired", "xml", "secret", "both")
-def with_expired_credentials(random: Random) -> Use:
-    use = working_link(random, credentials=random_credentials(random, temporary=True))
-    return use._replace(credentials=use.credentials._replace(expires_at=use.now - 1))
-
-
-@breakage("unknown_access_key", "xml", "both")
-def with_an_unknown_access_key(random: Random) -> Use:
-    return working_link(random)._replace(oss_credentials=random_credentials(random))
-
-
-@breakage("signature_mismatch", "xml")
-def refused_for_its_secret(random: Random) -> Use:
-    use = working_link(random, method="GET")
-    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-@breakage("other_secret", "both")
-def signed_with_a_secret_that_oss_does_not_know(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-@breakage("other_link", "xml", "both")
-def with_the_answer_to_another_link(random: Random) -> Use:
-    """The other link is one of another time, of another access key, or of another object in the same second."""
-    use = working_link(random, headers={}, signed_headers=())
-    signing = random.choice((use.credentials, random_credentials(random)))
-    other = signer.presign(
-        use.method,
-        use.bucket,
-        random_key(random),
-        # A token whose end is unknown would shorten it to twelve hours.
-        credentials=signing._replace(expires_at=use.now + 604_800),
-        endpoint=use.endpoint,
-        expires_in=604_800,
-        now=random.choice((signer.explain(use.url).issued_at, use.now)),
-    )
-    known = signing._replace(access_key_secret="anotherSecretEXAMPLE")
-    return use._replace(sent_url=other.url, oss_credentials=known)
-
-
-@breakage("wrong_secret", "secret", "both")
-def signed_with_another_secret(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-# --- times -----------------------------------------------------------------------------------------------------------
-
-
-@breakage("expired", "bare", "xml", "secret", "both")
-def used_too_late(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(now=use.now + 604_800 + 900 + random.randint(0, 10**7))
-
-
-@breakage("date_in_future", "bare", "xml", "secret", "both")
-def signed_by_a_fast_clock(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(now=use.now - 604_800 - 901 - random.randint(0, 10**6))
-
-
-@breakage("expires_out_of_range", "bare", "xml", "secret", "both")
-def with_an_expiry_out_of_range(random: Random) -> Use:
-    use = working_link(random)
-    return sign_unchecked(use, use.key, expires=random.choice(("0", "-5", "604801", "2592000", "1893456000")))
-
-
-# --- the address -----------------------------------------------------------------------------------------------------
-
-
-@breakage("wrong_region", "bare", "secret", "both")
-def sent_to_another_region(random: Random) -> Use:
-    use = working_link(random, kind=random.choice(("public", "dual-stack")), signed_headers=())
-    other = random.choice([region for region in REGIONS if region != use.endpoint.region])
-    return use._replace(
-        url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1),
-        error=ANOTHER_REGION,
-    )
-
-
-@breakage("wrong_region", "xml", "both")
-def refused_for_its_region(random: Random) -> Use:
-    return working_link(random, kind="public")._replace(error=ANOTHER_REGION)
-
-
-@breakage("bucket_twice", "bare", "xml", "secret", "both")
-def with_the_bucket_in_path_and_host(random: Random) -> Use:
-    use = working_link(random, kind=random.choice(("public", "accelerate")))
-    host = use.endpoint.host(use.bucket)
-    return use._replace(url=use.url.replace(host + "/", f"{host}/{use.bucket}/", 1))
-
-
-@breakage("bucket_twice", "xml", "both")
-def signed_with_the_bucket_in_the_key(random: Random) -> Use:
-    use = working_link(random, kind="public")
-    key = f"{use.bucket}/{use.key}"
-    return sign_unchecked(use, key)._replace(error=no_such_key(key))
-
-
-@breakage("bucket_not_in_host", "bare", "secret", "both")
-def with_the_bucket_in_the_path(random: Random) -> Use:
-    use = working_link(random, kind="public", signed_headers=())
-    domain = use.endpoint.domain
-    message = "Please use virtual hosted style to access."
-    error = OssError(403, "SecondLevelDomainForbidden", message, ec="0003-00001401")
-    return use._replace(url=use.url.replace(f"{use.bucket}.{domain}/", f"{domain}/{use.bucket}/", 1), error=error)
-
-
-@breakage("internal_host", "bare", "secret")
-def with_an_internal_host(random: Random) -> Use:
-    return working_link(random, kind="internal")._replace(inside=False)
 
 
 @breakage("rewritten_key", "bare", "secret")
@@ -655,40 +387,6 @@ def rewritten_in_transit(random: Random) -> Use:
     return use._replace(sent_url=use.url.replace(f"{head}//{tail}", f"{head}/{tail}"))
 
 
-# --- the signature is valid, and something else is wrong -------------------------------------------------------------
-
-
-@breakage("public_endpoint_forbidden", "xml", "both")
-def for_a_new_account(random: Random) -> Use:
-    message = "Public endpoint is forbidden for this operation."
-    error = OssError(400, "PublicEndpointForbidden", message, ec="0048-00000401")
-    return working_link(random, kind="public")._replace(error=error)
-
-
-@breakage("archived", "xml", "both")
-def for_an_archived_object(random: Random) -> Use:
-    message = "The operation is not valid for the object's state"
-    return working_link(random)._replace(error=OssError(403, "InvalidObjectState", message))
-
-
-@breakage("no_such_key", "xml", "both")
-def for_a_missing_object(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(error=no_such_key(use.key))
-
-
-@breakage("no_such_bucket", "xml", "both")
-def for_a_missing_bucket(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(error=no_such_bucket(use.bucket))
-
-
-@breakage("access_denied", "xml", "both")
-def signed_without_permission(random: Random) -> Use:
-    message = "You have no right to access this object because of bucket acl."
-    return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))
-
-
 # --- links of V1 -----------------------------------------------------------------------------------------------------
 
 
@@ -701,7 +399,6 @@ def plus_decoded(url: str, random: Random) -> str:
     return head + name + value.replace("%2B", random.choice(("+", "%20", " ")))
 
 
-SECRET = ("secret", "both")
 for name, modes, change, options in (
     ("truncated/v1_cut_off", ALL, cut_in_v1, {}),
     ("truncated/v1_not_quoted_in_a_shell", ALL, lambda url, _: url.partition("&")[0], {"query": {}}),
@@ -725,47 +422,3 @@ def v1_token_and_signature_decoded(random: Random) -> Use:
     keys = random_credentials(random, temporary=True, plus=True)
     use = v1_link(random, credentials=keys, signature="+", query={}, key="a")
     return use._replace(url=use.url.replace("%2B", random.choice(("+", "%20", " "))))
-
-
-@breakage("expired", *ALL)
-def v1_used_too_late(random: Random) -> Use:
-    use = v1_link(random)
-    return use._replace(now=use.now + 604_801 + random.randint(0, 10**7))
-
-
-@breakage("wrong_method", *SECRET)
-def v1_used_with_another_method(random: Random) -> Use:
-    use = v1_link(random)
-    return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
-
-
-@breakage("wrong_secret", *SECRET)
-def v1_signed_with_another_secret(random: Random) -> Use:
-    use = v1_link(random)
-    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-
-
-@breakage("missing_header", *SECRET)
-def v1_used_without_its_content_type(random: Random) -> Use:
-    return v1_link(random, headers={"Content-Type": "image/png"})._replace(headers={})
-
-
-@breakage("missing_token", *ALL)
-def v1_without_its_token(random: Random) -> Use:
-    complete = random_credentials(random, temporary=True)
-    use = v1_link(random, credentials=complete._replace(security_token=None))
-    return use._replace(credentials=complete)
-
-
-@breakage("token_not_signed", *SECRET)
-def v1_with_the_token_added_later(random: Random) -> Use:
-    complete = random_credentials(random, temporary=True)
-    use = v1_link(random, credentials=complete._replace(security_token=None))
-    token = quote(complete.security_token or "", safe="")
-    return use._replace(credentials=complete, url=f"{use.url}&security-token={token}")
-
-
-def first_finding(use: Use, mode: str) -> str:
-    """The code of the most probable finding, "none" if there is nothing wrong."""
-    findings = use.explain(mode).findings
-    return findings[0].code if findings else "none"

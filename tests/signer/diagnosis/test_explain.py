@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from hypothesis import given, settings
 import signer
 from signer.diagnosis.advice import ADVICE
 from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
-from tests.signer.diagnosis.breakages import BREAKAGES, Use, first_finding, v1_link, working_link
+from tests.signer.diagnosis.breakages import BREAKAGES, Use, v1_link, working_link
 
 CASES = [(name, mode) for name, (modes, _) in BREAKAGES.items() for mode in modes]
 ISSUED = 1_732_494_588
@@ -41,39 +40,9 @@ def test_a_working_link_has_no_finding(random: Random, make: Callable[[Random], 
 @pytest.mark.parametrize("numbers", [range(8), pytest.param(range(8, 200), marks=pytest.mark.long)], ids=["", "more"])
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=[f"{name}-{mode}" for name, mode in CASES])
 def test_what_broke_a_link_is_the_first_finding(name: str, mode: str, numbers: range) -> None:
-    make = BREAKAGES[name][1]
-    firsts = Counter(first_finding(make(Random(f"{name} {number}")), mode) for number in numbers)
+    found = [BREAKAGES[name][1](Random(f"{name} {number}")).explain(mode).findings for number in numbers]
+    firsts = Counter(findings[0].code if findings else "none" for findings in found)
     assert firsts[name.partition("/")[0]] >= 0.99 * len(numbers), firsts
-
-
-@pytest.mark.parametrize("numbers", [range(3), pytest.param(range(3, 50), marks=pytest.mark.long)], ids=["", "more"])
-@pytest.mark.parametrize("name", sorted(BREAKAGES))
-def test_an_explanation_contains_no_secret(name: str, numbers: range) -> None:
-    modes, make = BREAKAGES[name]
-    for number in numbers:
-        for mode in modes:
-            use = make(Random(f"secret {name} {number}"))
-            explanation = use.explain(mode)
-            printed = str(explanation) + repr(explanation) + repr(explanation.to_json())
-            assert not leaked(use, printed)
-
-
-def leaked(use: Use, printed: str) -> list[str]:
-    """The pieces of 12 characters of any secret that were printed."""
-    signature = re.search("[sS]ignature=([^&]{0,64})", use.url)
-    secrets = [
-        use.credentials.access_key_secret,
-        use.credentials.access_key_id,
-        use.credentials.security_token or "",
-        unquote(signature[1]) if signature else "",
-    ]
-    pieces = {secret[i : i + 12] for secret in secrets for i in range(max(len(secret) - 11, 0))}
-    return [piece for piece in pieces if piece in printed]
-
-
-def test_a_leak_is_detected() -> None:
-    use = working_link(Random(1), credentials=CREDENTIALS)
-    assert leaked(use, f"the link {use.url}")
 
 
 @settings(max_examples=30, deadline=None)
@@ -100,17 +69,6 @@ def test_hostile_strings_are_explained_quickly(filling: str) -> None:
     assert time.process_time() - started < 3
     with pytest.raises(signer.InvalidLink, match="longer"):
         signer.explain("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/" + "a" * 40_000)
-
-
-def test_answer_and_secret_are_tried_together_for_every_kind_that_has_an_answer() -> None:
-    unanswered = {
-        "double_encoded/encoded_as_one_string",  # no client can request it
-        "internal_host/with_an_internal_host",  # it times out
-        "rewritten_key/with_unsafe_segments",  # OSS accepts it from clients that do not rewrite it
-    }
-    tried_as_other_secret = {"signature_mismatch/refused_for_its_secret"}
-    alone = {name for name, (modes, _) in BREAKAGES.items() if "both" not in modes}
-    assert alone == unanswered | tried_as_other_secret
 
 
 def test_every_finding_has_a_title_and_advice() -> None:

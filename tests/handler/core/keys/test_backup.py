@@ -24,12 +24,16 @@ def restore(cli: KeysCli, file: Path, answer: Callable[[], str]) -> Result:
 
 
 def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: KeysCli, tmp_path: Path) -> None:
+    static, another = ({"static": {"type": "A", "key": key}} for key in ("keyEXAMPLE1", "keyEXAMPLE2"))
+    existing.write(json.dumps(document(cdn=static)).encode())
     copy, saved = tmp_path / "copy.json", existing.read()
     assert existing.run("backup", str(copy))[:2] == (0, "")
     assert (copy.read_bytes(), stat.S_IMODE(copy.stat().st_mode)) == (saved, 0o600)
     assert "File exists" in existing.run("backup", str(copy)).err
     share, (_, sharer, _), (issuer,) = (document()[member] for member in ("share", "api", "jwt"))
-    other = document(api=[api("reader", "fcp_other"), {**sharer, "paths": ["/"]}], share=share[1:], jwt=[], sinks={})
+    other = document(
+        api=[api("reader", "fcp_other"), {**sharer, "paths": ["/"]}], share=share[1:], jwt=[], sinks={}, cdn=another
+    )
     existing.write(json.dumps(other).encode())
     assert existing.run("restore", str(copy)).status == 2
     assert restore(existing, copy, lambda: "\n")[0] == 1
@@ -38,10 +42,10 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
     assert existing.document == other
     status, out, err = restore(existing, copy, lambda: "y\n")
     assert (status, err, existing.read()) == (0, "Restore it? [y/N] ", saved)
-    back = ("share key old", "API key reader", "API key ended", f"issuer {issuer['iss']}", "sink team")
+    back = ("share key old", "API key reader", "API key ended", f"issuer {issuer['iss']}", "sink team", "CDN static")
     assert [line.strip() for line in out.splitlines()[1:-1]] == [
         *(f"Works again, although it was revoked, retired or removed: {entry}" for entry in back),
-        *("Goes: API key reader", "Changes: API key sharer (paths)"),
+        *("Goes: API key reader", "Goes: CDN static", "Changes: API key sharer (paths)"),
     ]
     assert not any(secret in out for secret in ("EXAMPLE", issuer["secret"], share[0]["secret"]))
 
@@ -86,11 +90,11 @@ def test_standard_output_must_be_a_pipe(in_file: KeysCli, tmp_path: Path) -> Non
     copy, terminals = tmp_path / "copy", pty.openpty()
     saved = run(in_file, "", "backup", "-").stdout
     for target in (os.ttyname(terminals[1]), copy):
-        assert run(in_file, f">{target}", "backup", "-").returncode == 2
+        assert run(in_file, f">'{target}'", "backup", "-").returncode == 2
     assert copy.read_text() == ""
     for terminal in terminals:
         os.close(terminal)
     in_file.run("revoke-api-key", "reader")
     copy.write_text(saved)
-    assert run(in_file, f"<{copy}", "restore", "-", "--yes").returncode == 0
+    assert run(in_file, f"<'{copy}'", "restore", "-", "--yes").returncode == 0
     assert in_file.document == document()

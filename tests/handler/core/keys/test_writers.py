@@ -36,12 +36,12 @@ def run_concurrently(commands: list[list[str]]) -> list[tuple[int, str, str]]:
         for command in commands
     ]
     try:
-        return [(process.wait(), out, err) for process in started for out, err in [process.communicate(timeout=60)]]
+        return [(process.returncode, out, err) for process in started for out, err in [process.communicate(timeout=60)]]
     finally:
         for process in started:
             if process.poll() is None:
                 process.kill()
-                process.wait()
+                process.wait(60)
 
 
 def test_concurrent_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ def test_headers_that_trickle_in_do_not_make_a_call_longer(over: threading.Event
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
 
         def trickle() -> None:
+            listener.settimeout(10)
             connection, _ = listener.accept()
             with connection, suppress(OSError):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX-Name: ")

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
-from tests.handler.keys_fixtures import api
+from tests.handler.keys_fixtures import READER, api
 from tests.memory_oss import MemoryOss
-from tests.worlds import HOST, JSON, MAKER, OTHER, READER, STATE, WRITER, Service, secret_of, share_id
+from tests.worlds import HOST, JSON, MAKER, OTHER, STATE, WRITER, Service, secret_of, share_id
 
 LONG = "长" * 28  # 252 bytes in an address
 

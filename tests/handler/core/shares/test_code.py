@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from handler.core.shares.code import ALPHABET, new_code
 from handler.web.pages.words import SHARE
 from signer.times import rfc3339
 from tests.handler.client import NOW, Answered
+from tests.handler.keys_fixtures import base64url
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, HTML, JSON, MAKER, STATE, WRITER, Service, nonce_of, share_id
+from tests.worlds import DAY, HTML, JSON, MAKER, STATE, WRITER, Service, nonce_of, secret_of, share_id
 
 PROGRAM = {"password": True, "expires_at": rfc3339(NOW + 7 * DAY), "use": "POST"}
 SHARES: list[dict[str, Any]] = [{}, {"max_uses": 2}, {"download": "q3 final.pdf"}, {"path": "/checked/none.pdf"}]
@@ -35,7 +37,7 @@ def claims(oss: MemoryOss, url: str) -> int:
     return len(oss.keys(f"{STATE}uses/{share_id(url)}/"))
 
 
-def test_the_service_makes_it_of_31_signs(in_memory: Service) -> None:
+def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: Service, oss: MemoryOss) -> None:
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
     assert set("".join(codes)) == {*ALPHABET, "-"}
@@ -44,6 +46,9 @@ def test_the_service_makes_it_of_31_signs(in_memory: Service) -> None:
     created = in_memory.request_share(password=True).json
     assert re.fullmatch(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}", created["password"])
     assert list(created) == ["url", "id", "expires_at", "clamped_by", "password"]
+    salted = f"{secret_of(created['url'])}\n{created['password'].replace('-', '')}"
+    record = json.loads(oss.read(f"{STATE}shares/{created['id']}.json"))
+    assert record["password"] == base64url(sha256(salted.encode()).digest())
     assert in_memory.shown(created["url"])["password"] is True
     assert "password" not in in_memory.shown(in_memory.create_share())
 
@@ -80,7 +85,8 @@ def test_a_program_learns_only_that_there_is_one(in_memory: Service, oss: Memory
     url, _ = locked(in_memory, title="Figures", **params)
     oss.calls.clear()
     straight = {"format": "redirect"}
-    for headers, query in (({}, {}), (JSON, {}), ({}, {"format": "json"}), ({}, straight), (HTML, straight)):
+    requests: list[tuple[Any, Any]] = [({}, {}), (JSON, {}), ({}, {"format": "json"}), ({}, straight), (HTML, straight)]
+    for headers, query in requests:
         assert in_memory.open(url, headers=headers, **query).json == PROGRAM
         assert in_memory.open(url, "HEAD", headers, **query).status == 200
     assert in_memory.open(url, key=MAKER).json == PROGRAM
@@ -98,7 +104,8 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
     oss.calls.clear()
     pages = [in_memory.open(each, headers=HTML) for each in (url, used_up)]
     pages += [in_memory.use(each, accept=HTML["Accept"], password="wrong") for each in (url, used_up)]
-    pages += [in_memory.use(url, accept=HTML["Accept"], **typed) for typed in ({}, {"password": ""})]
+    nothing: list[dict[str, Any]] = [{}, {"password": ""}]
+    pages += [in_memory.use(url, accept=HTML["Accept"], **typed) for typed in nothing]
     assert oss.calls.keys() == {"GetObject"}
     for number, page in enumerate(pages):
         is_wrong = number > 1

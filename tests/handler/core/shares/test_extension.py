@@ -173,6 +173,9 @@ def test_the_later_of_both_ends_counts(in_memory: Service, oss: MemoryOss, secon
 def test_after_a_revocation_there_is_none(in_memory: Service, oss: MemoryOss) -> None:
     url = in_memory.create_share()
     assert in_memory.revoke(url).status == 204
+    record = oss.read(places(url)[0])
+    assert in_memory._replace(now=NOW + 60).revoke(url).status == 204
+    assert oss.read(places(url)[0]) == record
     response = in_memory.extend(url)
     assert (response.status, response.code) == (410, "share_revoked")
     assert oss.keys(f"{STATE}extended/") == []

@@ -79,7 +79,8 @@ class TestWhoIsAsking:
         self, in_memory: Service, oss: MemoryOss, params: dict[str, Any]
     ) -> None:
         url = in_memory.create_share(**params)
-        assert in_memory.open(url, headers=HTML, **({} if params else {"format": "redirect"})).signs()
+        straight: dict[str, Any] = {} if params else {"format": "redirect"}
+        assert in_memory.open(url, headers=HTML, **straight).signs()
         assert in_memory.open(in_memory.create_share(max_uses=1), headers=HTML, format="redirect").json["use"] == "POST"
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "get"])

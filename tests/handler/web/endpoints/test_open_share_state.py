@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from unittest.mock import patch
 
 import pytest
 
 from handler.core.cloud import oss as clients
 from handler.core.shares.record import Record
-from tests.fault_proxy import fault_proxy
+from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import watch_requests
 from tests.memory_oss import MemoryOss
@@ -54,7 +55,9 @@ def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service
         assert codes(without, url) == {"state_unavailable"}
     with fault_proxy(service.oss.url) as proxy, patch("handler.core.shares.opening.PAGE_TIMEOUT", 0.1):
         proxy.play("never")
+        started = time.monotonic()
         assert service.at(proxy.url).open(url).code == "state_unavailable"
+        assert time.monotonic() - started < 10  # where a request to OSS may take a minute
     service.oss.remove_bucket()
     assert codes(service, url) == {"state_unavailable"}
 
@@ -104,6 +107,20 @@ def test_a_bucket_is_probed_before_the_first_claim_and_every_five_minutes(
     assert keys.index(f"{STATE}probe") < next(position for position, key in enumerate(keys) if "/uses/" in key)
     monkeypatch.setattr(clients.OssClient, "claim", lambda *_, **options: clients.OssResponse(500, {}, b"", ""))
     assert in_memory.restarted().use(url).code == "state_unavailable"
+
+
+def test_what_arrives_late_undoes_nothing_because_it_is_sent_once(service: Service) -> None:
+    assert service.oss is not None
+    with fault_proxy(service.oss.url) as proxy:
+        flaky = service.at(proxy.url)
+        proxy.play(LATE)
+        url = flaky.create_share()
+        assert flaky.revoke(url).status == 204
+        proxy.disarm()
+        assert service.open(url).code == "share_revoked"
+        proxy.play("", "", "reset after")  # after its record and its second end were read
+        assert flaky.extend(service.create_share()).status == 503
+        assert [call.name for call in proxy.calls].count("PUT extended") == 1
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -23,7 +23,7 @@ UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
 
 
 def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: Service, oss: MemoryOss) -> None:
-    params = {"max_uses": 2, "download": "final.pdf", "title": "Q3", "message": "Two\r\nlines"}
+    params: dict[str, Any] = {"max_uses": 2, "download": "final.pdf", "title": "Q3", "message": "Two\r\nlines"}
     response = in_memory.request_share(expires="3d", **params)
     assert (response.status, response.headers["Cache-Control"]) == (201, "no-store")
     url, end = response.json["url"], "2026-03-04T06:41:11Z"
@@ -203,7 +203,7 @@ INVALID: dict[str, list[object]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])
-def test_an_invalid_member_is_refused_by_name(in_memory: Service, oss: MemoryOss, name: str, value: object) -> None:
+def test_an_invalid_member_is_refused_by_name(in_memory: Service, oss: MemoryOss, name: str, value: Any) -> None:
     response = in_memory.request_share(**{name: value})
     assert response.status == 400
     assert name in response.json["detail"]

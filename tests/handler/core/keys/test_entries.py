@@ -1,0 +1,317 @@
+"""`python -m handler.commands keys` adds and removes entries of each kind, and keeps their secrets out of sight."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import stat
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from handler.core.context import Clock
+from handler.core.keys import parse
+from handler.notices.sinks import KINDS, read_sink
+from tests.handler.core.keys.command import ADD, HS256, URL, WEBHOOK, KeysCli, Result, Terminal
+from tests.handler.keys_fixtures import SECRET, base64url, document
+
+KEY = "aliyuncdnexp1234"
+CDN = ("add-cdn", "static")
+SINK = ("add-sink", "ops", "--kind")
+ISS = "https://new.example.com"
+JWKS = {
+    "RS256": {"keys": [{"kty": "RSA", "kid": "1", "n": base64url(b"\xff" * 256), "e": "AQAB"}]},
+    "ES256": {
+        "keys": [{"kty": "EC", "kid": "1", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}]
+    },
+}
+# A new secret: what a command makes, and where an entry has it.
+NEW = {
+    "add-api-key": r"fcp_[\w-]{43}",
+    "add-sink": "whsec_[A-Za-z0-9+/]{43}=",
+    "add-issuer": r"[\w-]{43}",
+    "add-cdn": r"\w{32}",
+}
+SAVED = "a new secret"
+
+
+def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
+    """Runs a command with this on its standard input, at a fixed time."""
+    with patch.object(sys, "stdin", io.StringIO(content)):
+        return cli.run(*arguments, clock=Clock(now=lambda: 1_772_347_271.9))
+
+
+# The arguments, standard input, the entry that is added, and what `show` says of it.
+API_KEYS: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
+    (
+        ("--path", "/q3.pdf", "--path", "/reports/"),
+        {"paths": ["/reports/", "/q3.pdf"]},
+        "GET on /reports/ /q3.pdf; never",
+    ),
+    (("--method", "GET", "--method", "put"), {"methods": ["GET", "PUT"]}, "GET PUT on /reports/; never expires"),
+    (("--expires", "90d"), {"expires_at": "2026-05-30T06:41:11Z"}, "GET on /reports/; expires 2026-05-30T06:41:11Z"),
+    (
+        ("--method", "SHARE", "--max-share", "30d"),
+        {"methods": ["GET", "SHARE"], "max_share": "30d"},
+        "GET SHARE on /reports/; never expires; shares of at most 30 days",
+    ),
+]
+SINKS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
+    (("webhook", "--url", URL), "", {"url": URL, "secret": SAVED}),
+    (("slack", "--url", "-"), URL, {"url": URL}),
+    (
+        ("dingtalk", "--url", "-", "--secret", "-", "--retry-for", "12h"),
+        f"{URL}\r\n  SECEXAMPLE\n",
+        {"url": URL, "secret": "SECEXAMPLE", "retry_for": "12h"},
+    ),
+    (
+        ("webhook", "--url", "http://127.0.0.1:9100/", "--allow-loopback"),
+        "",
+        {"url": "http://127.0.0.1:9100/", "secret": SAVED, "allow_loopback": True},
+    ),
+]
+ISSUERS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
+    (
+        (
+            "HS256",
+            "--path",
+            "/reports/",
+            "--method",
+            "GET",
+            "--method",
+            "GET",
+            "--max-share",
+            "30d",
+            "--method",
+            "SHARE",
+        ),
+        "",
+        {"secret": SAVED, "paths": ["/reports/"], "methods": ["GET", "SHARE"], "max_share": "30d"},
+    ),
+    (("HS256", "--secret", "-", "--leeway", "30"), base64url(SECRET), {"secret": base64url(SECRET), "leeway": 30}),
+    *(((alg, "--jwks", "-"), json.dumps(jwks, indent=2), {"jwks": jwks}) for alg, jwks in JWKS.items()),
+]
+CDNS: list[tuple[tuple[str, ...], str, dict[str, Any], int]] = [
+    ((), "", {"key": SAVED}, 1800),
+    (
+        ("--key", "-", "--valid-for", "600", "--parameter", "k"),
+        f"{KEY}\n",
+        {"key": KEY, "valid_for": 600, "parameter": "k"},
+        600,
+    ),
+]
+API_KEY: dict[str, Any] = {"id": "ci", "sha256": SAVED, "paths": ["/reports/"], "methods": ["GET"], "expires_at": None}
+ISSUER: dict[str, Any] = {"iss": ISS, "aud": "links"}
+ADDED: list[tuple[tuple[str, ...], str, str, dict[str, Any], str]] = [
+    *(((*ADD, *more), "", "api", {**API_KEY, **changes}, f"ci: {shown}") for more, changes, shown in API_KEYS),
+    *(((*SINK, *more), given, "sinks", {"kind": more[0], **entry}, f"ops: {more[0]}") for more, given, entry in SINKS),
+    *(
+        ((*HS256[:-1], *more), given, "jwt", {**ISSUER, "alg": more[0], **entry}, f"{ISS}: {more[0]}, audience links")
+        for more, given, entry in ISSUERS
+    ),
+    *(
+        ((*CDN, *more), given, "cdn", {"type": "A", **entry}, f"static: links are valid for {seconds} s after")
+        for more, given, entry, seconds in CDNS
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "content", "member", "entry", "shown"), ADDED)
+def test_an_entry_is_added_and_a_new_secret_is_shown_once(
+    arguments: tuple[str, ...], content: str, member: str, entry: dict[str, Any], shown: str, existing: KeysCli
+) -> None:
+    result = run_with(existing, content, *arguments)
+    assert result.status == 0, result.err
+    new = result.out.removesuffix("\n")
+    if SAVED in entry.values():
+        assert re.fullmatch(NEW[arguments[0]], new)
+        assert re.search("Save this (key|secret) now", result.err)
+    else:
+        assert re.fullmatch(r"Added the (sink|issuer|CDN) \S+\.", new)
+    saved = sha256(new.encode()).hexdigest() if member == "api" else new
+    stored, before = existing.document, document(cdn={})[member]
+    (added,) = stored[member][len(before) :] if isinstance(before, list) else [stored[member].get(arguments[1])]
+    assert member != "jwt" or len(added.pop("id")) == 16
+    assert added == {name: saved if value == SAVED else value for name, value in entry.items()}
+    assert stored == document(
+        **{member: [*before, added] if isinstance(before, list) else {**before, arguments[1]: added}}
+    )
+    printed = run_with(existing, "", "show").out
+    assert f"  {shown}" in printed
+    for secret in (new if SAVED in entry.values() else URL, URL, "SECEXAMPLE", base64url(SECRET), KEY):
+        assert secret not in result.err + printed
+
+
+def test_a_new_webhook_may_be_tried_for_three_days(existing: KeysCli) -> None:
+    assert existing.run(*WEBHOOK).status == 0
+    assert read_sink("ops", existing.document["sinks"]["ops"], KINDS).retry_for == 3 * 86_400
+
+
+@pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256, CDN], ids=lambda command: str(command[0]))
+def test_each_new_secret_is_another_one(command: tuple[str, ...], existing: KeysCli) -> None:
+    assert existing.run(*command).out != existing.run(command[0], "other", *command[2:]).out
+
+
+def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(existing: KeysCli) -> None:
+    with patch.object(sys, "stdin", Terminal()), patch("getpass.getpass", return_value=URL) as prompt:
+        assert existing.run("add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
+    prompt.assert_called_once_with("--url: ")
+    assert existing.document["sinks"]["chat"]["url"] == URL
+
+
+def test_the_public_keys_of_an_issuer_may_come_from_a_file(existing: KeysCli, tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps(JWKS["ES256"]))
+    assert existing.run(*HS256[:-1], "ES256", "--jwks", str(tmp_path / "jwks.json")).status == 0
+    assert existing.document["jwt"][-1]["jwks"] == JWKS["ES256"]
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "undo", "done"),
+    [
+        (ADD, "API key", "revoke-api-key", "Revoked"),
+        (WEBHOOK, "sink", "remove-sink", "Removed"),
+        (HS256, "issuer", "remove-issuer", "Removed"),
+        (CDN, "CDN", "remove-cdn", "Removed"),
+    ],
+)
+def test_a_name_is_added_once_and_only_what_is_named_is_removed(
+    command: tuple[str, ...], kind: str, undo: str, done: str, existing: KeysCli
+) -> None:
+    name = command[1]
+    assert existing.run(*command).status == 0
+    with_it, again = existing.read(), existing.run(*command)
+    assert (again.status, again.out, existing.read()) == (1, "", with_it)
+    assert f"{kind} {name} already exists." in again.err.replace("Sink", "sink").replace("Issuer", "issuer")
+    removed, again = (existing.run(undo, name) for _ in range(2))
+    assert (removed.status, removed.err, again.status) == (0, "", 1)
+    assert f"{done} the {kind} {name}." in removed.out
+    assert {**existing.document, "cdn": {}} == document(cdn={})
+    names = {"API key": "reader, sharer, ended", "sink": "team", "issuer": "https://id.example.com", "CDN": "none"}
+    assert f"There is no {kind} {name} (existing: {names[kind]})." in again.err
+
+
+def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: KeysCli) -> None:
+    owners = []
+    for _ in range(2):
+        assert run_with(existing, base64url(SECRET), *HS256, "--secret", "-").status == 0
+        owners.append(parse(existing.read() or b"").jwt[-1].owner)
+        assert existing.run("remove-issuer", ISS).status == 0
+    assert owners[0] != owners[1]
+
+
+SECRETS = (URL, "0000EXAMPLE", "SECEXAMPLE", "c2hvcnQ", KEY, "with-hyphen")
+REFUSALS = [
+    (("add-api-key",), "", "NAME"),
+    (("add-api-key", "ci"), "", "--path"),
+    (("add-api-key", "ci", "--path", "/reports/"), "", "--method"),
+    (("add-api-key", "ci", "--method", "GET"), "", "--path"),
+    (("add-api-key", "a b", *ADD[2:]), "", "invalid name"),
+    (("add-api-key", "", *ADD[2:]), "", "invalid name"),
+    (("add-api-key", "-x", *ADD[2:]), "", "NAME"),
+    (("add-api-key", "n" * 65, *ADD[2:]), "", "invalid name"),
+    (("add-api-key", "ci", "--path", "/reports/../", "--method", "GET"), "", "invalid path"),
+    (("add-api-key", "ci", "--path", "/-/shares", "--method", "GET"), "", "invalid path"),
+    (("add-api-key", "ci", "--path", "", "--method", "GET"), "", "invalid path"),
+    (("add-api-key", "ci", "--path", "/reports/", "--method", "DELETE"), "", "invalid choice"),
+    *(((*ADD, "--expires", value), "", "--expires") for value in ("0", "soon", "-1d", "999999999d")),
+    ((*ADD, "--max-share", "30d"), "", "--max-share requires --method SHARE"),
+    *(((*ADD, "--method", "SHARE", "--max-share", value), "", "--max-share") for value in ("59s", "long", "99999d")),
+    (("revoke-api-key",), "", "NAME"),
+    (("add-cdn", "static", "--key", "-"), "short", "key must be 6 to 128 letters and digits"),
+    (("add-cdn", "static", "--key", "-"), "with-hyphen", "key must be 6 to 128 letters and digits"),
+    (("add-cdn", "static", "--key", KEY), "", "--key"),
+    (("add-cdn", "static", "--valid-for", "0"), "", "valid_for"),
+    (("add-cdn", "static", "--parameter", "auth key"), "", "parameter"),
+    (("add-sink",), "", "required"),
+    ((*SINK, "email", "--url", URL), "", "invalid choice"),
+    (("add-sink", "a b", *WEBHOOK[2:]), "", "invalid name"),
+    ((*SINK, "webhook"), "", "--url"),
+    ((*SINK, "webhook", "--url", "ftp://x/0000EXAMPLE"), "", "url must begin with https://"),
+    ((*SINK, "webhook", "--url", "-"), "", "--url - requires a line on standard input"),
+    ((*SINK, "webhook", "--url", "-", "--secret", "-"), URL, "--secret - requires a line on standard input"),
+    ((*WEBHOOK, "--secret", "SECEXAMPLE"), "", "whsec_"),
+    ((*SINK, "dingtalk", "--url", URL), "", "secret is required"),
+    ((*SINK, "wecom", "--url", URL, "--secret", "SECEXAMPLE"), "", "secret is not allowed"),
+    ((*SINK, "wecom", "--url", URL, "--output", "new.key"), "", "--output"),
+    ((*WEBHOOK, "--retry-for", "59m"), "", "retry_for"),
+    (("remove-sink",), "", "NAME"),
+    (("add-issuer", "https://new.example.com"), "", "--aud"),
+    (("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "none"), "", "invalid choice"),
+    ((*HS256, "--secret", "-"), "", "--secret - requires a line on standard input"),
+    ((*HS256, "--secret", "-"), "c2hvcnQ", "secret has 5 bytes"),
+    ((*HS256, "--jwks", "-"), "{}", "--jwks requires --alg RS256 or ES256"),
+    ((*HS256[:-1], "RS256"), "", "--alg RS256 requires --jwks"),
+    ((*HS256[:-1], "RS256", "--secret", "-", "--jwks", "-"), "", "--secret requires --alg HS256"),
+    ((*HS256[:-1], "RS256", "--jwks", "-"), "{", "--jwks: standard input is not valid JSON"),
+    ((*HS256[:-1], "RS256", "--jwks", "-"), "[]", "jwks must be an object"),
+    ((*HS256[:-1], "RS256", "--jwks", "missing.json"), "", "--jwks: missing.json cannot be read"),
+    ((*HS256[:-1], "ES256", "--jwks", "-"), '{"keys": [{"kty": "EC", "d": "c2hvcnQ"}]}', "is a private key"),
+    ((*HS256, "--path", "reports/"), "", "invalid path"),
+    ((*HS256, "--method", "DELETE"), "", "invalid choice"),
+    ((*HS256, "--method", "GET", "--max-share", "30d"), "", "--max-share requires --method SHARE"),
+    ((*HS256, "--max-share", "59s"), "", "invalid duration"),
+    ((*HS256, "--leeway", "61"), "", "leeway must be an integer from 0 to 60"),
+    ((*HS256, "--leeway", "soon"), "", "--leeway"),
+    (("remove-issuer",), "", "ISS"),
+    ((*WEBHOOK, "--secrte", "whsec_SECEXAMPLE"), "", "unrecognized arguments: --secrte\n"),
+    ((*WEBHOOK, "--secrte=SECEXAMPLE", "-x", "-SECEXAMPLE"), "", "unrecognized arguments: --secrte -x\n"),
+    ((*SINK, "dingtalk", "--url", "-", URL), "", "unrecognized arguments\n"),
+    (("add-sink", "--ulr", URL, *WEBHOOK[1:]), "", "argument NAME: invalid name (expected"),
+    (("--secrte", "SECEXAMPLE", *WEBHOOK), "", "argument COMMAND: invalid choice (choose from"),
+    ((*HS256[:-1], "SECEXAMPLE (a b)"), "", "argument --alg: invalid choice (choose from"),
+    ((*WEBHOOK, "--allow-loopback=whsec_SECEXAMPLE0000"), "", "argument --allow-loopback: ignored explicit argument"),
+    ((*WEBHOOK, "--ke=SECEXAMPLE", "--k=SECEXAMPLE"), "", "ambiguous option: --k could match"),
+    ((*HS256, "--leeway", "SECEXAMPLE"), "", "argument --leeway: invalid int value\n"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "content", "sentence"), REFUSALS)
+def test_what_is_invalid_exits_with_2_changes_nothing_and_shows_no_secret(
+    arguments: tuple[str, ...], content: str, sentence: str, existing: KeysCli
+) -> None:
+    before = existing.read()
+    result = run_with(existing, content, *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert sentence in result.err
+    assert not any(secret in result.err for secret in SECRETS)
+    assert existing.read() == before
+    assert existing.locks() == []
+
+
+@pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256, CDN], ids=lambda command: str(command[0]))
+def test_output_writes_what_would_be_printed_to_a_file_that_only_its_owner_can_read(
+    command: tuple[str, ...], existing: KeysCli, tmp_path: Path
+) -> None:
+    file = tmp_path / "new.key"
+    result = existing.run(*command, "--output", str(file))
+    assert (result.status, result.out) == (0, "")
+    assert str(file) in result.err
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    secret = file.read_text()
+    assert re.fullmatch(rf"{NEW[command[0]]}\n", secret)
+    assert secret.strip() not in result.err
+
+
+@pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256, CDN], ids=lambda command: str(command[0]))
+@pytest.mark.parametrize("problem", ["exists", "missing folder"])
+def test_where_the_file_cannot_be_written_nothing_is_added(
+    command: tuple[str, ...], problem: str, existing: KeysCli, tmp_path: Path
+) -> None:
+    before = existing.read()
+    file = tmp_path / ("new.key" if problem == "exists" else "missing/new.key")
+    if problem == "exists":
+        file.write_text("an earlier key")
+    result = existing.run(*command, "--output", str(file))
+    assert (result.status, result.out) == (1, "")
+    assert "new.key" in result.err
+    assert "was not added" in result.err
+    assert result.err.count("\n") == 1
+    assert existing.read() == before
+    assert existing.locks() == []
+    if problem == "exists":
+        assert file.read_text() == "an earlier key"

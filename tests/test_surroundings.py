@@ -1,0 +1,138 @@
+"""Whatever a run of the tests inherits of who starts it, they find the same; and none of them can wait for ever."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import git
+
+ROOT = Path(__file__).parents[1]
+# Those of signals and terminals, and one that is a client of this machine, whose files and settings it makes.
+SAMPLES = "test_with_the_shipped_configuration_there_is_everything_and_it_works"
+CHOSEN = ("tests/signer/cli/test_pasted.py", f"tests/local/test_samples.py::{SAMPLES}")
+PROXY = "http://127.0.0.1:9"  # where nobody answers
+HOSTILE = {
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), PROXY),
+    "OSS_ACCESS_KEY_ID": "LTAI5tFOREIGN",
+    "OSS_ACCESS_KEY_SECRET": "foreign",
+    "OSS_REGION": "foreign",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tFOREIGN",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "foreign",
+    "LINK_CONFIG": "foreign.toml",
+    "LINK_REGION": "foreign",
+    "LINK_OSS_ENDPOINT": PROXY,
+    "PYTHONSAFEPATH": "1",
+    "GIT_DIR": "/nonexistent",
+    "COLUMNS": "40",
+    "TZ": "Asia/Shanghai",
+    "LC_ALL": "C",
+}
+# The tests begin long after their modules were imported, as in a run of an hour.
+START = """
+import os, pytest, signal, sys, time
+class Late:
+    seconds = 7200
+    def pytest_collection_finish(self):
+        self.seconds = 0
+late, clock = Late(), time.time
+time.time = lambda: clock() - late.seconds
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGTSTP):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGUSR1))
+os.umask(0o077)
+os.close(0)
+sys.exit(pytest.main(sys.argv[1:], [late]))
+"""
+
+
+def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", START, "-q", "-n", "0", "-p", "no:cacheprovider", *CHOSEN],
+        cwd=ROOT,
+        env={**os.environ, **HOSTILE, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_outside_of_a_clone_what_git_knows_is_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "ROOT", tmp_path)
+    with pytest.raises(pytest.skip.Exception):
+        git.files("*.py")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("status", [0, 3])
+def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(status: int, tmp_path: Path) -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    block = script.partition('say "Tests"\n')[2].partition("fail_if_skipped ")[0]
+    code = "import os, signal, sys; print(os.environ['http_proxy'], int(signal.getsignal(signal.SIGINT)), sys.stdin); "
+    code += f"sys.exit({status})"
+    (tmp_path / "make").write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\"\n")
+    (tmp_path / "make").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"python=python3; {block} echo done"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status
+    assert done.stdout.split() == [PROXY, str(int(signal.SIG_IGN)), "None", *(["done"] if status == 0 else [])]
+
+
+def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
+    def is_endless(call: ast.Call) -> bool:
+        name, named = ast.unparse(call.func), {keyword.arg for keyword in call.keywords}
+        if name == "subprocess.run":
+            return "timeout" not in named
+        return name.rpartition(".")[2] in ("wait", "join", "communicate") and not call.args and "timeout" not in named
+
+    calls = [
+        (f"{path}:{node.lineno}", node)
+        for path in (ROOT / "tests").rglob("*.py")
+        if not {"node", "functions"} & set(path.parts)  # functions of tests hang on purpose
+        and re.search("subprocess|thread|Event", text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+    ]
+    assert len(calls) > 1_000
+    assert [place for place, call in calls if is_endless(call)] == []
+
+
+def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    assert 0 < float(pytestconfig.getini("faulthandler_timeout")) <= 1800
+    (tmp_path / "test_it.py").write_text("import threading\ndef test_hangs():\n    threading.Event().wait()\n")
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        ROOT / "pyproject.toml",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
+    done = subprocess.run(
+        [*command, "-n", "0", "-o", "faulthandler_timeout=1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "in test_hangs" in done.stderr
