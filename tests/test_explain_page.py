@@ -74,7 +74,7 @@ def test_the_example_of_a_page_is_its_finding_and_shows_no_secret(code: str) -> 
     assert not re.search(r"CAIS|[0-9a-f]{40}|https?://\S+\?", xml + output)
 
 
-# What the link of an example shows alone, what it shows with the secret, and what only an answer says.
+# What the link of an example shows alone, and what it shows with the secret; an answer says the rest.
 BY_THE_LINK = {
     *("truncated", "missing_question_mark", "line_broken", "trailing_text", "html_escaped", "json_escaped"),
     *("shell_escaped", "double_encoded", "plus_decoded", "decoded", "case_changed", "added_parameters"),
@@ -86,6 +86,7 @@ BY_THE_SECRET = BY_THE_LINK | {
     *("altered_parameter", "wrong_method", "missing_header", "extra_header", "changed_header", "wrong_host"),
     *("wrong_token", "wrong_secret"),
 }
+# Of a link that was signed with another secret, or whose expiry was changed later.
 OTHERWISE = {"signature_mismatch": "wrong_secret", "expires_out_of_range": "altered_parameter"}
 OF_CDNS = {code for code in FINDINGS if code.startswith("cdn_")} - {"cdn_address"}
 

@@ -50,6 +50,7 @@ EVENT = {
 LINKS = """
 region = "${LINK_REGION}"
 keys   = "file:keys.json"
+state  = "oss://${LINK_BUCKET}/.links/state/"
 
 [[mount]]
 path      = "/exampledir/"
@@ -73,8 +74,8 @@ handler.on_initialize(Context())
 redirect = request("GET", "/exampledir/exampleobject.txt")
 caller = {"Authorization": "Bearer " + sys.argv[3], "Content-Type": "application/json"}
 share = request("POST", "/-/shares", caller, '{"path": "/exampledir/exampleobject.txt"}')
-token = json.loads(share["body"])["url"].partition("?share=")[2]
-opened = request("GET", "/exampledir/exampleobject.txt", {"Accept": "application/json"}, share=token)
+secret = json.loads(share["body"])["url"].partition("?share=")[2]
+opened = request("GET", "/-/s/exampleobject.txt", {"Accept": "application/json"}, share=secret)
 page = request("GET", "/elsewhere.txt", {"Accept": "text/html"})
 event = handler.on_event(b'{"path": "/exampledir/exampleobject.txt"}', Context())
 import certifi, jinja2, jwt, segno

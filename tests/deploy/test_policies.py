@@ -66,7 +66,6 @@ methods   = ["PUT", "POST"]
 max_size  = "10MB"
 max_share = "30d"
 """
-RECORDED = LINKS.replace('"90d"', '"90d"\nrecord_shares = true')
 NOTICES = """
 [[sink]]
 name   = "manifest"
@@ -101,7 +100,7 @@ IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-buc
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
     ["oss:GetObject", "oss:PutObject"],
-    *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "index/*", "probe")),
+    *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "extended/*", "uses/*", "index/*", "probe")),
 )
 OUTBOX = [
     allow(
@@ -155,11 +154,10 @@ def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_share
         assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
 
 
-def test_the_events_role_writes_records_only_for_shares_of_a_mount_that_records_all(tmp_path: Path) -> None:
-    for links, give in ((LINKS, "share"), (RECORDED, "link"), (RECORDED, "share")):
-        changed = f'public_url = "https://links.example.com"\n{links}{OPS}give = "{give}"'
-        is_allowed = SHARES in statements_of(policies_for(tmp_path, changed), "links-events")
-        assert is_allowed is (links == RECORDED and give == "share")
+def test_the_events_role_writes_records_only_for_notices_with_shares(tmp_path: Path) -> None:
+    for give in ("link", "share"):
+        changed = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "{give}"'
+        assert (SHARES in statements_of(policies_for(tmp_path, changed), "links-events")) is (give == "share")
 
 
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
@@ -168,7 +166,6 @@ def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: 
         (LINKS.replace('["PUT", "POST"]', '["PUT"]'), [LIST_STATE]),
         (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", *STATE_LISTS, "in/*")]),
         (re.sub(r"max_share.*\n", "", LINKS), []),
-        (re.sub(r"state .*\n", "", LINKS), []),
     ):
         http = statements_of(policies_for(tmp_path, changed), "links-http")
         assert [statement for statement in http if "oss:ListObjects" in statement["Action"]] == lists
@@ -286,9 +283,10 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
                 ("links-notices-done", "done/", 31),
                 ("links-notices-leases", "lease/", 1),
                 ("links-notices-pauses", "pause/", 1),
-                ("links-shares", "shares/", 91),
-                ("links-shares-uses", "uses/", 91),
-                ("links-shares-index", "index/", 91),
+                ("links-shares", "shares/", 181),
+                ("links-shares-extended", "extended/", 181),
+                ("links-shares-uses", "uses/", 181),
+                ("links-shares-index", "index/", 181),
             )
         ],
         "other-bucket": [
@@ -299,11 +297,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
     rules = policies_for(tmp_path, re.sub(r"max_share.*\n", "", LINKS))["lifecycle"]["examplebucket"]
-    assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]} == {
-        "links-shares": 31,
-        "links-shares-uses": 31,
-        "links-shares-index": 31,
-    }
+    assert [rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]] == [31] * 4
 
 
 def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def violations(page: Page) -> list[Any]:
 def test_an_error_is_a_page_in_the_language_of_its_reader(world: System, open_page: Any, locale: str) -> None:
     page: Page = open_page(**PHONE, locale=locale)
     for path, status, code, english, chinese in [
-        (f"/{FILE}?share=modified", 404, "share_invalid", "Invalid link", "链接无效"),
+        ("/-/s/q3.pdf?share=modified", 404, "share_invalid", "Invalid link", "链接无效"),
         ("/nowhere", 404, "not_found", "Page not found", "页面不存在"),
         (f"/{FILE}", 401, "unauthorized", "This link is not open to everyone", "此链接不对所有人开放"),
         ("/exampledir/none.txt", 404, "no_such_object", "File not found", "文件不存在"),

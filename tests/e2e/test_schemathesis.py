@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import KEY, System
+from tests.worlds import secret_of
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "handler" / "web" / "openapi.json"
@@ -17,10 +18,14 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
 def run(system: System, folder: Path, *arguments: str) -> str:
-    """The report of schemathesis, whose exit status must be 0."""
+    """The report of schemathesis, whose exit status must be 0. It knows a share."""
+    system.put("exampledir/q3.pdf", b"content")
+    share = secret_of(system.create_share(path="/exampledir/q3.pdf", max_uses=3))
+    config = folder / "schemathesis.toml"
+    config.write_text((HERE / config.name).read_text("utf-8").replace("SHARE", share), "utf-8")
     process = subprocess.run(
         [
-            *(PROGRAM, "--no-color", "--config-file", HERE / "schemathesis.toml", "run", DOCUMENT),
+            *(PROGRAM, "--no-color", "--config-file", config, "run", DOCUMENT),
             *("--url", system.stack.http_url, "--header", f"Authorization: Bearer {KEY}", "--workers", "1"),
             *("--request-timeout", "20", "--suppress-health-check", "all", *arguments),
         ],
@@ -37,7 +42,7 @@ def run(system: System, folder: Path, *arguments: str) -> str:
 def test_the_service_matches_its_document(world: System, tmp_path: Path, mode: str) -> None:
     phases = ("--phases", "examples,coverage", "--mode", mode)
     report = run(world, tmp_path, *phases, "--max-examples", "1", "--seed", "1")
-    assert re.search(r"Tested: 26\b", report), report
+    assert re.search(r"Tested: 30\b", report), report
 
 
 @pytest.mark.long

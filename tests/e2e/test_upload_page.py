@@ -301,6 +301,22 @@ def test_a_code_is_asked_where_files_can_be_sent(world: System, open_page: Any, 
         expect(page.locator(asked)).to_be_visible(visible=java_script)
 
 
+def test_a_wrong_code_is_tried_once_and_the_right_one_sends_every_file(world: System, open_page: Any) -> None:
+    share = world.request_share(path="/in/", method="POST", password=True, upload={"max_files": 5})
+    page: Page = open_page()
+    tries: list[str] = []
+    page.on("request", lambda request: tries.append(request.post_data or "") if "/-/s/" in request.url else None)
+    page.goto(world.local_url(share["url"]))
+    page.fill("#code", "WRONG-CODE")
+    choose(page, *(file(f"{number}.txt", b"x") for number in range(5)))
+    expect(page.locator("#list > li[data-outcome=wrong_password]")).to_have_count(5)
+    assert len([each for each in tries if "WRONG-CODE" in each]) == 1
+    page.fill("#code", share["password"].lower())
+    page.locator("#code").blur()
+    expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(5, timeout=20_000)
+    assert sorted(arrived(world, page).values()) == [b"x"] * 5
+
+
 def test_the_page_fits_a_phone(open_upload_page: OpenPage) -> None:
     page = open_upload_page(viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True)
     choose(page, file("a-very-long-name-without-a-single-place-to-break-" * 3 + ".txt", b"x" * 1001))

@@ -13,6 +13,7 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -21,9 +22,11 @@ from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
 
 ID = re.compile(r"[A-Za-z0-9_-]{12}")
+_HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes
 INDEX = "index/"
 _LAST = 9_999_999_999  # Unix seconds
+_TIMES = range(_LAST + 1)
 _SALT = "fc-presign.notice-share.v1"
 
 
@@ -71,6 +74,7 @@ class Record(NamedTuple):
 
 
 _HINTS = get_type_hints(Record).items()
+_UPLOAD = {"max_size": [int], "max_files": [int], "content_type": [str, type(None)]}
 _TYPES = {name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS}
 
 
@@ -148,9 +152,10 @@ def load_end(state: Store, record: Record) -> int:
         return record.expires_at
     try:
         document = json.loads(stored.body)
-        if document["version"] != 1 or type(document["expires_at"]) is not int:
+        end = document["expires_at"]
+        if document["version"] != 1 or type(end) is not int or end not in _TIMES:
             raise ValueError
-        return max(record.expires_at, document["expires_at"])
+        return max(record.expires_at, end)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise UnreadableRecord(f"The second end of share {record.id} cannot be read.") from None
 
@@ -158,12 +163,19 @@ def load_end(state: Store, record: Record) -> int:
 def _read(stored: StoredObject) -> Record:
     try:
         document = json.loads(stored.body)
-        members = {name: document[name] for name in Record._fields}
-        if document["version"] != 1 or not all(type(members[name]) in _TYPES[name] for name in _TYPES):
+        record = Record(**{name: document[name] for name in Record._fields})
+        upload, hashes = record.upload, (record.hash, record.password or record.hash)
+        is_typed = _has(document, _TYPES) and (_has(upload, _UPLOAD) if record.method == "POST" else upload is None)
+        are_times = record.created_at in _TIMES and record.expires_at in _TIMES
+        if document["version"] != 1 or not is_typed or not are_times or not all(map(_HASH.fullmatch, hashes)):
             raise ValueError
-        return Record(**members)
+        return record
     except (ValueError, TypeError, KeyError, RecursionError):
         raise UnreadableRecord("The record of a share cannot be read.") from None
+
+
+def _has(document: Any, types: Mapping[str, Sequence[type]]) -> bool:
+    return all(type(document[name]) in types[name] for name in types)
 
 
 def _name(record_id: str) -> str:

@@ -232,7 +232,8 @@ def test_a_mount_with_cdn_needs_a_key_and_should_have_a_bucket_of_its_own(tmp_pa
 )
 def test_shares_and_authenticated_mounts_need_the_keys_document(keys: str, needs_keys: bool, tmp_path: Path) -> None:
     mount = '[[mount]]\npath = "/a/"\ntarget = "oss://${LINK_BUCKET}/a/"\n'
-    (tmp_path / "links.toml").write_text(f'region = "${{LINK_REGION}}"\n{mount}{keys}\n', encoding="utf-8")
+    top = 'region = "${LINK_REGION}"\nstate = "oss://${LINK_BUCKET}/.links/state/"\n'
+    (tmp_path / "links.toml").write_text(f"{top}{mount}{keys}\n", encoding="utf-8")
     sentence = (
         "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/a/): set it to "
         "oss://bucket/.links/keys.json."

@@ -20,7 +20,7 @@ COMMAND = f'LINK_REGION=cn-hangzhou make keys ARGS="--keys {ADDRESS} '
 WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
 SHARES = LINKS.replace(
     'target = "oss://examplebucket/outbox/"', 'target = "oss://examplebucket/outbox/"\nmax_share = "7d"'
-)
+).replace("[[notice]]", '[[notice]]\ngive = "share"')
 URL = "https://hooks.example.com/robot/EXAMPLE"
 SINK = {"kind": "slack", "url": URL}
 
@@ -121,11 +121,11 @@ def test_mounts_that_nobody_can_use_are_a_warning(oss: str) -> None:
     )
 
 
-def test_shares_that_nothing_signs_are_a_warning(oss: str) -> None:
+def test_notices_with_shares_but_without_a_share_key_are_a_warning(oss: str) -> None:
     assert levels(iter(examined(oss, new_document(share=False)))) == [("ok", "keys")]
     _, finding = examined(oss, new_document(share=False), SHARES)
     assert finding == Finding(
-        "warning", "keys", f'{ADDRESS} has no share key, so shares cannot be made: run {COMMAND}rotate-share"'
+        "warning", "keys", f'{ADDRESS} has no share key, which notices with shares require: run {COMMAND}rotate-share"'
     )
 
 

@@ -160,10 +160,23 @@ def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deploy
     assert [finding.sentence for finding in bucket_rules(shares)] == [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
         "FORMAT=commands."
-        for name in ("shares/", "uses/", "index/")
+        for name in ("shares/", "extended/", "uses/", "index/")
     ]
     rules = statements.lifecycle(shares.config, "links")["examplebucket"]
     assert levels(iter(examined(shares, "".join(map(account_script.rule_xml, rules))))) == [("ok", "lifecycle")]
+
+
+def test_what_is_kept_of_shares_must_outlive_an_extension_and_uses_the_records(deployment: Deployment) -> None:
+    shares = deployed(f"http://{deployment.bucket_endpoint('examplebucket').host('examplebucket')}", KEYS, SHARES)
+    rules = statements.lifecycle(shares.config, "links")["examplebucket"]
+    assert {rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]} == {2 * 40 + 1}
+    early = rule("<Expiration><Days>80</Days></Expiration>", "<Prefix>.links/state/{}</Prefix>")
+    good = "".join(map(account_script.rule_xml, rules))
+    assert levels(iter(examined(shares, good + early.format("index/")))) == [("warning", "lifecycle")]
+    (fault, warning) = examined(shares, good + early.format("uses/"))
+    assert (fault.level, warning.level) == ("fault", "warning")
+    assert "deletes .links/state/uses/ before .links/state/shares/" in fault.sentence
+    assert "keep them for 81 days" in warning.sentence
 
 
 @pytest.mark.parametrize("actions", [DAYS, BY_DATE.format("CreatedBeforeDate")])

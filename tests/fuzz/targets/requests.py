@@ -182,7 +182,9 @@ def share_records() -> Iterator[Run]:
                 if is_opened and response.status < 400:
                     stored = json.loads(record)
                     assert (stored["hash"], stored["revoked_at"]) == (SHARES["page"].hash, None)
-                    assert config.mounts.find(stored["path"], prefix=True).mount.path == stored["mount"]
+                    link = urlsplit(response.headers.get("Location", stored["target"]))
+                    bucket, key = link.netloc.partition(".")[0], unquote(link.path)
+                    assert f"oss://{bucket}{key}".startswith(stored["target"])
                     assert stored["expires_at"] > NOW or json.loads(end)["expires_at"] > NOW
 
         yield run

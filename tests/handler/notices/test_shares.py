@@ -43,7 +43,7 @@ def wired(wired: EventFunction, hook: Receiver) -> EventFunction:
 
 
 def prepare(function: EventFunction, hook: Receiver) -> EventFunction:
-    """Two sinks are told of each object by a share for an hour, a webhook and a robot. A period begins."""
+    """Two sinks get a share of each object, for an hour, a webhook and a robot. A period begins."""
     hook.default = respond(200, b'{"errcode": 0}')
     function.add_sink("ops", hook)
     function.add_sink("chat", hook, "wecom")

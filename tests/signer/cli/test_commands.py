@@ -280,7 +280,7 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "ls"}),
+        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "extend", "ls"}),
         ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
         ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
     ],

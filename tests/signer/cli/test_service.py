@@ -17,7 +17,7 @@ from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run, run_process
-from tests.worlds import MAKER, OTHER, Service, service
+from tests.worlds import HOST, MAKER, OTHER, Service, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
@@ -33,6 +33,8 @@ ODD: dict[str, object] = {
     "/empty/": {"folders": [], "files": [], "next": None},
     "/numbers/": {"folders": [1], "files": []},
     "/nameless/": {"folders": [{}], "files": []},
+    "/endless/": {"folders": [], "files": [], "next": "again"},
+    "/number/": {"folders": [], "files": [], "next": 7},
 }
 
 
@@ -40,7 +42,7 @@ class Stub:
     """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
     def __init__(self, world: Service) -> None:
-        self.world, self.keys, self.url = world, list[str | None](), ""
+        self.world, self.keys, self.sent, self.url = world, list[str | None](), list[str](), ""
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
@@ -51,7 +53,9 @@ class Stub:
         assert request.headers["Accept"] == "application/json"
         if path.startswith("/-/"):
             sent = {"Authorization": key} if key else {}
-            answered = self.world.request(path, request.method, request.args.to_dict(), sent)
+            self.sent.append(request.url)
+            body = request.get_data(as_text=True)
+            answered = self.world.request(path, request.method, request.args.to_dict(), sent, body=body)
             return Response(answered.body, answered.status, answered.headers)
         if path in ODD:
             return Response(json.dumps(ODD[path]), mimetype="application/json")
@@ -78,7 +82,7 @@ def stub(tmp_path: Path) -> Iterator[Stub]:
 
 
 def create(stub: Stub, seconds: int = 0, **params: Any) -> Any:
-    return stub.world.request_share(revocable=True, now=NOW + seconds, **params).json["id"]
+    return stub.world.request_share(now=NOW + seconds, **params).json["id"]
 
 
 def test_shares_of_all_pages_are_lines_or_json(stub: Stub) -> None:
@@ -88,7 +92,7 @@ def test_shares_of_all_pages_are_lines_or_json(stub: Stub) -> None:
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == [created[0], "active", "2026-03-08T06:42:10Z", "-", "/reports/q3.pdf"]
     assert [identifier for identifier, *_ in lines] == created
-    assert done.stderr.startswith("Plain shares have no record and are not listed")
+    assert done.stderr == ""
     assert len(stub.keys) == 2
     listed = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
     assert [share["id"] for share in listed] == created
@@ -105,20 +109,52 @@ def test_all_names_the_owners_and_requires_admin(stub: Stub) -> None:
     assert cells == [identifier, "active", "2026-03-08T06:41:11Z", "0", "/reports/q3.pdf", "api:maker"]
 
 
-def test_revoke_takes_every_id_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    awkward = iter(["-h0123456789", "--json567890"])
-    monkeypatch.setattr("handler.core.shares.records.token_urlsafe", lambda _: next(awkward))
-    created = [create(stub) for _ in range(2)]
-    done = run("revoke", created[0], "plain.new", "a/b", created[1], env=stub.env())
+def address(stub: Stub, **params: Any) -> Any:
+    """The address of a new share, at the stub."""
+    return stub.world.create_share(**params).replace(HOST, stub.url)
+
+
+def test_revoke_takes_ids_and_addresses_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    awkward = iter([f"{name}{'A' * 31}" for name in ("-h0123456789", "--json567890")])
+    with monkeypatch.context() as patch:
+        patch.setattr("handler.core.shares.record.secret_hash", lambda _: next(awkward))
+        created = [create(stub) for _ in range(2)]
+    shared = address(stub, title="Figures")
+    secret, elsewhere = secret_of(shared), shared.replace(stub.url, "https://links.example.org")
+    broken = f"{stub.url}/reports/q3.pdf?share={secret}"
+    done = run("revoke", created[0], "a/b", shared, elsewhere, broken, created[1], env=stub.env())
     assert done.returncode == 2
-    assert done.stdout == f"Revoked {created[0]}.\nRevoked {created[1]}.\n"
-    plain, unknown = done.stderr.splitlines()
-    assert plain.startswith("Error: plain.new: A plain share has no record of its own.")
+    assert done.stdout == "".join(f"Revoked {each}.\n" for each in (created[0], share_id(shared), created[1]))
+    unknown, other, incomplete = done.stderr.splitlines()
     assert unknown.startswith("Error: a/b: Not found.")
+    assert other.endswith(f"This is not an address of {stub.url}.")
+    assert incomplete.endswith("This is not the address of a share. Copy it completely.")
+    assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
-    assert [share["state"] for share in states] == ["revoked"] * 2
+    assert [share["state"] for share in states] == ["revoked"] * 3
     again = run("revoke", "--json", "--key", "-", created[0], stdin=f"{MAKER}\n", env=stub.env("fcp_wrong"))
     assert (again.returncode, json.loads(again.stdout)) == (0, {"revoked": [created[0]]})
+
+
+def test_extend_says_the_new_end_and_which_failed(stub: Stub) -> None:
+    shared = address(stub)
+    done = run("extend", shared, "z0dbH3m320oM", "--expires", "30d", env=stub.env())
+    assert (done.returncode, done.stdout) == (2, f"Extended {share_id(shared)} until 2026-03-31T06:41:11Z.\n")
+    assert done.stderr.startswith("Error: z0dbH3m320oM: Not found.")
+    assert secret_of(shared) not in done.stdout + done.stderr + "".join(stub.sent)
+    refused = run("extend", share_id(shared), "--expires", "1d", env=stub.env())
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "bad_expires" in refused.stderr
+    output = run("extend", share_id(shared), "--expires", "40d", "--json", env=stub.env()).stdout
+    assert [share["expires_at"] for share in json.loads(output)["shares"]] == ["2026-04-10T06:41:11Z"]
+
+
+@pytest.mark.parametrize("command", ["revoke", "extend"])
+def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None:
+    assert "Usage:" in run(command, "-h", env=stub.env()).stdout
+    more = ("--expires", "1d") if command == "extend" else ()
+    done = run(command, "-h", "z0dbH3m320oM", *more, env=stub.env())
+    assert (done.returncode, done.stdout, done.stderr.count("Not found.")) == (2, "", 2)
 
 
 def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
@@ -175,6 +211,7 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
         (("ls", "/reports/../"), {}, "must not have a segment . or .."),
         (("ls", "/numbers/"), {}, "did not answer as fc-presign does."),
         (("ls", "/nameless/"), {}, "did not answer as fc-presign does."),
+        (("ls", "/number/"), {}, "The list of"),
         (("ls", "/moved/"), {}, "did not answer as fc-presign does (status 302)"),
         (("ls", "/other/"), {}, "did not answer as fc-presign does (status 502)"),
     ],

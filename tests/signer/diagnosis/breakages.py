@@ -415,3 +415,10 @@ for name, modes, change, options in (
     ("added_parameters/v1_limited_later", SECRET, lambda url, _: f"{url}&x-oss-traffic-limit=819200", {"query": {}}),
 ):
     changed_url(name, modes, change, v1_link, **options)
+
+
+@breakage("plus_decoded", *ALL)
+def v1_token_and_signature_decoded(random: Random) -> Use:
+    keys = random_credentials(random, temporary=True, plus=True)
+    use = v1_link(random, credentials=keys, signature="+", query={}, key="a")
+    return use._replace(url=use.url.replace("%2B", random.choice(("+", "%20", " "))))

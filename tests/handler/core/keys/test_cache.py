@@ -181,7 +181,8 @@ def test_fifty_strangers_without_a_keys_document_cost_one_request(
     instance = new_instance(oss.config)
     requests = watch_requests(monkeypatch)
     for _ in range(50):
-        answered = invoke(json.dumps(event("/open/a.txt", query={"share": "x"})), instance=instance)
+        stranger = event("/open/a.txt", headers={"Authorization": f"Bearer {READER}"})
+        answered = invoke(json.dumps(stranger), instance=instance)
         assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert requests == [PLACE.key]
 

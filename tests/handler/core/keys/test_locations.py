@@ -24,15 +24,6 @@ from tests.handler.core.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 
 
-def test_the_document_of_links_toml_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own/keys.json"\n')
-    (tmp_path / "own").mkdir()
-    with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
-        assert main(["init"]) == 0
-    assert parse((tmp_path / "own" / "keys.json").read_bytes()).share
-    assert str(tmp_path / "own" / "keys.json") in capsys.readouterr().out
-
-
 def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
     (tmp_path / "links.toml").write_text(LINKS)
     with local_oss(tmp_path / "oss") as oss:
@@ -205,14 +196,19 @@ def test_link_oss_endpoint_must_be_a_loopback_address(capsys: pytest.CaptureFixt
     assert "loopback" in capsys.readouterr().err
 
 
-def test_links_toml_of_the_working_directory_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("folder", ["here", "project"])
+def test_links_toml_of_the_working_directory_or_else_of_the_project_is_used(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:here.json"\n')
-    monkeypatch.chdir(tmp_path)
+    for name in ("here", "project"):
+        (tmp_path / name).mkdir()
+    (tmp_path / folder / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own.json"\n')
+    monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("LINK_CONFIG", raising=False)
+    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))
     assert main(["init"]) == 0, capsys.readouterr().err
-    assert parse((tmp_path / "here.json").read_bytes()).share
+    assert parse((tmp_path / folder / "own.json").read_bytes()).share
+    assert str(tmp_path / folder / "own.json") in capsys.readouterr().out
 
 
 def test_where_there_is_no_links_toml_the_message_names_the_working_directory(
@@ -223,15 +219,3 @@ def test_where_there_is_no_links_toml_the_message_names_the_working_directory(
     monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "installed" / "links.toml"))
     assert main(["show"]) == 2
     assert f"File {tmp_path / 'links.toml'} not found" in capsys.readouterr().err
-
-
-def test_links_toml_of_the_project_is_used_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project/links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:there.json"\n')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LINK_CONFIG", raising=False)
-    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))
-    assert main(["init"]) == 0, capsys.readouterr().err
-    assert (tmp_path / "project/there.json").exists()
