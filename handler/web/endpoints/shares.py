@@ -44,7 +44,8 @@ UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
 MAX_TITLE, MAX_MESSAGE = 120, 500  # code points
-_CONTROLS = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"  # all but the line feed; compiled at its first use
+# Controls but the line feed, and what is no UTF-8; compiled at its first use.
+_UNFIT = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def create(request: Request, invocation: Invocation) -> Response:
@@ -67,7 +68,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
-    limited, has_code = params["max_uses"] is not None, _has_code(params["password"], mount)
+    limited = params["max_uses"] is not None
+    has_code = mount.require_password if params["password"] is None else params["password"]
+    if mount.require_password and not has_code:
+        raise bad_body('"password" must be true: this mount requires a code for each share')
     if is_folder:
         _check_folder(params, has_code)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
@@ -181,26 +185,16 @@ def _shareable(invocation: Invocation, path: str, is_folder: bool, method: str) 
     return target
 
 
-def _has_code(password: bool | None, mount: Mount) -> bool:
-    if password is False and mount.require_password:
-        raise bad_body('"password" must be true: this mount requires a code for each share')
-    return mount.require_password if password is None else password
-
-
 def _words(params: dict[str, Any], name: str, maximum: int) -> str | None:
     """What the sender says. Raises the 400 `bad_body`."""
     value: str | None = params[name]
     if value is None:
         return None
     text = value.replace("\r\n", "\n")
-    try:
-        text.encode()
-    except UnicodeError:
-        raise bad_body(f'"{name}" must be valid UTF-8') from None
     if not 1 <= len(text) <= maximum or not text.strip():
         raise bad_body(f'"{name}" must have 1 to {maximum} characters, not only spaces')
-    if re.search(_CONTROLS, text) or (name == "title" and "\n" in text):
-        raise bad_body(f'"{name}" must not contain control characters')
+    if re.search(_UNFIT, text) or (name == "title" and "\n" in text):
+        raise bad_body(f'"{name}" must be valid UTF-8 without control characters')
     return text
 
 
