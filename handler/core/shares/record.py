@@ -26,7 +26,6 @@ _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes
 INDEX = "index/"
 _LAST = 9_999_999_999  # Unix seconds
-_TIMES = range(_LAST + 1)
 _SALT = "fc-presign.notice-share.v1"
 
 
@@ -74,7 +73,7 @@ class Record(NamedTuple):
 
 
 _HINTS = get_type_hints(Record).items()
-_UPLOAD = {"max_size": [int], "max_files": [int], "content_type": [str, type(None)]}
+_UPLOAD: Mapping[str, Sequence[Any]] = {"max_size": [int], "max_files": [int], "content_type": [str, type(None)]}
 _TYPES = {name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS}
 
 
@@ -153,7 +152,7 @@ def load_end(state: Store, record: Record) -> int:
     try:
         document = json.loads(stored.body)
         end = document["expires_at"]
-        if document["version"] != 1 or type(end) is not int or end not in _TIMES:
+        if document["version"] != 1 or type(end) is not int or not 0 <= end <= _LAST:
             raise ValueError
         return max(record.expires_at, end)
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -164,17 +163,19 @@ def _read(stored: StoredObject) -> Record:
     try:
         document = json.loads(stored.body)
         record = Record(**{name: document[name] for name in Record._fields})
-        upload, hashes = record.upload, (record.hash, record.password or record.hash)
-        is_typed = _has(document, _TYPES) and (_has(upload, _UPLOAD) if record.method == "POST" else upload is None)
-        are_times = record.created_at in _TIMES and record.expires_at in _TIMES
-        if document["version"] != 1 or not is_typed or not are_times or not all(map(_HASH.fullmatch, hashes)):
+        is_typed = _has(document, _TYPES)
+        if record.upload is not None or record.method == "POST":
+            is_typed = is_typed and record.method == "POST" and _has(record.upload, _UPLOAD)
+        if document["version"] != 1 or not is_typed or not 0 <= record.created_at <= record.expires_at <= _LAST:
+            raise ValueError
+        if not all(map(_HASH.fullmatch, (record.hash, record.password or record.hash))):
             raise ValueError
         return record
     except (ValueError, TypeError, KeyError, RecursionError):
         raise UnreadableRecord("The record of a share cannot be read.") from None
 
 
-def _has(document: Any, types: Mapping[str, Sequence[type]]) -> bool:
+def _has(document: Any, types: Mapping[str, Sequence[Any]]) -> bool:
     return all(type(document[name]) in types[name] for name in types)
 
 
