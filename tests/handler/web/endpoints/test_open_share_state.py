@@ -46,6 +46,25 @@ def test_a_record_with_a_missing_or_invalid_member_is_a_503(in_memory: Service, 
         assert (in_memory.open(url).status, in_memory.use(url).status) == (503, 503)
 
 
+DAMAGED: list[dict[str, object]] = [
+    *({name: time} for name in ("expires_at", "created_at") for time in (-1, 10**10, 10**400, True, 1.5)),
+    *({name: value} for name in ("hash", "password") for value in ("é" * 43, "x", "\ud800" * 43)),
+    *(
+        {"method": "POST", "upload": each}
+        for each in (None, {}, {"max_size": "1", "max_files": 1, "content_type": None})
+    ),
+    *({"upload": {}}, {"page": 1}, {"uses": True}, {"title": 7}),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: str(damage)[:40])
+def test_a_record_with_an_odd_value_is_a_503(in_memory: Service, oss: MemoryOss, damage: dict[str, object]) -> None:
+    url = in_memory.create_share(max_uses=1)
+    name = f"{STATE}shares/{share_id(url)}.json"
+    oss.fill({name: json.dumps({**json.loads(oss.read(name)), **damage}).encode()})
+    assert codes(in_memory, url) == {"state_unavailable"}
+
+
 def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service: Service) -> None:
     url = service.create_share(max_uses=1)
     assert service.oss is not None
