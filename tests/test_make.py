@@ -189,6 +189,29 @@ def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("npm", ["works", "fails", None])
+def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: str | None, project: Project) -> None:
+    programs = project.folder / "bin"
+    programs.mkdir()
+    (project.folder / "tests/node/node_modules/.package-lock.json").unlink()
+    for name in ("ls", "tail", "touch", "dirname", "mkdir", "cp", "sh", "make"):
+        (programs / name).symlink_to(shutil.which(name) or pytest.fail(name))
+    if npm:
+        status = 0 if npm == "works" else 1
+        (programs / "npm").write_text(
+            f'#!/bin/sh\necho "npm $1" >> {project.folder}/calls\nmkdir -p node_modules\nexit {status}\n'
+        )
+        (programs / "npm").chmod(0o755)
+    first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
+    for run in (first, second):
+        assert run.status == 0, run.output
+        assert run.calls[-1] == "-m pytest -n 3 -q -m not long"
+    assert [run.calls.count("npm ci") for run in (first, second)] == {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[
+        npm
+    ]
+    assert ("the tests that need them are skipped" in first.output) == (npm == "fails")
+
+
 COMMANDS = [
     (("demo",), "-m local.demo"),
     (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0"),
@@ -259,6 +282,18 @@ def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project:
     assert run.status != 0
     script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, check=False)
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
+
+
+def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
+    run = installed.make("lock", "ARGS=--upgrade")
+    digest, *resolved = run.calls
+    assert digest.startswith("-c import hashlib")
+    assert [call.partition("--upgrade ")[2] for call in resolved] == [
+        f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
+        for python in ("3.10", "3.12")
+        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
+    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
+    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
 
 
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
