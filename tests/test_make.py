@@ -287,6 +287,18 @@ def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project:
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 
+def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
+    run = installed.make("lock", "ARGS=--upgrade")
+    digest, *resolved = run.calls
+    assert digest.startswith("-c import hashlib")
+    assert [call.partition("--upgrade ")[2] for call in resolved] == [
+        f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
+        for python in ("3.10", "3.12")
+        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
+    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
+    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
+
+
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
     for folder in ("folder", "build/template"):
         (installed.folder / folder).mkdir(parents=True)

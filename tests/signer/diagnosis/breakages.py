@@ -291,6 +291,12 @@ changed_url("shell_escaped/with_backslashes", NO_ANSWER, lambda url, _: url.repl
 changed_url("double_encoded/encoded_twice", ALL, lambda url, _: url.replace("%", "%25"))
 changed_url("double_encoded/encoded_as_one_string", ("bare", "secret"), lambda url, _: quote(url, safe=""))
 changed_url("double_encoded/path_encoded_twice", SECRET, lambda url, _: url.replace("%20b", "%2520b"), key="a b")
+changed_url(
+    "plus_decoded/parameter_decoded",
+    SECRET,
+    lambda url, _: url.replace("a%2Bb", "a+b"),
+    query={"response-content-disposition": "attachment; filename=a+b.txt"},
+)
 changed_url("decoded/percent_decoded", SECRET, lambda url, _: url.replace("%2520b", "%20b"), key="a%20b")
 changed_url(
     "missing_parameter/without_a_required_parameter",
