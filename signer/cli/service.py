@@ -23,6 +23,7 @@ from .output import echo, print_json
 
 URL, KEY = "FC_PRESIGN_URL", "FC_PRESIGN_KEY"
 TIMEOUT = (10, 60)  # seconds, to connect and to read
+_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
 
 _options = options.add(
@@ -64,23 +65,23 @@ class Service(NamedTuple):
 
     def ask(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
-    ) -> Any:
-        """The JSON of an answer, None for one without a body. Raises `ServiceFailed`."""
+    ) -> dict[str, Any]:
+        """The JSON of an answer, empty for a DELETE. Raises `ServiceFailed`."""
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
         try:
             response = send(method, self.url + path, TIMEOUT, headers=headers, query=query, body=body)
         except OSError as error:
             raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
-        if response.status_code == 204:
-            return None
+        if (method, response.status_code) == ("DELETE", 204):
+            return {}
         try:
             document = response.json()
         except (ValueError, RecursionError):
             document = None
-        if response.status_code == 200 and isinstance(document, dict):
+        if response.status_code == 200 and isinstance(document, dict) and method != "DELETE":
             return document
         code = document.get("code") if isinstance(document, dict) else None
-        if code is None:
+        if not isinstance(code, str):
             raise ServiceFailed(f"{self.url} did not answer as fc-presign does (status {response.status_code}).")
         hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
         raise ServiceFailed(f"{document.get('detail')}{hint} ({code}, request {document.get('request_id')})")
@@ -108,7 +109,8 @@ class Service(NamedTuple):
         if not isinstance(entry, dict):
             return False
         size = entry.get("size", 0)
-        return isinstance(entry.get("name", ""), str) and ("id" in entry or "name" in entry) and isinstance(size, int)
+        is_named = isinstance(entry.get("name", ""), str) and ("id" in entry or "name" in entry)
+        return is_named and isinstance(size, int) and 0 <= size < 2**63
 
 
 def _print_row(columns: str, *cells: object) -> None:
@@ -160,27 +162,27 @@ _identifiers = click.argument("identifiers", metavar="ID|ADDRESS...", nargs=-1, 
 
 
 def _share_id(identifier: str, service: Service) -> str:
-    """The id of a share; the secret of an address is hashed here and never sent. Raises `ServiceFailed`."""
-    if "://" not in identifier:
+    """The id of a share. Nothing else is sent: the secret of an address is hashed here. Raises `ServiceFailed`."""
+    if _ID.fullmatch(identifier):
         return identifier
     parts = urlsplit(identifier)
     secrets = parse_qs(parts.query).get("share", [])
     if f"{parts.scheme}://{parts.netloc}" != service.url:
-        raise ServiceFailed(f"This is not an address of {service.url}.")
+        raise ServiceFailed(f"This is no id, and no address of {service.url}.")
     if not parts.path.startswith("/-/s") or len(secrets) != 1:
         raise ServiceFailed("This is not the address of a share. Copy it completely.")
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
 def _change(
-    identifiers: tuple[str, ...], key: str | None, ask: Callable[[Service, str], Any]
-) -> Iterator[tuple[str, Any]]:
+    identifiers: tuple[str, ...], key: str | None, ask: Callable[[Service, str], dict[str, Any]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the service answers for each share that it changed. A sentence says why another was not."""
     service = Service.load(key)
     for identifier in identifiers:
         try:
             share_id = _share_id(identifier, service)
-            yield share_id, ask(service, f"/-/shares/{quote(share_id, safe='', errors='surrogateescape')}")
+            yield share_id, ask(service, f"/-/shares/{share_id}")
         except (ServiceFailed, ValueError) as error:
             echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
 
@@ -198,13 +200,18 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
     Examples:
       fc-presign extend z0dbH3m320oM --expires 30d
     """
+
+    def ask(service: Service, path: str) -> dict[str, Any]:
+        document = service.ask("POST", path, body={"expires": expires})
+        if not isinstance(document.get("expires_at"), str):
+            raise ServiceFailed(f"{service.url} did not answer as fc-presign does.")
+        return document
+
     extended = []
-    for share_id, document in _change(
-        identifiers, key, lambda service, path: service.ask("POST", path, body={"expires": expires})
-    ):
+    for share_id, document in _change(identifiers, key, ask):
         extended.append(document)
         if not as_json:
-            echo(printable(f"Extended {share_id} until {document.get('expires_at')}."))
+            echo(printable(f"Extended {share_id} until {document['expires_at']}."))
     if as_json:
         print_json({"shares": extended})
     return 0 if len(extended) == len(identifiers) else 2

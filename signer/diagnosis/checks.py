@@ -63,7 +63,7 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
 
 def _unsigned(link: LenientUrl) -> Fact:
     is_oss = link.host_kind not in ("custom", "address")
-    if "-/s/" in f"{link.bucket or ''}/{link.path}/" and not is_oss:
+    if f"{link.bucket or ''}/{link.path}/".lstrip("/").startswith("-/s/") and not is_oss:
         return Fact("share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature.")
     return Fact("unsigned", LINK, CERTAIN if is_oss else LIKELY, "The query has none of the parameters of a signature.")
 

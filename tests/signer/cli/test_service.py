@@ -33,9 +33,18 @@ ODD: dict[str, object] = {
     "/empty/": {"folders": [], "files": [], "next": None},
     "/numbers/": {"folders": [1], "files": []},
     "/nameless/": {"folders": [{}], "files": []},
-    "/endless/": {"folders": [], "files": [], "next": "again"},
+    "/large/": {"folders": [], "files": [{"name": "a", "size": 10**400}]},
+    "/negative/": {"folders": [], "files": [{"name": "a", "size": -1}]},
     "/number/": {"folders": [], "files": [], "next": 7},
 }
+# What may stand in place of the service, whatever it is asked.
+ANSWERS: list[tuple[int, str]] = [
+    (204, ""),
+    *((200, body) for body in ("", "7", "[]", '"a"', "{}", "[" * 3000, '{"shares": 1}', '{"shares": [[]]}')),
+    *((200, f'{{"shares": [{{"id": "a"}}], "next": {following}}}') for following in ('"again"', "7", "{}", "true")),
+    (200, '{"shares": [{"id": {}, "path": [], "state": 5, "expires_at": {"a": null}}], "expires_at": [], "next": 0}'),
+    *((404, body) for body in ("null", '{"code": 7}', '{"code": ["a"]}', '{"code": "\\ud800", "detail": {}}')),
+]
 
 
 class Stub:
@@ -43,6 +52,7 @@ class Stub:
 
     def __init__(self, world: Service) -> None:
         self.world, self.keys, self.sent, self.url = world, list[str | None](), list[str](), ""
+        self.odd: tuple[int, str] | None = None  # what it answers to everything
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
@@ -51,6 +61,8 @@ class Stub:
         path, key = request.environ["RAW_URI"].partition("?")[0], request.headers.get("Authorization")
         self.keys.append(key)
         assert request.headers["Accept"] == "application/json"
+        if self.odd is not None:
+            return Response(self.odd[1], self.odd[0])
         if path.startswith("/-/"):
             sent = {"Authorization": key} if key else {}
             self.sent.append(request.url)
@@ -121,14 +133,15 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(stub: Stub, monkey
         created = [create(stub) for _ in range(2)]
     shared = address(stub, title="Figures")
     secret, elsewhere = secret_of(shared), shared.replace(stub.url, "https://links.example.org")
-    broken = f"{stub.url}/reports/q3.pdf?share={secret}"
-    done = run("revoke", created[0], "a/b", shared, elsewhere, broken, created[1], env=stub.env())
+    wrong = (elsewhere, shared.partition("://")[2], f"{stub.url}/reports/q3.pdf?share={secret}", "\udcff")
+    done = run("revoke", created[0], "z0dbH3m320oM", shared, *wrong, created[1], env=stub.env())
     assert done.returncode == 2
     assert done.stdout == "".join(f"Revoked {each}.\n" for each in (created[0], share_id(shared), created[1]))
-    unknown, other, incomplete = done.stderr.splitlines()
-    assert unknown.startswith("Error: a/b: Not found.")
-    assert other.endswith(f"This is not an address of {stub.url}.")
-    assert incomplete.endswith("This is not the address of a share. Copy it completely.")
+    unknown, *others = done.stderr.splitlines()
+    assert unknown.startswith("Error: z0dbH3m320oM: Not found.")
+    assert others[2].endswith("This is not the address of a share. Copy it completely.")
+    assert [line.endswith(f"This is no id, and no address of {stub.url}.") for line in others].count(True) == 3
+    assert len(stub.sent) == 4
     assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
     assert [share["state"] for share in states] == ["revoked"] * 3
@@ -154,7 +167,18 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
     assert "Usage:" in run(command, "-h", env=stub.env()).stdout
     more = ("--expires", "1d") if command == "extend" else ()
     done = run(command, "-h", "z0dbH3m320oM", *more, env=stub.env())
-    assert (done.returncode, done.stdout, done.stderr.count("Not found.")) == (2, "", 2)
+    assert (done.returncode, done.stdout, stub.keys) == (2, "", [f"Bearer {MAKER}"])
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["-h", "z0dbH3m320oM"]
+
+
+@pytest.mark.parametrize("command", ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d"])
+def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
+    for stub.odd in ANSWERS:
+        done = run(*command.split(), env=stub.env())
+        is_done = "revoke" in command and stub.odd[0] == 204
+        assert (done.returncode, done.stderr.startswith("Error: ")) == ((0, False) if is_done else (2, True)), stub.odd
+        assert len(stub.keys) <= 3
+        stub.keys.clear()
 
 
 def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
@@ -210,7 +234,10 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
         (("ls", "/-/shares/"), {}, "begins with /"),
         (("ls", "/reports/../"), {}, "must not have a segment . or .."),
         (("ls", "/numbers/"), {}, "did not answer as fc-presign does."),
-        (("ls", "/nameless/"), {}, "did not answer as fc-presign does."),
+        *(
+            (("ls", f"/{path}/"), {}, "did not answer as fc-presign does.")
+            for path in ("nameless", "large", "negative")
+        ),
         (("ls", "/number/"), {}, "The list of"),
         (("ls", "/moved/"), {}, "did not answer as fc-presign does (status 302)"),
         (("ls", "/other/"), {}, "did not answer as fc-presign does (status 502)"),

@@ -87,6 +87,7 @@ def test_an_app_package_at_a_domain_of_oss_has_a_note(key: str, is_noted: bool) 
     [
         ("http://127.0.0.1:9000/-/s/exampleobject.txt?share=axN_axN_axN_axN_axN_aw", "share_address"),
         ("https://links.example.com/-/s/?share=axN_axN_axN_axN_axN_aw&format=json", "share_address"),
+        ("https://links.example.com/team-/s/a.txt?share=axN_axN_axN_axN_axN_aw", "unsigned"),
         ("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?share=1", "unsigned"),
         ("https://cdn.example.com/a.mp4?auth_key=1444435200-0-0-23bf85053008f5c0e791667a313e28ce", "cdn_address"),
         ("https://cdn.example.com/201508150800/9044548ef1527deadafa49a890a377f0/a.mp3", "cdn_address"),
