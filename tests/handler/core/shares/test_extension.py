@@ -129,7 +129,7 @@ def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss, bod
     assert oss.keys(f"{STATE}extended/") == []
 
 
-@pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=str)
+@pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
 def test_it_gives_no_use_back(in_memory: Service, oss: MemoryOss, params: dict[str, Any]) -> None:
     url, key, late = in_memory.create_share(expires="1d", **params), params.get("key", MAKER), NOW + 20 * DAY
     oss.fill({f"{STATE}uses/{share_id(url)}/1": b"", f"inbox/{share_id(url)}/1-a.txt": b""})

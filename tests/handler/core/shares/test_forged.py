@@ -55,7 +55,7 @@ def neighbours(secret: str) -> Iterator[str]:
         {"password": True, "download": "季度.pdf"},
         {"path": "/in/", "method": "POST", "key": WRITER},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_a_secret_with_one_character_changed_opens_nothing(
     in_memory: Service, oss: MemoryOss, params: dict[str, Any]

@@ -75,7 +75,7 @@ def test_the_page_is_decided_when_a_share_is_made(
     assert json.loads(oss.read(f"{STATE}shares/{share_id}.json"))["page"] is page
 
 
-@pytest.mark.parametrize("params", [{"max_uses": 1}, {"page": True}, {"password": True}, UPLOAD], ids=str)
+@pytest.mark.parametrize("params", [{"max_uses": 1}, {"page": True}, {"password": True}, UPLOAD], ids=" ".join)
 def test_what_needs_a_page_needs_the_public_url(in_memory: Service, params: dict[str, Any]) -> None:
     response = in_memory.with_config(public_url=None).request_share(domain="d.fcapp.run", **params)
     assert (response.status, response.code) == (409, "public_url_required")
