@@ -65,7 +65,9 @@ def test_it_opens_by_its_name_in_every_encoding_and_without_one_and_by_no_other(
         assert response.code == (code if status == 404 else "bad_path")
 
 
-@pytest.mark.parametrize("params", [{"password": True}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
+@pytest.mark.parametrize(
+    "params", [{"password": True}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join
+)
 def test_a_share_that_shows_no_name_opens_by_none(in_memory: Service, params: dict[str, Any]) -> None:
     url = in_memory.create_share(**params)
     for name in ("q3.pdf", "in/", "in", "a"):
