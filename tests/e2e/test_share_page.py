@@ -226,29 +226,6 @@ def test_the_downloads_left_count_those_of_other_people(world: System, open_page
     expect(second.locator("#uses-left")).to_have_text("3")
 
 
-@pytest.mark.long
-def test_after_the_last_download_none_are_left(world: System, open_page: Any) -> None:
-    page: Page = open_page()
-    page.clock.install()
-    page.goto(world.create_share(max_uses=1))
-    download(page)
-    expect(page.locator("#uses-left")).to_have_text("0")
-    page.clock.run_for(2000)
-    # The button still works within ten minutes.
-    assert download(page) == (NAME, CONTENT)
-    expect(page.locator("#uses-left")).to_have_text("0")
-
-
-@pytest.mark.long
-def test_the_button_of_a_page_whose_object_was_deleted_leads_to_a_page(world: System, open_page: Any) -> None:
-    world.put("reports/brief.txt", CONTENT)
-    page: Page = open_page()
-    page.goto(world.create_share(path="/reports/brief.txt", max_uses=1))
-    world.bucket_client().delete_object("reports/brief.txt")
-    page.get_by_role("button").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("File not found")
-
-
 def test_a_tablet_does_not_offer_to_open_the_page_on_a_phone(world: System, open_page: Any) -> None:
     page: Page = open_page(**DESKTOP, has_touch=True, is_mobile=True)
     page.goto(world.create_share(max_uses=1))
