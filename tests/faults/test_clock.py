@@ -175,16 +175,6 @@ class TestRequestsThatAskOss:
         shown = running.request(path, key=CALLER).json
         assert (shown["state"], shown["expires_at"]) == ("active", kept["expires_at"])
 
-    @pytest.mark.parametrize("behind", [-840, 50])
-    def test_a_clock_that_oss_accepts_counts_uses_as_always(self, running: Service, behind: int) -> None:
-        running.oss.clock.offset = behind
-        limited, upload = shared(running, max_uses=2), shared(running, **UPLOAD)
-        assert [used(running, limited, nonce).status for nonce in ("first", "first", "", "")] == [200] * 3 + [410]
-        form = running.share(upload, "POST", name="a.txt", size=3).json
-        response = requests.post(form["url"], data=form["fields"], files={"file": b"abc"}, timeout=30)
-        assert response.status_code in (200, 204)
-        assert running.share(upload, "POST", name="b.txt", size=3).code == "share_full"
-
     def test_after_the_clock_was_set_back_versioning_is_looked_for_again(
         self, running: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
