@@ -168,7 +168,7 @@ def _share_id(identifier: str, service: Service) -> str:
     parts = urlsplit(identifier)
     secrets = parse_qs(parts.query).get("share", [])
     if f"{parts.scheme}://{parts.netloc}" != service.url:
-        raise ServiceFailed(f"This is no id, and no address of {service.url}.")
+        raise ServiceFailed(f"Expected an id, or an address of {service.url}.")
     if not parts.path.startswith("/-/s") or len(secrets) != 1:
         raise ServiceFailed("This is not the address of a share. Copy it completely.")
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]

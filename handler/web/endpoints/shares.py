@@ -44,7 +44,7 @@ UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
 MAX_TITLE, MAX_MESSAGE = 120, 500  # code points
-# Controls but the line feed, and what is no UTF-8; compiled at its first use.
+# Controls but the line feed, and what UTF-8 cannot write; compiled at its first use.
 _UNFIT = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
 

@@ -140,7 +140,7 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(stub: Stub, monkey
     unknown, *others = done.stderr.splitlines()
     assert unknown.startswith("Error: z0dbH3m320oM: Not found.")
     assert others[2].endswith("This is not the address of a share. Copy it completely.")
-    assert [line.endswith(f"This is no id, and no address of {stub.url}.") for line in others].count(True) == 3
+    assert [line.endswith(f"Expected an id, or an address of {stub.url}.") for line in others].count(True) == 3
     assert len(stub.sent) == 4
     assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
