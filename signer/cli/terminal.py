@@ -38,6 +38,8 @@ def read(description: str, file_command: str) -> str:
                 lines.append(input("" if lines else f"Paste {description}, then press Enter and {end}:\n"))
             except UnicodeDecodeError:  # it goes on, so that no shell takes the next lines for commands
                 lines.append("(not UTF-8)")
+            except SystemError as error:  # Python 3.10 wraps what the handler of a signal raised
+                raise error.__cause__ or error from None
     except EOFError:
         return "\n".join(lines)
     finally:
