@@ -162,6 +162,7 @@ def load_end(state: Store, record: Record) -> int:
 def _read(stored: StoredObject) -> Record:
     try:
         document = json.loads(stored.body)
+        json.dumps(document, ensure_ascii=False).encode()  # no name and no page can have half a surrogate pair
         record = Record(**{name: document[name] for name in Record._fields})
         is_typed = _has(document, _TYPES)
         if record.upload is not None or record.method == "POST":
