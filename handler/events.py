@@ -15,16 +15,16 @@ from .core import audit
 from .core.config import NoticeRule
 from .core.context import Instance, Invocation
 from .core.errors import HandlerError
+from .core.outbox import Notice
 from .notices import sender, sources
-from .notices.holding import Turn
-from .notices.notice import Notice, matching_notices
+from .notices.rules import matching_notices
+from .notices.session import Sending
 from .notices.sinks.client import Network
 from .notices.sources import ParsedEvent
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
+from .notices.timing import RESERVE, TIMEOUT
 
-TIMEOUT = 60.0  # seconds, if the context does not say
-RESERVE = 5.0  # seconds of the function's time that are left for marks, the pace of a sink and the response
 MAX_FAULTS = 5  # sentences in one failure
 
 
@@ -56,10 +56,10 @@ def answer(
     try:
         instance = load_instance()
         deadline = instance.clock.monotonic() + max(_timeout(context) - RESERVE, 1.0)
-        parsed = sources.read(event, request_id)
+        parsed = sources.read(event)
         facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(instance, context, instance.clock.now(), facts)
-        summary, failure = _process(parsed, Turn(invocation, network, deadline))
+        summary, failure = _process(parsed, Sending(invocation, network, deadline))
     except HandlerError as error:
         failure = error
     except Exception as error:
@@ -75,9 +75,9 @@ def answer(
     return summary
 
 
-def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], InvocationFailed | None]:
+def _process(event: ParsedEvent, sending: Sending) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
-    config, tally, faults = turn.invocation.config, turn.tally, list[str]()
+    config, tally, faults = sending.invocation.config, sending.tally, list[str]()
     matches: list[tuple[NoticeRule, Notice]] = []
     items = 0
     for item in event.items:
@@ -94,20 +94,20 @@ def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], Invocat
             except HandlerError as error:
                 faults.append(error.sentence)
                 continue
-            matches += matched
-            if not matched:
-                tally.skip("no_notice")
-    sender.send(turn, matches)
+            matches += [(rule, notice) for rule, notice in matched if notice is not None]
+            tally.skip("unlinkable", sum(notice is None for _, notice in matched))
+            tally.skip("no_notice", not matched)
+    sender.send(sending, matches)
     is_tick = any(isinstance(item, TimerTick) for item in event.items)
-    waiting = sender.send_due(turn) if is_tick else {}
+    waiting = sender.send_due(sending) if is_tick else {}
     summary: dict[str, object] = {
         "items": items,
-        "links": turn.issuer.count,
+        "links": sending.issuer.count,
         "notices": tally.counts["sent"],
         "skipped": sum(tally.skipped.values()),
         "reasons": dict(tally.skipped),
         "repeated": tally.counts["repeated"],
-        "queued": len(tally.written - tally.settled),
+        "queued": len(tally.written - tally.removed),
     }
     if tally.counts["not_marked"]:
         summary["not_marked"] = tally.counts["not_marked"]

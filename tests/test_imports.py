@@ -22,7 +22,7 @@ LAYERS = (
     ("core.cloud",),
     ("core.keys",),
     ("core.auth",),
-    ("core.shares",),
+    ("core.shares", "core.outbox"),
     ("web.response", "web.uploads"),
     ("web.pages",),
     ("web.endpoints",),

@@ -88,7 +88,7 @@ def locked(
         is_settled = True
 
     try:
-        _take(store, lease, timeout, clock)
+        _acquire(store, lease, timeout, clock)
         yield write
     finally:
         is_released = False
@@ -100,10 +100,10 @@ def locked(
                 notify(f"OSS did not confirm everything. The lock may keep other writers out for {BLOCKED} seconds.")
 
 
-def _take(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
+def _acquire(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
     deadline = clock.monotonic() + timeout
     store.ask_time("")
-    while not (lease.take() and lease.has_time()):
+    while not (lease.acquire() and lease.has_time()):
         if clock.monotonic() >= deadline:
             slot = int(store.clock.latest() // SLOT)
             until = rfc3339((slot + (2 if store.read(f"{LOCK}{slot + 1}") else 1)) * SLOT)

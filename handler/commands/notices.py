@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE, store_at
+from ..core.cloud.store import PAGE, Store, store_at
 from ..core.context import Clock
 from ..core.errors import HandlerError
-from ..notices.outbox import DEAD, WAITING, Entry, Outbox
+from ..core.outbox import WAITING, Delivery
+from ..notices.sink_queue import DEAD, SinkQueue, sinks
 from .command_line import InvalidUsage, add_endpoint_option, config, identifier, oss_client, run, write_lines
 from .printing import Parser
 
@@ -24,14 +26,15 @@ MAX_REASON = 64  # characters of what may be the content of a foreign object
 
 
 class _Job(NamedTuple):
-    """One run of a command on an outbox; `sink` is None for all, `folder` is what it changes: WAITING or DEAD."""
+    """One run of a command; `sink` is None for all, `folder` is what it changes: WAITING or DEAD."""
 
-    outbox: Outbox
+    state: Store
     sink: str | None
     folder: str
 
-    def sinks(self, folder: str) -> list[str]:
-        return [self.sink] if self.sink is not None else self.outbox.sinks(folder)
+    def queues(self, folder: str) -> list[SinkQueue]:
+        names = [self.sink] if self.sink is not None else sinks(self.state, folder)
+        return [SinkQueue(self.state, name) for name in names]
 
     def of_sink(self) -> str:
         return f" of {self.sink}" if self.sink is not None else ""
@@ -49,9 +52,9 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
     prefix = config().state
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
-    outbox = Outbox(store_at(oss_client(options.endpoint), prefix, clock))
+    state = store_at(oss_client(options.endpoint), prefix, clock)
     try:
-        options.run(_Job(outbox, options.sink, WAITING if options.waiting else DEAD))
+        options.run(_Job(state, options.sink, WAITING if options.waiting else DEAD))
     except StoreError as error:
         problem = error.reported()
         raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
@@ -59,16 +62,16 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
 
 def _list(job: _Job) -> None:
     lines = []
-    for sink in sorted({*job.sinks(WAITING), *job.sinks(DEAD)}):
-        facts = [f"  {fact}" for fact in _facts(job.outbox, sink)]
-        lines += [f"{sink}:", *facts] if facts else []
+    for queue in sorted({*job.queues(WAITING), *job.queues(DEAD)}, key=lambda queue: queue.sink):
+        facts = [f"  {fact}" for fact in _facts(queue)]
+        lines += [f"{queue.sink}:", *facts] if facts else []
     write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
 
-def _facts(outbox: Outbox, sink: str) -> Iterator[str]:
+def _facts(queue: SinkQueue) -> Iterator[str]:
     """What waits and is dead for a sink, if anything."""
-    entries = outbox.entries(sink)
-    now = outbox.state.clock.earliest()
+    entries = queue.first()
+    now = queue.state.clock.earliest()
     due = [entry for entry in entries if entry.due <= now or entry.tries]  # also what waits by itself after a failure
     later = [entry for entry in entries if entry.due > now and not entry.tries]
     more = "+" if len(entries) >= PAGE else ""
@@ -77,41 +80,41 @@ def _facts(outbox: Outbox, sink: str) -> Iterator[str]:
         yield f"waiting: {len(due)}{'' if later else more}, the oldest for {format_duration(age)}"
     if later:
         yield f"not due yet: {len(later)}{more}, the first at {format_timestamp(later[0].due)}"
-    dead = outbox.entries(sink, DEAD)
-    reasons = map_concurrently(lambda entry: outbox.reason(entry)[:MAX_REASON], dead)
+    dead = queue.first(DEAD)
+    reasons = map_concurrently(lambda delivery: queue.reason(delivery)[:MAX_REASON], dead)
     counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(sorted(reasons)).most_common())
     if dead:
         yield f"dead: {PAGE}+ (of the first {PAGE}, {counts})" if len(dead) >= PAGE else f"dead: {len(dead)} ({counts})"
-    pause = outbox.pause(sink) if entries or dead else None
+    pause = queue.pause() if entries or dead else None
     if pause is not None and pause.until > now:
         yield f"paused until {format_timestamp(pause.until)} (failures in a row: {pause.failures})"
 
 
 def _retry(job: _Job) -> None:
-    sinks = job.sinks(DEAD)
-    _for_each(job, job.outbox.revive, "due again")
-    map_concurrently(job.outbox.lift_pause, sinks)
+    queues = job.queues(DEAD)
+    _for_each(job, SinkQueue.revive, "due again")
+    map_concurrently(SinkQueue.lift_pause, queues)
 
 
 def _drop(job: _Job) -> None:
-    _for_each(job, lambda entry: job.outbox.delete(entry, job.folder), "deleted")
+    _for_each(job, lambda queue, delivery: queue.delete(delivery, job.folder), "deleted")
 
 
-def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str) -> None:
-    """Calls `func` once with every entry that exists now. Says for how many, also after a failure or an interrupt.
+def _for_each(job: _Job, func: Callable[[SinkQueue, Delivery], None], outcome: str) -> None:
+    """Calls `func` once with every delivery that exists now. Says for how many, also after a failure or an interrupt.
 
     What others add meanwhile is left, so that this ends.
     """
     kind = "dead" if job.folder == DEAD else "waiting"
     done: list[str] = []
 
-    def call(entry: Entry) -> None:
-        func(entry)
-        done.append(entry.sink)
+    def call(queue: SinkQueue, delivery: Delivery) -> None:
+        func(queue, delivery)
+        done.append(queue.sink)
 
     try:
-        for sink in job.sinks(job.folder):
-            map_concurrently(call, list(job.outbox.all_entries(sink, job.folder)))
+        for queue in job.queues(job.folder):
+            map_concurrently(partial(call, queue), list(queue.deliveries(job.folder)))
     finally:
         counts = sorted(Counter(done).items())
         lines = [f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}." for sink, count in counts]

@@ -15,12 +15,11 @@ from ..core.config import Target
 from ..core.context import Invocation
 from ..core.errors import HandlerError, Problem
 from ..core.keys import current, owner_tag
+from ..core.outbox import Link, Notice
 from ..core.paths import check_path
 from ..core.shares import record as records
 from ..core.shares.address import share_address, share_path
 from ..core.shares.record import Record
-from .notice import Notice
-from .sinks import Notification
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
 MAX_FAILURES = 5  # of a mount, without a success, after which it is asked for no more links in the invocation
@@ -36,19 +35,17 @@ class LinkIssuer:
         self._locks = [Lock() for _ in range(64)]  # so that two sinks of a notice do not ask for its link at once
         self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
 
-    def notification(self, notice: Notice, notice_id: str) -> Notification | None:
-        """The notice with its link, by today's mount at its path.
+    def link(self, notice: Notice) -> Link | None:
+        """The link of a notice, by today's mount at its path.
 
         None if OSS says that the object or version is gone, or its share was revoked.
 
         Raises a `Problem` or `mount_changed` for every other reason why no link can be made now.
         """
         with self._locks[hash(notice) % len(self._locks)]:
-            issued = self._issued(notice)
-        return None if issued is None else Notification(notice_id, notice, *issued)
+            return self._issued(notice)
 
-    def _issue(self, notice: Notice) -> tuple[str, str, str] | None:
-        """The path, and the URL of a link or share with its RFC 3339 expiry."""
+    def _issue(self, notice: Notice) -> Link | None:
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
         target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
@@ -74,7 +71,7 @@ class LinkIssuer:
         if issued is None:
             return None
         self.count += 1
-        return target.path, *issued
+        return Link(target.path, *issued)
 
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its expiry."""

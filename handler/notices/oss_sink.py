@@ -13,9 +13,9 @@ from hashlib import sha256
 
 from ..core.cloud.oss import OssClient, OssUnavailable
 from ..core.config import Location, OssSink
-from .notice import Notice
+from ..core.outbox import Delivery, Notice
 from .sinks.delivery import DeliveryFailed
-from .sinks.message import Notification
+from .sinks.message import document
 
 TRIES = 3
 
@@ -28,12 +28,12 @@ def location_of(sink: OssSink, notices: Mapping[str, Notice], now: float) -> Loc
     return Location(sink.target.bucket, f"{sink.target.key}{day}/{name}.jsonl")
 
 
-def write(client: OssClient, location: Location, notifications: Iterable[Notification]) -> bool:
+def write(client: OssClient, location: Location, deliveries: Iterable[Delivery]) -> bool:
     """Writes the notices; False if they were already there. Raises `DeliveryFailed`.
 
     After a lost response, an object that exists counts as written now.
     """
-    body = b"".join(json.dumps(notification.document()).encode() + b"\n" for notification in notifications)
+    body = b"".join(json.dumps(document(delivery)).encode() + b"\n" for delivery in deliveries)
     code, was_lost = "oss_unavailable", False
     for _ in range(TRIES):
         try:

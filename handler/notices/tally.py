@@ -9,14 +9,14 @@ from threading import Lock
 from ..core import audit
 from ..core.cloud.store import PAGE
 from ..core.errors import HandlerError, Problem
-from .outbox import Entry
+from ..core.outbox import Delivery
 
 
 class Tally:
     """Counts of notices: sent, repeated and not_marked; `skipped` by reason, `dead` by sink and code.
 
     `failed` are sinks that did not take a notice, `unwritten` those for which one could not be written, with codes;
-    `written` and `settled` paths of entries: those of this invocation, and those that wait no more under these names.
+    `written` and `removed` paths of entries: those of this invocation, and those that wait no more under these names.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Tally:
         self.unwritten: set[tuple[str, str]] = set()
         self.causes: set[str] = set()
         self.written: set[str] = set()
-        self.settled: set[str] = set()
+        self.removed: set[str] = set()
         self._waiting: dict[str, dict[str, float]] = {}
 
     def add(self, outcome: str, count: int = 1) -> None:
@@ -36,8 +36,9 @@ class Tally:
             self.counts[outcome] += count
 
     def skip(self, reason: str, count: int = 1) -> None:
-        with self._lock:
-            self.skipped[reason] += count
+        if count:
+            with self._lock:
+                self.skipped[reason] += count
 
     def fail(self, sink: str, error: Exception, *, unwritten: bool = False) -> str:
         """Notes that a sink did not take something, and why. Returns the code: of a fault of ours, `internal_error`."""
@@ -50,24 +51,24 @@ class Tally:
                 self.causes.add(reported.cause)
         return reported.code
 
-    def listed(self, sink: str, entries: list[Entry], now: float) -> None:
+    def listed(self, sink: str, deliveries: list[Delivery], now: float) -> None:
         """Notes what waits for a sink at `now`."""
-        self._waiting[sink] = {entry.path: now - entry.since for entry in entries}
+        self._waiting[sink] = {each.path: now - each.since for each in deliveries}
 
-    def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
-        """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""
+    def remove(self, delivery: Delivery, outcome: str = "", *, dead: str = "") -> None:
+        """Notes that a delivery does not wait any more; `dead` is the code of why it is dead."""
         with self._lock:
-            self.settled.add(entry.path)
+            self.removed.add(delivery.path)
             if outcome:
                 self.counts[outcome] += 1
             if dead:
-                self.dead[entry.sink, dead] += 1
+                self.dead[delivery.sink, dead] += 1
 
     def waiting(self, dead: Mapping[str, int | str]) -> dict[str, dict[str, object]]:
         """By sink: the notices that wait, up to "1000+", the seconds since the oldest was due, and the `dead`."""
         report: dict[str, dict[str, object]] = {}
         for sink in sorted({*self._waiting, *dead}):
-            ages = [age for path, age in self._waiting.get(sink, {}).items() if path not in self.settled]
+            ages = [age for path, age in self._waiting.get(sink, {}).items() if path not in self.removed]
             report[sink] = {
                 "notices": len(ages) if len(self._waiting.get(sink, {})) < PAGE else f"{PAGE}+",
                 "oldest": max(0, round(max(ages, default=0))),

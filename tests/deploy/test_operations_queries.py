@@ -19,11 +19,12 @@ from unittest.mock import patch
 import pytest
 
 from deploy.alarms import EVENTS, HTTP, NOTICES, queries
+from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
 from handler.core.config import Config, load
 from handler.core.context import Clock, Instance
+from handler.core.outbox import Delivery
 from handler.core.request import Request
-from handler.notices.outbox import Entry, Outbox
 from handler.web import app
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
@@ -136,14 +137,14 @@ class EventLines(NamedTuple):
 
 @pytest.fixture(scope="module")
 def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
-    def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
+    def refused(state: object, delivery: Delivery) -> None:
         raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
     with event_function(tmp_path_factory.mktemp("events")) as function, receiver(respond(500)) as hook:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"])
         idle_tick = function.tick()
-        with patch.object(Outbox, "put", refused):
+        with patch.object(outbox, "write", refused):
             failed_event = function.invoke(created())
         failed_sink = function.invoke(created("outbox/a.txt", "outbox/b.txt", "outbox/c.txt"))
         function.state().replace("dead/gone.old/0000000000-000000-x", b"{}")

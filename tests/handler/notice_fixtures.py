@@ -28,8 +28,9 @@ from handler.core.cloud.store import Store
 from handler.core.config import Config, Location
 from handler.core.context import Clock
 from handler.core.errors import HandlerError
-from handler.notices.holding import SLOT
+from handler.notices.sink_queue import SinkQueue
 from handler.notices.sinks.client import Network
+from handler.notices.timing import SLOT
 from local.oss import create_app
 from local.oss.storage import Bucket, Buckets
 from local.server import listen, serve
@@ -347,6 +348,9 @@ class EventFunction:
     def state(self) -> Store:
         """The state prefix, as another instance uses it."""
         return store.store_at(self.client, Location(BUCKET, STATE), self.clock.clock())
+
+    def queue(self, sink: str = "ops") -> SinkQueue:
+        return SinkQueue(self.state(), sink)
 
     def state_names(self, folder: str = "") -> list[str]:
         """The names of the objects in a folder of the state prefix, in order."""

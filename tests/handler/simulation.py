@@ -17,9 +17,9 @@ from unittest.mock import patch
 from handler.core.config import Config
 from handler.core.context import Clock
 from handler.core.errors import HandlerError
-from handler.notices.holding import SLOT
 from handler.notices.sinks import Post
-from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
+from handler.notices.sinks.client import NoResponse, WebhookResponse
+from handler.notices.timing import SLOT, TRY
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
 from tests.virtual_time import Process, World

@@ -86,7 +86,7 @@ def test_a_lease_is_released_by_one_request_for_each_slot(answered: int) -> None
     with serving(server) as store:
         store.ask_time("")
         lease = Lease(store, ".lock.", 120, 121.0, b"ours")
-        assert lease.take()
+        assert lease.acquire()
         assert lease.has_time()
         assert lease.release() is bool(answered)
     assert [method for _, method in server.received] == ["HEAD", "PUT", "PUT", "DELETE", "DELETE"]

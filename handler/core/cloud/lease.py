@@ -29,7 +29,7 @@ class Lease:
         self._is_sure = True  # whether these are all that exist
         self._lock = Lock()
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Takes the present slot; False if another holds it. Raises `StoreError`."""
         if not self._claim(int(self._store.clock.earliest() // self._slot)):
             return False

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ...core.config.reader import TableReader
 from ...core.errors import HandlerError, Problem
-from .message import Notification
+from ...core.outbox import Delivery
 
 RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say
 MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
@@ -69,14 +69,14 @@ class Kind(Protocol):
 
     NEEDS_SECRET: bool
     MAX_BYTES: int  # of a message's body
-    ENVELOPE: int  # bytes of a body around its notifications, at most
+    ENVELOPE: int  # bytes of a body around its deliveries, at most
     MAX_NOTICES: int  # in one message
     MIN_INTERVAL: float  # seconds between two messages
 
-    def encoded_size(self, notification: Notification) -> int:
-        """Bytes that a notification adds to a body, at most."""
+    def encoded_size(self, delivery: Delivery) -> int:
+        """Bytes that a delivery adds to a body, at most."""
 
-    def post(self, sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
+    def post(self, sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
         """One message with all of these. `now` (Unix seconds) is when it is sent."""
 
     def verdict(self, status: int, body: bytes) -> Verdict | None:

@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 
 from ...core.cloud.http_client import Bound, StrictResponse, tls_context, within
 from ...core.errors import HandlerError
+from ..timing import CONNECT_TIMEOUT, TRY
 from .base import Post
 
-TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response
-CONNECT_TIMEOUT = 5.0  # seconds of them for each address, TLS included
 MAX_RESPONSE = 64 * 1024  # bytes of a body that are read
 MAX_ADDRESSES = 4  # of a host that are tried
 

@@ -7,14 +7,16 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 from ...core.errors import HandlerError
+from ...core.outbox import Delivery
 from .base import Kind, Sink, Verdict
 from .client import Network, NoResponse, send
-from .message import Notification
 
 # Statuses (RFC 9110 and 6585) after which no message can succeed for a while, and after which it may be the message or
 # not, as after all others of servers.
 SINK_REFUSED = frozenset({401, 403, 404, 410, 429, 501, 505})
 UNCERTAIN = frozenset({408, 425})
+# What looks like the sink, and may be a name in the message: a firewall refuses, resets or hangs.
+BY_MESSAGE = frozenset({"status_403", "no_answer", "too_slow"})
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -31,9 +33,9 @@ class DeliveryFailed(HandlerError):
         self.is_refused, self.is_down, self.retry_after = is_refused, is_down, retry_after
 
 
-def deliver(kind: Kind, sink: Sink, notifications: tuple[Notification, ...], network: Network, now: float) -> None:
+def deliver(kind: Kind, sink: Sink, deliveries: tuple[Delivery, ...], network: Network, now: float) -> None:
     """Sends one message once, at `now` (Unix seconds). Raises `DeliveryFailed`."""
-    post = kind.post(sink, notifications, now)
+    post = kind.post(sink, deliveries, now)
     try:
         response = send(post, network, allow_loopback=sink.allow_loopback)
     except NoResponse as error:

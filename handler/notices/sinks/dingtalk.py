@@ -13,8 +13,9 @@ import json
 from base64 import b64encode
 from urllib.parse import quote
 
+from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
-from .message import Notification, details, escape_markup, safe_url, title
+from .message import details, file_name, safe_url, title
 
 NEEDS_SECRET = True
 MAX_BYTES = 18_000  # the service cuts at 20 KB
@@ -26,12 +27,12 @@ MIN_INTERVAL = 3.0
 SINK_REFUSED = frozenset({-1, 130101, 410100, 300001, 300005, 400101, 400013, 400102, 400106})
 
 
-def encoded_size(notification: Notification) -> int:
-    return len(json.dumps(_line(notification))) + 4
+def encoded_size(delivery: Delivery) -> int:
+    return len(json.dumps(_line(delivery))) + 4
 
 
-def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
-    heading = title(notifications)
+def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
+    heading = title(deliveries)
     timestamp = str(int(now * 1000))
     digest = hmac.digest(sink.secret.encode(), f"{timestamp}\n{sink.secret}".encode(), "sha256")
     separator = "&" if "?" in sink.url else "?"
@@ -39,7 +40,7 @@ def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Pos
         f"{sink.url}{separator}timestamp={timestamp}&sign={quote(b64encode(digest).decode(), safe='')}",
         {
             "msgtype": "markdown",
-            "markdown": {"title": heading, "text": "\n".join((f"#### {heading}", "", *map(_line, notifications)))},
+            "markdown": {"title": heading, "text": "\n".join((f"#### {heading}", "", *map(_line, deliveries)))},
             "at": {"atMobiles": [], "atUserIds": [], "isAtAll": False},
         },
     )
@@ -49,6 +50,6 @@ def verdict(status: int, body: bytes) -> Verdict | None:
     return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 
-def _line(notification: Notification) -> str:
-    link = safe_url(notification.url)
-    return f"- {escape_markup(notification.name)} ({details(notification)}): [open]({link})"
+def _line(delivery: Delivery) -> str:
+    link = safe_url(delivery.link.url)
+    return f"- {file_name(delivery)} ({details(delivery)}): [open]({link})"

@@ -13,8 +13,9 @@ import json
 from base64 import b64encode
 from typing import Any
 
+from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
-from .message import Notification, details, escape_markup, safe_url, title
+from .message import details, file_name, safe_url, title
 
 NEEDS_SECRET = True
 MAX_BYTES = 19_000
@@ -27,11 +28,11 @@ MIN_INTERVAL = 0.6
 SINK_REFUSED = frozenset({11232, 99991400, 19001, 19021, 19022})
 
 
-def encoded_size(notification: Notification) -> int:
-    return len(json.dumps(_element(notification))) + 2
+def encoded_size(delivery: Delivery) -> int:
+    return len(json.dumps(_element(delivery))) + 2
 
 
-def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     timestamp = str(int(now))
     digest = hmac.digest(f"{timestamp}\n{sink.secret}".encode(), b"", "sha256")
     return json_post(
@@ -42,8 +43,8 @@ def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Pos
             "msg_type": "interactive",
             "card": {
                 "config": {"wide_screen_mode": True},
-                "header": {"template": "blue", "title": {"tag": "plain_text", "content": title(notifications)}},
-                "elements": [_element(notification) for notification in notifications],
+                "header": {"template": "blue", "title": {"tag": "plain_text", "content": title(deliveries)}},
+                "elements": [_element(delivery) for delivery in deliveries],
             },
         },
     )
@@ -53,8 +54,8 @@ def verdict(status: int, body: bytes) -> Verdict | None:
     return robot_verdict(status, body, "code", "StatusCode", sink_refused=SINK_REFUSED)
 
 
-def _element(notification: Notification) -> dict[str, Any]:
-    content = f"{escape_markup(notification.name)}\n{details(notification)}"
+def _element(delivery: Delivery) -> dict[str, Any]:
+    content = f"{file_name(delivery)}\n{details(delivery)}"
     return {
         "tag": "div",
         "text": {"tag": "plain_text", "content": content},
@@ -62,6 +63,6 @@ def _element(notification: Notification) -> dict[str, Any]:
             "tag": "button",
             "text": {"tag": "plain_text", "content": "Open"},
             "type": "primary",
-            "url": safe_url(notification.url),
+            "url": safe_url(delivery.link.url),
         },
     }

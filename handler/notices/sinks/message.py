@@ -1,15 +1,14 @@
-"""A notification with its link, and how it is shown to people."""
+"""A notice with its link, as programs get it, and as people see it."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
 
 from signer.sizes import format_size
 from signer.times import rfc3339
 
-from ..notice import Notice
+from ...core.outbox import Delivery
 
 MAX_NAME = 160  # characters shown of a name
 
@@ -26,42 +25,32 @@ _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _LIST_MARKER = re.compile(r"^(?:[-+=]+|[0-9]+[.)])(?=\s|$)")
 
 
-class Notification(NamedTuple):
-    """A notice with its link, to the `path` of its mount; `id` is the notice's.
+def document(delivery: Delivery) -> dict[str, object]:
+    """A notice as programs get it: times are RFC 3339 in UTC, `size` is in bytes, None means unknown.
 
-    Whoever uploads chooses the bucket, the key and so the `name`: programs get them as they are, people only through
-    `escape_markup`.
+    Whoever uploads chooses bucket, key and path: programs get them as they are, people only through `file_name`.
     """
+    notice = delivery.notice
+    return {
+        "id": delivery.id,
+        "on": notice.on,
+        "give": notice.give,
+        "mount": notice.mount,
+        "path": delivery.link.path,
+        "bucket": notice.bucket,
+        "key": notice.key,
+        "size": notice.size,
+        "mark": notice.mark,
+        "happened_at": None if notice.happened_at is None else rfc3339(notice.happened_at),
+        "url": delivery.link.url,
+        "expires_at": delivery.link.expires_at,
+        "version": notice.version,
+    }
 
-    id: str
-    notice: Notice
-    path: str
-    url: str
-    expires_at: str  # RFC 3339 in UTC
 
-    @property
-    def name(self) -> str:
-        """The path below the mount."""
-        return self.path[len(self.notice.mount) :]
-
-    def document(self) -> dict[str, object]:
-        """The notification as programs get it: times are RFC 3339 in UTC, `size` is in bytes, None means unknown."""
-        notice = self.notice
-        return {
-            "id": self.id,
-            "on": notice.on,
-            "give": notice.give,
-            "mount": notice.mount,
-            "path": self.path,
-            "bucket": notice.bucket,
-            "key": notice.key,
-            "size": notice.size,
-            "mark": notice.mark,
-            "happened_at": None if notice.happened_at is None else rfc3339(notice.happened_at),
-            "url": self.url,
-            "expires_at": self.expires_at,
-            "version": notice.version,
-        }
+def file_name(delivery: Delivery) -> str:
+    """The path below the mount, for a chat."""
+    return escape_markup(delivery.link.path[len(delivery.notice.mount) :])
 
 
 def display_name(name: str) -> str:
@@ -84,16 +73,16 @@ def escape_markup(name: str) -> str:
     return _LIST_MARKER.sub(lambda match: f"·{match[0]}", escaped)
 
 
-def details(notification: Notification) -> str:
+def details(delivery: Delivery) -> str:
     """`1.4 MB, until 2026-03-08 06:41 UTC`, without an unknown size."""
-    until = f"until {notification.expires_at[:10]} {notification.expires_at[11:16]} UTC"
-    size = notification.notice.size
+    until = f"until {delivery.link.expires_at[:10]} {delivery.link.expires_at[11:16]} UTC"
+    size = delivery.notice.size
     return until if size is None else f"{format_size(size)}, {until}"
 
 
-def title(notifications: tuple[Notification, ...]) -> str:
+def title(deliveries: tuple[Delivery, ...]) -> str:
     """The title of a message; it contains nothing that an uploader chose."""
-    return "1 new file" if len(notifications) == 1 else f"{len(notifications)} new files"
+    return "1 new file" if len(deliveries) == 1 else f"{len(deliveries)} new files"
 
 
 def safe_url(url: str) -> str:

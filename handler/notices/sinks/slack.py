@@ -10,8 +10,9 @@ import json
 import re
 from typing import Any
 
+from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, is_success, json_post
-from .message import Notification, details, escape_markup, safe_url, title
+from .message import details, file_name, safe_url, title
 
 NEEDS_SECRET = False
 MAX_BYTES = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
@@ -29,16 +30,16 @@ MESSAGE_REFUSED = frozenset(
 _WORD = re.compile(r"[a-z_]{1,60}")
 
 
-def encoded_size(notification: Notification) -> int:
-    return len(json.dumps(_section(notification))) + 2
+def encoded_size(delivery: Delivery) -> int:
+    return len(json.dumps(_section(delivery))) + 2
 
 
-def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
-    elements = [_section(notification) for notification in notifications]
+def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
+    elements = [_section(delivery) for delivery in deliveries]
     return json_post(
         sink.url,
         {
-            "text": title(notifications),  # what push notifications show
+            "text": title(deliveries),  # what push deliveries show
             "blocks": [{"type": "rich_text", "elements": elements}],
             "unfurl_links": False,
             "unfurl_media": False,
@@ -60,14 +61,14 @@ def verdict(status: int, body: bytes) -> Verdict | None:
     return Verdict("message_refused", "not_ok") if _WORD.fullmatch(word) else Verdict("sink_refused", "no_answer")
 
 
-def _section(notification: Notification) -> dict[str, Any]:
+def _section(delivery: Delivery) -> dict[str, Any]:
     return {
         "type": "rich_text_section",
         "elements": [
             # Links and mentions are elements of their own, so a text element is never one.
-            {"type": "text", "text": escape_markup(notification.name), "style": {"bold": True}},
-            {"type": "text", "text": f" ({details(notification)}) "},
-            {"type": "link", "url": safe_url(notification.url), "text": "open"},
+            {"type": "text", "text": file_name(delivery), "style": {"bold": True}},
+            {"type": "text", "text": f" ({details(delivery)}) "},
+            {"type": "link", "url": safe_url(delivery.link.url), "text": "open"},
             {"type": "text", "text": "\n"},
         ],
     }

@@ -12,8 +12,9 @@ from hashlib import sha256
 
 from signer.times import rfc3339
 
+from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, is_success, webhook_key
-from .message import Notification
+from .message import document
 
 NEEDS_SECRET = True
 MAX_BYTES = 512 * 1024
@@ -22,17 +23,17 @@ MAX_NOTICES = 200
 MIN_INTERVAL = 0.0
 
 
-def encoded_size(notification: Notification) -> int:
-    return len(json.dumps(notification.document())) + 2
+def encoded_size(delivery: Delivery) -> int:
+    return len(json.dumps(document(delivery))) + 2
 
 
-def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     """One notice as `notice.{on}`, several as `notice.digest`; a message that is sent again has the same id."""
-    if len(notifications) == 1:
-        event_type, data = f"notice.{notifications[0].notice.on}", notifications[0].document()
+    if len(deliveries) == 1:
+        event_type, data = f"notice.{deliveries[0].notice.on}", document(deliveries[0])
     else:
-        event_type, data = "notice.digest", {"notices": [item.document() for item in notifications]}
-    message_id = _message_id([item.id for item in notifications])
+        event_type, data = "notice.digest", {"notices": [document(item) for item in deliveries]}
+    message_id = _message_id([item.id for item in deliveries])
     body = json.dumps({"type": event_type, "timestamp": rfc3339(now), "data": data}).encode()
     timestamp = str(int(now))
     content = f"{message_id}.{timestamp}.".encode() + body

@@ -7,8 +7,9 @@ busy service.
 
 from __future__ import annotations
 
+from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
-from .message import Notification, details, escape_markup, safe_url, title
+from .message import details, file_name, safe_url, title
 
 NEEDS_SECRET = False
 MAX_BYTES = 3_900  # of the content, not of the JSON around it
@@ -21,12 +22,12 @@ MAX_LINE = MAX_BYTES - 100
 SINK_REFUSED = frozenset({-1, 45009, 45033, 93000, 93004, 93008})
 
 
-def encoded_size(notification: Notification) -> int:
-    return len(_line(notification).encode()) + 1
+def encoded_size(delivery: Delivery) -> int:
+    return len(_line(delivery).encode()) + 1
 
 
-def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
-    content = "\n".join((f"**{title(notifications)}**", *map(_line, notifications)))
+def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
+    content = "\n".join((f"**{title(deliveries)}**", *map(_line, deliveries)))
     return json_post(sink.url, {"msgtype": "markdown", "markdown": {"content": content}})
 
 
@@ -34,10 +35,10 @@ def verdict(status: int, body: bytes) -> Verdict | None:
     return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 
-def _line(notification: Notification) -> str:
+def _line(delivery: Delivery) -> str:
     """One paragraph; a link that exceeds a message is left out."""
-    name = f"{escape_markup(notification.name)} ({details(notification)})"
-    link = f"[open]({safe_url(notification.url)})"
+    name = f"{file_name(delivery)} ({details(delivery)})"
+    link = f"[open]({safe_url(delivery.link.url)})"
     if len(name.encode()) + len(link) > MAX_LINE:
         return f"{name}: the link is too long for WeCom. Set give = share for short links."
     return f"{name} {link}"

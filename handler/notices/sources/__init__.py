@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from . import messages, oss
 from .fields import InvalidEvent, decode, describe, has_members, is_cloud_event, member
-from .items import InvalidEntry, Item
+from .items import CONTENT, InvalidEntry, Item, RequestedLink
 
 
 class Source(NamedTuple):
-    """`recognise` says whether a document is an event of this source, valid or not.
-
-    `items` also gets what identifies the invocation, for events that have no id. It raises `InvalidEvent`.
-    """
+    """`recognise` says whether a document is an event of this source, valid or not. `items` raises `InvalidEvent`."""
 
     name: str
     recognise: Callable[[object], bool]
-    items: Callable[[object, str], Iterator[Item]]
+    items: Callable[[object], Iterator[Item]]
 
 
 # The first source that recognises an event reads it.
@@ -39,8 +37,11 @@ class ParsedEvent(NamedTuple):
     items: tuple[Item, ...]
 
 
-def read(event: bytes | str, request_id: str) -> ParsedEvent:
-    """The items of an event. What cannot be read is an `InvalidEntry` among them; nothing is left out."""
+def read(event: bytes | str) -> ParsedEvent:
+    """The items of an event. What cannot be read is an `InvalidEntry` among them; nothing is left out.
+
+    Links without an id of their own have that of their content, and equal ones in an event are numbered.
+    """
     try:
         document: object = event.decode() if isinstance(event, bytes) else event
     except UnicodeDecodeError:
@@ -51,7 +52,7 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
     is_list = isinstance(document, list)
     elements = document if isinstance(document, list) else [document]
     names: dict[str, None] = {}
-    items: list[Item] = []
+    items, equal = list[Item](), Counter[str]()
     for number, element in enumerate(elements, 1):
         entry = f", entry {number}" if is_list else ""
         source = next((source for source in SOURCES if source.recognise(element)), None)
@@ -59,11 +60,13 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
             items.append(InvalidEntry(f"Unsupported event{entry}: {describe(element)} matches no known source."))
             continue
         names[source.name] = None
-        origin = f"invocation:{request_id}" + (f"/{number}" if len(elements) > 1 else "")
         try:
-            for item in source.items(element, origin):
+            for item in source.items(element):
                 if isinstance(item, InvalidEntry):
                     item = _invalid(source, entry, item.sentence)
+                elif isinstance(item, RequestedLink) and item.origin.startswith(CONTENT):
+                    equal[item.origin] += 1
+                    item = item._replace(origin=f"{item.origin}/{equal[item.origin]}")
                 items.append(item)
         except InvalidEvent as error:
             items.append(_invalid(source, entry, error.sentence))

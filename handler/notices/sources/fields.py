@@ -67,34 +67,21 @@ def optional_string(document: object, *names: str) -> str | None:
 
 
 def optional_integer(document: object, *names: str) -> int | None:
-    """An integer from 0 to `MAX_INTEGER`, None if it is missing or null. Raises `InvalidEvent`."""
+    """An integer from 0 to `MAX_INTEGER`, None for anything else: what is optional fails no event."""
     value = member(document, *names)
-    if value is not None and (type(value) is not int or not 0 <= value <= MAX_INTEGER):
-        raise _unexpected(names, value, f"an integer from 0 to {MAX_INTEGER}")
-    return value
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
 def optional_timestamp(document: object, *names: str) -> float | None:
-    """Unix seconds of an RFC 3339 time, None if it is missing, null or empty. Raises `InvalidEvent`.
-
-    The time is in a year from 1970 to 9999.
-    """
-    value = optional_string(document, *names)
-    if value is None:
-        return None
-    timestamp = parse_rfc3339(value)
-    if timestamp is None:
-        raise InvalidEvent(f"{'.'.join(names)} must be a time such as 2026-03-01T06:45:43Z")
-    return _in_calendar(timestamp, names)
+    """Unix seconds of an RFC 3339 time in a year from 1970 to 9999, None for anything else."""
+    value = member(document, *names)
+    return _in_calendar(parse_rfc3339(value) if isinstance(value, str) else None)
 
 
 def optional_milliseconds(document: object, *names: str) -> float | None:
-    """Unix seconds of a number of milliseconds, None if it is missing or null. Raises `InvalidEvent`.
-
-    The time is in a year from 1970 to 9999.
-    """
+    """Unix seconds of a number of milliseconds in a year from 1970 to 9999, None for anything else."""
     value = optional_integer(document, *names)
-    return None if value is None else _in_calendar(value / 1000, names)
+    return None if value is None else _in_calendar(value / 1000)
 
 
 def is_unicode(string: str) -> bool:
@@ -131,10 +118,8 @@ def describe(document: object) -> str:
     return "null" if document is None else _TYPES[type(document)]
 
 
-def _in_calendar(timestamp: float, names: tuple[str, ...]) -> float:
-    if not 0 <= timestamp < MAX_TIME:
-        raise InvalidEvent(f"{'.'.join(names)} must be a time in a year from 1970 to 9999")
-    return timestamp
+def _in_calendar(timestamp: float | None) -> float | None:
+    return timestamp if timestamp is not None and 0 <= timestamp < MAX_TIME else None
 
 
 def _unexpected(names: tuple[str, ...], value: object, expected: str) -> InvalidEvent:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import NamedTuple
 
 from ...core.paths import path_fault
 from .fields import InvalidEvent, describe, is_unicode, type_name
 
-LINK_MEMBERS = ("path", "method", "expires", "download")
+LINK_MEMBERS = ("path", "method", "expires", "download", "id")
+CONTENT = "content:"  # before the hash that identifies a link whose message has no id
 MAX_LINKS = 1000  # in one message
 
 
@@ -31,7 +33,7 @@ class CreatedObject(NamedTuple):
 class RequestedLink(NamedTuple):
     """A link that a message or a timer requests, for a path of this service.
 
-    `on` is message or timer, `origin` identifies the message, `happened_at` is in Unix seconds.
+    `on` is message or timer, `origin` identifies the message or its content, `happened_at` is in Unix seconds.
     """
 
     on: str
@@ -75,7 +77,8 @@ def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[
 def requested_links(document: object, on: str, origin: str, happened_at: float | None) -> Iterator[Item]:
     """The links that `{"path": "/reports/q3.pdf"}` or `{"links": [{"path": …}, …]}` requests, possibly none.
 
-    An invalid one of several is an `InvalidEntry`. Raises `InvalidEvent` for anything else that is invalid.
+    `origin` identifies the message, "" where it has no id. An invalid link of several is an `InvalidEntry`. Raises
+    `InvalidEvent` for anything else that is invalid.
     """
     if not isinstance(document, dict):
         raise InvalidEvent(f'the message is {describe(document)} (expected {{"path": "/…"}} or {{"links": […]}})')
@@ -89,7 +92,7 @@ def requested_links(document: object, on: str, origin: str, happened_at: float |
         raise InvalidEvent(f"the message requests {len(links)} links, which exceeds the maximum of {MAX_LINKS}")
     for number, link in enumerate(links, 1):
         try:
-            yield _requested_link(link, f"link {number}", on, f"{origin}#{number}", happened_at)
+            yield _requested_link(link, f"link {number}", on, origin and f"{origin}#{number}", happened_at)
         except InvalidEvent as error:
             yield InvalidEntry(error.sentence)
 
@@ -114,4 +117,6 @@ def _requested_link(
     # The function answers requests for such a path too, so that it is not invalid; but there is no file to report.
     if link["path"].endswith("/"):
         return SkippedRecord("folder")
+    content = sha256(json.dumps(link, sort_keys=True).encode()).hexdigest()[:32]
+    origin = origin or f"{CONTENT}{content}"
     return RequestedLink(on, origin, link["path"], link.get("expires"), link.get("download"), happened_at)

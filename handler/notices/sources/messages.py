@@ -1,24 +1,21 @@
-"""Sources that request links: Simple Message Queue (MNS), timers, and a direct invocation.
-
-`origin` identifies the invocation, for messages that have no id of their own.
-"""
+"""Sources that request links: Simple Message Queue (MNS), timers, and a direct invocation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .fields import decode, optional_milliseconds, optional_string, optional_timestamp, required_string
+from .fields import InvalidEvent, decode, optional_milliseconds, optional_string, optional_timestamp, required_string
 from .items import Item, TimerTick, links_in_message, requested_links
 
 
-def mns_topic(document: object, origin: str) -> Iterator[Item]:
+def mns_topic(document: object) -> Iterator[Item]:
     """A topic with `notifyContentFormat: JSON`: the message in an envelope."""
     message_id = f"mns-topic:{required_string(document, 'TopicName')}:{required_string(document, 'MessageId')}"
     published_at = optional_milliseconds(document, "PublishTime")
     return links_in_message(required_string(document, "Message"), message_id, published_at)
 
 
-def mns_queue(document: object, origin: str) -> Iterator[Item]:
+def mns_queue(document: object) -> Iterator[Item]:
     """A queue, through EventBridge; the subject names its region and account."""
     subject = optional_string(document, "subject") or ""
     message_id = f"mns-queue:{subject}:{required_string(document, 'data', 'messageId')}"
@@ -26,13 +23,15 @@ def mns_queue(document: object, origin: str) -> Iterator[Item]:
     return links_in_message(body, message_id, optional_timestamp(document, "time"))
 
 
-def timer(document: object, origin: str) -> Iterator[Item]:
+def timer(document: object) -> Iterator[Item]:
     """`{"triggerTime", "triggerName", "payload"}`; the payload is any string."""
     name = required_string(document, "triggerName")
     # Whatever else is invalid, a timer has fired.
     yield TimerTick(name)
     time = required_string(document, "triggerTime")
     fired_at = optional_timestamp(document, "triggerTime")
+    if fired_at is None:
+        raise InvalidEvent("triggerTime must be a time such as 2026-03-01T06:45:43Z")
     message = decode(optional_string(document, "payload"))
     if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
         yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)
@@ -42,6 +41,6 @@ def is_direct(document: object) -> bool:
     return isinstance(document, dict) and (set(document) == {"links"} or "path" in document)
 
 
-def direct(document: object, origin: str) -> Iterator[Item]:
-    """`{"links": [{"path": "/reports/q3.pdf"}, …]}` or one such link, from any program."""
-    return requested_links(document, "message", origin, None)
+def direct(document: object) -> Iterator[Item]:
+    """`{"links": [{"path": "/reports/q3.pdf"}, …]}` or one such link, from any program. It has no id."""
+    return requested_links(document, "message", "", None)

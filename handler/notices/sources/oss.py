@@ -21,7 +21,7 @@ CREATED = frozenset(
 UNVERSIONED = "null"
 
 
-def trigger(document: object, origin: str) -> Iterator[Item]:
+def trigger(document: object) -> Iterator[Item]:
     """`{"events": [record, …]}`."""
     records = member(document, "events")
     if not isinstance(records, list) or not records:
@@ -39,7 +39,7 @@ def is_event_of_bus(document: object) -> bool:
     )
 
 
-def event_of_bus(document: object, origin: str) -> Iterator[Item]:
+def event_of_bus(document: object) -> Iterator[Item]:
     """The record under `data`; the event's own type has the prefix oss:."""
     yield _skipped(required(document, "type")) or _read_record(member(document, "data"))
 

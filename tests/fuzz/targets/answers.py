@@ -31,7 +31,7 @@ from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke, make
 from tests.handler.keys_fixtures import SHARER, api, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
-from tests.handler.notices.test_messages import notification
+from tests.handler.notices.test_messages import delivery
 from tests.worlds import HTML
 
 TRY = 3.0  # seconds of one try
@@ -62,7 +62,7 @@ def sink_answers() -> Iterator[Run]:
             server.endless, server.limit = ENDLESS if mode == "endless" else 0, 1
             sink, started, failure = sink_at(server.url, kind), time.monotonic(), None
             try:
-                deliver(KINDS[kind], sink, (notification(),), network, NOW)
+                deliver(KINDS[kind], sink, (delivery(),), network, NOW)
             except DeliveryFailed as error:
                 failure = error
             assert time.monotonic() - started < TRY + 1

@@ -13,8 +13,9 @@ import pytest
 from handler.core.context import Invocation
 from handler.core.errors import Problem
 from handler.core.keys import cdn
+from handler.core.outbox import Notice
 from handler.notices.issuer import LinkIssuer
-from handler.notices.notice import Notice, matching_notices
+from handler.notices.rules import matching_notices
 from handler.notices.sources.items import RequestedLink
 from signer import CdnKey
 from signer.cdn import fault_of
@@ -160,7 +161,7 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
     running = service(tmp_path)
     invocation = Invocation(running.instance, context(), NOW, {})
     notice = Notice("created", "/reports/", "examplebucket", "reports/a.pdf", "mark", "team", version="3.EXAMPLE")
-    sent = LinkIssuer(invocation).notification(notice, "id")
+    sent = LinkIssuer(invocation).link(notice)
     assert sent is not None
     assert opens(sent.url, NOW)
     asked = RequestedLink("message", "origin", "/reports/a.pdf", None, "b.pdf", NOW)

@@ -21,9 +21,11 @@ from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.cloud.store import Store
 from handler.core.config import Location
 from handler.core.context import Clock
-from handler.notices import outbox
-from handler.notices.holding import SLOT, sink_lease
-from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, Pause, read_entry
+from handler.core.outbox import WAITING, Delivery, read_delivery
+from handler.notices import sink_queue
+from handler.notices.session import sink_lease
+from handler.notices.sink_queue import DEAD, Pause, SinkQueue
+from handler.notices.timing import SLOT
 from signer.times import format_timestamp
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
@@ -68,10 +70,6 @@ class NoticesCli:
         }
         Path(self.environment["LINK_CONFIG"]).write_text(HEAD)
 
-    @property
-    def outbox(self) -> Outbox:
-        return Outbox(self.function.state())
-
     def run(self, *arguments: str, clock: Clock | None = None) -> Result:
         self._capsys.readouterr()
         with patch.dict(os.environ, self.environment, clear=True):
@@ -83,10 +81,10 @@ class NoticesCli:
 
     def add(
         self, sink: str, count: int = 1, folder: str = WAITING, *, due: int = 1_772_000_000, reason: str | None = None
-    ) -> list[Entry]:
+    ) -> list[Delivery]:
         """Writes entries, which are read only where their content matters."""
         body = json.dumps({"reason": reason} if reason else {}).encode()
-        entries = [read_entry(sink, f"{due:010}-{place:06}-{place:032x}", due) for place in range(count)]
+        entries = [read_delivery(sink, f"{due:010}-{place:06}-{place:032x}", due) for place in range(count)]
         self.put(body, *(f"{folder}/{sink}/{entry.name}" for entry in entries))
         return entries
 
@@ -95,7 +93,7 @@ class NoticesCli:
 
     def pause(self, sink: str, seconds: int = 300) -> str:
         """Pauses a sink from now on. The name of the object."""
-        self.outbox.put_pause(sink, Pause(int(self.function.oss_now()) + seconds, 3, 1))
+        self.function.queue(sink).put_pause(Pause(int(self.function.oss_now()) + seconds, 3))
         return f"pause/{sink}"
 
     def names(self, folder: str = "") -> list[str]:
@@ -117,7 +115,7 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[NoticesC
 
 def use_pages_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """OSS lists this many objects at a time."""
-    for module in (store, outbox, command):
+    for module in (store, sink_queue, command):
         monkeypatch.setattr(module, "PAGE", count)
 
 
@@ -202,7 +200,7 @@ class TestList:
     def test_it_shows_until_when_a_sink_is_paused(self, cli: NoticesCli) -> None:
         cli.pause("ops", 300)
         cli.add("ops", 1, DEAD, reason="status_500")
-        pause = cli.outbox.pause("ops")
+        pause = cli.function.queue().pause()
         assert pause
         paused = f"  paused until {format_timestamp(pause.until)} (failures in a row: 3)\n"
         dead = "ops:\n  dead: 1 (status_500: 1)\n"
@@ -252,7 +250,7 @@ class TestTheDead:
         state = cli.function.state()
         state.now()
         holder = sink_lease(state, "ops")
-        assert holder.take()
+        assert holder.acquire()
         leases = cli.names("lease/")
         assert cli.run(command).out == f"ops: 1 dead notice {done}.\n"
         assert (cli.names("lease/"), cli.function.clock.moved) == (leases, 0)
@@ -262,26 +260,26 @@ class TestTheDead:
 class TestRetry:
     def test_each_begins_anew_under_a_name_that_is_never_used_again(self, cli: NoticesCli) -> None:
         """Also if it dies again within the same second."""
-        names = [f"1772000000-000007-{'a' * 32}-1771000000-30"]
+        names = [f"1772000000-000007-{'a' * 32}-1771000000-30s"]
         cli.put(b"{}", f"dead/ops/{names[0]}")
         for _ in range(3):
             assert cli.run("retry").status == 0
-            (entry,) = cli.outbox.entries("ops")
-            assert (entry.place, entry.id, entry.tries) == ("000007", "a" * 32, 0)
+            (entry,) = cli.function.queue().first()
+            assert (entry.position, entry.id, entry.tries) == ("000007", "a" * 32, 0)
             assert abs(entry.since - cli.function.oss_now()) < 10
             names.append(entry.name)
-            assert cli.outbox.bury(entry, "status_500")
+            assert cli.function.queue().bury(entry, "status_500")
         assert len(set(names)) == 4
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
-        revive = Outbox.revive
+        revive = SinkQueue.revive
 
-        def revive_and_die(outbox: Outbox, entry: Entry) -> None:
-            revive(outbox, entry)
+        def revive_and_die(queue: SinkQueue, entry: Delivery) -> None:
+            revive(queue, entry)
             cli.put(b"{}", f"dead/ops/{entry.name}", f"dead/ops/2000000000-000000-{entry.id}")
 
-        with patch.object(Outbox, "revive", revive_and_die):
+        with patch.object(SinkQueue, "revive", revive_and_die):
             assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
         assert len(cli.names(DEAD)) == 6
 
@@ -388,7 +386,7 @@ class TestRetry:
             wired.environment["LINK_OSS_ENDPOINT"] = wired.function.url
         monkeypatch.undo()
         assert wired.run("retry").status == 0
-        assert {entry.id for entry in wired.outbox.entries("ops")} == ids
+        assert {entry.id for entry in wired.function.queue().first()} == ids
         assert wired.names(DEAD) == []
 
     def test_a_sink_that_was_paused_is_tried_at_once(self, cli: NoticesCli) -> None:
@@ -513,14 +511,14 @@ class TestFaults:
     def test_after_an_interrupt_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
         cli.add("ops", 150, DEAD)
         cli.add("team", 1, DEAD)
-        entries = Outbox.all_entries
+        deliveries = SinkQueue.deliveries
 
-        def interrupt(outbox: Outbox, sink: str, folder: str) -> Iterator[Entry]:
-            if sink == "team":
+        def interrupt(queue: SinkQueue, folder: str) -> Iterator[Delivery]:
+            if queue.sink == "team":
                 raise KeyboardInterrupt
-            return entries(outbox, sink, folder)
+            return deliveries(queue, folder)
 
-        with patch.object(Outbox, "all_entries", interrupt):
+        with patch.object(SinkQueue, "deliveries", interrupt):
             result = cli.run("retry")
         assert result == (
             130,

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.core.cloud.store import Store
-from handler.notices.outbox import DEAD, Outbox
+from handler.notices.sink_queue import DEAD
 from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, notice, received_keys, respond
 
 
@@ -74,8 +74,8 @@ def test_moved_to_a_later_name_and_not_deleted(
     with killed_before("delete", "outbox/"):
         notified.invoke(created())
         notified.tick()
-    first, later = Outbox(notified.state()).entries("ops")
-    assert (first.id, first.place, first.tries + 1) == (later.id, later.place, later.tries)
+    first, later = notified.queue().first()
+    assert (first.id, first.position, first.tries + 1) == (later.id, later.position, later.tries)
     notified.pass_time(120)
     outcome = notified.tick()
     assert len(hook.received) == 2
@@ -119,15 +119,15 @@ def test_moved_to_the_dead_and_not_deleted(notified: EventFunction, hook: Receiv
 def test_made_due_again_and_not_deleted_among_the_dead(notified: EventFunction, hook: Receiver) -> None:
     notified.sinks.pop("ops")
     notified.invoke(created())
-    outbox = Outbox(notified.state())
-    (entry,) = outbox.entries("ops")
+    outbox = notified.queue()
+    (entry,) = outbox.first()
     outbox.bury(entry, "status_422")
     with killed_before("delete", "dead/"):
         outbox.revive(entry)
-    assert (len(outbox.entries("ops")), len(outbox.entries("ops", DEAD))) == (1, 1)
+    assert (len(outbox.first()), len(outbox.first(DEAD))) == (1, 1)
     notified.add_sink("ops", hook)
     recover(notified)
     outbox.revive(entry)
     recover(notified)
     assert received_keys(hook) == Counter(["outbox/a.txt"])
-    assert outbox.entries("ops", DEAD) == []
+    assert outbox.first(DEAD) == []

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.notices.sinks import KINDS, Sink
-from handler.notices.sinks.client import CONNECT_TIMEOUT, TRY, Network
+from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import DeliveryFailed, deliver, read_retry_after
+from handler.notices.timing import CONNECT_TIMEOUT, TRY
 from tests.handler.notice_fixtures import WHSEC, Receiver, Responder, receiver, respond
-from tests.handler.notices.test_messages import NOW, notification
+from tests.handler.notices.test_messages import NOW, delivery
 
 
 def sink_at(url: str, kind: str = "webhook", *, allow_loopback: bool = True) -> Sink:
@@ -28,7 +29,7 @@ def attempt(url: str, network: Network | None = None, *, kind: str = "webhook", 
     """
     sink = sink_at(url, kind, allow_loopback=loopback)
     try:
-        deliver(KINDS[kind], sink, (notification(),), network or Network(), NOW)
+        deliver(KINDS[kind], sink, (delivery(),), network or Network(), NOW)
     except DeliveryFailed as error:
         after = f" for {error.retry_after:.0f} s" if error.retry_after else ""
         return error.code + " refused" * error.is_refused + f" down{after}" * error.is_down
@@ -196,7 +197,7 @@ class TestSecrecy:
     def test_a_failure_shows_nothing_of_the_url(self) -> None:
         sink = sink_at("https://localhost/services/SECRET-PATH-EXAMPLE", "slack")
         with pytest.raises(DeliveryFailed) as failed:
-            deliver(KINDS["slack"], sink, (notification(),), Network(), NOW)
+            deliver(KINDS["slack"], sink, (delivery(),), Network(), NOW)
         assert failed.value.code == "address_refused"
         assert "SECRET-PATH" not in repr(failed.value)
         assert "localhost" not in repr(failed.value)

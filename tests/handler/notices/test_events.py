@@ -121,14 +121,13 @@ def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_ot
     assert len(hook.received) == received
 
 
-@pytest.mark.parametrize(("request_id", "notices"), [("", 2), (None, 2), ("req-1", 1)])
-def test_an_invocation_with_the_same_id_is_a_retry(
-    function: EventFunction, request_id: str | None, notices: int
-) -> None:
+def test_an_invocation_with_the_same_links_is_a_retry_and_an_id_makes_it_another(function: EventFunction) -> None:
     function.toml = notice(["manifest"], on="message")
-    for _ in range(2):
+    for request_id in ("", None, "req-1"):
         function.invoke(links("/outbox/a.txt"), request_id=request_id)
-    assert len(function.manifest_lines()) == notices
+    assert len(function.manifest_lines()) == 1
+    function.invoke(b'{"path": "/outbox/a.txt", "id": "Tuesday"}')
+    assert len(function.manifest_lines()) == 2
 
 
 def test_no_secret_is_printed_returned_or_raised(function: EventFunction, hook: Receiver) -> None:

@@ -13,7 +13,7 @@ from tests.handler.notice_fixtures import EVENTS
 
 
 def items(document: object) -> tuple[Any, ...]:
-    return read(json.dumps(document), "req-EXAMPLE").items
+    return read(json.dumps(document)).items
 
 
 def load(name: str) -> Any:

@@ -16,10 +16,11 @@ from handler.core.cloud.lease import Lease
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.cloud.store import store_at
 from handler.core.config import Location
-from handler.notices.holding import NEED, SLOT, sink_lease
-from handler.notices.outbox import Outbox
+from handler.notices.session import sink_lease
+from handler.notices.sink_queue import SinkQueue
 from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import TRY, Network, WebhookResponse
+from handler.notices.sinks.client import Network, WebhookResponse
+from handler.notices.timing import NEED, SLOT, TRY
 from signer import Endpoint
 from tests.fault_proxy import LATE, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
@@ -62,45 +63,45 @@ class TestSlots:
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = store_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
-        assert sink_lease(state, "ops").take()
+        assert sink_lease(state, "ops").acquire()
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
         function.go_to(10)
         state = function.state()
         state.now()
-        assert sink_lease(state, "ops").take()
-        assert sink_lease(state, "chat").take()
+        assert sink_lease(state, "ops").acquire()
+        assert sink_lease(state, "chat").acquire()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
         function.go_to(1.5)
-        assert instance(function).take()
-        assert not instance(function).take()
+        assert instance(function).acquire()
+        assert not instance(function).acquire()
         function.go_to(27)
-        assert not instance(function).take()
+        assert not instance(function).acquire()
         function.pass_time(6)
-        assert instance(function).take()
+        assert instance(function).acquire()
 
     def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
         function.go_to(20)
         first = instance(function)
-        assert first.take()
+        assert first.acquire()
         assert first.has_time()
         assert len(slot_names(function)) == 2
         first.release()
         assert slot_names(function) == []
-        assert instance(function).take()
+        assert instance(function).acquire()
 
     def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
         function.go_to(20)
         first, second = instance(function), instance(function)
-        assert first.take()
-        assert not second.take()
-        assert not second.take()
+        assert first.acquire()
+        assert not second.acquire()
+        assert not second.acquire()
         assert slot_names(function) == [str(slot())]
         assert first.has_time()
         assert slot_names(function) == [str(slot()), str(slot() + 1)]
-        assert not second.take()
+        assert not second.acquire()
         assert first.has_time()
         assert len(slot_names(function)) == 2
 
@@ -110,7 +111,7 @@ class TestSlots:
     ) -> None:
         function.go_to(phase)
         held = instance(function)
-        assert held.take()
+        assert held.acquire()
         for _ in range(20):
             if not held.has_time():
                 break
@@ -124,7 +125,7 @@ class TestSlots:
     def test_a_try_is_not_covered_where_another_one_has_the_next_slot(self, function: EventFunction) -> None:
         function.go_to(20)
         held = instance(function)
-        assert held.take()
+        assert held.acquire()
         function.state().replace(f"lease/ops/{slot() + 1}", b"b")
         assert not held.has_time()
 
@@ -135,7 +136,7 @@ class TestSlots:
     ) -> None:
         function.go_to(phase)
         held = instance(function)
-        assert held.take()
+        assert held.acquire()
         assert held.has_time()
         function.pass_time(passed + slots * SLOT - SLOT)
         assert not held.has_time()
@@ -145,7 +146,7 @@ class TestSlots:
         """Another one may have held it, and released it, before."""
         function.go_to(20)
         held = instance(function)
-        assert held.take()
+        assert held.acquire()
         function.oss.latency = 12
         assert not held.has_time()
         assert slot_names(function) == [str(slot() - 1), str(slot())]
@@ -157,7 +158,7 @@ class TestSlots:
         """The `Date` of OSS has no fractions, so at the end of a slot nobody knows exactly which one it is."""
         held = instance(function)
         function.go_to(phase)
-        assert held.take()
+        assert held.acquire()
         assert held.has_time()
 
 
@@ -187,17 +188,17 @@ class TestAnswersThatAreLost:
         self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
         held = faulty(fault)
-        assert held.take()
-        assert not instance(wired).take()
+        assert held.acquire()
+        assert not instance(wired).acquire()
         held.release()
-        assert instance(wired).take()
-        assert not faulty(fault).take()
+        assert instance(wired).acquire()
+        assert not faulty(fault).acquire()
 
     @pytest.mark.parametrize("fault", ["reset", "503"])
     def test_it_is_taken_again_if_it_never_arrived(
         self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        assert faulty(fault).take()
+        assert faulty(fault).acquire()
         assert len(slot_names(wired)) == 1
 
     @pytest.mark.parametrize("fault", ["reset", "503", "reset after", "never after", "500 after"])
@@ -206,23 +207,23 @@ class TestAnswersThatAreLost:
     ) -> None:
         """A second deletion could delete the lease of the next holder."""
         held = faulty("", fault)
-        assert held.take()
+        assert held.acquire()
         before = len(self.proxy.calls)
         held.release()
         assert len(self.proxy.calls) == before + 1
         is_left = "after" not in fault
         assert len(slot_names(wired)) == is_left
-        assert faulty().take() is not is_left
+        assert faulty().acquire() is not is_left
         wired.pass_time(SLOT)
-        assert faulty().take()
+        assert faulty().acquire()
 
     def test_a_deletion_that_arrives_late_deletes_no_other_lease(
         self, wired: EventFunction, faulty: Callable[..., Lease]
     ) -> None:
         held = faulty("", LATE)
-        assert held.take()
+        assert held.acquire()
         held.release()
-        holders = [number for number in range(40) if instance(wired).take()]
+        holders = [number for number in range(40) if instance(wired).acquire()]
         self.proxy.disarm()
         assert len(holders) <= 1
         assert len(slot_names(wired)) == len(holders)
@@ -343,8 +344,8 @@ class TestOrder:
     def test_the_latest_slot_is_deleted_first_and_each_once(self, function: EventFunction) -> None:
         function.go_to(20)
         held = instance(function)
-        assert held.take()
-        assert held.take()
+        assert held.acquire()
+        assert held.acquire()
         assert held.has_time()
         deleted: list[str] = []
         delete = OssClient.delete
@@ -358,13 +359,13 @@ class TestOrder:
         assert deleted == [str(slot() + 1), str(slot())]
 
     def test_a_mark_is_looked_for_under_the_lease_only(self, notified: EventFunction) -> None:
-        is_done = Outbox.is_done
+        is_done = SinkQueue.is_done
 
-        def look(outbox: Outbox, entry: Any) -> bool:
+        def look(queue: SinkQueue, delivery: Any) -> bool:
             assert len(slot_names(notified)) >= 1
-            return is_done(outbox, entry)
+            return is_done(queue, delivery)
 
-        with patch.object(Outbox, "is_done", look):
+        with patch.object(SinkQueue, "is_done", look):
             assert notified.invoke(created()).summary["notices"] == 1
 
     def test_the_numbers_are_those_of_the_documentation(self) -> None:

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from handler.notices.notice import Notice
-from handler.notices.sinks import KINDS, InvalidSink, Notification, Sink, batches, read_sink
+from handler.core.outbox import Delivery, Link, Notice
+from handler.notices.sinks import KINDS, InvalidSink, Sink, batches, read_sink
 from handler.notices.sinks.message import display_name, escape_markup, safe_url
 from tests.handler.notice_fixtures import WHSEC
 
@@ -32,18 +32,19 @@ ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
 SECRETS = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "feishu-secret", "wecom": "", "slack": ""}
 
 
-def notification(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Notification:
+def delivery(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Delivery:
     notice = Notice("created", "/outbox/", "examplebucket", f"outbox/{name}", "ETAG", "link", None, size, 1772347543.0)
-    return Notification(f"{number:032x}", notice, f"/outbox/{name}", url, "2026-03-08T06:45:43Z")
+    link = Link(f"/outbox/{name}", url, "2026-03-08T06:45:43Z")
+    return Delivery("ops", "", id=f"{number:032x}", notice=notice, link=link)
 
 
 def sink(kind: str) -> Sink:
     return Sink("ops", kind, f"https://robot.example.com/{kind}?key=EXAMPLE", SECRETS[kind], False)
 
 
-def message(kind: str, *notifications: Notification) -> Any:
+def message(kind: str, *deliveries: Delivery) -> Any:
     """The JSON of a message."""
-    return json.loads(KINDS[kind].post(sink(kind), notifications, NOW).body)
+    return json.loads(KINDS[kind].post(sink(kind), deliveries, NOW).body)
 
 
 def visible_text(value: Any) -> str:
@@ -58,7 +59,7 @@ def visible_text(value: Any) -> str:
 class TestSignatures:
     def test_a_webhook_is_verified_by_the_reference_library(self) -> None:
         now = datetime.now(tz=timezone.utc).timestamp()
-        post = KINDS["webhook"].post(sink("webhook"), (notification("报告.pdf"),), now)
+        post = KINDS["webhook"].post(sink("webhook"), (delivery("报告.pdf"),), now)
         payload = Webhook(WHSEC).verify(post.body, dict(post.headers))
         assert payload["data"]["key"] == "outbox/报告.pdf"
         assert post.headers["webhook-signature"] == Webhook(WHSEC).sign(
@@ -66,13 +67,13 @@ class TestSignatures:
         )
 
     def test_several_notices_are_one_digest_for_a_webhook(self) -> None:
-        digest = message("webhook", notification("a", number=1), notification("b", number=2))
+        digest = message("webhook", delivery("a", number=1), delivery("b", number=2))
         assert digest["type"] == "notice.digest"
         notices = [(entry["id"], entry["key"]) for entry in digest["data"]["notices"]]
         assert notices == [(f"{1:032x}", "outbox/a"), (f"{2:032x}", "outbox/b")]
 
     def test_a_message_has_the_same_id_whenever_it_has_the_same_notices(self) -> None:
-        one, two = notification("a", number=1), notification("b", number=2)
+        one, two = delivery("a", number=1), delivery("b", number=2)
         sent = [(one, two), (one, two), (one,), (two,)]
         posts = [KINDS["webhook"].post(sink("webhook"), each, NOW + after) for after, each in enumerate(sent)]
         ids = [post.headers["webhook-id"] for post in posts]
@@ -80,13 +81,13 @@ class TestSignatures:
         assert len(set(ids)) == 3
 
     def test_a_program_is_told_the_version(self) -> None:
-        assert message("webhook", notification())["data"]["version"] is None
-        plain = notification()
+        assert message("webhook", delivery())["data"]["version"] is None
+        plain = delivery()
         versioned = plain._replace(notice=plain.notice._replace(version="CAEQ…"))
         assert message("webhook", versioned)["data"]["version"] == "CAEQ…"
 
     def test_dingtalk_is_signed_in_the_query(self) -> None:
-        post = KINDS["dingtalk"].post(sink("dingtalk"), (notification(),), NOW)
+        post = KINDS["dingtalk"].post(sink("dingtalk"), (delivery(),), NOW)
         query = parse_qs(urlsplit(post.url).query, strict_parsing=True)
         assert query["key"] == ["EXAMPLE"]
         assert query["timestamp"] == ["1772347271895"]
@@ -94,14 +95,14 @@ class TestSignatures:
         assert base64.b64decode(query["sign"][0]) == mac
 
     def test_feishu_is_signed_in_the_body(self) -> None:
-        card = message("feishu", notification())
+        card = message("feishu", delivery())
         assert card["timestamp"] == "1772347271"
         mac = hmac.new(b"1772347271\nfeishu-secret", b"", hashlib.sha256).digest()
         assert base64.b64decode(card["sign"]) == mac
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_no_secret_is_in_a_body_or_shown(self, kind: str) -> None:
-        post = KINDS[kind].post(sink(kind), (notification(),), NOW)
+        post = KINDS[kind].post(sink(kind), (delivery(),), NOW)
         assert SECRETS[kind] == "" or SECRETS[kind].encode() not in post.body
         assert "EXAMPLE" not in repr(sink(kind)) + repr(post)
 
@@ -109,7 +110,7 @@ class TestSignatures:
 class TestContent:
     @pytest.mark.parametrize("kind", ROBOTS)
     def test_a_message_shows_the_name_the_size_the_expiry_and_the_link(self, kind: str) -> None:
-        document = message(kind, notification("reports/报告 q3.pdf"))
+        document = message(kind, delivery("reports/报告 q3.pdf"))
         text = visible_text(document)
         assert "reports/报告 q3.pdf" in text
         assert "1.2 MB, until 2026-03-08 06:45 UTC" in text
@@ -117,18 +118,18 @@ class TestContent:
         assert URL in json.dumps(document).replace("\\u0026", "&")
 
     def test_each_message_has_the_shape_of_its_service(self) -> None:
-        assert message("dingtalk", notification())["msgtype"] == "markdown"
-        assert set(message("dingtalk", notification())["markdown"]) == {"title", "text"}
-        assert message("wecom", notification())["markdown"].keys() == {"content"}
-        assert message("feishu", notification())["msg_type"] == "interactive"
-        assert message("slack", notification())["blocks"][0]["type"] == "rich_text"
+        assert message("dingtalk", delivery())["msgtype"] == "markdown"
+        assert set(message("dingtalk", delivery())["markdown"]) == {"title", "text"}
+        assert message("wecom", delivery())["markdown"].keys() == {"content"}
+        assert message("feishu", delivery())["msg_type"] == "interactive"
+        assert message("slack", delivery())["blocks"][0]["type"] == "rich_text"
 
     @pytest.mark.parametrize(
         ("size", "shows"),
         [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")],
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
-        assert shows in visible_text(message("dingtalk", notification(size=size)))
+        assert shows in visible_text(message("dingtalk", delivery(size=size)))
 
     @pytest.mark.parametrize(
         "name",
@@ -170,7 +171,7 @@ class TestContent:
 
     @pytest.mark.parametrize("kind", ROBOTS)
     def test_a_folder_shows_its_name(self, kind: str) -> None:
-        assert "报告/" in visible_text(message(kind, notification("报告/")))
+        assert "报告/" in visible_text(message(kind, delivery("报告/")))
 
     def test_a_long_name_keeps_its_beginning_and_its_end(self) -> None:
         name = display_name("a" * 600 + ".tar.gz")
@@ -232,7 +233,7 @@ class TestNamesAreData:
     @pytest.mark.parametrize("name", NASTY)
     @pytest.mark.parametrize("kind", ROBOTS)
     def test_a_nasty_name_changes_only_the_name_in_a_message(self, kind: str, name: str) -> None:
-        plain, nasty = message(kind, notification("a.txt")), message(kind, notification(name))
+        plain, nasty = message(kind, delivery("a.txt")), message(kind, delivery(name))
 
         def same(mine: Any, other: Any) -> Any:
             if isinstance(mine, dict):
@@ -252,7 +253,7 @@ class TestNamesAreData:
 
     @given(names, st.sampled_from(ROBOTS))
     def test_a_name_cannot_form_a_mention_a_link_or_a_card(self, name: str, kind: str) -> None:
-        document = message(kind, notification(name))
+        document = message(kind, delivery(name))
         visible = visible_text(document)
         assert "@" not in visible
         assert not re.search(r"<\s*(a|at|font|!)", visible)
@@ -266,7 +267,7 @@ class TestNamesAreData:
 
     @given(names)
     def test_a_program_receives_the_key_as_it_is(self, name: str) -> None:
-        assert message("webhook", notification(name))["data"]["key"] == f"outbox/{name}"
+        assert message("webhook", delivery(name))["data"]["key"] == f"outbox/{name}"
 
     @given(st.text(max_size=40))
     def test_a_link_cannot_end_its_markdown(self, tail: str) -> None:
@@ -278,9 +279,9 @@ class TestNamesAreData:
 class TestLimits:
     @pytest.mark.parametrize("kind", KINDS)
     def test_many_notices_are_few_messages_within_the_limits(self, kind: str) -> None:
-        notifications = [notification(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)]
-        split = batches(KINDS[kind], notifications)
-        assert [entry for batch in split for entry in batch] == notifications
+        deliveries = [delivery(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)]
+        split = batches(KINDS[kind], deliveries)
+        assert [entry for batch in split for entry in batch] == deliveries
         assert len(max(split, key=len)) <= 200
         bodies = [message(kind, *batch) for batch in split]
         limits = {"dingtalk": 20_000, "feishu": 20 * 1024, "slack": 13_000, "webhook": 600_000}
@@ -293,7 +294,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_one_notice_alone_always_fits(self, kind: str) -> None:
-        longest = notification("报" * 340, url=URL + "&x=" + "a" * 6000)
+        longest = delivery("报" * 340, url=URL + "&x=" + "a" * 6000)
         ((only,),) = batches(KINDS[kind], [longest])
         body = message(kind, only)
         if kind == "wecom":

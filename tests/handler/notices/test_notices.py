@@ -14,13 +14,14 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
+from handler.core import outbox
 from handler.core.cloud.concurrency import THREADS
 from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
 from handler.core.cloud.store import Store
 from handler.core.config import Location, Mounts
 from handler.core.context import Clock, Instance
 from handler.core.errors import HandlerError
-from handler.notices.outbox import Entry, Outbox
+from handler.core.outbox import Delivery
 from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
@@ -224,13 +225,12 @@ class TestRobots:
         function.toml = notice(["chat"], give="share", **more)
         return [f"outbox/{number:02}.txt" for number in range(60)]
 
-    def test_many_objects_in_one_event_are_one_message(self, function: EventFunction, hook: Receiver) -> None:
+    def test_many_objects_in_one_event_are_two_messages(self, function: EventFunction, hook: Receiver) -> None:
         keys = self.robot(function, hook, "dingtalk")
         assert function.invoke(created(*keys)).counts() == (60, 60, 60, 0)
-        (request,) = hook.received
-        text = request.json["markdown"]["text"]
-        assert [f"{number:02}.txt" in text for number in range(60)] == [True] * 60
-        assert "60 new files" in text
+        texts = [request.json["markdown"]["text"] for request in hook.received]
+        assert [f"{number:02}.txt" in texts[number >= 25] for number in range(60)] == [True] * 60
+        assert [text.splitlines()[0] for text in texts] == ["#### 25 new files", "#### 35 new files"]
 
     def test_messages_for_which_no_time_is_left_are_sent_by_the_timer(
         self, function: EventFunction, hook: Receiver
@@ -314,12 +314,12 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         "damage",
-        [{"maximum": 0}, {"maximum": -1}, {"failures": -5}, {"failures": True}, {"until": 0.5}, {"until": None}, None],
+        [{"failures": 0}, {"failures": -5}, {"failures": True}, {"until": 0.5}, {"until": None}, None],
     )
     def test_a_pause_that_was_damaged_is_none(
         self, notified: EventFunction, hook: Receiver, damage: dict[str, object] | None
     ) -> None:
-        body = damage and {"until": 1, "failures": 1, "maximum": 1, **damage}
+        body = damage and {"until": 1, "failures": 1, **damage}
         notified.fill({f"{STATE}pause/ops": json.dumps(body).encode()})
         notified.toml = notice(["ops"], every="1m")
         hook.responses = [respond(410)]
@@ -423,11 +423,11 @@ class TestFailures:
     def test_what_cannot_be_written_fails_the_invocation_and_no_other_is_tried(self, notified: EventFunction) -> None:
         tried: list[str] = []
 
-        def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
-            tried.append(entry.name)
+        def refused(state: object, delivery: Delivery) -> None:
+            tried.append(delivery.name)
             raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
-        with patch.object(Outbox, "put", refused):
+        with patch.object(outbox, "write", refused):
             outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(100))))
         assert outcome.error is not None
         assert outcome.error.code == "state_unavailable"

@@ -24,7 +24,8 @@ from handler.commands import notices
 from handler.core.config import Location
 from handler.core.context import Instance
 from handler.notices.sinks import Post
-from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
+from handler.notices.sinks.client import Network, NoResponse, WebhookResponse
+from handler.notices.timing import TRY
 from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import base64url

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.notices.outbox import Outbox
+from handler.notices.sink_queue import SinkQueue
 from tests.handler.notice_fixtures import EventFunction, Killed, created, kill, notice, receiver
 
 PAGE = Path(__file__).parents[3] / "docs/events.md"
@@ -21,7 +21,7 @@ def test_a_digest_that_comes_again_with_more_notices_is_read_once(
         function.add_sink("ops", hook)
         function.toml = notice(["ops"], every="1m")
         function.invoke(created("outbox/a.txt", "outbox/b.txt"))
-        with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
+        with patch.object(SinkQueue, "mark_done", kill), pytest.raises(Killed):
             function.tick()
         function.invoke(created("outbox/c.txt"))
         function.pass_time(60)

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import pytest
 
 from handler.core.cloud.concurrency import THREADS
-from handler.notices import holding
-from handler.notices.holding import MAX_FAILURES
-from handler.notices.outbox import DEAD, Outbox
+from handler.notices import session
+from handler.notices.sink_queue import DEAD
 from handler.notices.sinks import delivery
+from handler.notices.timing import MAX_ALONE
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
@@ -112,23 +112,23 @@ class PickySink:
     @property
     def waiting(self) -> dict[str, int]:
         """The names of the notices that wait, with the number of their failures."""
-        outbox = Outbox(self.function.state())
-        entries = [outbox.read(entry) for entry in outbox.entries("ops")]
+        outbox = self.function.queue()
+        entries = [outbox.read(entry) for entry in outbox.first()]
         return {each.notice.key.removeprefix("outbox/"): each.tries for each in entries if each and each.notice}
 
     @property
     def dead(self) -> dict[str, str]:
         """The names of the dead notices, with their reasons."""
-        outbox = Outbox(self.function.state())
-        entries = outbox.entries("ops", DEAD)
+        outbox = self.function.queue()
+        entries = outbox.first(DEAD)
         keys = [json.loads(self.function.read(f"{STATE}dead/ops/{entry.name}"))["key"] for entry in entries]
         return {key.removeprefix("outbox/"): outbox.reason(entry) for key, entry in zip(keys, entries, strict=True)}
 
     @property
-    def pause(self) -> dict[str, int]:
-        """What the sink's pause says, but for its end; {} without one."""
-        pause = Outbox(self.function.state()).pause("ops")
-        return {} if pause is None else {"failures": pause.failures, "maximum": pause.maximum}
+    def failures(self) -> int:
+        """The failures in a row that the sink's pause has, 0 without one."""
+        pause = self.function.queue().pause()
+        return pause.failures if pause is not None else 0
 
 
 Picky = Callable[[Refusal, list[str]], PickySink]
@@ -142,7 +142,7 @@ def picky(function: EventFunction, hook: Receiver) -> Picky:
 @pytest.fixture(autouse=True)
 def dice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which notice a sink gets first after a pause is the same in each run."""
-    monkeypatch.setattr(holding, "random", random.Random(1))
+    monkeypatch.setattr(session, "random", random.Random(1))
 
 
 class TestOneBadNotice:
@@ -153,7 +153,7 @@ class TestOneBadNotice:
         function.invoke(EVENT)
         outcome, posts = sink.hold()
         assert sink.told == Counter(name for name in FILES if name != FILES[10])
-        assert (sink.waiting, sink.dead, sink.pause) == ({FILES[10]: 1}, {}, {})
+        assert (sink.waiting, sink.dead, sink.failures) == ({FILES[10]: 1}, {}, 0)
         assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
         assert posts <= 16
         assert sink.hold(0)[1] == 0
@@ -187,7 +187,7 @@ class TestOneBadNotice:
         for failures in range(1, 20):
             outcome, posts = sink.hold(3600)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
-            assert (posts, sink.waiting, sink.dead, sink.pause) == (1, {FILES[0]: failures}, {}, {})
+            assert (posts, sink.waiting, sink.dead, sink.failures) == (1, {FILES[0]: failures}, {}, 0)
 
     @pytest.mark.parametrize(("refusal", "hours"), [("WeCom", 2), ("a 500", 23)], indirect=["refusal"])
     def test_neither_an_hour_without_three_tries_nor_a_server_error_before_retry_for_is_enough(
@@ -197,7 +197,7 @@ class TestOneBadNotice:
         function.invoke(EVENT)
         for failures in range(1, 4):
             sink.hold(hours * 3600)
-            assert (sink.waiting, sink.dead, sink.pause) == ({FILES[0]: failures}, {}, {})
+            assert (sink.waiting, sink.dead, sink.failures) == ({FILES[0]: failures}, {}, 0)
             function.invoke(created(f"outbox/{FILES[1]}", etag=f"ETAG{failures + 1}"))
         sink.hold(hours * 3600)
         assert (sink.waiting, sink.dead) == ({}, {FILES[0]: refusal.code})
@@ -233,15 +233,16 @@ class TestASinkThatRefusesEverything:
         function.toml = notice(["ops"], **every)
         function.invoke(EVENT)
         sink.hold(60)
-        assert len(sink.hook.received) < THREADS + 2 * MAX_FAILURES
-        assert sink.pause["maximum"] == 1 or not every
-        for failures in range(sink.pause["failures"] + 1, 30):
+        assert len(sink.hook.received) < THREADS + 2 * MAX_ALONE
+        failures = sink.failures
+        for _ in range(failures + 1, 30):
+            failures += 0 in sink.waiting.values()  # what failed before says nothing new
             outcome, posts = sink.hold(490)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
-            assert (posts, sink.pause["failures"], sink.dead, len(sink.waiting)) == (1, failures, {}, 21)
+            assert (posts, sink.failures, sink.dead, len(sink.waiting)) == (1, failures, {}, 21)
         sink.bad = []
         assert sink.hold_until_told(FILES, at_most=3, seconds=490) <= 21
-        assert (function.state_names("dead/"), sink.pause) == ([], {})
+        assert (function.state_names("dead/"), sink.failures) == ([], 0)
 
     @typical
     def test_its_pause_lasts_from_half_a_minute_to_eight(
@@ -283,13 +284,13 @@ class TestAMessageThatCannotBeMade:
         function.invoke(EVENT)
 
         def fails(kind: Any, receiver: Any, message: Any, *others: Any) -> None:
-            if any(each.name in bad for each in message):
+            if any(each.link.path.endswith(tuple(bad)) for each in message):
                 raise ZeroDivisionError
             delivery.deliver(kind, receiver, message, *others)
 
-        with patch.object(holding, "deliver", fails):
+        with patch.object(session, "deliver", fails):
             outcome, _ = sink.hold()
         assert outcome.summary["failed"] == [{"sink": "ops", "code": "internal_error"}]
         assert sink.told == Counter(name for name in FILES if name not in bad)
-        assert (sink.waiting, sink.dead, sink.pause) == (dict.fromkeys(bad, 1), {}, {})
+        assert (sink.waiting, sink.dead, sink.failures) == (dict.fromkeys(bad, 1), {}, 0)
         sink.hold_until_told(FILES, at_most=1, seconds=120)

@@ -143,7 +143,7 @@ class TestOssEvents:
         function = deployment.functions[1]
         created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
-        assert sources.read(event, "r").items == (
+        assert sources.read(event).items == (
             items.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0),
         )
         official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]

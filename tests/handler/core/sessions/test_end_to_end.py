@@ -13,8 +13,8 @@ import requests
 from handler.core.cloud.sessions import session_name
 from handler.core.config.rights import policy
 from handler.core.context import Invocation
+from handler.core.outbox import Notice
 from handler.notices.issuer import LinkIssuer
-from handler.notices.notice import Notice
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.rights import role_statements
@@ -175,7 +175,7 @@ def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Runni
     mount = path.removesuffix("a.txt")
     issuer = LinkIssuer(Invocation(running.service.instance, context(), running.service.now, {}))
     notice = Notice("created", mount, BUCKET, path[1:], "ETAG1", "link")
-    linked = issuer.notification(notice, "0" * 32)
+    linked = issuer.link(notice)
     assert linked is not None
     assert f"x-oss-credential={running.key_id(mount)}%2F" in linked.url
     assert requests.get(linked.url, timeout=30).content == b"hello"

@@ -1,0 +1,140 @@
+"""Notices that wait, below `outbox/` in the state prefix: what an entry there is, and how it is named and written.
+
+`outbox/{sink}/{due}-{position}-{id}` waits until `due` (Unix seconds); `position` is that in its event, so that names
+sort in the order of events. What failed alone waits by itself, as `{due}-{position}-{id}-{since}-{tries}` and a letter:
+`since` is when it was due or written first, `tries` how often in a row it failed for the reason that the letter says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from hashlib import sha256
+from typing import NamedTuple, get_args, get_type_hints
+
+from signer import InvalidKey
+from signer.names import check_key
+from signer.times import rfc3339
+
+from .cloud.store import Store
+
+WAITING = "outbox"
+MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
+NO_LINK, REFUSED, SINK = "l", "r", "s"  # why a delivery failed: for want of a link, for its content, at its sink
+
+_NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1,9})([lrs]))?")
+
+
+class Notice(NamedTuple):
+    """What a rule matched: an object and what to give, by the path of its mount.
+
+    `mark` tells versions of the object apart, or messages; `version` is None without versioning. `expires` is in
+    seconds, None for the mount's default; `happened_at` in Unix seconds. With `digest`, it waits for others.
+    """
+
+    on: str
+    mount: str
+    bucket: str
+    key: str
+    mark: str
+    give: str
+    version: str | None = None
+    size: int | None = None
+    happened_at: float | int | None = None
+    expires: int | None = None
+    download: str | None = None
+    digest: bool = False
+
+    def id(self, sink: str) -> str:
+        """The same whenever object and version (or message), rule and sink are the same.
+
+        Of a rule, `every` and `expires` may change: what was sent is not sent again.
+        """
+        facts = [self.bucket, self.key, self.mark, self.on, self.mount, self.give, sink]
+        return sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+    def body(self) -> bytes:
+        """The notice as it waits in the outbox."""
+        return json.dumps(self._asdict()).encode()
+
+
+class Link(NamedTuple):
+    """The link or share of a notice: its path here, its URL, and the end in RFC 3339 (UTC)."""
+
+    path: str
+    url: str
+    expires_at: str
+
+
+UNREAD = Notice("", "", "", "", "", "")
+UNLINKED = Link("", "", "")
+
+
+class Delivery(NamedTuple):
+    """A notice on its way to one sink: an object of the outbox of `size` bytes. Times are in Unix seconds.
+
+    It is due at `due`, has waited since `since`, and failed alone so many `tries` in a row for the reason `failed`, ""
+    where it never did. One whose name cannot be read has no `id`, and is due at once. `notice` is `UNREAD` until it is
+    read, and where that fails.
+    """
+
+    sink: str
+    name: str
+    due: int = 0
+    position: str = ""
+    id: str = ""
+    since: float = 0.0
+    tries: int = 0
+    failed: str = ""
+    size: int = 0
+    notice: Notice = UNREAD
+    link: Link = UNLINKED
+
+    @property
+    def path(self) -> str:
+        """Its place below each folder."""
+        return f"{self.sink}/{self.name}"
+
+
+_TYPES = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(Notice).items()}
+
+
+def read_delivery(sink: str, name: str, written: float, size: int = 0) -> Delivery:
+    """The delivery whose entry of this name was written at a time of OSS (Unix seconds), not read yet."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return Delivery(sink, name, since=written, size=size)
+    due, position, notice_id, since, tries, failed = match.groups()
+    first = float(since or max(int(due), written))
+    return Delivery(sink, name, int(due), position, notice_id, first, int(tries or 0), failed or "", size)
+
+
+def new_delivery(sink: str, due: float, position: int, notice: Notice, now: float) -> Delivery:
+    return read_delivery(sink, f"{int(due):010}-{position:06}-{notice.id(sink)}", now)._replace(notice=notice)
+
+
+def write(state: Store, delivery: Delivery) -> None:
+    """Writes the entry of a new delivery. Raises `StoreError`."""
+    state.replace(f"{WAITING}/{delivery.path}", delivery.notice.body())
+
+
+def read_notice(body: bytes) -> Notice:
+    """The notice in an entry of the outbox, `UNREAD` if it cannot be read. Unknown members are ignored."""
+    try:
+        document = json.loads(body) if len(body) <= MAX_BYTES else None
+        members = {name: document[name] for name in Notice._fields if name in document}  # type: ignore[index,operator]
+        notice = Notice(**members)
+        rfc3339(notice.happened_at or 0)
+    except (ValueError, TypeError, RecursionError, OverflowError, OSError):
+        return UNREAD
+    is_valid = notice.give in ("link", "share") and all(type(getattr(notice, name)) in _TYPES[name] for name in _TYPES)
+    return notice if is_valid else UNREAD
+
+
+def is_key(name: str) -> bool:
+    """Whether a request can name the object; what others put there is left alone where none can."""
+    with suppress(InvalidKey):
+        check_key(name)
+        return True
+    return False

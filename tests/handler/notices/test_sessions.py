@@ -1,0 +1,242 @@
+"""What a session with a sink does with its time: which notices it tries, and whom it blames for a failure."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.core.cloud.oss import OssClient, OssResponse
+from handler.core.config import Config, Location
+from handler.notices.sinks import Post
+from handler.notices.sinks.client import NoResponse, WebhookResponse
+from handler.notices.timing import TRY
+from signer.times import rfc3339
+from tests.handler.notice_fixtures import TIMER_EVENT, links, notice, record
+from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, fails, files_in, simulation
+
+FAR = '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\nmax_share = "30d"\n'
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[Simulation]:
+    with simulation(tmp_path) as started:
+        started.toml = notice(["ops"])
+        yield started
+
+
+def answers(status: int, *names: str) -> Callable[[Inbox, Post], WebhookResponse | None]:
+    """A receiver that answers with this status to each message that shows one of these files."""
+    return lambda _, post: WebhookResponse(status, {}, b"", True) if {*names} & {*files_in(post.body)} else None
+
+
+def ticks(function: Simulation, config: Config, number: int) -> None:
+    """So many ticks of the timer, each at the beginning of a minute or when the last one has ended."""
+    for _ in range(number):
+        function.wait_until((time.time() // MINUTE + 1) * MINUTE + 2)
+        function.succeed(TIMER_EVENT, config)
+
+
+@pytest.fixture
+def slow_oss(function: Simulation, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Each request takes a number of seconds between these two."""
+    bounds, request, dice = [0.0, 0.0], OssClient.request, random.Random(1)
+
+    def slow(client: OssClient, *asked: Any, **options: Any) -> OssResponse:
+        function.world.wait(dice.uniform(*bounds))
+        return request(client, *asked, **options)
+
+    monkeypatch.setattr(OssClient, "request", slow)
+    return bounds
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Prefixes that OSS lets nobody look at."""
+    prefixes, request = {"far/"}, OssClient.request
+
+    def forbid(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
+        if location.key.startswith(tuple(prefixes)):
+            return OssResponse(403, {}, b"", "AccessDenied")
+        return request(client, method, location, **options)
+
+    monkeypatch.setattr(OssClient, "request", forbid)
+    return prefixes
+
+
+class TestTime:
+    @pytest.mark.parametrize(("every", "give"), [("1m", "link"), ("1m", "share"), (None, "link")])
+    def test_600_notices_are_sent_within_a_few_ticks_while_oss_takes_a_second(
+        self, function: Simulation, slow_oss: list[float], every: str | None, give: str
+    ) -> None:
+        function.toml = notice(["ops"], give=give, **({"every": every} if every else {}))
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        function.succeed(function.upload(600), config)
+        slow_oss[:] = 0.6, 1.0
+        for _ in range(8):
+            began = time.time()
+            ticks(function, config, 1)
+            assert time.time() - began < 3 * MINUTE
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    def test_marks_end_before_the_function_where_oss_takes_two_seconds(
+        self, function: Simulation, slow_oss: list[float]
+    ) -> None:
+        function.toml = notice(["ops"], every="1m")
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        function.succeed(function.upload(200), config)
+        slow_oss[:] = 1.0, 2.0
+        for _ in range(15):
+            function.wait_until((time.time() // MINUTE + 1) * MINUTE + 2)
+            began = time.time()
+            function.succeed(TIMER_EVENT, config)
+            assert time.time() - began < 120
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    def test_a_digest_begins_with_25_notices_and_doubles_with_each_success(self, function: Simulation) -> None:
+        """Each hour, at a receiver that takes 0.2 s for a notice: no message takes longer than a try may."""
+        function.toml = notice(["ops"], every="1h")
+        inbox, sizes = function.inbox("ops", "webhook"), list[int]()
+
+        def slowly(inbox: Inbox, post: Post) -> None:
+            sizes.append(len(files_in(post.body)))
+            function.pass_time(min(0.14 * sizes[-1], TRY))
+            if 0.14 * sizes[-1] > TRY:
+                raise NoResponse("too_slow")
+
+        inbox.trouble, config = slowly, function.config()
+        for _ in range(3):
+            sizes.clear()
+            function.succeed(function.upload(175), config)
+            function.pass_minutes(HOUR // MINUTE + 1, config, uploads=False)
+            assert sizes == [25, 50, 100]
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+
+class TestChoice:
+    def test_what_failed_at_the_sink_does_not_wait_for_a_mount_whose_links_fail(
+        self, function: Simulation, forbidden: set[str]
+    ) -> None:
+        """The mount gets ten objects a minute, and nobody can look at them; the notice met two errors."""
+        function.toml = FAR + notice(["ops"]) + notice(["ops"], mount="/far/")
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox.trouble = lambda inbox, post: fails(inbox, post) if len(inbox.tries) <= 2 else None
+        function.start_at(5)
+        for minute in range(60):
+            if minute == 30:
+                function.succeed(function.upload(), config)
+            now = rfc3339(time.time())
+            far = [record(f"far/{minute}-{number}.txt", eventTime=now) for number in range(10)]
+            function.succeed(json.dumps({"events": far}).encode(), config)
+            function.wait_until((time.time() // MINUTE + 1) * MINUTE + 5)
+            function.succeed(TIMER_EVENT, config)
+        assert list(inbox.files().elements()) == function.uploaded
+        assert inbox.accepted[0].at - inbox.tries[0] < 5 * MINUTE
+
+    @pytest.mark.parametrize("kind", ["webhook", "wecom"])
+    def test_what_failed_before_is_in_no_message_with_what_did_not(self, function: Simulation, kind: str) -> None:
+        function.toml = notice(["ops"], every="1m")
+        inbox, mixed = function.inbox("ops", kind), list[list[str]]()
+
+        def fail(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            files = files_in(post.body)
+            if len(inbox.tries) > 8 and "f000000.txt" in files and len(files) > 1:
+                mixed.append(files)
+            return answers(500, "f000000.txt")(inbox, post)
+
+        inbox.trouble, config = fail, function.config()
+        function.succeed(function.upload(5), config)
+        function.pass_minutes(2, config, uploads=False)
+        for _ in range(30):
+            function.succeed(function.upload(5), config)
+            function.pass_minutes(1, config, uploads=False)
+        assert mixed == []
+        assert len(inbox.tries) > 36
+
+
+class TestBlame:
+    @pytest.mark.parametrize("trouble", ["403", "reset"])
+    def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
+        """Twelve hours with another upload about each ten minutes."""
+        inbox, config, dice = function.inbox("ops", "webhook"), function.config(), random.Random(3)
+
+        def firewall(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            if trouble == "reset" and "f000000.txt" in files_in(post.body):
+                raise NoResponse("no_answer")
+            return answers(403, "f000000.txt")(inbox, post)
+
+        inbox.trouble = firewall
+        function.start_at(1)
+        function.succeed(function.upload(), config)
+        uploaded, began = dict[str, float](), time.time()
+        upload, tick = began + dice.uniform(0, 1200), (began // MINUTE + 1) * MINUTE + 2
+        while time.time() < began + 12 * HOUR:
+            function.wait_until(min(upload, tick))
+            if upload < tick:
+                function.succeed(function.upload(), config)
+                uploaded[function.uploaded[-1]] = upload
+                upload += dice.uniform(0, 1200)
+            else:
+                function.succeed(TIMER_EVENT, config)
+                tick += MINUTE
+        delays = [message.at - uploaded[name] for message in inbox.accepted for name in message.files]
+        assert len(delays) > 60
+        assert sum(delay > MINUTE for delay in delays) <= 5
+        assert max(delays) < 4 * MINUTE
+
+    def test_only_what_was_refused_four_times_dies_by_a_refusal(
+        self, function: Simulation, forbidden: set[str]
+    ) -> None:
+        """OSS could not be asked for 70 minutes; then one of two pods refuses everything for ten seconds."""
+        function.toml = FAR + notice(["ops"], mount="/far/")
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        function.succeed(json.dumps({"events": [record(f"far/f{n:06}.txt") for n in range(20)]}).encode(), config)
+        function.pass_minutes(70, config, uploads=False)
+        assert inbox.tries == []
+        function.fill({f"far/f{number:06}.txt": b"content" for number in range(20)})
+        forbidden.clear()
+        forbidden.add("nothing/")
+
+        def one_refuses(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            return WebhookResponse(400, {}, b"", True) if len(inbox.tries) % 2 and len(inbox.tries) < 20 else None
+
+        inbox.trouble = one_refuses
+        function.pass_minutes(90, config, uploads=False)
+        assert function.state_names("dead/") == []
+        assert len(inbox.accepted) == 20
+
+
+class TestSources:
+    @pytest.mark.parametrize(
+        "event",
+        [
+            b'{"links": [{"path": "/outbox/a.txt"}, {"path": 5}, {"path": "/outbox/a.txt"}]}',
+            b'[{"path": "/outbox/a.txt"}, {}, {"path": "/outbox/a.txt"}]',
+        ],
+    )
+    def test_an_event_that_is_sent_again_by_hand_makes_no_second_notice(
+        self, function: Simulation, event: bytes
+    ) -> None:
+        """Equal links in one event stay two."""
+        function.toml = notice(["ops"], on="message")
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        for request_id in ("1-EXAMPLE", "1-EXAMPLE", "2-EXAMPLE"):
+            assert function.invoke(event, config=config, request_id=request_id).error is not None
+            function.pass_time(MINUTE)
+        assert len(inbox.accepted) == 2
+        function.succeed(links("/outbox/a.txt", "/outbox/b.txt"), config)
+        assert len(inbox.accepted) == 3
+
+    @pytest.mark.parametrize("odd", [{"eventTime": "yesterday"}, {"eventTime": 5}, {"size": "12"}, {"size": -1}])
+    def test_an_invalid_size_or_time_counts_as_absent(self, function: Simulation, odd: dict[str, object]) -> None:
+        inbox, event = function.inbox("ops", "webhook"), record("outbox/f000000.txt")
+        for name, value in odd.items():
+            (event["oss"]["object"] if name == "size" else event)[name] = value
+        function.succeed(json.dumps({"events": [event]}).encode(), function.config())
+        (data,) = [json.loads(message.body)["data"] for message in inbox.accepted]
+        assert data["size" if "size" in odd else "happened_at"] is None
