@@ -14,7 +14,7 @@ from hashlib import sha256
 from ..core.cloud.oss import OssClient, OssUnavailable
 from ..core.config import Location, OssSink
 from ..core.outbox import Delivery, Notice
-from .sinks.delivery import DeliveryFailed
+from .sinks.base import DeliveryFailed
 from .sinks.message import document
 
 TRIES = 3

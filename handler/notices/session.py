@@ -1,10 +1,5 @@
 """A session with a sink: what is due is sent while its lease is held, and each failure is remembered where it happened.
 
-    healthy -- down -> paused (30 s ... 8 min) -- until -> on trial: one delivery alone
-       ^                  ^                                   |  |
-       '------------------|------------- accepted ------------'  |
-                          '-------------- down ------------------'
-
 A delivery that fails alone waits by itself, and a sink that takes no message is paused. Nothing else is remembered.
 """
 
@@ -25,25 +20,14 @@ from ..core.cloud.store import PAGE, Store, state_for
 from ..core.context import Invocation
 from ..core.errors import HandlerError
 from ..core.outbox import NO_LINK, REFUSED, SINK, Delivery
+from . import timing
 from .issuer import LinkIssuer
 from .sink_queue import UNREADABLE, Pause, SinkQueue
 from .sinks import KINDS, Sink, batches
+from .sinks.base import DeliveryFailed
 from .sinks.client import Network
-from .sinks.delivery import BY_MESSAGE, DeliveryFailed, deliver
+from .sinks.delivery import BY_MESSAGE, deliver
 from .tally import Tally
-from .timing import (
-    FIRST_MESSAGE,
-    LINKS,
-    MAX_ALONE,
-    MAX_RETRY_AFTER,
-    NEED,
-    PAUSES,
-    REFUSALS,
-    REFUSED_FOR,
-    SLOT,
-    TRY,
-    WITHOUT_LINK,
-)
 
 
 class Sending:
@@ -104,7 +88,7 @@ class SinkSession:
         # that OSS needs for a link; what the trial was made with; why no message is sent any more.
         self._accepted = 0
         self._alone: list[DeliveryFailed] = []
-        self._size = FIRST_MESSAGE if pause is None else 1
+        self._size = timing.FIRST_MESSAGE if pause is None else 1
         self._link_time = 0.0
         self._trial: Delivery | None = None
         self._end: HandlerError | None = None
@@ -137,7 +121,7 @@ class SinkSession:
         failed = [each for each in due if each.failed in (REFUSED, SINK)]
         unlinked = sorted((each for each in due if each.failed == NO_LINK), key=lambda each: -each.since)
         # What it does not take may all come first.
-        for each in random.sample(fresh, len(fresh)) + failed + unlinked[:WITHOUT_LINK]:
+        for each in random.sample(fresh, len(fresh)) + failed + unlinked[: timing.WITHOUT_LINK]:
             if not self._is_on_trial or self._end is not None:
                 break
             self._trial = each
@@ -145,15 +129,15 @@ class SinkSession:
             self._send_messages(self._linked([each])[0])
         self._send_all(fresh)
         self._send_all(failed)
-        if self._send_all(unlinked[:WITHOUT_LINK]):
-            self._send_all(unlinked[WITHOUT_LINK:])
+        if self._send_all(unlinked[: timing.WITHOUT_LINK]):
+            self._send_all(unlinked[timing.WITHOUT_LINK :])
 
     def _send_all(self, deliveries: Iterable[Delivery]) -> bool:
         """Makes links, sends what has one, and so on. Returns whether any has."""
         waiting, any_linked = deque(deliveries), False
         while waiting and self._end is None:
             self._check_time(0)
-            linked, left = self._linked([waiting.popleft() for _ in range(min(LINKS, len(waiting)))])
+            linked, left = self._linked([waiting.popleft() for _ in range(min(timing.LINKS, len(waiting)))])
             waiting.extendleft(reversed(left))
             self._send_messages(linked)
             any_linked |= bool(linked)
@@ -163,7 +147,7 @@ class SinkSession:
         """What has its link, and what is left after half of the time, so that messages can be sent."""
         own = self._clock.own
         began = own.monotonic()
-        until = began + max(0.0, self._sending.deadline - TRY - began) / 2
+        until = began + max(0.0, self._sending.deadline - timing.TRY - began) / 2
         prepared = map_concurrently(lambda each: self._prepare(each) if own.monotonic() <= until else each, deliveries)
         linked = [each for each in prepared if each is not None and each.link.path]
         if linked:
@@ -210,7 +194,7 @@ class SinkSession:
 
     def _fitting_size(self) -> int:
         """The notices of the next message: as many as can be marked in time."""
-        left = self._sending.deadline - TRY - self._clock.own.monotonic()
+        left = self._sending.deadline - timing.TRY - self._clock.own.monotonic()
         size = self._size
         while size > 1 and self._mark_time(size) > left:
             size //= 2
@@ -234,7 +218,7 @@ class SinkSession:
                 self._size = middle or self._size
                 self._alone += [error][middle:]
                 is_down = error.is_down and not (middle and self._accepted and error.code in BY_MESSAGE)
-                if is_down or is_trial or (len(self._alone) >= MAX_ALONE and not self._accepted):
+                if is_down or is_trial or (len(self._alone) >= timing.MAX_ALONE and not self._accepted):
                     self._end = error
         except HandlerError as error:
             self._end = error
@@ -250,7 +234,7 @@ class SinkSession:
 
     def _accept(self, message: tuple[Delivery, ...], seconds: float) -> None:
         with self._lock:
-            if 2 * seconds < TRY:  # otherwise twice as many may be too many
+            if 2 * seconds < timing.TRY:  # otherwise twice as many may be too many
                 self._size = max(self._size, 2 * len(message))
             self._accepted += 1
         for start in range(0, len(message), THREADS):
@@ -271,7 +255,7 @@ class SinkSession:
 
     def _check_time(self, more: float) -> None:
         """Raises `out_of_time` unless a try, and `more` seconds, fit into the time, and a try into the lease."""
-        if self._clock.own.monotonic() + TRY + more > self._sending.deadline or not self._lease.has_time():
+        if self._clock.own.monotonic() + timing.TRY + more > self._sending.deadline or not self._lease.has_time():
             raise HandlerError("There was no time for a message. It will be sent later.", code="out_of_time")
 
     def _fail(self, delivery: Delivery, error: Exception, failed: str) -> None:
@@ -279,11 +263,11 @@ class SinkSession:
         if delivery.id:
             self.handled.add(delivery.id)
         code, age = self._tally.fail(delivery.sink, error), self._clock.earliest() - delivery.since
-        is_refused = failed == delivery.failed == REFUSED and delivery.tries >= REFUSALS
+        is_refused = failed == delivery.failed == REFUSED and delivery.tries >= timing.REFUSALS
         try:
             if isinstance(error, StoreError):  # it stays where it is
                 self._end = error if error.code == UNREACHABLE else self._end
-            elif age > self._sink.retry_for or (is_refused and self._accepted and age >= REFUSED_FOR):
+            elif age > self._sink.retry_for or (is_refused and self._accepted and age >= timing.REFUSED_FOR):
                 self._sending.bury(delivery, code)
             else:
                 self._queue.postpone(delivery, failed)
@@ -292,7 +276,7 @@ class SinkSession:
 
     def _remember(self, deliveries: Sequence[Delivery]) -> None:
         """Remembers whether the sink takes messages."""
-        if not self._lease.has_time(1.0 - NEED):  # another one may know better
+        if not self._lease.has_time(1.0 - timing.NEED):  # another one may know better
             return
         end = self._end
         is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted)  # no marks
@@ -300,7 +284,9 @@ class SinkSession:
             before = self._pause.failures if self._pause is not None and self._is_on_trial else 0
             # What failed before says little about the sink.
             failures = max(1, before + (self._trial is None or not self._trial.failed))
-            seconds = max(PAUSES[:failures][-1], min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER))
+            seconds = max(
+                timing.PAUSES[:failures][-1], min(int(getattr(end, "retry_after", 0)), timing.MAX_RETRY_AFTER)
+            )
             self._queue.put_pause(Pause(int(self._clock.earliest()) + seconds, failures))
         elif self._pause is not None and self._accepted:
             self._queue.lift_pause()
@@ -314,4 +300,4 @@ class SinkSession:
 
 
 def sink_lease(state: Store, name: str) -> Lease:
-    return Lease(state, f"lease/{name}/", SLOT, NEED, token_hex(12).encode())
+    return Lease(state, f"lease/{name}/", timing.SLOT, timing.NEED, token_hex(12).encode())

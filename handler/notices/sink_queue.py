@@ -3,15 +3,6 @@
 `done/{id}` was sent, whatever else exists. `dead/{sink}/{same name}` is not sent until somebody makes it due again. No
 name has two lives, so a request that arrives late never deletes what came after it. Who sends is decided by a lease;
 `pause/{sink}` says how long a sink that failed is left alone.
-
-    new -> waiting -> sent (done/{id})      a message with it was accepted: mark, then delete the entry
-              |  ^
-       failed |  | due again (1, 2, 4, 8, 15 min)
-           alone v
-              later by itself (l, r, s) -> dead      retry_for, or refused four times in a row
-              dead -> waiting (retry) or gone (drop)
-
-Each arrow is a copy and a deletion: a kill between the two leaves two names of one id, and the mark decides.
 """
 
 from __future__ import annotations

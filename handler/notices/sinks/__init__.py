@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from ...core.outbox import Delivery
 from . import dingtalk, feishu, slack, webhook, wecom
-from .base import InvalidSink, Kind, Post, Sink, Verdict, read_sink
+from .base import InvalidSink, Kind, Post, Sink, read_sink
 
-__all__ = ["KINDS", "InvalidSink", "Kind", "Post", "Sink", "Verdict", "batches", "read_sink"]
+__all__ = ["KINDS", "InvalidSink", "Kind", "Post", "Sink", "batches", "read_sink"]
 
 KINDS: Mapping[str, Kind] = {"webhook": webhook, "dingtalk": dingtalk, "feishu": feishu, "wecom": wecom, "slack": slack}
 

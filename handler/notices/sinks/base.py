@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from ...core.config.reader import TableReader
@@ -18,6 +18,8 @@ MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
 MAX_URL = 2048  # characters
 HOUR, DAY = 3600, 86_400  # seconds
 MAX_CODE = 999_999_999  # of a robot: documented codes have at most eight digits
+# Statuses (RFC 9110 and 6585) after which no message can succeed for a while.
+SINK_REFUSED = frozenset({401, 403, 404, 410, 429, 501, 505})
 _URL = re.compile(r"https?://[!-~]+")
 
 
@@ -53,15 +55,19 @@ class Post(NamedTuple):
         return f"Post({len(self.body)} bytes)"
 
 
-class Verdict(NamedTuple):
-    """What the response to a message means.
+class DeliveryFailed(HandlerError):
+    """A message was not delivered; `code` is the sink's own, or ours: nothing else of a response is ever logged.
 
-    After `message_refused` the sink may accept other messages, after `sink_refused` none for a while. `code` is the
-    sink's own, or ours; nothing else of a response is ever logged.
+    With `is_down` the sink takes no message for a while, for `retry_after` seconds if it said so. With `is_refused` it
+    refused this one for its content, and may accept another one. Otherwise nobody knows.
     """
 
-    outcome: Literal["delivered", "message_refused", "sink_refused"]
-    code: str = ""
+    def __init__(self, code: str, *, is_refused: bool = False, is_down: bool = False) -> None:
+        super().__init__(f"Delivery failed ({code}).", code=code)
+        self.is_refused, self.is_down, self.retry_after = is_refused, is_down, 0.0
+
+
+Verdict = DeliveryFailed | None  # None after a success
 
 
 class Kind(Protocol):
@@ -79,39 +85,39 @@ class Kind(Protocol):
     def post(self, sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
         """One message with all of these. `now` (Unix seconds) is when it is sent."""
 
-    def verdict(self, status: int, body: bytes) -> Verdict | None:
-        """What a response means whose status does not say it for every kind of sink.
-
-        `body` is empty where it is incomplete. None leaves the verdict to the status, which is then not a 2xx.
-        """
+    def verdict(self, status: int, body: bytes) -> Verdict:
+        """What a response means, of which no 3xx, 429 or 5xx comes here. `body` is empty where it is incomplete."""
 
 
 def json_post(url: str, document: Mapping[str, object]) -> Post:
     return Post(url, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(document).encode())
 
 
-def is_success(status: int) -> bool:
-    return 200 <= status < 300
+def by_status(status: int) -> Verdict:
+    """What a status alone says."""
+    if 200 <= status < 300:
+        return None
+    is_down = status in SINK_REFUSED
+    return DeliveryFailed(f"status_{status}", is_down=is_down, is_refused=not is_down)
 
 
-def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozenset[int]) -> Verdict | None:
+def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozenset[int]) -> Verdict:
     """The verdict by the first of these members of a robot's JSON, where 0 is success.
 
     `sink_refused` are the codes of a robot that takes no message at present; every other code refuses this message. A
     2xx without a code does not say what became of the message: if it was posted, a quick retry would post it again.
     """
+    failure = by_status(status)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return Verdict("sink_refused", "no_answer") if is_success(status) else None
+        return failure or DeliveryFailed("no_answer", is_down=True)
     code = next((document[name] for name in members if name in document), None) if isinstance(document, dict) else None
     if type(code) is not int or abs(code) > MAX_CODE:
-        return Verdict("sink_refused", "no_code") if is_success(status) else None
+        return failure or DeliveryFailed("no_code", is_down=True)
     if code in sink_refused:
-        return Verdict("sink_refused", str(code))
-    if not is_success(status):
-        return None
-    return Verdict("message_refused", str(code)) if code else Verdict("delivered")
+        return DeliveryFailed(str(code), is_down=True)
+    return failure or (DeliveryFailed(str(code), is_refused=True) if code else None)
 
 
 def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, Kind]) -> Sink:

@@ -46,7 +46,7 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict | None:
+def verdict(status: int, body: bytes) -> Verdict:
     return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 

@@ -50,7 +50,7 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict | None:
+def verdict(status: int, body: bytes) -> Verdict:
     return robot_verdict(status, body, "code", "StatusCode", sink_refused=SINK_REFUSED)
 
 

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from ...core.outbox import Delivery
-from .base import Post, Sink, Verdict, is_success, json_post
+from .base import DeliveryFailed, Post, Sink, Verdict, by_status, json_post
 from .message import details, file_name, safe_url, title
 
 NEEDS_SECRET = False
@@ -47,18 +47,15 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict | None:
+def verdict(status: int, body: bytes) -> Verdict:
     """By the word in the body. A 2xx without one does not say what became of the message, as `robot_verdict` has it."""
     word = body.decode("latin-1").strip()
-    if word in SINK_REFUSED:
-        return Verdict("sink_refused", word)
-    if word in MESSAGE_REFUSED:
-        return Verdict("message_refused", word)
-    if not is_success(status):
-        return None
-    if word == "ok":
-        return Verdict("delivered")
-    return Verdict("message_refused", "not_ok") if _WORD.fullmatch(word) else Verdict("sink_refused", "no_answer")
+    if word in SINK_REFUSED | MESSAGE_REFUSED:
+        return DeliveryFailed(word, is_down=word in SINK_REFUSED, is_refused=word in MESSAGE_REFUSED)
+    if word == "ok" or by_status(status) is not None:
+        return by_status(status)
+    is_word = _WORD.fullmatch(word) is not None
+    return DeliveryFailed("not_ok" if is_word else "no_answer", is_down=not is_word, is_refused=is_word)
 
 
 def _section(delivery: Delivery) -> dict[str, Any]:

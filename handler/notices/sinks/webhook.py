@@ -13,7 +13,7 @@ from hashlib import sha256
 from signer.times import rfc3339
 
 from ...core.outbox import Delivery
-from .base import Post, Sink, Verdict, is_success, webhook_key
+from .base import Post, Sink, Verdict, by_status, webhook_key
 from .message import document
 
 NEEDS_SECRET = True
@@ -47,9 +47,9 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     return Post(sink.url, headers, body)
 
 
-def verdict(status: int, body: bytes) -> Verdict | None:
+def verdict(status: int, body: bytes) -> Verdict:
     """The specification: any 2xx is success, whatever its body."""
-    return Verdict("delivered") if is_success(status) else None
+    return by_status(status)
 
 
 def _message_id(ids: list[str]) -> str:

@@ -31,7 +31,7 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     return json_post(sink.url, {"msgtype": "markdown", "markdown": {"content": content}})
 
 
-def verdict(status: int, body: bytes) -> Verdict | None:
+def verdict(status: int, body: bytes) -> Verdict:
     return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 

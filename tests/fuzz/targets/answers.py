@@ -21,8 +21,9 @@ from handler.core.config import Config, Location
 from handler.core.context import Clock, Instance
 from handler.events import InvocationFailed
 from handler.notices.sinks import KINDS
+from handler.notices.sinks.base import DeliveryFailed
 from handler.notices.sinks.client import Network
-from handler.notices.sinks.delivery import DeliveryFailed, deliver
+from handler.notices.sinks.delivery import deliver
 from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server

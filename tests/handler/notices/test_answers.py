@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.core.cloud.http_client import MAX_STRICT_HEAD as MAX_HEAD
-from handler.notices.sinks import KINDS, Post, Verdict
+from handler.notices.sinks import KINDS, Post
 from handler.notices.sinks.client import MAX_RESPONSE, Network, NoResponse, send
 from tests.handler.notice_fixtures import Receiver
 from tests.handler.notices.test_delivery import attempt, raw
@@ -231,7 +231,9 @@ class TestVerdicts:
         ],
     )
     def test_a_response_means(self, kind: str, status: int, body: bytes, outcome: str, code: str) -> None:
-        assert KINDS[kind].verdict(status, body) == (outcome, code)
+        verdict = KINDS[kind].verdict(status, body)
+        shown = (verdict.is_down, verdict.is_refused, verdict.code) if verdict is not None else (False, False, "")
+        assert shown == (outcome == "sink_refused", outcome == "message_refused", code)
 
     @pytest.mark.parametrize(
         ("kind", "body"),
@@ -247,10 +249,11 @@ class TestVerdicts:
     )
     @pytest.mark.parametrize("status", [400, 403, 422, 499])
     def test_without_a_known_code_the_status_of_an_error_decides(self, kind: str, body: bytes, status: int) -> None:
-        assert KINDS[kind].verdict(status, body) is None
+        verdict = KINDS[kind].verdict(status, body)
+        assert verdict is not None
+        assert (verdict.code, verdict.is_down) == (f"status_{status}", status == 403)
 
     @given(st.sampled_from(list(KINDS)), st.sampled_from([200, 204, 299]), st.binary(max_size=60))
     def test_any_2xx_is_a_verdict_with_a_short_code(self, kind: str, status: int, body: bytes) -> None:
         verdict = KINDS[kind].verdict(status, body)
-        assert isinstance(verdict, Verdict)
-        assert len(verdict.code) <= 40
+        assert verdict is None or len(verdict.code) <= 40

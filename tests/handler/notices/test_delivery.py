@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.notices.sinks import KINDS, Sink
+from handler.notices.sinks.base import DeliveryFailed
 from handler.notices.sinks.client import Network
-from handler.notices.sinks.delivery import DeliveryFailed, deliver, read_retry_after
+from handler.notices.sinks.delivery import deliver, read_retry_after
 from handler.notices.timing import CONNECT_TIMEOUT, TRY
 from tests.handler.notice_fixtures import WHSEC, Receiver, Responder, receiver, respond
 from tests.handler.notices.test_messages import NOW, delivery
