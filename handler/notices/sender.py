@@ -15,17 +15,14 @@ from ..core.cloud.concurrency import map_concurrently
 from ..core.cloud.store import PAGE
 from ..core.config import NoticeRule, OssSink
 from ..core.errors import HandlerError
-from ..core.keys import Keys, current
 from ..core.outbox import Delivery, Notice
 from . import oss_sink
 from .session import Sending, SinkSession, sink_lease
-from .sink_queue import Pause, count_dead, sinks
+from .sink_queue import count_dead, sinks
 from .sinks import KINDS, read_sink
 from .sinks.base import RETRY_FOR
 
 MAX_SINKS = 64  # that are served at the same time
-
-Pauses = dict[str, Pause | None]  # of the sinks for which they could be read
 
 
 def send(sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]]) -> None:
@@ -37,14 +34,13 @@ def send(sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]]) -> None
             names.remove(sink.name)
             with _recorded(sending, sink.name, unwritten=True):
                 _write_object(sending, sink, notices)
-    immediate, pauses = list[Delivery](), Pauses()
+    due: dict[str, list[Delivery]] = {}
     if names:
         with _recorded(sending, min(names), unwritten=True):
-            immediate = _write(sending, matches, names, pauses)
-    if immediate:
-        with _recorded(sending, "outbox"):
-            due = {name: [each for each in immediate if each.sink == name] for name in pauses}
-            _serve_all(sending, due, pauses)
+            for each in _write(sending, matches, names):
+                due.setdefault(each.sink, []).append(each)
+    with _recorded(sending, "outbox"):
+        _serve_all(sending, due)
 
 
 def send_due(sending: Sending) -> dict[str, dict[str, object]] | None:
@@ -53,10 +49,9 @@ def send_due(sending: Sending) -> dict[str, dict[str, object]] | None:
         return {}  # nothing waits, and the role has no rights to look
     due = dead = None
     with _recorded(sending, "outbox"):
-        names, pauses = sinks(sending.state), Pauses()
+        names = sinks(sending.state)
         due = dict(zip(names, map_concurrently(partial(_due, sending), names), strict=True))
-        map_concurrently(partial(_read_pause, sending, pauses), [name for name in names if due[name]])
-        _serve_all(sending, due, pauses)
+        _serve_all(sending, due)
     with _recorded(sending, "dead"):
         dead = count_dead(sending.state)
     return sending.tally.waiting(dead) if due is not None and dead is not None else None
@@ -77,10 +72,8 @@ def _write_object(sending: Sending, sink: OssSink, notices: Mapping[str, Notice]
         sending.tally.add("sent" if is_written else "repeated", len(linked))
 
 
-def _write(
-    sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]], names: set[str], pauses: Pauses
-) -> list[Delivery]:
-    """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once.
+def _write(sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]], names: set[str]) -> list[Delivery]:
+    """Writes an entry for each notice. Returns what is due at once.
 
     A notice is due when it happened, or at the end (in UTC) of its interval of `every`.
     """
@@ -106,39 +99,22 @@ def _write(
                 return
             failed.append(delivery)
 
-    immediate = [each for each in deliveries.values() if not each.notice.digest]
-    calls = [partial(put, each) for each in deliveries.values()]
-    calls += [partial(_read_pause, sending, pauses, name) for name in dict.fromkeys(each.sink for each in immediate)]
-    map_concurrently(lambda call: call(), calls)
-    return [each for each in immediate if each.path in sending.tally.written]
+    map_concurrently(put, deliveries.values())
+    return [each for each in deliveries.values() if not each.notice.digest and each.path in sending.tally.written]
 
 
-def _read_pause(sending: Sending, pauses: Pauses, sink: str) -> None:
-    """Looks whether a sink is paused: if that is not known, it is not served."""
-    with _recorded(sending, sink):
-        pauses[sink] = sending.queue(sink).pause()
+def _serve_all(sending: Sending, due: Mapping[str, Sequence[Delivery]]) -> None:
+    """Serves the sinks side by side, so that none waits for one that hangs."""
+    map_concurrently(lambda name: _serve(sending, name, due[name]), [name for name in due if due[name]], MAX_SINKS)
 
 
-def _serve_all(sending: Sending, due: Mapping[str, Sequence[Delivery]], pauses: Pauses) -> None:
-    """Serves the sinks that are not paused side by side, so that none waits for one that hangs."""
-    now = sending.state.clock.earliest()
-    unpaused = {name for name, pause in pauses.items() if pause is None or pause.until <= now}
-    names = [name for name in due if due[name] and name in unpaused]
-    if not names:
-        return
-    try:
-        keys = current.current_keys(sending.invocation)
-        sending.state.probe(sending.invocation.now)
-    except HandlerError as error:
-        for name in names:
-            sending.tally.fail(name, error)
-        return
-    map_concurrently(lambda name: _serve(sending, keys, name, due[name], pauses[name]), names, MAX_SINKS)
-
-
-def _serve(sending: Sending, keys: Keys, name: str, deliveries: Sequence[Delivery], pause: Pause | None) -> None:
-    """Sends what is due while nobody else does, and what became due meanwhile."""
+def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
+    """Sends what is due while nobody else does, and what became due meanwhile, unless the sink is paused."""
     with _recorded(sending, name):
+        pause = sending.queue(name).pause()
+        if pause is not None and pause.until > sending.state.clock.earliest():
+            return
+        keys = sending.keys()
         try:
             sink = read_sink(name, keys.sinks.get(name), KINDS)
         except HandlerError as error:

@@ -19,6 +19,7 @@ from ..core.cloud.oss import UNREACHABLE, StoreError
 from ..core.cloud.store import PAGE, Store, state_for
 from ..core.context import Invocation
 from ..core.errors import HandlerError
+from ..core.keys import Keys, current
 from ..core.outbox import NO_LINK, REFUSED, SINK, Delivery
 from . import timing
 from .issuer import LinkIssuer
@@ -35,12 +36,18 @@ class Sending:
 
     def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
         self.invocation, self.network, self.deadline = invocation, network, deadline
-        self.issuer, self.tally = LinkIssuer(invocation), Tally()
+        self.issuer, self.tally, self._lock = LinkIssuer(invocation), Tally(), Lock()
 
     @cached_property
     def state(self) -> Store:
         """Raises `state_required`, `no_credentials` and the like."""
         return state_for(self.invocation)
+
+    def keys(self) -> Keys:
+        """Raises a `HandlerError` also where claims do not work, without which no lease would."""
+        with self._lock:  # one thread asks, the others find it remembered
+            self.state.probe(self.invocation.now)
+            return current.current_keys(self.invocation)
 
     def queue(self, sink: str) -> SinkQueue:
         return SinkQueue(self.state, sink)

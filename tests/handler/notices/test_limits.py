@@ -80,7 +80,7 @@ def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notifi
     with patch.object(current, "current_keys", breaks):
         outcome = notified.invoke(created("outbox/a.txt"), config=config)
     assert outcome.error is None
-    assert outcome.summary["failed"] == [{"sink": "outbox", "code": "internal_error"}]
+    assert outcome.summary["failed"] == [{"sink": "ops", "code": "internal_error"}]
     assert outcome.summary["queued"] == 1
 
 
