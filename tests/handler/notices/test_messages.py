@@ -80,7 +80,7 @@ class TestSignatures:
         assert ids[0] == ids[1]
         assert len(set(ids)) == 3
 
-    def test_a_program_is_told_the_version(self) -> None:
+    def test_a_program_gets_the_version(self) -> None:
         assert message("webhook", delivery())["data"]["version"] is None
         plain = delivery()
         versioned = plain._replace(notice=plain.notice._replace(version="CAEQ…"))

@@ -294,7 +294,7 @@ class TestWhatCannotBeRead:
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("case", ODD)
-    def test_an_entry_of_odd_values_blocks_nobody(
+    def test_an_entry_of_invalid_values_blocks_nobody(
         self, function: EventFunction, hook: Receiver, case: str, kind: str
     ) -> None:
         self.prepare(function, hook, kind)
@@ -410,7 +410,7 @@ class TestNoticesThatGetNoLink:
         function.go_to(3)  # a tick at the very end of a lease has no time
 
     @pytest.mark.parametrize(("case", "give"), NO_LINK)
-    def test_each_reason_lets_a_notice_wait_longer_and_longer_and_others_be_told(
+    def test_each_reason_lets_a_notice_wait_longer_and_longer_and_others_be_sent(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, case: str, give: str
     ) -> None:
         function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give) + notice(["ops"])
@@ -438,7 +438,7 @@ class TestNoticesThatGetNoLink:
         assert list(dead_reasons(function).values()) == [reason]
 
     @pytest.mark.parametrize("every", [None, "1m"])
-    def test_it_is_told_once_that_is_repaired_with_what_is_due_then(
+    def test_after_a_repair_it_is_sent_once_with_what_is_due_then(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, every: str | None
     ) -> None:
         digest = {"every": every} if every else {}
@@ -455,7 +455,7 @@ class TestNoticesThatGetNoLink:
         assert len(hook.received) == 2
         assert function.state_names("outbox/") == []
 
-    def test_others_behind_a_page_of_them_are_told_first(
+    def test_others_behind_a_page_of_them_are_sent_first(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of what failed before, three are tried, so that the rest costs nothing."""
@@ -583,7 +583,7 @@ class TestRulesThatChange:
 
 class TestObjectsThatAreDeleted:
     @pytest.mark.parametrize("give", ["link", "share"])
-    def test_an_object_that_was_deleted_is_not_told_where_the_mount_checks(
+    def test_an_object_that_was_deleted_is_not_sent_where_the_mount_checks(
         self, function: EventFunction, hook: Receiver, give: str
     ) -> None:
         function.add_sink("ops", hook)
@@ -636,7 +636,7 @@ class TestVersions:
         wired.add_sink("ops", hook)
 
     @pytest.mark.parametrize("mount", ["data", "checked"])
-    def test_a_link_opens_the_version_that_was_told(self, wired: EventFunction, hook: Receiver, mount: str) -> None:
+    def test_a_link_opens_the_version_that_was_reported(self, wired: EventFunction, hook: Receiver, mount: str) -> None:
         wired.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
         key = "in/a.txt" if mount == "data" else "checked/a.txt"
         first = self.put(wired, key, b"first")
@@ -648,7 +648,7 @@ class TestVersions:
         contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
         assert contents == {first: b"first", second: b"second"}
 
-    def test_a_version_that_was_deleted_is_not_told_where_the_mount_checks(
+    def test_a_version_that_was_deleted_is_not_sent_where_the_mount_checks(
         self, wired: EventFunction, hook: Receiver
     ) -> None:
         wired.toml = self.TOML + notice(["ops"], mount="/checked/")

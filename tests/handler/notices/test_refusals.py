@@ -1,4 +1,4 @@
-"""A message that a sink refuses is halved until the notice is found, which waits by itself; the others are told."""
+"""A message that a sink refuses is halved until the notice is found, which waits by itself; the others are sent."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def refusal(request: pytest.FixtureRequest) -> Refusal:
 class PickySink:
     """A sink that refuses each message that contains a `bad` name, or more names than `limit`.
 
-    `told` counts the names that it accepted.
+    `sent` counts the names that it accepted.
     """
 
     def __init__(self, function: EventFunction, hook: Receiver, refusal: Refusal, bad: list[str]) -> None:
         self.function, self.hook, self.refusal, self.bad, self.limit = function, hook, refusal, bad, 100
-        self.told: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
         hook.default = self._answer
         function.add_sink("ops", hook, refusal.kind)
         function.toml = notice(["ops"], give="share", every="1m")  # at a webhook, a digest
@@ -88,10 +88,10 @@ class PickySink:
         if set(names) & set(self.bad) or len(names) > self.limit:
             self.refusal.refused(request)
         else:
-            self.told.update(names)
+            self.sent.update(names)
             self.refusal.accepted(request)
 
-    def hold(self, seconds: float = 60) -> tuple[Outcome, int]:
+    def tick(self, seconds: float = 60) -> tuple[Outcome, int]:
         """The timer fires after so much time; its outcome and the posts that it took."""
         self.function.pass_time(seconds)
         before = len(self.hook.received)
@@ -99,14 +99,14 @@ class PickySink:
         assert outcome.error is None
         return outcome, len(self.hook.received) - before
 
-    def hold_until_told(self, names: list[str], at_most: int, seconds: float = 60) -> int:
-        """Fires the timer until all of these, and no others, are told once. Returns the number of posts."""
+    def tick_until_sent(self, names: list[str], at_most: int, seconds: float = 60) -> int:
+        """Fires the timer until all of these, and no others, are sent once. Returns the number of posts."""
         posts = 0
         for _ in range(at_most):
-            posts += self.hold(seconds)[1]
-            if len(self.told) == len(names):
+            posts += self.tick(seconds)[1]
+            if len(self.sent) == len(names):
                 break
-        assert self.told == Counter(names)
+        assert self.sent == Counter(names)
         return posts
 
     @property
@@ -146,22 +146,22 @@ def dice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestOneBadNotice:
-    def test_the_others_are_told_once_at_once_and_it_waits_by_itself(
+    def test_the_others_are_sent_once_at_once_and_it_waits_by_itself(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
         sink = picky(refusal, [FILES[10]])
         function.invoke(EVENT)
-        outcome, posts = sink.hold()
-        assert sink.told == Counter(name for name in FILES if name != FILES[10])
+        outcome, posts = sink.tick()
+        assert sink.sent == Counter(name for name in FILES if name != FILES[10])
         assert (sink.waiting, sink.dead, sink.failures) == ({FILES[10]: 1}, {}, 0)
         assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
         assert posts <= 16
-        assert sink.hold(0)[1] == 0
+        assert sink.tick(0)[1] == 0
         function.invoke(EVENT)
-        assert sink.hold()[0].summary["notices"] == 0
-        assert set(sink.told.values()) == {1}
+        assert sink.tick()[0].summary["notices"] == 0
+        assert set(sink.sent.values()) == {1}
         sink.bad = []
-        sink.hold_until_told(FILES, at_most=2, seconds=120)
+        sink.tick_until_sent(FILES, at_most=2, seconds=120)
 
     def test_it_is_dead_with_the_code_after_an_hour_if_the_sink_takes_another(
         self, function: EventFunction, picky: Picky, refusal: Refusal
@@ -170,11 +170,11 @@ class TestOneBadNotice:
         function.invoke(created("outbox/file00.txt"))
         for minutes in range(1, 59, 10):
             function.invoke(created("outbox/file01.txt", etag=f"ETAG{minutes}"))
-            sink.hold(600 if minutes > 1 else 60)
+            sink.tick(600 if minutes > 1 else 60)
             assert sink.dead == {}
-        assert (sink.waiting["file00.txt"], sink.told["file01.txt"]) == (5, 6)
+        assert (sink.waiting["file00.txt"], sink.sent["file01.txt"]) == (5, 6)
         function.invoke(created("outbox/file01.txt", etag="ETAG60"))
-        outcome, _ = sink.hold(900)
+        outcome, _ = sink.tick(900)
         assert (sink.waiting, sink.dead) == ({}, {"file00.txt": refusal.code})
         assert outcome.summary["dead"] == [{"sink": "ops", "code": refusal.code, "notices": 1}]
 
@@ -185,7 +185,7 @@ class TestOneBadNotice:
         sink = picky(refusal, [FILES[0]])
         function.invoke(created(f"outbox/{FILES[0]}"))
         for failures in range(1, 20):
-            outcome, posts = sink.hold(3600)
+            outcome, posts = sink.tick(3600)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
             assert (posts, sink.waiting, sink.dead, sink.failures) == (1, {FILES[0]: failures}, {}, 0)
 
@@ -196,10 +196,10 @@ class TestOneBadNotice:
         sink = picky(refusal, [FILES[0]])
         function.invoke(EVENT)
         for failures in range(1, 4):
-            sink.hold(hours * 3600)
+            sink.tick(hours * 3600)
             assert (sink.waiting, sink.dead, sink.failures) == ({FILES[0]: failures}, {}, 0)
             function.invoke(created(f"outbox/{FILES[1]}", etag=f"ETAG{failures + 1}"))
-        sink.hold(hours * 3600)
+        sink.tick(hours * 3600)
         assert (sink.waiting, sink.dead) == ({}, {FILES[0]: refusal.code})
 
 
@@ -210,13 +210,13 @@ class TestOneBadNotice:
     [(FILES[5:7], 1), (FILES[::5], 1), (FILES[:5], 2), (FILES[-5:], 1), (FILES[:15], 20), (FILES[-15:], 20)],
     ids=["two", "apart", "first", "last", "most", "most and last"],
 )
-def test_all_others_among_several_bad_notices_are_told_once(
+def test_all_others_among_several_bad_notices_are_sent_once(
     function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str], bad: list[str], ticks: int
 ) -> None:
     sink = picky(refusal, bad)
     function.toml = notice(["ops"], give="share", **every)
     function.invoke(EVENT)
-    posts = sink.hold_until_told([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
+    posts = sink.tick_until_sent([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
     assert (set(sink.waiting), sink.dead) == (set(bad), {})
     assert posts <= 60
 
@@ -226,22 +226,22 @@ class TestASinkThatRefusesEverything:
     @pytest.mark.parametrize(
         "every", [{"every": "1m"}, pytest.param({}, marks=pytest.mark.long)], ids=["digest", "at once"]
     )
-    def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_mended(
+    def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_repaired(
         self, function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str]
     ) -> None:
         sink = picky(refusal, FILES)
         function.toml = notice(["ops"], **every)
         function.invoke(EVENT)
-        sink.hold(60)
+        sink.tick(60)
         assert len(sink.hook.received) < THREADS + 2 * MAX_ALONE
         failures = sink.failures
         for _ in range(failures + 1, 30):
             failures += 0 in sink.waiting.values()  # what failed before says nothing new
-            outcome, posts = sink.hold(490)
+            outcome, posts = sink.tick(490)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
             assert (posts, sink.failures, sink.dead, len(sink.waiting)) == (1, failures, {}, 21)
         sink.bad = []
-        assert sink.hold_until_told(FILES, at_most=3, seconds=490) <= 21
+        assert sink.tick_until_sent(FILES, at_most=3, seconds=490) <= 21
         assert (function.state_names("dead/"), sink.failures) == ([], 0)
 
     @typical
@@ -250,7 +250,7 @@ class TestASinkThatRefusesEverything:
     ) -> None:
         sink = picky(refusal, FILES)
         function.invoke(EVENT)
-        sink.hold()
+        sink.tick()
         for seconds in (30, 60, 120, 240, 480, 480):
             before = len(sink.hook.received)
             function.pass_time(seconds - 3)
@@ -269,7 +269,7 @@ def test_a_sink_that_takes_only_few_at_once_gets_messages_as_large_as_it_takes(
     sink = picky(REFUSALS["a webhook's 422"]._replace(refused=refused), [])
     sink.limit = 4
     function.invoke(EVENT)
-    posts = sink.hold_until_told(FILES, at_most=6)
+    posts = sink.tick_until_sent(FILES, at_most=6)
     assert posts <= 20
     assert sink.dead == {}
 
@@ -289,8 +289,8 @@ class TestAMessageThatCannotBeMade:
             delivery.deliver(kind, receiver, message, *others)
 
         with patch.object(session, "deliver", fails):
-            outcome, _ = sink.hold()
+            outcome, _ = sink.tick()
         assert outcome.summary["failed"] == [{"sink": "ops", "code": "internal_error"}]
-        assert sink.told == Counter(name for name in FILES if name not in bad)
+        assert sink.sent == Counter(name for name in FILES if name not in bad)
         assert (sink.waiting, sink.dead, sink.failures) == (dict.fromkeys(bad, 1), {}, 0)
-        sink.hold_until_told(FILES, at_most=1, seconds=120)
+        sink.tick_until_sent(FILES, at_most=1, seconds=120)

@@ -232,11 +232,11 @@ class TestSources:
         function.succeed(links("/outbox/a.txt", "/outbox/b.txt"), config)
         assert len(inbox.accepted) == 3
 
-    @pytest.mark.parametrize("odd", [{"eventTime": "yesterday"}, {"eventTime": 5}, {"size": "12"}, {"size": -1}])
-    def test_an_invalid_size_or_time_counts_as_absent(self, function: Simulation, odd: dict[str, object]) -> None:
+    @pytest.mark.parametrize("invalid", [{"eventTime": "yesterday"}, {"eventTime": 5}, {"size": "12"}, {"size": -1}])
+    def test_an_invalid_size_or_time_counts_as_absent(self, function: Simulation, invalid: dict[str, object]) -> None:
         inbox, event = function.inbox("ops", "webhook"), record("outbox/f000000.txt")
-        for name, value in odd.items():
+        for name, value in invalid.items():
             (event["oss"]["object"] if name == "size" else event)[name] = value
         function.succeed(json.dumps({"events": [event]}).encode(), function.config())
         (data,) = [json.loads(message.body)["data"] for message in inbox.accepted]
-        assert data["size" if "size" in odd else "happened_at"] is None
+        assert data["size" if "size" in invalid else "happened_at"] is None
