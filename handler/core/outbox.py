@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, get_args, get_type_hints
+from typing import NamedTuple, get_args, get_type_hints
 
 from signer import InvalidKey
 from signer.names import check_key
@@ -24,16 +24,12 @@ from .cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
 from .cloud.store import Store
 from .config import USES
 from .errors import HandlerError
-
-if TYPE_CHECKING:
-    from .shares.opening import OpenedShare
+from .shares.opening import OpenedShare
 
 WAITING = "outbox"
 OPENED = "opened/"  # of each share, a claim whose age says when it was used first
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
 NO_LINK, REFUSED, SINK = "l", "r", "s"  # why a delivery failed: for want of a link, for its content, at its sink
-
-UseWriter = Callable[[int | str, int | None], None]
 
 _NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1,9})([lrs]))?")
 
@@ -137,7 +133,7 @@ def write(state: Store, delivery: Delivery) -> None:
     state.replace(f"{WAITING}/{delivery.path}", delivery.notice.body())
 
 
-def use_writer(opened: OpenedShare) -> UseWriter | None:
+def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] | None:
     """Writes what notices say of a use of the share: its number, or a nonce where it has none, and the uses left.
 
     None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.

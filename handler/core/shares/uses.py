@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from hashlib import md5
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client
@@ -37,7 +37,8 @@ _DESCENDING = 10**9
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
 _FILE = re.compile(r"([1-9][0-9]{0,8})-")
 
-Tell = Callable[[int, int], None]  # what is called while a number is claimed, with it and what is left then
+# What is called while a number is claimed, with it and with what is left then.
+Tell = Callable[[int, int], None] | None
 
 
 class Claim(NamedTuple):
@@ -71,7 +72,7 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
     return len(ages), min(ages, default=None)
 
 
-def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, tell: Tell | None = None) -> int:
+def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, tell: Tell = None) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
     Calls `tell` while it claims it.
@@ -123,15 +124,7 @@ def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
 
 
 def claim_file(
-    state: Store,
-    record_id: str,
-    folder: Folder,
-    files: int,
-    identity: str,
-    now: float,
-    tell: Tell | None = None,
-    *,
-    again: bool,
+    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool, tell: Tell
 ) -> tuple[int, int]:
     """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
 
@@ -163,13 +156,11 @@ def claim_file(
         lost = number
 
 
-def _claim(state: Store, record_id: str, number: int, body: bytes, tell: Tell | None, left: int) -> StoredObject:
-    """Claims a number, unless another one has it: with `body` if it is ours."""
-    calls: list[Callable[[], Any]] = [partial(state.create, _name(record_id, number), body)]
-    if tell is not None:
-        calls.append(partial(tell, number, left))
-    claimed: StoredObject = map_concurrently(lambda call: call(), calls)[0]
-    return claimed
+def _claim(state: Store, record_id: str, number: int, body: bytes, tell: Tell, left: int) -> StoredObject:
+    """The claim of a number that exists then: with `body` if it is ours."""
+    create = partial(state.create, _name(record_id, number), body)
+    calls: list[Callable[[], Any]] = [create] if tell is None else [create, partial(tell, number, left)]
+    return cast("StoredObject", map_concurrently(lambda call: call(), calls)[0])
 
 
 def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:

@@ -90,7 +90,7 @@ def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     folder, max_files, again = _folder(opened), upload["max_files"], bool(params["again"])
     share_id, tell = opened.record.id, outbox.use_writer(opened)
     number, seconds_left = uses.claim_file(
-        opened.state, share_id, folder, max_files, identity, invocation.now, tell, again=again
+        opened.state, share_id, folder, max_files, identity, invocation.now, again=again, tell=tell
     )
     target = invocation.config.mounts.find(f"{opened.target.path}{share_id}/{number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", seconds_left))

@@ -86,7 +86,7 @@ def test_a_misspelt_key_is_refused() -> None:
     ("changes", "says"),
     [
         ({"on": None}, "notice 1: on is required"),
-        ({"on": "deleted"}, "on must be one of created, timer, message (got 'deleted')"),
+        ({"on": "deleted"}, "on must be one of created, timer, message, opened, used (got 'deleted')"),
         ({"mount": None}, "mount is required"),
         (
             {"mount": "/nowhere/"},
