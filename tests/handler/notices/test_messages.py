@@ -117,6 +117,29 @@ class TestContent:
         assert "1 new file" in text
         assert URL in json.dumps(document).replace("\\u0026", "&")
 
+    @pytest.mark.parametrize("kind", ROBOTS)
+    @pytest.mark.parametrize(
+        ("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (0, ", 0 uses left"), (None, "")]
+    )
+    def test_a_use_of_a_share_is_told_with_its_title_and_without_a_link(
+        self, kind: str, left: int | None, shows: str
+    ) -> None:
+        plain = Notice("opened", "/outbox/", "examplebucket", "outbox/q3.pdf", "share", "", happened_at=1772347543.0)
+        told = plain._replace(
+            share="z0dbH3m320oM", path="/outbox/q3.pdf", title="<@all> [x](https://x)", uses_left=left
+        )
+        opened = Delivery("ops", "", id="0" * 32, notice=told, link=Link(told.path, "", ""))
+        inbox = opened._replace(notice=told._replace(title=None), link=Link("/outbox/", "", ""))
+        text, both = visible_text(message(kind, opened)), message(kind, delivery(), opened, inbox)
+        title = escape_markup("<@all> [x](https://x)")
+        assert re.search(
+            rf"q3\.pdf\s+was opened 2026-03-01 06:45 UTC \({re.escape(title)}\){shows}\s*(text)?\s*$", text
+        )
+        assert "1 share use" in text
+        assert "open" not in re.sub("was opened", "", json.dumps(message(kind, opened)).lower())
+        assert "1 new file, 2 share uses" in visible_text(both)
+        assert re.search(r"/outbox/\s+was opened", visible_text(both))
+
     def test_each_message_has_the_shape_of_its_service(self) -> None:
         assert message("dingtalk", delivery())["msgtype"] == "markdown"
         assert set(message("dingtalk", delivery())["markdown"]) == {"title", "text"}
