@@ -22,7 +22,7 @@ from handler.core.config.rights import (
 WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
 SHARES = ("shares/", "extended/", "uses/", "index/")
-OPENED = "opened/"  # first uses, where notices tell of them
+OPENED = "opened/"  # first uses, where a notice is about uses
 _PROBE = "probe"  # an object
 MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
 

@@ -154,23 +154,23 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
 
 def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | None) -> None:
     """The entries first, then the claim: after a crash between the two, the next use writes the same entries again."""
-    state, (_, path, mount, *_), share = opened.state, opened.record, opened.record.id
-    if on == "opened" and use != 1 and state.read(OPENED + share) is not None:
+    state, record, mounts, now = opened.state, opened.record, opened.invocation.config.mounts, opened.state.now()
+    if on == "opened" and use != 1 and state.read(OPENED + record.id) is not None:
         return
     number = use if isinstance(use, int) else sha256(use.encode()).hexdigest()[:32]
-    prefix, mark, now = opened.target.mount.target, share if on == "opened" else f"{share}/{number}", state.now()
-    notice = Notice(on, mount, prefix.bucket, prefix.key + path[len(mount) :], mark, "", happened_at=now, share=share)
-    notice = notice._replace(path=path, title=opened.record.title, owner=opened.record.owner, uses_left=uses_left)
-    deliveries: list[Delivery] = []
-    for rule in opened.invocation.config.use_notices(mount):
-        if rule.on == on:  # the names are the same for each try
-            due = opened.record.created_at if rule.every is None else (now // rule.every + 1) * rule.every
-            matched = notice._replace(digest=rule.every is not None)
-            deliveries += [new_delivery(sink, due, 0, matched, now) for sink in rule.to]
-    writes = [(f"{WAITING}/{each.path}", each.notice.body()) for each in deliveries]
+    mark = record.id if on == "opened" else f"{record.id}/{number}"
+    notice = Notice(on, record.mount, *mounts.find(record.path, prefix=True).location, mark, "", happened_at=now)
+    notice = notice._replace(share=record.id, path=record.path, title=record.title, owner=record.owner)
+    writes: list[tuple[str, bytes]] = []
+    for rule in opened.invocation.config.use_notices(record.mount):
+        if rule.on == on:  # with the same name at each try
+            due = record.created_at if rule.every is None else (now // rule.every + 1) * rule.every
+            matched = notice._replace(digest=rule.every is not None, uses_left=uses_left)
+            entries = [new_delivery(sink, due, 0, matched, now) for sink in rule.to]
+            writes += [(f"{WAITING}/{each.path}", matched.body()) for each in entries]
     map_concurrently(lambda write: state.create(*write, is_known=True), writes)  # one that exists is as good
     if on == "opened":
-        state.create(OPENED + share, b"", is_known=True)
+        state.create(OPENED + record.id, b"", is_known=True)
 
 
 def read_notice(body: bytes) -> Notice:

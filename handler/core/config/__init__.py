@@ -228,7 +228,7 @@ class OssSink(NamedTuple):
     target: Location
 
 
-USES = ("opened", "used")  # what notices are told of shares: the first use, or each
+USES = ("opened", "used")  # the uses of shares that a notice is about: the first of each, or all
 
 
 class NoticeRule(NamedTuple):

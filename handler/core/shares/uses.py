@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
 _FILE = re.compile(r"([1-9][0-9]{0,8})-")
 
 # What is called while a number is claimed, with it and with what is left then.
-Tell = Callable[[int, int], None] | None
+Notify = Callable[[int, int], None] | None
 
 
 class Claim(NamedTuple):
@@ -72,10 +72,10 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
     return len(ages), min(ages, default=None)
 
 
-def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, tell: Tell = None) -> int:
+def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, notify: Notify = None) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
-    Calls `tell` while it claims it.
+    Calls `notify` while it claims it.
     Raises the 410 `share_used_up` if other nonces hold all of them, and a 503 if the state is unavailable.
     """
     state.probe(now)
@@ -85,14 +85,14 @@ def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, t
         claims = _claims(state, record_id)
         own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
         if own is not None:
-            if tell is not None:
-                tell(own.number, uses - own.number)
+            if notify is not None:
+                notify(own.number, uses - own.number)
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next((number for number in range(1, uses + 1) if number not in taken), None)
         if free is None:
             raise Problem("share_used_up")
-        if _claim(state, record_id, free, body, tell, uses - free).body == body:
+        if _claim(state, record_id, free, body, notify, uses - free).body == body:
             return free
         lost.add(free)
 
@@ -124,11 +124,11 @@ def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
 
 
 def claim_file(
-    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool, tell: Tell
+    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool, notify: Notify
 ) -> tuple[int, int]:
     """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
 
-    Calls `tell` while it claims it.
+    Calls `notify` while it claims it.
     Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
     """
     state.probe(now)
@@ -144,22 +144,22 @@ def claim_file(
         own = _own(state, record_id, usable, body) if again else None
         left = files - _count(claims, present)
         if own is not None:
-            if tell is not None:
-                tell(own.number, max(0, left))
+            if notify is not None:
+                notify(own.number, max(0, left))
             return own.number, int(max(FORMS - own.age, MIN_FORM))
         if left <= 0:
             raise Problem("share_full")
         number = max(newest, lost) + 1
-        claimed = _claim(state, record_id, number, body, tell, left - 1)
+        claimed = _claim(state, record_id, number, body, notify, left - 1)
         if claimed.body == body:
             return number, int(FORMS - claimed.age)
         lost = number
 
 
-def _claim(state: Store, record_id: str, number: int, body: bytes, tell: Tell, left: int) -> StoredObject:
+def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
     """The claim of a number that exists then: with `body` if it is ours."""
     create = partial(state.create, _name(record_id, number), body)
-    calls: list[Callable[[], Any]] = [create] if tell is None else [create, partial(tell, number, left)]
+    calls: list[Callable[[], Any]] = [create] if notify is None else [create, partial(notify, number, left)]
     return cast("StoredObject", map_concurrently(lambda call: call(), calls)[0])
 
 

@@ -27,8 +27,8 @@ _CALLER, _ENTRY = r"[0-9a-f]{32}/", r"[0-9]{10}-[A-Za-z0-9_-]{12}"  # names in t
 
 
 def answer(request: Request, invocation: Invocation) -> Response:
-    """A page costs one list, and of each share its record, its second end, the uses of a limited one, and where notices
-    tell of uses its first one, at most eight requests at once.
+    """A page costs one list, and of each share its record, its second end, the uses of a limited one, and its first use
+    where a notice is about uses, at most eight requests at once.
 
     Raises the 403 `admin_required`, and the 400 `bad_query`.
     """

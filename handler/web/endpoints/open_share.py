@@ -77,11 +77,11 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
-    nonce, tell = nonce or token_urlsafe(18), outbox.use_writer(opened)
+    nonce, notify = nonce or token_urlsafe(18), outbox.use_writer(opened)
     if record.uses is not None:
-        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, tell)
-    elif tell is not None:
-        tell(nonce, None)
+        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
+    elif notify is not None:
+        notify(nonce, None)
     return response
 
 

@@ -88,9 +88,9 @@ def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     # The claim contains the name: otherwise one number would be valid for any number of keys.
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     folder, max_files, again = _folder(opened), upload["max_files"], bool(params["again"])
-    share_id, tell = opened.record.id, outbox.use_writer(opened)
+    share_id, notify = opened.record.id, outbox.use_writer(opened)
     number, seconds_left = uses.claim_file(
-        opened.state, share_id, folder, max_files, identity, invocation.now, again=again, tell=tell
+        opened.state, share_id, folder, max_files, identity, invocation.now, again=again, notify=notify
     )
     target = invocation.config.mounts.find(f"{opened.target.path}{share_id}/{number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", seconds_left))
