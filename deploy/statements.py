@@ -12,7 +12,7 @@ from typing import Any
 from handler.core.config import Config
 from handler.core.config.rights import Statement, allow, compact_json
 from handler.core.config.rights import policy as policy_of
-from local.rights import DONE, LEASES, PAUSES
+from local.rights import DONE, LEASES, OPENED, PAUSES
 
 from .errors import DeployError
 
@@ -33,6 +33,7 @@ _STATE_RULES = {
     "shares-extended": "extended/",
     "shares-uses": "uses/",
     "shares-index": "index/",
+    "shares-opened": OPENED,
 }
 
 # By the service in an ARN; the check knows no other destination.

@@ -22,6 +22,7 @@ from handler.core.config.rights import (
 WAITING = ("outbox/", "dead/")
 DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
 SHARES = ("shares/", "extended/", "uses/", "index/")
+OPENED = "opened/"  # first uses, where a notice is about uses
 _PROBE = "probe"  # an object
 MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
 
@@ -41,6 +42,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         if config.assume_role is None:
             allowed += [mount_statement(mount) for mount in mounts if uses_objects(mount)]
         allowed += list_statements(config) + share_statements(config)
+        if config.state is not None and config.use_notices():
+            allowed.append(allow(["oss:GetObject", "oss:PutObject"], *below(config.state, WAITING[0], OPENED)))
     if events:
         if config.assume_role is None:
             allowed += [
@@ -81,7 +84,8 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
 
 def _notified(config: Config) -> set[str]:
     """The paths of mounts whose objects notices read: by links that OSS checks, or to see whether they exist."""
-    return {notice.mount.path for notice in config.notices if notice.mount.cdn is None or notice.mount.check}
+    giving = (notice for notice in config.notices if notice.give)
+    return {notice.mount.path for notice in giving if notice.mount.cdn is None or notice.mount.check}
 
 
 def keys_statements(config: Config) -> list[Statement]:

@@ -66,8 +66,9 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
             findings += (fault("lifecycle", sentence) for sentence in _lost_keys(keys, rules))
         if state and state.bucket == bucket:
             waits = (rights.DONE, rights.LEASES, rights.PAUSES) if config.keys_sinks else ()
+            opened = (rights.OPENED,) if config.use_notices() else ()
             sentences = [*(_lost(bucket, state.key, rules) if waits else ())]
-            sentences += _growing(bucket, state.key, (*waits, *(rights.SHARES if shares else ())), rules)
+            sentences += _growing(bucket, state.key, (*waits, *opened, *(rights.SHARES if shares else ())), rules)
             if shares:
                 sentences += _early(bucket, state.key, statements.share_days(config), rules)
                 findings += (fault("lifecycle", sentence) for sentence in _repeated(bucket, state.key, rules))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple, get_args, get_type_hints
@@ -17,9 +18,16 @@ from signer import InvalidKey
 from signer.names import check_key
 from signer.times import rfc3339
 
+from .cloud.concurrency import map_concurrently
+from .cloud.http_client import within
+from .cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
 from .cloud.store import Store
+from .config import USES
+from .errors import HandlerError
+from .shares.opening import OpenedShare
 
 WAITING = "outbox"
+OPENED = "opened/"  # of each share, a claim whose age says when it was used first
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
 NO_LINK, REFUSED, SINK = "l", "r", "s"  # why a delivery failed: for want of a link, for its content, at its sink
 
@@ -29,8 +37,9 @@ _NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1
 class Notice(NamedTuple):
     """What a rule matched: an object and what to give, by the path of its mount.
 
-    `mark` tells versions of the object apart, or messages; `version` is None without versioning. `expires` is in
+    `mark` tells versions of the object apart, messages, or uses; `version` is None without versioning. `expires` is in
     seconds, None for the mount's default; `happened_at` in Unix seconds. With `digest`, it waits for others.
+    Of a use, which gives nothing, `share` is the share's id, with its path, title, owner and what it left of uses.
     """
 
     on: str
@@ -45,6 +54,11 @@ class Notice(NamedTuple):
     expires: int | None = None
     download: str | None = None
     digest: bool = False
+    share: str = ""
+    path: str = ""
+    title: str | None = None
+    owner: str = ""
+    uses_left: int | None = None
 
     def id(self, sink: str) -> str:
         """The same whenever object and version (or message), rule and sink are the same.
@@ -119,6 +133,46 @@ def write(state: Store, delivery: Delivery) -> None:
     state.replace(f"{WAITING}/{delivery.path}", delivery.notice.body())
 
 
+def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] | None:
+    """Writes what notices say of a use of the share: its number, or a nonce where it has none, and the uses left.
+
+    None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.
+    """
+    facts = opened.invocation.facts
+
+    def write_use(use: int | str, uses_left: int | None) -> None:
+        try:
+            if not facts.get("code"):  # where another one took the number meanwhile, nobody waits twice
+                within(
+                    PAGE_TIMEOUT, lambda _: map_concurrently(lambda on: _write_use(opened, on, use, uses_left), USES)
+                )
+        except (HandlerError, TimeoutError, RuntimeError) as error:  # RuntimeError: no further thread can be started
+            facts.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
+
+    return write_use if opened.invocation.config.use_notices(opened.record.mount) else None
+
+
+def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | None) -> None:
+    """The entries first, then the claim: after a crash between the two, the next use writes the same entries again."""
+    state, record, mounts, now = opened.state, opened.record, opened.invocation.config.mounts, opened.state.now()
+    if on == "opened" and use != 1 and state.read(OPENED + record.id) is not None:
+        return
+    number = use if isinstance(use, int) else sha256(use.encode()).hexdigest()[:32]
+    mark = record.id if on == "opened" else f"{record.id}/{number}"
+    notice = Notice(on, record.mount, *mounts.find(record.path, prefix=True).location, mark, "", happened_at=now)
+    notice = notice._replace(share=record.id, path=record.path, title=record.title, owner=record.owner)
+    writes: list[tuple[str, bytes]] = []
+    for rule in opened.invocation.config.use_notices(record.mount):
+        if rule.on == on:  # with the same name at each try
+            due = record.created_at if rule.every is None else (now // rule.every + 1) * rule.every
+            matched = notice._replace(digest=rule.every is not None, uses_left=uses_left)
+            entries = [new_delivery(sink, due, 0, matched, now) for sink in rule.to]
+            writes += [(f"{WAITING}/{each.path}", matched.body()) for each in entries]
+    map_concurrently(lambda write: state.create(*write, is_known=True), writes)  # one that exists is as good
+    if on == "opened":
+        state.create(OPENED + record.id, b"", is_known=True)
+
+
 def read_notice(body: bytes) -> Notice:
     """The notice in an entry of the outbox, `UNREAD` if it cannot be read. Unknown members are ignored."""
     try:
@@ -128,7 +182,8 @@ def read_notice(body: bytes) -> Notice:
         rfc3339(notice.happened_at or 0)
     except (ValueError, TypeError, RecursionError, OverflowError, OSError):
         return UNREAD
-    is_valid = notice.give in ("link", "share") and all(type(getattr(notice, name)) in _TYPES[name] for name in _TYPES)
+    gives = ("",) if notice.on in USES else ("link", "share")
+    is_valid = notice.give in gives and all(type(getattr(notice, name)) in _TYPES[name] for name in _TYPES)
     return notice if is_valid else UNREAD
 
 

@@ -11,7 +11,7 @@ from ..core import links, shares
 from ..core.auth import authorize
 from ..core.cloud.oss import CANNOT_BE_REACHED, head_object
 from ..core.cloud.store import state_for
-from ..core.config import Target
+from ..core.config import USES, Target
 from ..core.context import Invocation
 from ..core.errors import HandlerError, Problem
 from ..core.keys import current, owner_tag
@@ -40,8 +40,10 @@ class LinkIssuer:
 
         None if OSS says that the object or version is gone, or its share was revoked.
 
-        Raises a `Problem` or `mount_changed` for every other reason why no link can be made now.
+        Raises a `Problem` or `mount_changed` for every other reason why no link can be made now. A use has none.
         """
+        if notice.on in USES:
+            return Link(notice.path, "", "")
         with self._locks[hash(notice) % len(self._locks)]:
             return self._issued(notice)
 

@@ -193,6 +193,14 @@ def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys
     assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
 
 
+def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(tmp_path: Path) -> None:
+    folders = [f"{STATE_PREFIX}{name}" for name in ("outbox/*", "opened/*")]
+    opened = policies_for(tmp_path, LINKS + OPS.replace("created", "opened"))
+    http, before = statements_of(opened, "links-http"), statements_of(policies_for(tmp_path, LINKS), "links-http")
+    assert [each for each in http if each not in before] == [allow(["oss:GetObject", "oss:PutObject"], *folders)]
+    assert statements_of(opened, "links-events")[:3] == OUTBOX  # and no right to the objects
+
+
 def test_those_who_repair_notices_may_do_the_same_below_the_state_prefix_and_nothing_else(tmp_path: Path) -> None:
     assert policies_for(tmp_path, LINKS + OPS)["operator"] == {"Version": "1", "Statement": OUTBOX}
     assert "operator" not in policies_for(tmp_path, LINKS + NOTICES)
@@ -287,6 +295,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
                 ("links-shares-extended", "extended/", 181),
                 ("links-shares-uses", "uses/", 181),
                 ("links-shares-index", "index/", 181),
+                ("links-shares-opened", "opened/", 181),
             )
         ],
         "other-bucket": [
@@ -297,7 +306,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
     rules = policies_for(tmp_path, re.sub(r"max_share.*\n", "", LINKS))["lifecycle"]["examplebucket"]
-    assert [rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]] == [31] * 4
+    assert [rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]] == [31] * 5
 
 
 def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:

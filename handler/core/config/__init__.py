@@ -228,8 +228,11 @@ class OssSink(NamedTuple):
     target: Location
 
 
+USES = ("opened", "used")  # the uses of shares that a notice is about: the first of each, or all
+
+
 class NoticeRule(NamedTuple):
-    """What is sent, and to whom: `on` is created, timer or message, `give` is link or share.
+    """What is sent, and to whom: `on` is created, timer, message or one of `USES`, `give` is link or share, or "".
 
     `expires` (seconds) is None for the default. `every` (seconds) is the interval of a digest, None for a notice at
     once. `to` are names of sinks, of links.toml or of the keys document.
@@ -263,3 +266,7 @@ class Config(NamedTuple):
     def keys_sinks(self) -> frozenset[str]:
         """The sinks of the keys document that notices go to, for which they wait in the state prefix."""
         return frozenset(name for notice in self.notices for name in notice.to) - {sink.name for sink in self.sinks}
+
+    def use_notices(self, mount: str | None = None) -> tuple[NoticeRule, ...]:
+        """The notices of the uses of shares, of a mount (its path) or of all."""
+        return tuple(rule for rule in self.notices if rule.on in USES and mount in (None, rule.mount.path))

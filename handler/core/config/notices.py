@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import Config, Mount, Mounts, NoticeRule, OssSink
+from . import USES, Config, Mount, Mounts, NoticeRule, OssSink
 from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
-ON = ("created", "timer", "message")
+ON = ("created", "timer", "message", *USES)
 GIVE = ("link", "share")
 MIN_EVERY, MAX_EVERY = 60, 86_400  # seconds
 
 # Every key of the tables, and what it means; docs/configuration.md is written from these.
 NOTICE_KEYS: Mapping[str, str] = {
-    "on": "Required. The event: created (a new object), timer, or message (of a queue, or an invocation with links).",
+    "on": "Required. The event: created (a new object), timer, message (of a queue, or an invocation with links), "
+    "opened (the first use of each share of the mount) or used (every use).",
     "mount": "Required. The path of a mount. Notices are sent only for objects that this mount covers.",
-    "give": "What the notice contains: link (default), or share, an address of this service that lasts longer.",
+    "give": "What the notice contains: link (default), or share, an address of this service that lasts longer. Neither "
+    "this nor expires is allowed with opened or used, which make no link.",
     "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
     "shorter).",
     "to": "Required. The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
@@ -67,12 +69,18 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     if mount is None:
         paths = ", ".join(mount.path for mount in mounts) or "none"
         reader.refuse_value("mount", f"must be the path of a mount: {paths}")
-    if "GET" not in mount.methods:
+    if on in USES:
+        if mount.max_share is None:
+            reader.refuse_value("mount", "must be a mount with max_share, which has shares")
+        for name in ("give", "expires"):
+            if name in reader.table:
+                reader.refuse(name, f'is not allowed with on = "{on}": no link is made')
+    elif "GET" not in mount.methods:
         reader.refuse_value("mount", "must be a mount with GET, which the link of a notice requires")
     to = reader.strings("to", required=True)
     if not all(IDENTIFIER.fullmatch(name) for name in to):
         reader.refuse_value("to", "must be a list of names of sinks")
-    give = reader.choice("give", GIVE)
+    give = "" if on in USES else reader.choice("give", GIVE)
     return NoticeRule(
         on=on,
         mount=mount,
@@ -111,6 +119,8 @@ def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -
         reader.refuse("to", f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys")
     if others and config.state is None:
         reader.refuse("to", f"names {others[0]!r}, which requires state: it records which notices were sent")
+    if rule.on in USES and len(others) < len(rule.to):
+        reader.refuse("to", f'must not name a [[sink]] with on = "{rule.on}": it waits for a sink of the keys document')
     if rule.every is not None and len(others) < len(rule.to):
         reader.refuse("every", "is not allowed with a [[sink]], which is written at once: use another notice for it")
 

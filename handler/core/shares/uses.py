@@ -11,13 +11,15 @@ newest claim can be known as the caller's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from hashlib import md5
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client
-from ..cloud.store import PAGE, Store
+from ..cloud.store import PAGE, Store, StoredObject
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
@@ -34,6 +36,9 @@ _PLAIN = 100
 _DESCENDING = 10**9
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
 _FILE = re.compile(r"([1-9][0-9]{0,8})-")
+
+# What is called while a number is claimed, with it and with what is left then.
+Notify = Callable[[int, int], None] | None
 
 
 class Claim(NamedTuple):
@@ -67,9 +72,10 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
     return len(ages), min(ages, default=None)
 
 
-def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -> int:
+def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, notify: Notify = None) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
+    Calls `notify` while it claims it.
     Raises the 410 `share_used_up` if other nonces hold all of them, and a 503 if the state is unavailable.
     """
     state.probe(now)
@@ -79,12 +85,14 @@ def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -
         claims = _claims(state, record_id)
         own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
         if own is not None:
+            if notify is not None:
+                notify(own.number, uses - own.number)
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next((number for number in range(1, uses + 1) if number not in taken), None)
         if free is None:
             raise Problem("share_used_up")
-        if state.create(_name(record_id, free), body).body == body:
+        if _claim(state, record_id, free, body, notify, uses - free).body == body:
             return free
         lost.add(free)
 
@@ -116,10 +124,11 @@ def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
 
 
 def claim_file(
-    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
+    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool, notify: Notify
 ) -> tuple[int, int]:
     """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
 
+    Calls `notify` while it claims it.
     Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
     """
     state.probe(now)
@@ -133,15 +142,25 @@ def claim_file(
         # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
         usable = [claim for claim in claims if claim.number in present or FORMS - claim.age >= MIN_FORM]
         own = _own(state, record_id, usable, body) if again else None
+        left = files - _count(claims, present)
         if own is not None:
+            if notify is not None:
+                notify(own.number, max(0, left))
             return own.number, int(max(FORMS - own.age, MIN_FORM))
-        if _count(claims, present) >= files:
+        if left <= 0:
             raise Problem("share_full")
         number = max(newest, lost) + 1
-        claimed = state.create(_name(record_id, number), body)
+        claimed = _claim(state, record_id, number, body, notify, left - 1)
         if claimed.body == body:
             return number, int(FORMS - claimed.age)
         lost = number
+
+
+def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
+    """The claim of a number that exists then: with `body` if it is ours."""
+    create = partial(state.create, _name(record_id, number), body)
+    calls: list[Callable[[], Any]] = [create] if notify is None else [create, partial(notify, number, left)]
+    return cast("StoredObject", map_concurrently(lambda call: call(), calls)[0])
 
 
 def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:

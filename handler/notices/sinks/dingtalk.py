@@ -51,5 +51,5 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 
 def _line(delivery: Delivery) -> str:
-    link = safe_url(delivery.link.url)
-    return f"- {file_name(delivery)} ({details(delivery)}): [open]({link})"
+    link = f": [open]({safe_url(delivery.link.url)})" if delivery.link.url else ""
+    return f"- {file_name(delivery)} {details(delivery)}{link}"

@@ -55,14 +55,12 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 
 def _element(delivery: Delivery) -> dict[str, Any]:
-    content = f"{file_name(delivery)}\n{details(delivery)}"
-    return {
-        "tag": "div",
-        "text": {"tag": "plain_text", "content": content},
-        "extra": {
-            "tag": "button",
-            "text": {"tag": "plain_text", "content": "Open"},
-            "type": "primary",
-            "url": safe_url(delivery.link.url),
-        },
+    content = f"{file_name(delivery)}\n{details(delivery, '{}')}"
+    button = {
+        "tag": "button",
+        "text": {"tag": "plain_text", "content": "Open"},
+        "type": "primary",
+        "url": safe_url(delivery.link.url),
     }
+    shown = {"tag": "div", "text": {"tag": "plain_text", "content": content}}
+    return {**shown, "extra": button} if delivery.link.url else shown

@@ -34,7 +34,7 @@ def document(delivery: Delivery) -> dict[str, object]:
     return {
         "id": delivery.id,
         "on": notice.on,
-        "give": notice.give,
+        "give": notice.give or None,
         "mount": notice.mount,
         "path": delivery.link.path,
         "bucket": notice.bucket,
@@ -42,15 +42,17 @@ def document(delivery: Delivery) -> dict[str, object]:
         "size": notice.size,
         "mark": notice.mark,
         "happened_at": None if notice.happened_at is None else rfc3339(notice.happened_at),
-        "url": delivery.link.url,
-        "expires_at": delivery.link.expires_at,
+        "url": delivery.link.url or None,
+        "expires_at": delivery.link.expires_at or None,
         "version": notice.version,
+        **{name: getattr(notice, name) for name in ("share", "title", "owner", "uses_left") if notice.share},
     }
 
 
 def file_name(delivery: Delivery) -> str:
-    """The path below the mount, for a chat."""
-    return escape_markup(delivery.link.path[len(delivery.notice.mount) :])
+    """The path below the mount, or that of a mount that is shared itself, for a chat."""
+    path = delivery.link.path
+    return escape_markup(path[len(delivery.notice.mount) :] or path)
 
 
 def display_name(name: str) -> str:
@@ -73,16 +75,27 @@ def escape_markup(name: str) -> str:
     return _LIST_MARKER.sub(lambda match: f"·{match[0]}", escaped)
 
 
-def details(delivery: Delivery) -> str:
-    """`1.4 MB, until 2026-03-08 06:41 UTC`, without an unknown size."""
-    until = f"until {delivery.link.expires_at[:10]} {delivery.link.expires_at[11:16]} UTC"
-    size = delivery.notice.size
-    return until if size is None else f"{format_size(size)}, {until}"
+def details(delivery: Delivery, form: str = "({})") -> str:
+    """`(1.4 MB, until 2026-03-08 06:41 UTC)`, without an unknown size; of a use, `was opened` and what is known."""
+    notice = delivery.notice
+    time = delivery.link.expires_at or rfc3339(notice.happened_at or 0)
+    minute = f"{time[:10]} {time[11:16]} UTC"
+    if notice.share:
+        title = f" ({escape_markup(notice.title)})" if notice.title else ""
+        left = "" if notice.uses_left is None else f", {_count(notice.uses_left, 'use')} left"
+        return f"was opened {minute}{title}{left}"
+    return form.format(f"until {minute}" if notice.size is None else f"{format_size(notice.size)}, until {minute}")
 
 
 def title(deliveries: tuple[Delivery, ...]) -> str:
     """The title of a message; it contains nothing that an uploader chose."""
-    return "1 new file" if len(deliveries) == 1 else f"{len(deliveries)} new files"
+    uses = sum(bool(delivery.notice.share) for delivery in deliveries)
+    counts = {"new file": len(deliveries) - uses, "share use": uses}
+    return ", ".join(_count(count, noun) for noun, count in counts.items() if count)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def safe_url(url: str) -> str:

@@ -59,13 +59,14 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 
 def _section(delivery: Delivery) -> dict[str, Any]:
+    url = delivery.link.url
     return {
         "type": "rich_text_section",
         "elements": [
             # Links and mentions are elements of their own, so a text element is never one.
             {"type": "text", "text": file_name(delivery), "style": {"bold": True}},
-            {"type": "text", "text": f" ({details(delivery)}) "},
-            {"type": "link", "url": safe_url(delivery.link.url), "text": "open"},
+            {"type": "text", "text": f" {details(delivery)} "},
+            *([{"type": "link", "url": safe_url(url), "text": "open"}] if url else []),
             {"type": "text", "text": "\n"},
         ],
     }

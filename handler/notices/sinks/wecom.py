@@ -37,8 +37,8 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 def _line(delivery: Delivery) -> str:
     """One paragraph; a link that exceeds a message is left out."""
-    name = f"{file_name(delivery)} ({details(delivery)})"
-    link = f"[open]({safe_url(delivery.link.url)})"
+    name = f"{file_name(delivery)} {details(delivery)}"
+    link = f" [open]({safe_url(delivery.link.url)})" if delivery.link.url else ""
     if len(name.encode()) + len(link) > MAX_LINE:
         return f"{name}: the link is too long for WeCom. Set give = share for short links."
-    return f"{name} {link}"
+    return f"{name}{link}"

@@ -8,6 +8,7 @@ from itertools import islice
 
 from signer.times import rfc3339
 
+from ...core import outbox
 from ...core.cloud.concurrency import map_concurrently
 from ...core.cloud.store import Store, state_for
 from ...core.context import Caller, Invocation
@@ -26,8 +27,8 @@ _CALLER, _ENTRY = r"[0-9a-f]{32}/", r"[0-9]{10}-[A-Za-z0-9_-]{12}"  # names in t
 
 
 def answer(request: Request, invocation: Invocation) -> Response:
-    """A page costs one list, and of each share its record, its second end, and the uses of a limited one, at most eight
-    requests at once.
+    """A page costs one list, and of each share its record, its second end, the uses of a limited one, and its first use
+    where a notice is about uses, at most eight requests at once.
 
     Raises the 403 `admin_required`, and the 400 `bad_query`.
     """
@@ -99,6 +100,9 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         "uses": count,
         "last_use": None if age is None else rfc3339(now - age),
     }
+    if invocation.config.use_notices(record.mount):
+        first = state.read(outbox.OPENED + record.id)
+        document["opened_at"] = None if first is None else rfc3339(now - first.age)
     optional = {"title": record.title, "password": record.password is not None, "upload": record.upload}
     return document | {name: value for name, value in optional.items() if value}
 

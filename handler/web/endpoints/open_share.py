@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from signer.times import rfc3339
 
-from ...core import links, shares
+from ...core import links, outbox, shares
 from ...core.auth import authorize
 from ...core.cloud.oss import head_for_page
 from ...core.context import Invocation
@@ -61,7 +61,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 
 def _use(opened: OpenedShare, as_json: bool) -> Response:
-    """A download: the link, counted if the share is limited."""
+    """A download: the link, counted if the share is limited, and written down where a notice wants it."""
     request, invocation, record = opened.request, opened.invocation, opened.record
     form = _form(request)
     nonce = form.get("nonce")
@@ -77,8 +77,11 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
+    nonce, notify = nonce or token_urlsafe(18), outbox.use_writer(opened)
     if record.uses is not None:
-        uses.claim_use(opened.state, record.id, record.uses, nonce or token_urlsafe(18), invocation.now)
+        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
+    elif notify is not None:
+        notify(nonce, None)
     return response
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
+from ...core import outbox
 from ...core.auth import authorize
 from ...core.context import ExpiryLimit
 from ...core.errors import Problem, bad_body
@@ -87,9 +88,9 @@ def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     # The claim contains the name: otherwise one number would be valid for any number of keys.
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     folder, max_files, again = _folder(opened), upload["max_files"], bool(params["again"])
-    share_id = opened.record.id
+    share_id, notify = opened.record.id, outbox.use_writer(opened)
     number, seconds_left = uses.claim_file(
-        opened.state, share_id, folder, max_files, identity, invocation.now, again=again
+        opened.state, share_id, folder, max_files, identity, invocation.now, again=again, notify=notify
     )
     target = invocation.config.mounts.find(f"{opened.target.path}{share_id}/{number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", seconds_left))

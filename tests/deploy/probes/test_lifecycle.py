@@ -156,12 +156,15 @@ def test_marks_leases_and_pauses_that_no_rule_deletes_are_a_warning(deployment: 
 
 
 def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
-    shares = deployed(f"http://{deployment.bucket_endpoint('examplebucket').host('examplebucket')}", KEYS, SHARES)
-    assert [finding.sentence for finding in bucket_rules(shares)] == [
-        f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
-        "FORMAT=commands."
-        for name in ("shares/", "extended/", "uses/", "index/")
-    ]
+    opened = SHARES + '\n[[notice]]\non = "opened"\nmount = "/outbox/"\nto = ["ops"]\n'
+    url, folders = deployment.bucket_endpoint("examplebucket"), ["shares/", "extended/", "uses/", "index/"]
+    for links, more in ((opened, ["done/", "lease/", "pause/", "opened/"]), (SHARES, [])):
+        shares = deployed(f"http://{url.host('examplebucket')}", KEYS, links)
+        assert [finding.sentence for finding in bucket_rules(shares)] == [
+            f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
+            "FORMAT=commands."
+            for name in (*more, *folders)
+        ]
     rules = statements.lifecycle(shares.config, "links")["examplebucket"]
     assert levels(iter(examined(shares, "".join(map(account_script.rule_xml, rules))))) == [("ok", "lifecycle")]
 

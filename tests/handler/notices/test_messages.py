@@ -117,6 +117,21 @@ class TestContent:
         assert "1 new file" in text
         assert URL in json.dumps(document).replace("\\u0026", "&")
 
+    @pytest.mark.parametrize("kind", ROBOTS)
+    @pytest.mark.parametrize(("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (None, "")])
+    def test_a_use_of_a_share_has_a_title_and_no_link(self, kind: str, left: int | None, shows: str) -> None:
+        told = Notice(
+            "opened", "/outbox/", "b", "k", "m", "", happened_at=1772347543.0, share="id", path="/outbox/a.pdf"
+        )
+        opened = Delivery("ops", "", notice=told._replace(title=NASTY[0], uses_left=left), link=Link(told.path, "", ""))
+        document = message(kind, delivery(), opened, opened._replace(link=Link("/outbox/", "", "")))
+        was_opened = f"was opened 2026-03-01 06:45 UTC ({escape_markup(NASTY[0])}){shows}"
+        text = [line.rstrip() for line in visible_text(document).splitlines()]
+        assert len([line for line in text if line.endswith(was_opened)]) == 2
+        assert "1 new file, 2 share uses" in "\n".join(text)
+        assert {"a.pdf", "/outbox/"} <= {word for line in text for word in line.removeprefix("- ").split()}
+        assert json.dumps(document).count(URL[:40]) == 1
+
     def test_each_message_has_the_shape_of_its_service(self) -> None:
         assert message("dingtalk", delivery())["msgtype"] == "markdown"
         assert set(message("dingtalk", delivery())["markdown"]) == {"title", "text"}

@@ -86,7 +86,7 @@ def test_a_misspelt_key_is_refused() -> None:
     ("changes", "says"),
     [
         ({"on": None}, "notice 1: on is required"),
-        ({"on": "deleted"}, "on must be one of created, timer, message (got 'deleted')"),
+        ({"on": "deleted"}, "on must be one of created, timer, message, opened, used (got 'deleted')"),
         ({"mount": None}, "mount is required"),
         (
             {"mount": "/nowhere/"},
@@ -111,6 +111,10 @@ def test_a_misspelt_key_is_refused() -> None:
         ({"every": "2d"}, "every must be a duration from 60 to 86400 seconds"),
         ({"every": "1m", "to": ["manifest"]}, "every is not allowed with a [[sink]]"),
         ({"every": "1m", "to": ["ops", "manifest"]}, "every is not allowed with a [[sink]]"),
+        ({"on": "opened", "give": "link"}, 'give is not allowed with on = "opened": no link is made'),
+        ({"on": "used", "expires": "1h"}, 'expires is not allowed with on = "used": no link is made'),
+        ({"on": "used", "mount": "/exampledir/"}, "mount must be a mount with max_share, which has shares"),
+        ({"on": "opened", "to": ["ops", "manifest"]}, 'to must not name a [[sink]] with on = "opened"'),
     ],
 )
 def test_an_invalid_notice_is_refused(changes: dict[str, Any], says: str) -> None:

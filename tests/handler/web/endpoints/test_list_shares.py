@@ -21,8 +21,9 @@ from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW
 from tests.handler.keys_fixtures import BUCKET, READER, REGION, api, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
+from tests.handler.notice_fixtures import notice
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, MAKER, OTHER, STATE, WRITER, Service, keys, service
+from tests.worlds import DAY, LINKS, MAKER, OTHER, STATE, WRITER, Service, keys, service
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 UNAVAILABLE = "state_unavailable"
@@ -244,7 +245,8 @@ def test_the_role_has_the_rights_of_both_and_without_them_nothing_is_written_or_
     app = create_app(tmp_path / "oss", region=REGION, credentials=principals, buckets=[BUCKET], now=time.time)
     server = serve(app, listen(0))
     try:
-        world = service(tmp_path).at(server.url)._replace(now=time.time())
+        opened = notice(["ops"], on="opened", mount="/reports/")
+        world = service(tmp_path, LINKS + opened).at(server.url)._replace(now=time.time())
         rights = json.dumps(policy(role_statements(world.config, web=True, events=False)))
         arn = "acs:ram::1000000000000001:assumed-role/links-http/links"
         for missing, codes in (
@@ -261,5 +263,14 @@ def test_the_role_has_the_rights_of_both_and_without_them_nothing_is_written_or_
             assert tuple(answer.status for answer in answers) == codes, missing
             refused = [answer for answer in answers if answer.status == 503]
             assert all(each.code == UNAVAILABLE and "AccessDenied" in each.line["cause"] for each in refused)
+        for missing, code in (
+            ("nothing", None),
+            ("outbox/*", "notice_not_written"),
+            ("opened/*", "notice_not_written"),
+        ):
+            left = json.loads(rights.replace(f"{BUCKET}/{STATE}{missing}", "none"))
+            principals.add(Principal.of(KEYS, arn, None, [[left]]))
+            used = world.restarted().use(world.create_share(max_uses=1))
+            assert (used.status, used.line["code"]) == (303, code), missing
     finally:
         server.close()
