@@ -1,4 +1,4 @@
-"""What there is to try in a running stack: a link, a share page, an upload page, and an API key for more of them."""
+"""What there is to try in a running stack: a link, a share, a folder, an upload page, and an API key for more."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from .stack import Stack
 
 NAME = "exampleobject.txt"
 CONTENT = b"A private object, opened with a link that expires in minutes.\n"
+FOLDER, FILES = "exampledir/", (NAME, "示例.txt")
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
-KEY_NAME = "try-it"
+KEY_NAME, KEY_METHODS = "try-it", [method for method in METHODS if method != "ADMIN"]
 ENVIRONMENT = "env.sh"
 # A proxy does not reach this machine.
 _NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
@@ -43,6 +44,7 @@ class Sample(NamedTuple):
 class Samples(NamedTuple):
     object: Sample
     share_page: Sample
+    folder: Sample
     upload_page: Sample
     api_key: Sample
 
@@ -64,6 +66,7 @@ def prepare(stack: Stack) -> Samples:
     return Samples(
         object=_sample(lambda: _object(stack)),
         share_page=_sample(lambda: _share_page(stack, create_share)),
+        folder=_sample(lambda: _folder(stack, create_share)),
         upload_page=_sample(lambda: _upload_page(stack, create_share)),
         api_key=key,
     )
@@ -103,6 +106,16 @@ def object_path(stack: Stack, prepared: Samples) -> str:
     return urlsplit(prepared.object.value or "").path
 
 
+def _folder(stack: Stack, create_share: Callable[..., str]) -> str:
+    def allows(mount: Mount) -> bool:
+        return mount.lists and mount.max_share is not None and {"GET", "PUT"} <= {*mount.methods}
+
+    mount = _mount(stack, allows, 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml')
+    for name in FILES:
+        _put_object(stack, mount, FOLDER + name)
+    return create_share(path=mount.path + FOLDER)
+
+
 def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
     advice = 'add max_share = "30d" to a mount with POST in links.toml'
     mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
@@ -127,7 +140,7 @@ def api_key(stack: Stack) -> str:
         return key
     if KEY_NAME in known:
         document = keys_edit.remove(document, "API key", KEY_NAME)
-    document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
+    document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], KEY_METHODS, None)
     client.request(stack, "PUT", *location, keys_edit.serialize(document)).raise_for_status()
     return key
 
@@ -183,6 +196,6 @@ def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
     return mount
 
 
-def _put_object(stack: Stack, mount: Mount) -> None:
+def _put_object(stack: Stack, mount: Mount, name: str = NAME) -> None:
     # A 409 means that the object exists; after any other error the address is still the right one to show.
-    client.request(stack, "PUT", mount.target.bucket, mount.target.key + NAME, CONTENT, HEADERS)
+    client.request(stack, "PUT", mount.target.bucket, mount.target.key + name, CONTENT, HEADERS)

@@ -72,6 +72,8 @@ def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO
         assert requests.get(value(made.object), timeout=20).content == samples.CONTENT
         page = requests.get(value(made.share_page), headers=PAGE, timeout=20)
         assert (page.status_code, samples.NAME in page.text) == (200, True)
+        listed = requests.get(value(made.folder), timeout=20).json()
+        assert [file["name"] for file in listed["files"]] == [*samples.FILES]
         inbox = requests.get(value(made.upload_page), headers=PAGE, timeout=20)
         assert (inbox.status_code, 'type="file"' in inbox.text) == (200, True)
         content = b"for your inbox"
@@ -79,7 +81,7 @@ def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO
         form = requests.post(value(made.upload_page), json=asked, timeout=20).json()
         sent = requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=20)
         assert sent.status_code in (200, 204), sent.text
-        for address in made[:3]:
+        for address in made[:4]:
             assert value(address).startswith(stack.http_url)
         answer = requests.post(
             f"{stack.http_url}/-/sign",
@@ -151,6 +153,7 @@ def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
             },
         ),
         (TOP + INBOX, {"share_page": 'add max_share = "30d" to a mount with GET in links.toml'}),
+        (TOP + SHARED, {"folder": 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'}),
         (TOP.replace("keys ", "# ") + SHARED, {"api_key": "add keys = ", "share_page": "an API key is required"}),
         (
             'region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN,
@@ -180,12 +183,12 @@ def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> Non
 def test_the_preparation_ignores_proxies_and_its_tick_is_idle(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
-        assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
+        assert [sample.advice for sample in samples.prepare(stack)] == [""] * 5
         stack.dispatcher.wait(20)
         tick = {"triggerTime": "2026-11-28T00:00:00Z", "triggerName": "minute", "payload": ""}
         assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
     log.seek(0)
     lines = log.readlines()
-    assert [bool(command.IDLE_TICK(line)) for line in lines] == [False, False, False, True]
+    assert [bool(command.IDLE_TICK(line)) for line in lines] == [*[False] * 4, True]
     idle = lines[-1]
     assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))
