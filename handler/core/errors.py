@@ -88,6 +88,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         403, "The code of this link is missing or wrong.", 'Ask its sender for the code, and send it as "password".'
     ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
+    "not_listed": ErrorEntry(
+        404,
+        "This mount does not list folders.",
+        "Ask for an object, or ask the operator to set list in links.toml.",
+    ),
     "no_such_object": ErrorEntry(
         404,
         "The object does not exist.",

@@ -38,7 +38,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
             return open_share.answer(request, invocation, path)
         return _answer_route(request, invocation, path)
     target = invocation.config.mounts.get(path) if path.endswith("/") else None
-    if target is not None and target.mount.lists:
+    if target is not None:
         from . import folders
 
         return folders.answer(request, invocation, target)
