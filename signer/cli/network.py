@@ -22,7 +22,7 @@ def send(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
     body: Mapping[str, object] | None = None,
-    content: Iterable[bytes] | None = None,
+    content: Iterable[bytes] | bytes | None = None,
     session: requests.Session | None = None,
 ) -> requests.Response:
     """The response, also if it is a redirect.
@@ -73,6 +73,8 @@ def failure_reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             reason = cause.strerror
+        elif isinstance(cause, ConnectionError):  # of http.client, before a response
+            reason = "connection closed"
         elif "Timeout" in type(cause).__name__:
             reason = "no response in time"
         cause = cause.__cause__ or cause.__context__

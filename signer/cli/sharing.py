@@ -66,7 +66,7 @@ class _Content:
 
 
 def _open(file: str) -> BinaryIO:
-    """Raises `ServiceFailed` for what is no file of a size that one PUT can have."""
+    """Raises `ServiceFailed` unless it is a file of a size that one PUT can have."""
     try:
         status = os.stat(file)
         if stat.S_ISDIR(status.st_mode):

@@ -43,6 +43,16 @@ ANSWERS: list[tuple[int, str]] = [
     *((200, body) for body in ("", "7", "[]", '"a"', "{}", "[" * 3000, '{"shares": 1}', '{"shares": [[]]}')),
     *((200, f'{{"shares": [{{"id": "a"}}], "next": {following}}}') for following in ('"again"', "7", "{}", "true")),
     (200, '{"shares": [{"id": {}, "path": [], "state": 5, "expires_at": {"a": null}}], "expires_at": [], "next": 0}'),
+    *((201, f'{{"url": {url}, "id": "a", "expires_at": "b"}}') for url in ("7", '""', '["a"]')),
+    *(
+        (200, f'{{"links": [{link}]}}')
+        for link in ("7", "{}", '{"error": {"code": "a"}}', '{"url": "a", "headers": 5}')
+    ),
+    *(
+        (200, f'{{"links": [{{"url": "{url}", "headers": {{}}}}]}}')
+        for url in ("file:///etc/passwd", "//[", "http://[/")
+    ),
+    (200, '{"links": [{"url": "http://127.0.0.1:1/", "headers": {"Ü": {}}}]}'),
     *((404, body) for body in ("null", '{"code": 7}', '{"code": ["a"]}', '{"code": "\\ud800", "detail": {}}')),
 ]
 
@@ -171,11 +181,21 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["-h", "z0dbH3m320oM"]
 
 
-@pytest.mark.parametrize("command", ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d"])
+COMMANDS = [
+    "shares",
+    "revoke z0dbH3m320oM",
+    "extend z0dbH3m320oM --expires 1d",
+    "receive",
+    "share --path /a",
+    "share {}",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
     for stub.odd in ANSWERS:
-        done = run(*command.split(), env=stub.env())
-        is_done = "revoke" in command and stub.odd[0] == 204
+        done = run(*command.format(__file__).split(), env=stub.env())
+        is_done = {204: "revoke", 201: "extend"}.get(stub.odd[0]) == command.split()[0]
         assert (done.returncode, done.stderr.startswith("Error: ")) == ((0, False) if is_done else (2, True)), stub.odd
         assert len(stub.keys) <= 3
         stub.keys.clear()
