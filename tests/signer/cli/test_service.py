@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,16 @@ def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) ->
         assert (done.returncode, done.stderr.startswith("Error: ")) == ((0, False) if is_done else (2, True)), stub.odd
         assert len(stub.keys) <= 3
         stub.keys.clear()
+
+
+def test_the_commands_of_the_skill_have_the_options_that_it_names() -> None:
+    skill = (Path(__file__).parents[3] / "skills/fc-presign-share/SKILL.md").read_text("utf-8")
+    commands = [
+        shlex.split(line) for line in re.findall(r"fc-presign ((?:share|receive|extend|revoke) [^`\n]+)", skill)
+    ]
+    assert {command for command, *_ in commands} == {"share", "receive", "extend", "revoke"}
+    for command in commands:
+        assert "Set FC_PRESIGN_URL" in run(*command, env=BARE).stderr
 
 
 def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
