@@ -69,10 +69,9 @@ def _open(file: str) -> BinaryIO:
     """Raises `ServiceFailed` unless it is a file of a size that one PUT can have."""
     try:
         status = os.stat(file)
-        if stat.S_ISDIR(status.st_mode):
-            raise ServiceFailed("This is a folder. Send its files, or share a folder of the service with --path.")
         if not stat.S_ISREG(status.st_mode):
-            raise ServiceFailed("This is not a regular file. Write what it contains into one, and send that.")
+            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
+            raise ServiceFailed(f"This is a {kind}. Send files, or share a folder of the service with --path.")
         if status.st_size > MAX_PUT:
             limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(MAX_PUT)}."
             raise ServiceFailed(f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path.")
