@@ -189,23 +189,37 @@ def test_a_file_that_changes_while_it_is_sent_fails_and_is_not_stored(
     assert name not in sent(system)
 
 
-SILENT = "Sending it to 127.0.0.1 failed: no response in time."
+@pytest.mark.parametrize("file", ["/proc/version", "/sys/devices/system/cpu/online"])
+def test_a_file_with_more_or_fewer_bytes_than_its_size_fails(command: Run, file: str) -> None:
+    if not os.path.exists(file):
+        pytest.skip("Linux alone has such files")
+    assert command("share", file).stderr.startswith(f"Error: {file}: The file changed while it was sent.")
 
 
-@pytest.mark.parametrize(("answer", "sentence"), [(REFUSED, "OSS refused it: AccessDenied, Not you."), (b"", SILENT)])
-def test_a_refusal_in_the_middle_and_a_transfer_without_progress_end_it(
-    system: System, command: Run, tmp_path: Path, answer: bytes, sentence: str
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (REFUSED, "OSS refused it: AccessDenied, Not you."),
+        (b"", "Sending it to 127.0.0.1 failed: connection closed."),
+        (None, "Sending it to 127.0.0.1 failed: no response in time."),
+    ],
+)
+def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
+    system: System, command: Run, tmp_path: Path, answer: bytes | None, sentence: str
 ) -> None:
     (tmp_path / "a.bin").write_bytes(LARGE)
     head, ended = list[bytes](), threading.Event()
     assert sharing.IDLE == (60, 60)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT)
 
         def serve() -> None:
             with listener.accept()[0] as connection:
                 head.append(connection.recv(1 << 16))
-                connection.sendall(answer)
-                while answer and connection.recv(1 << 20):
+                if answer is not None:
+                    connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+                while answer is not None and connection.recv(1 << 20):
                     pass
                 ended.wait(TIMEOUT)
 
