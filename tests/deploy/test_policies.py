@@ -19,6 +19,7 @@ from deploy.errors import DeployError
 from deploy.model import Function, Project
 from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
+from local.rights import role_statements
 from tests.deploy import deployments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
@@ -679,3 +680,21 @@ def test_each_fault_of_a_package_has_a_line(capsys: pytest.CaptureFixture[str]) 
 
     assert run("make build", fail) == 1
     assert capsys.readouterr().err == "make build: The package cannot be deployed:\n  one\n  two\n"
+
+
+def test_deploy_md_names_the_rights_with_the_shipped_links_toml() -> None:
+    config = shipped.configured(shipped.web()).config
+    assert config is not None
+    page = (ROOT / "docs/deploy.md").read_text("utf-8")
+    gets, puts, lists = re.findall(
+        r"(?s)gets `oss:GetObject` on (.*?), `oss:PutObject` on(.*?), and lists (.*?)\. ", page
+    )[0]
+    allowed = [each for each in role_statements(config, web=True, events=False) if each["Effect"] == "Allow"]
+    for action, named in (("oss:GetObject", gets), ("oss:PutObject", puts)):
+        resources = {name for each in allowed if action in each["Action"] for name in each["Resource"]}
+        prefixes = {name.partition("/")[2] for name in resources}
+        assert {*re.findall("`(.*?)`", named)} == {each for each in prefixes if not each.startswith(".links/")}
+    prefixes = {
+        name for each in allowed for name in each.get("Condition", {}).get("StringLike", {}).get("oss:Prefix", [])
+    }
+    assert {f"{each}*" for each in re.findall("`(.*?)`", lists)} == {e for e in prefixes if not e.startswith(".links/")}
