@@ -96,7 +96,7 @@ def list_below(bucket: str, *prefixes: str) -> Document:
 
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resource"])
-IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
+IN = allow(["oss:AbortMultipartUpload", "oss:ListParts", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
     ["oss:GetObject", "oss:PutObject"],
@@ -293,6 +293,14 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
         ],
     }
+
+
+@pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
+def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str, count: int) -> None:
+    pages = LINKS.replace('["PUT", "POST"]', '["POST"]').replace('max_share = "30d"', share)
+    documents = policies_for(tmp_path, pages)
+    assert len(documents["lifecycle"].get("other-bucket", [])) == count
+    assert (IN in statements_of(documents, "links-http")) is bool(count)
 
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 A download takes the next number up to the limit, for good. A file of an upload share takes the next number, without
 an end; what counts are the files that arrived, and the claims for which one can still arrive.
 
+A file that is sent in parts has its upload in `uses/{id}/uploads/{number}`, of which the content is empty once it was
+aborted. Its claim is written again for further links, so that it lasts as long as the upload.
+
 One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
 its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
 newest claim can be known as the caller's own.
@@ -10,10 +13,12 @@ newest claim can be known as the caller's own.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import md5
 from itertools import islice
+from secrets import token_hex
 from typing import NamedTuple
 
 from ..cloud.oss import mount_client
@@ -116,10 +121,19 @@ def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
 
 
 def claim_file(
-    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
+    state: Store,
+    record_id: str,
+    folder: Folder,
+    files: int,
+    identity: str,
+    now: float,
+    *,
+    again: bool = False,
+    lapsed: bool = False,
 ) -> tuple[int, int]:
     """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
 
+    With `lapsed` also one that no longer counts, which `renew` must follow.
     Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
     """
     state.probe(now)
@@ -131,7 +145,7 @@ def claim_file(
         present = arrived(folder)
         newest = max((claim.number for claim in claims), default=0)
         # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
-        usable = [claim for claim in claims if claim.number in present or FORMS - claim.age >= MIN_FORM]
+        usable = [each for each in claims if lapsed or each.number in present or FORMS - each.age >= MIN_FORM]
         own = _own(state, record_id, usable, body) if again else None
         if own is not None:
             return own.number, int(max(FORMS - own.age, MIN_FORM))
@@ -142,6 +156,65 @@ def claim_file(
         if claimed.body == body:
             return number, int(FORMS - claimed.age)
         lost = number
+
+
+def renew(state: Store, record_id: str, folder: Folder, files: int, number: int, identity: str, now: float) -> bool:
+    """Lets a claim count from now on, as if it had just been made. Raises as `claim_file`.
+
+    Returns whether its file arrived: then it counts without a claim.
+    """
+    ages = {claim.number: claim.age for claim in _claims(state, record_id)}
+    if number in arrived(folder):
+        return True
+    # One that may have lapsed requires a place, which another claim takes: numbers keep two from taking the last one.
+    if ages.get(number, HELD) > FORMS - MIN_FORM:
+        claim_file(state, record_id, folder, files, token_hex(), now)
+    state.replace(_name(record_id, number), identity.encode(), issued_at=state.now())
+    return False
+
+
+class Upload(NamedTuple):
+    """The only upload in parts for a claimed number: the file, and OSS's own id, "" once it was aborted.
+
+    `identity` is that of the claim.
+    """
+
+    identity: str
+    name: str
+    size: int
+    content_type: str
+    oss_id: str = ""
+
+    def record(self, state: Store, record_id: str, number: int) -> Upload:
+        """Records it, unless another one is, and returns the one that is."""
+        return _read_upload(state.create(_upload(record_id, number), json.dumps(self).encode()).body)
+
+
+def find_upload(state: Store, record_id: str, number: int) -> Upload | None:
+    stored = state.read(_upload(record_id, number))
+    return None if stored is None else _read_upload(stored.body)
+
+
+def end_upload(state: Store, record_id: str, number: int) -> None:
+    """Notes that the upload of a number was aborted."""
+    state.replace(_upload(record_id, number), b"")
+
+
+def surplus_uploads(state: Store, record_id: str, folder: Folder, files: int) -> list[int]:
+    """The oldest uploads whose claims lapsed, which must be aborted so that no more than `files` are unfinished."""
+    names = [each.name for each in islice(state.list_folder(f"uses/{record_id}/uploads/"), PAGE) if each.size]
+    claims, present = _claims(state, record_id), arrived(folder)
+    counted = {claim.number for claim in claims if claim.age <= HELD} | present.keys()
+    lapsed = sorted({_number(name) for name in names} - counted)
+    return lapsed[: max(0, len(lapsed) + _count(claims, present) - files)]
+
+
+def _read_upload(body: bytes) -> Upload:
+    return Upload(*json.loads(body)) if body else Upload("", "", 0, "")
+
+
+def _upload(record_id: str, number: int) -> str:
+    return f"uses/{record_id}/uploads/{_numeral(number)}"
 
 
 def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:
@@ -170,10 +243,17 @@ def _claims(state: Store, record_id: str) -> list[Claim]:
     claims = []
     for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):
         if _NUMBER.fullmatch(stored.name):
-            number = int(stored.name)
-            claims.append(Claim(number if number > 0 else number + _DESCENDING, stored.etag, stored.age))
+            claims.append(Claim(_number(stored.name), stored.etag, stored.age))
     return claims
 
 
 def _name(record_id: str, number: int) -> str:
-    return f"uses/{record_id}/{number if number <= _PLAIN else number - _DESCENDING}"
+    return f"uses/{record_id}/{_numeral(number)}"
+
+
+def _numeral(number: int) -> str:
+    return str(number if number <= _PLAIN else number - _DESCENDING)
+
+
+def _number(numeral: str) -> int:
+    return int(numeral) if int(numeral) > 0 else int(numeral) + _DESCENDING
