@@ -217,7 +217,7 @@ def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) ->
     for policy in policy_documents:
         for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
-            if any("List" in action for action in statement["Action"]):
+            if any("List" in action for action in {*statement["Action"]} - {"oss:ListParts"}):
                 assert statement["Action"] == ["oss:ListObjects"]
                 prefixes = statement["Condition"]["StringLike"]["oss:Prefix"]
                 assert prefixes

@@ -317,7 +317,7 @@ def _check_form_of_page(service: Service, url: str, first: Answered, last: Answe
     assert service.share(url, "GET", JSON).json["files_left"] == 1
 
 
-def _large(service: Service, url: str, **params: object) -> Answered:
+def _large(service: Service, url: str, **params: Any) -> Answered:
     """The response to a request about a file that is sent in parts."""
     with patch.object(upload_page, "MAX_FORM", 1000), patch.object(multipart, "DEFAULT_PART", PART):
         return service.share(url, "POST", nonce=NONCE, **params)

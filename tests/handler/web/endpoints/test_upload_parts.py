@@ -47,7 +47,7 @@ def begin(service: Service, url: str, **params: object) -> Answered:
     return service.request_form(url, **{"size": len(CONTENT), "nonce": NONCE, **params})
 
 
-def go_on(service: Service, url: str, upload_id: str = "1", **params: object) -> Answered:
+def go_on(service: Service, url: str, upload_id: str = "1", /, **params: object) -> Answered:
     body = {"nonce": NONCE, "upload_id": upload_id, **params}
     return service.post("/-/s/", body, query=dict(parse_qsl(urlsplit(url).query)))
 
