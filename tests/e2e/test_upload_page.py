@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.system import TIMEOUT, System
@@ -435,7 +435,12 @@ class TestLargeFile:
     def test_leaving_the_page_asks_while_files_are_sent(self, open_big_page: OpenPage, big: Path) -> None:
         page = open_big_page()
         asked: list[str] = []
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+        def leave(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.accept()
+
+        page.on("dialog", leave)
         cut(page, part1=9)
         page.set_input_files("#files", [big])
         page.locator("h1").click()
