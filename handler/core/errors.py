@@ -220,24 +220,19 @@ class Problem(HandlerError):
     """An error response of the HTTP service, by a code of `ERRORS`.
 
     `sentence` replaces the code's meaning and action where more can be said; `headers` are added to the code's own,
-    and `members` to the problem document.
+    `members` to the problem document.
     `cause` is for the audit line alone: what OSS answered, without values of the request.
     """
 
     def __init__(
-        self,
-        code: str,
-        sentence: str = "",
-        headers: Mapping[str, str] | None = None,
-        *,
-        cause: str = "",
-        members: Mapping[str, object] | None = None,
+        self, code: str, sentence: str = "", headers: Mapping[str, str] | None = None, *, cause: str = ""
     ) -> None:
         entry = ERRORS[code]
         super().__init__(sentence or f"{entry.meaning} {entry.action}", code=code)
         self.status = entry.status
         self.headers = {**entry.headers, **(headers or {})}
-        self.cause, self.members = cause, members or {}
+        self.cause = cause
+        self.members: dict[str, object] = {}
 
     def document(self, request_id: str) -> dict[str, object]:
         """The problem document. `type` is about:blank, so `title` is the phrase of the status (RFC 9457 §4.2.1)."""

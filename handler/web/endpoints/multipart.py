@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from itsdangerous import Signer
 
@@ -12,7 +12,7 @@ from signer.sizes import MAX_PARTS, MAX_PUT, MAX_UPLOAD
 
 from ...core import links
 from ...core.auth import authorize
-from ...core.cloud import parts
+from ...core.cloud import parts as at_oss
 from ...core.config import Target
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
@@ -63,10 +63,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     count = _count(params["count"], FIRST_LINKS)
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation, access, params["expires"])
-    begun = parts.begin(target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation)
+    begun = at_oss.begin(target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation)
     upload = MultipartUpload(begun.oss_id, size, part_size)
     upload_id = _seal(upload, target, invocation)
-    return json_response(_document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
+    return json_response(document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
 
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
@@ -77,7 +77,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     upload = _unseal(upload_id, target, invocation)
     check_size(upload.size, target.mount, MAX_UPLOAD)
     first, count = chosen_parts(upload, params["from"], params["count"])
-    return json_response(_document(upload_id, upload, access, invocation, first, count, params["expires"]))
+    return json_response(document(upload_id, upload, access, invocation, first, count, params["expires"]))
 
 
 def default_part(size: int) -> int:
@@ -109,49 +109,33 @@ def document(
     first: int,
     count: int,
     expires: str | None = None,
-) -> dict[str, Any]:
-    """The upload with the links of `count` parts from number `first`, of which each signs the length of its part."""
-    issued = []
+    *,
+    ends: bool = True,
+) -> dict[str, object]:
+    """The upload with the links of `count` parts from number `first`; with `ends` also what completes and aborts it."""
+
+    def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
+        signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
+        issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
+        note_link(invocation.facts, access.target, issued.link.expires_in, issued.clamped_by)
+        return issued
+
+    parts = []
     for number in range(first, min(first + count, upload.part_count + 1)):
         headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
-        query = {"partNumber": str(number), "uploadId": upload.oss_id}
-        signed = links.Signed(query, headers, ("content-length",))
-        issued.append((number, links.create_link(invocation, access, "PUT", expires=expires, signed=signed)))
-    last = issued[-1][1]
-    note_link(invocation.facts, access.target, last.link.expires_in, last.clamped_by)
-    invocation.facts["links"] = len(issued)
-    return {
-        "upload_id": upload_id,
-        "part_size": upload.part_size,
-        "part_count": upload.part_count,
-        "parts": [
-            {"part_number": number, "url": each.link.url, "headers": each.link.headers} for number, each in issued
-        ],
-    }
-
-
-def _document(
-    upload_id: str,
-    upload: MultipartUpload,
-    access: Access,
-    invocation: Invocation,
-    first: int,
-    count: int,
-    expires: str | None,
-) -> dict[str, object]:
-    """The upload as `document` has it, and the links that complete and abort it."""
-    query = {"uploadId": upload.oss_id}
-    headers = {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}
-    more = {
-        name: links.create_link(invocation, access, method, expires=expires, signed=signed).document()
-        for name, method, signed in (
-            ("complete", "POST", links.Signed(query, headers)),
-            ("abort", "DELETE", links.Signed(query)),
-        )
-    }
-    described = document(upload_id, upload, access, invocation, first, count, expires)
-    invocation.facts["links"] = len(described["parts"]) + len(more)
-    return {**described, **more}
+        issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
+        parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
+    more = (
+        {
+            "complete": link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}).document(),
+            "abort": link("DELETE", {}, {}).document(),
+        }
+        if ends
+        else {}
+    )
+    invocation.facts["links"] = len(parts) + len(more)
+    sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
+    return {"upload_id": upload_id, **sizes, "parts": parts, **more}
 
 
 def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:

@@ -61,7 +61,7 @@ def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Res
     record, shown = opened.record, None
     shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     if record.password is None:
-        files_left = uses.files_left(opened.state, record.id, _folder(opened), upload["max_files"])
+        files_left = _places(opened, upload).left()
         if not is_page:
             expires_at = rfc3339(shared.expires_at)
             return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
@@ -79,8 +79,9 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
-def _folder(opened: OpenedShare) -> uses.Folder:
-    return uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
+def _places(opened: OpenedShare, upload: dict[str, Any]) -> uses.Places:
+    folder = uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
+    return uses.Places(opened.state, opened.record.id, folder, upload["max_files"])
 
 
 def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
@@ -101,10 +102,10 @@ def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     nonce = params["nonce"] or token_urlsafe(18)
     if not is_nonce(nonce):
         raise bad_body('"nonce" must be 16 to 64 letters, digits, - or _')
-    name = safe_name(params["name"])
-    file = uses.Upload(_identity(nonce, name, params["size"], content_type), name, params["size"], content_type)
+    file = uses.Upload("", safe_name(params["name"]), params["size"], content_type)
+    file = file._replace(identity=_identity(nonce, file))
     begin = _form if file.size <= MAX_FORM else _begin
-    return json_response({**begin(opened, upload["max_files"], file, again=bool(params["again"])), "nonce": nonce})
+    return json_response({**begin(opened, _places(opened, upload), file, again=bool(params["again"])), "nonce": nonce})
 
 
 def _check_size(size: int, upload: dict[str, Any]) -> None:
@@ -112,22 +113,11 @@ def _check_size(size: int, upload: dict[str, Any]) -> None:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
 
 
-def _identity(nonce: str, name: str, size: int, content_type: str) -> str:
-    # The claim contains the file: otherwise one number would be valid for any number of keys.
-    return sha256(f"{nonce}\n{name}\n{size}\n{content_type}".encode()).hexdigest()
-
-
-def _target(opened: OpenedShare, number: int, name: str) -> Target:
-    return opened.invocation.config.mounts.find(f"{opened.target.path}{opened.record.id}/{number}-{name}")
-
-
-def _form(opened: OpenedShare, max_files: int, file: uses.Upload, *, again: bool) -> dict[str, object]:
+def _form(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
     """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     invocation = opened.invocation
-    number, seconds_left = uses.claim_file(
-        opened.state, opened.record.id, _folder(opened), max_files, file.identity, invocation.now, again=again
-    )
-    target = _target(opened, number, file.name)
+    number, seconds_left = places.claim(file.identity, invocation.now, again=again)
+    target = _target(opened, number, file)
     access = authorize(invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left)))
     form, clamped_by = sign_form(access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS)
     note_link(invocation.facts, target, form.expires_in, clamped_by)
@@ -135,88 +125,97 @@ def _form(opened: OpenedShare, max_files: int, file: uses.Upload, *, again: bool
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
 
-def _begin(opened: OpenedShare, max_files: int, file: uses.Upload, *, again: bool) -> dict[str, object]:
+def _begin(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
     """The first parts of the file's upload, which is begun if its number has none."""
-    state, share_id, folder = opened.state, opened.record.id, _folder(opened)
-    claim = state, share_id, folder, max_files
-    number, _ = uses.claim_file(*claim, file.identity, opened.invocation.now, again=again, lapsed=True)
-    begun = uses.find_upload(state, share_id, number) if again else None
+    number, _ = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True)
+    begun = places.upload(number) if again else None
     if begun is not None and not begun.oss_id:
-        return _begin(opened, max_files, file, again=False)
+        return _begin(opened, places, file, again=False)
     if again:
-        uses.renew(*claim, number, file.identity, opened.invocation.now)
+        places.renew(number, file.identity, opened.invocation.now)
     if begun is None:
-        for surplus in uses.surplus_uploads(*claim):
-            _abort(opened, surplus, uses.find_upload(state, share_id, surplus))
+        for surplus in places.surplus():
+            _abort(opened, places, surplus)
         headers = {"Content-Type": file.content_type, **FIXED_FIELDS}
-        ours = parts.begin(_target(opened, number, file.name), headers, opened.invocation)
-        begun = file._replace(oss_id=ours.oss_id).record(state, share_id, number)
+        ours = parts.begin(_target(opened, number, file), headers, opened.invocation)
+        begun = places.record_upload(number, file._replace(oss_id=ours.oss_id))
         if begun.oss_id != ours.oss_id:
             ours.abort()
-    return _parts(opened, number, begun, 1, multipart.FIRST_LINKS)
+    return _links(opened, number, begun, 1, multipart.FIRST_LINKS)
 
 
 def _continue(opened: OpenedShare, upload: dict[str, Any], params: dict[str, Any]) -> Response:
     """Further parts of an upload, or its end. Raises the 404 `not_found` without the nonce of its number."""
     number = int(params["upload_id"]) if re.fullmatch(r"[1-9][0-9]{0,8}", params["upload_id"]) else 0
-    begun = uses.find_upload(opened.state, opened.record.id, number)
-    if begun is None or begun.identity != _identity(params["nonce"], *begun[1:4]):
+    places = _places(opened, upload)
+    begun = places.upload(number)
+    if begun is None or begun.identity != _identity(params["nonce"], begun):
         raise Problem("not_found")
     _check_size(begun.size, upload)
     first, count = multipart.chosen_parts(_sizes(begun), params["from"], params["count"])
-    claim = opened.state, opened.record.id, _folder(opened), upload["max_files"]
-    is_there = uses.renew(*claim, number, begun.identity, opened.invocation.now)
+    is_there = places.renew(number, begun.identity, opened.invocation.now)
     if params["complete"]:
-        return json_response({"number": number}, 200 if is_there or _complete(opened, number, begun) else 202)
-    return json_response({**_parts(opened, number, begun, first, count), "nonce": params["nonce"]})
+        is_there = is_there or _complete(opened, places, number, begun)
+        return json_response({"number": number}, 200 if is_there else 202)
+    return json_response({**_links(opened, number, begun, first, count), "nonce": params["nonce"]})
 
 
-def _parts(opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int) -> dict[str, object]:
+def _links(opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int) -> dict[str, object]:
     limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
-    access = authorize(opened.invocation, _target(opened, number, begun.name), "POST", limits)
-    document = multipart.document(str(number), _sizes(begun), access, opened.invocation, first, count)
+    access = authorize(opened.invocation, _target(opened, number, begun), "POST", limits)
+    document = multipart.document(str(number), _sizes(begun), access, opened.invocation, first, count, ends=False)
     return {"number": number, "upload": document}
 
 
-def _complete(opened: OpenedShare, number: int, begun: uses.Upload) -> bool:
+def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses.Upload) -> bool:
     """Whether the object is there; otherwise the request must be sent again to learn it.
 
     Raises the 409 `parts_missing`, and the 400 `too_large` for an upload with other parts than the links are for.
     """
-    invocation, target, sizes = opened.invocation, _target(opened, number, begun.name), _sizes(begun)
-    at_oss = parts.PartsUpload(target, begun.oss_id, invocation)
-    arrived: dict[int, parts.Part] = {}
+    upload = parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id)
+    sizes, arrived = _sizes(begun), dict[int, tuple[int, str]]()
+    lengths = {each: sizes.length(each) for each in range(1, sizes.part_count + 1)}
     try:
-        for page in at_oss.parts():
-            arrived |= {part.number: part for part in page}
-            if invocation.seconds_left() < MIN_SECONDS:
+        for page in upload.arrived():
+            arrived |= page
+            if opened.invocation.seconds_left() < MIN_SECONDS:
                 return False
-        lengths = {each: sizes.length(each) for each in range(1, sizes.part_count + 1)}
-        if any(part.size > lengths.get(part.number, -1) for part in arrived.values()):
-            _abort(opened, number, begun)
+        if any(size > lengths.get(each, -1) for each, (size, _) in arrived.items()):
+            _abort(opened, places, number)
             raise Problem("too_large", "A part is larger than its link allows: send the file again.")
-        missing = [each for each in lengths if each not in arrived or arrived[each].size != lengths[each]]
-        if missing:
-            raise Problem("parts_missing", members={"parts": missing})
-        is_complete = at_oss.complete(arrived[each] for each in lengths)
+        problem = Problem("parts_missing")
+        problem.members["parts"] = [each for each in lengths if arrived.get(each, (-1,))[0] != lengths[each]]
+        if problem.members["parts"]:
+            raise problem
+        is_complete = upload.complete({each: arrived[each][1] for each in lengths})
     except OssUnavailable:
         return False
     except Problem as problem:
         if problem.code != "not_found":
             raise
         is_complete = False
-    if not is_complete and number not in uses.arrived(_folder(opened)):
-        _abort(opened, number, begun)
+    if not is_complete and number not in uses.arrived(places.folder):
+        _abort(opened, places, number)
         raise Problem("not_found")
-    invocation.facts["key"] = audit.path(target.key)
+    opened.invocation.facts["key"] = audit.path(upload.target.key)
     return True
 
 
-def _abort(opened: OpenedShare, number: int, begun: uses.Upload | None) -> None:
+def _abort(opened: OpenedShare, places: uses.Places, number: int) -> None:
+    begun = places.upload(number)
     if begun is not None and begun.oss_id:
-        parts.PartsUpload(_target(opened, number, begun.name), begun.oss_id, opened.invocation).abort()
-        uses.end_upload(opened.state, opened.record.id, number)
+        parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id).abort()
+        places.end_upload(number)
 
 
-def _sizes(begun: uses.Upload) -> multipart.MultipartUpload:
-    return multipart.MultipartUpload(begun.oss_id, begun.size, multipart.default_part(begun.size))
+def _identity(nonce: str, file: uses.Upload) -> str:
+    # The claim contains the file: otherwise one number would be valid for any number of keys.
+    return sha256(f"{nonce}\n{file.name}\n{file.size}\n{file.content_type}".encode()).hexdigest()
+
+
+def _target(opened: OpenedShare, number: int, file: uses.Upload) -> Target:
+    return opened.invocation.config.mounts.find(f"{opened.target.path}{opened.record.id}/{number}-{file.name}")
+
+
+def _sizes(file: uses.Upload) -> multipart.MultipartUpload:
+    return multipart.MultipartUpload(file.oss_id, file.size, multipart.default_part(file.size))

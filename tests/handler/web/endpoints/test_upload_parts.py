@@ -210,14 +210,14 @@ class TestParts:
     ) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
-        listed = parts.PartsUpload.parts
+        listed = parts.Parts.arrived
 
-        def replaced(upload: parts.PartsUpload) -> Iterator[list[parts.Part]]:
+        def replaced(upload: parts.Parts) -> Iterator[dict[int, tuple[int, str]]]:
             yield from listed(upload)
             put_part(large, url, 1, bytes(PART))
 
         with monkeypatch.context() as patched:
-            patched.setattr(parts.PartsUpload, "parts", replaced)
+            patched.setattr(parts.Parts, "arrived", replaced)
             assert complete(large, url).code == "oss_unavailable"
         assert stored(large, url) is None
 
@@ -275,15 +275,15 @@ class TestTime:
     ) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
-        real = parts.PartsUpload.complete
+        real = parts.Parts.complete
 
-        def lost(upload: parts.PartsUpload, listed: Any) -> bool:
+        def lost(upload: parts.Parts, listed: Any) -> bool:
             if is_carried_out:
                 real(upload, listed)
             raise oss.OssUnavailable("OSS did not answer in time.")
 
         with monkeypatch.context() as patched:
-            patched.setattr(parts.PartsUpload, "complete", lost)
+            patched.setattr(parts.Parts, "complete", lost)
             assert complete(large, url).status == 202
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT
