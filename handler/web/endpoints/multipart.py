@@ -125,14 +125,10 @@ def document(
         headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
         issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
-    more = (
-        {
-            "complete": link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}).document(),
-            "abort": link("DELETE", {}, {}).document(),
-        }
-        if ends
-        else {}
-    )
+    more = {}
+    if ends:
+        headers = {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}
+        more = {"complete": link("POST", {}, headers).document(), "abort": link("DELETE", {}, {}).document()}
     invocation.facts["links"] = len(parts) + len(more)
     sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
     return {"upload_id": upload_id, **sizes, "parts": parts, **more}

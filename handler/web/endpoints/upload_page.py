@@ -28,12 +28,8 @@ from ..uploads import check_type
 from . import multipart
 from .form import sign_form
 
-MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str} | {
-    "upload_id": str,
-    "from": int,
-    "count": int,
-    "complete": bool,
-}
+MEMBERS: dict[str, type] = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
+MEMBERS |= {"upload_id": str, "from": int, "count": int, "complete": bool}
 MAX_NAME = 200  # bytes
 # Of a form, whose policy is the only documented limit of what OSS stores. A presigned PUT would leave headers open.
 MAX_FORM = 64 * 1024**2  # bytes
@@ -53,7 +49,7 @@ _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
 
 
 def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Response:
-    """The page of an upload share or its facts as JSON; for a POST, the form for one file."""
+    """The page of an upload share or its facts as JSON; for a POST, what sends one file."""
     # A limit of the mount that was lowered later holds for existing shares too.
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":

@@ -66,7 +66,7 @@ function transmit(method, url, headers, body, onSent) {
     request.open(method, url);
     for (const [name, value] of Object.entries(headers)) if (name !== "Content-Length") request.setRequestHeader(name, value); // the browser's own
     request.upload.onprogress = (event) => { watch(); onSent(event.total ? event.loaded / event.total : 0); };
-    request.onload = () => resolve(request);
+    request.onload = () => { answered[method] = true; resolve(request); };
     request.onerror = request.onabort = async () => reject(await lacksCors(method, url) ? "no_cors" : "failed");
     request.onloadend = () => clearTimeout(timer);
     watch();
@@ -74,8 +74,9 @@ function transmit(method, url, headers, body, onSent) {
   });
 }
 
-// Whether OSS is reached, and does not answer this page: asked for what nobody may without a signature.
+// Whether OSS is reached, and answers this page no request with a method: asked twice for what nobody may without a signature.
+const answered = {};
 async function lacksCors(method, url) {
   const ask = (options) => fetch(`${url.split("?")[0]}?acl`, { credentials: "omit", ...options }).then(() => true, () => false);
-  return !(await ask({ method })) && await ask({ method: "POST", mode: "no-cors" });
+  return !answered[method] && !(await ask({ method })) && await ask({ method: "POST", mode: "no-cors" }) && !(await ask({ method }));
 }
