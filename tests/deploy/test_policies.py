@@ -17,6 +17,7 @@ from deploy import check, policies, s_preview
 from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
+from deploy.statements import UPLOAD_DAYS
 from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
 from tests.deploy import deployments
@@ -301,6 +302,12 @@ def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str,
     documents = policies_for(tmp_path, pages)
     assert len(documents["lifecycle"].get("other-bucket", [])) == count
     assert (IN in statements_of(documents, "links-http")) is bool(count)
+
+
+@pytest.mark.parametrize("page", ["uploads.md", "uploads.zh-CN.md"])
+def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
