@@ -17,6 +17,7 @@ from deploy import check, policies, s_preview
 from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
+from deploy.statements import UPLOAD_DAYS
 from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
 from local.rights import role_statements
@@ -97,7 +98,7 @@ def list_below(bucket: str, *prefixes: str) -> Document:
 
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resource"])
-IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
+IN = allow(["oss:AbortMultipartUpload", "oss:ListParts", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
     ["oss:GetObject", "oss:PutObject"],
@@ -218,7 +219,7 @@ def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) ->
     for policy in policy_documents:
         for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
-            if any("List" in action for action in statement["Action"]):
+            if any("List" in action for action in {*statement["Action"]} - {"oss:ListParts"}):
                 assert statement["Action"] == ["oss:ListObjects"]
                 prefixes = statement["Condition"]["StringLike"]["oss:Prefix"]
                 assert prefixes
@@ -294,6 +295,20 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
         ],
     }
+
+
+@pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
+def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str, count: int) -> None:
+    pages = LINKS.replace('["PUT", "POST"]', '["POST"]').replace('max_share = "30d"', share)
+    documents = policies_for(tmp_path, pages)
+    assert len(documents["lifecycle"].get("other-bucket", [])) == count
+    assert (IN in statements_of(documents, "links-http")) is bool(count)
+
+
+@pytest.mark.parametrize("page", ["uploads.md", "uploads.zh-CN.md"])
+def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "others).",
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
-    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
+    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link "
+    "and a form have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
     "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
     "mounts, true for others).",
     "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "

@@ -56,8 +56,14 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "expires": "Open until",
         "waiting": "Waiting",
         "sending": "Sending",
+        "all_files": "All files",
         "sent": "Sent",
         "failed": "Not sent: the connection was lost.",
+        "ended": "Not sent: the upload was interrupted for too long. Start it again.",
+        "no_cors": (
+            "Not sent: the storage accepts no files from this page. Tell the sender of this link that the CORS rules "
+            "of the bucket must allow PUT and POST from {origin}."
+        ),
         "refused": "Not sent: the storage service refused the file.",
         "too_large": "Not sent: the file is too large.",
         "wrong_type": "Not sent: this type of file is not accepted.",
@@ -82,8 +88,14 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "expires": "开放至",
         "waiting": "等待中",
         "sending": "上传中",
+        "all_files": "全部文件",
         "sent": "已上传",
         "failed": "未上传：连接中断。",
+        "ended": "未上传：上传中断的时间过长，请重新开始。",
+        "no_cors": (
+            "未上传：存储服务不接受来自本页的文件。请告知链接的发送者：Bucket 的跨域规则（CORS）必须允许来自 "
+            "{origin} 的 PUT 和 POST。"
+        ),
         "refused": "未上传：存储服务拒绝了此文件。",
         "too_large": "未上传：文件超过大小上限。",
         "wrong_type": "未上传：不接受此类型的文件。",
