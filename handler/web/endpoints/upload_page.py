@@ -63,7 +63,7 @@ def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Res
             return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
         shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
     language = opened.request.headers.get("accept-language", "")
-    return pages.upload_page(language, shared, shown, link_origin=opened.link_origin)
+    return pages.upload_page(language, shared, shown, link_origin=opened.target.mount.link_origin)
 
 
 def safe_name(name: str) -> str:
