@@ -263,6 +263,12 @@ class Config(NamedTuple):
     notices: tuple[NoticeRule, ...]
     sinks: tuple[OssSink, ...]
     assume_role: AssumeRole | None
+    sender_page: bool
+
+    @property
+    def upload_origins(self) -> list[str]:
+        """The origins to which the sender's page sends files."""
+        return sorted({mount.link_origin for mount in self.mounts if "PUT" in mount.methods})
 
     @property
     def keys_sinks(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from . import objects
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
+    "/-/": {"GET": "sender:page", "HEAD": "sender:page"},
     "/-/me": {"GET": "sender:me", "HEAD": "sender:me"},
     "/-/sign": {"POST": "sign:create"},
     "/-/form": {"POST": "form:create"},

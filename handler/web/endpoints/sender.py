@@ -6,9 +6,22 @@ from signer.times import rfc3339
 
 from ...core.config import Mount
 from ...core.context import Caller, Invocation
+from ...core.errors import Problem
 from ...core.paths import covers
 from ...core.request import Request
 from ..response import Response, json_response
+
+
+def page(request: Request, invocation: Invocation) -> Response:
+    """200 with the page. Raises the 404 `not_found` where links.toml does not enable it, 409 `public_url_required`."""
+    config = invocation.config
+    if not config.sender_page:
+        raise Problem("not_found")
+    if config.public_url is None:
+        raise Problem("public_url_required")
+    from .. import pages
+
+    return pages.sender_page(request.headers.get("accept-language", ""), config.upload_origins)
 
 
 def me(request: Request, invocation: Invocation) -> Response:

@@ -1,7 +1,7 @@
-"""The pages for people: a share, an upload share, a folder, and an error.
+"""The pages for people: a share, an upload share, a folder, the sender's, and an error.
 
 The pages load nothing from other origins. Those of a share and a folder work without their script, which shows times in
-the reader's own zone, keeps the downloads left current and sorts a folder; that of an upload share requires its script.
+the reader's own zone, keeps the downloads left current and sorts a folder; the two that send files require theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ...core.errors import Problem
 from ...core.request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
-from .words import FOLDER, PROBLEMS, SHARE, UPLOAD
+from .words import FOLDER, PROBLEMS, SENDER, SHARE, UPLOAD
 
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
@@ -113,6 +113,21 @@ def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload |
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else content_type,
         accept=f"{content_type}*" if content_type.endswith("/") else content_type,
+    )
+
+
+def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
+    """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
+    lang = language(accept_language)
+    ended = {code: title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
+    return _page(
+        "sender.html",
+        lang,
+        form_action="'none'",
+        connect=" ".join(["'self'", *origins]),
+        words={**UPLOAD[lang], **SHARE[lang], **SENDER[lang], **ended},
+        direction=DIRECTION,
+        title=SENDER[lang]["title"],
     )
 
 
