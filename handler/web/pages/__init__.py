@@ -120,15 +120,16 @@ def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
     """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
     lang = language(accept_language)
     ended = {code: title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
-    return _page(
+    page = _page(
         "sender.html",
         lang,
         form_action="'none'",
         connect=" ".join(["'self'", *origins]),
         words={**UPLOAD[lang], **SHARE[lang], **SENDER[lang], **ended},
-        direction=DIRECTION,
         title=SENDER[lang]["title"],
     )
+    page.headers["Cross-Origin-Opener-Policy"] = "same-origin"  # a page that opens it gets no hold of it
+    return page
 
 
 def folder_page(
@@ -231,6 +232,7 @@ def _page(
         ),
     }
     values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
+    values["direction"] = DIRECTION
     return Response(status, headers, _environment().get_template(name).render(values))
 
 

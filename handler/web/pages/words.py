@@ -159,7 +159,7 @@ SENDER = _by_language(
             "All files have been sent. Copy the addresses: nothing shows them again.",
             "全部文件已上传。请复制地址，之后不会再显示。",
         ),
-        "copy": ("Copy all addresses", "复制全部地址"),
+        "copy_all": ("Copy all addresses", "复制全部地址"),
         "copied": ("Copied.", "已复制。"),
         "not_copied": ("Not copied: select the addresses, and copy them yourself.", "未能复制：请选中地址后自行复制。"),
         "active": ("Active", "有效"),

@@ -12,19 +12,20 @@ let active = 0;
 
 function add(file) {
   const row = put(list, "li"), name = put(row, "div", file.name), bar = put(row, "progress");
-  bar.max = 1; bar.setAttribute("aria-label", file.name);
-  const state = put(row, "div"), button = put(row, "button");
-  state.className = "state"; button.type = "button";
+  bar.max = 1; bar.setAttribute("aria-label", name.textContent);
+  const state = put(row, "div", "", "state"), button = put(row, "button");
+  button.type = "button";
   const key = `${file.name}\n${file.size}\n${file.lastModified}`, isFirst = !items.some((item) => item.key === key);
   const item = { file, row, bar, state, button, key, isFirst, outcome: "", sent: 0 };
   items.push(item);
   start(item);
 }
 
-function put(parent, tag, text = "") {
-  const element = parent.appendChild(document.createElement(tag));
-  element.textContent = text;
-  return element;
+// Whatever anybody wrote is text, without what changes the direction of writing.
+const plain = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f{{ direction }}]/g, "_");
+
+function put(parent, tag, text = "", className = "") {
+  return Object.assign(parent.appendChild(document.createElement(tag)), { textContent: plain(text), className });
 }
 
 function start(item) {
@@ -40,7 +41,7 @@ function start(item) {
 }
 
 function offer({ button, file }, word, act) {
-  button.textContent = words[word]; button.setAttribute("aria-label", `${words[word]}: ${file.name}`);
+  button.textContent = words[word]; button.setAttribute("aria-label", plain(`${words[word]}: ${file.name}`));
   button.onclick = act;
 }
 
