@@ -5,7 +5,7 @@
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
 ## Links, with your own key in the environment
-##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk, make curl and make form
+##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk and make curl
 ##   make explain    say why a link fails: paste it, then press Enter and Ctrl-D
 ##
 ## Operate
@@ -59,7 +59,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run oss invoke sign bulk curl form explain keys notices policies alarms check build doctor \
+.PHONY: help demo run oss invoke sign bulk curl explain keys notices policies alarms check build doctor \
 	live live-sweep template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
@@ -80,7 +80,7 @@ oss: $(VENV)/local.stamp
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)
 
-sign bulk curl form: $(VENV)/cli.stamp
+sign bulk curl: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp

@@ -140,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeployError as error:
         result = Report([str(error)])
     faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
-    for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings)):
+    notes = dict.fromkeys(note for function in result.functions for note in links_toml.notes(function))
+    for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings), *notes):
         show(sentence)
     if not faults:
         show(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.core.config import Config
-from handler.core.config.rights import Statement, allow, compact_json
+from handler.core.config.rights import Statement, allow, compact_json, has_upload_pages
 from handler.core.config.rights import policy as policy_of
 from local.rights import DONE, LEASES, OPENED, PAUSES
 
@@ -120,7 +120,7 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
             for rule, folder in _STATE_RULES.items()
         ]
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
-        if "PUT" in mount.methods:
+        if "PUT" in mount.methods or has_upload_pages(mount):
             rules.setdefault(mount.target.bucket, []).append(
                 {
                     "ID": f"{name}-uploads{mount.path.replace('/', '-').rstrip('-')}",

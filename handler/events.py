@@ -13,7 +13,7 @@ from secrets import token_hex
 from . import startup
 from .core import audit
 from .core.config import NoticeRule
-from .core.context import Instance, Invocation
+from .core.context import Instance, Invocation, timeout
 from .core.errors import HandlerError
 from .core.outbox import Notice
 from .notices import sender, sources
@@ -23,7 +23,7 @@ from .notices.sinks.client import Network
 from .notices.sources import ParsedEvent
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
-from .notices.timing import RESERVE, TIMEOUT
+from .notices.timing import RESERVE
 
 MAX_FAULTS = 5  # sentences in one failure
 
@@ -55,7 +55,7 @@ def answer(
     summary: dict[str, object] = {}
     try:
         instance = load_instance()
-        deadline = instance.clock.monotonic() + max(_timeout(context) - RESERVE, 1.0)
+        deadline = instance.clock.monotonic() + max(timeout(context) - RESERVE, 1.0)
         parsed = sources.read(event)
         facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(instance, context, instance.clock.now(), facts)
@@ -134,8 +134,3 @@ def _failure(tally: Tally, faults: list[str]) -> InvocationFailed | None:
         return None
     codes = {code for _, code in tally.unwritten} or {"bad_event"}
     return InvocationFailed(" ".join(sentences), code=codes.pop() if len(codes) == 1 else "notices_failed")
-
-
-def _timeout(context: object) -> float:
-    timeout = getattr(getattr(context, "function", None), "timeout", None)
-    return float(timeout) if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) else TIMEOUT

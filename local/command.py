@@ -135,7 +135,7 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
         _say(["links.toml changed and was read again."])
         prepared = _prepare(stack, options.root)
         if not options.json:
-            show(*_rows(_to_try(stack, prepared, options.root)).split("\n"))
+            show(*_rows(_to_try(prepared)).split("\n"))
 
 
 def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
@@ -144,8 +144,8 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     stack.start_page.content = ""
     if config is not None and config.mounts.covering("/") is None:  # else / is theirs
         values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
-        places = {"path": samples.object_path(stack, prepared), "folder": _watched(stack, root)}
-        stack.start_page.content = start_page.render(**values, **places, shell=_shell(stack, root))
+        places = {"folder": _watched(stack, root), "shell": _shell(stack, root)}
+        stack.start_page.content = start_page.render(**values, **places)
     try:
         samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
     except LocalError as error:
@@ -209,7 +209,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
             "",
             f"Try it, also in a browser at {stack.http_url}/:",
             "",
-            _rows(_to_try(stack, prepared, root)),
+            _rows(_to_try(prepared)),
         ]
     )
 
@@ -226,15 +226,11 @@ def _watched(stack: Stack, root: Path | None) -> str:
     return f"{root or stack.root}/{trigger.bucket if trigger else stack.bucket}/{key.get('prefix', '')}"
 
 
-def _to_try(stack: Stack, prepared: samples.Samples, root: Path | None) -> dict[str, str]:
-    rows = {
+def _to_try(prepared: samples.Samples) -> dict[str, str]:
+    return {
         name.replace("_", " ").replace("api", "API"): sample.value or f"none: {sample.advice}"
         for name, sample in prepared._asdict().items()
     }
-    if prepared.share_page.value:
-        path = samples.object_path(stack, prepared)
-        rows["with the key"] = f'{_shell(stack, root)}; curl -H "Authorization: Bearer $KEY" "$SERVICE{path}"'
-    return rows
 
 
 def _rows(rows: Mapping[str, str]) -> str:

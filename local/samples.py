@@ -1,4 +1,4 @@
-"""What there is to try in a running stack: a link, a share page, an upload page, and an API key for more of them."""
+"""What there is to try in a running stack: a link, a shared folder, the sender's page, and an API key for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import requests
 
@@ -25,8 +24,9 @@ from .stack import Stack
 
 NAME = "exampleobject.txt"
 CONTENT = b"A private object, opened with a link that expires in minutes.\n"
+FOLDER, FILES = "exampledir/", (NAME, "示例.txt")
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
-KEY_NAME = "try-it"
+KEY_NAME, KEY_METHODS = "try-it", [method for method in METHODS if method != "ADMIN"]
 ENVIRONMENT = "env.sh"
 # A proxy does not reach this machine.
 _NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
@@ -42,8 +42,8 @@ class Sample(NamedTuple):
 
 class Samples(NamedTuple):
     object: Sample
-    share_page: Sample
-    upload_page: Sample
+    folder: Sample
+    sender_page: Sample
     api_key: Sample
 
 
@@ -51,20 +51,10 @@ def prepare(stack: Stack) -> Samples:
     """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `ENVIRONMENT`."""
     key = _sample(lambda: api_key(stack))
 
-    def create_share(**params: Any) -> str:
-        if key.value is None:
-            raise LocalError("an API key is required, see below")
-        headers = {"Authorization": f"Bearer {key.value}"}
-        response = client.send("POST", f"{stack.http_url}/-/shares", json=params, headers=headers)
-        document = response.json() if "json" in response.headers.get("Content-Type", "") else {}
-        if response.status_code != 201:
-            raise LocalError(document.get("detail") or f"the service answered {response.status_code}")
-        return str(document["url"])
-
     return Samples(
         object=_sample(lambda: _object(stack)),
-        share_page=_sample(lambda: _share_page(stack, create_share)),
-        upload_page=_sample(lambda: _upload_page(stack, create_share)),
+        folder=_sample(lambda: _folder(stack, key)),
+        sender_page=_sample(lambda: _sender_page(stack)),
         api_key=key,
     )
 
@@ -85,28 +75,27 @@ def _object(stack: Stack) -> str:
     return f"{stack.http_url}{mount.path}{NAME}"
 
 
-def _share_page(stack: Stack, create_share: Callable[..., str]) -> str:
-    mount = _shared(stack)
-    _put_object(stack, mount)
-    return create_share(path=f"{mount.path}{NAME}", page=True)
+def _folder(stack: Stack, key: Sample) -> str:
+    def allows(mount: Mount) -> bool:
+        return mount.lists and mount.max_share is not None and {"GET", "PUT"} <= {*mount.methods}
+
+    mount = _mount(stack, allows, 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml')
+    for name in FILES:
+        _put_object(stack, mount, FOLDER + name)
+    if key.value is None:
+        raise LocalError("an API key is required, see below")
+    params, headers = {"path": mount.path + FOLDER}, {"Authorization": f"Bearer {key.value}"}
+    response = client.send("POST", f"{stack.http_url}/-/shares", json=params, headers=headers)
+    document = response.json() if "json" in response.headers.get("Content-Type", "") else {}
+    if response.status_code != 201:
+        raise LocalError(document.get("detail") or f"the service answered {response.status_code}")
+    return str(document["url"])
 
 
-def _shared(stack: Stack) -> Mount:
-    advice = 'add max_share = "30d" to a mount with GET in links.toml'
-    return _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
-
-
-def object_path(stack: Stack, prepared: Samples) -> str:
-    """The path of the object that the share page is for, or else of the other object; "" where there is neither."""
-    if prepared.share_page.value:
-        return f"{_shared(stack).path}{NAME}"
-    return urlsplit(prepared.object.value or "").path
-
-
-def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
-    advice = 'add max_share = "30d" to a mount with POST in links.toml'
-    mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
-    return create_share(path=mount.path, method="POST", upload={"max_files": 20})
+def _sender_page(stack: Stack) -> str:
+    if not _config(stack).sender_page:
+        raise LocalError("add the table [sender_page] with enabled = true to links.toml, above the mounts")
+    return f"{stack.http_url}/-/"
 
 
 def api_key(stack: Stack) -> str:
@@ -127,7 +116,7 @@ def api_key(stack: Stack) -> str:
         return key
     if KEY_NAME in known:
         document = keys_edit.remove(document, "API key", KEY_NAME)
-    document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
+    document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], KEY_METHODS, None)
     client.request(stack, "PUT", *location, keys_edit.serialize(document)).raise_for_status()
     return key
 
@@ -183,6 +172,6 @@ def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
     return mount
 
 
-def _put_object(stack: Stack, mount: Mount) -> None:
+def _put_object(stack: Stack, mount: Mount, name: str = NAME) -> None:
     # A 409 means that the object exists; after any other error the address is still the right one to show.
-    client.request(stack, "PUT", mount.target.bucket, mount.target.key + NAME, CONTENT, HEADERS)
+    client.request(stack, "PUT", mount.target.bucket, mount.target.key + name, CONTENT, HEADERS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 MAX_PUT = 5 * 1024**3  # bytes of one PUT, part or form
+MAX_PARTS = 10_000
+MAX_UPLOAD = MAX_PARTS * MAX_PUT  # bytes of an upload in parts
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -139,10 +139,11 @@ def test_titles_are_unique_and_llms_txt_lists_every_page() -> None:
     assert sorted(links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
 
 
-def test_the_skill_has_the_form_of_an_agent_skill() -> None:
-    header = yaml.safe_load(SKILL.read_text(encoding="utf-8").split("---\n")[1])
+@pytest.mark.parametrize("skill", sorted(ROOT.glob("skills/*/SKILL.md")), ids=lambda path: path.parent.name)
+def test_a_skill_has_the_form_of_an_agent_skill(skill: Path) -> None:
+    header = yaml.safe_load(skill.read_text(encoding="utf-8").split("---\n")[1])
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", header["name"])
-    assert header["name"] == SKILL.parent.name
+    assert header["name"] == skill.parent.name
     assert 0 < len(header["description"]) <= 1024
 
 

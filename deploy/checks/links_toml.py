@@ -65,6 +65,12 @@ def warnings(function: Function) -> Iterator[str]:
             yield f"{function.file}: {mount.path} is in the bucket of {beside[0].path}: {advice}"
 
 
+def notes(function: Function) -> Iterator[str]:
+    """A sentence for what opens later, and needs nothing now."""
+    if function.http and function.config.sender_page and function.config.public_url is None:
+        yield f"{function.file}: the page at /-/ opens once there are a custom domain and public_url."
+
+
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     targets = [notice.mount.target for notice in config.notices if notice.on == "created"]
     location = watched(trigger)

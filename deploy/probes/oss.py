@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import md5
 
 from handler.core.config import Location, Mount
+from handler.core.config.rights import has_upload_pages
 from signer.verification import SKEW
 
 from .deployment import CANARY, Deployment, ProbeResponse
@@ -157,7 +158,8 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     bucket = mount.target.bucket
     url = mount.endpoint.url(bucket, "")
     for origin in origins:
-        for method in sorted({"PUT", "POST"}.intersection(mount.methods)):
+        # An upload page sends small files as forms, and the parts of large ones with PUT.
+        for method in sorted({"PUT", "POST"}.intersection(mount.methods + ("PUT",) * has_upload_pages(mount))):
             headers = {"Origin": origin, "Access-Control-Request-Method": method}
             if method == "PUT":
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"

@@ -15,6 +15,7 @@ from .paths import covers
 
 # The role's credentials are valid for 36 hours; those in the environment are as old as the process.
 ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
+TIMEOUT = 60.0  # seconds, if the context does not say
 
 if TYPE_CHECKING:
     from signer import CdnKey
@@ -124,6 +125,10 @@ class Invocation(NamedTuple):
     def config(self) -> Config:
         return self.instance.config
 
+    def seconds_left(self) -> float:
+        """Until the platform ends the invocation."""
+        return self.now + timeout(self.context) - self.instance.clock.now()
+
     def require_caller(self) -> Caller:
         """Raises the 401 `unauthorized`."""
         if self.caller is None:
@@ -152,6 +157,12 @@ class Invocation(NamedTuple):
     def __repr__(self) -> str:
         # Without the platform's context, which has the credentials, and without the configuration.
         return f"Invocation(now={self.now!r}, facts={self.facts!r}, caller={self.caller!r})"
+
+
+def timeout(context: object) -> float:
+    """The seconds that an invocation may take."""
+    seconds = getattr(getattr(context, "function", None), "timeout", None)
+    return float(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else TIMEOUT
 
 
 def has_expired(expires_at: float, now: float) -> bool:

@@ -88,6 +88,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         403, "The code of this link is missing or wrong.", 'Ask its sender for the code, and send it as "password".'
     ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
+    "not_listed": ErrorEntry(
+        404,
+        "This mount does not list folders.",
+        "Ask for an object, or ask the operator to set list in links.toml.",
+    ),
     "no_such_object": ErrorEntry(
         404,
         "The object does not exist.",
@@ -127,6 +132,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "state_required": ErrorEntry(409, "This requires a state prefix.", "Ask the operator to set state in links.toml."),
     "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
+    "parts_missing": ErrorEntry(
+        409, "Parts of the upload are missing.", 'Send those that "parts" lists, then complete the upload again.'
+    ),
     "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),
     "share_expired": ErrorEntry(410, "This link has expired.", _NEW_LINK),
     "share_owner_removed": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
@@ -216,7 +224,8 @@ class CredentialsRefused(HandlerError):
 class Problem(HandlerError):
     """An error response of the HTTP service, by a code of `ERRORS`.
 
-    `sentence` replaces the code's meaning and action where more can be said; `headers` are added to the code's own.
+    `sentence` replaces the code's meaning and action where more can be said; `headers` are added to the code's own,
+    `members` to the problem document.
     `cause` is for the audit line alone: what OSS answered, without values of the request.
     """
 
@@ -228,6 +237,7 @@ class Problem(HandlerError):
         self.status = entry.status
         self.headers = {**entry.headers, **(headers or {})}
         self.cause = cause
+        self.members: dict[str, object] = {}
 
     def document(self, request_id: str) -> dict[str, object]:
         """The problem document. `type` is about:blank, so `title` is the phrase of the status (RFC 9457 §4.2.1)."""
@@ -240,6 +250,7 @@ class Problem(HandlerError):
             "detail": self.sentence,
             "code": self.code,
             "request_id": request_id,
+            **self.members,
         }
 
     def json(self, request_id: str) -> str:

@@ -1,7 +1,9 @@
 """The times and numbers of sending, and why they fit together. Times are in seconds."""
 
+from ..core.context import TIMEOUT
+
 # The function: `RESERVE` of its time is left for marks, the pace of a sink and the response.
-TIMEOUT, RESERVE = 60.0, 5.0  # the first if the context does not say
+RESERVE = 5.0
 
 # One try: look-up, connection, TLS, request and response.
 TRY = 15.0

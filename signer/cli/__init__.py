@@ -1,4 +1,4 @@
-"""The command line: sign, curl, form, explain and bulk; shares, revoke, extend and ls, which ask a service."""
+"""The command line: sign, curl, explain and bulk; and share, receive, shares, extend, revoke and ls of a service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from .. import __version__
 from ..display import printable, redact_pieces
 from ..errors import SignerError
-from . import create, service
+from . import create, service, sharing
 from .bulk import bulk
 from .explain import explain
 from .options import NAME, Group
@@ -85,7 +85,7 @@ def commands() -> None:
 
 
 for _command in (
-    *(create.sign, create.curl, create.form, explain, bulk),
+    *(create.sign, create.curl, explain, bulk, sharing.share, sharing.receive),
     *(service.list_shares, service.revoke, service.extend, service.list_folder),
 ):
     commands.add_command(_command)

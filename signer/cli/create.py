@@ -1,4 +1,4 @@
-"""The commands that create one link or form: sign, curl and form."""
+"""The commands that create one link: sign and curl."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from ..form import post_form
 from ..link import Link, presign
 from ..times import rfc3339
 from . import options
-from .options import EXPIRY, HEADER, METHOD, QUERY, SIZE, ObjectAddress, oss_url
+from .options import EXPIRY, HEADER, METHOD, QUERY, ObjectAddress, oss_url
 from .output import echo, print_json
 
 _link_options = options.add(
@@ -111,45 +110,3 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     method = methods.get(link.method, ["-X", link.method])
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
     _print_link(link, may_end_early, as_json, shlex.join(["curl", "-fgsS", *method, *headers, link.url]))
-
-
-@click.command(cls=options.Command, short_help="Print a form upload with a limited size and type.")
-@click.argument("target", type=oss_url, metavar="oss://BUCKET/KEY")
-@click.option("--max-size", type=SIZE, required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
-@click.option("--min-size", type=SIZE, default="0", show_default=True, help="Minimum size.")
-@click.option("--content-type", help="The file's type, or a prefix such as image/.")
-@click.option("--overwrite", is_flag=True, help="Allow an existing object to be replaced.")
-@click.option("--expires", type=EXPIRY, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
-@click.option("--file", default="FILE", show_default=True, help="The file that the printed command uploads.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: url, fields, expires_at.")
-@options.signing_options
-def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None:
-    """Print a form upload (PostObject) with a limited size and type, for curl or a browser.
-
-    A key that ends with / is a prefix: the client chooses the rest.
-
-    \b
-    Examples:
-      fc-presign form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
-      fc-presign form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
-    """
-    signing = options.load_signing(params)
-    upload = post_form(
-        target.bucket,
-        target.key,
-        credentials=signing.credentials,
-        endpoint=signing.endpoint,
-        max_size=params["max_size"],
-        min_size=params["min_size"],
-        content_type=params["content_type"],
-        overwrite=params["overwrite"],
-        expires_in=params["expires"],
-    )
-    if as_json:
-        expires_at = rfc3339(upload.expires_at.timestamp())
-        print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
-        return
-    fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
-    quoted = file.replace("\\", "\\\\").replace('"', '\\"')  # curl splits a bare name at commas and semicolons
-    echo(shlex.join(["curl", "-fsS", *fields, "-F", f'file=@"{quoted}"', upload.url]))
-    echo(f"POST, {options.describe_expiry(upload, may_end_early=signing.may_end_early)}.", err=True)

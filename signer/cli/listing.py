@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from ..credentials import Credentials
 from ..endpoint import Endpoint
 from ..errors import SignerError
 from ..link import presign
 from ..listing import ListedObject, ListedPage, listing_query, read_page
-from ..redaction import redact
-from .network import failure_reason, send
-
-if TYPE_CHECKING:
-    import requests
+from .network import describe_refusal, failure_reason, send
 
 TIMEOUT = (10, 60)  # seconds, to connect and to read
 _ATTEMPTS = 4
@@ -52,7 +47,7 @@ def objects(
                 response = send("GET", link.url, TIMEOUT, session=session)
                 if response.status_code == 200:
                     return read_page(response.content)
-                failure = _describe(response)
+                failure = describe_refusal(response, " (listing requires oss:ListObjects)")
                 if response.status_code < 500:
                     break
             except (OSError, ValueError) as error:
@@ -69,14 +64,3 @@ def objects(
         if not page.token:
             return
         query["continuation-token"] = page.token
-
-
-def _describe(response: requests.Response) -> str:
-    from ..diagnosis.oss_error import read_error
-
-    try:
-        error = read_error(response.text)
-    except SignerError:
-        return f"status {response.status_code}"
-    hint = " (listing requires oss:ListObjects)" if error.code == "AccessDenied" else ""
-    return redact(f"{error.code}, {error.message.rstrip('.')}") + hint

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from ..errors import SignerError
+from ..redaction import redact
 
 if TYPE_CHECKING:
     import requests
@@ -18,12 +21,13 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
-    body: Mapping[str, str] | None = None,
+    body: Mapping[str, object] | None = None,
+    content: Iterable[bytes] | bytes | None = None,
     session: requests.Session | None = None,
 ) -> requests.Response:
     """The response, also if it is a redirect.
 
-    `timeout` is in seconds, to connect and to read; a `body` is sent as JSON. Raises `OSError`.
+    `timeout` is in seconds, to connect and to read; a `body` is sent as JSON, `content` as it is. Raises `OSError`.
     """
     import requests
 
@@ -36,6 +40,7 @@ def send(
         method,
         url,
         query,
+        content,
         json=body,
         headers=headers,
         auth=_keep_headers,
@@ -50,6 +55,17 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
     return request
 
 
+def describe_refusal(response: requests.Response, hint: str = "") -> str:
+    """What OSS answered instead of doing what was asked; `hint` says what an AccessDenied means."""
+    from ..diagnosis.oss_error import read_error
+
+    try:
+        error = read_error(response.text)
+    except SignerError:
+        return f"status {response.status_code}"
+    return redact(f"{error.code}, {error.message.rstrip('.')}") + (hint if error.code == "AccessDenied" else "")
+
+
 def failure_reason(error: BaseException) -> str:
     """`Connection refused` and the like: the deepest cause that the system names, else the class of the error."""
     reason = type(error).__name__
@@ -57,6 +73,8 @@ def failure_reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             reason = cause.strerror
+        elif isinstance(cause, ConnectionError):  # of http.client, before a response
+            reason = "connection closed"
         elif "Timeout" in type(cause).__name__:
             reason = "no response in time"
         cause = cause.__cause__ or cause.__context__

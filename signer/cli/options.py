@@ -17,7 +17,6 @@ from ..cdn import CdnKey
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import MissingCredentials, SignerError
-from ..form import Form
 from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
@@ -88,6 +87,7 @@ def _parse_expiry(value: str) -> int | None:
 
 
 EXPIRY = _type("duration", _parse_expiry, "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d")
+LIFETIME = _type("duration", lambda value: value if parse_duration(value) else None, "duration such as 12h, 7d or 30d")
 TIME = _type("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
 SIZE = _type("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
 
@@ -195,7 +195,7 @@ signing_options = add(
 
 
 class Signing(NamedTuple):
-    """What the signing options say, as `presign` and `post_form` take it."""
+    """What the signing options say, as `presign` takes it."""
 
     credentials: Credentials
     endpoint: Endpoint
@@ -247,7 +247,7 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
     return KINDS[endpoint](region)
 
 
-def describe_expiry(issued: Link | Form, *, may_end_early: bool) -> str:
+def describe_expiry(issued: Link, *, may_end_early: bool) -> str:
     """`expires 2026-11-25 00:29:48 UTC, in 10 minutes`, and what else is known of it."""
     latest, reason = (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
     if issued.clamped and may_end_early:

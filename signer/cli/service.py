@@ -1,4 +1,4 @@
-"""The commands that ask a running service: shares, revoke, extend and ls."""
+"""What asks a running service, and the commands shares, revoke, extend and ls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import click
@@ -26,7 +26,8 @@ TIMEOUT = (10, 60)  # seconds, to connect and to read
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
 
-_options = options.add(
+T = TypeVar("T")
+service_options = options.add(
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     click.option(
         "--key", type=click.Choice(["-"]), help=f"- reads the API key or token from standard input, not {KEY}."
@@ -64,7 +65,7 @@ class Service(NamedTuple):
         return cls(url.rstrip("/"), key.strip())
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, object] | None = None
     ) -> dict[str, Any]:
         """The JSON of an answer, empty for a DELETE. Raises `ServiceFailed`."""
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
@@ -78,13 +79,17 @@ class Service(NamedTuple):
             document = response.json()
         except (ValueError, RecursionError):
             document = None
-        if response.status_code == 200 and isinstance(document, dict) and method != "DELETE":
+        if response.status_code in (200, 201) and isinstance(document, dict) and method != "DELETE":
             return document
-        code = document.get("code") if isinstance(document, dict) else None
-        if not isinstance(code, str):
-            raise ServiceFailed(f"{self.url} did not answer as fc-presign does (status {response.status_code}).")
+        raise self.refusal(document, f" (status {response.status_code})")
+
+    def refusal(self, problem: object, instead: str = "") -> ServiceFailed:
+        """What a problem document says. Of anything else, that it is not one, and what the answer had `instead`."""
+        code = problem.get("code") if isinstance(problem, dict) else None
+        if not isinstance(problem, dict) or not isinstance(code, str):
+            return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.")
         hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
-        raise ServiceFailed(f"{document.get('detail')}{hint} ({code}, request {document.get('request_id')})")
+        return ServiceFailed(f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})")
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
         """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
@@ -93,7 +98,7 @@ class Service(NamedTuple):
             page = self.ask("GET", path, {**query, **({"after": after} if after else {})})
             entries = [page.get(name) for name in lists]
             if not all(isinstance(each, list) and all(map(self._is_entry, each)) for each in entries):
-                raise ServiceFailed(f"{self.url} did not answer as fc-presign does.")
+                raise self.refusal(page)
             yield page
             following = page.get("next")
             if following is None:
@@ -120,7 +125,7 @@ def _print_row(columns: str, *cells: object) -> None:
 
 @click.command(cls=options.Command, name="shares")
 @click.option("--all", "everyone", is_flag=True, help="The shares of all callers: the key needs the method ADMIN.")
-@_options
+@service_options
 def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
     """List the shares that you created, newest first.
 
@@ -174,23 +179,19 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _change(
-    identifiers: tuple[str, ...], key: str | None, ask: Callable[[Service, str], dict[str, Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the service answers for each share that it changed. A sentence says why another was not."""
-    service = Service.load(key)
-    for identifier in identifiers:
+def for_each(names: tuple[str, ...], act: Callable[[str], T]) -> Iterator[T]:
+    """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
+    for name in names:
         try:
-            share_id = _share_id(identifier, service)
-            yield share_id, ask(service, f"/-/shares/{share_id}")
+            yield act(name)
         except (ServiceFailed, ValueError) as error:
-            echo(printable(redact_pieces(f"Error: {identifier}: {error}")), err=True)  # the id may be a pasted link
+            echo(printable(redact_pieces(f"Error: {name}: {error}")), err=True)  # an id may be a pasted link
 
 
 @_id_command()
 @_identifiers
-@click.option("--expires", required=True, metavar="DURATION", help="From now, such as 30d or 12h.")
-@_options
+@click.option("--expires", required=True, type=options.LIFETIME, help="From now, such as 30d or 12h.")
+@service_options
 def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str | None) -> int:
     """Extend shares, also ended ones, by their ids or addresses. The status is 2 if one of them was not extended.
 
@@ -201,17 +202,18 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
       fc-presign extend z0dbH3m320oM --expires 30d
     """
 
-    def ask(service: Service, path: str) -> dict[str, Any]:
-        document = service.ask("POST", path, body={"expires": expires})
-        if not isinstance(document.get("expires_at"), str):
-            raise ServiceFailed(f"{service.url} did not answer as fc-presign does.")
-        return document
+    service = Service.load(key)
 
-    extended = []
-    for share_id, document in _change(identifiers, key, ask):
-        extended.append(document)
+    def act(identifier: str) -> dict[str, Any]:
+        share_id = _share_id(identifier, service)
+        document = service.ask("POST", f"/-/shares/{share_id}", body={"expires": expires})
+        if not isinstance(document.get("expires_at"), str):
+            raise service.refusal(document)
         if not as_json:
             echo(printable(f"Extended {share_id} until {document['expires_at']}."))
+        return document
+
+    extended = [*for_each(identifiers, act)]
     if as_json:
         print_json({"shares": extended})
     return 0 if len(extended) == len(identifiers) else 2
@@ -219,7 +221,7 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
 
 @_id_command()
 @_identifiers
-@_options
+@service_options
 def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
     """Revoke shares by their ids or addresses. The status is 2 if one of them was not revoked.
 
@@ -230,11 +232,16 @@ def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
       fc-presign revoke z0dbH3m320oM
       fc-presign revoke 'https://links.example.com/-/s/q3.pdf?share=…'
     """
-    revoked = []
-    for share_id, _ in _change(identifiers, key, lambda service, path: service.ask("DELETE", path)):
-        revoked.append(share_id)
+    service = Service.load(key)
+
+    def act(identifier: str) -> str:
+        share_id = _share_id(identifier, service)
+        service.ask("DELETE", f"/-/shares/{share_id}")
         if not as_json:
             echo(printable(f"Revoked {share_id}."))
+        return share_id
+
+    revoked = [*for_each(identifiers, act)]
     if as_json:
         print_json({"revoked": revoked})
     return 0 if len(revoked) == len(identifiers) else 2
@@ -242,7 +249,7 @@ def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
 
 @click.command(cls=options.Command, name="ls")
 @click.argument("path", metavar="/PATH/")
-@_options
+@service_options
 def list_folder(path: str, as_json: bool, key: str | None) -> None:
     """List a folder of the service: its folders, and its files with size and time.
 

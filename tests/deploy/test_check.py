@@ -127,7 +127,7 @@ BROKEN |= {
 
 CUSTOM = "deploy/custom-runtime/s.yaml"
 NEW_ACCOUNTS = (
-    'warning: links.toml: /exampledir/, /in/, /outbox/: in mainland China, OSS refuses endpoint = "public" to '
+    'warning: links.toml: /exampledir/, /in/, /outbox/, /send/: in mainland China, OSS refuses endpoint = "public" to '
     "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to "
     'the bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
 )
@@ -286,8 +286,8 @@ def test_an_unknown_region_is_a_warning(project: ProjectCopy, run: Run) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_it_says_what_a_list_on_an_anonymous_mount_opens(project: ProjectCopy, run: Run) -> None:
-    # Of the three, only this one is anonymous.
-    project.edit("[[mount]]\n", "[[mount]]\nlist = true\n", "links.toml", everywhere=True)
+    # Of those that list, only this one is anonymous.
+    project.edit("[[mount]]\n", "[[mount]]\nlist = true\n", "links.toml")
     config = project.edit('["PUT", "POST"]', '["GET", "PUT", "POST"]', "links.toml").parent / "s.yaml"
     output, status = run(config, "--allow-placeholders")
     assert status == 0

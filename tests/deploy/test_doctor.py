@@ -246,11 +246,16 @@ def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Sta
         ("ok", "cors"),
         ("ok", "cors"),
     ]
-    with serving(lambda method, path: (403, {}, XML.format("AccessForbidden"))) as oss:
-        sentences = faults(oss_probes.mounts(deployed(oss, None)))
-    assert [sentence.partition(": add")[0] for sentence in sentences] == [
-        f"/in/: pages of https://links.example.com may not {method} to examplebucket" for method in ("POST", "PUT")
-    ]
+    # An upload page needs both methods, whatever the mount enables.
+    for links in (
+        LINKS,
+        LINKS.replace('["PUT", "POST"]', '["POST"]').replace("max_size", 'max_share = "1d"\nmax_size'),
+    ):
+        with serving(lambda method, path: (403, {}, XML.format("AccessForbidden"))) as oss:
+            sentences = faults(oss_probes.mounts(deployed(oss, None, links)))
+        assert [sentence.partition(": add")[0] for sentence in sentences] == [
+            f"/in/: pages of https://links.example.com may not {method} to examplebucket" for method in ("POST", "PUT")
+        ]
 
 
 def test_every_probe_advises_an_account_that_needs_a_domain_of_its_own_to_use_one(

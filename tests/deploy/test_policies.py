@@ -17,8 +17,10 @@ from deploy import check, policies, s_preview
 from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
+from deploy.statements import UPLOAD_DAYS
 from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
+from local.rights import role_statements
 from tests.deploy import deployments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
@@ -96,7 +98,7 @@ def list_below(bucket: str, *prefixes: str) -> Document:
 
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resource"])
-IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
+IN = allow(["oss:AbortMultipartUpload", "oss:ListParts", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
     ["oss:GetObject", "oss:PutObject"],
@@ -225,7 +227,7 @@ def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) ->
     for policy in policy_documents:
         for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
-            if any("List" in action for action in statement["Action"]):
+            if any("List" in action for action in {*statement["Action"]} - {"oss:ListParts"}):
                 assert statement["Action"] == ["oss:ListObjects"]
                 prefixes = statement["Condition"]["StringLike"]["oss:Prefix"]
                 assert prefixes
@@ -302,6 +304,20 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
         ],
     }
+
+
+@pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
+def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str, count: int) -> None:
+    pages = LINKS.replace('["PUT", "POST"]', '["POST"]').replace('max_share = "30d"', share)
+    documents = policies_for(tmp_path, pages)
+    assert len(documents["lifecycle"].get("other-bucket", [])) == count
+    assert (IN in statements_of(documents, "links-http")) is bool(count)
+
+
+@pytest.mark.parametrize("page", ["uploads.md", "uploads.zh-CN.md"])
+def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
 def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
@@ -688,3 +704,21 @@ def test_each_fault_of_a_package_has_a_line(capsys: pytest.CaptureFixture[str]) 
 
     assert run("make build", fail) == 1
     assert capsys.readouterr().err == "make build: The package cannot be deployed:\n  one\n  two\n"
+
+
+def test_deploy_md_names_the_rights_with_the_shipped_links_toml() -> None:
+    config = shipped.configured(shipped.web()).config
+    assert config is not None
+    page = (ROOT / "docs/deploy.md").read_text("utf-8")
+    gets, puts, lists = re.findall(
+        r"(?s)gets `oss:GetObject` on (.*?), `oss:PutObject` on(.*?), and lists (.*?)\. ", page
+    )[0]
+    allowed = [each for each in role_statements(config, web=True, events=False) if each["Effect"] == "Allow"]
+    for action, named in (("oss:GetObject", gets), ("oss:PutObject", puts)):
+        resources = {name for each in allowed if action in each["Action"] for name in each["Resource"]}
+        prefixes = {name.partition("/")[2] for name in resources}
+        assert {*re.findall("`(.*?)`", named)} == {each for each in prefixes if not each.startswith(".links/")}
+    prefixes = {
+        name for each in allowed for name in each.get("Condition", {}).get("StringLike", {}).get("oss:Prefix", [])
+    }
+    assert {f"{each}*" for each in re.findall("`(.*?)`", lists)} == {e for e in prefixes if not e.startswith(".links/")}

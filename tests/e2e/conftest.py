@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.system import CHROMIUM_ARGUMENTS, ROOT, Requires, System, run_system, run_world
+from tests.e2e.system import CHROMIUM_ARGUMENTS, Requires, System, run_system, run_world
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -32,15 +32,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[Syste
 
 
 class _Site(BaseHTTPRequestHandler):
-    """docs/upload.js, and an empty page at every other path."""
+    """An empty page at every path."""
 
     def do_GET(self) -> None:
-        script = (ROOT / "docs" / "upload.js").read_bytes()
-        body, kind = b'<!doctype html><html lang="en"><title>Another origin</title><body></body></html>', "text/html"
-        if self.path == "/upload.js":
-            body, kind = script, "text/javascript"
+        body = b'<!doctype html><html lang="en"><title>Another origin</title><body></body></html>'
         self.send_response(200)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -69,7 +69,7 @@ def test_the_commands_of_the_readme_sign_list_and_explain(system: System, tmp_pa
         assert process.returncode == 0, process.stderr
         return process.stdout
 
-    sign, bulk, explain = commands("fc-presign")
+    sign, bulk, explain, *_ = commands("fc-presign")
     url = fc_presign(sign)
     assert requests.get(url.strip(), timeout=TIMEOUT).content == b"the report"
     fc_presign(bulk)

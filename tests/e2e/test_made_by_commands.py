@@ -1,15 +1,13 @@
-"""What `bulk` and `form` make, used as people use it: a page in Chromium, a command in a shell."""
+"""The page that `bulk` makes, as people use it: in Chromium."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.system import Requires, System
+from tests.e2e.system import System
 from tests.e2e.test_error_pages import PHONE, SCHEMES, violations
 from tests.signer.cli.command import BARE, run
 
@@ -60,16 +58,3 @@ def test_the_page_of_many_links_has_both_languages_without_a_script(
     page.goto(output.as_uri())
     expect(page.get_by_role("heading")).to_have_text("Files 文件")
     assert page.locator("time").inner_text().endswith("Z")
-
-
-@pytest.mark.parametrize("name", ["a,b.txt", "a;type=text.txt", 'say "hi".txt', "back\\slash.txt"])
-def test_the_command_of_a_form_uploads_the_file_that_was_named(
-    system: System, requires: Requires, tmp_path: Path, name: str
-) -> None:
-    requires("curl")
-    (tmp_path / name).write_bytes(b"named")
-    (tmp_path / "b.txt").write_bytes(b"another")
-    key = f"in/form/{len(name)}"
-    line = command(system, "form", f"oss://{system.stack.bucket}/{key}", "--max-size", "1K", "--file", name)
-    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    assert system.bucket_client().get_object(key).read() == b"named"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.system import TIMEOUT, System
@@ -35,6 +37,16 @@ DROP = """([names, kind]) => {
 LIE = """() => {
     const real = window.fetch;
     window.fetch = (url, init) => real(url, { ...init, body: init.body.replace('"size":900', '"size":9') });
+}"""
+CUT = """(times) => {
+    window.parts = [];
+    const open = window.realOpen ??= XMLHttpRequest.prototype.open;
+    XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+        const number = /partNumber=(\\d+)/.exec(url)?.[1], isCut = times[number] > 0;
+        if (isCut) times[number] -= 1;
+        else if (number) window.parts.push(Number(number));
+        open.call(this, method, isCut ? "https://cut.invalid/" : url, ...rest);
+    };
 }"""
 OpenPage = Callable[..., Page]
 
@@ -92,7 +104,7 @@ def test_two_files_with_one_name_are_both_sent(world: System, open_upload_page: 
     expect(row(page, 1).locator("div").first).to_have_text(name)
     expect(page.locator("#files-left")).to_have_text("1")
     expect(page.locator("#list .state")).to_have_text(["Sent", "Sent"])
-    assert page.locator("progress").evaluate_all("bars => bars.map((bar) => bar.value)") == [1, 1]
+    assert page.locator("progress").evaluate_all("bars => bars.map((bar) => bar.value)") == [1, 1, 1]
 
 
 def test_its_end_is_shown_in_the_zone_of_the_reader(open_upload_page: OpenPage) -> None:
@@ -335,3 +347,140 @@ def test_the_page_is_accessible(world: System, open_upload_page: OpenPage, schem
     choose(page, file("lost.txt", b"x"), file("big.txt", b"x" * 1001))
     expect_outcome(page, 1, "failed")
     assert violations(page) == []
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 65 MB, which is sent in nine parts, each of other content."""
+    path = tmp_path_factory.mktemp("files") / "big 大.bin"
+    path.write_bytes(b"".join(bytes([number]) * (8 * MEGABYTE) for number in range(8)) + b"the end")
+    os.truncate(path, 65 * MEGABYTE)
+    return path
+
+
+@pytest.fixture
+def open_big_page(world: System, open_page: Any) -> OpenPage:
+    """Opens the page of a new share that takes large files."""
+
+    def open_share(max_files: int = 3, **options: Any) -> Page:
+        page: Page = open_page(**options)
+        upload = {"max_files": max_files, "max_size": 70 * MEGABYTE}
+        page.goto(world.create_share(path="/big/", method="POST", upload=upload))
+        return page
+
+    return open_share
+
+
+def cut(page: Page, **times: int) -> None:
+    """Lets the line break so often while a part is sent, by "part" and its number, and lists those that are sent.
+
+    In the page: where requests are intercepted, 8 MB take a second.
+    """
+    page.evaluate(CUT, {name[4:]: each for name, each in times.items()})
+
+
+def parts_sent(page: Page) -> list[int]:
+    numbers: list[int] = page.evaluate("window.parts")
+    return sorted(numbers)
+
+
+def arrived_big(system: System, page: Page) -> list[bytes]:
+    return [*system.stored_objects(f"big/{share_id(page.url)}/").values()]
+
+
+class TestLargeFile:
+    def test_its_parts_are_sent_and_a_part_that_is_lost_is_sent_again(
+        self, world: System, open_big_page: OpenPage, big: Path
+    ) -> None:
+        page = open_big_page()
+        page.evaluate(WATCH)
+        cut(page, part2=1, part7=1)
+        page.set_input_files("#files", [big])
+        expect_outcome(page, 1, "sent")
+        assert arrived_big(world, page) == [big.read_bytes()]
+        assert parts_sent(page) == [*range(1, 10)]
+        assert any(0 < value < 1 for value in page.evaluate("window.progress"))
+
+    def test_after_a_reload_the_same_file_goes_on(self, world: System, open_big_page: OpenPage, big: Path) -> None:
+        page = open_big_page()
+        page.on("dialog", lambda dialog: dialog.accept())
+        cut(page, part8=9, part9=9)
+        page.set_input_files("#files", [big])
+        expect(row(page, 1).locator(".state")).to_have_text("Sending 86 %", timeout=20_000)
+        page.reload()
+        cut(page)
+        page.set_input_files("#files", [big])
+        expect_outcome(page, 1, "sent")
+        assert parts_sent(page) == [8, 9]
+        assert arrived_big(world, page) == [big.read_bytes()]
+        page.reload()
+        expect(page.locator("#files-left")).to_have_text("2")
+
+    def test_a_file_that_failed_is_tried_again_alone(self, world: System, open_big_page: OpenPage, big: Path) -> None:
+        page = open_big_page()
+        page.clock.install()
+        cut(page, part5=5)
+        page.set_input_files("#files", [big])
+        for _ in range(60):
+            page.clock.run_for(10_000)
+            if row(page, 1).get_attribute("data-outcome"):
+                break
+        expect_outcome(page, 1, "failed")
+        assert 5 not in parts_sent(page)
+        page.get_by_role("button", name="Try again").click()
+        expect_outcome(page, 1, "sent")
+        assert parts_sent(page).count(5) == 1
+        assert arrived_big(world, page) == [big.read_bytes()]
+
+    def test_leaving_the_page_asks_while_files_are_sent(self, open_big_page: OpenPage, big: Path) -> None:
+        page = open_big_page()
+        asked: list[str] = []
+
+        def leave(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.accept()
+
+        page.on("dialog", leave)
+        cut(page, part1=9)
+        page.set_input_files("#files", [big])
+        page.locator("h1").click()
+        page.reload()
+        assert asked == ["beforeunload"]
+        page.reload()
+        assert asked == ["beforeunload"]
+
+    @pytest.mark.parametrize("size", ["small", "big"])
+    def test_where_cors_is_missing_the_page_says_so(
+        self, world: System, open_big_page: OpenPage, big: Path, site: str, size: str
+    ) -> None:
+        page = open_big_page()
+        try:
+            world.allow_origin(site)
+            page.set_input_files("#files", [big] if size == "big" else [file("a.txt", b"x")])
+            expect_outcome(page, 1, "no_cors")
+        finally:
+            world.allow_origin("*")
+        origin = re.match("https?://[^/]+", page.url)
+        assert origin is not None
+        expect(row(page, 1).locator(".state")).to_contain_text(f"must allow PUT and POST from {origin[0]}.")
+
+    def test_twenty_files_whose_lines_are_cut_all_arrive(self, world: System, open_big_page: OpenPage) -> None:
+        page = open_big_page(max_files=20)
+        names = [f"{number}.txt" for number in range(20)]
+        lost: set[str] = set()
+
+        def lose_once(route: Route) -> None:
+            name = re.search(r"\d+\.txt", (route.request.post_data_buffer or b"").decode("latin-1"))
+            if name is None or name[0] in lost:
+                route.continue_()
+            else:
+                lost.add(name[0])
+                route.abort("connectionreset")
+
+        page.route(re.compile(re.escape(world.stack.oss_url)), lose_once)
+        choose(page, *(file(name, name.encode() * 100) for name in names))
+        expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(20, timeout=20_000)
+        page.get_by_role("button", name="Try again").evaluate_all("buttons => buttons.forEach((each) => each.click())")
+        expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(20, timeout=20_000)
+        expect(page.locator("#result")).to_have_text(DONE)
+        assert sorted(arrived_big(world, page)) == sorted(name.encode() * 100 for name in names)

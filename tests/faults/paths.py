@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable
 from shutil import rmtree
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import requests
 
 from handler.core.config import Location
+from handler.web.endpoints import multipart, upload_page
 from signer.times import parse_rfc3339
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
@@ -283,7 +285,7 @@ def _check_more(service: Service, started: tuple[str, dict[str, Any]], first: An
     send_parts(service, started[0], last.json)
 
 
-def upload_page(service: Service, max_size: int = 1000) -> str:
+def upload_page_for(service: Service, max_size: int = 1000) -> str:
     params = {"path": "/in/", "method": "POST", "upload": {"max_size": max_size, "max_files": 2}}
     response = service.create_share(**params)
     assert response.status == 201, response
@@ -302,7 +304,7 @@ def _form_of_page(service: Service, url: str) -> Answered:
 
 
 def _page_with_form(service: Service) -> str:
-    url = upload_page(service)
+    url = upload_page_for(service)
     assert _form_of_page(service, url).status == 200
     return url
 
@@ -312,6 +314,46 @@ def _check_form_of_page(service: Service, url: str, first: Answered, last: Answe
     assert len(service.names(f"uses/{share_id(url)}/")) == 1
     forms = [response.json for response in (first, last) if response.status == 200]
     assert [submit_form(form, b"12345").status for form in forms] == [200, 409][: len(forms)]
+    assert service.share(url, "GET", JSON).json["files_left"] == 1
+
+
+def _large(service: Service, url: str, **params: Any) -> Answered:
+    """The response to a request about a file that is sent in parts."""
+    with patch.object(upload_page, "MAX_FORM", 1000), patch.object(multipart, "DEFAULT_PART", PART):
+        return service.share(url, "POST", nonce=NONCE, **params)
+
+
+def _begun(service: Service, url: str) -> Answered:
+    return _large(service, url, name="a.txt", size=PART + 5, type="text/plain", again=True)
+
+
+def _page_of_large(service: Service) -> str:
+    clear_uploads(service)
+    return upload_page_for(service, PART * 2)
+
+
+def _page_with_parts(service: Service) -> str:
+    url = _page_of_large(service)
+    _send_large(_begun(service, url))
+    return url
+
+
+def _send_large(response: Answered) -> None:
+    for part in response.json["upload"]["parts"]:
+        assert follow_link(part, bytes(int(part["headers"]["Content-Length"]))).status == 200
+
+
+def _check_begun(service: Service, url: str, first: Answered, last: Answered) -> None:
+    assert len(service.upload_folders()) <= 2, "a begin that was lost has no parts, and nobody has its id"
+    assert {response.json["number"] for response in (first, last) if response.status == 200} == {1}
+    _send_large(last)
+    done = _large(service, url, upload_id="1", complete=True)
+    _check_completed(service, url, first, done)
+
+
+def _check_completed(service: Service, url: str, first: Answered, last: Answered) -> None:
+    assert (last.status, last.json) == (200, {"number": 1})
+    assert service.read(f"inbox/{share_id(url)}/1-a.txt") == bytes(PART + 5)
     assert service.share(url, "GET", JSON).json["files_left"] == 1
 
 
@@ -362,9 +404,19 @@ PATHS = {
     ),
     "beginning a multipart upload": Path(_path_in, _started, _check_started, UNAVAILABLE),
     "further parts": Path(_started_upload, _more_parts, _check_more, UNAVAILABLE),
-    "an upload page": Path(upload_page, lambda service, url: service.share(url, "GET", HTML), _check_page, UNAVAILABLE),
-    "a form of an upload page": Path(upload_page, _form_of_page, _check_form_of_page, UNAVAILABLE),
+    "an upload page": Path(
+        upload_page_for, lambda service, url: service.share(url, "GET", HTML), _check_page, UNAVAILABLE
+    ),
+    "a form of an upload page": Path(upload_page_for, _form_of_page, _check_form_of_page, UNAVAILABLE),
     "the same form again": Path(_page_with_form, _form_of_page, _check_form_of_page, UNAVAILABLE),
+    "a large file of an upload page": Path(_page_of_large, _begun, _check_begun, UNAVAILABLE),
+    "the same large file again": Path(_page_with_parts, _begun, _check_begun, UNAVAILABLE),
+    "completing a large file": Path(
+        _page_with_parts,
+        lambda service, url: _large(service, url, upload_id="1", complete=True),
+        _check_completed,
+        UNAVAILABLE,
+    ),
     "the last use": Path(
         shared(max_uses=1),
         lambda service, url: service.share(url, "POST", JSON),

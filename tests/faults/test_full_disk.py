@@ -138,7 +138,6 @@ class TestBulk:
 COMMANDS = {
     "sign": ("signer", "sign", *OBJECT),
     "curl": ("signer", "curl", *OBJECT),
-    "form": ("signer", "form", *OBJECT, "--max-size", "5"),
     "bulk": (*BULK, "-"),
     "policies": ("deploy.policies", "{config}"),
     "check": ("deploy.check", "{config}"),

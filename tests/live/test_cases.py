@@ -31,6 +31,7 @@ OPEN = {
     "absent and empty fields": ("open/form/x-oss-", 3),
     "length with chunks": ("open/upload/chunks", 1),
     "signed length with chunks": ("open/length/", 2),
+    "signed length with chunks, of a part": ("open/upload/signed-length", 1),
     "ETags under SSE-KMS": ("kms/", 3),
     "characters or bytes of a session policy": ("sts/size/", 2),
     "an unknown key on a missing bucket, with a sub-resource": ("open/bucket/", 3),

@@ -61,7 +61,7 @@ def test_what_is_allowed_succeeds(complete: Complete) -> None:
 
 
 def test_uploads_of_which_the_documents_say_nothing_are_held_to_what_was_signed(complete: Complete) -> None:
-    expected = {"length/as-signed": 200, "length/chunks": 400, "length/stored": 404}
+    expected = {"length/as-signed": 200, "length/chunks": 400, "length/stored": 404, "upload/signed-length": 400}
     expected |= {"form/missing": 403, "form/empty": 204, "form/empty-sent": 403}
     given = complete.recording["answers"]
     assert {name: given[f"open/{name}"]["status"] for name in expected} == expected

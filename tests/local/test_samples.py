@@ -31,19 +31,14 @@ path   = "/open/"
 target = "oss://${LINK_BUCKET}/open/"
 access = "anonymous"
 """
-SHARED = """
+SENT = """
 [[mount]]
-path      = "/shared/"
-target    = "oss://${LINK_BUCKET}/shared/"
-max_share = "7d"
-"""
-INBOX = """
-[[mount]]
-path      = "/in/"
-target    = "oss://${LINK_BUCKET}/in/"
-methods   = ["POST"]
+path      = "/sent/"
+target    = "oss://${LINK_BUCKET}/sent/"
+methods   = ["GET", "PUT"]
 max_size  = "1MB"
 max_share = "7d"
+list      = true
 """
 
 
@@ -70,20 +65,15 @@ def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         made = samples.prepare(stack)
         assert requests.get(value(made.object), timeout=20).content == samples.CONTENT
-        page = requests.get(value(made.share_page), headers=PAGE, timeout=20)
-        assert (page.status_code, samples.NAME in page.text) == (200, True)
-        inbox = requests.get(value(made.upload_page), headers=PAGE, timeout=20)
-        assert (inbox.status_code, 'type="file"' in inbox.text) == (200, True)
-        content = b"for your inbox"
-        asked = {"name": "note.txt", "size": len(content), "type": "text/plain"}
-        form = requests.post(value(made.upload_page), json=asked, timeout=20).json()
-        sent = requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=20)
-        assert sent.status_code in (200, 204), sent.text
+        listed = requests.get(value(made.folder), timeout=20).json()
+        assert [file["name"] for file in listed["files"]] == [*samples.FILES]
+        page = requests.get(value(made.sender_page), headers=PAGE, timeout=20)
+        assert (page.status_code, 'type="file"' in page.text) == (200, True)
         for address in made[:3]:
             assert value(address).startswith(stack.http_url)
         answer = requests.post(
             f"{stack.http_url}/-/sign",
-            json={"links": [{"path": f"/outbox/{samples.NAME}"}]},
+            json={"links": [{"path": f"/send/{samples.FOLDER}{samples.NAME}"}]},
             headers={"Authorization": f"Bearer {made.api_key.value}"},
             timeout=20,
         )
@@ -95,7 +85,7 @@ def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp
         first = prepare_all(stack)
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         second = samples.prepare(stack)
-        share = stack.http_url + value(first.share_page)[len("http://127.0.0.1:00000") :]
+        share = stack.http_url + value(first.folder)[len("http://127.0.0.1:00000") :]
         assert requests.get(share, headers=PAGE, timeout=20).status_code == 200
     assert second.api_key == first.api_key
 
@@ -110,7 +100,7 @@ def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path) -> None:
                 file.write_bytes(damage)
             stack.reload()
             second = samples.prepare(stack)
-            assert value(second.share_page)
+            assert value(second.folder)
             assert second.api_key != first.api_key
 
 
@@ -132,30 +122,22 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
 
 def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
-        document, key = keys_edit.add_api_key(keys_edit.new(), "mine", ["/outbox/"], ["GET"], None)
+        document, key = keys_edit.add_api_key(keys_edit.new(), "mine", ["/send/"], ["GET"], None)
         client.request(stack, "PUT", stack.bucket, ".links/keys.json", keys_edit.serialize(document)).raise_for_status()
-        assert value(samples.prepare(stack).share_page)
+        assert value(samples.prepare(stack).folder)
         headers = {"Authorization": f"Bearer {key}"}
-        answer = requests.get(f"{stack.http_url}/outbox/{samples.NAME}", headers=headers, timeout=20)
+        answer = requests.get(f"{stack.http_url}/send/{samples.FOLDER}{samples.NAME}", headers=headers, timeout=20)
         assert requests.get(answer.json()["url"], timeout=20).content == samples.CONTENT
 
 
 @pytest.mark.parametrize(
     ("links", "advice"),
     [
-        (
-            TOP + SHARED,
-            {
-                "object": 'set access = "anonymous" on a mount with GET in links.toml',
-                "upload_page": 'add max_share = "30d" to a mount with POST in links.toml',
-            },
-        ),
-        (TOP + INBOX, {"share_page": 'add max_share = "30d" to a mount with GET in links.toml'}),
-        (TOP.replace("keys ", "# ") + SHARED, {"api_key": "add keys = ", "share_page": "an API key is required"}),
-        (
-            'region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN,
-            {"share_page": "add max_share = ", "api_key": "which is yours to change"},
-        ),
+        (TOP + SENT, {"object": 'set access = "anonymous" on a mount with GET in links.toml'}),
+        (TOP + SENT, {"sender_page": "add the table [sender_page] with enabled = true"}),
+        (TOP + OPEN, {"folder": 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'}),
+        (TOP.replace("keys ", "# ") + SENT, {"api_key": "add keys = ", "folder": "an API key is required"}),
+        ('region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN, {"api_key": "which is yours to change"}),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_add(
@@ -180,12 +162,12 @@ def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> Non
 def test_the_preparation_ignores_proxies_and_its_tick_is_idle(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
-        assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
+        assert [sample.advice for sample in samples.prepare(stack)] == [""] * 4
         stack.dispatcher.wait(20)
         tick = {"triggerTime": "2026-11-28T00:00:00Z", "triggerName": "minute", "payload": ""}
         assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
     log.seek(0)
     lines = log.readlines()
-    assert [bool(command.IDLE_TICK(line)) for line in lines] == [False, False, False, True]
+    assert [bool(command.IDLE_TICK(line)) for line in lines] == [*[False] * 2, True]
     idle = lines[-1]
     assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))

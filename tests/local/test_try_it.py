@@ -1,4 +1,4 @@
-"""The documentation: every command of "Try it", uploads.md and api.md works with a stack as `make run` starts it."""
+"""The documentation: each command that is for a stack as `make run` starts it works with one."""
 
 from __future__ import annotations
 
@@ -50,14 +50,16 @@ def stack(folder: Path) -> Iterator[Program]:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    """Runs commands in one new shell, and returns what they print."""
+    """Runs commands in one new shell, and returns what they print; fc-presign is that of this clone."""
     for name in ("bash", "curl", "jq"):
         if shutil.which(name) is None:
             pytest.skip(f"{name} is required")
 
+    program = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@"; }}'
+
     def execute(commands: list[str]) -> str:
         process = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+            ["bash", "-euo", "pipefail", "-c", "\n".join([program, *commands])],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"},
             capture_output=True,
@@ -72,9 +74,10 @@ def run(folder: Path) -> Run:
 
 def blocks(page: str) -> list[list[str]]:
     """The commands in each console block of the section."""
-    section = (ROOT / "docs" / page).read_text("utf-8").partition("## Try it\n")[2].partition("\n## ")[0]
+    title = "A running service" if page == "cli.md" else "Try it"
+    section = (ROOT / "docs" / page).read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
     consoles = re.findall(r"^```console\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert len(consoles) >= 2
+    assert len(consoles) >= 1
     return [re.findall(r"^\$ ((?:.*\\\n)*.*)$", console, re.MULTILINE) for console in consoles]
 
 
@@ -88,16 +91,25 @@ def test_make_run_starts_the_stack_that_these_tests_start() -> None:
 
 def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
     output = run(commands("shares.md"))
-    assert f'"url": "{stack.http}/-/s/exampleobject.txt?share=' in output
+    assert output.startswith(f"{stack.http}/-/s/q3.txt?share=")
     assert '"uses_left": 1' in output
-    assert "A private object, opened with a link" in output
-    assert output.endswith("share_used_up\n")
+    assert "Quarter three\n{" in output
+    assert '"code": "share_used_up"' in output
 
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert output.startswith(f"{stack.http}/-/s/?share=")
-    assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
+    assert re.fullmatch(rf"{stack.http}/-/s/\?share=.*\n[\w-]{{12}}  active    .*  0  /in/\n(.*\n)*", output)
+
+
+def test_the_commands_of_cli_md_and_readme_md_ask_the_service(stack: Program, run: Run, folder: Path) -> None:
+    output = run(commands("cli.md"))
+    assert re.match(rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n{stack.http}/-/s/exampledir/\?share=", output)
+    assert re.search(r"\nExtended (.{12}) until .*\.\nRevoked \1\.\n.* exampleobject\.txt\n.* 示例\.txt\n$", output)
+    shutil.copy(ROOT / "README.md", folder)
+    (examples,) = re.findall(r"(?ms)^make run\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"))
+    asked = run([line for line in examples.splitlines() if not line.startswith("curl")])
+    assert len(re.findall(r"/-/s/\?share=", asked)) == 2
 
 
 def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run, folder: Path) -> None:
@@ -123,8 +135,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 4
     assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
-    program = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@"; }}'
-    printed = run([program, *commands]).splitlines()
+    printed = run(commands).splitlines()
     assert len(printed) == 3
     for url in (*(json.loads(line)["url"] for line in printed[:2]), printed[2]):
         assert requests.get(url, timeout=20).text.startswith("A private object"), url
@@ -144,7 +155,7 @@ def test_the_commands_of_events_md(stack: Program, run: Run) -> None:
     assert run(after) == "outbox/minutes.txt\nThe minutes of today\n"
 
 
-@pytest.mark.parametrize("page", ["shares.md", "uploads.md", "events.md"])
+@pytest.mark.parametrize("page", ["shares.md", "uploads.md", "events.md", "cli.md"])
 def test_addresses_are_quoted_for_zsh_which_expands_question_marks(page: str) -> None:
     for command in commands(page):
         unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)

@@ -102,6 +102,11 @@ class Mount(NamedTuple):
     def allows_uploads(self) -> bool:
         return not {"PUT", "POST"}.isdisjoint(self.methods)
 
+    @property
+    def link_origin(self) -> str:
+        """The origin of its links, for the Content-Security-Policy of pages."""
+        return f"{self.endpoint.scheme}://{self.endpoint.host(self.target.bucket)}"
+
 
 class Target(NamedTuple):
     """What a link, form, share or notice is about: an object, or a prefix of objects. Only `Mounts` makes targets."""
@@ -261,6 +266,12 @@ class Config(NamedTuple):
     notices: tuple[NoticeRule, ...]
     sinks: tuple[OssSink, ...]
     assume_role: AssumeRole | None
+    sender_page: bool
+
+    @property
+    def upload_origins(self) -> list[str]:
+        """The origins to which the sender's page sends files."""
+        return sorted({mount.link_origin for mount in self.mounts if "PUT" in mount.methods})
 
     @property
     def keys_sinks(self) -> frozenset[str]:

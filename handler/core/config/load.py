@@ -54,6 +54,8 @@ TOP_KEYS: Mapping[str, str] = {
     "request's Origin) or function.",
     "assume_role": "The role that the service assumes for each mount, one [assume_role] table. Without it, links are "
     "signed with the function's own role.",
+    "sender_page": "The page at /-/, on which people send and receive files with a key of theirs: one [sender_page] "
+    "table with enabled = true. It opens where public_url is set.",
     "mount": "The mounts, one [[mount]] table each.",
     "notice": "What is sent when an event arrives, one [[notice]] table each.",
     "sink": "Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
@@ -85,7 +87,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "others).",
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
-    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
+    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link "
+    "and a form have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
     "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
     "mounts, true for others).",
     "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "
@@ -103,6 +106,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads "
     "through other mounts of its objects.",
 }
+
+MAX_ORIGINS = 5000  # characters in a header of the sender's page
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -179,6 +184,8 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         notices=(),
         sinks=(),
         assume_role=assume_role,
+        sender_page="sender_page" in top.table
+        and TableReader("sender_page", top.table["sender_page"], ("enabled",)).boolean("enabled"),
     )
     if not {"notice", "sink"}.isdisjoint(top.table):
         from .notices import read_notices
@@ -201,6 +208,8 @@ def _check(config: Config) -> None:
             raise InvalidConfig(f"mount {mount.path}: max_share requires state, at the top of the file.")
         if mount.require_password and config.public_url is None:
             raise InvalidConfig(f"mount {mount.path}: require_password requires public_url, at the top of the file.")
+    if config.sender_page and sum(map(len, config.upload_origins)) > MAX_ORIGINS:
+        raise InvalidConfig("sender_page: the mounts with PUT have too many buckets for the page. Remove the table.")
     _check_regions(config)
     authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
     uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)

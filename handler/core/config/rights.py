@@ -62,9 +62,11 @@ def object_arn(location: Location, *, prefix: bool = True) -> str:
 def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
     """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
     actions = {ACTIONS[method] for method in methods or mount.methods}
-    if "PUT" in (methods or mount.methods):
-        # A large file is uploaded in parts, and its sender may abort that.
+    if "PUT" in (methods or mount.methods) or (methods is None and has_upload_pages(mount)):
+        # A large file is uploaded in parts, and its sender may abort that. Those of an upload page the service ends.
         actions.add("oss:AbortMultipartUpload")
+    if methods is None and has_upload_pages(mount):
+        actions.add("oss:ListParts")
     if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return allow(sorted(actions), object_arn(mount.target))
@@ -77,7 +79,11 @@ def uses_objects(mount: Mount) -> bool:
 
 def lists_objects(config: Config, mount: Mount) -> bool:
     """Whether the service lists objects of a mount: its folders, or the files of upload shares."""
-    return mount.lists or bool(config.state and mount.max_share and "POST" in mount.methods)
+    return mount.lists or bool(config.state and has_upload_pages(mount))
+
+
+def has_upload_pages(mount: Mount) -> bool:
+    return bool(mount.max_share and "POST" in mount.methods)
 
 
 def links_to_versions(config: Config, mount: Mount) -> bool:

@@ -46,12 +46,6 @@ class OpenedShare(NamedTuple):
     def secret(self) -> str:
         return self.request.query["share"]
 
-    @property
-    def link_origin(self) -> str:
-        """The origin of its links, for the Content-Security-Policy of pages."""
-        mount = self.target.mount
-        return f"{mount.endpoint.scheme}://{mount.endpoint.host(mount.target.bucket)}"
-
     def limits(self) -> tuple[ExpiryLimit, ...]:
         """No link outlives its share."""
         return (ExpiryLimit("share", self.end - int(self.invocation.now)),)

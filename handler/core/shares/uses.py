@@ -3,6 +3,9 @@
 A download takes the next number up to the limit, for good. A file of an upload share takes the next number, without
 an end; what counts are the files that arrived, and the claims for which one can still arrive.
 
+A file that is sent in parts has its upload in `uses/{id}/uploads/{number}`, of which the content is empty once it was
+aborted. Its claim is written again for further links, so that it lasts as long as the upload.
+
 One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
 its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
 newest claim can be known as the caller's own.
@@ -10,11 +13,13 @@ newest claim can be known as the caller's own.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from hashlib import md5
 from itertools import islice
+from secrets import token_hex
 from typing import Any, NamedTuple, cast
 
 from ..cloud.concurrency import map_concurrently
@@ -118,42 +123,103 @@ def arrived(folder: Folder) -> dict[int, float]:
     return {int(match[1]): age for match, age in matches if match}
 
 
-def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
-    claims = _claims(state, record_id)
-    return max(0, files - _count(claims, arrived(folder)))
+class Places(NamedTuple):
+    """The places for files of an upload share, and what they are counted by."""
+
+    state: Store
+    record_id: str
+    folder: Folder
+    files: int
+    notify: Notify = None
+
+    def left(self) -> int:
+        claims = _claims(self.state, self.record_id)
+        return max(0, self.files - _count(claims, arrived(self.folder)))
+
+    def claim(self, identity: str, now: float, *, again: bool = False, lapsed: bool = False) -> tuple[int, int]:
+        """The next number for a file, or with `again` the one that `identity` holds, and the seconds for its form.
+
+        With `lapsed` also one that no longer counts, which `renew` must follow. Raises the 410 `share_full` if as many
+        files arrived or can still arrive, and a 503 if the state is unavailable. Calls `notify` while it claims it.
+        """
+        self.state.probe(now)
+        body = identity.encode()
+        lost = 0
+        while True:
+            # In this order, a claim whose file arrives meanwhile counts. One that is made meanwhile takes the number.
+            claims = _claims(self.state, self.record_id)
+            present = arrived(self.folder)
+            newest = max((claim.number for claim in claims), default=0)
+            # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
+            usable = [each for each in claims if lapsed or each.number in present or FORMS - each.age >= MIN_FORM]
+            own = _own(self.state, self.record_id, usable, body) if again else None
+            left = self.files - _count(claims, present)
+            if own is not None:
+                if self.notify is not None:
+                    self.notify(own.number, max(0, left))
+                return own.number, int(max(FORMS - own.age, MIN_FORM))
+            if left <= 0:
+                raise Problem("share_full")
+            number = max(newest, lost) + 1
+            claimed = _claim(self.state, self.record_id, number, body, self.notify, left - 1)
+            if claimed.body == body:
+                return number, int(FORMS - claimed.age)
+            lost = number
+
+    def renew(self, number: int, identity: str, now: float) -> bool:
+        """Lets a claim count from now on, as if it had just been made. Raises as `claim`.
+
+        Returns whether its file arrived: then it counts without a claim.
+        """
+        ages = {claim.number: claim.age for claim in _claims(self.state, self.record_id)}
+        if number in arrived(self.folder):
+            return True
+        # One that may have lapsed requires a place, which another claim takes: so no two get the last one.
+        if ages.get(number, HELD) > FORMS - MIN_FORM:
+            self._replace(notify=None).claim(token_hex(), now)
+        self.state.replace(_name(self.record_id, number), identity.encode(), issued_at=self.state.now())
+        return False
+
+    def upload(self, number: int) -> Upload | None:
+        """What is recorded of the upload of a number."""
+        stored = self.state.read(_upload(self.record_id, number))
+        return None if stored is None else _read_upload(stored.body)
+
+    def record_upload(self, number: int, upload: Upload) -> Upload:
+        """Records the upload of a number, unless it has one, and returns the one that it has."""
+        return _read_upload(self.state.create(_upload(self.record_id, number), json.dumps(upload).encode()).body)
+
+    def end_upload(self, number: int) -> None:
+        """Notes that the upload of a number was aborted."""
+        self.state.replace(_upload(self.record_id, number), b"")
+
+    def surplus(self) -> list[int]:
+        """The oldest uploads whose claims lapsed, which must be aborted so that no more than `files` are unfinished."""
+        recorded = islice(self.state.list_folder(_upload(self.record_id)), PAGE)
+        claims, present = _claims(self.state, self.record_id), arrived(self.folder)
+        counted = {claim.number for claim in claims if claim.age <= HELD} | present.keys()
+        lapsed = sorted({_number(each.name) for each in recorded if each.size} - counted)
+        return lapsed[: max(0, len(lapsed) + _count(claims, present) - self.files)]
 
 
-def claim_file(
-    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool, notify: Notify
-) -> tuple[int, int]:
-    """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
+class Upload(NamedTuple):
+    """An upload in parts: the file, the `identity` of its claim, and OSS's own id, "" once it was aborted."""
 
-    Calls `notify` while it claims it.
-    Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
-    """
-    state.probe(now)
-    body = identity.encode()
-    lost = 0
-    while True:
-        # In this order, a claim whose file arrives meanwhile counts. A claim that is made meanwhile takes the number.
-        claims = _claims(state, record_id)
-        present = arrived(folder)
-        newest = max((claim.number for claim in claims), default=0)
-        # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
-        usable = [claim for claim in claims if claim.number in present or FORMS - claim.age >= MIN_FORM]
-        own = _own(state, record_id, usable, body) if again else None
-        left = files - _count(claims, present)
-        if own is not None:
-            if notify is not None:
-                notify(own.number, max(0, left))
-            return own.number, int(max(FORMS - own.age, MIN_FORM))
-        if left <= 0:
-            raise Problem("share_full")
-        number = max(newest, lost) + 1
-        claimed = _claim(state, record_id, number, body, notify, left - 1)
-        if claimed.body == body:
-            return number, int(FORMS - claimed.age)
-        lost = number
+    identity: str
+    name: str
+    size: int
+    content_type: str
+    oss_id: str = ""
+
+
+def _read_upload(body: bytes) -> Upload:
+    return Upload(*json.loads(body)) if body else Upload("", "", 0, "")
+
+
+def _upload(record_id: str, number: int | None = None) -> str:
+    return f"uses/{record_id}/uploads/{'' if number is None else _numeral(number)}"
+
+
 
 
 def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
@@ -189,10 +255,17 @@ def _claims(state: Store, record_id: str) -> list[Claim]:
     claims = []
     for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):
         if _NUMBER.fullmatch(stored.name):
-            number = int(stored.name)
-            claims.append(Claim(number if number > 0 else number + _DESCENDING, stored.etag, stored.age))
+            claims.append(Claim(_number(stored.name), stored.etag, stored.age))
     return claims
 
 
 def _name(record_id: str, number: int) -> str:
-    return f"uses/{record_id}/{number if number <= _PLAIN else number - _DESCENDING}"
+    return f"uses/{record_id}/{_numeral(number)}"
+
+
+def _numeral(number: int) -> str:
+    return str(number if number <= _PLAIN else number - _DESCENDING)
+
+
+def _number(numeral: str) -> int:
+    return int(numeral) if int(numeral) > 0 else int(numeral) + _DESCENDING

@@ -16,6 +16,8 @@ from . import objects
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
+    "/-/": {"GET": "sender:page", "HEAD": "sender:page"},
+    "/-/me": {"GET": "sender:me", "HEAD": "sender:me"},
     "/-/sign": {"POST": "sign:create"},
     "/-/form": {"POST": "form:create"},
     "/-/uploads": {"POST": "multipart:create"},
@@ -38,7 +40,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
             return open_share.answer(request, invocation, path)
         return _answer_route(request, invocation, path)
     target = invocation.config.mounts.get(path) if path.endswith("/") else None
-    if target is not None and target.mount.lists:
+    if target is not None:
         from . import folders
 
         return folders.answer(request, invocation, target)

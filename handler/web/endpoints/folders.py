@@ -39,10 +39,21 @@ class Folder(NamedTuple):
 
 
 def answer(request: Request, invocation: Invocation, target: Target) -> Response:
-    """The folder of a mount that lists, for a caller who may list it. Raises `Problem`."""
-    mount = target.mount
-    if request.method not in objects.READING:
-        return objects.answer_other(request.method, target, invocation.caller)
+    """The folder of a mount that lists, for a caller who may list it; else the object whose name ends in "/".
+
+    Raises the 404 `not_listed` where no object is meant, and where the caller may only do other things; and `Problem`.
+    """
+    mount, caller, is_read = target.mount, invocation.caller, request.method in objects.READING
+    is_seen = mount.access == "anonymous" or (caller is not None and caller.sees(mount, target.path))
+    if not mount.lists:
+        is_object = target.path != mount.path and "GET" in mount.methods and "limit" not in request.query
+        if is_seen and is_read and not is_object:
+            raise Problem("not_listed")
+        return objects.answer(request, invocation, target.path)
+    if not is_read:
+        return objects.answer_other(request.method, target, caller)
+    if is_seen and caller is not None and mount.access != "anonymous" and not caller.allows(target.path, "LIST"):
+        raise Problem("not_listed", "This API key or token may not list this folder: it needs the method LIST.")
     access = authorize(invocation, target, "LIST")
     for name, value in request.query.items():
         if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from itsdangerous import Signer
 
-from signer import InvalidKey
-from signer.sizes import MAX_PUT
+from signer.sizes import MAX_PARTS, MAX_PUT, MAX_UPLOAD
 
 from ...core import links
 from ...core.auth import authorize
-from ...core.cloud.oss import mount_client, refusal
+from ...core.cloud import parts as at_oss
 from ...core.config import Target
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
@@ -23,7 +22,6 @@ from ...core.request import Request
 from ..response import Response, json_response, note_link
 from ..uploads import check_size, check_type
 
-MAX_PARTS = 10_000
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2
 MAX_LINKS = 1000
@@ -33,7 +31,6 @@ SALT = b"fc-presign.upload.v1"
 MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "count": int, "expires": str}
 PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
 
-_ID = re.compile(rb"<UploadId>([^<&]{1,200})</UploadId>")
 # 32 bytes in base64url. The last character has two unused bits, which must be zero.
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
@@ -59,17 +56,17 @@ def create(request: Request, invocation: Invocation) -> Response:
     params = request.json(MEMBERS, required=("path", "size"))
     target = invocation.config.mounts.find(check_path(params["path"]))
     access = authorize(invocation, target, "PUT")
-    size = check_size(params["size"], target.mount, MAX_PARTS * MAX_PUT)
-    part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
+    size = check_size(params["size"], target.mount, MAX_UPLOAD)
+    part_size = default_part(size) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
     count = _count(params["count"], FIRST_LINKS)
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation, access, params["expires"])
-    oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
-    upload = MultipartUpload(oss_id, size, part_size)
+    begun = at_oss.begin(target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation)
+    upload = MultipartUpload(begun.oss_id, size, part_size)
     upload_id = _seal(upload, target, invocation)
-    return json_response(_document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
+    return json_response(document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
 
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
@@ -78,12 +75,22 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     target = invocation.config.mounts.find(check_path(params["path"]))
     access = authorize(invocation, target, "PUT")
     upload = _unseal(upload_id, target, invocation)
-    check_size(upload.size, target.mount, MAX_PARTS * MAX_PUT)
-    first = 1 if params["from"] is None else params["from"]
-    count = _count(params["count"], MAX_LINKS)
+    check_size(upload.size, target.mount, MAX_UPLOAD)
+    first, count = chosen_parts(upload, params["from"], params["count"])
+    return json_response(document(upload_id, upload, access, invocation, first, count, params["expires"]))
+
+
+def default_part(size: int) -> int:
+    """The size of the parts of an upload in bytes: no more than `MAX_PARTS` of them."""
+    return max(DEFAULT_PART, -(-size // MAX_PARTS))
+
+
+def chosen_parts(upload: MultipartUpload, first: int | None, count: int | None) -> tuple[int, int]:
+    """The number of the first part that gets a link, and how many get one. Raises the 400 `bad_body`."""
+    first = 1 if first is None else first
     if not 1 <= first <= upload.part_count:
         raise bad_body(f'"from" must be from 1 to {upload.part_count}')
-    return json_response(_document(upload_id, upload, access, invocation, first, count, params["expires"]))
+    return first, _count(count, MAX_LINKS)
 
 
 def _count(requested: int | None, default: int) -> int:
@@ -94,56 +101,37 @@ def _count(requested: int | None, default: int) -> int:
     return count
 
 
-def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
-    try:
-        response = mount_client(invocation, target.mount).request(
-            "POST",
-            target.location,
-            query={"uploads": ""},
-            headers={"Content-Type": content_type, "x-oss-forbid-overwrite": "true"},
-            retry=False,
-        )
-    except InvalidKey:
-        raise links.invalid_key() from None
-    if response.code == "FileAlreadyExists":
-        raise Problem("object_exists")
-    match = _ID.search(response.body)
-    if not response.ok or match is None:
-        raise Problem("oss_unavailable", cause=refusal("InitiateMultipartUpload", response, invocation.now).sentence)
-    return match[1].decode("ascii", "replace")
-
-
-def _document(
+def document(
     upload_id: str,
     upload: MultipartUpload,
     access: Access,
     invocation: Invocation,
     first: int,
     count: int,
-    expires: str | None,
+    expires: str | None = None,
+    *,
+    ends: bool = True,
 ) -> dict[str, object]:
-    """The upload with the links of `count` parts from number `first`, and those that complete and abort it."""
+    """The upload with the links of `count` parts from number `first`; with `ends` also what completes and aborts it."""
 
     def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
-        return links.create_link(invocation, access, method, expires=expires, signed=signed)
+        issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
+        note_link(invocation.facts, access.target, issued.link.expires_in, issued.clamped_by)
+        return issued
 
     parts = []
     for number in range(first, min(first + count, upload.part_count + 1)):
         headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
         issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
-    complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
-    abort = link("DELETE", {}, {})
-    note_link(invocation.facts, access.target, complete.link.expires_in, complete.clamped_by)
-    invocation.facts["links"] = len(parts) + 2
-    return {
-        "upload_id": upload_id,
-        "part_count": upload.part_count,
-        "parts": parts,
-        "complete": complete.document(),
-        "abort": abort.document(),
-    }
+    more = {}
+    if ends:
+        headers = {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}
+        more = {"complete": link("POST", {}, headers).document(), "abort": link("DELETE", {}, {}).document()}
+    invocation.facts["links"] = len(parts) + len(more)
+    sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
+    return {"upload_id": upload_id, **sizes, "parts": parts, **more}
 
 
 def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:

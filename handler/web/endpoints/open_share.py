@@ -132,7 +132,7 @@ def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
         shared,
         _file(opened) if record.password is None else None,
         nonce=token_urlsafe(18),
-        link_origin=opened.link_origin,
+        link_origin=opened.target.mount.link_origin,
         is_wrong=is_wrong,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from signer.sizes import MAX_PUT
+from signer.sizes import MAX_UPLOAD
 from signer.times import rfc3339
 
 from ...core import links, shares
@@ -238,12 +238,12 @@ def _upload(params: dict[str, Any], target: Target, invocation: Invocation) -> d
     max_files = 1 if upload["max_files"] is None else upload["max_files"]
     if not 1 <= max_files <= MAX_FILES:
         raise bad_body(f'"upload.max_files" must be from 1 to {MAX_FILES}')
-    max_size = min(mount.max_size or 0, MAX_PUT) if upload["max_size"] is None else upload["max_size"]
+    max_size = min(mount.max_size or 0, MAX_UPLOAD) if upload["max_size"] is None else upload["max_size"]
     content_type = upload["content_type"]
     if content_type is not None:
         # A prefix may include active types: each file has one exact type, which is checked when it is sent.
         check_type(f"{content_type}any" if content_type.endswith("/") else content_type, mount)
-    return {"max_size": check_size(max_size, mount), "max_files": max_files, "content_type": content_type}
+    return {"max_size": check_size(max_size, mount, MAX_UPLOAD), "max_files": max_files, "content_type": content_type}
 
 
 def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[str | None, int]:

@@ -1,4 +1,8 @@
-"""An upload share: the page where people drop files, and for each file a form with a key that the service chooses."""
+"""An upload share: the page where people drop files, and what sends each of them to a key that the service chooses.
+
+A small file gets a form. A large one gets the links of an upload in parts, which the service begins and completes: so
+it decides on the headers of the object, and no object is larger than it was announced.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
-from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
-from ...core import outbox
+from ...core import audit, outbox
 from ...core.auth import authorize
+from ...core.cloud import parts
+from ...core.cloud.oss import OssUnavailable
+from ...core.config import Target
 from ...core.context import ExpiryLimit
 from ...core.errors import Problem, bad_body
 from ...core.shares import uses
@@ -19,12 +25,17 @@ from ...core.shares.opening import OpenedShare, is_nonce
 from .. import pages
 from ..response import Response, json_response, note_link
 from ..uploads import check_type
+from . import multipart
 from .form import sign_form
 
-MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
+MEMBERS: dict[str, type] = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
+MEMBERS |= {"upload_id": str, "from": int, "count": int, "complete": bool}
 MAX_NAME = 200  # bytes
+# Of a form, whose policy is the only documented limit of what OSS stores. A presigned PUT would leave headers open.
+MAX_FORM = 64 * 1024**2  # bytes
+MIN_SECONDS = 10.0  # of the invocation, for one request to OSS
 
-# Anyone may send a form, so it leaves nothing open that has a harmless value. "identity" is the default of OSS.
+# Anyone may send a file, so nothing is left open that has a harmless value. "identity" is the default of OSS.
 FIXED_FIELDS = {
     "x-oss-storage-class": "Standard",
     "x-oss-server-side-encryption": "AES256",
@@ -38,21 +49,21 @@ _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
 
 
 def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Response:
-    """The page of an upload share or its facts as JSON; for a POST, the form for one file."""
+    """The page of an upload share or its facts as JSON; for a POST, what sends one file."""
     # A limit of the mount that was lowered later holds for existing shares too.
-    upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
+    upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":
-        return _form(opened, upload)
+        return _answer_file(opened, upload)
     record, shown = opened.record, None
     shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     if record.password is None:
-        files_left = uses.files_left(opened.state, record.id, _folder(opened), upload["max_files"])
+        files_left = _places(opened, upload).left()
         if not is_page:
             expires_at = rfc3339(shared.expires_at)
             return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
         shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
     language = opened.request.headers.get("accept-language", "")
-    return pages.upload_page(language, shared, shown, link_origin=opened.link_origin)
+    return pages.upload_page(language, shared, shown, link_origin=opened.target.mount.link_origin)
 
 
 def safe_name(name: str) -> str:
@@ -64,16 +75,20 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
-def _folder(opened: OpenedShare) -> uses.Folder:
-    return uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
+def _places(opened: OpenedShare, upload: dict[str, Any]) -> uses.Places:
+    folder = uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
+    return uses.Places(opened.state, opened.record.id, folder, upload["max_files"], outbox.use_writer(opened))
 
 
-def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
-    """200 with the form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
-    params = opened.request.json(MEMBERS, required=("name", "size"))
+def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
+    """200 with the form or the parts of one file, further parts, or what completing them came to."""
+    params = opened.request.json(MEMBERS)
+    if params["upload_id"] is not None:
+        return _continue(opened, upload, params)
+    if params["name"] is None or params["size"] is None:
+        raise bad_body('"name" and "size" are required')
     opened.check_code(params["password"])
-    if not 0 <= params["size"] <= upload["max_size"]:
-        raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
+    _check_size(params["size"], upload)
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)
     allowed = upload["content_type"]
@@ -83,26 +98,120 @@ def _form(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     nonce = params["nonce"] or token_urlsafe(18)
     if not is_nonce(nonce):
         raise bad_body('"nonce" must be 16 to 64 letters, digits, - or _')
+    file = uses.Upload("", safe_name(params["name"]), params["size"], content_type)
+    file = file._replace(identity=_identity(nonce, file))
+    begin = _form if file.size <= MAX_FORM else _begin
+    return json_response({**begin(opened, _places(opened, upload), file, again=bool(params["again"])), "nonce": nonce})
+
+
+def _check_size(size: int, upload: dict[str, Any]) -> None:
+    if not 0 <= size <= upload["max_size"]:
+        raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
+
+
+def _form(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
+    """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     invocation = opened.invocation
-    name = safe_name(params["name"])
-    # The claim contains the name: otherwise one number would be valid for any number of keys.
-    identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
-    folder, max_files, again = _folder(opened), upload["max_files"], bool(params["again"])
-    share_id, notify = opened.record.id, outbox.use_writer(opened)
-    number, seconds_left = uses.claim_file(
-        opened.state, share_id, folder, max_files, identity, invocation.now, again=again, notify=notify
-    )
-    target = invocation.config.mounts.find(f"{opened.target.path}{share_id}/{number}-{name}")
-    limits = (*opened.limits(), ExpiryLimit("share", seconds_left))
-    access = authorize(invocation, target, "POST", limits)
-    form, clamped_by = sign_form(access, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
+    number, seconds_left = places.claim(file.identity, invocation.now, again=again)
+    target = _target(opened, number, file)
+    access = authorize(invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left)))
+    form, clamped_by = sign_form(access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS)
     note_link(invocation.facts, target, form.expires_in, clamped_by)
-    return json_response(
-        {
-            "url": form.url,
-            "fields": form.fields,
-            "expires_at": rfc3339(form.expires_at.timestamp()),
-            "number": number,
-            "nonce": nonce,
-        }
-    )
+    expires_at = rfc3339(form.expires_at.timestamp())
+    return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
+
+
+def _begin(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
+    """The first parts of the file's upload, which is begun if its number has none."""
+    number, _ = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True)
+    begun = places.upload(number) if again else None
+    if begun is not None and not begun.oss_id:
+        return _begin(opened, places, file, again=False)
+    if again:
+        places.renew(number, file.identity, opened.invocation.now)
+    if begun is None:
+        for surplus in places.surplus():
+            _abort(opened, places, surplus)
+        headers = {"Content-Type": file.content_type, **FIXED_FIELDS}
+        ours = parts.begin(_target(opened, number, file), headers, opened.invocation)
+        begun = places.record_upload(number, file._replace(oss_id=ours.oss_id))
+        if begun.oss_id != ours.oss_id:
+            ours.abort()
+    return _links(opened, number, begun, 1, multipart.FIRST_LINKS)
+
+
+def _continue(opened: OpenedShare, upload: dict[str, Any], params: dict[str, Any]) -> Response:
+    """Further parts of an upload, or its end. Raises the 404 `not_found` without the nonce of its number."""
+    number = int(params["upload_id"]) if re.fullmatch(r"[1-9][0-9]{0,8}", params["upload_id"]) else 0
+    places = _places(opened, upload)
+    begun = places.upload(number)
+    if begun is None or begun.identity != _identity(params["nonce"], begun):
+        raise Problem("not_found")
+    _check_size(begun.size, upload)
+    first, count = multipart.chosen_parts(_sizes(begun), params["from"], params["count"])
+    is_there = places.renew(number, begun.identity, opened.invocation.now)
+    if params["complete"]:
+        is_there = is_there or _complete(opened, places, number, begun)
+        return json_response({"number": number}, 200 if is_there else 202)
+    return json_response({**_links(opened, number, begun, first, count), "nonce": params["nonce"]})
+
+
+def _links(opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int) -> dict[str, object]:
+    limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
+    access = authorize(opened.invocation, _target(opened, number, begun), "POST", limits)
+    document = multipart.document(str(number), _sizes(begun), access, opened.invocation, first, count, ends=False)
+    return {"number": number, "upload": document}
+
+
+def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses.Upload) -> bool:
+    """Whether the object is there; otherwise the request must be sent again to learn it.
+
+    Raises the 409 `parts_missing`, and the 400 `too_large` for an upload with other parts than the links are for.
+    """
+    upload = parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id)
+    sizes, arrived = _sizes(begun), dict[int, tuple[int, str]]()
+    lengths = {each: sizes.length(each) for each in range(1, sizes.part_count + 1)}
+    try:
+        for page in upload.arrived():
+            arrived |= page
+            if opened.invocation.seconds_left() < MIN_SECONDS:
+                return False
+        if any(size > lengths.get(each, -1) for each, (size, _) in arrived.items()):
+            _abort(opened, places, number)
+            raise Problem("too_large", "A part is larger than its link allows: send the file again.")
+        problem = Problem("parts_missing")
+        problem.members["parts"] = [each for each in lengths if arrived.get(each, (-1,))[0] != lengths[each]]
+        if problem.members["parts"]:
+            raise problem
+        is_complete = upload.complete({each: arrived[each][1] for each in lengths})
+    except OssUnavailable:
+        return False
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        is_complete = False
+    if not is_complete and number not in uses.arrived(places.folder):
+        _abort(opened, places, number)
+        raise Problem("not_found")
+    opened.invocation.facts["key"] = audit.path(upload.target.key)
+    return True
+
+
+def _abort(opened: OpenedShare, places: uses.Places, number: int) -> None:
+    begun = places.upload(number)
+    if begun is not None and begun.oss_id:
+        parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id).abort()
+        places.end_upload(number)
+
+
+def _identity(nonce: str, file: uses.Upload) -> str:
+    # The claim contains the file: otherwise one number would be valid for any number of keys.
+    return sha256(f"{nonce}\n{file.name}\n{file.size}\n{file.content_type}".encode()).hexdigest()
+
+
+def _target(opened: OpenedShare, number: int, file: uses.Upload) -> Target:
+    return opened.invocation.config.mounts.find(f"{opened.target.path}{opened.record.id}/{number}-{file.name}")
+
+
+def _sizes(file: uses.Upload) -> multipart.MultipartUpload:
+    return multipart.MultipartUpload(file.oss_id, file.size, multipart.default_part(file.size))

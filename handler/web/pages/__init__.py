@@ -1,7 +1,7 @@
-"""The pages for people: a share, an upload share, a folder, and an error.
+"""The pages for people: a share, an upload share, a folder, the sender's, and an error.
 
 The pages load nothing from other origins. Those of a share and a folder work without their script, which shows times in
-the reader's own zone, keeps the downloads left current and sorts a folder; that of an upload share requires its script.
+the reader's own zone, keeps the downloads left current and sorts a folder; the two that send files require theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ...core.errors import Problem
 from ...core.request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
-from .words import FOLDER, PROBLEMS, SHARE, UPLOAD
+from .words import FOLDER, PROBLEMS, SENDER, SHARE, UPLOAD
 
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
@@ -114,6 +114,22 @@ def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload |
         type_name=kind.name(lang) if kind else content_type,
         accept=f"{content_type}*" if content_type.endswith("/") else content_type,
     )
+
+
+def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
+    """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
+    lang = language(accept_language)
+    ended = {code: title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
+    page = _page(
+        "sender.html",
+        lang,
+        form_action="'none'",
+        connect=" ".join(["'self'", *origins]),
+        words={**UPLOAD[lang], **SHARE[lang], **SENDER[lang], **ended},
+        title=SENDER[lang]["title"],
+    )
+    page.headers["Cross-Origin-Opener-Policy"] = "same-origin"  # a page that opens it gets no hold of it
+    return page
 
 
 def folder_page(
@@ -216,6 +232,7 @@ def _page(
         ),
     }
     values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
+    values["direction"] = DIRECTION
     return Response(status, headers, _environment().get_template(name).render(values))
 
 

@@ -4,135 +4,184 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SHARE: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "size": "Size",
-        "type": "Type",
-        "expires": "Available until",
-        "uses_left": "Downloads left",
-        "when_opened": "when you opened this page",
-        "download": "Download",
+
+def _by_language(pairs: Mapping[str, tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    return {lang: {name: pair[place] for name, pair in pairs.items()} for place, lang in enumerate(("en", "zh"))}
+
+
+SHARE = _by_language(
+    {
+        "size": ("Size", "大小"),
+        "type": ("Type", "类型"),
+        "expires": ("Available until", "有效期至"),
+        "uses_left": ("Downloads left", "剩余下载次数"),
+        "when_opened": ("when you opened this page", "打开本页时"),
+        "download": ("Download", "下载"),
         "note": (
-            "Each download counts once; opening this page does not count. "
-            "Pressing the button again on this page within ten minutes does not count twice."
+            (
+                "Each download counts once; opening this page does not count. Pressing the button again on this "
+                "page within ten minutes does not count twice."
+            ),
+            "每次下载计一次，打开本页不计次数。十分钟内在本页再次点击按钮不会重复计数。",
         ),
-        "qr_code": "Open on a phone",
-        "qr_title": "QR code of this page's address",
-        "name": "File",
-        "code": "Code",
-        "code_title": "Enter the code",
-        "code_hint": "The sender of this link has it.",
-        "wrong_code": "This code is not right. Check it and try again.",
-    },
-    "zh": {
-        "size": "大小",
-        "type": "类型",
-        "expires": "有效期至",
-        "uses_left": "剩余下载次数",
-        "when_opened": "打开本页时",
-        "download": "下载",
-        "note": "每次下载计一次，打开本页不计次数。十分钟内在本页再次点击按钮不会重复计数。",
-        "qr_code": "在手机上打开",
-        "qr_title": "本页地址的二维码",
-        "name": "文件",
-        "code": "提取码",
-        "code_title": "请输入提取码",
-        "code_hint": "提取码由链接的发送者提供。",
-        "wrong_code": "提取码不正确，请核对后重试。",
-    },
-}
+        "qr_code": ("Open on a phone", "在手机上打开"),
+        "qr_title": ("QR code of this page's address", "本页地址的二维码"),
+        "name": ("File", "文件"),
+        "code": ("Code", "提取码"),
+        "code_title": ("Enter the code", "请输入提取码"),
+        "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
+        "wrong_code": ("This code is not right. Check it and try again.", "提取码不正确，请核对后重试。"),
+    }
+)
 
-UPLOAD: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "title": "Send files",
-        "code": "Code",
-        "code_hint": "The sender of this link has it.",
-        "wrong_password": "Not sent: the code is not right. Correct it, and try again.",
-        "drop": "Drop files here, or",
-        "choose": "Choose files",
-        "max_size": "Maximum file size",
-        "type": "Accepted type",
-        "files_left": "Files left",
-        "expires": "Open until",
-        "waiting": "Waiting",
-        "sending": "Sending",
-        "sent": "Sent",
-        "failed": "Not sent: the connection was lost.",
-        "refused": "Not sent: the storage service refused the file.",
-        "too_large": "Not sent: the file is too large.",
-        "wrong_type": "Not sent: this type of file is not accepted.",
-        "full": "Not sent: the maximum number of files has been reached.",
-        "expired": "Not sent: this link is no longer valid.",
-        "unavailable": "Not sent: the service is temporarily unavailable. Try again.",
-        "retry": "Try again",
-        "done": "All files have been sent. You can close this page.",
-        "partly": "Some files have not been sent.",
-        "no_script": "To send files here, allow JavaScript in your browser.",
-    },
-    "zh": {
-        "title": "上传文件",
-        "code": "提取码",
-        "code_hint": "提取码由链接的发送者提供。",
-        "wrong_password": "未上传：提取码不正确，请更正后重试。",
-        "drop": "将文件拖到此处，或",
-        "choose": "选择文件",
-        "max_size": "单个文件大小上限",
-        "type": "允许的类型",
-        "files_left": "还可上传文件数",
-        "expires": "开放至",
-        "waiting": "等待中",
-        "sending": "上传中",
-        "sent": "已上传",
-        "failed": "未上传：连接中断。",
-        "refused": "未上传：存储服务拒绝了此文件。",
-        "too_large": "未上传：文件超过大小上限。",
-        "wrong_type": "未上传：不接受此类型的文件。",
-        "full": "未上传：已达到文件数量上限。",
-        "expired": "未上传：链接已失效。",
-        "unavailable": "未上传：服务暂不可用，请重试。",
-        "retry": "重试",
-        "done": "全部文件已上传，可以关闭本页。",
-        "partly": "部分文件未上传。",
-        "no_script": "请在浏览器中启用 JavaScript 后再上传文件。",
-    },
-}
+UPLOAD = _by_language(
+    {
+        "title": ("Send files", "上传文件"),
+        "code": ("Code", "提取码"),
+        "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
+        "wrong_password": (
+            "Not sent: the code is not right. Correct it, and try again.",
+            "未上传：提取码不正确，请更正后重试。",
+        ),
+        "drop": ("Drop files here, or", "将文件拖到此处，或"),
+        "choose": ("Choose files", "选择文件"),
+        "max_size": ("Maximum file size", "单个文件大小上限"),
+        "type": ("Accepted type", "允许的类型"),
+        "files_left": ("Files left", "还可上传文件数"),
+        "expires": ("Open until", "开放至"),
+        "waiting": ("Waiting", "等待中"),
+        "sending": ("Sending", "上传中"),
+        "all_files": ("All files", "全部文件"),
+        "sent": ("Sent", "已上传"),
+        "failed": ("Not sent: the connection was lost.", "未上传：连接中断。"),
+        "ended": (
+            "Not sent: the upload was interrupted for too long. Start it again.",
+            "未上传：上传中断的时间过长，请重新开始。",
+        ),
+        "no_cors": (
+            (
+                "Not sent: the storage accepts no files from this page. Tell the sender of this link that the CORS "
+                "rules of the bucket must allow PUT and POST from {origin}."
+            ),
+            (
+                "未上传：存储服务不接受来自本页的文件。请告知链接的发送者：Bucket 的跨域规则（CORS）必须允许来自 "
+                "{origin} 的 PUT 和 POST。"
+            ),
+        ),
+        "refused": ("Not sent: the storage service refused the file.", "未上传：存储服务拒绝了此文件。"),
+        "too_large": ("Not sent: the file is too large.", "未上传：文件超过大小上限。"),
+        "wrong_type": ("Not sent: this type of file is not accepted.", "未上传：不接受此类型的文件。"),
+        "full": ("Not sent: the maximum number of files has been reached.", "未上传：已达到文件数量上限。"),
+        "expired": ("Not sent: this link is no longer valid.", "未上传：链接已失效。"),
+        "unavailable": (
+            "Not sent: the service is temporarily unavailable. Try again.",
+            "未上传：服务暂不可用，请重试。",
+        ),
+        "retry": ("Try again", "重试"),
+        "done": ("All files have been sent. You can close this page.", "全部文件已上传，可以关闭本页。"),
+        "partly": ("Some files have not been sent.", "部分文件未上传。"),
+        "no_script": (
+            "To send files here, allow JavaScript in your browser.",
+            "请在浏览器中启用 JavaScript 后再上传文件。",
+        ),
+        "stop": ("Stop", "停止"),
+        "stopped": ("Stopped.", "已停止。"),
+    }
+)
 
-FOLDER: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "above": "Folders above",
-        "begins": "Names that begin with",
-        "no_slash": "A name has no /: open the folder instead.",
-        "show": "Show",
-        "all": "Show the entire folder",
-        "sort": "Sort by",
-        "name": "Name",
-        "size": "Size",
-        "modified": "Last change",
-        "empty": "This folder is empty.",
-        "no_match": "No name begins with this.",
-        "next": "Next page",
-        "covers": "This link opens everything in this folder, also what is added later, until",
-        "command": "Download all files with one command",
-        "command_note": "For a terminal with wget. It does not download the folders in this folder.",
-    },
-    "zh": {
-        "above": "上级文件夹",
-        "begins": "名称开头",
-        "no_slash": "名称中没有 /，请直接打开文件夹。",
-        "show": "筛选",
-        "all": "显示整个文件夹",
-        "sort": "排序",
-        "name": "名称",
-        "size": "大小",
-        "modified": "修改时间",
-        "empty": "此文件夹为空。",
-        "no_match": "没有以此开头的名称。",
-        "next": "下一页",
-        "covers": "此链接可打开此文件夹中的所有内容，包括以后添加的文件，有效期至",
-        "command": "用一条命令下载全部文件",
-        "command_note": "在装有 wget 的终端中运行，不下载子文件夹。",
-    },
-}
+FOLDER = _by_language(
+    {
+        "above": ("Folders above", "上级文件夹"),
+        "begins": ("Names that begin with", "名称开头"),
+        "no_slash": ("A name has no /: open the folder instead.", "名称中没有 /，请直接打开文件夹。"),
+        "show": ("Show", "筛选"),
+        "all": ("Show the entire folder", "显示整个文件夹"),
+        "sort": ("Sort by", "排序"),
+        "name": ("Name", "名称"),
+        "size": ("Size", "大小"),
+        "modified": ("Last change", "修改时间"),
+        "empty": ("This folder is empty.", "此文件夹为空。"),
+        "no_match": ("No name begins with this.", "没有以此开头的名称。"),
+        "next": ("Next page", "下一页"),
+        "covers": (
+            "This link opens everything in this folder, also what is added later, until",
+            "此链接可打开此文件夹中的所有内容，包括以后添加的文件，有效期至",
+        ),
+        "command": ("Download all files with one command", "用一条命令下载全部文件"),
+        "command_note": (
+            "For a terminal with wget. It does not download the folders in this folder.",
+            "在装有 wget 的终端中运行，不下载子文件夹。",
+        ),
+    }
+)
+
+# Beside those of UPLOAD and SHARE.
+SENDER = _by_language(
+    {
+        "title": ("Send and receive files", "发送和接收文件"),
+        "no_script": (
+            "To send and receive files here, allow JavaScript in your browser.",
+            "请在浏览器中启用 JavaScript，然后在此发送和接收文件。",
+        ),
+        "key": ("API key or token", "API 密钥或令牌"),
+        "key_hint": (
+            "This tab keeps it until you sign out or close it.",
+            "密钥只保存在此标签页，退出或关闭后即被清除。",
+        ),
+        "sign_in": ("Sign in", "登录"),
+        "sign_out": ("Sign out", "退出"),
+        "admin": (
+            "This key may manage the shares of others. Use one without the method ADMIN here.",
+            "此密钥可以管理他人的分享，请在此使用没有 ADMIN 方法的密钥。",
+        ),
+        "no_answer": ("The service did not answer. Try again.", "服务没有响应，请重试。"),
+        "nothing": (
+            "This key may neither send files nor receive any: ask whoever gave it to you.",
+            "此密钥既不能发送也不能接收文件，请联系密钥的提供者。",
+        ),
+        "send": ("Send files", "发送文件"),
+        "receive": ("Receive files", "接收文件"),
+        "shares": ("My shares", "我的分享"),
+        "to": ("Folder", "文件夹"),
+        "days": ("Available for", "有效期"),
+        "days_1": ("1 day", "1 天"),
+        "days_7": ("7 days", "7 天"),
+        "days_30": ("30 days", "30 天"),
+        "max_uses": ("Downloads (empty: any number)", "下载次数（留空则不限）"),
+        "max_files": ("Number of files", "文件数量"),
+        "with_code": ("Protect it with a code", "用提取码保护"),
+        "share_title": ("Title (optional)", "标题（可选）"),
+        "message": ("Message (optional)", "留言（可选）"),
+        "invalid": ("Not sent: correct the form above.", "未上传：请更正上方的表单。"),
+        "create": ("Create an upload page", "创建上传页面"),
+        "page": ("Upload page", "上传页面"),
+        "done": (
+            "All files have been sent. Copy the addresses: nothing shows them again.",
+            "全部文件已上传。请复制地址，之后不会再显示。",
+        ),
+        "copy_all": ("Copy all addresses", "复制全部地址"),
+        "copied": ("Copied.", "已复制。"),
+        "not_copied": ("Not copied: select the addresses, and copy them yourself.", "未能复制：请选中地址后自行复制。"),
+        "active": ("Active", "有效"),
+        "uses": ("Used", "已使用"),
+        "last_use": ("Last used", "最近使用"),
+        "extend": ("Extend", "延长"),
+        "revoke": ("Revoke", "撤销"),
+        "sure": ("Revoke this share? Its address will open nothing.", "撤销此分享后，其地址将无法打开。"),
+        "more": ("More", "更多"),
+        "none": ("There are no shares of yours.", "您还没有分享。"),
+        "no_cors": (
+            (
+                "Not sent: the storage accepts no files from this page. Tell the operator that the CORS rules of "
+                "the bucket must allow PUT and POST from {origin}, and expose ETag."
+            ),
+            (
+                "未上传：存储服务不接受来自本页的文件。请告知管理员：Bucket 的跨域规则（CORS）必须允许来自 "
+                "{origin} 的 PUT 和 POST，并暴露 ETag。"
+            ),
+        ),
+    }
+)
 
 # A title and a sentence for each code, otherwise for each status. What a program reads of an error is for developers;
 # these sentences only ask of people what they can do: copy the link again, or ask its sender for another one.

@@ -1,7 +1,7 @@
 // Times in the reader's own zone and notation; the title is still the time in UTC.
 const language = document.documentElement.lang.slice(0, 2);
 const locale = navigator.languages.find((each) => each.startsWith(language)) || language;
-for (const time of document.querySelectorAll("time")) {
+function localize(time) {
   const options = {
     year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
   };
@@ -13,3 +13,4 @@ for (const time of document.querySelectorAll("time")) {
     // A language that the browser itself does not know: the time stays in UTC.
   }
 }
+document.querySelectorAll("time").forEach(localize);

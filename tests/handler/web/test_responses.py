@@ -175,8 +175,8 @@ def test_what_a_client_sends_never_becomes_markup() -> None:
 # --- what does not exist ------------------------------------------------------------------------------------------
 
 NOTHING = [
-    *("/", "/nothing", "/nothing/at/all/", "/exampledir", "/exampledir/", "/%65xampledir%2F", "/exampledirs/a.txt"),
-    *("/Exampledir/a.txt", "/whole/", "/private/", "/-", "/-/", "/-/health/", "/-/Health", "/-/exampledir/a.txt"),
+    *("/", "/nothing", "/nothing/at/all/", "/exampledir", "/exampledirs/a.txt"),
+    *("/Exampledir/a.txt", "/private/", "/-", "/-/", "/-/health/", "/-/Health", "/-/exampledir/a.txt"),
     *("/favicon.ico", "/invoke", "/2023-03-30/functions/links_http/invocations", "/whole/.links/keys.json"),
     *("/whole/.links%2Fkeys.json", "/whole/%2Elinks/keys.json", "/whole/.links/state/", "/whole/.links/st%61te/a"),
 ]
@@ -190,6 +190,15 @@ def test_all_paths_that_do_not_exist_have_the_same_404(path: str, method: str) -
     for query in ({}, {"expires": "soon"}, {"acl": ""}, {"format": "xml"}, {"versionId": "1"}):
         response = ask(path, method, query)
         assert (response.status, response.headers, response.body) == (404, uncovered.headers, uncovered.body)
+
+
+@pytest.mark.parametrize("path", ["/exampledir/", "/%65xampledir%2F", "/whole/"])
+def test_an_anonymous_mount_that_does_not_list_says_so_only_to_who_wants_to_look(path: str) -> None:
+    for method in ("GET", "HEAD"):
+        response = ask(path, method)
+        assert (response.status, response.line["code"]) == (404, "not_listed")
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"):
+        assert ask(path, method).body == ask("/nowhere", method).body
 
 
 @pytest.mark.parametrize("path", NOTHING)

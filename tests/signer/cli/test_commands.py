@@ -93,8 +93,9 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
         ("sign", "oss://examplebucket/a", "--header", "x-oss-a: 1", "--header", "x-oss-a: 2"),
         ("sign", "oss://examplebucket/a", "--query", "x-oss-date=1"),
         ("sign", "oss://examplebucket/a", "--download", "a/b"),
-        ("form", "oss://examplebucket/a"),
-        ("form", "oss://examplebucket/a", "--max-size", "big"),
+        ("receive", "--max-size", "big"),
+        ("share", "a.txt", "--expires", "soon"),
+        ("share", "a.txt", "--max-uses", "0"),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
         ("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a", "--error-xml", "/nonexistent.xml"),
@@ -160,10 +161,9 @@ def test_explain_reads_standard_input_without_a_link() -> None:
     assert run("explain", "--method", "HEAD", stdin=a_link()).returncode == 1
 
 
-@pytest.mark.parametrize("command", ["sign", "curl", "form", "explain", "bulk"])
+@pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
     arguments = {
-        "form": ("oss://examplebucket/a", "--max-size", "1M"),
         "explain": (a_link(),),
         "bulk": ("oss://examplebucket/",),
     }.get(command, ("oss://examplebucket/a",))
@@ -220,7 +220,7 @@ def refusal(checked: signer.Verification) -> OssError:
     )
 
 
-def test_only_sign_curl_and_form_print_secrets() -> None:
+def test_only_sign_and_curl_print_secrets() -> None:
     url = a_link()
     signature = url.rpartition("=")[2]
     output = ""
@@ -232,7 +232,7 @@ def test_only_sign_curl_and_form_print_secrets() -> None:
         assert secret not in output
 
 
-# --- curl, form, help ----------------------------------------------------------------------------------------------
+# --- curl, help ----------------------------------------------------------------------------------------------------
 
 
 def test_the_curl_command_is_for_the_method_and_quoted_for_a_shell() -> None:
@@ -248,18 +248,7 @@ def test_the_curl_command_is_for_the_method_and_quoted_for_a_shell() -> None:
     assert output["url"] in output["command"]
 
 
-def test_the_form_is_that_of_post_form() -> None:
-    arguments = ("oss://examplebucket/in/", "--max-size", "10MB", "--content-type", "image/", "--expires", "5m")
-    output = json.loads(run("form", *arguments, "--json").stdout)
-    assert output["url"] == "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/"
-    assert output["fields"]["key"] == "in/${filename}"
-    assert output["expires_in"] == 300
-    line = shlex.split(run("form", *arguments, "--file", "photo.png").stdout)
-    assert line[-3:] == ["-F", 'file=@"photo.png"', output["url"]]
-    assert "key=in/${filename}" in line
-
-
-@pytest.mark.parametrize("command", [(), ("sign",), ("explain",), ("curl",), ("form",), ("bulk",)])
+@pytest.mark.parametrize("command", [(), ("sign",), ("explain",), ("curl",), ("bulk",), ("share",), ("receive",)])
 def test_help_has_examples(command: tuple[str, ...]) -> None:
     done = run(*command, "--help", env=BARE)
     assert done.returncode == 0
@@ -280,7 +269,11 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "word", "expected"),
     [
-        ("fc-presign ", "", {"sign", "curl", "form", "explain", "bulk", "shares", "revoke", "extend", "ls"}),
+        (
+            "fc-presign ",
+            "",
+            {"sign", "curl", "explain", "bulk", "share", "receive", "shares", "revoke", "extend", "ls"},
+        ),
         ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
         ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
     ],
@@ -304,7 +297,7 @@ def test_the_version_is_printed() -> None:
     assert run("--version", env=BARE).stdout == f"fc-presign {signer.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("sign",), ("form", "oss://examplebucket/a"), ("nothing",)])
+@pytest.mark.parametrize("arguments", [(), ("sign",), ("share",), ("nothing",)])
 def test_the_usage_is_printed_once(arguments: tuple[str, ...]) -> None:
     done = run(*arguments, env=BARE)
     assert (done.returncode, done.stdout) == (2, "")
@@ -396,11 +389,7 @@ def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint()
 
 EARLIER = "; earlier if the security token does."
 PERMANENT = {**BARE, "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "sEXAMPLE"}
-COMMANDS = [
-    ("sign", "oss://examplebucket/a"),
-    ("curl", "oss://examplebucket/a"),
-    ("form", "oss://examplebucket/a", "--max-size", "1M"),
-]
+COMMANDS = [("sign", "oss://examplebucket/a"), ("curl", "oss://examplebucket/a")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

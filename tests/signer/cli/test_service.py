@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ ANSWERS: list[tuple[int, str]] = [
     *((200, body) for body in ("", "7", "[]", '"a"', "{}", "[" * 3000, '{"shares": 1}', '{"shares": [[]]}')),
     *((200, f'{{"shares": [{{"id": "a"}}], "next": {following}}}') for following in ('"again"', "7", "{}", "true")),
     (200, '{"shares": [{"id": {}, "path": [], "state": 5, "expires_at": {"a": null}}], "expires_at": [], "next": 0}'),
+    *((201, f'{{"url": {url}, "id": "a", "expires_at": "b"}}') for url in ("7", '""', '["a"]')),
+    *(
+        (200, f'{{"links": [{link}]}}')
+        for link in ("7", "{}", '{"error": {"code": "a"}}', '{"url": "a", "headers": 5}')
+    ),
+    *(
+        (200, f'{{"links": [{{"url": "{url}", "headers": {{}}}}]}}')
+        for url in ("file:///etc/passwd", "//[", "http://[/")
+    ),
+    (200, '{"links": [{"url": "http://127.0.0.1:1/", "headers": {"Ü": {}}}]}'),
     *((404, body) for body in ("null", '{"code": 7}', '{"code": ["a"]}', '{"code": "\\ud800", "detail": {}}')),
 ]
 
@@ -171,14 +182,34 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["-h", "z0dbH3m320oM"]
 
 
-@pytest.mark.parametrize("command", ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d"])
+COMMANDS = [
+    "shares",
+    "revoke z0dbH3m320oM",
+    "extend z0dbH3m320oM --expires 1d",
+    "receive",
+    "share --path /a",
+    "share {}",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
     for stub.odd in ANSWERS:
-        done = run(*command.split(), env=stub.env())
-        is_done = "revoke" in command and stub.odd[0] == 204
+        done = run(*command.format(__file__).split(), env=stub.env())
+        is_done = {204: "revoke", 201: "extend"}.get(stub.odd[0]) == command.split()[0]
         assert (done.returncode, done.stderr.startswith("Error: ")) == ((0, False) if is_done else (2, True)), stub.odd
         assert len(stub.keys) <= 3
         stub.keys.clear()
+
+
+def test_the_commands_of_the_skill_have_the_options_that_it_names() -> None:
+    skill = (Path(__file__).parents[3] / "skills/fc-presign-share/SKILL.md").read_text("utf-8")
+    commands = [
+        shlex.split(line) for line in re.findall(r"fc-presign ((?:share|receive|extend|revoke) [^`\n]+)", skill)
+    ]
+    assert {command for command, *_ in commands} == {"share", "receive", "extend", "revoke"}
+    for command in commands:
+        assert "Set FC_PRESIGN_URL" in run(*command, env=BARE).stderr
 
 
 def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:

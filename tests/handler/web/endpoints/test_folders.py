@@ -126,13 +126,22 @@ def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_a
 def test_only_callers_with_list_see_a_folder(listing: Service, oss: MemoryOss) -> None:
     for key, code, *paths in (
         (None, "unauthorized", FOLDER_PATH),
-        (READER, "not_found", FOLDER_PATH),
-        (OTHER, "not_found", FOLDER_PATH),
+        (None, "not_found", "/reports/2026/closed/"),
+        (None, "not_listed", "/unlisted/"),
+        (READER, "not_listed", FOLDER_PATH, "/unlisted/", "/reports/2026/closed/"),
+        (OTHER, "not_found", FOLDER_PATH, "/reports/2026/closed/"),
         (ALICE, "not_found", FOLDER_PATH, "/reports/2026/a/b.txt"),
-        (MAKER, "not_found", "/unlisted/", "/reports/2026/closed/", "/nowhere/"),
+        (MAKER, "not_listed", "/unlisted/", "/reports/2026/closed/"),
+        (MAKER, "not_found", "/nowhere/"),
         (MAKER, "bad_path", "/reports/2026/%2E%2E/", "/reports/2026//"),
     ):
         assert [listing.request(path, key=key).code for path in paths] == [code] * len(paths)
+    reasons = [listing.request(path, key=READER).json["detail"] for path in (FOLDER_PATH, "/reports/2026/closed/")]
+    assert ["the method LIST" in reason for reason in reasons] == [True, False]
+    assert ["list in links.toml" in reason for reason in reasons] == [False, True]
+    assert listing.request("/unlisted/x/", query={"limit": "5"}).code == "not_listed"
+    uploads = listing.with_mount("/unlisted/", methods=("POST",))
+    assert uploads.request("/unlisted/x/").code == "not_listed"
     assert listing.request("/unlisted/x/", key=MAKER).json["url"]  # a link to the object of this name
     assert oss.calls == {}
     for key, path in ((ALICE, "/reports/2026/a/"), (None, "/public/none/"), (MAKER, "/reports%2F2026%2F")):

@@ -1,0 +1,66 @@
+"""`GET /-/`, a page that sends and receives as a client of the JSON routes, and `GET /-/me`, what a caller may do."""
+
+from __future__ import annotations
+
+from signer.times import rfc3339
+
+from ...core.config import Mount
+from ...core.context import Caller, Invocation
+from ...core.errors import Problem
+from ...core.paths import covers
+from ...core.request import Request
+from ..response import Response, json_response
+
+
+def page(request: Request, invocation: Invocation) -> Response:
+    """200 with the page. Raises the 404 `not_found` where links.toml does not enable it, 409 `public_url_required`."""
+    config = invocation.config
+    if not config.sender_page:
+        raise Problem("not_found")
+    if config.public_url is None:
+        raise Problem("public_url_required")
+    from .. import pages
+
+    return pages.sender_page(request.headers.get("accept-language", ""), config.upload_origins)
+
+
+def me(request: Request, invocation: Invocation) -> Response:
+    """200 with what the caller may do, by paths that end in / where they stand for all below; the longest one counts.
+
+    Nothing is read of OSS. Raises the 401 `unauthorized`.
+    """
+    caller, mounts = invocation.require_caller(), invocation.config.mounts
+    reached = {
+        mount.path: mount
+        for mount in mounts
+        if mount.access == "anonymous" or any(covers(allowed, mount.path) for allowed in caller.paths)
+    }
+    for path in caller.paths:
+        target = mounts.get(path)
+        if target is not None:
+            reached.setdefault(path, target.mount)
+    entries = (_entry(path, mount, caller) for path, mount in sorted(reached.items()))
+    document = {
+        "id": caller.id,
+        "methods": list(caller.methods),
+        "paths": None if "/" in caller.paths else list(caller.paths),
+        "expires_at": None if caller.expires_at is None else rfc3339(caller.expires_at),
+        "mounts": [entry for entry in entries if entry["methods"] or entry["list"] or entry["max_share"]],
+    }
+    return json_response(document)
+
+
+def _entry(path: str, mount: Mount, caller: Caller) -> dict[str, object]:
+    """What `authorize` allows at a path of a mount, and how long shares may be valid that the caller may create."""
+    is_open = mount.access == "anonymous"
+    methods = [method for method in mount.methods if is_open or caller.allows(path, method)]
+    lists = mount.lists and path.endswith("/") and (is_open or caller.allows(path, "LIST"))
+    max_share = mount.max_share if caller.allows(path, "SHARE") else None
+    return {
+        "path": path,
+        "methods": methods,
+        "list": lists,
+        "max_share": max_share and min(max_share, caller.max_share or max_share),
+        "max_size": mount.max_size if {"PUT", "POST"} & {*methods} else None,
+        "require_password": mount.require_password,
+    }

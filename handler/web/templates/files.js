@@ -1,0 +1,87 @@
+// A list of files. The row of each ends as sent, as stopped, or with the reason why it was not sent. A page has `words`, and
+//   checkFile(item)             the outcome of a file that is not even tried, or ""
+//   sendItem(item, onProgress)  throws an outcome, which is a word, or {outcome, sentence} of the service
+//   weight(item)                how much of three it takes to send a file: as many are sent at a time
+//   isFinal(outcome)            whether another try is useless
+//   isUnsaved()                 whether leaving the page loses more than what is being sent.
+const list = document.getElementById("list"), result = document.getElementById("result"), total = document.getElementById("total");
+const drop = document.getElementById("drop"), files = document.getElementById("files");
+const kept = (() => { try { return sessionStorage; } catch { return {}; } })();
+const items = [], queue = [];
+let active = 0;
+
+function add(file) {
+  const row = put(list, "li"), name = put(row, "div", file.name), bar = put(row, "progress");
+  bar.max = 1; bar.setAttribute("aria-label", name.textContent);
+  const state = put(row, "div", "", "state"), button = put(row, "button");
+  button.type = "button";
+  const key = `${file.name}\n${file.size}\n${file.lastModified}`, isFirst = !items.some((item) => item.key === key);
+  const item = { file, row, bar, state, button, key, isFirst, outcome: "", sent: 0 };
+  items.push(item);
+  start(item);
+}
+
+// Whatever anybody wrote is text, without what changes the direction of writing.
+const plain = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f{{ direction }}]/g, "_");
+
+function put(parent, tag, text = "", className = "") {
+  return Object.assign(parent.appendChild(document.createElement(tag)), { textContent: plain(text), className });
+}
+
+function start(item) {
+  item.outcome = ""; item.stop = new AbortController();
+  delete item.row.dataset.outcome;
+  item.bar.value = 0; item.state.textContent = words.waiting;
+  offer(item, "stop", () => {
+    item.stop.abort();
+    if (queue.includes(item)) { queue.splice(queue.indexOf(item), 1); finish(item, "stopped"); }
+  });
+  const problem = checkFile(item);
+  if (problem) { finish(item, problem); } else { queue.push(item); sendNext(); }
+}
+
+function offer({ button, file }, word, act) {
+  button.textContent = words[word]; button.setAttribute("aria-label", plain(`${words[word]}: ${file.name}`));
+  button.onclick = act;
+}
+
+function sendNext() {
+  while (queue.length && active + weight(queue[0]) <= 3) {
+    const item = queue.shift(), taken = weight(item), { signal } = item.stop;
+    active += taken;
+    result.textContent = "";
+    show(item, 0);
+    const stopped = new Promise((_, reject) => { signal.onabort = () => reject("stopped"); });
+    Promise.race([sendItem(item, (bytes) => signal.aborted || show(item, bytes)), stopped])
+      .then(() => ["sent"], (reason) => typeof reason === "string" ? [reason] : [reason.outcome ?? "failed", reason.sentence])
+      .then((end) => { active -= taken; finish(item, ...end); sendNext(); });
+  }
+}
+
+function show(item, bytes) {
+  item.sent = bytes;
+  const percent = (part, all) => `${Math.floor(100 * (all ? part / all : 0))} %`, sum = (values) => values.reduce((one, other) => one + other, 0);
+  if (!item.outcome) { item.bar.value = item.file.size ? bytes / item.file.size : 0; item.state.textContent = `${words.sending} ${percent(bytes, item.file.size)}`; }
+  const live = items.filter((each) => !each.outcome || each.outcome === "sent");
+  const sent = sum(live.map((each) => each.sent)), size = sum(live.map((each) => each.file.size));
+  total.hidden = items.length < 2;
+  total.firstElementChild.textContent = `${words.all_files}: ${percent(sent, size)}`;
+  total.lastElementChild.value = size ? sent / size : 0;
+}
+
+function finish(item, outcome, sentence) {
+  item.outcome = item.row.dataset.outcome = outcome;
+  item.state.textContent = (sentence ?? words[outcome]).replace("{origin}", location.origin);
+  item.bar.value = outcome === "sent" ? 1 : 0;
+  show(item, outcome === "sent" ? item.file.size : 0);
+  item.button.hidden = isFinal(outcome);
+  offer(item, "retry", () => start(item));
+  if (items.every((each) => each.outcome)) result.textContent = items.every((each) => each.outcome === "sent") ? words.done : words.partly;
+}
+
+addEventListener("beforeunload", (event) => { if (items.some((item) => !item.outcome) || isUnsaved()) event.preventDefault(); });
+drop.hidden = false;
+files.onchange = () => { [...files.files].forEach(add); files.value = ""; };
+drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
+drop.ondragleave = () => drop.classList.remove("over");
+drop.ondrop = (event) => { event.preventDefault(); drop.classList.remove("over"); [...event.dataTransfer.files].forEach(add); };
