@@ -107,7 +107,7 @@ def test_the_script_creates_everything_that_the_documents_name(
     assert list(state["projects"]) == ["my-logs"]
     assert list(state["indexes"]) == list(state["logstores"]) == ["my-logs links-http-logs"]
     assert {bucket: rules.count("<Rule>") for bucket, rules in state["lifecycle"].items()} == {
-        "examplebucket": 7,
+        "examplebucket": 8,
         "other-bucket": 1,
     }
     last = done.stdout.splitlines()[-2:]

@@ -121,6 +121,7 @@ def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world
     with world.function.oss.refusing(f"{STATE}opened/"):
         assert share.use().line["code"] == "notice_not_written"
     entries, sent = world.waiting(), world.sent() if is_sent else []
+    world.function.pass_time(70)
     assert share.use().line["code"] is None
     assert world.waiting() == entries
     assert len(sent + world.sent() + world.sent()) == 1
