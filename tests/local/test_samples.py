@@ -168,6 +168,6 @@ def test_the_preparation_ignores_proxies_and_its_tick_is_idle(log: IO[bytes], mo
         assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
     log.seek(0)
     lines = log.readlines()
-    assert [bool(command.IDLE_TICK(line)) for line in lines] == [*[False] * 2, True]
+    assert [bool(command.IDLE_TICK(line)) for line in lines] == [False, True]
     idle = lines[-1]
     assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))

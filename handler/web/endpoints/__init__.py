@@ -38,6 +38,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
             from . import open_share
 
             return open_share.answer(request, invocation, path)
+        if path == "/-/" and not invocation.config.sender_page:
+            raise Problem("not_found")
         return _answer_route(request, invocation, path)
     target = invocation.config.mounts.get(path) if path.endswith("/") else None
     if target is not None:

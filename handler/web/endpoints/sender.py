@@ -13,10 +13,8 @@ from ..response import Response, json_response
 
 
 def page(request: Request, invocation: Invocation) -> Response:
-    """200 with the page. Raises the 404 `not_found` where links.toml does not enable it, 409 `public_url_required`."""
+    """200 with the page. Raises the 409 `public_url_required`."""
     config = invocation.config
-    if not config.sender_page:
-        raise Problem("not_found")
     if config.public_url is None:
         raise Problem("public_url_required")
     from .. import pages

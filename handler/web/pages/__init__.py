@@ -119,7 +119,7 @@ def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload |
 def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
     """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
     lang = language(accept_language)
-    ended = {code: title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
+    ended = {str(code): title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
     page = _page(
         "sender.html",
         lang,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import jsonschema
 import pytest
 
 from handler.core.auth import authorize, identify
-from handler.core.config import Target
+from handler.core.config import InvalidConfig, Target
 from handler.core.context import Invocation
 from handler.core.errors import Problem
 from handler.core.keys import METHODS
 from handler.core.paths import covers
 from handler.core.request import Request
-from tests.handler.client import NOW, context
+from tests.handler.client import NOW, Answered, context, make_config
 from tests.handler.keys_fixtures import READER, api, issuer, token
 from tests.handler.web.endpoints.test_openapi import SCHEMAS, resolved
 from tests.worlds import ALICE, DAY, EXPIRING, LINKS, MAKER, WRITER, Service, keys, service
@@ -109,3 +110,59 @@ def test_without_a_credential_it_is_a_401(callers: Service) -> None:
     for key in (None, "fcp_unknown_EXAMPLE_000000000000000000000000"):
         for method in ("GET", "HEAD"):
             assert callers.request("/-/me", method, key=key).status == 401
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def page(world: Service, method: str = "GET", **headers: str) -> Answered:
+    return world.request("/-/", method, headers={"Accept": "text/html", **headers})
+
+
+def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_mounts_with_put(
+    callers: Service,
+) -> None:
+    answers = [page(callers), page(callers, Authorization=f"Bearer {MAKER}"), page(callers.restarted(), Cookie="a=b")]
+    nonces = [re.findall("nonce-([^']+)'", answer.headers["Content-Security-Policy"]) for answer in answers]
+    assert len({nonce for both in nonces for nonce in both}) == 6
+    bodies = {re.sub("|".join(both), "", answer.body) for answer, both in zip(answers, nonces, strict=True)}
+    assert len(bodies) == 1
+    (body,) = bodies
+    assert body.count("<script") == 1
+    for answer in answers:
+        assert (answer.status, answer.headers["Cache-Control"], "Set-Cookie" in answer.headers) == (
+            200,
+            "no-store",
+            False,
+        )
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        policy = dict(each.partition(" ")[::2] for each in answer.headers["Content-Security-Policy"].split("; "))
+        assert {policy[name] for name in ("default-src", "frame-ancestors", "form-action", "base-uri")} == {"'none'"}
+        assert policy["connect-src"] == "'self' https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
+
+
+def test_without_its_table_there_is_no_page_and_without_public_url_it_waits_for_one(callers: Service) -> None:
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        assert page(callers.with_config(sender_page=False), method).status == 404
+    refused = callers.with_config(public_url=None).request("/-/")
+    assert (refused.status, refused.code) == (409, "public_url_required")
+    assert page(callers.with_config(public_url=None)).headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("table", ["", "enabled = 1", "enabled = false", "on = true"])
+def test_only_enabled_true_enables_it(table: str) -> None:
+    text = LINKS.replace("[sender_page]\nenabled = true", f"[sender_page]\n{table}")
+    if table in ("", "enabled = false"):
+        assert not make_config(text).sender_page
+    else:
+        with pytest.raises(InvalidConfig, match=r"sender_page: (unknown key 'on'|enabled must be true or false)"):
+            make_config(text)
+
+
+def test_more_buckets_than_a_header_holds_are_refused_with_the_file() -> None:
+    mount = '[[mount]]\npath = "/{0}/"\ntarget = "oss://bucket-{0}/"\nmethods = ["PUT"]\nmax_size = "1MB"\n'
+    text = 'region = "cn-hangzhou"\n[sender_page]\nenabled = true\n'
+    assert make_config(text + "".join(map(mount.format, range(100)))).sender_page
+    with pytest.raises(InvalidConfig, match="too many buckets for the page"):
+        make_config(text + "".join(map(mount.format, range(200))))
