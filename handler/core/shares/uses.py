@@ -220,8 +220,6 @@ def _upload(record_id: str, number: int | None = None) -> str:
     return f"uses/{record_id}/uploads/{'' if number is None else _numeral(number)}"
 
 
-
-
 def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
     """The claim of a number that exists then: with `body` if it is ours."""
     create = partial(state.create, _name(record_id, number), body)
