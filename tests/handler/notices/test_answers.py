@@ -194,6 +194,7 @@ class TestVerdicts:
             ("dingtalk", 200, b'{"errcode": "0"}', "sink_refused", "no_code"),
             ("dingtalk", 200, b'{"errcode": false}', "sink_refused", "no_code"),
             ("dingtalk", 200, b'{"errcode": 0.0}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"errcode": %s}' % (b"9" * 4299), "sink_refused", "no_code"),
             ("dingtalk", 200, b'{"code": 0}', "sink_refused", "no_code"),
             ("dingtalk", 200, b"[0]", "sink_refused", "no_code"),
             ("dingtalk", 200, b"", "sink_refused", "no_answer"),

@@ -12,7 +12,7 @@ import pytest
 
 from handler.core.cloud.store import Store
 from handler.notices.sink_queue import DEAD
-from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, notice, received_keys, respond
+from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, received_keys, respond
 
 
 def recover(function: EventFunction) -> None:
@@ -63,13 +63,9 @@ def test_a_late_put_of_the_entry(notified: EventFunction, hook: Receiver) -> Non
     assert notified.state_names("outbox/") == []
 
 
-@pytest.mark.parametrize("every", [None, "1m"])
-@pytest.mark.parametrize("failures", [1, 2, 3])
-def test_moved_to_a_later_name_and_not_deleted(
-    notified: EventFunction, hook: Receiver, failures: int, every: str | None
-) -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_moved_to_a_later_name_and_not_deleted(notified: EventFunction, hook: Receiver, failures: int) -> None:
     """Of the two names, the first one alone is tried; once it is sent, the other one is found done."""
-    notified.toml = notice(["ops"], **({"every": every} if every else {}))
     hook.responses = [respond(500)] * failures
     with killed_before("delete", "outbox/"):
         notified.invoke(created())

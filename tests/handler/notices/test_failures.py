@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from handler.core.config import Config, Location
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import TRY
-from tests.handler.notice_fixtures import STATE, TIMER_EVENT, created, notice, record
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
 from tests.handler.simulation import (
     HOUR,
     MINUTE,
@@ -72,56 +71,6 @@ class TestReceivers:
         assert sorted(inbox.files().elements()) == function.uploaded
         assert dead(function) == []
 
-    @pytest.mark.parametrize("number", [1500, pytest.param(5000, marks=pytest.mark.long)])
-    def test_the_marks_of_a_large_digest_outlive_neither_lease_nor_function(
-        self, function: Simulation, number: int
-    ) -> None:
-        """OSS takes 100 ms, the receiver 14 s, and ticks begin while others work."""
-        function.toml = notice(["ops"], every="1m")
-        inbox = function.inbox("ops", "webhook")
-        inbox.trouble = lambda inbox, post: function.pass_time(14)
-        config, world = function.config(), function.world
-        function.succeed(function.upload(number), config)
-        world.latency = 0.067  # of each of three ways, at most
-        function.start_at(14)
-
-        def tick() -> None:
-            began = time.time()
-            function.answer(TIMER_EVENT, config)
-            assert time.time() - began < 120
-
-        for place in range(20 + number // 5):
-            world.start(Process(world), tick, after=MINUTE + 5 * place)
-        world.run()
-        assert sorted(inbox.files().elements()) == function.uploaded
-
-    def test_two_sinks_that_hang_delay_no_third(self, function: Simulation) -> None:
-        """Even with two instances."""
-        function.toml = '\n[[mount]]\npath = "/two/"\ntarget = "oss://examplebucket/two/"\n'
-        mounts = {"one": "exampledir", "two": "two", "ops": "outbox"}
-        inboxes = {name: function.inbox(name, "webhook") for name in mounts}
-        function.toml += "".join(notice([name], mount=f"/{mount}/") for name, mount in mounts.items())
-        inboxes["one"].trouble = inboxes["two"].trouble = hangs
-        config, world, working = function.config(), function.world, list[bytes]()
-        began = time.time()
-
-        def invoke(event: bytes) -> None:
-            while len(working) >= 2:
-                world.wait(0.5)
-            working.append(event)
-            function.answer(event, config)
-            working.remove(event)
-
-        for number in range(48):
-            keys = [f"{mounts[name]}/f{number:06}.txt" for name in mounts]
-            for event in (*(created(key) for key in keys), *([TIMER_EVENT] if number % 12 == 6 else [])):
-                world.start(Process(world), partial(invoke, event), after=5 * number)
-        world.run()
-        accepted = inboxes["ops"].accepted
-        delays = [message.at - began - 5 * int(name[1:7]) for message in accepted for name in message.files]
-        assert len(delays) == 48
-        assert median(delays) < 2
-
     def test_a_healthy_sink_is_notified_while_three_others_hang(self, function: Simulation) -> None:
         names = ["a", "b", "ops", "z"]
         function.toml = notice(names)
@@ -159,23 +108,6 @@ class TestReceivers:
         assert tries == ("5s" if status == 500 else "5r")  # after 1, 3, 7 and 15 minutes
         assert dead(function) == []
 
-    @pytest.mark.parametrize("every", [None, "1m"])
-    def test_one_name_at_which_it_goes_down_keeps_the_others_waiting_for_minutes_only(
-        self, function: Simulation, every: str | None
-    ) -> None:
-        function.toml = notice(["ops"], **({"every": every} if every else {}))
-        inbox = function.inbox("ops", "webhook")
-
-        def break_off(inbox: Inbox, post: Post) -> None:
-            if "f000000.txt" in files_in(post.body):
-                raise NoResponse("no_answer")
-
-        inbox.trouble = break_off
-        config = function.config()
-        function.succeed(function.upload(200), config)
-        function.pass_minutes(12, config, uploads=False)
-        assert sorted(inbox.files()) == function.uploaded[1:]
-
     def test_a_page_of_notices_that_it_refuses_hides_no_other(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
 
@@ -187,44 +119,6 @@ class TestReceivers:
         function.succeed(function.upload(1100), config)
         function.pass_minutes(10, config)
         assert sorted(inbox.files().elements()) == function.uploaded[1100:]
-
-    def test_a_slow_one_gets_digests_of_the_size_that_it_takes(self, function: Simulation) -> None:
-        """It takes 15 notices in time, and more of them arrive each minute."""
-        function.toml = notice(["ops"], every="1m")
-        inbox = function.inbox("ops", "webhook")
-
-        def slowly(inbox: Inbox, post: Post) -> None:
-            function.pass_time(min(float(len(files_in(post.body))), TRY))
-            if len(files_in(post.body)) > TRY:
-                raise NoResponse("too_slow")
-
-        inbox.trouble = slowly
-        config = function.config()
-        for _ in range(60):
-            function.succeed(function.upload(20), config)
-            function.pass_minutes(1, config, uploads=False)
-        function.pass_minutes(5, config, uploads=False)
-        assert sorted(inbox.files().elements()) == function.uploaded
-
-    def test_ten_seconds_of_400_of_one_of_two_pods_kill_nothing(self, function: Simulation) -> None:
-        inbox = function.inbox("ops", "webhook")
-        config = function.config()
-        began = time.time()
-
-        def deployed(inbox: Inbox, post: Post) -> WebhookResponse | None:
-            is_old = 250 <= time.time() - began < 260 and len(inbox.tries) % 2
-            return WebhookResponse(400, {}, b"", True) if is_old else None
-
-        inbox.trouble = deployed
-        for second in range(0, 600, 3):
-            function.wait_until(began + second)
-            function.succeed(function.upload(2), config)
-            if second % MINUTE == 30:
-                function.succeed(TIMER_EVENT, config)
-        assert len(inbox.tries) > 200
-        function.pass_minutes(2, config, uploads=False)
-        assert sorted(inbox.files().elements()) == function.uploaded
-        assert dead(function) == []
 
     def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
@@ -240,21 +134,6 @@ class TestReceivers:
         function.invoke(function.upload(), config=config)
         assert list(inbox.files().elements()) == function.uploaded
         assert function.state_names("pause/") == []
-
-    @pytest.mark.parametrize("hours", [6, pytest.param(72, marks=pytest.mark.long)])
-    @DOWN
-    def test_a_sink_that_is_down_gets_few_messages(self, function: Simulation, trouble: Trouble, hours: int) -> None:
-        """At most 1,000 in three days."""
-        inbox = function.inbox("ops", "webhook")
-        inbox.trouble = trouble
-        config = function.config()
-        for _ in range(hours):
-            function.pass_minutes(5, config)
-            function.pass_minutes(55, config, uploads=False)
-        assert len(inbox.tries) <= 30 + 970 * hours // 72
-        inbox.trouble = None
-        function.pass_minutes(30, config, uploads=False)
-        assert sorted(inbox.files().elements()) == function.uploaded
 
 
 class TestRequests:
@@ -331,16 +210,6 @@ class TestMounts:
             world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 2))
         world.run()
         assert sum(message.body.count(b'"key"') for message in inbox.accepted) == 1500
-
-    def test_what_failed_once_is_not_hidden_by_what_always_fails(
-        self, function: Simulation, without_mount: Config
-    ) -> None:
-        inbox = function.inbox("ops", "webhook")
-        inbox.trouble = fails
-        function.succeed(function.upload(5), without_mount)
-        inbox.trouble = None
-        function.pass_minutes(3, function.config(), uploads=False)
-        assert sorted(inbox.files().elements()) == function.uploaded
 
     def test_marks_that_fail_for_seconds_kill_nothing_that_waited_for_days(
         self, function: Simulation, monkeypatch: pytest.MonkeyPatch

@@ -141,9 +141,9 @@ class TestLinks:
             assert FAULTS.get(number, "") in sentence
 
     def test_a_malformed_link_does_not_change_the_origins_of_the_others(self) -> None:
-        mended = [link if number in (1, 5, 8) else {"path": "/x"} for number, link in enumerate(LINKS, 1)]
+        valid = [link if number in (1, 5, 8) else {"path": "/x"} for number, link in enumerate(LINKS, 1)]
         origins = [
-            {item.origin for item in items({"links": links}) if hasattr(item, "origin")} for links in (LINKS, mended)
+            {item.origin for item in items({"links": links}) if hasattr(item, "origin")} for links in (LINKS, valid)
         ]
         assert origins[0] < origins[1]
         assert len(origins[0]) == 3

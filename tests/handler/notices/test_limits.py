@@ -14,7 +14,6 @@ from tests.handler.notice_fixtures import (
     Receiver,
     created,
     notice,
-    respond,
 )
 
 
@@ -85,20 +84,8 @@ def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notifi
 
 
 def test_folders_that_are_no_names_of_sinks_are_left_alone(notified: EventFunction, hook: Receiver) -> None:
-    for folder in ("odd name", "x" * 70):
+    for folder in ("a name", "x" * 70):
         notified.state().replace(f"outbox/{folder}/entry", b"{}")
     notified.invoke(created("outbox/a.txt"))
     assert list(notified.tick().summary["waiting"]) == []
     assert len(hook.received) == 1
-
-
-def test_notices_of_a_sink_that_refuses_all_wait_until_retry_for(notified: EventFunction, hook: Receiver) -> None:
-    hook.default = respond(422)
-    notified.invoke(created("outbox/a.txt", "outbox/b.txt", "outbox/c.txt"))
-    for _ in range(20):
-        notified.pass_time(900)
-        notified.tick()
-    assert notified.state_names("dead/") == []
-    notified.pass_time(3 * 86_400)
-    assert notified.tick().summary["dead"] == [{"sink": "ops", "code": "status_422", "notices": 3}]
-    assert notified.state_names("outbox/") == []

@@ -120,10 +120,10 @@ class TestContent:
     @pytest.mark.parametrize("kind", ROBOTS)
     @pytest.mark.parametrize(("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (None, "")])
     def test_a_use_of_a_share_has_a_title_and_no_link(self, kind: str, left: int | None, shows: str) -> None:
-        told = Notice(
+        use = Notice(
             "opened", "/outbox/", "b", "k", "m", "", happened_at=1772347543.0, share="id", path="/outbox/a.pdf"
         )
-        opened = Delivery("ops", "", notice=told._replace(title=NASTY[0], uses_left=left), link=Link(told.path, "", ""))
+        opened = Delivery("ops", "", notice=use._replace(title=NASTY[0], uses_left=left), link=Link(use.path, "", ""))
         document = message(kind, delivery(), opened, opened._replace(link=Link("/outbox/", "", "")))
         was_opened = f"was opened 2026-03-01 06:45 UTC ({escape_markup(NASTY[0])}){shows}"
         text = [line.rstrip() for line in visible_text(document).splitlines()]

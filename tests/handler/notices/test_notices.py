@@ -72,12 +72,12 @@ class TestOneObject:
 
     def test_its_key_is_not_decoded(self, wired: EventFunction) -> None:
         wired.toml = notice(["manifest"])
-        wired.put("outbox/a 100%+b%20.png", b"odd")
+        wired.put("outbox/a 100%+b%20.png", b"the bytes")
         wired.invoke(created("outbox/a 100%+b%20.png"))
         (line,) = wired.manifest_lines()
         assert line["key"] == "outbox/a 100%+b%20.png"
         assert unquote(urlsplit(line["url"]).path) == "/examplebucket/outbox/a 100%+b%20.png"
-        assert requests.get(line["url"], timeout=10).content == b"odd"
+        assert requests.get(line["url"], timeout=10).content == b"the bytes"
 
     def test_a_message_shortens_the_link_and_never_lengthens_it(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"], on="message", expires="20m")
@@ -225,36 +225,6 @@ class TestRobots:
         function.toml = notice(["chat"], give="share", **more)
         return [f"outbox/{number:02}.txt" for number in range(60)]
 
-    def test_many_objects_in_one_event_are_two_messages(self, function: EventFunction, hook: Receiver) -> None:
-        keys = self.robot(function, hook, "dingtalk")
-        assert function.invoke(created(*keys)).counts() == (60, 60, 60, 0)
-        texts = [request.json["markdown"]["text"] for request in hook.received]
-        assert [f"{number:02}.txt" in texts[number >= 25] for number in range(60)] == [True] * 60
-        assert [text.splitlines()[0] for text in texts] == ["#### 25 new files", "#### 35 new files"]
-
-    def test_messages_for_which_no_time_is_left_are_sent_by_the_timer(
-        self, function: EventFunction, hook: Receiver
-    ) -> None:
-        keys = self.robot(function, hook)
-        short = function.invoke(created(*keys), timeout=24)
-        assert short.error is None
-        first = len(hook.received)
-        assert 0 < short.summary["queued"] < 60
-        assert function.tick().summary["notices"] == short.summary["queued"]
-        texts = "\n".join(request.json["markdown"]["content"] for request in hook.received)
-        assert 0 < first < len(hook.received)
-        assert [texts.count(f"\n{number:02}.txt (") for number in range(60)] == [1] * 60
-
-    def test_what_was_sent_is_left_out_of_the_next_message(self, function: EventFunction, hook: Receiver) -> None:
-        keys = self.robot(function, hook, "feishu")
-        function.invoke(created(*keys[:3]))
-        assert function.invoke(created(*keys[1:5])).summary["repeated"] == 2
-        names = [
-            [element["text"]["content"][:6] for element in request.json["card"]["elements"]]
-            for request in hook.received
-        ]
-        assert names == [["00.txt", "01.txt", "02.txt"], ["03.txt", "04.txt"]]
-
     def test_there_is_no_pause_if_everything_was_sent_before(self, function: EventFunction, hook: Receiver) -> None:
         keys = self.robot(function, hook)
         function.invoke(created(*keys))
@@ -329,20 +299,6 @@ class TestFailures:
             notified.tick()
         assert len(hook.received) == 3
         assert (received_keys(hook), notified.state_names("outbox/")) == ({"outbox/a.txt": 2, "outbox/b.txt": 2}, [])
-
-    def test_what_fails_by_itself_delays_no_other_after_a_pause(self, notified: EventFunction, hook: Receiver) -> None:
-        config = notified.config()
-        notified.toml += '[[mount]]\npath = "/gone/"\ntarget = "oss://examplebucket/gone/"\n'
-        notified.toml += notice(["ops"], mount="/gone/", every="1m")
-        notified.invoke(created(*(f"gone/{number}.txt" for number in range(40))))
-        notified.pass_time(60)
-        assert notified.tick(config=config).summary["failed"] == [{"sink": "ops", "code": "mount_changed"}]
-        hook.responses = [respond(410)]
-        notified.invoke(created(), config=config)
-        for _ in range(2):
-            notified.pass_time(300)
-            notified.tick(config=config)
-        assert received_keys(hook) == {"outbox/a.txt": 2}
 
     def test_while_marks_are_refused_a_sink_gets_no_more_than_was_under_way(
         self, notified: EventFunction, hook: Receiver

@@ -62,7 +62,7 @@ def requests_of(function: EventFunction, event: bytes | None, *, fails: bool = F
 
 
 def new_event(function: EventFunction, size: int) -> bytes:
-    """The event of so many objects that were never told before."""
+    """The event of so many objects of which nobody was notified."""
     return created(*(f"outbox/{len(function.clock.pauses)}-{number}.txt" for number in range(size)))
 
 

@@ -46,22 +46,11 @@ def answer(status: int = 200, **members: Any) -> Responder:
 
 
 OK = answer(errcode=0, errmsg="ok")
-CARD_OK = answer(code=0, msg="success")
 REFUSALS = {
     "WeCom": Refusal("wecom", answer(errcode=40058, errmsg="invalid Request Parameter"), OK, "40058"),
-    "DingTalk": Refusal("dingtalk", answer(errcode=460101, errmsg="message too long"), OK, "460101"),
-    "DingTalk's keyword": Refusal("dingtalk", answer(errcode=310000, errmsg="keywords not in content"), OK, "310000"),
-    "Feishu": Refusal("feishu", answer(code=11246, msg="content invalid"), CARD_OK, "11246"),
-    "Feishu's 400": Refusal("feishu", answer(400, code=9499, msg="Bad Request"), CARD_OK, "status_400"),
-    "Slack": Refusal("slack", respond(400, b"invalid_blocks"), respond(200, b"ok"), "invalid_blocks"),
     "a webhook's 422": Refusal("webhook", respond(422), respond(), "status_422"),
-    "a webhook's 413": Refusal("webhook", respond(413), respond(), "status_413"),
 }
 ERROR = Refusal("webhook", respond(500), respond(), "status_500")  # that may be the sink's, and not the message's
-
-
-# One robot that says so in a 200, one in a 400, and a webhook; the others differ in their first test.
-typical = pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhook's 422"], indirect=True)
 
 
 @pytest.fixture(params=REFUSALS)
@@ -178,7 +167,6 @@ class TestOneBadNotice:
         assert (sink.waiting, sink.dead) == ({}, {"file00.txt": refusal.code})
         assert outcome.summary["dead"] == [{"sink": "ops", "code": refusal.code, "notices": 1}]
 
-    @typical
     def test_alone_it_waits_for_days_and_pauses_nothing(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
@@ -203,12 +191,11 @@ class TestOneBadNotice:
         assert (sink.waiting, sink.dead) == ({}, {FILES[0]: refusal.code})
 
 
-@typical
 @pytest.mark.parametrize("every", [{"every": "1m"}, {}], ids=["digest", "at once"])
 @pytest.mark.parametrize(
     ("bad", "ticks"),
-    [(FILES[5:7], 1), (FILES[::5], 1), (FILES[:5], 2), (FILES[-5:], 1), (FILES[:15], 20), (FILES[-15:], 20)],
-    ids=["two", "apart", "first", "last", "most", "most and last"],
+    [(FILES[::5], 1), (FILES[:5], 2), (FILES[-15:], 20)],
+    ids=["apart", "first", "most"],
 )
 def test_all_others_among_several_bad_notices_are_sent_once(
     function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str], bad: list[str], ticks: int
@@ -222,15 +209,11 @@ def test_all_others_among_several_bad_notices_are_sent_once(
 
 
 class TestASinkThatRefusesEverything:
-    @pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhook's 422", "a 500"], indirect=True)
-    @pytest.mark.parametrize(
-        "every", [{"every": "1m"}, pytest.param({}, marks=pytest.mark.long)], ids=["digest", "at once"]
-    )
+    @pytest.mark.parametrize("refusal", ["WeCom", "a webhook's 422", "a 500"], indirect=True)
     def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_repaired(
-        self, function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str]
+        self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
         sink = picky(refusal, FILES)
-        function.toml = notice(["ops"], **every)
         function.invoke(EVENT)
         sink.tick(60)
         assert len(sink.hook.received) < THREADS + 2 * MAX_ALONE
@@ -244,7 +227,6 @@ class TestASinkThatRefusesEverything:
         assert sink.tick_until_sent(FILES, at_most=3, seconds=490) <= 21
         assert (function.state_names("dead/"), sink.failures) == ([], 0)
 
-    @typical
     def test_its_pause_lasts_from_half_a_minute_to_eight(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import TRY
 from signer.times import rfc3339
-from tests.handler.notice_fixtures import TIMER_EVENT, links, notice, record
-from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, fails, files_in, simulation
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
+from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, fails, files_in, most_within, simulation
 
+# Of each robot, as its service documents it: so many messages in so many seconds.
+LIMITS = {"dingtalk": [(20, 60.0)], "wecom": [(20, 60.0)], "feishu": [(100, 60.0), (5, 1.0)], "slack": [(1, 1.0)]}
+ROUNDED = 0.001  # seconds
 FAR = '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\nmax_share = "30d"\n'
 
 
@@ -117,6 +121,33 @@ class TestTime:
             assert sizes == [25, 50, 100]
         assert sorted(inbox.files().elements()) == function.uploaded
 
+    def test_a_webhook_that_takes_a_second_gets_eight_messages_at_a_time(self, function: Simulation) -> None:
+        inbox, config, began = function.inbox("ops", "webhook"), function.config(), time.time()
+        inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
+        function.world.latency = 0.02
+        function.succeed(function.upload(300), config, timeout=70)
+        assert time.time() - began < 300 / 8 * 1.5
+        function.pass_minutes(1, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    @pytest.mark.parametrize("kind", LIMITS)
+    def test_instances_at_the_same_time_keep_the_pace_of_a_robot_together(
+        self, function: Simulation, kind: str
+    ) -> None:
+        inbox, config = function.inbox("ops", kind), function.config()
+        inbox.delays = [2.0]  # a message that arrives late does not come closer to the next
+        events = [function.upload() for _ in range(40)]
+
+        def instance(number: int) -> None:
+            for event in events[number::4]:
+                function.answer(event, config)
+
+        function.at_once([partial(instance, number) for number in range(4)])
+        function.pass_minutes(1, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+        for limit, seconds in LIMITS[kind]:
+            assert most_within(seconds - ROUNDED, inbox.tries) <= limit
+
 
 class TestChoice:
     def test_what_failed_at_the_sink_does_not_wait_for_a_mount_whose_links_fail(
@@ -160,6 +191,19 @@ class TestChoice:
 
 
 class TestBlame:
+    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(self, function: Simulation) -> None:
+        inbox, config = function.inbox("ops", "webhook", retry_for="1h"), function.config()
+        inbox.trouble = fails
+        function.pass_minutes(75, config)
+        assert 7 <= len(function.state_names("dead/")) <= 15  # the sink is asked each eight minutes
+        inbox.trouble = None
+        function.pass_minutes(30, config)
+        dead = [json.loads(function.read(STATE + name)) for name in function.state_names("dead/")]
+        assert {entry["reason"] for entry in dead} == {"status_500"}
+        names = [entry["key"].removeprefix("outbox/") for entry in dead]
+        assert set(names) <= set(function.uploaded[:20])
+        assert sorted([*names, *inbox.files().elements()]) == function.uploaded
+
     @pytest.mark.parametrize("trouble", ["403", "reset"])
     def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
         """Twelve hours with another upload about each ten minutes."""
@@ -209,34 +253,3 @@ class TestBlame:
         function.pass_minutes(90, config, uploads=False)
         assert function.state_names("dead/") == []
         assert len(inbox.accepted) == 20
-
-
-class TestSources:
-    @pytest.mark.parametrize(
-        "event",
-        [
-            b'{"links": [{"path": "/outbox/a.txt"}, {"path": 5}, {"path": "/outbox/a.txt"}]}',
-            b'[{"path": "/outbox/a.txt"}, {}, {"path": "/outbox/a.txt"}]',
-        ],
-    )
-    def test_an_event_that_is_sent_again_by_hand_makes_no_second_notice(
-        self, function: Simulation, event: bytes
-    ) -> None:
-        """Equal links in one event stay two."""
-        function.toml = notice(["ops"], on="message")
-        inbox, config = function.inbox("ops", "webhook"), function.config()
-        for request_id in ("1-EXAMPLE", "1-EXAMPLE", "2-EXAMPLE"):
-            assert function.invoke(event, config=config, request_id=request_id).error is not None
-            function.pass_time(MINUTE)
-        assert len(inbox.accepted) == 2
-        function.succeed(links("/outbox/a.txt", "/outbox/b.txt"), config)
-        assert len(inbox.accepted) == 3
-
-    @pytest.mark.parametrize("invalid", [{"eventTime": "yesterday"}, {"eventTime": 5}, {"size": "12"}, {"size": -1}])
-    def test_an_invalid_size_or_time_counts_as_absent(self, function: Simulation, invalid: dict[str, object]) -> None:
-        inbox, event = function.inbox("ops", "webhook"), record("outbox/f000000.txt")
-        for name, value in invalid.items():
-            (event["oss"]["object"] if name == "size" else event)[name] = value
-        function.succeed(json.dumps({"events": [event]}).encode(), function.config())
-        (data,) = [json.loads(message.body)["data"] for message in inbox.accepted]
-        assert data["size" if "size" in invalid else "happened_at"] is None
