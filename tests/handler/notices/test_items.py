@@ -65,15 +65,6 @@ class TestObjects:
     def test_a_folder_is_skipped(self, key: str) -> None:
         assert self.created(key=key) == SkippedRecord("folder")
 
-    def test_a_folder_beside_files_affects_none_of_them(self) -> None:
-        document = load("oss-trigger.json")
-        folder = load("oss-trigger.json")["events"][0]
-        folder["oss"]["object"]["key"] = "outbox/2026/"
-        (record,) = document["events"]
-        first, skipped, last = items({"events": [record, folder, record]})
-        assert first == last == items(document)[0]
-        assert skipped == SkippedRecord("folder")
-
 
 class TestMessages:
     def origin(self, document: object) -> str:

@@ -373,13 +373,6 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(READABLE)), st.data())
-def test_a_random_change_never_gives_another_object(name: str, data: st.DataObject) -> None:
-    document = json.loads(load(name))
-    path = data.draw(st.sampled_from(list(paths(document))))
-    check_mutated(name, document, path, data.draw(JSON))
-
-
 @given(JSON)
 def test_random_json_is_never_ignored(document: object) -> None:
     assert items(json.dumps(document)) or document == {"links": []}
