@@ -378,7 +378,7 @@ class EventFunction:
         return response.body
 
     def manifest_lines(self) -> list[dict[str, Any]]:
-        """All lines that the sink in OSS holds."""
+        """All lines in the objects of the sink in OSS."""
         keys = self.object_keys(".links/notices/")
         return [json.loads(line) for key in keys for line in self.read(key).splitlines()]
 

@@ -24,7 +24,7 @@ from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
 from tests.virtual_time import Process, World
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
+MINUTE, HOUR = 60, 3600  # seconds
 DELIVERED = b'{"errcode": 0, "code": 0}'
 # What stands for a notice in a message: the key for programs; for people the name, which in a link follows a slash.
 _SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')

@@ -134,7 +134,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 3
     assert Path(commands.pop()).name == "outbox"
-    assert requests.get(run(commands), timeout=20).text.startswith("A private object")
+    assert requests.get(run(commands).strip(), timeout=20).text.startswith("A private object")
     (sender,) = re.findall(r'<a href="(/-/)">', page)
     assert "<title>Send and receive files</title>" in requests.get(stack.http + sender, timeout=20).text
     # Programs get the function's own answers, and an icon is not worth a line of the log.

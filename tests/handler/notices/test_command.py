@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,6 @@ from handler.core.outbox import WAITING, Delivery, read_delivery
 from handler.notices import sink_queue
 from handler.notices.session import sink_lease
 from handler.notices.sink_queue import DEAD, Pause, SinkQueue
-from handler.notices.timing import SLOT
 from signer.times import format_timestamp
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import BUCKET, REGION
@@ -36,7 +34,6 @@ from tests.handler.notice_fixtures import (
     created,
     event_function,
     notice,
-    received_keys,
     receiver,
 )
 
@@ -281,23 +278,6 @@ class TestRetry:
             assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
         assert len(cli.names(DEAD)) == 6
 
-    def test_the_next_tick_sends_them(self, cli: NoticesCli) -> None:
-        function = cli.function
-        function.toml = notice(["ops"])
-        function.invoke(created("outbox/a.txt", "outbox/b.txt"))
-        function.pass_time(4 * DAY)
-        function.tick()
-        assert cli.run("list").out == "ops:\n  dead: 2 (unknown_sink: 2)\n"
-        with receiver() as hook:
-            function.add_sink("ops", hook)
-            function.pass_time(SLOT)
-            function.tick()
-            assert hook.received == []
-            assert cli.run("retry").out == "ops: 2 dead notices due again.\n"
-            function.tick()
-            assert {request.json["data"]["key"] for request in hook.received} == {"outbox/a.txt", "outbox/b.txt"}
-        assert cli.run("list").out == NOTHING
-
     @pytest.mark.parametrize("name", ["strange", f"1772000000-000000-{'a' * 32}"])
     def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli, name: str) -> None:
         cli.put(b"not JSON", f"dead/ops/{name}")
@@ -319,38 +299,6 @@ class TestRetry:
             cli.function.tick()
         assert cli.names(WAITING) == []
         assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"
-
-    @pytest.mark.parametrize("folder", [WAITING, DEAD])
-    def test_a_deletion_that_arrives_after_a_second_burial_loses_nothing(self, cli: NoticesCli, folder: str) -> None:
-        """Of the entry when it dies, or of the dead one when it is due again."""
-        function, delete, late = cli.function, Store.delete, list[str]()
-
-        def delay(state: Store, name: str, *, retry: bool = True) -> None:
-            if name.startswith(folder) and not late:
-                late.append(name)
-            else:
-                delete(state, name, retry=retry)
-
-        def bury() -> None:
-            function.pass_time(4 * DAY)
-            assert function.tick().summary["dead"] == [{"sink": "ops", "code": "unknown_sink", "notices": 1}]
-
-        function.toml = notice(["ops"])
-        function.invoke(created())
-        with patch.object(Store, "delete", delay):
-            bury()
-            if folder == WAITING:
-                bury()
-            assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-            if folder == DEAD:
-                bury()
-        delete(function.state(), *late)
-        with receiver() as hook:
-            function.add_sink("ops", hook)
-            cli.run("retry")
-            function.tick()
-            assert received_keys(hook) == Counter(["outbox/a.txt"])
-        assert cli.names(WAITING) == cli.names(DEAD) == []
 
     def test_a_sink_that_was_paused_is_tried_at_once(self, cli: NoticesCli) -> None:
         pauses = [cli.pause(sink) for sink in ("ops", "team")]

@@ -45,24 +45,6 @@ def test_marked_and_not_deleted(notified: EventFunction, hook: Receiver) -> None
     assert received_keys(hook) == Counter(["outbox/a.txt"])
 
 
-def test_a_late_put_of_the_entry(notified: EventFunction, hook: Receiver) -> None:
-    entries: list[tuple[str, bytes]] = []
-    write = Store.replace
-
-    def note(state: Store, name: str, body: bytes) -> None:
-        entries.append((name, body))
-        write(state, name, body)
-
-    with patch.object(Store, "replace", note):
-        notified.invoke(created())
-    assert notified.state_names("outbox/") == []
-    notified.state().replace(*entries[0])
-    notified.pass_time(60)
-    assert notified.tick().summary["repeated"] == 1
-    assert received_keys(hook) == Counter(["outbox/a.txt"])
-    assert notified.state_names("outbox/") == []
-
-
 @pytest.mark.parametrize("failures", [1, 2])
 def test_moved_to_a_later_name_and_not_deleted(notified: EventFunction, hook: Receiver, failures: int) -> None:
     """Of the two names, the first one alone is tried; once it is sent, the other one is found done."""
@@ -79,18 +61,6 @@ def test_moved_to_a_later_name_and_not_deleted(notified: EventFunction, hook: Re
         assert (outcome.summary["notices"], outcome.summary["repeated"]) == (1, 1)
     recover(notified)
     assert received_keys(hook) == Counter({"outbox/a.txt": failures + 1})
-
-
-def test_paused_and_not_released(notified: EventFunction, hook: Receiver) -> None:
-    hook.responses = [respond(429)]
-    notified.go_to(1)
-    with killed_before("delete", "lease/"):
-        notified.invoke(created())
-    assert (notified.state_names("pause/"), len(notified.state_names("lease/"))) == (["pause/ops"], 1)
-    assert notified.tick().summary["notices"] == 0
-    notified.pass_time(48)
-    assert notified.tick().summary["notices"] == 1
-    assert (len(hook.received), notified.state_names("pause/")) == (2, [])
 
 
 def test_moved_to_the_dead_and_not_deleted(notified: EventFunction, hook: Receiver) -> None:

@@ -66,16 +66,6 @@ class TestSlots:
         function.pass_time(6)
         assert instance(function).acquire()
 
-    def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
-        function.go_to(20)
-        first = instance(function)
-        assert first.acquire()
-        assert first.has_time()
-        assert len(slot_names(function)) == 2
-        first.release()
-        assert slot_names(function) == []
-        assert instance(function).acquire()
-
     def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
         function.go_to(20)
         first, second = instance(function), instance(function)
@@ -260,7 +250,7 @@ def test_a_holder_that_stalls_repeats_only_the_message_before_which_it_stalled(
 
 
 class TestNothingWaitsForTheNextMinute:
-    """What arrives while another instance holds the lease is sent by that one, before it ends."""
+    """What arrives while another instance has the lease is sent by that one, before it ends."""
 
     def test_a_notice_that_arrives_while_a_message_is_sent(self, notified: EventFunction, hook: Receiver) -> None:
         config = notified.config()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from unittest.mock import patch
 
 from handler.core.cloud.oss import REFUSED, StoreError
@@ -15,32 +14,6 @@ from tests.handler.notice_fixtures import (
     created,
     notice,
 )
-
-
-def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
-    notified: EventFunction, hook: Receiver
-) -> None:
-    notified.toml = notice(["ops"], every="1m")
-    notified.invoke(created(*(f"outbox/{number}.txt" for number in range(300))))
-    for name in notified.state_names("outbox/"):
-        notified.state().replace(f"done/{name[-32:]}", b"")
-    read = Store.read
-
-    def slowly(state: Store, name: str) -> object:
-        notified.pass_time(0.1)
-        return read(state, name)
-
-    with patch.object(Store, "read", slowly):
-        started = time.time()
-        outcome = notified.tick(timeout=40)
-    assert outcome.error is None
-    assert time.time() - started < 40
-    assert 0 < outcome.summary["repeated"] < 300
-    for _ in range(4):
-        notified.pass_time(60)
-        notified.tick()
-    assert notified.state_names("outbox/") == []
-    assert hook.received == []
 
 
 def test_a_notice_whose_entry_cannot_be_deleted_was_sent_and_marked(notified: EventFunction, hook: Receiver) -> None:

@@ -138,14 +138,6 @@ class TestTable:
         print(f"\nWith {objects:,} objects of history:\n\n{show(rows)}\n")
         assert show(rows) in PAGE.read_text("utf-8")
 
-    def test_a_notice_that_dies_takes_four_too(self, function: EventFunction) -> None:
-        with sinks(function):
-            for number in range(10):
-                function.state().replace(f"outbox/webhook-0/0000000000-000000-{number:032x}", b"not JSON")
-            counts = requests_of(function, None)
-            assert counts["PUT dead"] == 10
-            assert counts.total() == 2 + 4 * 10 + 5
-
 
 class TestMore:
     def test_the_probe_is_sent_every_five_minutes(self, function: EventFunction) -> None:

@@ -578,14 +578,6 @@ class TestVersions:
         wired.tick()
         assert [request.json["data"]["version"] for request in hook.received] == [second]
 
-    def test_the_version_null_pins_nothing(self, wired: EventFunction, hook: Receiver) -> None:
-        wired.toml = self.TOML + notice(["ops"], mount="/data/")
-        self.put(wired, "in/a.txt", b"first")
-        wired.invoke(self.event("in/a.txt", "null"))
-        (request,) = hook.received
-        assert "versionId" not in request.json["data"]["url"]
-        assert request.json["data"]["version"] is None
-
 
 class TestTicksThatCannotRead:
     """A tick says what waits only where it read that, so that its absence is an alarm."""

@@ -87,13 +87,6 @@ def test_an_event_without_an_object_is_refused_with_what_it_is(name: str) -> Non
     assert entry.sentence.startswith(REFUSED[name])
 
 
-@pytest.mark.parametrize("name", READABLE)
-def test_every_event_of_an_array_is_read(name: str) -> None:
-    event = read(json.dumps([json.loads(load(name))] * 3))
-    assert event.items == (READABLE[name][1],) * 3
-    assert event.sources == (READABLE[name][0],)
-
-
 def test_an_array_of_all_kinds_is_read_entry_by_entry() -> None:
     elements = [*(json.loads(load(name)) for name in (*READABLE, *REFUSED)), "hello"]
     parsed = items(json.dumps(elements))
@@ -378,13 +371,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-
-
-@given(st.sampled_from(sorted(READABLE)), st.data())
-def test_a_random_change_never_gives_another_object(name: str, data: st.DataObject) -> None:
-    document = json.loads(load(name))
-    path = data.draw(st.sampled_from(list(paths(document))))
-    check_mutated(name, document, path, data.draw(JSON))
 
 
 @given(JSON)
