@@ -155,13 +155,14 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     me = {"methods": ["PUT", "GET", "POST"], "list": True, "max_share": 9, "max_size": 9, "require_password": False}
     mounts = [{**me, "path": f"/{MARKUP}/"}, {**me, "path": "/team/"}]
     answer_with(page, "me", json={**ADMIN, "id": MARKUP, "methods": ["PUT"], "expires_at": MARKUP, "mounts": mounts})
-    share = {"id": MARKUP, "path": f"/{MARKUP}", "title": f"{MARKUP}\u202e", "state": MARKUP, "expires_at": MARKUP}
+    names = ("id", "state", "expires_at", "max_uses", "uses", "opened_at", "last_use")
+    share = dict.fromkeys(names, MARKUP) | {"path": f"/{MARKUP}", "title": f"{MARKUP}\u202e"}
     page.route(
         re.compile(r"/-/shares(\?|$)"),
         lambda route: route.fulfill(
             json={"url": MARKUP, "password": MARKUP, "expires_at": MARKUP}
             if route.request.method == "POST"
-            else {"shares": [{**share, "max_uses": MARKUP, "uses": MARKUP, "last_use": MARKUP}], "next": MARKUP}
+            else {"shares": [share], "next": MARKUP}
         ),
     )
     sign_in(page, KEY)

@@ -164,6 +164,7 @@ SENDER = _by_language(
         "not_copied": ("Not copied: select the addresses, and copy them yourself.", "未能复制：请选中地址后自行复制。"),
         "active": ("Active", "有效"),
         "uses": ("Used", "已使用"),
+        "opened_at": ("First used", "首次使用"),
         "last_use": ("Last used", "最近使用"),
         "extend": ("Extend", "延长"),
         "revoke": ("Revoke", "撤销"),
