@@ -20,7 +20,7 @@ from functools import partial
 from hashlib import md5
 from itertools import islice
 from secrets import token_hex
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client
@@ -223,8 +223,15 @@ def _upload(record_id: str, number: int | None = None) -> str:
 def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
     """The claim of a number that exists then: with `body` if it is ours."""
     create = partial(state.create, _name(record_id, number), body)
-    calls: list[Callable[[], Any]] = [create] if notify is None else [create, partial(notify, number, left)]
-    return cast("StoredObject", map_concurrently(lambda call: call(), calls)[0])
+    if notify is None:
+        return create()
+    calls: tuple[Callable[[], StoredObject | None], ...] = (create, partial(notify, number, left))
+    try:
+        return cast("StoredObject", map_concurrently(lambda call: call(), calls)[0])
+    except RuntimeError:  # no further thread can be started, for which no use may fail
+        claimed = create()
+        notify(number, left)
+        return claimed
 
 
 def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:

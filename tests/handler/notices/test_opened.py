@@ -151,6 +151,16 @@ def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent
     assert (share.use().line["code"], len(world.sent())) == (None, 1)
 
 
+@pytest.mark.parametrize("params", [{"max_uses": 3}, UPLOADS])
+def test_where_no_thread_can_be_started_the_link_is_given(world: World, params: dict[str, Any]) -> None:
+    share = world.share(**params)
+    with patch("concurrent.futures.ThreadPoolExecutor", side_effect=RuntimeError("can't start new thread")):
+        used = share.use(NONCE)
+    assert (used.status, used.line["code"]) == (200 if "upload" in params else 303, "notice_not_written")
+    assert share.use(NONCE[::-1]).line["code"] is None
+    assert len(world.sent()) == 1
+
+
 def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_claim(world: World) -> None:
     oss, found, together = world.function.oss, list[Counter[str]](), Barrier(2)
     for changed in (world.with_rules(""), world):
