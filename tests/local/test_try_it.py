@@ -98,7 +98,7 @@ def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert re.fullmatch(rf"{stack.http}/-/s/\?share=.*\n[\w-]{{12}}  active    .*  0  /in/\n(.*\n)*", output)
+    assert re.fullmatch(rf"{stack.http}/-/s/\?share=.*\n(.*\n)*[\w-]{{12}}  active    .*  0  /in/\n(.*\n)*", output)
 
 
 def test_the_commands_of_cli_md_and_readme_md_ask_the_service(stack: Program, run: Run, folder: Path) -> None:
