@@ -9,6 +9,7 @@ from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, 
 from signer.times import parse_duration, rfc3339
 from signer.v4 import encode_key
 
+from . import audit
 from .config import Config, Mount, Target
 from .context import Access, ExpiryLimit, Invocation, RoleCredentials
 from .errors import Problem
@@ -95,6 +96,11 @@ def create_link(
     if window:
         link = link._replace(expires_in=issued_at + link.expires_in - now)
     return IssuedLink(link, clamped_by)
+
+
+def note(facts: dict[str, object], target: Target, **more: object) -> None:
+    """Adds a target to the facts of an audit line. Only a link or a form has `expires_in`: queries count them by it."""
+    facts |= {"mount": target.mount.path, "bucket": target.mount.target.bucket, "key": audit.path(target.key), **more}
 
 
 def _cdn_link(target: Target, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:

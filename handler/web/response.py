@@ -6,10 +6,11 @@ import json
 from typing import NamedTuple
 
 from ..core import audit
-from ..core.config import Config, Target
+from ..core.config import Config
 from ..core.context import Invocation
 from ..core.errors import Problem
 from ..core.links import IssuedLink
+from ..core.paths import check_path
 from ..core.request import Request
 
 HEADERS = {
@@ -36,6 +37,12 @@ class Response(NamedTuple):
     def __repr__(self) -> str:
         # Location and body may contain a link.
         return f"Response(status={self.status}, headers={sorted(self.headers)!r}, body=<{len(self.body)} characters>)"
+
+
+def body_path(invocation: Invocation, path: str) -> str:
+    """The path that a JSON body names, which the audit line then has, too. Raises the 400 `bad_path`."""
+    invocation.facts["body_path"] = audit.path(path)
+    return check_path(path)
 
 
 def json_response(document: object, status: int = 200) -> Response:
@@ -72,15 +79,6 @@ def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> 
     if needs_page or not request.domain:
         raise Problem("public_url_required")
     return f"https://{request.domain}"
-
-
-def note_link(facts: dict[str, object], target: Target, expires_in: int, clamped_by: str | None) -> None:
-    """Adds an issued link or form to the facts of the audit line."""
-    facts["mount"] = target.mount.path
-    facts["bucket"] = target.mount.target.bucket
-    facts["key"] = audit.path(target.key)
-    facts["expires_in"] = expires_in
-    facts["clamped_by"] = clamped_by
 
 
 def with_config_headers(request: Request, config: Config, response: Response) -> Response:

@@ -322,7 +322,7 @@ def identities(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb`, `stat`, `ls` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
+    """`mb`, `stat`, `ls`, `logging` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
     if "--region" in words and words[0] != "mb":
         words = words[: words.index("--region")]
     if words[0] == "mb":
@@ -335,6 +335,8 @@ def oss(state: State, words: list[str]) -> str:
         return ""
     if words[0] in ("stat", "ls") and len(words) == 2:
         return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
+    if words[:3] == ["logging", "--method", "put"] and len(words) == 5:
+        return ""
     if words[:2] != ["lifecycle", "--method"]:
         fail("InvalidArgument")
     bucket = words[3].removeprefix("oss://")

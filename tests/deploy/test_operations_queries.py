@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
+from deploy.account_script import INDEX
 from deploy.alarms import EVENTS, HTTP, NOTICES, queries
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
@@ -27,12 +28,19 @@ from handler.core.outbox import Delivery
 from handler.core.request import Request
 from handler.web import app
 from signer import Credentials
+from tests import worlds
 from tests.deploy.project_copy import ROOT
-from tests.handler.keys_fixtures import document
+from tests.handler.client import NOW
+from tests.handler.keys_fixtures import READER, api, document
 from tests.handler.notice_fixtures import created, event_function, notice, receiver, respond
+from tests.memory_oss import memory_oss
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECONDS = 1_772_347_260  # the beginning of a minute
+IP = "203.0.113.7"
+METRICS = ("functionName", "durationMs", "isColdStart", "hasFunctionError", "errorType")
+IN_TEXT = {text.partition(":")[0]: text for text in re.findall(r"`(\w+: true \| select [^`]*)`", PAGE)}
+Row = str | dict[str, Any]  # a message, or what Function Compute measured of a call
 LINKS = {
     "region": "cn-hangzhou",
     "mount": [
@@ -83,29 +91,40 @@ def structure(line: str, path: str) -> str | None:
 
 
 @contextlib.contextmanager
-def logstore(lines: list[tuple[int, str]]) -> Iterator[sqlite3.Connection]:
+def logstore(rows: list[tuple[int, Row]]) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.create_function("json_extract_scalar", 2, scalar)
         database.create_function("json_extract", 2, structure)
         database.create_function("json_format", 1, lambda value: value)
         database.create_function("date_trunc", 2, lambda unit, time: {"minute": time - time % 60}[unit])
         database.create_aggregate("approx_percentile", 2, Percentile)  # type: ignore[arg-type]
-        database.execute("create table log (__time__ integer, message text)")
-        database.executemany("insert into log values (?, ?)", lines)
+        database.execute(f"create table log (__time__, message, {', '.join(METRICS)})")
+        measured = [row if isinstance(row, dict) else {"message": row} for _, row in rows]
+        values = [[time, *map(row.get, ("message", *METRICS))] for (time, _), row in zip(rows, measured, strict=True)]
+        database.executemany("insert into log values (?, ?, ?, ?, ?, ?, ?)", values)
         yield database
 
 
-def run(title: str, lines: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
-    """The rows of a query of the page; its search selects lines first, as the index does."""
-    search, _, statement = queries()[title].partition(" | ")
-    word = search.strip('"')
-    assert re.fullmatch(r"\w+", word)
+def matches(search: str, row: Row) -> bool:
+    """Whether the index finds a row: by a word of a message, or by a number or word in a field."""
+    if search.startswith('"'):
+        return isinstance(row, str) and search.strip('"') in row
+    ((field, operator, value),) = re.findall(r"^(\w+)(: | > )(\w+)$", search)
+    measured = row.get(field) if isinstance(row, dict) else None
+    return measured is not None and (measured > float(value) if operator == " > " else measured == value)
+
+
+def run(title: str, lines: list[tuple[int, Row]], **examples: str) -> list[tuple[Any, ...]]:
+    """The rows of a query of the page, with other values for its `examples`; its search selects lines first."""
+    search, _, statement = {**queries(), **IN_TEXT}[title].partition(" | ")
+    for member, value in examples.items():
+        statement, count = re.subn(rf"('\$\.{member}'\) = )'[^']*'", rf"\1'{value}'", statement)
+        assert count == 1
     unnest = r"unnest\(try_cast\((json_extract\(message, '\$\.\w+'\)) as map\(varchar, json\)\)\) as t\(key, value\)"
     statement, count = re.subn(unnest, r"json_each(\1) as t", statement)
     if not count:
-        statement, count = re.subn(r"\b(where|group by)\b", r"from log \1", statement, count=1)
-    assert count == 1
-    with logstore([line for line in lines if word in line[1]]) as database:
+        statement = re.sub(r"\s*(\bwhere\b|\bgroup by\b|$)", r" from log \1", statement, count=1)
+    with logstore([line for line in lines if matches(search, line[1])]) as database:
         return database.execute(statement).fetchall()
 
 
@@ -133,6 +152,7 @@ class EventLines(NamedTuple):
     failed_sink: str  # ops answers 500
     tick: str  # an hour later: three notices for ops wait still, and one for the sink "gone.old" is dead
     idle_tick: str
+    link: str  # of a notice for ops
 
 
 @pytest.fixture(scope="module")
@@ -150,15 +170,57 @@ def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
         function.state().replace("dead/gone.old/0000000000-000000-x", b"{}")
         function.pass_time(3600)
         outcomes = (failed_event, failed_sink, function.tick(), idle_tick)
-        return EventLines(*(outcome.printed.splitlines()[-1] + "\n" for outcome in outcomes))
+        failed, sink, tick, idle = (outcome.printed.splitlines()[-1] + "\n" for outcome in outcomes)
+        return EventLines(failed, sink, tick, idle, failed_sink.printed.splitlines()[0])
+
+
+class HandedOut(NamedTuple):
+    """The lines of requests that hand out five links, two forms and three shares, and of some that give nothing."""
+
+    lines: list[tuple[int, Row]]
+    share: str  # the id of a share that was opened and revoked
 
 
 @pytest.fixture(scope="module")
-def lines(event_lines: EventLines) -> list[tuple[int, str]]:
+def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
+    with memory_oss({}, now=lambda: NOW) as oss:
+        oss.fill({"reports/q3.pdf": b"content"})
+        world = worlds.service(tmp_path_factory.mktemp("service")).with_mount("/reports/", lists=True)
+        rights = {"paths": ["/"], "methods": ["GET", "POST", "LIST", "SHARE"]}
+        world = world.with_keys(api=[api("reader", READER), api("maker", worlds.MAKER, **rights)])
+        batch = [{"path": "/reports/q3.pdf"}, {"path": "/reports/none.pdf"}, {"path": "/none"}, {"path": "/in/a.txt"}]
+        shared, folder = world.request_share(), world.request_share(path="/reports/")
+        sent = world.request_share(path="/in/", method="POST", upload={"max_files": 1})
+        url, folder_url, sent_url = (response.json["url"] for response in (shared, folder, sent))
+        answers = [
+            *(shared, folder, sent),
+            world.request("/reports/q3.pdf", key=READER),
+            world.request("/open/b.txt", "HEAD"),
+            world.post("/-/sign", {"links": batch}, READER),
+            world.post("/-/form", {"path": "/in/a.txt"}),
+            world.post("/-/form", {"path": "/reports/q3.pdf"}),  # refused
+            world.open(folder_url, format="urls"),
+            world.open(url, headers=worlds.HTML),
+            world.open(url),
+            world.request_form(sent_url),
+            world.revoke(url, worlds.MAKER),
+            world.open(url),
+        ]
+        lines = [line for answer in answers for line in answer.printed.splitlines(keepends=True)]
+    return HandedOut([(SECONDS, line) for line in lines], worlds.share_id(url))
+
+
+@pytest.fixture(scope="module")
+def lines(event_lines: EventLines) -> list[tuple[int, Row]]:
     """Two minutes of a service: links, a health check, refusals, guesses, events, ticks, a line of the platform."""
-    first = [answered(f"/reports/{number}.pdf") for number in range(5)]
+    first: list[Row] = [answered(f"/reports/{number}.pdf") for number in range(5)]
     first += [answered("/nothing"), answered("/private/a.pdf"), answered("/-/s/a.pdf", share="guess")]
-    second = [answered("/reports/q3.pdf"), answered("/-/health"), *event_lines, "FC Invoke Start RequestId: 1\n"]
+    second: list[Row] = [
+        answered("/reports/q3.pdf"),
+        answered("/-/health"),
+        *event_lines[:-1],
+        "FC Invoke Start RequestId: 1\n",
+    ]
     second += [answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
     second += [answered("/private/a.pdf", ip="198.51.100.9") for _ in range(31)]
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
@@ -177,20 +239,64 @@ ROWS = {
 
 
 @pytest.mark.parametrize("title", ROWS)
-def test_the_rows_of_a_query(title: str, lines: list[tuple[int, str]]) -> None:
+def test_the_rows_of_a_query(title: str, lines: list[tuple[int, Row]]) -> None:
     assert run(title, lines) == ROWS[title]
+
+
+def test_every_link_and_form_is_counted_and_nothing_else(handed_out: HandedOut) -> None:
+    assert run("Links per minute", handed_out.lines) == [(SECONDS, 7)]
+    assert run("No links", handed_out.lines) == [(7,)]
+    rows = {("/in/", None, 2), ("/open/", None, 1), ("/reports/", None, 1), ("/reports/", "api:reader", 3)}
+    assert set(run("Links by mount and caller", handed_out.lines)) == rows
+
+
+def test_who_got_a_link_to_a_file(handed_out: HandedOut, event_lines: EventLines) -> None:
+    link = (SECONDS, "api:reader", IP, "GET", None)  # once from its address, once from `POST /-/sign`
+    opened = (SECONDS, None, IP, "GET", handed_out.share)
+    shared = (SECONDS, "api:maker", IP, "POST", handed_out.share)
+    assert run("Links to a file", handed_out.lines) == [shared, link, link, opened]
+    notified = run("Links to a file", [(SECONDS, event_lines.link)], key="outbox/a.txt")
+    assert notified == [(SECONDS, "notice", None, None, None)]
+
+
+def test_who_asked_for_a_path_and_why_it_failed(handed_out: HandedOut) -> None:
+    asked = run("Requests for a path", handed_out.lines)
+    got = (SECONDS, "api:reader", IP, "/reports/q3.pdf", None)
+    refused = (SECONDS, None, IP, "/-/form", "unauthorized")
+    assert asked == [(SECONDS, "api:maker", IP, "/-/shares", None), got, got, refused]
+
+
+def test_what_became_of_a_share(handed_out: HandedOut) -> None:
+    assert run("Requests for a share", handed_out.lines, share=handed_out.share) == [
+        (SECONDS, "api:maker", IP, "POST", "reports/q3.pdf", None, "2026-03-08T06:41:11Z"),
+        (SECONDS, None, IP, "GET", None, None, None),  # its page
+        (SECONDS, None, IP, "GET", "reports/q3.pdf", None, None),
+        (SECONDS, "api:maker", IP, "DELETE", None, None, None),
+        (SECONDS, None, IP, "GET", None, "share_revoked", None),
+    ]
+
+
+def test_what_function_compute_measured() -> None:
+    call = {"functionName": "links-http", "durationMs": 500.0, "isColdStart": "false", "hasFunctionError": "false"}
+    start = call | {"durationMs": 1500.0, "isColdStart": "true"}
+    failed = call | {"durationMs": 1000.0, "hasFunctionError": "true", "errorType": "FunctionTimeoutError"}
+    rows: list[tuple[int, Row]] = [(SECONDS, row) for row in (call, start, failed, answered("/reports/q3.pdf"))]
+    assert run("Function duration", rows) == [("links-http", 3, 3.0, 1.0)]
+    assert run("isColdStart", rows) == [(1, 1500.0)]
+    assert run("hasFunctionError", rows) == [("FunctionTimeoutError", 1)]
+    assert set(METRICS) <= set(INDEX["keys"])
 
 
 def test_no_links() -> None:
     assert run("No links", [(SECONDS, answered("/nothing"))]) == [(0,)]
 
 
-def test_server_errors(lines: list[tuple[int, str]]) -> None:
+def test_server_errors(lines: list[tuple[int, Row]]) -> None:
     error = answered("/nothing").replace('"status":404', '"status":503')
     assert run("Server errors", [*lines, (SECONDS, error), (SECONDS, error)]) == [(2,)]
 
 
-def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, str]]) -> None:
+def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, Row]]) -> None:
     rows = run("99th percentile of the function's own time", lines)
     assert [minute for minute, _ in rows] == [SECONDS, SECONDS + 60]
     assert all(isinstance(p99, float) for _, p99 in rows)
@@ -198,7 +304,7 @@ def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tup
     assert run("99th percentile of the function's own time", [*lines, health]) == rows
 
 
-def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
+def test_refusals_by_code(lines: list[tuple[int, Row]]) -> None:
     refusals = {code: (status, count) for code, status, count in run("Refusals by code", lines)}
     assert refusals["unauthorized"] == ("401", 32)
     assert refusals["not_found"] == ("404", 2)
@@ -222,7 +328,7 @@ def test_a_guessed_code_counts_like_a_guessed_share() -> None:
     assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("192.0.2.7", 31)]
 
 
-def test_failed_notices(lines: list[tuple[int, str]]) -> None:
+def test_failed_notices(lines: list[tuple[int, Row]]) -> None:
     failed = {json.dumps(json.loads(sinks)): times for sinks, _, times in run("Failed notices", lines)}
     assert failed == {
         '[{"sink": "ops", "code": "state_unavailable"}]': 1,
@@ -230,20 +336,21 @@ def test_failed_notices(lines: list[tuple[int, str]]) -> None:
     }
 
 
-def test_waiting_notices(lines: list[tuple[int, str]]) -> None:
+def test_waiting_notices(lines: list[tuple[int, Row]]) -> None:
     ((sink, oldest),) = run("Waiting notices", lines)
     assert sink == "ops"
     assert 3600 <= oldest < 3900
 
 
-def test_dead_notices(lines: list[tuple[int, str]]) -> None:
+def test_dead_notices(lines: list[tuple[int, Row]]) -> None:
     many = (SECONDS, '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}')
     assert run("Dead notices", [*lines, many]) == [("gone.old", 1000)]
 
 
 def test_every_query_of_the_page_is_run_here() -> None:
     tested = re.findall(r'run\("([^"]+)"', Path(__file__).read_text("utf-8"))
-    assert set(queries()) == {*ROWS, *tested}
+    assert {*queries(), *IN_TEXT} == {*ROWS, *tested}
+    assert PAGE.count("| select") == len(queries()) + len(IN_TEXT)
     assert PAGE.count("```sql") == len(queries())
 
 

@@ -82,12 +82,17 @@ class Answered(NamedTuple):
         return json.loads(self.body)
 
     @property
+    def lines(self) -> list[dict[str, Any]]:
+        """All audit lines; that of the response is the last."""
+        assert self.printed.endswith("\n")
+        lines = [json.loads(line) for line in self.printed.splitlines()]
+        assert all(isinstance(line, dict) for line in lines)
+        return lines
+
+    @property
     def line(self) -> dict[str, Any]:
         """The audit line; it is the only line printed."""
-        assert self.printed.endswith("\n")
-        assert self.printed.count("\n") == 1, self.printed
-        line = json.loads(self.printed)
-        assert isinstance(line, dict)
+        (line,) = self.lines
         return line
 
     @property

@@ -12,9 +12,8 @@ from ...core import links
 from ...core.auth import authorize
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
-from ...core.paths import check_path
 from ...core.request import Request
-from ..response import Response, json_response
+from ..response import Response, body_path, json_response
 from ..uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
@@ -23,7 +22,7 @@ MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "
 def create(request: Request, invocation: Invocation) -> Response:
     """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
     params = request.json(MEMBERS, required=("path",))
-    target = invocation.config.mounts.find(check_path(params["path"]), prefix=True)
+    target = invocation.config.mounts.find(body_path(invocation, params["path"]), prefix=True)
     access, mount = authorize(invocation, target, "POST"), target.mount
     if target.path.endswith("/"):
         check_prefix(invocation.config, target)
@@ -34,7 +33,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise bad_body('"min_size" must be from 0 to "max_size"')
     content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
     form, clamped_by = sign_form(access, invocation, max_size, min_size, content_type, expires=params["expires"])
-    invocation.facts.update(mount=mount.path, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
     return json_response(
         {
             "url": form.url,

@@ -17,9 +17,8 @@ from ...core.config import Target
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.keys import current
-from ...core.paths import check_path
 from ...core.request import Request
-from ..response import Response, json_response, note_link
+from ..response import Response, body_path, json_response
 from ..uploads import check_size, check_type
 
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
@@ -54,7 +53,7 @@ class MultipartUpload(NamedTuple):
 def create(request: Request, invocation: Invocation) -> Response:
     """`POST /-/uploads`: 201 with the links of the first parts, and those that complete and abort it."""
     params = request.json(MEMBERS, required=("path", "size"))
-    target = invocation.config.mounts.find(check_path(params["path"]))
+    target = invocation.config.mounts.find(body_path(invocation, params["path"]))
     access = authorize(invocation, target, "PUT")
     size = check_size(params["size"], target.mount, MAX_UPLOAD)
     part_size = default_part(size) if params["part_size"] is None else params["part_size"]
@@ -72,7 +71,7 @@ def create(request: Request, invocation: Invocation) -> Response:
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
     """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
     params = request.json(PARTS_MEMBERS, required=("path",))
-    target = invocation.config.mounts.find(check_path(params["path"]))
+    target = invocation.config.mounts.find(body_path(invocation, params["path"]))
     access = authorize(invocation, target, "PUT")
     upload = _unseal(upload_id, target, invocation)
     check_size(upload.size, target.mount, MAX_UPLOAD)
@@ -117,7 +116,7 @@ def document(
     def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
         issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
-        note_link(invocation.facts, access.target, issued.link.expires_in, issued.clamped_by)
+        links.note(invocation.facts, access.target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
         return issued
 
     parts = []

@@ -11,7 +11,7 @@ from ...core.config import TRAFFIC_LIMIT, Mount, Target
 from ...core.context import Caller, Invocation
 from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
-from ..response import Response, json_response, note_link, redirect, wants_json
+from ..response import Response, json_response, redirect, wants_json
 
 MIN_LIFETIME = 60  # seconds for which the link of a cached redirect is still valid
 READING = ("GET", "HEAD")
@@ -45,7 +45,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         check_for_page(target, query, invocation)
     signed = links.Signed(query, window=mount.cache) if mount.cache and caller is None else links.Signed(query)
     issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
-    note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
+    links.note(invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
     if as_json:
         return json_response(issued.document())
     response = redirect(issued)

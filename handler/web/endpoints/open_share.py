@@ -19,7 +19,7 @@ from ...core.shares import uses
 from ...core.shares.address import share_address
 from ...core.shares.opening import OpenedShare, is_nonce, open_share
 from .. import pages
-from ..response import Response, json_response, note_link, redirect, wants_json
+from ..response import Response, json_response, redirect, wants_json
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 MAX_FORM = 4096  # bytes
@@ -100,7 +100,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
-    note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
+    links.note(invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
     return issued
 
 

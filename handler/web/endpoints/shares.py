@@ -16,14 +16,13 @@ from ...core.config import Mount, Target
 from ...core.context import Caller, ExpiryLimit, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.keys import current, owner_tag
-from ...core.paths import check_path
 from ...core.request import Request, read_members
 from ...core.shares import record as records
 from ...core.shares.address import share_address, share_path
 from ...core.shares.code import code_hash, new_code
 from ...core.shares.opening import share_fault
 from ...core.shares.record import Record
-from ..response import Response, json_response, origin_of
+from ..response import Response, body_path, json_response, origin_of
 from ..uploads import check_prefix, check_size, check_type
 from . import list_shares
 
@@ -56,7 +55,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     caller = list_shares.owner(invocation)
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
-    path = check_path(params["path"])
+    path = body_path(invocation, params["path"])
     is_folder = method != "POST" and path.endswith("/")
     target = _shareable(invocation, path, is_folder, method)
     mount = target.mount
@@ -100,7 +99,6 @@ def create(request: Request, invocation: Invocation) -> Response:
     )
     code = new_code() if has_code else None
     secret, record = _write(state, caller, record, code)
-    invocation.facts.update(mount=mount.path, share=record.id)
     document = {
         "url": share_address(origin, share_path(record), secret),
         "id": record.id,
@@ -109,6 +107,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         **({"password": code} if code else {}),
         **({"covers": "Everything below this path, also what is added later."} if is_folder else {}),
     }
+    links.note(invocation.facts, target, share=record.id, expires_at=document["expires_at"])
     return json_response(document, 201)
 
 
@@ -151,7 +150,7 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     if expires_at <= max(now, records.load_end(state, record)):
         raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
     records.extend(state, record.id, expires_at)
-    invocation.facts["mount"] = mount.path
+    invocation.facts.update(mount=mount.path, expires_at=rfc3339(expires_at))
     return json_response({**list_shares.describe(state, record, invocation), "clamped_by": clamped_by})
 
 

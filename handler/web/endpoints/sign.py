@@ -6,8 +6,9 @@ import time
 from functools import partial
 from typing import Any
 
-from ...core import links
+from ...core import audit, links
 from ...core.auth import authorize
+from ...core.config import Target
 from ...core.context import Invocation
 from ...core.errors import HandlerError, Problem, bad_body
 from ...core.paths import check_path
@@ -15,6 +16,8 @@ from ...core.request import Request, read_members
 from ..response import Response, json_response
 from ..uploads import check_size, put_headers
 from .objects import parameter_not_allowed, signed_query
+
+Document = dict[str, object]
 
 MAX_LINKS = 1000
 MAX_CHECK_SECONDS = 15.0  # within which the check of an object may begin; the function may run for 30
@@ -31,7 +34,7 @@ MEMBERS = {
 
 
 def create(request: Request, invocation: Invocation) -> Response:
-    """200 with the links in the order of the request."""
+    """200 with the links in the order of the request. Each link has a line of its own in the log."""
     items = request.json({"links": list}, required=("links",))["links"]
     if len(items) > MAX_LINKS:
         raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
@@ -45,23 +48,30 @@ def create(request: Request, invocation: Invocation) -> Response:
         results = map_concurrently(result, items)
     else:
         results = [result(item) for item in items]
-    refused = sum("error" in result for result in results)
-    invocation.facts.update(links=len(results) - refused, refused=refused)
-    return json_response({"links": results})
+    lines = [line for _, line in results if line]
+    for line in lines:
+        audit.write(line)
+    invocation.facts.update(links=len(lines), refused=len(results) - len(lines))
+    return json_response({"links": [document for document, _ in results]})
 
 
-def _result(item: object, invocation: Invocation, request_id: str, deadline: float) -> dict[str, object]:
+def _result(item: object, invocation: Invocation, request_id: str, deadline: float) -> tuple[Document, Document]:
+    """The link and its audit line; or the error, which has none."""
     try:
-        return _link(read_members(item, MEMBERS, required=("path",)), invocation, deadline).document()
+        target, issued = _link(read_members(item, MEMBERS, required=("path",)), invocation, deadline)
+        line = {name: invocation.facts[name] for name in ("request_id", "client_ip", "caller")}
+        line |= {"method": issued.link.method, "path": audit.path(target.path)}
+        links.note(line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+        return issued.document(), line
     except HandlerError as error:
         problem = error.reported()
         if not isinstance(problem, Problem):
             raise
         path = item.get("path") if isinstance(item, dict) else None
-        return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
+        return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}, {}
 
 
-def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> links.IssuedLink:
+def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> tuple[Target, links.IssuedLink]:
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
@@ -88,4 +98,4 @@ def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> link
         if time.monotonic() >= deadline:
             raise Problem("oss_unavailable")
         head_object(target, query, invocation)
-    return issued
+    return target, issued

@@ -13,7 +13,7 @@ from typing import Any
 
 from signer.times import rfc3339
 
-from ...core import audit, outbox
+from ...core import links, outbox
 from ...core.auth import authorize
 from ...core.cloud import parts
 from ...core.cloud.oss import OssUnavailable
@@ -23,7 +23,7 @@ from ...core.errors import Problem, bad_body
 from ...core.shares import uses
 from ...core.shares.opening import OpenedShare, is_nonce
 from .. import pages
-from ..response import Response, json_response, note_link
+from ..response import Response, json_response
 from ..uploads import check_type
 from . import multipart
 from .form import sign_form
@@ -116,7 +116,7 @@ def _form(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again:
     target = _target(opened, number, file)
     access = authorize(invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left)))
     form, clamped_by = sign_form(access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS)
-    note_link(invocation.facts, target, form.expires_in, clamped_by)
+    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
     expires_at = rfc3339(form.expires_at.timestamp())
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
@@ -193,7 +193,7 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses
     if not is_complete and number not in uses.arrived(places.folder):
         _abort(opened, places, number)
         raise Problem("not_found")
-    opened.invocation.facts["key"] = audit.path(upload.target.key)
+    links.note(opened.invocation.facts, upload.target)
     return True
 
 

@@ -250,7 +250,7 @@ class TestManyLinks:
         assert answer.status == 200, answer
         results: list[Any] = answer.json["links"]
         refused = sum("error" in result for result in results)
-        assert (answer.line["links"], answer.line["refused"]) == (len(results) - refused, refused)
+        assert (answer.lines[-1]["links"], answer.lines[-1]["refused"]) == (len(answer.lines) - 1, refused)
         return results
 
     def outcomes(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[str]:

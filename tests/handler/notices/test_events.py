@@ -44,7 +44,7 @@ def test_it_returns_a_summary(
         "repeated": 0,
         "queued": 0,
     }
-    line = json.loads(capsys.readouterr().out)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["event"], line["request_id"], line["code"], line["notices"]) == ("oss", "req-EXAMPLE", None, 1)
 
 
@@ -154,12 +154,25 @@ def test_no_secret_is_printed_returned_or_raised(function: EventFunction, hook: 
         assert [secret for secret in secrets if secret in output] == []
 
 
-def test_the_audit_line_is_one_line_under_16_kb(function: EventFunction) -> None:
-    function.toml = notice(["manifest"])
+@pytest.mark.parametrize("give", ["link", "share"])
+def test_each_link_and_share_has_an_audit_line_and_the_invocation_one_under_16_kb(
+    function: EventFunction, give: str
+) -> None:
+    function.toml = notice(["manifest"], give=give)
     outcome = function.invoke(created(*(f"outbox/{number}" for number in range(300))))
-    assert outcome.printed.count("\n") == 1
-    assert len(outcome.printed) < 16 * 1024
-    assert outcome.line["notices"] == 300
+    *links, last = outcome.printed.splitlines()
+    assert len(last) < 16 * 1024
+    assert (outcome.line["notices"], len(links)) == (300, 300)
+    given = {line["key"]: line for line in map(json.loads, links)}
+    assert set(given) == {f"outbox/{number}" for number in range(300)}
+    line = given["outbox/7"]
+    assert line.pop("request_id") == outcome.line["request_id"]
+    if give == "share":
+        assert (len(line.pop("share")), line.pop("expires_at")[-1]) == (12, "Z")
+    else:
+        assert (line.pop("expires_in"), line.pop("clamped_by")) == (900, None)
+    place = {"path": "/outbox/7", "mount": "/outbox/", "bucket": "examplebucket", "key": "outbox/7"}
+    assert line == {"caller": "notice", **place}
 
 
 def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None:

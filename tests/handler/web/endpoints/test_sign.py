@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
-from tests.handler.keys_fixtures import BUCKET, api
+from tests.handler.keys_fixtures import BUCKET, READER, api
 from tests.handler.upload_fixtures import MEGABYTE, follow_link, query_of
 from tests.worlds import ALICE, EXPIRING, WRITER, Service
 
@@ -66,11 +66,27 @@ class TestManyLinks:
         response = in_memory.request("/-/sign", "POST", headers={"Content-Type": "text/plain"}, body='{"links": []}')
         assert (response.status, response.code) == (415, "not_json")
 
-    def test_the_audit_line_counts_links_and_names_none_of_them(self, in_memory: Service) -> None:
-        response = in_memory.post("/-/sign", {"links": [{"path": "/both/secret.txt"}, {"path": "/none"}, 7]})
-        assert (response.line["links"], response.line["refused"], response.line["path"]) == (1, 2, "/-/sign")
-        assert "secret.txt" not in response.printed
-        assert BUCKET not in response.printed
+    def test_each_link_has_the_audit_line_of_its_own_address(self, in_memory: Service) -> None:
+        paths = ["/both/报告.txt", "/reports/q3.pdf"]
+        items = [{"path": paths[0]}, {"path": "/none"}, 7, {"path": paths[1], "method": "HEAD", "expires": "1m"}]
+        response = in_memory.post("/-/sign", {"links": items}, READER)
+        *links, line = response.lines
+        assert (line["links"], line["refused"], line["path"], line["mount"]) == (2, 2, "/-/sign", None)
+        methods = [("GET", None), ("HEAD", {"expires": "1m"})]
+        for path, link, (method, query) in zip(paths, links, methods, strict=True):
+            own = in_memory.request(quote(path), method, query, key=READER).line
+            assert link == {name: own[name] for name in link}
+            assert own.keys() - link.keys() == {"code", "status", "milliseconds"}
+        for result in response.json["links"]:
+            for name in ("x-oss-signature", "x-oss-security-token") if "url" in result else ():
+                assert query_of(result["url"])[name] not in response.printed
+
+    def test_each_audit_line_of_the_longest_paths_is_under_16_kb(self, in_memory: Service) -> None:
+        path = "/both/" + "é" * ((1023 - len("both/")) // 2)
+        for route, params in (("/-/sign", {"links": [{"path": path}] * 3}), ("/-/form", {"path": path})):
+            lines = in_memory.post(route, params).printed.splitlines()
+            assert max(map(len, lines)) < 16 * 1024
+            assert any(path in (json.loads(line).get("body_path"), json.loads(line)["path"]) for line in lines)
 
     def test_without_credentials_there_is_one_error(self, in_memory: Service) -> None:
         http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)

@@ -135,11 +135,11 @@ class TestForm:
         assert in_memory.post("/-/form", {"path": "/both/outer/"}).status == 200
         assert in_memory.post("/-/form", {"path": "/both/a.txt"}).status == 200
 
-    def test_the_audit_line_contains_no_field(self, in_memory: Service) -> None:
+    def test_the_audit_line_contains_no_field_but_the_key(self, in_memory: Service) -> None:
         response = in_memory.post("/-/form", {"path": "/in/a.txt"})
-        assert response.line["expires_in"] == 900
+        assert (response.line["expires_in"], response.line["key"]) == (900, "inbox/a.txt")
         for value in response.json["fields"].values():
-            assert value in ("true", "200", "default") or value not in response.printed
+            assert value in ("true", "200", "default", "inbox/a.txt") or value not in response.printed
 
 
 class TestAtOss:
