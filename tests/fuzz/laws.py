@@ -22,10 +22,12 @@ NEVER = frozenset({"internal_error", "bad_configuration"})
 
 
 def check_response(response: Answered) -> None:
-    """A documented status and code, one audit line (after warnings) that says the same, and no secret."""
-    *warnings, line = [json.loads(line) for line in response.printed.splitlines()]
+    """A documented status and code, an audit line (after warnings and those of a list) that says so, and no secret."""
+    *others, line = [json.loads(line) for line in response.printed.splitlines()]
     assert response.printed.endswith("\n")
-    assert all("warning" in warning and "request_id" not in warning for warning in warnings), warnings
+    links = [each for each in others if "warning" not in each or "request_id" in each]
+    assert len(links) == (line["links"] if line["path"] == "/-/sign" and "links" in line else 0), others
+    assert all(each["request_id"] == line["request_id"] and each["expires_in"] for each in links), links
     assert line["status"] == response.status, (line, response.status)
     check_no_fault(line)
     check_no_secret(response.printed, (*SECRETS, *API_KEYS))

@@ -149,7 +149,7 @@ BREAKABLE: list[tuple[object, str]] = [
     (Mounts, "find"),
     (Invocation, "credentials"),
     (objects, "redirect"),
-    (objects, "note_link"),
+    (links, "note"),
     (app, "read_path"),
     (app, "route"),
 ]

@@ -39,7 +39,7 @@ LINKS = (
 
 @contextmanager
 def trigger_events() -> Iterator[Run]:
-    """Every event has a summary or a documented failure, one audit line, and each of its notices is sent once."""
+    """Every event has a summary or a documented failure, its audit lines, and each of its notices is sent once."""
     sink = {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE-SECRET-PATH", "secret": WHSEC}
     secrets = (*SECRETS, WHSEC, sink["url"])
     moved = [0.0]
@@ -69,8 +69,8 @@ def trigger_events() -> Iterator[Run]:
                     check_no_secret(failure.sentence, secrets)
             printed = out.getvalue()
             check_no_secret(printed + json.dumps(summary), secrets)
-            assert printed.count("\n") == 1, printed
-            line = json.loads(printed)
+            *links, line = map(json.loads, printed.splitlines())
+            assert len(links) == line.get("links", 0), printed
             check_no_fault(line)
             assert line["code"] == (code or None)
             assert "failed" not in line, line["failed"]
