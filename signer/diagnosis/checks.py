@@ -24,6 +24,20 @@ _TRACKERS = re.compile(
     r"(?:utm_|mc_|pk_|hsa_|spm)[a-z_]*|fbclid|gclid|dclid|msclkid|yclid|igshid|twclid|nsukey|isappinstalled|wxshare_count"
     r"|from|scene|clicktime|enterid|sharer_\w+|_|_t|_ts|_r|t|ts|v|rand|random|nocache|timestamp|cachebuster|nonce|ref"
 )
+# Other services: the end of their hosts, or the parameters that only their links have.
+_SERVICES = {
+    "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
+    "Cloudflare R2": r"\.r2\.cloudflarestorage\.com$",
+    "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
+    "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
+    "Google Cloud Storage": r"^storage\.(?:googleapis|cloud\.google)\.com$|\.storage\.googleapis\.com$|&GoogleAccessId&"
+    r"|&X-Goog-Signature&",
+    "Azure Blob Storage": r"\.blob\.core\.(?:windows\.net|chinacloudapi\.cn)$|&sv&(?:.*&)?sig&|&sig&(?:.*&)?sv&",
+    "Qiniu Kodo": r"\.(?:qiniucs\.com|qiniudn\.com|qnssl\.com|clouddn\.com|qbox\.me)$|&e&(?:.*&)?token&",
+    "Volcengine TOS": r"\.volces\.com$|&X-Tos-Signature&",
+    "Baidu BOS": r"\.bcebos\.com$",
+    "MinIO or another S3": r"^(?:play\.min\.io|.*\.(?:wasabisys|backblazeb2|digitaloceanspaces)\.com)$",
+}
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
@@ -37,10 +51,26 @@ def link_facts(link: LenientUrl, now: int, sent: Container[str] | None, *, insid
     return facts if sent is None else [*facts, *check_headers(link, sent)]
 
 
+def other_service(link: LenientUrl) -> Fact | None:
+    """The fact that another service signed the link, where its host or its parameters show it."""
+    names = "".join(f"&{name}&" for name in link.names)
+    for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
+        for certainty, what, text in (
+            (CERTAIN, "host is that", link.host.partition(":")[0]),
+            (LIKELY, "parameters are those", names),
+        ):
+            if re.search(form, text):
+                return Fact("other_service", LINK, certainty, f"Its {what} of {service}.")
+    return None
+
+
 def check_text(link: LenientUrl) -> Iterator[Fact]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
     for code, evidence in link.damages:
         yield Fact(code, DAMAGE, CERTAIN, evidence)
+    if link.wrapper:
+        evidence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
+        yield Fact("wrapped", LINK, CERTAIN, evidence)
     if link.version is None:
         yield _unsigned(link)
         return
