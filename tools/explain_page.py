@@ -193,7 +193,7 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
         answers="\n\n".join(answers),
         options="".join(f" {option}" for option in options),
         needs=words["cdn_key" if source == "cdn" else "key" if finding["example"].get("know_secret") else "no_key"],
-        output=re.sub(r"(?s)(   Fix:      ).*?(?=\n\d\. |\nNote: |$)", rf"\1{words['below']}", output, count=1),
+        output=re.sub(r"(?s)(   Fix:      ).*?(?=\n\d\. |\nNote: |$)", r"\1…", output, count=1),
         advice="\n\n".join([plain(own["advice"]), *filter(None, [own.get("more")])]),
         why=own["why"],
         related="\n".join(related),

@@ -37,20 +37,17 @@ _HOST_KINDS = {
     "custom": "a custom domain",
 }
 
-_UNSIGNED = {True: "URL not signed for OSS", False: "An answer without its link"}
-
 
 class Explanation(NamedTuple):
     """What a link is, and why it fails. `str()` is the full explanation in words; nothing in it is secret.
 
-    Of an answer without its link, `host` is "".
-
-    `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2", or None without a signature. `age`,
-    `lifetime` and `remaining` are seconds; `remaining` is negative after the expiry. `temporary` says whether
-    temporary credentials signed the link. `headers` are the names that must be sent with it, as far as the link shows
-    them. `signature` is whether the signature is right, None where that is not known. `findings` are most probable
-    first; `differences` are where OSS's canonical request differs from the link's. A link that `has_token` expires at
-    `expires_at` at the latest; earlier if the security token does, which does not show its own expiry.
+    `host` is "" for an answer without its link. `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2",
+    or None without a signature. `age`, `lifetime` and `remaining` are seconds; `remaining` is negative after the
+    expiry. `temporary` says whether temporary credentials signed the link. `headers` are the names that must be sent
+    with it, as far as the link shows them. `signature` is whether the signature is right, None where that is not known.
+    `findings` are most probable first; `differences` are where OSS's canonical request differs from the link's. A link
+    that `has_token` expires at `expires_at` at the latest; earlier if the security token does, which does not show its
+    own expiry.
     """
 
     version: str | None
@@ -129,15 +126,13 @@ def explain(
     link = parse_lenient_url(url or "", bucket or _bucket_of(error)) if url or error is None else NO_LINK
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
-    if service is not None:
-        link, error = link._replace(version=None, bucket=None), None
-    elif other_link is not None:
-        link, error = parse_lenient_url(url or "", bucket), None
+    if service or other_link:
+        link, error = link._replace(version=None) if service else parse_lenient_url(url or "", bucket), None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
-    facts = [service] if service is not None else []
-    if link.host and service is None:
+    facts = [service] if service else []
+    if link.host and not service:
         facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
     if cdn or any(fact.code == "unsigned" for fact in facts):
         at_cdn = [*cdn_facts(link.target, cdn, clock)]
@@ -221,7 +216,10 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
 
 
 def _lines(e: Explanation) -> Iterator[str]:
-    yield f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else _UNSIGNED[bool(e.host)]
+    signed = (
+        f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL not signed for OSS"
+    )
+    yield signed if e.host else "OSS's answer, without its link"
     if e.host:
         yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
         yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"

@@ -127,9 +127,7 @@ def read_answer(
         if code == "source_address":
             stated.insert(0, Fact(code, GUESS, LIKELY, f"{said}. OSS says so of links that are limited to an address."))
         elif any(name.startswith("x-oss-ac-") for name in link.names):
-            limited = (
-                "The link is limited by x-oss-ac-*, and of another address OSS may say that the signature is wrong."
-            )
+            limited = "The link is limited by x-oss-ac-*. To another address, OSS may say that the signature is wrong."
             stated.append(Fact("source_address", ANSWER, POSSIBLE, limited))
         return Answer(error, code, said, differences, "mismatch", tuple(stated))
     codes = {fact.code for fact in facts}
@@ -140,14 +138,11 @@ def read_answer(
     elif code == "no_such_key" and "bucket_twice" in codes:
         code = "bucket_twice"
     damages = {fact.code for fact in facts if fact.source == DAMAGE}
-    lost = codes & {"truncated", "plus_decoded", "token_not_signed"}
-    # A form has no signature in its address, and who has a name has signed.
-    if code == "access_denied" and request.method != "POST" and "AuthPrincipalType" not in error.elements:
-        lost |= codes & {"unsigned"}
-    if (code in _SAID_OF_DAMAGED_LINKS and damages | lost) or (
-        code in _UNREADABLE
-        and codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
-    ):
+    # A form has no signature in its address, and whom OSS knows by a name has signed.
+    is_anonymous = code == "access_denied" and request.method != "POST" and "AuthPrincipalType" not in error.elements
+    lost = damages | codes & {"truncated", "plus_decoded", "token_not_signed", *(["unsigned"] if is_anonymous else [])}
+    shown = codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
+    if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
         return Answer(error, code, said, differences, None, (Fact(code, GUESS, CERTAIN, f"{said}."),))
     name = error.elements.get("ArgumentName", "")
     about = f"It is about {printable_name(name)}." if name and code in ("malformed_parameter", "truncated") else ""
@@ -166,21 +161,19 @@ def _guess(
 ) -> Fact:
     """What a refused signature may mean where nothing shows a reason."""
     said += "."
-    is_link = link.version is not None and signature is None
+    is_open = link.version is not None and signature is None
     extra = [name for name in request.headers if v4.is_always_signed(name) and name not in link.additional_headers]
     if link.host and link.version is None:
-        said += " The address has no signature: a form, or the header Authorization, had it."
+        said += " The address shows none: it was in a form, or in the header Authorization."
     elif signature:
-        said += (
-            " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows "
-            "another secret for this access key. Give the full answer, with its CanonicalRequest."
-        )
+        said += " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows"
+        said += " another secret for this access key. Give the full answer, with its CanonicalRequest."
     elif differences == ():
         said += " Its canonical request is the same as the link's."
-    if is_link and request.method in ("HEAD", "DELETE"):
+    if is_open and request.method in ("HEAD", "DELETE"):
         used = f"The link looks complete, and it was used with {request.method}."
         return Fact("wrong_method", GUESS, LIKELY, f"{said} {used}")
-    if is_link and request.method in ("PUT", "POST") and extra:
+    if is_open and request.method in ("PUT", "POST") and extra:
         sent = f"The link does not show whether it was signed with {join_names(extra)}, which was sent."
         return Fact("extra_header", GUESS, LIKELY, f"{said} {sent}")
     return Fact("signature_mismatch", GUESS, LIKELY, said)

@@ -27,16 +27,14 @@ _TRACKERS = re.compile(
 # Other services: the end of their hosts, or the parameters that only their links have.
 _SERVICES = {
     "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
-    "Cloudflare R2": r"\.r2\.cloudflarestorage\.com$",
     "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
     "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
-    "Google Cloud Storage": r"^storage\.(?:googleapis|cloud\.google)\.com$|\.storage\.googleapis\.com$|&GoogleAccessId&"
-    r"|&X-Goog-Signature&",
+    "Google Cloud Storage": r"(?:^|\.)storage\.(?:googleapis|cloud\.google)\.com$|&GoogleAccessId&|&X-Goog-Signature&",
     "Azure Blob Storage": r"\.blob\.core\.(?:windows\.net|chinacloudapi\.cn)$|&sv&(?:.*&)?sig&|&sig&(?:.*&)?sv&",
     "Qiniu Kodo": r"\.(?:qiniucs\.com|qiniudn\.com|qnssl\.com|clouddn\.com|qbox\.me)$|&e&(?:.*&)?token&",
     "Volcengine TOS": r"\.volces\.com$|&X-Tos-Signature&",
     "Baidu BOS": r"\.bcebos\.com$",
-    "MinIO or another S3": r"^(?:play\.min\.io|.*\.(?:wasabisys|backblazeb2|digitaloceanspaces)\.com)$",
+    "another S3": r"\.(?:cloudflarestorage|wasabisys|backblazeb2|digitaloceanspaces)\.com$|^play\.min\.io$",
 }
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
@@ -55,12 +53,10 @@ def other_service(link: LenientUrl) -> Fact | None:
     """The fact that another service signed the link, where its host or its parameters show it."""
     names = "".join(f"&{name}&" for name in link.names)
     for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
-        for certainty, what, text in (
-            (CERTAIN, "host is that", link.host.partition(":")[0]),
-            (LIKELY, "parameters are those", names),
-        ):
-            if re.search(form, text):
-                return Fact("other_service", LINK, certainty, f"Its {what} of {service}.")
+        if re.search(form, link.host.partition(":")[0]):
+            return Fact("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
+        if re.search(form, names):
+            return Fact("other_service", LINK, LIKELY, f"Its parameters are those of {service}.")
     return None
 
 

@@ -30,7 +30,7 @@ _LOST_MARK = re.compile(
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 # A link as a parameter of another address that is not signed itself, as it stands or encoded.
 _WRAPPED = re.compile(
-    r"https?://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s]+)",
+    r"https?://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s<>\"]+)",
     re.IGNORECASE | re.DOTALL,
 )
 _SIGNED_LINK = re.compile("(?:signature|credential|accesskeyid|auth_key|share|token|sign|sig)=", re.IGNORECASE)
@@ -68,12 +68,12 @@ def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
 
 def unwrap(string: str) -> tuple[str, str]:
     """The signed link that is a parameter of another address, and its name; else the string and ""."""
-    if not (match := _WRAPPED.search(string)):
-        return string, ""
-    name, link = match[1], match[2]
-    while "?" not in link and link != unquote(link):
-        link = unquote(link)
-    return (link, name) if _SIGNED_LINK.search(link) else (string, "")
+    start = _URL_START.search(string)
+    match = _WRAPPED.match(string, start.start()) if start else None
+    link = match[2] if match else ""
+    for _ in range(4):
+        link = link if "?" in link else unquote(link)
+    return (link, match[1]) if match and _SIGNED_LINK.search(link) else (string, "")
 
 
 def _extract_url(string: str) -> str:
