@@ -55,7 +55,7 @@ def other_service(link: LenientUrl) -> Fact | None:
     for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
         if re.search(form, link.host.partition(":")[0]):
             return Fact("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
-        if re.search(form, names):
+        if link.version in (None, V1) and re.search(form, names):
             return Fact("other_service", LINK, LIKELY, f"Its parameters are those of {service}.")
     return None
 

@@ -23,19 +23,16 @@ _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 _HEADER = re.compile(r"^(?:< )?x-oss-(ec|err):[ \t]*([\w+/=-]+)", re.IGNORECASE | re.MULTILINE)
 _ANSWER = re.compile(r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M)
 _ARGUMENT = re.compile(
-    r"credential|(?<![\w-])(?:x-oss-)?(?:date|expires|signature|signature-version|security-token|additional-headers"
-    r"|content-sha256|ossaccesskeyid|authorization)(?![\w-])"
+    r"credential|x-oss-(?:date|content-sha256)|(?<![\w-])(?:(?:x-oss-)?(?:expires|signature|security-token"
+    r"|additional-headers)|ossaccesskeyid|authorization)\b"
 )
 # What OSS says of AccessDenied where somebody has no right; anything else that it says has another reason.
 _NO_RIGHT = re.compile(r"no right|polic|acl|permission|authori[sz]|belong|anonymous|^access ?denied\.?$|^$")
-# The elements of AccessDeniedDetail that are shown, and the words in them that are known.
-_DETAIL = {
-    "AuthAction": r"oss:[A-Za-z]{3,40}",
-    "NoPermissionType": "ImplicitDeny|ExplicitDeny",
-    "PolicyType": "(?:(?:(?:Account|ResourceGroup)Level)?IdentityBased|ResourceBased|Session|Control|AssumeRole|Bucket"
-    "|Vpc|VPC|VpcEndpoint|VPCEndpoint|AccessPoint)Policy",
-}
-
+# The words of AccessDeniedDetail that are known, and so are shown.
+_DETAIL = re.compile(
+    "oss:[A-Za-z]{3,40}|(?:Im|Ex)plicitDeny|(?:Session|Control|AssumeRole|Vpc|VpcEndpoint|AccessPoint|ResourceBased"
+    "|(?:(?:Account|ResourceGroup)Level)?IdentityBased)Policy"
+)
 # The codes of OSS, its finer codes (EC), and what a CDN says, for each finding.
 _CODES = {
     "truncated": "0002-00000074, 0002-00000075, 0002-00000219",
@@ -116,8 +113,8 @@ class ServerError(NamedTuple):
     @property
     def detail(self) -> str:
         """Who denied what, as far as its words are known, "" if absent."""
-        words = (re.fullmatch(known, self.elements.get(name, "").strip()) for name, known in _DETAIL.items())
-        said = ", ".join(word[0] for word in words if word)
+        words = (self.elements.get(name, "").strip() for name in ("AuthAction", "NoPermissionType", "PolicyType"))
+        said = ", ".join(filter(_DETAIL.fullmatch, words))
         return f"AccessDeniedDetail: {said}." if said else ""
 
     @property
