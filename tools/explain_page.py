@@ -54,9 +54,10 @@ def edited(url: str, edits: Sequence[tuple[str, str]]) -> str:
 
 
 def documented_answer(error: str, ecs: Sequence[str], extra: Tables) -> str:
-    status, code, message = re.fullmatch(r"(\d+) (\w+)(?:: (.*))?", error).groups("{message}")  # type: ignore[union-attr]
+    status, code, message = re.fullmatch(r"(\d+) (\w+)(?:: (.*))?", error).groups("")  # type: ignore[union-attr]
     ec = ecs[0] if len(ecs) == 1 else ""
-    return OssError(int(status), code, message, ec=ec, **extra).xml("-", f"{BUCKET}.{HOST}").decode()
+    xml = OssError(int(status), code, message, ec=ec, **extra).xml("-", f"{BUCKET}.{HOST}").decode()
+    return xml.replace("  <Message></Message>\n", "")
 
 
 def local_answer(url: str, example: Tables, credentials: signer.Credentials, root: Path) -> str:
@@ -99,7 +100,8 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         signed = signer.presign_cdn(address, cdn, expires_in=600, now=ISSUED)
     url, xml = edited(signed.url, example.get("edit", ())), ""
     if source == "oss":
-        xml = documented_answer(example.get("error") or finding["oss"][0], ecs, example.get("extra", {}))
+        shown = [example["ec"]] if "ec" in example else ecs
+        xml = documented_answer(example.get("error") or finding["oss"][0], shown, example.get("extra", {}))
     elif source == "local":
         sent, known = edited(url, example.get("sent", ())), credentials._replace(**example.get("known", {}))
         with tempfile.TemporaryDirectory() as root:
@@ -187,10 +189,11 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
         code=code,
         heading=heading(findings, code, language),
         title=plain(own["title"]),
+        first=f"\n{own['first']}" if "first" in own else "",
         answers="\n\n".join(answers),
         options="".join(f" {option}" for option in options),
         needs=words["cdn_key" if source == "cdn" else "key" if finding["example"].get("know_secret") else "no_key"],
-        output=output,
+        output=re.sub(r"(?s)(   Fix:      ).*?(?=\n\d\. |\nNote: |$)", r"\1…", output, count=1),
         advice="\n\n".join([plain(own["advice"]), *filter(None, [own.get("more")])]),
         why=own["why"],
         related="\n".join(related),

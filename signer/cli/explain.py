@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from typing import Any
 
 import click
@@ -29,8 +29,9 @@ def explain(url: str, **params: Any) -> int:
     """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
 
     Without a link, or with "-", it is read from standard input; the error document of OSS may follow it, or
-    what curl -i printed. With the credentials that signed it in the environment (or --profile), or the key of a CDN,
-    a fault is proved, and status 0 says that the link is valid. Nothing secret is printed.
+    what curl -i printed, also with -I. Either may stand alone. With the credentials that signed it in the
+    environment (or --profile), or the key of a CDN, a fault is proved, and status 0 says that the link is
+    valid. Nothing secret is printed.
 
     \b
     Examples:
@@ -39,21 +40,21 @@ def explain(url: str, **params: Any) -> int:
       (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
+    from ..diagnosis.oss_error import split_answer
 
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
         options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
-    link, xml = options.read_argument(url, "the link (the response of OSS may follow it)"), None
-    answer = re.search(r"(?<=.)(<\?xml|<Error|^(< )?HTTP/[0-9]|^(< )?X-Tengine-Error:)", link, re.I | re.M | re.S)
-    if url == "-" and answer:
-        link, xml = link[: answer.start()], link[answer.start() :]
+    link, xml = options.read_argument(url, "the link (the response of OSS may follow it, or stand alone)"), None
+    if url == "-":
+        link, xml = split_answer(link)
     if params["error_xml"] == "-":
         xml = options.read_argument("-", "the response of OSS")
     elif params["error_xml"]:
         with open(params["error_xml"], encoding="utf-8-sig", errors="replace") as file:
             xml = file.read(options.MAX_INPUT)
     explanation = diagnosis.explain(
-        link,
+        link.strip() or None,
         error_xml=xml,
         method=params["method"].upper(),
         headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
@@ -66,4 +67,8 @@ def explain(url: str, **params: Any) -> int:
         print_json(explanation.to_json())
     else:
         echo(str(explanation))
+        if explanation.findings:
+            language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+            suffix = ".zh-CN" if language.startswith("zh") else ""
+            echo(f"\nMore: docs/errors/{explanation.findings[0].code}{suffix}.md")
     return 0 if explanation.ok else 1

@@ -17,7 +17,7 @@ from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .cdn import cdn_facts
 from .facts import Finding, overrule, rank
-from .lenient_url import SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
+from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
 from .oss_error import Difference, ServerError, is_region, parse_canonical_request, printable_name, read_error
 from .repairs import CandidateRequest
 
@@ -41,12 +41,13 @@ _HOST_KINDS = {
 class Explanation(NamedTuple):
     """What a link is, and why it fails. `str()` is the full explanation in words; nothing in it is secret.
 
-    `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2", or None without a signature. `age`,
-    `lifetime` and `remaining` are seconds; `remaining` is negative after the expiry. `temporary` says whether
-    temporary credentials signed the link. `headers` are the names that must be sent with it, as far as the link shows
-    them. `signature` is whether the signature is right, None where that is not known. `findings` are most probable
-    first; `differences` are where OSS's canonical request differs from the link's. A link that `has_token` expires at
-    `expires_at` at the latest; earlier if the security token does, which does not show its own expiry.
+    `host` is "" for an answer without its link. `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2",
+    or None without a signature. `age`, `lifetime` and `remaining` are seconds; `remaining` is negative after the
+    expiry. `temporary` says whether temporary credentials signed the link. `headers` are the names that must be sent
+    with it, as far as the link shows them. `signature` is whether the signature is right, None where that is not known.
+    `findings` are most probable first; `differences` are where OSS's canonical request differs from the link's. A link
+    that `has_token` expires at `expires_at` at the latest; earlier if the security token does, which does not show its
+    own expiry.
     """
 
     version: str | None
@@ -95,7 +96,7 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    url: str,
+    url: str | None,
     *,
     error_xml: str | None = None,
     method: str = "GET",
@@ -108,11 +109,12 @@ def explain(
 ) -> Explanation:
     """Why a presigned URL fails, as far as the arguments show.
 
-    `url` may be damaged, and may be surrounded by other text. `error_xml` is OSS's answer, or a CDN's headers. `method`
-    and `headers` are those of the request; without `headers`, missing ones are not reported. `credentials`, or `cdn`
-    for a link that a CDN checks, let it prove a fault, by trying repairs. `bucket` is the bucket of a custom domain.
-    `inside` says that the client is in the bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and
-    `InvalidLink` where `url` contains no URL or `error_xml` no error.
+    `url` may be damaged, and may be surrounded by other text; it may be missing where `error_xml` is given, which is
+    OSS's answer, or the headers of a HEAD or of a CDN. `method` and `headers` are those of the request; without
+    `headers`, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a
+    fault, by trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
+    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains no URL or
+    `error_xml` no error.
     """
     clock, method = seconds(now), as_unicode(method).upper()
     bucket = as_unicode(bucket) if bucket is not None else None
@@ -121,14 +123,17 @@ def explain(
         check_credentials(credentials)
     if cdn is not None:
         check_cdn_key(cdn)
-    link = parse_lenient_url(url, bucket or _bucket_of(error))
+    link = parse_lenient_url(url or "", bucket or _bucket_of(error)) if url or error is None else NO_LINK
+    service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
-    if other_link is not None:
-        link, error = parse_lenient_url(url, bucket), None
+    if service or other_link:
+        link, error = link._replace(version=None) if service else parse_lenient_url(url or "", bucket), None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
-    facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
+    facts = [service] if service else []
+    if link.host and not service:
+        facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
     if cdn or any(fact.code == "unsigned" for fact in facts):
         at_cdn = [*cdn_facts(link.target, cdn, clock)]
         facts = [fact for fact in facts if fact.code != "unsigned" or not (cdn or at_cdn)] + at_cdn
@@ -152,7 +157,7 @@ def explain(
         version=link.version,
         method=printable_name(method),
         scheme=link.scheme,
-        host=link.host if _HOST.fullmatch(link.host) else "(not a host)",
+        host=link.host if _HOST.fullmatch(link.host) or not link.host else "(not a host)",
         host_kind=link.host_kind,
         host_region=link.host_region,
         bucket=link.bucket if _BUCKET.fullmatch(link.bucket or "") else None,
@@ -188,8 +193,8 @@ def _without(value: T, pieces: frozenset[str]) -> T:
 
 def _bucket_of(error: ServerError | None) -> str | None:
     """The bucket in OSS's canonical request."""
-    path = error.canonical_request.split("\n")[1:2] if error else []
-    return path[0].split("/")[1] or None if path and path[0].count("/") > 1 else None
+    request = parse_canonical_request(error.canonical_request) if error else None
+    return request.path.split("/")[1] or None if request and request.path.count("/") > 1 else None
 
 
 def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
@@ -211,9 +216,13 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
 
 
 def _lines(e: Explanation) -> Iterator[str]:
-    yield f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL not signed for OSS"
-    yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
-    yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"
+    signed = (
+        f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL not signed for OSS"
+    )
+    yield signed if e.host else "OSS's answer, without its link"
+    if e.host:
+        yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
+        yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"
     if e.region:
         yield f"  region     {e.region}"
     if e.issued_at and e.age is not None:

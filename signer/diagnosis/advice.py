@@ -57,6 +57,11 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Keep the case of every character: keys, tokens and dates depend on it. QR codes need byte mode, not "
         "alphanumeric mode.",
     ),
+    "wrapped": (
+        "The link is inside another address, as mail and chat programs write links.",
+        "Programs need the link itself: decode that parameter exactly once, and request what it holds. In a browser, "
+        "the other address leads to the link, unless its program checks or changes it first.",
+    ),
     # --- the request is not what was signed
     "added_parameters": (
         "Parameters were added to the link after it was signed.",
@@ -88,8 +93,9 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "wrong_method": (
         "The link was signed for another HTTP method.",
-        "Use the method that the link was signed for. GET and HEAD have different signatures, so curl -I on a GET "
-        "link fails. Sign a second link for HEAD, or send GET with Range: bytes=0-0.",
+        "Use the method that the link was signed for. GET and HEAD have different signatures, so curl -I on a GET link "
+        "fails. Sign a second link for HEAD, or send GET with Range: bytes=0-0. Do not try the others: PUT uploads and "
+        "replaces the object, DELETE deletes it. To read, sign a link for GET.",
     ),
     "missing_header": (
         "A header that was signed was not sent.",
@@ -142,9 +148,9 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "signature_mismatch": (
         "The signature does not match, and the link itself shows no reason.",
-        "Check in this order: the secret (a lost character, the secret of another key, a space at its end); the method "
-        "that was signed; headers that were signed and not sent, Content-Type first; a key or a parameter that was "
-        "changed after signing.",
+        "Check in this order: headers that were sent and not signed, or signed and not sent, Content-Type first; the "
+        "method that was signed; a key or a parameter that was changed on the way; the secret (a lost character, that "
+        "of another key, a space at its end).",
     ),
     "other_secret": (
         "OSS knows another secret for this access key than the one that signed the link.",
@@ -170,6 +176,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "This looks like an address that a CDN's own key signed (URL signing), not OSS.",
         "Ask the CDN, not OSS: compare its key, its type of signing and its validity, and its clock, with those of the "
         "program that signed. With the key of type A, explain proves which is wrong (--cdn-key -, cdn=).",
+    ),
+    "other_service": (
+        "This is the link of another service, not of OSS.",
+        "Ask that service: its signatures, answers and tools are others. OSS's own hosts end with .aliyuncs.com.",
     ),
     "two_signatures": (
         "OSS received an Authorization header besides the signature in the link.",
@@ -247,21 +257,47 @@ ADVICE: dict[str, tuple[str, str]] = {
     "no_such_key": (
         "The signature is valid, but the object does not exist.",
         "Compare the key character by character: upper and lower case, spaces, a slash at its start, accents that are "
-        "composed differently.",
+        "composed differently. In a bucket with versions it may be deleted: a link with versionId reads an older one.",
     ),
-    "no_such_bucket": ("The bucket does not exist.", "Check the bucket's name and the region of the host."),
+    "no_such_bucket": (
+        "The bucket does not exist.",
+        "Check the bucket's name and the region of the host, or that a custom domain is bound to the bucket.",
+    ),
     "no_such_version": (
         "This version of the object does not exist.",
         "Check versionId. It must be a query parameter of the link, not a header.",
     ),
     "access_denied": (
         "The access key that signed the link is not allowed to do this.",
-        "A link has the rights of the key that signed it. Grant its role oss:GetObject (or oss:PutObject) on this "
-        "object, and look for a bucket policy, a session policy or Block Public Access that denies it.",
+        "A link has the rights of the key that signed it. If nothing allows it (ImplicitDeny), grant its role "
+        "oss:GetObject (or oss:PutObject) on this object. If something denies it (ExplicitDeny), look in the policies "
+        "of the role, of its session, of the bucket, the VPC endpoint and the account, also for conditions such as an "
+        "address or HTTPS, and at Block Public Access.",
+    ),
+    "referer": (
+        "The bucket's Referer rule (hotlink protection) refuses the page that the request comes from.",
+        "Open the link from a page that the rule lists, or let the bucket's owner list it. If the request had no "
+        "Referer, as in an address bar, a chat or a program, the rule must allow an empty one, or send one.",
+    ),
+    "cors": (
+        "The bucket's CORS rules do not allow this request from a browser.",
+        "Let the bucket's owner add a rule with the page's origin, the method and the headers of the request. Programs "
+        "that are not browsers need none.",
+    ),
+    "kms_denied": (
+        "OSS may not use the object's key of KMS for whoever signed the link.",
+        "Grant the role that signed kms:Decrypt (for uploads kms:GenerateDataKey, too) on the key with which the "
+        "object is encrypted, and check that KMS is activated and the key enabled.",
+    ),
+    "suspended": (
+        "The account or the bucket is suspended.",
+        "Only its owner can change that: pay what is overdue, or read the account's messages for a violation. No other "
+        "link and no other key helps.",
     ),
     "source_address": (
         "The link is limited to certain client addresses (x-oss-ac-*), and the client has another one.",
-        "Sign with the address that OSS sees. With a NAT or a proxy, this is not the client's own address.",
+        "Sign with the address that OSS sees. With a NAT or a proxy, this is not the client's own address. If it is "
+        "right, look for what makes a signature wrong.",
     ),
     "already_exists": (
         "The object exists, and the link does not allow overwriting it.",
@@ -273,12 +309,19 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "range_outside": ("The range is outside the object.", "Request a range within the object's size."),
     "upload_refused": (
-        "The upload does not meet the conditions of its form.",
-        "Keep to the form's size, type and key. Send its fields unchanged, and the file last.",
+        "The upload, or its form, is not as OSS or the form's policy requires.",
+        "Keep to the form's size, type and key. Send its fields unchanged, and one file, last. Without a form, an "
+        "upload has at most 5 GB: a larger one needs several parts.",
+    ),
+    "callback_failed": (
+        "The object was written, and only the callback failed.",
+        "Do not upload again. The callback server must be reachable from the internet and answer in 5 seconds, with "
+        "status 200, Content-Length, and JSON of at most 1 MB.",
     ),
     "other_error": (
         "OSS, or a CDN, refused the request for another reason.",
-        "Look up the code in OSS's list of error codes, or the rules of the CDN's domain (Referer, IP, client).",
+        "Do what OSS's message says. Its EC has a page: https://api.aliyun.com/troubleshoot. Of a CDN, look at the "
+        "rules of the domain (Referer, IP, client).",
     ),
     # --- links that a CDN checks
     "cdn_mismatch": (

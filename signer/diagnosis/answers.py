@@ -6,11 +6,18 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .. import v4
+from .. import v1, v4
 from ..signed_request import read_timestamp
-from .facts import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, SIGNATURE_CODES, Fact, Verdict
-from .lenient_url import V4, LenientUrl
-from .oss_error import Difference, ServerError, compare_canonical_requests, parse_canonical_request, printable_name
+from .facts import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, POSSIBLE, SIGNATURE_CODES, Fact, Verdict
+from .lenient_url import SIGNATURES, V1, V4, LenientUrl
+from .oss_error import (
+    Difference,
+    ServerError,
+    compare_canonical_requests,
+    join_names,
+    parse_canonical_request,
+    printable_name,
+)
 from .repairs import CandidateRequest
 
 # What OSS says about a link that it cannot read because the link was damaged.
@@ -62,22 +69,32 @@ def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
 def find_differences(
     request: CandidateRequest, link: LenientUrl, error: ServerError, *, knows_headers: bool
 ) -> tuple[Difference, ...] | None:
-    """Where OSS's canonical request differs from that of the link; None if it cannot be compared."""
-    if not link.bucket or parse_canonical_request(error.canonical_request) is None:
+    """Where OSS's canonical request, or V1's string to sign, differs from the link's; None if it cannot be compared."""
+    received = parse_canonical_request(error.canonical_request)
+    is_v1 = link.version == V1
+    if not link.bucket or link.version not in SIGNATURES or not received or (received.payload == "") != is_v1:
         return None
     additional = link.additional_headers
     unknown = frozenset() if knows_headers else frozenset(additional) - {"host"}
-    signed = {n: v for n, v in request.headers.items() if v4.is_always_signed(n) or n in additional}
-    expected = v4.canonical_request(
-        request.method,
-        v4.canonical_path(request.bucket, v4.encode_key(request.key)),
-        v4.canonical_query(v4.canonical_parameter(n, value) for n, value in link.query if n != "x-oss-signature"),
-        v4.canonical_headers(signed),
-        v4.additional_headers(additional),
-        request.headers.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
+    if is_v1:
+        resource = v1.canonicalized_resource(request.bucket, request.key, link.query)
+        expected = v1.string_to_sign(request.method, request.headers, link.expires, resource)
+    else:
+        expected = v4.canonical_request(
+            request.method,
+            v4.canonical_path(request.bucket, v4.encode_key(request.key)),
+            v4.canonical_query(v4.canonical_parameter(n, value) for n, value in link.query if n != "x-oss-signature"),
+            v4.canonical_headers(
+                {n: v for n, v in request.headers.items() if v4.is_always_signed(n) or n in additional}
+            ),
+            v4.additional_headers(additional),
+            request.headers.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
+        )
+    found = compare_canonical_requests(
+        error.canonical_request, expected, unknown_headers=unknown, knows_headers=knows_headers
     )
-    received = error.canonical_request
-    return compare_canonical_requests(received, expected, unknown_headers=unknown, knows_headers=knows_headers)
+    at = "String to sign (" if is_v1 else r"\g<0>"
+    return tuple(one._replace(sentence=re.sub(r"^Line \d \(", at, one.sentence)) for one in found)
 
 
 def read_answer(
@@ -97,17 +114,22 @@ def read_answer(
         fact = Fact(code, source, CERTAIN, f"The CDN answered: denied by {error.message}.")
         return Answer(error, code, "", None, "refused", (fact,))
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
-    if code == "other_error" and error.message:
-        said += f": {error.message[:160]}"
-    if code == "signature_mismatch":
+    if error.message:
+        said += f": {error.message[:200].rstrip('.')}"
+    if code == "signature_mismatch" or (code == "source_address" and error.code != "AccessDenied"):
         # The link does not show whether an extra header was signed.
         unsure = () if knows_headers else ("extra_header",)
-        stated = tuple(
+        stated = [
             Fact(code, ANSWER, LIKELY if code in unsure else CERTAIN, sentence)
             for _, code, sentence in (() if link.damages else differences or ())
-        )
-        stated = stated or (_guess(said, differences, signature, request.method),)
-        return Answer(error, code, said, differences, "mismatch", stated)
+        ]
+        stated = stated or [_guess(said, differences, signature, request, link)]
+        if code == "source_address":
+            stated.insert(0, Fact(code, GUESS, LIKELY, f"{said}. OSS says so of links that are limited to an address."))
+        elif any(name.startswith("x-oss-ac-") for name in link.names):
+            limited = "The link is limited by x-oss-ac-*. To another address, OSS may say that the signature is wrong."
+            stated.append(Fact("source_address", ANSWER, POSSIBLE, limited))
+        return Answer(error, code, said, differences, "mismatch", tuple(stated))
     codes = {fact.code for fact in facts}
     if code == "unknown_access_key" and "missing_token" in codes:
         code = "missing_token"
@@ -116,28 +138,42 @@ def read_answer(
     elif code == "no_such_key" and "bucket_twice" in codes:
         code = "bucket_twice"
     damages = {fact.code for fact in facts if fact.source == DAMAGE}
-    if (
-        code in _SAID_OF_DAMAGED_LINKS
-        and damages | codes & {"unsigned", "truncated", "plus_decoded", "token_not_signed"}
-    ) or (code in _UNREADABLE and codes - {"expired", "internal_host"} - (SIGNATURE_CODES - damages)):
+    # A form has no signature in its address, and whom OSS knows by a name has signed.
+    is_anonymous = code == "access_denied" and request.method != "POST" and "AuthPrincipalType" not in error.elements
+    lost = damages | codes & {"truncated", "plus_decoded", "token_not_signed", *(["unsigned"] if is_anonymous else [])}
+    shown = codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
+    if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
         return Answer(error, code, said, differences, None, (Fact(code, GUESS, CERTAIN, f"{said}."),))
-    if code in ("malformed_parameter", "truncated") and error.elements.get("ArgumentName"):
-        said += f" about {printable_name(error.elements['ArgumentName'])}"
+    name = error.elements.get("ArgumentName", "")
+    about = f"It is about {printable_name(name)}." if name and code in ("malformed_parameter", "truncated") else ""
     evidence = next((fact.evidence for fact in facts if fact.code == code), "")
-    fact = Fact(code, ANSWER, CERTAIN, f"{said}. {evidence}".strip())
-    return Answer(error, code, said, differences, None if code in _ONE_OF_MORE else "refused", (fact,))
+    fact = Fact(code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence))))
+    verdict: Verdict | None = None if code in _ONE_OF_MORE and link.version else "refused"
+    return Answer(error, code, said, differences, verdict, (fact,))
 
 
-def _guess(said: str, differences: tuple[Difference, ...] | None, signature: bool | None, method: str) -> Fact:
+def _guess(
+    said: str,
+    differences: tuple[Difference, ...] | None,
+    signature: bool | None,
+    request: CandidateRequest,
+    link: LenientUrl,
+) -> Fact:
     """What a refused signature may mean where nothing shows a reason."""
-    if signature:
-        said += (
-            ", but the signature matches with the given secret. Either the request was changed on its way, or OSS "
-            "knows another secret for this access key. Give the full answer, with its CanonicalRequest"
-        )
+    said += "."
+    is_open = link.version is not None and signature is None
+    extra = [name for name in request.headers if v4.is_always_signed(name) and name not in link.additional_headers]
+    if link.host and link.version is None:
+        said += " The address shows none: it was in a form, or in the header Authorization."
+    elif signature:
+        said += " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows"
+        said += " another secret for this access key. Give the full answer, with its CanonicalRequest."
     elif differences == ():
-        said += ", and its canonical request is the same as the link's"
-    if signature is None and method != "GET":
-        used = f"The link looks complete, and it was used with {printable_name(method)}"
-        return Fact("wrong_method", GUESS, LIKELY, f"{said}. {used}.")
-    return Fact("signature_mismatch", GUESS, LIKELY, f"{said}.")
+        said += " Its canonical request is the same as the link's."
+    if is_open and request.method in ("HEAD", "DELETE"):
+        used = f"The link looks complete, and it was used with {request.method}."
+        return Fact("wrong_method", GUESS, LIKELY, f"{said} {used}")
+    if is_open and request.method in ("PUT", "POST") and extra:
+        sent = f"The link does not show whether it was signed with {join_names(extra)}, which was sent."
+        return Fact("extra_header", GUESS, LIKELY, f"{said} {sent}")
+    return Fact("signature_mismatch", GUESS, LIKELY, said)

@@ -24,6 +24,18 @@ _TRACKERS = re.compile(
     r"(?:utm_|mc_|pk_|hsa_|spm)[a-z_]*|fbclid|gclid|dclid|msclkid|yclid|igshid|twclid|nsukey|isappinstalled|wxshare_count"
     r"|from|scene|clicktime|enterid|sharer_\w+|_|_t|_ts|_r|t|ts|v|rand|random|nocache|timestamp|cachebuster|nonce|ref"
 )
+# Other services: the end of their hosts, or the parameters that only their links have.
+_SERVICES = {
+    "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
+    "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
+    "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
+    "Google Cloud Storage": r"(?:^|\.)storage\.(?:googleapis|cloud\.google)\.com$|&GoogleAccessId&|&X-Goog-Signature&",
+    "Azure Blob Storage": r"\.blob\.core\.(?:windows\.net|chinacloudapi\.cn)$|&sv&(?:.*&)?sig&|&sig&(?:.*&)?sv&",
+    "Qiniu Kodo": r"\.(?:qiniucs\.com|qiniudn\.com|qnssl\.com|clouddn\.com|qbox\.me)$|&e&(?:.*&)?token&",
+    "Volcengine TOS": r"\.volces\.com$|&X-Tos-Signature&",
+    "Baidu BOS": r"\.bcebos\.com$",
+    "another S3": r"\.(?:cloudflarestorage|wasabisys|backblazeb2|digitaloceanspaces)\.com$|^play\.min\.io$",
+}
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
@@ -37,10 +49,24 @@ def link_facts(link: LenientUrl, now: int, sent: Container[str] | None, *, insid
     return facts if sent is None else [*facts, *check_headers(link, sent)]
 
 
+def other_service(link: LenientUrl) -> Fact | None:
+    """The fact that another service signed the link, where its host or its parameters show it."""
+    names = "".join(f"&{name}&" for name in link.names)
+    for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
+        if re.search(form, link.host.partition(":")[0]):
+            return Fact("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
+        if link.version in (None, V1) and re.search(form, names):
+            return Fact("other_service", LINK, LIKELY, f"Its parameters are those of {service}.")
+    return None
+
+
 def check_text(link: LenientUrl) -> Iterator[Fact]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
     for code, evidence in link.damages:
         yield Fact(code, DAMAGE, CERTAIN, evidence)
+    if link.wrapper:
+        evidence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
+        yield Fact("wrapped", LINK, CERTAIN, evidence)
     if link.version is None:
         yield _unsigned(link)
         return

@@ -28,6 +28,12 @@ _LOST_MARK = re.compile(
     re.IGNORECASE,
 )
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
+# A link as a parameter of another address that is not signed itself, as it stands or encoded.
+_WRAPPED = re.compile(
+    r"https?://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s<>\"]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SIGNED_LINK = re.compile("(?:signature|credential|accesskeyid|auth_key|share|token|sign|sig)=", re.IGNORECASE)
 _NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
 
 
@@ -58,6 +64,16 @@ def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
         if damage is not None:
             damages.append(damage)
     return url, tuple(damages)
+
+
+def unwrap(string: str) -> tuple[str, str]:
+    """The signed link that is a parameter of another address, and its name; else the string and ""."""
+    start = _URL_START.search(string)
+    match = _WRAPPED.match(string, start.start()) if start else None
+    link = match[2] if match else ""
+    for _ in range(4):
+        link = link if "?" in link else unquote(link)
+    return (link, match[1]) if match and _SIGNED_LINK.search(link) else (string, "")
 
 
 def _extract_url(string: str) -> str:

@@ -34,7 +34,7 @@ Verdict = Literal["mismatch", "refused", "cut", "right", "received", "repaired",
 # For each verdict, what becomes of the facts of a source that have one of these codes: the certainty that they then
 # have, or None where they are refuted. The first line that fits a fact counts.
 _OVERRULED: dict[Verdict, tuple[tuple[str, frozenset[str], str | None], ...]] = {
-    "mismatch": ((LINK, CHECKED_BEFORE_SIGNATURE, POSSIBLE),),
+    "mismatch": ((LINK, CHECKED_BEFORE_SIGNATURE | {"unsigned", "wrapped"}, POSSIBLE),),
     "refused": (
         (LINK, SIGNATURE_CODES, None), (DAMAGE, SIGNATURE_CODES, None), (LINK, _ALL, POSSIBLE), (DAMAGE, _ALL, POSSIBLE)
     ),
@@ -92,8 +92,8 @@ def rank(facts: Iterable[Fact]) -> tuple[Finding, ...]:
     """Most probable first, each code once."""
 
     def position(fact: Fact) -> tuple[int, bool, int]:
-        # Most clients encode a raw space themselves, so "decoded" comes last among equals.
-        return CERTAINTIES.index(fact.certainty), fact.code == "decoded", SOURCES.index(fact.source)
+        # Most clients encode a raw space themselves, and most wrappers lead to their link: these are last among equals.
+        return CERTAINTIES.index(fact.certainty), fact.code in ("decoded", "wrapped"), SOURCES.index(fact.source)
 
     ordered = sorted(facts, key=position)
     if any(fact.certainty != POSSIBLE and fact.source not in (GUESS, OWNER) for fact in ordered):

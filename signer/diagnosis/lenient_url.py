@@ -12,7 +12,7 @@ from .. import v1
 from ..endpoint import is_address, parse_oss_host
 from ..errors import InvalidLink
 from ..signed_request import REQUIRED, read_timestamp
-from .damage import Damage, undo_transport_damage
+from .damage import Damage, undo_transport_damage, unwrap
 
 V4 = "V4"
 V1 = "V1"
@@ -51,7 +51,7 @@ class LenientUrl(NamedTuple):
     `query` holds decoded pairs with "+" as a space, as OSS reads it, and `raw_query` the same pairs undecoded.
     `host_kind` is one of public, internal, accelerate, dual-stack, address, custom. `bucket` is None for a custom
     domain. `issued_at` and `expires_at` are Unix seconds, None where the link does not contain them; `expires` is the
-    parameter as it stands.
+    parameter as it stands. `wrapper` is the parameter of another address that held the link, "" without one.
     """
 
     version: str | None
@@ -70,6 +70,7 @@ class LenientUrl(NamedTuple):
     expires: str
     expires_at: int | None
     damages: tuple[Damage, ...]
+    wrapper: str = ""
 
     def value(self, name: str) -> str:
         """The last value of a parameter, "" if it is missing."""
@@ -138,7 +139,8 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         raise InvalidLink("The link is missing: give the full URL, from https:// to the end of its signature.")
     if len(string) > MAX_LENGTH:
         raise InvalidLink(f"The link is longer than {MAX_LENGTH} characters: give the link alone.")
-    url, damages = undo_transport_damage(as_unicode(string))
+    inner, wrapper = unwrap(as_unicode(string))
+    url, damages = undo_transport_damage(inner)
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2].lower()
@@ -180,7 +182,12 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         expires=expires,
         expires_at=expires_at,
         damages=damages,
+        wrapper=wrapper,
     )
+
+
+# What an answer is explained with that has lost its link.
+NO_LINK = LenientUrl(None, "", "", "custom", None, "", None, "", (), (), "", None, None, "", None, ())
 
 
 def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:

@@ -20,60 +20,74 @@ from ..errors import InvalidLink
 _MASKED = re.compile(r"REDACTED|\*\*\*|\.\.\.|…")
 _CDN_SAID = re.compile(r"x-tengine-error: *denied by ((?:req auth: )?\w+)([\w <>]{0,80})", re.IGNORECASE)
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
-
-# The finding for each of OSS's codes; EC is the finer code.
-_ECS = {
-    "signature_mismatch": "0002-00000040",
-    "malformed_parameter": "0002-00000066 0002-00000070 0002-00000073 0002-00000227 0002-00000716",
-    "missing_parameter": "0002-00000067 0002-00000068 0002-00000071 0002-00000072 0002-00000216",
-    "expired": "0002-00000069",
-    "truncated": "0002-00000074 0002-00000075 0002-00000219",
-    "expires_out_of_range": "0002-00000232",
-    "wrong_region": "0002-00000226 0002-00000228 0002-00000715",
-    "extra_header": "0002-00000214",
-    "two_signatures": "0002-00000039",
+_HEADER = re.compile(r"^(?:< )?x-oss-(ec|err):[ \t]*([\w+/=-]+)", re.IGNORECASE | re.MULTILINE)
+_ANSWER = re.compile(r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M)
+_ARGUMENT = re.compile(
+    r"credential|x-oss-(?:date|content-sha256)|(?<![\w-])(?:(?:x-oss-)?(?:expires|signature|security-token"
+    r"|additional-headers)|ossaccesskeyid|authorization)\b"
+)
+# What OSS says of AccessDenied where somebody has no right; anything else that it says has another reason.
+_NO_RIGHT = re.compile(r"no right|polic|acl|permission|authori[sz]|belong|anonymous|^access ?denied\.?$|^$")
+# The words of AccessDeniedDetail that are known, and so are shown.
+_DETAIL = re.compile(
+    "oss:[A-Za-z]{3,40}|(?:Im|Ex)plicitDeny|(?:Session|Control|AssumeRole|Vpc|VpcEndpoint|AccessPoint|ResourceBased"
+    "|(?:(?:Account|ResourceGroup)Level)?IdentityBased)Policy"
+)
+# The codes of OSS, its finer codes (EC), and what a CDN says, for each finding.
+_CODES = {
+    "truncated": "0002-00000074, 0002-00000075, 0002-00000219",
+    "missing_parameter": "0002-00000067, 0002-00000068, 0002-00000071, 0002-00000072, 0002-00000216",
+    "malformed_parameter": "0002-00000066, 0002-00000070, 0002-00000073, 0002-00000227, 0002-00000716",
     "missing_header": "0002-00000076",
-    "unknown_access_key": "0002-00000902",
-    "network_policy": "0002-00000904",
+    "extra_header": "0002-00000214",
     "missing_token": "0002-00000002",
-    "wrong_token": "0002-00000006",
-    "token_expired": "0002-00000007",
-    "date_in_future": "0002-00000504",
-    "access_denied": "0003-00000001",
-    "no_such_bucket": "0015-00000101",
-    "no_such_key": "0026-00000001",
-    "app_package_domain": "0048-00000203",
-    "redirect_forbidden": "0048-00000300",
-    "public_endpoint_forbidden": "0048-00000401",
+    "wrong_token": "InvalidSecurityToken, AccessKeyIdAndSecurityTokenNotMatch, 0002-00000006",
+    "token_expired": "SecurityTokenExpired, 0002-00000007",
+    "unknown_access_key": "InvalidAccessKeyId, 0002-00000902",
+    "signature_mismatch": "SignatureDoesNotMatch, 0002-00000040, 0002-00000101, 0002-00000201, 0002-00000705",
+    "unsigned": "req auth: no",
+    "two_signatures": "0002-00000039",
+    "network_policy": "0002-00000904",
+    "expired": "req auth: expired, 0002-00000069",
+    "date_in_future": "RequestTimeTooSkewed, 0002-00000504",
+    "expires_out_of_range": "0002-00000232",
+    "wrong_region": "AuthorizationHeaderMalformed, 0002-00000226, 0002-00000228, 0002-00000715",
+    "bucket_not_in_host": "SecondLevelDomainForbidden",
+    "public_endpoint_forbidden": "PublicEndpointForbidden, 0048-00000401",
+    "app_package_domain": "ApkDownloadForbidden, 0048-00000203",
+    "redirect_forbidden": "ExternalRedirectForbidden, 0048-00000300",
+    "archived": "InvalidObjectState",
+    "no_such_key": "NoSuchKey, 0026-00000001",
+    "no_such_bucket": "NoSuchBucket, 0015-00000101",
+    "no_such_version": "NoSuchVersion",
+    "access_denied": "AccessDenied, 0003-00000001, 0003-00000201, 0003-00000203, 0003-00000204, 0003-00000301",
+    "referer": "0003-00000501, 0003-00000502, 0003-00000503",
+    "cors": "AccessForbidden",
+    "kms_denied": "0005-00000218",
+    "suspended": "UserDisable, BucketDisable, InDebt, InDebtOverdue, AbnormalBucketOwnerStatus, 0003-00000806",
+    "source_address": "0002-00000119, 0002-00000225, 0002-00000602, 0002-00000604",
+    "already_exists": "FileAlreadyExists",
+    "precondition_failed": "PreconditionFailed, NotModified",
+    "range_outside": "InvalidRange",
+    "upload_refused": "EntityTooLarge, EntityTooSmall, InvalidPolicyDocument, IncorrectNumberOfFilesInPOSTRequest, "
+    "MalformedPOSTRequest",
+    "callback_failed": "CallbackFailed, 0007-00000202, 0007-00000203",
+    "other_error": "0003-00000701, 0003-00000702, 0003-00000703, 0040-00000031",
+    "cdn_mismatch": "req auth: invalid",
 }
-FINDING_BY_EC = {ec: finding for finding, codes in _ECS.items() for ec in codes.split()}
-FINDING_BY_CODE = {
-    "SignatureDoesNotMatch": "signature_mismatch",
-    "InvalidAccessKeyId": "unknown_access_key",
-    "SecurityTokenExpired": "token_expired",
-    "InvalidSecurityToken": "wrong_token",
-    "RequestTimeTooSkewed": "date_in_future",
-    "AuthorizationHeaderMalformed": "wrong_region",
-    "ApkDownloadForbidden": "app_package_domain",
-    "PublicEndpointForbidden": "public_endpoint_forbidden",
-    "ExternalRedirectForbidden": "redirect_forbidden",
-    "SecondLevelDomainForbidden": "bucket_not_in_host",
-    "InvalidObjectState": "archived",
-    "NoSuchKey": "no_such_key",
-    "NoSuchBucket": "no_such_bucket",
-    "NoSuchVersion": "no_such_version",
-    "FileAlreadyExists": "already_exists",
-    "PreconditionFailed": "precondition_failed",
-    "NotModified": "precondition_failed",
-    "InvalidRange": "range_outside",
-    "EntityTooLarge": "upload_refused",
-    "EntityTooSmall": "upload_refused",
-    "InvalidPolicyDocument": "upload_refused",
-    "AccessDenied": "access_denied",
-    "req auth: no": "unsigned",
-    "req auth: expired": "expired",
-    "req auth: invalid": "cdn_mismatch",
+# What OSS's code and message say, in small letters, where they say more than the code or the EC.
+_FINDING_BY_WORDS = {
+    "v1 signature": "v1_forbidden",
+    "accessdenied:.*has expired": "expired",
+    "accessdenied:.*according to policy": "upload_refused",
+    "accessdenied:.*specified endpoint": "wrong_region",
+    "accessdenied:.*(source address|sourceip|x-oss-ac-)": "source_address",
+    "accessdenied:.*referer policy": "referer",
+    "accessdenied:.*by kms|^kms": "kms_denied",
 }
+_FINDINGS = {code: finding for finding, codes in _CODES.items() for code in codes.split(", ")}
+FINDING_BY_EC = {code: finding for code, finding in _FINDINGS.items() if code[0].isdigit()}
+FINDING_BY_CODE = {code: finding for code, finding in _FINDINGS.items() if code not in FINDING_BY_EC}
 
 
 class ServerError(NamedTuple):
@@ -86,13 +100,22 @@ class ServerError(NamedTuple):
 
     @property
     def canonical_request(self) -> str:
-        """What OSS checked, "" if absent; taken from its bytes if they are there, since no paste changes them."""
-        as_text = self.elements.get("CanonicalRequest", "").replace("\r\n", "\n")
-        as_bytes = self.elements.get("CanonicalRequestBytes", "").split()
+        """What OSS checked, of V1 its string to sign, "" if absent; from its bytes, since no paste changes them."""
+        is_v4 = {"CanonicalRequest", "CanonicalRequestBytes"} & self.elements.keys()
+        name = "CanonicalRequest" if is_v4 else "StringToSign"
+        as_text = self.elements.get(name, "").replace("\r\n", "\n")
+        as_bytes = self.elements.get(f"{name}Bytes", "").split()
         try:
             return bytes.fromhex("".join(as_bytes)).decode() if as_bytes else as_text
         except ValueError:
             return as_text
+
+    @property
+    def detail(self) -> str:
+        """Who denied what, as far as its words are known, "" if absent."""
+        words = (self.elements.get(name, "").strip() for name in ("AuthAction", "NoPermissionType", "PolicyType"))
+        said = ", ".join(filter(_DETAIL.fullmatch, words))
+        return f"AccessDeniedDetail: {said}." if said else ""
 
     @property
     def access_key_id(self) -> str:
@@ -113,17 +136,9 @@ class ServerError(NamedTuple):
     def finding(self) -> str:
         """The code of the finding that the error stands for."""
         message = self.message.lower()
-        if "v1 signature" in message:
-            return "v1_forbidden"
-        if self.code == "AccessDenied":
-            if "has expired" in message:
-                return "expired"
-            if "according to policy" in message:
-                return "upload_refused"
-            if "specified endpoint" in message:
-                return "wrong_region"
-            if "source address" in message or "sourceip" in message:
-                return "source_address"
+        for words, finding in _FINDING_BY_WORDS.items():
+            if re.search(words, f"{self.code.lower()}: {message}"):
+                return finding
         if self.ec in FINDING_BY_EC:
             return FINDING_BY_EC[self.ec]
         if self.code in ("AuthorizationQueryParametersError", "InvalidArgument"):
@@ -131,26 +146,45 @@ class ServerError(NamedTuple):
                 return "wrong_region"
             if "signed header" in message or "additional" in message:
                 return "missing_header"
-            about_expiry = self.elements.get("ArgumentName") == "x-oss-expires" or "expires" in message
-            return "expires_out_of_range" if about_expiry and "604800" in message else "malformed_parameter"
+            about = f"{self.elements.get('ArgumentName', '').strip()} {message}".lower()
+            if "expires" in about and "604800" in message:
+                return "expires_out_of_range"
+            is_signature = self.code != "InvalidArgument" or self.ec.startswith("0002-") or _ARGUMENT.search(about)
+            return "malformed_parameter" if is_signature else "other_error"
+        if self.code == "AccessDenied" and not self.detail and not _NO_RIGHT.search(message):
+            return "other_error"
         return FINDING_BY_CODE.get(self.code, "other_error")
 
 
+def split_answer(paste: str) -> tuple[str, str | None]:
+    """A link, and what OSS or a CDN answered; "" or None for what a text does not hold."""
+    answer = _ANSWER.search(paste)
+    if answer is None:
+        return paste, None
+    parts = paste[: answer.start()], paste[answer.start() :].partition("</Error>")[2]
+    return next((part for part in parts if "http" in part.lower()), ""), paste[answer.start() :]
+
+
 def read_error(document: str) -> ServerError:
-    """Reads an error document or a part of it, also in base64 as in the header x-oss-err, or a CDN's X-Tengine-Error.
+    """Reads an error document or a part of it, also in base64; the headers x-oss-err, x-oss-ec; or a CDN's.
 
     Raises `InvalidLink`.
     """
     if said := _CDN_SAID.search(document):
         return ServerError(said[1], said[1] + said[2], "", {"X-Tengine-Error": said[2]})
-    if "<" not in document:
+    headers = {name.lower(): value for name, value in _HEADER.findall(document)}
+    if not _ELEMENT.search(document):
         try:
-            document = base64.b64decode(re.sub(r"\s", "", document), validate=True).decode()
+            encoded = headers.get("err", document)
+            document = base64.b64decode(re.sub(r"\s", "", encoded), validate=True).decode()
         except (binascii.Error, ValueError):
             document = ""
     elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(document)}
+    if "ec" in headers:
+        elements.setdefault("EC", headers["ec"])
     if "Code" not in elements and "EC" not in elements:
-        raise InvalidLink("Invalid error document: expected OSS's XML, from <Error> to </Error>, or X-Tengine-Error.")
+        expected = "OSS's XML, from <Error> to </Error>, its headers x-oss-err and x-oss-ec, or X-Tengine-Error"
+        raise InvalidLink(f"Invalid error document: expected {expected}.")
     code, message, ec = (elements.get(name, "").strip() for name in ("Code", "Message", "EC"))
     return ServerError(code, message, ec, elements)
 
@@ -175,8 +209,14 @@ class CanonicalRequest(NamedTuple):
 
 
 def parse_canonical_request(request: str) -> CanonicalRequest | None:
-    """The lines of a canonical request, None where there are too few."""
+    """The lines of a canonical request, or of a string to sign of V1, whose payload is then ""; None for others."""
     lines = request.split("\n")
+    if len(lines) > 4 and lines[-1].startswith("/"):
+        path, _, resources = lines[-1].partition("?")
+        pairs = [(name, value) for name, value in (("content-md5", lines[1]), ("content-type", lines[2])) if value]
+        pairs += [line.partition(":")[::2] for line in lines[4:-1]]
+        resource = [pair.partition("=")[::2] for pair in resources.split("&") if pair]
+        return CanonicalRequest(lines[0], path, {"Expires": lines[3], **dict(resource)}, dict(pairs), "", "")
     if len(lines) < 6:
         return None
     query: dict[str, str] = {}

@@ -10,14 +10,18 @@ from ..credentials import Credentials
 from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer
-from .facts import ANSWER, CERTAIN, GUESS, LIKELY, OWNER, PROVED, SECRET, SIGNATURE_CODES, Fact, Verdict
+from .facts import ANSWER, CERTAIN, GUESS, LIKELY, OWNER, POSSIBLE, PROVED, SECRET, SIGNATURE_CODES, Fact, Verdict
 from .lenient_url import SIGNATURES, LenientUrl
 from .oss_error import printable_name
 
 # OSS says these only after it has accepted the signature.
 _SAID_AFTER_SIGNATURE = frozenset(
-    {"already_exists", "archived", "no_such_key", "no_such_version", "precondition_failed", "range_outside"}
-)
+    {
+        "already_exists", "archived", "callback_failed", "no_such_key", "no_such_version", "precondition_failed",
+        "range_outside",
+    }
+)  # fmt: skip
+_HEADERS = frozenset({"extra_header", "missing_header", "changed_header"})
 # What only the owner of the secret knows, besides the signature, by the fault of a verification.
 _EVIDENCE = {
     "missing_token": "The credentials have a security token, but the link has none.",
@@ -110,7 +114,8 @@ def weigh(
     if any(fact.code in reasons and fact.source != GUESS for fact in (*facts, *added)):
         return proof, added
     evidence = "The signature does not match with this secret, and none of the usual changes makes it match."
-    return proof._replace(verdict="other signer"), [Fact("wrong_secret", SECRET, LIKELY, evidence), *added]
+    certainty = POSSIBLE if stated & _HEADERS else LIKELY  # a header may have been signed with another value
+    return proof._replace(verdict="other signer"), [Fact("wrong_secret", SECRET, certainty, evidence), *added]
 
 
 def _find_other_secret(
@@ -122,9 +127,10 @@ def _find_other_secret(
     is_exact = repairs.is_signed(answer.error.canonical_request, request, credentials)
     if not is_exact and (answer.differences != () or not repairs.signature_matches(request, credentials)):
         return None
-    evidence = f"{answer.sentence}, and its canonical request is what was signed with the given secret."
-    if is_exact and answer.error.provided_signature == request.value("x-oss-signature"):
-        return Fact("other_secret", SECRET, PROVED, evidence)
+    evidence = f"{answer.sentence}. Its canonical request is what was signed with the given secret."
+    if is_exact and answer.error.provided_signature == request.value(link.signature_name).lower():
+        is_limited = any(fact.code == "source_address" for fact in answer.facts)
+        return Fact("other_secret", SECRET, LIKELY if is_limited else PROVED, evidence)
     if link.damages:
         return None  # They explain why OSS received another signature.
     evidence += " The answer is not complete: it may belong to another link."

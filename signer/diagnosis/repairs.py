@@ -20,10 +20,10 @@ _LIFETIMES = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400,
               172800, 259200, 432000, 604800)  # fmt: skip
 _CONTENT_TYPES = (
     "application/octet-stream", "application/json", "application/pdf", "application/zip", "application/xml",
-    "application/x-www-form-urlencoded", "text/plain", "text/plain; charset=utf-8", "text/plain;charset=UTF-8",
-    "text/html", "text/csv", "image/jpeg", "image/png", "image/gif", "image/webp", "image/svg+xml", "video/mp4",
-    "audio/mpeg", "multipart/form-data",
+    "application/x-www-form-urlencoded", "text/plain", "text/html", "text/csv", "image/jpeg", "image/png", "image/gif",
+    "image/webp", "image/svg+xml", "video/mp4", "audio/mpeg", "multipart/form-data",
 )  # fmt: skip
+_CHARSETS = ("", *(f";{space}charset={name}" for space in (" ", "") for name in ("utf-8", "UTF-8", "utf8", "UTF8")))
 _MAX_SPACES = 8  # of a key, that are tried one by one
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
@@ -79,8 +79,10 @@ def signature_is_cut(request: CandidateRequest, link: LenientUrl, credentials: C
 def is_signed(canonical_request: str, request: CandidateRequest, credentials: Credentials) -> bool:
     """Whether the signature of a request is right for this canonical request instead of its own."""
     string_to_sign = verify_request(*request, credentials=credentials, now=0).string_to_sign
-    if not string_to_sign.startswith(v4.ALGORITHM) or not canonical_request:
+    if not string_to_sign or not canonical_request:
         return False
+    if not string_to_sign.startswith(v4.ALGORITHM):
+        return _sign(canonical_request, credentials) == request.value("Signature")
     timestamp, scope = string_to_sign.split("\n")[1:3]
     received = v4.string_to_sign(timestamp, scope, canonical_request)
     return _sign(received, credentials) == request.value("x-oss-signature")
@@ -201,7 +203,7 @@ def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]
 def _guess_headers(request: CandidateRequest) -> Iterator[Repair]:
     sent = request.headers.get("content-type")
     code = "changed_header" if sent else "missing_header"
-    for content_type in _CONTENT_TYPES:
+    for content_type in (known + charset for known in _CONTENT_TYPES for charset in _CHARSETS):
         if content_type != sent:
             repaired = request.with_header("content-type", content_type)
             yield Repair(code, f"with the header Content-Type: {content_type}", repaired)

@@ -256,6 +256,7 @@ def test_help_has_examples(command: tuple[str, ...]) -> None:
     assert f"Usage: python -m signer {' '.join(command)}" in done.stdout
     assert f"  python -m signer {' '.join(command) or 'sign'} " in done.stdout
     assert "fc-presign explain" not in done.stdout
+    assert "\b" not in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

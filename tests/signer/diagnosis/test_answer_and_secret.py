@@ -299,7 +299,7 @@ def test_a_link_that_was_cut_after_its_answer_is_not_another_link(oss: LocalOss)
 
 @pytest.mark.parametrize("code", [*FINDING_BY_CODE, "SomethingNew"])
 def test_no_answer_of_oss_is_overruled_by_a_right_signature(code: str) -> None:
-    answer = f"<Error><Code>{code}</Code><Message>Whatever it is.</Message></Error>"
+    answer = f"<Error><Code>{code}</Code><Message>Access denied.</Message></Error>"
     explanation = explain(presign(), answer)
     assert codes(explanation) == [FINDING_BY_CODE.get(code, "other_error")]
     assert f"OSS answered {code}" in explanation.findings[0].evidence

@@ -78,18 +78,53 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
         ("AccessDenied", "Invalid according to Policy: too long", "", "upload_refused"),
         ("AccessDenied", "You have no right to access this object.", "", "access_denied"),
         ("SomethingNew", "Whatever it is", "", "other_error"),
+        ("AccessDenied", "You are denied by bucket referer policy.", "", "referer"),
+        ("AccessDenied", "Request denied by hotlink protection configuration", "0003-00000503", "referer"),
+        ("AccessDenied", "This request is forbidden by kms", "", "kms_denied"),
+        ("KmsServiceNotEnabled", "KMS is not activated.", "0005-00000218", "kms_denied"),
+        ("AccessDenied", "Access denied by VPC endpoint policy.", "", "access_denied"),
+        ("AccessDenied", "Access denied for requester pay bucket.", "0003-00000702", "other_error"),
+        ("AccessDenied", "The source image is protected.", "", "other_error"),
+        ("CallbackFailed", "Error status : 502.", "0007-00000203", "callback_failed"),
+        ("AccessForbidden", "CORSResponse: This CORS request is not allowed.", "", "cors"),
+        ("UserDisable", "UserDisable", "", "suspended"),
+        ("InDebtOverdue", "Current user is indebted Overdue", "", "suspended"),
+        ("BucketDisable", "BucketDisable", "", "suspended"),
+        ("AccessKeyIdAndSecurityTokenNotMatch", "The token does not match", "", "wrong_token"),
+        ("MalformedPOSTRequest", "The body is not well-formed multipart/form-data.", "", "upload_refused"),
+        ("InvalidArgument", "The value: abc of parameter: w is invalid.", "0017-00000102", "other_error"),
+        ("InvalidArgument", "The callback configuration is not json format.", "0007-00000002", "other_error"),
+        ("InvalidArgument", "The value of response-expires is invalid.", "", "other_error"),
+        ("InvalidArgument", "The value of x-oss-date is invalid.", "", "malformed_parameter"),
+        ("InvalidArgument", "The value is invalid.", "0002-00000070", "malformed_parameter"),
+        ("FileImmutable", "The object you specified is immutable.", "", "other_error"),
     ],
 )
-def test_each_code_of_oss_leads_to_its_finding(code: str, message: str, ec: str, finding: str) -> None:
-    first = signer.explain(presign(), error_xml=xml(code, message, ec), now=ISSUED + 1).findings[0]
-    assert first.code == finding
-    assert code in first.evidence
-    assert ec in first.evidence
+def test_each_code_of_oss_leads_to_its_finding_and_its_message_is_shown(
+    code: str, message: str, ec: str, finding: str
+) -> None:
+    for url in (presign(), None):
+        first = signer.explain(url, error_xml=xml(code, message, ec), now=ISSUED + 1).findings[0]
+        assert first.code == finding
+        assert code in first.evidence
+        assert ec in first.evidence
+        assert message.rstrip(".") in first.evidence
+        assert ".." not in first.evidence
 
 
-def test_the_message_of_an_unknown_code_is_quoted() -> None:
-    explanation = signer.explain(presign(), error_xml=xml("SomethingNew", "Whatever it is"), now=ISSUED + 1)
-    assert "SomethingNew: Whatever it is" in explanation.findings[0].evidence
+def test_who_denied_what_is_shown_in_the_words_that_are_known() -> None:
+    said = {"AuthAction": "oss:GetObject", "NoPermissionType": "ExplicitDeny", "PolicyType": "SessionPolicy"}
+    detail = "".join(f"<{name}>{value}</{name}>" for name, value in (*said.items(), ("AuthPrincipalOwnerId", "1032")))
+    for change, shown in (
+        ("", "oss:GetObject, ExplicitDeny, SessionPolicy."),
+        ("SessionPolicy", "oss:GetObject, ExplicitDeny."),
+    ):
+        answer = xml("AccessDenied", "Whatever it is").replace("<Message", f"{detail}<Message")
+        answer = answer.replace(change, "0123456789") if change else answer
+        first = signer.explain(presign(), error_xml=answer, now=ISSUED + 1).findings[0]
+        assert (first.code, first.certainty) == ("access_denied", "certain")
+        assert f"AccessDeniedDetail: {shown}" in first.evidence
+        assert "1032" not in first.evidence
 
 
 @pytest.mark.parametrize(
@@ -169,7 +204,7 @@ def test_a_custom_domain_s_bucket_is_taken_from_the_answer() -> None:
 
 
 def test_what_is_not_an_error_document_is_refused_with_what_was_expected() -> None:
-    for error_xml in ("", "hello", "<html>403</html>", "aGVsbG8="):
+    for error_xml in ("", "hello", "<html>403</html>", "aGVsbG8=", "HTTP/1.1 403 Forbidden\nx-oss-err: aGVsbG8=\n"):
         with pytest.raises(signer.InvalidLink, match="<Error>"):
             signer.explain(presign(), error_xml=error_xml)
 

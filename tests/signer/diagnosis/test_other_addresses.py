@@ -1,0 +1,129 @@
+"""Links inside other addresses, links of other services, and answers without a link."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+import signer
+from tests.signer.cli.command import run
+
+KEYS = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
+ISSUED = 1_764_000_000
+LINK = signer.presign(
+    "GET", "examplebucket", "a b.txt", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED
+).url
+ENCODED = quote(LINK, safe="")
+WRAPPED = {
+    "url": f"https://nam02.safelinks.protection.outlook.com/?url={ENCODED}&data=05%7C01%7Ca&reserved=0",
+    "pfurl": f"https://c.pc.qq.com/middlem.html?pfurl={quote(ENCODED, safe='')}&pfuin=1",
+    "target": f"Look here: https://link.zhihu.com/?target={LINK}",
+    "u": f"<https://go.example.com/r?x=1&amp;u={quote(LINK, safe=':/')}>",
+}
+DENIED = "<Error><Code>AccessDenied</Code><Message>{}</Message><EC>0003-00000001</EC></Error>"
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_link_inside_another_address_is_unwrapped_and_explained(name: str) -> None:
+    explanation = signer.explain(WRAPPED[name], now=ISSUED + 1, credentials=KEYS)
+    assert (explanation.key, explanation.signature) == ("a b.txt", True)
+    (finding,) = explanation.findings
+    assert (finding.code, finding.certainty) == ("wrapped", "certain")
+    assert f"the parameter {name} of another address" in finding.evidence
+    later = signer.explain(WRAPPED[name], now=ISSUED + 10**7)
+    assert [finding.code for finding in later.findings] == ["expired", "wrapped"]
+
+
+def test_what_oss_says_of_a_wrapped_link_counts_more_than_its_wrapper() -> None:
+    for answer, code in (
+        (DENIED.format("You have no right to access this object."), "access_denied"),
+        ("<Error><Code>SignatureDoesNotMatch</Code></Error>", "signature_mismatch"),
+    ):
+        findings = signer.explain(WRAPPED["url"], error_xml=answer, now=ISSUED + 1).findings
+        assert [finding.code for finding in findings] == [code, "wrapped"]
+        assert findings[1].certainty == "possible"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{LINK}&next={quote('https://example.com/?token=1', safe='')}",
+        "https://example.com/?next=https://example.com/a",
+    ],
+)
+def test_what_is_no_signed_link_or_stands_in_one_is_not_unwrapped(url: str) -> None:
+    assert "wrapped" not in [finding.code for finding in signer.explain(url, now=ISSUED + 1).findings]
+
+
+@pytest.mark.parametrize(
+    ("url", "service", "certainty"),
+    [
+        ("https://b.s3.cn-north-1.amazonaws.com.cn/k?X-Amz-Signature=a", "Amazon S3", "certain"),
+        ("https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Signature=a&Expires=1764000600", "Amazon S3", "certain"),
+        ("https://b-1.cos.ap-guangzhou.myqcloud.com/k?q-sign-algorithm=sha1&q-signature=a", "Tencent COS", "certain"),
+        ("https://cdn.example.com/k?q-sign-algorithm=sha1&q-signature=a", "Tencent COS", "likely"),
+        ("https://cdn.example.com/k?AccessKeyId=A&Expires=1764000600&Signature=a", "Huawei OBS", "likely"),
+        ("https://storage.googleapis.com/b/k?X-Goog-Signature=a", "Google Cloud Storage", "certain"),
+        ("https://a.blob.core.windows.net/c/k?sv=2020-08-04&sp=r&sig=a", "Azure Blob Storage", "certain"),
+        ("http://d.example.com/k?e=1764000600&token=A:a", "Qiniu Kodo", "likely"),
+    ],
+)
+def test_a_link_of_another_service_is_named_whatever_was_answered(url: str, service: str, certainty: str) -> None:
+    for answer in (None, DENIED.format("Request has expired.")):
+        explanation = signer.explain(url, error_xml=answer, now=ISSUED)
+        (finding,) = explanation.findings
+        assert (finding.code, finding.certainty, explanation.version) == ("other_service", certainty, None)
+        assert f"of {service}." in finding.evidence
+
+
+def test_a_link_of_an_s3_client_to_oss_is_not_that_of_another_service() -> None:
+    for host in ("examplebucket.oss-cn-hangzhou.aliyuncs.com", "static.example.com"):
+        url = f"https://{host}/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={'a' * 64}&e=1&token=1"
+        assert signer.explain(url, now=ISSUED).version == "S3-compatible V4"
+
+
+HEAD = "HTTP/1.1 403 Forbidden\r\nServer: AliyunOSS\r\nx-oss-ec: {}\r\n{}\r\n"
+EXPIRED = base64.b64encode(DENIED.format("Request has expired.").encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (HEAD.format("0002-00000069", ""), "expired"),
+        (HEAD.format("0003-00000001", f"x-oss-err: {EXPIRED}\r\n"), "expired"),
+        (HEAD.format("0002-00000040", "").replace("Server", "< Server").replace("x-oss", "< x-oss"), "wrong_method"),
+        (f"x-oss-err: {EXPIRED}", "expired"),
+    ],
+    ids=["its code", "its answer", "curl -v", "a line"],
+)
+def test_what_curl_printed_of_a_head_request_is_an_answer(answer: str, code: str) -> None:
+    done = run("explain", "-", "--method", "HEAD", stdin=f"{LINK}\n{answer}", env={})
+    assert (done.returncode, f"[{code}, " in done.stdout) == (1, True)
+
+
+def test_an_answer_without_its_link_is_explained() -> None:
+    answer = DENIED.format("You are denied by bucket referer policy.")
+    for pasted in (answer, f"This XML file has no style information.\n{answer}\n", HEAD.format("0003-00000501", "")):
+        done = run("explain", "-", stdin=pasted, env={})
+        assert done.stdout.startswith("OSS's answer, without its link\n\n1. The bucket's Referer rule")
+        assert done.returncode == 1
+    explanation = signer.explain(None, error_xml=answer)
+    assert (explanation.host, explanation.to_json()["host"], explanation.signature) == ("", "", None)
+    assert run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout.startswith("OSS presigned URL")
+    with pytest.raises(signer.InvalidLink, match="missing"):
+        signer.explain(None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "page"),
+    [
+        ({}, "docs/errors/expired.md"),
+        ({"LANG": "zh_CN.UTF-8"}, "docs/errors/expired.zh-CN.md"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "docs/errors/expired.md"),
+    ],
+)
+def test_the_last_line_names_the_page_of_the_first_finding(variables: dict[str, str], page: str) -> None:
+    done = run("explain", LINK, env=variables)
+    assert done.stdout.endswith(f"\n\nMore: {page}\n")
