@@ -164,7 +164,7 @@ def _guess(
     is_open = link.version is not None and signature is None
     extra = [name for name in request.headers if v4.is_always_signed(name) and name not in link.additional_headers]
     if link.host and link.version is None:
-        said += " The address shows none: it was in a form, or in the header Authorization."
+        said += " The address shows no signature, so it was in a form, or in the header Authorization."
     elif signature:
         said += " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows"
         said += " another secret for this access key. Give the full answer, with its CanonicalRequest."
