@@ -74,6 +74,8 @@ def find_differences(
     is_v1 = link.version == V1
     if not link.bucket or link.version not in SIGNATURES or not received or (received.payload == "") != is_v1:
         return None
+    if is_v1 and not received.query["Expires"].isdigit():
+        return None  # A date: the signature was in the header.
     additional = link.additional_headers
     unknown = frozenset() if knows_headers else frozenset(additional) - {"host"}
     if is_v1:
@@ -164,7 +166,7 @@ def _guess(
     is_open = link.version is not None and signature is None
     extra = [name for name in request.headers if v4.is_always_signed(name) and name not in link.additional_headers]
     if link.host and link.version is None:
-        said += " The address shows none: it was in a form, or in the header Authorization."
+        said += " The address shows no signature, so it was in a form, or in the header Authorization."
     elif signature:
         said += " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows"
         said += " another secret for this access key. Give the full answer, with its CanonicalRequest."

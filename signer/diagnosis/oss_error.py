@@ -83,7 +83,7 @@ _FINDING_BY_WORDS = {
     "accessdenied:.*specified endpoint": "wrong_region",
     "accessdenied:.*(source address|sourceip|x-oss-ac-)": "source_address",
     "accessdenied:.*referer policy": "referer",
-    "accessdenied:.*by kms|^kms": "kms_denied",
+    "accessdenied:.*(by kms|ec 0005-)|^kms": "kms_denied",
 }
 _FINDINGS = {code: finding for finding, codes in _CODES.items() for code in codes.split(", ")}
 FINDING_BY_EC = {code: finding for code, finding in _FINDINGS.items() if code[0].isdigit()}
@@ -137,7 +137,7 @@ class ServerError(NamedTuple):
         """The code of the finding that the error stands for."""
         message = self.message.lower()
         for words, finding in _FINDING_BY_WORDS.items():
-            if re.search(words, f"{self.code.lower()}: {message}"):
+            if re.search(words, f"{self.code.lower()}: {message} ec {self.ec}"):
                 return finding
         if self.ec in FINDING_BY_EC:
             return FINDING_BY_EC[self.ec]

@@ -82,6 +82,7 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
         ("AccessDenied", "Request denied by hotlink protection configuration", "0003-00000503", "referer"),
         ("AccessDenied", "This request is forbidden by kms", "", "kms_denied"),
         ("KmsServiceNotEnabled", "KMS is not activated.", "0005-00000218", "kms_denied"),
+        ("AccessDenied", "AccessDenied", "0005-00000201", "kms_denied"),
         ("AccessDenied", "Access denied by VPC endpoint policy.", "", "access_denied"),
         ("AccessDenied", "Access denied for requester pay bucket.", "0003-00000702", "other_error"),
         ("AccessDenied", "The source image is protected.", "", "other_error"),

@@ -119,6 +119,7 @@ RECEIVED = f"GET\n\n\n{ISSUED + 600}\n/examplebucket/a.txt"
         ("a.txt", "A.txt", "changed_path", "certain", "String to sign (path): from character 16 on"),
         ("a.txt", "a.txt?acl", "added_parameters", "certain", "OSS received acl, which is not in the link"),
         (str(ISSUED + 600), str(ISSUED + 900), "changed_query", "certain", "OSS received Expires with another value"),
+        (str(ISSUED + 600), "Tue, 23 May 2023 15:24:55 GMT", "signature_mismatch", "likely", MESSAGE),
         ("", "", "signature_mismatch", "likely", "Its canonical request is the same as the link's."),
     ],
 )
