@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FilePayload, sync_playwright
 
 from tests.e2e.system import CHROMIUM_ARGUMENTS, KEY, System, run_world
 
@@ -71,7 +71,7 @@ def take_sender(browser: Browser, world: System, path: Path) -> None:
     page.select_option("#send [name=to]", "/team/")
     page.select_option("#send [name=expires]", "30d")
     page.check("#send [name=code]")
-    file = {"name": "Figures 2026 Q3.pdf", "mimeType": "application/pdf", "buffer": b"%PDF" * 600_000}
+    file = FilePayload(name="Figures 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000)
     page.set_input_files("#send [type=file]", [file])
     page.locator("#copy").wait_for()
     page.locator("#list .address").first.evaluate(AS_EXAMPLE)
