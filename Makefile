@@ -161,7 +161,6 @@ audit: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp reference
 	@$(BIN)/python -m tools.explain_page $(if $(CHECK),--check)
 	@$(BIN)/python -m tools.live_status $(if $(CHECK),--check)
-	@$(if $(CHECK),,$(BIN)/python -m tools.demo_picture)
 	@$(if $(CHECK),,$(BIN)/python -m tools.screenshots)
 
 reference: $(VENV)/local.stamp

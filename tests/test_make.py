@@ -241,7 +241,7 @@ COMMANDS = [
     (("bench", "ARGS=signing"), "-m bench signing"),
     (
         ("docs",),
-        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.demo_picture; -m tools.screenshots",
+        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots",
     ),
     (
         ("docs", "CHECK=1"),

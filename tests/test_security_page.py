@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handler.core.shares.code import ALPHABET
-from tests.test_scale_page import value
+from tests.test_performance_page import value
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/security.md").read_text(encoding="utf-8")

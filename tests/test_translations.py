@@ -15,7 +15,7 @@ REQUIRED = {
     f"{page}{SUFFIX}"
     for page in (
         "README",
-        *(f"docs/{name}" for name in ("api", "cdn", "deploy", "explain", "live", "local-oss", "shares", "uploads")),
+        *(f"docs/{name}" for name in ("api", "deploy", "explain", "local-oss", "shares", "uploads")),
     )
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")))

@@ -230,17 +230,19 @@ def pages(tables: Tables) -> Iterator[tuple[Path, str]]:
         yield path, f"{before}{mark}{links}<!-- end -->{rest.partition('<!-- end -->')[2]}"
 
 
-def llms_txt(texts: dict[Path, str], introduction: str) -> str:
-    """The list of pages in the format of llmstxt.org."""
-    found = sorted({*texts, *ROOT.glob("docs/*.md")})
+def llms_txt(texts: dict[Path, str], introduction: str, pages: Mapping[str, str]) -> str:
+    """The list of pages in the format of llmstxt.org, each of `pages` with what it says of it."""
+    found = sorted({*texts, *ROOT.glob("docs/*.md"), *(ROOT / name for name in pages)})
     entries = {}
     for path in found:
+        name = path.relative_to(ROOT).as_posix()
         title = re.findall(r"(?m)^# (.*)$", texts.get(path) or path.read_text(encoding="utf-8"))[0]
-        entries[path] = f"- [{title}]({path.relative_to(ROOT).as_posix()})"
+        entries[path] = f"- [{title}]({name})" + (f": {pages[name]}" if name in pages else "")
     english = {path: entry for path, entry in entries.items() if not path.name.endswith(LANGUAGES["zh"])}
+    errors = {path: entry for path, entry in english.items() if path.parent.name == "errors"}
     sections = {
-        "Documentation": [entry for path, entry in english.items() if path.parent.name == "docs"],
-        "Errors of OSS, each with its cause and its fix": [e for p, e in english.items() if p.parent.name == "errors"],
+        "Documentation": [english[ROOT / name] for name in pages],
+        "Errors of OSS, each with its cause and its fix": list(errors.values()),
         "Optional": [entry for path, entry in entries.items() if path not in english],
     }
     return introduction + "".join(f"\n## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections.items())
@@ -252,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tables = read_tables()
     texts = dict(pages(tables))
-    texts[ROOT / "llms.txt"] = llms_txt(texts, tables["llms"])
+    texts[ROOT / "llms.txt"] = llms_txt(texts, tables["llms"], tables["pages"])
     stale = {path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     stale |= {*ROOT.glob("docs/errors/*")} - texts.keys()
     for path in sorted(stale):

@@ -1,4 +1,4 @@
-"""Writes what `make live` has shown: the status line of both READMEs, and what is open in both docs/live.md."""
+"""Writes what `make live` has shown: the status line of both READMEs, and what is open in docs/live.md."""
 
 import re
 import sys
@@ -25,7 +25,7 @@ def pages(folder: Path = FOLDER) -> dict[Path, str]:
     cases = dict.fromkeys(case.settles for case in load("sts", "kms") if case.is_open and case.name not in known)
     listed = "".join(f"- {settles}\n" for settles in cases)
     parts = {"README.md": (r"(\*\*Status: ).*?(\.\*\*)", status[0]), "README.zh-CN.md": ("(状态：).*?(。)", status[1])}
-    parts |= dict.fromkeys(["docs/live.md", "docs/live.zh-CN.md"], (r"(?s)(<!-- open -->\n).*?(<!-- end -->)", listed))
+    parts["docs/live.md"] = (r"(?s)(<!-- open -->\n).*?(<!-- end -->)", listed)
     contents = {}
     for name, (pattern, new) in parts.items():
         path = FOLDER.parent / name

@@ -8,15 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FilePayload, sync_playwright
 
-from tests.e2e.system import CHROMIUM_ARGUMENTS, System, run_world
+from tests.e2e.system import CHROMIUM_ARGUMENTS, KEY, System, run_world
 
 IMAGES = Path(__file__).parents[1] / "docs/images"
 ENGLISH: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
 CHINESE: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
 CARD: dict[str, Any] = {"viewport": {"width": 480, "height": 640}, "device_scale_factor": 2}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+# The address of a share is a secret, so the picture shows that of an example.
+AS_EXAMPLE = """(link) => { link.textContent = link.textContent.replace(/^.*(?=\\/-\\/)/, "https://links.example.com")
+    .replace(/share=.*/, "share=Zm9yIGV4YW1wbGUgb25seQ"); }"""
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 640}}
 THREE_USES = {"max_uses": 3}
 LOCKED = {
@@ -24,6 +27,8 @@ LOCKED = {
     "title": "Figures of the third quarter",
     "message": "For the meeting on Friday.\nI send you the code in a text message.",
 }
+
+SENDER = "sender-page.png"
 
 
 class Picture(NamedTuple):
@@ -57,6 +62,23 @@ def take(browser: Browser, world: System, picture: Picture, path: Path) -> None:
     page.close()
 
 
+def take_sender(browser: Browser, world: System, path: Path) -> None:
+    """The sender's page after a file was sent."""
+    page = browser.new_page(viewport={"width": 640, "height": 640}, **ENGLISH)
+    page.goto(f"{world.stack.http_url}/-/")
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    page.select_option("#send [name=to]", "/team/")
+    page.select_option("#send [name=expires]", "30d")
+    page.check("#send [name=code]")
+    file = FilePayload(name="Figures 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000)
+    page.set_input_files("#send [type=file]", [file])
+    page.locator("#copy").wait_for()
+    page.locator("#list .address").first.evaluate(AS_EXAMPLE)
+    page.locator("main").screenshot(path=path)
+    page.close()
+
+
 def main() -> int:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -70,6 +92,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         for name, picture in PICTURES.items():
             take(browser, world, picture, IMAGES / name)
+        take_sender(browser, world, IMAGES / SENDER)
         browser.close()
     return 0
 

@@ -18,8 +18,7 @@ from local.fc.s_yaml import read_yaml
 from local.stack import Stack
 from signer import redact
 from tests.local.programs import ROOT
-from tools import demo_picture, secret_search
-from tools.demo_picture import without_what_varies
+from tools import secret_search
 
 # Runs a program whose secrets are recorded in a file.
 RECORDED = """
@@ -31,6 +30,17 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 # The commands of a step, and its result.
 STEP = re.compile(r"^# .*\n((?:\$ .*\n|    .*\n)+)  (\S.*)\n", re.MULTILINE)
+
+
+def without_what_varies(output: str) -> str:
+    """Ports, ids and durations differ in each run of the demonstration."""
+    for pattern, replacement in (
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r'("request_id":")[\w-]+', r"\1ID"),
+        (r'("milliseconds":)[\d.]+', r"\1DURATION"),
+    ):
+        output = re.sub(pattern, replacement, output)
+    return output.strip()
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +65,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     return process.stdout
 
 
-def test_every_step_gets_what_it_expects_as_the_picture_shows_it(output: str) -> None:
+def test_every_step_gets_what_it_expects(output: str) -> None:
     for part in ("302 200 The figures", "403 <Code>SignatureDoesNotMatch", '"clamped_by": "mount"', "was withdrawn"):
         assert part in output
     log, end = output.splitlines()[-2:]
     assert ('"status":302' in log, end.partition(".")[0]) == (True, "Every step succeeded")
-    shown = demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8"))
-    assert without_what_varies(shown) == without_what_varies(output), "run make docs"
 
 
 def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, log: IO[bytes]) -> None:

@@ -105,10 +105,15 @@ def test_the_commands_of_cli_md_and_readme_md_ask_the_service(stack: Program, ru
     output = run(commands("cli.md"))
     assert re.match(rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n{stack.http}/-/s/exampledir/\?share=", output)
     assert re.search(r"\nExtended (.{12}) until .*\.\nRevoked \1\.\n.* exampleobject\.txt\n.* 示例\.txt\n$", output)
+    readme = (ROOT / "README.md").read_text("utf-8")
     shutil.copy(ROOT / "README.md", folder)
-    (examples,) = re.findall(r"(?ms)^make run\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"))
-    asked = run([line for line in examples.splitlines() if not line.startswith("curl")])
-    assert len(re.findall(r"/-/s/\?share=", asked)) == 2
+    shutil.copy(ROOT / "README.md", folder / "q3.pdf")
+    (examples,) = re.findall(r"(?ms)^make run\n(.*?)^```$", readme)
+    (command, address) = re.findall(r"(?ms)^\$ (fc-presign share [^\n]*)\n(\S+)", readme)[0]
+    asked = run([*examples.splitlines(), command]).splitlines()
+    shown = address.replace("http://127.0.0.1:9000", stack.http).rstrip("…")
+    assert [line.partition("share=")[0] + "share=" for line in asked] == [shown] * 3
+    assert [len(line.split()) for line in asked] == [2, 1, 2]
 
 
 def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run, folder: Path) -> None:

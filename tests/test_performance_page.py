@@ -1,4 +1,4 @@
-"""docs/scale.md: each formula gives the figure beside it, and starts from the files that are deployed."""
+"""docs/performance.md: each formula gives the figure beside it, and starts from the files that are deployed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/scale.md").read_text("utf-8")
+PAGE = (ROOT / "docs/performance.md").read_text("utf-8")
 ROWS = re.findall(r"^\| .+ \| ([\d(][^|]*) \| ([\d,.]+)(?: \| ([\d.]+) (million|billion))? \|$", PAGE, re.MULTILINE)
 OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

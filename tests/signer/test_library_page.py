@@ -1,4 +1,4 @@
-"""The examples of docs/signing.md work."""
+"""The examples of docs/library.md work."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import signer
 
 # In a clone, the library is called signer.
-PAGE = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8").replace("fc_presign", "signer")
+PAGE = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8").replace("fc_presign", "signer")
 CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 
 

@@ -1,0 +1,134 @@
+"""The first screen of the README on a machine with git, make, sh and one Python: three scripts of its commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import signer
+from tests.deploy.project_copy import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+# What make and git need themselves, beside what the README asks for.
+PROGRAMS = ("git", "make", "sh", "sed", "ls", "rm", "mkdir", "touch", "test", "dirname", "cat", "env")
+SECONDS = 300
+
+pytestmark = pytest.mark.long
+Script = Callable[..., str]
+
+
+def block(beginning: str) -> str:
+    (found,) = re.findall(rf"(?ms)^```sh\n({re.escape(beginning)}.*?)^```$", README)
+    return str(found)
+
+
+def command(program: str) -> str:
+    """The first command of the README that begins so, in an example or a table."""
+    return str(re.findall(rf"(?m)^(?:\$ |\| .* \| `)({program}[^`\n]*)", README)[0])
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs of a bare machine in `bin`, and a clone with the command, as the README makes it."""
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "bin").mkdir()
+    for name in PROGRAMS:
+        path = shutil.which(name)
+        assert path, name
+        (folder / "bin" / name).symlink_to(path)
+    (folder / "bin/python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "bin/python3").chmod(0o755)
+    clone = block("git clone").splitlines()[0].replace("ADDRESS", f"'{ROOT}'")
+    run(folder, folder, f"{clone}\n{block('python3 -m venv')}")
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name == "HOME" or name.startswith("PIP_")}
+    return {**kept, "PATH": str(folder / "bin"), "HTTP_PROXY": "http://127.0.0.1:9", "LC_ALL": "C.UTF-8"}
+
+
+def run(folder: Path, where: Path, script: str, given: str = "") -> str:
+    """What a script prints, and on its standard error."""
+    process = subprocess.run(
+        ["sh", "-eu", "-c", script],
+        cwd=where,
+        env=environment(folder),
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert process.returncode in (0, 1), process.stdout
+    return process.stdout
+
+
+@pytest.fixture
+def second_terminal(machine: Path) -> Iterator[Script]:
+    """Starts a target of make in one terminal, and runs a script in another as soon as it says that it runs."""
+    started: list[subprocess.Popen[str]] = []
+
+    def both(target: str, script: str) -> str:
+        with socket.socket() as one, socket.socket() as other:
+            ports = []
+            for free in (one, other):
+                free.bind(("127.0.0.1", 0))
+                ports.append(free.getsockname()[1])
+        names = ("PORT", "OSS_PORT") if target.endswith("run") else ("PORT",)
+        arguments = [f"{name}={port}" for name, port in zip(names, ports, strict=False)]
+        process = subprocess.Popen(
+            [*target.split(), *arguments],
+            cwd=machine / "fc-presign",
+            env=environment(machine),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        source = next(found[1] for line in process.stdout if (found := re.search(r"(\. \S+/env\.sh)$", line)))
+        next(line for line in process.stdout if re.search("API key|SESSION_TOKEN=", line))
+        return run(machine, machine / "fc-presign", f". .venv-cli/bin/activate\n{source}\n{script}")
+
+    yield both
+    for process in started:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_a_link_that_fails(machine: Path) -> None:
+    temporary = signer.Credentials("STS.EXAMPLE", "EXAMPLE", "CAISexample+token/of+STS==")
+    hangzhou = signer.Endpoint.public("cn-hangzhou")
+    url = signer.presign("GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou).url
+    script = f". .venv-cli/bin/activate\n{command('fc-presign explain')}"
+    (shown,) = re.findall(r"(?ms)^\$ fc-presign explain -\n(.*?) …$", README)
+    assert shown in run(machine, machine / "fc-presign", script, url.replace("%2B", "+"))
+
+
+def test_a_file_for_a_customer(machine: Path, second_terminal: Script) -> None:
+    (machine / "fc-presign/q3.pdf").write_text("The figures\n")
+    printed = second_terminal("make run", command("fc-presign share"))
+    shape = re.sub(r"share=\S{22} \w{4}-\w{4}\n.{12}: (/send/).{8}(.*, until )\S+Z\.\n", r"share=\1\2", printed)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/-/s/\?share=/send//q3\.pdf, until ", shape)
+
+
+def test_tests_without_an_account(machine: Path, second_terminal: Script) -> None:
+    key = machine / "fc-presign/data/examplebucket/reports/q3.pdf"
+    key.parent.mkdir(parents=True)
+    key.write_text("The figures\n")
+    fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.stdin.read().strip()).read().decode())"
+    printed = second_terminal("make oss", f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"')
+    assert "The figures\n" in printed
