@@ -39,7 +39,7 @@ def test_a_page_that_is_not_current_is_named_and_written_again(
         path.write_text("# The link is old.\n")
     monkeypatch.setattr(explain_page, "ROOT", tmp_path)
     monkeypatch.setattr(explain_page, "pages", lambda tables: [(old, "# The link has expired.\n")])
-    monkeypatch.setattr(explain_page, "read_tables", lambda: TABLES)
+    monkeypatch.setattr(explain_page, "read_tables", lambda: {**TABLES, "pages": {}})
     assert explain_page.main(["--check"]) == 1
     assert capsys.readouterr().err == "".join(
         f"{name} is not current: run make docs.\n"
@@ -153,8 +153,11 @@ def test_titles_are_unique_and_llms_txt_lists_every_page() -> None:
     assert len(set(titles)) == len(titles) == 2 * len(FINDINGS)
     listed = (ROOT / "llms.txt").read_text(encoding="utf-8")
     assert re.match(r"# .+\n\n> .+\n\n", listed)
-    links = re.findall(r"(?m)^- \[.+\]\((\S+)\)$", listed)
-    assert sorted(links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
+    links = re.findall(r"(?m)^- \[.+\]\((\S+)\)(: .+)?$", listed)
+    pages += [ROOT / "README.md", *ROOT.glob("skills/*/SKILL.md")]
+    assert sorted(link for link, _ in links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
+    # Titles of errors and of translations speak for themselves.
+    assert [link for link, said in links if not said and "errors/" not in link and "zh-CN" not in link] == []
 
 
 @pytest.mark.parametrize("skill", sorted(ROOT.glob("skills/*/SKILL.md")), ids=lambda path: path.parent.name)

@@ -31,7 +31,14 @@ SHIPPED = (
 # What is about the repository, or needs its environments, its custom runtime or its example folder.
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "local/demo"),
-    *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md", "docs/live.md"),
+    *(
+        "docs/decisions.md",
+        "docs/compare.md",
+        "docs/releases.md",
+        "docs/security.md",
+        "docs/live.md",
+        "docs/custom-runtime.md",
+    ),
 )
 SUFFIXES = (".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml")
 # The example folder in the repository's own files.
