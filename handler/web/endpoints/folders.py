@@ -108,26 +108,18 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
     first, ask = folder.request.query.get("after", ""), partial(list_folder, access, folder.invocation, begins)
     if not _may_hide(folder):
         return _shown(folder, ask(limit, first))
-    limit = min(limit, MAX_HIDING)
-    while True:  # again where a name vanishes in between
-        shown, after, last, end = ListedPage([], [], ""), first, "", (0, "")
-        while True:
-            page = ask(PAGE, after)
-            objects, prefixes, _ = _shown(folder, page)
-            shown = ListedPage(shown.objects + objects, shown.prefixes + prefixes, page.token)
-            names = shown.names
-            if not last and len(names) >= limit:
-                last = names[limit - 1]
-                end = page.names.index(last) + 1, after
-            if len(names) > limit or not page.token:
-                break
-            after = page.token
-        if len(names) <= limit:
+    kept, limit, size, after = ListedPage([], [], ""), min(limit, MAX_HIDING), PAGE, first
+    while True:
+        page = ask(size, after)
+        objects, prefixes, token = _shown(folder, page)
+        shown = ListedPage(kept.objects + objects, kept.prefixes + prefixes, token)
+        names = shown.names
+        if len(names) <= limit and (not token or names[limit - 1 :] == page.names[-1:]):
             return shown
-        page = ask(*end)
-        if page.names[-1:] == [last]:
-            objects, prefixes, _ = shown
-            return ListedPage([o for o in objects if o.key <= last], [p for p in prefixes if p <= last], page.token)
+        if len(names) < limit:
+            kept, size, after = shown, PAGE, token
+        else:  # again, up to the last name
+            size = page.names.index(names[limit - 1]) + 1
 
 
 def _may_hide(folder: Folder) -> bool:
