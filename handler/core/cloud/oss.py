@@ -261,7 +261,7 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
     Nothing else keeps it from its link, nor does an OSS that says nothing within `PAGE_TIMEOUT`.
     """
     try:
-        in_time(lambda: head_for_page(target, query, invocation), "oss_unavailable")
+        in_time(lambda: head_for_page(target, query, invocation), Problem("oss_unavailable"))
     except CredentialsRefused:
         raise
     except HandlerError as error:
@@ -269,15 +269,15 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
             raise
 
 
-def in_time(call: Callable[[], Result], code: str) -> Result:
-    """What a call that asks OSS returns or raises. Raises the 503 `code` after `PAGE_TIMEOUT`."""
+def in_time(call: Callable[[], Result], problem: Problem) -> Result:
+    """What a call that asks OSS returns or raises. Raises the `problem` after `PAGE_TIMEOUT`."""
     from .http_client import within
 
     try:
         # The connections outlive the call, so they are not those of its bound: the client's own timeouts end them.
         return within(PAGE_TIMEOUT, lambda bound: call())
     except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
-        raise Problem(code, cause=CANNOT_BE_REACHED) from None
+        raise problem from None
 
 
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
