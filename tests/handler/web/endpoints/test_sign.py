@@ -250,19 +250,14 @@ class TestGetAtOss:
         for other in (None, "text/plain", "text/plain; charset=utf-8"):
             assert follow_link(link, content_type=other) == (403, "SignatureDoesNotMatch")
 
-    @pytest.mark.parametrize(
-        ("changes", "code"),
-        [
-            ({"method": "HEAD"}, "not_signable"),
-            ({"path": "/out/a"}, "not_signable"),
-            ({"headers": {"Range": "bytes=0-1"}}, "not_signable"),
-            ({"headers": {"Content-Type": 7}}, "not_signable"),
-            ({"headers": {"Content-Type": "text/plain ", "content-type": "a/b"}}, "not_signable"),
-        ],
-    )
-    def test_any_other_header_is_refused(self, downloads: Service, changes: dict[str, Any], code: str) -> None:
-        item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **changes}
-        assert downloads.sign(item)[0]["error"]["code"] == code
+    @pytest.mark.parametrize("changes", [{"method": "HEAD"}, {"path": "/out/a"}])
+    @pytest.mark.parametrize("headers", [{"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "}])
+    def test_any_other_header_is_refused(
+        self, downloads: Service, changes: dict[str, Any], headers: dict[str, Any]
+    ) -> None:
+        for other in (changes, {"headers": headers}):
+            item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
+            assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 
     def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(self, downloads: Service) -> None:
         for source, status in (("127.0.0.0", 200), ("203.0.113.0", 403)):
