@@ -35,6 +35,11 @@ _URL = re.compile(rf"(https?://[A-Za-z0-9.:\[\]-]+)({_PATH})(?:\?([\x21\x24-\x7e
 _SIGNED = re.compile("([0-9]{1,20})-([^-&]*)-([^-&]*)-([0-9a-f]{32})")
 
 
+def encode_path(key: str) -> str:
+    """Percent-encodes an object key. What a path may hold stays: some clients decode it before they send the path."""
+    return quote(key, safe="/!$&'()*,;=:@")
+
+
 class CdnKey(NamedTuple):
     """How a domain of the CDN checks links: its key, and the `parameter` that has time and signature.
 

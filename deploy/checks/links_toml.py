@@ -48,7 +48,7 @@ def faults(function: Function) -> Iterator[str]:
 
 
 def warnings(function: Function) -> Iterator[str]:
-    """A sentence for what anonymous mounts that list show to everyone, and for what mounts with cdn need."""
+    """A sentence for what anonymous mounts that list show to everyone, for outer spaces, and for what cdn needs."""
     with_cdn = [mount for mount in function.config.mounts if mount.cdn]
     for mount in function.config.mounts:
         if mount.lists and mount.access == "anonymous":
@@ -56,6 +56,10 @@ def warnings(function: Function) -> Iterator[str]:
                 f"{function.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes and "
                 "times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
             )
+        for place in (mount.path, str(mount.target)):
+            if any(segment != segment.strip() for segment in place.split("/")):
+                problem = "a part of it begins or ends with a space, which nobody sees and few clients send"
+                yield f"{function.file}: {place!r} of mount {mount.path}: {problem}."
         if mount.cdn:
             signed = f"are signed with the key {mount.cdn} of the keys document"
             yield f"{function.file}: links of {mount.path} {signed}: run make doctor, which reads it."

@@ -8,7 +8,7 @@ from secrets import token_hex
 
 from handler.core.config import Mount
 from signer import CdnKey, presign_cdn
-from signer.v4 import encode_key
+from signer.cdn import encode_path
 
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown
@@ -19,7 +19,7 @@ DIFFERS = "the domain has another type, key or parameter than the keys document:
 def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
     """Whether it refuses what is unsigned, and with a key what is forged or has expired, and nothing else."""
     now, key = int(time.time()), f"{mount.target.key}fc-presign-canary-{token_hex(4)}.txt"
-    url = mount.endpoint.url(mount.target.bucket, encode_key(key))
+    url = mount.endpoint.url(mount.target.bucket, encode_path(key))
     off = "URL signing is off, so the bucket is public: turn it on"
     probes = [("an unsigned address", url, False, off)]
     if cdn is not None:

@@ -117,7 +117,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "folder_too_large": ErrorEntry(
         409,
-        "This folder has more than 1,000 files and folders.",
+        "This folder has too many files and folders for one list.",
         'Read it page by page with format=json, or choose a part of it with "begins".',
     ),
     "download_not_signed": ErrorEntry(

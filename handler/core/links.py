@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
 from signer.times import parse_duration, rfc3339
-from signer.v4 import encode_key
 
 from . import audit
 from .config import Config, Mount, Target
@@ -105,9 +104,9 @@ def note(facts: dict[str, object], target: Target, **more: object) -> None:
 
 def _cdn_link(target: Target, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:
     """The link that a CDN checks, `expires_in` seconds from now. Raises the 400 `bad_path`."""
-    from signer import presign_cdn
+    from signer.cdn import encode_path, presign_cdn
 
-    url = target.mount.endpoint.url(target.mount.target.bucket, encode_key(target.key))
+    url = target.mount.endpoint.url(target.mount.target.bucket, encode_path(target.key))
     try:
         return presign_cdn(url, cdn, expires_in=expires_in, now=now)._replace(method=method)
     except InvalidKey:

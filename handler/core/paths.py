@@ -13,6 +13,13 @@ MAX_SHARED_BYTES = 2 * MAX_BYTES
 _PLAIN = re.compile(r"/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*")
 _BAD_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})|[?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Sets of a regular expression: controls, and what nobody sees or changes the direction of writing (Unicode UAX 9): with
+# U+202E, a file "fdp.exe" reads as "exe.pdf". Without the joiners, with which Persian, Hindi and emoji are spelt.
+UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
+)
+TAGS = r"\U000e0000-\U000e0fff"
 _ENCODE_ONCE = "Percent-encode the object's key once, as UTF-8"
 
 

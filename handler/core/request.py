@@ -11,6 +11,7 @@ from . import audit
 from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024  # of a body
+MAX_BRACKETS = 20_000  # lists and objects of a JSON body, each of which takes far more memory than its two bytes
 
 # Regular expressions that few requests need: each is compiled at its first use, so that it delays no start.
 # Strings within quotes, also one that does not end.
@@ -74,6 +75,8 @@ class Request(NamedTuple):
         media_type = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem("not_json")
+        if self.body.count(b"[") + self.body.count(b"{") > MAX_BRACKETS:
+            raise bad_body(f"it has more than {MAX_BRACKETS} of [ and {{")
         try:
             document = json.loads(self.body)
         except (ValueError, RecursionError):

@@ -308,6 +308,17 @@ def test_it_says_what_a_list_on_an_anonymous_mount_opens(project: ProjectCopy, r
     )
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_space_that_nobody_sees_in_a_path_or_a_target_is_a_warning(project: ProjectCopy, run: Run) -> None:
+    project.edit('"/send/"', '"/send /"', "links.toml")
+    config = project.edit("}/send/", "}/ send/", "links.toml")
+    output, status = run(config, "--allow-placeholders")
+    assert status == 0
+    found = [line for line in output if "begins or ends with a space" in line]
+    places = [re.findall("links.toml: '(.*)' of mount /send /: ", line) for line in found]
+    assert places == [["/send /"], ["oss://examplebucket/ send/"], ["oss://examplebucket-prod/ send/"]]
+
+
 def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy, run: Run) -> None:
     config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
     assert run(config, "--allow-placeholders") == (

@@ -57,6 +57,12 @@ def test_a_person_looks_into_folders_filters_and_downloads(
     assert ("GMT+8" if java_script else "UTC") in page.locator("#rows time").first.inner_text()
     assert page.locator(".size").first.inner_text() == "2.9 KB"
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
+    size, modified = (
+        page.locator(f"#rows {each}").first.evaluate("(cell) => [cell.offsetLeft, cell.offsetTop]")
+        for each in (".size", "time")
+    )
+    # Beside each other, or on a phone one below the other.
+    assert [one == other for one, other in zip(size, modified, strict=True)] == [screen is PHONE, screen is DESKTOP]
     expect(page.locator("#sort")).to_be_visible(visible=java_script)
     # The form, the folders and the way back stay in the share.
     page.get_by_label("Names that begin with").fill("a")

@@ -41,6 +41,8 @@ def test_the_page_of_many_links_fits_a_phone_and_speaks_the_readers_language(
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     expect(page.locator("td.size").first).to_have_text("1.5 KB")
     assert "GMT+8" in page.locator("time").first.inner_text()
+    said = page.locator("td:has(time)").first.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    assert said == ('"until "' if title == "Files" else '"有效期至 "')
     with page.expect_response("**/photo.png*") as opened:
         page.get_by_role("link", name="photo.png", exact=True).click()
     assert opened.value.status == 200

@@ -156,7 +156,7 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     mounts = [{**me, "path": f"/{MARKUP}/"}, {**me, "path": "/team/"}]
     answer_with(page, "me", json={**ADMIN, "id": MARKUP, "methods": ["PUT"], "expires_at": MARKUP, "mounts": mounts})
     names = ("id", "state", "expires_at", "max_uses", "uses", "opened_at", "last_use")
-    share = dict.fromkeys(names, MARKUP) | {"path": f"/{MARKUP}", "title": f"{MARKUP}\u202e"}
+    share = dict.fromkeys(names, MARKUP) | {"path": f"/{MARKUP}", "title": f"{MARKUP}\u202e\u200b\u3164\U000e0041"}
     page.route(
         re.compile(r"/-/shares(\?|$)"),
         lambda route: route.fulfill(
@@ -181,7 +181,8 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     expect(page.locator("#list > li[data-outcome]")).to_have_count(4, timeout=20_000)
     assert page.locator("main img, main a, main iframe").count() == 0
     assert page.title() == "Send and receive files"
-    assert "\u202e" not in page.content()
+    assert not {*"\u202e\u200b\u3164\U000e0041"} & {*page.content()}
+    assert f"{MARKUP}____" in page.locator("body").inner_text()
     assert {f"{urlsplit(each.url).scheme}://{urlsplit(each.url).netloc}" for each in sent} <= {
         world.stack.http_url,
         world.stack.oss_url,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
-PAGE_TIMEOUT = 2.0  # seconds that a browser waits to learn whether it gets a page
+PAGE_TIMEOUT = 2.0  # seconds, for a list in all, and for a browser to learn whether it gets a page
 
 CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
 # Codes of `StoreError`
@@ -30,6 +30,8 @@ MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, VERSIONED = "missing", "refused", "u
 
 _REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
+
+Result = TypeVar("Result")
 
 
 class OssUnavailable(HandlerError):
@@ -258,16 +260,24 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
 
     Nothing else keeps it from its link, nor does an OSS that says nothing within `PAGE_TIMEOUT`.
     """
+    try:
+        in_time(lambda: head_for_page(target, query, invocation), Problem("oss_unavailable"))
+    except CredentialsRefused:
+        raise
+    except HandlerError as error:
+        if isinstance(error, Problem) and error.code in ("no_such_object", "object_archived"):
+            raise
+
+
+def in_time(call: Callable[[], Result], problem: Problem) -> Result:
+    """What a call that asks OSS returns or raises. Raises the `problem` after `PAGE_TIMEOUT`."""
     from .http_client import within
 
     try:
         # The connections outlive the call, so they are not those of its bound: the client's own timeouts end them.
-        within(PAGE_TIMEOUT, lambda bound: head_for_page(target, query, invocation))
-    except CredentialsRefused:
-        raise
-    except (HandlerError, TimeoutError, RuntimeError) as error:  # RuntimeError: no further thread can be started
-        if isinstance(error, Problem) and error.code in ("no_such_object", "object_archived"):
-            raise
+        return within(PAGE_TIMEOUT, lambda bound: call())
+    except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
+        raise problem from None
 
 
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:

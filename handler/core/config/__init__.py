@@ -80,6 +80,7 @@ class Mount(NamedTuple):
     endpoint: Endpoint
     own_endpoint: Endpoint
     query: frozenset[str]
+    headers: tuple[str, ...]
     process: frozenset[str]
     unknown_query: str
     max_size: int | None

@@ -25,9 +25,9 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
     if methods != ("GET",):
         reason = "a link of a CDN does not sign its method. Use another mount for uploads"
         reader.refuse("methods", f"must be GET only: {reason}")
-    for key in ("query", "process", "unknown_query", "traffic_limit", "inline"):
+    for key in ("query", "headers", "process", "unknown_query", "traffic_limit", "inline"):
         if key in reader.table:
-            reader.refuse(key, "is about parameters of OSS: a CDN does not sign them, so anybody could change them")
+            reader.refuse(key, "is about requests to OSS: a CDN does not sign it, so anybody could change it")
     return name
 
 

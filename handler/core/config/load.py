@@ -12,7 +12,7 @@ from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
 from . import MAX_CDN_EXPIRES, MAX_SHARE, MIN_SHARE, TRAFFIC_LIMIT, Config, InvalidConfig, Location, Mount, Mounts
-from .reader import Table, TableReader, covered_path_fault, read_origin, read_prefix
+from .reader import Table, TableReader, check_literal, covered_path_fault, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,7 +33,12 @@ QUERY = (
     "response-expires",
     "x-oss-process",
     "x-oss-traffic-limit",
+    "x-oss-ac-source-ip",
+    "x-oss-ac-subnet-mask",
+    "x-oss-ac-vpc-id",
+    "x-oss-ac-forward-allow",
 )
+HEADERS = ("content-type",)
 ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "public": Endpoint.public,
     "internal": Endpoint.internal,
@@ -62,8 +67,8 @@ TOP_KEYS: Mapping[str, str] = {
     "document.",
 }
 MOUNT_KEYS: Mapping[str, str] = {
-    "path": "Required. The path prefix at this service. It begins and ends with /.",
-    "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
+    "path": "Required. The path prefix at this service, not percent-encoded. It begins and ends with /.",
+    "target": "Required. The prefix in OSS for this path, oss://bucket/prefix/, not percent-encoded. It ends with /.",
     "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET may be a part "
     "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
     "methods": "The methods that links may be issued for: GET (default; HEAD comes with it), PUT, POST.",
@@ -76,6 +81,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "endpoint": "The endpoint in links: public (default), internal, accelerate, dual-stack, or a custom domain such as "
     "https://static.example.com.",
     "query": "The query parameters of OSS that a caller may add.",
+    "headers": "The headers that POST /-/sign may sign into a GET link: content-type, or none (default). Whoever uses "
+    "the link must send exactly the same.",
     "process": "The exact values that x-oss-process may have.",
     "unknown_query": "What happens to other query parameters: refuse (default) or ignore. Use ignore if chat tools add "
     "parameters to your links.",
@@ -244,6 +251,7 @@ def _read_mount(
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
     if fault := covered_path_fault(path):
         reader.refuse("path", f"is invalid: {fault}")
+    check_literal(reader, "path", path)
     has_cdn = "cdn" in reader.table
     longest = MAX_CDN_EXPIRES if has_cdn else MAX_EXPIRES_IN
     max_expires = reader.duration("max_expires", "1h", 1, longest)
@@ -269,6 +277,9 @@ def _read_mount(
         reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
         reader.refuse("query", "contains x-oss-process, which requires process: the exact values that are allowed")
+    headers = reader.strings("headers", (), HEADERS)
+    if headers and "GET" not in methods:
+        reader.refuse("headers", "requires GET in methods")
     inline = None
     if "inline" in reader.table:
         from .media_types import read_inline
@@ -299,6 +310,7 @@ def _read_mount(
         endpoint=endpoint if has_cdn else local_endpoint or endpoint,
         own_endpoint=local_endpoint or own_endpoint,
         query=frozenset(query),
+        headers=headers,
         process=frozenset(process),
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,

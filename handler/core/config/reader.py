@@ -11,7 +11,7 @@ from signer.endpoint import is_loopback, parse_origin
 from signer.times import parse_duration
 
 from ..errors import HandlerError
-from ..paths import path_fault
+from ..paths import TAGS, UNSEEN, path_fault
 from . import InvalidConfig, Location
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -191,9 +191,17 @@ def read_prefix(reader: TableReader, name: str, value: str, example: str = "") -
     location = reader.parsed(name, Location.parse, value)
     if location.key and not location.key.endswith("/"):
         reader.refuse(name, f"must end in / (got {value!r})")
+    check_literal(reader, name, value)
     if example and not location.key:
         reader.refuse_value(name, f"must have a prefix, such as oss://bucket/{example}")
     return location
+
+
+def check_literal(reader: TableReader, name: str, value: str) -> None:
+    """Refuses the path or prefix of a mount that only seems to be another one: it would protect nothing."""
+    if ("%" in value or not value.isascii()) and re.search(f"%[0-9A-Fa-f]{{2}}|[{UNSEEN}{TAGS}]", value):
+        expected = "must be written as it is: not percent-encoded, and without control or invisible characters"
+        reader.refuse_value(name, expected)
 
 
 def covered_path_fault(path: str) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple
 
-from ..cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
+from ..cloud.oss import CANNOT_BE_REACHED, in_time
 from ..cloud.store import Store, state_for
 from ..config import Target
 from ..context import ExpiryLimit, Invocation
@@ -19,7 +19,8 @@ from .address import relative_path, share_path
 from .code import is_code
 from .record import Record
 
-Result = TypeVar("Result")
+unavailable = partial(Problem, "state_unavailable", cause=CANNOT_BE_REACHED)
+
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -52,7 +53,9 @@ class OpenedShare(NamedTuple):
 
     def expires_at(self) -> int:
         """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
-        return self.end if self.is_end_known else _in_time(lambda: record.load_end(self.state, self.record))
+        return (
+            self.end if self.is_end_known else in_time(partial(record.load_end, self.state, self.record), unavailable())
+        )
 
     def check_code(self, typed: object) -> None:
         """Raises the 403 `wrong_password` unless it is the code of the share, or the share has none."""
@@ -81,7 +84,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     if not record.SECRET.fullmatch(secret) or config.state is None or config.keys_document is None:
         raise Problem("share_invalid")
     state = state_for(invocation)
-    match = _in_time(lambda: record.find(state, secret))
+    match = in_time(partial(record.find, state, secret), unavailable())
     if match is None:
         raise Problem("share_invalid")
     invocation.facts["share"] = match.id
@@ -92,7 +95,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     end, max_expires = match.expires_at, target.mount.max_expires if target is not None else 0
     is_near = end - invocation.now < max_expires
     if is_near:
-        end = _in_time(lambda: record.load_end(state, match))
+        end = in_time(partial(record.load_end, state, match), unavailable())
     fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
     if target is None or fault is not None or path_fault(target.path):
         raise fault or Problem("share_invalid")
@@ -118,16 +121,6 @@ def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now:
         return Problem("share_expired")
     is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
     return None if is_owned else Problem("share_owner_removed")
-
-
-def _in_time(read: Callable[[], Result]) -> Result:
-    """What a read of the state returns or raises. Raises the 503 `state_unavailable` after `PAGE_TIMEOUT`."""
-    from ..cloud.http_client import within
-
-    try:
-        return within(PAGE_TIMEOUT, lambda bound: read())
-    except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
-        raise Problem("state_unavailable", cause=CANNOT_BE_REACHED) from None
 
 
 def is_nonce(value: object) -> bool:

@@ -1,18 +1,19 @@
 """Folders, a page at a time: JSON, a page for people, and in a shared folder the addresses of its files.
 
-Names lead to the service's own addresses. One request costs one list of OSS, unless its page ends in a hidden name.
+Names lead to the service's own addresses. One request costs one list of OSS; where names may be hidden, two or more.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from signer.listing import PAGE, ListedPage
 
 from ...core.auth import authorize
-from ...core.cloud.oss import list_folder
+from ...core.cloud.oss import CANNOT_BE_REACHED, in_time, list_folder
 from ...core.config import Target
 from ...core.config.reader import covered_path_fault
 from ...core.context import Access, Invocation
@@ -25,6 +26,8 @@ from . import objects
 
 PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
+MAX_HIDING = 900  # names of a page where others may be hidden: of those, OSS's page has places for a hundred
+MAX_ABOVE = 10  # folders above, on a page
 
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
@@ -86,7 +89,9 @@ def _answer(folder: Folder, access: Access) -> Response:
     if config.mounts.is_reserved(bucket, key + begins):
         listed = ListedPage([], [], "")
     else:
-        listed = _list(folder, access, begins, PAGE if chosen == "urls" else int(limit))
+        maximum = PAGE if chosen == "urls" else int(limit)
+        unavailable = Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
+        listed = in_time(lambda: _list(folder, access, begins, maximum), unavailable)
     folder.invocation.facts["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
@@ -97,20 +102,39 @@ def _answer(folder: Folder, access: Access) -> Response:
 
 
 def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage:
-    """At most `limit` names that may be seen. OSS's token shows the last name of its page, always one of them."""
-    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
-    size, after = limit, folder.request.query.get("after", "")
+    """`limit` names that may be seen, fewer only on the last page: a short one would tell where a name is hidden.
+
+    OSS's token shows the last name of its page, always one of them.
+    """
+    first, ask = folder.request.query.get("after", ""), partial(list_folder, access, folder.invocation, begins)
+    if not _may_hide(folder):
+        return _shown(folder, ask(limit, first))
+    kept, limit, size, after = ListedPage([], [], ""), min(limit, MAX_HIDING), PAGE, first
     while True:
-        page = list_folder(access, folder.invocation, begins, size, after)
-        # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-        objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
-        shown = ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
-        visible, names = shown.names, page.names
-        is_last_shown = bool(visible) and visible[-1] == names[-1]
-        if len(visible) <= limit and (is_last_shown or not page.token):
+        page = ask(size, after)
+        objects, prefixes, token = _shown(folder, page)
+        shown = ListedPage(kept.objects + objects, kept.prefixes + prefixes, token)
+        names = shown.names
+        if len(names) <= limit and (not token or names[limit - 1 :] == page.names[-1:]):
             return shown
-        # Again, up to the last name that is shown, or what follows where all are hidden.
-        size, after = (names.index(visible[:limit][-1]) + 1, after) if visible else (PAGE, page.token)
+        if len(names) < limit:
+            kept, size, after = shown, PAGE, token
+        else:  # again, up to the last name
+            size = page.names.index(names[limit - 1]) + 1
+
+
+def _may_hide(folder: Folder) -> bool:
+    """Whether a name of the folder may be one that `_shown` leaves out; no right of the caller changes that."""
+    mounts, target = folder.invocation.config.mounts, folder.target
+    is_above = any(each.path.startswith(target.path) for each in mounts if each is not target.mount)
+    return is_above or any(map(target.location.contains, mounts.reserved))
+
+
+def _shown(folder: Folder, page: ListedPage) -> ListedPage:
+    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
+    # A longer mount never covers a file directly in a folder, only one in a folder of its own.
+    objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
+    return ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
 
 
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
@@ -195,6 +219,11 @@ def _above(folder: Folder) -> list[tuple[str, str]]:
     paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
     if opened is None:
         paths = [each for each in paths if _may_list(folder.invocation, folder.target._replace(path=each))]
+    is_long = len(paths) > MAX_ABOVE + 1
+    if is_long:
+        paths = [paths[0], *paths[-MAX_ABOVE:]]
     addresses = paths if opened is None else [share_path(opened.record, each[first:]) for each in paths]
     names = [each.strip("/").rpartition("/")[2] or "/" for each in paths]
+    if is_long:
+        names[1] = "…"  # leads to the last one that is left out
     return list(zip(names, addresses, strict=True))

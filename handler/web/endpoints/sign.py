@@ -86,7 +86,8 @@ def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> tupl
         query = {}
     else:
         for name in headers:
-            raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for downloads.")
+            if method != "GET" or name.lower() not in target.mount.headers:
+                raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for {method} on this mount.")
         if item["size"] is not None or item["overwrite"] is not None:
             raise bad_body('"size" and "overwrite" are for uploads (PUT)')
         query = signed_query(target, params, item["download"])

@@ -20,6 +20,7 @@ from ...core.cloud.oss import OssUnavailable
 from ...core.config import Target
 from ...core.context import ExpiryLimit
 from ...core.errors import Problem, bad_body
+from ...core.paths import TAGS, UNSEEN
 from ...core.shares import uses
 from ...core.shares.opening import OpenedShare, is_nonce
 from .. import pages
@@ -45,7 +46,7 @@ FIXED_FIELDS = {
 }
 
 # "$" too: OSS replaces ${filename} in the key of a form.
-_UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
+_UNSAFE = re.compile(rf"[/\\${UNSEEN}{TAGS}]")
 
 
 def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Response:

@@ -21,17 +21,13 @@ from signer.sizes import format_size
 from signer.times import rfc3339
 
 from ...core.errors import Problem
+from ...core.paths import TAGS, UNSEEN
 from ...core.request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
 from .words import FOLDER, PROBLEMS, SENDER, SHARE, UPLOAD
 
-# What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
-# "fdp.exe" reads as "exe.pdf".
-DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-
-# Controls too: the name of an object may have them.
-_DIRECTION = re.compile(rf"[\x00-\x1f\x7f-\x9f{DIRECTION}]")
+_UNSEEN = re.compile(rf"[{UNSEEN}{TAGS}]|^\s+$")
 
 
 class SharedPage(NamedTuple):
@@ -232,7 +228,7 @@ def _page(
         ),
     }
     values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
-    values["direction"] = DIRECTION
+    values["unseen"] = UNSEEN
     return Response(status, headers, _environment().get_template(name).render(values))
 
 
@@ -246,8 +242,8 @@ def _environment() -> Environment:
 
 
 def _display(value: object) -> object:
-    """A value as a page shows it: strings without what changes the direction of writing."""
-    return _DIRECTION.sub("_", value) if type(value) is str else value
+    """A value as a page shows it: strings with "_" for what nobody sees."""
+    return _UNSEEN.sub("_", value) if type(value) is str else value
 
 
 def _format_minute(time: str) -> str:

@@ -21,8 +21,8 @@ function add(file) {
   start(item);
 }
 
-// Whatever anybody wrote is text, without what changes the direction of writing.
-const plain = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f{{ direction }}]/g, "_");
+// Whatever anybody wrote is text, with "_" for what nobody sees.
+const plain = (text) => String(text).replace(/[{{ unseen }}\u{e0000}-\u{e0fff}]|^\s+$/gu, "_");
 
 function put(parent, tag, text = "", className = "") {
   return Object.assign(parent.appendChild(document.createElement(tag)), { textContent: plain(text), className });

@@ -85,6 +85,16 @@ def test_expires_at_is_true_to_the_second(tmp_path: Path) -> None:
         assert (link.json["method"], link.json["headers"], link.json["clamped_by"]) == ("GET", {}, None)
 
 
+def test_its_path_keeps_what_clients_decode(tmp_path: Path) -> None:
+    for path in (
+        "/videos/a%21%24%26%27%28%29%2A%2C%3B%3D%3A%40~%2B%25%23%3F%20.mp4",
+        "/videos/a!$&'()*,;=:@~+%25%23%3F%20.mp4",
+    ):
+        link = service(tmp_path).request(path)
+        assert urlsplit(link.url).path == "/videos/a!$&'()*,;=:@~%2B%25%23%3F%20.mp4"
+        assert opens(link.url, NOW)
+
+
 def test_get_and_head_have_one_address_and_a_window_one_for_all(tmp_path: Path) -> None:
     running = service(tmp_path)
     addresses = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -46,12 +47,31 @@ def test_another_media_type_is_a_415(content_type: str) -> None:
     assert (error.value.status, error.value.code) == (415, "not_json")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"{} {}", b"[" * 100_000], ids=lambda body: ascii(body)[:20])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"{} {}", b"[" * 20_000], ids=lambda body: ascii(body)[:20])
 def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
     with pytest.raises(Problem) as error:
         request(body).json(MEMBERS)
     assert error.value.code == "bad_body"
     assert error.value.sentence == "The request body is not valid JSON."
+
+
+@pytest.mark.parametrize(("count", "is_parsed"), [(20_000, True), (20_001, False)])
+def test_a_body_with_more_lists_and_objects_than_a_batch_needs_is_a_400_before_it_is_parsed(
+    count: int, is_parsed: bool
+) -> None:
+    """A megabyte of them took forty of memory in each thread, whatever else was wrong."""
+    half = count // 2
+    body = b"".join((b'{"links":', b"[[],{}" + b",[]" * half + b",{}" * (count - half - 4), b"]}"))
+    assert body.count(b"[") + body.count(b"{") == count
+    if is_parsed:
+        assert len(request(body).json(MEMBERS)["links"]) == count - 2
+        return
+    tracemalloc.start()
+    with pytest.raises(Problem, match="20000 of") as error:
+        request(body).json(MEMBERS)
+    assert error.value.code == "bad_body"
+    assert tracemalloc.get_traced_memory()[1] < len(body)
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,19 @@ def test_a_control_of_direction_becomes_an_underscore(page: Callable[[str], Resp
         assert not re.search(r"&#x?[0-9a-f]+;", body, re.IGNORECASE), ascii(control)
 
 
+@pytest.mark.parametrize("letter", [*"\u200b\u2060\u3164\ufeff\u00ad\u2800\u2028\u115f\U000e0001\U000e0061\U000e01ef"])
+@pytest.mark.parametrize("page", [share_page, upload_page, lambda words: code_page(None, words)])
+def test_what_nobody_sees_becomes_an_underscore(page: Callable[[str], Response], letter: str) -> None:
+    body = page(f"a{letter}b.txt").body
+    assert "a_b.txt" in unescape(body)
+    assert letter not in unescape(body)
+
+
+@pytest.mark.parametrize("name", [" ", "\u3000\xa0", "\u200b"])
+def test_a_name_of_nothing_but_blanks_is_shown(name: str) -> None:
+    assert "<h1>_</h1>" in share_page(name).body
+
+
 @pytest.mark.parametrize(
     "name", ["报告 q3.pdf", "می\u200cروم.pdf", "דוח.pdf", "👩\u200d💻.png", "a & b <c>.txt", "Zoë_$1.txt"]
 )

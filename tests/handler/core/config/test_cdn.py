@@ -58,11 +58,12 @@ def test_the_link_of_a_notice_may_outlast_the_credentials() -> None:
         ({"cdn": ""}, "cdn is required"),
         ({**UPLOADS}, "a link of a CDN does not sign its method"),
         ({"methods": ["GET", "POST"], "max_size": "1MB"}, "a link of a CDN does not sign its method"),
-        ({"query": ["versionId"]}, "query is about parameters of OSS: a CDN does not sign them"),
-        ({"process": ["style/small"], "query": ["x-oss-process"]}, "a CDN does not sign them"),
-        ({"unknown_query": "ignore"}, "unknown_query is about parameters of OSS: a CDN does not sign them"),
-        ({"traffic_limit": "1MB"}, "traffic_limit is about parameters of OSS: a CDN does not sign them"),
-        ({"inline": ["image/png"]}, "inline is about parameters of OSS: a CDN does not sign them"),
+        ({"query": ["versionId"]}, "query is about requests to OSS: a CDN does not sign it"),
+        ({"process": ["style/small"], "query": ["x-oss-process"]}, "a CDN does not sign it"),
+        ({"headers": ["content-type"]}, "headers is about requests to OSS: a CDN does not sign it"),
+        ({"unknown_query": "ignore"}, "unknown_query is about requests to OSS: a CDN does not sign it"),
+        ({"traffic_limit": "1MB"}, "traffic_limit is about requests to OSS: a CDN does not sign it"),
+        ({"inline": ["image/png"]}, "inline is about requests to OSS: a CDN does not sign it"),
     ],
 )
 def test_what_a_cdn_does_not_keep_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ PUT: dict[str, Any] = {"methods": ["PUT"]}
 WHOLE = "oss://examplebucket/"
 # Values that a key must not have; ... leaves the key out.
 VALUES: dict[str, list[Any]] = {
-    "path": [..., "", 7, "/pub", "pub/", "/a//b/", "/a/../b/", "/./", "/a\t/", "/\x85/", "/-/", "/-/files/"],
+    "path": [..., "", 7, "/pub", "pub/", "/a//b/", "/a/../b/", "/./", "/a\t/", "/\x85/", "/-/", "/-/files/", "/a%20b/"],
     "target": [
         *(..., "examplebucket/a/", "s3://examplebucket/a/", "OSS://examplebucket/a/", "oss:/examplebucket/a/"),
         *("oss://examplebucket", "oss://examplebucket/pub", "oss://example_bucket/a/", "oss://ab/a/", "oss:///a/"),
@@ -47,6 +48,7 @@ VALUES: dict[str, list[Any]] = {
         *("versionId", ["acl"], ["versionid"], ["versionId", "versionId"], ["x-oss-security-token"], ["*"]),
         *({"versionId": True}, ["x-oss-process"]),
     ],
+    "headers": ["content-type", ["range"], ["Content-Type"]],
     "process": [["image/info"]],
     "unknown_query": ["drop", True],
     "check": ["true", "page", "", 1, 0, ["pages"]],
@@ -64,6 +66,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("process", {"query": ["x-oss-process"], "process": "image/info"}),
     ("target", {"target": WHOLE, "whole_bucket": False}),
     ("list", {**PUT, "max_size": "1MB", "list": True}),
+    ("headers", {**PUT, "max_size": "1MB", "headers": ["content-type"]}),
     *(("max_size", changes) for changes in (PUT, {"methods": ["POST"]})),
     *(("max_size", {**PUT, "max_size": size}) for size in (0, "-1", "10 parsecs", "99999999GB", 1.5, True)),
 ]
@@ -72,6 +75,21 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "changes"), REFUSED, ids=[f"{name} {changes}"[:60] for name, changes in REFUSED])
 def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
     assert name in refusal_of(**changes).split(": ", 1)[1]
+
+
+@pytest.mark.parametrize("part", ["board%20minutes", "%e6", "a\u200b", "\u3164", "\ufeffa", "a\x85", "\U000e0041"])
+def test_a_path_and_a_target_that_only_look_like_another_are_refused(part: str) -> None:
+    """A mount of the first would not protect the folder `board minutes`."""
+    for name, value in (("path", f"/pub/{part}/"), ("target", f"oss://examplebucket/pub/{part}/")):
+        sentence = refusal_of(**{name: value})
+        if part != "a\x85" or name == "target":
+            assert f"{name} must be written as it is: not percent-encoded, and without control or " in sentence
+    table = {
+        **A_MOUNT,
+        "path": "/100%/پی\u200cدی/第\u3000一/",
+        "target": "oss://examplebucket/100%/پی\u200cدی/第\u3000一/",
+    }
+    assert read(document(table), {}).mounts[0].path == table["path"]
 
 
 def test_a_method_that_comes_with_another_is_refused_with_what_to_write() -> None:
@@ -161,7 +179,9 @@ def test_the_query_parameters_that_a_mount_may_allow() -> None:
         "content-disposition",
         "content-encoding",
     )
-    assert {*QUERY} == {"versionId", "x-oss-process", "x-oss-traffic-limit", *(f"response-{name}" for name in response)}
+    limits = ("process", "traffic-limit", "ac-source-ip", "ac-subnet-mask", "ac-vpc-id", "ac-forward-allow")
+    names = (f"response-{name}" for name in response), (f"x-oss-{name}" for name in limits)
+    assert {*QUERY} == {"versionId", *chain(*names)}
 
 
 def test_the_cache_window_must_fit_into_the_lifetime_of_links() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from handler.core.config import Location, Mounts
 from handler.core.config.reader import covered_path_fault
 from tests.handler.client import NOW, Answered
 from tests.handler.core.shares.test_forged import INVALID, refusal
@@ -15,7 +16,7 @@ from tests.handler.keys_fixtures import READER, api
 from tests.handler.web.endpoints.test_folders import FOLDER_PATH, links, names
 from tests.handler.web.endpoints.test_folders import listing as listing
 from tests.handler.web.endpoints.test_folders import oss as oss
-from tests.memory_oss import MemoryOss
+from tests.memory_oss import BUCKET, MemoryOss
 from tests.worlds import ALICE, DAY, HTML, JSON, MAKER, OTHER, Service, secret_of
 
 FILE, START = "/reports/2026/q3.pdf", "/-/s/2026/"
@@ -232,6 +233,13 @@ def test_more_than_1000_files_are_a_409_that_names_json(listing: Service, oss: M
     assert (answer.status, answer.code) == (409, "folder_too_large")
     assert "format=json" in answer.json["detail"]
     assert len(listing.open(url, format="urls", begins="09").body.splitlines()) == 100
+    # 900, where a name may be hidden.
+    inner = listing.config.mounts.by_path["/unlisted/"]._replace(path="/public/many/x/")
+    hiding = listing.with_config(mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved))
+    del oss.objects[Location(BUCKET, "public/many/more.bin")]
+    oss.fill({})
+    assert hiding.open(url, format="urls").code == "folder_too_large"
+    assert len(hiding.open(url, format="urls", begins="08").body.splitlines()) == 100
 
 
 def test_its_page_keeps_the_secret_and_shows_nothing_outside(listing: Service, oss: MemoryOss) -> None:

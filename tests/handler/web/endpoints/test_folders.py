@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
 import pytest
@@ -211,7 +213,7 @@ CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
         ("/all/reports/2026/", (["a", "bad", "closed", "inner"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])),
     ],
 )
-def test_no_page_is_empty_and_no_token_tells_a_hidden_name(
+def test_no_page_is_short_and_no_token_tells_a_hidden_name(
     listing: Service, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
 ) -> None:
     closed = [listing.config.mounts.by_path["/unlisted/"]._replace(path=each) for each in CLOSED]
@@ -225,8 +227,9 @@ def test_no_page_is_empty_and_no_token_tells_a_hidden_name(
         inside, files = names(answer)
         found[0].extend(inside)
         found[1].extend(files)
-        assert 1 <= len(inside) + len(files) <= limit
         after = answer.json["next"]
+        assert len(inside) + len(files) == limit or after is None
+        assert inside or files
         # OSS's token is the last name of its page.
         prefix = path.removeprefix("/all/")
         shown = (*(f"{prefix}{each}/" for each in inside), *(f"{prefix}{each}" for each in files))
@@ -236,11 +239,35 @@ def test_no_page_is_empty_and_no_token_tells_a_hidden_name(
     assert 'rel="next" href="?limit=1&amp;after=' in page.body
 
 
-def test_a_page_that_ends_in_a_hidden_name_costs_further_lists(listing: Service, oss: MemoryOss) -> None:
-    for after, limit, last, lists in ("", 3, "bad/", 1), ("", 4, "bad/", 2), ("reports/2026/bad/", 1, "inner/", 3):
+def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(listing: Service, oss: MemoryOss) -> None:
+    for after, limit, last, lists in ("", 3, "bad/", 2), ("", 4, "inner/", 2), ("reports/2026/bad/", 1, "inner/", 2):
         before, query = oss.calls["ListObjects"], {"limit": str(limit), **({"after": after} if after else {})}
         assert listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"] == f"reports/2026/{last}"
         assert oss.calls["ListObjects"] - before == lists
+    assert listing.request("/public/", query={"limit": "1"}).json["next"] is None
+    assert oss.calls["ListObjects"] == 7  # one, where nothing is hidden
+
+
+def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: Service, oss: MemoryOss) -> None:
+    """A page of two names was short where a hidden one stood between `after` and the next."""
+    oss.fill({f"public/{name}": b"" for name in ("zz.txt", "zzz.txt", "merger-with-acme/x.pdf")})
+    template = listing.config.mounts.by_path["/unlisted/"]
+    target = template.target._replace(key="public/merger-with-acme/")
+    mounts = [*listing.config.mounts, template._replace(path="/public/merger-with-acme/", target=target)]
+    listing = listing.with_config(mounts=Mounts(mounts, listing.config.mounts.reserved))
+    for begun in ("", "a", "m", "merger-with-acmd", "merger-with-acmf", "y"):
+        page = listing.request("/public/", query={"limit": "2", "after": f"public/{begun}"})
+        assert (len(names(page)[1]), len(names(page)[0])) == (2, 0)
+    assert oss.calls == {"ListObjects": 6 + 2}  # a second one, where a third name can be seen
+
+
+def test_a_page_has_at_most_900_names_where_others_may_be_hidden(listing: Service, oss: MemoryOss) -> None:
+    oss.fill({f"public/{number:04}": b"" for number in range(950)})
+    inner = listing.config.mounts.by_path["/unlisted/"]._replace(path="/public/x/")
+    hiding = listing.with_config(mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved))
+    for limit, shown in (("900", 900), ("901", 900), ("1000", 900)):
+        assert len(names(hiding.request("/public/", query={"limit": limit}))[1]) == shown
+    assert len(names(listing.request("/public/", query={"limit": "1000"}))[1]) == 951
 
 
 def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
@@ -257,9 +284,9 @@ def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
         return page
 
     monkeypatch.setattr("handler.web.endpoints.folders.list_folder", list_and_delete)
-    # The sixth is hidden, and then the fifth when five are listed, the fourth when four are.
-    answer = listing.request(FOLDER_PATH, query={"limit": "6"}, key=MAKER)
-    assert (answer.json["next"], oss.calls) == ("reports/2026/bad/", {"ListObjects": 4})
+    # Of the second list, the fifth is the hidden one.
+    answer = listing.request(FOLDER_PATH, query={"limit": "5"}, key=MAKER)
+    assert (answer.json["next"], oss.calls) == ("reports/2026/inner/", {"ListObjects": 4})
 
 
 def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +302,20 @@ def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypat
             answer = listing.request("/public/", query={"after": after} if after else {})
             assert (answer.status, answer.code) == expected
     assert answer.line["cause"] if expected[0] == 503 else True
+
+
+def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(listing: Service, oss: MemoryOss) -> None:
+    answered, answer = Event(), oss.answer
+
+    def hang(*arguments: Any) -> Any:
+        assert answered.wait(60)
+        return answer(*arguments)
+
+    with patch("handler.core.cloud.oss.PAGE_TIMEOUT", 0.1), patch.object(oss, "answer", hang):
+        silent = [listing.request("/public/", headers=headers) for headers in ({}, HTML)]
+        answered.set()
+    assert [(each.status, each.line["code"]) for each in silent] == [(503, "oss_unavailable")] * 2
+    assert silent[0].line["cause"] == "OSS cannot be reached"
 
 
 def test_rights_on_the_laptop_refuse_what_is_not_granted(tmp_path: Path) -> None:
@@ -331,6 +372,18 @@ def test_a_person_gets_a_page_where_public_url_is_set(listing: Service, oss: Mem
 def test_the_folders_above_are_those_that_the_caller_may_list(listing: Service, oss: MemoryOss) -> None:
     assert links(listing.request("/reports/2026/a/", headers=HTML, key=MAKER))[:2] == ["/reports/", FOLDER_PATH]
     assert links(listing.request("/reports/2026/a/", headers=HTML, key=ALICE)) == ["/reports/2026/a/b.txt"]
+
+
+def test_a_page_names_at_most_ten_folders_above(listing: Service, oss: MemoryOss) -> None:
+    paths = ["/public/" + "x/" * depth for depth in range(501)]
+    for depth in (10, 11, 500):
+        body = listing.request(paths[depth], headers=HTML).body
+        above = re.findall(r'<li><a href="([^"]*)">([^<]*)</a></li>', body)
+        assert len(above) == 10
+        assert above[0] == ("/public/", "public")
+        assert above[1] == (paths[depth - 9], "x" if depth == 10 else "…")
+        assert above[-1] == (paths[depth - 1], "x")
+    assert len(body) < 30_000
 
 
 def test_the_box_is_a_form_that_keeps_the_limit(listing: Service, oss: MemoryOss) -> None:

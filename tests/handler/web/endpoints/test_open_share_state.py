@@ -73,7 +73,7 @@ def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service
     assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
     for without in (refused, service.at("http://127.0.0.1:1")):
         assert codes(without, url) == {"state_unavailable"}
-    with fault_proxy(service.oss.url) as proxy, patch("handler.core.shares.opening.PAGE_TIMEOUT", 0.1):
+    with fault_proxy(service.oss.url) as proxy, patch("handler.core.cloud.oss.PAGE_TIMEOUT", 0.1):
         proxy.play("never")
         started = time.monotonic()
         assert service.at(proxy.url).open(url).code == "state_unavailable"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from handler.core.config.load import QUERY
 from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
 from tests.handler.keys_fixtures import BUCKET, READER, api
@@ -247,6 +248,42 @@ class TestPut:
     @pytest.mark.parametrize("params", [{"query": {"versionId": "a"}}, {"download": "a.txt"}])
     def test_members_of_downloads_are_refused_for_uploads(self, in_memory: Service, params: dict[str, object]) -> None:
         assert in_memory.sign_put(path="/both/a", **params)["error"]["code"] == "not_signable"
+
+
+class TestGetAtOss:
+    @pytest.fixture
+    def downloads(self, uploads: Service) -> Service:
+        uploads.put("both/a.txt", b"hello")
+        query = frozenset(name for name in QUERY if name.startswith("x-oss-ac-"))
+        return uploads.with_mount("/both/", query=query, headers=("content-type",))
+
+    def test_a_type_is_signed_and_then_required(self, downloads: Service) -> None:
+        """The sample of OSS's page on presigned URLs, and what its own clients send."""
+        item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain; charset=utf8"}}
+        (link,) = downloads.sign(item)
+        assert link["headers"] == item["headers"]
+        assert follow_link(link).status == 200
+        for other in (None, "text/plain", "text/plain; charset=utf-8"):
+            assert follow_link(link, content_type=other) == (403, "SignatureDoesNotMatch")
+
+    @pytest.mark.parametrize("changes", [{"method": "HEAD"}, {"path": "/out/a"}])
+    @pytest.mark.parametrize("headers", [{"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "}])
+    def test_any_other_header_is_refused(
+        self, downloads: Service, changes: dict[str, Any], headers: dict[str, Any]
+    ) -> None:
+        for other in (changes, {"headers": headers}):
+            item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
+            assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
+
+    def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(self, downloads: Service) -> None:
+        for source, status in (("127.0.0.0", 200), ("203.0.113.0", 403)):
+            query = {"x-oss-ac-source-ip": source, "x-oss-ac-subnet-mask": "24"}
+            (link,) = downloads.sign({"path": "/both/a.txt", "query": query})
+            assert follow_link(link).status == status
+            url = downloads.request("/both/a.txt", query={**query, "x-oss-ac-forward-allow": "true"}).url
+            assert follow_link({"url": url, "method": "GET", "headers": {}}).status == status
+            without = downloads.with_mount("/both/", query=frozenset())
+            assert without.request("/both/a.txt", query=query).code == "not_signable"
 
 
 class TestPutAtOss:
