@@ -78,6 +78,7 @@ def commands() -> None:
       fc-presign explain -                    # paste the link: it stays out of the history
       fc-presign curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv'
       fc-presign bulk oss://examplebucket/2026/ --output index.html
+
     \b
     Completion of fc-presign (bash; zsh and fish likewise), for ~/.bashrc:
       eval "$(_FC_PRESIGN_COMPLETE=bash_source fc-presign)"
