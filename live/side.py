@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -40,6 +41,10 @@ _TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></Tag
 _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
 <Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
 <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"""
+
+
+class NotSent(ConnectionError):
+    """The host's name was not found at any try, so OSS got nothing."""
 
 
 @dataclass
@@ -69,19 +74,22 @@ class Side:
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        body, response = sent.body or None, None
+        body, response, failures = sent.body or None, None, list[Exception]()
         for pause in (0, *PAUSES):
             time.sleep(pause)
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
                 raise RuntimeError("The run has reached its limit of requests or bytes.")
             self.sent, self.bytes = self.sent + 1, self.bytes + len(url) + len(sent.body)
-            with suppress(OSError, HTTPException):
+            try:
                 response = self._http.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES)
                 self.bytes += len(response.body)
                 if response.status not in (500, 502, 503, 504):
                     break
+            except (OSError, HTTPException) as error:
+                failures.append(error)
         if response is None:
-            raise ConnectionError(f"{name} was not answered.")
+            kind = NotSent if all(isinstance(each, gaierror) for each in failures) else ConnectionError
+            raise kind(f"{name} was not answered by {sent.host} ({failures[-1]}).")
         self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
         return response
 
@@ -133,9 +141,12 @@ def make_bucket(side: Side, file: Path) -> None:
     """Raises `RuntimeError` unless the bucket is new, private, tagged, and its objects expire."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(side.values["region"])
-    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, ok=(200, 409))[0] == 409:
-        file.unlink()
-        raise RuntimeError("The bucket belongs to somebody else. Run it again: the next one has another name.")
+    try:
+        _ask(side, "PUT", headers={"x-oss-acl": "private"})
+    except (RuntimeError, ConnectionError) as error:
+        if side.sent == 1 or isinstance(error, NotSent):  # refused at the first try, or never sent: it was not made
+            file.unlink()
+        raise
     protect_bucket(side)
     if _ask(side, "GET", "bucketInfo")[1].findtext(".//Grant") != "private":
         raise RuntimeError("The new bucket is not private.")
@@ -147,18 +158,20 @@ def protect_bucket(side: Side) -> None:
     _ask(side, "PUT", "lifecycle", body=_RULES)
 
 
-def delete_bucket(side: Side, file: Path) -> bool:
-    """Deletes uploads, versions and the bucket; whether nothing is left."""
-    side.limit, side.bytes = MAX_REQUESTS, 0
+def delete_bucket(side: Side, file: Path) -> str:
+    """Deletes uploads, versions and the bucket. Returns why something may be left, "" if nothing is."""
+    side.limit, side.bytes, failure = MAX_REQUESTS, 0, ""
     for pause in CLEANUP_PAUSES:
         time.sleep(pause)
-        with suppress(RuntimeError, ConnectionError, ParseError):
+        try:
             _empty(side, "uploads")
             _empty(side, "versions")
             _ask(side, "DELETE", ok=(204, 404))
             file.unlink(missing_ok=True)
-            return True
-    return False
+            return ""
+        except (RuntimeError, ConnectionError) as error:
+            failure = str(error)
+    return failure
 
 
 def list_buckets(side: Side) -> Iterator[tuple[str, str]]:
@@ -184,6 +197,10 @@ def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), 
     """Status and document of the answer. Raises `RuntimeError` for a status other than those that are ok."""
     response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
     if response.status not in ok:
-        failure = f"{response.status} {answers.value_of(response, 'Code')}"
-        raise RuntimeError(f"{method} bucket {name} failed ({failure}). Is the policy that of the dry run?")
-    return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS
+        status = f"{response.status} {answers.value_of(response, 'Code')}".rstrip()
+        advice = " Is the policy that of the dry run?" if "AccessDenied" in status else ""
+        raise RuntimeError(f"{' '.join([method, 'bucket', name]).rstrip()} failed ({status}).{advice}")
+    try:
+        return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS
+    except ParseError:
+        raise RuntimeError(f"{method} bucket {name} was answered with what is not XML.") from None

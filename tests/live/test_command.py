@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from socket import gaierror
 
 import pytest
+from werkzeug.wrappers import Response
 
 import live.__main__ as command
-from handler.core.cloud.http_client import HttpResponse
+from handler.core.cloud.http_client import Connections, HttpResponse
 from live import answers, cases, plan, side
 from signer.errors import InvalidEndpoint
 from tests.live.conftest import run
@@ -118,6 +120,85 @@ def test_what_is_left_is_named_with_the_command_that_removes_it(
     assert (tmp_path / ".runs" / left).read_text() == REGION
     assert run(service, tmp_path, "--sweep") == 0
     assert (service.buckets, service.outside, list((tmp_path / ".runs").iterdir())) == ([], [], [])
+
+
+DENIED = "failed (403 AccessDenied). Is the policy that of the dry run?"
+TAGGING, VERSIONS = f"PUT bucket tagging {DENIED}", f"GET bucket versions {DENIED}"
+LEFT = ["The clean-up failed: {}", f"Bucket {{}} in {REGION} may be left: make live-sweep deletes it."]
+
+
+@pytest.mark.parametrize(
+    ("missing", "first", "clean_up"),
+    [
+        (["PutBucketTagging"], TAGGING, ""),
+        (["PutBucketTagging", "ListObjectVersions"], TAGGING, VERSIONS),
+        (["DeleteBucket"], "", f"DELETE bucket {DENIED}"),
+    ],
+)
+def test_why_a_run_failed_is_said_before_what_is_left(
+    missing: list[str],
+    first: str,
+    clean_up: str,
+    few: list[cases.Case],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    actions = [each for each in plan._ACTIONS.split() if each not in missing]
+    monkeypatch.setattr(plan, "_ACTIONS", " ".join(actions))
+    with online(tmp_path / "oss") as service:
+        assert run(service, tmp_path, "--yes") == (2 if clean_up else 1)
+        left = service.buckets
+    expected = [f"make live: {first}"] * bool(first)
+    expected += [LEFT[0].format(clean_up), LEFT[1].format(left[0])] if clean_up else []
+    assert [*capsys.readouterr().err.splitlines(), ""][: len(expected) + 1] == [
+        *expected,
+        "Otherwise OSS empties it after a day, and it stays, at no cost." if clean_up else "",
+    ]
+    assert len(left) == bool(clean_up)
+    assert [path.name for path in (tmp_path / ".runs").iterdir()] == left
+
+
+@pytest.mark.parametrize("cause", ["secret", "name", "not XML"])
+def test_a_bucket_that_was_never_made_is_not_left(
+    cause: str,
+    service: Online,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*options: object, **more: object) -> None:
+        raise gaierror("Name or service not known")
+
+    if cause == "name":
+        monkeypatch.setattr(Connections, "send", refuse)
+    elif cause == "secret":
+        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secretOfAnotherKeyEXAMPLE")
+    else:
+        service.changes["set-up"] = lambda response: Response("garbage", 403)
+    assert run(service, tmp_path, "--yes") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("make live: set-up was not answered by fcp-live-" if cause == "name" else "make live: PUT ")
+    assert ("Name or service not known" in line, "SignatureDoesNotMatch" in line) == (
+        cause == "name",
+        cause == "secret",
+    )
+    assert not list((tmp_path / ".runs").iterdir())
+
+
+def test_a_bucket_whose_making_was_not_answered_may_be_left(
+    service: Online, few: list[cases.Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if the next try is refused."""
+    answers = iter([Response("", 500), Response("", 403)])
+    service.changes["set-up"] = lambda response: next(answers, Response("", 403))
+    assert run(service, tmp_path, "--yes") == 2
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == "make live: PUT bucket failed (403)."
+    assert "may be left: make live-sweep deletes it." in others[1]
+    service.changes.clear()
+    assert run(service, tmp_path, "--sweep") == 0
+    assert service.buckets == []
 
 
 def test_the_account_is_listed_only_if_asked_for(
