@@ -213,6 +213,7 @@ def test_the_doctor_finds_no_fault_sees_each_thing_and_prints_no_secret(
         *("endpoint", "clock", "forgery", "head", "events"),
         "s.yaml",
         "role",
+        "deployer",
         "queue",
         "log",
         "keys",
