@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy import s_preview
+from local.fc import s_yaml
 from local.stack import Stack
 from tests.deploy.account import Account
 from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
@@ -131,6 +132,37 @@ def followed(laptop: Laptop) -> dict[str, list[str]]:
 def test_the_page_has_commands_for_each_step() -> None:
     assert [title[0] for title in STEPS] == ["1", "2", "3", "4", "5", "6"]
     assert all(STEPS.values())
+
+
+def test_the_doctor_may_not_know_something_wherever_a_page_calls_it_for_a_service() -> None:
+    """What it cannot know, such as a mount without an API key, is not a failed deployment."""
+    for page in ("deploy.md", "deploy.zh-CN.md", "operations.md"):
+        lines = re.findall(r"(?m)^make doctor .*URL=.*$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+        assert [line for line in lines if "--allow-unknown" not in line] == []
+        assert len(lines) >= 2
+
+
+def test_step_3_is_run_again_where_a_page_adds_a_domain() -> None:
+    upgrades = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrades and rollback")[2]
+    for section in (sections()["Use a custom domain"], upgrades.partition("\n## ")[0]):
+        after = section.partition("comment signs")[2]
+        assert re.search(r"run (?:\[)?step 3\b", after)
+
+
+def test_the_page_says_what_s_init_asks() -> None:
+    asked = s_yaml.read_yaml(ROOT / "deploy/application/publish.yaml")["Parameters"]["required"]  # type: ignore[index]
+    words = "region", "bucket", "endpoint", "folder", "prefix", "log project"
+    assert [name.lower() for name in asked] == [
+        "region",
+        "bucket",
+        "endpoint",
+        "folder",
+        "functionprefix",
+        "logproject",
+    ]
+    sentence = re.search(r"`s init` asks for (.*?)\. ", PAGE.replace("\n", " "))
+    assert sentence
+    assert [word for word in words if word not in sentence[1]] == []
 
 
 def test_every_command_that_knows_environments_names_one() -> None:
