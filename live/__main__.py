@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import signer
 from local.interrupts import exit_on_signals
@@ -25,7 +26,7 @@ from .cases import load
 
 FOLDER = Path(__file__).parent  # of `.runs`, `recorded`, `expected.toml` and the report
 REGION = "cn-hongkong"  # open to new accounts
-_FAILURES = (RuntimeError, SignerError, ValueError, OSError)
+_FAILURES = (RuntimeError, SignerError, ValueError, OSError, ParseError)
 
 
 def run(options: argparse.Namespace, credentials: Credentials) -> int:

@@ -19,7 +19,7 @@ from http.client import HTTPException
 from pathlib import Path
 from socket import gaierror
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from handler.core.cloud.http_client import Connections, HttpResponse
@@ -41,10 +41,6 @@ _TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></Tag
 _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
 <Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
 <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"""
-
-
-class NotSent(ConnectionError):
-    """The host's name was not found at any try, so OSS got nothing."""
 
 
 @dataclass
@@ -69,7 +65,8 @@ class Side:
         is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
             raise RuntimeError(f"{name} is not sent: it is for another bucket than that of the run.")
-        self.secrets.update(re.findall(r"[0-9a-f]{64}", f"{sent.target} {sent.headers} {sent.body!r}"))
+        text = f"{unquote(sent.target)} {sent.headers} {sent.body!r}"
+        self.secrets.update(re.findall(r"[0-9a-f]{64}|(?<=&Signature=)[\w+/=]+", text))
         digest = hashlib.md5(sent.body, usedforsecurity=False).digest()
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
@@ -88,8 +85,8 @@ class Side:
             except (OSError, HTTPException) as error:
                 failures.append(error)
         if response is None:
-            kind = NotSent if all(isinstance(each, gaierror) for each in failures) else ConnectionError
-            raise kind(f"{name} was not answered by {sent.host} ({failures[-1]}).")
+            cause = next((each for each in failures if not isinstance(each, gaierror)), failures[-1])
+            raise ConnectionError(f"{name} was not answered by {sent.host} ({cause}).") from cause
         self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
         return response
 
@@ -144,7 +141,7 @@ def make_bucket(side: Side, file: Path) -> None:
     try:
         _ask(side, "PUT", headers={"x-oss-acl": "private"})
     except (RuntimeError, ConnectionError) as error:
-        if side.sent == 1 or isinstance(error, NotSent):  # refused at the first try, or never sent: it was not made
+        if side.sent == 1 or isinstance(error.__cause__, gaierror):  # refused at the first try, or never sent
             file.unlink()
         raise
     protect_bucket(side)
@@ -169,7 +166,7 @@ def delete_bucket(side: Side, file: Path) -> str:
             _ask(side, "DELETE", ok=(204, 404))
             file.unlink(missing_ok=True)
             return ""
-        except (RuntimeError, ConnectionError) as error:
+        except (RuntimeError, ConnectionError, ParseError) as error:
             failure = str(error)
     return failure
 
@@ -200,7 +197,4 @@ def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), 
         status = f"{response.status} {answers.value_of(response, 'Code')}".rstrip()
         advice = " Is the policy that of the dry run?" if "AccessDenied" in status else ""
         raise RuntimeError(f"{' '.join([method, 'bucket', name]).rstrip()} failed ({status}).{advice}")
-    try:
-        return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS
-    except ParseError:
-        raise RuntimeError(f"{method} bucket {name} was answered with what is not XML.") from None
+    return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS

@@ -30,11 +30,12 @@ from signer import Credentials
 REGION = "cn-hongkong"
 ROLE = "acs:ram::1234567890123456:role/fcp-live"
 KEY = Credentials("LTAI5tLiveEXAMPLE0001", "secretLiveEXAMPLEsecretLive001")
-OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-[a-z]{2}-\w+)\.aliyuncs\.com")
+OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-([a-z]{2}-\w+|accelerate))\.aliyuncs\.com")
 CASE = re.compile(r"fc-presign live \((.*)\)")
 # The actions of what the local OSS leaves out, by sub-resource and method.
 MORE = {f"{verb.upper()} tagging": f"{verb}BucketTagging" for verb in ("Get", "Put", "Delete")}
 MORE |= {"DELETE lifecycle": "DeleteBucketLifecycle", "GET versions": "ListObjectVersions"}
+MORE |= {"PUT referer": "PutBucketReferer"}
 
 Change = Callable[[Response], Response | None]
 
@@ -135,7 +136,7 @@ def more(bucket: Bucket, action: str, request: OssRequest) -> Response:
             name = "DeleteMarker" if record.is_marker else "Version"
             entries.append((name, [("Key", record.key), ("VersionId", record.version_id)]))
         return respond_xml("ListVersionsResult", entries)
-    return respond(204)  # DeleteBucketLifecycle
+    return respond(200 if request.method == "PUT" else 204)  # PutBucketReferer, DeleteBucketLifecycle
 
 
 @contextmanager
