@@ -111,7 +111,7 @@ class Stack:
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
             folder = _folder(root, cleanup)
-            _create_buckets(folder, buckets)
+            _create_buckets(folder, buckets, extra["LINK_PUBLIC_URL"])
             oss_app = oss.create_app(
                 folder,
                 region=first.region,
@@ -189,7 +189,7 @@ class Stack:
         self.runtime.renew()
         buckets = _buckets(self.deployment, self.function, self.environment)
         self.account.set_rights(_configs(self.deployment, self.environment))
-        _create_buckets(self.root, buckets)
+        _create_buckets(self.root, buckets, self.environment["LINK_PUBLIC_URL"])
         if new := _cdns(self.deployment, self.environment) - self.cdn_urls.keys():
             raise LocalError(f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again.")
 
@@ -316,9 +316,10 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
     return root.resolve()
 
 
-def _create_buckets(folder: Path, names: list[str]) -> None:
+def _create_buckets(folder: Path, names: list[str], pages: str = "") -> None:
+    """`pages` is the origin of those that upload: as in OSS, a bucket allows none by itself."""
     try:
-        oss.create_buckets(folder, names)
+        oss.create_buckets(folder, names, pages=pages)
     except ValueError as error:
         advice = "Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
         raise LocalError(f"{error} {advice}") from None

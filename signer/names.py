@@ -18,8 +18,6 @@ ACTIONS = {
     "POST": "oss:PutObject",
     "DELETE": "oss:DeleteObject",
 }
-# What reading or deleting one version requires besides.
-VERSION_ACTIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
 METHODS = frozenset(ACTIONS)
 MAX_KEY_BYTES = 1023
 

@@ -1,7 +1,7 @@
 """OSS signature version 1, step by step in the order and words of the specification. It is only checked, never made.
 
 Sources: the OSS pages "Include a V1 signature in a URL" and "Include a V1 signature in the Authorization header"; for
-the list of sub-resources, `auth.py` of the SDK oss2. Every function is pure.
+the list of sub-resources, the SDKs oss2 and alibabacloud-oss-v2. Every function is pure.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ TOKEN = "security-token"  # noqa: S105 - a name
 # The parameters of the query that are signed; any other can be added to a link.
 SUB_RESOURCES = frozenset(
     {
-        "accessPoint", "accessPointPolicy", "acl", "append", "asyncFetch", "bucketArchiveDirectRead",
-        "bucketInfo", "callback", "callback-var", "cname", "comp", "continuation-token", "cors", "delete",
-        "encryption", "endTime", "group", "httpsConfig", "inventory", "inventoryId", "lifecycle", "link",
-        "live", "location", "logging", "metaQuery", "objectInfo", "objectMeta", "partNumber", "policy",
-        "position", "publicAccessBlock", "qos", "qosInfo", "qosRequester", "redundancyTransition", "referer",
-        "regionList", "replication", "replicationLocation", "replicationProgress", "requestPayment",
-        "requesterQosInfo", "resourceGroup", "resourcePool", "resourcePoolBuckets", "resourcePoolInfo",
-        "response-cache-control", "response-content-disposition", "response-content-encoding",
-        "response-content-language", "response-content-type", "response-expires", "restore", "security-token",
+        "MetaQuery", "accessPoint", "accessPointPolicy", "acl", "append", "asyncFetch", "bucketArchiveDirectRead",
+        "bucketInfo", "callback", "callback-var", "cleanRestoredObject", "cloudboxes", "cname", "comp",
+        "continuation-token", "cors", "dataPipeline", "delete", "encryption", "endTime", "group", "httpsConfig",
+        "inventory", "inventoryId", "legalHold", "lifecycle", "link", "live", "location", "logging", "metaQuery",
+        "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable", "objectInfo", "objectMeta",
+        "objectWorm", "overwriteConfig", "partNumber", "policy", "policyStatus", "position", "publicAccessBlock",
+        "qos", "qosInfo", "qosRequester", "quota", "redundancyTransition", "referer", "regionList", "replication",
+        "replicationLocation", "replicationProgress", "requestPayment", "requesterQosInfo", "resourceGroup",
+        "resourcePool", "resourcePoolBuckets", "resourcePoolInfo", "response-cache-control",
+        "response-content-disposition", "response-content-encoding", "response-content-language",
+        "response-content-type", "response-expires", "restore", "retention", "rtc", "seal", "security-token",
         "sequential", "startTime", "stat", "status", "style", "styleName", "symlink", "tagging",
-        "transferAcceleration", "uploadId", "uploads", "versionId", "versioning", "versions", "vod", "website",
-        "worm", "wormExtend", "wormId", "x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask",
-        "x-oss-ac-vpc-id", "x-oss-access-point-name", "x-oss-async-process", "x-oss-process",
+        "transferAcceleration", "uploadId", "uploads", "userDefinedLogFieldsConfig", "versionId", "versioning",
+        "versions", "vod", "website", "worm", "wormExtend", "wormId", "x-oss-ac-forward-allow", "x-oss-ac-source-ip",
+        "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id", "x-oss-access-point-name", "x-oss-async-process", "x-oss-process",
         "x-oss-redundancy-transition-taskid", "x-oss-request-payer", "x-oss-target-redundancy-type",
         "x-oss-traffic-limit", "x-oss-write-get-object-response"
     }

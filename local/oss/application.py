@@ -20,7 +20,7 @@ from signer.credentials import Credentials
 from ..ram import Principals
 from . import cors, form
 from .authorization import authorize
-from .errors import OssError, no_such_bucket
+from .errors import OssError, naming, no_such_bucket
 from .incoming import OssRequest, check_key, read_request
 from .operations import check_parameters, find_operation
 from .responses import respond
@@ -62,12 +62,14 @@ def create_app(
     return app
 
 
-def create_buckets(root: Path, names: Sequence[str], created: float | None = None) -> None:
-    """Creates the buckets that are missing. Raises as `create_app` does."""
+def create_buckets(root: Path, names: Sequence[str], created: float | None = None, *, pages: str = "") -> None:
+    """Creates the buckets that are missing, and lets pages of the origin `pages` use each. Raises as `create_app`."""
     storage = Buckets(root)
     for name in names:
         with suppress(BucketExists):
             storage.create(name, time.time() if created is None else created)
+        if pages and (bucket := storage.get(name)):
+            cors.allow_pages(bucket, pages)
 
 
 def _handle(service: Service, environ: WSGIEnvironment) -> Response:
@@ -101,19 +103,16 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
         return respond(200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers))
     form_target = form.form_target(request)
     if form_target is not None:
-        check_parameters(request)
-        return form.post(service, request, form_target)
+        check_parameters(request, "PostObject")
+        with naming("PostObject"):
+            return form.post(service, request, form_target)
     request, principal = authorize(request, service)
-    try:
-        operation = find_operation(request)
-    except OssError:
-        if request.bucket:
-            service.bucket(request.bucket)  # clients request an ACL to learn whether the bucket exists
-        raise
+    operation = find_operation(request)
     if request.key:
         check_key(request.key)
     check_rights(service, principal, rights_of(operation, request))
-    return operation.handler(service, request)
+    with naming(operation.name):
+        return operation.handler(service, request)
 
 
 def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:
@@ -121,7 +120,7 @@ def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:
         bucket = service.buckets.get(resource.bucket)
         if bucket is not None:
             return cors.from_settings(bucket.settings())
-    return cors.DEFAULT
+    return cors.CorsConfiguration(())
 
 
 def _error_response(error: OssError, environ: WSGIEnvironment, request_id: str) -> Response:

@@ -57,7 +57,8 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
     for resource in request.resources:
         verification, principal = _verify(request, headers, resource, service, now)
         if principal is not None and verification.ok:
-            _check_source_ip(request)
+            if not _is_allowed_address(request):
+                raise _mismatch(verification, request)
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
     first = request.resources[0]
@@ -128,8 +129,7 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
             expires, time = iso_date(result.expires_at), iso_date(now)
             return _denied("AccessDenied", "Request has expired.", "0002-00000069", Expires=expires, ServerTime=time)
         case "signature_mismatch":
-            signed = result.string_to_sign, result.canonical_request
-            return mismatch(result.access_key_id, result.provided_signature, *signed)
+            return _mismatch(result, request)
         case _:
             return denial(fault, result.access_key_id)
 
@@ -159,6 +159,14 @@ def mismatch(
     return _denied("SignatureDoesNotMatch", f"{message} Check your key and signing method.", ec, **details)
 
 
+def _mismatch(result: Verification, request: OssRequest) -> OssError:
+    """Where the address is limited it is part of what OSS signs: another one is a mismatch, too."""
+    ec = "0002-00000225" if result.canonical_request else "0002-00000602"
+    signed = result.string_to_sign, result.canonical_request
+    limited = {"ec": ec} if "x-oss-ac-source-ip" in request.params else {}
+    return mismatch(result.access_key_id, result.provided_signature, *signed, **limited)
+
+
 def _denied(code: str, message: str, ec: str = "", **details: str) -> OssError:
     return OssError(403, code, message, ec=ec, headers=None, **details)
 
@@ -183,23 +191,21 @@ def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "
     return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
 
 
-def _check_source_ip(request: OssRequest) -> None:
-    """Checks x-oss-ac-source-ip and its mask; the other limits are of VPCs, which the local OSS does not have."""
+def _is_allowed_address(request: OssRequest) -> bool:
+    """By x-oss-ac-source-ip and its mask; the other limits are of VPCs, which the local OSS does not have."""
     params = request.params
     if "x-oss-ac-source-ip" not in params:
-        return
+        return True
     client = request.remote_addr
     if params.get("x-oss-ac-forward-allow") == "true":
         client = request.headers.get("x-forwarded-for", client).split(",")[0].strip()
     source, mask = params["x-oss-ac-source-ip"], params.get("x-oss-ac-subnet-mask", "")
     try:
         network = ipaddress.ip_network(f"{source}/{mask}" if mask else source, strict=False)
-        allowed = ipaddress.ip_address(client) in network
+        return ipaddress.ip_address(client) in network
     except ValueError:
         message = "x-oss-ac-source-ip must be an IP address, and x-oss-ac-subnet-mask a prefix length."
         raise invalid_argument("x-oss-ac-source-ip", source, message) from None
-    if not allowed:
-        raise _denied("AccessDenied", "The client's IP address is not allowed by x-oss-ac-source-ip.")
 
 
 def _decoded(value: str) -> str:

@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response
 from . import cors
 from .errors import XML_DECLARATION, OssError, invalid_argument, malformed_xml, not_implemented
 from .incoming import OssRequest, parse_xml
-from .metadata import check_bucket_headers, check_storage_class
-from .responses import OWNER, Node, iso_date, respond, respond_xml
+from .metadata import TAG, check_bucket_headers, check_storage_class, check_tags, parse_tags
+from .responses import OWNER, Node, iso_date, respond, respond_tags, respond_xml
 from .service import Service
-from .storage import BucketExists, BucketNotEmpty
+from .storage import Bucket, BucketExists, BucketNotEmpty
 
 _MAX_XML = 2 << 20  # bytes
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
@@ -23,7 +23,6 @@ _DAYS, _DATE = "[1-9][0-9]{0,8}", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z
 _DELETE_MARKER = "ExpiredObjectDeleteMarker"
 _TIMES = {"Days": _DAYS, "NoncurrentDays": _DAYS, "Date": _DATE, "CreatedBeforeDate": _DATE, _DELETE_MARKER: "true"}
 _STEPS = ("IA", "Archive", "ColdArchive", "DeepColdArchive", "")
-_TAG = re.compile(r"[\w +=.:/-]*")
 
 
 def create(service: Service, request: OssRequest) -> Response:
@@ -46,6 +45,24 @@ def create(service: Service, request: OssRequest) -> Response:
     return respond(200, headers={"Location": f"/{request.bucket}"})
 
 
+def list_buckets(service: Service, request: OssRequest) -> Response:
+    """ListBuckets: `GET /`; whoever may list them sees all."""
+    params = request.params
+    prefix, marker = params.get("prefix", ""), params.get("marker", "")
+    maximum = request.integer("max-keys", 1, 1000, 100)
+    buckets = [each for each in service.buckets.all() if each.name.startswith(prefix) and each.name > marker]
+    if tag := params.get("tag-key"):
+        tagged = [each for each in buckets if tag in _tags(each)]
+        buckets = [each for each in tagged if params.get("tag-value", _tags(each)[tag]) == _tags(each)[tag]]
+    page: list[Node] = []
+    if len(buckets) > maximum:
+        page = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", maximum), ("IsTruncated", True)]
+        page += [("NextMarker", buckets[maximum - 1].name)]
+    region: Node = ("Region", service.region)
+    nodes: list[Node] = [("Bucket", [*_describe(service, each), region]) for each in buckets[:maximum]]
+    return respond_xml("ListAllMyBucketsResult", [OWNER, *page, ("Buckets", nodes)])
+
+
 def delete(service: Service, request: OssRequest) -> Response:
     bucket = service.bucket(request.bucket)
     try:
@@ -57,14 +74,9 @@ def delete(service: Service, request: OssRequest) -> Response:
 
 
 def info(service: Service, request: OssRequest) -> Response:
-    bucket, location = service.bucket(request.bucket), f"oss-{service.region}"
+    bucket = service.bucket(request.bucket)
     content: list[Node] = [
-        ("Name", bucket.name),
-        ("Location", location),
-        ("ExtranetEndpoint", f"{location}.aliyuncs.com"),
-        ("IntranetEndpoint", f"{location}-internal.aliyuncs.com"),
-        ("CreationDate", iso_date(bucket.settings()["created"])),
-        ("StorageClass", bucket.storage_class),
+        *_describe(service, bucket),
         ("DataRedundancyType", "LRS"),
         OWNER,
         ("AccessControlList", [("Grant", "private")]),
@@ -74,6 +86,49 @@ def info(service: Service, request: OssRequest) -> Response:
     ]
     content += [("Versioning", bucket.versioning)] if bucket.versioning else []
     return respond_xml("BucketInfo", [("Bucket", content)])
+
+
+def _describe(service: Service, bucket: Bucket) -> list[Node]:
+    location = f"oss-{service.region}"
+    return [
+        ("Name", bucket.name),
+        ("Location", location),
+        ("ExtranetEndpoint", f"{location}.aliyuncs.com"),
+        ("IntranetEndpoint", f"{location}-internal.aliyuncs.com"),
+        ("CreationDate", iso_date(bucket.settings()["created"])),
+        ("StorageClass", bucket.storage_class),
+        ("ResourceGroupId", "rg-acfm00000000000"),
+    ]
+
+
+def get_acl(service: Service, request: OssRequest) -> Response:
+    service.bucket(request.bucket)
+    return respond_xml("AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])])
+
+
+def get_tags(service: Service, request: OssRequest) -> Response:
+    return respond_tags(_tags(service.bucket(request.bucket)).items())
+
+
+def put_tags(service: Service, request: OssRequest) -> Response:
+    bucket = service.bucket(request.bucket)
+    tags = parse_tags(request.body.read(_MAX_XML))
+    check_tags(tags, of_bucket=True)
+    bucket.change(tags=dict(tags))
+    return respond(200)
+
+
+def delete_tags(service: Service, request: OssRequest) -> Response:
+    """DeleteBucketTags: `DELETE ?tagging`, or of some `?tagging=k1,k2`."""
+    bucket = service.bucket(request.bucket)
+    names = request.params["tagging"].split(",")
+    bucket.change(tags={name: value for name, value in _tags(bucket).items() if names != [""] and name not in names})
+    return respond(204)
+
+
+def _tags(bucket: Bucket) -> dict[str, str]:
+    tags: dict[str, str] = bucket.settings().get("tags", {})
+    return tags
 
 
 def location(service: Service, request: OssRequest) -> Response:
@@ -98,7 +153,7 @@ def put_versioning(service: Service, request: OssRequest) -> Response:
 def get_cors(service: Service, request: OssRequest) -> Response:
     configuration = cors.from_settings(service.bucket(request.bucket).settings())
     if not configuration.rules:
-        raise OssError(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist.")
+        raise OssError(404, "NoSuchCORSConfiguration", "The CORS Configuration does not exist.")
     return respond_xml("CORSConfiguration", cors.to_xml(configuration))
 
 
@@ -109,7 +164,6 @@ def put_cors(service: Service, request: OssRequest) -> Response:
 
 
 def delete_cors(service: Service, request: OssRequest) -> Response:
-    """DeleteBucketCors: `DELETE ?cors`; the default rules do not come back."""
     service.bucket(request.bucket).change(**cors.to_settings(cors.CorsConfiguration(())))
     return respond(204)
 
@@ -136,6 +190,11 @@ def put_lifecycle(service: Service, request: OssRequest) -> Response:
         raise malformed_xml("0014-00000020" if rules else "")
     bucket.change(lifecycle=ElementTree.tostring(configuration, "unicode"))
     return respond(200)
+
+
+def delete_lifecycle(service: Service, request: OssRequest) -> Response:
+    service.bucket(request.bucket).change(lifecycle=None)
+    return respond(204)
 
 
 def _check_rule(rule: ElementTree.Element) -> None:
@@ -166,5 +225,5 @@ def _check_rule(rule: ElementTree.Element) -> None:
         days = [int(step.findtext(f"{{*}}{name}", "0")) for step in steps if step.find(f"{{*}}{name}") is not None]
         if days != sorted({*days}):
             raise invalid_argument(name, "", "Objects must move to colder classes later, and expire last.")
-    if any(not _TAG.fullmatch(tag.text or "") for tag in rule.iterfind("{*}Tag/*")):
+    if any(not TAG.fullmatch(tag.text or "") for tag in rule.iterfind("{*}Tag/*")):
         raise invalid_argument("Tag", "", "A tag may have letters, digits, spaces and + - = . _ : /.")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from .errors import OssError, malformed_xml
 from .incoming import parse_xml
 from .responses import Node
+from .storage import Bucket
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
@@ -39,23 +40,23 @@ class CorsConfiguration(NamedTuple):
     response_vary: bool = False
 
 
-# Local pages come from any port, and after a redirect across origins their origin is "null".
-DEFAULT = CorsConfiguration(
-    (CorsRule(("*",), METHODS, ("*",), ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma", "x-oss-version-id"), 100),)
-)
-
-
 def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
-    """The rules in a bucket's settings; the default of the local OSS if none were ever set."""
-    if settings["cors"] is None:
-        return DEFAULT
-    rules = tuple(CorsRule(**rule) for rule in settings["cors"])
+    """The rules in a bucket's settings."""
+    rules = tuple(CorsRule(**rule) for rule in settings["cors"] or ())
     return CorsConfiguration(rules, settings.get("response_vary", False))
 
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
     """The settings of a bucket with these rules, for `from_settings`."""
     return {"cors": [rule._asdict() for rule in configuration.rules], "response_vary": configuration.response_vary}
+
+
+def allow_pages(bucket: Bucket, origin: str) -> None:
+    """Adds the rule that pages of this origin need to upload, unless one allows it."""
+    configuration = from_settings(bucket.settings())
+    rule = CorsRule((origin,), ("PUT", "POST", "DELETE"), ("*",), ("ETag",))
+    if not any(each.allows(origin, "PUT") for each in configuration.rules):
+        bucket.change(**to_settings(configuration._replace(rules=(*configuration.rules, rule))))
 
 
 def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from xml.sax.saxutils import escape
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -91,6 +92,17 @@ def not_implemented(feature: str) -> OssError:
     """501 for what OSS implements and the local OSS does not."""
     message = f"The local OSS does not implement {feature}. Use OSS itself to test it."
     return OssError(501, "NotImplemented", message, Header=feature)
+
+
+@contextmanager
+def naming(operation: str) -> Iterator[None]:
+    """Lets a 501 that names a parameter or a header name the operation, too."""
+    try:
+        yield
+    except OssError as error:
+        if error.status != 501:
+            raise
+        raise not_implemented(f"{operation} with {error.details['Header']}") from None
 
 
 def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) -> OssError:

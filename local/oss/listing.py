@@ -13,7 +13,7 @@ from .errors import invalid_argument
 from .incoming import OssRequest
 from .responses import OWNER, Node, encode_key, encoding_type, iso_date, respond_xml
 from .service import Service
-from .storage import Bucket
+from .storage import Bucket, ObjectRecord
 
 
 class ListParams(NamedTuple):
@@ -49,7 +49,8 @@ def list_objects(service: Service, request: OssRequest) -> Response:
     marker = request.params.get("marker", "")
     page = _page(bucket, params, marker, [OWNER])
     following: list[Node] = [] if page.next is None else [("NextMarker", params.encode(page.next))]
-    return _respond(bucket, params, page, [("Marker", params.encode(marker))], following)
+    start: list[Node] = [("Marker", params.encode(marker))]
+    return respond_xml("ListBucketResult", _result(bucket, params, page, start, following))
 
 
 def list_objects_v2(service: Service, request: OssRequest) -> Response:
@@ -65,12 +66,42 @@ def list_objects_v2(service: Service, request: OssRequest) -> Response:
     if page.next is not None:
         next_token = base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")
         following.insert(0, ("NextContinuationToken", next_token))
-    return _respond(bucket, params, page, start, following)
+    return respond_xml("ListBucketResult", _result(bucket, params, page, start, following))
 
 
-def _respond(bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node]) -> Response:
+def list_versions(service: Service, request: OssRequest) -> Response:
+    """ListObjectVersions: `GET /?versions`; of each key the newest version comes first."""
+    bucket, params = service.bucket(request.bucket), list_params(request)
+    marker = request.params.get("key-marker", "")
+    id_marker = request.params.get("version-id-marker", "") if marker else ""
+    keys = [key for key in bucket.all_keys() if key.startswith(params.prefix)]
+    versions = {f"{key}\0{n:06}": record for key in keys for n, record in enumerate(bucket.versions(key))}
+
+    def entry(position: str) -> Node:
+        record = versions[position]
+        content: list[Node] = [("Key", params.encode(record.key)), ("VersionId", record.version_id)]
+        content += [("IsLatest", position.endswith("\x00000000")), OWNER]
+        if record.is_marker:
+            return "DeleteMarker", [*content, ("LastModified", iso_date(record.modified))]
+        return "Version", [*content, *_properties(record)]
+
+    begin = marker and f"{marker}\0~"  # after every version of the key
+    if id_marker:  # if that version was deleted since, its key is listed again
+        found = (p for p, r in versions.items() if (r.key, r.version_id) == (marker, id_marker))
+        begin = next(found, f"{marker}\0")
+    page = page_of(sorted(versions, key=str.encode), entry, params, begin)
+    start: list[Node] = [("KeyMarker", params.encode(marker)), ("VersionIdMarker", id_marker)]
+    following: list[Node] = []
+    if page.next is not None:
+        last = versions.get(page.next)  # None for a common prefix
+        following.append(("NextKeyMarker", params.encode(last.key if last else page.next)))
+        following.append(("NextVersionIdMarker", last.version_id if last else ""))
+    return respond_xml("ListVersionsResult", _result(bucket, params, page, start, following))
+
+
+def _result(bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node]) -> list[Node]:
     """A list: `start` says where the page begins, `following` what comes after it."""
-    result: list[Node] = [
+    return [
         ("Name", bucket.name),
         ("Prefix", params.encode(params.prefix)),
         *start,
@@ -81,7 +112,6 @@ def _respond(bucket: Bucket, params: ListParams, page: ListPage, start: list[Nod
         *following,
         *page.nodes,
     ]
-    return respond_xml("ListBucketResult", result)
 
 
 def list_params(request: OssRequest, size: str = "max-keys", default: int = 100) -> ListParams:
@@ -99,17 +129,19 @@ def _page(bucket: Bucket, params: ListParams, marker: str, owner: list[Node]) ->
         record = bucket.current(key)
         if record is None:
             return None
-        content: list[Node] = [
-            ("Key", params.encode(record.key)),
-            ("LastModified", iso_date(record.modified)),
-            ("ETag", f'"{record.etag}"'),
-            ("Type", record.kind),
-            ("Size", record.size),
-            ("StorageClass", record.storage_class),
-        ]
-        return "Contents", [*content, *owner]
+        return "Contents", [("Key", params.encode(record.key)), *_properties(record), *owner]
 
     return page_of(bucket.all_keys(), entry, params, marker)
+
+
+def _properties(record: ObjectRecord) -> list[Node]:
+    return [
+        ("LastModified", iso_date(record.modified)),
+        ("ETag", f'"{record.etag}"'),
+        ("Type", record.kind),
+        ("Size", record.size),
+        ("StorageClass", record.storage_class),
+    ]
 
 
 def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], params: ListParams, marker: str) -> ListPage:

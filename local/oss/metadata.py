@@ -1,14 +1,17 @@
-"""The headers of an upload: what is stored with the object, and the refusal of what the local OSS does not keep.
+"""The headers of an upload: what is stored with the object, and the refusal of what the local OSS does not keep. Tags.
 
-Sources: the OSS pages "PutObject", "Server-side encryption", and those of EC 0005-….
+Sources: the OSS pages "PutObject", "PutObjectTagging", "PutBucketTags", "Server-side encryption", and those of EC
+0005-… and 0010-….
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
-from .errors import OssError, invalid_argument, not_implemented
+from .errors import OssError, invalid_argument, malformed_xml, not_implemented
+from .incoming import parse_xml
 
 _STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 _ENCRYPTION = "x-oss-server-side-encryption"
@@ -17,8 +20,11 @@ _DATA_ENCRYPTION = "x-oss-server-side-data-encryption"
 _ENCRYPTIONS = (_ENCRYPTION, _ENCRYPTION_KEY, _DATA_ENCRYPTION)
 _MANAGED_KEY = "00000000-0000-0000-0000-000000000000"  # that of OSS, for KMS without a key
 ACL = "x-oss-object-acl"
-# Kept with an object, and never copied with it.
-PER_OBJECT = frozenset({*_ENCRYPTIONS, ACL})
+TAGGING = "x-oss-tagging"
+# Kept with an object, and not copied with its metadata.
+PER_OBJECT = frozenset({*_ENCRYPTIONS, ACL, TAGGING})
+TAG = re.compile(r"[\w +=.:/-]*")
+_TAG_PREFIXES = ("http://", "https://", "aliyun", "acs")  # not for tags of buckets
 STORED = frozenset(
     {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
 )
@@ -45,7 +51,9 @@ def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) 
     """
     refuse_unkept(headers, _UPLOAD | also)
     _check_acl(ACL, headers.get(ACL, ""))
-    metadata = {name: value for name, value in headers.items() if name in (*STORED, ACL) or name.startswith(_META)}
+    check_tags(tags_of(headers))
+    kept = (*STORED, ACL, TAGGING)
+    metadata = {name: value for name, value in headers.items() if name in kept or name.startswith(_META)}
     for name, value in metadata.items():
         if has_control(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
             message = "A header must not contain control characters, and its name must be ASCII."
@@ -84,6 +92,42 @@ def refuse_conditions(headers: Mapping[str, str]) -> None:
         if name.lower() in headers:
             message = "A header you provided implies functionality that is not implemented."
             raise OssError(400, "NotImplemented", message, ec="0017-00000245", Header=name)
+
+
+def tags_of(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The tags in x-oss-tagging, which is k1=v1&k2=v2, percent-encoded. Raises `OssError` InvalidTag."""
+    tags = []
+    for pair in filter(None, headers.get(TAGGING, "").split("&")):
+        name, _, value = pair.partition("=")
+        if "=" in value:
+            raise _invalid_tag("0010-00000219")
+        tags.append((unquote(name), unquote(value)))
+    return tags
+
+
+def parse_tags(body: bytes) -> list[tuple[str, str]]:
+    """The tags of a Tagging document. Raises `OssError` MalformedXML."""
+    if (tag_set := parse_xml(body).find("{*}TagSet")) is None:
+        raise malformed_xml()
+    return [(tag.findtext("{*}Key", ""), tag.findtext("{*}Value", "")) for tag in tag_set.iterfind("{*}Tag")]
+
+
+def check_tags(tags: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> None:
+    """Raises `OssError` InvalidTag."""
+    count, key, value = (20, 64, 128) if of_bucket else (10, 128, 256)
+    valid = all(0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags)
+    for is_valid, ec in (
+        (len(dict(tags)) == len(tags), "0010-00000210"),
+        (not of_bucket or not any(n.lower().startswith(_TAG_PREFIXES) for n, _ in tags), "0010-00000207"),
+        (valid and (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)), "0010-00000219"),
+        (len(tags) <= count, ""),
+    ):
+        if not is_valid:
+            raise _invalid_tag(ec)
+
+
+def _invalid_tag(ec: str) -> OssError:
+    return OssError(400, "InvalidTag", "The tags are invalid, too many, or two have the same key.", ec=ec)
 
 
 def check_bucket_headers(headers: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from werkzeug.wrappers import Response
@@ -11,7 +11,8 @@ from .errors import OssError, file_already_exists, invalid_argument, malformed_x
 from .incoming import OssRequest, parse_xml
 from .listing import list_params, page_of
 from .metadata import encryption_headers, metadata_of, refuse_unkept
-from .objects import check_digest, check_length, check_traffic_limit, forbids_overwrite
+from .objects import COPY_HEADERS, check_digest, check_length, check_traffic_limit, forbids_overwrite, open_source
+from .preconditions import requested_range
 from .responses import (
     Node,
     content_md5_header,
@@ -23,11 +24,12 @@ from .responses import (
     upload_headers,
 )
 from .service import Service
-from .storage import AlreadyExists, Bucket, MultipartUpload, UploadedPart, UploadGone, Uploads
+from .storage import AlreadyExists, Bucket, MultipartUpload, ObjectRecord, UploadedPart, UploadGone, Uploads
 
 _MIN_PART = 100 << 10  # bytes, of all parts but the last
 _MAX_PARTS = 10_000
 _COMPLETE_HEADERS = frozenset({"x-oss-complete-all", "x-oss-forbid-overwrite"})
+_COPY_RANGE = "x-oss-copy-source-range"
 _MAX_XML = 4 << 20  # bytes, of a list of parts
 _NO_SUCH_UPLOAD_OF_PART = "0042-00000104"
 
@@ -44,20 +46,45 @@ def initiate(service: Service, request: OssRequest) -> Response:
 
 
 def upload_part(service: Service, request: OssRequest) -> Response:
-    number = request.integer("partNumber", 1, _MAX_PARTS)
-    bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
     check_traffic_limit(request)
     refuse_unkept(request.headers)
     check_length(request)
+    record, headers = _add_part(service, request, request.body.blocks())
+    return respond(200, headers={**headers, **content_md5_header(record)})
+
+
+def upload_part_copy(service: Service, request: OssRequest) -> Response:
+    """UploadPartCopy: `PUT ?partNumber&uploadId`, of all of x-oss-copy-source, or of its x-oss-copy-source-range."""
+    check_traffic_limit(request)
+    refuse_unkept(request.headers, COPY_HEADERS | {_COPY_RANGE})
+    bucket, opened = open_source(service, request)
+    source = opened.record
+    try:
+        byte_range = requested_range(source, {"range": request.headers.get(_COPY_RANGE, "")})
+        record, headers = _add_part(service, request, opened.blocks(*(byte_range or ())))
+    finally:
+        opened.close()
+    if byte_range:
+        headers["Content-Range"] = byte_range.content_range(source.size)
+    if bucket.versioning:
+        headers["x-oss-copy-source-version-id"] = source.version_id
+    result: list[Node] = [("ETag", f'"{record.etag}"'), ("LastModified", iso_date(record.modified))]
+    return respond_xml("CopyPartResult", result, headers=headers)
+
+
+def _add_part(service: Service, request: OssRequest, blocks: Iterator[bytes]) -> tuple[ObjectRecord, dict[str, str]]:
+    """The part that a request names, and the headers of the response."""
+    number = request.integer("partNumber", 1, _MAX_PARTS)
+    bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
     with bucket.draft() as draft:
-        draft.write(request.body.blocks())
-        check_digest(request.headers.get("content-md5"), draft.md5)
+        draft.write(blocks)
+        if "x-oss-copy-source" not in request.headers:  # else it is that of the empty body
+            check_digest(request.headers.get("content-md5"), draft.md5)
         try:
-            part = Uploads(bucket).add_part(upload, number, draft, service.now())
+            record = Uploads(bucket).add_part(upload, number, draft, service.now()).record
         except UploadGone:
             raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
-    headers = {**upload_headers(part.record, versioning=""), **content_md5_header(part.record)}
-    return respond(200, headers={**headers, **encryption_headers(upload.headers)})
+    return record, {**upload_headers(record, versioning=""), **encryption_headers(upload.headers)}
 
 
 def list_parts(service: Service, request: OssRequest) -> Response:

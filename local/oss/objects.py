@@ -8,7 +8,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import unquote
+from functools import partial
+from urllib.parse import quote, unquote, urlencode
 from xml.etree.ElementTree import Element
 
 from werkzeug.wrappers import Response
@@ -17,7 +18,19 @@ from signer.endpoint import parse_oss_host
 
 from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, method_not_allowed, no_such_key
 from .incoming import OssRequest, check_key, parse_xml
-from .metadata import ACL, PER_OBJECT, STORED, has_control, metadata_of, refuse_conditions, refuse_encryption
+from .metadata import (
+    ACL,
+    PER_OBJECT,
+    STORED,
+    TAGGING,
+    check_tags,
+    has_control,
+    metadata_of,
+    parse_tags,
+    refuse_conditions,
+    refuse_encryption,
+    tags_of,
+)
 from .preconditions import is_unmodified, requested_range
 from .responses import (
     OWNER,
@@ -32,6 +45,7 @@ from .responses import (
     iso_date,
     object_headers,
     respond,
+    respond_tags,
     respond_xml,
     upload_headers,
     version_header,
@@ -39,13 +53,13 @@ from .responses import (
 from .service import Service
 from .storage import VERSION_ID, AlreadyExists, Bucket, Draft, ObjectRecord, OpenedObject
 
-_COPY_HEADERS = frozenset(
+COPY_HEADERS = frozenset(
     {
         "x-oss-copy-source",
-        "x-oss-metadata-directive",
         *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
     }
 )
+_DIRECTIVES = ("x-oss-metadata-directive", "x-oss-tagging-directive")
 _MAX_DELETIONS = 1000
 # OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
 _CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);"), 0x10F000
@@ -109,6 +123,13 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml("AccessControlPolicy", [OWNER, grant])
 
 
+def get_tags(service: Service, request: OssRequest) -> Response:
+    bucket = service.bucket(request.bucket)
+    opened = open_object(bucket, request)
+    opened.close()
+    return respond_tags(tags_of(opened.record.headers), version_header(opened.record.version_id, bucket.versioning))
+
+
 def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
     """The object, or the version, that a request names. Raises `OssError`, also for a delete marker."""
     version_id = _requested_version(request)
@@ -166,6 +187,9 @@ def _overrides(request: OssRequest) -> dict[str, str]:
 def check_traffic_limit(request: OssRequest) -> None:
     """Raises `OssError` for an x-oss-traffic-limit out of range; the local OSS does not limit the traffic."""
     limit = request.params.get("x-oss-traffic-limit", request.headers.get("x-oss-traffic-limit"))
+    if {"x-oss-traffic-limit"} <= request.params.keys() & request.headers.keys():
+        message = "x-oss-traffic-limit must not be in the query and in a header."
+        raise invalid_argument("x-oss-traffic-limit", limit or "", message, ec="0004-00000501")
     if limit is not None and not (limit.isascii() and limit.isdigit() and 819_200 <= int(limit) <= 838_860_800):
         message = "x-oss-traffic-limit must be an integer between 819200 and 838860800 (bit/s)."
         raise invalid_argument("x-oss-traffic-limit", limit, message, ec="0004-00000502")
@@ -191,16 +215,15 @@ def put(service: Service, request: OssRequest) -> Response:
 
 def copy(service: Service, request: OssRequest) -> Response:
     bucket = service.bucket(request.bucket)
-    directive = request.headers.get("x-oss-metadata-directive", "COPY").upper()
-    if directive not in ("COPY", "REPLACE"):
-        message = "x-oss-metadata-directive must be COPY or REPLACE."
-        raise invalid_argument("x-oss-metadata-directive", directive, message)
-    metadata, storage_class = metadata_of(request.headers, _COPY_HEADERS)
+    replaces, replaces_tags = map(partial(_replaces, request), _DIRECTIVES)
+    metadata, storage_class = metadata_of(request.headers, COPY_HEADERS.union(_DIRECTIVES))
     source_bucket, opened = open_source(service, request)
     source = opened.record
-    if directive == "COPY":
+    if not replaces:
         own = {name: value for name, value in metadata.items() if name in PER_OBJECT}
         metadata = {name: value for name, value in source.headers.items() if name not in PER_OBJECT} | own
+    if not replaces_tags:
+        metadata[TAGGING] = source.headers.get(TAGGING, "")
     with bucket.draft() as draft:
         draft.write(opened.blocks())
         record = publish(service, bucket, draft, request, metadata, storage_class)
@@ -210,6 +233,13 @@ def copy(service: Service, request: OssRequest) -> Response:
         headers["x-oss-copy-source-version-id"] = source.version_id
     result: list[Node] = [("ETag", f'"{record.etag}"'), ("LastModified", iso_date(record.modified))]
     return respond_xml("CopyObjectResult", result, headers=headers)
+
+
+def _replaces(request: OssRequest, name: str) -> bool:
+    directive = request.headers.get(name, "COPY").upper()
+    if directive not in ("COPY", "REPLACE"):
+        raise invalid_argument(name, directive, f"{name} must be COPY or REPLACE.")
+    return directive == "REPLACE"
 
 
 def copy_source(request: OssRequest) -> OssRequest:
@@ -245,6 +275,23 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
         opened.close()
         raise
     return bucket, opened
+
+
+def put_tags(service: Service, request: OssRequest) -> Response:
+    tags = parse_tags(request.body.read(_MAX_XML))
+    check_tags(tags)
+    return respond(200, headers=_change_tags(service, request, urlencode(tags, quote_via=quote)))
+
+
+def delete_tags(service: Service, request: OssRequest) -> Response:
+    return respond(204, headers=_change_tags(service, request, ""))
+
+
+def _change_tags(service: Service, request: OssRequest, tags: str) -> dict[str, str]:
+    bucket = service.bucket(request.bucket)
+    opened = open_object(bucket, request)
+    bucket.change_headers(opened, {**opened.record.headers, TAGGING: tags})
+    return version_header(opened.record.version_id, bucket.versioning)
 
 
 def publish(

@@ -1,7 +1,7 @@
 """The operations that the local OSS offers: one table, by sub-resource and method, with the parameters of each.
 
-It is an allow-list: a request with any other query parameter is answered with 501. OSS has more than a hundred
-sub-resources, and one that passed for another request could overwrite an object.
+It is an allow-list: a request with any other query parameter is answered with 501, which names what was asked for. OSS
+has more than a hundred sub-resources, and one that passed for another request could overwrite an object.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from signer import v1
 from signer.signed_request import REQUIRED
 
 from . import bucket_requests, listing, multipart, objects
-from .errors import method_not_allowed, not_implemented
+from .errors import method_not_allowed, naming, not_implemented
 from .incoming import OssRequest
 from .service import Service
 
@@ -23,117 +23,164 @@ Handler = Callable[[Service, OssRequest], Response]
 
 
 class Operation(NamedTuple):
-    """The action that RAM must allow, a handler, and the query parameters that it reads.
+    """OSS's name, a handler, the query parameters that it reads, and the action that RAM must allow.
 
-    `copy` handles the request if it has x-oss-copy-source.
+    `copy` is the name and the handler of the request if it has x-oss-copy-source.
     """
 
-    action: str
+    name: str
     handler: Handler
     parameters: frozenset[str]
-    copy: Handler | None = None
+    action: str
+    copy: tuple[str, Handler] | None = None
 
 
-def _operation(action: str, handler: Handler, *parameters: str, copy: Handler | None = None) -> Operation:
-    return Operation(action, handler, frozenset(parameters), copy)
+# The actions whose name is not that of the operation.
+_ACTIONS = {
+    **dict.fromkeys(("CompleteMultipartUpload", "InitiateMultipartUpload", "UploadPart"), "PutObject"),
+    **dict.fromkeys(("GetObjectMeta", "HeadObject"), "GetObject"),
+    **{f"{verb}BucketTags": f"{verb}BucketTagging" for verb in ("Get", "Put", "Delete")},
+    "DeleteMultipleObjects": "DeleteObject",
+    "ListObjectsV2": "ListObjects",
+}
+
+
+def _operation(name: str, handler: Handler, *parameters: str, copy: tuple[str, Handler] | None = None) -> Operation:
+    return Operation(name, handler, frozenset(parameters), f"oss:{_ACTIONS.get(name, name)}", copy)
 
 
 SIGNATURE = frozenset({*REQUIRED, *v1.REQUIRED, v1.TOKEN, "x-oss-additional-headers", "x-oss-security-token"})
 _LIMITS = frozenset({"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"})
-_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
+_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-symlink-target"})
+_LIST_BUCKETS = ("marker", "max-keys", "prefix", "tag-key", "tag-value")
 _LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
+_LIST_V2 = (*_LIST, "continuation-token", "fetch-owner", "start-after")
+_LIST_VERSIONS = (*_LIST, "key-marker", "version-id-marker")
 _LIST_UPLOADS = ("delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker")
-_GET = _operation("oss:GetObject", objects.get, "versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
+_READ = ("versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
 
 Operations = Mapping[str, Mapping[str, Operation]]
 
 # The first of these sub-resources that is in the query decides ("" for none), then the method.
-SERVICE: Operations = {"regions": {}}
+SERVICE: Operations = {"": {"GET": _operation("ListBuckets", bucket_requests.list_buckets, *_LIST_BUCKETS)}}
 BUCKET: Operations = {
+    "acl": {"GET": _operation("GetBucketAcl", bucket_requests.get_acl)},
     "versioning": {
-        "GET": _operation("oss:GetBucketVersioning", bucket_requests.get_versioning),
-        "PUT": _operation("oss:PutBucketVersioning", bucket_requests.put_versioning),
+        "GET": _operation("GetBucketVersioning", bucket_requests.get_versioning),
+        "PUT": _operation("PutBucketVersioning", bucket_requests.put_versioning),
     },
     "cors": {
-        "GET": _operation("oss:GetBucketCors", bucket_requests.get_cors),
-        "PUT": _operation("oss:PutBucketCors", bucket_requests.put_cors),
-        "DELETE": _operation("oss:DeleteBucketCors", bucket_requests.delete_cors),
+        "GET": _operation("GetBucketCors", bucket_requests.get_cors),
+        "PUT": _operation("PutBucketCors", bucket_requests.put_cors),
+        "DELETE": _operation("DeleteBucketCors", bucket_requests.delete_cors),
     },
     "lifecycle": {
-        "GET": _operation("oss:GetBucketLifecycle", bucket_requests.get_lifecycle),
-        "PUT": _operation("oss:PutBucketLifecycle", bucket_requests.put_lifecycle),
+        "GET": _operation("GetBucketLifecycle", bucket_requests.get_lifecycle),
+        "PUT": _operation("PutBucketLifecycle", bucket_requests.put_lifecycle),
+        "DELETE": _operation("DeleteBucketLifecycle", bucket_requests.delete_lifecycle),
     },
-    "bucketInfo": {"GET": _operation("oss:GetBucketInfo", bucket_requests.info)},
-    "delete": {"POST": _operation("oss:DeleteObject", objects.delete_multiple, "encoding-type")},
-    "uploads": {"GET": _operation("oss:ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
-    "location": {"GET": _operation("oss:GetBucketLocation", bucket_requests.location)},
-    "versions": {},
-    "list-type": {
-        "GET": _operation(
-            "oss:ListObjects", listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after"
-        )
+    "tagging": {
+        "GET": _operation("GetBucketTags", bucket_requests.get_tags),
+        "PUT": _operation("PutBucketTags", bucket_requests.put_tags),
+        "DELETE": _operation("DeleteBucketTags", bucket_requests.delete_tags),
     },
+    "bucketInfo": {"GET": _operation("GetBucketInfo", bucket_requests.info)},
+    "delete": {"POST": _operation("DeleteMultipleObjects", objects.delete_multiple, "encoding-type")},
+    "uploads": {"GET": _operation("ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
+    "location": {"GET": _operation("GetBucketLocation", bucket_requests.location)},
+    "versions": {"GET": _operation("ListObjectVersions", listing.list_versions, *_LIST_VERSIONS)},
+    "list-type": {"GET": _operation("ListObjectsV2", listing.list_objects_v2, *_LIST_V2)},
     "": {
-        "GET": _operation("oss:ListObjects", listing.list_objects, *_LIST, "marker"),
-        "PUT": _operation("oss:PutBucket", bucket_requests.create),
-        "DELETE": _operation("oss:DeleteBucket", bucket_requests.delete),
+        "GET": _operation("ListObjects", listing.list_objects, *_LIST, "marker"),
+        "PUT": _operation("PutBucket", bucket_requests.create),
+        "DELETE": _operation("DeleteBucket", bucket_requests.delete),
     },
 }
+_COPY_PART, _COPY = ("UploadPartCopy", multipart.upload_part_copy), ("CopyObject", objects.copy)
 OBJECT: Operations = {
-    "uploads": {"POST": _operation("oss:PutObject", multipart.initiate, "encoding-type")},
+    "uploads": {"POST": _operation("InitiateMultipartUpload", multipart.initiate, "encoding-type")},
     "uploadId": {
-        "PUT": _operation("oss:PutObject", multipart.upload_part, "partNumber", "x-oss-traffic-limit"),
-        "GET": _operation("oss:ListParts", multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
-        "POST": _operation("oss:PutObject", multipart.complete, "encoding-type"),
-        "DELETE": _operation("oss:AbortMultipartUpload", multipart.abort),
+        "PUT": _operation("UploadPart", multipart.upload_part, "partNumber", "x-oss-traffic-limit", copy=_COPY_PART),
+        "GET": _operation("ListParts", multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
+        "POST": _operation("CompleteMultipartUpload", multipart.complete, "encoding-type"),
+        "DELETE": _operation("AbortMultipartUpload", multipart.abort),
     },
-    "acl": {"GET": _operation("oss:GetObjectAcl", objects.get_acl)},
-    "objectMeta": {"HEAD": _operation("oss:GetObject", objects.object_meta, "versionId")},
+    "acl": {"GET": _operation("GetObjectAcl", objects.get_acl)},
+    "tagging": {
+        "GET": _operation("GetObjectTagging", objects.get_tags, "versionId"),
+        "PUT": _operation("PutObjectTagging", objects.put_tags, "versionId"),
+        "DELETE": _operation("DeleteObjectTagging", objects.delete_tags, "versionId"),
+    },
+    "objectMeta": {"HEAD": _operation("GetObjectMeta", objects.object_meta, "versionId")},
     "": {
-        "GET": _GET,
-        "HEAD": _GET,
-        "PUT": _operation("oss:PutObject", objects.put, "x-oss-traffic-limit", copy=objects.copy),
-        "DELETE": _operation("oss:DeleteObject", objects.delete, "versionId"),
+        "GET": _operation("GetObject", objects.get, *_READ),
+        "HEAD": _operation("HeadObject", objects.get, *_READ),
+        "PUT": _operation("PutObject", objects.put, "x-oss-traffic-limit", copy=_COPY),
+        "DELETE": _operation("DeleteObject", objects.delete, "versionId"),
     },
 }
-# What OSS has beside these, by sub-resource and method ("COPY": with x-oss-copy-source).
-_LEFT_OUT = {
-    ("", "GET"): "ListBuckets",
-    ("acl", "PUT"): "PutObjectAcl",
-    ("lifecycle", "DELETE"): "DeleteBucketLifecycle",
-    ("regions", "GET"): "DescribeRegions",
-    ("uploadId", "COPY"): "UploadPartCopy",
-    ("versions", "GET"): "ListObjectVersions",
-}
+# The names of what OSS has beside these: by method, sub-resource and comp, or without the verb by sub-resource. Any
+# other name is the verb, then Bucket or Object, then the sub-resource: GetBucketPolicy.
+_VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
+_NAMES = {
+    "accessPoint": "AccessPoint", "accessPointPolicy": "AccessPointPolicy", "accessmonitor": "BucketAccessMonitor",
+    "bucketArchiveDirectRead": "BucketArchiveDirectRead", "objectWorm": "BucketObjectWormConfiguration",
+    "quota": "BucketStorageQuota", "redundancyTransition": "BucketDataRedundancyTransition", "style": "Style",
+    "symlink": "Symlink", "userDefinedLogFieldsConfig": "UserDefinedLogFieldsConfig",
+    "DELETE worm": "AbortBucketWorm", "GET cloudboxes": "ListCloudBoxes", "GET cname": "ListCname",
+    "GET cname token": "GetCnameToken", "GET metaQuery": "GetMetaQueryStatus", "GET regions": "DescribeRegions",
+    "POST append": "AppendObject", "POST cleanRestoredObject": "CleanRestoredObject", "POST cname add": "PutCname",
+    "POST cname delete": "DeleteCname", "POST cname token": "CreateCnameToken", "POST metaQuery add": "OpenMetaQuery",
+    "POST metaQuery delete": "CloseMetaQuery", "POST metaQuery query": "DoMetaQuery",
+    "POST redundancyTransition": "CreateBucketDataRedundancyTransition", "POST replication add": "PutBucketReplication",
+    "POST replication delete": "DeleteBucketReplication", "POST restore": "RestoreObject",
+    "POST seal": "SealAppendObject", "POST worm": "InitiateBucketWorm", "POST wormExtend": "ExtendBucketWorm",
+    "POST wormId": "CompleteBucketWorm", "POST x-oss-async-process": "AsyncProcessObject",
+    "POST x-oss-process": "ProcessObject", "PUT accessPoint": "CreateAccessPoint"
+}  # fmt: skip
 
 
 def find_operation(request: OssRequest) -> Operation:
-    """What a request asks for, a copy with the handler of copies.
+    """What a request asks for, a copy with the name and the handler of copies.
 
     Raises `OssError`: 501 for what the table does not offer, 405 for a wrong method.
     """
     operations = OBJECT if request.key else BUCKET if request.bucket else SERVICE
     subresource = next((name for name in operations if name and name in request.params), "")
-    methods = operations.get(subresource, {})
+    methods = operations[subresource]
     operation = methods.get(request.method)
-    if operation is None and (name := _LEFT_OUT.get((subresource, request.method))):
-        raise not_implemented(name)
     offered = [operation] if operation else methods.values()
-    check_parameters(request, frozenset[str]().union({subresource}, *(each.parameters for each in offered)))
+    parameters = frozenset[str]().union({subresource}, *(each.parameters for each in offered))
+    check_parameters(request, operation.name if operation else request.method, parameters)
     if operation is None:
-        raise method_not_allowed(request.method) if methods else not_implemented("this request")
-    for name in request.headers:
-        if name in _UNSUPPORTED_HEADERS:
-            raise not_implemented(name)
-    if "x-oss-copy-source" not in request.headers:
-        return operation
-    if operation.copy is None:
-        raise not_implemented(_LEFT_OUT.get((subresource, "COPY"), "x-oss-copy-source"))
-    return operation._replace(handler=operation.copy)
+        is_acl = (request.method, subresource) == ("PUT", "acl")
+        raise not_implemented(_left_out(request, "acl") or "") if is_acl else method_not_allowed(request.method)
+    with naming(operation.name):
+        for name in request.headers:
+            if name in _UNSUPPORTED_HEADERS:
+                raise not_implemented(name)
+        if "x-oss-copy-source" not in request.headers:
+            return operation
+        if operation.copy is None:
+            raise not_implemented("x-oss-copy-source")
+    name, handler = operation.copy
+    return operation._replace(name=name, handler=handler)
 
 
-def check_parameters(request: OssRequest, offered: frozenset[str] = frozenset()) -> None:
+def check_parameters(request: OssRequest, operation: str, offered: frozenset[str] = frozenset()) -> None:
     """Raises `OssError` 501 for a query parameter that is neither offered nor one of the signature."""
-    for name in request.params:
-        if not name or name not in offered | SIGNATURE | _LIMITS:
-            raise not_implemented(f'the parameter "{name}"')
+    unknown = [name for name in request.params if not name or name not in offered | SIGNATURE | _LIMITS]
+    if unknown:
+        named = filter(None, (_left_out(request, name) for name in unknown))
+        raise not_implemented(next(named, f'{operation} with the parameter "{unknown[0]}"'))
+
+
+def _left_out(request: OssRequest, name: str) -> str | None:
+    """The operation of OSS that a parameter of the query asks for."""
+    by_method = f"{request.method} {name} {request.params.get('comp', '')}".strip()
+    if by_method in _NAMES:
+        return _NAMES[by_method]
+    if request.method not in _VERBS or name not in v1.SUB_RESOURCES | _NAMES.keys() or request.params[name]:
+        return None
+    level = "Object" if request.key else "Bucket" if request.bucket else ""
+    return _VERBS[request.method] + (_NAMES.get(name) or level + name[0].upper() + name[1:])

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from signer.times import rfc3339
 
 from .errors import XML_DECLARATION, escape_xml
-from .metadata import ACL, STORED, encryption_headers
+from .metadata import ACL, STORED, TAGGING, encryption_headers, tags_of
 from .storage import ObjectRecord
 
 # An XML element: its name, and its value or its children.
@@ -57,6 +57,11 @@ def respond_xml(
     return respond(status, body, {**(headers or {}), "Content-Type": "application/xml"})
 
 
+def respond_tags(tags: Iterable[tuple[str, str]], headers: Mapping[str, str] | None = None) -> Response:
+    nodes: list[Node] = [("Tag", [("Key", name), ("Value", value)]) for name, value in tags]
+    return respond_xml("Tagging", [("TagSet", nodes)], headers=headers)
+
+
 def object_headers(record: ObjectRecord) -> dict[str, str]:
     """The headers of GET and HEAD."""
     headers = {
@@ -69,7 +74,9 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-hash-crc64ecma": str(record.crc64),
         **content_md5_header(record),
     }
-    kept = {name: value for name, value in record.headers.items() if name != ACL}
+    kept = {name: value for name, value in record.headers.items() if name not in (ACL, TAGGING)}
+    if tags := tags_of(record.headers):
+        headers["x-oss-tagging-count"] = str(len(tags))
     headers.update({name.title() if name in STORED else name: value for name, value in kept.items()})
     return headers
 

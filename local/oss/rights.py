@@ -11,11 +11,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from signer.names import VERSION_ACTIONS
-
 from ..ram import ACCOUNT, Decision, Principal, evaluate
 from .errors import OssError
 from .incoming import OssRequest, Resource
+from .metadata import TAGGING
 from .objects import copy_source, delete_multiple, deletions
 from .operations import Operation
 from .service import Service
@@ -42,6 +41,8 @@ def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
     each = deletions(request) if operation.handler is delete_multiple else [request]
     for single in each:
         yield from _rights(operation.action, single)
+    if TAGGING in request.headers:
+        yield Right("oss:PutObjectTagging", Resource(request.bucket, request.key))
     if "x-oss-copy-source" in request.headers:
         yield from _rights("oss:GetObject", copy_source(request))
 
@@ -53,7 +54,7 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
         arn = f"acs:oss:{service.region}:{ACCOUNT}:{bucket}{'/' if key else ''}{key}"
         decision = evaluate(principal.layers, right.action, arn, right.context)
         if not decision.allowed:
-            if right.action != "oss:PutBucket":
+            if right.action not in ("oss:PutBucket", "oss:ListBuckets"):
                 service.bucket(bucket)  # OSS reports a missing bucket first
             raise _denial(principal, right.action, decision)
 
@@ -63,8 +64,8 @@ def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     # A list without a prefix is one of the prefix "".
     context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
     yield Right(action, resource, context)
-    if "versionId" in request.params and action in VERSION_ACTIONS:
-        yield Right(VERSION_ACTIONS[action], resource)
+    if "versionId" in request.params:
+        yield Right(action.replace("Object", "ObjectVersion"), resource)
 
 
 def _denial(principal: Principal, action: str, decision: Decision) -> OssError:

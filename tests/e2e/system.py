@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import oss2
 import pytest
 import requests
+from oss2.models import CorsRule
 
 from local.stack import Stack
 from signer import Credentials, Endpoint, Link, presign
@@ -129,11 +130,16 @@ class System:
         auth = oss2.ProviderAuthV4(provider)
         return oss2.Bucket(auth, self.stack.oss_url, self.stack.bucket, region=self.stack.region)
 
-    def allow_origin(self, origin: str, expose_headers: Sequence[str] = ("ETag",)) -> None:
-        """Lets only pages of this origin use the bucket; a new one allows "*"."""
-        methods = ["GET", "HEAD", "PUT", "POST", "DELETE"]
-        rule = oss2.models.CorsRule([origin], methods, ["*"], list(expose_headers))
-        self.bucket_client().put_bucket_cors(oss2.models.BucketCors([rule]))
+    @contextmanager
+    def allowing(self, origin: str, expose_headers: Sequence[str] = ("ETag",)) -> Iterator[None]:
+        """Lets only pages of this origin use the bucket, for as long as the block runs."""
+        bucket, methods = self.bucket_client(), ["GET", "HEAD", "PUT", "POST", "DELETE"]
+        rules = bucket.get_bucket_cors().rules
+        bucket.put_bucket_cors(oss2.models.BucketCors([CorsRule([origin], methods, ["*"], list(expose_headers))]))
+        try:
+            yield
+        finally:
+            bucket.put_bucket_cors(oss2.models.BucketCors(rules))
 
     def stored_objects(self, prefix: str = "inbox/") -> dict[str, bytes]:
         """Every object below a prefix, by its key."""

@@ -280,12 +280,9 @@ def test_a_large_file_is_sent_in_parts_by_the_json_routes(world: System, open_pa
     page.evaluate("isLarge = () => true")
     page.evaluate(CUT, {"2": 1})
     content = bytes(range(256)) * (9 * 4096)
-    try:
-        world.allow_origin("*", exposed)
+    with world.allowing("*", exposed):
         choose(page, file("big.bin", content))
         expect_outcome(page, 1, "sent" if exposed else "no_cors")
-    finally:
-        world.allow_origin("*")
     if not exposed:
         expect(row(page, 1).locator(".state")).to_contain_text("and expose ETag.")
         page.get_by_role("button", name="Try again").click()

@@ -454,12 +454,9 @@ class TestLargeFile:
         self, world: System, open_big_page: OpenPage, big: Path, site: str, size: str
     ) -> None:
         page = open_big_page()
-        try:
-            world.allow_origin(site)
+        with world.allowing(site):
             page.set_input_files("#files", [big] if size == "big" else [file("a.txt", b"x")])
             expect_outcome(page, 1, "no_cors")
-        finally:
-            world.allow_origin("*")
         origin = re.match("https?://[^/]+", page.url)
         assert origin is not None
         expect(row(page, 1).locator(".state")).to_contain_text(f"must allow PUT and POST from {origin[0]}.")

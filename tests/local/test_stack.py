@@ -63,6 +63,29 @@ def test_a_function_knows_the_address_of_the_local_oss(tmp_path: Path) -> None:
     assert (variables["LINK_NAME"], variables["EXTRA"]) == ("theirs", "1")
 
 
+def test_its_buckets_allow_the_pages_of_its_own_service_and_keep_the_rules_of_others(tmp_path: Path) -> None:
+    path = config(tmp_path, f"handler: shown.environment, {WEB}")
+    rule = "<CORSRule><AllowedOrigin>https://a.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
+
+    def allowed(stack: Stack, origin: str, method: str) -> bool:
+        headers = {"Origin": origin, "Access-Control-Request-Method": method}
+        return requests.options(f"{stack.oss_url}/{stack.bucket}/a", headers=headers, timeout=20).ok
+
+    with Stack.start(config=path, root=tmp_path / "oss", warm=False) as stack:
+        origins = {
+            "service": stack.http_url,
+            "localhost": stack.http_url.replace("127.0.0.1", "localhost"),
+            "no": "null",
+        }
+        assert [name for name, origin in origins.items() if allowed(stack, origin, "PUT")] == ["service"]
+        document = f"<CORSConfiguration>{rule}</CORSConfiguration>".encode()
+        client.request(stack, "PUT", stack.bucket, None, document, query={"cors": ""}).raise_for_status()
+        assert not allowed(stack, stack.http_url, "PUT")
+    with Stack.start(config=path, root=tmp_path / "oss", warm=False) as stack:
+        assert allowed(stack, stack.http_url, "PUT")
+        assert allowed(stack, "https://a.example.com", "GET")
+
+
 @pytest.mark.parametrize(
     ("props", "variables", "bucket"),
     [

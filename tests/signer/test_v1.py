@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote
 
 import oss2
 import pytest
+from alibabacloud_oss_v2 import operations
+from alibabacloud_oss_v2.signer.v1 import SignerV1
 
 from signer import Credentials, Verification, v1, verify
 from signer.verification import verify_request
@@ -23,6 +25,7 @@ from tests.signer.signing import BUCKET, KEY, KEYS, METHODS, NOW, TEMPORARY, Lin
 
 NODE = Path(__file__).parents[1] / "node"
 LETTERS = "aZ09-_.~ +%&=#?!'()*,;:@$[]{}|^äß日本語🙂"
+OSS2_SUB_RESOURCES = oss2.auth.ProviderAuth._subresource_key_set
 HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
 QUERY = {"response-content-type": "a+b c", "acl": ""}
 REQUEST = LinkRequest("PUT", BUCKET, KEY, TEMPORARY, "cn-hangzhou", "oss", 600, QUERY, HEADERS, (), NOW)
@@ -72,8 +75,13 @@ def test_the_documented_url() -> None:
     assert v1.signature(SECRET, string) == "EwaNTn1erJGkimiJ9WmXgwnANLc="
 
 
-def test_the_sub_resources_are_those_of_oss2() -> None:
-    assert oss2.auth.ProviderAuth._subresource_key_set == v1.SUB_RESOURCES
+def test_the_sub_resources_are_those_of_the_sdks() -> None:
+    """alibabacloud-oss-v2 signs what each operation names, too."""
+    of_v2 = set(SignerV1._subresource_key_set)
+    for path in Path(str(operations.__file__)).parent.glob("*.py"):
+        for pair in re.findall(r"'sub-resource': \[(.*?)\]", path.read_text()):
+            of_v2.update(re.findall(r"'([^']+)'", pair))
+    assert of_v2 | OSS2_SUB_RESOURCES == v1.SUB_RESOURCES
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def random_request(random: Random) -> LinkRequest:
         return "".join(random.choice(LETTERS) for _ in range(random.randint(minimum, 12)))
 
     key = "/".join(text(1) for _ in range(random.randint(1, 3)))
-    names = random.sample(sorted(v1.SUB_RESOURCES - {v1.TOKEN}), random.randint(0, 4))
+    names = random.sample(sorted(OSS2_SUB_RESOURCES - {v1.TOKEN}), random.randint(0, 4))
     query = {name: text(0) for name in (*names, *random.choice(((), ("utm_source",), ("a b",))))}
     headers = {name: value for name, value in HEADERS.items() if random.random() < 0.4}
     signing = random.choice((KEYS, TEMPORARY))

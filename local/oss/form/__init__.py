@@ -20,7 +20,7 @@ from ...ram import Principal
 from ..authorization import denial, mismatch, skewed
 from ..errors import OssError, invalid_argument, not_implemented
 from ..incoming import OssRequest, Resource, check_key
-from ..metadata import metadata_of
+from ..metadata import TAGGING, metadata_of
 from ..objects import check_digest, publish
 from ..responses import Node, respond, respond_xml, upload_headers
 from ..rights import Right, check_rights
@@ -50,7 +50,8 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
     fields = _effective_fields(form, bucket)
     policy, principal = _authorize(service, fields)
     check_key(fields["key"])
-    check_rights(service, principal, [Right("oss:PutObject", Resource(bucket.name, fields["key"]))])
+    actions = ["oss:PutObject", *(["oss:PutObjectTagging"] if fields.get(TAGGING) else [])]
+    check_rights(service, principal, [Right(action, Resource(bucket.name, fields["key"])) for action in actions])
     if "callback" in fields:
         raise not_implemented("callback")
     metadata, storage_class = metadata_of({name: value.encode().decode("latin-1") for name, value in fields.items()})
@@ -83,6 +84,8 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     if "policy" not in fields and "x-oss-signature" not in fields:
         raise denial("unsigned")
     version = fields.get("x-oss-signature-version", "")
+    if not version and "signature" in fields:
+        raise not_implemented("a signature of V1")
     if version != v4.ALGORITHM:
         message = f"x-oss-signature-version must be {v4.ALGORITHM}."
         raise invalid_argument("x-oss-signature-version", version, message)

@@ -14,8 +14,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,9 +52,9 @@ class Bucket:
     # --- settings -------------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (None for the default).
+        """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (rules or None).
 
-        `lifecycle` is the XML of the rules, and missing without any; `storage_class` is missing in older buckets.
+        `lifecycle` is the XML of the rules, None or missing without any; `tags` may be missing, too.
         """
         settings: dict[str, Any] = json.loads((self.own / "bucket.json").read_bytes())
         return settings
@@ -74,7 +74,7 @@ class Bucket:
     @property
     def storage_class(self) -> str:
         """That of objects whose upload names none."""
-        return str(self.settings().get("storage_class", "Standard"))
+        return str(self.settings()["storage_class"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -109,6 +109,15 @@ class Bucket:
         except FileExistsError:
             raise AlreadyExists(record.key) from None
         return record
+
+    def change_headers(self, opened: OpenedObject, headers: Mapping[str, str]) -> None:
+        """Keeps other headers with a version, which nothing else changes; one that was replaced meanwhile stays."""
+        with self.draft() as draft:
+            draft.write(opened.blocks())
+            with self.locked(), suppress(FileNotFoundError):
+                path = self._path(opened.record.key, opened.record.version_id)
+                if read_record(path) == opened.record:
+                    draft.commit(replace(opened.record, headers=headers), path)
 
     def delete(self, key: str, modified: float) -> Deletion:
         """Removes an object, or adds a delete marker if the bucket has versions."""

@@ -71,8 +71,8 @@ class Uploads:
     def parts(self, upload: MultipartUpload) -> list[UploadedPart]:
         """The parts so far, sorted by number."""
         parts = []
-        for path in sorted((self._folder / upload.id).glob("[0-9]*")):
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # the upload ends
+            for path in sorted((self._folder / upload.id).glob("[0-9]*")):
                 parts.append(UploadedPart(int(path.name), read_record(path)))
         return parts
 

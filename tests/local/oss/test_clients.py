@@ -173,7 +173,7 @@ def test_oss2_receives_errors_with_their_codes(bucket: Any) -> None:
     with pytest.raises(oss2.exceptions.PreconditionFailed):
         bucket.head_object("object", headers={"If-Match": '"0"'})
     with pytest.raises(oss2.exceptions.ServerError) as missing:
-        bucket.get_object_tagging("object")
+        bucket.get_symlink("object")
     assert (missing.value.status, missing.value.code) == (501, "NotImplemented")
 
 
@@ -203,9 +203,118 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
         second.put_bucket_lifecycle(oss2.models.BucketLifecycle([rule]))
         (kept,) = second.get_bucket_lifecycle().rules
         assert (kept.id, kept.prefix, kept.expiration.days) == (f"after-{days}", "a/", days)
+    second.delete_bucket_lifecycle()
+    with pytest.raises(oss2.exceptions.NoSuchLifecycle):
+        second.get_bucket_lifecycle()
+    assert (second.get_bucket_acl().acl, info.resource_group_id[:3]) == ("private", "rg-")
     second.delete_bucket()
     with pytest.raises(oss2.exceptions.NoSuchBucket):
         second.get_object("object")
+
+
+def test_oss2_lists_buckets_and_their_tags(bucket: Any, live_cloud: Cloud) -> None:
+    service = oss2.Service(bucket.auth, live_cloud.url, region=REGION)
+    bucket.put_bucket_tagging(tagging(team="a b", stage=""))
+    assert bucket.get_bucket_tagging().tag_set.tagging_rule == {"team": "a b", "stage": ""}
+    oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION).create_bucket()
+    (first, second) = oss2.BucketIterator(service, max_keys=1)
+    assert (first.name, first.region, first.storage_class, second.name) == (BUCKET, REGION, "Standard", "second-bucket")
+    for value, names in (("a b", [BUCKET]), ("other", [])):
+        found = service.list_buckets(params={"tag-key": "team", "tag-value": value})
+        assert [each.name for each in found.buckets] == names
+    bucket.delete_bucket_tagging(params={"tagging": "team"})
+    assert bucket.get_bucket_tagging().tag_set.tagging_rule == {"stage": ""}
+    bucket.delete_bucket_tagging()
+    assert bucket.get_bucket_tagging().tag_set.tagging_rule == {}
+    for key, value in (("Aliyun-a", ""), ("", ""), ("k" * 65, ""), ("a", "v" * 129)):
+        with pytest.raises(oss2.exceptions.ServerError, match="InvalidTag"):
+            bucket.put_bucket_tagging(tagging(**{key: value}))
+
+
+def tagging(**tags: str) -> Any:
+    """Tags that the SDK itself does not check."""
+    rules = oss2.models.Tagging()
+    rules.tag_set.tagging_rule.update(tags)
+    return rules
+
+
+def test_oss2_tags_objects_and_their_copies(bucket: Any) -> None:
+    def tags(key: str, **params: str) -> dict[str, str]:
+        found: dict[str, str] = bucket.get_object_tagging(key, params=params).tag_set.tagging_rule
+        return found
+
+    bucket.put_object("object", b"content", headers={"x-oss-tagging": "team=a%20b&%E4%B8%AD=%2B"})
+    before = bucket.head_object("object")
+    assert (tags("object"), before.headers["x-oss-tagging-count"]) == ({"team": "a b", "中": "+"}, "2")
+    bucket.copy_object(BUCKET, "object", "copy")
+    replaced = {"x-oss-tagging-directive": "Replace", "x-oss-tagging": "a=1"}
+    bucket.copy_object(BUCKET, "object", "other", headers=replaced)
+    assert (tags("copy"), tags("other")) == (tags("object"), {"a": "1"})
+    upload = bucket.init_multipart_upload("parts", headers={"x-oss-tagging": "a"}).upload_id
+    part = bucket.upload_part("parts", upload, 1, b"part")
+    bucket.complete_multipart_upload("parts", upload, [oss2.models.PartInfo(1, part.etag)])
+    assert tags("parts") == {"a": ""}
+    bucket.put_object_tagging("object", tagging(stage="2"))
+    after = bucket.get_object("object")
+    assert (tags("object"), after.read(), after.last_modified) == ({"stage": "2"}, b"content", before.last_modified)
+    bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
+    version = bucket.put_object("object", b"second").versionid
+    assert (tags("object"), tags("object", versionId="null")) == ({}, {"stage": "2"})
+    bucket.put_object_tagging("object", tagging(a="1"), params={"versionId": version})
+    bucket.delete_object_tagging("object", params={"versionId": "null"})
+    assert (tags("object"), tags("object", versionId="null")) == ({"a": "1"}, {})
+    many = {f"key{number}": "" for number in range(11)}
+    for invalid in (many, {"a%": ""}, {"a": "%"}, {"": "a"}, {"k" * 129: ""}, {"a": "v" * 257}):
+        with pytest.raises(oss2.exceptions.ServerError, match="InvalidTag"):
+            bucket.put_object_tagging("object", tagging(**invalid))
+    for header in ("a=1&a=2", "a=b=c", "=1"):
+        with pytest.raises(oss2.exceptions.ServerError, match="InvalidTag"):
+            bucket.put_object("object", b"", headers={"x-oss-tagging": header})
+
+
+def test_oss2_lists_versions(bucket: Any) -> None:
+    bucket.put_object("b/1", b"before")
+    bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
+    written = [bucket.put_object("b/1", b"after").versionid, bucket.put_object("ü", b"").versionid]
+    marker = bucket.delete_object("b/1").versionid
+    expected = [("b/1", marker, True), ("b/1", written[0], False), ("b/1", "null", False), ("ü", written[1], True)]
+    listed, page = [], bucket.list_object_versions(max_keys=1)
+    listed += [*page.versions, *page.delete_marker]
+    while page.is_truncated:
+        at = {"key_marker": page.next_key_marker, "versionid_marker": page.next_versionid_marker}
+        page = bucket.list_object_versions(max_keys=1, **at)
+        listed += [*page.versions, *page.delete_marker]
+    assert [(each.key, each.versionid, each.is_latest) for each in listed] == expected
+    folded = bucket.list_object_versions(delimiter="/", max_keys=1)
+    assert (folded.common_prefix, folded.next_key_marker) == (["b/"], "b/")
+    assert [each.key for each in bucket.list_object_versions(delimiter="/", key_marker="b/").versions] == ["ü"]
+    assert [each.key for each in bucket.list_object_versions(key_marker="b/1").versions] == ["ü"]
+    bucket.delete_object("b/1", params={"versionId": written[0]})
+    rest = bucket.list_object_versions(key_marker="b/1", versionid_marker=written[0])
+    assert [each.versionid for each in rest.versions] == ["null", written[1]]
+
+
+def test_oss2_copies_parts(bucket: Any) -> None:
+    bucket.put_object("source", LARGE, headers={"x-oss-meta-a": "b"})
+    upload = bucket.init_multipart_upload("copy").upload_id
+    parts = []
+    for number, byte_range in enumerate([(0, 199_999), (200_000, len(LARGE) - 1)], 1):
+        part = bucket.upload_part_copy(BUCKET, "source", byte_range, "copy", upload, number)
+        assert part.resp.headers["Content-Range"] == "bytes {}-{}/{}".format(*byte_range, len(LARGE))
+        parts.append(oss2.models.PartInfo(number, part.etag))
+    bucket.complete_multipart_upload("copy", upload, parts)
+    assert bucket.get_object("copy").read() == LARGE
+    upload = bucket.init_multipart_upload("copy").upload_id
+    for headers in ({}, {"x-oss-copy-source-range": "bytes=a"}):
+        whole = bucket.upload_part_copy(BUCKET, "source", None, "copy", upload, 1, headers=headers)
+        assert (f'"{whole.etag}"', whole.resp.headers.get("Content-Range")) == (etag_of(LARGE), None)
+    with pytest.raises(oss2.exceptions.NoSuchKey):
+        bucket.upload_part_copy(BUCKET, "missing", None, "copy", upload, 1)
+    only = {"x-oss-copy-source-if-match": '"0"'}
+    with pytest.raises(oss2.exceptions.PreconditionFailed):
+        bucket.upload_part_copy(BUCKET, "source", None, "copy", upload, 1, headers=only)
+    with pytest.raises(oss2.exceptions.NoSuchUpload):
+        bucket.upload_part_copy(BUCKET, "source", None, "copy", "0" * 32, 1)
 
 
 @pytest.mark.parametrize("slash_safe", [False, True])
@@ -313,6 +422,23 @@ def test_v2_keeps_versions(client: Any) -> None:
     marker = client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
     assert marker.delete_marker
     assert marker.version_id not in (first, second)
+
+
+def test_v2_lists_buckets_versions_and_tags_and_copies_in_parts(client: Any) -> None:
+    client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=LARGE, tagging="a=1"))
+    pages = client.list_buckets_paginator(limit=1).iter_page(oss_v2.ListBucketsRequest())
+    assert [each.name for page in pages for each in page.buckets] == [BUCKET]
+    assert client.get_bucket_acl(oss_v2.GetBucketAclRequest(bucket=BUCKET)).acl == "private"
+    versions = client.list_object_versions(oss_v2.ListObjectVersionsRequest(bucket=BUCKET))
+    assert [(each.key, each.version_id, each.is_latest) for each in versions.version] == [(KEY, "null", True)]
+    got = client.get_object_tagging(oss_v2.GetObjectTaggingRequest(bucket=BUCKET, key=KEY))
+    assert [(tag.key, tag.value) for tag in got.tag_set.tags] == [("a", "1")]
+    client.put_bucket_tags(oss_v2.PutBucketTagsRequest(bucket=BUCKET, tagging=oss_v2.Tagging(got.tag_set)))
+    (tag,) = client.get_bucket_tags(oss_v2.GetBucketTagsRequest(bucket=BUCKET)).tagging.tag_set.tags
+    assert (tag.key, tag.value) == ("a", "1")
+    copier = oss_v2.Copier(client, part_size=110_000, multipart_copy_threshold=110_000)
+    result = copier.copy(oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key=KEY), disable_shallow_copy=True)
+    assert (result.etag[-3:], stored(client, "copy")) == ('-5"', LARGE)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])

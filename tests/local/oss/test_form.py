@@ -64,6 +64,11 @@ def send(cloud: Cloud, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}"
     return cloud.send("POST", target, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}, body)
 
 
+def test_a_form_that_is_signed_with_v1_is_a_501(cloud: Cloud) -> None:
+    refused = post(cloud, {"key": "a", "OSSAccessKeyId": KEYS.access_key_id, "policy": "e30=", "Signature": "c2ln"})
+    assert (refused.status, refused.text("Header")) == (501, "PostObject with a signature of V1")
+
+
 def test_a_form_that_meets_its_policy_stores_the_file(cloud: Cloud) -> None:
     policy = policy_of(
         {"bucket": BUCKET},

@@ -156,7 +156,10 @@ def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str)
 def test_a_link_can_be_restricted_to_ip_addresses(
     filled: Cloud, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
-    assert filled.send("GET", filled.link("GET", KEY, query=query), headers).status == status
+    response = filled.send("GET", filled.link("GET", KEY, query=query), headers)
+    assert response.status == status
+    if status == 403:  # the address is part of what OSS signs
+        assert (response.code, response.text("EC")) == ("SignatureDoesNotMatch", "0002-00000225")
 
 
 @pytest.mark.parametrize(

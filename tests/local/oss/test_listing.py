@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from tests.local.oss.cloud import Cloud, etag_of
+from tests.local.oss.cloud import BUCKET, Cloud, etag_of
 
 KEYS = ["a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "Z", "中文/é"]
 IN_ORDER = ["Z", "a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "中文/é"]
@@ -186,7 +186,13 @@ def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: Cloud) -> No
     assert (deleted.status, deleted.body, cloud.call("GET").texts("Key")) == (200, b"", [])
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-def test_a_request_without_a_bucket_returns_501(cloud: Cloud, method: str) -> None:
-    refused = cloud.call(method, bucket="")
-    assert (refused.status, refused.code) == (501, "NotImplemented")
+def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(cloud: Cloud) -> None:
+    for name in ("a-bucket", "b-bucket"):
+        cloud.call("PUT", bucket=name)
+    every = cloud.call("GET", bucket="")
+    assert (every.texts("Name"), every.texts("IsTruncated")) == (["a-bucket", "b-bucket", BUCKET], [])
+    page = cloud.call("GET", "", {"max-keys": "1", "marker": "a-bucket"}, bucket="")
+    assert (page.texts("Name"), page.text("IsTruncated"), page.text("NextMarker")) == (["b-bucket"], "true", "b-bucket")
+    assert cloud.call("GET", "", {"prefix": "ex"}, bucket="").texts("Name") == [BUCKET]
+    for method in ("PUT", "POST", "DELETE"):
+        assert cloud.call(method, bucket="").status == 405

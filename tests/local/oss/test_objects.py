@@ -214,6 +214,12 @@ def test_the_traffic_limit_has_bounds(cloud: Cloud, limit: str, status: int) -> 
         assert response.headers.get("x-oss-ec", "") == ("" if status == 200 else "0004-00000502")
 
 
+def test_the_traffic_limit_is_in_the_query_or_in_a_header(cloud: Cloud) -> None:
+    limit = {"x-oss-traffic-limit": "819200"}
+    refused = cloud.call("PUT", "object", limit, limit, b"")
+    assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0004-00000501")
+
+
 def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: Cloud) -> None:
     cloud.put("from here/ü", TEXT, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
     source = {"x-oss-copy-source": f"/{BUCKET}/from%20here/%C3%BC"}
@@ -315,7 +321,7 @@ def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
         ("PUT", {"x-oss-forbid-overwrite": "true"}, 409, "Conflict"),
         ("GET", {"If-Match": '"0"'}, 412, "Precondition Failed"),
         ("GET", {"Range": "bytes=99-", "x-oss-range-behavior": "standard"}, 416, "Requested Range Not Satisfiable"),
-        ("PUT", {"x-oss-tagging": "a=1"}, 501, "Not Implemented"),
+        ("PUT", {"x-oss-callback": "e30="}, 501, "Not Implemented"),
     ],
 )
 def test_the_reason_phrases_are_those_of_oss_and_the_connection_is_kept(

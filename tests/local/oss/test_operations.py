@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import alibabacloud_oss_v2.operations as oss_v2
@@ -35,27 +35,46 @@ PLAIN = {
 }
 
 
-def handler_of(method: str, level: str, query: Iterable[str]) -> operations.Handler:
-    """The handler of a request for the service, the bucket or the object with these sub-resources."""
+# The operations that these constants alone do not tell from others.
+NOT_NAMED = {
+    *("AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "ListParts", "UploadPart", "UploadPartCopy"),
+    *("CompleteBucketWorm", "CreateSelectObjectMeta", "GetCnameToken", "OptionObject", "SelectObject"),
+    *("ListAccessPoints", "ListBucketDataRedundancyTransition", "ListBucketInventory", "ListStyle"),
+    *("DeleteAccessPointPublicAccessBlock", "GetAccessPointPublicAccessBlock", "PutAccessPointPublicAccessBlock"),
+    *("CreateBucketMetadataConfiguration", "DoDataPipelineAction", "DoMetaQueryAction"),
+    *(f"UpdateBucketMetadata{kind}TableConfiguration" for kind in ("Inventory", "Journal")),
+    "ListUserDataRedundancyTransition",
+}
+
+
+def find(method: str, level: str, query: Mapping[str, str]) -> operations.Operation:
+    """The operation of a request for the service, the bucket or the object with these parameters."""
     bucket, key, _ = LEVELS[level]
     body = RequestBody(io.BytesIO(), 0, chunked=False)
-    request = OssRequest(method, (), tuple((n, "") for n in query), {}, body, "", bucket, key)
-    return operations.find_operation(request).handler
+    return operations.find_operation(OssRequest(method, (), (*query.items(),), {}, body, "", bucket, key))
 
 
-def subresources_of_v2() -> set[str]:
-    """The sub-resources in the sources of alibabacloud-oss-v2: the constant keys of each request's `parameters`."""
-    names: set[str] = set()
+def requests_of_v2() -> dict[str, tuple[str, str, dict[str, str]]]:
+    """What alibabacloud-oss-v2 sends for each operation, by its name: method, level, and the constant parameters."""
+    requests = {}
     for path in Path(str(oss_v2.__file__)).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "parameters":
-                constants = [key for key in ast.walk(node.value) if isinstance(key, ast.Dict)]
-                names |= {str(key.value) for each in constants for key in each.keys if isinstance(key, ast.Constant)}
-    return names
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("OperationInput"):
+                of = {keyword.arg: keyword.value for keyword in node.keywords}
+                level = "object" if "key" in of else "bucket" if "bucket" in of else "service"
+                pairs = {
+                    str(name.value): str(value.value) if isinstance(value, ast.Constant) else ""
+                    for each in ast.walk(of.get("parameters", of["op_name"]))
+                    if isinstance(each, ast.Dict)
+                    for name, value in zip(each.keys, each.values, strict=True)
+                    if isinstance(name, ast.Constant)
+                }
+                requests[ast.literal_eval(of["op_name"])] = (ast.literal_eval(of["method"]), level, pairs)
+    return requests
 
 
 def test_the_list_has_every_subresource_that_the_official_sdks_send() -> None:
-    of_v2 = subresources_of_v2()
+    of_v2 = {name for _, _, query in requests_of_v2().values() for name in query}
     assert len(of_v2) > 50
     assert of_v2 | oss2.auth.ProviderAuth._subresource_key_set <= {*SUBRESOURCES, *PLAIN}
 
@@ -70,8 +89,19 @@ def test_a_subresource_that_is_not_offered_is_a_501(level: str, method: str) -> 
     for name in refused:
         for other in ("", *offered):
             with pytest.raises(OssError) as caught:
-                handler_of(method, level, [name, other] if other else [name])
+                find(method, level, dict.fromkeys([name, other] if other else [name], ""))
             assert (name, other, caught.value.status) == (name, other, 501)
+
+
+def test_a_501_has_the_name_that_the_sdk_gives_the_operation() -> None:
+    named = {}
+    for name, (method, level, query) in requests_of_v2().items():
+        try:
+            named[name] = find(method, level, query).name
+        except OssError as error:
+            named[name] = str(error.details.get("Header", error.status))
+    assert len(named) > 140
+    assert {name for name, found in named.items() if found != name} == NOT_NAMED
 
 
 @pytest.mark.parametrize(
@@ -97,8 +127,10 @@ def test_no_unknown_parameter_is_ignored(cloud: Cloud, method: str, key: str, qu
 def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: Cloud) -> None:
     cloud.put(KEY, b"content")
     assert cloud.send("GET", cloud.link("GET", KEY, query={"versionId": "null"})).status == 200
-    refused = cloud.send("PUT", cloud.link("PUT", KEY, query={"legalHold": ""}), body=b"forged")
-    assert (refused.status, refused.text("Header")) == (501, 'the parameter "legalHold"')
+    for name, said in (("legalHold", "PutObjectLegalHold"), ("later", 'PutObject with the parameter "later"')):
+        refused = cloud.send("PUT", cloud.link("PUT", KEY, query={name: ""}), body=b"forged")
+        assert (refused.status, refused.text("Header")) == (501, said)
+        assert refused.text("Message") == f"The local OSS does not implement {said}. Use OSS itself to test it."
     assert cloud.get(KEY).body == b"content"
 
 
@@ -110,10 +142,11 @@ def test_a_form_with_a_subresource_is_a_501(cloud: Cloud) -> None:
 
 def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
     cloud.put(KEY, b"content")
-    part = {"partNumber": "1", "uploadId": "0" * 32}
-    for method, query in (("GET", {}), ("DELETE", {}), ("POST", {"uploads": ""}), ("PUT", part)):
+    named = {"GET": "GetObject", "DELETE": "DeleteObject", "POST": "InitiateMultipartUpload"}
+    for method, name in named.items():
+        query = {"uploads": ""} if method == "POST" else {}
         refused = cloud.call(method, KEY, query, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"})
-        assert (refused.status, refused.code) == (501, "NotImplemented")
+        assert (refused.status, refused.text("Header")) == (501, f"{name} with x-oss-copy-source")
 
 
 def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> None:
@@ -121,29 +154,23 @@ def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> Non
     assert cloud.call("POST", KEY).status == 405
 
 
+def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(cloud: Cloud) -> None:
+    """PutBucketAcl creates a bucket that is missing."""
+    for bucket in (BUCKET, "missing-bucket"):
+        refused = cloud.call("PUT", query={"acl": ""}, bucket=bucket)
+        assert (refused.status, refused.text("Header")) == (501, "PutBucketAcl")
+    assert cloud.call("GET", query={"regions": ""}, bucket="").text("Header") == "DescribeRegions"
+    assert cloud.call("GET", query={"acl": ""}, bucket="missing-bucket").code == "NoSuchBucket"
+
+
 @pytest.mark.parametrize(
-    ("method", "key", "query", "name"),
+    ("headers", "body", "name"),
     [
-        ("DELETE", "", {"lifecycle": ""}, "DeleteBucketLifecycle"),
-        ("PUT", KEY, {"acl": ""}, "PutObjectAcl"),
-        ("GET", "", {"key-marker": "a", "versions": ""}, "ListObjectVersions"),
-        ("PUT", KEY, {"partNumber": "1", "uploadId": "0" * 32}, "UploadPartCopy"),
+        ({"x-oss-acl": "public-read"}, b"", "PutBucket with x-oss-acl: public-read"),
+        ({}, b"<C><DataRedundancyType>ZRS</DataRedundancyType></C>", "PutBucket with DataRedundancyType ZRS"),
     ],
 )
-def test_what_oss_has_beside_what_is_offered_is_a_501_that_names_it(
-    cloud: Cloud, method: str, key: str, query: dict[str, str], name: str
+def test_a_501_for_a_header_or_a_setting_names_the_operation_too(
+    cloud: Cloud, headers: dict[str, str], body: bytes, name: str
 ) -> None:
-    headers = {"x-oss-copy-source": f"/{BUCKET}/{KEY}"} if name == "UploadPartCopy" else {}
-    refused = cloud.call(method, key, query, headers)
-    assert (refused.status, refused.text("Header")) == (501, name)
-
-
-def test_what_oss_has_for_the_whole_service_is_a_501_that_names_it(cloud: Cloud) -> None:
-    """SDKs list buckets with a prefix and a marker."""
-    for query, name in (({"prefix": "a", "marker": ""}, "ListBuckets"), ({"regions": ""}, "DescribeRegions")):
-        refused = cloud.call("GET", "", query, bucket="")
-        assert (refused.status, refused.text("Header")) == (501, name)
-
-
-def test_a_missing_bucket_is_reported_before_what_is_not_implemented(cloud: Cloud) -> None:
-    assert cloud.call("GET", query={"acl": ""}, bucket="missing-bucket").code == "NoSuchBucket"
+    assert cloud.call("PUT", headers=headers, body=body, bucket="new-bucket").text("Header") == name

@@ -83,7 +83,9 @@ TABLE = [
 ]
 # The actions on the OSS page "RAM Policy" of what the local OSS offers.
 DOCUMENTED = {
-    *("oss:PutBucket", "oss:DeleteBucket", "oss:ListObjects", "oss:GetBucketLocation"),
+    *("oss:ListBuckets", "oss:PutBucket", "oss:DeleteBucket", "oss:ListObjects", "oss:GetBucketLocation"),
+    *("oss:DeleteBucketLifecycle", "oss:GetBucketAcl", "oss:ListObjectVersions"),
+    *(f"oss:{verb}{level}Tagging" for verb in ("Get", "Put", "Delete") for level in ("Bucket", "Object")),
     *(f"oss:{verb}Bucket{name}" for verb in ("Get", "Put") for name in ("Versioning", "Cors", "Lifecycle")),
     *("oss:DeleteBucketCors", "oss:GetObject", "oss:PutObject", "oss:DeleteObject"),
     *("oss:ListParts", "oss:AbortMultipartUpload", "oss:ListMultipartUploads", "oss:GetBucketInfo", "oss:GetObjectAcl"),
@@ -107,17 +109,19 @@ def test_every_operation_requires_its_action(
     rights: Rights, level: str, subresource: str, method: str, operation: operations.Operation
 ) -> None:
     key = KEY if level == "object" else ""
-    resource = f"{ARN}/{KEY}" if key else ARN
+    bucket = BUCKET if level else ""
+    resource = f"{ARN}/{KEY}" if key else ARN if level else "acs:oss:*:*:*"
     rights.of(policy(allow("oss:*", on=f"acs:oss:*:*:{OTHER_BUCKET}"), allow("ram:*", on="*")))
     body, headers = deletion_of(KEY) if subresource == "delete" else (b"", {})
     resource = f"{ARN}/{KEY}" if subresource == "delete" else resource
-    refused = rights.session.call(method, key, {subresource: ""} if subresource else {}, headers, body)
+    query = {subresource: ""} if subresource else {}
+    refused = rights.session.call(method, key, query, headers, body, bucket=bucket)
     if method == "HEAD":
         refused = replace(refused, body=base64.b64decode(refused.headers["x-oss-err"]))
     assert denial(refused) == (403, "0003-00000202", operation.action, "ImplicitDeny")
     assert rights.account.get(KEY).body == b"content"
     rights.of(policy(allow(operation.action, on=resource)))
-    permitted = rights.session.call(method, key, {subresource: ""} if subresource else {}, headers, body)
+    permitted = rights.session.call(method, key, query, headers, body, bucket=bucket)
     assert permitted.status != 403
 
 
@@ -126,6 +130,8 @@ def test_every_operation_requires_its_action(
     [
         ("GET", KEY, {"versionId": "null"}, {}, "oss:GetObjectVersion"),
         ("DELETE", KEY, {"versionId": "null"}, {}, "oss:DeleteObjectVersion"),
+        ("GET", KEY, {"tagging": "", "versionId": "null"}, {}, "oss:GetObjectVersionTagging"),
+        ("PUT", KEY, {}, {"x-oss-tagging": "a=1"}, "oss:PutObjectTagging"),
         ("PUT", KEY, {}, {"x-oss-copy-source": f"/{BUCKET}/otherdir/object.txt"}, "oss:GetObject"),
         ("PUT", KEY, {}, {"x-oss-copy-source": f"/{BUCKET}/{KEY}?versionId=null"}, "oss:GetObjectVersion"),
         ("PUT", "otherdir/copy", {}, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"}, "oss:PutObject"),
@@ -134,7 +140,7 @@ def test_every_operation_requires_its_action(
 def test_versions_and_copies_require_more(
     rights: Rights, method: str, key: str, query: dict[str, str], headers: dict[str, str], missing: str
 ) -> None:
-    usual = allow("oss:GetObject", "oss:PutObject", "oss:DeleteObject")
+    usual = allow("oss:GetObject", "oss:PutObject", "oss:DeleteObject", "oss:GetObjectTagging")
     rights.of(policy(usual))
     assert denial(rights.session.call(method, key, query, headers))[1:3] == ("0003-00000202", missing)
     rights.of(policy(usual, allow(missing, on=f"{ARN}/*")))

@@ -23,11 +23,13 @@ WRONG_TOKEN = (403, "InvalidSecurityToken", "0002-00000006")
 Sent = tuple[str, str, dict[str, str]]
 
 
-def by_link(method: str, headers: Mapping[str, str] | None = None, credentials: Credentials = KEYS) -> Sent:
+def by_link(
+    method: str, headers: Mapping[str, str] = {}, credentials: Credentials = KEYS, query: Mapping[str, str] = {}
+) -> Sent:
     """A link that oss2 signs for ten minutes, as it is sent."""
-    request = LinkRequest(method, BUCKET, KEY, credentials, REGION, "oss", 600, {}, headers or {}, (), NOW)
+    request = LinkRequest(method, BUCKET, KEY, credentials, REGION, "oss", 600, query, headers, (), NOW)
     url = v1_url_of_oss2(request)
-    return method, url[url.index("/", 8) :], {"Host": request.host, **(headers or {})}
+    return method, url[url.index("/", 8) :], {"Host": request.host, **headers}
 
 
 def alter(sent: Sent, old: str = "", new: str = "", **headers: str | None) -> Sent:
@@ -48,6 +50,12 @@ def test_a_link_passes_until_it_expires(filled: Cloud) -> None:
     assert filled.send(*by_link("GET")).body == b"content"
     filled.clock.time = NOW + 600
     assert refusal(filled.send(*by_link("GET"))) == (403, "AccessDenied", "0002-00000069")
+
+
+def test_a_link_for_another_address_is_a_mismatch(filled: Cloud) -> None:
+    assert filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.1"})).body == b"content"
+    elsewhere = filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.9"}))
+    assert refusal(elsewhere) == (403, "SignatureDoesNotMatch", "0002-00000602")
 
 
 LINK = by_link("DELETE")
