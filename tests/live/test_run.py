@@ -24,17 +24,18 @@ def test_each_deviation_is_in_the_report_and_nothing_else(complete: Complete) ->
     assert differing == {each.case: each.fields for each in DEVIATIONS}
     report = (complete.folder / "report.md").read_text("utf-8")
     assert set(re.findall(r"(?m)^- `(.*)` differs ", report)) == differing.keys()
-    only_live = {case.name for case in CASES if case.name.startswith("bucket/more/")} | {"open/left-out/referer"}
-    assert only_live < {
-        case.name for case in CASES if case.only_live
-    }  # of others the OSS of this test has the same 501
-    assert {each.case.name for each in complete.results if each.verdict == "only live"} == only_live
+    # The OSS of this test leaves the same out.
+    left_out = {name for name, each in complete.recording["answers"].items() if each.get("status") == 501}
+    assert {each.case.name for each in complete.results if each.verdict == ""} == left_out
+    assert left_out < {case.name for case in CASES if case.only_live}
+    assert not any(each.verdict == "only live" for each in complete.results)
     assert not any(each.verdict == "only here" for each in complete.results)
 
 
 def test_a_run_uses_the_rights_of_the_dry_run_and_only_its_own_bucket(complete: Complete) -> None:
     statements = plan.policies(ROLE)["the run"]["Statement"]
-    assert complete.actions == {action for statement in statements for action in statement["Action"]}
+    left_out = {"oss:PutBucketReferer"}  # of the local OSS
+    assert complete.actions | left_out == {action for statement in statements for action in statement["Action"]}
     assert (complete.denied, complete.oss.outside, complete.oss.buckets, complete.status) == (set(), [], [], 0)
     assert list((complete.folder / ".runs").iterdir()) == []
     match = re.search(r"after (\d+) requests and (\d+) bytes", complete.printed)
