@@ -17,6 +17,7 @@ from deploy.probes import aliyun, service
 from deploy.probes import oss as oss_probes
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
+from local import client
 from local.fc import s_yaml
 from local.stack import Stack
 from signer import Credentials
@@ -241,6 +242,10 @@ def test_a_state_bucket_whose_etags_are_no_md5_is_a_warning(status: int, etag: s
 
 
 def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Stack) -> None:
+    origin = "<AllowedOrigin>https://links.example.com</AllowedOrigin><AllowedHeader>*</AllowedHeader>"
+    rule = f"<CORSRule>{origin}<AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod></CORSRule>"
+    document = f"<CORSConfiguration>{rule}</CORSConfiguration>".encode()
+    client.request(stack, "PUT", "examplebucket", None, document, query={"cors": ""}).raise_for_status()
     assert levels(oss_probes.mounts(deployed(stack.oss_url, stack.credentials))) == [
         ("ok", "endpoint"),
         ("ok", "endpoint"),
