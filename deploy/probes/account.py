@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from handler.core.config.rights import Statement, compact_json
@@ -47,8 +47,8 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     # As over all environments.
     name = common_prefix([each.name.removesuffix(f"-{each.environment_name}") for each in functions]) + "-deployer"
     missing = unknown("deployer", f"Policy {name} not found, so what the deployer may do is unknown: {SCRIPT}.")
-    found = _probed(name, _deployer(name, needed["deployer"]["Statement"]), missing)
-    yield from found or [ok("deployer", f"{name} allows the deployer what s deploy does.")]
+    found = _probed(name, _deployer(name, needed["deployer"]), missing)
+    yield from found or [ok("deployer", f"{name} allows s deploy.")]
 
 
 def _statements(name: str) -> list[Statement]:
@@ -56,10 +56,10 @@ def _statements(name: str) -> list[Statement]:
     return [*json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]]
 
 
-def _deployer(name: str, needed: Sequence[Statement]) -> Iterator[Finding]:
+def _deployer(name: str, needed: Document) -> Iterator[Finding]:
     """What its policy lacks, which may be one for other environments, too."""
     allowed = _statements(name)
-    for each in needed:
+    for each in needed["Statement"]:
         alike = [other for other in allowed if {**other, "Resource": None} == {**each, "Resource": None}]
         lacking = {*each["Resource"]} - {resource for other in alike for resource in other["Resource"]}
         if lacking:
@@ -161,18 +161,17 @@ def logs(deployment: Deployment) -> Iterator[Finding]:
         if function.log:
             logstores.setdefault((function.log.project, function.region), {})[function.log.logstore] = function.log_days
     for (project, region), names in logstores.items():
-        find = ("sls", "GetProject", "--project", project, "--region", region)
+        place = ("--project", project, "--region", region)
         # Names of projects are unique among all accounts.
         permission = "log:GetProject, or choose another name if the project belongs to another account"
         missing = fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
-        if problem := _probed(project, _exists(*find, permission=permission), missing):
+        if problem := _probed(project, _exists("sls", "GetProject", *place, permission=permission), missing):
             yield from problem
             continue
         for name, days in names.items():
             missing = fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
-            place = ("--project", project, "--logstore", name, "--region", region)
             fine = ok("log", f"{project} has the logstore {name}, with its index, for {days} days.")
-            yield from _probed(name, _logstore(name, days, *place), missing) or [fine]
+            yield from _probed(name, _logstore(name, days, *place, "--logstore", name), missing) or [fine]
 
 
 def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:

@@ -217,7 +217,7 @@ def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> Non
     ("placeholder", "sentence"),
     [
         ("${vars.logs}", "${vars.logs} is missing or empty: give it a value."),
-        ("${env('NOT_SET')}", "set the environment variable NOT_SET, or write ${env('NOT_SET', 'default')}."),
+        ("${env('NOT_SET')}", "set the environment variable NOT_SET."),
     ],
 )
 def test_a_file_that_s_cannot_render_is_a_fault(placeholder: str, sentence: str, project: ProjectCopy) -> None:
