@@ -139,13 +139,6 @@ FAULTS: Mapping[str, tuple[str, object, str, str]] = {
         "log",
         f"The index of links-events-dev-logs lacks message, operation of the queries and alarms: {SCRIPT}",
     ),
-    "index of the text alone": (
-        INDEX.format("links-events-dev-logs"),
-        {"line": {}},
-        "log",
-        f"The index of links-events-dev-logs lacks {', '.join(account_script.INDEX['keys'])} of the queries and "
-        f"alarms: {SCRIPT}",
-    ),
     "a right of the deployer": (
         DEPLOYER,
         document({"Statement": needed(kind="deployer")["Statement"][1:]}),
