@@ -20,6 +20,7 @@ from handler.core.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
 
+from .checks import sharing
 from .command import reason, run
 from .errors import DeployError
 from .model import Project, is_built
@@ -60,13 +61,9 @@ def plan(config: Path) -> Plan:
         raise DeployError(str(error)) from None
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
-    runtimes, packages = ({*each} for each in zip(*((f.runtime, f.package) for f in functions), strict=True))
-    if len(runtimes) != 1 or len(packages) != 1:
-        raise DeployError(
-            f"{config.name}: all functions share one package and must have the same runtime and code (runtime: "
-            f"{', '.join(sorted(runtimes))}; code: {', '.join(sorted(packages))})."
-        )
-    (runtime,), (package,) = runtimes, packages
+    for sentence in sharing.package(functions):
+        raise DeployError(f"{config.name}: {sentence}")
+    runtime, package = functions[0].runtime, functions[0].package
     if not is_built(project.root, config, package):
         raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {package}).")
     if runtime not in RUNTIMES:

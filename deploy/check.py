@@ -97,7 +97,9 @@ def _check_environment(project: Project, environment: Environment) -> tuple[list
         code = resource.props.get("code")
         if not is_built(project.root, project.config, code):
             faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
-        invalid = list(schema.faults(resource.props))
+        if resource.props.get("nasConfig") == "auto":
+            faults.append("nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it.")
+        invalid = [*schema.faults(resource.props)] or [*placeholders.bucket_faults(resource, project, environment.name)]
         faults += invalid
         if not invalid:
             try:

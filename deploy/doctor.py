@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handler.commands.printing import Parser, show
-from signer import InvalidEndpoint
+from signer import InvalidCredentials, InvalidEndpoint
 from signer.endpoint import parse_origin
 
 from . import check
@@ -53,8 +53,8 @@ def findings(options: Options) -> Iterator[Finding]:
             yield from (fault("s.yaml", sentence) for sentence in faults)
             return
         deployment = open_deployment(project, functions, os.environ, options.endpoint)
-    except DeployError as error:
-        yield fault("s.yaml", str(error))
+    except (DeployError, InvalidCredentials) as error:
+        yield fault("s.yaml" if isinstance(error, DeployError) else "credentials", str(error))
         return
     for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS", "CDN"), strict=True):
         if local := os.environ.get(variable):
@@ -131,12 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow-unknown", action="store_true", help="do not fail over what could not be examined")
     parsed = parser.parse_args(arguments)
     failing = {"fault"} if parsed.allow_unknown else {"fault", "unknown"}
-    has_failed = False
+    levels = set[str]()
     options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.endpoint or "")
     for finding in findings(options):
-        has_failed = has_failed or finding.level in failing
+        levels.add(finding.level)
         show(str(finding))
-    return 1 if has_failed else 0
+    return 1 if levels & failing else 0
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     `DeployError` if two functions contradict each other, or if RAM cannot express a key.
     """
     selected = [function for function in everything if environment in (None, function.environment_name)]
-    prefix = _common_prefix([function.name for function in everything])
+    prefix = common_prefix([function.name for function in everything])
     # The check says the same of the functions of one file.
     for conflict in (*sharing.within(everything), *sharing.signers(everything), *regions.across(everything)):
         raise DeployError(conflict)
@@ -99,7 +99,7 @@ def _signers_of(selected: Sequence[Function], everything: Sequence[Function]) ->
     return {name for signer in signer_roles(selected) for name in (signer, *map(role_name, signers[signer].trusted))}
 
 
-def _common_prefix(names: Sequence[str]) -> str:
+def common_prefix(names: Sequence[str]) -> str:
     """What the names begin with, without their last parts: "links" of links-http and links-events-dev."""
     columns = zip(*(name.split("-")[:-1] for name in names), strict=False)
     return "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)) or names[0]

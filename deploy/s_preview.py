@@ -60,4 +60,5 @@ def _error_message(output: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     thrown = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
     sentence = (thrown or lines or ["no output"])[0][:300].rstrip(".")
+    sentence = re.sub(r"^env\('(\w+)'\) not found$", r"set the environment variable \1", sentence)
     return re.sub(r"(\$\{[^}]*\}) not found$", r"\1 is missing or empty: give it a value", sentence) + "."

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import signer
 from local.interrupts import exit_on_signals
@@ -25,6 +26,7 @@ from .cases import load
 
 FOLDER = Path(__file__).parent  # of `.runs`, `recorded`, `expected.toml` and the report
 REGION = "cn-hongkong"  # open to new accounts
+_FAILURES = (RuntimeError, SignerError, ValueError, OSError, ParseError)
 
 
 def run(options: argparse.Namespace, credentials: Credentials) -> int:
@@ -44,6 +46,9 @@ def run(options: argparse.Namespace, credentials: Credentials) -> int:
                 results.append(answers.compare(case, expected, given[case.name]))
                 if not any([*given.values()][-3:]):
                     raise RuntimeError("OSS does not answer.")
+        except _FAILURES as error:
+            print(f"make live: {error}", file=sys.stderr, flush=True)  # before what the clean-up says
+            return 1
         finally:
             if file.exists() and not _is_deleted(live, file):
                 raise SystemExit(2)
@@ -90,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", default=default, type=type(default))
     try:
         return _act(parser.parse_args(arguments))
-    except (RuntimeError, SignerError, ValueError, OSError) as error:
+    except _FAILURES as error:
         print(f"make live: {error}", file=sys.stderr)
         return 1
 
@@ -125,11 +130,11 @@ def _act(options: argparse.Namespace) -> int:
 def _is_deleted(live: side.Side, file: Path) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C would leave what is not deleted yet
-    is_deleted = side.delete_bucket(live, file)
-    if not is_deleted:
+    if failure := side.delete_bucket(live, file):
         where = f"Bucket {file.name} in {live.values['region']} may be left: make live-sweep deletes it."
-        print(f"{where}\nOtherwise OSS empties it after a day, and it stays, at no cost.", file=sys.stderr)
-    return is_deleted
+        after = "Otherwise OSS empties it after a day, and it stays, at no cost."
+        print(f"The clean-up failed: {failure}\n{where}\n{after}", file=sys.stderr)
+    return not failure
 
 
 if __name__ == "__main__":

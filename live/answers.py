@@ -28,6 +28,7 @@ _VALUES = (
     ("string-to-sign", r"(?<=string to sign is:)(?s:.+)"),
     ("url", r"https?://[^\s<>\"']+"),
     ("date", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{8}T\d{6}Z"),
+    ("address", r"\b\d{1,3}(?:\.\d{1,3}){3}\b"),
     ("value", r"(?=(?:[\w+/=%.-]*\d){3})[\w+/=%.-]{16,}"),  # an ID, a token, a signature
 )
 # Elements and headers of an answer whose values are never shown.

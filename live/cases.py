@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from urllib3.filepost import encode_multipart_formdata
 
-from signer import Credentials, acs3, v4
+from signer import Credentials, acs3, v1, v4
 from signer.times import rfc3339
 
 if sys.version_info >= (3, 11):
@@ -142,13 +142,20 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
         body, headers["content-type"] = encode_multipart_formdata(pairs)
         return Sent(f"https://{host}", host, "/", "POST", headers, body)
     query = request["query"] | (parts if place == "url" else {})
+    if place == "v1":
+        query |= {v1.TOKEN: credentials.security_token} if credentials.security_token else {}
+        expires, resource = str(now + forge.get("expires", 600)), v1.canonicalized_resource(bucket, key, query.items())
+        signed = v1.string_to_sign(method, headers, expires, resource)
+        values_of_v1 = credentials.access_key_id, expires, v1.signature(credentials.access_key_secret, signed)
+        query |= dict(zip(v1.REQUIRED, values_of_v1, strict=True))
     encoded = v4.canonical_query([v4.canonical_parameter(*pair) for pair in query.items()])
     headers |= parts if place == "header" else {}
     path = v4.canonical_path(bucket, v4.encode_key(forge.get("key", key))) if bucket else "/"
     additional = query.get("x-oss-additional-headers", "")
     names = {name for name in headers if v4.is_always_signed(name) or name in additional.split(";")}
     signed = v4.canonical_headers({name: headers[name] for name in names})
-    canonical = v4.canonical_request(forge.get("method", method), path, encoded, signed, additional)
+    ((in_query, _),) = _changed({encoded: ""}, forge) if forge.get("sub") else ((encoded, ""),)
+    canonical = v4.canonical_request(forge.get("method", method), path, in_query, signed, additional)
     signature = v4.signature(signing_key, v4.string_to_sign(stamp, scope, canonical))
     target = f"/{v4.encode_key(key)}{'?' if encoded else ''}{encoded}"
     if place == "header":

@@ -17,8 +17,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from socket import gaierror
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from handler.core.cloud.http_client import Connections, HttpResponse
@@ -64,24 +65,28 @@ class Side:
         is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
             raise RuntimeError(f"{name} is not sent: it is for another bucket than that of the run.")
-        self.secrets.update(re.findall(r"[0-9a-f]{64}", f"{sent.target} {sent.headers} {sent.body!r}"))
+        text = f"{unquote(sent.target)} {sent.headers} {sent.body!r}"
+        self.secrets.update(re.findall(r"[0-9a-f]{64}|(?<=&Signature=)[\w+/=]+", text))
         digest = hashlib.md5(sent.body, usedforsecurity=False).digest()
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        body, response = sent.body or None, None
+        body, response, failures = sent.body or None, None, list[Exception]()
         for pause in (0, *PAUSES):
             time.sleep(pause)
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
                 raise RuntimeError("The run has reached its limit of requests or bytes.")
             self.sent, self.bytes = self.sent + 1, self.bytes + len(url) + len(sent.body)
-            with suppress(OSError, HTTPException):
+            try:
                 response = self._http.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES)
                 self.bytes += len(response.body)
                 if response.status not in (500, 502, 503, 504):
                     break
+            except (OSError, HTTPException) as error:
+                failures.append(error)
         if response is None:
-            raise ConnectionError(f"{name} was not answered.")
+            cause = next((each for each in failures if not isinstance(each, gaierror)), failures[-1])
+            raise ConnectionError(f"{name} was not answered by {sent.host} ({cause}).") from cause
         self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
         return response
 
@@ -133,9 +138,12 @@ def make_bucket(side: Side, file: Path) -> None:
     """Raises `RuntimeError` unless the bucket is new, private, tagged, and its objects expire."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(side.values["region"])
-    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, ok=(200, 409))[0] == 409:
-        file.unlink()
-        raise RuntimeError("The bucket belongs to somebody else. Run it again: the next one has another name.")
+    try:
+        _ask(side, "PUT", headers={"x-oss-acl": "private"})
+    except (RuntimeError, ConnectionError) as error:
+        if side.sent == 1 or isinstance(error.__cause__, gaierror):  # refused at the first try, or never sent
+            file.unlink()
+        raise
     protect_bucket(side)
     if _ask(side, "GET", "bucketInfo")[1].findtext(".//Grant") != "private":
         raise RuntimeError("The new bucket is not private.")
@@ -147,18 +155,20 @@ def protect_bucket(side: Side) -> None:
     _ask(side, "PUT", "lifecycle", body=_RULES)
 
 
-def delete_bucket(side: Side, file: Path) -> bool:
-    """Deletes uploads, versions and the bucket; whether nothing is left."""
-    side.limit, side.bytes = MAX_REQUESTS, 0
+def delete_bucket(side: Side, file: Path) -> str:
+    """Deletes uploads, versions and the bucket. Returns why something may be left, "" if nothing is."""
+    side.limit, side.bytes, failure = MAX_REQUESTS, 0, ""
     for pause in CLEANUP_PAUSES:
         time.sleep(pause)
-        with suppress(RuntimeError, ConnectionError, ParseError):
+        try:
             _empty(side, "uploads")
             _empty(side, "versions")
             _ask(side, "DELETE", ok=(204, 404))
             file.unlink(missing_ok=True)
-            return True
-    return False
+            return ""
+        except (RuntimeError, ConnectionError, ParseError) as error:
+            failure = str(error)
+    return failure
 
 
 def list_buckets(side: Side) -> Iterator[tuple[str, str]]:
@@ -184,6 +194,7 @@ def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), 
     """Status and document of the answer. Raises `RuntimeError` for a status other than those that are ok."""
     response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
     if response.status not in ok:
-        failure = f"{response.status} {answers.value_of(response, 'Code')}"
-        raise RuntimeError(f"{method} bucket {name} failed ({failure}). Is the policy that of the dry run?")
+        status = f"{response.status} {answers.value_of(response, 'Code')}".rstrip()
+        advice = " Is the policy that of the dry run?" if "AccessDenied" in status else ""
+        raise RuntimeError(f"{' '.join([method, 'bucket', name]).rstrip()} failed ({status}).{advice}")
     return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS

@@ -28,6 +28,7 @@ RULES = {
     "say again": re.compile(r"\banew\b", re.IGNORECASE),
     "say fix": re.compile(r"\bmend(?:s|ed|ing)?\b", re.IGNORECASE),
     "say complete, full or entire": re.compile(r"\bwhole\b(?! (?:number|second|minute|hour|day)s?\b)", re.IGNORECASE),
+    "finish the merge": re.compile(r"^(?:<{7}|>{7}) "),
     "say they": re.compile(r"\b(?:he|she|his|him|hers)\b", re.IGNORECASE),
 }
 
@@ -88,6 +89,7 @@ def test_tests_are_described_in_plain_english() -> None:
         ("mend links.toml", "say fix"),
         ("copy the whole link", "say complete, full or entire"),
         ("a whole number of bytes", None),
+        (f"{'<' * 7} HEAD", "finish the merge"),
         ("what he may see", "say they"),
         ("the host has them", None),
     ],

@@ -41,6 +41,8 @@ def faults(function: Function) -> Iterator[str]:
         if location.bucket in opened:
             yield f"{file}: {location} must not be in the bucket of {opened[location.bucket]}: {_PRIVATE_ORIGIN}."
     for trigger in function.triggers:
+        if trigger.config.get("disableURLInternet") and not (function.domain or config.public_url):
+            yield f"trigger {trigger.name}: disableURLInternet without a domain lets nobody in: write false."
         if trigger.kind == "oss":
             for sentence in _oss_trigger(trigger, config):
                 yield f"trigger {trigger.name}: {sentence}"

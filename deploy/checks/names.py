@@ -60,6 +60,8 @@ def domain_faults(function: Function) -> Iterator[str]:
     domain = function.domain
     if domain is None:
         return
+    if domain.name != domain.name.lower().rstrip("."):
+        yield f"customDomain.domainName is {domain.name!r}: write it in lower case, and without a dot at the end."
     certificate = domain.certificate
     if "HTTPS" in domain.protocol.split(",") and set(certificate) not in ({"certId"}, _BY_NAME):
         advice = f"write certId, or all of {', '.join(sorted(_BY_NAME))}"

@@ -1,11 +1,14 @@
-"""Finds example names that a deployment would use, and where they are written."""
+"""Finds example names that a deployment would use, and a bucket that cannot be one, and where they are written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..model import Function
+from signer import SignerError
+from signer.names import check_bucket
+
+from ..model import Function, Project, Resource
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _ADVICE = {
@@ -32,6 +35,17 @@ def faults(functions: Iterable[Function], document: object, environments: Mappin
         places = ((place, content) for place, content in written if pattern.search(content))
         place, content = next(places, (file, ""))
         yield f"{place} {'is' if content == value else 'contains'} {value}, a placeholder: write {advice}."
+
+
+def bucket_faults(resource: Resource, project: Project, environment: str | None) -> Iterator[str]:
+    """A sentence if links.toml would get an invalid name of a bucket, from which other faults would follow."""
+    bucket = resource.props.get("environmentVariables", {}).get("LINK_BUCKET")
+    overlaid = _strings(project.known.get(environment or ""), f"env.yaml: {environment}: ")
+    places = (place for place, content in [*overlaid, *_strings(project.source, "")] if content == bucket)
+    try:
+        check_bucket(bucket or "none")
+    except SignerError as error:
+        yield f"{next(places, 'environmentVariables.LINK_BUCKET')}: {error}"
 
 
 def _examples(function: Function) -> Iterator[tuple[str, str]]:

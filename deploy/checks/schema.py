@@ -102,13 +102,13 @@ def _sentences(error: ValidationError, parent: str) -> Iterator[str]:
                 yield f"{prefix}{name} is missing."
     elif rule == "type":
         yield f"{path} must be {_TYPES[expected if isinstance(expected, str) else expected[0]]}."
-    elif rule == "enum":
+    elif rule == "enum" and type(value) is type(expected[0]):
         yield f"{path} is {value!r}: {_suggestion(value, expected)}"
     elif rule in ("minimum", "maximum"):
         yield f"{path} must be at {'least' if rule == 'minimum' else 'most'} {expected} (got {value})."
     elif rule == "multipleOf":
         yield f"{path} must be a multiple of {expected} (got {value})."
-    else:
+    elif rule != "enum":  # of another type, which is a fault by itself
         yield f"{path}: {error.message}."
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from local.fc import functions as fc
+
 from ..model import Function
 from .names import role_name
 
@@ -46,10 +48,7 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
             )
         elif sharing:
             yield f"env.yaml: {_join(sharing)} deploy the same function, {name}: each needs its own functionName."
-    for package, users in _by(functions, lambda function: [function.package]).items():
-        runtimes = sorted({user.runtime for user in users})
-        if len(runtimes) > 1:
-            yield f"{package} is built for one runtime, not for {_join(runtimes)}: set vars.runtime in s.yaml."
+    yield from package(functions)
     roles = _by(functions, lambda function: [_role(function.role)])
     for users in roles.values():
         sharing = _sharing(users, testing)
@@ -66,6 +65,13 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
         if sharing := _sharing(users, testing):
             problem = f"have the same state, {location}, and would send each other's notices"
             yield f"env.yaml: {_join(sharing)} {problem}: give each its own LINK_BUCKET."
+
+
+def package(functions: Iterable[fc.Function]) -> Iterator[str]:
+    """A sentence unless all are of one runtime and one folder, as the build makes it."""
+    for name, values in (("runtime", {f.runtime for f in functions}), ("code", {f.package for f in functions})):
+        if len(values) > 1:
+            yield f"{name} must be the same in all functions: they share one package (got {', '.join(sorted(values))})."
 
 
 def signers(functions: Sequence[Function]) -> Iterator[str]:

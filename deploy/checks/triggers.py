@@ -51,6 +51,8 @@ def _trigger(trigger: Trigger, function: Function) -> Iterator[str]:
         yield f"invocationRole is missing: {_CALLERS[kind]} needs it to call the function."
     if kind == "http":
         methods = config["methods"]
+        if config["authType"] != "anonymous":
+            yield f"authType is {config['authType']}, so Function Compute refuses every visitor: write anonymous."
         if "GET" in methods and "HEAD" not in methods:
             yield "methods has GET, which does not include HEAD: add HEAD."
         missing = [method for method in METHODS if method not in methods and method != "HEAD"]

@@ -1,8 +1,8 @@
 """What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
 
 And where a custom domain leads. Sources: the RAM pages "GetRole", "ListPoliciesForRole" and "GetPolicy" (2015-05-01),
-the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject" and "GetLogStore"
-(2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
+the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject", "GetLogStore" and
+"GetIndex" (2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from handler.core.config.rights import compact_json
+from handler.core.config.rights import Statement, compact_json
 from local.fc.functions import Domain
 
+from ..account_script import INDEX
 from ..errors import DeployError
 from ..model import Function
-from ..policies import policies
+from ..policies import common_prefix, policies
 from ..policies import queues as queues_for
 from ..statements import Document
 from . import aliyun
@@ -28,25 +29,42 @@ from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 def roles(deployment: Deployment) -> Iterator[Finding]:
     """Whether each role exists, trusts only those who assume it, and has only its policy, as links.toml needs it.
 
-    This and the other probes raise `aliyun.Unusable`.
+    And whether the deployer's policy allows this deployment. This and the other probes raise `aliyun.Unusable`.
     """
+    # Of a function without a role, the check says so.
+    functions = [function for function in deployment.functions if function.role]
+    if not functions:
+        return
     try:
-        # Of a function without a role, the check says so.
-        needed = policies([function for function in deployment.functions if function.role])["roles"]
+        needed = policies(functions)
     except DeployError as error:
         yield fault("role", str(error))
         return
-    for name, documents in needed.items():
-        try:
-            findings = list(_role(name, documents))
-        except aliyun.NotFound:
-            findings = [fault("role", f"Role {name} not found: {SCRIPT}.")]
-        except aliyun.Refused as error:
-            findings = [unknown("role", f"{name} was not checked: {error}")]
-        except (ValueError, LookupError, TypeError, AttributeError):
-            findings = [unknown("role", f"{name} was not checked: the answers of aliyun ram are not understood.")]
-        principals = " and ".join(_principals(documents["trust"]))
-        yield from findings or [ok("role", f"{name} trusts {principals} and has its policy.")]
+    for name, documents in needed["roles"].items():
+        fine = f"{name} trusts {' and '.join(_principals(documents['trust']))} and has its policy."
+        missing = fault("role", f"Role {name} not found: {SCRIPT}.")
+        yield from _probed(name, _role(name, documents), missing) or [ok("role", fine)]
+    # As over all environments.
+    name = common_prefix([each.name.removesuffix(f"-{each.environment_name}") for each in functions]) + "-deployer"
+    missing = unknown("deployer", f"Policy {name} not found, so what the deployer may do is unknown: {SCRIPT}.")
+    found = _probed(name, _deployer(name, needed["deployer"]), missing)
+    yield from found or [ok("deployer", f"{name} allows s deploy.")]
+
+
+def _statements(name: str) -> list[Statement]:
+    policy = aliyun.call("ram", "GetPolicy", "--PolicyType", "Custom", "--PolicyName", name, permission="ram:GetPolicy")
+    return [*json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]]
+
+
+def _deployer(name: str, needed: Document) -> Iterator[Finding]:
+    """What its policy lacks, which may be one for other environments, too."""
+    allowed = _statements(name)
+    for each in needed["Statement"]:
+        alike = [other for other in allowed if {**other, "Resource": None} == {**each, "Resource": None}]
+        lacking = {*each["Resource"]} - {resource for other in alike for resource in other["Resource"]}
+        if lacking:
+            denied = f"{' and '.join(each['Action'])} on {' and '.join(sorted(lacking))}"
+            yield fault("deployer", f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.")
 
 
 def _role(name: str, needed: Document) -> Iterator[Finding]:
@@ -64,8 +82,7 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
     if (name, "Custom") not in attached:
         yield fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
         return
-    policy = aliyun.call("ram", "GetPolicy", "--PolicyType", "Custom", "--PolicyName", name, permission="ram:GetPolicy")
-    allowed = json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]
+    allowed = _statements(name)
     statements = needed["policy"]["Statement"]
     others = trusted - {principal.lower() for principal in principals}
     longest, found = needed.get("max_session_duration"), role.get("MaxSessionDuration")
@@ -132,38 +149,57 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
     for region, name in dict.fromkeys(needed):
         # The CLI knows the product, but not its operations.
         command = ("mns-open", "GetQueueAttributes", "--force", "--region", region, "--QueueName", name)
-        missing = f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}."
-        problem = _missing("queue", name, missing, *command, permission="mns:GetQueueAttributes")
-        yield problem or ok("queue", f"{name} exists, for failed events.")
+        missing = fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")
+        found = _probed(name, _exists(*command, permission="mns:GetQueueAttributes"), missing)
+        yield from found or [ok("queue", f"{name} exists, for failed events.")]
 
 
 def logs(deployment: Deployment) -> Iterator[Finding]:
-    """Whether the log project and the logstores of the functions exist."""
-    logstores: dict[tuple[str, str], dict[str, None]] = {}
+    """Whether the log project and the logstores of the functions exist, for how long they keep lines, and the index."""
+    logstores: dict[tuple[str, str], dict[str, int]] = {}
     for function in deployment.functions:
         if function.log:
-            logstores.setdefault((function.log.project, function.region), {})[function.log.logstore] = None
+            logstores.setdefault((function.log.project, function.region), {})[function.log.logstore] = function.log_days
     for (project, region), names in logstores.items():
-        find = ("sls", "GetProject", "--project", project, "--region", region)
+        place = ("--project", project, "--region", region)
         # Names of projects are unique among all accounts.
         permission = "log:GetProject, or choose another name if the project belongs to another account"
-        missing = f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}."
-        if problem := _missing("log", project, missing, *find, permission=permission):
-            yield problem
+        missing = fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
+        if problem := _probed(project, _exists("sls", "GetProject", *place, permission=permission), missing):
+            yield from problem
             continue
-        for name in names:
-            command = ("sls", "GetLogStore", "--project", project, "--logstore", name, "--region", region)
-            missing = f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}."
-            problem = _missing("log", name, missing, *command, permission="log:GetLogStore")
-            yield problem or ok("log", f"{project} has the logstore {name}.")
+        for name, days in names.items():
+            missing = fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
+            fine = ok("log", f"{project} has the logstore {name}, with its index, for {days} days.")
+            yield from _probed(name, _logstore(name, days, *place, "--logstore", name), missing) or [fine]
 
 
-def _missing(subject: str, name: str, missing: str, *command: str, permission: str) -> Finding | None:
-    """What is wrong if a command does not find a thing, which `missing` says, or is refused; None if it finds it."""
+def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:
+    kept = aliyun.call("sls", "GetLogStore", *place, permission="log:GetLogStore")["ttl"]
+    if kept < days:
+        yield warning("log", f"{name} keeps lines for {kept} days, and not for {days}: {SCRIPT}.")
+    missing = fault("log", f"{name} has no index, so queries and alarms find nothing: {SCRIPT}.")
+    yield from _probed(name, _index(name, *place), missing)
+
+
+def _index(name: str, *place: str) -> Iterator[Finding]:
+    keys = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex").get("keys", {})
+    if lacking := [key for key, field in INDEX["keys"].items() if keys.get(key, {}).get("type") != field["type"]]:
+        yield fault("log", f"The index of {name} lacks {', '.join(lacking)} of the queries and alarms: {SCRIPT}.")
+
+
+def _exists(*command: str, permission: str) -> Iterator[Finding]:
+    aliyun.call(*command, permission=permission)
+    yield from ()
+
+
+def _probed(name: str, probe: Iterator[Finding], missing: Finding) -> list[Finding]:
+    """What it finds, or why it could not."""
     try:
-        aliyun.call(*command, permission=permission)
+        return list(probe)
     except aliyun.NotFound:
-        return fault(subject, missing)
+        return [missing]
     except aliyun.Refused as error:
-        return unknown(subject, f"{name} was not checked: {error}")
-    return None
+        return [unknown(missing.subject, f"{name} was not checked: {error}")]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return [unknown(missing.subject, f"{name} was not checked: the answers of aliyun are not understood.")]

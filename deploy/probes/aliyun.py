@@ -16,7 +16,7 @@ from ..errors import DeployError
 TIMEOUT = 30  # seconds
 _ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
 # Of RAM, SMQ, Simple Log Service and Function Compute.
-_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist|DomainNameNotFound", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore|Config)NotExist|DomainNameNotFound", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(r"NoPermission|Denied|Forbidden|Unauthori[sz]ed|NotAuthori[sz]ed", re.IGNORECASE)
 _INVALID_KEY = re.compile(
     r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
@@ -61,7 +61,7 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     match = _ERROR_CODE.search(output)
     code = match[1] if match else ""
     failed = f"{shlex.join(['aliyun', *command])} failed{f' ({code})' if code else ''}"
-    if _NOT_FOUND.match(code):
+    if _NOT_FOUND.search(code):
         raise NotFound(f"{failed}: create it.")
     # What the CLI says of its configuration has no code.
     if unusable or _INVALID_KEY.match(code) or (not code and "configur" in output.lower()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from handler.core.cloud.http_client import Connections
 from handler.core.cloud.oss import error_code
 from handler.core.config import Config, InvalidConfig, Location, Mount
-from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
+from signer import Credentials, Endpoint, MissingCredentials, presign
 from signer.link import check_credentials
 
 from ..errors import DeployError
@@ -158,7 +158,7 @@ class Deployment:
 def open_deployment(
     project: Project, functions: Sequence[Function], environ: Mapping[str, str], own_domain: str = ""
 ) -> Deployment:
-    """Raises `DeployError` if there is nothing to examine."""
+    """Raises `DeployError` if there is nothing to examine, and `InvalidCredentials`."""
     local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
     try:
         opened = tuple(
@@ -173,8 +173,6 @@ def open_deployment(
         raise DeployError(error.sentence) from None
     except MissingCredentials:
         credentials = None
-    except SignerError as error:
-        raise DeployError(str(error)) from None
     if not any(function.http for function in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()

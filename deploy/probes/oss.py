@@ -154,7 +154,7 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     config = deployment.config
     origins = [*([config.public_url] if config.public_url else []), *sorted(config.cors)]
     if not origins:
-        yield unknown("cors", f"{mount.path}: no origin to test: set public_url or cors in links.toml.")
+        yield warning("cors", f"{mount.path}: no CORS rule was tested: set public_url or cors in links.toml.")
     bucket = mount.target.bucket
     url = mount.endpoint.url(bucket, "")
     for origin in origins:

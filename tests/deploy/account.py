@@ -287,7 +287,9 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
         found.update(body)
         return {}
     if action == "GetIndex":
-        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1, **state["indexes"][store]}
+        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1} | get(
+            state["indexes"], store, "IndexConfigNotExist"
+        )
     for field in body_of(given["body"], INDEX)["keys"].values():
         body_of(json.dumps(field), FIELD)
     if action == "CreateIndex":

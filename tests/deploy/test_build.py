@@ -387,6 +387,12 @@ def test_an_s_yaml_that_cannot_be_built_is_refused(old: str, new: str, sentence:
         build.plan(copy.edit(old, new, everywhere=True))
 
 
+def test_functions_of_two_packages_cannot_be_built(tmp_path: Path) -> None:
+    copy = project(tmp_path / "project")
+    with pytest.raises(DeployError, match=r"s\.yaml: code must be the same in all functions"):
+        build.plan(copy.edit("./build/code", "./build/other"))
+
+
 def test_make_build_prints_the_size_and_the_contents(package: build.Package) -> None:
     planned = build.plan(package.code.parent.parent / "s.yaml")
     lines = build.report(planned, package).splitlines()

@@ -98,6 +98,31 @@ BROKEN = {
         "diskSize: 512\n      instanceConcurrency: 20",
         "links_http: instanceConcurrency must be 1 (got 20):",
     ),
+    "an authentication that no visitor has": (
+        "authType: anonymous",
+        "authType: function",
+        "links_http: trigger http: authType is function, so Function Compute refuses every visitor: write anonymous.",
+    ),
+    "no address on the internet": (
+        "disableURLInternet: false",
+        "disableURLInternet: true",
+        "links_http: trigger http: disableURLInternet without a domain lets nobody in: write false.",
+    ),
+    "a file system to pay for": (
+        "diskSize: 512",
+        "diskSize: 512\n      nasConfig: auto",
+        "links_http: nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it.",
+    ),
+    "code that is not built": (
+        "code: ./build/code",
+        "code: ./build/code.zip",
+        "code must be the same in all functions: they share one package (got ./build/code, ./build/code.zip).",
+    ),
+    "runtime without quotes": (
+        "runtime: python3.10",
+        "runtime: 3.10",
+        "links_http and links_events: runtime must be a string: put it in quotes.",
+    ),
     "no policy": (VARIABLE, f"{VARIABLE}\n        LINK_CONFIG: other.toml", "links_http: File "),
     "variable of links.toml": (VARIABLE, VARIABLE.removeprefix("LINK_"), "links_http: links.toml: "),
 }
@@ -188,10 +213,36 @@ def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> Non
     assert len(sentences) <= 2
 
 
-def test_a_file_that_s_cannot_render_is_a_fault(project: ProjectCopy) -> None:
-    assert faults(project.edit("${vars.log_project}", "${vars.logs}")) == [
-        "s preview cannot render s.yaml: ${vars.logs} is missing or empty: give it a value."
-    ]
+@pytest.mark.parametrize(
+    ("placeholder", "sentence"),
+    [
+        ("${vars.logs}", "${vars.logs} is missing or empty: give it a value."),
+        ("${env('NOT_SET')}", "set the environment variable NOT_SET."),
+    ],
+)
+def test_a_file_that_s_cannot_render_is_a_fault(placeholder: str, sentence: str, project: ProjectCopy) -> None:
+    config = project.edit("${vars.log_project}", placeholder)
+    assert faults(config) == [f"s preview cannot render s.yaml: {sentence}"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("bucket", ["Acme-files", "' acme-files'", "oss://acme-files", "'\"acme-files\"'"])
+def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(bucket: str, project: ProjectCopy) -> None:
+    (sentence,) = faults(project.edit("bucket: examplebucket", f"bucket: {bucket}"))
+    name = bucket.strip("'")
+    assert sentence.startswith(f"links_http and links_events: vars.bucket: Invalid bucket name {name!r}: it must have ")
+    project.edit(f"bucket: {bucket}", "bucket: examplebucket")
+    (sentence,) = faults(project.edit("LINK_BUCKET: examplebucket-prod", f"LINK_BUCKET: {bucket}", "env.yaml"))
+    place = "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET"
+    assert sentence.startswith(f"prod: links_http and links_events: {place}: Invalid bucket name {name!r}")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_function_that_only_its_domain_serves_is_fine(project: ProjectCopy) -> None:
+    config = project.edit("disableURLInternet: false", "disableURLInternet: true")
+    domain = 'public_url = "https://links.example.com"\nregion = '
+    project.edit("region = ", domain, "links.toml")
+    assert faults(config, "dev") == []
 
 
 class Run(Protocol):
@@ -415,10 +466,14 @@ def test_a_file_with_functions_of_other_kinds_only_is_a_fault(base: ProjectCopy)
     ]
 
 
+SHARED = "./build/code"
+
+
 @pytest.mark.parametrize("code", ["./bulid/code", "../build/code", "./build"])
 def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, base: ProjectCopy) -> None:
     assert faults(base.edit("code: ./build/code", f"code: {code}")) == [
-        f"links_http: code must be a folder below build/, such as ./build/code (got {code})."
+        f"links_http: code must be a folder below build/, such as ./build/code (got {code}).",
+        f"code must be the same in all functions: they share one package (got {', '.join(sorted([code, SHARED]))}).",
     ]
 
 

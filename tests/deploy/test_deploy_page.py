@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy import s_preview
+from local.fc import s_yaml
 from local.stack import Stack
 from tests.deploy.account import Account
 from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
@@ -133,6 +134,37 @@ def test_the_page_has_commands_for_each_step() -> None:
     assert all(STEPS.values())
 
 
+def test_the_doctor_may_not_know_something_wherever_a_page_calls_it_for_a_service() -> None:
+    """What it cannot know, such as a mount without an API key, is not a failed deployment."""
+    for page in ("deploy.md", "deploy.zh-CN.md", "operations.md"):
+        lines = re.findall(r"(?m)^make doctor .*URL=.*$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+        assert [line for line in lines if "--allow-unknown" not in line] == []
+        assert len(lines) >= 2
+
+
+def test_step_3_is_run_again_where_a_page_adds_a_domain() -> None:
+    upgrades = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrades and rollback")[2]
+    for section in (sections()["Use a custom domain"], upgrades.partition("\n## ")[0]):
+        after = section.partition("comment signs")[2]
+        assert re.search(r"run (?:\[)?step 3\b", after)
+
+
+def test_the_page_says_what_s_init_asks() -> None:
+    asked = s_yaml.read_yaml(ROOT / "deploy/application/publish.yaml")["Parameters"]["required"]  # type: ignore[index]
+    words = "region", "bucket", "endpoint", "folder", "prefix", "log project"
+    assert [name.lower() for name in asked] == [
+        "region",
+        "bucket",
+        "endpoint",
+        "folder",
+        "functionprefix",
+        "logproject",
+    ]
+    sentence = re.search(r"`s init` asks for (.*?)\. ", PAGE.replace("\n", " "))
+    assert sentence
+    assert [word for word in words if word not in sentence[1]] == []
+
+
 def test_every_command_that_knows_environments_names_one() -> None:
     lines = [line for blocks in STEPS.values() for block in blocks for line in block.splitlines()]
     named = [line for line in lines if re.match(r"(make (check|policies|doctor)|s deploy)\b", line)]
@@ -213,6 +245,7 @@ def test_the_doctor_finds_no_fault_sees_each_thing_and_prints_no_secret(
         *("endpoint", "clock", "forgery", "head", "events"),
         "s.yaml",
         "role",
+        "deployer",
         "queue",
         "log",
         "keys",

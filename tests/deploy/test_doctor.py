@@ -64,6 +64,7 @@ def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secret EXAMPLE")
     assert doctor.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("fault   credentials   Invalid credentials")
     assert "access_key_secret" in line
     assert "EXAMPLE" not in line
 
@@ -261,6 +262,13 @@ def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Sta
         assert [sentence.partition(": add")[0] for sentence in sentences] == [
             f"/in/: pages of https://links.example.com may not {method} to examplebucket" for method in ("POST", "PUT")
         ]
+
+
+def test_uploads_without_a_page_of_their_own_are_a_warning() -> None:
+    """It can never be known with the shipped links.toml, so it must not fail the doctor."""
+    links = LINKS.replace('public_url = "https://links.example.com"', "")
+    (finding,) = oss_probes.mounts(deployed("http://127.0.0.1:9", None, links))
+    assert finding == ("warning", "cors", "/in/: no CORS rule was tested: set public_url or cors in links.toml.")
 
 
 def test_every_probe_advises_an_account_that_needs_a_domain_of_its_own_to_use_one(

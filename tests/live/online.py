@@ -1,9 +1,8 @@
-"""An OSS for `make live`: the local OSS with the operations that it leaves out, and answers that a test may change."""
+"""An OSS for `make live`: the local OSS, with answers that a test may change."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +14,6 @@ from werkzeug.wrappers import Response
 
 from live import plan
 from local import oss, sts
-from local.oss.application import _error_response
-from local.oss.authorization import authorize
-from local.oss.errors import OssError
-from local.oss.incoming import Resource, read_request
-from local.oss.responses import respond
-from local.oss.rights import Right, check_rights
-from local.oss.service import Service
 from local.oss.storage import Buckets
 from local.ram import Principal, Principals
 from local.server import listen, serve
@@ -30,11 +22,8 @@ from signer import Credentials
 REGION = "cn-hongkong"
 ROLE = "acs:ram::1234567890123456:role/fcp-live"
 KEY = Credentials("LTAI5tLiveEXAMPLE0001", "secretLiveEXAMPLEsecretLive001")
-OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-[a-z]{2}-\w+)\.aliyuncs\.com")
+OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-([a-z]{2}-\w+|accelerate))\.aliyuncs\.com")
 CASE = re.compile(r"fc-presign live \((.*)\)")
-# The actions of what the local OSS leaves out, by sub-resource and method.
-MORE = {"PUT referer": "PutBucketReferer"}
-
 Change = Callable[[Response], Response | None]
 
 
@@ -60,7 +49,6 @@ class Online:
 
     def __post_init__(self) -> None:
         self._app = oss.create_app(self.root, region=REGION, credentials=self.principals)
-        self._service = Service(Buckets(self.root), REGION, self.principals.find, time.time)
 
     @property
     def buckets(self) -> list[str]:
@@ -77,7 +65,7 @@ class Online:
             self.outside.append(host)
             if not self.lists_buckets:
                 return Response("refused", 403)(environ, start_response)
-        response = self._more(environ) or Received.from_app(self._app, environ)
+        response = Received.from_app(self._app, environ)
         if environ["QUERY_STRING"].startswith("uploads"):
             # As in the example of the page "ListMultipartUploads".
             namespace = b'UploadsResult xmlns="http://doc.oss-cn-hangzhou.aliyuncs.com">'
@@ -93,23 +81,6 @@ class Online:
         case = CASE.fullmatch(environ.get("HTTP_USER_AGENT", ""))
         change = self.changes.get(unquote(case[1])) if case else None
         return (change(response) if change else None) or response
-
-    def _more(self, environ: Any) -> Response | None:
-        """The answer to what the local OSS leaves out, to whoever may ask for it."""
-        try:
-            request = read_request(environ)
-            asked = next(
-                (f"{request.method} {name}" for name in request.params if f"{request.method} {name}" in MORE), ""
-            )
-            if request.resources[0].key or not asked:
-                return None
-            request, principal = authorize(request, self._service)
-            check_rights(self._service, principal, [Right(f"oss:{MORE[asked]}", Resource(request.bucket, ""))])
-            return respond(200)
-        except OssError as error:
-            response = _error_response(error, environ, "5F0A1B2C3D4E5F6071829304")
-            response.headers.extend({"x-oss-request-id": "5F0A1B2C3D4E5F6071829304", "x-oss-server-time": "0"})
-            return response
 
 
 @contextmanager

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from socket import gaierror
+from unittest.mock import Mock
 
 import pytest
+from werkzeug.wrappers import Response
 
 import live.__main__ as command
-from handler.core.cloud.http_client import HttpResponse
+from handler.core.cloud.http_client import Connections, HttpResponse
 from live import answers, cases, plan, side
 from signer.errors import InvalidEndpoint
 from tests.live.conftest import run
@@ -118,6 +122,69 @@ def test_what_is_left_is_named_with_the_command_that_removes_it(
     assert (tmp_path / ".runs" / left).read_text() == REGION
     assert run(service, tmp_path, "--sweep") == 0
     assert (service.buckets, service.outside, list((tmp_path / ".runs").iterdir())) == ([], [], [])
+
+
+DENIED = "failed (403 AccessDenied). Is the policy that of the dry run?"
+TAGS, VERSIONS, BUCKET = (f"{each} {DENIED}" for each in ("PUT bucket tagging", "GET bucket versions", "DELETE bucket"))
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    ("missing", "failure", "clean_up"),
+    [
+        ("PutBucketTagging", TAGS, ""),
+        ("PutBucketTagging ListObjectVersions", TAGS, VERSIONS),
+        ("DeleteBucket", "", BUCKET),
+    ],
+)
+def test_why_a_run_failed_is_said_before_what_is_left(
+    missing: str, failure: str, clean_up: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(plan, "_ACTIONS", " ".join({*plan._ACTIONS.split()} - {*missing.split()}))
+    with online(tmp_path / "oss") as service:
+        assert run(service, tmp_path, "--yes") == (2 if clean_up else 1)
+        left = service.buckets
+    lines = [f"make live: {failure}"] * bool(failure) + [f"The clean-up failed: {clean_up}"] * bool(clean_up)
+    lines += [f"Bucket {name} in {REGION} may be left: make live-sweep deletes it." for name in left]
+    lines += ["Otherwise OSS empties it after a day, and it stays, at no cost." for _ in left]
+    assert capsys.readouterr().err.splitlines() == lines
+    assert len(left) == bool(clean_up)
+    assert [path.name for path in (tmp_path / ".runs").iterdir()] == left
+
+
+@pytest.mark.parametrize("cause", ["secret", "name", "garbage"])
+def test_a_bucket_that_was_never_made_is_not_left(
+    cause: str, service: Online, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if cause == "name":
+        monkeypatch.setattr(Connections, "send", Mock(side_effect=gaierror("Name or service not known")))
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secretOfAnotherKeyEXAMPLE")
+    service.changes |= {"set-up": lambda response: Response("garbage", 403)} if cause == "garbage" else {}
+    assert run(service, tmp_path, "--yes") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        {
+            "secret": r"make live: PUT bucket failed \(403 SignatureDoesNotMatch\)\.",
+            "name": r"make live: set-up was not answered by fcp-live-\S+ \(Name or service not known\)\.",
+            "garbage": r"make live: PUT bucket failed \(403\)\.",
+        }[cause],
+        line,
+    )
+    assert not list((tmp_path / ".runs").iterdir())
+
+
+@pytest.mark.usefixtures("few")
+def test_a_bucket_whose_making_was_not_answered_may_be_left_also_if_the_next_try_is_refused(
+    service: Online, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([Response("", 500)])
+    service.changes["set-up"] = lambda response: next(answers, Response("", 403))
+    assert run(service, tmp_path, "--yes") == 2
+    first, _, left, _ = capsys.readouterr().err.splitlines()
+    assert (first, "may be left: make live-sweep" in left) == ("make live: PUT bucket failed (403).", True)
+    service.changes.clear()
+    assert (run(service, tmp_path, "--sweep"), service.buckets) == (0, [])
 
 
 def test_the_account_is_listed_only_if_asked_for(

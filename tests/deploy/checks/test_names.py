@@ -78,6 +78,14 @@ def domain_faults(certificate: dict[str, str]) -> list[str]:
     return list(names.domain_faults(shipped.read(props)))
 
 
+@pytest.mark.parametrize("name", ["Links.example.com", "links.example.com."])
+def test_a_domain_is_written_in_lower_case_and_without_a_dot_at_the_end(name: str) -> None:
+    domain = {"domainName": name, "protocol": "HTTP", "route": {"path": "/*"}}
+    assert [*names.domain_faults(shipped.read({**shipped.web(), "customDomain": domain}))] == [
+        f"customDomain.domainName is {name!r}: write it in lower case, and without a dot at the end."
+    ]
+
+
 def test_a_certificate_is_named_by_its_number() -> None:
     assert domain_faults({"certId": "12345678"}) == []
 

@@ -49,7 +49,10 @@ def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> 
 
 def test_environments_with_one_package_have_one_runtime() -> None:
     assert across({"dev": named("dev"), "prod": {**named("prod"), "runtime": "python3.12"}}) == [
-        "./build/code is built for one runtime, not for python3.10 and python3.12: set vars.runtime in s.yaml."
+        "runtime must be the same in all functions: they share one package (got python3.10, python3.12)."
+    ]
+    assert across({"dev": named("dev"), "prod": {**named("prod"), "code": "./build/other"}}) == [
+        "code must be the same in all functions: they share one package (got ./build/code, ./build/other)."
     ]
 
 

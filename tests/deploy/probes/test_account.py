@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy import account_script
 from deploy.policies import policies as documents
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
@@ -25,7 +27,9 @@ ROLES = {
 }
 QUEUE = "mns-open GetQueueAttributes --force --region cn-hangzhou --QueueName links-events-dev-failures"
 PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
-LOGSTORE = "sls GetLogStore --project example-logs --logstore {} --region cn-hangzhou"
+LOGSTORE = "sls GetLogStore --project example-logs --region cn-hangzhou --logstore {}"
+INDEX = LOGSTORE.replace("LogStore", "Index")
+DEPLOYER = "ram GetPolicy --PolicyType Custom --PolicyName links-deployer"
 
 
 def role(service: str) -> Mapping[str, object]:
@@ -41,12 +45,10 @@ def policies(name: str, kind: str = "Custom") -> Mapping[str, object]:
     return {"Policies": {"Policy": [attached(name, kind)]}}
 
 
-def needed(links: str = LINKS) -> Mapping[str, Any]:
-    """The roles, as `make policies` prints them."""
-    roles: Mapping[str, Any] = documents(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS).functions)[
-        "roles"
-    ]
-    return roles
+def needed(links: str = LINKS, kind: str = "roles", web: Mapping[str, Any] = HTTP) -> Mapping[str, Any]:
+    """The roles, or the deployer's policy, as `make policies` prints them."""
+    made: Mapping[str, Any] = documents(deployed("http://127.0.0.1:9", None, links, "", web, EVENTS).functions)[kind]
+    return made
 
 
 def document(policy: object) -> Mapping[str, object]:
@@ -54,6 +56,7 @@ def document(policy: object) -> Mapping[str, object]:
     return {"Policy": {"DefaultVersion": "v2"}, "DefaultPolicyVersion": {"PolicyDocument": json.dumps(policy)}}
 
 
+FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
 GET_POLICY = "ram GetPolicy --PolicyType Custom --PolicyName {}"
 GOOD: Mapping[str, object] = {
     **{f"ram GetRole --RoleName {name}": role(service) for name, service in ROLES.items()},
@@ -61,8 +64,11 @@ GOOD: Mapping[str, object] = {
     **{GET_POLICY.format(name): document(documents["policy"]) for name, documents in needed().items()},
     QUEUE: {"Code": 200, "Success": True, "Data": {"QueueName": "links-events-dev-failures"}},
     PROJECT: {"projectName": "example-logs", "status": "Normal"},
-    LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs"},
-    LOGSTORE.format("links-events-dev-logs"): {"logstoreName": "links-events-dev-logs"},
+    LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs", "ttl": 190},
+    LOGSTORE.format("links-events-dev-logs"): {"logstoreName": "links-events-dev-logs", "ttl": 3650},
+    INDEX.format("links-http-dev-logs"): account_script.INDEX,
+    INDEX.format("links-events-dev-logs"): {"keys": {**account_script.INDEX["keys"], "own": {"type": "text"}}},
+    DEPLOYER: document(needed(kind="deployer")),
 }
 
 
@@ -84,9 +90,10 @@ def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment,
         "links-http-dev-role trusts fc.aliyuncs.com and has its policy.",
         "links-events-dev-role trusts fc.aliyuncs.com and has its policy.",
         "links-events-dev-caller trusts oss.aliyuncs.com and has its policy.",
+        "links-deployer allows s deploy.",
         "links-events-dev-failures exists, for failed events.",
-        "example-logs has the logstore links-http-dev-logs.",
-        "example-logs has the logstore links-events-dev-logs.",
+        "example-logs has the logstore links-http-dev-logs, with its index, for 190 days.",
+        "example-logs has the logstore links-events-dev-logs, with its index, for 190 days.",
     ]
 
 
@@ -120,6 +127,26 @@ FAULTS: Mapping[str, tuple[str, object, str, str]] = {
         "log",
         f"Logstore links-events-dev-logs not found in example-logs, so logs would be lost: {SCRIPT}",
     ),
+    "index": (
+        INDEX.format("links-events-dev-logs"),
+        "IndexConfigNotExist",
+        "log",
+        f"links-events-dev-logs has no index, so queries and alarms find nothing: {SCRIPT}",
+    ),
+    "fields of the index": (
+        INDEX.format("links-events-dev-logs"),
+        {"keys": {**account_script.INDEX["keys"], "message": {"type": "json"}, "operation": {}}},
+        "log",
+        f"The index of links-events-dev-logs lacks message, operation of the queries and alarms: {SCRIPT}",
+    ),
+    "a right of the deployer": (
+        DEPLOYER,
+        document({"Statement": needed(kind="deployer")["Statement"][1:]}),
+        "deployer",
+        "The policy links-deployer lacks fc:* on acs:fc:cn-hangzhou:*:functions/links-events-dev and "
+        "acs:fc:cn-hangzhou:*:functions/links-events-dev/* and acs:fc:cn-hangzhou:*:functions/links-http-dev and "
+        f"acs:fc:cn-hangzhou:*:functions/links-http-dev/*, so s deploy would end half way: {SCRIPT}",
+    ),
 }
 
 
@@ -128,6 +155,54 @@ def test_what_is_missing_is_a_fault_that_says_what_makes_it(name: str, deploymen
     command, answer, subject, sentence = FAULTS[name]
     install_aliyun(tmp_path, {**GOOD, command: answer})
     assert [f for f in examined(deployment) if f.level != "ok"] == [Finding("fault", subject, sentence)]
+
+
+def test_logs_that_are_kept_for_too_short_a_time_are_a_warning(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {**GOOD, LOGSTORE.format("links-http-dev-logs"): {"ttl": 90}})
+    (finding,) = [each for each in account.logs(deployment) if each.level != "ok"]
+    assert finding == ("warning", "log", f"links-http-dev-logs keeps lines for 90 days, and not for 190: {SCRIPT}")
+
+
+def test_the_deployer_s_policy_from_before_a_custom_domain_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it, `s deploy` ends in AccessDenied after it has changed the functions."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    web = {**HTTP, "customDomain": {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}}
+    deployment = deployed("http://127.0.0.1:9", None, LINKS, "", web, EVENTS)
+    install_aliyun(tmp_path, GOOD)
+    (finding,) = [each for each in account.roles(deployment) if each.level != "ok"]
+    lacking = "fc:* on acs:fc:cn-hangzhou:*:custom-domains/links.example.com"
+    sentence = f"The policy links-deployer lacks {lacking}, so s deploy would end half way: {SCRIPT}"
+    assert finding == ("fault", "deployer", sentence)
+    # It may be for other environments, too.
+    policy = {"Statement": [FULL, *needed(kind="deployer", web=web)["Statement"]]}
+    policy["Statement"][1]["Resource"].insert(0, "acs:fc:cn-hangzhou:*:functions/links-http")
+    install_aliyun(tmp_path, {**GOOD, DEPLOYER: document(policy)})
+    assert {each.level for each in account.roles(deployment)} == {"ok"}
+
+
+def test_of_functions_without_a_role_only_the_check_says_something(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, GOOD)
+    functions = tuple(replace(each, role="") for each in deployment.functions)
+    assert list(account.roles(replace(deployment, functions=functions))) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "names"),
+    [("dev", ["links-traffic-dev"]), ("prod", ["links-traffic"]), (None, ["links-http-dev", "links-events-dev"])],
+)
+def test_the_deployer_s_policy_is_that_over_all_environments(
+    environment: str | None, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    props = [{**HTTP, "functionName": name, "role": f"{name}-role"} for name in names]
+    deployment = deployed("http://127.0.0.1:9", None, LINKS, "", *props)
+    functions = tuple(replace(each, environment_name=environment) for each in deployment.functions)
+    install_aliyun(tmp_path, {DEPLOYER: "EntityNotExist.Policy"})
+    (finding,) = [each for each in account.roles(replace(deployment, functions=functions)) if each.subject != "role"]
+    sentence = f"Policy links-deployer not found, so what the deployer may do is unknown: {SCRIPT}"
+    assert finding == ("unknown", "deployer", sentence)
 
 
 def test_without_its_project_no_logstore_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
@@ -184,7 +259,7 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
         GET_POLICY.format("links-signer"): document(policy),
     }
     install_aliyun(tmp_path, {**GOOD, **answers})
-    *_, finding = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
+    *_, finding, _ = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
     assert finding == (level, "role", sentence)
 
 
@@ -197,6 +272,8 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
         (QUEUE, "mns:GetQueueAttributes"),
         (PROJECT, "log:GetProject"),
         (LOGSTORE.format("links-http-dev-logs"), "log:GetLogStore"),
+        (INDEX.format("links-http-dev-logs"), "log:GetIndex"),
+        (DEPLOYER, "ram:GetPolicy"),
     ],
 )
 def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
@@ -242,7 +319,6 @@ def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Dep
         examined(deployment)
 
 
-FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
 NAME = "links-events-dev-role"
 POLICY = needed()[NAME]["policy"]["Statement"]
 OTHERS = {"Service": ["fc.aliyuncs.com"], "RAM": ["acs:ram::9:root"], "Federated": ["acs:ram::1:oidc/x"]}

@@ -253,6 +253,7 @@ def test_help_has_examples(command: tuple[str, ...]) -> None:
     done = run(*command, "--help", env=BARE)
     assert done.returncode == 0
     assert "Examples:" in done.stdout
+    assert "\b" not in done.stdout
     assert f"Usage: python -m signer {' '.join(command)}" in done.stdout
     assert f"  python -m signer {' '.join(command) or 'sign'} " in done.stdout
     assert "fc-presign explain" not in done.stdout
