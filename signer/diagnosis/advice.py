@@ -203,7 +203,7 @@ ADVICE: dict[str, tuple[str, str]] = {
         "creates a new link on every visit.",
     ),
     "date_in_future": (
-        "The link is dated in the future: OSS accepts at most 15 minutes.",
+        "The signing time is more than 15 minutes from OSS's clock.",
         "Set the clock of the machine that signs (NTP), and write times in UTC. A local time with a Z after it is "
         "hours off.",
     ),
@@ -213,7 +213,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     # --- the address
     "wrong_region": (
-        "The region in the signature is not the region of the host.",
+        "The signature, the host and the bucket are not of one region.",
         "Sign with the bucket's own region, without oss- in front (cn-hangzhou), and use the endpoint of that region.",
     ),
     "bucket_twice": (

@@ -113,7 +113,7 @@ def read_answer(
     code = error.finding
     if "X-Tengine-Error" in error.elements:
         source = ANSWER if code == "other_error" else GUESS  # of a signature, the key shows more
-        fact = Fact(code, source, CERTAIN, f"The CDN answered: denied by {error.message}.")
+        fact = Fact(code, source, CERTAIN, f"The CDN answered: {error.message}.")
         return Answer(error, code, "", None, "refused", (fact,))
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if error.message:
@@ -146,8 +146,15 @@ def read_answer(
     shown = codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
     if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
         return Answer(error, code, said, differences, None, (Fact(code, GUESS, CERTAIN, f"{said}."),))
-    name = error.elements.get("ArgumentName", "")
-    about = f"It is about {printable_name(name)}." if name and code in ("malformed_parameter", "truncated") else ""
+    about, name, endpoint = "", error.elements.get("ArgumentName", ""), error.elements.get("Endpoint", "").strip()
+    if name and code in ("malformed_parameter", "truncated"):
+        about = f"It is about {printable_name(name)}."
+    elif code == "wrong_region" and re.fullmatch(r"oss-[a-z0-9-]{1,40}\.aliyuncs\.com", endpoint):
+        about = f"OSS names {endpoint}."
+    elif error.code == "MethodNotAllowed" and "versionId" in link.names:
+        about = "This version is a delete marker: sign another versionId."
+    elif code == "access_denied" and link.version and "anonymous" in error.message.lower():
+        code, about = "other_error", "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
     evidence = next((fact.evidence for fact in facts if fact.code == code), "")
     fact = Fact(code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence))))
     verdict: Verdict | None = None if code in _ONE_OF_MORE and link.version else "refused"

@@ -27,6 +27,7 @@ _TRACKERS = re.compile(
 # Other services: the end of their hosts, or the parameters that only their links have.
 _SERVICES = {
     "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
+    "Amazon CloudFront": r"\.cloudfront\.net$|&Key-Pair-Id&",
     "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
     "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
     "Google Cloud Storage": r"(?:^|\.)storage\.(?:googleapis|cloud\.google)\.com$|&GoogleAccessId&|&X-Goog-Signature&",
@@ -55,7 +56,7 @@ def other_service(link: LenientUrl) -> Fact | None:
     for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
         if re.search(form, link.host.partition(":")[0]):
             return Fact("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
-        if link.version in (None, V1) and re.search(form, names):
+        if link.version in (None, V1) and not link.access_key_id and re.search(form, names):
             return Fact("other_service", LINK, LIKELY, f"Its parameters are those of {service}.")
     return None
 
@@ -196,7 +197,8 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
 
 def check_address(link: LenientUrl) -> Iterator[Fact]:
     """Host, bucket, region and key."""
-    if link.region and link.host_region and link.region != link.host_region:
+    # Clients of S3 sign for regions of their own, and OSS takes these.
+    if link.version == V4 and link.region and link.host_region and link.region != link.host_region:
         signed = link.region if is_region(link.region) else "another region"
         evidence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
         yield Fact("wrong_region", LINK, CERTAIN, evidence)

@@ -33,7 +33,9 @@ _WRAPPED = re.compile(
     r"https?://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s<>\"]+)",
     re.IGNORECASE | re.DOTALL,
 )
-_SIGNED_LINK = re.compile("(?:signature|credential|accesskeyid|auth_key|share|token|sign|sig)=", re.IGNORECASE)
+_SIGNED_LINK = re.compile(
+    "(?:signature|credential|accesskeyid|auth_key)=|(?:share|token|sign|sig)=[\\w%.~-]{16}", re.IGNORECASE
+)
 _NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
 
 
@@ -73,7 +75,8 @@ def unwrap(string: str) -> tuple[str, str]:
     link = match[2] if match else ""
     for _ in range(4):
         link = link if "?" in link else unquote(link)
-    return (link, match[1]) if match and _SIGNED_LINK.search(link) else (string, "")
+    is_wrapped = match and _SIGNED_LINK.search(link) and not re.search(f"[?&]{_SIGNED}=", string[match.end() :])
+    return (link, match[1]) if match and is_wrapped else (string, "")
 
 
 def _extract_url(string: str) -> str:

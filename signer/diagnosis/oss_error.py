@@ -18,7 +18,9 @@ from ..errors import InvalidLink
 
 # What people and programs put in place of a secret before they pass an answer on.
 _MASKED = re.compile(r"REDACTED|\*\*\*|\.\.\.|…")
-_CDN_SAID = re.compile(r"x-tengine-error: *denied by ((?:req auth: )?\w+)([\w <>]{0,80})", re.IGNORECASE)
+_CDN_SAID = re.compile(
+    r"x-tengine-error: *((?:denied by )?((?:req auth: )?\w+)[\w <>]{0,80}(?:= ?(?:black|white)list)?)", re.IGNORECASE
+)
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 _HEADER = re.compile(r"^(?:< )?x-oss-(ec|err):[ \t]*([\w+/=-]+)", re.IGNORECASE | re.MULTILINE)
 _ANSWER = re.compile(r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M)
@@ -70,7 +72,7 @@ _CODES = {
     "precondition_failed": "PreconditionFailed, NotModified",
     "range_outside": "InvalidRange",
     "upload_refused": "EntityTooLarge, EntityTooSmall, InvalidPolicyDocument, IncorrectNumberOfFilesInPOSTRequest, "
-    "MalformedPOSTRequest",
+    "MalformedPOSTRequest, 0002-00000702, 0002-00000703, 0002-00000704, 0002-00000706, 0002-00000707",
     "callback_failed": "CallbackFailed, 0007-00000202, 0007-00000203",
     "other_error": "0003-00000701, 0003-00000702, 0003-00000703, 0040-00000031",
     "cdn_mismatch": "req auth: invalid",
@@ -171,7 +173,7 @@ def read_error(document: str) -> ServerError:
     Raises `InvalidLink`.
     """
     if said := _CDN_SAID.search(document):
-        return ServerError(said[1], said[1] + said[2], "", {"X-Tengine-Error": said[2]})
+        return ServerError(said[2], said[1].strip(), "", {"X-Tengine-Error": said[1]})
     headers = {name.lower(): value for name, value in _HEADER.findall(document)}
     if not _ELEMENT.search(document):
         try:

@@ -51,6 +51,8 @@ def test_what_oss_says_of_a_wrapped_link_counts_more_than_its_wrapper() -> None:
     [
         f"{LINK}&next={quote('https://example.com/?token=1', safe='')}",
         "https://example.com/?next=https://example.com/a",
+        f"https://example.com/callback?token=abc&redirect={quote('https://app.example.com/?token=xyz', safe='')}",
+        LINK.replace("?", f"?a-url={quote('https://example.com/?token=0123456789abcdef', safe='')}&"),
     ],
 )
 def test_what_is_no_signed_link_or_stands_in_one_is_not_unwrapped(url: str) -> None:
@@ -127,3 +129,56 @@ def test_an_answer_without_its_link_is_explained() -> None:
 def test_the_last_line_names_the_page_of_the_first_finding(variables: dict[str, str], page: str) -> None:
     done = run("explain", LINK, env=variables)
     assert done.stdout.endswith(f"\n\nMore: {page}\n")
+
+
+def test_a_signed_link_with_names_of_other_services_is_one_of_oss() -> None:
+    url = "https://dl.example.com/a?OSSAccessKeyId=LTAI5tEXAMPLE&Expires=1764000600&Signature=AAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
+    for added in ("&sv=1&sig=2", "&AccessKeyId=me"):
+        assert "other_service" not in [finding.code for finding in signer.explain(url + added, now=ISSUED).findings]
+    (finding,) = signer.explain("https://d1.cloudfront.net/a?Expires=1&Signature=a&Key-Pair-Id=K", now=ISSUED).findings
+    assert (finding.code, finding.certainty) == ("other_service", "certain")
+
+
+@pytest.mark.parametrize("region", ["oss-cn-hangzhou", "us-east-1", "aws-global"])
+def test_clients_of_s3_sign_for_regions_of_their_own(region: str) -> None:
+    url = (
+        f"https://examplebucket.s3.oss-cn-hangzhou.aliyuncs.com/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20251124T160000Z"
+        f"&X-Amz-Credential=LTAI5tEXAMPLE%2F20251124%2F{region}%2Fs3%2Faws4_request&X-Amz-Expires=600"
+        f"&X-Amz-SignedHeaders=host&X-Amz-Signature={'0' * 64}"
+    )
+    assert "wrong_region" not in [finding.code for finding in signer.explain(url, now=ISSUED).findings]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ("X-Tengine-Error: black ua", "other_error", "The CDN answered: black ua."),
+        ("X-Tengine-Error: denied by IP ACL = blacklist", "other_error", "denied by IP ACL = blacklist."),
+        (DENIED.format("Anonymous access is forbidden for this operation."), "other_error", "OSS saw no signature"),
+        (
+            "<Error><Code>AccessDenied</Code><Message>The bucket you are attempting to access must be addressed using "
+            "the specified endpoint.</Message><Endpoint>oss-cn-shanghai.aliyuncs.com</Endpoint></Error>",
+            "wrong_region",
+            "OSS names oss-cn-shanghai.aliyuncs.com.",
+        ),
+        (
+            "<Error><Code>InvalidArgument</Code><Message>Bucket POST must contain the field 'OSSAccessKeyId'.</Message>"
+            "<EC>0002-00000706</EC></Error>",
+            "upload_refused",
+            "must contain the field",
+        ),
+    ],
+)
+def test_the_words_of_an_answer_reach_the_reader(answer: str, code: str, said: str) -> None:
+    finding = signer.explain(LINK, error_xml=answer, now=ISSUED + 1).findings[0]
+    assert finding.code == code
+    assert said in finding.evidence
+
+
+def test_a_get_of_a_delete_marker_is_said() -> None:
+    url = signer.presign(
+        "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED,
+        query={"versionId": "CAEQEhiBgM"},
+    ).url  # fmt: skip
+    answer = "<Error><Code>MethodNotAllowed</Code><Message>The method is not allowed.</Message></Error>"
+    assert "a delete marker" in signer.explain(url, error_xml=answer, now=ISSUED + 1).findings[0].evidence
