@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from . import cors
 from .errors import XML_DECLARATION, OssError, invalid_argument, malformed_xml, not_implemented
 from .incoming import OssRequest, parse_xml
-from .metadata import TAG, check_bucket_headers, check_storage_class, check_tags, parse_tags
+from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
 from .responses import OWNER, Node, iso_date, respond, respond_tags, respond_xml
 from .service import Service
 from .storage import Bucket, BucketExists, BucketNotEmpty
@@ -112,9 +112,7 @@ def get_tags(service: Service, request: OssRequest) -> Response:
 
 def put_tags(service: Service, request: OssRequest) -> Response:
     bucket = service.bucket(request.bucket)
-    tags = parse_tags(request.body.read(_MAX_XML))
-    check_tags(tags, of_bucket=True)
-    bucket.change(tags=dict(tags))
+    bucket.change(tags=dict(read_tags(request.body.read(_MAX_XML), of_bucket=True)))
     return respond(200)
 
 

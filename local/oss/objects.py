@@ -23,10 +23,9 @@ from .metadata import (
     PER_OBJECT,
     STORED,
     TAGGING,
-    check_tags,
     has_control,
     metadata_of,
-    parse_tags,
+    read_tags,
     refuse_conditions,
     refuse_encryption,
     tags_of,
@@ -278,9 +277,8 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
 
 
 def put_tags(service: Service, request: OssRequest) -> Response:
-    tags = parse_tags(request.body.read(_MAX_XML))
-    check_tags(tags)
-    return respond(200, headers=_change_tags(service, request, urlencode(tags, quote_via=quote)))
+    tags = urlencode(read_tags(request.body.read(_MAX_XML)), quote_via=quote)
+    return respond(200, headers=_change_tags(service, request, tags))
 
 
 def delete_tags(service: Service, request: OssRequest) -> Response:

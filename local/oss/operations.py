@@ -124,9 +124,9 @@ OBJECT: Operations = {
 _VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
 _NAMES = {
     "accessPoint": "AccessPoint", "accessPointPolicy": "AccessPointPolicy", "accessmonitor": "BucketAccessMonitor",
-    "bucketArchiveDirectRead": "BucketArchiveDirectRead", "objectWorm": "BucketObjectWormConfiguration",
-    "quota": "BucketStorageQuota", "redundancyTransition": "BucketDataRedundancyTransition", "style": "Style",
-    "symlink": "Symlink", "userDefinedLogFieldsConfig": "UserDefinedLogFieldsConfig",
+    "bucketArchiveDirectRead": "BucketArchiveDirectRead", "live": "LiveChannel", "quota": "BucketStorageQuota",
+    "objectWorm": "BucketObjectWormConfiguration", "redundancyTransition": "BucketDataRedundancyTransition",
+    "style": "Style", "symlink": "Symlink", "userDefinedLogFieldsConfig": "UserDefinedLogFieldsConfig",
     "DELETE worm": "AbortBucketWorm", "GET cloudboxes": "ListCloudBoxes", "GET cname": "ListCname",
     "GET cname token": "GetCnameToken", "GET metaQuery": "GetMetaQueryStatus", "GET regions": "DescribeRegions",
     "POST append": "AppendObject", "POST cleanRestoredObject": "CleanRestoredObject", "POST cname add": "PutCname",
