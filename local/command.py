@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from handler.commands.printing import Parser, show
-from signer.regions import KNOWN_REGIONS, closest_region
+from signer.cli.regions import KNOWN_REGIONS, closest_region
 
 from . import invoke, samples, start_page
 from .account import role_arn
@@ -93,7 +93,7 @@ def _run_oss(arguments: Sequence[str]) -> int:
             if options.host == EVERY_HOST:
                 port = alone.oss_url.rpartition(":")[2]
                 publish = f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
-                what = f"A test tool: an OSS for a container, which its whole network reaches. {publish}"
+                what = f"A test tool: an OSS for a container, which its network reaches. {publish}"
                 _say([what] if options.json else [])
             files = PlainFiles(alone)
             _say(f"{folder} is not a bucket: its files are not taken in." for folder in files.ignored_folders())

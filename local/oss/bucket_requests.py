@@ -17,6 +17,7 @@ from .service import Service
 from .storage import Bucket, BucketExists, BucketNotEmpty
 
 _MAX_XML = 2 << 20  # bytes
+_RESOURCE_GROUP = "rg-acfm00000000000"  # of every bucket
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
 _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
 _DAYS, _DATE = "[1-9][0-9]{0,8}", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
@@ -54,6 +55,8 @@ def list_buckets(service: Service, request: OssRequest) -> Response:
     if tag := params.get("tag-key"):
         tagged = [each for each in buckets if tag in _tags(each)]
         buckets = [each for each in tagged if params.get("tag-value", _tags(each)[tag]) == _tags(each)[tag]]
+    if request.headers.get("x-oss-resource-group-id", _RESOURCE_GROUP) != _RESOURCE_GROUP:
+        buckets = []
     page: list[Node] = []
     if len(buckets) > maximum:
         page = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", maximum), ("IsTruncated", True)]
@@ -81,6 +84,7 @@ def info(service: Service, request: OssRequest) -> Response:
         OWNER,
         ("AccessControlList", [("Grant", "private")]),
         ("BlockPublicAccess", True),
+        ("Comment", ""),
         *((name, "Disabled") for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")),
         ("ServerSideEncryptionRule", [("SSEAlgorithm", "None")]),
     ]
@@ -97,7 +101,7 @@ def _describe(service: Service, bucket: Bucket) -> list[Node]:
         ("IntranetEndpoint", f"{location}-internal.aliyuncs.com"),
         ("CreationDate", iso_date(bucket.settings()["created"])),
         ("StorageClass", bucket.storage_class),
-        ("ResourceGroupId", "rg-acfm00000000000"),
+        ("ResourceGroupId", _RESOURCE_GROUP),
     ]
 
 

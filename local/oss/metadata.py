@@ -29,6 +29,7 @@ STORED = frozenset(
     {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
 )
 _META = "x-oss-meta-"
+CLIENT_ENCRYPTION = f"{_META}client-side-encryption-"
 # The x-oss- headers that every request may have: of the signature, and of clients and accounts.
 _COMMON = frozenset(
     {

@@ -20,6 +20,7 @@ from .errors import OssError, file_already_exists, invalid_argument, malformed_x
 from .incoming import OssRequest, check_key, parse_xml
 from .metadata import (
     ACL,
+    CLIENT_ENCRYPTION,
     PER_OBJECT,
     STORED,
     TAGGING,
@@ -218,7 +219,10 @@ def copy(service: Service, request: OssRequest) -> Response:
     metadata, storage_class = metadata_of(request.headers, COPY_HEADERS.union(_DIRECTIVES))
     source_bucket, opened = open_source(service, request)
     source = opened.record
-    if not replaces:
+    if replaces:  # what stays is in no page, but in the live tests of alibabacloud-oss-v2
+        staying = ("content-type", CLIENT_ENCRYPTION)
+        metadata = {name: value for name, value in source.headers.items() if name.startswith(staying)} | metadata
+    else:
         own = {name: value for name, value in metadata.items() if name in PER_OBJECT}
         metadata = {name: value for name, value in source.headers.items() if name not in PER_OBJECT} | own
     if not replaces_tags:

@@ -119,8 +119,16 @@ OBJECT: Operations = {
         "DELETE": _operation("DeleteObject", objects.delete, "versionId"),
     },
 }
-# The names of what OSS has beside these: by method, sub-resource and comp, or without the verb by sub-resource. Any
-# other name is the verb, then Bucket or Object, then the sub-resource: GetBucketPolicy.
+# The names of what OSS has beside these: a verb, Bucket or Object, and the sub-resource (GetBucketPolicy); or what
+# follows the verb, by sub-resource; or all of it, by method, sub-resource and comp.
+_REGULAR = frozenset(
+    {
+        "acl", "encryption", "httpsConfig", "inventory", "legalHold", "logging", "metadataConfiguration",
+        "overwriteConfig", "policy", "policyStatus", "publicAccessBlock", "qosInfo", "referer", "replication",
+        "replicationLocation", "replicationProgress", "requestPayment", "resourceGroup", "retention", "rtc", "stat",
+        "transferAcceleration", "website", "worm"
+    }
+)  # fmt: skip
 _VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
 _NAMES = {
     "accessPoint": "AccessPoint", "accessPointPolicy": "AccessPointPolicy", "accessmonitor": "BucketAccessMonitor",
@@ -180,7 +188,7 @@ def _left_out(request: OssRequest, name: str) -> str | None:
     by_method = f"{request.method} {name} {request.params.get('comp', '')}".strip()
     if by_method in _NAMES:
         return _NAMES[by_method]
-    if request.method not in _VERBS or name not in v1.SUB_RESOURCES | _NAMES.keys() or request.params[name]:
+    if request.method not in _VERBS or name not in _REGULAR | _NAMES.keys():
         return None
     level = "Object" if request.key else "Bucket" if request.bucket else ""
     return _VERBS[request.method] + (_NAMES.get(name) or level + name[0].upper() + name[1:])

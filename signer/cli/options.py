@@ -19,12 +19,12 @@ from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import MissingCredentials, SignerError
 from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url
-from ..regions import KNOWN_REGIONS, closest_region
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
 from . import terminal
 from .credentials import CONFIG, load_credentials, profile_names
 from .output import echo
+from .regions import KNOWN_REGIONS, closest_region
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -15,10 +15,11 @@ import pytest
 import requests
 import yaml
 
+from local.oss import operations
 from tests.e2e.system import ROOT, Requires, script_of_npm
 from tests.local.programs import started
 
-PAGE = (ROOT / "docs/local-oss.md").read_text("utf-8")
+PAGE, CHINESE = ((ROOT / f"docs/local-oss{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
 COMMAND = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@" 2>/dev/null; }}\n'
@@ -95,6 +96,20 @@ def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> Non
     assert "Failed: The OSS did not start. The port is not available." in run(failing, tmp_path, variables)
 
 
+def test_the_measured_operations_and_clients_are_those_of_today() -> None:
+    tables = (operations.SERVICE, operations.BUCKET, operations.OBJECT)
+    offered = [each for table in tables for methods in table.values() for each in methods.values()]
+    count = len({each.name for each in offered}.union(each.copy[0] for each in offered if each.copy))
+    clients = json.loads((ROOT / "tests/node/package.json").read_text("utf-8"))["dependencies"]
+    required = (ROOT / "pyproject.toml").read_text("utf-8")
+    versions = {name: re.findall(rf'"{name}>=(\d+)', required)[0] for name in ("oss2", "alibabacloud-oss-v2")}
+    versions["ali-oss"] = clients["ali-oss"].partition(".")[0]
+    named = [f"{name} {version}" for name, version in versions.items()]
+    for page, words in ((PAGE, "answers {} operations of OSS"), (CHINESE, "实现 OSS 的 {} 个操作")):
+        for part in (words.format(count + len(["PostObject", "OptionObject"])), *named):
+            assert part in page
+
+
 def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
     """Without an image: in a folder that has what it copies, with pip among the packages of these tests."""
     lines = [line.partition(" ") for line in (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()]
@@ -111,7 +126,7 @@ def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
     assert [command.split()[:2] for command in commands] == [["pip", "install"]] * 2
     (entry,) = [json.loads(arguments) for name, _, arguments in lines if name == "ENTRYPOINT"]
     with started(*entry[3:], "--oss-port", "0", folder=tmp_path, ports=False, path=tmp_path) as program:
-        said = program.wait_for("# A test tool: an OSS for a container, which its whole network reaches.")
+        said = program.wait_for("# A test tool: an OSS for a container, which its network reaches.")
         assert entry[:3] == ["python", "-m", "local"]
         program.wait_for("OSS_ENDPOINT")
         url = program.lines[-1].strip().rpartition("=")[2]
