@@ -110,19 +110,14 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml("AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])])
 
 
-def get_tags(service: Service, request: OssRequest) -> Response:
-    return respond_tags(_tags(service.bucket(request.bucket)).items())
-
-
-def put_tags(service: Service, request: OssRequest) -> Response:
+def tags(service: Service, request: OssRequest) -> Response:
+    """GetBucketTags, PutBucketTags, and DeleteBucketTags, of all or of some (`?tagging=k1,k2`)."""
     bucket = service.bucket(request.bucket)
-    bucket.change(tags=dict(read_tags(request.body.read(_MAX_XML), of_bucket=True)))
-    return respond(200)
-
-
-def delete_tags(service: Service, request: OssRequest) -> Response:
-    """DeleteBucketTags: `DELETE ?tagging`, or of some `?tagging=k1,k2`."""
-    bucket = service.bucket(request.bucket)
+    if request.method == "GET":
+        return respond_tags(_tags(bucket).items())
+    if request.method == "PUT":
+        bucket.change(tags=dict(read_tags(request.body.read(_MAX_XML), of_bucket=True)))
+        return respond(200)
     names = request.params["tagging"].split(",")
     bucket.change(tags={name: value for name, value in _tags(bucket).items() if names != [""] and name not in names})
     return respond(204)

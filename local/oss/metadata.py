@@ -117,15 +117,13 @@ def read_tags(body: bytes, *, of_bucket: bool = False) -> list[tuple[str, str]]:
 
 def _check_tags(tags: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> None:
     count, key, value = (20, 64, 128) if of_bucket else (10, 128, 256)  # keys of buckets in bytes
+    if len(dict(tags)) < len(tags):
+        raise _invalid_tag("0010-00000210")
+    if of_bucket and any(name.lower().startswith(_TAG_PREFIXES) for name, _ in tags):
+        raise _invalid_tag("0010-00000207")
     are_short = all(0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags)
-    for is_valid, ec in (
-        (len(dict(tags)) == len(tags), "0010-00000210"),
-        (not of_bucket or not any(n.lower().startswith(_TAG_PREFIXES) for n, _ in tags), "0010-00000207"),
-        (are_short and (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)), "0010-00000219"),
-        (len(tags) <= count, ""),
-    ):
-        if not is_valid:
-            raise _invalid_tag(ec)
+    if len(tags) > count or not are_short or not (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)):
+        raise _invalid_tag("0010-00000219")
 
 
 def _invalid_tag(ec: str) -> OssError:

@@ -123,13 +123,6 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml("AccessControlPolicy", [OWNER, grant])
 
 
-def get_tags(service: Service, request: OssRequest) -> Response:
-    bucket = service.bucket(request.bucket)
-    opened = open_object(bucket, request)
-    opened.close()
-    return respond_tags(tags_of(opened.record.headers), version_header(opened.record.version_id, bucket.versioning))
-
-
 def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
     """The object, or the version, that a request names. Raises `OssError`, also for a delete marker."""
     version_id = _requested_version(request)
@@ -280,20 +273,17 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
     return bucket, opened
 
 
-def put_tags(service: Service, request: OssRequest) -> Response:
-    tags = urlencode(read_tags(request.body.read(_MAX_XML)), quote_via=quote)
-    return respond(200, headers=_change_tags(service, request, tags))
-
-
-def delete_tags(service: Service, request: OssRequest) -> Response:
-    return respond(204, headers=_change_tags(service, request, ""))
-
-
-def _change_tags(service: Service, request: OssRequest, tags: str) -> dict[str, str]:
+def tags(service: Service, request: OssRequest) -> Response:
+    """GetObjectTagging, PutObjectTagging and DeleteObjectTagging."""
     bucket = service.bucket(request.bucket)
+    changed = urlencode(read_tags(request.body.read(_MAX_XML)), quote_via=quote) if request.method == "PUT" else ""
     opened = open_object(bucket, request)
-    bucket.change_headers(opened, {**opened.record.headers, TAGGING: tags})
-    return version_header(opened.record.version_id, bucket.versioning)
+    headers = version_header(opened.record.version_id, bucket.versioning)
+    if request.method == "GET":
+        opened.close()
+        return respond_tags(tags_of(opened.record.headers), headers)
+    bucket.change_headers(opened, {**opened.record.headers, TAGGING: changed})
+    return respond(200 if request.method == "PUT" else 204, headers=headers)
 
 
 def publish(
