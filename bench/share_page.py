@@ -18,6 +18,7 @@ from local.client import request
 from local.oss import create_app
 from local.server import listen, serve
 from local.stack import OssAlone
+from local.start_page import StartPage
 
 from .figures import Bound, Figure
 from .process import BUCKET, CREDENTIALS, ENVIRONMENT, REGION, http_event, run
@@ -55,7 +56,7 @@ def measure() -> list[Figure]:
         config.write_text(LINKS, "utf-8")
         app = create_app(root, region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
         with closing(serve(app, listen(0))) as server:
-            oss = OssAlone(server.url, REGION, root, CREDENTIALS, CREDENTIALS)
+            oss = OssAlone(server.url, REGION, root, CREDENTIALS, CREDENTIALS, StartPage(app))
             environment = {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
             page = http_event("/-/s/2026%20q3.pdf", query={"share": _share(oss)}, headers=BROWSER)
             for _ in range(ROUNDS + 1):

@@ -12,16 +12,20 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from handler.commands.printing import Parser, show
+from signer.cli.regions import KNOWN_REGIONS, closest_region
 
 from . import invoke, samples, start_page
 from .account import role_arn
 from .errors import LocalError
 from .interrupts import exit_on_signals
+from .oss.storage import Buckets
 from .plain_files import PlainFiles
-from .stack import DEFAULT_BUCKET, Stack, oss_alone
+from .server import EVERY_HOST, HOST
+from .stack import DEFAULT_BUCKET, OssAlone, Stack, oss_alone
 
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
@@ -74,13 +78,23 @@ def _run_oss(arguments: Sequence[str]) -> int:
     """Runs the OSS alone, and ends as `main` does."""
     what = "A test tool: an OSS that only this machine reaches (127.0.0.1). Store nothing of value in it."
     parser = _parser("python -m local oss", what, {"--oss-port": (9001, "OSS")})
+    parser.add_argument("--host", choices=(HOST, EVERY_HOST), default=HOST, help=f"{EVERY_HOST} is for a container")
     parser.add_argument("--bucket", metavar="NAME", action="append", help=f"repeatable (default: {DEFAULT_BUCKET})")
     parser.add_argument("--region", default="cn-hangzhou", help="the region of all buckets (default: cn-hangzhou)")
     options = parser.parse_args(arguments)
     exit_on_signals(0)
     buckets = options.bucket or [DEFAULT_BUCKET]
+    if options.region not in KNOWN_REGIONS:
+        closest = closest_region(options.region)
+        question = f" (did you mean {closest}?)" if closest else ""
+        _say([f"Warning: unknown region {options.region!r}{question}. The real OSS refuses requests for it."])
     try:
-        with oss_alone(buckets, options.region, options.root, options.oss_port) as alone:
+        with oss_alone(buckets, options.region, options.root, options.oss_port, options.host) as alone:
+            if options.host == EVERY_HOST:
+                port = alone.oss_url.rpartition(":")[2]
+                publish = f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
+                what = f"A test tool: an OSS for a container, which its network reaches. {publish}"
+                _say([what] if options.json else [])
             files = PlainFiles(alone)
             _say(f"{folder} is not a bucket: its files are not taken in." for folder in files.ignored_folders())
             _say(files.take_in())
@@ -90,6 +104,7 @@ def _run_oss(arguments: Sequence[str]) -> int:
                 variables[f"{prefix}_ACCESS_KEY_SECRET"] = keys.access_key_secret
                 variables[f"{prefix}_SESSION_TOKEN"] = keys.security_token or ""
             script = samples.write_script(alone.root, variables)
+            alone.start_page.content = partial(_oss_page, alone)
             hint = f"# Files that you put into {alone.root / buckets[0]}/ become objects. Stop: Ctrl-C."
             show(*([json.dumps(variables)] if options.json else [f"# {what}", hint, *script]))
             while True:
@@ -98,6 +113,11 @@ def _run_oss(arguments: Sequence[str]) -> int:
     except LocalError as error:
         _say([f"python -m local oss: {error}"])
     return REFUSED
+
+
+def _oss_page(alone: OssAlone) -> str:
+    values = {"oss": alone, "buckets": Buckets(alone.root).all(), "shell": _shell(alone, None)}
+    return start_page.render("oss_page.html", title="An OSS to test against", **values)
 
 
 def _show_log(log: int, begun: threading.Event) -> None:
@@ -141,11 +161,12 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
 def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     prepared = samples.prepare(stack)
     config = stack.links_toml()
-    stack.start_page.content = ""
+    stack.start_page.content = None
     if config is not None and config.mounts.covering("/") is None:  # else / is theirs
         values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
         places = {"folder": _watched(stack, root), "shell": _shell(stack, root)}
-        stack.start_page.content = start_page.render(**values, **places)
+        page = start_page.render("start_page.html", title="fc-presign on this machine", **values, **places)
+        stack.start_page.content = lambda: page
     try:
         samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
     except LocalError as error:
@@ -214,7 +235,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
     )
 
 
-def _shell(stack: Stack, root: Path | None) -> str:
+def _shell(stack: Stack | OssAlone, root: Path | None) -> str:
     return f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIEnvironment
 
-HOST = "127.0.0.1"
+HOST, EVERY_HOST = "127.0.0.1", "0.0.0.0"  # noqa: S104 - for a container alone
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -232,12 +232,12 @@ class Server:
         self._thread.join()
 
 
-def listen(port: int, option: str = "--http-port") -> socket.socket:
-    """A listening loopback socket; port 0 picks a free one. Raises `LocalError`, which names `option`."""
+def listen(port: int, option: str = "--http-port", host: str = HOST) -> socket.socket:
+    """A listening socket; port 0 picks a free one. Raises `LocalError`, which names `option`."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()

@@ -32,7 +32,7 @@ from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .server import listen, serve, url_of
+from .server import HOST, listen, serve, url_of
 from .start_page import StartPage
 from .sts import temporary_credentials
 
@@ -212,19 +212,20 @@ class OssAlone(NamedTuple):
     root: Path
     credentials: Credentials
     temporary: Credentials
+    start_page: StartPage
 
 
 @contextmanager
-def oss_alone(buckets: list[str], region: str, root: Path | None, port: int) -> Iterator[OssAlone]:
+def oss_alone(buckets: list[str], region: str, root: Path | None, port: int, host: str = HOST) -> Iterator[OssAlone]:
     """Runs one until the end of the block. Raises `LocalError`."""
     key, temporary = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33)), temporary_credentials()
     with ExitStack() as cleanup:
-        listener = cleanup.enter_context(listen(port, _OSS_PORT))
+        listener = cleanup.enter_context(listen(port, _OSS_PORT, host))
         folder = _folder(root, cleanup)
         _create_buckets(folder, buckets)
-        app = oss.create_app(folder, region=region, credentials=[key, temporary])
-        server = cleanup.enter_context(closing(serve(app, listener)))
-        yield OssAlone(server.url, region, folder, key, temporary)
+        start_page = StartPage(oss.create_app(folder, region=region, credentials=[key, temporary]))
+        server = cleanup.enter_context(closing(serve(start_page, listener)))
+        yield OssAlone(server.url, region, folder, key, temporary, start_page)
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:

@@ -11,12 +11,13 @@ from werkzeug.wrappers import Response
 from . import cors
 from .errors import XML_DECLARATION, OssError, invalid_argument, malformed_xml, not_implemented
 from .incoming import OssRequest, parse_xml
-from .metadata import TAG, check_bucket_headers, check_storage_class, check_tags, parse_tags
+from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
 from .responses import OWNER, Node, iso_date, respond, respond_tags, respond_xml
 from .service import Service
 from .storage import Bucket, BucketExists, BucketNotEmpty
 
 _MAX_XML = 2 << 20  # bytes
+_RESOURCE_GROUP = "rg-acfm00000000000"  # of every bucket
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
 _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
 _DAYS, _DATE = "[1-9][0-9]{0,8}", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
@@ -54,6 +55,8 @@ def list_buckets(service: Service, request: OssRequest) -> Response:
     if tag := params.get("tag-key"):
         tagged = [each for each in buckets if tag in _tags(each)]
         buckets = [each for each in tagged if params.get("tag-value", _tags(each)[tag]) == _tags(each)[tag]]
+    if request.headers.get("x-oss-resource-group-id", _RESOURCE_GROUP) != _RESOURCE_GROUP:
+        buckets = []
     page: list[Node] = []
     if len(buckets) > maximum:
         page = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", maximum), ("IsTruncated", True)]
@@ -81,6 +84,7 @@ def info(service: Service, request: OssRequest) -> Response:
         OWNER,
         ("AccessControlList", [("Grant", "private")]),
         ("BlockPublicAccess", True),
+        ("Comment", ""),
         *((name, "Disabled") for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")),
         ("ServerSideEncryptionRule", [("SSEAlgorithm", "None")]),
     ]
@@ -97,7 +101,7 @@ def _describe(service: Service, bucket: Bucket) -> list[Node]:
         ("IntranetEndpoint", f"{location}-internal.aliyuncs.com"),
         ("CreationDate", iso_date(bucket.settings()["created"])),
         ("StorageClass", bucket.storage_class),
-        ("ResourceGroupId", "rg-acfm00000000000"),
+        ("ResourceGroupId", _RESOURCE_GROUP),
     ]
 
 
@@ -106,21 +110,14 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml("AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])])
 
 
-def get_tags(service: Service, request: OssRequest) -> Response:
-    return respond_tags(_tags(service.bucket(request.bucket)).items())
-
-
-def put_tags(service: Service, request: OssRequest) -> Response:
+def tags(service: Service, request: OssRequest) -> Response:
+    """GetBucketTags, PutBucketTags, and DeleteBucketTags, of all or of some (`?tagging=k1,k2`)."""
     bucket = service.bucket(request.bucket)
-    tags = parse_tags(request.body.read(_MAX_XML))
-    check_tags(tags, of_bucket=True)
-    bucket.change(tags=dict(tags))
-    return respond(200)
-
-
-def delete_tags(service: Service, request: OssRequest) -> Response:
-    """DeleteBucketTags: `DELETE ?tagging`, or of some `?tagging=k1,k2`."""
-    bucket = service.bucket(request.bucket)
+    if request.method == "GET":
+        return respond_tags(_tags(bucket).items())
+    if request.method == "PUT":
+        bucket.change(tags=dict(read_tags(request.body.read(_MAX_XML), of_bucket=True)))
+        return respond(200)
     names = request.params["tagging"].split(",")
     bucket.change(tags={name: value for name, value in _tags(bucket).items() if names != [""] and name not in names})
     return respond(204)

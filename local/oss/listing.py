@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from werkzeug.wrappers import Response
 
+from signer.names import MAX_KEY_BYTES
+
 from .errors import invalid_argument
 from .incoming import OssRequest
 from .responses import OWNER, Node, encode_key, encoding_type, iso_date, respond_xml
@@ -120,6 +122,9 @@ def list_params(request: OssRequest, size: str = "max-keys", default: int = 100)
     encoding = params.get("encoding-type", "")
     if encoding not in ("", "url"):
         raise invalid_argument("encoding-type", encoding, "Invalid Encoding Method specified in Request.")
+    for name in ("prefix", "delimiter", "marker", "key-marker", "version-id-marker", "start-after"):
+        if len(params.get(name, "").encode()) > MAX_KEY_BYTES:
+            raise invalid_argument(name, params[name], f"{name} must have at most {MAX_KEY_BYTES} bytes.")
     max_keys = request.integer(size, 1, 1000, default)
     return ListParams(params.get("prefix", ""), params.get("delimiter", ""), encoding, max_keys)
 

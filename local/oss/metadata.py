@@ -29,6 +29,7 @@ STORED = frozenset(
     {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
 )
 _META = "x-oss-meta-"
+CLIENT_ENCRYPTION = f"{_META}client-side-encryption-"
 # The x-oss- headers that every request may have: of the signature, and of clients and accounts.
 _COMMON = frozenset(
     {
@@ -51,7 +52,7 @@ def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) 
     """
     refuse_unkept(headers, _UPLOAD | also)
     _check_acl(ACL, headers.get(ACL, ""))
-    check_tags(tags_of(headers))
+    _check_tags(tags_of(headers))
     kept = (*STORED, ACL, TAGGING)
     metadata = {name: value for name, value in headers.items() if name in kept or name.startswith(_META)}
     for name, value in metadata.items():
@@ -105,25 +106,24 @@ def tags_of(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return tags
 
 
-def parse_tags(body: bytes) -> list[tuple[str, str]]:
-    """The tags of a Tagging document. Raises `OssError` MalformedXML."""
+def read_tags(body: bytes, *, of_bucket: bool = False) -> list[tuple[str, str]]:
+    """The tags of a Tagging document. Raises `OssError` MalformedXML, InvalidTag."""
     if (tag_set := parse_xml(body).find("{*}TagSet")) is None:
         raise malformed_xml()
-    return [(tag.findtext("{*}Key", ""), tag.findtext("{*}Value", "")) for tag in tag_set.iterfind("{*}Tag")]
+    tags = [(tag.findtext("{*}Key", ""), tag.findtext("{*}Value", "")) for tag in tag_set.iterfind("{*}Tag")]
+    _check_tags(tags, of_bucket=of_bucket)
+    return tags
 
 
-def check_tags(tags: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> None:
-    """Raises `OssError` InvalidTag."""
-    count, key, value = (20, 64, 128) if of_bucket else (10, 128, 256)
-    valid = all(0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags)
-    for is_valid, ec in (
-        (len(dict(tags)) == len(tags), "0010-00000210"),
-        (not of_bucket or not any(n.lower().startswith(_TAG_PREFIXES) for n, _ in tags), "0010-00000207"),
-        (valid and (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)), "0010-00000219"),
-        (len(tags) <= count, ""),
-    ):
-        if not is_valid:
-            raise _invalid_tag(ec)
+def _check_tags(tags: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> None:
+    count, key, value = (20, 64, 128) if of_bucket else (10, 128, 256)  # keys of buckets in bytes
+    if len(dict(tags)) < len(tags):
+        raise _invalid_tag("0010-00000210")
+    if of_bucket and any(name.lower().startswith(_TAG_PREFIXES) for name, _ in tags):
+        raise _invalid_tag("0010-00000207")
+    are_short = all(0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags)
+    if len(tags) > count or not are_short or not (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)):
+        raise _invalid_tag("0010-00000219")
 
 
 def _invalid_tag(ec: str) -> OssError:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
 from .incoming import OssRequest, parse_xml
 from .listing import list_params, page_of
-from .metadata import encryption_headers, metadata_of, refuse_unkept
+from .metadata import CLIENT_ENCRYPTION, encryption_headers, metadata_of, refuse_unkept
 from .objects import COPY_HEADERS, check_digest, check_length, check_traffic_limit, forbids_overwrite, open_source
 from .preconditions import requested_range
 from .responses import (
@@ -101,6 +101,10 @@ def list_parts(service: Service, request: OssRequest) -> Response:
         ("MaxParts", max_parts),
         ("IsTruncated", len(parts) > max_parts),
     ]
+    for name, value in upload.headers.items():  # in no page, but in the live tests of alibabacloud-oss-v2
+        if name.startswith(CLIENT_ENCRYPTION):
+            element = name.removeprefix(CLIENT_ENCRYPTION).title().replace("-", "")
+            result.append((f"ClientEncryption{element}", value))
     for part in page:
         content: list[Node] = [
             ("PartNumber", part.number),

@@ -7,6 +7,7 @@ has more than a hundred sub-resources, and one that passed for another request c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from werkzeug.wrappers import Response
@@ -35,11 +36,12 @@ class Operation(NamedTuple):
     copy: tuple[str, Handler] | None = None
 
 
+_VERBS = ("Get", "Put", "Delete")
 # The actions whose name is not that of the operation.
 _ACTIONS = {
     **dict.fromkeys(("CompleteMultipartUpload", "InitiateMultipartUpload", "UploadPart"), "PutObject"),
     **dict.fromkeys(("GetObjectMeta", "HeadObject"), "GetObject"),
-    **{f"{verb}BucketTags": f"{verb}BucketTagging" for verb in ("Get", "Put", "Delete")},
+    **{f"{verb}BucketTags": f"{verb}BucketTagging" for verb in _VERBS},
     "DeleteMultipleObjects": "DeleteObject",
     "ListObjectsV2": "ListObjects",
 }
@@ -79,11 +81,7 @@ BUCKET: Operations = {
         "PUT": _operation("PutBucketLifecycle", bucket_requests.put_lifecycle),
         "DELETE": _operation("DeleteBucketLifecycle", bucket_requests.delete_lifecycle),
     },
-    "tagging": {
-        "GET": _operation("GetBucketTags", bucket_requests.get_tags),
-        "PUT": _operation("PutBucketTags", bucket_requests.put_tags),
-        "DELETE": _operation("DeleteBucketTags", bucket_requests.delete_tags),
-    },
+    "tagging": {verb.upper(): _operation(f"{verb}BucketTags", bucket_requests.tags) for verb in _VERBS},
     "bucketInfo": {"GET": _operation("GetBucketInfo", bucket_requests.info)},
     "delete": {"POST": _operation("DeleteMultipleObjects", objects.delete_multiple, "encoding-type")},
     "uploads": {"GET": _operation("ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
@@ -106,11 +104,7 @@ OBJECT: Operations = {
         "DELETE": _operation("AbortMultipartUpload", multipart.abort),
     },
     "acl": {"GET": _operation("GetObjectAcl", objects.get_acl)},
-    "tagging": {
-        "GET": _operation("GetObjectTagging", objects.get_tags, "versionId"),
-        "PUT": _operation("PutObjectTagging", objects.put_tags, "versionId"),
-        "DELETE": _operation("DeleteObjectTagging", objects.delete_tags, "versionId"),
-    },
+    "tagging": {verb.upper(): _operation(f"{verb}ObjectTagging", objects.tags, "versionId") for verb in _VERBS},
     "objectMeta": {"HEAD": _operation("GetObjectMeta", objects.object_meta, "versionId")},
     "": {
         "GET": _operation("GetObject", objects.get, *_READ),
@@ -119,25 +113,10 @@ OBJECT: Operations = {
         "DELETE": _operation("DeleteObject", objects.delete, "versionId"),
     },
 }
-# The names of what OSS has beside these: by method, sub-resource and comp, or without the verb by sub-resource. Any
-# other name is the verb, then Bucket or Object, then the sub-resource: GetBucketPolicy.
-_VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
-_NAMES = {
-    "accessPoint": "AccessPoint", "accessPointPolicy": "AccessPointPolicy", "accessmonitor": "BucketAccessMonitor",
-    "bucketArchiveDirectRead": "BucketArchiveDirectRead", "objectWorm": "BucketObjectWormConfiguration",
-    "quota": "BucketStorageQuota", "redundancyTransition": "BucketDataRedundancyTransition", "style": "Style",
-    "symlink": "Symlink", "userDefinedLogFieldsConfig": "UserDefinedLogFieldsConfig",
-    "DELETE worm": "AbortBucketWorm", "GET cloudboxes": "ListCloudBoxes", "GET cname": "ListCname",
-    "GET cname token": "GetCnameToken", "GET metaQuery": "GetMetaQueryStatus", "GET regions": "DescribeRegions",
-    "POST append": "AppendObject", "POST cleanRestoredObject": "CleanRestoredObject", "POST cname add": "PutCname",
-    "POST cname delete": "DeleteCname", "POST cname token": "CreateCnameToken", "POST metaQuery add": "OpenMetaQuery",
-    "POST metaQuery delete": "CloseMetaQuery", "POST metaQuery query": "DoMetaQuery",
-    "POST redundancyTransition": "CreateBucketDataRedundancyTransition", "POST replication add": "PutBucketReplication",
-    "POST replication delete": "DeleteBucketReplication", "POST restore": "RestoreObject",
-    "POST seal": "SealAppendObject", "POST worm": "InitiateBucketWorm", "POST wormExtend": "ExtendBucketWorm",
-    "POST wormId": "CompleteBucketWorm", "POST x-oss-async-process": "AsyncProcessObject",
-    "POST x-oss-process": "ProcessObject", "PUT accessPoint": "CreateAccessPoint"
-}  # fmt: skip
+# What OSS has beside these. A line of the file has a name, and then what asks for it: the level, the method, the
+# sub-resource, and comp where it has one.
+_LINES = (Path(__file__).parent / "left_out.txt").read_text("utf-8").splitlines()
+_LEFT_OUT = {request: name for name, request in (line.split(" ", 1) for line in _LINES)}
 
 
 def find_operation(request: OssRequest) -> Operation:
@@ -153,8 +132,8 @@ def find_operation(request: OssRequest) -> Operation:
     parameters = frozenset[str]().union({subresource}, *(each.parameters for each in offered))
     check_parameters(request, operation.name if operation else request.method, parameters)
     if operation is None:
-        is_acl = (request.method, subresource) == ("PUT", "acl")
-        raise not_implemented(_left_out(request, "acl") or "") if is_acl else method_not_allowed(request.method)
+        name = _left_out(request, subresource)
+        raise not_implemented(name) if name else method_not_allowed(request.method)
     with naming(operation.name):
         for name in request.headers:
             if name in _UNSUPPORTED_HEADERS:
@@ -177,10 +156,5 @@ def check_parameters(request: OssRequest, operation: str, offered: frozenset[str
 
 def _left_out(request: OssRequest, name: str) -> str | None:
     """The operation of OSS that a parameter of the query asks for."""
-    by_method = f"{request.method} {name} {request.params.get('comp', '')}".strip()
-    if by_method in _NAMES:
-        return _NAMES[by_method]
-    if request.method not in _VERBS or name not in v1.SUB_RESOURCES | _NAMES.keys() or request.params[name]:
-        return None
-    level = "Object" if request.key else "Bucket" if request.bucket else ""
-    return _VERBS[request.method] + (_NAMES.get(name) or level + name[0].upper() + name[1:])
+    asked = f"{'object' if request.key else 'bucket' if request.bucket else 'service'} {request.method} {name}"
+    return _LEFT_OUT.get(f"{asked} {request.params.get('comp')}") or _LEFT_OUT.get(asked)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
+from local.oss import operations
 from tests.e2e.system import ROOT, Requires, script_of_npm
 from tests.local.programs import started
 
-PAGE = (ROOT / "docs/local-oss.md").read_text("utf-8")
+PAGE, CHINESE = ((ROOT / f"docs/local-oss{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
 COMMAND = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@" 2>/dev/null; }}\n'
@@ -74,9 +77,12 @@ def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> Non
     (clone / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (clone / ".venv/bin/python").chmod(0o755)
     (clone / ".venv/local.stamp").touch()
+    # pip finds what the project requires among the packages of these tests, and asks no index.
+    (tmp_path / "requirements.txt").write_text("oss2\n")
     code = "".join(f"    {line}\n" for line in example("oss2", "python").splitlines())
     (project / "test_reports.py").write_text(f"def test_reports():\n{code}")
-    variables = {"FC_PRESIGN": str(clone), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    packages = {"PIP_NO_INDEX": "1", "PYTHONPATH": str(Path(pytest.__file__).parents[1])}
+    variables = {"FC_PRESIGN": str(clone), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **packages}
     checkout, fetch, *steps = yaml.safe_load(example("On GitHub", "yaml"))["jobs"]["test"]["steps"]
     assert checkout["uses"] in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
     assert fetch["run"] == "git clone --depth 1 ADDRESS fc-presign"
@@ -85,3 +91,49 @@ def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> Non
     assert "1 passed" in run([*SHELL, commands], tmp_path, variables)
     (project / "conftest.py").write_text(example("In pytest", "python"))
     assert "1 passed" in run(["pytest", "-q", "tests"], tmp_path, variables)
+    (clone / ".venv/bin/python").write_text("#!/bin/sh\necho The port is not available. >&2\nexit 2\n")
+    failing = ["sh", "-c", "! pytest -q tests"]
+    assert "Failed: The OSS did not start. The port is not available." in run(failing, tmp_path, variables)
+
+
+def test_the_measured_operations_and_clients_are_those_of_today() -> None:
+    tables = (operations.SERVICE, operations.BUCKET, operations.OBJECT)
+    offered = [each for table in tables for methods in table.values() for each in methods.values()]
+    count = len({each.name for each in offered}.union(each.copy[0] for each in offered if each.copy))
+    clients = json.loads((ROOT / "tests/node/package.json").read_text("utf-8"))["dependencies"]
+    required = (ROOT / "pyproject.toml").read_text("utf-8")
+    versions = {name: re.findall(rf'"{name}>=(\d+)', required)[0] for name in ("oss2", "alibabacloud-oss-v2")}
+    versions["ali-oss"] = clients["ali-oss"].partition(".")[0]
+    named = [f"{name} {version}" for name, version in versions.items()]
+    for page, words in ((PAGE, "answers {} operations of OSS"), (CHINESE, "实现 OSS 的 {} 个操作")):
+        for part in (words.format(count + len(["PostObject", "OptionObject"])), *named):
+            assert part in page
+
+
+def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
+    """Without an image: in a folder that has what it copies, with pip among the packages of these tests."""
+    lines = [line.partition(" ") for line in (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()]
+    pip = {"PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
+    commands = [arguments for name, _, arguments in lines if name == "RUN"]
+    for name, _, arguments in lines:
+        if name == "COPY":
+            *sources, target = arguments.split()
+            for source in sources:
+                path = tmp_path / target / (source if (ROOT / source).is_file() else "")
+                (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, path)
+        elif name == "RUN":
+            assert "Would install" not in run(["sh", "-c", arguments], tmp_path, pip)
+    assert [command.split()[:2] for command in commands] == [["pip", "install"]] * 2
+    (entry,) = [json.loads(arguments) for name, _, arguments in lines if name == "ENTRYPOINT"]
+    with started(*entry[3:], "--oss-port", "0", folder=tmp_path, ports=False, path=tmp_path) as program:
+        said = program.wait_for("# A test tool: an OSS for a container, which its network reaches.")
+        assert entry[:3] == ["python", "-m", "local"]
+        program.wait_for("OSS_ENDPOINT")
+        url = program.lines[-1].strip().rpartition("=")[2]
+        port = url.rpartition(":")[2]
+        assert said.strip().endswith(f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}")
+        assert "docker run --rm -p 127.0.0.1:9001:9001 fc-presign-oss" in PAGE
+        for host in ("127.0.0.1", "127.0.0.2"):
+            assert requests.get(f"http://{host}:{port}/", timeout=20).status_code == 403
+        program.process.terminate()
+        assert program.end() == 0

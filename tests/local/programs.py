@@ -75,8 +75,12 @@ def started(
     ports: bool = True,
     quick: bool = False,
     errors: IO[bytes] | None = None,
+    path: Path = ROOT,
 ) -> Iterator[Program]:
-    """A program on free ports, killed at the latest at the end of the block. `errors` is for its standard error."""
+    """A program on free ports, killed at the latest at the end of the block. `errors` is for its standard error.
+
+    `path` is where it is imported from.
+    """
     program_arguments = ["-c", QUICK] if quick else ["-m", module]
     command = [
         sys.executable,
@@ -87,7 +91,7 @@ def started(
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(path)},
         stdout=subprocess.PIPE,
         stderr=errors or subprocess.STDOUT,
         text=True,

@@ -206,7 +206,7 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
     second.delete_bucket_lifecycle()
     with pytest.raises(oss2.exceptions.NoSuchLifecycle):
         second.get_bucket_lifecycle()
-    assert (second.get_bucket_acl().acl, info.resource_group_id[:3]) == ("private", "rg-")
+    assert (second.get_bucket_acl().acl, info.resource_group_id[:3], info.comment) == ("private", "rg-", "")
     second.delete_bucket()
     with pytest.raises(oss2.exceptions.NoSuchBucket):
         second.get_object("object")
@@ -219,6 +219,9 @@ def test_oss2_lists_buckets_and_their_tags(bucket: Any, live_cloud: Cloud) -> No
     oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION).create_bucket()
     (first, second) = oss2.BucketIterator(service, max_keys=1)
     assert (first.name, first.region, first.storage_class, second.name) == (BUCKET, REGION, "Standard", "second-bucket")
+    for group, count in ((bucket.get_bucket_info().resource_group_id, 2), ("rg-other", 0)):
+        found = service.list_buckets(headers={"x-oss-resource-group-id": group})
+        assert len(found.buckets) == count
     for value, names in (("a b", [BUCKET]), ("other", [])):
         found = service.list_buckets(params={"tag-key": "team", "tag-value": value})
         assert [each.name for each in found.buckets] == names

@@ -186,6 +186,15 @@ def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: Cloud) -> No
     assert (deleted.status, deleted.body, cloud.call("GET").texts("Key")) == (200, b"", [])
 
 
+@pytest.mark.parametrize("name", ["prefix", "delimiter", "marker"])
+def test_what_limits_a_list_has_the_length_of_a_key_at_most(cloud: Cloud, name: str) -> None:
+    cloud.put("a")
+    for query in ({}, {"versions": ""}) if name != "marker" else ({},):
+        assert cloud.call("GET", "", {**query, name: "é" * 511}).status == 200
+        refused = cloud.call("GET", "", {**query, name: "é" * 512})
+        assert (refused.status, refused.code, refused.text("ArgumentName")) == (400, "InvalidArgument", name)
+
+
 def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(cloud: Cloud) -> None:
     for name in ("a-bucket", "b-bucket"):
         cloud.call("PUT", bucket=name)

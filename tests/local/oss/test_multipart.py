@@ -71,12 +71,14 @@ def test_the_etag_of_one_part_is_the_md5_of_its_hexadecimal_md5(cloud: Cloud) ->
 
 
 def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
-    upload = initiate(cloud)
+    encryption = {"key": "a", "cek-alg": "AES"}
+    upload = initiate(cloud, {f"x-oss-meta-client-side-encryption-{name}": each for name, each in encryption.items()})
     for number in (1, 2, 5):
         upload_part(cloud, upload, number, b"old")
     upload_part(cloud, upload, 2, FULL)
     listed = cloud.call("GET", KEY, {"uploadId": upload})
     assert listed.texts("PartNumber") == ["1", "2", "5"]
+    assert (listed.text("ClientEncryptionKey"), listed.text("ClientEncryptionCekAlg")) == ("a", "AES")
     assert listed.texts("Size") == ["3", str(len(FULL)), "3"]
     assert listed.texts("ETag")[1] == etag_of(FULL)
     page = cloud.call("GET", KEY, {"uploadId": upload, "max-parts": "1", "part-number-marker": "1"})

@@ -231,6 +231,13 @@ def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: Cloud) -> None
     got = cloud.get("copy")
     assert (got.body, got.headers["content-type"]) == (TEXT, "text/html")
     assert "x-oss-meta-owner" not in got.headers
+    key = {"x-oss-meta-client-side-encryption-key": "a"}
+    cloud.put("source", TEXT, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone", **key})
+    del replaced["Content-Type"]
+    cloud.call("PUT", "copy", headers={**replaced, "x-oss-copy-source": f"/{BUCKET}/source"})
+    headers = cloud.get("copy").headers
+    assert (headers["content-type"], key.items() <= headers.items()) == ("text/plain", True)
+    assert "x-oss-meta-owner" not in headers
 
 
 def test_a_copy_checks_the_conditions_on_its_source(cloud: Cloud) -> None:

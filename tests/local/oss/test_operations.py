@@ -40,10 +40,7 @@ NOT_NAMED = {
     *("AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "ListParts", "UploadPart", "UploadPartCopy"),
     *("CompleteBucketWorm", "CreateSelectObjectMeta", "GetCnameToken", "OptionObject", "SelectObject"),
     *("ListAccessPoints", "ListBucketDataRedundancyTransition", "ListBucketInventory", "ListStyle"),
-    *("DeleteAccessPointPublicAccessBlock", "GetAccessPointPublicAccessBlock", "PutAccessPointPublicAccessBlock"),
-    *("CreateBucketMetadataConfiguration", "DoDataPipelineAction", "DoMetaQueryAction"),
-    *(f"UpdateBucketMetadata{kind}TableConfiguration" for kind in ("Inventory", "Journal")),
-    "ListUserDataRedundancyTransition",
+    *(f"{verb}AccessPointPublicAccessBlock" for verb in ("Delete", "Get", "Put")),
 }
 
 
