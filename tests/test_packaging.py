@@ -198,7 +198,7 @@ def test_the_metadata_is_valid_and_its_description_renders(distributions: Distri
     assert headers["Description-Content-Type"] == "text/markdown"
     page = readme_renderer.markdown.render(str(headers.get_payload()))
     assert page is not None
-    assert re.search("<h1[^>]*>fc-presign<", page)
+    assert re.search("<h1[^>]*>fc-presign: ", page)
     # On an index, links and pictures that are relative to the repository lead nowhere.
     assert all(url.startswith(("https://", "#")) for url in re.findall(r'(?:href|src)="([^"]*)"', page))
 

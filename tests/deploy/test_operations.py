@@ -60,7 +60,7 @@ def test_every_aliyun_command_is_one_that_the_stand_in_knows(tmp_path: Path) -> 
     account, domain = Account(tmp_path), "cn-hangzhou links.example.com"
     old = {"routes": [{"path": "/*", "functionName": "links-http", "qualifier": "LATEST"}]}
     account.write({**account.state, "policies": {"links-deployer-dev": [{}]}, "domains": {domain: old}})
-    moving = commands("aliyun fc UpdateCustomDomain", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
+    moving = commands("aliyun fc UpdateCustomDomain", (ROOT / "docs/custom-runtime.md").read_text(encoding="utf-8"))
     assert (len(moving), len(commands("aliyun"))) == (1, 6)
     for command in [*moving, *commands("aliyun")]:
         environment = {"PATH": account.path}
