@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 from werkzeug.wrappers import Response
 
 from . import cors
-from .errors import XML_DECLARATION, OssError, invalid_argument, malformed_xml, not_implemented
+from .errors import XML_DECLARATION, Node, OssError, invalid_argument, malformed_xml, not_implemented
 from .incoming import OssRequest, parse_xml
 from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
-from .responses import OWNER, Node, iso_date, respond, respond_tags, respond_xml
+from .responses import OWNER, iso_date, respond, respond_tags, respond_xml
 from .service import Service
 from .storage import Bucket, BucketExists, BucketNotEmpty
 

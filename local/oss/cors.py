@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from .errors import OssError, malformed_xml
+from .errors import Node, OssError, malformed_xml
 from .incoming import parse_xml
-from .responses import Node
 from .storage import Bucket
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")

@@ -8,13 +8,19 @@ from xml.sax.saxutils import escape
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-# Elements of XML by their names, each with what it contains.
-Details = Mapping[str, "str | Details"]
+# An XML element: its name, and its value or its children.
+Node = tuple[str, "str | int | bool | list[Node]"]
 
 
-def escape_xml(string: str) -> str:
-    """Escapes carriage returns too, which XML parsers would read as line feeds."""
-    return escape(string, {"\r": "&#13;"})
+def render(node: Node, indent: str = "") -> str:
+    """An element on lines of its own. Escapes carriage returns too, which XML parsers would read as line feeds."""
+    name, content = node
+    if isinstance(content, list):
+        children = "".join(render(child, f"{indent}  ") for child in content)
+        return f"{indent}<{name}>\n{children}{indent}</{name}>\n"
+    string = str(content).lower() if isinstance(content, bool) else str(content)
+    escaped = escape(string, {"\r": "&#13;"})
+    return f"{indent}<{name}>{escaped}</{name}>\n"
 
 
 class OssError(Exception):
@@ -32,7 +38,7 @@ class OssError(Exception):
         *,
         ec: str = "",
         headers: Mapping[str, str] | None = None,
-        **details: str | Details,
+        **details: str | list[Node],
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
@@ -44,21 +50,11 @@ class OssError(Exception):
 
     def xml(self, request_id: str, host: str) -> bytes:
         """The `<Error>` document."""
-        elements: dict[str, str | Details] = {"Code": self.code, "Message": self.message}
+        elements: dict[str, str | list[Node]] = {"Code": self.code, "Message": self.message}
         elements |= {"RequestId": request_id, "HostId": host, **self.details}
         if self.ec:
             elements["EC"] = self.ec
-        return f"{XML_DECLARATION}<Error>\n{_render(elements, '  ')}</Error>\n".encode()
-
-
-def _render(elements: Details, indent: str) -> str:
-    lines = []
-    for name, content in elements.items():
-        if isinstance(content, str):
-            lines.append(f"{indent}<{name}>{escape_xml(content)}</{name}>\n")
-        else:
-            lines.append(f"{indent}<{name}>\n{_render(content, indent + '  ')}{indent}</{name}>\n")
-    return "".join(lines)
+        return (XML_DECLARATION + render(("Error", [*elements.items()]))).encode()
 
 
 def no_such_bucket(bucket: str) -> OssError:

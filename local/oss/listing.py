@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 
 from signer.names import MAX_KEY_BYTES
 
-from .errors import invalid_argument
+from .errors import Node, invalid_argument
 from .incoming import OssRequest
-from .responses import OWNER, Node, encode_key, encoding_type, iso_date, respond_xml
+from .responses import OWNER, encode_key, encoding_type, iso_date, respond_xml
 from .service import Service
 from .storage import Bucket, ObjectRecord
 

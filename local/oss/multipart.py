@@ -7,14 +7,13 @@ from urllib.parse import quote
 
 from werkzeug.wrappers import Response
 
-from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
+from .errors import Node, OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
 from .incoming import OssRequest, parse_xml
 from .listing import list_params, page_of
 from .metadata import CLIENT_ENCRYPTION, encryption_headers, metadata_of, refuse_unkept
 from .objects import COPY_HEADERS, check_digest, check_length, check_traffic_limit, forbids_overwrite, open_source
 from .preconditions import requested_range
 from .responses import (
-    Node,
     content_md5_header,
     encode_key,
     encoding_type,

@@ -16,7 +16,15 @@ from werkzeug.wrappers import Response
 
 from signer.endpoint import parse_oss_host
 
-from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, method_not_allowed, no_such_key
+from .errors import (
+    Node,
+    OssError,
+    file_already_exists,
+    invalid_argument,
+    malformed_xml,
+    method_not_allowed,
+    no_such_key,
+)
 from .incoming import OssRequest, check_key, parse_xml
 from .metadata import (
     ACL,
@@ -34,7 +42,6 @@ from .metadata import (
 from .preconditions import is_unmodified, requested_range
 from .responses import (
     OWNER,
-    Node,
     compress,
     compressed_headers,
     content_md5_header,

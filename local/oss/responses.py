@@ -19,12 +19,9 @@ from werkzeug.wrappers import Response
 
 from signer.times import rfc3339
 
-from .errors import XML_DECLARATION, escape_xml
+from .errors import XML_DECLARATION, Node, render
 from .metadata import ACL, STORED, TAGGING, encryption_headers, tags_of
 from .storage import ObjectRecord
-
-# An XML element: its name, and its value or its children.
-Node = tuple[str, "str | int | bool | list[Node]"]
 
 OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
 
@@ -53,7 +50,7 @@ def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[s
 def respond_xml(
     name: str, content: str | list[Node], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    body = (XML_DECLARATION + _render((name, content))).encode()
+    body = (XML_DECLARATION + render((name, content))).encode()
     return respond(status, body, {**(headers or {}), "Content-Type": "application/xml"})
 
 
@@ -141,11 +138,3 @@ def encode_key(key: str, encoding: str) -> str:
 
 def encoding_type(encoding: str) -> list[Node]:
     return [("EncodingType", encoding)] if encoding else []
-
-
-def _render(node: Node) -> str:
-    name, content = node
-    if isinstance(content, list):
-        return f"<{name}>{''.join(_render(child) for child in content)}</{name}>"
-    string = str(content).lower() if isinstance(content, bool) else str(content)
-    return f"<{name}>{escape_xml(string)}</{name}>"

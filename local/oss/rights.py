@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..ram import ACCOUNT, Decision, Principal, evaluate
-from .errors import OssError
+from .errors import Node, OssError
 from .incoming import OssRequest, Resource
 from .metadata import TAGGING
 from .objects import copy_source, delete_multiple, deletions
@@ -71,14 +71,14 @@ def _rights(action: str, request: OssRequest) -> Iterator[Right]:
 def _denial(principal: Principal, action: str, decision: Decision) -> OssError:
     # OSS's message is encrypted; support and RAM's console can read it.
     diagnosis = hashlib.sha512(f"{principal.arn} {action} {decision.kind}".encode()).digest()
-    detail = {
-        "PolicyType": "SessionPolicy" if decision.layer else "AccountLevelIdentityBasedPolicy",
-        "AuthPrincipalOwnerId": ACCOUNT,
-        "AuthPrincipalType": principal.type,
-        "AuthPrincipalDisplayName": principal.display_name,
-        "NoPermissionType": "ExplicitDeny" if decision.kind == "explicit_deny" else "ImplicitDeny",
-        "AuthAction": action,
-        "EncodedDiagnosticMessage": base64.b64encode(diagnosis).decode(),
-    }
+    detail: list[Node] = [
+        ("PolicyType", "SessionPolicy" if decision.layer else "AccountLevelIdentityBasedPolicy"),
+        ("AuthPrincipalOwnerId", ACCOUNT),
+        ("AuthPrincipalType", principal.type),
+        ("AuthPrincipalDisplayName", principal.display_name),
+        ("NoPermissionType", "ExplicitDeny" if decision.kind == "explicit_deny" else "ImplicitDeny"),
+        ("AuthAction", action),
+        ("EncodedDiagnosticMessage", base64.b64encode(diagnosis).decode()),
+    ]
     ec = _EC[decision.kind]
     return OssError(403, "AccessDenied", _MESSAGES[decision.kind], ec=ec, AccessDeniedDetail=detail)
