@@ -181,6 +181,7 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
     http = [_http(trigger) for trigger in triggers if trigger.kind == "http"]
     if len(http) > 1:
         raise TemplateError("two http triggers found. Function Compute allows one for each function.")
+    limits = mapping(props.get("concurrencyConfig"), "concurrencyConfig")
     code = props.get("code")
     initializer = _initializer(props.get("instanceLifecycleConfig"))
     return Function(
@@ -199,7 +200,7 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
         initializer=initializer,
         triggers=triggers,
         http=http[0] if http else None,
-        instances=_reserved(props.get("concurrencyConfig")),
+        instances=_integer(limits, "reservedConcurrency", 1, 100000) if "reservedConcurrency" in limits else None,
         concurrency=_integer(props, "instanceConcurrency", 1, MAX_CONCURRENCY),
         retries=_integer(async_config, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MAX_RETRIES, minimum=0),
         qualifier=str(async_config.get("qualifier") or "") if async_config else None,
@@ -291,11 +292,6 @@ def _http(trigger: Trigger) -> HttpTrigger:
     if not methods or any(method not in METHODS for method in methods):
         raise TemplateError(f"trigger {trigger.name}: methods must be a list of {', '.join(METHODS)}.")
     return HttpTrigger(trigger.name, tuple(methods), auth_type)
-
-
-def _reserved(entry: object) -> int | None:
-    config = mapping(entry, "concurrencyConfig")
-    return _integer(config, "reservedConcurrency", 1, 100000) if "reservedConcurrency" in config else None
 
 
 def mapping(value: object, name: str) -> Mapping[str, Any]:

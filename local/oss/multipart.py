@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from werkzeug.wrappers import Response
@@ -23,7 +23,7 @@ from .responses import (
     upload_headers,
 )
 from .service import Service
-from .storage import AlreadyExists, Bucket, MultipartUpload, ObjectRecord, UploadedPart, UploadGone, Uploads
+from .storage import AlreadyExists, Bucket, MultipartUpload, ObjectRecord, UploadGone, Uploads
 
 _MIN_PART = 100 << 10  # bytes, of all parts but the last
 _MAX_PARTS = 10_000
@@ -80,7 +80,7 @@ def _add_part(service: Service, request: OssRequest, blocks: Iterator[bytes]) ->
         if "x-oss-copy-source" not in request.headers:  # else it is that of the empty body
             check_digest(request.headers.get("content-md5"), draft.md5)
         try:
-            record = Uploads(bucket).add_part(upload, number, draft, service.now()).record
+            record = Uploads(bucket).add_part(upload, number, draft, service.now())
         except UploadGone:
             raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
     return record, {**upload_headers(record, versioning=""), **encryption_headers(upload.headers)}
@@ -90,13 +90,13 @@ def list_parts(service: Service, request: OssRequest) -> Response:
     bucket, upload = _requested_upload(service, request)
     marker = request.integer("part-number-marker", 0, _MAX_PARTS, 0)
     max_parts = request.integer("max-parts", 1, 1000, 1000)
-    parts = [part for part in Uploads(bucket).parts(upload) if part.number > marker]
+    parts = [part for part in Uploads(bucket).parts(upload).items() if part[0] > marker]
     page = parts[:max_parts]
     result: list[Node] = [
         *_describe(request, bucket, upload),
         ("StorageClass", upload.storage_class),
         ("PartNumberMarker", marker),
-        ("NextPartNumberMarker", page[-1].number if page else marker),
+        ("NextPartNumberMarker", page[-1][0] if page else marker),
         ("MaxParts", max_parts),
         ("IsTruncated", len(parts) > max_parts),
     ]
@@ -104,13 +104,13 @@ def list_parts(service: Service, request: OssRequest) -> Response:
         if name.startswith(CLIENT_ENCRYPTION):
             element = name.removeprefix(CLIENT_ENCRYPTION).title().replace("-", "")
             result.append((f"ClientEncryption{element}", value))
-    for part in page:
+    for number, record in page:
         content: list[Node] = [
-            ("PartNumber", part.number),
-            ("LastModified", iso_date(part.record.modified)),
-            ("ETag", f'"{part.record.etag}"'),
-            ("HashCrc64ecma", part.record.crc64),
-            ("Size", part.record.size),
+            ("PartNumber", number),
+            ("LastModified", iso_date(record.modified)),
+            ("ETag", f'"{record.etag}"'),
+            ("HashCrc64ecma", record.crc64),
+            ("Size", record.size),
         ]
         result.append(("Part", content))
     return respond_xml("ListPartsResult", result)
@@ -158,14 +158,14 @@ def complete(service: Service, request: OssRequest) -> Response:
         parts = _select_parts(parts, _parse_parts(body))
     elif body:
         raise invalid_argument("x-oss-complete-all", "yes", "The body must be empty with x-oss-complete-all.")
-    for part in parts[:-1]:
-        if part.record.size < _MIN_PART:
+    for number, part in [*parts.items()][:-1]:
+        if part.size < _MIN_PART:
             message = "Your proposed upload smaller than the minimum allowed size."
-            sizes = {"ProposedSize": str(part.record.size), "MinSizeAllowed": str(_MIN_PART)}
-            details = {**sizes, "PartNumber": str(part.number), "ETag": part.record.etag}
+            sizes = {"ProposedSize": str(part.size), "MinSizeAllowed": str(_MIN_PART)}
+            details = {**sizes, "PartNumber": str(number), "ETag": part.etag}
             raise OssError(400, "EntityTooSmall", message, headers=None, **details)
     try:
-        record = uploads.complete(upload, parts, service.now(), forbid_overwrite=forbids_overwrite(request.headers))
+        record = uploads.complete(upload, [*parts], service.now(), forbid_overwrite=forbids_overwrite(request.headers))
     except UploadGone:
         raise no_such_upload(upload.id) from None
     except AlreadyExists:
@@ -221,15 +221,14 @@ def _parse_parts(body: bytes) -> list[tuple[int, str]]:
         raise malformed_xml() from None
 
 
-def _select_parts(parts: Sequence[UploadedPart], requested: Sequence[tuple[int, str]]) -> list[UploadedPart]:
-    by_number = {part.number: part for part in parts}
+def _select_parts(parts: Mapping[int, ObjectRecord], requested: Sequence[tuple[int, str]]) -> dict[int, ObjectRecord]:
     numbers = [number for number, _ in requested]
     if numbers != sorted(set(numbers)):
         message = "The list of parts was not in ascending order. Parts list must be ordered by number."
         raise OssError(400, "InvalidPartOrder", message)
     for number, etag in requested:
-        if number not in by_number or by_number[number].record.etag != etag:
+        if number not in parts or parts[number].etag != etag:
             mismatch = "the specified entity tag might not have matched the part's entity tag."
             message = f"One or more of the specified parts could not be found or {mismatch}"
             raise OssError(400, "InvalidPart", message, PartNumber=str(number), ETag=etag)
-    return [by_number[number] for number in numbers]
+    return {number: parts[number] for number in numbers}

@@ -134,8 +134,11 @@ def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
     """The object, or the version, that a request names. Raises `OssError`, also for a delete marker."""
     version_id = _requested_version(request)
     opened = bucket.open(request.key, version_id)
+    if opened is None and version_id is not None:
+        message = "The specified version does not exist."
+        raise OssError(404, "NoSuchVersion", message, Key=request.key, VersionId=version_id)
     if opened is None:
-        raise no_such_key(request.key) if version_id is None else _no_such_version(request.key, version_id)
+        raise no_such_key(request.key)
     if opened.record.is_marker:
         opened.close()
         headers = {"x-oss-delete-marker": "true", **version_header(opened.record.version_id, "Enabled")}
@@ -380,7 +383,3 @@ def deletions(request: OssRequest) -> list[OssRequest]:
 
 def _deletion_document(body: bytes) -> Element:
     return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body))
-
-
-def _no_such_version(key: str, version_id: str) -> OssError:
-    return OssError(404, "NoSuchVersion", "The specified version does not exist.", Key=key, VersionId=version_id)

@@ -5,19 +5,19 @@ Sources: the RAM pages of the same names.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from signer.sts import MIN_DURATION, ROLE_ARN
+from signer.sts import MAX_POLICY, MIN_DURATION, ROLE_ARN
 from signer.times import rfc3339
 
-from ..ram import Principal, Principals, evaluate
+from ..ram import PolicyError, Principal, Principals, evaluate, parse_policy
 from . import errors
 from .credentials import temporary_credentials
 from .responses import Elements
 from .roles import Role, account_of, entity_id, identity_of, session_arn
-from .session_policy import read_policy
 
 DEFAULT_DURATION = 3600
 
@@ -79,6 +79,18 @@ ACTIONS: Mapping[str, Callable[[Service, Principal, Mapping[str, str]], Elements
     "AssumeRole": assume_role,
     "GetCallerIdentity": get_caller_identity,
 }
+
+
+def read_policy(string: str) -> object:
+    """The policy as JSON. Raises `StsError` for one that is too long, or that the local RAM does not evaluate."""
+    if len(string.encode()) > MAX_POLICY:
+        raise errors.invalid_parameter("PolicySize", f"The size of Policy must be smaller than {MAX_POLICY} bytes.")
+    try:
+        policy = json.loads(string)
+        parse_policy(policy)
+    except (ValueError, RecursionError, PolicyError):
+        raise errors.invalid_parameter("PolicyGrammar", "The parameter Policy has not passed grammar check.") from None
+    return policy
 
 
 def _role_for(service: Service, caller: Principal, arn: str) -> Role:

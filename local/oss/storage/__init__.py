@@ -6,7 +6,7 @@ from .bucket import VERSION_ID, AlreadyExists, Bucket, Deletion
 from .buckets import BucketExists, BucketNotEmpty, Buckets
 from .draft import Draft
 from .record import ObjectRecord, OpenedObject
-from .uploads import MultipartUpload, UploadedPart, UploadGone, Uploads
+from .uploads import MultipartUpload, UploadGone, Uploads
 
 __all__ = [
     "VERSION_ID",
@@ -21,6 +21,5 @@ __all__ = [
     "ObjectRecord",
     "OpenedObject",
     "UploadGone",
-    "UploadedPart",
     "Uploads",
 ]

@@ -99,7 +99,8 @@ class Bucket:
     def publish_locked(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
         """`publish`, for a caller that holds the lock already."""
         versioning = self.versioning
-        record = replace(record, sequence=self._next_sequence(record.key))
+        following = (other.sequence + 1 for other in self._records(record.key)[:1])
+        record = replace(record, sequence=max([time.time_ns(), *following]))
         if versioning == "Enabled":
             record = replace(record, version_id=f"{record.sequence:016x}{secrets.token_hex(8)}")
             draft.commit(record, self._path(record.key, record.version_id))
@@ -180,9 +181,6 @@ class Bucket:
             paths.extend(folder.iterdir())
         records = [read_record(path) for path in paths if path.exists()]
         return sorted(records, key=lambda record: record.sequence, reverse=True)
-
-    def _next_sequence(self, key: str) -> int:
-        return max([time.time_ns(), *[record.sequence + 1 for record in self._records(key)[:1]]])
 
     def _path(self, key: str, version_id: str) -> Path:
         if not VERSION_ID.fullmatch(version_id):

@@ -33,11 +33,6 @@ class MultipartUpload(NamedTuple):
     storage_class: str
 
 
-class UploadedPart(NamedTuple):
-    number: int
-    record: ObjectRecord
-
-
 class Uploads:
     """The unfinished uploads of a bucket."""
 
@@ -60,36 +55,36 @@ class Uploads:
     def all(self) -> list[MultipartUpload]:
         return [upload for path in self._folder.iterdir() if (upload := self._read(path.name))]
 
-    def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> UploadedPart:
+    def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> ObjectRecord:
         """Replaces an earlier part of the same number. Raises `UploadGone`."""
         record = ObjectRecord(upload.key, draft.size, draft.md5.hex().upper(), draft.crc64, modified)
         with self._bucket.locked():
             self._check(upload)
             draft.commit(record, self._part_path(upload, number))
-        return UploadedPart(number, record)
+        return record
 
-    def parts(self, upload: MultipartUpload) -> list[UploadedPart]:
-        """The parts so far, sorted by number."""
-        parts = []
+    def parts(self, upload: MultipartUpload) -> dict[int, ObjectRecord]:
+        """The parts so far, by number and in order."""
+        parts = {}
         with suppress(FileNotFoundError):  # the upload ends
             for path in sorted((self._folder / upload.id).glob("[0-9]*")):
-                parts.append(UploadedPart(int(path.name), read_record(path)))
+                parts[int(path.name)] = read_record(path)
         return parts
 
     def complete(
-        self, upload: MultipartUpload, parts: Sequence[UploadedPart], modified: float, *, forbid_overwrite: bool
+        self, upload: MultipartUpload, numbers: Sequence[int], modified: float, *, forbid_overwrite: bool
     ) -> ObjectRecord:
         """Joins the parts into an object and removes the upload. Raises `UploadGone`, `AlreadyExists`."""
         with self._bucket.draft() as draft:
             etags = hashlib.md5(usedforsecurity=False)
-            for part in parts:
+            for number in numbers:
                 try:
-                    opened = open_file(self._part_path(upload, part.number))
+                    opened = open_file(self._part_path(upload, number))
                 except FileNotFoundError:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
                 etags.update(opened.record.etag.encode())  # OSS hashes the upper-case hexadecimal string
-            etag, metadata = f"{etags.hexdigest().upper()}-{len(parts)}", (upload.headers, upload.storage_class)
+            etag, metadata = f"{etags.hexdigest().upper()}-{len(numbers)}", (upload.headers, upload.storage_class)
             record = ObjectRecord(upload.key, draft.size, etag, draft.crc64, modified, *metadata, "Multipart")
             with self._bucket.locked():
                 self._check(upload)

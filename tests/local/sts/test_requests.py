@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from local.ram import ACCOUNT, Principal, Principals
 from local.sts import Role, StsError, create_app, temporary_credentials
 from local.sts.nonces import Nonces
-from local.sts.session_policy import read_policy
+from local.sts.operations import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
 from signer import Credentials, acs3, v4
 from signer.times import rfc3339
