@@ -17,8 +17,12 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", ".github/*.md", *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")))
     for path in ROOT.glob(pattern)
 )
-DOCUMENTS += ["handler/web/openapi.json"]
-DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("handler/web/templates/*.html"))
+DOCUMENTS += ["handler/web/openapi.json", "signer/diagnosis/advice.ini"]
+DOCUMENTS += sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("handler/web/templates/*.html", "deploy/scripts/*.sh")
+    for path in ROOT.glob(pattern)
+)
 
 # What is hard to read for those whose first language is not English, and what to write instead.
 RULES = {
