@@ -31,6 +31,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+pytestmark = pytest.mark.ci
+
 # The running Python, then those that are promised.
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PYTHONS = tuple(dict.fromkeys([RUNNING, "3.10", "3.12", "3.13"]))

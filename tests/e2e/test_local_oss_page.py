@@ -16,6 +16,8 @@ import yaml
 from tests.e2e.system import ROOT, Requires, script_of_npm
 from tests.local.programs import started
 
+pytestmark = pytest.mark.ci
+
 PAGE = (ROOT / "docs/local-oss.md").read_text("utf-8")
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
