@@ -40,7 +40,10 @@ LEFT_OUT = (
         "docs/custom-runtime.md",
     ),
 )
-SUFFIXES = (".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml")
+SUFFIXES = (
+    *(".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"),
+    *(".ini", ".sh", "Dockerfile"),
+)
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
