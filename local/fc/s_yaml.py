@@ -127,7 +127,11 @@ def _to_string(value: object, placeholder: str) -> str:
 def _resolve(expression: str, scope: _Scope) -> Any:
     call = _CALL.fullmatch(expression)
     if call and call["name"] == "env":
-        return _variable(call["first"], call["second"], scope)
+        name, value = call["first"], scope.environ.get(call["first"], call["second"])
+        if value is None:
+            advice = f"Set it, or write ${{env('{name}', 'default')}}."
+            raise TemplateError(f"environment variable {name} is required. {advice}")
+        return value
     if call and call["name"] == "config" and call["second"] is None:
         if call["first"] == "AccountID":
             return ACCOUNT
@@ -139,13 +143,6 @@ def _resolve(expression: str, scope: _Scope) -> Any:
             "this.props or resources."
         )
     return _look_up(path["root"], path["rest"].split(".")[1:], expression.strip(), scope)
-
-
-def _variable(name: str, default: str | None, scope: _Scope) -> str:
-    value = scope.environ.get(name, default)
-    if value is None:
-        raise TemplateError(f"environment variable {name} is required. Set it, or write ${{env('{name}', 'default')}}.")
-    return value
 
 
 def _look_up(root: str, names: list[str], expression: str, scope: _Scope) -> Any:

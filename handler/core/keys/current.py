@@ -70,7 +70,9 @@ def current_keys(invocation: Invocation) -> Keys:
     if memory.lock.acquire(blocking=not is_usable):
         try:
             # Another request may have read the document, or failed to, before this one had the lock.
-            if memory.cached is cached and not _pauses(memory, invocation):
+            until, monotonic_until = memory.paused_until
+            is_paused = invocation.now < until and invocation.instance.clock.monotonic() < monotonic_until
+            if memory.cached is cached and not is_paused:
                 _renew(memory, invocation, is_usable)
         finally:
             memory.lock.release()
@@ -78,11 +80,6 @@ def current_keys(invocation: Invocation) -> Keys:
     if latest is None or (latest is cached and not is_usable):
         raise _unavailable(memory.reason)
     return latest.keys
-
-
-def _pauses(memory: KeysMemory, invocation: Invocation) -> bool:
-    until, monotonic_until = memory.paused_until
-    return invocation.now < until and invocation.instance.clock.monotonic() < monotonic_until
 
 
 def _renew(memory: KeysMemory, invocation: Invocation, is_usable: bool) -> None:
