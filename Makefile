@@ -22,7 +22,7 @@
 ##   make template   make the application template for s init (ARGS=FOLDER)
 ##
 ## Develop
-##   make test       run the tests (make test-long: also the slow ones)
+##   make test       run the tests (make test-ci: also with other people's programs; make test-long: the slow ones)
 ##   make lint       check style and types
 ##   make bench      measure speed and size, beside others (ARGS=signing: only this)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
@@ -61,7 +61,7 @@ DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run oss invoke sign bulk curl explain keys notices policies alarms check build doctor \
 	live live-sweep template \
-	test test-long lint bench lock audit docs reference clean
+	test test-ci test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -123,10 +123,13 @@ template: $(VENV)/local.stamp
 	@$(BIN)/python -m tools.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp $(NODE)
+	@$(BIN)/python -m pytest -n 3 -q -m "not long and not ci" $(ARGS)
+
+test-ci: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -q -o faulthandler_timeout=1800 $(ARGS)
+	@$(BIN)/python -m pytest -q -m long -o faulthandler_timeout=1800 $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ FOREIGN = re.compile(
     "(?:OSS|ALIBABA_CLOUD|ALIBABACLOUD|ALICLOUD|ALIYUN|LINK|FC)_|(?:(?i:(?:http|all|no)_proxy)|COLUMNS|LINES|TZ|NO_COLOR"
     "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"
 )
+
+# How `make test` chooses.
+MAKE_TEST = "not long and not ci"
 
 
 def pytest_configure() -> None:
@@ -43,6 +47,22 @@ def pytest_configure() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if path := os.environ.get("SECRETS_USED"):
         secret_search.record(Path(path))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What asks for a browser runs another program."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker("ci")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of `make test` says what it left out, and how to run it."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput") or config.option.markexpr != MAKE_TEST:
+        return
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ()))
+    skipped = "".join(f"; {count} skipped: {reason}" for reason, count in sorted(reasons.items()))
+    print(f"Left out: tests with other people's programs (make test-ci), slow tests (make test-long){skipped}.")
 
 
 @pytest.hookimpl(wrapper=True)

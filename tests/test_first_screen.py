@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PROGRAMS = ("git", "make", "sh", "sed", "ls", "rm", "mkdir", "touch", "test", "dirname", "cat", "env")
 SECONDS = 300
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.ci
 Script = Callable[..., str]
 
 

@@ -25,9 +25,10 @@ from tests.deploy.project_copy import ROOT
 from tests.test_translations import in_chinese, outline
 from tools import template
 
-pytestmark = pytest.mark.skipif(
-    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
-)
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"),
+]
 
 VALUES = {
     "region": "cn-shanghai",

@@ -113,12 +113,14 @@ def test_a_translation_and_the_english_page_link_to_each_other(translation: str)
         assert other.name in links, f"{page.name} does not link to {other.name}"
 
 
-@pytest.mark.parametrize("page", [*PAGES, ".github/CONTRIBUTING.md"])
-def test_every_link_to_a_heading_finds_it(page: str) -> None:
-    path = ROOT / page
-    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):
-        linked = path.parent / target if target else path
-        assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{target}#{anchor}"
+def test_every_link_to_a_heading_finds_it() -> None:
+    count = 0
+    for path in (ROOT / page for page in (*PAGES, ".github/CONTRIBUTING.md")):
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):
+            linked = path.parent / target if target else path
+            assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{path.name}: {target}#{anchor}"
+            count += 1
+    assert count > 50
 
 
 def test_a_translated_comment_or_heading_is_not_a_difference() -> None:

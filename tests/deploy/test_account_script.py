@@ -16,6 +16,8 @@ from tests.deploy.account import Account, State
 from tests.deploy.project_copy import ROOT
 from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
 
+pytestmark = pytest.mark.ci
+
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
 ABORT = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
 OLD_UPLOADS = f"<Rule><ID>links-uploads-old</ID><Prefix>old/</Prefix><Status>Enabled</Status>{ABORT}</Rule>"

@@ -28,6 +28,8 @@ from signer import Endpoint, presign
 from tests.deploy.deployments import KEYS
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
+pytestmark = pytest.mark.ci
+
 EVENT = {
     "version": "v1",
     "rawPath": "/exampledir/exampleobject.txt",

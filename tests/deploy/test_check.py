@@ -268,6 +268,7 @@ def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: 
     assert run(name, "--allow-placeholders") == ([NEW_ACCOUNTS, LATER, f"{name} can be deployed."], 0)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["s.yaml", CUSTOM])
 def test_s_renders_the_files_in_the_repository_as_these_tests_do(name: str) -> None:
     for environment in (None, "dev", "prod"):

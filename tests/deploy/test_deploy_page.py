@@ -18,9 +18,10 @@ from local.stack import Stack
 from tests.deploy.account import Account
 from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
 
-pytestmark = pytest.mark.skipif(
-    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
-)
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"),
+]
 
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 PROJECT = (

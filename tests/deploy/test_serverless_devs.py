@@ -12,9 +12,10 @@ import pytest
 from deploy import build, s_preview
 from tests.deploy.project_copy import CHECKED, ProjectCopy
 
-pytestmark = pytest.mark.skipif(
-    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
-)
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"),
+]
 
 COMPONENT = """
 exports.default = class {

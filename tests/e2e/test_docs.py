@@ -76,24 +76,6 @@ def test_the_commands_of_the_readme_sign_and_explain(system: System, tmp_path: P
     assert "reports/q3.pdf" in fc_presign(explain, url)
 
 
-def test_explain_answers_a_link_whose_plus_sign_was_lost_as_the_readme_shows() -> None:
-    (shown,) = (block for block in blocks("console") if "explain" in block)
-    temporary = signer.Credentials("STS.EXAMPLE", "EXAMPLE", "CAISexample+token/of+STS==")
-    hangzhou = signer.Endpoint.public("cn-hangzhou")
-    url = signer.presign("GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou).url
-    process = subprocess.run(
-        [sys.executable, "-m", "signer", *shlex.split(shown.splitlines()[0])[2:]],
-        cwd=ROOT,
-        input=url.replace("%2B", "+"),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    _, *answer = shown.rstrip("…\n").splitlines()
-    assert len(answer) == 3
-    assert "\n".join(answer) in process.stdout
-
-
 def test_the_targets_of_make_in_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     targets = {arguments[0] for arguments in commands("make")} | set(re.findall(r"`make (\w+)", readme))

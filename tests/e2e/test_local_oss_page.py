@@ -19,6 +19,8 @@ from local.oss import operations
 from tests.e2e.system import ROOT, Requires, script_of_npm
 from tests.local.programs import started
 
+pytestmark = pytest.mark.ci
+
 PAGE, CHINESE = ((ROOT / f"docs/local-oss{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]

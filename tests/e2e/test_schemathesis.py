@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.system import KEY, System
 from tests.worlds import secret_of
 
+pytestmark = pytest.mark.ci
+
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "handler" / "web" / "openapi.json"
 PROGRAM = Path(sys.executable).with_name("schemathesis")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ TOML = {
     "an event for a digest": notice(["ops"], every="1m"),
     "a tick with a digest": notice(["ops"], every="1m"),
 }
+QUICK = ("a tick with a digest", next(iter(FAULTS)), False)
 
 
 class Notices:
@@ -77,10 +79,12 @@ class Notices:
             assert received_keys(self.hook)[KEY] in (1, 2)
 
 
-@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from then on"])
-@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if "sink in OSS" in name else pytest.mark.long) for name in TOML]
+    ("name", "fault", "is_lasting"),
+    [
+        pytest.param(*case, marks=() if case == QUICK or "sink in OSS" in case[0] else pytest.mark.long)
+        for case in product(TOML, FAULTS, (False, True))
+    ],
 )
 def test_at_each_call(tmp_path: Path, name: str, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with event_function(tmp_path, is_wired=True) as function, receiver() as hook, fault_proxy(function.url) as faults:

@@ -111,9 +111,9 @@ class TestNotices:
     @pytest.mark.parametrize(
         ("at", "how"),
         [
-            ("call", "killed"),
+            pytest.param("call", "killed", marks=pytest.mark.ci),
             ("message", "killed"),
-            ("message", "stopped"),
+            pytest.param("message", "stopped", marks=pytest.mark.ci),
             pytest.param("call", "stopped", marks=pytest.mark.long),
         ],
     )

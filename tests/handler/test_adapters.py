@@ -199,6 +199,14 @@ def test_a_body_that_stalls_or_trickles_is_given_up_at_the_deadline(monkeypatch:
     for again in (b"", b" "):
         response = served(Row("/-/sign", "POST", JSON).head("Content-Length: 100000\r\n"), again=again)
         assert (response.status, response.code, response.headers["Connection"]) == (400, "bad_body", "close")
+        assert "it is incomplete" in response.body
+
+
+def test_chunks_after_an_upgrade_which_the_server_does_not_read_are_an_incomplete_body() -> None:
+    chunked = Row("/-/sign", "POST", JSON).head("Upgrade: h2c\r\nTransfer-Encoding: chunked\r\n")
+    response = served(chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LINKS_BODY), LINKS_BODY))
+    assert (response.status, response.code) == (400, "bad_body")
+    assert "it is incomplete" in response.body
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 1048577\r\n", "Transfer-Encoding: chunked\r\n"])

@@ -113,12 +113,24 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
         assert get(opened, address).body == b"ok"
 
 
+@pytest.mark.parametrize("last", [b"HTTP/1.1 200 OK\r\nConnection: Close", b"HTTP/1.0 200 OK"])
+def test_a_connection_is_closed_after_the_answer_that_says_it_is_the_last(last: bytes) -> None:
+    """The server itself leaves it open for now."""
+    opened = Connections()
+    with answering([last + b"\r\nContent-Length: 2\r\n\r\nok", OK.replace(b"ok", b"no")], [OK]) as address:
+        assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
+
+
+def test_chunks_count_and_not_a_length_beside_them() -> None:
+    both = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    with answering([both]) as address:
+        assert get(Connections(), address).body == b"ok"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         OK,  # then the server closes the connection
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more than announced",
     ],
 )

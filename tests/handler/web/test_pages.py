@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +160,7 @@ def test_both_languages_have_the_same_words(words: dict[str, dict[str, object]])
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 BINARY = "application/octet-stream"
+MARKS = dict(re.findall(r'"(\w+)": "([^"]*)",', (Path(pages.__file__).parents[1] / "templates/icon.html").read_text()))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_a_type_is_called_as_people_know_it(name: str, media_type: str, english:
     for lang, word in (("en", english), ("zh", chinese)):
         body = share_page(name, media_type, lang).body
         assert f"<dd>{word}</dd>" in body
-        assert '<svg class="icon"' in body
+        assert f'<path d="{MARKS[icon]}"/></svg>' in body
         assert not media_type or media_type not in body
 
 
@@ -207,7 +209,7 @@ def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
     assert kind.en == word
     body = upload_page("inbox", accepted).body
     assert f"<dd>{word}</dd>" in body
-    assert '<svg class="icon"' in body
+    assert f'<path d="{MARKS[kind.icon]}"/></svg>' in body
 
 
 def test_an_upload_page_for_any_type_has_no_type_and_the_title_of_its_sender() -> None:

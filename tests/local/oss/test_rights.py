@@ -227,7 +227,7 @@ def test_a_link_has_the_rights_of_its_signer(rights: Rights) -> None:
 
 
 def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
-    def post(key: str) -> requests.Response:
+    def post(key: str, **more: str) -> requests.Response:
         form = post_form(
             *(BUCKET, key),
             credentials=SESSION_KEYS,
@@ -236,11 +236,15 @@ def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
             overwrite=True,
             now=rights.account.clock(),
         )
-        return requests.post(form.url, data=form.fields, files={"file": b"posted"}, timeout=20)
+        return requests.post(form.url, data={**form.fields, **more}, files={"file": b"posted"}, timeout=20)
 
     rights.of(policy(allow("oss:PutObject")))
     assert post(KEY).status_code == 200
     assert rights.account.get(KEY).body == b"posted"
+    tagged = {"x-oss-tagging": "a=1"}
+    assert "<AuthAction>oss:PutObjectTagging</AuthAction>" in post(KEY, **tagged).text
+    rights.of(policy(allow("oss:PutObject", "oss:PutObjectTagging")))
+    assert post(KEY, **tagged).status_code == 200
     refused = post("otherdir/object.txt")
     assert (refused.status_code, refused.headers["x-oss-ec"]) == (403, "0003-00000202")
     rights.of(policy(allow("oss:PutObject")), expires_at=rights.account.clock())

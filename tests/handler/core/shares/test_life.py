@@ -221,6 +221,19 @@ def test_a_share_answers_as_documented_whatever_happens_to_it() -> None:
     live(100, is_repeatable=True)
 
 
+@pytest.mark.parametrize("change", ["owner", "record"])
+def test_a_share_answers_as_documented_once_its_owner_or_its_record_is_lost(change: str) -> None:
+    life = LifeOfShares()
+    life.make("limited", "90d")
+    life.use(0, JSON, None, "")
+    life.change(change)
+    life.look(0, HTML, "GET")
+    life.use(0, JSON, None, "")
+    life.extend(0, "90d")
+    life.manage(0, "GET")
+    life.teardown()
+
+
 @pytest.mark.long
 def test_a_share_answers_as_documented_in_many_lives() -> None:
     end = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "60"))

@@ -360,7 +360,11 @@ def test_a_person_gets_a_page_where_public_url_is_set(listing: Service, oss: Mem
     inside = ["a/", "bad/", "inner/", "q3.pdf", "季度 q4.xlsx"]
     assert links(page) == ["/reports/", *(f"{FOLDER_PATH}{each}" for each in inside)]
     assert "<span>_bell</span>" in page.body
-    assert re.search(r"<time datetime=\"[^\"]+Z\">[^<]+ UTC</time>", page.body)
+    times = re.findall(r'<time datetime="([\d-]{10})T([\d:]{5}):\d\dZ">([^<]+) UTC</time>', page.body)
+    assert len(times) >= 2
+    assert [f"{day} {minute}" for day, minute, _ in times] == [shown for *_, shown in times]
+    icons = re.findall(r'<use href="#(\w+)"/></svg><\w+[^>]*>([^<]+)', page.body)
+    assert {("folder", "inner/"), ("text", "q3.pdf"), ("table", "季度 q4.xlsx")} <= set(icons)
     assert 'id="sort"' in page.body
     for query, sorts in (({"after": "reports/2026/q"}, False), ({"limit": "1"}, False), ({"begins": "q"}, False)):
         assert ('id="sort"' in listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER).body) is sorts
