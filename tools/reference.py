@@ -21,14 +21,12 @@ from signer.files import replace_file
 DOCS = Path(__file__).parent.parent / "docs"
 MEANINGS = Path(__file__).with_name("configuration.ini")  # of the keys of links.toml
 
-_LOCAL = "It must be a loopback address, otherwise the function does not start. Never deploy it."
 VARIABLES = {
-    "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas. They must be "
-    "loopback addresses, otherwise the function does not start. Never deploy it.",
+    "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas.",
     "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
-    "LINK_OSS_ENDPOINT": f"A local OSS for links and for the function's own requests. {_LOCAL}",
-    "LINK_PUBLIC_URL": f"The address of a local service, instead of public_url. {_LOCAL}",
-    "LINK_STS_ENDPOINT": f"A local STS for the sessions of [assume_role]. {_LOCAL}",
+    "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests.",
+    "LINK_PUBLIC_URL": "The address of a local service, instead of public_url.",
+    "LINK_STS_ENDPOINT": "A local STS for the sessions of [assume_role].",
     "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
     "start and names it.",
 }
@@ -65,8 +63,7 @@ def configuration_page() -> str:
 # Configuration
 
 `links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
-instance starts. A key that is not listed here, a value out of bounds or a missing variable stops it, with a message
-that names the entry.
+instance starts. A key that is not listed here, a value out of bounds or a missing variable stops it.
 
 ```toml
 {EXAMPLE.rstrip()}
@@ -86,7 +83,6 @@ The mount with the longest `path` that the request's path begins with is used.
 
 {_keys("mount", load.MOUNT_KEYS)}
 
-- `methods` may contain {_list(load.METHODS)}.
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
 - `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`.
@@ -103,9 +99,6 @@ With this table, each mount signs with a session of its own ([sessions.md](sessi
 
 {_keys("notice", notices.NOTICE_KEYS)}
 
-- `on` is one of {_list(notices.ON)}.
-- `give` is one of {_list(notices.GIVE)}.
-
 ## `[[sink]]`
 
 {_keys("sink", notices.SINK_KEYS)}
@@ -113,7 +106,8 @@ With this table, each mount signs with a session of its own ([sessions.md](sessi
 ## Environment variables
 
 Set them in `s.yaml`, under `environmentVariables`: less than {MAX_ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
-them, so put secrets into the [keys document](keys.md) instead.
+them, so put secrets into the [keys document](keys.md) instead. Never deploy those of local services: their addresses
+must be loopback addresses, otherwise the function does not start.
 
 {_table("variable", VARIABLES)}
 """
@@ -124,12 +118,10 @@ def errors_page() -> str:
 <!-- Written by python -m tools.reference from handler/core/errors.py. Change the table there, not this page. -->
 # Errors
 
-Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the
-media type `application/problem+json`; a browser gets a page instead ([an example](api.md)). In the response of
-`POST /-/sign`, each link that failed has one as its `error`.
-
-Programs should read `code`, which does not change. `detail` is for people, and its words may change. The function's log
-has a line with the same `request_id`. If there is a `Retry-After` header, try again after that many seconds.
+Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); a browser
+gets a page instead ([an example](api.md)). Programs should read `code`, which does not change; the words of `detail`
+may. The function's log has a line with the same `request_id`. If there is a `Retry-After` header, try again after that
+many seconds.
 
 ## 4xx: The request cannot be answered
 

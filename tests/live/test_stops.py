@@ -79,7 +79,7 @@ def test_a_run_that_is_ended_leaves_nothing(
     # Before or after OSS carried the request out.
     proxy.arm("slow" if moment % 2 else "503", moment, act=lambda: process.send_signal(stop))
     with subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **service.environment}) as process:
-        status = process.wait(30)
+        status = process.wait(120)
     assert status in ((-stop,) if stop == signal.SIGKILL else (130, 0))  # 0: in the clean-up, which goes on
     if stop != signal.SIGKILL:
         assert service.buckets == []
