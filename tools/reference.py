@@ -1,4 +1,4 @@
-"""`python -m tools.reference`: writes docs/configuration.md and docs/errors.md from configuration.ini and the code.
+"""`python -m tools.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
 
 `--check` only says whether the pages are current.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from configparser import ConfigParser
 from pathlib import Path
 
 from deploy.command import run
-from deploy.errors import DeployError
 from handler.commands.printing import Parser, show
 from handler.core import errors
 from handler.core.config import assume_role, load, media_types, notices
@@ -19,7 +17,6 @@ from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
 
 DOCS = Path(__file__).parent.parent / "docs"
-MEANINGS = Path(__file__).with_name("configuration.ini")  # of the keys of links.toml
 
 VARIABLES = {
     "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas.",
@@ -59,7 +56,7 @@ to    = ["manifest"]
 
 def configuration_page() -> str:
     return f"""\
-<!-- Written by python -m tools.reference from tools/configuration.ini and the code. Change these, not this page. -->
+<!-- Written by python -m tools.reference from the code. Change the tables there, not this page. -->
 # Configuration
 
 `links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
@@ -75,13 +72,13 @@ of `[assume_role]`, otherwise `credential_life`.
 
 ## At the top
 
-{_keys("top level", load.TOP_KEYS)}
+{_table("key", load.TOP_KEYS)}
 
 ## `[[mount]]`
 
 The mount with the longest `path` that the request's path begins with is used.
 
-{_keys("mount", load.MOUNT_KEYS)}
+{_table("key", load.MOUNT_KEYS)}
 
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
@@ -93,15 +90,15 @@ The mount with the longest `path` that the request's path begins with is used.
 
 With this table, each mount signs with a session of its own ([sessions.md](sessions.md)).
 
-{_keys("assume_role", assume_role.ASSUME_ROLE_KEYS)}
+{_table("key", assume_role.ASSUME_ROLE_KEYS)}
 
 ## `[[notice]]`
 
-{_keys("notice", notices.NOTICE_KEYS)}
+{_table("key", notices.NOTICE_KEYS)}
 
 ## `[[sink]]`
 
-{_keys("sink", notices.SINK_KEYS)}
+{_table("key", notices.SINK_KEYS)}
 
 ## Environment variables
 
@@ -144,15 +141,6 @@ def _error_table(status_class: int) -> str:
         if entry.status // 100 == status_class
     ]
     return "\n".join(["| status | code | meaning | what to do |", "|---|---|---|---|", *rows])
-
-
-def _keys(table: str, names: Sequence[str]) -> str:
-    """The keys of a table of links.toml. Raises `DeployError` unless configuration.ini has exactly these."""
-    meanings = ConfigParser(interpolation=None)
-    meanings.read_string(MEANINGS.read_text(encoding="utf-8"))
-    if list(meanings[table]) != list(names):
-        raise DeployError(f"{MEANINGS.name}: [{table}] must have the keys that the code reads: {', '.join(names)}.")
-    return _table("key", {name: meaning.replace("\n", " ") for name, meaning in meanings[table].items()})
 
 
 def _table(first: str, meanings: Mapping[str, str]) -> str:

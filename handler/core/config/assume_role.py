@@ -11,8 +11,13 @@ from . import AssumeRole, Config, InvalidConfig
 from .on_laptop import read_local_url
 from .reader import TableReader
 
-# Every key of the table; tools/configuration.ini says what it means.
-ASSUME_ROLE_KEYS = ("role", "duration", "endpoint")
+# Every key of the table, and what it means; docs/configuration.md is written from it.
+ASSUME_ROLE_KEYS: Mapping[str, str] = {
+    "role": "Required. The ARN of the role, such as acs:ram::1000000000000001:role/links-signer.",
+    "duration": "How long a session is valid, and so the longest lifetime of a link: 15m to 12h (default 1h), at most "
+    "the role's MaxSessionDuration.",
+    "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
+}
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 

@@ -46,16 +46,70 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 
-# Every key of the file; tools/configuration.ini says what it means.
-TOP_KEYS = (
-    *("region", "credential_life", "keys", "state", "public_url", "cors", "cors_allow_origin", "assume_role"),
-    *("sender_page", "mount", "notice", "sink"),
-)
-MOUNT_KEYS = (
-    *("path", "target", "access", "methods", "list", "expires", "max_expires", "region", "role", "endpoint", "query"),
-    *("headers", "process", "unknown_query", "whole_bucket", "max_share", "check", "cache", "max_size", "overwrite"),
-    *("inline", "app_packages", "traffic_limit", "require_password", "cdn", "cdn_ignores_query"),
-)
+# Every key of the file, and what it means; docs/configuration.md is written from these tables.
+TOP_KEYS: Mapping[str, str] = {
+    "region": "Required. The region of the buckets, such as cn-hangzhou.",
+    "credential_life": "The maximum lifetime of a link if the expiry of its credentials is unknown: 1m to 12h "
+    "(default 1h).",
+    "keys": "The keys document: oss://bucket/key, or file:path relative to this file. Links to it are never issued.",
+    "state": "The prefix in OSS for the service's own records, oss://bucket/prefix/. Links to it are never issued.",
+    "public_url": "The service's own address, such as https://links.example.com. Limited shares and pages require it.",
+    "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
+    "cors_allow_origin": "Who sends Access-Control-Allow-Origin: platform (default) or function.",
+    "assume_role": "The role that the service assumes for each mount, one [assume_role] table (default: the "
+    "function's own).",
+    "sender_page": "The page at /-/, on which people send and receive files with a key of theirs: one [sender_page] "
+    "table with enabled = true. It opens where public_url is set.",
+    "mount": "The mounts, one [[mount]] table each.",
+    "notice": "What is sent when an event arrives, one [[notice]] table each.",
+    "sink": "Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
+    "document.",
+}
+MOUNT_KEYS: Mapping[str, str] = {
+    "path": "Required. The path prefix at this service, not percent-encoded. It begins and ends with /.",
+    "target": "Required. The prefix in OSS for this path, oss://bucket/prefix/, not percent-encoded. It ends with /.",
+    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET may be a part "
+    "of the target of an authenticated mount, but must not contain all of it.",
+    "methods": "The methods that links may be issued for: GET (default; HEAD comes with it), PUT, POST.",
+    "list": "true shows folders, with the names, sizes and times of objects, to callers who have the method LIST, on "
+    "an anonymous mount to everyone. It requires GET in methods.",
+    "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
+    "max_expires": "The maximum lifetime of a link, up to 7d, with cdn up to 365d (default 1h).",
+    "region": "The region of the target's bucket, if it is not that of the top level.",
+    "role": "The ARN of the role of this mount's sessions (default: role of [assume_role]).",
+    "endpoint": "The endpoint in links: public (default), or one of those below.",
+    "query": "The query parameters of OSS that a caller may add.",
+    "headers": "The headers that POST /-/sign may sign into a GET link: content-type, or none (default). Whoever uses "
+    "the link must send exactly the same.",
+    "process": "The exact values that x-oss-process may have.",
+    "unknown_query": "What happens to other query parameters, such as those that chat tools add: refuse (default) "
+    "or ignore.",
+    "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
+    "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount. It "
+    "requires state.",
+    "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
+    "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
+    "others).",
+    "cache": "For anonymous mounts: all links that are issued within this time are identical, to be cached.",
+    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link "
+    "and a form have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
+    "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
+    "mounts, true for others).",
+    "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "
+    "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides. Default: "
+    "no type if uploads reach the mount's objects and the bucket has a custom domain as the endpoint of any mount; "
+    "otherwise the type of the object decides.",
+    "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
+    "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
+    "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
+    "100KB to 100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
+    "require_password": "true gives every share of this mount a code, which whoever opens it types. It requires "
+    "max_share and public_url.",
+    "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
+    "requires keys, and a custom domain as endpoint.",
+    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads "
+    "through other mounts of its objects.",
+}
 
 MAX_ORIGINS = 5000  # characters in a header of the sender's page
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import USES, Config, Mount, Mounts, NoticeRule, OssSink
 from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
@@ -9,9 +11,23 @@ ON = ("created", "timer", "message", *USES)
 GIVE = ("link", "share")
 MIN_EVERY, MAX_EVERY = 60, 86_400  # seconds
 
-# Every key of the tables; tools/configuration.ini says what it means.
-NOTICE_KEYS = ("on", "mount", "give", "expires", "to", "every")
-SINK_KEYS = ("name", "target")
+# Every key of the tables, and what it means; docs/configuration.md is written from these.
+NOTICE_KEYS: Mapping[str, str] = {
+    "on": "Required. The event: created (a new object), timer, message (of a queue, or an invocation with links), "
+    "opened (the first use of each share of the mount) or used (every use).",
+    "mount": "Required. The path of a mount. Notices are sent only for objects that this mount covers.",
+    "give": "What the notice contains: link (default), or share, an address of this service that lasts longer. Neither "
+    "this nor expires is allowed with opened or used, which make no link.",
+    "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
+    "shorter).",
+    "to": "Required. The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
+    "every": "Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
+    "hour), when a timer event arrives: 1m to 1d.",
+}
+SINK_KEYS: Mapping[str, str] = {
+    "name": "Required. The name that notices use in to.",
+    "target": "Required. The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
+}
 
 
 def read_notices(top: TableReader, config: Config) -> Config:
