@@ -111,7 +111,7 @@ def test_a_secret_in_a_parameter_is_not_part_of_the_name_of_a_test() -> None:
 def test_ci_searches_all_that_the_tests_print_also_those_that_pass() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert (
-        'SECRETS_USED=$secrets make test PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
+        'SECRETS_USED=$secrets make test-ci PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
         in script
     )
     assert 'python -m tools.secret_search --known "$secrets" "$report" build/tests.xml' in script
