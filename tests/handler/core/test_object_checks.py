@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from handler.core.config import Location
 from handler.web.endpoints import sign
 from tests import worlds
 from tests.fault_proxy import fault_proxy
-from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET, watch_requests
 
 HTML = {"Accept": "text/html"}
@@ -123,64 +121,6 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(se
         assert (answer.status, answer.code) == (503, "oss_unavailable")
         assert answer.headers["Retry-After"]
         assert answer.line["cause"] == cause
-
-
-@pytest.mark.parametrize(
-    ("faults", "status", "requests"),
-    [
-        ([], 302, 1),
-        (["slow"], 302, 1),
-        # Once more on a connection fault, and no more than that.
-        (["reset"], 302, 2),
-        (["reset after"], 302, 2),
-        (["reset", "reset"], 503, 2),
-        # An answer is an answer, and a silence no connection fault.
-        (["503"], 503, 1),
-        (["never after"], 503, 1),
-    ],
-)
-def test_a_connection_fault_is_tried_once_more(
-    service: worlds.Service, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
-) -> None:
-    assert service.oss is not None
-    monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
-    with fault_proxy(service.oss.url) as proxy:
-        proxy.play(*faults)
-        answer = service.at(proxy.url).request("/open/a.txt")
-        assert answer.status == status
-        assert len(proxy.calls) == requests
-
-
-def test_one_connection_serves_many_invocations(service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[int | None] = []
-    connect = HTTPConnection.connect
-
-    def counted(connection: HTTPConnection) -> None:
-        opened.append(connection.port)
-        connect(connection)
-
-    assert service.oss is not None
-    monkeypatch.setattr(HTTPConnection, "connect", counted)
-    # The local OSS ends each connection itself, the proxy before it none.
-    with fault_proxy(service.oss.url) as proxy:
-        through = service.at(proxy.url)
-        for path, status in [("/open/a.txt", 302), ("/open/none.txt", 404)] * 5:
-            assert through.request(path).status == status
-    # The proxy opens connections to the local OSS in this process too.
-    assert len([port for port in opened if str(port) == proxy.url.rpartition(":")[2]]) == 1
-
-
-def test_it_is_checked_through_the_internal_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hosts: list[str] = []
-
-    def head(store: oss.OssClient, *args: object) -> oss.OssResponse:
-        hosts.append(store.endpoint.host(BUCKET))
-        return oss.OssResponse(200, {}, b"", "")
-
-    monkeypatch.setattr(oss.OssClient, "head", head)
-    answer: Answered = worlds.service(tmp_path).with_mount("/open/", check=True).request("/open/a.txt")
-    assert hosts == ["examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"]
-    assert answer.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/")
 
 
 class TestPages:

@@ -116,12 +116,6 @@ def test_folders_are_listed_with_the_prefix_of_their_mount_alone(signs: bool) ->
         assert "oss:ListObjects" not in str((statements(loaded, "/other/"), role))
 
 
-def test_a_session_lists_nothing_of_the_service() -> None:
-    denied = [each for each in statements(config({**WHOLE, "list": True}, keys=KEYS), "/all/") if "Deny" in str(each)]
-    assert denied[1]["Condition"] == {"StringLike": {"oss:Prefix": [".links/keys.json*"]}}
-    assert denied[1]["Action"] == ["oss:ListObjects"]
-
-
 def test_a_session_is_denied_exactly_the_services_own_objects_in_its_target() -> None:
     notice = {"on": "created", "mount": "/docs/", "to": ["manifest"]}
     loaded = config(DOCS, WHOLE, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
@@ -148,20 +142,6 @@ def test_a_wildcard_in_a_target_is_refused_because_ram_would_widen_it() -> None:
 
 
 # --- the function's own role --------------------------------------------------------------------------------------
-
-
-def test_the_functions_role_keeps_only_assume_role_its_documents_and_its_sinks() -> None:
-    notice = {"on": "created", "mount": "/docs/", "to": ["manifest", "team"]}
-    archive = {**INBOX, "path": "/archive/", "target": "oss://examplebucket/archive/", "role": OTHER_ROLE}
-    loaded = config(DOCS, INBOX, archive, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
-    own = role_statements(loaded, web=True, events=True)
-    assert own[0] == {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [OTHER_ROLE, ROLE]}
-    objects = [resource for each in own[1:] if "Condition" not in each for resource in each["Resource"]]
-    assert objects
-    assert all(resource.startswith("acs:oss:*:*:examplebucket/.links/") for resource in objects)
-    listed = [each["Condition"]["StringLike"]["oss:Prefix"] for each in own if "Condition" in each]
-    assert listed
-    assert all(prefix.startswith(".links/state/") for prefixes in listed for prefix in prefixes)
 
 
 def test_a_role_of_several_mounts_has_no_deny_of_one_of_them() -> None:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
-from handler.core.cloud.store import Store, StoredObject
+from handler.core.cloud.store import StoredObject
 from handler.core.config import load
 from handler.core.context import Clock, Instance, Invocation
 from handler.core.errors import Problem
@@ -80,22 +80,6 @@ def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(o
     oss.put(SECOND)
     assert keys_at(instance, NOW + 119) is first
     assert names(instance, NOW + 120) == ["stranger"]
-
-
-def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)._replace(keys_document=PLACE)
-    instance = new_instance(config)
-    stores = []
-
-    def read(store: Store, name: str, known: str = "") -> StoredObject:
-        stores.append(store)
-        return StoredObject(json.dumps(FIRST).encode(), 0.0, '"etag"')
-
-    with patch.object(Store, "read", read):
-        assert isinstance(keys_at(instance, NOW), Keys)
-    assert stores[0].client.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
-    assert stores[0].prefix == PLACE
-    assert stores[0].client.credentials == KEYS
 
 
 @pytest.mark.parametrize("fault", ["missing", "malformed", "short secret", "missing bucket"])
@@ -254,19 +238,6 @@ def test_a_missing_object_is_a_503_that_names_no_bucket(oss: LocalOss) -> None:
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "it does not exist" in answered.json["detail"]
     assert "examplebucket" not in answered.body + answered.printed
-
-
-def test_a_missing_file_is_a_503_until_it_exists(tmp_path: Path) -> None:
-    instance = new_instance(config_with(FIRST, tmp_path))
-    path = tmp_path / "keys.json"
-    content = path.read_bytes()
-    path.unlink()
-    with pytest.raises(Problem, match="it does not exist"):
-        names(instance, NOW)
-    path.write_bytes(content)
-    with pytest.raises(Problem, match="it does not exist"):
-        names(instance, NOW + 9)
-    assert "reader" in names(instance, NOW + 11)
 
 
 def test_an_authenticated_mount_without_keys_is_a_503_that_says_what_to_add() -> None:
