@@ -7,6 +7,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from threading import Barrier
 from typing import NoReturn
@@ -14,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
+from handler.core.cloud.oss import REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
 from handler.core.cloud.store import StoredObject
 from handler.core.config import load
 from handler.core.context import Clock, Instance, Invocation
@@ -32,7 +33,6 @@ from tests.handler.keys_fixtures import (
     api,
     config_with,
     document,
-    local_oss,
     watch_requests,
 )
 
@@ -82,32 +82,27 @@ def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(o
     assert names(instance, NOW + 120) == ["stranger"]
 
 
-@pytest.mark.parametrize("fault", ["missing", "malformed", "short secret", "missing bucket"])
-def test_the_last_valid_keys_are_used_for_ten_minutes_more(fault: str, oss: LocalOss) -> None:
-    oss.put(FIRST)
-    instance = new_instance(oss.config)
+FAULTS: list[tuple[StoreError | StoredObject | None, str]] = [
+    (None, "it does not exist"),
+    (StoredObject(b"{", 0.0, "other"), "it is malformed"),
+    (StoreError("read", 403, REFUSED, ""), "access to it is denied"),
+    (StoreError("read", 0, UNREACHABLE, ""), "it cannot be reached"),
+    (StoreError("read", 403, WRONG_CLOCK, ""), "the clock of this instance. Deploy again"),
+]
+
+
+@pytest.mark.parametrize(("fault", "why"), FAULTS, ids=range(len(FAULTS)))
+def test_the_last_valid_keys_are_used_for_ten_minutes_more(
+    fault: StoreError | StoredObject | None, why: str, tmp_path: Path
+) -> None:
+    instance = new_instance(config_with(FIRST, tmp_path))
     valid = names(instance, NOW)
-    if fault == "missing":
-        assert oss.store.delete(PLACE).ok
-    elif fault == "missing bucket":
-        oss.remove_bucket()
-    else:
-        oss.put(b"{" if fault == "malformed" else document(share=[{"id": "a", "secret": "short"}]))
-    assert names(instance, NOW + 60) == valid
-    assert names(instance, NOW + 659) == valid
-    with pytest.raises(Problem) as raised:
-        names(instance, NOW + 660)
+    with patch.object(FileStore, "read", side_effect=repeat(fault)):
+        assert names(instance, NOW + 60) == valid
+        assert names(instance, NOW + 659) == valid
+        with pytest.raises(Problem, match=why) as raised:
+            names(instance, NOW + 660)
     assert (raised.value.status, raised.value.code) == (503, "keys_unavailable")
-
-
-def test_the_last_valid_keys_are_used_while_oss_is_unreachable(tmp_path: Path) -> None:
-    with local_oss(tmp_path / "oss") as oss:
-        oss.put(FIRST)
-        instance = new_instance(oss.config)
-        valid = names(instance, NOW)
-    assert names(instance, NOW + 60) == valid
-    with pytest.raises(Problem, match="cannot be reached"):
-        names(instance, NOW + 660)
 
 
 def test_a_corrected_document_is_used_again(tmp_path: Path) -> None:

@@ -206,6 +206,10 @@ def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: Key
 
 SECRETS = (URL, "0000EXAMPLE", "SECEXAMPLE", "c2hvcnQ", KEY, "with-hyphen")
 REFUSALS = [
+    ((), "", "COMMAND"),
+    (("list",), "", "invalid choice"),
+    (("init", "now"), "", "unrecognized arguments"),
+    (("rotate-share", "--retire"), "", "--retire"),
     (("add-api-key",), "", "NAME"),
     (("add-api-key", "ci"), "", "--path"),
     (("add-api-key", "ci", "--path", "/reports/"), "", "--method"),
