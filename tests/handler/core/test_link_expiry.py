@@ -166,14 +166,6 @@ def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) 
         assert response.headers["Retry-After"].isdigit()
 
 
-def test_credential_life_limits_the_environments_credentials_too() -> None:
-    config = LONG._replace(credential_life=120)
-    response = ask(
-        query={"format": "json"}, config=config, invocation=context(None), now=NOW + 1, environ=FROM_ENVIRONMENT
-    )
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
-
-
 def test_credentials_of_the_context_do_not_age_with_the_process() -> None:
     response = ask(config=LONG, now=NOW + 40 * 3600)
     assert response.status == 302

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -184,20 +183,9 @@ class TestPages:
 class TestManyLinks:
     """`POST /-/sign` looks at each object of a mount with `check`, at several at the same time."""
 
-    def sign(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[Any]:
-        headers = {"Content-Type": "application/json"}
-        answer = service.request("/-/sign", "POST", headers=headers, body=json.dumps({"links": links}))
-        assert answer.status == 200, answer
-        results: list[Any] = answer.json["links"]
-        refused = sum("error" in result for result in results)
-        assert (answer.lines[-1]["links"], answer.lines[-1]["refused"]) == (len(answer.lines) - 1, refused)
-        return results
-
     def outcomes(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[str]:
         """For each link its method or the code of its error."""
-        return [
-            result["error"]["code"] if "error" in result else result["method"] for result in self.sign(service, *links)
-        ]
+        return [result["error"]["code"] if "error" in result else result["method"] for result in service.sign(*links)]
 
     def test_each_link_has_an_error_of_its_own(self, service: worlds.Service) -> None:
         archived(service, "open/cold.txt", "Archive")
@@ -215,7 +203,7 @@ class TestManyLinks:
         assert self.outcomes(service, *links) == codes
 
     def test_a_missing_object_looks_like_a_path_without_a_mount(self, service: worlds.Service) -> None:
-        missing, nowhere = self.sign(service, {"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
+        missing, nowhere = service.sign({"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
         assert missing["error"] == nowhere["error"]
         assert (missing["path"], nowhere["path"]) == ("/open/none.txt", "/nowhere/none.txt")
 
@@ -260,7 +248,7 @@ class TestManyLinks:
 
         monkeypatch.setattr(oss.OssClient, "head", head)
         links = [{"path": f"/open/{number}.txt"} for number in range(3 * concurrency.THREADS)]
-        assert [result["method"] for result in self.sign(service, *links)] == ["GET"] * len(links)
+        assert [result["method"] for result in service.sign(*links)] == ["GET"] * len(links)
         assert max(counts) == concurrency.THREADS
         assert len(counts) == len(links)
 

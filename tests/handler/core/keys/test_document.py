@@ -106,6 +106,7 @@ INVALID: dict[str, bytes] = {
     "two issuers with one id": serialized(jwt=[issuer(id="a"), issuer(iss="https://other.example.com", id="a")]),
     "two entries of one issuer": serialized(jwt=[issuer(), issuer(aud="another")]),
     "sinks that are a list": serialized(sinks=[]),
+    "cdn that is a list": serialized(cdn=[]),
     "a sink without a kind": serialized(sinks={"team": {"url": "https://hooks.example.com/EXAMPLE"}}),
 }
 

@@ -19,7 +19,7 @@ from local.ram import parse_policy
 from local.sts import StsError
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW, Answered, ask
-from tests.handler.core.sessions.local_sts import LocalSts
+from tests.handler.core.sessions.local_sts import LocalSts, local_sts
 from tests.handler.core.sessions.opener import ROLE, config
 
 TIMEOUT = 0.15  # seconds, of calls that are to end with it
@@ -31,6 +31,12 @@ ANSWER = {
     "SecurityToken": f"CAIS.{SECRET}",
     "Expiration": rfc3339(NOW + 3600),
 }
+
+
+@pytest.fixture
+def sts() -> Iterator[LocalSts]:
+    with local_sts() as running:
+        yield running
 
 
 def configured(sts: LocalSts, duration: str = "1h", **mount: Any) -> Config:
