@@ -153,11 +153,6 @@ def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_o
         assert expires_at <= NOW + ENVIRONMENT_LIFETIME
 
 
-def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() -> None:
-    response = ask_late(7200, expires="10m")
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (600, None)
-
-
 @pytest.mark.parametrize("left", [58, 1, 0, -1, -86_400])
 def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) -> None:
     for expires in ("1", "1h"):

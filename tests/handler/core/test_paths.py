@@ -207,15 +207,3 @@ def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -
 )
 def test_a_path_covers_itself_and_with_a_final_slash_all_below_it(allowed: str, path: str, covered: bool) -> None:
     assert covers(allowed, path) is covered
-
-
-PATHS = st.lists(st.sampled_from(["a", "b", "/"]), max_size=4).map("".join).map("/".__add__)
-
-
-@given(PATHS, PATHS, PATHS)
-def test_what_a_covered_path_covers_is_covered_too(first: str, second: str, third: str) -> None:
-    assert covers(first, first)
-    if covers(first, second) and covers(second, third):
-        assert covers(first, third)
-    if covers(first, second) and covers(second, first):
-        assert first == second

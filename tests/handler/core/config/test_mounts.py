@@ -106,7 +106,6 @@ TOP_VALUES: dict[str, list[object]] = {
         "oss://examplebucket/a/../keys.json",
     ],
     "state": [7, "", "file:state", "oss://examplebucket/", "oss://examplebucket/.links"],
-    "mount": ["a", {}],
 }
 
 

@@ -94,13 +94,6 @@ class TestUpload:
         assert follow_link(again["complete"], complete_document(etags)).status == 200
         assert uploads.stored("inbox/resumed.bin") == CONTENT
 
-    def test_an_upload_is_aborted(self, uploads: Service) -> None:
-        upload = uploads.start_upload(path="/in/aborted.bin")
-        etags = {1: send(upload["parts"][0])}
-        assert follow_link(upload["abort"]).status == 204
-        assert follow_link(upload["complete"], complete_document(etags)) == (404, "NoSuchUpload")
-        assert uploads.stored("inbox/aborted.bin") is None
-
     def test_an_existing_object_is_reported_at_the_start(self, uploads: Service) -> None:
         uploads.put("inbox/there.bin", b"older")
         response = uploads.post("/-/uploads", {"path": "/in/there.bin", "size": 5})

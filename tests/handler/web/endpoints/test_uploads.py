@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -219,26 +220,19 @@ def test_the_signature_is_that_of_the_official_javascript_sdk() -> None:
         pytest.skip("ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
     forms, inputs = [], []
     permanent = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE+/=")
-    for credentials in (KEYS, permanent):
-        for key in ("a.txt", "in/", '季度 "q3"/\u2028.txt', "a'<>&\\b/${x}/"):
-            for region in ("cn-hangzhou", "ap-southeast-1"):
-                for now in (NOW, 0.0, 951_782_399.9):
-                    endpoint = Endpoint.public(region)
-                    form = library_form(
-                        key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/"
-                    )
-                    forms.append(form)
-                    inputs.append(
-                        {
-                            "settings": {
-                                "region": f"oss-{region}",
-                                "accessKeyId": credentials.access_key_id,
-                                "accessKeySecret": credentials.access_key_secret,
-                            },
-                            "policy": base64.b64decode(form.fields["policy"]).decode(),
-                            "date": now * 1000,
-                        }
-                    )
+    keys = ("a.txt", "in/", '季度 "q3"/\u2028.txt', "a'<>&\\b/${x}/")
+    regions, times = ("cn-hangzhou", "ap-southeast-1"), (NOW, 0.0, 951_782_399.9)
+    for credentials, key, region, now in product((KEYS, permanent), keys, regions, times):
+        endpoint = Endpoint.public(region)
+        form = library_form(key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/")
+        forms.append(form)
+        options = {
+            "region": f"oss-{region}",
+            "accessKeyId": credentials.access_key_id,
+            "accessKeySecret": credentials.access_key_secret,
+        }
+        policy = base64.b64decode(form.fields["policy"]).decode()
+        inputs.append({"settings": options, "policy": policy, "date": now * 1000})
     process = subprocess.run(
         [node, "form_signature.cjs"], cwd=NODE, input=json.dumps(inputs), capture_output=True, text=True, timeout=60
     )
