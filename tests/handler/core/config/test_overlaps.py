@@ -236,3 +236,18 @@ def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() ->
     for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
         assert ask(path, config=config).status == 404
     assert ask("/links/readme", config=config).key == ".links/readme"
+
+
+KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
+    "/".join
+)
+
+
+@given(key=KEYS, prefix=st.sampled_from(["", ".links/", ".links/state/", ".links/keys.json/", "a/"]))
+def test_no_link_leads_to_them_whatever_the_target_of_a_mount(key: str, prefix: str) -> None:
+    answered = ask(f"/m/{key}", config=config_of(Rule("/m/", prefix), **OWN))
+    full_key = prefix + key
+    if full_key == ".links/keys.json" or full_key.startswith(".links/state/"):
+        assert answered.status == 404
+    elif answered.status == 302:
+        assert answered.key == full_key

@@ -9,9 +9,11 @@ import pytest
 from handler.core.config import Location
 from handler.core.keys import Keys
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import READER, api, issuer
+from tests.handler.keys_fixtures import READER, api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.worlds import DAY, MAKER, OTHER, Service, share_key
+
+OTHER_SECRET = b"another secret, of thirty-two bytes"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,17 @@ def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: Service, monke
     assert in_memory.open(url).status == 302
     monkeypatch.setattr(Keys, "owners", None)
     assert in_memory.open(url).status == 302
+
+
+@pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])
+def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(in_memory: Service, name: str | None) -> None:
+    sharing = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id=name)])
+    url = sharing.create_share(key=jwt())
+    assert in_memory.with_keys(jwt=[]).open(url).code == "share_owner_removed"
+    new = "9d0c5b1e8a7f4632" if name is not None else None
+    back = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
+    assert back.open(url).code == "share_owner_removed"
+    assert back.open(back.create_share(key=jwt(key=OTHER_SECRET))).status == 302
 
 
 ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
