@@ -122,6 +122,29 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(se
         assert answer.line["cause"] == cause
 
 
+@pytest.mark.parametrize(
+    ("faults", "status", "requests"),
+    [
+        # Once more on a connection fault, and no more than that.
+        (["reset"], 302, 2),
+        (["reset", "reset"], 503, 2),
+        # An answer is an answer, and a silence no connection fault.
+        (["503"], 503, 1),
+        (["never after"], 503, 1),
+    ],
+)
+def test_a_connection_fault_is_tried_once_more(
+    service: worlds.Service, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
+) -> None:
+    assert service.oss is not None
+    monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
+    with fault_proxy(service.oss.url) as proxy:
+        proxy.play(*faults)
+        answer = service.at(proxy.url).request("/open/a.txt")
+        assert answer.status == status
+        assert len(proxy.calls) == requests
+
+
 class TestPages:
     """An anonymous mount, whose `check` is "pages" by default: /open/ also has a `cache`."""
 
