@@ -44,6 +44,7 @@ def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysC
     assert len({key[member] for key in after for member in ("id", "secret")}) == 8
     assert after[-1]["id"] in result.out
     assert after[-1]["secret"] not in result.out
+    assert {**existing.document, "share": before} == document()
     assert len(parse(existing.read() or b"").share[-1].secret) == 32
 
 
@@ -57,6 +58,7 @@ def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(
     assert ids[:1] == left
     assert len(ids) == (1 if retired == "old" else 2)
     assert retired not in ids
+    assert {**existing.document, "share": document()["share"]} == document()
 
 
 def test_retiring_an_unknown_key_lists_the_existing_ones(existing: KeysCli) -> None:
