@@ -73,6 +73,14 @@ def test_the_session_has_its_mounts_name_policy_and_duration(sts: LocalSts) -> N
     assert principal.layers[-1] == (parse_policy({"Version": "1", "Statement": [expected]}),)
 
 
+def test_twelve_hours_are_possible_and_the_end_of_a_link_is_that_of_its_session(sts: LocalSts) -> None:
+    response = ask_link(sts, "12h", max_expires="12h", expires="12h")
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (43_200, None)
+    (principal,) = sts.issued.principals
+    assert principal.expires_at is not None
+    assert response.json["expires_at"] == rfc3339(principal.expires_at)
+
+
 def test_a_refused_request_opens_no_session(sts: LocalSts) -> None:
     loaded = configured(sts, access="authenticated")
     assert ask("/docs/a.txt", config=loaded).status == 401
