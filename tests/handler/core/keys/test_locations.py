@@ -19,9 +19,19 @@ from handler.core.context import Clock
 from handler.core.keys import parse
 from handler.core.keys.file_store import FileStore
 from local.oss.storage import Buckets
-from tests.handler.client import KEYS, mount
+from tests.handler.client import KEYS, LINKS, mount
 from tests.handler.core.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+
+
+def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
+    (tmp_path / "links.toml").write_text(LINKS)
+    with local_oss(tmp_path / "oss") as oss:
+        environment = {**ENVIRONMENT, "LINK_CONFIG": str(tmp_path / "links.toml"), "LINK_OSS_ENDPOINT": oss.url}
+        del environment["LINK_REGION"]
+        with patch.dict(os.environ, environment, clear=True):
+            assert main(["init"]) == 0
+        assert oss.get()["version"] == 1
 
 
 def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

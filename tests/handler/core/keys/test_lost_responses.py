@@ -19,7 +19,7 @@ from handler.commands.keys_lock import SLOT
 from handler.core.cloud.http_client import Connections, HttpResponse
 from tests.handler.client import KEYS
 from tests.handler.core.keys.command import ADD, KeysCli, SleepingClock, keys_cli
-from tests.handler.keys_fixtures import LocalOss, document, hash_of
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
 
 REVOKE = ("revoke-api-key", "reader")
 BLOCKED = "The lock may keep other writers out for 200 seconds."
@@ -142,6 +142,17 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so(fate: st
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert operator.network.sent.count("PUT keys.json") == 1
     assert operator.cli.stored() == ["keys.json"]
+
+
+def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
+    assert operator.oss.store.delete(PLACE).ok
+    operator.network.lose("PUT", CHANGE, "dropped")
+    status, _, err, _ = operator.run("init")
+    assert (status, operator.cli.read()) == (1, None)
+    assert "not confirmed" in err
+    operator.network.lose("PUT", CHANGE, "lost")
+    assert operator.run("init", "--wait")[0] == 0
+    assert operator.cli.locks() == []
 
 
 @pytest.mark.parametrize("request_", [("PUT", CHANGE), ("PUT", LOCK), ("DELETE", LOCK)])
