@@ -53,14 +53,7 @@ def test_without_credentials_of_the_invocation_the_environments_sign(invocation:
 @pytest.mark.parametrize("invocation", EMPTY)
 @pytest.mark.parametrize(
     "environ",
-    [
-        {},
-        dict.fromkeys(FUNCTION_COMPUTE, ""),
-        {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"},
-        {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"},
-        {"ALIBABA_CLOUD_SECURITY_TOKEN": "tokenEXAMPLE"},
-        {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"},
-    ],
+    [{}, dict.fromkeys(FUNCTION_COMPUTE, ""), {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}],
     ids=lambda environ: "+".join(environ) or "nothing",
 )
 def test_without_any_credentials_the_response_says_to_set_a_role(invocation: object, environ: dict[str, str]) -> None:
@@ -87,17 +80,10 @@ def test_the_variables_of_the_official_sdk_are_read_too() -> None:
     assert both.signs(keys=OTHER_KEYS)
 
 
-def test_changed_credentials_of_the_invocation_are_used_immediately() -> None:
-    for number in range(3):
-        for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token=f"CAIS+{number}")):
-            response = ask(invocation=context(keys))
-            assert response.parameters["x-oss-security-token"] == keys.security_token
-            assert response.signs(keys=keys)
-
-
-def test_changed_credentials_of_the_environment_are_used_immediately() -> None:
-    for keys in (KEYS, OTHER_KEYS):
+def test_changed_credentials_are_used_immediately() -> None:
+    for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token="CAIS+another")):
         environ = dict(zip(FUNCTION_COMPUTE, map(str, keys[:3]), strict=True))
+        assert ask(invocation=context(keys)).signs(keys=keys)
         assert ask(invocation=context(None), environ=environ).signs(keys=keys)
 
 

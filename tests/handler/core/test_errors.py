@@ -74,11 +74,6 @@ def test_a_more_exact_sentence_replaces_them_and_headers_are_added() -> None:
     assert Problem("credentials_expiring").headers == {"Retry-After": "60"}
 
 
-def test_an_unknown_code_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        Problem("no_such_code")
-
-
 def test_the_factories_use_the_entries_of_their_codes() -> None:
     refused = method_not_allowed(("GET", "OPTIONS"))
     assert (refused.status, refused.headers) == (405, {"Allow": "GET, OPTIONS"})

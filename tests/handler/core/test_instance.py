@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from handler.core.cloud.http_client import Connections
+from handler.core.cloud.oss import client_for
 from handler.core.cloud.oss_clock import OssMemory
 from handler.core.cloud.sessions import Sessions
+from handler.core.context import Invocation
 from handler.core.keys.current import KeysMemory
-from tests.handler.client import new_instance
+from tests.handler.client import NOW, context, new_instance
 
 THREADS = 8
 
@@ -21,6 +23,12 @@ def test_each_instance_has_one_object_of_each_kind() -> None:
         assert one.memory(kind) is one.memory(kind)
         assert type(one.memory(kind)) is kind
         assert one.memory(kind) is not other.memory(kind)
+
+
+def test_the_calls_of_an_instance_share_its_connections() -> None:
+    instance = new_instance()
+    clients = [client_for(Invocation(instance, context(), NOW, {})) for _ in range(2)]
+    assert clients[0].connections is clients[1].connections
 
 
 def test_of_the_objects_of_many_threads_one_is_kept() -> None:

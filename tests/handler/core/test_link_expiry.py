@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.core.config import Config
 from handler.core.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invocation, RoleCredentials
-from handler.core.errors import Problem
 from handler.core.links import IssuedLink, create_link
 from signer import Credentials
 from signer.times import parse_duration
@@ -64,28 +63,6 @@ def test_a_duration_is_a_positive_number_of_seconds_or_invalid(string: str) -> N
     assert (seconds or 0) == expected
 
 
-@pytest.mark.parametrize(
-    ("default", "maximum", "credential_life", "requested", "seconds", "clamped_by"),
-    [
-        ("15m", "1h", 3600, None, 900, None),
-        ("1h", "1h", 3599, None, 3599, "credentials"),
-        ("15m", "1h", 7200, "999999999d", 3600, "mount"),
-        ("15m", "7d", 3600, "3601", 3600, "credentials"),
-    ],
-)
-def test_the_shortest_limit_applies_and_is_named(
-    default: str, maximum: str, credential_life: int, requested: str | None, seconds: int, clamped_by: str | None
-) -> None:
-    config = mount(expires=default, max_expires=maximum)._replace(credential_life=credential_life)
-    response = ask_json(requested, config)
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (seconds, clamped_by)
-    assert response.expires_in == seconds
-    line = response.line
-    assert (line["expires_in"], line["clamped_by"]) == (seconds, clamped_by)
-    assert response.signs(now=NOW + seconds - 1)
-    assert not response.signs(now=NOW + seconds + 1)
-
-
 def create(
     requested: int, maximum: int, share: int, caller: int, credential_life: int, role: RoleCredentials
 ) -> IssuedLink:
@@ -111,20 +88,6 @@ def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
     shortest = min(seconds for _, seconds in order)
     assert issued.link.expires_in == shortest
     assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
-
-
-@given(st.floats(-100, 200, allow_nan=False))
-def test_no_link_outlives_credentials_that_expire(credentials_left: float) -> None:
-    assume(abs(credentials_left - 60) > 2)
-    role = RoleCredentials(KEYS, NOW + credentials_left)
-    if credentials_left < 60:
-        with pytest.raises(Problem) as error:
-            create(600, 600, 600, 600, 600, role)
-        assert (error.value.status, error.value.code) == (503, "credentials_expiring")
-    else:
-        issued = create(600, 600, 600, 600, 600, role)
-        assert issued.link.expires_at.timestamp() <= NOW + credentials_left
-        assert issued.clamped_by == "credentials"
 
 
 # --- credentials from the environment are as old as the process ---------------------------------------------------
@@ -153,25 +116,12 @@ def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_o
         assert expires_at <= NOW + ENVIRONMENT_LIFETIME
 
 
-def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() -> None:
-    response = ask_late(7200, expires="10m")
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (600, None)
-
-
 @pytest.mark.parametrize("left", [58, 1, 0, -1, -86_400])
 def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) -> None:
     for expires in ("1", "1h"):
         response = ask_late(left, expires=expires)
         assert (response.status, response.code) == (503, "credentials_expiring")
         assert response.headers["Retry-After"].isdigit()
-
-
-def test_credential_life_limits_the_environments_credentials_too() -> None:
-    config = LONG._replace(credential_life=120)
-    response = ask(
-        query={"format": "json"}, config=config, invocation=context(None), now=NOW + 1, environ=FROM_ENVIRONMENT
-    )
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
 
 
 def test_credentials_of_the_context_do_not_age_with_the_process() -> None:

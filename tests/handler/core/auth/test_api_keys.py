@@ -186,11 +186,6 @@ def test_an_expired_key_is_refused(since: float, config: Config) -> None:
     assert (answered.status, answered.code) == (401, "authorization_expired")
 
 
-def test_without_an_expiry_of_the_key_the_mount_limits_the_link(config: Config) -> None:
-    answered = ask("/reports/q3.pdf", headers=bearer(READER), config=config)
-    assert (answered.expires_in, answered.json["clamped_by"]) == (900, None)
-
-
 def test_a_link_of_an_anonymous_mount_does_not_outlive_the_key_either(config: Config) -> None:
     answered = ask("/public/a.txt", headers=bearer(SHARER), config=config, now=1772347871 - 60)
     assert (answered.expires_in, answered.line["caller"]) == (60, "api:sharer")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from handler.core.config.load import QUERY, read
-from tests.handler.client import ask
 from tests.handler.core.config.tables import A_MOUNT, UPLOADS, document, refusal
 
 
@@ -107,7 +106,6 @@ TOP_VALUES: dict[str, list[object]] = {
         "oss://examplebucket/a/../keys.json",
     ],
     "state": [7, "", "file:state", "oss://examplebucket/", "oss://examplebucket/.links"],
-    "mount": ["a", {}],
 }
 
 
@@ -193,12 +191,3 @@ def test_the_cache_window_must_fit_into_the_lifetime_of_links() -> None:
     ]
     for table, top in cases:
         assert "cache" in refusal(document({**A_MOUNT, **table}, **top))
-
-
-def test_a_cached_link_is_valid_whenever_it_is_requested() -> None:
-    config = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
-    for second in range(0, 90, 7):
-        now = 1_772_347_200.5 + second
-        answered = ask(config=config, now=now)
-        assert answered.signs(now=now)
-        assert answered.signs(now=now + 29)

@@ -206,11 +206,6 @@ def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(
     assert len(config_with(notice(), notice(**changes, **also)).notices) == 2
 
 
-def test_two_notices_to_one_sink_in_oss_repeat_each_other_as_well() -> None:
-    repeats = refusal(notice(to=["manifest"]), notice(to=["manifest"], expires="5m"))
-    assert "notice 2 repeats notice 1 for manifest" in repeats
-
-
 @pytest.mark.parametrize("key", ["notice", "sink"])
 def test_notices_and_sinks_must_be_lists_of_tables(key: str) -> None:
     assert f"write [[{key}]]" in refusal(top=f'{key} = "x"\n' + TOP.partition("[[sink]]")[0])

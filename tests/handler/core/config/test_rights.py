@@ -48,6 +48,13 @@ def statements(loaded: Config, path: str) -> list[dict[str, Any]]:
     return result
 
 
+def lists(effect: str, *prefixes: str) -> dict[str, Any]:
+    """The statement about lists of these prefixes."""
+    resource = ["acs:oss:*:*:examplebucket"]
+    condition = {"StringLike": {"oss:Prefix": list(prefixes)}}
+    return {"Effect": effect, "Action": ["oss:ListObjects"], "Resource": resource, "Condition": condition}
+
+
 def mount_at(loaded: Config, path: str) -> Mount:
     return next(mount for mount in loaded.mounts if mount.path == path)
 
@@ -90,53 +97,27 @@ def test_a_session_may_read_versions_where_notices_link_to_new_objects(give: str
 
 
 def test_the_session_of_an_upload_mount_may_list_its_prefix_to_count_files() -> None:
-    session = statements(config(INBOX, keys=KEYS, state=STATE), "/inbox/")
-    assert session[1] == {
-        "Effect": "Allow",
-        "Action": ["oss:ListObjects"],
-        "Resource": ["acs:oss:*:*:examplebucket"],
-        "Condition": {"StringLike": {"oss:Prefix": ["inbox/*"]}},
-    }
+    assert statements(config(INBOX, keys=KEYS, state=STATE), "/inbox/")[1] == lists("Allow", "inbox/*")
 
 
 @pytest.mark.parametrize("signs", [True, False], ids=["sessions", "the role"])
 def test_folders_are_listed_with_the_prefix_of_their_mount_alone(signs: bool) -> None:
     mounts = ({**DOCS, "list": True}, {**DOCS, "path": "/other/", "target": "oss://otherbucket/x/"})
     loaded = read(table(*mounts, keys=KEYS, **({"assume_role": {"role": ROLE}} if signs else {})), {})
-    listed = {
-        "Effect": "Allow",
-        "Action": ["oss:ListObjects"],
-        "Resource": ["acs:oss:*:*:examplebucket"],
-        "Condition": {"StringLike": {"oss:Prefix": ["docs/*"]}},
-    }
     role = role_statements(loaded, web=True, events=False)
     allowed = statements(loaded, "/docs/") if signs else role
-    assert [each for each in allowed if "oss:ListObjects" in each["Action"]] == [listed]
+    assert [each for each in allowed if "oss:ListObjects" in each["Action"]] == [lists("Allow", "docs/*")]
     if signs:
         assert "oss:ListObjects" not in str((statements(loaded, "/other/"), role))
 
 
-def test_a_session_lists_nothing_of_the_service() -> None:
-    denied = [each for each in statements(config({**WHOLE, "list": True}, keys=KEYS), "/all/") if "Deny" in str(each)]
-    assert denied[1]["Condition"] == {"StringLike": {"oss:Prefix": [".links/keys.json*"]}}
-    assert denied[1]["Action"] == ["oss:ListObjects"]
-
-
 def test_a_session_is_denied_exactly_the_services_own_objects_in_its_target() -> None:
     notice = {"on": "created", "mount": "/docs/", "to": ["manifest"]}
-    loaded = config(DOCS, WHOLE, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
+    loaded = config(DOCS, {**WHOLE, "list": True}, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
     denied = [each for each in statements(loaded, "/all/") if each["Effect"] == "Deny"]
-    assert denied == [
-        {
-            "Effect": "Deny",
-            "Action": ["oss:*"],
-            "Resource": [
-                "acs:oss:*:*:examplebucket/.links/keys.json*",
-                "acs:oss:*:*:examplebucket/.links/state/*",
-                "acs:oss:*:*:examplebucket/.links/notices/*",
-            ],
-        }
-    ]
+    prefixes = (".links/keys.json*", ".links/state/*", ".links/notices/*")
+    objects = [f"acs:oss:*:*:examplebucket/{prefix}" for prefix in prefixes]
+    assert denied == [{"Effect": "Deny", "Action": ["oss:*"], "Resource": objects}, lists("Deny", *prefixes)]
     assert all(each["Effect"] == "Allow" for each in statements(loaded, "/docs/"))
 
 
@@ -148,20 +129,6 @@ def test_a_wildcard_in_a_target_is_refused_because_ram_would_widen_it() -> None:
 
 
 # --- the function's own role --------------------------------------------------------------------------------------
-
-
-def test_the_functions_role_keeps_only_assume_role_its_documents_and_its_sinks() -> None:
-    notice = {"on": "created", "mount": "/docs/", "to": ["manifest", "team"]}
-    archive = {**INBOX, "path": "/archive/", "target": "oss://examplebucket/archive/", "role": OTHER_ROLE}
-    loaded = config(DOCS, INBOX, archive, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
-    own = role_statements(loaded, web=True, events=True)
-    assert own[0] == {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [OTHER_ROLE, ROLE]}
-    objects = [resource for each in own[1:] if "Condition" not in each for resource in each["Resource"]]
-    assert objects
-    assert all(resource.startswith("acs:oss:*:*:examplebucket/.links/") for resource in objects)
-    listed = [each["Condition"]["StringLike"]["oss:Prefix"] for each in own if "Condition" in each]
-    assert listed
-    assert all(prefix.startswith(".links/state/") for prefixes in listed for prefix in prefixes)
 
 
 def test_a_role_of_several_mounts_has_no_deny_of_one_of_them() -> None:

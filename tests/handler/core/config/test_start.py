@@ -182,30 +182,16 @@ def with_address(address: str, **top: str) -> Config:
     return read(document(**top), {"LINK_PUBLIC_URL": address})
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9000", "http://localhost:9000/", "http://[::1]:9000"])
-def test_a_local_address_stands_in_for_the_public_url(address: str) -> None:
-    assert with_address(address).public_url == address.rstrip("/")
-    assert with_address(address, public_url="https://links.example.com").public_url == address.rstrip("/")
+def test_a_local_address_stands_in_for_the_public_url() -> None:
+    for public in ({}, {"public_url": "https://links.example.com"}):
+        assert with_address("http://localhost:9000/", **public).public_url == "http://localhost:9000"
+        assert with_address("", **public).public_url == public.get("public_url")
 
 
-def test_without_a_local_address_the_public_url_is_that_of_the_file() -> None:
-    assert with_address("").public_url is None
-    assert with_address("", public_url="https://links.example.com").public_url == "https://links.example.com"
-
-
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
-        *(
-            (f"http{host}", " must be a loopback address")
-            for host in ("s://links.example.com", "://127.0.0.1.example.com")
-        ),
-        *((address, "") for address in ("127.0.0.1:9000", "http://127.0.0.1:9000/path")),
-    ],
-)
-def test_another_address_than_a_loopback_origin_is_refused(address: str, says: str) -> None:
-    with pytest.raises(InvalidConfig, match=f"LINK_PUBLIC_URL{says}"):
-        with_address(address)
+@pytest.mark.parametrize("host", ["s://links.example.com", "://127.0.0.1.example.com"])
+def test_another_address_than_a_loopback_origin_is_refused(host: str) -> None:
+    with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL must be a loopback address"):
+        with_address(f"http{host}")
 
 
 def test_an_invalid_public_url_is_refused_also_where_a_local_address_stands_in_for_it() -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from threading import Barrier
 from typing import NoReturn
@@ -14,8 +15,8 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
-from handler.core.cloud.store import Store, StoredObject
+from handler.core.cloud.oss import REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
+from handler.core.cloud.store import StoredObject
 from handler.core.config import load
 from handler.core.context import Clock, Instance, Invocation
 from handler.core.errors import Problem
@@ -32,7 +33,6 @@ from tests.handler.keys_fixtures import (
     api,
     config_with,
     document,
-    local_oss,
     watch_requests,
 )
 
@@ -82,48 +82,27 @@ def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(o
     assert names(instance, NOW + 120) == ["stranger"]
 
 
-def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)._replace(keys_document=PLACE)
-    instance = new_instance(config)
-    stores = []
-
-    def read(store: Store, name: str, known: str = "") -> StoredObject:
-        stores.append(store)
-        return StoredObject(json.dumps(FIRST).encode(), 0.0, '"etag"')
-
-    with patch.object(Store, "read", read):
-        assert isinstance(keys_at(instance, NOW), Keys)
-    assert stores[0].client.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
-    assert stores[0].prefix == PLACE
-    assert stores[0].client.credentials == KEYS
+FAULTS: list[tuple[StoreError | StoredObject | None, str]] = [
+    (None, "it does not exist"),
+    (StoredObject(b"{", 0.0, "other"), "it is malformed"),
+    (StoreError("read", 403, REFUSED, ""), "access to it is denied"),
+    (StoreError("read", 0, UNREACHABLE, ""), "it cannot be reached"),
+    (StoreError("read", 403, WRONG_CLOCK, ""), "the clock of this instance. Deploy again"),
+]
 
 
-@pytest.mark.parametrize("fault", ["missing", "malformed", "short secret", "missing bucket"])
-def test_the_last_valid_keys_are_used_for_ten_minutes_more(fault: str, oss: LocalOss) -> None:
-    oss.put(FIRST)
-    instance = new_instance(oss.config)
+@pytest.mark.parametrize(("fault", "why"), FAULTS, ids=range(len(FAULTS)))
+def test_the_last_valid_keys_are_used_for_ten_minutes_more(
+    fault: StoreError | StoredObject | None, why: str, tmp_path: Path
+) -> None:
+    instance = new_instance(config_with(FIRST, tmp_path))
     valid = names(instance, NOW)
-    if fault == "missing":
-        assert oss.store.delete(PLACE).ok
-    elif fault == "missing bucket":
-        oss.remove_bucket()
-    else:
-        oss.put(b"{" if fault == "malformed" else document(share=[{"id": "a", "secret": "short"}]))
-    assert names(instance, NOW + 60) == valid
-    assert names(instance, NOW + 659) == valid
-    with pytest.raises(Problem) as raised:
-        names(instance, NOW + 660)
+    with patch.object(FileStore, "read", side_effect=repeat(fault)):
+        assert names(instance, NOW + 60) == valid
+        assert names(instance, NOW + 659) == valid
+        with pytest.raises(Problem, match=why) as raised:
+            names(instance, NOW + 660)
     assert (raised.value.status, raised.value.code) == (503, "keys_unavailable")
-
-
-def test_the_last_valid_keys_are_used_while_oss_is_unreachable(tmp_path: Path) -> None:
-    with local_oss(tmp_path / "oss") as oss:
-        oss.put(FIRST)
-        instance = new_instance(oss.config)
-        valid = names(instance, NOW)
-    assert names(instance, NOW + 60) == valid
-    with pytest.raises(Problem, match="cannot be reached"):
-        names(instance, NOW + 660)
 
 
 def test_a_corrected_document_is_used_again(tmp_path: Path) -> None:
@@ -254,19 +233,6 @@ def test_a_missing_object_is_a_503_that_names_no_bucket(oss: LocalOss) -> None:
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "it does not exist" in answered.json["detail"]
     assert "examplebucket" not in answered.body + answered.printed
-
-
-def test_a_missing_file_is_a_503_until_it_exists(tmp_path: Path) -> None:
-    instance = new_instance(config_with(FIRST, tmp_path))
-    path = tmp_path / "keys.json"
-    content = path.read_bytes()
-    path.unlink()
-    with pytest.raises(Problem, match="it does not exist"):
-        names(instance, NOW)
-    path.write_bytes(content)
-    with pytest.raises(Problem, match="it does not exist"):
-        names(instance, NOW + 9)
-    assert "reader" in names(instance, NOW + 11)
 
 
 def test_an_authenticated_mount_without_keys_is_a_503_that_says_what_to_add() -> None:

@@ -41,8 +41,3 @@ def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
     shown = existing.run("show").out
     assert f"  static: cannot be used (keys document: cdn static: {fault.rstrip('.')})\n" in shown
     assert "  other: links are valid for 1800 s after the time in them\n" in shown
-
-
-def test_cdn_must_be_an_object() -> None:
-    with pytest.raises(Exception, match="keys document: cdn must be an object"):
-        parse('{"version": 1, "cdn": []}')

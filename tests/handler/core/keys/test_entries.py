@@ -47,99 +47,78 @@ def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
 
 
 # The arguments, standard input, the entry that is added, and what `show` says of it.
-API_KEYS: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
+API_KEYS: list[tuple[str, dict[str, Any], str]] = [
+    ("--path /q3.pdf --path /reports/", {"paths": ["/reports/", "/q3.pdf"]}, "GET on /reports/ /q3.pdf; never"),
+    ("--method GET --method put", {"methods": ["GET", "PUT"]}, "GET PUT on /reports/; never expires"),
+    ("--expires 90d", {"expires_at": "2026-05-30T06:41:11Z"}, "GET on /reports/; expires 2026-05-30T06:41:11Z"),
     (
-        ("--path", "/q3.pdf", "--path", "/reports/"),
-        {"paths": ["/reports/", "/q3.pdf"]},
-        "GET on /reports/ /q3.pdf; never",
-    ),
-    (("--method", "GET", "--method", "put"), {"methods": ["GET", "PUT"]}, "GET PUT on /reports/; never expires"),
-    (("--expires", "90d"), {"expires_at": "2026-05-30T06:41:11Z"}, "GET on /reports/; expires 2026-05-30T06:41:11Z"),
-    (
-        ("--method", "SHARE", "--max-share", "30d"),
+        "--method SHARE --max-share 30d",
         {"methods": ["GET", "SHARE"], "max_share": "30d"},
         "GET SHARE on /reports/; never expires; shares of at most 30 days",
     ),
 ]
-SINKS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
-    (("webhook", "--url", URL), "", {"url": URL, "secret": SAVED}),
-    (("slack", "--url", "-"), URL, {"url": URL}),
+LOCAL = "http://127.0.0.1:9100/"
+SINKS: list[tuple[str, str, dict[str, Any]]] = [
+    (f"webhook --url {URL}", "", {"url": URL, "secret": SAVED}),
+    ("slack --url -", URL, {"url": URL}),
     (
-        ("dingtalk", "--url", "-", "--secret", "-", "--retry-for", "12h"),
+        "dingtalk --url - --secret - --retry-for 12h",
         f"{URL}\r\n  SECEXAMPLE\n",
         {"url": URL, "secret": "SECEXAMPLE", "retry_for": "12h"},
     ),
-    (
-        ("webhook", "--url", "http://127.0.0.1:9100/", "--allow-loopback"),
-        "",
-        {"url": "http://127.0.0.1:9100/", "secret": SAVED, "allow_loopback": True},
-    ),
+    (f"webhook --url {LOCAL} --allow-loopback", "", {"url": LOCAL, "secret": SAVED, "allow_loopback": True}),
 ]
-ISSUERS: list[tuple[tuple[str, ...], str, dict[str, Any]]] = [
+ISSUERS: list[tuple[str, str, dict[str, Any]]] = [
     (
-        (
-            "HS256",
-            "--path",
-            "/reports/",
-            "--method",
-            "GET",
-            "--method",
-            "GET",
-            "--max-share",
-            "30d",
-            "--method",
-            "SHARE",
-        ),
+        "HS256 --path /reports/ --method GET --method GET --max-share 30d --method SHARE",
         "",
         {"secret": SAVED, "paths": ["/reports/"], "methods": ["GET", "SHARE"], "max_share": "30d"},
     ),
-    (("HS256", "--secret", "-", "--leeway", "30"), base64url(SECRET), {"secret": base64url(SECRET), "leeway": 30}),
-    *(((alg, "--jwks", "-"), json.dumps(jwks, indent=2), {"jwks": jwks}) for alg, jwks in JWKS.items()),
+    ("HS256 --secret - --leeway 30", base64url(SECRET), {"secret": base64url(SECRET), "leeway": 30}),
+    *((f"{alg} --jwks -", json.dumps(jwks, indent=2), {"jwks": jwks}) for alg, jwks in JWKS.items()),
 ]
-CDNS: list[tuple[tuple[str, ...], str, dict[str, Any], int]] = [
-    ((), "", {"key": SAVED}, 1800),
-    (
-        ("--key", "-", "--valid-for", "600", "--parameter", "k"),
-        f"{KEY}\n",
-        {"key": KEY, "valid_for": 600, "parameter": "k"},
-        600,
-    ),
+CDNS: list[tuple[str, str, dict[str, Any], int]] = [
+    ("", "", {"key": SAVED}, 1800),
+    ("--key - --valid-for 600 --parameter k", f"{KEY}\n", {"key": KEY, "valid_for": 600, "parameter": "k"}, 600),
 ]
 API_KEY: dict[str, Any] = {"id": "ci", "sha256": SAVED, "paths": ["/reports/"], "methods": ["GET"], "expires_at": None}
 ISSUER: dict[str, Any] = {"iss": ISS, "aud": "links"}
-ADDED: list[tuple[tuple[str, ...], str, str, dict[str, Any], str]] = [
-    *(((*ADD, *more), "", "api", {**API_KEY, **changes}, f"ci: {shown}") for more, changes, shown in API_KEYS),
-    *(((*SINK, *more), given, "sinks", {"kind": more[0], **entry}, f"ops: {more[0]}") for more, given, entry in SINKS),
+ADDED: list[tuple[tuple[str, ...], str, str, str, dict[str, Any], str]] = [
+    *((ADD, more, "", "api", {**API_KEY, **changes}, f"ci: {shown}") for more, changes, shown in API_KEYS),
     *(
-        ((*HS256[:-1], *more), given, "jwt", {**ISSUER, "alg": more[0], **entry}, f"{ISS}: {more[0]}, audience links")
+        (SINK, more, given, "sinks", {"kind": more.split()[0], **entry}, f"ops: {more.split()[0]}")
+        for more, given, entry in SINKS
+    ),
+    *(
+        (HS256[:-1], more, given, "jwt", {**ISSUER, "alg": more[:5], **entry}, f"{ISS}: {more[:5]}, audience links")
         for more, given, entry in ISSUERS
     ),
     *(
-        ((*CDN, *more), given, "cdn", {"type": "A", **entry}, f"static: links are valid for {seconds} s after")
+        (CDN, more, given, "cdn", {"type": "A", **entry}, f"static: links are valid for {seconds} s after")
         for more, given, entry, seconds in CDNS
     ),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "content", "member", "entry", "shown"), ADDED)
+@pytest.mark.parametrize(("command", "more", "content", "member", "entry", "shown"), ADDED, ids=range(len(ADDED)))
 def test_an_entry_is_added_and_a_new_secret_is_shown_once(
-    arguments: tuple[str, ...], content: str, member: str, entry: dict[str, Any], shown: str, existing: KeysCli
+    command: tuple[str, ...], more: str, content: str, member: str, entry: dict[str, Any], shown: str, existing: KeysCli
 ) -> None:
-    result = run_with(existing, content, *arguments)
+    result = run_with(existing, content, *command, *more.split())
     assert result.status == 0, result.err
     new = result.out.removesuffix("\n")
     if SAVED in entry.values():
-        assert re.fullmatch(NEW[arguments[0]], new)
+        assert re.fullmatch(NEW[command[0]], new)
         assert re.search("Save this (key|secret) now", result.err)
     else:
         assert re.fullmatch(r"Added the (sink|issuer|CDN) \S+\.", new)
     saved = sha256(new.encode()).hexdigest() if member == "api" else new
     stored, before = existing.document, document(cdn={})[member]
-    (added,) = stored[member][len(before) :] if isinstance(before, list) else [stored[member].get(arguments[1])]
+    (added,) = stored[member][len(before) :] if isinstance(before, list) else [stored[member].get(command[1])]
     assert member != "jwt" or len(added.pop("id")) == 16
     assert added == {name: saved if value == SAVED else value for name, value in entry.items()}
     assert stored == document(
-        **{member: [*before, added] if isinstance(before, list) else {**before, arguments[1]: added}}
+        **{member: [*before, added] if isinstance(before, list) else {**before, command[1]: added}}
     )
     printed = run_with(existing, "", "show").out
     assert f"  {shown}" in printed
@@ -206,6 +185,10 @@ def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: Key
 
 SECRETS = (URL, "0000EXAMPLE", "SECEXAMPLE", "c2hvcnQ", KEY, "with-hyphen")
 REFUSALS = [
+    ((), "", "COMMAND"),
+    (("list",), "", "invalid choice"),
+    (("init", "now"), "", "unrecognized arguments"),
+    (("rotate-share", "--retire"), "", "--retire"),
     (("add-api-key",), "", "NAME"),
     (("add-api-key", "ci"), "", "--path"),
     (("add-api-key", "ci", "--path", "/reports/"), "", "--method"),

@@ -24,7 +24,8 @@ from tests.handler.client import KEYS, context, make_config, new_instance
 from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.core.sessions.opener import ROLE
 from tests.handler.keys_fixtures import BUCKET, REGION
-from tests.handler.upload_fixtures import PART, follow_link, submit_form
+from tests.handler.upload_fixtures import follow_link, submit_form
+from tests.handler.web.endpoints.test_multipart import complete_document, send
 from tests.worlds import LINKS, WRITER, Service
 
 OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
@@ -127,21 +128,10 @@ def test_a_check_is_made_with_the_session(running: Running) -> None:
 
 
 def test_every_step_of_a_multipart_upload_is_signed_by_the_session(running: Running) -> None:
-    upload = running.service.start_upload(path=f"/in/big{time.time_ns()}.bin")
-    parts = upload["parts"]
-    etags = []
-    for part, size in zip(parts, (PART, PART, 7), strict=True):
-        response = requests.put(part["url"], data=b"x" * size, headers=part["headers"], timeout=30)
-        assert response.status_code == 200
-        etags.append(response.headers["ETag"])
-    entries = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in enumerate(etags, 1)
-    )
-    document = f"<CompleteMultipartUpload>{entries}</CompleteMultipartUpload>".encode()
-    assert follow_link(upload["complete"], document).status == 200
-    assert {sent.key_id for sent in running.sent} == {running.key_id("/in/")}
-    other = running.service.start_upload(path=f"/in/big{time.time_ns()}.bin")
+    upload, other = (running.service.start_upload(path=f"/in/big{time.time_ns()}.bin") for _ in range(2))
+    assert follow_link(upload["complete"], complete_document({1: send(upload["parts"][0])})).status == 200
     assert follow_link(other["abort"]).status == 204
+    assert {sent.key_id for sent in running.sent} == {running.key_id("/in/")}
 
 
 def test_the_files_of_an_upload_share_are_counted_with_the_session_and_its_claims_with_the_role(

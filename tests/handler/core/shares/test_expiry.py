@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from handler.core.keys import Keys
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.worlds import DAY, JSON, MAKER, OTHER, Service, share_key
+from tests.worlds import DAY, MAKER, OTHER, Service, share_key
 
 OTHER_SECRET = b"another secret, of thirty-two bytes"
 
@@ -35,17 +34,6 @@ def test_a_share_expires_to_the_second(in_memory: Service, now: float, status: i
         assert response.line["clamped_by"] == "share"
 
 
-def test_a_link_outlives_neither_its_share_nor_its_mount(in_memory: Service) -> None:
-    url = in_memory.create_share(expires="2d")
-    end = int(NOW) + 2 * DAY
-    for now, remaining, source in ((NOW, 900, None), (end - 900, 900, None), (end - 899, 899, "share")):
-        response = in_memory.open(url, headers=JSON, now=now).json
-        assert (response["expires_in"], response["clamped_by"]) == (remaining, source)
-    short = in_memory.with_mount("/reports/", expires=100, max_expires=100)
-    response = short.open(short.create_share(), headers=JSON).json
-    assert (response["expires_in"], response["clamped_by"]) == (100, None)
-
-
 def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     url = in_memory.create_share()
     assert in_memory.open(url).status == 302
@@ -62,12 +50,6 @@ def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(in_memory:
     back = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
     assert back.open(url).code == "share_owner_removed"
     assert back.open(back.create_share(key=jwt(key=OTHER_SECRET))).status == 302
-
-
-def test_an_issuer_with_an_id_keeps_its_shares_when_its_secret_is_replaced(in_memory: Service) -> None:
-    url = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586")]).create_share(key=jwt())
-    replaced = issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586", secret=base64url(OTHER_SECRET))
-    assert in_memory.with_keys(jwt=[replaced]).open(url).status == 302
 
 
 ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
@@ -126,13 +108,6 @@ def test_shares_end_where_they_are_no_longer_enabled_and_not_where_new_ones_are_
     assert (response.status, response.line["code"]) == ((302, None) if max_share else (410, "share_not_enabled"))
 
 
-def test_an_issuer_that_loses_share_keeps_its_shares(in_memory: Service) -> None:
-    url = in_memory.with_keys(jwt=[issuer(methods=["SHARE"])]).create_share(key=jwt())
-    narrowed = in_memory.with_keys(jwt=[issuer(methods=["PUT"], paths=["/plans/"])])
-    assert narrowed.open(url, now=NOW + DAY).status == 302
-    assert narrowed.request_share(key=jwt()).status == 404
-
-
 def test_share_includes_reading_and_with_post_taking_uploads(in_memory: Service) -> None:
     only_share = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"])])
     uploading = only_share.with_mount("/reports/", methods=("GET", "POST"), max_size=1000)
@@ -170,11 +145,3 @@ def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie
         return world.request_share(expires="100d").json["clamped_by"]
 
     assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == ["caller", "mount", "mount"]
-
-
-def test_the_change_of_a_document_is_seen_within_a_minute(in_memory: Service) -> None:
-    url = in_memory.create_share()
-    changed = in_memory.with_keys(api=[])
-    Path(str(in_memory.config.keys_document)).write_bytes(Path(str(changed.config.keys_document)).read_bytes())
-    assert in_memory.open(url, now=NOW + 59).status == 302
-    assert in_memory.open(url, now=NOW + 61).code == "share_owner_removed"

@@ -51,9 +51,7 @@ def neighbours(secret: str) -> Iterator[str]:
     "params",
     [
         {},
-        {"max_uses": 1},
-        {"password": True, "download": "季度.pdf"},
-        {"path": "/in/", "method": "POST", "key": WRITER},
+        {"password": True, "path": "/in/", "method": "POST", "key": WRITER},
     ],
     ids=" ".join,
 )

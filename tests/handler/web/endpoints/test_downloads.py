@@ -87,11 +87,6 @@ def test_an_invalid_file_name_is_refused(name: str) -> None:
     assert name not in response.json["detail"] or name == "/"
 
 
-@pytest.mark.parametrize("name", ["a" * 255, "你" * 85])
-def test_a_file_name_has_at_most_255_bytes(name: str) -> None:
-    assert werkzeug_name(disposition(name)) == name
-
-
 def test_a_download_is_allowed_on_every_mount() -> None:
     for config in (mount(query=[]), mount(unknown_query="ignore"), mount(query=["response-content-disposition"])):
         for method in ("GET", "HEAD"):

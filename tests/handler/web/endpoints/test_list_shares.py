@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from handler.core.config import Location
-from handler.core.config.rights import policy
-from local.oss import create_app
-from local.ram import Principal, Principals
-from local.rights import role_statements
-from local.server import listen, serve
 from signer.times import rfc3339
-from tests.handler.client import KEYS, NOW
-from tests.handler.keys_fixtures import BUCKET, READER, REGION, api, hash_of, issuer
+from tests.handler.client import NOW
+from tests.handler.keys_fixtures import BUCKET, READER, api, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.handler.notice_fixtures import notice
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, LINKS, MAKER, OTHER, STATE, WRITER, Service, keys, service
+from tests.worlds import DAY, MAKER, OTHER, STATE, WRITER, Service, keys
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 UNAVAILABLE = "state_unavailable"
@@ -237,40 +229,3 @@ def test_where_there_can_be_no_shares_the_list_is_empty(shares: Service, oss: Me
     for changed in (shares.with_config(state=None), shares.with_config(mounts=mounts)):
         assert page(changed)["shares"] == []
     assert not oss.calls
-
-
-def test_the_role_has_the_rights_of_both_and_without_them_nothing_is_written_or_listed(tmp_path: Path) -> None:
-    """On a local OSS that evaluates the policy of the function's role."""
-    principals = Principals.of_account([])
-    app = create_app(tmp_path / "oss", region=REGION, credentials=principals, buckets=[BUCKET], now=time.time)
-    server = serve(app, listen(0))
-    try:
-        opened = notice(["ops"], on="opened", mount="/reports/")
-        world = service(tmp_path, LINKS + opened).at(server.url)._replace(now=time.time())
-        rights = json.dumps(policy(role_statements(world.config, web=True, events=False)))
-        arn = "acs:ram::1000000000000001:assumed-role/links-http/links"
-        for missing, codes in (
-            ("nothing", (201, 200)),
-            (f"{BUCKET}/{STATE}index/*", (503, 200)),
-            (f"{BUCKET}/{STATE}shares/*", (503, 503)),
-            (f"{BUCKET}/{STATE}extended/*", (201, 503)),
-            (f'"{STATE}index/*', (201, 503)),
-        ):
-            left = json.loads(rights.replace(missing, '"none' if missing[0] == '"' else "none"))
-            principals.add(Principal.of(KEYS, arn, None, [[left]]))
-            fresh = world.restarted()
-            answers = (fresh.request_share(), fresh.request("/-/shares", key=MAKER))
-            assert tuple(answer.status for answer in answers) == codes, missing
-            refused = [answer for answer in answers if answer.status == 503]
-            assert all(each.code == UNAVAILABLE and "AccessDenied" in each.line["cause"] for each in refused)
-        for missing, code in (
-            ("nothing", None),
-            ("outbox/*", "notice_not_written"),
-            ("opened/*", "notice_not_written"),
-        ):
-            left = json.loads(rights.replace(f"{BUCKET}/{STATE}{missing}", "none"))
-            principals.add(Principal.of(KEYS, arn, None, [[left]]))
-            used = world.restarted().use(world.create_share(max_uses=1))
-            assert (used.status, used.line["code"]) == (303, code), missing
-    finally:
-        server.close()

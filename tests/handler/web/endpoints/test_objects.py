@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.handler.client import EVENTS, KEYS, LINKS, TOKEN, ask, invoke, make_config, mount
+from tests.handler.client import EVENTS, KEYS, TOKEN, ask, invoke, mount
 
 JSON = {"Accept": "application/json"}
 
@@ -133,10 +133,3 @@ def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(endpoi
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
     response = ask(headers=forged, config=mount(endpoint=endpoint))
     assert urlsplit(response.url).netloc == host
-
-
-def test_all_links_lead_to_a_local_oss_if_there_is_one() -> None:
-    links = LINKS.replace('"anonymous"', '"anonymous"\nendpoint = "https://static.example.com"', 1)
-    response = ask(config=make_config(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
-    assert response.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
-    assert response.signs()

@@ -141,15 +141,6 @@ class TestRequestsToOss:
         assert response.status == (303 if nonce and nonce.endswith("-00000000") else 410)
         assert oss.calls.total() <= 7, oss.calls
 
-    def test_where_etags_are_no_md5_the_content_of_the_newest_use_tells_whose_it_is(self, service: Service) -> None:
-        url = service.create_share(max_uses=20)
-        assert service.oss is not None
-        for number, uses_left in ((1, 19), (2, 18), (3, 17), (3, 17), (2, 16), (2, 16)):
-            assert service.restarted().use(url, f"nonce-EXAMPLE-{number:08}").status == 303
-            assert service.uses_left(url) == uses_left
-            for use in range(1, 21 - uses_left):
-                service.oss.change(f"{STATE}uses/{share_id(url)}/{use}", etag=f"{use:032X}")
-
 
 class TestMissingObject:
     """A browser reads a page of this service instead of OSS's XML."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handler.upload_fixtures import follow_link
 from tests.worlds import WRITER, Service
 
 
@@ -29,13 +28,3 @@ def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(in_memory: Ser
 def test_a_mount_may_forbid_overwriting_to_everyone(in_memory: Service) -> None:
     forbidding = in_memory.with_mount("/team/", overwrite=False)
     assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
-
-
-def test_overwriting_replaces_an_object(uploads: Service) -> None:
-    uploads.put("inbox/replaced.txt", b"older")
-    assert "error" in uploads.sign_put(path="/in/replaced.txt", overwrite=True)
-    assert follow_link(uploads.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
-    assert uploads.stored("inbox/replaced.txt") == b"older"
-    uploads = uploads.with_mount("/in/", overwrite=True)
-    assert follow_link(uploads.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
-    assert uploads.stored("inbox/replaced.txt") == b"newer"

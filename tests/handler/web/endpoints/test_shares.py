@@ -237,11 +237,6 @@ def test_objects_of_the_service_are_not_shared(in_memory: Service) -> None:
     assert anything.request_share(path="/.links/other").status == 201
 
 
-def test_shares_need_no_share_key(in_memory: Service) -> None:
-    without = in_memory.with_keys(share=[])
-    assert without.open(without.create_share(max_uses=1)).status == 200
-
-
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_record_that_may_arrive_late_is_not_written_again(

@@ -180,13 +180,3 @@ class TestPage:
         assert "unsafe" not in policy
         assert "*" not in policy
         assert not re.search(r'\son[a-z]+="|\sstyle="|javascript:', response.body)
-
-    def test_each_page_has_a_nonce_of_its_own(self, uploads: Service) -> None:
-        url = uploads.create_upload_share()
-        assert len({uploads.open(url, headers=HTML).headers["Content-Security-Policy"] for _ in range(3)}) == 3
-
-    def test_opening_the_page_takes_no_number(self, uploads: Service) -> None:
-        url = uploads.create_upload_share()
-        for headers in (HTML, JSON, {}):
-            assert uploads.open(url, headers=headers).status == 200
-        assert uploads.files_left(url) == 3

@@ -233,10 +233,10 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     assert sorted(numbers.values()) == [1, 2, 3]
 
 
-def request_form(service: Service, url: str, nonce: str) -> Response:
+def request_form(service: Service, url: str, nonce: str, size: int = 5) -> Response:
     """The response to a request for a form again, without patches, which threads cannot share."""
     parts = urlsplit(url)
-    body = json.dumps({"name": "a.txt", "size": 5, "type": "text/plain", "nonce": nonce, "again": True}).encode()
+    body = json.dumps({"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, body, "")
     return app.answer(lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE")
 

@@ -12,13 +12,11 @@ import pytest
 
 from handler.core.cloud import oss, parts
 from handler.core.config import Location
-from handler.core.request import Request
 from handler.core.shares import uses
-from handler.web import app
 from handler.web.endpoints import multipart, upload_page
 from local.oss.storage import Buckets, Uploads
 from signer.sizes import MAX_UPLOAD
-from tests.handler.client import Answered, context
+from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import PART, follow_link
 from tests.handler.web.endpoints import test_upload_page_limits as limits
@@ -327,19 +325,9 @@ class TestPlaces:
     def test_of_many_at_once_one_upload_stays(self, large: Service, times: int) -> None:
         url = share(large)
         with ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(lambda _: begin_in_a_thread(large, url), range(times)))
-        assert {(status, answer["number"]) for status, answer in answers} == {(200, 1)}
-        ids = {
-            part["url"].partition("uploadId=")[2][:32] for _, answer in answers for part in answer["upload"]["parts"]
-        }
+            responses = list(threads.map(lambda _: limits.request_form(large, url, NONCE, len(CONTENT)), range(times)))
+        answers = [json.loads(response.body) for response in responses]
+        assert {(each.status, answer["number"]) for each, answer in zip(responses, answers, strict=True)} == {(200, 1)}
+        ids = {part["url"].partition("uploadId=")[2][:32] for each in answers for part in each["upload"]["parts"]}
         assert ids == {oss_id for _, oss_id in unfinished(large, url)}
         assert len(ids) == 1
-
-
-def begin_in_a_thread(service: Service, url: str) -> tuple[int, Any]:
-    """A response without patches, which threads cannot share."""
-    file = {"name": "a.txt", "size": len(CONTENT), "type": "text/plain", "nonce": NONCE, "again": True}
-    parts = urlsplit(url)
-    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, json.dumps(file).encode(), "")
-    response = app.answer(lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE")
-    return response.status, json.loads(response.body)

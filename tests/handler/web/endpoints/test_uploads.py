@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,9 +66,6 @@ class TestForm:
         assert form["fields"]["key"] == "inbox/2026/${filename}"
         assert ["starts-with", "$key", "inbox/2026/"] in post_policy(form)["conditions"]
         assert ["starts-with", "$x-oss-content-type", "text/"] in post_policy(form)["conditions"]
-
-    def test_the_mount_s_own_path_is_a_prefix(self, in_memory: Service) -> None:
-        assert ["starts-with", "$key", "inbox/"] in post_policy(in_memory.create_form(path="/in/"))["conditions"]
 
     def test_the_default_size_is_that_of_the_mount(self, in_memory: Service) -> None:
         assert ["content-length-range", 0, MEGABYTE] in post_policy(in_memory.create_form())["conditions"]
@@ -166,11 +164,6 @@ class TestAtOss:
             assert link["error"]["status"] == 400
         assert uploads.request(quote(path)).status == 400
 
-    def test_a_form_expires(self, uploads: Service) -> None:
-        earlier = uploads._replace(now=uploads.now - 600)
-        assert submit_form(earlier.create_form(path="/in/late.txt", expires="5m"), b"x") == (403, "AccessDenied")
-        assert submit_form(earlier.create_form(path="/in/late.txt", expires="15m"), b"x").status == 200
-
 
 class TestLibrary:
     @pytest.mark.parametrize("key", ["${filename}", "a/${filename}", "a${filename}/", "${filename}/a"])
@@ -227,26 +220,19 @@ def test_the_signature_is_that_of_the_official_javascript_sdk() -> None:
         pytest.skip("ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
     forms, inputs = [], []
     permanent = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE+/=")
-    for credentials in (KEYS, permanent):
-        for key in ("a.txt", "in/", '季度 "q3"/\u2028.txt', "a'<>&\\b/${x}/"):
-            for region in ("cn-hangzhou", "ap-southeast-1"):
-                for now in (NOW, 0.0, 951_782_399.9):
-                    endpoint = Endpoint.public(region)
-                    form = library_form(
-                        key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/"
-                    )
-                    forms.append(form)
-                    inputs.append(
-                        {
-                            "settings": {
-                                "region": f"oss-{region}",
-                                "accessKeyId": credentials.access_key_id,
-                                "accessKeySecret": credentials.access_key_secret,
-                            },
-                            "policy": base64.b64decode(form.fields["policy"]).decode(),
-                            "date": now * 1000,
-                        }
-                    )
+    keys = ("a.txt", "in/", '季度 "q3"/\u2028.txt', "a'<>&\\b/${x}/")
+    regions, times = ("cn-hangzhou", "ap-southeast-1"), (NOW, 0.0, 951_782_399.9)
+    for credentials, key, region, now in product((KEYS, permanent), keys, regions, times):
+        endpoint = Endpoint.public(region)
+        form = library_form(key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/")
+        forms.append(form)
+        options = {
+            "region": f"oss-{region}",
+            "accessKeyId": credentials.access_key_id,
+            "accessKeySecret": credentials.access_key_secret,
+        }
+        policy = base64.b64decode(form.fields["policy"]).decode()
+        inputs.append({"settings": options, "policy": policy, "date": now * 1000})
     process = subprocess.run(
         [node, "form_signature.cjs"], cwd=NODE, input=json.dumps(inputs), capture_output=True, text=True, timeout=60
     )
