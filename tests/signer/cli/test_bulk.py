@@ -226,7 +226,7 @@ def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "number"), [*((form, signal.SIGINT) for form in sorted(FORMATS)), ("csv", signal.SIGTERM)]
+    ("form", "number"), [("html", signal.SIGINT), ("jsonl", signal.SIGINT), ("csv", signal.SIGTERM)]
 )
 def test_an_interrupted_run_prints_complete_records_and_says_that_they_are_incomplete(form: str, number: int) -> None:
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--format", form]

@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import pytest
 
 import signer
-from local.oss import create_app
 from local.oss.authorization import mismatch
 from signer.diagnosis.oss_error import FINDING_BY_CODE
+from tests.signer.signing import sign
+from tools.explain_page import BUCKET, ISSUED, KEY, local_answer
+from tools.explain_page import PERMANENT as SECRET
 
-ISSUED = 1_764_000_000
-NOW = ISSUED + 60
-BUCKET, KEY = "examplebucket", "reports/q3 final.pdf"
-SECRET = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
+NOW = ISSUED + 120
 OTHER_SECRET = SECRET._replace(access_key_secret="anotherSecretEXAMPLE")
 OTHER_KEY = signer.Credentials("LTAI5tANOTHEREXAMPLE", "anotherSecretEXAMPLE")
-HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
 
-def presign(
-    method: str = "GET",
-    key: str = KEY,
-    *,
-    now: int = ISSUED,
-    credentials: signer.Credentials = SECRET,
-    headers: dict[str, str] | None = None,
-    query: dict[str, str] | None = None,
-) -> str:
-    link = signer.presign(
-        method,
-        BUCKET,
-        key,
-        credentials=credentials,
-        endpoint=HANGZHOU,
-        expires_in=600,
-        now=now,
-        headers=headers,
-        query=query,
-    )
-    return link.url
+def presign(method: str = "GET", key: str = KEY, **options: Any) -> str:
+    return sign(method, BUCKET, key, **{"credentials": SECRET, "expires_in": 600, "now": ISSUED, **options}).url
 
 
 class LocalOss(NamedTuple):
@@ -59,21 +37,7 @@ class LocalOss(NamedTuple):
         credentials: signer.Credentials = SECRET,
     ) -> str:
         """The error document, in base64 for HEAD."""
-        app = create_app(
-            self.root, region="cn-hangzhou", credentials=[credentials], buckets=[BUCKET], now=lambda: float(NOW)
-        )
-        parts = urlsplit(url)
-        raw = f"{parts.path}?{parts.query}"
-        response = app.test_client().open(
-            parts.path,
-            method=method,
-            base_url=f"https://{parts.netloc}",
-            query_string=parts.query,
-            headers=headers,
-            environ_overrides={"RAW_URI": raw, "REQUEST_URI": raw},
-        )
-        assert response.status_code >= 400
-        return response.headers["x-oss-err"] if method == "HEAD" else response.text
+        return local_answer(url, {"method": method, "headers": headers}, credentials, self.root)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from random import Random
+from typing import Any
 from urllib.parse import unquote
 
 import hypothesis.strategies as st
@@ -18,6 +19,7 @@ import signer
 from signer.diagnosis.advice import ADVICE
 from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
 from tests.signer.diagnosis.breakages import BREAKAGES, Use, v1_link, working_link
+from tests.signer.signing import sign
 
 CASES = [(name, mode) for name, (modes, _) in BREAKAGES.items() for mode in modes]
 ISSUED = 1_732_494_588
@@ -114,17 +116,8 @@ def test_a_link_without_a_security_token_expires_exactly_when_it_says() -> None:
     assert not explanation.has_token
 
 
-def presign(**options: object) -> signer.Link:
-    given: dict[str, object] = {"credentials": CREDENTIALS, **options}
-    return signer.presign(
-        "GET",
-        "examplebucket",
-        "dir/a b.txt",
-        endpoint=signer.Endpoint.public("cn-hangzhou"),
-        expires_in=600,
-        now=ISSUED,
-        **given,  # type: ignore[arg-type]
-    )
+def presign(**options: Any) -> signer.Link:
+    return sign(key="dir/a b.txt", **{"credentials": CREDENTIALS, "expires_in": 600, "now": ISSUED, **options})
 
 
 def test_a_link_is_found_in_other_text() -> None:
