@@ -69,22 +69,19 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str, url: str) -> N
     assert redacted.count("REDACTED") == 3
 
 
-@pytest.mark.parametrize("where", WRITTEN)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(link_requests())
-def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request: LinkRequest) -> None:
+def test_no_secret_survives_wherever_the_url_is_written(link_request: LinkRequest) -> None:
     credentials = link_request.credentials._replace(
         access_key_id="STS.NUEXAMPLE" + link_request.credentials.access_key_id,
         security_token=f"CAISBEGIN{link_request.credentials.security_token or ''}TOKENEND",
     )
     url = link_request._replace(credentials=credentials).link().url
 
-    redacted = redact(WRITTEN[where](url))
-
-    assert url.rpartition("=")[2] not in redacted
-    assert "STS.NUEXAMPLE" not in redacted
-    assert "CAISBEGIN" not in redacted
-    assert "TOKENEND" not in redacted
+    for where, written in WRITTEN.items():
+        redacted = redact(written(url))
+        for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
+            assert secret not in redacted, where
 
 
 @pytest.mark.parametrize(

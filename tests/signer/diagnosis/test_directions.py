@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import signer
-from tests.signer.diagnosis.breakages import working_link
+from tests.signer.diagnosis.links import working_link
 from tests.signer.signing import sign
 
 ISSUED = 1_764_000_000

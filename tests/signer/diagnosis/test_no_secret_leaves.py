@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 import signer
-from tests.signer.diagnosis.breakages import LETTERS, random_credentials, working_link
+from tests.signer.diagnosis.links import LETTERS, working_link
 from tests.signer.signing import TEMPORARY, sign
 
 RUN = 16  # characters in a row
@@ -131,7 +131,7 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
         random = Random(f"damage {number}")
-        use = working_link(random, credentials=random_credentials(random, temporary=random.random() < 0.8))
+        use = working_link(random)
         damage = random.choice(DAMAGES)
         url = damage(use.url, random)
         for credentials in (None, use.credentials):
