@@ -31,10 +31,6 @@ def query_pairs(url: str) -> list[tuple[str, str]]:
     return sorted((unquote(name, errors="strict"), unquote(value, errors="strict")) for name, _, value in parts)
 
 
-def signature(url: str) -> str:
-    return dict(query_pairs(url))["x-oss-signature"]
-
-
 def _convert(credentials: Credentials) -> oss.credentials.Credentials:
     return oss.credentials.Credentials(*credentials[:3])
 

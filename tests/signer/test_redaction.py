@@ -52,9 +52,13 @@ WRITTEN: dict[str, Callable[[str], str]] = {
 }
 
 
+V1_URL = f"https://examplebucket.example/{KEY}?Signature={SIGNATURE}&security-token=CAISBEGIN&OSSAccessKeyId=NUEXAMPLEID&a=v1"
+
+
+@pytest.mark.parametrize("url", [URL, V1_URL], ids=["V4", "V1"])
 @pytest.mark.parametrize("where", WRITTEN)
-def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
-    written = WRITTEN[where](URL)
+def test_a_url_loses_its_secrets_and_keeps_its_object(where: str, url: str) -> None:
+    written = WRITTEN[where](url)
     assert SIGNATURE in written
 
     redacted = redact(written)
@@ -65,48 +69,28 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
     assert redacted.count("REDACTED") == 3
 
 
-@pytest.mark.parametrize("where", WRITTEN)
-def test_a_url_of_an_older_signature_loses_its_secrets_too(where: str) -> None:
-    url = "https://examplebucket.example/exampleobject.txt?Signature=SIGNED&security-token=CAISBEGIN&OSSAccessKeyId=STS.ID"
-
-    redacted = redact(WRITTEN[where](url))
-
-    assert not {secret for secret in ("SIGNED", "CAISBEGIN", "STS.ID") if secret in redacted}
-    assert "exampleobject.txt" in redacted
-
-
-@pytest.mark.parametrize("where", WRITTEN)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(link_requests())
-def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request: LinkRequest) -> None:
+def test_no_secret_survives_wherever_the_url_is_written(link_request: LinkRequest) -> None:
     credentials = link_request.credentials._replace(
         access_key_id="STS.NUEXAMPLE" + link_request.credentials.access_key_id,
         security_token=f"CAISBEGIN{link_request.credentials.security_token or ''}TOKENEND",
     )
     url = link_request._replace(credentials=credentials).link().url
 
-    redacted = redact(WRITTEN[where](url))
-
-    assert url.rpartition("=")[2] not in redacted
-    assert "STS.NUEXAMPLE" not in redacted
-    assert "CAISBEGIN" not in redacted
-    assert "TOKENEND" not in redacted
+    for where, written in WRITTEN.items():
+        redacted = redact(written(url))
+        for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
+            assert secret not in redacted, where
 
 
 @pytest.mark.parametrize(
     ("string", "redacted"),
     [
-        (
-            "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-date=20260301T064111Z&x-oss-signature=abc&versionId=1",
-            "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-date=20260301T064111Z&x-oss-signature=REDACTED&versionId=1",
-        ),
-        ("?x-oss-signature-version=OSS4-HMAC-SHA256", "?x-oss-signature-version=OSS4-HMAC-SHA256"),
-        ("?OSSAccessKeyId=LTAI&Expires=1&Signature=abc%3D", "?OSSAccessKeyId=REDACTED&Expires=1&Signature=REDACTED"),
-        ("?security-token=CAIS%2B&a=1", "?security-token=REDACTED&a=1"),
+        ("?x-oss-date=2026&x-oss-signature=abc&versionId=1", "?x-oss-date=2026&x-oss-signature=REDACTED&versionId=1"),
         ("?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=abc", "?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"),
         ("/reports/q3.pdf?share=s1.abc.def&format=json", "/reports/q3.pdf?share=REDACTED&format=json"),
         ("Authorization: Bearer eyJhbGciOi.eyJzdWI.c2ln", "Authorization: REDACTED"),
-        ("authorization: OSS4-HMAC-SHA256 Credential=LTAI5tEXAMPLE/20260301", "authorization: REDACTED"),
         (
             "authorization: OSS4-HMAC-SHA256 Credential=LTAI5tEXAMPLE/20260301, Signature=abc, AdditionalHeaders=host",
             "authorization: REDACTED, Signature=REDACTED, AdditionalHeaders=host",
@@ -120,13 +104,9 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request
         ('{"SecurityToken":"CAIS+/=="}', '{"SecurityToken":"REDACTED"}'),
         ('{"AccessKeySecret":"abc"}', '{"AccessKeySecret":"REDACTED"}'),
         ("access_key_id='LTAI5tEXAMPLE'", "access_key_id='REDACTED'"),
-        ("OSS_ACCESS_KEY_SECRET=abc", "OSS_ACCESS_KEY_SECRET=REDACTED"),
         ("OSS_SESSION_TOKEN=CAIS+/==", "OSS_SESSION_TOKEN=REDACTED"),
         ("ALIBABA_CLOUD_SECURITY_TOKEN=CAIS+/==", "ALIBABA_CLOUD_SECURITY_TOKEN=REDACTED"),
-        ("x-oss-security-token: CAIS+/==", "x-oss-security-token: REDACTED"),
-        ("x-fc-access-key-id: STS.EXAMPLE", "x-fc-access-key-id: REDACTED"),
         ("x-fc-access-key-secret: abc", "x-fc-access-key-secret: REDACTED"),
-        ("x-fc-security-token: CAIS+/==", "x-fc-security-token: REDACTED"),
         ("x-oss-signature: \r\nVary: Accept", "x-oss-signature: \r\nVary: Accept"),
         ("[('x-oss-security-token', 'CAIS+/=='), ('a', 'b')]", "[('x-oss-security-token', 'REDACTED'), ('a', 'b')]"),
         ('[["x-oss-signature","abc"]]', '[["x-oss-signature","REDACTED"]]'),
@@ -180,7 +160,6 @@ def test_other_strings_with_secrets(string: str, redacted: str) -> None:
         "/data/fcp_report.csv",
         "",
         "There is nothing at this address.",
-        "GET /reports/2026/q3.pdf HTTP/1.1",
         "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/exampleobject.txt",
         "?x-oss-date=20260301T064111Z&x-oss-expires=600&x-oss-signature-version=OSS4-HMAC-SHA256&versionId=1",
         "a signature is the HMAC of the string to sign",

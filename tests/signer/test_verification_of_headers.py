@@ -66,19 +66,11 @@ def test_every_request_of_an_sdk_is_valid(
     headers = sdk(link_request)
 
     for now in (link_request.now - 900, link_request.now, link_request.now + 900):
-        assert verified(link_request, headers, now).faults == ()
+        result = verified(link_request, headers, now)
+        assert (result.faults, result.issued_at, result.expires_at) == ((), link_request.signed_at, None)
     for now in (link_request.now - 901, link_request.now + 901):
         assume(now >= 0)
         assert verified(link_request, headers, now).fault == "skewed"
-
-
-@every_sdk
-def test_a_request_with_an_authorization_header_has_no_expiry(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
-    result = verified(REQUEST, sdk(REQUEST))
-
-    assert result.ok
-    assert result.issued_at == REQUEST.signed_at
-    assert result.expires_at is None
 
 
 @every_sdk
@@ -118,24 +110,6 @@ def test_an_altered_header_has_its_own_fault(
     result = verified(REQUEST, headers)
 
     assert (result.fault, result.parameter) == (fault, parameter)
-
-
-@every_sdk
-@pytest.mark.parametrize(
-    "forged",
-    [
-        REQUEST._replace(method="GET"),
-        REQUEST._replace(bucket="otherbucket"),
-        REQUEST._replace(key="otherkey"),
-        REQUEST._replace(query={**REQUEST.query, "partNumber": "2"}),
-        REQUEST._replace(query={}),
-        REQUEST._replace(credentials=TEMPORARY._replace(access_key_secret="othersecretEXAMPLE")),
-    ],
-)
-def test_a_signature_is_valid_only_for_its_own_request(
-    sdk: Callable[[LinkRequest], Mapping[str, str]], forged: LinkRequest
-) -> None:
-    assert verified(forged, sdk(REQUEST)).fault == "signature_mismatch"
 
 
 @every_sdk

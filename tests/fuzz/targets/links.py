@@ -9,14 +9,15 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from random import Random
 from unittest.mock import patch
 from urllib.parse import quote, unquote
 
 import signer
+from local.oss.authorization import mismatch
 from signer.cli import run as run_command
 from tests.fuzz.laws import Run, check_no_secret
-from tests.signer.diagnosis.breakages import BREAKAGES
+from tests.signer.diagnosis.test_explain import BROKEN
+from tools.explain_page import edited, read_tables
 
 ISSUED = 1_772_347_271
 CREDENTIALS = signer.Credentials(
@@ -76,12 +77,15 @@ def explanations() -> Iterator[Run]:
 
 
 def explanation_seeds() -> Iterator[bytes]:
-    """Every way in which a link breaks."""
-    for name, (modes, make) in BREAKAGES.items():
-        use = make(Random(name))
-        yield (use.sent_url or use.url).encode()
-        if "xml" in modes:
-            yield f"{use.url}\n{use.error_xml()}".encode()
+    """Every way in which a link breaks, without OSS's answer and with it."""
+    sent = signer.verify("HEAD", LINK, credentials=CREDENTIALS, now=ISSUED)
+    error = mismatch(sent.access_key_id, sent.provided_signature, sent.string_to_sign, sent.canonical_request)
+    answer = error.xml("65E01A2B3C4D5E6F70819203", "examplebucket.oss-cn-hangzhou.aliyuncs.com").decode()
+    for row in read_tables()["findings"].values():
+        url = edited(LINK, row["example"].get("edit", ()))
+        yield from (url.encode(), f"{url}\n{answer}".encode())
+    for urls in BROKEN.values():
+        yield urls[0].encode()
 
 
 @contextmanager

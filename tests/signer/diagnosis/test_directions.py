@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
 import signer
-from tests.signer.diagnosis.breakages import working_link
+from tests.signer.diagnosis.links import working_link
+from tests.signer.signing import sign
 
-KEYS = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
-OSS, ISSUED = signer.Endpoint.public("cn-hangzhou"), 1_764_000_000
+ISSUED = 1_764_000_000
 
 
-def presign(key: str = "a.txt", credentials: signer.Credentials = KEYS, expires_in: int = 600) -> str:
-    link = signer.presign(
-        "GET", "examplebucket", key, credentials=credentials, endpoint=OSS, expires_in=expires_in, now=ISSUED
-    )
-    return link.url
+def presign(key: str = "a.txt", **options: Any) -> str:
+    return sign(key=key, **{"expires_in": 600, "now": ISSUED, **options}).url
 
 
 def test_an_account_that_forbids_v1_is_said_of_a_v1_link_only() -> None:

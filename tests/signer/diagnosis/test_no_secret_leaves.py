@@ -10,20 +10,20 @@ from urllib.parse import quote, unquote
 import pytest
 
 import signer
-from tests.signer.cli.command import ENVIRONMENT, run
-from tests.signer.diagnosis.breakages import LETTERS, random_credentials, working_link
+from tests.signer.diagnosis.links import LETTERS, working_link
+from tests.signer.signing import TEMPORARY, sign
 
 RUN = 16  # characters in a row
 ISSUED = 1_764_000_000
 CREDENTIALS = signer.Credentials(
     "STS.NTuExAmPleExAmPLeExAmPle", "secretEXAMPLEsecretEXAMPLE", "CAIS" + "aB3+/dE5fG7hJ9kL" * 6 + "Qw=="
 )
-LINK = signer.presign(
-    "GET", "examplebucket", "a.txt", credentials=CREDENTIALS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED
-).url
+LINK = sign(key="a.txt", credentials=CREDENTIALS, now=ISSUED).url
 QUERY = LINK.partition("?")[2]
 TOKEN, SIGNATURE = quote(CREDENTIALS.security_token or "", safe=""), QUERY.rpartition("=")[2]
 TOKEN_END = (CREDENTIALS.security_token or "")[-30:]
+SHORT = sign(credentials=TEMPORARY, now=ISSUED).url  # its token is not recognised by itself
+LOST_MARKS = ("%3F", "%253F", "/", "", "&", ";", "\uff1f")
 SCOPE = "x-oss-credential=STS.x%2F20251128%2F"
 OSS = "oss-cn-hangzhou.aliyuncs.com"
 
@@ -50,15 +50,6 @@ def printed_by(url: str, **options: object) -> str:
     return f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
 
 
-def environment_of(credentials: signer.Credentials) -> dict[str, str]:
-    return {
-        **ENVIRONMENT,
-        "OSS_ACCESS_KEY_ID": credentials.access_key_id,
-        "OSS_ACCESS_KEY_SECRET": credentials.access_key_secret,
-        "OSS_SESSION_TOKEN": credentials.security_token or "",
-    }
-
-
 CRAFTED = {
     "the bucket has the query": f"https://{OSS}/examplebucket&{QUERY}",
     "the bucket of an address has the query": f"http://127.0.0.1:9000/examplebucket&{QUERY}",
@@ -77,21 +68,17 @@ CRAFTED = {
     "the key has 17 characters of a token": f"https://examplebucket.{OSS}/q3 {TOKEN_END[-17:]}&{SCOPE}cn-hangzhou",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
+    **{f"{mark!a} for the question mark": SHORT.replace("?", mark) for mark in LOST_MARKS},
+    **{f"{mark!a} for each slash": SHORT.replace("/", mark).replace(mark * 2, "//", 1) for mark in LOST_MARKS if mark},
 }
 
 
 @pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
-@pytest.mark.parametrize("credentials", [None, CREDENTIALS], ids=["", "with the secret"])
+@pytest.mark.parametrize("credentials", [None, CREDENTIALS, TEMPORARY], ids=["", "with the secret", "of the other"])
 def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.Credentials | None) -> None:
-    secrets = (*secrets_of(CREDENTIALS, LINK), "axN_" * 10, "LE4WPfu97prv246oawk")
+    own = (*secrets_of(CREDENTIALS, LINK), *secrets_of(TEMPORARY, SHORT))
+    secrets = (*own, "axN_" * 10, "LE4WPfu97prv246oawk")
     assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
-
-
-@pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
-def test_the_command_prints_none_of_its_secrets(options: tuple[str, ...], url: str) -> None:
-    done = run("explain", url, *options, env=environment_of(CREDENTIALS))
-    assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10, "LE4WPfu97prv246oawk"), done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +131,7 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
         random = Random(f"damage {number}")
-        use = working_link(random, credentials=random_credentials(random, temporary=random.random() < 0.8))
+        use = working_link(random)
         damage = random.choice(DAMAGES)
         url = damage(use.url, random)
         for credentials in (None, use.credentials):

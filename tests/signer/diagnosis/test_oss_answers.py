@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from random import Random
 
 import pytest
 
@@ -11,7 +10,7 @@ import signer
 from local.oss.authorization import mismatch
 from signer import v4
 from signer.diagnosis.oss_error import compare_canonical_requests, read_error
-from tests.signer.diagnosis.breakages import working_link
+from tests.signer.signing import sign
 
 ISSUED = 1_764_000_000
 CREDENTIALS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
@@ -20,17 +19,8 @@ EXPECTED = (
 )
 
 
-def presign(**options: object) -> str:
-    link = signer.presign(
-        "GET",
-        "examplebucket",
-        "a b.txt",
-        credentials=CREDENTIALS,
-        endpoint=signer.Endpoint.public("cn-hangzhou"),
-        now=ISSUED,
-        **options,  # type: ignore[arg-type]
-    )
-    return link.url
+def presign() -> str:
+    return sign(key="a b.txt", credentials=CREDENTIALS, now=ISSUED).url
 
 
 def xml(code: str, message: str = "", ec: str = "") -> str:
@@ -41,58 +31,27 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
 @pytest.mark.parametrize(
     ("code", "message", "ec", "finding"),
     [
-        ("SignatureDoesNotMatch", "", "0002-00000040", "signature_mismatch"),
-        ("AccessDenied", "Request has expired.", "", "expired"),
-        ("InvalidAccessKeyId", "", "", "unknown_access_key"),
-        ("SecurityTokenExpired", "", "", "token_expired"),
-        ("InvalidSecurityToken", "", "", "wrong_token"),
-        ("RequestTimeTooSkewed", "", "", "date_in_future"),
-        ("AuthorizationQueryParametersError", "", "0002-00000232", "expires_out_of_range"),
-        ("InvalidArgument", "", "0002-00000232", "expires_out_of_range"),
-        ("AuthorizationQueryParametersError", "", "0002-00000219", "truncated"),
-        ("AuthorizationQueryParametersError", "", "0002-00000076", "missing_header"),
+        # The pages of docs/errors name what stands in the table of codes.
+        ("NoSuchKey", "", "", "no_such_key"),
         ("InvalidArgument", "Invalid signing region in Authorization header.", "0002-00000226", "wrong_region"),
         ("InvalidArgument", "Invalid signing region in Authorization header.", "", "wrong_region"),
-        ("AuthorizationQueryParametersError", "", "0002-00000228", "wrong_region"),
-        ("InvalidArgument", "The signing region in credential is invalid.", "0002-00000715", "wrong_region"),
-        ("InvalidArgument", "", "0002-00000227", "malformed_parameter"),
-        ("InvalidArgument", "", "0002-00000214", "extra_header"),
-        ("InvalidArgument", "", "0002-00000039", "two_signatures"),
-        ("AuthorizationQueryParametersError", "", "0002-00000216", "missing_parameter"),
         ("AuthorizationHeaderMalformed", "", "", "wrong_region"),
-        ("InvalidAccessKeyId", "The OSSAccessKeyId is disabled.", "0002-00000904", "network_policy"),
-        ("ApkDownloadForbidden", "", "", "app_package_domain"),
-        ("", "", "0048-00000203", "app_package_domain"),
-        ("SecondLevelDomainForbidden", "", "0003-00001401", "bucket_not_in_host"),
-        ("NoSuchKey", "", "", "no_such_key"),
-        ("NoSuchBucket", "", "", "no_such_bucket"),
-        ("NoSuchVersion", "", "", "no_such_version"),
-        ("FileAlreadyExists", "", "", "already_exists"),
-        ("PublicEndpointForbidden", "", "", "public_endpoint_forbidden"),
-        ("", "", "0048-00000401", "public_endpoint_forbidden"),
-        ("InvalidObjectState", "", "", "archived"),
-        ("PreconditionFailed", "", "", "precondition_failed"),
-        ("InvalidRange", "", "", "range_outside"),
-        ("EntityTooLarge", "", "", "upload_refused"),
+        ("BucketDisable", "BucketDisable", "", "suspended"),
+        ("InDebtOverdue", "Current user is indebted Overdue", "", "suspended"),
         ("InvalidPolicyDocument", "", "", "upload_refused"),
+        ("AccessKeyIdAndSecurityTokenNotMatch", "The token does not match", "", "wrong_token"),
+        ("InvalidAccessKeyId", "The OSSAccessKeyId is disabled.", "0002-00000904", "network_policy"),
+        ("", "", "0048-00000203", "app_package_domain"),
         ("AccessDenied", "Invalid according to Policy: too long", "", "upload_refused"),
         ("AccessDenied", "You have no right to access this object.", "", "access_denied"),
         ("SomethingNew", "Whatever it is", "", "other_error"),
         ("AccessDenied", "You are denied by bucket referer policy.", "", "referer"),
-        ("AccessDenied", "Request denied by hotlink protection configuration", "0003-00000503", "referer"),
         ("AccessDenied", "This request is forbidden by kms", "", "kms_denied"),
         ("KmsServiceNotEnabled", "KMS is not activated.", "0005-00000218", "kms_denied"),
         ("AccessDenied", "AccessDenied", "0005-00000201", "kms_denied"),
         ("AccessDenied", "Access denied by VPC endpoint policy.", "", "access_denied"),
         ("AccessDenied", "Access denied for requester pay bucket.", "0003-00000702", "other_error"),
         ("AccessDenied", "The source image is protected.", "", "other_error"),
-        ("CallbackFailed", "Error status : 502.", "0007-00000203", "callback_failed"),
-        ("AccessForbidden", "CORSResponse: This CORS request is not allowed.", "", "cors"),
-        ("UserDisable", "UserDisable", "", "suspended"),
-        ("InDebtOverdue", "Current user is indebted Overdue", "", "suspended"),
-        ("BucketDisable", "BucketDisable", "", "suspended"),
-        ("AccessKeyIdAndSecurityTokenNotMatch", "The token does not match", "", "wrong_token"),
-        ("MalformedPOSTRequest", "The body is not well-formed multipart/form-data.", "", "upload_refused"),
         ("InvalidArgument", "The value: abc of parameter: w is invalid.", "0017-00000102", "other_error"),
         ("InvalidArgument", "The callback configuration is not json format.", "0007-00000002", "other_error"),
         ("InvalidArgument", "The value of response-expires is invalid.", "", "other_error"),
@@ -155,6 +114,13 @@ def test_the_first_difference_is_described(old: str, new: str, code: str, senten
     assert sentence in first.sentence
 
 
+@pytest.mark.parametrize("signed", ["a%20b//c", "a%20b/./c", "a%20b/d/../c", "/a%20b/c", "a%20b/c/d/.."])
+def test_a_path_whose_odd_segments_a_client_removed_is_a_rewritten_key(signed: str) -> None:
+    expected = EXPECTED.replace("a%20b.txt", signed)
+    received = EXPECTED.replace("a%20b.txt", "a%20b/c/" if signed.endswith("..") else "a%20b/c")
+    assert [difference.code for difference in compare_canonical_requests(received, expected)] == ["rewritten_key"]
+
+
 def test_equal_requests_have_no_difference() -> None:
     assert compare_canonical_requests(EXPECTED, EXPECTED) == ()
     assert compare_canonical_requests("", EXPECTED) == ()
@@ -195,7 +161,7 @@ def test_the_bytes_of_the_canonical_request_are_preferred_to_its_text() -> None:
 
 def test_a_custom_domain_s_bucket_is_taken_from_the_answer() -> None:
     endpoint = signer.Endpoint.custom_domain("https://static.example.com", "cn-hangzhou")
-    url = signer.presign("GET", "examplebucket", "a b.txt", credentials=CREDENTIALS, endpoint=endpoint, now=ISSUED).url
+    url = sign(key="a b.txt", credentials=CREDENTIALS, endpoint=endpoint, now=ISSUED).url
     _, path, query = canonical(presign()).split("\n")[:3]
     request = v4.canonical_request("HEAD", path, query, "", "")
     answer = mismatch("STS.EXAMPLE", "0" * 64, "a\nb\nc\nd", request).xml("R", "H").decode()
@@ -211,9 +177,5 @@ def test_what_is_not_an_error_document_is_refused_with_what_was_expected() -> No
 
 
 def test_an_answer_about_the_signature_outranks_a_later_expiry() -> None:
-    use = working_link(Random(3), method="GET")
-    other = use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
-    explanation = signer.explain(
-        use.url, error_xml=other.error_xml(), now=use.now + 10**7, bucket=use.bucket, headers=use.headers, inside=True
-    )
+    explanation = signer.explain(presign(), error_xml=xml("SignatureDoesNotMatch"), now=ISSUED + 10**7)
     assert [finding.code for finding in explanation.findings] == ["signature_mismatch", "expired"]

@@ -9,12 +9,11 @@ import pytest
 
 import signer
 from tests.signer.cli.command import run
+from tests.signer.signing import sign
 
 KEYS = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
 ISSUED = 1_764_000_000
-LINK = signer.presign(
-    "GET", "examplebucket", "a b.txt", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED
-).url
+LINK = sign(key="a b.txt", credentials=KEYS, now=ISSUED).url
 ENCODED = quote(LINK, safe="")
 WRAPPED = {
     "url": f"https://nam02.safelinks.protection.outlook.com/?url={ENCODED}&data=05%7C01%7Ca&reserved=0",
@@ -176,9 +175,6 @@ def test_the_words_of_an_answer_reach_the_reader(answer: str, code: str, said: s
 
 
 def test_a_get_of_a_delete_marker_is_said() -> None:
-    url = signer.presign(
-        "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED,
-        query={"versionId": "CAEQEhiBgM"},
-    ).url  # fmt: skip
+    url = sign(query={"versionId": "CAEQEhiBgM"}, now=ISSUED).url
     answer = "<Error><Code>MethodNotAllowed</Code><Message>The method is not allowed.</Message></Error>"
     assert "a delete marker" in signer.explain(url, error_xml=answer, now=ISSUED + 1).findings[0].evidence
