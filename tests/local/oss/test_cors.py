@@ -57,11 +57,6 @@ def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_i
     assert refused.status == 403
 
 
-def test_without_an_origin_there_are_no_cors_headers(cloud: Cloud) -> None:
-    cloud.put("object")
-    assert not [name for name in cloud.get("object").headers if name.startswith("access-control")]
-
-
 def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: Cloud) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=RULES).status == 200
     stored = cloud.call("GET", query={"cors": ""})
@@ -96,13 +91,6 @@ def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none
             cloud.send("OPTIONS", f"/{BUCKET}/object", preflight),
         ):
             assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
-
-
-def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
-    cloud.call("PUT", query={"cors": ""}, body=RULES)
-    assert cloud.call("DELETE", query={"cors": ""}).status == 204
-    assert preflight(cloud, "https://app.example.com", "GET") == 403
-    assert cloud.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
 
 
 @pytest.mark.parametrize(
