@@ -93,6 +93,13 @@ def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none
             assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
 
 
+def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
+    cloud.call("PUT", query={"cors": ""}, body=RULES)
+    assert cloud.call("DELETE", query={"cors": ""}).status == 204
+    assert preflight(cloud, "https://app.example.com", "GET") == 403
+    assert cloud.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
+
+
 @pytest.mark.parametrize(
     "rules",
     [

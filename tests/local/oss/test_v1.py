@@ -45,6 +45,12 @@ def filled(cloud: Cloud) -> Cloud:
     return cloud
 
 
+def test_a_link_for_another_address_is_a_mismatch(filled: Cloud) -> None:
+    assert filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.1"})).body == b"content"
+    elsewhere = filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.9"}))
+    assert refusal(elsewhere) == (403, "SignatureDoesNotMatch", "0002-00000602")
+
+
 LINK = by_link("DELETE")
 SIGNED = ("DELETE", LINK[1].partition("?")[0], {
     "Host": LINK[2]["Host"], TOKEN: KEYS.security_token or "", "date": formatdate(NOW, usegmt=True),
