@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import check
 from tests.deploy.account import Account
-from tests.deploy.project_copy import ROOT, ProjectCopy
-from tests.deploy.test_check import rendered_here
+from tests.deploy.project_copy import ROOT
 from tests.deploy.test_operations_queries import PAGE, answered
 
 
@@ -73,21 +71,3 @@ def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> 
     arguments, event = done.stdout.splitlines()
     assert arguments == "links_events invoke --env prod --event-file event.json"
     assert json.loads(event) == {"events": [{"a": "\u00e9"}]}
-
-
-def test_files_of_ones_own_beside_the_originals_can_be_deployed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = ProjectCopy.of(tmp_path)
-    for name, own in (("s.yaml", "mine.s.yaml"), ("env.yaml", "mine.env.yaml"), ("links.toml", "mine.toml")):
-        shutil.copy(tmp_path / name, tmp_path / own)
-    copy.edit("./env.yaml", "./mine.env.yaml", "mine.s.yaml")
-    for target in ("check", "build"):
-        copy.edit(f"run: make {target}", f"run: make {target} CONFIG=mine.s.yaml", "mine.s.yaml")
-    region = "LINK_REGION: ${this.props.region}\n"
-    copy.edit(region, f"{region}        LINK_CONFIG: mine.toml\n", "mine.s.yaml", everywhere=True)
-    (tmp_path / "links.toml").write_text("broken", encoding="utf-8")
-    monkeypatch.setattr(check, "render", rendered_here)
-    report = check.check(tmp_path / "mine.s.yaml")
-    assert list(report.faults) == []
-    assert {function.file for function in report.functions} == {"mine.toml"}
