@@ -448,10 +448,3 @@ def test_a_failure_of_pip_reaches_the_reader_without_colours(tmp_path: Path, mon
         "pip cannot install 3.10.lock: Could not find a version that satisfies the requirement tomli==2.0.1 "
         "(from versions: none)"
     )
-
-
-def test_a_function_of_another_kind_in_the_file_is_not_built(tmp_path: Path) -> None:
-    other = "  shop:\n    component: fc3@0.1.22\n    props: {functionName: shop, runtime: nodejs20, code: ./shop}\n"
-    copy = ProjectCopy.of(tmp_path)
-    copy.config.write_text(copy.config.read_text(encoding="utf-8") + other, encoding="utf-8")
-    assert build.plan(copy.config).code == tmp_path / "build/code"

@@ -237,14 +237,6 @@ def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(bucket: s
     assert sentence.startswith(f"prod: links_http and links_events: {place}: Invalid bucket name {name!r}")
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_function_that_only_its_domain_serves_is_fine(project: ProjectCopy) -> None:
-    config = project.edit("disableURLInternet: false", "disableURLInternet: true")
-    domain = 'public_url = "https://links.example.com"\nregion = '
-    project.edit("region = ", domain, "links.toml")
-    assert faults(config, "dev") == []
-
-
 class Run(Protocol):
     def __call__(self, *arguments: str | Path) -> tuple[list[str], int]: ...
 
@@ -289,14 +281,6 @@ def test_a_fresh_clone_names_what_to_change(run: Run) -> None:
     )
 
 
-def test_only_the_placeholders_of_the_environment_are_named() -> None:
-    sentences = check.check(ROOT / "s.yaml", "prod").placeholders
-    assert [sentence.partition(" is ")[0] for sentence in sentences] == [
-        "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET",
-        "vars.log_project",
-    ]
-
-
 def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -> None:
     project.edit("cpu: 0.35", "cpu: 20")
     config = project.edit("[GET,", "[get,")
@@ -321,14 +305,6 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     project.edit("[[mount]]\n", '[[mount]]\nendpoint = "https://static.example.com"\n', "links.toml", everywhere=True)
     project.edit('endpoint    = "public"\n', "", "links.toml")
     assert run(config, "--allow-placeholders") == ([LATER, f"{config} can be deployed."], 0)
-
-
-@pytest.mark.usefixtures("quick")
-def test_the_sender_s_page_is_no_more_mentioned_once_there_is_a_public_url(project: ProjectCopy, run: Run) -> None:
-    config = (
-        project.edit("region = ", 'public_url = "https://links.example.com"\nregion = ', "links.toml").parent / "s.yaml"
-    )
-    assert run(config, "--allow-placeholders") == ([NEW_ACCOUNTS, f"{config} can be deployed."], 0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -453,11 +429,6 @@ def base(project: ProjectCopy, quick: None) -> ProjectCopy:
     return project
 
 
-def test_a_function_of_another_kind_in_the_same_file_is_not_checked(base: ProjectCopy) -> None:
-    base.config.write_text(base.config.read_text(encoding="utf-8") + OTHER, encoding="utf-8")
-    assert faults(base.config) == []
-
-
 def test_a_file_with_functions_of_other_kinds_only_is_a_fault(base: ProjectCopy) -> None:
     head = base.config.read_text(encoding="utf-8").partition("\n  links_http:")[0]
     base.config.write_text(head + OTHER, encoding="utf-8")
@@ -475,17 +446,6 @@ def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, bas
     assert faults(base.edit("code: ./build/code", f"code: {code}")) == [
         f"links_http: code must be a folder below build/, such as ./build/code (got {code}).",
         f"code must be the same in all functions: they share one package (got {', '.join(sorted([code, SHARED]))}).",
-    ]
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_custom_runtime_with_misspelt_code_is_a_fault(tmp_path: Path) -> None:
-    name = "deploy/custom-runtime/s.yaml"
-    project = ProjectCopy.of(tmp_path, ("links.toml", name))
-    project.edit("env: ./env.yaml\n", "", name)
-    project.edit("code: ../../build/custom", "code: ../build/custom", name)
-    assert faults(tmp_path / name) == [
-        "links_traffic: code must be a folder below build/, such as ./build/code (got ../build/custom)."
     ]
 
 
@@ -562,12 +522,3 @@ def test_the_schema_is_unchanged_and_its_source_and_licence_are_named() -> None:
     assert "0.1.22" in about
     digest = hashlib.sha256((ROOT / "deploy/checks/fc3-schema.json").read_bytes()).hexdigest()
     assert digest == "898f3c98627525d28323fe8bd575c64c8d91c2324b1ad448882e5a9487b7ed15"
-
-
-def test_a_fault_of_links_toml_is_said_once_for_all_functions_and_environments(project: ProjectCopy) -> None:
-    path = project.folder / "links.toml"
-    path.write_text(path.read_text("utf-8").replace("methods", "method", 1), "utf-8")
-    sentences = [sentence for sentence in faults(project.folder / "s.yaml") if "links.toml" in sentence]
-    assert len(sentences) == 1
-    assert sentences[0].startswith("links_http and links_events: links.toml")
-    assert "did you mean" in sentences[0].lower()

@@ -10,20 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import check
 from tests.deploy.account import Account
-from tests.deploy.project_copy import ROOT, ProjectCopy
-from tests.deploy.test_check import rendered_here
+from tests.deploy.project_copy import ROOT
 from tests.deploy.test_operations_queries import PAGE, answered
-
-# Only lines of the event function, and of shares, have these; `test_operations_queries.py` reads real ones.
-OTHER_MEMBERS = {"failed", "cause", "waiting", "notices", "oldest", "dead", "share", "expires_at", "body_path"}
-
-
-def test_queries_read_members_of_the_audit_line() -> None:
-    members = set(re.findall(r"'\$\.(\w+)'", PAGE))
-    assert members >= {"code", "status", "key", "milliseconds", "client_ip", "mount", "caller"}
-    assert members - OTHER_MEMBERS <= set(json.loads(answered("/reports/q3.pdf")))
 
 
 def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
@@ -40,15 +29,6 @@ def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
 def test_every_code_on_the_page_is_one_of_the_service(code: str) -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "handler").rglob("*.py"))
     assert any(f'"{code}"' in source for source in sources)
-
-
-def test_the_price_of_a_million_links_is_calculated_correctly() -> None:
-    seconds = 1_000_000 * 0.010
-    parts = [1_000_000 / 10_000 * 75, seconds * 0.35, seconds * 0.5 * 0.15, seconds * 0.5 * 0.05]
-    rows = re.findall(r"(?m)^\| .* \| \**([\d,]+)\** \| \**([\d.]+)\** \|$", PAGE)
-    units = [float(row[0].replace(",", "")) for row in rows]
-    assert units == [*map(round, parts), round(sum(parts))]
-    assert [float(row[1]) for row in rows] == [pytest.approx(unit * 0.00002) for unit in units]
 
 
 def commands(name: str, page: str = PAGE) -> list[str]:
@@ -91,21 +71,3 @@ def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> 
     arguments, event = done.stdout.splitlines()
     assert arguments == "links_events invoke --env prod --event-file event.json"
     assert json.loads(event) == {"events": [{"a": "\u00e9"}]}
-
-
-def test_files_of_ones_own_beside_the_originals_can_be_deployed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = ProjectCopy.of(tmp_path)
-    for name, own in (("s.yaml", "mine.s.yaml"), ("env.yaml", "mine.env.yaml"), ("links.toml", "mine.toml")):
-        shutil.copy(tmp_path / name, tmp_path / own)
-    copy.edit("./env.yaml", "./mine.env.yaml", "mine.s.yaml")
-    for target in ("check", "build"):
-        copy.edit(f"run: make {target}", f"run: make {target} CONFIG=mine.s.yaml", "mine.s.yaml")
-    region = "LINK_REGION: ${this.props.region}\n"
-    copy.edit(region, f"{region}        LINK_CONFIG: mine.toml\n", "mine.s.yaml", everywhere=True)
-    (tmp_path / "links.toml").write_text("broken", encoding="utf-8")
-    monkeypatch.setattr(check, "render", rendered_here)
-    report = check.check(tmp_path / "mine.s.yaml")
-    assert list(report.faults) == []
-    assert {function.file for function in report.functions} == {"mine.toml"}

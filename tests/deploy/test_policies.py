@@ -150,27 +150,10 @@ def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> 
     ]
 
 
-def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_shares(tmp_path: Path) -> None:
-    for changed, expected in ((LINKS, [SHARES]), (re.sub(r"max_share.*\n", "", LINKS), [])):
-        http = statements_of(policies_for(tmp_path, changed), "links-http")
-        assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
-
-
 def test_the_events_role_writes_records_only_for_notices_with_shares(tmp_path: Path) -> None:
     for give in ("link", "share"):
         changed = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "{give}"'
         assert (SHARES in statements_of(policies_for(tmp_path, changed), "links-events")) is (give == "share")
-
-
-def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
-    for changed, lists in (
-        (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
-        (LINKS.replace('["PUT", "POST"]', '["PUT"]'), [LIST_STATE]),
-        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", *STATE_LISTS, "in/*")]),
-        (re.sub(r"max_share.*\n", "", LINKS), []),
-    ):
-        http = statements_of(policies_for(tmp_path, changed), "links-http")
-        assert [statement for statement in http if "oss:ListObjects" in statement["Action"]] == lists
 
 
 def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
@@ -206,19 +189,6 @@ def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to
 def test_those_who_repair_notices_may_do_the_same_below_the_state_prefix_and_nothing_else(tmp_path: Path) -> None:
     assert policies_for(tmp_path, LINKS + OPS)["operator"] == {"Version": "1", "Statement": OUTBOX}
     assert "operator" not in policies_for(tmp_path, LINKS + NOTICES)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "actions"),
-    [
-        ("", "", ["oss:GetObject", "oss:GetObjectVersion"]),
-        ('"created"', '"timer"', ["oss:GetObject"]),
-        ('mount = "/reports/"', 'mount = "/reports/"\ngive = "share"', ["oss:GetObject"]),
-    ],
-)
-def test_a_link_to_a_new_object_is_one_to_its_version(old: str, new: str, actions: list[str], tmp_path: Path) -> None:
-    links = 'public_url = "https://links.example.com"\n' + LINKS + OPS.replace(old, new)
-    assert statements_of(policies_for(tmp_path, links), "links-events")[0] == allow(actions, *REPORTS["Resource"])
 
 
 def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
@@ -320,29 +290,6 @@ def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
     assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
-def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
-    rules = policies_for(tmp_path, re.sub(r"max_share.*\n", "", LINKS))["lifecycle"]["examplebucket"]
-    assert [rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]] == [31] * 5
-
-
-def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:
-    other = {**EVENTS, "functionName": "links-mails", "role": "links-mails"}
-    documents = policies_for(tmp_path, functions={**FUNCTIONS, "links_mails": other})
-    called = [statement["Resource"][0] for statement in statements_of(documents, "oss-calls-links")]
-    assert called == [f"acs:fc:cn-hangzhou:*:functions/links-{name}" for name in ("events", "mails")]
-
-
-def test_a_custom_runtime_with_an_oss_trigger_has_the_rights_of_both_functions(tmp_path: Path) -> None:
-    both = {**HTTP, "runtime": "custom.debian10", "triggers": [*HTTP["triggers"], *EVENTS["triggers"]]}
-    links = LINKS + NOTICES.replace('["manifest"]', '["manifest", "ops"]')
-    one = statements_of(policies_for(tmp_path, links, {"links_traffic": both}), "links-http")
-    two = policies_for(tmp_path, links)
-    apart = [*statements_of(two, "links-http"), *statements_of(two, "links-events")]
-    assert [statement for statement in apart if statement not in one] == [
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
-    ]
-
-
 @pytest.mark.parametrize(
     ("arn", "action"),
     [
@@ -365,11 +312,6 @@ def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path)
         deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})["deployer"]["Statement"]
         assert allow(["fc:*"], "acs:fc:cn-hangzhou:*:custom-domains/links.example.com") in deployer
         assert (fetch in deployer) is expected
-
-
-def test_roles_are_passed_in_lower_case_as_the_component_writes_them(tmp_path: Path) -> None:
-    deployer = policies_for(tmp_path, functions={"a": {**HTTP, "role": "Links-HTTP"}})["deployer"]["Statement"]
-    assert [s["Resource"] for s in deployer if s["Action"] == ["ram:PassRole"]] == [["acs:ram::*:role/links-http"]]
 
 
 def environments(
@@ -427,17 +369,6 @@ def test_a_time_for_which_no_log_can_be_kept_is_refused(days: str, tmp_path: Pat
         functions_of(config)
 
 
-def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_path: Path) -> None:
-    rendered = environments(tmp_path)
-    everything = policies.policies(rendered)["deployer"]
-    assert policies.policies(rendered, "dev")["deployer"] == everything
-    functions = everything["Statement"][0]["Resource"]
-    assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
-        *("links-http", "links-events"),
-        *("links-http-prod", "links-events-prod"),
-    ]
-
-
 def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
     rendered = environments(tmp_path)
     deployers = policies.policies(rendered)["deployers"]
@@ -449,27 +380,6 @@ def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
         ]
     assert list(policies.policies(rendered, "dev")["deployers"]) == ["dev"]
     assert policies_for(tmp_path)["deployers"] == {}
-
-
-def test_files_of_two_projects_have_the_rights_of_their_own_links_toml(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "links.toml").write_text(LINKS.replace("reports/", "photos/"), encoding="utf-8")
-    photos = {**HTTP, "functionName": "photos", "role": "photos", "environmentVariables": VARIABLES}
-    documents = policies.policies([*environments(tmp_path), *configured(other, {"photos": photos})])
-    assert "photos/*" in str(documents["roles"]["photos"])
-    assert "reports/*" not in str(documents["roles"]["photos"])
-
-
-def test_one_function_in_two_regions_has_a_role_in_each(tmp_path: Path) -> None:
-    far = {**HTTP, "role": "links-far", "region": "cn-beijing"}
-    far["environmentVariables"] = {"LINK_REGION": "cn-beijing", "LINK_BUCKET": "far-bucket"}
-    links = LINKS.replace("other-bucket", "${LINK_BUCKET}")
-    documents = policies_for(tmp_path, links, {"near": HTTP, "far": far})
-    assert documents["bucket_regions"] == {"examplebucket": "cn-hangzhou", "far-bucket": "cn-beijing"}
-    assert documents["deployer"]["Statement"][0]["Resource"][::2] == [
-        f"acs:fc:{region}:*:functions/links-http" for region in ("cn-hangzhou", "cn-beijing")
-    ]
 
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
@@ -496,26 +406,6 @@ def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_ass
     sink = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
     failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
     assert statements_of(documents, "links-events") == [ASSUME, sink, KEYS, KEYS_PROTECTED, failures]
-
-
-def test_a_function_that_opens_no_session_is_not_trusted(tmp_path: Path) -> None:
-    documents = policies_for(tmp_path, LINKS + ASSUME_ROLE)
-    assert trusted_by(documents, "links-signer") == ["links-http"]
-    assert ASSUME not in statements_of(documents, "links-events")
-
-
-def test_the_own_objects_of_the_service_are_denied_to_sessions_and_not_to_their_role(tmp_path: Path) -> None:
-    whole = LINKS.replace("BUCKET}/reports/", "BUCKET}/")
-    documents = policies_for(tmp_path, whole + ASSUME_ROLE)
-    assert {statement["Effect"] for statement in statements_of(documents, "links-signer")} == {"Allow"}
-
-
-def test_a_mount_with_a_role_of_its_own_has_only_its_rights_there(tmp_path: Path) -> None:
-    own = LINKS.replace('path      = "/in/"', f'path      = "/in/"\nrole = "{SIGNER}-in"')
-    documents = policies_for(tmp_path, own + ASSUME_ROLE)
-    assert statements_of(documents, "links-signer") == [REPORTS]
-    assert statements_of(documents, "links-signer-in") == [IN, LIST_IN]
-    assert statements_of(documents, "links-http")[0] == allow(["sts:AssumeRole"], SIGNER, f"{SIGNER}-in")
 
 
 def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from local import rights
 from local.account import OPERATOR, Account, make_roles
 from local.errors import LocalError
 from local.fc.functions import Function, HttpTrigger
-from local.ram import ACCOUNT, Principal, parse_policy
+from local.ram import ACCOUNT, Principal
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from signer.sts import MAX_POLICY
@@ -70,14 +70,6 @@ def test_a_function_has_the_policy_of_its_deployment() -> None:
     assert roles[SIGNER].trusted == {OPERATOR, f"acs:ram::{ACCOUNT}:role/links-role"}
 
 
-def test_the_role_of_mounts_may_what_their_sessions_may() -> None:
-    roles = make_roles([(function(), make_config(LINKS + OTHER))])
-    for arn, key in ((SIGNER, "a"), (f"acs:ram::{ACCOUNT}:role/other", "b")):
-        (policy,) = roles[arn].policies
-        (statement,) = parse_policy(policy).statements
-        assert (statement.effect, statement.resources) == ("Allow", (f"acs:oss:*:*:examplebucket/{key}/*",))
-
-
 @pytest.mark.parametrize(
     ("handler", "with_config", "is_limited"),
     [("handler.on_http", True, True), ("handler.on_http", False, False), ("other.handler", True, False)],
@@ -90,16 +82,6 @@ def test_only_functions_of_this_project_with_a_links_toml_are_limited(
     account.set_rights([(one, make_config(LINKS) if with_config else None)])
     (layer,) = layers(account, account.credentials_of(one))
     assert (layer[0].statements[0].actions != ("*",)) is is_limited
-
-
-def test_a_changed_links_toml_changes_the_rights_of_credentials_in_use() -> None:
-    account, one = Account(), function()
-    account.set_rights([(one, make_config(LINKS))])
-    key = account.credentials_of(one)
-    before = layers(account, key)
-    account.set_rights([(one, make_config(LINKS + OTHER))])
-    assert account.credentials_of(one) == key
-    assert layers(account, key) != before
 
 
 def test_a_function_gets_new_credentials_before_the_old_ones_expire() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from textwrap import dedent
 from typing import IO, Any
 
 import pytest
@@ -103,26 +102,6 @@ def test_the_bucket_is_that_of_the_function_or_else_of_vars(
         assert stack.bucket == bucket
         assert stack.region == "cn-beijing"
         assert (tmp_path / "objects" / bucket).is_dir()
-
-
-def test_every_bucket_of_a_mount_exists(tmp_path: Path) -> None:
-    (tmp_path / "policy.toml").write_text(
-        dedent("""
-            region = "cn-beijing"
-            [[mount]]
-            path = "/a/"
-            target = "oss://second-bucket/a/"
-            access = "anonymous"
-        """)
-    )
-    variables = f"environmentVariables: {{LINK_BUCKET: first-bucket, LINK_CONFIG: {tmp_path / 'policy.toml'}}}"
-    path = config(tmp_path, f"handler: shown.event_of, {variables}, {WEB}")
-    with Stack.start(config=path, root=tmp_path / "objects") as stack:
-        links_toml = stack.links_toml()
-        assert links_toml is not None
-        assert (stack.bucket, [mount.path for mount in links_toml.mounts]) == ("first-bucket", ["/a/"])
-        assert (tmp_path / "objects" / "second-bucket").is_dir()
-        assert samples.prepare(stack).object.value == stack.http_url + "/a/exampleobject.txt"
 
 
 def test_each_http_function_has_its_own_port_and_the_others_can_be_invoked(tmp_path: Path) -> None:

@@ -86,11 +86,6 @@ def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
     ]
 
 
-def test_an_overlay_of_another_resource_has_an_effect() -> None:
-    assert environment_faults(overlays={"resources": {"site": {}}, "components": {"fc3": {}}}) == []
-    assert environment_faults(overlays=None) == environment_faults(overlays={"resources": None}) == []
-
-
 def test_each_overlay_without_effect_is_named_whatever_its_key() -> None:
     choose = "does not exist in s.yaml: choose one of links_http, links_events, site."
     assert environment_faults(overlays={"vars": {"bucket": "mine"}, 5: {}, "resources": {"other": {}, 7: {}}}) == [

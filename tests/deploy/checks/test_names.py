@@ -86,10 +86,6 @@ def test_a_domain_is_written_in_lower_case_and_without_a_dot_at_the_end(name: st
     ]
 
 
-def test_a_certificate_is_named_by_its_number() -> None:
-    assert domain_faults({"certId": "12345678"}) == []
-
-
 @pytest.mark.parametrize("identifier", ["12345678-cn-hangzhou", "", "links.example.com"])
 def test_any_other_identifier_of_a_certificate_is_a_fault(identifier: str) -> None:
     assert domain_faults({"certId": identifier}) == [

@@ -64,11 +64,6 @@ def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
 OUTBOX = oss_trigger("outbox/")
 
 
-def test_the_shipped_triggers_deliver_everything(tmp_path: Path) -> None:
-    functions = [shipped.with_more(props, tmp_path, OPS + TIMER) for props in shipped.functions().values()]
-    assert [*notices.faults(functions), *notices.missing_function(functions, "s.yaml")] == []
-
-
 @pytest.mark.parametrize(
     "trigger",
     [
@@ -96,16 +91,6 @@ def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Tri
         "an oss trigger is missing, so the created notice of /outbox/ in links.toml is never sent: add one that "
         "watches oss://examplebucket/outbox/."
     ]
-
-
-def test_triggers_of_two_event_functions_count_together(tmp_path: Path) -> None:
-    functions = {
-        "one": {**shipped.events(), "triggers": [OUTBOX, timer("@every 1m")]},
-        "two": {**shipped.custom(), "triggers": [oss_trigger("outbox-2/")]},
-    }
-    one, two = (shipped.with_more(props, tmp_path, OTHER_MOUNT + OPS, name) for name, props in functions.items())
-    assert list(notices.faults([one, two])) == []
-    assert [name for name, _ in notices.faults([one])] == ["one"]
 
 
 @pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
@@ -172,11 +157,6 @@ def test_a_sink_that_hangs_must_not_keep_all_calls_busy(
 def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
     props = {**shipped.events(), "triggers": [trigger]}
     return list(links_toml.faults(shipped.with_more(props, folder, OTHER_MOUNT)))
-
-
-@pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
-def test_an_oss_trigger_may_watch_the_target_of_a_mount_with_a_created_notice(prefix: str, tmp_path: Path) -> None:
-    assert trigger_faults(tmp_path, oss_trigger(prefix)) == []
 
 
 @pytest.mark.parametrize(

@@ -33,38 +33,6 @@ def faults(props: Props, environments: dict[str, object] | None = None, document
     return list(placeholders.faults([shipped.configured(props)], document, environments or {}))
 
 
-def test_examples_that_are_not_deployed_are_fine() -> None:
-    assert faults(own()) == []
-    assert faults(own("my-examplebucket", "example-logs-2")) == []
-
-
-def test_each_example_is_one_sentence_that_says_where_it_is_written() -> None:
-    assert faults(own("examplebucket", "example-logs")) == [
-        BUCKET.format("vars.bucket", "examplebucket"),
-        "vars.log_project is example-logs, a placeholder: write the name of your log project.",
-    ]
-
-
-def test_an_example_in_an_overlay_names_the_environment() -> None:
-    environment = {"overlays": {"resources": {"a": {"environmentVariables": {"LINK_BUCKET": "examplebucket-prod"}}}}}
-    assert faults(own("examplebucket-prod"), {"prod": environment}) == [
-        BUCKET.format(
-            "env.yaml: prod: overlays.resources.a.environmentVariables.LINK_BUCKET",
-            "examplebucket-prod",
-        )
-    ]
-
-
-def test_the_account_of_the_documentation_is_an_example() -> None:
-    props = own()
-    props["triggers"][0]["invocationRole"] = "acs:ram::1000000000000001:role/a"
-    document = {"resources": {"links_events": {"props": {"triggers": [props["triggers"][0]]}}}}
-    assert faults(props, document=document) == [
-        "resources.links_events.props.triggers[0].invocationRole contains 1000000000000001, a placeholder: write "
-        "${config('AccountID')}."
-    ]
-
-
 @pytest.mark.parametrize(
     "line",
     [

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from deploy.checks import functions, regions
 from deploy.runtimes import PYTHON_3_12_REGIONS
-from handler.core.config import InvalidConfig
 from tests.deploy.checks import shipped
 
 
@@ -66,18 +63,3 @@ def test_a_region_that_links_toml_names_itself_is_a_fault(tmp_path: Path) -> Non
     assert list(regions.config_faults(shipped.configured(props, tmp_path))) == [
         "links.toml: region is cn-shanghai, but the function is in cn-hangzhou: write ${LINK_REGION}."
     ]
-
-
-def test_a_bucket_is_in_the_region_that_its_mount_names(tmp_path: Path) -> None:
-    mount = '[[mount]]\npath = "/far/"\ntarget = "oss://{}/a/"\nregion = "cn-shanghai"\n'
-    assert list(regions.across([shipped.with_more(shipped.web(), tmp_path, mount.format("far-bucket"))])) == []
-    with pytest.raises(InvalidConfig, match="the bucket examplebucket cannot be in cn-hangzhou and in cn-shanghai"):
-        shipped.with_more(shipped.web(), tmp_path, mount.format("examplebucket"))
-
-
-def test_a_mount_with_an_endpoint_in_another_region_is_refused(tmp_path: Path) -> None:
-    mount = (
-        '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nendpoint = "https://oss-cn-shanghai-internal.aliyuncs.com"'
-    )
-    with pytest.raises(InvalidConfig, match="is in cn-shanghai"):
-        shipped.with_more(shipped.web(), tmp_path, mount)

@@ -29,11 +29,6 @@ def within(functions: Mapping[str, Props]) -> list[str]:
     return list(sharing.within([shipped.configured(props, resource=name) for name, props in functions.items()]))
 
 
-def test_the_base_may_be_dev() -> None:
-    dev = named("links-http-dev")
-    assert across({None: dev, "dev": dev, "prod": named("links-http")}) == []
-
-
 def test_two_environments_with_one_function_are_one_fault_with_or_without_the_base() -> None:
     both: dict[str | None, Props] = {"dev": named("links-http"), "prod": named("links-http")}
     sentence = "env.yaml: dev and prod deploy the same function, links-http: each needs its own functionName."
@@ -47,25 +42,10 @@ def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> 
     ]
 
 
-def test_environments_with_one_package_have_one_runtime() -> None:
-    assert across({"dev": named("dev"), "prod": {**named("prod"), "runtime": "python3.12"}}) == [
-        "runtime must be the same in all functions: they share one package (got python3.10, python3.12)."
-    ]
-    assert across({"dev": named("dev"), "prod": {**named("prod"), "code": "./build/other"}}) == [
-        "code must be the same in all functions: they share one package (got ./build/code, ./build/other)."
-    ]
-
-
 def test_a_role_of_two_environments_is_a_fault_by_name_or_arn_in_any_case() -> None:
     dev, prod = named("links-http-dev", "Links"), named("links-http", "acs:ram::1000000000000001:role/links")
     sentence = f"env.yaml: dev and prod use the same role, Links: {OWN_ROLE}"
     assert across({"dev": dev, "prod": prod}) == across({None: dev, "dev": dev, "prod": prod}) == [sentence]
-
-
-def test_a_base_with_the_role_of_production_is_a_fault() -> None:
-    assert across({None: named("nobody", "links"), "prod": named("links-http", "links")}) == [
-        f"env.yaml: s.yaml alone and prod use the same role, links: {OWN_ROLE}"
-    ]
 
 
 def test_the_functions_of_one_environment_share_neither_name_nor_role() -> None:

@@ -35,10 +35,6 @@ def test_another_handler_with_an_http_trigger_is_a_fault(handler: str) -> None:
     ]
 
 
-def test_a_custom_runtime_may_have_any_triggers() -> None:
-    assert faults({**shipped.custom(), "triggers": shipped.events()["triggers"]}) == []
-
-
 @pytest.mark.parametrize(
     ("expression", "sentence"),
     [

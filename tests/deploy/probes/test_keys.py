@@ -106,11 +106,6 @@ def test_a_document_that_may_not_be_read_is_unknown(code: str, sentence: str) ->
     assert finding.sentence.endswith(sentence)
 
 
-def test_without_credentials_only_sinks_of_the_document_are_unknown() -> None:
-    assert list(document_and_sinks(deployed("http://127.0.0.1:9", None))) == []
-    assert levels(document_and_sinks(deployed("http://127.0.0.1:9", None, WEBHOOK))) == [("unknown", "sinks")]
-
-
 def test_mounts_that_nobody_can_use_are_a_warning(oss: str) -> None:
     _, finding = examined(oss, new_document(api=False))
     assert finding == Finding(

@@ -58,29 +58,12 @@ def examined(deployment: Deployment, rules: str) -> list[Finding]:
     return list(bucket_rules(deployment))
 
 
-def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
-    rules = statements.lifecycle(deployment.config, "links")["examplebucket"]
-    (finding,) = examined(deployment, "".join(map(account_script.rule_xml, rules)))
-    assert (finding.level, finding.subject, finding.sentence) == (
-        "ok",
-        "lifecycle",
-        "The lifecycle rules of examplebucket keep what is needed and delete what is not.",
-    )
-
-
 DELETING = {
     "of the whole state": (rule(DAYS), f"{OUTBOX} and {DEAD} after 7 days"),
-    "of the whole bucket": (rule(DAYS, "<Prefix></Prefix>"), f"{OUTBOX} and {DEAD} after 7 days"),
     "without prefix": (rule(DAYS, ""), f"{OUTBOX} and {DEAD} after 7 days"),
     "of one folder": (rule(DAYS, "<Prefix>.links/state/dead/</Prefix>"), f"{DEAD} after 7 days"),
     "of one sink": (rule(DAYS, "<Prefix>.links/state/outbox/ops/</Prefix>"), f"{OUTBOX} after 7 days"),
-    "of a prefix within a name": (rule(DAYS, "<Prefix>.links/state/out</Prefix>"), f"{OUTBOX} after 7 days"),
     "by creation": (rule(BY_DATE.format("CreatedBeforeDate")), f"{OUTBOX} and {DEAD} by date"),
-    "by date": (rule(BY_DATE.format("Date")), f"{OUTBOX} and {DEAD} by date"),
-    "with a filter": (
-        rule(DAYS, "<Filter><Prefix>.links/</Prefix></Filter>"),
-        f"{OUTBOX} and {DEAD} after 7 days",
-    ),
     "with a joined filter": (
         rule(
             DAYS,
@@ -114,8 +97,6 @@ def test_a_rule_that_deletes_waiting_notices_is_a_warning(name: str, deployment:
 
 HARMLESS = {
     "disabled": rule(DAYS, status="Disabled"),
-    "elsewhere": rule(DAYS, "<Prefix>exampledir/</Prefix>"),
-    "of uploads": rule("<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"),
     "of earlier versions": rule(
         "<NoncurrentVersionExpiration><NoncurrentDays>7</NoncurrentDays></NoncurrentVersionExpiration>"
         "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
@@ -142,17 +123,6 @@ def test_a_rule_that_archives_what_is_read_is_a_warning(storage_class: str, depl
     assert finding.sentence.startswith(
         f"Rule mine of examplebucket moves objects in {OUTBOX} and {DEAD} and .links/state/done/ to {storage_class}"
     )
-
-
-def test_marks_leases_and_pauses_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
-    advice = "run the script of make policies FORMAT=commands."
-    nothing = [
-        f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}"
-        for name in ("done/", "lease/", "pause/")
-    ]
-    assert [finding.sentence for finding in bucket_rules(deployment)] == nothing
-    assert [finding.level for finding in bucket_rules(deployment)] == ["warning"] * 3
-    assert [finding.sentence for finding in examined(deployment, rule(DAYS, "<Prefix>exampledir/</Prefix>"))] == nothing
 
 
 def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
@@ -232,9 +202,3 @@ def test_a_rule_that_deletes_or_archives_the_keys_document_is_a_fault(rules: str
     lost = f"Rule mine of examplebucket {done}, and no key and no share works without it: delete the rule or change its"
     assert finding.level == ("fault" if done else "ok")
     assert not done or finding.sentence == f"{lost} prefix."
-
-
-def test_without_the_services_own_objects_or_credentials_no_rule_is_read() -> None:
-    without = LINKS.replace('keys       = "oss://examplebucket/.links/keys.json"', "")
-    assert list(bucket_rules(deployed("http://127.0.0.1:9", KEYS, without))) == []
-    assert levels(bucket_rules(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
 import json
 import socket
@@ -60,10 +61,11 @@ class Client(NamedTuple):
 Serving = Callable[..., Client]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serving() -> Iterator[Serving]:
-    """Starts a server for a function of the folder `functions`, named by its handler."""
+    """Starts a server for a function of the folder `functions`, named by its handler; one for the same function."""
 
+    @functools.cache
     def start(
         handler: str, methods: tuple[str, ...] = METHODS, auth_type: str = "anonymous", timeout: int = 20
     ) -> Client:
@@ -79,7 +81,7 @@ def serving() -> Iterator[Serving]:
         yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def event_of(serving: Serving) -> Callable[..., dict[str, Any]]:
     """Sends a request and returns its event."""
     client = serving("shown.event_of")
@@ -93,7 +95,7 @@ def event_of(serving: Serving) -> Callable[..., dict[str, Any]]:
     return send
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def answering(serving: Serving) -> Callable[[object], Response]:
     """Sends a request whose function returns a value as JSON, or a string as it is."""
     client = serving("answers.body_as_answer")

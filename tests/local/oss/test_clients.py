@@ -397,24 +397,6 @@ def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) 
     assert (tmp_path / "back").read_bytes() == LARGE
 
 
-def test_v2_runs_a_multipart_upload_step_by_step(client: Any) -> None:
-    initiated = client.initiate_multipart_upload(oss_v2.InitiateMultipartUploadRequest(bucket=BUCKET, key=KEY))
-    assert initiated.key == KEY
-    part = client.upload_part(
-        oss_v2.UploadPartRequest(bucket=BUCKET, key=KEY, upload_id=initiated.upload_id, part_number=1, body=LARGE)
-    )
-    listed = client.list_parts(oss_v2.ListPartsRequest(bucket=BUCKET, key=KEY, upload_id=initiated.upload_id))
-    assert [(item.part_number, item.etag) for item in listed.parts] == [(1, part.etag)]
-    parts = oss_v2.CompleteMultipartUpload(parts=[oss_v2.UploadPart(part_number=1, etag=part.etag)])
-    result = client.complete_multipart_upload(
-        oss_v2.CompleteMultipartUploadRequest(
-            bucket=BUCKET, key=KEY, upload_id=initiated.upload_id, complete_multipart_upload=parts
-        )
-    )
-    assert result.key == KEY
-    assert stored(client, KEY) == LARGE
-
-
 def test_v2_keeps_versions(client: Any) -> None:
     versioning = oss_v2.VersioningConfiguration(status="Enabled")
     client.put_bucket_versioning(oss_v2.PutBucketVersioningRequest(bucket=BUCKET, versioning_configuration=versioning))

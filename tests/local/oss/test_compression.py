@@ -50,36 +50,3 @@ def test_everything_else_is_sent_as_it_is(cloud: Cloud, content_type: str, body:
     assert got.headers["etag"] == etag_of(body)
     assert got.headers["content-length"] == str(len(body))
     assert "content-encoding" not in got.headers
-
-
-def test_what_is_encoded_already_is_not_compressed_again(cloud: Cloud) -> None:
-    body = gzip.compress(KIB * 200)
-    got = get(cloud, "text/plain", body + b"\0" * 1024, **{"Content-Encoding": "gzip"})
-    assert got.body == body + b"\0" * 1024
-
-
-def test_the_type_of_the_response_decides(cloud: Cloud) -> None:
-    cloud.put("object", KIB, {"Content-Type": "image/png"})
-    query = {"response-content-type": "text/plain"}
-    got = cloud.send("GET", cloud.link("GET", "object", query=query), {"Accept-Encoding": "gzip"})
-    assert got.headers["content-encoding"] == "gzip"
-
-
-def test_head_has_the_headers_of_the_compressed_response(cloud: Cloud) -> None:
-    got = get(cloud, "application/json")
-    head = cloud.call("HEAD", "object", headers={"Accept-Encoding": "gzip, deflate"})
-    assert (head.status, head.body, head.headers["content-encoding"]) == (200, b"", "gzip")
-    assert not {"etag", "content-length", "accept-ranges"} & head.headers.keys()
-    assert head.headers.keys() == got.headers.keys() - {"transfer-encoding"}
-
-
-def test_a_range_is_one_of_the_objects_own_bytes(cloud: Cloud) -> None:
-    cloud.put("object", KIB, {"Content-Type": "text/plain"})
-    got = cloud.get("object", {"Accept-Encoding": "gzip", "Range": "bytes=3-5"})
-    assert (got.status, got.body, got.headers["etag"]) == (206, b"345", etag_of(KIB))
-
-
-def test_a_condition_still_knows_the_etag(cloud: Cloud) -> None:
-    cloud.put("object", KIB, {"Content-Type": "text/plain"})
-    got = cloud.get("object", {"Accept-Encoding": "gzip", "If-None-Match": etag_of(KIB)})
-    assert got.status == 304

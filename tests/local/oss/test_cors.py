@@ -57,11 +57,6 @@ def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_i
     assert refused.status == 403
 
 
-def test_without_an_origin_there_are_no_cors_headers(cloud: Cloud) -> None:
-    cloud.put("object")
-    assert not [name for name in cloud.get("object").headers if name.startswith("access-control")]
-
-
 def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: Cloud) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=RULES).status == 200
     stored = cloud.call("GET", query={"cors": ""})

@@ -12,7 +12,6 @@ import pytest
 
 from local.oss import CreatedObject
 from signer import v4
-from signer.form import post_form
 from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, OssResponse, etag_of
 
 BOUNDARY = "----boundary-of-the-tests"
@@ -89,13 +88,6 @@ def test_a_form_that_meets_its_policy_stores_the_file(cloud: Cloud) -> None:
     assert cloud.created == [
         CreatedObject(BUCKET, "user/photo.png", len(PNG), etag_of(PNG).strip('"'), "ObjectCreated:PostObject")
     ]
-
-
-def test_a_form_may_be_sent_to_the_host_of_the_bucket_and_in_chunks(cloud: Cloud) -> None:
-    body = body_of(fields_of(policy_of()))
-    host = {"Host": f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com"}
-    assert send(cloud, iter([body[:700], body[700:]]), "/", **host).status == 204
-    assert cloud.get("user/photo.png").body == PNG
 
 
 def test_a_large_file_is_stored_completely(cloud: Cloud) -> None:
@@ -268,14 +260,6 @@ def test_an_invalid_policy_is_refused(cloud: Cloud, policy: str, ec: str) -> Non
     assert refused.headers.get("x-oss-ec", "") == ec
 
 
-def test_a_form_can_forbid_overwriting(cloud: Cloud) -> None:
-    fields = fields_of(policy_of(), x_oss_forbid_overwrite="true")
-    assert post(cloud, fields).status == 204
-    refused = post(cloud, fields, b"second")
-    assert (refused.status, refused.code) == (409, "FileAlreadyExists")
-    assert cloud.get("user/photo.png").body == PNG
-
-
 def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:
     fields = fields_of(policy_of())
     late = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="x-oss-meta-late"\r\n\r\nx\r\n--{BOUNDARY}--\r\n'
@@ -310,33 +294,3 @@ def test_a_form_requires_a_bucket_and_a_boundary(cloud: Cloud) -> None:
     assert send(cloud, body, "/otherbucket/").code == "NoSuchBucket"
     assert send(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"
     assert send(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
-
-
-def test_a_signature_in_the_query_of_a_form_is_ignored(cloud: Cloud) -> None:
-    target = f"/{BUCKET}?x-oss-signature=nonsense"
-    assert send(cloud, body_of(fields_of(policy_of())), target).status == 204
-
-
-@pytest.mark.parametrize(
-    ("kind", "size", "code"),
-    [("image/png", 100, ""), ("image/png", 101, "EntityTooLarge"), ("text/html", 100, "AccessDenied")],
-)
-def test_a_form_of_the_signer_allows_what_was_requested(cloud: Cloud, kind: str, size: int, code: str) -> None:
-    form = post_form(
-        BUCKET,
-        "user/",
-        credentials=KEYS,
-        endpoint=cloud.endpoint,
-        max_size=100,
-        content_type="image/",
-        now=cloud.clock(),
-    )
-    fields = {**form.fields, "x-oss-content-type": kind}
-    response = send(cloud, body_of(fields, b"x" * size), form.url.removeprefix(cloud.url))
-    if code:
-        assert response.code == code
-        return
-    assert response.status in (200, 201, 204)
-    assert cloud.get("user/photo.png").headers["content-type"] == kind
-    again = send(cloud, body_of(fields, b"second"), form.url.removeprefix(cloud.url))
-    assert again.code == "FileAlreadyExists"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-from pathlib import Path
 from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from local.oss import create_app
 from local.oss.storage import Bucket
-from signer import Credentials, Endpoint
+from signer import Endpoint
 from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
 
 KEY = "exampledir/exampleobject.txt"
@@ -124,16 +122,16 @@ def test_the_path_is_decoded_once_however_it_was_encoded(filled: Cloud) -> None:
         assert filled.send("GET", link.replace(KEY, other)).code == "SignatureDoesNotMatch"
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"])
 @pytest.mark.parametrize("target", [f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"])
-def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str) -> None:
-    refused = filled.send(method, target)
-    assert refused.status == 403
-    assert method == "HEAD" or (refused.code, refused.text("Message"), refused.text("AccessDeniedDetail")) == (
-        "AccessDenied",
-        "You have no right to access this object because of bucket acl.",
-        "",
-    )
+def test_an_unsigned_request_is_refused(filled: Cloud, target: str) -> None:
+    for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
+        refused = filled.send(method, target)
+        assert refused.status == 403
+        assert method == "HEAD" or (refused.code, refused.text("Message"), refused.text("AccessDeniedDetail")) == (
+            "AccessDenied",
+            "You have no right to access this object because of bucket acl.",
+            "",
+        )
 
 
 @pytest.mark.parametrize(
@@ -160,33 +158,6 @@ def test_a_link_can_be_restricted_to_ip_addresses(
     assert response.status == status
     if status == 403:  # the address is part of what OSS signs
         assert (response.code, response.text("EC")) == ("SignatureDoesNotMatch", "0002-00000225")
-
-
-@pytest.mark.parametrize(
-    "host", [f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com", f"{BUCKET}.oss-cn-hangzhou-internal.aliyuncs.com:80"]
-)
-def test_a_host_that_names_the_bucket_is_read_with_and_without_it_in_the_path(filled: Cloud, host: str) -> None:
-    link = filled.link("GET", KEY)
-    assert filled.send("GET", link, {"Host": host}).body == b"content"
-    assert filled.send("GET", link.removeprefix(f"/{BUCKET}"), {"Host": host}).body == b"content"
-
-
-def test_each_of_several_credentials_is_accepted(tmp_path: Path) -> None:
-    other = Credentials("LTAI5tEXAMPLE", "secret-other", None)
-    renewed = Credentials("STS.RENEWED", "secret-renewed", "renewed")
-    expired = Credentials("STS.EXPIRED", "secret-expired", "token", NOW - 1)
-    app = create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS, renewed, other, expired], now=lambda: NOW)
-    cloud = Cloud("http://localhost", tmp_path, clock=lambda: NOW)  # type: ignore[arg-type]
-
-    def code_of(credentials: Credentials) -> str:
-        document = app.test_client().get(cloud.link("GET", "nothing", credentials=credentials)).text
-        return document.partition("<Code>")[2].partition("</Code>")[0]
-
-    for credentials in (KEYS, renewed, other):
-        assert code_of(credentials) == "NoSuchBucket"
-    assert code_of(expired._replace(expires_at=None)) == "SecurityTokenExpired"
-    assert code_of(other._replace(access_key_secret="wrong")) == "SignatureDoesNotMatch"
-    assert code_of(KEYS._replace(security_token="wrong")) == "InvalidSecurityToken"
 
 
 def test_no_part_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixture[str]) -> None:

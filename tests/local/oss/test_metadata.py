@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.local.oss.cloud import BUCKET, Cloud
-from tests.local.oss.test_form import fields_of, policy_of, post
 
 AES = {"x-oss-server-side-encryption": "AES256"}
 SM4 = {"x-oss-server-side-encryption": "SM4"}
@@ -50,22 +49,6 @@ def test_server_side_encryption_is_repeated_in_every_response_about_the_object(
         sent = encryption(dict(response.headers))
         managed = sent.pop(KEY_ID) if headers == {"x-oss-server-side-encryption": "KMS"} else "0" * 36
         assert (sent, len(managed)) == (headers, 36)
-
-
-@pytest.mark.parametrize("headers", [{}, AES, SM4])
-def test_a_data_encryption_is_ignored_without_kms(cloud: Cloud, headers: dict[str, str]) -> None:
-    put = cloud.put("object", headers={**headers, "x-oss-server-side-data-encryption": "SM4"})
-    assert encryption(dict(put.headers)) == headers
-
-
-def test_a_copy_is_encrypted_as_its_own_request_says(cloud: Cloud) -> None:
-    cloud.put("source", headers={**KMS, "x-oss-meta-owner": "someone"})
-    source = {"x-oss-copy-source": f"/{BUCKET}/source"}
-    for headers in ({}, AES):
-        assert cloud.call("PUT", "copy", headers={**source, **headers}).status == 200
-        got = cloud.get("copy")
-        assert encryption(dict(got.headers)) == headers
-        assert got.headers["x-oss-meta-owner"] == "someone"
 
 
 @pytest.mark.parametrize(
@@ -117,21 +100,6 @@ def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: Cloud, name
         assert (refused.status, refused.code) == (501, "NotImplemented"), (method, query)
         assert name in refused.text("Header")
     assert cloud.call("GET").texts("Key") == ["source"]
-
-
-@pytest.mark.parametrize(("acl", "code"), [("default", ""), ("private", ""), ("everyone", "InvalidArgument")])
-def test_an_acl_that_says_what_holds_here_is_accepted(cloud: Cloud, acl: str, code: str) -> None:
-    put = cloud.call("PUT", "object", headers={"x-oss-object-acl": acl}, body=b"")
-    assert (put.status, put.body and put.code) == ((400, code) if code else (200, b""))
-
-
-def test_a_form_field_that_is_not_kept_is_refused_unless_it_is_empty(cloud: Cloud) -> None:
-    for name in ("x-oss-callback", "x-oss-object-acl", "x-oss-anything-new"):
-        refused = post(cloud, {**fields_of(policy_of()), name: UNKEPT[name]})
-        assert refused.text("Header").startswith(f"PostObject with {name}")
-    assert post(cloud, {**fields_of(policy_of()), "x-oss-tagging": "", "x-oss-storage-class": ""}).status == 204
-    encrypted = post(cloud, {**fields_of(policy_of()), **AES})
-    assert (encrypted.status, encryption(dict(encrypted.headers))) == (204, AES)
 
 
 @pytest.mark.parametrize(

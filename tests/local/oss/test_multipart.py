@@ -53,23 +53,6 @@ def test_parts_in_any_order_become_one_object(cloud: Cloud) -> None:
     assert [created.event_name for created in cloud.created] == ["ObjectCreated:CompleteMultipartUpload"]
 
 
-def test_a_part_has_a_content_md5_and_the_object_of_all_parts_has_none(cloud: Cloud) -> None:
-    upload = initiate(cloud)
-    part = cloud.call("PUT", KEY, {"partNumber": "1", "uploadId": upload}, body=FULL)
-    assert part.headers["content-md5"] == base64.b64encode(hashlib.md5(FULL).digest()).decode()
-    response = cloud.call("POST", KEY, {"uploadId": upload}, {"x-oss-complete-all": "yes"})
-    assert response.status == 200
-    assert "content-md5" not in response.headers
-    assert "content-md5" not in cloud.get(KEY).headers
-
-
-def test_the_etag_of_one_part_is_the_md5_of_its_hexadecimal_md5(cloud: Cloud) -> None:
-    upload = initiate(cloud)
-    part = upload_part(cloud, upload, 1, b"")
-    assert part == '"D41D8CD98F00B204E9800998ECF8427E"'
-    assert complete(cloud, upload, [(1, part)]).text("ETag") == '"80404D0C6D24E87F650FF7D1985CD762-1"'
-
-
 def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
     encryption = {"key": "a", "cek-alg": "AES"}
     upload = initiate(cloud, {f"x-oss-meta-client-side-encryption-{name}": each for name, each in encryption.items()})
@@ -87,18 +70,6 @@ def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
         "true",
         "2",
     )
-
-
-def test_only_named_parts_are_joined(cloud: Cloud) -> None:
-    upload = initiate(cloud)
-    one, _ = upload_part(cloud, upload, 1), upload_part(cloud, upload, 2, b"left out")
-    assert complete(cloud, upload, [(1, one)]).status == 200
-    assert cloud.get(KEY).body == FULL
-
-
-def test_an_upload_without_parts_becomes_an_empty_object(cloud: Cloud) -> None:
-    assert complete(cloud, initiate(cloud), []).status == 200
-    assert (cloud.get(KEY).body, cloud.get(KEY).headers["x-oss-object-type"]) == (b"", "Multipart")
 
 
 @pytest.mark.parametrize(

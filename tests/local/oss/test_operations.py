@@ -104,14 +104,9 @@ def test_a_501_has_the_name_that_the_sdk_gives_the_operation() -> None:
 @pytest.mark.parametrize(
     ("method", "key", "query"),
     [
-        ("PUT", KEY, {"legalHold": ""}),
-        ("PUT", KEY, {"retention": ""}),
-        ("PUT", KEY, {"legalHold": "", "versionId": "null"}),
         ("PUT", KEY, {"partNumber": "1"}),
         ("PUT", KEY, {"a-later-name": ""}),
         ("POST", KEY, {"uploads": "", "sequential": ""}),
-        ("GET", KEY, {"x-oss-process": "image/info"}),
-        ("DELETE", "", {"objectWorm": ""}),
     ],
 )
 def test_no_unknown_parameter_is_ignored(cloud: Cloud, method: str, key: str, query: dict[str, str]) -> None:
@@ -131,12 +126,6 @@ def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: Cloud) -> N
     assert cloud.get(KEY).body == b"content"
 
 
-def test_a_form_with_a_subresource_is_a_501(cloud: Cloud) -> None:
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    refused = cloud.send("POST", f"/{BUCKET}/?metaQuery", headers, b"--b--\r\n")
-    assert (refused.status, refused.code) == (501, "NotImplemented")
-
-
 def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
     cloud.put(KEY, b"content")
     named = {"GET": "GetObject", "DELETE": "DeleteObject", "POST": "InitiateMultipartUpload"}
@@ -144,11 +133,6 @@ def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
         query = {"uploads": ""} if method == "POST" else {}
         refused = cloud.call(method, KEY, query, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"})
         assert (refused.status, refused.text("Header")) == (501, f"{name} with x-oss-copy-source")
-
-
-def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> None:
-    assert cloud.call("DELETE", query={"versioning": ""}).status == 405
-    assert cloud.call("POST", KEY).status == 405
 
 
 def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(cloud: Cloud) -> None:

@@ -16,10 +16,8 @@ from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
 from tests.local.conftest import SharedListener
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, FakeClock, OssResponse
+from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
 from tests.local.oss.test_listing import digest
-from tests.local.oss.test_v1 import KEY as V1_KEY
-from tests.local.oss.test_v1 import by_link
 
 SESSION_KEYS = Credentials("STS.SESSION", "secret-SESSION", "CAIS+session/EXAMPLE==")
 SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
@@ -159,24 +157,6 @@ def test_a_deletion_requires_the_right_to_each_key_or_deletes_nothing(rights: Ri
     body, headers = deletion_of(KEY)
     assert rights.session.call("POST", "", {"delete": ""}, headers, body).texts("Key") == [KEY]
     assert rights.account.call("GET").texts("Key") == ["otherdir/object.txt"]
-
-
-def test_a_link_signed_with_v1_has_the_rights_of_its_signer(rights: Rights) -> None:
-    rights.account.clock.time = NOW
-    rights.account.put(V1_KEY)
-    put, get = (by_link(method, credentials=SESSION_KEYS) for method in ("PUT", "GET"))
-    rights.of(policy(allow("oss:GetObject")), expires_at=NOW + 60)
-    assert rights.account.send(*get).body == b"content"
-    assert denial(rights.account.send(put[0], put[1], put[2], b"forged")) == (
-        403,
-        "0003-00000202",
-        "oss:PutObject",
-        "ImplicitDeny",
-    )
-    rights.of(policy(allow("oss:GetObject")), policy(allow("oss:PutObject")))
-    assert denial(rights.account.send(*get))[:2] == (403, "0003-00000301")
-    rights.of(policy(allow("oss:GetObject")), expires_at=NOW)
-    assert rights.account.send(*get).code == "SecurityTokenExpired"
 
 
 def test_a_list_requires_an_allowed_prefix(rights: Rights) -> None:

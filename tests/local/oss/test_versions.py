@@ -42,16 +42,6 @@ def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: Cloud) -
     assert versioned.get("object").body == b"first"
 
 
-def test_after_a_version_is_removed_the_previous_one_is_current(versioned: Cloud) -> None:
-    first, second = version_of(versioned, b"first"), version_of(versioned, b"second")
-    assert versioned.call("DELETE", "object", {"versionId": second}).status == 204
-    assert versioned.get("object").headers["x-oss-version-id"] == first
-    assert versioned.call("DELETE", "object", {"versionId": first}).status == 204
-    assert versioned.get("object").body == b"before"
-    assert versioned.call("DELETE", "object", {"versionId": "null"}).status == 204
-    assert versioned.get("object").code == "NoSuchKey"
-
-
 def test_suspended_versioning_overwrites_only_the_null_version(versioned: Cloud) -> None:
     first = version_of(versioned, b"first")
     versioned.set_versioning("Suspended")

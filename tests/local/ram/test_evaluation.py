@@ -79,12 +79,6 @@ def test_a_list_is_allowed_for_its_prefixes(conditions: Any, context: dict[str, 
     assert evaluate(((lists,),), "oss:ListObjects", ARN, context).allowed is allowed
 
 
-def test_not_action_is_about_every_other_action() -> None:
-    all_but = policy({"Effect": "Allow", "NotAction": ["oss:Put*", "ram:*"], "Resource": "*"})
-    assert evaluate(((all_but,),), "oss:GetObject", OBJECT).allowed
-    assert not evaluate(((all_but,),), "oss:PutObject", OBJECT).allowed
-
-
 @pytest.mark.parametrize(
     ("pattern", "matches"),
     [

@@ -23,17 +23,6 @@ def policy(**changed: Any) -> dict[str, Any]:
     return {"Version": "1", "Statement": [statement]}
 
 
-def test_a_single_statement_and_single_values_need_no_list() -> None:
-    (alone,) = parse_policy({"Version": "1", "Statement": READ}).statements
-    lists = {**READ, "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:examplebucket/*"]}
-    assert parse_policy({"Version": "1", "Statement": [lists]}).statements == (alone,)
-    assert (alone.effect, alone.actions, alone.resources) == (
-        "Allow",
-        ("oss:GetObject",),
-        ("acs:oss:*:*:examplebucket/*",),
-    )
-
-
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.ram import PolicyError, Principal, Principals
+from local.ram import PolicyError, Principal
 from signer import Credentials
 
 KEY = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "CAIS+token/EXAMPLE==")
@@ -28,19 +28,6 @@ def test_an_arn_says_who_someone_is(arn: str, kind: str, name: str) -> None:
 def test_an_invalid_policy_is_an_error_when_the_principal_is_made() -> None:
     with pytest.raises(PolicyError, match='role links-signer: Version must be "1"'):
         Principal.of(KEY, SESSION, None, [[{"Statement": []}]])
-
-
-def test_a_registry_finds_what_was_added_last() -> None:
-    principals = Principals.of_account([KEY])
-    assert principals.find("STS.OTHER") is None
-    session = Principal.of(KEY._replace(access_key_id="STS.OTHER"), SESSION, 1_764_000_900, [[READ]])
-    principals.add(session)
-    assert principals.find("STS.OTHER") == session
-    principals.add(session._replace(layers=()))
-    assert principals.find("STS.OTHER") == session._replace(layers=())
-    account = principals.find("STS.EXAMPLE")
-    assert account is not None
-    assert account.layers == ()
 
 
 def test_no_secret_is_shown() -> None:
