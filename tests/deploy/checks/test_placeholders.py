@@ -33,6 +33,13 @@ def faults(props: Props, environments: dict[str, object] | None = None, document
     return list(placeholders.faults([shipped.configured(props)], document, environments or {}))
 
 
+def test_each_example_is_one_sentence_that_says_where_it_is_written() -> None:
+    assert faults(own("examplebucket", "example-logs")) == [
+        BUCKET.format("vars.bucket", "examplebucket"),
+        "vars.log_project is example-logs, a placeholder: write the name of your log project.",
+    ]
+
+
 @pytest.mark.parametrize(
     "line",
     [
