@@ -61,6 +61,25 @@ def value(sample: Sample) -> str:
     return sample.value
 
 
+def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO[bytes]) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
+        made = samples.prepare(stack)
+        assert requests.get(value(made.object), timeout=20).content == samples.CONTENT
+        listed = requests.get(value(made.folder), timeout=20).json()
+        assert [file["name"] for file in listed["files"]] == [*samples.FILES]
+        page = requests.get(value(made.sender_page), headers=PAGE, timeout=20)
+        assert (page.status_code, 'type="file"' in page.text) == (200, True)
+        for address in made[:3]:
+            assert value(address).startswith(stack.http_url)
+        answer = requests.post(
+            f"{stack.http_url}/-/sign",
+            json={"links": [{"path": f"/send/{samples.FOLDER}{samples.NAME}"}]},
+            headers={"Authorization": f"Bearer {made.api_key.value}"},
+            timeout=20,
+        )
+        assert requests.get(answer.json()["links"][0]["url"], timeout=20).content == samples.CONTENT
+
+
 def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp_path: Path) -> None:
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         first = prepare_all(stack)
