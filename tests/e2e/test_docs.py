@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import requests
 
 import signer
 from handler.core.config.load import load
-from tests.e2e.system import ROOT, TIMEOUT, System
+from tests.e2e.system import ROOT
 
 
 def blocks(language: str, page: str = "README.md") -> list[str]:
@@ -43,37 +39,6 @@ def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys:
     assert signer.verify("GET", url, credentials=credentials).faults == ()
     assert "/reports/q3.pdf?" in url
     assert expiry.endswith("+00:00\n")
-
-
-def test_the_commands_of_the_readme_sign_and_explain(system: System, tmp_path: Path) -> None:
-    system.put("reports/q3.pdf", b"the report")
-    keys, stack = system.stack.credentials, system.stack
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OSS_ACCESS_KEY_ID": keys.access_key_id,
-        "OSS_ACCESS_KEY_SECRET": keys.access_key_secret,
-        "OSS_SESSION_TOKEN": keys.security_token or "",
-    }
-
-    def fc_presign(arguments: list[str], given: str = "") -> str:
-        local = ["--endpoint", stack.oss_url, "--path-style"] if "--region" in arguments else []
-        process = subprocess.run(
-            [sys.executable, "-m", "signer", *arguments, *local],
-            cwd=tmp_path,
-            env=environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        assert process.returncode == 0, process.stderr
-        return process.stdout
-
-    *_, explain, sign = commands("fc-presign")
-    url = fc_presign(sign)
-    assert requests.get(url.strip(), timeout=TIMEOUT).content == b"the report"
-    assert "reports/q3.pdf" in fc_presign(explain, url)
 
 
 def test_the_targets_of_make_in_the_readme_exist() -> None:
