@@ -215,18 +215,13 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
 
 
 COMMANDS = [
-    (("demo",), "-m local.demo"),
     (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0"),
-    (("run", "CONFIG=other/s.yaml"), "-m local --root samples --config other/s.yaml"),
-    (("oss",), "-m local oss --root data"),
     (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m local oss --root a b --oss-port 0 --json"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
-    (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("doctor", "ENV=dev", "ARGS=--access a"), "-m deploy.doctor s.yaml --env dev --access a"),
-    (("live",), "-m live"),
     (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
     (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),
     (("live", "YES=0", "KMS=1"), "-m live --kms"),
@@ -237,16 +232,9 @@ COMMANDS = [
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
     (("explain",), "-m signer explain"),
     (("explain", "ARGS='https://example.com/?a&b' --json"), "-m signer explain https://example.com/?a&b --json"),
-    (("template",), "-m tools.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),
-    (
-        ("docs",),
-        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots",
-    ),
-    (
-        ("docs", "CHECK=1"),
-        "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
-    ),
+    (("docs",), "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots"),
+    (("docs", "CHECK=1"), "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check"),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 3 -q -m not long and not ci tests/test_make.py"),
     (("test-ci",), "-m pytest -n 3 -q -m not long"),
     (("test-long",), "-m pytest -q -m long -o faulthandler_timeout=1800"),

@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 from handler.core.config import Location
 from tests.handler.notice_fixtures import EventFunction, event_function
-from tests.handler.simulation import most_within
 
 NAMES = ["done/1", "lease/ops/1", "outbox/a b/2", "outbox/a b/3-1", "outbox/a b/3-2", "outbox/a/1", "outbox/b/1", "x"]
 
@@ -44,8 +43,3 @@ def test_memory_and_local_oss_are_the_same(tmp_path: Path) -> None:
     with event_function(tmp_path / "memory") as memory:
         assert list(results(memory)) == expected
     assert ["a b", "a", "b"] in expected
-
-
-def test_most_within_counts_the_times_of_any_window() -> None:
-    assert most_within(60, [0, 1, 59.9, 60, 60.5, 200]) == 4
-    assert most_within(60, []) == 0

@@ -64,13 +64,6 @@ def test_no_command_of_a_page_ends_in_a_comment(name: str) -> None:
     assert [line for line in lines if re.search(r"\S\s+# ", line)] == []
 
 
-def test_zsh_refuses_unquoted_patterns_and_knows_no_comments() -> None:
-    for command in ("curl http://127.0.0.1/?a=b", "pip install .[cli]", "make demo   # shows it"):
-        assert not_for_zsh(command), command
-    for command in ("curl 'http://127.0.0.1/?a=b#c'", "pip install '.[cli]'", "curl http://127.0.0.1/a#b"):
-        assert not not_for_zsh(command), command
-
-
 @pytest.mark.parametrize("name", READMES)
 def test_the_badges_of_a_readme_say_what_pyproject_says(name: str) -> None:
     project = tomllib.loads(read("pyproject.toml"))["project"]

@@ -123,21 +123,6 @@ def test_every_link_to_a_heading_finds_it() -> None:
     assert count > 50
 
 
-def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
-    translated = ENGLISH
-    for old, new in (
-        ("shows it", "演示"),
-        ("bytes", "字节"),
-        ("a line", "一行"),
-        ("Next", "下一步"),
-        ("#next", "#下一步"),
-        ("README.xx.md", "README.md"),
-    ):
-        translated = translated.replace(old, new)
-    assert outline(translated) == outline(ENGLISH)
-    assert outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"', "let size = 1;"], ["docs/a.md"], [1])
-
-
 def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
     for old, new in (
         ("## Next\n", ""),
@@ -147,13 +132,3 @@ def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
         ("#next", "#title"),
     ):
         assert outline(ENGLISH.replace(old, new)) != outline(ENGLISH)
-
-
-def test_a_link_leads_to_the_chinese_version_of_a_page_that_has_one(tmp_path: Path) -> None:
-    (tmp_path / "a.zh-CN.md").touch()
-    links = ["a.md", "b.md", "upload.js", "https://example.com/a.md"]
-    assert [in_chinese(link, tmp_path) for link in links] == ["a.zh-CN.md", *links[1:]]
-
-
-def test_an_anchor_keeps_letters_of_every_language_and_loses_punctuation() -> None:
-    assert anchors("## 4. HTML 源码：`&amp;`\n\n```\n# code\n```\n") == ["4-html-源码amp"]

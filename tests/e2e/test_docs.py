@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ def blocks(language: str, page: str = "README.md") -> list[str]:
     return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
 
 
-def commands(program: str) -> list[list[str]]:
-    """The arguments of each command of the README that runs a program, also of its tables."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    lines += re.findall(r"\| `([^`]+)` \|", (ROOT / "README.md").read_text("utf-8"))
-    return [arguments for name, *arguments in map(shlex.split, lines) if name == program]
-
-
 def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("python")
     assert len(code.splitlines()) == 4
@@ -39,15 +31,6 @@ def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys:
     assert signer.verify("GET", url, credentials=credentials).faults == ()
     assert "/reports/q3.pdf?" in url
     assert expiry.endswith("+00:00\n")
-
-
-def test_the_targets_of_make_in_the_readme_exist() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    targets = {arguments[0] for arguments in commands("make")} | set(re.findall(r"`make (\w+)", readme))
-    assert {"demo", "run", "help", "doctor"} <= targets
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    known = {name for names in re.findall(r"(?m)^([a-z][\w -]*):", makefile) for name in names.split()}
-    assert targets <= known
 
 
 def test_the_links_toml_of_the_readme_is_valid(tmp_path: Path) -> None:
