@@ -60,7 +60,7 @@ def environment(folder: Path) -> dict[str, str]:
 def run(folder: Path, where: Path, script: str, given: str = "") -> str:
     """What a script prints, and on its standard error."""
     process = subprocess.run(
-        ["sh", "-eu", "-c", script],
+        ["sh", "-e", "-c", script],
         cwd=where,
         env=environment(folder),
         input=given,
