@@ -249,6 +249,8 @@ def assert_one_sentence(status: int, out: str, error: str) -> None:
     ("profile", "reason"),
     [
         ({**AK, **ROLE, "mode": "RamRoleArn"}, "Connection refused"),
+        ({**ROLE, "mode": "ChainableRamRoleArn", "source_profile": "source"}, "Connection refused"),
+        ({**ROLE, "mode": "OIDC", "oidc_provider_arn": "p", "oidc_token_file": __file__}, "refused"),
         ({"mode": "EcsRamRole", "ram_role_name": "example"}, "Connection refused"),
         (SSO, "Connection refused (127.0.0.1)"),
         (OAUTH, "Connection refused"),
@@ -262,7 +264,7 @@ def assert_one_sentence(status: int, out: str, error: str) -> None:
 def test_a_profile_that_cannot_give_credentials_says_why_in_one_sentence(
     profile: dict[str, object], reason: str, home: Path
 ) -> None:
-    write_profiles(home, default=profile)
+    write_profiles(home, default=profile, source=AK)
     done = run(*SIGN, env=environment(home))
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert "profile 'default'" in done.stderr
