@@ -127,7 +127,6 @@ def test_no_folder_has_too_many_modules() -> None:
             "core.config may not import core.cloud (handler/core/config/__init__.py:4)",
         ),
         ("from ...web import app", "core.config may not import web.app (handler/core/config/__init__.py:3)"),
-        ("from ...notices import sender", "core.config may not import notices (handler/core/config/__init__.py:3)"),
         ("TABLE = {'/': 'http:answer'}", None),
     ],
 )

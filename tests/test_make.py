@@ -223,7 +223,6 @@ COMMANDS = [
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
     (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),
-    (("live", "YES=0", "KMS=1"), "-m live --kms"),
     (("live-sweep", "ACCOUNT=1"), "-m live --sweep --account"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
     (("explain", "ARGS='https://example.com/?a&b' --json"), "-m signer explain https://example.com/?a&b --json"),

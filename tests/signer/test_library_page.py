@@ -14,13 +14,16 @@ CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_every_call_on_the_page_returns_a_link(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_on_the_page_returns_a_link(
+    call: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "an example's secret".replace(" ", "-"))
     match = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert match
     namespace: dict[str, Any] = {}
     exec(match[1], namespace)  # noqa: S102
+    assert "x-oss-expires=600&" in capsys.readouterr().out
     assert "x-oss-signature=" in eval(call, namespace).url  # noqa: S307
 
 
