@@ -64,8 +64,9 @@ class Instance(NamedTuple):
         return (self.folder / "out").read_text("utf-8") + (self.folder / "err").read_text("utf-8")
 
     def lines(self, request_id: str) -> list[dict[str, Any]]:
-        """The audit lines of one request. Everything that is logged is an audit line."""
-        lines = [json.loads(line) for line in self.log.splitlines()]
+        """The audit lines of one request."""
+        log = self.log
+        lines = [json.loads(line) for line in log.splitlines() if request_id in line] if request_id in log else []
         return [line for line in lines if line["request_id"] == request_id]
 
     def connect(self) -> http.client.HTTPConnection:
@@ -114,7 +115,9 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
         process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
     try:
         wait_for_port(port, process)
-        yield Instance(port, folder, process)
+        running = Instance(port, folder, process)
+        yield running
+        assert all("request_id" in json.loads(line) for line in running.log.splitlines()), "not an audit line"
     finally:
         process.terminate()
         process.wait(30)
