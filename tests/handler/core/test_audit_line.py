@@ -58,7 +58,7 @@ def test_a_line_feed_cannot_forge_a_line() -> None:
 
 # --- size ---------------------------------------------------------------------------------------------------------
 
-LONG_WHEN_ESCAPED = [*'a"\\\x00\x7fé你😀\ud800\u2028%', "%22", "%00", "%F0%9F%98%80", "share=a;"]
+LONG_WHEN_ESCAPED = [*'a"\\\x00😀\ud800%', "%00", "%F0%9F%98%80", "share=a;"]
 
 
 @pytest.mark.parametrize("filling", LONG_WHEN_ESCAPED, ids=ascii)
@@ -68,8 +68,7 @@ def test_a_line_stays_under_16_kb(filling: str) -> None:
     worst["requestContext"]["http"]["sourceIp"] = many
     worst["requestContext"]["domainName"] = many
     for document in (worst, event(f"/exampledir/{many}"), event(f"/exampledir/{filling * (900 // len(filling))}")):
-        for name in ("requestId", "accountId"):
-            document["requestContext"][name] = many
+        document["requestContext"] |= {"requestId": many, "accountId": many}
         for invocation in (context(), context(request_id=many), object()):
             response = invoke(json.dumps(document), invocation=invocation)
             assert len(response.printed.encode()) < MAX_LINE

@@ -146,19 +146,6 @@ def down(sts: LocalSts, over: threading.Event) -> None:
     sts.close()
 
 
-def an_hour_off(sts: LocalSts, over: threading.Event) -> None:
-    now = sts.now()
-    sts.now = lambda: now + 3600
-
-
-def without_the_right(sts: LocalSts, over: threading.Event) -> None:
-    sts.may_assume = False
-
-
-def without_the_role(sts: LocalSts, over: threading.Event) -> None:
-    sts.roles.clear()
-
-
 BROKEN: dict[str, tuple[Break, str]] = {
     "slow": (slow, "TimeoutError"),
     "a body that never ends": (never_ending, "TimeoutError"),
@@ -173,9 +160,6 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no session": (answering(lambda: Response("{}", 200)), "incomplete_session"),
     "a token that is too long": (answering_with({"SecurityToken": "x" * 9000}), "token_too_long"),
     "a session of a minute": (answering_with({"Expiration": rfc3339(NOW + 59)}), "ended_session"),
-    "the clock an hour off": (an_hour_off, "InvalidTimeStamp.Expired"),
-    "a role that may not be assumed": (without_the_right, "NoPermission"),
-    "a role that does not exist": (without_the_role, "EntityNotExist.Role"),
 }
 
 with_every_fault = pytest.mark.parametrize(("fault", "reason"), BROKEN.values(), ids=BROKEN)
