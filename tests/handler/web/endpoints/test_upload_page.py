@@ -86,11 +86,6 @@ class TestNumbers:
         assert again.json["fields"]["key"] == first["fields"]["key"]
         assert uploads.files_left(url) == 0
 
-    def test_a_retry_whose_first_try_never_arrived_gets_a_number(self, uploads: Service) -> None:
-        url = uploads.create_upload_share()
-        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 1
-        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 1
-
     def test_a_number_is_for_one_name(self, uploads: Service) -> None:
         """Otherwise one number would be valid for any number of keys."""
         url = uploads.create_upload_share(max_files=3)
@@ -114,7 +109,6 @@ class TestLimits:
         [
             *({"max_size": size} for size in (MEGABYTE + 1, -1)),
             *({"max_files": number} for number in (0, 101, True)),
-            *({"content_type": content_type} for content_type in ("", "text", "*/*")),
             {"more": 1},
         ],
     )
@@ -170,13 +164,11 @@ class TestPage:
         response = uploads.open(uploads.create_upload_share(), headers=HTML)
         policy = response.headers["Content-Security-Policy"]
         directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
-        nonce = re.search(r'<script nonce="([A-Za-z0-9_-]{22})">', response.body)
-        assert nonce is not None
-        assert directives["default-src"] == "'none'"
-        assert directives["script-src"] == f"'nonce-{nonce[1]}'"
+        (nonce,) = re.findall(r'<script nonce="([A-Za-z0-9_-]{22})">', response.body)
+        assert directives["script-src"] == f"'nonce-{nonce}'"
         assert uploads.oss is not None
         assert directives["connect-src"] == f"'self' {uploads.oss.url}"
-        assert directives["form-action"] == directives["base-uri"] == directives["frame-ancestors"] == "'none'"
-        assert "unsafe" not in policy
-        assert "*" not in policy
+        closed = ("default-src", "form-action", "base-uri", "frame-ancestors")
+        assert {directives[name] for name in closed} == {"'none'"}
+        assert not {"unsafe", "*"} & {*policy.split()}
         assert not re.search(r'\son[a-z]+="|\sstyle="|javascript:', response.body)
