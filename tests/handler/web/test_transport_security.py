@@ -41,8 +41,10 @@ def test_every_response_of_an_own_domain_asks_for_tls(path: str, method: str, ac
 def test_a_domain_is_the_same_in_capitals_and_with_the_port_of_https_and_no_other_asks_for_it() -> None:
     for domain in ("Links.Example.com", f"{OWN}:443"):
         assert NAME in ask(domain).headers
-    for other in (DEFAULT, f"www.{OWN}", f"{OWN}.evil.example", "", None, 7):
+    for other in (DEFAULT, f"www.{OWN}", f"{OWN}.evil.example"):
         assert NAME not in ask(other, Host=OWN).headers
+    for none in ("", None, 7):
+        assert NAME not in ask(none).headers
 
 
 def test_a_request_that_came_without_tls_is_not_answered_with_it() -> None:
