@@ -127,8 +127,8 @@ CODED = [
 TARGETS = re.findall(
     r"\S+",
     """
-    // //exampledir/a.txt /exampledir//a.txt /exampledir/../private/a.txt /exampledir/./a.txt /exampledir/%2e%2e/a.txt
-    /exampledir/a%2Fb.txt /exampledir/a%252Fb.txt /exampledir/%ff /exampledir/%00 /exampledir/% /exampledir/a#b
+    // //exampledir/a.txt /exampledir/../private/a.txt /exampledir/%2e%2e/a.txt /exampledir/a%2Fb.txt
+    /exampledir/a%252Fb.txt /exampledir/%ff /exampledir/%00 /exampledir/% /exampledir/a#b
     /exampledir/%e4%bd%a0.txt /exampledir/a.txt? /exampledir/a.txt?? /exampledir/a.txt?&& /exampledir/a.txt?null
     /exampledir/a.txt?expires=90 /exampledir/a.txt?expires=9%30 /exampledir/a.txt?expires=90&expires=60
     /exampledir/a.txt?%65xpires=90 /exampledir/a.txt?download=%E6%8A%A5+%E5%91%8A.txt /exampledir/a.txt?download=%ff

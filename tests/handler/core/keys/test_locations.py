@@ -52,10 +52,14 @@ def test_a_links_toml_without_keys_or_an_invalid_one_exits_with_2(
     assert says in capsys.readouterr().err
 
 
-def test_a_relative_path_is_relative_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_relative_to_the_current_folder_and_a_missing_folder_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--keys", "file:keys.json", "init"]) == 0
     assert (tmp_path / "keys.json").exists()
+    assert main(["--keys", "file:no/keys.json", "init"]) == 1
+    assert "lock: No such file or directory. Check the path and its permissions." in capsys.readouterr().err
 
 
 def test_only_the_owner_can_read_the_file_whatever_its_mode_was(
@@ -94,11 +98,6 @@ def test_a_link_is_kept_and_a_document_has_one_lock_whichever_leads_to_it(
                 assert "is locked by" in capsys.readouterr().err
     assert real.read_bytes() == before
     assert sorted(each.name for each in (tmp_path / "real").iterdir()) == ["keys.json", "keys.json.lock"]
-
-
-def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--keys", f"file:{tmp_path / 'no' / 'keys.json'}", "init"]) == 1
-    assert "lock: No such file or directory. Check the path and its permissions." in capsys.readouterr().err
 
 
 @pytest.fixture
