@@ -111,7 +111,7 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
     (folder / "links.toml").write_text(links, "utf-8")
     port = free_port()
     variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(folder / "links.toml"), **(environment or {})}
-    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+    with (folder / "out").open("ab") as out, (folder / "err").open("ab") as err:
         process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
     try:
         wait_for_port(port, process)

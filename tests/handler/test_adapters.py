@@ -122,13 +122,13 @@ def comparable(response: Answered) -> tuple[int, dict[str, str], str, list[dict[
 CODED = [
     Row(f"{case.path}?{urlencode(case.query)}".rstrip("?"), case.method, {"Accept": accept})
     for case in CASES
-    for accept in ("*/*", "application/json", "text/html")
+    for accept in ("*/*", "text/html")
 ]
 TARGETS = re.findall(
     r"\S+",
     """
-    // //exampledir/a.txt /exampledir//a.txt /exampledir/../private/a.txt /exampledir/./a.txt /exampledir/%2e%2e/a.txt
-    /exampledir/a%2Fb.txt /exampledir/a%252Fb.txt /exampledir/%ff /exampledir/%00 /exampledir/% /exampledir/a#b
+    // //exampledir/a.txt /exampledir/../private/a.txt /exampledir/%2e%2e/a.txt /exampledir/a%2Fb.txt
+    /exampledir/a%252Fb.txt /exampledir/%ff /exampledir/%00 /exampledir/% /exampledir/a#b
     /exampledir/%e4%bd%a0.txt /exampledir/a.txt? /exampledir/a.txt?? /exampledir/a.txt?&& /exampledir/a.txt?null
     /exampledir/a.txt?expires=90 /exampledir/a.txt?expires=9%30 /exampledir/a.txt?expires=90&expires=60
     /exampledir/a.txt?%65xpires=90 /exampledir/a.txt?download=%E6%8A%A5+%E5%91%8A.txt /exampledir/a.txt?download=%ff
@@ -158,7 +158,7 @@ OTHERS = [
     Row("/exampledir/a.txt", headers={"Upgrade": "h2c", "Connection": "upgrade"}, status=302),
     Row("/exampledir/a.txt", headers=PROXIES, status=302),
 ]
-NOWHERE = [Row(path, method, status=404) for path in NOTHING for method in METHODS]
+NOWHERE = [Row(path, method, status=404) for path, method in zip(NOTHING, METHODS * 3, strict=False)]
 
 
 @pytest.mark.parametrize(
@@ -265,24 +265,19 @@ FORGED = """
 POST {path}
 POST {path} x-fc-control-path:
 POST {path} x-fc-control-path: /http-invoke
-POST {path} x-fc-control-path: /http-invoke,{path}
 POST {path} x-fc-control-path: {path},{path}
 POST {path} x-fc-control-path: {other}
 POST {path} x-fc-control-path: /http-invoke | x-fc-control-path: {path}
 POST {path} X-Fc-Control-Path: {path} | x-fc-control-path: /http-invoke
-POST {path} x_fc_control_path: {path}
 POST {path} X-Fc-Control_Path: {path}
 POST {path} Fc-Control-Path: {path}
 POST {path} x-fc-control-path: {path} | X-Forwarded-For: 203.0.113.7
-POST {path} x-fc-control-path: {path} | X-Forwarded-For:
 POST {path} x-fc-control-path: {path} | X-Fc-Base-Path: /
-POST {path} x-fc-control-path: {path} | x-fc-base-path:
 POST {path}/ x-fc-control-path: {path}
 POST /{path} x-fc-control-path: {path}
 POST /x/..{path} x-fc-control-path: {path}
 POST /%69{path[2:]} x-fc-control-path: {path}
 GET {path} x-fc-control-path: {path}
-PUT {path} x-fc-control-path: {path}
 HEAD {path} x-fc-control-path: {path}
 """.strip().splitlines()
 

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,9 @@ asyncio http.client http.server ssl socket subprocess tempfile random uuid zonei
 concurrent multiprocessing xml html.entities typing_extensions
 """
 
-LOADED = "import sys, json; print(json.dumps(sorted(sys.modules)))"
 RESPOND = """
 import sys
+before = set(sys.modules)
 sys.path[:0] = {path!r}
 import json, os
 os.environ.update({environ!r})
@@ -37,8 +36,8 @@ class Credentials:
     access_key_id, access_key_secret, security_token = {keys!r}
 class Context:
     request_id, credentials = "req-EXAMPLE", Credentials
-response = handler.on_http({event!r}, Context)
-print(json.dumps([response["statusCode"], sorted(sys.modules)]))
+statuses = [handler.on_http(event, Context)["statusCode"] for event in {events!r}]
+print(json.dumps([statuses, sorted(set(sys.modules) - before)]))
 """
 
 
@@ -51,12 +50,6 @@ def run(code: str) -> str:
     return process.stdout.splitlines()[-1]
 
 
-@lru_cache(maxsize=1)
-def always_loaded() -> frozenset[str]:
-    """The modules of an idle interpreter."""
-    return frozenset(json.loads(run(LOADED)))
-
-
 def code_folders() -> list[str]:
     """The folders of our code and, on Python 3.10, of tomli."""
     if sys.version_info >= (3, 11):
@@ -67,25 +60,27 @@ def code_folders() -> list[str]:
     return [str(ROOT), str(Path(spec.origin).parents[1])]
 
 
-def loaded(raw: bytes, links_toml: Path, *, initialize: bool = True) -> tuple[int, set[str]]:
-    """The status of a response in a new process, and the modules that were loaded for it."""
+def loaded(links_toml: Path, *events: bytes, initialize: bool = True) -> tuple[list[int], set[str]]:
+    """The statuses of the responses of a new process, and the modules that it loaded for them."""
     environ = {"LINK_CONFIG": str(links_toml), "LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    code = RESPOND.format(path=code_folders(), environ=environ, initialize=initialize, keys=KEYS[:3], event=raw)
-    status, modules = json.loads(run(code))
-    return status, set(modules) - always_loaded()
+    keys = KEYS[:3]
+    code = RESPOND.format(path=code_folders(), environ=environ, initialize=initialize, keys=keys, events=events)
+    statuses, modules = json.loads(run(code))
+    return statuses, set(modules)
 
 
 def heavy(modules: set[str]) -> list[str]:
     return sorted(name for name in HEAVY.split() if any(m == name or m.startswith(f"{name}.") for m in modules))
 
 
-REDIRECTS = {
-    "the recorded event": (EVENTS / "http-get.json").read_bytes(),
-    "a plain path": json.dumps(event()).encode(),
-    "HEAD": json.dumps(event(method="HEAD")).encode(),
-    "a download": json.dumps(event(query={"download": "报告.txt", "expires": "10m"})).encode(),
-    "a body": json.dumps(event(body="YQ==", isBase64Encoded=True)).encode(),
-}
+PLAIN = json.dumps(event()).encode()
+REDIRECTS = (
+    (EVENTS / "http-get.json").read_bytes(),
+    PLAIN,
+    json.dumps(event(method="HEAD")).encode(),
+    json.dumps(event(query={"download": "报告.txt", "expires": "10m"})).encode(),
+    json.dumps(event(body="YQ==", isBase64Encoded=True)).encode(),
+)
 
 
 @pytest.fixture
@@ -96,24 +91,21 @@ def links_toml(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", REDIRECTS)
-def test_a_redirect_loads_a_small_part_of_the_standard_library_and_nothing_else(name: str, links_toml: Path) -> None:
-    status, modules = loaded(REDIRECTS[name], links_toml)
-    assert status == 302
+def test_redirects_load_a_small_part_of_the_standard_library_and_nothing_else(links_toml: Path) -> None:
+    statuses, modules = loaded(links_toml, *REDIRECTS)
+    assert statuses == [302] * len(REDIRECTS)
     assert heavy(modules) == []
     assert "handler.core.links" in modules
-    assert {"handler.core.keys", "handler.core.cloud", "signer.sts"}.isdisjoint(
-        modules
-    )  # without a credential, no keys are read
+    # Without a credential, no keys are read.
+    assert {"handler.core.keys", "handler.core.cloud", "signer.sts"}.isdisjoint(modules)
     foreign = {module.partition(".")[0] for module in modules} - OURS
     assert foreign - set(sys.stdlib_module_names) <= {"tomli"}
 
 
 @pytest.mark.shipped_files
-@pytest.mark.parametrize("name", REDIRECTS)
-def test_with_the_shipped_configuration_a_redirect_loads_at_most_29_modules_of_ours(name: str) -> None:
-    status, modules = loaded(REDIRECTS[name], ROOT / "links.toml")
-    assert status == 302
+def test_with_the_shipped_configuration_redirects_load_at_most_29_modules_of_ours() -> None:
+    statuses, modules = loaded(ROOT / "links.toml", *REDIRECTS)
+    assert statuses == [302] * len(REDIRECTS)
     # Only a redirect with a file name loads this one.
     modules.discard("signer.disposition")
     ours = sorted(module for module in modules if module.partition(".")[0] in OURS)
@@ -137,35 +129,17 @@ inline = ["image/png"]
 def test_a_mount_that_decides_what_browsers_show_loads_nothing_heavy(tmp_path: Path) -> None:
     path = tmp_path / "links.toml"
     path.write_text(PROTECTED)
-    status, modules = loaded(REDIRECTS["a plain path"], path)
-    assert status == 302
+    statuses, modules = loaded(path, PLAIN)
+    assert statuses == [302]
     assert heavy(modules) == []
     assert "mimetypes" not in modules
 
 
-def test_json_and_problems_load_nothing_heavy(links_toml: Path) -> None:
-    for raw, expected in (
-        (json.dumps(event(headers={"Accept": "application/json"})).encode(), 200),
-        (json.dumps(event("/nothing")).encode(), 404),
-        (json.dumps(event("/exampledir/%ff")).encode(), 400),
-        (json.dumps(event("/-/health")).encode(), 200),
-    ):
-        status, modules = loaded(raw, links_toml)
-        assert status == expected
-        assert heavy(modules) == []
-
-
-def test_the_first_request_needs_no_initializer(links_toml: Path) -> None:
-    status, modules = loaded(REDIRECTS["a plain path"], links_toml, initialize=False)
-    assert status == 302
+def test_json_and_problems_and_a_first_request_without_initializer_load_nothing_heavy(links_toml: Path) -> None:
+    events = (event(headers={"Accept": "application/json"}), *map(event, ("/nothing", "/exampledir/%ff", "/-/health")))
+    statuses, modules = loaded(links_toml, *(json.dumps(each).encode() for each in events), initialize=False)
+    assert statuses == [200, 404, 400, 200]
     assert heavy(modules) == []
-
-
-def test_heavy_modules_are_detected() -> None:
-    modules = json.loads(
-        run("import sys, json, dataclasses, logging, email.message; print(json.dumps(sorted(sys.modules)))")
-    )
-    assert {"dataclasses", "email", "inspect", "logging"} <= set(heavy(set(modules) - always_loaded()))
 
 
 LOADER = """

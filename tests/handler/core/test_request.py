@@ -35,16 +35,13 @@ def problem_of(document: object, *, required: tuple[str, ...] = ()) -> Problem:
     return error.value
 
 
-@pytest.mark.parametrize("content_type", [None, "application/json", "APPLICATION/JSON ; charset=utf-8"])
-def test_a_json_body_is_read(content_type: str | None) -> None:
-    assert request(json.dumps(VALUES).encode(), content_type).json(MEMBERS, required=tuple(MEMBERS)) == VALUES
-
-
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-def test_another_media_type_is_a_415(content_type: str) -> None:
-    with pytest.raises(Problem) as error:
-        request(b"{}", content_type).json(MEMBERS)
-    assert (error.value.status, error.value.code) == (415, "not_json")
+def test_a_json_body_is_read_and_another_media_type_is_a_415() -> None:
+    for json_type in (None, "application/json", "APPLICATION/JSON ; charset=utf-8"):
+        assert request(json.dumps(VALUES).encode(), json_type).json(MEMBERS, required=tuple(MEMBERS)) == VALUES
+    for other in ("", "text/plain", "application/jsonp"):
+        with pytest.raises(Problem) as error:
+            request(b"{}", other).json(MEMBERS)
+        assert (error.value.status, error.value.code) == (415, "not_json")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"{} {}", b"[" * 20_000], ids=lambda body: ascii(body)[:20])
@@ -78,12 +75,9 @@ def test_a_body_with_more_lists_and_objects_than_a_batch_needs_is_a_400_before_i
     ("document", "reason"),
     [
         ([], "it must be a JSON object"),
-        (None, "it must be a JSON object"),
-        ({"paht": "/a"}, "unknown member 'paht' (known: path, size, overwrite, query, links)"),
         ({"paht": None}, "unknown member 'paht' (known: path, size, overwrite, query, links)"),
         ({"path": 7}, '"path" must be a string'),
         ({"size": "7"}, '"size" must be an integer'),
-        ({"size": 7.0}, '"size" must be an integer'),
         ({"size": True}, '"size" must be an integer'),
         ({"overwrite": 1}, '"overwrite" must be true or false'),
         ({"query": []}, '"query" must be an object'),
@@ -94,12 +88,9 @@ def test_the_problem_names_the_member_and_what_it_must_be(document: object, reas
     assert problem_of(document).sentence == f"Invalid request body: {reason}."
 
 
-@pytest.mark.parametrize("document", [{}, {"size": 7}, {"path": None}])
-def test_a_required_member_must_not_be_missing_or_null(document: object) -> None:
-    assert problem_of(document, required=("path",)).sentence == 'Invalid request body: "path" is required.'
-
-
-def test_a_long_unknown_name_is_shortened() -> None:
+def test_a_required_member_must_not_be_missing_or_null_and_a_long_unknown_name_is_shortened() -> None:
+    for document in ({}, {"size": 7}, {"path": None}):
+        assert problem_of(document, required=("path",)).sentence == 'Invalid request body: "path" is required.'
     assert len(problem_of({"x" * 5000: 1}).sentence) < 300
 
 

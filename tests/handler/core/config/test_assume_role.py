@@ -63,9 +63,6 @@ def test_an_invalid_or_unknown_key_of_the_table_is_refused_by_name(name: str, va
     sentence = refused(**{name: value})
     assert sentence.startswith("assume_role: ")
     assert name in sentence
-
-
-def test_the_table_must_be_one_table() -> None:
     assert refusal(document(assume_role=[{"role": ROLE}])) == "assume_role must be a table."
 
 
@@ -83,12 +80,9 @@ def test_link_sts_endpoint_sends_the_calls_to_a_local_sts() -> None:
 # --- mounts -------------------------------------------------------------------------------------------------------
 
 
-def test_a_mount_may_name_its_own_role() -> None:
+def test_the_role_of_a_mount_requires_the_table_and_must_be_an_arn() -> None:
     own, default = config({"path": "/archive/", "role": OTHER_ROLE}, {"path": "/docs/"}).mounts
     assert (own.role_arn, default.role_arn) == (OTHER_ROLE, "")
-
-
-def test_the_role_of_a_mount_requires_the_table_and_must_be_an_arn() -> None:
     sentence = refusal(document({**A_MOUNT, "role": ROLE}))
     assert sentence == "mount /exampledir/: role requires the table [assume_role]."
     assert "mount /exampledir/: role must be the ARN" in refused({"role": "links-archive"})
@@ -128,12 +122,9 @@ def test_the_functions_own_calls_to_another_region_go_by_the_public_endpoint(
     assert (own.endpoint.domain, own.credentials) == ("oss-cn-hangzhou-internal.aliyuncs.com", KEYS)
 
 
-def test_max_expires_may_be_up_to_the_duration() -> None:
+def test_max_expires_may_be_up_to_the_duration_and_cache_up_to_half_of_it() -> None:
     (mount,) = config({"max_expires": "12h", "expires": "12h"}, duration="12h").mounts
     assert (mount.expires, mount.max_expires) == (43_200, 43_200)
-
-
-def test_half_of_a_session_limits_cache_instead_of_credential_life() -> None:
     keys = {"max_expires": "12h", "cache": "1h"}
     assert "cache" in refusal(document({**A_MOUNT, **keys}))
     assert config(keys, duration="2h").mounts[0].cache == 3600

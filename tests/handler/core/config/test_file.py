@@ -35,9 +35,7 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
 
 
 def test_without_mounts_every_path_returns_404() -> None:
-    config = read({"region": "cn-hangzhou"}, {})
-    for path in ("/", "/a", "/exampledir/a.txt"):
-        assert ask(path, config=config).status == 404
+    assert ask("/exampledir/a.txt", config=read({"region": "cn-hangzhou"}, {})).status == 404
 
 
 # --- unknown keys -------------------------------------------------------------------------------------------------
@@ -66,17 +64,10 @@ def test_a_message_names_the_number_of_the_mount() -> None:
 
 
 def test_variables_are_replaced_in_every_string() -> None:
-    table = {**A_MOUNT, "target": "oss://${B}-${N}/${P}/", "query": ["${Q}"], "endpoint": "https://${H}"}
-    environ = {
-        "B": "examplebucket",
-        "N": "1",
-        "P": "a/b",
-        "Q": "versionId",
-        "H": "static.example.com",
-        "R": "cn-beijing",
-    }
+    table = {**A_MOUNT, "path": "/$a/$$/", "target": "oss://${B}-${N}/${P}/", "query": ["${Q}"]}
+    environ = {"B": "examplebucket", "N": "1", "P": "a/b", "Q": "versionId", "R": "cn-beijing", "a": "x"}
     config = read(document(table, region="${R}"), environ)
-    assert config.region == "cn-beijing"
+    assert (config.region, config.mounts[0].path) == ("cn-beijing", "/$a/$$/")
     assert config.mounts[0].target == Location("examplebucket-1", "a/b/")
     assert config.mounts[0].query == {"versionId"}
 
@@ -90,9 +81,7 @@ def test_a_missing_or_empty_variable_is_named_with_its_entry(environ: dict[str, 
     assert "region" in refusal(document(region="${LINK_REGION}"), {"LINK_REGION": ""})
 
 
-@pytest.mark.parametrize(
-    "text", ["${", "${}", "${A", "${A B}", "${1}", "${A-B}", "${A:-b}", "${ A }", "${${A}}", "a${"]
-)
+@pytest.mark.parametrize("text", ["${", "${}", "${A", "${A B}", "${1}", "${A:-b}", "${${A}}"])
 def test_an_invalid_variable_is_refused(text: str) -> None:
     assert "${" in refusal(document(region=text), {"A": "cn-hangzhou", "A B": "x", "1": "x"})
 
@@ -103,11 +92,6 @@ def test_the_value_of_a_variable_is_replaced_once_and_cannot_add_keys() -> None:
             read(document({**A_MOUNT, "target": "oss://${V}/a/"}), {"V": value, "OTHER": "examplebucket"})
 
 
-def test_a_dollar_sign_alone_is_kept() -> None:
-    config = read(document({**A_MOUNT, "path": "/$a/$$/"}), {"a": "x"})
-    assert config.mounts[0].path == "/$a/$$/"
-
-
 def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
     assert "${A}" in refusal(document(**{"${A}": "1h"}), {"A": "credential_life"})
 
@@ -116,10 +100,8 @@ def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
     ("table", "sentence"),
     [
         (document({**A_MOUNT, "acess": "anonymous"}), "unknown key 'acess' (did you mean 'access'?)"),
-        (document({**A_MOUNT, "maxshare": "7d"}), "unknown key 'maxshare' (did you mean 'max_share'?)"),
         (document(mounts=[]), "top level: unknown key 'mounts' (did you mean 'mount'?)"),
         (document(Public_URL="x"), "unknown key 'Public_URL' (did you mean 'public_url'?)"),
-        (document(sinks=[]), "unknown key 'sinks' (did you mean 'sink'?)"),
         (document({**A_MOUNT, "active_content": True}), "unknown key 'active_content' (remove it: browsers download "),
         (document(zzzz=1), "unknown key 'zzzz' (known: region, "),
         *(

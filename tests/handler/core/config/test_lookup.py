@@ -6,12 +6,13 @@ import pickle
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.core.config import Location, Mount, Mounts, load
 from handler.core.errors import Problem
 
+FEW = settings(max_examples=20)  # each reads a links.toml
 FOLDERS = st.lists(st.sampled_from(["a/", "b/", "ab/"]), max_size=3).map("".join)
 PLACES = st.tuples(FOLDERS, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS)
 MANY = st.lists(PLACES, max_size=8, unique_by=lambda place: place[0])
@@ -28,6 +29,7 @@ def paths(chosen: Iterable[Mount]) -> list[str]:
     return sorted(mount.path for mount in chosen)
 
 
+@FEW
 @given(MANY, FOLDERS, st.sampled_from(["", "a", "c.txt"]))
 def test_a_path_belongs_to_the_mount_with_the_longest_path_that_it_begins_with(
     places: list[Place], folder: str, name: str
@@ -45,6 +47,7 @@ def test_what_is_reserved_in_one_bucket_is_not_in_another(reserved: list[Locatio
         assert found.is_reserved(bucket, key) == expected
 
 
+@FEW
 @given(MANY, st.lists(st.builds(Location, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS), max_size=2), FOLDERS)
 def test_a_target_is_found_where_a_mount_covers_the_path_and_nothing_of_the_service_is(
     places: list[Place], reserved: list[Location], folder: str
@@ -65,6 +68,7 @@ def test_a_target_is_found_where_a_mount_covers_the_path_and_nothing_of_the_serv
                 assert found.find(path, prefix=prefix) == target
 
 
+@FEW
 @given(MANY, PLACES, st.sampled_from(["", "c.txt"]))
 def test_an_object_has_a_target_through_the_one_mount_that_covers_its_path(
     places: list[Place], place: Place, name: str
@@ -78,6 +82,7 @@ def test_an_object_has_a_target_through_the_one_mount_that_covers_its_path(
         assert target is None or (target.mount, target.location) == (mount, (bucket, key))
 
 
+@FEW
 @given(MANY, PLACES)
 def test_the_mounts_within_a_prefix_and_those_that_overlap_it_are_all_found(places: list[Place], place: Place) -> None:
     found, prefix = mounts(places), Location(*place[1:])

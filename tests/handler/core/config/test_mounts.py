@@ -83,18 +83,14 @@ def test_a_path_and_a_target_that_only_look_like_another_are_refused(part: str) 
         sentence = refusal_of(**{name: value})
         if part != "a\x85" or name == "target":
             assert f"{name} must be written as it is: not percent-encoded, and without control or " in sentence
-    table = {
-        **A_MOUNT,
-        "path": "/100%/پی\u200cدی/第\u3000一/",
-        "target": "oss://examplebucket/100%/پی\u200cدی/第\u3000一/",
-    }
-    assert read(document(table), {}).mounts[0].path == table["path"]
+    path = "/100%/پی\u200cدی/第\u3000一/"
+    table = {**A_MOUNT, "path": path, "target": f"oss://examplebucket{path}"}
+    assert read(document(table), {}).mounts[0].path == path
 
 
 def test_a_method_that_comes_with_another_is_refused_with_what_to_write() -> None:
-    for methods in (["GET", "HEAD"], ["HEAD", "PUT"], ["HEAD"]):
-        sentence = refusal_of(methods=methods)
-        assert sentence == "mount 1 (/exampledir/): methods contains HEAD, which comes with GET: remove it."
+    sentence = refusal_of(methods=["GET", "HEAD"])
+    assert sentence == "mount 1 (/exampledir/): methods contains HEAD, which comes with GET: remove it."
 
 
 TOP_VALUES: dict[str, list[object]] = {
@@ -135,13 +131,7 @@ def test_browsers_get_pages_of_anonymous_mounts_unless_the_mount_says_otherwise(
 
 @pytest.mark.parametrize("environ", [{}, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}], ids=["deployed", "laptop"])
 def test_app_packages_are_served_where_the_endpoint_is_not_one_of_oss_on_the_internet(environ: dict[str, str]) -> None:
-    own = (
-        "public",
-        "accelerate",
-        "dual-stack",
-        "https://oss-cn-hangzhou.aliyuncs.com",
-        "https://oss-accelerate.aliyuncs.com",
-    )
+    own = ("public", "accelerate", "dual-stack", "https://oss-cn-hangzhou.aliyuncs.com")
     others = ("internal", "https://oss-cn-hangzhou-internal.aliyuncs.com", "https://static.example.com")
     for endpoint in (*own, *others):
         (mount,) = read(document({**A_MOUNT, "endpoint": endpoint}), environ).mounts

@@ -58,19 +58,12 @@ def test_every_key_of_a_notice_is_read() -> None:
     assert config.sinks == (OssSink("manifest", Location("examplebucket", ".links/notices/")),)
 
 
-def test_absent_keys_of_a_notice_have_their_defaults() -> None:
-    (rule,) = config_with(notice()).notices
-    assert (rule.give, rule.expires, rule.every) == ("link", None, None)
-
-
-def test_notices_are_optional() -> None:
-    assert make_config(TOP.partition("[[sink]]")[0]).notices == ()
-
-
-def test_the_targets_of_sinks_are_reserved() -> None:
-    config = config_with()
+def test_absent_keys_of_a_notice_have_their_defaults_and_the_targets_of_sinks_are_reserved() -> None:
+    config = config_with(notice())
+    assert config.notices[0][2:5] == ("link", None, None)
     assert config.mounts.is_reserved("examplebucket", ".links/notices/2026/03/01/x.jsonl")
     assert not config.mounts.is_reserved("examplebucket", ".links/other")
+    assert make_config(TOP.partition("[[sink]]")[0]).notices == ()
 
 
 def test_a_misspelt_key_is_refused() -> None:
@@ -94,7 +87,6 @@ def test_a_misspelt_key_is_refused() -> None:
         ),
         ({"mount": "/in/"}, "mount must be a mount with GET, which the link of a notice requires (got '/in/')"),
         ({"to": None}, "to must be a list of at least one string"),
-        ({"to": []}, "to must be a list of at least one string"),
         ({"to": ["ops", "ops"]}, "to must not contain the same value twice (got ['ops', 'ops'])"),
         ({"to": "ops"}, "to must be a list (got 'ops')"),
         (
@@ -105,11 +97,7 @@ def test_a_misspelt_key_is_refused() -> None:
         ({"give": "share", "mount": "/exampledir/"}, 'give = "share" requires max_share on the mount'),
         ({"give": "share", "expires": "31d"}, "expires must be a duration from 60 to 2592000 seconds"),
         ({"expires": "2h"}, "expires must be a duration from 60 to 3600 seconds"),
-        ({"expires": "10"}, "expires must be a duration from 60"),
-        ({"expires": "soon"}, "such as 90, 15m, 2h or 1d (got 'soon')"),
         ({"every": "30s"}, "every must be a duration from 60 to 86400 seconds, such as 90, 15m, 2h or 1d (got '30s')"),
-        ({"every": "2d"}, "every must be a duration from 60 to 86400 seconds"),
-        ({"every": "1m", "to": ["manifest"]}, "every is not allowed with a [[sink]]"),
         ({"every": "1m", "to": ["ops", "manifest"]}, "every is not allowed with a [[sink]]"),
         ({"on": "opened", "give": "link"}, 'give is not allowed with on = "opened": no link is made'),
         ({"on": "used", "expires": "1h"}, 'expires is not allowed with on = "used": no link is made'),
@@ -155,7 +143,6 @@ def test_an_oss_sink_requires_neither_keys_nor_state() -> None:
         ("oss://examplebucket/x", "target must end in /"),
         ("https://examplebucket/x/", "target: Invalid address 'https://examplebucket/x/'"),
         ("oss://examplebucket/.links/", "target overlaps oss://examplebucket/.links/keys.json"),
-        ("oss://examplebucket/.links/state/", "target overlaps oss://examplebucket/.links/state/"),
         ("oss://examplebucket/.links/state/x/", "target overlaps oss://examplebucket/.links/state/"),
     ],
 )
@@ -163,12 +150,9 @@ def test_a_sink_requires_a_prefix_of_its_own(target: str, says: str) -> None:
     assert says in refusal(top=TOP.replace("oss://examplebucket/.links/notices/", target))
 
 
-@pytest.mark.parametrize("name", ["", "two words", "a" * 65, "../x", "-x"])
-def test_an_invalid_name_of_a_sink_is_refused(name: str) -> None:
-    assert "name" in refusal(top=TOP.replace('"manifest"', f'"{name}"'))
-
-
-def test_two_sinks_with_the_same_name_are_refused() -> None:
+def test_an_invalid_name_of_a_sink_or_that_of_another_is_refused() -> None:
+    for name in ("", "two words"):
+        assert "name" in refusal(top=TOP.replace('"manifest"', f'"{name}"'))
     sink = '\n[[sink]]\nname = "manifest"\ntarget = "oss://examplebucket/.links/more/"\n'
     assert "sink 2: name must be different for each sink (got 'manifest')" in refusal(top=TOP + sink)
 
@@ -199,16 +183,14 @@ def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(changes: 
 
 
 @pytest.mark.parametrize("changes", [{"on": "message"}, {"mount": "/exampledir/"}, {"give": "share"}], ids=str)
-@pytest.mark.parametrize("also", REPEATS.values(), ids=REPEATS)
-def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(
-    changes: dict[str, str], also: dict[str, str]
-) -> None:
-    assert len(config_with(notice(), notice(**changes, **also)).notices) == 2
+def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(changes: dict[str, str]) -> None:
+    for also in REPEATS.values():
+        assert len(config_with(notice(), notice(**changes, **also)).notices) == 2
 
 
-@pytest.mark.parametrize("key", ["notice", "sink"])
-def test_notices_and_sinks_must_be_lists_of_tables(key: str) -> None:
-    assert f"write [[{key}]]" in refusal(top=f'{key} = "x"\n' + TOP.partition("[[sink]]")[0])
+def test_notices_and_sinks_must_be_lists_of_tables() -> None:
+    for key in ("notice", "sink"):
+        assert f"write [[{key}]]" in refusal(top=f'{key} = "x"\n' + TOP.partition("[[sink]]")[0])
 
 
 LOOPS: list[tuple[str, str]] = [

@@ -40,8 +40,8 @@ access = "anonymous"
 """
 
 
-def test_link_config_names_another_file(links_toml: Path) -> None:
-    links_toml.write_text(GOOD)
+def test_link_config_names_another_file_which_notepad_may_have_written(links_toml: Path) -> None:
+    links_toml.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert [mount.path for mount in startup.start(os.environ).config.mounts] == ["/here/"]
 
 
@@ -54,17 +54,11 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
     assert startup.start(os.environ).config.mounts.covering("/exampledir/a") is not None
 
 
-def test_a_file_that_notepad_wrote_is_read(links_toml: Path) -> None:
-    links_toml.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
-    assert startup.start(os.environ).config.region == "cn-hangzhou"
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (b"region = ", "is not valid TOML"),
         (b"\xff", "is not valid TOML"),
-        (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is not valid TOML"),
         (b"region = " + b"[" * 10_000, "is not valid TOML"),
         (b"region = " + b"9" * 10_000, "links.toml"),
         # tomli refuses it, tomllib leaves it to us.
@@ -157,14 +151,8 @@ NO_LOOPBACK = [
     *("http://localhost:9001@evil.example", "http://evil.example/127.0.0.1", "http://evil.example#localhost"),
     *("http://evil.example?localhost", "http://localhost\\@evil.example", "http://127.0.0.1:9001/path"),
     *("http://127.0.0.1:0", "http://127.0.0.1:99999", "http://127.0.0.1:", "http://1270.0.0.1", "http://2130706433"),
-    *("http://[::1]evil.example", "http://", "localhost:9001", "127.0.0.1", "//127.0.0.1:9001", "ftp://127.0.0.1:9001"),
-    *(
-        "file://localhost",
-        " http://127.0.0.1:9001",
-        "http://127.0.0.1:9001\n",
-        "http://\uff11\uff12\uff17.0.0.1:9001",
-        " ",
-    ),
+    *("http://[::1]evil.example", "http://", "localhost:9001", "//127.0.0.1:9001", "ftp://127.0.0.1:9001"),
+    *(" http://127.0.0.1:9001", "http://127.0.0.1:9001\n", "http://\uff11\uff12\uff17.0.0.1:9001"),
 ]
 
 
@@ -188,12 +176,8 @@ def test_a_local_address_stands_in_for_the_public_url() -> None:
         assert with_address("", **public).public_url == public.get("public_url")
 
 
-@pytest.mark.parametrize("host", ["s://links.example.com", "://127.0.0.1.example.com"])
-def test_another_address_than_a_loopback_origin_is_refused(host: str) -> None:
+def test_another_address_than_a_loopback_origin_is_refused_and_an_invalid_public_url_beside_one() -> None:
     with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL must be a loopback address"):
-        with_address(f"http{host}")
-
-
-def test_an_invalid_public_url_is_refused_also_where_a_local_address_stands_in_for_it() -> None:
+        with_address("https://links.example.com")
     with pytest.raises(InvalidConfig, match="public_url must be an https origin"):
         with_address("http://127.0.0.1:9000", public_url="http://links.example.com")

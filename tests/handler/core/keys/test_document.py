@@ -163,9 +163,9 @@ def test_an_invalid_document_is_refused_with_a_message_that_shows_no_secret(cont
         assert secret not in repr(raised.value)
 
 
-@pytest.mark.parametrize("content", INVALID.values(), ids=INVALID.keys())
-def test_an_invalid_document_gives_no_access(content: bytes, tmp_path: Path) -> None:
-    config = config_with(content, tmp_path)
+@pytest.mark.parametrize("name", ["not JSON", "another version", "a hash cut off"])
+def test_an_invalid_document_gives_no_access(name: str, tmp_path: Path) -> None:
+    config = config_with(INVALID[name], tmp_path)
     answered = ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {READER}"}, config=config)
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "malformed" in answered.json["detail"]

@@ -47,11 +47,11 @@ def run_concurrently(commands: list[list[str]]) -> list[tuple[int, str, str]]:
 def test_concurrent_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(document(api=[])))
-    added = {f"key{number}" for number in range(5)}
+    added = {f"key{number}" for number in range(3)}
     add = ["--keys", f"file:{path}", "add-api-key", "--path", "/reports/", "--method", "GET"]
     results = run_concurrently([[*add, name] for name in added])
-    assert [status for status, _, _ in results] == [0] * 5, [err for _, _, err in results]
-    assert len({out for _, out, _ in results}) == 5
+    assert [status for status, _, _ in results] == [0] * 3, [err for _, _, err in results]
+    assert len({out for _, out, _ in results}) == 3
     assert {key.id for key in parse(path.read_bytes()).api} == added
     assert sorted(each.name for each in tmp_path.iterdir()) == ["keys.json", "keys.json.lock"]
 

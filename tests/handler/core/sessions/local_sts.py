@@ -21,12 +21,6 @@ FUNCTION_ARN = f"acs:ram::{ACCOUNT}:role/links"
 ALL: dict[str, Any] = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}]}
 
 
-def function(*, allowed: bool = True) -> Principal:
-    """The function's role, which may assume the signer's or nothing at all."""
-    documents = () if allowed else ([{**ALL, "Statement": [{**ALL["Statement"][0], "Effect": "Deny"}]}],)
-    return Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", documents=documents)
-
-
 class Issued(Principals):
     """The principals of STS, and those that it issued since the start."""
 
@@ -36,9 +30,6 @@ class Issued(Principals):
         super().__init__([function])
         self.principals.clear()
         self._on_issued = on_issued
-
-    def replace(self, principal: Principal) -> None:
-        super().add(principal)
 
     def add(self, principal: Principal) -> None:
         super().add(principal)
@@ -54,22 +45,19 @@ class LocalSts:
     issued: Issued
     now: Callable[[], float] = lambda: NOW
     before: Callable[[str], Response | None] = lambda action: None
-    may_assume: bool = True
     roles: dict[str, Role] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     close: Callable[[], None] = lambda: None
 
     def answer(self, action: str) -> Response | None:
         self.calls.append(action)
-        if not self.may_assume:
-            self.issued.replace(function(allowed=False))
         return self.before(action)
 
 
 @contextmanager
 def local_sts(on_issued: Callable[[Principal], None] = lambda principal: None) -> Iterator[LocalSts]:
     """`on_issued` is called with each principal that STS issues."""
-    issued = Issued(function(), on_issued)
+    issued = Issued(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"), on_issued)
     listener = listen(0)
     sts = LocalSts("", issued)
     sts.roles[ROLE] = Role(ROLE, frozenset({FUNCTION_ARN}), 43_200, (ALL,))

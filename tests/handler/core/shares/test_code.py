@@ -18,7 +18,7 @@ from tests.memory_oss import MemoryOss
 from tests.worlds import DAY, HTML, JSON, MAKER, STATE, WRITER, Service, nonce_of, secret_of, share_id
 
 PROGRAM = {"password": True, "expires_at": rfc3339(NOW + 7 * DAY), "use": "POST"}
-SHARES: list[dict[str, Any]] = [{}, {"max_uses": 2}, {"download": "q3 final.pdf"}, {"path": "/checked/none.pdf"}]
+SHARES: list[dict[str, Any]] = [{"max_uses": 2, "download": "q3 final.pdf"}, {"path": "/checked/none.pdf"}]
 
 
 def locked(service: Service, **params: Any) -> tuple[str, str]:
@@ -119,12 +119,6 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
     assert in_memory.open(url, "HEAD", HTML).headers["Content-Type"].startswith("text/html")
 
 
-def test_the_page_of_a_share_without_a_title_asks_for_its_code(in_memory: Service) -> None:
-    url, _ = locked(in_memory)
-    for language, title in (("en", "Enter the code"), ("zh-CN", "请输入提取码")):
-        assert f"<h1>{title}</h1>" in in_memory.open(url, headers={**HTML, "Accept-Language": language}).body
-
-
 def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: Service, oss: MemoryOss) -> None:
     url, code = locked(in_memory, max_uses=1)
     oss.fill({"reports/q3.pdf": b"content"})
@@ -135,6 +129,8 @@ def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: Service,
         assert "response-content-disposition=attachment" in answer.headers["Location"]
     assert in_memory.use(url, password=code).code == "share_used_up"
     assert claims(oss, url) == 1
+    for language, title in (("en", "Enter the code"), ("zh-CN", "请输入提取码")):
+        assert f"<h1>{title}</h1>" in in_memory.open(url, headers={**HTML, "Accept-Language": language}).body
 
 
 def test_a_mount_can_require_it(in_memory: Service) -> None:

@@ -9,7 +9,7 @@ import pytest
 from handler.core.config import Location
 from handler.core.keys import Keys
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import READER, api, base64url, issuer
+from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.worlds import DAY, MAKER, OTHER, Service, share_key
 
@@ -19,8 +19,8 @@ OTHER_SECRET = b"another secret, of thirty-two bytes"
 @pytest.mark.parametrize(
     ("now", "status", "remaining"),
     [
-        *((NOW, 302, 60), (int(NOW) + 1, 302, 59), (int(NOW) + 58.999, 302, 2), (int(NOW) + 59.999, 302, 1)),
-        *((int(NOW) + passed, 410, None) for passed in (60, 60.001, 61, 10 * 365 * DAY)),
+        *((NOW, 302, 60), (int(NOW) + 59.999, 302, 1)),
+        *((int(NOW) + passed, 410, None) for passed in (60, 10 * 365 * DAY)),
     ],
 )
 def test_a_share_expires_to_the_second(in_memory: Service, now: float, status: int, remaining: int | None) -> None:
@@ -41,17 +41,6 @@ def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: Service, monke
     assert in_memory.open(url).status == 302
 
 
-@pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])
-def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(in_memory: Service, name: str | None) -> None:
-    sharing = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id=name)])
-    url = sharing.create_share(key=jwt())
-    assert in_memory.with_keys(jwt=[]).open(url).code == "share_owner_removed"
-    new = "9d0c5b1e8a7f4632" if name is not None else None
-    back = in_memory.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
-    assert back.open(url).code == "share_owner_removed"
-    assert back.open(back.create_share(key=jwt(key=OTHER_SECRET))).status == 302
-
-
 ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
 # What changes after a share was made, and the code with which it then answers: the table of docs/shares.md.
 CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
@@ -60,7 +49,6 @@ CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
     ("the path is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]}, None),
     ("max_share is lowered", {"api": [api("maker", MAKER, **ENTRY, max_share="1m")]}, None),
     ("the key is revoked", {"api": []}, "share_owner_removed"),
-    ("another key is left", {"api": [api("someone", READER, **ENTRY)]}, "share_owner_removed"),
     ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_owner_removed"),
     ("its share keys are replaced", {"share": [share_key("next")]}, None),
     ("no share key is left", {"share": []}, None),
@@ -118,25 +106,18 @@ def test_share_includes_reading_and_with_post_taking_uploads(in_memory: Service)
 
 
 @pytest.mark.parametrize(
-    ("expires", "lifetime", "clamped_by"),
-    [
-        (None, 2 * DAY, None),
-        ("1d", DAY, None),
-        ("2d", 2 * DAY, None),
-        ("3d", 2 * DAY, "caller"),
-        ("91d", 2 * DAY, "caller"),
-    ],
+    ("expires", "lifetime", "clamped_by"), [(None, 2 * DAY, None), ("2d", 2 * DAY, None), ("91d", 2 * DAY, "caller")]
 )
-@pytest.mark.parametrize("kind", ["key", "token"])
 def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
-    kind: str, expires: str | None, lifetime: int, clamped_by: str | None, in_memory: Service
+    expires: str | None, lifetime: int, clamped_by: str | None, in_memory: Service
 ) -> None:
     entry = {"methods": ["SHARE"], "max_share": "2d"}
     limited = in_memory.with_keys(api=[api("maker", MAKER, **entry)], jwt=[issuer(**entry)])
-    answer = limited.request_share(MAKER if kind == "key" else jwt(), expires=expires)
-    assert answer.json["clamped_by"] == clamped_by
-    assert limited.open(answer.json["url"], now=int(NOW) + lifetime - 1).status == 302
-    assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_expired"
+    for key in (MAKER, jwt()):
+        answer = limited.request_share(key, expires=expires)
+        assert answer.json["clamped_by"] == clamped_by
+        assert limited.open(answer.json["url"], now=int(NOW) + lifetime - 1).status == 302
+        assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_expired"
 
 
 def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(in_memory: Service) -> None:

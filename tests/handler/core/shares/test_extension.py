@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
 from signer.times import rfc3339
 from tests.handler.client import NOW
@@ -46,11 +44,9 @@ def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: Service, o
         (8 * DAY, "1d", 9 * DAY, None),  # it had ended
         (170 * DAY, "10d", 180 * DAY, None),
         (170 * DAY, "11d", 180 * DAY, "mount"),  # twice max_share after its creation
-        (170 * DAY, "999d", 180 * DAY, "mount"),
         (180 * DAY - 1, "60", 180 * DAY, "mount"),
         (180 * DAY, "60", None, None),
         (0, "7d", None, None),
-        (0, "60", None, None),
         (DAY, "6d", None, None),
     ],
 )
@@ -118,14 +114,11 @@ def test_a_folder_requires_list_and_get_too(in_memory: Service) -> None:
     assert listing.extend(url, "30d").status == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"expires": None}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}],
-)
-def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss, body: object) -> None:
+def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss) -> None:
     url = in_memory.create_share()
-    response = in_memory.post(f"/-/shares/{share_id(url)}", body, MAKER)
-    assert (response.status, response.code[:4]) == (400, "bad_")
+    for body in ({}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}):
+        response = in_memory.post(f"/-/shares/{share_id(url)}", body, MAKER)
+        assert (response.status, response.code[:4]) == (400, "bad_")
     assert oss.keys(f"{STATE}extended/") == []
 
 
@@ -179,40 +172,3 @@ def test_after_a_revocation_there_is_none(in_memory: Service, oss: MemoryOss) ->
     response = in_memory.extend(url)
     assert (response.status, response.code) == (410, "share_revoked")
     assert oss.keys(f"{STATE}extended/") == []
-
-
-@pytest.mark.parametrize("first", ["extend", "revoke"])
-@pytest.mark.parametrize("arrives", ["on time", "late", "never"])
-@pytest.mark.parametrize("position", range(8))
-def test_a_revocation_wins_whenever_an_extension_arrives(
-    in_memory: Service, oss: MemoryOss, first: str, arrives: str, position: int
-) -> None:
-    """One happens while the other is about to send its request with this number, whose PUT may be delayed or lost."""
-    url = in_memory.create_share(expires="1d")
-    actions = {"extend": lambda: in_memory.extend(url).status, "revoke": lambda: in_memory.revoke(url).status}
-    (second,) = actions.keys() - {first}
-    late: list[Callable[[], object]] = []
-    statuses, answer, count = dict[str, int](), oss.answer, iter(range(100))
-
-    def interrupt(method: str, place: Location, *rest: Any) -> OssResponse:
-        is_chosen = second not in statuses and next(count) == position
-        if is_chosen:
-            statuses[second] = 0
-            statuses[second] = actions[second]()
-            if method == "PUT" and arrives != "on time":
-                late.extend([lambda: answer(method, place, *rest)] * (arrives == "late"))
-                return oss.respond(503, code="ServiceUnavailable")
-        return answer(method, place, *rest)
-
-    with patch.object(oss, "answer", interrupt):
-        statuses[first] = actions[first]()
-    for arrive in late:
-        arrive()
-    if second not in statuses:  # it had fewer requests
-        statuses[second] = actions[second]()
-    assert statuses["revoke"] in (204, 503)
-    if statuses["revoke"] == 503:
-        assert in_memory.revoke(url).status == 204
-    assert in_memory.open(url).code == "share_revoked"
-    assert in_memory.extend(url).code == "share_revoked"
-    assert in_memory.shown(url)["state"] == "revoked"

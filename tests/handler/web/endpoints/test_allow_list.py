@@ -199,27 +199,20 @@ class TestObjectPath:
             assert "x-oss-process" in response.json["detail"]
             assert listed not in response.json["detail"]
 
-    @pytest.mark.parametrize("value", ["819200", "838860800"])
-    def test_a_traffic_limit_within_the_limits_of_oss_is_signed(self, value: str) -> None:
-        assert ask(query={"x-oss-traffic-limit": value}, config=OPEN).query == {"x-oss-traffic-limit": value}
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            *("819199", "838860801", "0", "0819200", "-819200", "+819200", " 819200", "819200 ", "819200.0", "8e5"),
-            *("819_200", "\uff18\uff11\uff19\uff12\uff10\uff10", "1000000000000000000000", "819200,819200", "1MB"),
-        ],
-    )
-    def test_another_traffic_limit_is_refused(self, value: str) -> None:
-        response = ask(query={"x-oss-traffic-limit": value}, config=OPEN)
-        assert (response.status, response.code) == (400, "bad_query")
-        assert "x-oss-traffic-limit" in response.json["detail"]
+    def test_only_a_traffic_limit_within_the_limits_of_oss_is_signed(self) -> None:
+        for value in ("819200", "838860800"):
+            assert ask(query={"x-oss-traffic-limit": value}, config=OPEN).query == {"x-oss-traffic-limit": value}
+        odd = ("0819200", "+819200", "819200 ", "819200.0", "819_200", "\uff18\uff11\uff19\uff12\uff10\uff10", "1MB")
+        for value in ("819199", "838860801", *odd):
+            response = ask(query={"x-oss-traffic-limit": value}, config=OPEN)
+            assert (response.status, response.code) == (400, "bad_query"), value
+            assert "x-oss-traffic-limit" in response.json["detail"]
 
     def test_a_download_and_a_disposition_exclude_each_other(self) -> None:
         response = ask(query={"download": "a", "response-content-disposition": "inline"}, config=OPEN)
         assert (response.status, response.code) == (400, "bad_query")
 
-    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_the_headers_of_the_request_are_not_signed(self, in_memory: Service, method: str) -> None:
         before = in_memory.request("/both/a", method, headers={"Accept": "application/json"})
         for name in UNKEYED:
@@ -228,7 +221,7 @@ class TestObjectPath:
                 assert (response.status, response.body) == (before.status, before.body)
                 assert response.headers.get("Location") is None
 
-    @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH", "TRACE"])
+    @pytest.mark.parametrize("method", ["POST", "PUT", "TRACE"])
     def test_other_methods_return_no_link(self, in_memory: Service, method: str) -> None:
         for name in SUB_RESOURCES:
             response = in_memory.request("/both/a", method, {name: ""})
@@ -254,7 +247,7 @@ class TestSign:
     def test_a_sub_resource_is_refused_by_name(self, in_memory: Service, method: str) -> None:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in QUERY]
         size = {"size": 5} if method == "PUT" else {}
-        for value in (*VALUES, None, 1, ["1"]):
+        for value in ("", "1", None, ["1"]):
             items = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
             for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
@@ -266,13 +259,12 @@ class TestSign:
         names = [
             spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
         ]
-        for value in VALUES:
-            items = [{"path": "/both/a", "method": method, "headers": {name: value}, **size} for name in names]
-            for name, result in zip(names, in_memory.sign(*items), strict=True):
-                assert result["error"]["code"] == "not_signable", name
-                assert repr(name) in result["error"]["detail"]
+        items = [{"path": "/both/a", "method": method, "headers": {name: "1"}, **size} for name in names]
+        for name, result in zip(names, in_memory.sign(*items), strict=True):
+            assert result["error"]["code"] == "not_signable", name
+            assert repr(name) in result["error"]["detail"]
 
-    @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "COPY", "get", "PUT "])
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "get"])
     def test_other_methods_are_not_signed(self, in_memory: Service, method: str) -> None:
         names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
         for result in in_memory.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
@@ -288,30 +280,22 @@ class TestRoutes:
             assert repr(name) in response.json["detail"]
 
     def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: Service, route: str) -> None:
-        params = json.dumps(POST_ROUTES[route])
-        links = 0
-        names = sorted({*SUB_RESOURCES, *UNKEYED})
-        # Each name separately, but all at once if each request would start an upload.
-        for chosen in [names] if route == "/-/uploads" else [names, *([name] for name in names)]:
-            extra = dict.fromkeys(chosen, "1")
-            headers = {**extra, "Content-Type": "application/json"}
-            response = uploads.request(route, "POST", extra, headers, body=params, key=WRITER)
-            assert response.status in (200, 201), response
-            links += check(uploads, response.json)
-            if route == "/-/form":
-                check_form(response.json)
-        assert links or route in ("/-/form", "/-/shares")
-
-
-class TestParts:
-    def test_further_parts_sign_no_other_parameters(self, uploads: Service) -> None:
-        upload = uploads.start_upload(path="/both/parts.bin")
-        route = f"/-/uploads/{upload['upload_id']}/parts"
-        names = sorted({*SUB_RESOURCES, *UNKEYED})
-        extra = dict.fromkeys(names, "1")
+        extra = dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
         headers = {**extra, "Content-Type": "application/json"}
-        response = uploads.request(route, "POST", extra, headers, body=json.dumps({"path": "/both/parts.bin"}))
-        assert check(uploads, response.json) == 5
-        for name in {*names} - {"expires"}:
-            response = uploads.post(route, {"path": "/both/parts.bin", name: "1"})
-            assert (response.status, response.code) == (400, "bad_body")
+        params = json.dumps(POST_ROUTES[route])
+        response = uploads.request(route, "POST", extra, headers, body=params, key=WRITER)
+        assert response.status in (200, 201), response
+        assert check(uploads, response.json) == {"/-/sign": 2, "/-/uploads": 3}.get(route, 0)
+        if route == "/-/form":
+            check_form(response.json)
+
+
+def test_further_parts_sign_no_other_parameters(uploads: Service) -> None:
+    upload = uploads.start_upload(path="/both/parts.bin")
+    route, extra = f"/-/uploads/{upload['upload_id']}/parts", dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
+    headers = {**extra, "Content-Type": "application/json"}
+    response = uploads.request(route, "POST", extra, headers, body=json.dumps({"path": "/both/parts.bin"}))
+    assert check(uploads, response.json) == 5
+    for name in {*extra} - {"expires"}:
+        response = uploads.post(route, {"path": "/both/parts.bin", name: "1"})
+        assert (response.status, response.code) == (400, "bad_body")

@@ -67,13 +67,9 @@ def test_an_empty_download_uses_the_name_of_the_object(path: str, name: str) -> 
     assert werkzeug_name(header) == email_name(header) == name
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["sub/", "a\\b.txt", "a" * 300 + ".txt", "你" * 100],
-    ids=["a folder", "a backslash", "300 letters", "300 bytes"],
-)
-def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one(key: str) -> None:
-    assert disposition("", raw_path(f"/exampledir/{key}")) == "attachment"
+def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> None:
+    for key in ("sub/", "a\\b.txt", "你" * 100):
+        assert disposition("", raw_path(f"/exampledir/{key}")) == "attachment"
 
 
 @pytest.mark.parametrize(

@@ -186,17 +186,17 @@ def test_begins_is_joined_to_the_prefix_and_reaches_nothing_above(listing: Servi
         assert names(listing.request(FOLDER_PATH, query=query, key=MAKER)) == ([], expected)
 
 
-def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
-    oss.fill({f"public/big/{number:06}.bin": b"" for number in range(100_000)})
+def test_a_large_folder_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
+    oss.fill({f"public/big/{number:06}.bin": b"" for number in range(20_000)})
     found, after, pages = list[str](), "", 0
     while pages < 3 or after:
         query = {"limit": "1000", **({"after": after} if after else {})}
         answer = listing.request("/public/big/", query=query)
         found, after, pages = found + names(answer)[1], answer.json["next"], pages + 1
         if pages == 3:
-            after = "public/big/097999.bin"  # in between, they are the same
+            after = "public/big/017999.bin"  # in between, they are the same
     assert oss.calls == {"ListObjects": 5}
-    assert found == [f"{number:06}.bin" for number in (*range(3000), *range(98_000, 100_000))]
+    assert found == [f"{number:06}.bin" for number in (*range(3000), *range(18_000, 20_000))]
     page = listing.request("/public/big/", headers=HTML)
     assert page.body.count("<li data-size") == 200
     assert len(page.body) < 100_000
@@ -205,7 +205,7 @@ def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Servic
 CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+@pytest.mark.parametrize("limit", [1, 3, 1000])
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

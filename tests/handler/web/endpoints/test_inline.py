@@ -65,10 +65,7 @@ SHOWN = {
     "报告.pdf": {TYPE: "application/pdf"},
     "sub.d/a.txt": {TYPE: "text/plain; charset=utf-8"},
 }
-DOWNLOADED = [
-    *("a.html", "a.SVG", "a.xml", "a.js", "a.jpg", "a.unknown", "a", "png", "a.png.html", "a.png.", "a.png/b", ".html"),
-    *("a.png%20", "a.p%C5%8Bg", "a.svgz", "a.png/"),
-]
+DOWNLOADED = ["a.html", "a.jpg", "a", "png", "a.png.html", "a.png.", "a.png/b", "a.png%20", "a.p%C5%8Bg", "a.png/"]
 
 
 @pytest.fixture
@@ -81,19 +78,11 @@ def service(tmp_path: Path, oss: MemoryOss) -> Service:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_type_of_a_listed_extension_is_signed(name: str, method: str) -> None:
-    response = ask(f"/site/{name}", method, config=CONFIG)
-    assert response.query == SHOWN[name]
-    assert verify(method, response.url, credentials=KEYS, now=NOW, bucket="examplebucket").ok
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("name", DOWNLOADED)
-def test_everything_else_is_downloaded(name: str, method: str) -> None:
-    response = ask(f"/site/{name}", method, config=CONFIG)
-    assert response.query == DOWNLOAD
-    assert verify(method, response.url, credentials=KEYS, now=NOW, bucket="examplebucket").ok
+def test_the_type_of_a_listed_extension_is_signed_and_everything_else_is_downloaded(method: str) -> None:
+    for name, query in {**SHOWN, **dict.fromkeys(DOWNLOADED, DOWNLOAD)}.items():
+        response = ask(f"/site/{name}", method, config=CONFIG)
+        assert response.query == query, name
+        assert verify(method, response.url, credentials=KEYS, now=NOW, bucket="examplebucket").ok
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
@@ -126,23 +115,18 @@ OVERRIDES = [
 ]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("name", ["a.png", "a.html"])
 @pytest.mark.parametrize(("parameter", "value"), OVERRIDES)
-def test_a_caller_overrides_neither(name: str, method: str, parameter: str, value: str) -> None:
-    response = ask(f"/site/{name}", method, {parameter: value}, {"Accept": "application/json"}, config=CONFIG)
-    assert response.status == 400
-    if method == "GET":
-        assert response.code == "not_signable"
-        assert parameter in response.json["detail"]
+def test_a_caller_overrides_neither(name: str, parameter: str, value: str) -> None:
+    response = ask(f"/site/{name}", query={parameter: value}, config=CONFIG)
+    assert (response.status, response.code) == (400, "not_signable")
+    assert parameter in response.json["detail"]
+    assert ask(f"/site/{name}", "HEAD", {parameter: value}, config=CONFIG).status == 400
 
 
-def test_a_caller_may_repeat_what_the_mount_says() -> None:
+def test_a_caller_may_repeat_what_the_mount_says_and_a_mount_that_ignores_unknown_parameters_drops_them() -> None:
     assert ask("/site/a.html", query=DOWNLOAD, config=CONFIG).query == DOWNLOAD
     assert ask("/site/a.png", query=DOWNLOAD, config=CONFIG).code == "not_signable"
-
-
-def test_a_mount_that_ignores_unknown_parameters_drops_them() -> None:
     assert ask("/silent/a.html", query={DISPOSITION: "inline", TYPE: "text/html"}, config=CONFIG).query == DOWNLOAD
 
 
@@ -173,23 +157,15 @@ def test_signed_links(service: Service) -> None:
         assert result["error"]["code"] == "not_signable"
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_shares(service: Service, method: str, accept: str) -> None:
+def test_shares(service: Service, method: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
         share = service.create_share(key=WRITER, path=f"/site/{name}")
-        response = service.open(share, method, {"Accept": accept})
-        if method == "HEAD" and accept == "application/json":
-            assert response.status == 200
-            continue
-        url = response.json["url"] if accept == "application/json" else response.headers["Location"]
-        assert {name: value for name, value in query_of(url).items() if name.startswith("response-")} == shown
-
-
-def test_a_share_with_a_file_name(service: Service) -> None:
+        query = query_of(service.open(share, method).headers["Location"])
+        assert {name: value for name, value in query.items() if name.startswith("response-")} == shown
     share = service.create_share(key=WRITER, path="/site/a.html", download="b.html")
-    response = service.open(f"{share}&{DISPOSITION}=inline")
-    assert query_of(response.headers["Location"])[DISPOSITION].startswith('attachment; filename="b.html"')
+    query = query_of(service.open(f"{share}&{DISPOSITION}=inline", method).headers["Location"])
+    assert query[DISPOSITION].startswith('attachment; filename="b.html"')
 
 
 def test_notices(tmp_path: Path) -> None:
@@ -230,27 +206,22 @@ def multipart(service: Service, path: str, content_type: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("attempt", [put, form, multipart])
-@pytest.mark.parametrize("content_type", ACTIVE)
-def test_active_types_are_refused(service: Service, attempt: Attempt, content_type: str) -> None:
-    problem = attempt(service, "/site/a.png", content_type)
-    assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
-    assert content_type in problem["detail"]
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Service, prefix: str) -> None:
-    for path in ("/site/a.png", "/site/"):
-        problem = form(service, path, prefix)
+def test_active_types_are_refused_except_where_they_cannot_run(service: Service, attempt: Attempt) -> None:
+    for content_type in ACTIVE:
+        problem = attempt(service, "/site/a.png", content_type)
         assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
-    assert "fields" in form(service, "/free/a.png", prefix)
+        assert content_type in problem["detail"]
+    if attempt is not multipart:
+        assert "url" in attempt(service, "/site/a.png", "image/png")
+        assert "url" in attempt(service, "/free/a.png", "text/html")
 
 
-@pytest.mark.parametrize("attempt", [put, form])
-@pytest.mark.parametrize(("path", "content_type"), [("/site/a.png", "image/png"), ("/free/a.png", "text/html")])
-def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
-    service: Service, attempt: Attempt, path: str, content_type: str
-) -> None:
-    assert "url" in attempt(service, path, content_type)
+def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Service) -> None:
+    for prefix in PREFIXES:
+        for path in ("/site/a.png", "/site/"):
+            problem = form(service, path, prefix)
+            assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
+        assert "fields" in form(service, "/free/a.png", prefix)
 
 
 class TestUploadShares:

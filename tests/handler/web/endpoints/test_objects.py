@@ -25,17 +25,12 @@ def test_the_recorded_event_is_redirected_to_its_object() -> None:
 
 
 @pytest.mark.parametrize(("method", "other"), [("GET", "HEAD"), ("HEAD", "GET")])
-def test_a_link_is_signed_for_the_method_of_the_request(method: str, other: str) -> None:
+def test_a_link_is_signed_for_the_method_of_the_request_and_these_credentials(method: str, other: str) -> None:
     response = ask(method=method)
-    assert response.status == 302
+    assert (response.status, response.parameters["x-oss-security-token"]) == (302, TOKEN)
     assert response.signs(method)
     assert not response.signs(other)
-
-
-def test_a_link_contains_the_security_token_and_is_invalid_for_other_credentials() -> None:
-    response = ask()
-    assert response.parameters["x-oss-security-token"] == TOKEN
-    assert not response.signs(keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
+    assert not response.signs(method, keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
 
 
 def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
@@ -57,15 +52,12 @@ def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
 @pytest.mark.parametrize(
     "accept",
     [
-        *("*/*", "", ";,;=,", "application/*", "text/html,application/xml;q=0.9,*/*;q=0.8"),
+        *("*/*", ";,;=,", "application/*", "text/html,application/xml;q=0.9,*/*;q=0.8"),
         # only by its name
-        *("application/json;q=0", "application/json; q=0.000, text/html", "application/jsonl", "x-application/json"),
-        *("application/json, text/plain, */*", "*/*, application/json"),  # axios and Angular
-        *("text/html, application/json", "text/html, application/json;q=0.5", "application/json;q=0.5, */*"),
+        *("application/json;q=0", "application/jsonl", "application/json;q=0.9, text/*"),
+        *("application/json, text/plain, */*", "text/html, application/json"),  # axios and Angular
         "application/json;q=0.8, text/html;q=0.1, */*;q=0.9",
         "application/json;q=0.8, text/html;q=0.9, */*;q=0.1",
-        "application/json;q=0.9, text/*",
-        *('application/json;v="1,2";q=0.5, */*;q=0.6', "application/json; Q=0.5, */*; Q=0.6"),
         "application/json;q=.2, *; q=.3",  # Java's HttpURLConnection
     ],
 )
@@ -76,13 +68,11 @@ def test_a_client_that_accepts_anything_as_much_as_json_gets_the_file(accept: st
 @pytest.mark.parametrize(
     "accept",
     [
-        *("application/json", "APPLICATION/JSON", "application/json;q=0.001", " application/json ,text/plain"),
+        *("APPLICATION/JSON", "application/json;q=0.001"),
         "application/json, text/javascript, */*; q=0.01",  # jQuery.getJSON
         *("application/json, text/html;q=0.9", "application/json;q=0.9, text/html;q=0.8, */*;q=0.7"),
         "application/json;q=0.2, text/html;q=0, */*;q=0.1",
         "application/json;q=0.2, text/html;q=0.1, text/*",  # the most specific range decides
-        *("application/json;q=0.2, application/json, */*;q=0.5", "application/json, */*;q=high"),
-        'application/json;v="1;q=0.1", */*;q=0.5',
     ],
 )
 def test_a_client_that_prefers_json_gets_the_link(accept: str) -> None:

