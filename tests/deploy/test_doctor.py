@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy import doctor, s_preview
+from deploy import doctor
 from deploy.probes import aliyun, service
 from deploy.probes import oss as oss_probes
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from local import client
-from local.fc import s_yaml
 from local.stack import Stack
 from signer import Credentials
 from tests.deploy.deployments import (
@@ -38,25 +37,16 @@ from tests.deploy.project_copy import ROOT, ProjectCopy
 
 DOMAIN = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}
 ABOUT_THE_ACCOUNT = ("account", "role", "queue", "log")
-needs_s = pytest.mark.skipif(
-    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
-)
 
 
-@needs_s
 def test_a_file_that_cannot_be_read_is_one_line_and_a_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = ProjectCopy.of(tmp_path)
-    assert doctor.main([str(copy.config), "--env", "prd"]) == 1
-    assert capsys.readouterr().out.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
-    assert doctor.main([str(copy.edit("${vars.region}", "${vars.regoin}"))]) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        "fault   s.yaml        s preview cannot render s.yaml: ${vars.regoin} is missing or empty: give it a value."
-    ]
+    assert doctor.main([str(ProjectCopy.of(tmp_path).config), "--env", "prd"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
 
 
-@needs_s
 def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,8 +103,7 @@ def test_a_reader_that_needs_only_the_first_line_ends_the_doctor() -> None:
 
 
 def examine(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the doctor examine it, and s.yaml without s preview, which takes seconds."""
-    monkeypatch.setattr(doctor, "render", lambda path, _: s_yaml.load(path, {}))
+    """Lets the doctor examine it."""
     monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployment)
 
 

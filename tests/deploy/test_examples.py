@@ -141,6 +141,7 @@ def test_the_credentials_are_masked_before_later_steps_get_them(tmp_path: Path) 
     assert done.stderr == ""
 
 
+@pytest.mark.ci
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_real_s_deploys_the_environment_with_these_credentials(tmp_path: Path) -> None:

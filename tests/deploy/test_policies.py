@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deploy import check, policies, s_preview
+from deploy import check, policies
 from deploy.command import run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
@@ -532,7 +532,6 @@ def test_policies_are_called_like_what_the_functions_names_begin_with(
     assert documents["lifecycle"]["examplebucket"][0]["ID"] == f"{prefix}-notices-done"
 
 
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev"]) == 0
     printed = capsys.readouterr()
@@ -552,11 +551,7 @@ def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.Captur
     assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
 
 
-def test_a_faulty_file_has_no_policies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # s.yaml alone, as s renders it, in less time.
-    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
     sentence = "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
     with pytest.raises(DeployError, match=re.escape(sentence)):
