@@ -22,7 +22,6 @@ from deploy.checks import schema
 from deploy.errors import DeployError
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
-from tests.test_translations import in_chinese, outline
 from tools import template
 
 pytestmark = [
@@ -120,13 +119,6 @@ def test_the_package_has_the_version_of_the_project_and_every_part(package: Path
     assert f"- {signer.__version__}:" in (package / "version.md").read_text(encoding="utf-8")
     assert {"publish.yaml", "readme.md", "version.md", "hook", "src"} == {path.name for path in package.iterdir()}
     assert not [path for path in package.rglob("*") if path.name in ("__pycache__", "tests", "node_modules", ".git")]
-
-
-def test_every_parameter_is_used_and_every_placeholder_has_a_parameter(package: Path) -> None:
-    publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
-    used = set(re.findall(r"\{\{ (\w+) \}\}", (package / "src/s.yaml").read_text(encoding="utf-8")))
-    assert used == {*publish["Parameters"]["properties"], "access"}
-    assert set(publish["Parameters"]["required"]) == set(VALUES) == used - {"access"}
 
 
 def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, rendered: dict[str, Any]) -> None:
@@ -260,15 +252,6 @@ def test_no_readme_of_the_made_project_names_what_it_lacks(package: Path) -> Non
         assert missing_names(package / "src", package / "src" / name) == set()
 
 
-def test_a_page_that_names_what_the_made_project_lacks_is_found(package: Path, tmp_path: Path) -> None:
-    path = tmp_path / "page.md"
-    lines = ["[a](deploy.md#b), [b](LICENSE)", "`s.yaml` and `env.yaml`", "`deploy/custom-runtime/s.yaml`"]
-    lines += ["```", "make check", "make bake", "python -m bench", "s deploy --env prod", "```"]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    missing = {"deploy.md", "env.yaml", "deploy/custom-runtime/s.yaml", "make bake", "python -m bench", "--env"}
-    assert missing_names(package / "src", path) == missing
-
-
 def test_pages_are_shipped_as_they_are_and_link_to_each_other(package: Path) -> None:
     docs = package / "src/docs"
     pages = sorted(docs.glob("*.md"))
@@ -281,34 +264,10 @@ def test_pages_are_shipped_as_they_are_and_link_to_each_other(package: Path) -> 
         assert missing == set(), page.name
 
 
-def test_the_made_project_has_the_page_that_its_package_needs(package: Path) -> None:
-    """make sign installs the package, and setuptools reads this page."""
-    pyproject = (package / "src/pyproject.toml").read_text(encoding="utf-8")
-    page = re.search(r'(?m)^readme = "(.+)"$', pyproject)
-    assert page
-    assert (package / "src" / page[1]).is_file()
-
-
 def test_no_placeholder_of_the_repository_is_left(package: Path) -> None:
     for name in ("s.yaml", "links.toml"):
         content = (package / "src" / name).read_text(encoding="utf-8")
         assert not re.search(r"examplebucket|exampledir|example-logs|env\.yaml|links-\w+-dev", content), name
-
-
-def test_the_readme_has_the_same_outline_in_both_languages(package: Path) -> None:
-    english, chinese = (
-        outline((package / "src" / name).read_text(encoding="utf-8")) for name in ("README.md", "README.zh-CN.md")
-    )
-    links = [in_chinese(link, package / "src") for link in english.links]
-    assert english._replace(links=links) == chinese
-
-
-def test_every_page_gives_the_steps_in_the_order_that_works(package: Path) -> None:
-    steps = ["make check", "make policies FORMAT=commands", "s deploy"]
-    for name in ("src/README.md", "src/README.zh-CN.md", "readme.md", "hook/index.js"):
-        content = (package / name).read_text(encoding="utf-8")
-        positions = [content.index(step) for step in steps]
-        assert positions == sorted(positions), name
 
 
 def test_the_custom_domain_of_the_readme_is_valid(rendered: dict[str, Any], package: Path) -> None:
