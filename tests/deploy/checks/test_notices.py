@@ -80,7 +80,6 @@ def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_p
     "triggers",
     [
         (),
-        (timer("@every 1m"),),
         (oss_trigger("inbox/"),),
         (oss_trigger("outbox/", "otherbucket"),),
         (oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject"),),
@@ -107,24 +106,13 @@ def test_a_timer_notice_or_a_digest_without_an_enabled_timer_is_a_fault(
 
 @pytest.mark.parametrize(
     "expressions",
-    [
-        ["@every 1m"],
-        ["@every 5m"],
-        ["0 * * * * *"],
-        ["* * * * * *"],
-        ["0 0/5 * * * *"],
-        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
-        ["0 0 9 * * *", "@every 1m"],
-    ],
+    [["@every 5m"], ["0 0/5 * * * *"], ["CRON_TZ=Asia/Shanghai 0 * * * * *"], ["0 0 9 * * *", "@every 1m"]],
 )
 def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *map(timer, expressions)) == []
 
 
-@pytest.mark.parametrize(
-    "expression",
-    ["@every 6m", "@every 1h", "0 0/6 * * * *", "0 0 9 * * *", "0 * 9-17 * * *", "0 * * * * MON-FRI", "0 0 0 1 1 *"],
-)
+@pytest.mark.parametrize("expression", ["@every 6m", "0 * 9-17 * * *", "0 * * * * MON-FRI"])
 def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, timer(expression), timer("@every 1m", enabled=False)) == [
         "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
