@@ -69,10 +69,6 @@ def test_each_part_of_the_handler_imports_only_parts_before_it() -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_every_module_of_the_handler_belongs_to_a_part() -> None:
-    assert {part_of(name) for name in modules(ROOT, ["handler"])} - {"core", "web"} <= set(RANKS)
-
-
 def test_packages_import_only_those_before_them() -> None:
     files = modules(ROOT, PACKAGES)
     assert len(files) > 100

@@ -172,7 +172,6 @@ def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Pa
         capture_output=True,
         text=True,
         timeout=60,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -86,7 +86,6 @@ class Laptop:
             capture_output=True,
             text=True,
             timeout=120,
-            check=False,
         )
 
 
@@ -127,14 +126,6 @@ def followed(laptop: Laptop) -> dict[str, list[str]]:
             assert done.returncode == 0, f"{title}: {block}\n{done.stdout}\n{done.stderr}"
             printed.setdefault(title, []).append(done.stdout)
     return printed
-
-
-def test_the_doctor_may_not_know_something_wherever_a_page_calls_it_for_a_service() -> None:
-    """What it cannot know, such as a mount without an API key, is not a failed deployment."""
-    for page in ("deploy.md", "deploy.zh-CN.md", "operations.md"):
-        lines = re.findall(r"(?m)^make doctor .*URL=.*$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
-        assert [line for line in lines if "--allow-unknown" not in line] == []
-        assert len(lines) >= 2
 
 
 def test_the_commands_for_prod_are_those_for_dev() -> None:
