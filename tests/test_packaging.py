@@ -14,7 +14,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import readme_renderer.markdown
@@ -274,22 +274,25 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets[1].split())
 
 
-def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
-    assert workflow[True] == {"push": {"tags": ["v*"]}}
-    jobs = workflow["jobs"]
+def published(workflow: str) -> dict[str, Any]:
+    """The jobs of a workflow that runs for tags, with `publish` after the tests and in its own environment."""
+    content = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8"))
+    assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads the key `on` as true
+    jobs: dict[str, Any] = content["jobs"]
     assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["publish"]["environment"]
+    return jobs
+
+
+def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
+    jobs = published("release")
     assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("test", "build")
     assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
-    assert jobs["publish"]["environment"]
 
 
 def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/registry.yml").read_text(encoding="utf-8"))
-    assert workflow[True] == {"push": {"tags": ["v*"]}}
-    jobs = workflow["jobs"]
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    jobs = published("registry")
     assert (jobs["publish"]["needs"], jobs["publish"]["environment"]) == ("test", "registry")
     *others, last = jobs["publish"]["steps"]
     assert [step for step in others if "env" in step] == []

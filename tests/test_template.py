@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -128,24 +127,18 @@ def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, 
     assert [*check.check(config).faults, *check.check(config).placeholders] == []
 
 
-def names(rendered: Mapping[str, Any]) -> set[str]:
-    """What an application is called by in an account."""
+def test_all_names_of_an_application_begin_with_its_prefix(rendered: dict[str, Any]) -> None:
+    """Two of them in one account share none."""
     found: set[str] = set()
-    for resource in rendered["resources"].values():
-        props = resource["props"]
+    for props in (resource["props"] for resource in rendered["resources"].values()):
         found |= {props["functionName"], props["role"], props["logConfig"]["logstore"]}
         found |= {trigger["invocationRole"] for trigger in props["triggers"] if "invocationRole" in trigger}
         if "asyncInvokeConfig" in props:
             found.add(props["asyncInvokeConfig"]["destinationConfig"]["onFailure"]["destination"])
-    return {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found}
-
-
-def test_two_applications_in_one_account_share_no_name(rendered: dict[str, Any], package: Path, tmp_path: Path) -> None:
-    other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
-    first, second = names(rendered), names(s_yaml.load(other, {}))
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
-    assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
-    assert not first & second
+    assert {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found} == {
+        f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")
+    }
 
 
 def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
@@ -157,25 +150,11 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
     assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
 
 
-@pytest.mark.parametrize(
-    ("command", "links_toml"),
-    [
-        (("-c", PREPARE), "links.toml"),
-        pytest.param(("-m", "deploy.build"), "build/code/links.toml", marks=pytest.mark.long),
-    ],
-)
-def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(
-    command: tuple[str, str], links_toml: str, config: Path
-) -> None:
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=config.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
+    command = [sys.executable, "-c", PREPARE]
+    done = subprocess.run(command, cwd=config.parent, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    links = (config.parent / links_toml).read_text(encoding="utf-8")
+    links = (config.parent / "links.toml").read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links
     assert "exampledir" not in links
 

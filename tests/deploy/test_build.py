@@ -209,15 +209,6 @@ def test_the_same_input_gives_the_same_bytes_in_another_folder(
     assert {path.stat().st_mtime for path in package.code.rglob("*")} == {archive.SECONDS}
 
 
-def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path) -> None:
-    shutil.copytree(package.code, tmp_path / "code")
-    assert archive.write_zip(tmp_path / "code", tmp_path / "same.zip") == package.size
-    assert sha256(tmp_path / "same.zip") == package.sha256
-    (tmp_path / "code/links.toml").write_text("# other\n")
-    archive.write_zip(tmp_path / "code", tmp_path / "other.zip")
-    assert sha256(tmp_path / "other.zip") != package.sha256
-
-
 @pytest.mark.parametrize(("name", "runtime"), BUILT_IN)
 def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_runtime(
     name: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
