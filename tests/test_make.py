@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from deploy.command import output_of
+
 ROOT = Path(__file__).parents[1]
 
 # Writes each call into the file `calls`. As `python3 -m venv FOLDER` it puts itself into FOLDER/bin; `$venv` says how
@@ -265,7 +267,7 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
 def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project: Project) -> None:
     run = project.make(goal, "FORMAT=commands", missing=missing)
     assert run.status != 0
-    script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, timeout=60)
+    script = output_of(["sh", "-c", run.out], 60)
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 
@@ -304,13 +306,11 @@ def test_a_command_whose_packages_are_missing_names_the_target_that_installs_the
 ) -> None:
     (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n')
     key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE", "LINK_REGION": "cn-hangzhou"}
-    process = subprocess.run(
+    process = output_of(
         [sys.executable, "-S", "-m", *command.split(), *arguments],
+        60,
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **key},
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
     assert (process.returncode, process.stdout) == (1, "")
     sentence = rf"python -m {command}: [Tt]he Python package \w+ is not installed\. Run {target}\b.*\n"

@@ -22,6 +22,7 @@ import trove_classifiers
 import yaml
 
 import signer
+from deploy.command import output_of
 from deploy.package import interpreters
 from tests import git
 from tests.deploy.project_copy import ROOT
@@ -88,14 +89,11 @@ class Environment(NamedTuple):
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs one of its programs in a folder without the project, and without the variables of this process."""
-        return subprocess.run(
-            [self.programs / command[0], *command[1:]],
+        return output_of(
+            [str(self.programs / command[0]), *command[1:]],
+            60,
             cwd=self.folder,
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
         )
 
 

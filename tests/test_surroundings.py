@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.command import output_of
 from tests import git
 
 ROOT = Path(__file__).parents[1]
@@ -62,13 +62,11 @@ sys.exit(pytest.main(sys.argv[1:], [late]))
 def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
-    done = subprocess.run(
+    done = output_of(
         [sys.executable, "-c", START, "-q", "-p", "no:cacheprovider", *CHOSEN],
+        240,
         cwd=ROOT,
         env={**os.environ, **HOSTILE, **ALONE, "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -88,13 +86,11 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
     code += f"sys.exit({status})"
     (tmp_path / "make").write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\"\n")
     (tmp_path / "make").chmod(0o755)
-    done = subprocess.run(
+    done = output_of(
         ["bash", "-euo", "pipefail", "-c", f"python=python3; {block} echo done"],
+        60,
         cwd=tmp_path,
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
     assert done.returncode == status
     assert done.stdout.split() == [PROXY, str(int(signal.SIG_IGN)), "None", *(["done"] if status == 0 else [])]
@@ -121,13 +117,8 @@ def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pyte
     assert 0 < float(pytestconfig.getini("faulthandler_timeout")) <= 1800
     (tmp_path / "test_it.py").write_text("import threading\ndef test_hangs():\n    threading.Event().wait()\n")
     options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-o", "faulthandler_timeout=0.1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
-        cwd=tmp_path,
-        env={**os.environ, **ALONE},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = output_of(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)], 60, cwd=tmp_path, env={**os.environ, **ALONE}
     )
     assert done.returncode == 1
     assert "in test_hangs" in done.stderr

@@ -18,6 +18,7 @@ import yaml
 import signer
 from deploy import build, check, policies, s_preview
 from deploy.checks import schema
+from deploy.command import output_of
 from deploy.errors import DeployError
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
@@ -67,14 +68,11 @@ def initialised(package: Path, folder: Path, values: dict[str, str]) -> Path:
     """The `s.yaml` that the real `s init` writes. The tool deletes its source, so it gets a copy."""
     shutil.copytree(package, folder / "copy")
     command = [str(s_preview.s_command()), "init", "--uri", "copy", "-y", "-d", "made"]
-    done = subprocess.run(
+    done = output_of(
         [*command, "-a", "default", "--parameters", json.dumps(values)],
+        60,
         cwd=folder,
         env={**os.environ, "HOME": str(folder), "NODE_ENV": "test"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
     )
     assert done.returncode == 0, done.stdout
     return folder / "made/s.yaml"
@@ -152,7 +150,7 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
 
 def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
     command = [sys.executable, "-c", PREPARE]
-    done = subprocess.run(command, cwd=config.parent, capture_output=True, text=True, timeout=120)
+    done = output_of(command, 120, cwd=config.parent)
     assert done.returncode == 0, done.stderr
     links = (config.parent / "links.toml").read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import account_script, alarms
+from deploy.command import output_of
 from tests.deploy.account import Account, State
 from tests.deploy.project_copy import ROOT
 from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
@@ -60,12 +61,8 @@ def remove(account: Account, documents: Document, *kept: Document) -> subprocess
 
 
 def run_script(account: Account, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", "-c", script],
-        env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    return output_of(
+        ["sh", "-c", script], 60, env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment}
     )
 
 

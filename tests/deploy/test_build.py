@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ import requests
 
 from deploy import build, runtimes
 from deploy.checks import secrets
+from deploy.command import output_of
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
@@ -27,27 +27,10 @@ from local.server import listen, serve
 from signer import Endpoint, presign
 from tests.deploy.deployments import KEYS
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.handler.client import event
 
 pytestmark = pytest.mark.ci
 
-EVENT = {
-    "version": "v1",
-    "rawPath": "/exampledir/exampleobject.txt",
-    "body": "",
-    "isBase64Encoded": False,
-    "headers": {"Accept": "*/*"},
-    "queryParameters": {},
-    "requestContext": {
-        "domainName": "links.example.com",
-        "http": {
-            "method": "GET",
-            "path": "/exampledir/exampleobject.txt",
-            "protocol": "HTTP/1.1",
-            "sourceIp": "192.0.2.1",
-        },
-        "requestId": "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f",
-    },
-}
 # What a function reads when it runs with no OSS.
 LINKS = """
 region = "${LINK_REGION}"
@@ -165,13 +148,11 @@ def installed(package: build.Package, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str) -> str:
     """What a program prints in an interpreter without site-packages."""
-    done = subprocess.run(
-        [interpreter, "-I", "-S", "-c", program, *map(str, arguments)],
-        env={**ENVIRONMENT, **variables},
+    done = output_of(
+        [str(interpreter), "-I", "-S", "-c", program, *map(str, arguments)],
+        60,
         cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
+        env={**ENVIRONMENT, **variables},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -231,7 +212,13 @@ def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_run
     (folder / "links.toml").write_text(LINKS, encoding="utf-8")
     with closing(oss):
         output = run_isolated(
-            interpreter, INVOKE, folder, json.dumps(EVENT), key, folder=tmp_path, LINK_OSS_ENDPOINT=oss.url
+            interpreter,
+            INVOKE,
+            folder,
+            json.dumps(event(body="", isBase64Encoded=False)),
+            key,
+            folder=tmp_path,
+            LINK_OSS_ENDPOINT=oss.url,
         )
     result = json.loads(output.splitlines()[-1])
     address = f"{oss.url}/examplebucket/exampledir/exampleobject.txt?"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy import s_preview
+from deploy.command import output_of
 from local.stack import Stack
 from tests.deploy.account import Account
 from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
@@ -71,8 +72,9 @@ class Laptop:
     def run(self, block: str) -> subprocess.CompletedProcess[str]:
         """A block of commands, in a shell that ends at the first failure."""
         url = re.sub(r"https://links-http-dev-\w+\.cn-hangzhou\.fcapp\.run", self.stack.http_url, block)
-        return subprocess.run(
+        return output_of(
             ["bash", "-ec", filled_in(url)],
+            120,
             cwd=self.folder,
             env={
                 "PATH": self.account.path,
@@ -83,9 +85,6 @@ class Laptop:
                 "OSS_ACCESS_KEY_SECRET": self.stack.credentials.access_key_secret,
                 "OSS_SESSION_TOKEN": self.stack.credentials.security_token or "",
             },
-            capture_output=True,
-            text=True,
-            timeout=120,
         )
 
 

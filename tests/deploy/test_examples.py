@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deploy import s_preview
+from deploy.command import output_of
 from tests.deploy.project_copy import ROOT
 
 FILE = ROOT / "docs/examples/github-actions.yml"
@@ -48,14 +49,11 @@ def step(job: str, words: str) -> str:
 
 def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a step as GitHub does."""
-    return subprocess.run(
+    return output_of(
         ["bash", "-e", "-o", "pipefail", "-c", command],
+        60,
         cwd=folder,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "GITHUB_ENV": str(folder / "github.env"), **variables},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deploy import check, policies
-from deploy.command import run
+from deploy.command import output_of, run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
 from deploy.statements import UPLOAD_DAYS
@@ -545,7 +545,7 @@ def test_who_stops_the_command_or_its_reader_gets_no_traceback(
 
 def test_ctrl_c_while_modules_are_loaded_is_a_sentence() -> None:
     code = "import sys; sys.argv = ['-m']; import deploy; sys.argv = ['deploy/check.py']; raise KeyboardInterrupt"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = output_of([sys.executable, "-c", code], 60, cwd=ROOT)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "python -m deploy.check: Interrupted.\n")
 
 

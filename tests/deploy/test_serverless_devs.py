@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from deploy import build, s_preview
+from deploy.command import output_of
 from tests.deploy.project_copy import CHECKED, ProjectCopy
 
 pytestmark = [
@@ -46,8 +46,9 @@ def deploy(
     commands.mkdir()
     (commands / "make").write_text(f'#!/bin/sh\necho "make $*" >> calls\n{make}\n')
     (commands / "make").chmod(0o755)
-    done = subprocess.run(
-        [s_preview.s_command(), *arguments, "-y", "-a", "links_serverless_devs_key"],
+    done = output_of(
+        [str(s_preview.s_command()), *arguments, "-y", "-a", "links_serverless_devs_key"],
+        60,
         cwd=project.folder,
         env={
             "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
@@ -55,10 +56,6 @@ def deploy(
             "NODE_ENV": "test",
             "links_serverless_devs_key": json.dumps(KEY),
         },
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
     )
     assert done.returncode == status, done.stdout
     return (project.folder / "calls").read_text().splitlines()
