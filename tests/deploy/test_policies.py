@@ -113,6 +113,8 @@ OUTBOX = [
 STATE_LISTS = (".links/state/index/*", ".links/state/uses/*")
 LIST_STATE = list_below("examplebucket", *STATE_LISTS)
 LIST_IN = list_below("other-bucket", "in/*")
+MANIFEST = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
+FAILURES = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {
     "Effect": "Deny",
@@ -136,42 +138,30 @@ def statements_of(documents: Document, role: str) -> list[Document]:
     return list(policy["Statement"])
 
 
-def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> None:
-    assert statements_of(policies_for(tmp_path), "links-http") == [
-        IN,
-        REPORTS,
-        LIST_STATE,
-        LIST_IN,
-        SHARES,
-        KEYS,
-        KEYS_PROTECTED,
-    ]
-
-
-def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
-    assert statements_of(policies_for(tmp_path, LINKS + NOTICES), "links-events") == [
-        TOLD_REPORTS,
-        allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
-        KEYS,
-        KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
-    ]
+def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path, LINKS + NOTICES)
+    web = [IN, REPORTS, LIST_STATE, LIST_IN, SHARES, KEYS, KEYS_PROTECTED]
+    assert statements_of(documents, "links-http") == web
+    assert statements_of(documents, "links-events") == [TOLD_REPORTS, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
+    functions = [f"acs:fc:cn-hangzhou:*:functions/links-events{below}" for below in ("", "/*")]
+    assert statements_of(documents, "oss-calls-links") == [allow(["fc:InvokeFunction"], *functions)]
+    trust = {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in documents["roles"].items()}
+    assert trust == {
+        "links-http": ["fc.aliyuncs.com"],
+        "links-events": ["fc.aliyuncs.com"],
+        "oss-calls-links": ["oss.aliyuncs.com"],
+    }
+    assert "operator" not in documents
 
 
 def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(tmp_path: Path) -> None:
     documents = policies_for(tmp_path, LINKS + OPS)
-    assert statements_of(documents, "links-events") == [
-        TOLD_REPORTS,
-        *OUTBOX,
-        KEYS,
-        KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
-    ]
+    events = [TOLD_REPORTS, *OUTBOX, KEYS, KEYS_PROTECTED, FAILURES]
+    assert statements_of(documents, "links-events") == events
     assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
     shares = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "share"'
     assert SHARES in statements_of(policies_for(tmp_path, shares), "links-events")
     assert documents["operator"] == {"Version": "1", "Statement": OUTBOX}  # for those who repair notices
-    assert "operator" not in policies_for(tmp_path, LINKS + NOTICES)
 
 
 def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(tmp_path: Path) -> None:
@@ -182,38 +172,20 @@ def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to
     assert statements_of(opened, "links-events")[:3] == OUTBOX  # and no right to the objects
 
 
-def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
-    roles = policies_for(tmp_path)["roles"]
-    assert {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in roles.items()} == {
-        "links-http": ["fc.aliyuncs.com"],
-        "links-events": ["fc.aliyuncs.com"],
-        "oss-calls-links": ["oss.aliyuncs.com"],
-    }
-    assert statements_of(policies_for(tmp_path), "oss-calls-links") == [
-        allow(
-            ["fc:InvokeFunction"],
-            "acs:fc:cn-hangzhou:*:functions/links-events",
-            "acs:fc:cn-hangzhou:*:functions/links-events/*",
-        )
-    ]
-
-
 def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Path) -> None:
     deployer = policies_for(tmp_path)["deployer"]
     functions, code, roles, events = deployer["Statement"]
-    assert functions["Resource"] == [
-        f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
-        for name in ("links-http", "links-events")
-        for below in ("", "/*")
-    ]
+    arns = [f"acs:fc:cn-hangzhou:*:functions/links-{name}" for name in ("http", "events")]
+    assert functions["Resource"] == [f"{arn}{below}" for arn in arns for below in ("", "/*")]
     assert code == allow(["fc:GetTempBucketToken"], "*")
-    assert roles["Resource"] == [
-        f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links")
-    ]
-    assert roles["Condition"] == {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}}
-    assert events == allow(
-        [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")], "acs:oss:*:*:examplebucket"
-    )
+    assert roles == {
+        **allow(
+            ["ram:PassRole"], *(f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links"))
+        ),
+        "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
+    }
+    verbs = [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")]
+    assert events == allow(verbs, "acs:oss:*:*:examplebucket")
     # Nobody passes the role of sessions.
     assert policies_for(tmp_path, LINKS + ASSUME_ROLE)["deployer"] == deployer
 
@@ -247,10 +219,10 @@ def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str,
     assert (IN in statements_of(documents, "links-http")) is bool(count)
 
 
-@pytest.mark.parametrize("page", ["uploads.md", "uploads.zh-CN.md"])
-def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text("utf-8")
-    assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
+def test_the_rule_that_aborts_parts_has_the_days_of_the_page() -> None:
+    for page in ("uploads.md", "uploads.zh-CN.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
 @pytest.mark.parametrize(
@@ -308,12 +280,8 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     for name, suffix in (("dev", ""), ("prod", "-prod")):
         functions = documents["deployers"][name]["Statement"][0]["Resource"]
         assert {arn.split("/")[1] for arn in functions} == {f"links-http{suffix}", f"links-events{suffix}"}
-    assert (
-        documents["queues"]
-        == dev["queues"]
-        == prod["queues"]
-        == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
-    )
+    queues = [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+    assert documents["queues"] == dev["queues"] == prod["queues"] == queues
 
 
 def functions_of(config: Path) -> Sequence[Function]:
@@ -338,7 +306,7 @@ def test_logs_are_kept_for_as_long_as_the_variable_says(line: str, tmp_path: Pat
     assert http["days"] == events["days"] == int(re.sub(r"\D", "", line) or 190)
 
 
-@pytest.mark.parametrize("days", ["0", "3651", "190d"])
+@pytest.mark.parametrize("days", ["0", "3651"])
 def test_a_time_for_which_no_log_can_be_kept_is_refused(days: str, tmp_path: Path) -> None:
     config = ProjectCopy.of(tmp_path).edit("log_days: 190", f"log_days: {days}")
     with pytest.raises(DeployError, match=r"s\.yaml: vars\.log_days must be 1 to 3650"):
@@ -366,9 +334,7 @@ def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_ass
     assert trusted_by(documents, "links-signer") == ["links-http", "links-events"]
     assert documents["roles"]["links-signer"]["max_session_duration"] == 3600
     assert statements_of(documents, "links-http") == [ASSUME, LIST_STATE, SHARES, KEYS, KEYS_PROTECTED]
-    sink = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
-    failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
-    assert statements_of(documents, "links-events") == [ASSUME, sink, KEYS, KEYS_PROTECTED, failures]
+    assert statements_of(documents, "links-events") == [ASSUME, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
 
 
 def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
@@ -427,7 +393,7 @@ def test_what_a_cdn_serves_may_only_be_read_and_listed_by_what_the_service_itsel
     assert all(KEYS in statements_of(documents, name) for name in users)
 
 
-OTHER_ARNS = (SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002"))
+OTHER_ARN = SIGNER.replace("links", "Links")
 MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
 
 
@@ -440,10 +406,7 @@ MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" 
             FUNCTIONS,
             r"role links-http of \[assume_role\] or a mount is also the role of",
         ),
-        *(
-            (f'role = "{arn}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere")
-            for arn in OTHER_ARNS
-        ),
+        (f'role = "{OTHER_ARN}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere"),
         (
             "",
             {"a": HTTP, "b": {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}},
@@ -480,7 +443,6 @@ def test_two_different_rules_of_one_name_are_an_error(links: str, environment: s
 @pytest.mark.parametrize(
     ("names", "prefix"),
     [
-        (["links-http-dev", "links-events-dev", "links-http"], "links"),
         (["links-x1-http", "links-x1-events"], "links-x1"),
         (["links-traffic", "links-traffic-dev"], "links"),
         (["photos"], "photos"),
