@@ -122,9 +122,7 @@ def test_no_folder_has_too_many_modules() -> None:
         ("TABLE = {'/': 'http:answer'}", None),
     ],
 )
-def test_an_import_that_breaks_the_order_is_reported_with_its_line(
-    source: str, fault: str | None, tmp_path: Path
-) -> None:
+def test_an_import_that_breaks_the_order_is_named_with_its_line(source: str, fault: str | None, tmp_path: Path) -> None:
     package = tmp_path / "handler"
     for folder in ("core/config", "core/cloud", "web", "notices"):
         (package / folder).mkdir(parents=True)

@@ -134,9 +134,7 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
         ({"missing": "version_info"}, "Python 3.10 or newer is required"),
     ],
 )
-def test_a_python_that_does_not_work_is_said_in_one_sentence(
-    fault: dict[str, str], sentence: str, project: Project
-) -> None:
+def test_a_python_that_does_not_work_is_one_sentence(fault: dict[str, str], sentence: str, project: Project) -> None:
     run = project.make("demo", **fault)
     assert run.status != 0
     assert sentence in run.output

@@ -241,7 +241,7 @@ def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
         ("hook/a.js", "LTAI5tEXAMPLEEXAMPLE00", "hook/a.js contains what looks like an access key id: remove it."),
     ],
 )
-def test_only_files_of_known_kinds_without_a_secret_are_published(
+def test_only_known_files_without_a_secret_are_published(
     name: str, content: str, sentence: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).parent.mkdir(parents=True)

@@ -66,9 +66,7 @@ def test_the_ratio_of_runs_in_turns_is_the_median_of_the_pairs() -> None:
         (2.4, None, "peer"),
     ],
 )
-def test_a_line_ends_with_the_requirement_and_whether_it_is_reached(
-    ratio: float, bound: Bound | None, end: str
-) -> None:
+def test_a_line_ends_with_the_requirement_and_its_verdict(ratio: float, bound: Bound | None, end: str) -> None:
     figure = Figure("warm event", "µs", 30.0, "peer", 150.0, Spread(ratio, ratio, ratio), bound)
     _, line = table.lines([figure])
     assert line.split()[0] == table.number(ratio)

@@ -141,9 +141,7 @@ def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: 
     assert done.stdout == f"trust     links-http is replaced. It was {json.dumps(trust)}\n"
 
 
-def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set(
-    account: Account, rules_alone: Document
-) -> None:
+def test_a_logstore_and_its_index_keep_what_operators_set(account: Account, rules_alone: Document) -> None:
     logs = {**rules_alone, "logs": LOGS, "lifecycle": {}}
     theirs = {"type": "text", "doc_value": True, "alias": "path", "token": ["/"]}
     index = {"ttl": 90, "max_text_len": 2048, "line": {"token": [","]}, "keys": {"path": theirs, "message": theirs}}
@@ -172,9 +170,7 @@ def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set
     assert account.state == changed
 
 
-def test_the_role_of_sessions_is_made_after_those_it_trusts_and_lasts_as_long_as_they_do(
-    account: Account, tmp_path: Path
-) -> None:
+def test_the_role_of_sessions_is_made_after_those_it_trusts(account: Account, tmp_path: Path) -> None:
     for duration, longest in (("12h", 43_200), ("15m", 3600)):
         changed = policies_for(tmp_path, f'{LINKS}{ASSUME_ROLE}duration = "{duration}"')
         changed |= {"queues": [], "lifecycle": {}}
@@ -216,7 +212,7 @@ def test_other_lifecycle_rules_end_the_script_which_prints_both(account: Account
     assert "aliyun oss lifecycle --method put oss://examplebucket FILE" in done.stderr
 
 
-def test_rules_of_others_stay_and_those_of_a_mount_that_was_removed_go(account: Account, rules_alone: Document) -> None:
+def test_rules_of_others_stay_and_those_of_removed_mounts_go(account: Account, rules_alone: Document) -> None:
     """Somebody whom the script asked for it has added ours to others."""
     needed = "".join(account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"])
     for rules, status, kept in (
@@ -240,17 +236,13 @@ def test_rules_of_others_stay_and_those_of_a_mount_that_was_removed_go(account: 
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
     ],
 )
-def test_rules_of_another_application_or_without_a_name_are_those_of_others(
-    rule: str, account: Account, rules_alone: Document
-) -> None:
+def test_rules_of_others_or_without_a_name_stay(rule: str, account: Account, rules_alone: Document) -> None:
     with_rules(account, "examplebucket", rule)
     assert run(account, rules_alone).returncode == 1
     assert rule in account.state["lifecycle"]["examplebucket"]
 
 
-def test_a_queue_that_is_refused_with_the_status_of_a_success_ends_the_script(
-    account: Account, documents: Document
-) -> None:
+def test_a_queue_that_is_refused_with_a_success_ends_the_script(account: Account, documents: Document) -> None:
     answer_first(account, '*CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;;')
     done = run(account, documents)
     assert (done.returncode, "AccessDenied" in done.stderr) == (1, True)

@@ -340,7 +340,7 @@ def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, bas
     ]
 
 
-def test_the_root_needs_an_event_function_for_its_notices_and_the_custom_runtime_beside_it_does_not(
+def test_the_root_needs_an_event_function_for_its_notices_but_the_custom_runtime_does_not(
     tmp_path: Path,
 ) -> None:
     project = ProjectCopy.of(tmp_path, (*CHECKED, "deploy/custom-runtime"))

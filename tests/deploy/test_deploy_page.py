@@ -178,9 +178,7 @@ def test_the_last_command_prints_the_file(followed: dict[str, list[str]]) -> Non
     assert followed["5. Deploy"][-1].strip() == (ROOT / "LICENSE").read_text(encoding="utf-8").strip()
 
 
-def test_the_doctor_finds_no_fault_sees_each_thing_and_prints_no_secret(
-    laptop: Laptop, followed: dict[str, list[str]]
-) -> None:
+def test_the_doctor_finds_no_fault_and_prints_no_secret(laptop: Laptop, followed: dict[str, list[str]]) -> None:
     keys = laptop.stack.credentials
     for secret in (keys.access_key_secret, keys.security_token or "", "x-oss-signature="):
         assert secret not in followed["5. Deploy"][0]

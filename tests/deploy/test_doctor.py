@@ -36,9 +36,7 @@ DOMAIN = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path
 ABOUT_THE_ACCOUNT = ("account", "role", "queue", "log")
 
 
-def test_a_file_that_cannot_be_read_is_one_line_and_a_failure(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreadable_file_is_one_line_and_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main([str(ProjectCopy.of(tmp_path).config), "--env", "prd"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
@@ -88,9 +86,7 @@ def examine(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployment)
 
 
-def test_a_host_that_cannot_be_reached_is_said_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreachable_host_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     links = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
     examine(deployed("http://127.0.0.1:9", KEYS, links, "", HTTP, EVENTS), monkeypatch)
     monkeypatch.setattr(aliyun, "is_installed", lambda: False)

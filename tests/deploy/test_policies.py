@@ -448,9 +448,7 @@ def test_two_different_rules_of_one_name_are_an_error(links: str, environment: s
         (["photos"], "photos"),
     ],
 )
-def test_policies_are_called_like_what_the_functions_names_begin_with(
-    names: list[str], prefix: str, tmp_path: Path
-) -> None:
+def test_policies_are_called_as_functions_names_begin(names: list[str], prefix: str, tmp_path: Path) -> None:
     functions = {name: {**HTTP, "functionName": name, "role": name} for name in names}
     documents = policies_for(tmp_path, functions=functions)
     assert documents["prefix"] == prefix
@@ -488,9 +486,7 @@ def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFix
     ("interrupted", "options", "status", "said"),
     [(True, "", 130, "make policies: Interrupted.\n"), (False, ", unread=0", 0, ""), (False, "", 1, "")],
 )
-def test_who_stops_the_command_or_its_reader_gets_no_traceback(
-    interrupted: bool, options: str, status: int, said: str
-) -> None:
+def test_who_stops_the_command_gets_no_traceback(interrupted: bool, options: str, status: int, said: str) -> None:
     code = (
         "import sys\nfrom deploy.command import run\n"
         f"def main():\n    if {interrupted}: raise KeyboardInterrupt\n    print('x' * 1_000_000)\n    return 0\n"

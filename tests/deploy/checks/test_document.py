@@ -110,9 +110,7 @@ def test_overlays_that_are_not_mappings_are_named() -> None:
         ),
     ],
 )
-def test_environments_that_s_would_confuse_are_refused(
-    file: str, old: str, new: str, sentence: str, tmp_path: Path
-) -> None:
+def test_environments_that_s_confuses_are_refused(file: str, old: str, new: str, sentence: str, tmp_path: Path) -> None:
     key = "env" if file == "s.yaml" else "name"
     config = ProjectCopy.of(tmp_path).edit(f"{key}: {old}", f"{key}: {new}", file)
     with pytest.raises(DeployError, match=rf"^{re.escape(file)}: {sentence}"):

@@ -93,9 +93,7 @@ def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Tri
 
 
 @pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
-def test_a_timer_notice_or_a_digest_without_an_enabled_timer_is_a_fault(
-    timers: tuple[Trigger, ...], tmp_path: Path
-) -> None:
+def test_a_timer_notice_or_a_digest_without_a_timer_is_a_fault(timers: tuple[Trigger, ...], tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *timers) == [NO_TIMER]
     assert faults(tmp_path, TIMER, OUTBOX, *timers) == [
         "an enabled timer trigger is missing, so the timer notice of /exampledir/ in links.toml is never sent: add one "
@@ -125,7 +123,7 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
 @pytest.mark.parametrize(
     ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
 )
-def test_a_sink_that_hangs_must_not_keep_all_calls_busy(
+def test_a_sink_that_hangs_keeps_not_all_calls_busy(
     reserved: int, concurrency: int, needed: int | None, tmp_path: Path
 ) -> None:
     props = {

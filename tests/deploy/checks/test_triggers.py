@@ -70,9 +70,7 @@ EVENTS = shipped.events()["triggers"]
         ({**shipped.custom(), "triggers": [*shipped.custom()["triggers"], *EVENTS]}, True),
     ],
 )
-def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_triggers(
-    props: Props, takes_events: bool
-) -> None:
+def test_a_function_that_takes_events_needs_seventy_seconds(props: Props, takes_events: bool) -> None:
     assert list(functions.faults(shipped.read({**props, "timeout": 70}))) == []
     sentences = list(functions.faults(shipped.read({**props, "timeout": 69})))
     assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (

@@ -161,9 +161,7 @@ def test_what_is_missing_or_of_others_is_found_with_what_makes_it_right(
     assert finding == (level, SUBJECTS[command.split()[0]], f"{sentence}: {SCRIPT}")
 
 
-def test_another_policy_of_a_role_is_named_with_the_command_that_detaches_it(
-    deployment: Deployment, tmp_path: Path
-) -> None:
+def test_another_policy_of_a_role_is_named_with_what_detaches_it(deployment: Deployment, tmp_path: Path) -> None:
     both = {"Policies": {"Policy": [attached(NAME), attached("AliyunOSSFullAccess", "System")]}}
     install_aliyun(tmp_path, {**GOOD, POLICIES: both})
     (finding,) = [each for each in examined(deployment) if each.level != "ok"]
@@ -175,9 +173,7 @@ def test_another_policy_of_a_role_is_named_with_the_command_that_detaches_it(
     )
 
 
-def test_the_deployer_s_policy_from_before_a_custom_domain_is_a_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deployer_s_policy_from_before_a_domain_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With it, `s deploy` ends in AccessDenied after it has changed the functions."""
     monkeypatch.setenv("PATH", str(tmp_path))
     web = {**HTTP, "customDomain": {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}}

@@ -110,9 +110,7 @@ def test_a_cdn_that_does_not_check_is_a_fault_and_one_that_judges_nothing_is_unk
         (KEY._replace(valid_for=1800 - 120), "refuses a link of a minute (403): its validity is shorter than"),
     ],
 )
-def test_a_domain_with_another_setting_than_the_document_is_a_fault(
-    domain: CdnKey, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_domain_with_another_setting_is_a_fault(domain: CdnKey, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (sentence,) = faults(iter(examined(monkeypatch, checking(domain), DOCUMENT)))
     assert words in sentence
     assert sentence.endswith(": make them equal.")
@@ -125,9 +123,7 @@ def test_a_domain_with_another_setting_than_the_document_is_a_fault(
         ({"static": {"type": "A", "key": "short"}}, "keys document: cdn static: Invalid key of a CDN: key must be"),
     ],
 )
-def test_a_key_that_the_document_does_not_have_is_a_fault(
-    document: object, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_not_there_is_a_fault(document: object, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the bucket is public can be seen without a key."""
     missing, unsigned = examined(monkeypatch, checking(KEY), document)
     assert missing.level == "fault"

@@ -216,9 +216,7 @@ def test_without_credentials_no_role_is_assumed() -> None:
     assert levels(sessions(deployed("http://127.0.0.1:9", None))) == []
 
 
-def test_the_doctor_follows_the_address_of_a_local_sts_and_asks_no_proxy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_asks_a_local_sts_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = ProjectCopy.of(tmp_path)
     with (tmp_path / "links.toml").open("a", encoding="utf-8") as links:
         links.write(ASSUME_ROLE)
