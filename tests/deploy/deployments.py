@@ -59,45 +59,6 @@ mount = "/outbox/"
 to    = ["manifest"]
 """
 KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
-# As s preview renders them.
-HTTP: dict[str, Any] = {
-    "functionName": "links-http-dev",
-    "region": "cn-hangzhou",
-    "runtime": "python3.10",
-    "handler": "handler.on_http",
-    "role": "links-http-dev-role",
-    "logConfig": {"project": "example-logs", "logstore": "links-http-dev-logs"},
-    "triggers": [
-        {
-            "triggerName": "http",
-            "triggerType": "http",
-            "triggerConfig": {"authType": "anonymous", "methods": ["GET", "HEAD"]},
-        }
-    ],
-}
-EVENTS: dict[str, Any] = {
-    "functionName": "links-events-dev",
-    "region": "cn-hangzhou",
-    "runtime": "python3.10",
-    "handler": "handler.on_event",
-    "role": "links-events-dev-role",
-    "logConfig": {"project": "example-logs", "logstore": "links-events-dev-logs"},
-    "asyncInvokeConfig": {
-        "destinationConfig": {
-            "onFailure": {
-                "destination": "acs:mns:cn-hangzhou:${config('AccountID')}:/queues/links-events-dev-failures/messages"
-            }
-        }
-    },
-    "triggers": [
-        {
-            "triggerName": "outbox",
-            "triggerType": "oss",
-            "invocationRole": "acs:ram::${config('AccountID')}:role/links-events-dev-caller",
-        },
-        {"triggerName": "minute", "triggerType": "timer"},
-    ],
-}
 XML = "<Error><Code>{}</Code></Error>"
 ServerResponse = tuple[int, Mapping[str, str], str]
 
@@ -128,6 +89,9 @@ def rendered_here(config: Path, environment: str | None = None) -> dict[str, Any
     text = json.dumps(s_yaml.render(source, {})).replace(ACCOUNT, "${config('AccountID')}")
     rendered: dict[str, Any] = json.loads(text)
     return rendered
+
+
+HTTP, EVENTS = (resource["props"] for resource in rendered_here(ROOT / "s.yaml", "dev")["resources"].values())
 
 
 def configured(props: Mapping[str, Any], config: Config) -> Function:

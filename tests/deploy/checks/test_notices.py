@@ -123,9 +123,7 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
 @pytest.mark.parametrize(
     ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
 )
-def test_a_sink_that_hangs_keeps_not_all_calls_busy(
-    reserved: int, concurrency: int, needed: int | None, tmp_path: Path
-) -> None:
+def test_a_hanging_sink_leaves_calls_free(reserved: int, concurrency: int, needed: int | None, tmp_path: Path) -> None:
     props = {
         **shipped.events(),
         "instanceConcurrency": concurrency,
