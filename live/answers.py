@@ -72,8 +72,10 @@ def secrets_of(response: HttpResponse) -> set[str]:
 
 def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[str]) -> Answer:
     """What is compared; `known` has the kinds of values that become references, `digests` are those of own objects."""
-    kinds = [(known[value], re.escape(value)) for value in sorted(filter(None, known), key=len, reverse=True)]
-    kinds += _VALUES
+    found = elements(response)
+    shown = "\n".join(part for pair in (*found, *response.headers.items()) for part in pair)
+    values = sorted((value for value in known if value and value in shown), key=len, reverse=True)
+    kinds = [*((known[value], re.escape(value)) for value in values), *_VALUES]
     pattern = re.compile("|".join(f"({expression})" for _, expression in kinds))
     numbers: dict[str, dict[str, int]] = {}
 
@@ -84,7 +86,6 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
         seen = numbers.setdefault(kind, {})
         return f"<{kind}:{seen.setdefault(match[0], len(seen) + 1)}>"
 
-    found = elements(response)
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
     # Not the length of a document, which depends on its IDs.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,12 +36,18 @@ def modules(root: Path, packages: Iterable[str]) -> dict[str, Path]:
 def imports(files: Mapping[str, Path]) -> Iterator[Import]:
     """The imports among these modules. `from a import b` imports `a.b` if that is a module, otherwise `a`."""
     for importer, path in files.items():
-        is_package = path.name == "__init__.py"
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            for name in _names(node, importer, is_package):
-                imported = name if name in files else name.rpartition(".")[0]
-                if imported in files and imported != importer:
-                    yield Import(importer, imported, getattr(node, "lineno", 1))
+        for name, line in _named(importer, path):
+            imported = name if name in files else name.rpartition(".")[0]
+            if imported in files and imported != importer:
+                yield Import(importer, imported, line)
+
+
+@cache
+def _named(importer: str, path: Path) -> list[tuple[str, int]]:
+    """What a module names, and where; each file is read once."""
+    nodes = ast.walk(ast.parse(path.read_bytes()))
+    is_package = path.name == "__init__.py"
+    return [(name, getattr(node, "lineno", 1)) for node in nodes for name in _names(node, importer, is_package)]
 
 
 def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:

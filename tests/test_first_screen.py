@@ -68,7 +68,6 @@ def run(folder: Path, where: Path, script: str, given: str = "") -> str:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=SECONDS,
-        check=False,
     )
     assert process.returncode in (0, 1), process.stdout
     return process.stdout

@@ -69,10 +69,6 @@ def test_each_part_of_the_handler_imports_only_parts_before_it() -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_every_module_of_the_handler_belongs_to_a_part() -> None:
-    assert {part_of(name) for name in modules(ROOT, ["handler"])} - {"core", "web"} <= set(RANKS)
-
-
 def test_packages_import_only_those_before_them() -> None:
     files = modules(ROOT, PACKAGES)
     assert len(files) > 100
@@ -122,17 +118,11 @@ def test_no_folder_has_too_many_modules() -> None:
             "if TYPE_CHECKING:\n    from .. import cloud",
             "core.config may not import core.cloud (handler/core/config/__init__.py:4)",
         ),
-        (
-            "def f():\n    import handler.core.cloud.oss",
-            "core.config may not import core.cloud (handler/core/config/__init__.py:4)",
-        ),
         ("from ...web import app", "core.config may not import web.app (handler/core/config/__init__.py:3)"),
         ("TABLE = {'/': 'http:answer'}", None),
     ],
 )
-def test_an_import_that_breaks_the_order_is_reported_with_its_line(
-    source: str, fault: str | None, tmp_path: Path
-) -> None:
+def test_an_import_that_breaks_the_order_is_named_with_its_line(source: str, fault: str | None, tmp_path: Path) -> None:
     package = tmp_path / "handler"
     for folder in ("core/config", "core/cloud", "web", "notices"):
         (package / folder).mkdir(parents=True)
@@ -141,12 +131,3 @@ def test_an_import_that_breaks_the_order_is_reported_with_its_line(
         (package / f"{name}.py").write_text("")
     (package / "core/config/__init__.py").write_text(f'"""Configuration."""\n\n{source}\n')
     assert list(handler_faults(tmp_path)) == ([fault] if fault else [])
-
-
-def test_the_handlers_of_routes_count_as_imports(tmp_path: Path) -> None:
-    package = tmp_path / "handler"
-    (package / "endpoints").mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "endpoints/__init__.py").write_text("ROUTES = {'/-/sign': {'POST': 'sign:create'}}\n")
-    (package / "endpoints/sign.py").write_text("from .. import endpoints\n")
-    assert circles(graph(tmp_path, ["handler"])) == [["handler.endpoints", "handler.endpoints.sign"]]

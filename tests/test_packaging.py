@@ -14,7 +14,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import readme_renderer.markdown
@@ -22,6 +22,7 @@ import trove_classifiers
 import yaml
 
 import signer
+from deploy.command import output_of
 from deploy.package import interpreters
 from tests import git
 from tests.deploy.project_copy import ROOT
@@ -88,15 +89,11 @@ class Environment(NamedTuple):
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs one of its programs in a folder without the project, and without the variables of this process."""
-        return subprocess.run(
-            [self.programs / command[0], *command[1:]],
+        return output_of(
+            [str(self.programs / command[0]), *command[1:]],
+            60,
             cwd=self.folder,
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
         )
 
 
@@ -275,32 +272,25 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets[1].split())
 
 
-def test_vulnerabilities_are_looked_up_every_week() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/audit.yml").read_text(encoding="utf-8"))
-    # YAML 1.1 reads the key `on` as true.
-    (schedule,) = workflow[True]["schedule"]
-    minute, hour, day, month, weekday = schedule["cron"].split()
-    assert (day, month) == ("*", "*")
-    assert all(field.isdigit() for field in (minute, hour, weekday))
-    assert [step["run"] for step in workflow["jobs"]["audit"]["steps"] if "run" in step] == ["make audit"]
+def published(workflow: str) -> dict[str, Any]:
+    """The jobs of a workflow that runs for tags, with `publish` after the tests and in its own environment."""
+    content = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8"))
+    assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads the key `on` as true
+    jobs: dict[str, Any] = content["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["publish"]["environment"]
+    return jobs
 
 
 def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
-    assert workflow[True] == {"push": {"tags": ["v*"]}}
-    jobs = workflow["jobs"]
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    jobs = published("release")
     assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("test", "build")
     assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
-    assert jobs["publish"]["environment"]
 
 
 def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/registry.yml").read_text(encoding="utf-8"))
-    assert workflow[True] == {"push": {"tags": ["v*"]}}
-    jobs = workflow["jobs"]
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    jobs = published("registry")
     assert (jobs["publish"]["needs"], jobs["publish"]["environment"]) == ("test", "registry")
     *others, last = jobs["publish"]["steps"]
     assert [step for step in others if "env" in step] == []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.deploy.project_copy import ROOT
 from tools import screenshots
 
@@ -23,14 +21,8 @@ def shown(page: Path) -> list[tuple[Path, str]]:
     return [((page.parent / target).resolve(), alt) for target, alt in found if "://" not in target]
 
 
-def test_every_picture_is_shown_and_every_shown_picture_exists() -> None:
-    assert {path for page in PAGES for path, _ in shown(page)} == set(PICTURES)
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if shown(page)], ids=lambda page: page.name)
-def test_every_picture_is_described_for_those_who_do_not_see_it(page: Path) -> None:
-    assert [path.name for path, alt in shown(page) if len(alt) < 8] == []
-
-
-def test_make_docs_makes_all_pictures() -> None:
+def test_every_picture_is_shown_and_described_and_make_docs_makes_it() -> None:
+    found = [picture for page in PAGES for picture in shown(page)]
+    assert {path for path, _ in found} == set(PICTURES)
+    assert [path.name for path, description in found if len(description) < 8] == []
     assert set(PICTURES) == {IMAGES / name for name in (*screenshots.PICTURES, screenshots.SENDER)}

@@ -100,7 +100,7 @@ def test_results_and_failures_of_deploy_are_safe_lines(
     assert printed().count("\n") == 6
 
 
-def test_a_script_is_safe_on_a_terminal_and_exact_in_a_pipe(
+def test_a_script_is_safe_on_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(policies, "check", lambda *_: check.Report([]))

@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, and its numbers follow from its formulas."""
+"""docs/security.md names tests that exist, and how long a guess takes."""
 
 from __future__ import annotations
 
@@ -9,33 +9,22 @@ from pathlib import Path
 import pytest
 
 from handler.core.shares.code import ALPHABET
-from tests.test_performance_page import value
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/security.md").read_text(encoding="utf-8")
 CITED = re.findall(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`", PAGE)
 
 
-@pytest.mark.parametrize(("file", "name"), CITED, ids=[name for _, name in CITED])
-def test_a_cited_test_exists(file: str, name: str) -> None:
-    assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8")
+def test_each_cited_test_exists() -> None:
+    assert len(CITED) > 40
+    for file, name in CITED:
+        assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8")
 
 
 def test_every_threat_has_a_row_with_what_holds_it_and_a_test() -> None:
     rows = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| **")]
     assert len(rows) >= 16
     assert all(len(row) == 3 and row[1] and "::test_" in row[2] for row in rows)
-
-
-def test_each_number_of_a_leaked_link_follows_from_its_formula() -> None:
-    section = PAGE.partition("## What can a leaked link cost?")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| .+ \| ([\d(][^|]*) \| ([\d,.]+) \| ([\d,.]+) \|$", section, re.MULTILINE)
-    price = re.search(r"USD ([\d.]+) for a GB", section)
-    assert price
-    assert len(rows) == 7
-    for formula, gigabytes, dollars in rows:
-        assert float(gigabytes.replace(",", "")) == pytest.approx(value(formula), rel=0.005), formula
-        assert float(dollars.replace(",", "")) == pytest.approx(value(formula) * float(price[1]), rel=0.005), formula
 
 
 def test_each_number_of_a_guessed_code_follows_from_its_formula() -> None:
@@ -46,6 +35,5 @@ def test_each_number_of_a_guessed_code_follows_from_its_formula() -> None:
     assert len(rows) == 3
     for rate, formula, days in rows:
         assert formula == f"{codes:,} / 2 / {rate} / 86,400"
-        assert float(days.replace(",", "")) == pytest.approx(value(formula), rel=0.005)
-    ((formula, result),) = re.findall(r"([\d,]+(?: [*/] [\d,]+)+) = ([\d,]+)", section)
-    assert value(formula) == float(result.replace(",", ""))
+        result = codes / 2 / int(rate.replace(",", "")) / 86_400
+        assert float(days.replace(",", "")) == pytest.approx(result, rel=0.005)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ import yaml
 import signer
 from deploy import build, check, policies, s_preview
 from deploy.checks import schema
+from deploy.command import output_of
 from deploy.errors import DeployError
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
-from tests.test_translations import in_chinese, outline
 from tools import template
 
 pytestmark = [
@@ -69,15 +68,11 @@ def initialised(package: Path, folder: Path, values: dict[str, str]) -> Path:
     """The `s.yaml` that the real `s init` writes. The tool deletes its source, so it gets a copy."""
     shutil.copytree(package, folder / "copy")
     command = [str(s_preview.s_command()), "init", "--uri", "copy", "-y", "-d", "made"]
-    done = subprocess.run(
+    done = output_of(
         [*command, "-a", "default", "--parameters", json.dumps(values)],
+        60,
         cwd=folder,
         env={**os.environ, "HOME": str(folder), "NODE_ENV": "test"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     return folder / "made/s.yaml"
@@ -122,13 +117,6 @@ def test_the_package_has_the_version_of_the_project_and_every_part(package: Path
     assert not [path for path in package.rglob("*") if path.name in ("__pycache__", "tests", "node_modules", ".git")]
 
 
-def test_every_parameter_is_used_and_every_placeholder_has_a_parameter(package: Path) -> None:
-    publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
-    used = set(re.findall(r"\{\{ (\w+) \}\}", (package / "src/s.yaml").read_text(encoding="utf-8")))
-    assert used == {*publish["Parameters"]["properties"], "access"}
-    assert set(publish["Parameters"]["required"]) == set(VALUES) == used - {"access"}
-
-
 def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, rendered: dict[str, Any]) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
     props = rendered["resources"]["links_http"]["props"]
@@ -137,34 +125,18 @@ def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, 
     assert [*check.check(config).faults, *check.check(config).placeholders] == []
 
 
-def names(rendered: Mapping[str, Any]) -> set[str]:
-    """What an application is called by in an account."""
+def test_all_names_of_an_application_begin_with_its_prefix(rendered: dict[str, Any]) -> None:
+    """Two of them in one account share none."""
     found: set[str] = set()
-    for resource in rendered["resources"].values():
-        props = resource["props"]
+    for props in (resource["props"] for resource in rendered["resources"].values()):
         found |= {props["functionName"], props["role"], props["logConfig"]["logstore"]}
         found |= {trigger["invocationRole"] for trigger in props["triggers"] if "invocationRole" in trigger}
         if "asyncInvokeConfig" in props:
             found.add(props["asyncInvokeConfig"]["destinationConfig"]["onFailure"]["destination"])
-    return {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found}
-
-
-def test_two_applications_in_one_account_share_no_name(rendered: dict[str, Any], package: Path, tmp_path: Path) -> None:
-    other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
-    first, second = names(rendered), names(s_yaml.load(other, {}))
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
-    assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
-    assert not first & second
-
-
-def test_every_name_with_the_longest_prefix_is_valid(package: Path) -> None:
-    """Source: the limits of RAM (roles), Simple Log Service (logstores) and Function Compute (functions)."""
-    properties = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))["Parameters"]["properties"]
-    pattern = properties["functionPrefix"]["pattern"]
-    assert re.search(pattern, "a" * 40)
-    assert len("a" * 40 + "-events-caller") <= 64
-    for prefix in ("a" * 41, "Links", "links_x1", "-links", ""):
-        assert not re.search(pattern, prefix)
+    assert {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found} == {
+        f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")
+    }
 
 
 def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
@@ -176,26 +148,11 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
     assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
 
 
-@pytest.mark.parametrize(
-    ("command", "links_toml"),
-    [
-        (("-c", PREPARE), "links.toml"),
-        pytest.param(("-m", "deploy.build"), "build/code/links.toml", marks=pytest.mark.long),
-    ],
-)
-def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(
-    command: tuple[str, str], links_toml: str, config: Path
-) -> None:
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=config.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
+    command = [sys.executable, "-c", PREPARE]
+    done = output_of(command, 120, cwd=config.parent)
     assert done.returncode == 0, done.stderr
-    links = (config.parent / links_toml).read_text(encoding="utf-8")
+    links = (config.parent / "links.toml").read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links
     assert "exampledir" not in links
 
@@ -203,7 +160,6 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        pytest.param("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'", marks=pytest.mark.long),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
         ("folder", "../secret", "(/../secret/): path is invalid: it has a segment . or .."),
     ],
@@ -219,32 +175,6 @@ def test_an_invalid_value_is_reported_before_anything_is_deployed(
     assert [line for line in check.check(config).faults if sentence in line]
 
 
-PROJECT = r"(?<![\w./-])(?:deploy|docs|handler|local|signer|tests|bench|\.github|\.ci)/[\w./*-]*\w"
-ROOT_FILE = r"(?<![\w./{}-])(?:[\w-]+\.(?:yaml|toml|md|lock|py)|Makefile|requirements\.txt)\b(?!/)"
-
-
-def named_paths(markdown: str) -> set[str]:
-    """Files that links, code and commands of a page name."""
-    code = " ".join(re.findall(r"(?ms)^```.*?^```$|`[^`\n]+`", markdown))
-    links = re.findall(r"\]\(([^)#:\s]+)[)#]|<img[^>]* src=\"([^\":]+)\"", markdown)
-    return {*re.findall(f"{PROJECT}|{ROOT_FILE}", code), *(path for link in links for path in link if path)}
-
-
-def missing_names(source: Path, path: Path) -> set[str]:
-    """What a page of the made project names and the project does not have: files, make targets, modules."""
-    markdown = path.read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?m)^([\w -]+):", (source / "Makefile").read_text(encoding="utf-8")))
-    targets = {target for line in targets for target in line.split()}
-    files = {name for name in named_paths(markdown) if not any((at / name).exists() for at in (path.parent, source))}
-    commands = re.findall(r"`[^`]*`|(?ms:^```.*?^```$)", markdown)
-    makes = {target for command in commands for target in re.findall(r"\bmake ([a-z][\w-]*)", command)}
-    modules = set(re.findall(r"python -m ((?:deploy|handler|local|signer|bench|pytest)[\w.]*)", markdown))
-    files |= {f"make {target}" for target in makes - targets}
-    files |= {f"python -m {name}" for name in modules if not list(source.glob(f"{name.replace('.', '/')}*"))}
-    # Without env.yaml, s ignores --env.
-    return files | set(re.findall(r"--env\b|\bENV=\w*", markdown))
-
-
 def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(package: Path) -> None:
     makefile = (package / "src/Makefile").read_text(encoding="utf-8")
     targets = {name for line in re.findall(r"(?m)^([a-z][a-z -]*):", makefile) for name in line.split()}
@@ -253,20 +183,6 @@ def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(pack
         {"demo", "test", "test-long", "lint", "bench", "lock", "audit", "docs", "reference", "template"}
     )
     assert set(re.findall(r"(?m)^##   make (\S+)", makefile)) <= targets
-
-
-def test_no_readme_of_the_made_project_names_what_it_lacks(package: Path) -> None:
-    for name in ("README.md", "README.zh-CN.md"):
-        assert missing_names(package / "src", package / "src" / name) == set()
-
-
-def test_a_page_that_names_what_the_made_project_lacks_is_found(package: Path, tmp_path: Path) -> None:
-    path = tmp_path / "page.md"
-    lines = ["[a](deploy.md#b), [b](LICENSE)", "`s.yaml` and `env.yaml`", "`deploy/custom-runtime/s.yaml`"]
-    lines += ["```", "make check", "make bake", "python -m bench", "s deploy --env prod", "```"]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    missing = {"deploy.md", "env.yaml", "deploy/custom-runtime/s.yaml", "make bake", "python -m bench", "--env"}
-    assert missing_names(package / "src", path) == missing
 
 
 def test_pages_are_shipped_as_they_are_and_link_to_each_other(package: Path) -> None:
@@ -281,34 +197,10 @@ def test_pages_are_shipped_as_they_are_and_link_to_each_other(package: Path) -> 
         assert missing == set(), page.name
 
 
-def test_the_made_project_has_the_page_that_its_package_needs(package: Path) -> None:
-    """make sign installs the package, and setuptools reads this page."""
-    pyproject = (package / "src/pyproject.toml").read_text(encoding="utf-8")
-    page = re.search(r'(?m)^readme = "(.+)"$', pyproject)
-    assert page
-    assert (package / "src" / page[1]).is_file()
-
-
 def test_no_placeholder_of_the_repository_is_left(package: Path) -> None:
     for name in ("s.yaml", "links.toml"):
         content = (package / "src" / name).read_text(encoding="utf-8")
         assert not re.search(r"examplebucket|exampledir|example-logs|env\.yaml|links-\w+-dev", content), name
-
-
-def test_the_readme_has_the_same_outline_in_both_languages(package: Path) -> None:
-    english, chinese = (
-        outline((package / "src" / name).read_text(encoding="utf-8")) for name in ("README.md", "README.zh-CN.md")
-    )
-    links = [in_chinese(link, package / "src") for link in english.links]
-    assert english._replace(links=links) == chinese
-
-
-def test_every_page_gives_the_steps_in_the_order_that_works(package: Path) -> None:
-    steps = ["make check", "make policies FORMAT=commands", "s deploy"]
-    for name in ("src/README.md", "src/README.zh-CN.md", "readme.md", "hook/index.js"):
-        content = (package / name).read_text(encoding="utf-8")
-        positions = [content.index(step) for step in steps]
-        assert positions == sorted(positions), name
 
 
 def test_the_custom_domain_of_the_readme_is_valid(rendered: dict[str, Any], package: Path) -> None:
@@ -349,7 +241,7 @@ def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
         ("hook/a.js", "LTAI5tEXAMPLEEXAMPLE00", "hook/a.js contains what looks like an access key id: remove it."),
     ],
 )
-def test_only_files_of_known_kinds_without_a_secret_are_published(
+def test_only_known_files_without_a_secret_are_published(
     name: str, content: str, sentence: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).parent.mkdir(parents=True)

@@ -63,9 +63,3 @@ def test_docs_writes_into_the_page_what_is_printed(
         assert command.main(["--docs"]) == 0
         written = command.PAGE.read_text("utf-8")
         assert written == PAGE.replace("old", f"```text\n{capsys.readouterr().out}```")
-
-
-def test_the_page_of_the_repository_has_the_place_of_its_table() -> None:
-    assert "new" in command.with_table(command.PAGE.read_text("utf-8"), "new")
-    with pytest.raises(ValueError, match="unpack"):
-        command.with_table("# Performance\n", "new")

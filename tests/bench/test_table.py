@@ -41,40 +41,12 @@ def test_all_measurements_fit_a_screen_with_the_longest_values() -> None:
     assert [line for line in lines if len(line) > COLUMNS] == []
 
 
-@pytest.mark.parametrize("value", [0.00001, 0.00995, 0.0999, 0.9996, 9.996, 99.96, 999.96, 12_345.6, 999_960, 1.5e8])
+@pytest.mark.parametrize("value", [0.00001, 0.0999, 0.9996, 99.96, 12_345.6, 999_960, 1.5e8])
 def test_a_number_has_at_most_six_characters_and_an_error_below_two_percent(value: float) -> None:
     shown = table.number(value)
     assert len(shown) <= 6
     factor = {"k": 1e3, "M": 1e6}.get(shown[-1], 1)
     assert math.isclose(float(shown.rstrip("kM")) * factor, value, rel_tol=0.02, abs_tol=0.0001)
-
-
-def figure(ratio: float, bound: Bound | None) -> Figure:
-    return Figure("warm event", "µs", 30.0, "peer", 150.0, Spread(ratio, ratio, ratio), bound)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "bound", "verdict"),
-    [
-        (0.22, Bound(0.22), "reached"),
-        (0.23, Bound(0.22), "MISSED"),
-        (2.6, Bound(2.5, at_least=True), "reached"),
-        (2.4, Bound(2.5, at_least=True), "MISSED"),
-        (2.4, None, ""),
-    ],
-)
-def test_a_line_ends_with_the_requirement_and_whether_it_is_reached(
-    ratio: float, bound: Bound | None, verdict: str
-) -> None:
-    _, line = table.lines([figure(ratio, bound)])
-    assert line.split()[0] == table.number(ratio)
-    requirement = f"{'≥' if bound.at_least else '≤'} {bound.required:.3g}" if bound is not None else "peer"
-    assert line.endswith(f"{requirement:<6} {verdict}".rstrip())
-
-
-def test_a_figure_without_a_ratio_is_judged_by_itself() -> None:
-    _, line = table.lines([Figure("package, zipped", "MB", 3.2, bound=Bound(3))])
-    assert line.split() == ["package,", "zipped", "3.20", "MB", "≤", "3", "MISSED"]
 
 
 def test_the_ratio_of_runs_in_turns_is_the_median_of_the_pairs() -> None:
@@ -84,12 +56,20 @@ def test_the_ratio_of_runs_in_turns_is_the_median_of_the_pairs() -> None:
     assert (figure.ours, figure.peer) == (12.0, 100.0)
 
 
-def test_pairs_must_be_complete() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        Spread.of_ratios([1.0, 2.0], [1.0])
-
-
-def test_the_last_line_counts_what_is_missed() -> None:
-    bound = Bound(0.2)
-    assert "\n1 of 2 figures MISSED." in screen([figure(0.3, bound), figure(0.1, bound)], ORIGIN)
-    assert screen([figure(0.1, bound)], ORIGIN).endswith("\n1 figures, and every requirement is reached.")
+@pytest.mark.parametrize(
+    ("ratio", "bound", "end"),
+    [
+        (0.22, Bound(0.22), "≤ 0.22 reached"),
+        (0.23, Bound(0.22), "≤ 0.22 MISSED"),
+        (2.6, Bound(2.5, at_least=True), "≥ 2.5  reached"),
+        (2.4, Bound(2.5, at_least=True), "≥ 2.5  MISSED"),
+        (2.4, None, "peer"),
+    ],
+)
+def test_a_line_ends_with_the_requirement_and_its_verdict(ratio: float, bound: Bound | None, end: str) -> None:
+    figure = Figure("warm event", "µs", 30.0, "peer", 150.0, Spread(ratio, ratio, ratio), bound)
+    _, line = table.lines([figure])
+    assert line.split()[0] == table.number(ratio)
+    assert line.endswith(f" {end}")
+    missed = "1 of 1 figures MISSED." if "MISSED" in end else "1 figures, and every requirement is reached."
+    assert f"\n{missed}" in screen([figure], ORIGIN)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import account_script, alarms
+from deploy.command import output_of
 from tests.deploy.account import Account, State
 from tests.deploy.project_copy import ROOT
 from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
@@ -60,13 +61,8 @@ def remove(account: Account, documents: Document, *kept: Document) -> subprocess
 
 
 def run_script(account: Account, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", "-c", script],
-        env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    return output_of(
+        ["sh", "-c", script], 60, env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment}
     )
 
 
@@ -145,9 +141,7 @@ def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: 
     assert done.stdout == f"trust     links-http is replaced. It was {json.dumps(trust)}\n"
 
 
-def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set(
-    account: Account, rules_alone: Document
-) -> None:
+def test_a_logstore_and_its_index_keep_what_operators_set(account: Account, rules_alone: Document) -> None:
     logs = {**rules_alone, "logs": LOGS, "lifecycle": {}}
     theirs = {"type": "text", "doc_value": True, "alias": "path", "token": ["/"]}
     index = {"ttl": 90, "max_text_len": 2048, "line": {"token": [","]}, "keys": {"path": theirs, "message": theirs}}
@@ -176,9 +170,7 @@ def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set
     assert account.state == changed
 
 
-def test_the_role_of_sessions_is_made_after_those_it_trusts_and_lasts_as_long_as_they_do(
-    account: Account, tmp_path: Path
-) -> None:
+def test_the_role_of_sessions_is_made_after_those_it_trusts(account: Account, tmp_path: Path) -> None:
     for duration, longest in (("12h", 43_200), ("15m", 3600)):
         changed = policies_for(tmp_path, f'{LINKS}{ASSUME_ROLE}duration = "{duration}"')
         changed |= {"queues": [], "lifecycle": {}}
@@ -199,12 +191,11 @@ def test_without_a_deployer_nothing_is_created(account: Account, documents: Docu
     assert account.calls == []
 
 
-@pytest.mark.parametrize("code", ["NoPermission", pytest.param("Throttling.User", marks=pytest.mark.long)])
-def test_an_error_ends_the_script_and_is_shown(code: str, account: Account, documents: Document) -> None:
-    answer_first(account, f'*AttachPolicyToUser*) echo "ErrorCode: {code}" >&2; exit 1;;')
+def test_an_error_ends_the_script_and_is_shown(account: Account, documents: Document) -> None:
+    answer_first(account, '*AttachPolicyToUser*) echo "ErrorCode: NoPermission" >&2; exit 1;;')
     done = run(account, documents)
     assert done.returncode == 1
-    assert done.stderr.strip() == f"ErrorCode: {code}"
+    assert done.stderr.strip() == "ErrorCode: NoPermission"
     assert account.state["queues"] == {}
 
 
@@ -221,23 +212,18 @@ def test_other_lifecycle_rules_end_the_script_which_prints_both(account: Account
     assert "aliyun oss lifecycle --method put oss://examplebucket FILE" in done.stderr
 
 
-def test_rules_of_others_are_kept_where_ours_are_there(account: Account, rules_alone: Document) -> None:
-    """Which is what somebody did whom the script asked for it."""
+def test_rules_of_others_stay_and_those_of_removed_mounts_go(account: Account, rules_alone: Document) -> None:
+    """Somebody whom the script asked for it has added ours to others."""
     needed = "".join(account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"])
-    with_rules(account, "examplebucket", OTHER + needed)
-    before = account.state["lifecycle"]["examplebucket"]
-    done = run(account, rules_alone)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert account.state["lifecycle"]["examplebucket"] == before
-
-
-def test_the_rule_of_a_mount_that_was_removed_goes(account: Account, rules_alone: Document) -> None:
-    with_rules(account, "examplebucket", OLD_UPLOADS)
-    assert run(account, rules_alone).returncode == 0
+    for rules, status, kept in (
+        (OTHER + needed, 0, OTHER + needed),
+        (OTHER + needed + OLD_UPLOADS, 1, OLD_UPLOADS),
+        (OLD_UPLOADS, 0, needed),
+    ):
+        with_rules(account, "examplebucket", rules)
+        assert run(account, rules_alone).returncode == status
+        assert kept in account.state["lifecycle"]["examplebucket"]
     assert OLD_UPLOADS not in account.state["lifecycle"]["examplebucket"]
-    needed = "".join(account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"])
-    with_rules(account, "examplebucket", OTHER + needed + OLD_UPLOADS)
-    assert run(account, rules_alone).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -245,25 +231,18 @@ def test_the_rule_of_a_mount_that_was_removed_goes(account: Account, rules_alone
     [
         "<Rule><ID>links-uploads-legal-hold</ID><Prefix>contracts/</Prefix><Status>Enabled</Status><Transition><Days>30"
         f"</Days><StorageClass>IA</StorageClass></Transition>{ABORT}</Rule>",
-        f"<Rule><ID>links-uploads-a</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT.replace('7', '1')}</Rule>",
         f"<Rule><ID>links-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT}</Rule>",
         "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>",
-        "<Rule><ID>links-uploads-notices-done</ID><Prefix>.l/done/</Prefix><Expiration><Days>1</Days></Expiration></Rule>",
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
-        "<Rule><Prefix>a/</Prefix></Rule>",
     ],
 )
-def test_rules_of_another_application_or_without_a_name_are_those_of_others(
-    rule: str, account: Account, rules_alone: Document
-) -> None:
+def test_rules_of_others_or_without_a_name_stay(rule: str, account: Account, rules_alone: Document) -> None:
     with_rules(account, "examplebucket", rule)
     assert run(account, rules_alone).returncode == 1
     assert rule in account.state["lifecycle"]["examplebucket"]
 
 
-def test_a_queue_that_is_refused_with_the_status_of_a_success_ends_the_script(
-    account: Account, documents: Document
-) -> None:
+def test_a_queue_that_is_refused_with_a_success_ends_the_script(account: Account, documents: Document) -> None:
     answer_first(account, '*CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;;')
     done = run(account, documents)
     assert (done.returncode, "AccessDenied" in done.stderr) == (1, True)

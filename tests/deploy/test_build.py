@@ -7,9 +7,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ import requests
 
 from deploy import build, runtimes
 from deploy.checks import secrets
+from deploy.command import output_of
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
@@ -27,27 +27,10 @@ from local.server import listen, serve
 from signer import Endpoint, presign
 from tests.deploy.deployments import KEYS
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.handler.client import event
 
 pytestmark = pytest.mark.ci
 
-EVENT = {
-    "version": "v1",
-    "rawPath": "/exampledir/exampleobject.txt",
-    "body": "",
-    "isBase64Encoded": False,
-    "headers": {"Accept": "*/*"},
-    "queryParameters": {},
-    "requestContext": {
-        "domainName": "links.example.com",
-        "http": {
-            "method": "GET",
-            "path": "/exampledir/exampleobject.txt",
-            "protocol": "HTTP/1.1",
-            "sourceIp": "192.0.2.1",
-        },
-        "requestId": "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f",
-    },
-}
 # What a function reads when it runs with no OSS.
 LINKS = """
 region = "${LINK_REGION}"
@@ -134,24 +117,24 @@ def searched_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
-    """One build for Python 3.10, which tests must not change."""
-    return built(project(tmp_path_factory.mktemp("built") / "project"))
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], build.Package]:
+    """One build for each runtime, which tests must not change."""
+    return cache(lambda runtime: built(project(tmp_path_factory.mktemp("built") / "project", runtime)))
 
 
-@pytest.fixture(scope="module")
-def custom_package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
-    """One build for the custom runtime of Debian 10, which tests must not change."""
-    return built(project(tmp_path_factory.mktemp("custom") / "project", "custom.debian10"))
+@pytest.fixture
+def package(packages: Callable[[str], build.Package]) -> build.Package:
+    return packages("python3.10")
 
 
-@pytest.fixture(scope="module")
-def package_3_12(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
-    """One build for Python 3.12, which tests must not change."""
-    return built(project(tmp_path_factory.mktemp("built") / "project", "python3.12"))
+@pytest.fixture
+def custom_package(packages: Callable[[str], build.Package]) -> build.Package:
+    return packages("custom.debian10")
 
 
-BUILT_IN = [("package", "python3.10"), pytest.param("package_3_12", "python3.12", marks=pytest.mark.long)]
+in_built_in_runtimes = pytest.mark.parametrize(
+    "runtime", ["python3.10", pytest.param("python3.12", marks=pytest.mark.long)]
+)
 
 
 @pytest.fixture
@@ -165,14 +148,11 @@ def installed(package: build.Package, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str) -> str:
     """What a program prints in an interpreter without site-packages."""
-    done = subprocess.run(
-        [interpreter, "-I", "-S", "-c", program, *map(str, arguments)],
-        env={**ENVIRONMENT, **variables},
+    done = output_of(
+        [str(interpreter), "-I", "-S", "-c", program, *map(str, arguments)],
+        60,
         cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        env={**ENVIRONMENT, **variables},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -210,22 +190,13 @@ def test_the_same_input_gives_the_same_bytes_in_another_folder(
     assert {path.stat().st_mtime for path in package.code.rglob("*")} == {archive.SECONDS}
 
 
-def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path) -> None:
-    shutil.copytree(package.code, tmp_path / "code")
-    assert archive.write_zip(tmp_path / "code", tmp_path / "same.zip") == package.size
-    assert sha256(tmp_path / "same.zip") == package.sha256
-    (tmp_path / "code/links.toml").write_text("# other\n")
-    archive.write_zip(tmp_path / "code", tmp_path / "other.zip")
-    assert sha256(tmp_path / "other.zip") != package.sha256
-
-
-@pytest.mark.parametrize(("name", "runtime"), BUILT_IN)
+@in_built_in_runtimes
 def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_runtime(
-    name: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
+    runtime: str, packages: Callable[[str], build.Package], tmp_path: Path
 ) -> None:
     interpreter = interpreter_of(runtime)
     folder = tmp_path / "empty"
-    with zipfile.ZipFile(request.getfixturevalue(name).zip) as file:
+    with zipfile.ZipFile(packages(runtime).zip) as file:
         file.extractall(folder)
     (tmp_path / "oss").mkdir()
     oss = serve(
@@ -241,7 +212,13 @@ def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_run
     (folder / "links.toml").write_text(LINKS, encoding="utf-8")
     with closing(oss):
         output = run_isolated(
-            interpreter, INVOKE, folder, json.dumps(EVENT), key, folder=tmp_path, LINK_OSS_ENDPOINT=oss.url
+            interpreter,
+            INVOKE,
+            folder,
+            json.dumps(event(body="", isBase64Encoded=False)),
+            key,
+            folder=tmp_path,
+            LINK_OSS_ENDPOINT=oss.url,
         )
     result = json.loads(output.splitlines()[-1])
     address = f"{oss.url}/examplebucket/exampledir/exampleobject.txt?"
@@ -281,31 +258,32 @@ def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_pa
     assert ours < custom
 
 
-@pytest.mark.parametrize("name", ["package", "custom_package"])
-def test_no_function_gets_a_command_line_or_the_diagnosis(name: str, request: pytest.FixtureRequest) -> None:
-    paths = {path.as_posix() for path in contents.files(request.getfixturevalue(name).code)}
+def test_no_function_gets_a_command_line_or_the_diagnosis(custom_package: build.Package) -> None:
+    paths = {path.as_posix() for path in contents.files(custom_package.code)}
     assert {"signer/link.py", "handler/core/keys/current.py"} <= paths
     ours = {path for path in paths if path.startswith(contents.OURS)}
     assert [path for path in ours if "__main__" in path or path.startswith(contents.COMMANDS)] == []
     assert all((ROOT / left_out).exists() for left_out in contents.COMMANDS)
 
 
-@pytest.mark.parametrize(("name", "runtime"), [*BUILT_IN, ("custom_package", "custom.debian10")])
+@pytest.mark.parametrize(
+    "runtime", ["python3.10", "custom.debian10", pytest.param("custom.debian11", marks=pytest.mark.long)]
+)
 def test_every_module_of_ours_can_be_imported_from_the_package_alone(
-    name: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
+    runtime: str, packages: Callable[[str], build.Package], tmp_path: Path
 ) -> None:
-    code = request.getfixturevalue(name).code
+    code = packages(runtime).code
     imported = run_isolated(interpreter_of(runtime), IMPORT_ALL, code, folder=tmp_path).splitlines()
     ours = [path.as_posix() for path in contents.files(code) if path.parts[0] in contents.OURS and path.suffix == ".py"]
     assert sorted(imported) == sorted(ours)
     assert len(imported) > 50
 
 
-@pytest.mark.parametrize(("name", "runtime"), BUILT_IN)
+@in_built_in_runtimes
 def test_every_module_is_compiled_for_its_place_in_the_cloud(
-    name: str, runtime: str, request: pytest.FixtureRequest
+    runtime: str, packages: Callable[[str], build.Package]
 ) -> None:
-    python, package = interpreter_of(runtime), request.getfixturevalue(name)
+    python, package = interpreter_of(runtime), packages(runtime)
     modules = [path for path in contents.files(package.code) if path.suffix == ".py"]
     compiled = [path for path in contents.files(package.code) if path.suffix == ".pyc"]
     assert len(modules) == len(compiled) > 100
@@ -401,16 +379,6 @@ def test_make_build_prints_the_size_and_the_contents(package: build.Package) -> 
     assert lines[0].startswith("Built for python3.10 (Python 3.10): ")
     assert re.fullmatch(r"  \d\.\d MB zipped, sha256 [0-9a-f]{64}", lines[1])
     assert {line.split()[-1] for line in lines[2:]} >= {"handler", "signer", "jinja2", "links.toml", "*.dist-info"}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("runtime", ["custom.debian10", "custom.debian11"])
-def test_the_package_of_a_custom_runtime_includes_its_server(runtime: str, tmp_path: Path) -> None:
-    interpreter = interpreter_of(runtime)
-    package = built(project(tmp_path / "project", runtime))
-    program = "import sys; sys.path[:0] = sys.argv[1:]; import uvicorn.main, handler.asgi"
-    run_isolated(interpreter, program, package.code, folder=tmp_path)
-    assert package.size <= contents.MAX_ZIP
 
 
 PIP_OUTPUTS = {

@@ -16,7 +16,6 @@ from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 STRAY = {
     "handler/test_links.py": ("", "handler/test_links.py is a test"),
     "handler/tests/data.json": ("{}", "handler/tests/data.json is a test"),
-    "signer/conftest.py": ("", "signer/conftest.py is a test"),
     "handler/notes.md": ("", "handler/notes.md is a development file"),
     "handler/.env": ("", "handler/.env is a development file"),
     "signer/Makefile": ("", "signer/Makefile is a development file"),
@@ -26,24 +25,9 @@ STRAY = {
         "handler/keys.json contains what looks like",
     ),
     "handler/who.py": ('KEY = "LTAI5tEXAMPLEEXAMPLE00"', "handler/who.py contains what looks like an access key id"),
-    "signer/pem.py": (
-        "-----BEGIN PRIVATE KEY-----\n" + "A" * 64,
-        "signer/pem.py contains what looks like a private key",
-    ),
-    "handler/robot.py": (
-        '"https://hooks.slack.com/services/T0"',
-        "handler/robot.py contains what looks like a chat robot's",
-    ),
     **{
         name: ("", f"{name} is not one of the files that are deployed, .html, .js, .json, .py, .toml, .typed: move it")
-        for name in (
-            "handler/ci.key",
-            "handler/LICENSE.pem",
-            "signer/prod.env",
-            "signer/robot.cfg",
-            "handler/n.csv",
-            "handler/k",
-        )
+        for name in ("handler/ci.key", "handler/LICENSE.pem", "signer/prod.env", "handler/k")
     },
     "click/data.bin": ("\0whsec_" + "a" * 40, "click/data.bin contains what looks like a webhook secret"),
     "_cffi_backend.cpython-310-x86_64-linux-gnu.so": ("", ""),

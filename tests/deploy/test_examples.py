@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deploy import s_preview
+from deploy.command import output_of
 from tests.deploy.project_copy import ROOT
 
 FILE = ROOT / "docs/examples/github-actions.yml"
@@ -48,15 +49,11 @@ def step(job: str, words: str) -> str:
 
 def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a step as GitHub does."""
-    return subprocess.run(
+    return output_of(
         ["bash", "-e", "-o", "pipefail", "-c", command],
+        60,
         cwd=folder,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "GITHUB_ENV": str(folder / "github.env"), **variables},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
     )
 
 
@@ -108,14 +105,6 @@ def test_actions_are_pinned_to_commits_and_s_and_its_components_to_versions() ->
     assert installs == {"npm install --global --ignore-scripts @serverless-devs/s@3.1.10"}
 
 
-def test_every_make_target_exists_and_no_placeholder_is_allowed() -> None:
-    targets = {target for step in STEPS for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
-    assert {"check", "doctor"} <= targets
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert {target for target in targets if not re.search(rf"(?m)^{target}:", makefile)} == set()
-    assert "--allow-placeholders" not in CONTENT
-
-
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_doctor_gets_environment_address_and_key(environment: str, tmp_path: Path) -> None:
     command = step(environment, "make doctor")
@@ -141,6 +130,7 @@ def test_the_credentials_are_masked_before_later_steps_get_them(tmp_path: Path) 
     assert done.stderr == ""
 
 
+@pytest.mark.ci
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_real_s_deploys_the_environment_with_these_credentials(tmp_path: Path) -> None:

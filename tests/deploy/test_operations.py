@@ -20,17 +20,6 @@ def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
     assert set(json.loads(example)) == set(json.loads(answered("/reports/q3.pdf")))
 
 
-@pytest.mark.parametrize(
-    "code",
-    sorted(
-        set(re.findall(r"[`'](share_\w+|state_\w+|keys_\w+|\w+_credentials?|credentials_\w+|unauthorized)[`']", PAGE))
-    ),
-)
-def test_every_code_on_the_page_is_one_of_the_service(code: str) -> None:
-    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "handler").rglob("*.py"))
-    assert any(f'"{code}"' in source for source in sources)
-
-
 def commands(name: str, page: str = PAGE) -> list[str]:
     blocks = [block for language, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page) if not language]
     return re.findall(rf"(?m)^{name} .*$", "".join(blocks))

@@ -354,14 +354,6 @@ def test_every_query_of_the_page_is_run_here() -> None:
     assert PAGE.count("```sql") == len(queries())
 
 
-def test_each_alarm_reads_a_column_of_its_query_and_the_page_says_when_it_fires() -> None:
-    alarms = HTTP | EVENTS | NOTICES
-    for title, (_, condition) in alarms.items():
-        column, _, limit, *no_data = condition.split(maxsplit=3)
-        assert f" as {column} " in queries()[title].replace("\n", " ")
-        (said,) = re.findall(rf"\*\*{title}\.?\*\*(.*?)```", PAGE, re.DOTALL)
-        numbers = {"0": "Alarm on one|is 0", "3": "below 3", "5": "on five"}.get(limit, f"above {limit}")
-        assert re.search(numbers, said), title
-        assert bool(no_data) == (" line" in said)
-    said = re.findall(r"\*\*([^*]+?)\.?\*\*[^*]*?[Aa]larm (?:if|on|above|below|fires)[^*]*?```sql", PAGE)
-    assert set(said) == set(alarms)
+def test_each_alarm_reads_a_column_of_its_query() -> None:
+    for title, (_, condition) in (HTTP | EVENTS | NOTICES).items():
+        assert f" as {condition.split()[0]} " in queries()[title].replace("\n", " ")

@@ -13,14 +13,12 @@ from typing import Any
 
 import pytest
 
-from deploy import check, policies, s_preview
-from deploy.command import run
+from deploy import check, policies
+from deploy.command import output_of, run
 from deploy.errors import DeployError
 from deploy.model import Function, Project
 from deploy.statements import UPLOAD_DAYS
-from handler.core.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
-from local.rights import role_statements
 from tests.deploy import deployments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
@@ -115,6 +113,8 @@ OUTBOX = [
 STATE_LISTS = (".links/state/index/*", ".links/state/uses/*")
 LIST_STATE = list_below("examplebucket", *STATE_LISTS)
 LIST_IN = list_below("other-bucket", "in/*")
+MANIFEST = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
+FAILURES = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {
     "Effect": "Deny",
@@ -138,44 +138,30 @@ def statements_of(documents: Document, role: str) -> list[Document]:
     return list(policy["Statement"])
 
 
-def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> None:
-    assert statements_of(policies_for(tmp_path), "links-http") == [
-        IN,
-        REPORTS,
-        LIST_STATE,
-        LIST_IN,
-        SHARES,
-        KEYS,
-        KEYS_PROTECTED,
-    ]
-
-
-def test_the_events_role_writes_records_only_for_notices_with_shares(tmp_path: Path) -> None:
-    for give in ("link", "share"):
-        changed = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "{give}"'
-        assert (SHARES in statements_of(policies_for(tmp_path, changed), "links-events")) is (give == "share")
-
-
-def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
-    assert statements_of(policies_for(tmp_path, LINKS + NOTICES), "links-events") == [
-        TOLD_REPORTS,
-        allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
-        KEYS,
-        KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
-    ]
+def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path, LINKS + NOTICES)
+    web = [IN, REPORTS, LIST_STATE, LIST_IN, SHARES, KEYS, KEYS_PROTECTED]
+    assert statements_of(documents, "links-http") == web
+    assert statements_of(documents, "links-events") == [TOLD_REPORTS, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
+    functions = [f"acs:fc:cn-hangzhou:*:functions/links-events{below}" for below in ("", "/*")]
+    assert statements_of(documents, "oss-calls-links") == [allow(["fc:InvokeFunction"], *functions)]
+    trust = {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in documents["roles"].items()}
+    assert trust == {
+        "links-http": ["fc.aliyuncs.com"],
+        "links-events": ["fc.aliyuncs.com"],
+        "oss-calls-links": ["oss.aliyuncs.com"],
+    }
+    assert "operator" not in documents
 
 
 def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(tmp_path: Path) -> None:
     documents = policies_for(tmp_path, LINKS + OPS)
-    assert statements_of(documents, "links-events") == [
-        TOLD_REPORTS,
-        *OUTBOX,
-        KEYS,
-        KEYS_PROTECTED,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"),
-    ]
+    events = [TOLD_REPORTS, *OUTBOX, KEYS, KEYS_PROTECTED, FAILURES]
+    assert statements_of(documents, "links-events") == events
     assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
+    shares = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "share"'
+    assert SHARES in statements_of(policies_for(tmp_path, shares), "links-events")
+    assert documents["operator"] == {"Version": "1", "Statement": OUTBOX}  # for those who repair notices
 
 
 def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(tmp_path: Path) -> None:
@@ -186,71 +172,20 @@ def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to
     assert statements_of(opened, "links-events")[:3] == OUTBOX  # and no right to the objects
 
 
-def test_those_who_repair_notices_may_do_the_same_below_the_state_prefix_and_nothing_else(tmp_path: Path) -> None:
-    assert policies_for(tmp_path, LINKS + OPS)["operator"] == {"Version": "1", "Statement": OUTBOX}
-    assert "operator" not in policies_for(tmp_path, LINKS + NOTICES)
-
-
-def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
-    documents = policies_for(tmp_path, LINKS + NOTICES + OPS.replace("created", "timer"))
-    policy_documents = [documents["operator"], *(role["policy"] for role in documents["roles"].values())]
-    for policy in policy_documents:
-        for statement in policy["Statement"]:
-            assert not any("*" in action for action in statement["Action"])
-            if any("List" in action for action in {*statement["Action"]} - {"oss:ListParts"}):
-                assert statement["Action"] == ["oss:ListObjects"]
-                prefixes = statement["Condition"]["StringLike"]["oss:Prefix"]
-                assert prefixes
-                assert all(prefix.endswith("/*") for prefix in prefixes)
-            else:
-                assert all(resource.count("/") and not resource.endswith(":*") for resource in statement["Resource"])
-
-
-@pytest.mark.parametrize("key", ["a*/", "what?/"])
-def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="for RAM they are wildcards"):
-        rights.object_arn(Location("examplebucket", key))
-    with pytest.raises(DeployError, match="for RAM they are wildcards"):
-        policies_for(tmp_path, LINKS.replace("reports/", key))
-    config = ProjectCopy.of(tmp_path).edit(
-        "oss://${LINK_BUCKET}/exampledir/", f"oss://examplebucket/{key}", "links.toml"
-    )
-    with pytest.raises(pytest.fail.Exception, match=r"must not contain \* or \?: for RAM they are wildcards"):
-        functions_of(config)
-
-
-def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
-    roles = policies_for(tmp_path)["roles"]
-    assert {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in roles.items()} == {
-        "links-http": ["fc.aliyuncs.com"],
-        "links-events": ["fc.aliyuncs.com"],
-        "oss-calls-links": ["oss.aliyuncs.com"],
-    }
-    assert statements_of(policies_for(tmp_path), "oss-calls-links") == [
-        allow(
-            ["fc:InvokeFunction"],
-            "acs:fc:cn-hangzhou:*:functions/links-events",
-            "acs:fc:cn-hangzhou:*:functions/links-events/*",
-        )
-    ]
-
-
 def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Path) -> None:
     deployer = policies_for(tmp_path)["deployer"]
     functions, code, roles, events = deployer["Statement"]
-    assert functions["Resource"] == [
-        f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
-        for name in ("links-http", "links-events")
-        for below in ("", "/*")
-    ]
+    arns = [f"acs:fc:cn-hangzhou:*:functions/links-{name}" for name in ("http", "events")]
+    assert functions["Resource"] == [f"{arn}{below}" for arn in arns for below in ("", "/*")]
     assert code == allow(["fc:GetTempBucketToken"], "*")
-    assert roles["Resource"] == [
-        f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links")
-    ]
-    assert roles["Condition"] == {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}}
-    assert events == allow(
-        [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")], "acs:oss:*:*:examplebucket"
-    )
+    assert roles == {
+        **allow(
+            ["ram:PassRole"], *(f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links"))
+        ),
+        "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
+    }
+    verbs = [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")]
+    assert events == allow(verbs, "acs:oss:*:*:examplebucket")
     # Nobody passes the role of sessions.
     assert policies_for(tmp_path, LINKS + ASSUME_ROLE)["deployer"] == deployer
 
@@ -284,10 +219,10 @@ def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str,
     assert (IN in statements_of(documents, "links-http")) is bool(count)
 
 
-@pytest.mark.parametrize("page", ["uploads.md", "uploads.zh-CN.md"])
-def test_the_rule_that_aborts_parts_has_the_days_of_the_page(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text("utf-8")
-    assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
+def test_the_rule_that_aborts_parts_has_the_days_of_the_page() -> None:
+    for page in ("uploads.md", "uploads.zh-CN.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        assert re.findall(r"<AbortMultipartUpload><Days>(\d+)<", text) == [str(UPLOAD_DAYS)]
 
 
 @pytest.mark.parametrize(
@@ -340,12 +275,13 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["roles"] == {**dev["roles"], **prod["roles"]}
     assert documents["lifecycle"] == {**dev["lifecycle"], **prod["lifecycle"]}
     assert (dev["logs"], prod["logs"]) == ([], documents["logs"])
-    assert (
-        documents["queues"]
-        == dev["queues"]
-        == prod["queues"]
-        == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
-    )
+    # A role of CI may deploy one environment only.
+    assert documents["deployers"] == {**dev["deployers"], **prod["deployers"]}
+    for name, suffix in (("dev", ""), ("prod", "-prod")):
+        functions = documents["deployers"][name]["Statement"][0]["Resource"]
+        assert {arn.split("/")[1] for arn in functions} == {f"links-http{suffix}", f"links-events{suffix}"}
+    queues = [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+    assert documents["queues"] == dev["queues"] == prod["queues"] == queues
 
 
 def functions_of(config: Path) -> Sequence[Function]:
@@ -355,31 +291,26 @@ def functions_of(config: Path) -> Sequence[Function]:
     return result.functions if result.faults == [] else pytest.fail(result.faults[0])
 
 
-@pytest.mark.parametrize("line", ["", "log_days: 190", "log_days: 7", 'log_days: "365"'])
+@pytest.mark.parametrize("key", ["a*/", "what?/"])
+def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) -> None:
+    target = "oss://${LINK_BUCKET}/exampledir/"
+    config = ProjectCopy.of(tmp_path).edit(target, f"oss://examplebucket/{key}", "links.toml")
+    with pytest.raises(pytest.fail.Exception, match=r"must not contain \* or \?: for RAM they are wildcards"):
+        functions_of(config)
+
+
+@pytest.mark.parametrize("line", ["", 'log_days: "365"'])
 def test_logs_are_kept_for_as_long_as_the_variable_says(line: str, tmp_path: Path) -> None:
     config = ProjectCopy.of(tmp_path).edit("log_days: 190", line)
     (http, events) = policies.policies(functions_of(config))["logs"]
     assert http["days"] == events["days"] == int(re.sub(r"\D", "", line) or 190)
 
 
-@pytest.mark.parametrize("days", ["0", "3651", "190d", "[190]"])
+@pytest.mark.parametrize("days", ["0", "3651"])
 def test_a_time_for_which_no_log_can_be_kept_is_refused(days: str, tmp_path: Path) -> None:
     config = ProjectCopy.of(tmp_path).edit("log_days: 190", f"log_days: {days}")
     with pytest.raises(DeployError, match=r"s\.yaml: vars\.log_days must be 1 to 3650"):
         functions_of(config)
-
-
-def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
-    rendered = environments(tmp_path)
-    deployers = policies.policies(rendered)["deployers"]
-    for name, suffix in (("dev", ""), ("prod", "-prod")):
-        functions = deployers[name]["Statement"][0]["Resource"]
-        assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
-            f"links-http{suffix}",
-            f"links-events{suffix}",
-        ]
-    assert list(policies.policies(rendered, "dev")["deployers"]) == ["dev"]
-    assert policies_for(tmp_path)["deployers"] == {}
 
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
@@ -403,9 +334,7 @@ def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_ass
     assert trusted_by(documents, "links-signer") == ["links-http", "links-events"]
     assert documents["roles"]["links-signer"]["max_session_duration"] == 3600
     assert statements_of(documents, "links-http") == [ASSUME, LIST_STATE, SHARES, KEYS, KEYS_PROTECTED]
-    sink = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
-    failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
-    assert statements_of(documents, "links-events") == [ASSUME, sink, KEYS, KEYS_PROTECTED, failures]
+    assert statements_of(documents, "links-events") == [ASSUME, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
 
 
 def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
@@ -464,7 +393,7 @@ def test_what_a_cdn_serves_may_only_be_read_and_listed_by_what_the_service_itsel
     assert all(KEYS in statements_of(documents, name) for name in users)
 
 
-OTHER_ARNS = (SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002"))
+OTHER_ARN = SIGNER.replace("links", "Links")
 MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
 
 
@@ -477,10 +406,7 @@ MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" 
             FUNCTIONS,
             r"role links-http of \[assume_role\] or a mount is also the role of",
         ),
-        *(
-            (f'role = "{arn}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere")
-            for arn in OTHER_ARNS
-        ),
+        (f'role = "{OTHER_ARN}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere"),
         (
             "",
             {"a": HTTP, "b": {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}},
@@ -517,22 +443,18 @@ def test_two_different_rules_of_one_name_are_an_error(links: str, environment: s
 @pytest.mark.parametrize(
     ("names", "prefix"),
     [
-        (["links-http-dev", "links-events-dev", "links-http"], "links"),
         (["links-x1-http", "links-x1-events"], "links-x1"),
         (["links-traffic", "links-traffic-dev"], "links"),
         (["photos"], "photos"),
     ],
 )
-def test_policies_are_called_like_what_the_functions_names_begin_with(
-    names: list[str], prefix: str, tmp_path: Path
-) -> None:
+def test_policies_are_called_as_functions_names_begin(names: list[str], prefix: str, tmp_path: Path) -> None:
     functions = {name: {**HTTP, "functionName": name, "role": name} for name in names}
     documents = policies_for(tmp_path, functions=functions)
     assert documents["prefix"] == prefix
     assert documents["lifecycle"]["examplebucket"][0]["ID"] == f"{prefix}-notices-done"
 
 
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev"]) == 0
     printed = capsys.readouterr()
@@ -552,11 +474,7 @@ def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.Captur
     assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
 
 
-def test_a_faulty_file_has_no_policies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # s.yaml alone, as s renders it, in less time.
-    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
     sentence = "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
     with pytest.raises(DeployError, match=re.escape(sentence)):
@@ -565,13 +483,14 @@ def test_a_faulty_file_has_no_policies(
 
 
 @pytest.mark.parametrize(
-    ("interrupted", "status", "said"), [(True, 130, "make policies: Interrupted.\n"), (False, 0, "")]
+    ("interrupted", "options", "status", "said"),
+    [(True, "", 130, "make policies: Interrupted.\n"), (False, ", unread=0", 0, ""), (False, "", 1, "")],
 )
-def test_who_stops_the_command_or_its_reader_gets_no_traceback(interrupted: bool, status: int, said: str) -> None:
+def test_who_stops_the_command_gets_no_traceback(interrupted: bool, options: str, status: int, said: str) -> None:
     code = (
         "import sys\nfrom deploy.command import run\n"
         f"def main():\n    if {interrupted}: raise KeyboardInterrupt\n    print('x' * 1_000_000)\n    return 0\n"
-        "sys.exit(run('make policies', main, unread=0))"
+        f"sys.exit(run('make policies', main{options}))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -584,7 +503,7 @@ def test_who_stops_the_command_or_its_reader_gets_no_traceback(interrupted: bool
 
 def test_ctrl_c_while_modules_are_loaded_is_a_sentence() -> None:
     code = "import sys; sys.argv = ['-m']; import deploy; sys.argv = ['deploy/check.py']; raise KeyboardInterrupt"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = output_of([sys.executable, "-c", code], 60, cwd=ROOT)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "python -m deploy.check: Interrupted.\n")
 
 
@@ -594,21 +513,3 @@ def test_each_fault_of_a_package_has_a_line(capsys: pytest.CaptureFixture[str]) 
 
     assert run("make build", fail) == 1
     assert capsys.readouterr().err == "make build: The package cannot be deployed:\n  one\n  two\n"
-
-
-def test_deploy_md_names_the_rights_with_the_shipped_links_toml() -> None:
-    config = shipped.configured(shipped.web()).config
-    assert config is not None
-    page = (ROOT / "docs/deploy.md").read_text("utf-8")
-    gets, puts, lists = re.findall(
-        r"(?s)gets `oss:GetObject` on (.*?), `oss:PutObject` on(.*?), and lists (.*?)\. ", page
-    )[0]
-    allowed = [each for each in role_statements(config, web=True, events=False) if each["Effect"] == "Allow"]
-    for action, named in (("oss:GetObject", gets), ("oss:PutObject", puts)):
-        resources = {name for each in allowed if action in each["Action"] for name in each["Resource"]}
-        prefixes = {name.partition("/")[2] for name in resources}
-        assert {*re.findall("`(.*?)`", named)} == {each for each in prefixes if not each.startswith(".links/")}
-    prefixes = {
-        name for each in allowed for name in each.get("Condition", {}).get("StringLike", {}).get("oss:Prefix", [])
-    }
-    assert {f"{each}*" for each in re.findall("`(.*?)`", lists)} == {e for e in prefixes if not e.startswith(".links/")}

@@ -45,9 +45,7 @@ def test_requests_are_what_the_cases_say() -> None:
     assert [form.body.count(part) for part in (b"\r\n\r\nb\r\n", b"\r\n\r\nc\r\n", b'filename="f.txt"')] == [1, 1, 1]
 
 
-def test_a_recording_is_in_the_status_line_and_answers_open_questions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recording_answers_open_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("live.__main__.load", lambda *parts: [case for case in CASES if "open/link/h" in case.name])
     pages = {path.name: content for path, content in live_status.pages(tmp_path).items()}
     assert "**Status: not yet compared with a live account: `make live` does it.** " in pages["README.md"]

@@ -67,9 +67,7 @@ REFUSED = [
 ]
 
 
-def test_a_run_that_must_not_start_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_must_not_start_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(command, "run", lambda *options: 0)
     monkeypatch.setattr(side.Side, "ask", lambda *options: pytest.fail("sent"))
     for arguments, variables, message in REFUSED:
@@ -112,16 +110,6 @@ def test_a_bucket_that_is_not_ours_is_left_alone(service: Online, few: list[case
     assert run(service, tmp_path, "--yes") == 1
     assert service.requests == 1
     assert not list((tmp_path / ".runs").iterdir())
-
-
-def test_what_is_left_is_named_with_the_command_that_removes_it(
-    service: Online, few: list[cases.Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    left = leave_bucket(service, tmp_path)
-    assert f"Bucket {left} in {REGION} may be left: make live-sweep deletes it." in capsys.readouterr().err
-    assert (tmp_path / ".runs" / left).read_text() == REGION
-    assert run(service, tmp_path, "--sweep") == 0
-    assert (service.buckets, service.outside, list((tmp_path / ".runs").iterdir())) == ([], [], [])
 
 
 DENIED = "failed (403 AccessDenied). Is the policy that of the dry run?"

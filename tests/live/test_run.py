@@ -73,7 +73,8 @@ def test_uploads_of_which_the_documents_say_nothing_are_held_to_what_was_signed(
 def test_no_file_and_no_output_has_a_secret_of_the_run(complete: Complete) -> None:
     assert {KEY.access_key_secret, KEY.access_key_id, "1234567890123456"} < complete.secrets
     assert len(complete.secrets) > 500  # signatures, tokens, request IDs
-    assert len([each for each in complete.secrets if re.fullmatch(r"[\w+/]{27}=", each)]) == 2  # signatures of V1
+    # The signatures of two cases of V1, and other ones if a second began between both sides.
+    assert len([each for each in complete.secrets if re.fullmatch(r"[\w+/]{27}=", each)]) in (2, 3, 4)
     texts = [path.read_text("utf-8") for path in complete.folder.rglob("*") if path.is_file()]
     assert len(texts) == 2
     assert all("fcp-live-" not in text for text in texts)
@@ -81,7 +82,9 @@ def test_no_file_and_no_output_has_a_secret_of_the_run(complete: Complete) -> No
     assert [secret for secret in complete.secrets for text in texts if len(secret) > 5 and secret in text] == []
 
 
-def test_a_recording_is_replayed(complete: Complete, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_is_replayed(
+    complete: Complete, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded, expected = complete.folder / "recorded", complete.folder / "expected.toml"
     recorded.mkdir()
     (recorded / "cn-hongkong.json").write_text(json.dumps(complete.recording), "utf-8")
@@ -89,8 +92,7 @@ def test_a_recording_is_replayed(complete: Complete, capsys: pytest.CaptureFixtu
     listed = [entry.format(json.dumps(each.case)) for each in DEVIATIONS]
     assert len(answers.unexpected(complete.results, expected)) == 30
     expected.write_text("".join(listed), "utf-8")
-    assert command.main(["--replay", "--folder", str(complete.folder)]) == 0
-    assert capsys.readouterr().err == ""
+    assert answers.unexpected(complete.results, expected) == []
     expected.write_text("".join([*listed[1:], entry.format('"content/put/copy"')]), "utf-8")
     assert answers.unexpected(complete.results, expected) == [
         "content/put/copy does not differ: remove it from expected.toml.",
@@ -98,3 +100,11 @@ def test_a_recording_is_replayed(complete: Complete, capsys: pytest.CaptureFixtu
     ]
     expected.write_text("".join(listed).replace('reason = "a test"', 'reason = ""'), "utf-8")
     assert len(answers.unexpected(complete.results, expected)) == 30
+    # All of them would take a second.
+    chosen = [case for case in CASES if case.name.startswith("content/")]
+    monkeypatch.setattr(command, "load", lambda *parts: chosen if parts == ("sts", "kms") else [])
+    differing = [each for each in listed if '"content/' in each]
+    expected.write_text("".join(differing), "utf-8")
+    assert command.main(["--replay", "--folder", str(complete.folder)]) == 0
+    printed = capsys.readouterr()
+    assert (printed.err, f"differs: {len(differing)}, only live: 0" in printed.out) == ("", True)

@@ -58,7 +58,7 @@ def assert_nothing_is_left(service: Online, folder: Path) -> None:
 
 
 @at_moments(LOSSES)
-def test_a_run_that_loses_oss_leaves_nothing(
+def test_a_loss_of_oss_leaves_nothing(
     proxied: tuple[Online, FaultProxy], tmp_path: Path, stop: str, moment: int
 ) -> None:
     service, proxy = proxied

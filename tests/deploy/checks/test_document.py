@@ -33,12 +33,10 @@ def hooks(*commands: str, path: str = "./", **more: object) -> dict[str, object]
 @pytest.mark.parametrize(
     "actions",
     [
-        *({}, None, {"pre-deploy": 5}, {"pre-deploy": []}, {"pre-deploy": [5, {"path": "./"}]}),
-        hooks("make build"),
+        None,
+        {"pre-deploy": 5},
         hooks("make build", "make check"),
         hooks("make check || true", "make build"),
-        hooks("make check ENV=dev", "make build"),
-        hooks("make check && make build"),
         hooks("make check", "make build", path="../other"),
         hooks("make check", "make build", allow_failure=True),
         {"pre-deploy": [{"run": "make check"}, {"run": "make build"}]},
@@ -48,15 +46,12 @@ def test_other_actions_are_a_fault(actions: object) -> None:
     assert faults(actions=actions) == [CHECK_FIRST.format("", ".")]
 
 
-@pytest.mark.parametrize(
-    "commands",
-    [("make check", f"make build CONFIG={NESTED}"), (f"make check CONFIG={NESTED}", "make build")],
-)
-def test_a_file_in_a_folder_is_checked_and_built_itself(commands: tuple[str, ...]) -> None:
-    assert faults(NESTED, actions=hooks(*commands, path="../..")) == [CHECK_FIRST.format(f" CONFIG={NESTED}", "../..")]
+def test_a_file_in_a_folder_is_checked_and_built_itself() -> None:
+    actions = hooks("make check", f"make build CONFIG={NESTED}", path="../..")
+    assert faults(NESTED, actions=actions) == [CHECK_FIRST.format(f" CONFIG={NESTED}", "../..")]
 
 
-@pytest.mark.parametrize("access", ["", None, 7, "${env('KEY', 'x')}"])
+@pytest.mark.parametrize("access", ["", 7, "${env('KEY', 'x')}"])
 def test_the_key_must_have_a_plain_name(access: object) -> None:
     assert faults(access=access) == [
         f"access must be the plain name of a key (got {access!r}); s deploy -a NAME takes another one."
@@ -78,7 +73,7 @@ def environment_faults(**fields: object) -> list[str]:
     return list(document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
 
 
-@pytest.mark.parametrize("kind", [None, "", "prod", "Production", ["production"]])
+@pytest.mark.parametrize("kind", [None, "Production", ["production"]])
 def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
     assert environment_faults(type="staging") == []
     assert environment_faults(type=kind) == [
@@ -115,9 +110,7 @@ def test_overlays_that_are_not_mappings_are_named() -> None:
         ),
     ],
 )
-def test_environments_that_s_would_confuse_are_refused(
-    file: str, old: str, new: str, sentence: str, tmp_path: Path
-) -> None:
+def test_environments_that_s_confuses_are_refused(file: str, old: str, new: str, sentence: str, tmp_path: Path) -> None:
     key = "env" if file == "s.yaml" else "name"
     config = ProjectCopy.of(tmp_path).edit(f"{key}: {old}", f"{key}: {new}", file)
     with pytest.raises(DeployError, match=rf"^{re.escape(file)}: {sentence}"):

@@ -80,7 +80,6 @@ def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_p
     "triggers",
     [
         (),
-        (timer("@every 1m"),),
         (oss_trigger("inbox/"),),
         (oss_trigger("outbox/", "otherbucket"),),
         (oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject"),),
@@ -94,9 +93,7 @@ def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Tri
 
 
 @pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
-def test_a_timer_notice_or_a_digest_without_an_enabled_timer_is_a_fault(
-    timers: tuple[Trigger, ...], tmp_path: Path
-) -> None:
+def test_a_timer_notice_or_a_digest_without_a_timer_is_a_fault(timers: tuple[Trigger, ...], tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *timers) == [NO_TIMER]
     assert faults(tmp_path, TIMER, OUTBOX, *timers) == [
         "an enabled timer trigger is missing, so the timer notice of /exampledir/ in links.toml is never sent: add one "
@@ -107,24 +104,13 @@ def test_a_timer_notice_or_a_digest_without_an_enabled_timer_is_a_fault(
 
 @pytest.mark.parametrize(
     "expressions",
-    [
-        ["@every 1m"],
-        ["@every 5m"],
-        ["0 * * * * *"],
-        ["* * * * * *"],
-        ["0 0/5 * * * *"],
-        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
-        ["0 0 9 * * *", "@every 1m"],
-    ],
+    [["@every 5m"], ["0 0/5 * * * *"], ["CRON_TZ=Asia/Shanghai 0 * * * * *"], ["0 0 9 * * *", "@every 1m"]],
 )
 def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *map(timer, expressions)) == []
 
 
-@pytest.mark.parametrize(
-    "expression",
-    ["@every 6m", "@every 1h", "0 0/6 * * * *", "0 0 9 * * *", "0 * 9-17 * * *", "0 * * * * MON-FRI", "0 0 0 1 1 *"],
-)
+@pytest.mark.parametrize("expression", ["@every 6m", "0 * 9-17 * * *", "0 * * * * MON-FRI"])
 def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, timer(expression), timer("@every 1m", enabled=False)) == [
         "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
@@ -137,9 +123,7 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
 @pytest.mark.parametrize(
     ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
 )
-def test_a_sink_that_hangs_must_not_keep_all_calls_busy(
-    reserved: int, concurrency: int, needed: int | None, tmp_path: Path
-) -> None:
+def test_a_hanging_sink_leaves_calls_free(reserved: int, concurrency: int, needed: int | None, tmp_path: Path) -> None:
     props = {
         **shipped.events(),
         "instanceConcurrency": concurrency,

@@ -50,9 +50,7 @@ def test_each_example_is_one_sentence_that_says_where_it_is_written() -> None:
         '[[notice]]\non = "created"\nmount = "/a/"\ngive = "link"\nto = ["a"]',
     ],
 )
-def test_an_example_in_links_toml_names_the_file_also_where_only_the_service_itself_writes(
-    line: str, tmp_path: Path
-) -> None:
+def test_an_example_in_links_toml_names_the_file(line: str, tmp_path: Path) -> None:
     mount = '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
     tables = [line, mount] if line.startswith(("keys", "state")) else [mount, line]
     (tmp_path / "links.toml").write_text("\n".join(['region = "cn-hangzhou"', *tables]), encoding="utf-8")

@@ -70,9 +70,7 @@ EVENTS = shipped.events()["triggers"]
         ({**shipped.custom(), "triggers": [*shipped.custom()["triggers"], *EVENTS]}, True),
     ],
 )
-def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_triggers(
-    props: Props, takes_events: bool
-) -> None:
+def test_a_function_that_takes_events_needs_seventy_seconds(props: Props, takes_events: bool) -> None:
     assert list(functions.faults(shipped.read({**props, "timeout": 70}))) == []
     sentences = list(functions.faults(shipped.read({**props, "timeout": 69})))
     assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (
@@ -102,7 +100,6 @@ OWNER = "cn-hangzhou:${config('AccountID')}"
         f"acs:mns:{OWNER}:/queues/links-events-failures/messages",
         "acs:mns:cn-hangzhou:1000000000000001:/topics/failures/messages",
         "acs:mns:cn-hangzhou::/topics/failures/messages",
-        f"acs:fc:{OWNER}:functions/after_all",
         f"acs:fc:{OWNER}:functions/after_all/LATEST",
         f"acs:eventbridge:{OWNER}:eventbus/failures",
     ],
@@ -114,10 +111,7 @@ def test_a_destination_that_function_compute_knows_is_fine(arn: str) -> None:
 @pytest.mark.parametrize(
     "arn",
     [
-        "",
         "failures",
-        f"acs:mns:{OWNER}:queues/failures/messages",
-        f"acs:mns:{OWNER}:/queues/failures",
         f"acs:mns:{OWNER}:/queue/failures/messages",
         "acs:mns:cn-hangzhou::/queues/failures/messages",
         f"acs:fc:{OWNER}:services/a/functions/b",

@@ -79,7 +79,6 @@ OFF = "URL signing is off, so the bucket is public: turn it on."
 UNCLEAR = "check endpoint in links.toml and the access lists of the domain, and try again."
 DOUBTS: dict[str, tuple[Respond, str, str]] = {
     "signing off": (always(404, XML.format("NoSuchKey")), "fault", f" an unsigned address (404 NoSuchKey): {OFF}"),
-    "signing off, an object": (always(200), "fault", f"accepts an unsigned address (200): {OFF}"),
     "no private origin": (lambda target: DENIED, "fault", f"accepts an unsigned address (403 AccessDenied): {OFF}"),
     "any signature": (
         *(lambda target: MISSING if "auth_key" in target else REFUSED, "fault"),
@@ -87,8 +86,6 @@ DOUBTS: dict[str, tuple[Respond, str, str]] = {
     ),
     "origin refuses": (checking(KEY, DENIED), "fault", "(AccessDenied): set private-bucket origin."),
     "referers": (always(403, reason="denied by Referer ACL"), "unknown", UNCLEAR),
-    "addresses": (always(403, reason="denied by IP ACL = not in whitelist"), "unknown", UNCLEAR),
-    "no domain": (always(403), "unknown", UNCLEAR),
     "redirect": (always(301), "unknown", f"did not judge an unsigned address (301): {UNCLEAR}"),
     "broken": (always(502, XML.format("x")), "unknown", UNCLEAR),
 }
@@ -109,15 +106,11 @@ def test_a_cdn_that_does_not_check_is_a_fault_and_one_that_judges_nothing_is_unk
     ("domain", "words"),
     [
         (CdnKey("exampleKEYexample2"), "refuses a new link (403): the domain has another type, key or parameter than"),
-        (KEY._replace(parameter="k"), "refuses a new link (403): the domain has another type, key or parameter than"),
         (KEY._replace(valid_for=1800 + 120), "accepts an expired link (404 NoSuchKey): its validity is longer than"),
         (KEY._replace(valid_for=1800 - 120), "refuses a link of a minute (403): its validity is shorter than"),
-        (KEY._replace(valid_for=60), "refuses a link of a minute (403): its validity is shorter than"),
     ],
 )
-def test_a_domain_with_another_setting_than_the_document_is_a_fault(
-    domain: CdnKey, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_domain_with_another_setting_is_a_fault(domain: CdnKey, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (sentence,) = faults(iter(examined(monkeypatch, checking(domain), DOCUMENT)))
     assert words in sentence
     assert sentence.endswith(": make them equal.")
@@ -128,13 +121,9 @@ def test_a_domain_with_another_setting_than_the_document_is_a_fault(
     [
         ({"other": {}}, "cdn static not found in the keys document: run LINK_REGION=cn-hangzhou make keys ARGS="),
         ({"static": {"type": "A", "key": "short"}}, "keys document: cdn static: Invalid key of a CDN: key must be"),
-        ({"static": {"type": "C", "key": KEY.key}}, "keys document: cdn static: type must be A, the only type"),
-        ({"static": 5}, "keys document: cdn static"),
     ],
 )
-def test_a_key_that_the_document_does_not_have_is_a_fault(
-    document: object, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_not_there_is_a_fault(document: object, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the bucket is public can be seen without a key."""
     missing, unsigned = examined(monkeypatch, checking(KEY), document)
     assert missing.level == "fault"

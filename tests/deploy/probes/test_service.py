@@ -11,7 +11,7 @@ import pytest
 
 from deploy.probes import service
 from deploy.probes.deployment import CANARY
-from deploy.probes.findings import Finding, fault
+from deploy.probes.findings import Finding
 from local.stack import Stack
 from tests.deploy.deployments import (
     EVENTS,
@@ -102,11 +102,10 @@ def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
     assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
 
 
-@pytest.mark.parametrize("status", [200, 400])
-@pytest.mark.parametrize("names", [("Via", "X-Cache", "X-Swift-SaveTime"), ("x-swift-cachetime",), ()])
-def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...], status: int) -> None:
+@pytest.mark.parametrize("names", [("Via", "X-Cache", "X-Swift-SaveTime"), ()])
+def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...]) -> None:
     headers = {"X-Oss-Request-Id": "6743A0F1", "X-Cached": "no", "Server": "AliyunOSS", **dict.fromkeys(names, "HIT")}
-    found = [finding for finding in findings_of_links(status, headers, "") if finding.subject == "cdn"]
+    found = [finding for finding in findings_of_links(400, headers, "") if finding.subject == "cdn"]
     assert [finding.level for finding in found] == ["warning"] * bool(names)
     assert all(f"(it adds {', '.join(names).lower()}): links fail" in finding.sentence for finding in found)
 
@@ -138,23 +137,32 @@ def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
     assert sentences[-1] == "/exampledir/: HEAD does not reach the function: add it to methods in s.yaml."
 
 
-@pytest.mark.parametrize("values", ["https://a.example.com\n*", "https://a.example.com, *"])
-def test_two_allowed_origins_in_one_response_are_a_fault(values: str) -> None:
-    with serving(lambda method, path: (200, {"Access-Control-Allow-Origin": values}, HEALTHY)) as url:
-        (sentence,) = faults(service.health(deployed(url, None), url))
-    assert sentence.startswith("A response has 2 Access-Control-Allow-Origin values")
+ORIGINS = "A response has 2 Access-Control-Allow-Origin values, and browsers refuse it"
+PROGRAM = "is another program, as /-/health shows: check the address."
 
 
-def test_a_service_that_makes_browsers_download_is_a_warning() -> None:
-    with serving(lambda method, path: (200, {"Content-Disposition": "attachment"}, HEALTHY)) as url:
-        assert levels(service.health(deployed(url, None), url)) == [
-            ("ok", "service"),
-            ("ok", "cors"),
-            ("warning", "domain"),
-        ]
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "found"),
+    [
+        (200, {}, HEALTHY, {"ok service": "", "ok cors": ""}),
+        (200, {"Access-Control-Allow-Origin": "https://a.example.com\n*"}, HEALTHY, {"fault cors": ORIGINS}),
+        (200, {"Access-Control-Allow-Origin": "https://a.example.com, *"}, HEALTHY, {"fault cors": ORIGINS}),
+        (200, {"Content-Disposition": "attachment"}, HEALTHY, {"ok cors": "", "warning domain": "download its pages"}),
+        (200, {}, "[]", {"fault service": PROGRAM}),
+        (200, {}, '{"status": "UP"}', {"fault service": PROGRAM}),
+        (404, {}, "Not Found", {"fault service": PROGRAM}),
+    ],
+)
+def test_the_health_of_a_service_is_judged_by_what_browsers_make_of_it(
+    status: int, headers: dict[str, str], body: str, found: dict[str, str]
+) -> None:
+    with serving(lambda method, path: (status, headers, body)) as url:
+        findings = {f"{each.level} {each.subject}": each.sentence for each in service.health(deployed(url, None), url)}
+    assert findings.keys() == found.keys() | ({"ok service"} if body == HEALTHY else set())
+    assert all(words in findings[name] for name, words in found.items())
 
 
-@pytest.mark.parametrize("address", ["http://a..b/", "http://[::1", "http://a:b/", "http://a b/é", "http://", ""])
+@pytest.mark.parametrize("address", ["http://[::1", "http://a b/é", ""])
 def test_an_address_that_cannot_be_parsed_cannot_be_reached(address: str) -> None:
     deployment = deployed("http://127.0.0.1:9", None)
     response = deployment.request("GET", address)
@@ -173,15 +181,6 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
         deployment = replace(deployment, template="deploy/custom-runtime/s.yaml")
         log = LOG.replace("logs.", "logs -t deploy/custom-runtime/s.yaml.")
         assert faults(service.health(deployment, url)) == [f"{url}/-/health answered 502: {log}"]
-
-
-@pytest.mark.parametrize(
-    ("status", "body"), [(200, "<html>"), (200, "[]"), (200, '{"status": "UP"}'), (404, "Not Found")]
-)
-def test_an_address_of_another_program_is_a_fault(status: int, body: str) -> None:
-    with serving(lambda method, path: (status, {}, body)) as url:
-        sentences = faults(service.health(deployed(url, None), url))
-    assert sentences == [f"{url} is another program, as /-/health shows: check the address."]
 
 
 def test_a_visitor_cannot_send_events(stack: Stack) -> None:
@@ -257,7 +256,3 @@ def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkey
     (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))
     log = LOG.replace("links_http", "links_events")
     assert sentence == f"links_events did not answer an invocation within 0.01 s: {log}"
-
-
-def test_a_finding_shows_no_secret() -> None:
-    assert "abc" not in str(fault("canary", "https://a.example.com/?x-oss-signature=abc&x-oss-credential=abc"))

@@ -216,20 +216,15 @@ def test_without_credentials_no_role_is_assumed() -> None:
     assert levels(sessions(deployed("http://127.0.0.1:9", None))) == []
 
 
-def test_the_doctor_follows_the_address_of_a_local_sts(tmp_path: Path) -> None:
+def test_the_doctor_asks_a_local_sts_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = ProjectCopy.of(tmp_path)
-    links = tmp_path / "links.toml"
-    links.write_text(links.read_text(encoding="utf-8") + ASSUME_ROLE, encoding="utf-8")
+    with (tmp_path / "links.toml").open("a", encoding="utf-8") as links:
+        links.write(ASSUME_ROLE)
     project = Project.load(copy.config, lambda path, _: s_yaml.load(path, {}), base=True)
     functions = [project.with_config(project.read(each), None) for each in project.environments[0].resources]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     deployment = open_deployment(project, functions, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
     assert deployment.config.assume_role is not None
     assert deployment.config.assume_role.url == "http://127.0.0.1:9002"
-
-
-def test_the_doctor_asks_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = Project.load(ProjectCopy.of(tmp_path).config, lambda path, _: s_yaml.load(path, {}), base=True)
-    functions = [project.with_config(project.read(each), None) for each in project.environments[0].resources]
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with serving(lambda method, path: (200, {}, "own")) as address:
-        assert open_deployment(project, functions, {}).request("GET", address).body == b"own"
+        assert deployment.request("GET", address).body == b"own"
