@@ -78,13 +78,13 @@ def authorization_of_sdk(signed: acs3.SignedCall, params: Mapping[str, str], cre
     return str(Utils.get_authorization(request, acs3.ALGORITHM, EMPTY_HASH, *keys))
 
 
-def test_a_thousand_calls_are_those_that_alibabacloud_tea_openapi_signs() -> None:
+def test_random_calls_are_those_that_alibabacloud_tea_openapi_signs() -> None:
     source = random.Random(15)
 
     def string(length: int) -> str:
         return "".join(source.choices(ALPHABET, k=source.randrange(length)))
 
-    for _ in range(1000):
+    for _ in range(250):
         # The SDK does not encode names, which are letters, digits, "." and "-" in every API.
         names = ["".join(source.choices("ABCabc019.-_~", k=8)) for _ in range(source.choice((0, 1, 4, 60)))]
         params = {name: string(source.choice((1, 12, 200))) for name in names}

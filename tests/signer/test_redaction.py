@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from signer import CdnKey, Credentials, presign, presign_cdn, redact
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, LinkRequest, link_requests
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, random_requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
 URL = presign(
@@ -69,19 +69,17 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str, url: str) -> N
     assert redacted.count("REDACTED") == 3
 
 
-@settings(max_examples=30, deadline=None)
-@given(link_requests())
-def test_no_secret_survives_wherever_the_url_is_written(link_request: LinkRequest) -> None:
-    credentials = link_request.credentials._replace(
-        access_key_id="STS.NUEXAMPLE" + link_request.credentials.access_key_id,
-        security_token=f"CAISBEGIN{link_request.credentials.security_token or ''}TOKENEND",
-    )
-    url = link_request._replace(credentials=credentials).link().url
-
-    for where, written in WRITTEN.items():
-        redacted = redact(written(url))
-        for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
-            assert secret not in redacted, where
+def test_no_secret_survives_wherever_the_url_is_written() -> None:
+    for request in random_requests(30):
+        credentials = request.credentials._replace(
+            access_key_id="STS.NUEXAMPLE" + request.credentials.access_key_id,
+            security_token=f"CAISBEGIN{request.credentials.security_token or ''}TOKENEND",
+        )
+        url = request._replace(credentials=credentials).link().url
+        for where, written in WRITTEN.items():
+            redacted = redact(written(url))
+            for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
+                assert secret not in redacted, where
 
 
 @pytest.mark.parametrize(
@@ -232,8 +230,8 @@ def test_a_link_of_a_cdn_does_not_show_its_md5() -> None:
 )
 def test_a_long_string_takes_no_longer_per_character(part: str) -> None:
     started = time.process_time()
-    redact(part * (200_000 // len(part)))
-    assert time.process_time() - started < 2
+    redact(part * (50_000 // len(part)))
+    assert time.process_time() - started < 0.5
 
 
 @settings(deadline=None)
