@@ -15,7 +15,7 @@ import pytest
 import signer
 from signer.cli import commands
 from signer.times import rfc3339
-from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
 
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
@@ -29,7 +29,7 @@ def a_link(method: str = "GET", *, now: int | None = None, **arguments: object) 
 
 
 def test_sign_prints_only_the_url_on_standard_output() -> None:
-    done = run_process("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
+    done = run("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
     assert done.returncode == 0
     (url,) = done.stdout.splitlines()
     assert signer.verify("GET", url, credentials=KEYS).ok

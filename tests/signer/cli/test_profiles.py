@@ -15,10 +15,12 @@ import signer
 from signer.cli.credentials import reason_of
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
+from tests.signer.signing import sign
 
 SIGN = ("sign", "oss://examplebucket/a")
 SECRET = "profilesecretEXAMPLE"
 TOKEN = "profiletokenEXAMPLE"
+PACKAGE = ("alibabacloud_credentials.provider", "alibabacloud_credentials")
 AK = {"mode": "AK", "access_key_id": "LTAI5tEXAMPLE", "access_key_secret": SECRET}
 STS = {"mode": "StsToken", "access_key_id": "STS.EXAMPLE", "access_key_secret": SECRET, "sts_token": TOKEN}
 ROLE = {"ram_role_arn": "acs:ram::1234567890123456:role/example", "ram_session_name": "s", "expired_seconds": 900}
@@ -71,7 +73,7 @@ def is_signed_with(url: str, key_id: str, token: str | None = None) -> bool:
 
 def test_the_current_profile_is_used_without_an_option(home: Path) -> None:
     write_profiles(home, current="work", default={**AK, "access_key_secret": "other"}, work=AK)
-    done = run_process(*SIGN, env=environment(home))
+    done = run(*SIGN, env=environment(home))
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert is_signed_with(done.stdout, "LTAI5tEXAMPLE")
 
@@ -101,7 +103,7 @@ def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
 
 def test_the_environment_comes_before_profiles_and_needs_no_package(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run_process(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=("alibabacloud_credentials",))
+    done = run(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=PACKAGE)
     assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
 
 
@@ -120,7 +122,7 @@ def test_explain_goes_on_without_the_secret_where_half_a_pair_is_set(home: Path)
 
 def test_without_the_package_the_message_says_which_command_installs_it(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run(*SIGN, env=environment(home), missing=PACKAGE)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "pip install alibabacloud-credentials" in done.stderr
 
@@ -353,8 +355,5 @@ def test_a_link_is_checked_with_a_profile(home: Path) -> None:
 
 def test_explain_reads_no_profile_unasked(home: Path) -> None:
     write_profiles(home, default={"mode": "EcsRamRole", "ram_role_name": "example"})
-    url = signer.presign(
-        "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
-    ).url
-    done = run_process("explain", url, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run("explain", sign(now=None).url, env=environment(home), missing=PACKAGE)
     assert (done.returncode, done.stderr) == (0, "")
