@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signer import CdnKey, Credentials, presign, presign_cdn, redact
+from signer import Credentials, presign, redact
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, random_requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
@@ -197,14 +197,13 @@ OF_A_CDN = {
 }
 
 
-@pytest.mark.parametrize("where", [*WRITTEN, "before Chinese words"])
 @pytest.mark.parametrize("url", OF_A_CDN.values(), ids=OF_A_CDN)
-def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str, where: str) -> None:
-    redacted = redact(WRITTEN[where](url) if where in WRITTEN else f"{url}已过期")
-
-    assert MD5 not in redacted.lower()
-    assert "exampleobject.txt" in redacted
-    assert redacted.count("REDACTED") == 1
+def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str) -> None:
+    for written in (f"{url}已过期", *(write(url) for write in WRITTEN.values())):
+        redacted = redact(written)
+        assert MD5 not in redacted.lower()
+        assert "exampleobject.txt" in redacted
+        assert redacted.count("REDACTED") == 1
 
 
 @pytest.mark.parametrize(
@@ -212,13 +211,6 @@ def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str, where: str
 )
 def test_the_md5_of_a_link_is_no_less_secret_alone(string: str) -> None:
     assert MD5 not in redact(string)
-
-
-def test_a_link_of_a_cdn_does_not_show_its_md5() -> None:
-    link = presign_cdn("https://cdn.example.com/a.mp4", CdnKey("aliyuncdnexp1234"), expires_in=600, now=NOW)
-
-    assert link.url.rpartition("-")[2] not in repr(link)
-    assert "a.mp4" in repr(link)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,6 @@ from signer.verification import verify_request
 from tests.signer.sdks import signed_headers_of_oss2, signed_headers_of_v2
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest, random_requests
 
-SDKS: dict[str, Callable[[LinkRequest], Mapping[str, str]]] = {
-    "alibabacloud-oss-v2": signed_headers_of_v2,
-    "oss2": signed_headers_of_oss2,
-}
 REQUEST = LinkRequest(
     "PUT",
     BUCKET,
@@ -30,8 +26,6 @@ REQUEST = LinkRequest(
     NOW,
 )
 
-every_sdk = pytest.mark.parametrize("sdk", SDKS.values(), ids=SDKS)
-
 
 def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float | None = None) -> Verification:
     return verify_request(
@@ -45,7 +39,7 @@ def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float |
     )
 
 
-@every_sdk
+@pytest.mark.parametrize("sdk", [signed_headers_of_v2, signed_headers_of_oss2])
 def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
     for request in random_requests(100):
         headers = sdk(request)
@@ -56,7 +50,6 @@ def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[s
             assert verified(request, headers, now).fault == "skewed"
 
 
-@every_sdk
 @pytest.mark.parametrize(
     ("name", "value", "fault", "parameter"),
     [
@@ -82,10 +75,8 @@ def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[s
         ("authorization", "OSS4-HMAC-SHA256 ", "bad_parameter", "authorization"),
     ],
 )
-def test_an_altered_header_has_its_own_fault(
-    sdk: Callable[[LinkRequest], Mapping[str, str]], name: str, value: str | None, fault: str, parameter: str | None
-) -> None:
-    sent = {header.lower(): string for header, string in sdk(REQUEST).items()}
+def test_an_altered_header_has_its_own_fault(name: str, value: str | None, fault: str, parameter: str | None) -> None:
+    sent = {header.lower(): string for header, string in signed_headers_of_v2(REQUEST).items()}
     headers = {header: string for header, string in sent.items() if header != "date"} | {name: value or ""}
     if value is None:
         del headers[name]
@@ -95,9 +86,8 @@ def test_an_altered_header_has_its_own_fault(
     assert (result.fault, result.parameter) == (fault, parameter)
 
 
-@every_sdk
-def test_an_altered_part_of_the_authorization_is_refused(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
-    headers = {name.lower(): value for name, value in sdk(REQUEST).items()}
+def test_an_altered_part_of_the_authorization_is_refused() -> None:
+    headers = {name.lower(): value for name, value in signed_headers_of_v2(REQUEST).items()}
     signed = headers["authorization"]
 
     for old, new, fault in (

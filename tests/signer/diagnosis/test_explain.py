@@ -122,8 +122,8 @@ def test_one_changed_character_is_always_found() -> None:
 def test_hostile_strings_are_explained_quickly(filling: str) -> None:
     started = time.process_time()
     for tail in ("", "?x-oss-signature=1", "&x-oss-credential=a/b/c/d/e?"):
-        signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 30_000)[:32_000] + tail)
-    assert time.process_time() - started < 3
+        signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 16_000)[:16_000] + tail)
+    assert time.process_time() - started < 0.8
     with pytest.raises(signer.InvalidLink, match="longer"):
         signer.explain("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/" + "a" * 40_000)
 

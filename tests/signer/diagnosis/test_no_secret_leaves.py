@@ -76,11 +76,11 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
-@pytest.mark.parametrize("credentials", [None, CREDENTIALS, TEMPORARY], ids=["", "with the secret", "of the other"])
-def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.Credentials | None) -> None:
+def test_a_crafted_link_shows_none_of_its_secrets(url: str) -> None:
     own = (*secrets_of(CREDENTIALS, LINK), *secrets_of(TEMPORARY, SHORT))
     secrets = (*own, "axN_" * 10, "LE4WPfu97prv246oawk")
-    assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
+    for credentials in (None, CREDENTIALS, TEMPORARY):
+        assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def decode(url: str, random: Random) -> str:
 DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_in, replace_one, repeat, decode)
 
 
-@pytest.mark.parametrize("numbers", [range(50), pytest.param(range(50, 4000), marks=pytest.mark.long)])
+@pytest.mark.parametrize("numbers", [range(25), pytest.param(range(25, 4000), marks=pytest.mark.long)])
 def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
