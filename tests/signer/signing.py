@@ -1,13 +1,13 @@
-"""Requests to sign, as Hypothesis strategies, and example credentials."""
+"""Random requests to sign, each from a seed, and example credentials."""
 
 from __future__ import annotations
 
+import base64
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from random import Random
 from typing import Any, NamedTuple
-
-from hypothesis import strategies as st
 
 from signer import Credentials, Endpoint, Link, presign
 
@@ -49,10 +49,6 @@ class LinkRequest(NamedTuple):
     now: int
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint.public(self.region, product=self.product)
-
-    @property
     def host(self) -> str:
         return f"{self.bucket}.oss-{self.region}.aliyuncs.com"
 
@@ -60,14 +56,14 @@ class LinkRequest(NamedTuple):
     def signed_at(self) -> datetime:
         return datetime.fromtimestamp(self.now, timezone.utc)
 
-    def link(self) -> Link:
-        """The link, which no end of the credentials shortens."""
+    def link(self, endpoint: Endpoint | None = None) -> Link:
+        """The link, which no end of the credentials shortens, at an endpoint of its region."""
         return presign(
             self.method,
             self.bucket,
             self.key,
             credentials=self.credentials._replace(expires_at=self.now + self.expires_in),
-            endpoint=self.endpoint,
+            endpoint=(endpoint or Endpoint.public(self.region))._replace(product=self.product),
             expires_in=self.expires_in,
             query=self.query,
             headers=self.headers,
@@ -82,79 +78,87 @@ def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments:
     return presign(method, bucket, key, **{**defaults, **arguments})
 
 
-_UNICODE = st.characters(codec="utf-8", exclude_characters=[*map(chr, range(32)), "\x7f"])
-_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
-_LETTERS = string.ascii_letters + string.digits
-# Characters that encoders treat differently are drawn often.
-_TRICKY = st.sampled_from(
-    [*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;"]
-)
-_TEXT = st.lists(st.one_of(_UNICODE, _TRICKY), max_size=12).map("".join)
-
-_segments = st.lists(st.one_of(_UNICODE, _TRICKY), min_size=1, max_size=20).map(
-    lambda parts: "".join(parts).replace("/", "-")
-)
-keys = (
-    st.builds(
-        lambda segments, end: "/".join(segments) + end,
-        st.lists(_segments.filter(lambda segment: segment not in (".", "..")), min_size=1, max_size=5),
-        st.sampled_from(["", "/"]),
-    )
-    .filter(lambda key: key[0] != "\\")
-    .filter(lambda key: len(key.encode()) <= 1023)
-)
-buckets = st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True)
-regions = st.one_of(
-    st.sampled_from(["cn-hangzhou", "us-west-1", "ap-southeast-1", "cn-hongkong"]),
-    st.from_regex(r"[a-z]{2}-[a-z0-9-]{0,15}[a-z0-9]", fullmatch=True).filter(lambda name: "internal" not in name),
-)
-credentials = st.builds(
-    Credentials,
-    st.text(_LETTERS + ".", min_size=1, max_size=30),
-    st.text(_VISIBLE, min_size=1, max_size=40),
-    st.one_of(st.none(), st.text(_VISIBLE, min_size=1, max_size=200)),
-    st.none(),
-)
-queries = st.dictionaries(
-    st.one_of(
-        st.sampled_from(
-            ["versionId", "uploads", "response-expires", "x-oss-process", "x-oss-traffic-limit", "a", "a-b"]
-        ),
-        _TEXT.filter(lambda name: name != "" and name.lower() not in RESERVED),
-    ),
-    _TEXT,
-    max_size=6,
-)
-_header_names = st.one_of(
-    st.sampled_from(["Content-Type", "content-md5", "x-oss-meta-Author", "X-Oss-Callback", "x-oss-content-sha256"]),
-    st.text("!#$%&'*+.^_`|~-" + _LETTERS, min_size=1, max_size=12),
-)
-_header_values = st.text(_VISIBLE + " ", max_size=20).map(str.strip)
-headers = st.lists(
-    st.tuples(_header_names.filter(lambda name: name.lower() != "host"), _header_values),
-    max_size=6,
-    unique_by=lambda pair: pair[0].lower(),
-).map(lambda pairs: {n: "UNSIGNED-PAYLOAD" if n.lower() == "x-oss-content-sha256" else value for n, value in pairs})
-times = st.one_of(st.integers(0, 2**32), st.integers(0, LAST_SECOND - 2 * MAX_EXPIRES_IN))
-lifetimes = st.one_of(st.sampled_from([1, 600, MAX_EXPIRES_IN]), st.integers(1, MAX_EXPIRES_IN))
+LETTERS = string.ascii_letters + string.digits
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+# Characters that encoders treat differently come often.
+_TRICKY = (*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^-_", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;")
+_UNICODE = (range(0x20, 0x7F), range(0x80, 0xD800), range(0xE000, 0x110000))
+_REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-hongkong", "us-west-1", "ap-southeast-1", "eu-central-1", "xx-new-1")
+_PARAMETERS = {
+    "versionId": "CAEQNhiBgMDJgZCA0BYiIDc4MGZjZGI2OTBjOTRmNTE5NmU5NmFhZjhjYmY0",
+    "response-content-disposition": "attachment; filename=\"q3 report.pdf\"; filename*=UTF-8''q3%20report.pdf",
+    "response-content-type": "text/plain; charset=utf-8",
+    "x-oss-traffic-limit": "819200",
+    "x-oss-process": "image/resize,w_100/rotate,90",
+    "x-oss-ac-source-ip": "203.0.113.7",
+    "uploadId": "0004B9894A22E5B1888A1E29F823",
+    "acl": "",
+    "a-b": "1",
+    "a b+c/d": "e=f&g",
+}
+_HEADERS = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg==",
+    "x-oss-meta-Author": "some one",
+    "x-oss-forbid-overwrite": "true",
+    "x-oss-content-sha256": "UNSIGNED-PAYLOAD",
+    "X-Request-Color": "green",
+    "!#$%&'*+.^_`|~-": VISIBLE,
+}
 
 
-@st.composite
-def link_requests(draw: st.DrawFn, methods: tuple[str, ...] = METHODS) -> LinkRequest:
+def random_string(random: Random, letters: str, minimum: int, maximum: int) -> str:
+    return "".join(random.choices(letters, k=random.randint(minimum, maximum)))
+
+
+def _random_text(random: Random, minimum: int, maximum: int) -> str:
+    """Any characters that names of objects and values of parameters may have."""
+    kinds = (*(_TRICKY,) * 4, LETTERS, *_UNICODE)
+    letters = (random.choice(random.choice(kinds)) for _ in range(random.randint(minimum, maximum)))
+    return "".join(letter if isinstance(letter, str) else chr(letter) for letter in letters)
+
+
+def _random_key(random: Random) -> str:
+    while True:
+        segments = [_random_text(random, 1, 12).replace("/", "-") for _ in range(random.randint(1, 4))]
+        key = "/".join(segments) + random.choice(("", "", "/"))
+        if not {".", ".."} & {*segments} and key[0] != "\\":
+            return key
+
+
+def _random_credentials(random: Random) -> Credentials:
+    secret = random_string(random, VISIBLE, 1, 40)
+    if random.random() < 0.3:
+        return Credentials("LTAI5t" + random_string(random, LETTERS, 18, 18), secret)
+    token = base64.b64encode(random.randbytes(random.choice((1, 100, 301, 452)))).decode()
+    return Credentials("STS." + random_string(random, LETTERS, 24, 24), secret, token)
+
+
+def random_request(random: Random) -> LinkRequest:
     """Any valid request for a link."""
-    drawn_headers = draw(headers)
-    with_value = sorted(name for name, value in drawn_headers.items() if value)
-    signed_headers = draw(st.lists(st.sampled_from([*with_value, "host"]), max_size=4, unique=True))
+    names = random.sample(sorted(_PARAMETERS), random.choice((0, 0, 1, 2, 6)))
+    query = {name: random.choice((_PARAMETERS[name], _random_text(random, 0, 12))) for name in names}
+    if random.random() < 0.3:
+        query[_random_text(random, 2, 12)] = _random_text(random, 0, 12)
+    headers = {name: _HEADERS[name] for name in random.sample(sorted(_HEADERS), random.choice((0, 0, 1, 2, 6)))}
+    if random.random() < 0.3:
+        headers["X-Oss-Empty"] = ""
+    with_value = [name for name, value in headers.items() if value]
+    bucket = random_string(random, string.ascii_lowercase + string.digits, 2, 30)
     return LinkRequest(
-        draw(st.sampled_from(methods)),
-        draw(buckets),
-        draw(keys),
-        draw(credentials),
-        draw(regions),
-        draw(st.sampled_from(["oss", "oss-cloudbox"])),
-        draw(lifetimes),
-        draw(queries),
-        drawn_headers,
-        tuple(signed_headers),
-        draw(times),
+        random.choice(METHODS),
+        random.choice((f"{bucket}-bucket", f"1{bucket}")),
+        _random_key(random),
+        _random_credentials(random),
+        random.choice(_REGIONS),
+        random.choice(("oss", "oss", "oss-cloudbox")),
+        random.choice((1, 600, MAX_EXPIRES_IN, random.randint(1, MAX_EXPIRES_IN))),
+        query,
+        headers,
+        tuple(random.sample([*with_value, "host"], random.randint(0, len(with_value)))),
+        random.choice((random.randint(1_700_000_000, 1_900_000_000), random.randint(901, LAST_SECOND - 2**21))),
     )
+
+
+def random_requests(number: int) -> Iterator[LinkRequest]:
+    return (random_request(Random(f"request {seed}")) for seed in range(number))

@@ -10,18 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from signer import Credentials, InvalidCredentials, InvalidHeader, InvalidQuery, InvalidTime, acs3
 from signer.signed_request import parse_query
-from tests.signer.signing import KEYS, NOW, TEMPORARY
+from tests.signer.signing import KEYS, NOW, TEMPORARY, random_requests
 
 HOST = "sts.cn-hangzhou.aliyuncs.com"
 NONCE = "3156853299f313e23d1673dc12e1703d"
 EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-# Any character but halves of a surrogate pair, which UTF-8 cannot encode.
-strings = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
 def call(params: Mapping[str, str], credentials: Credentials = KEYS, nonce: str = NONCE) -> acs3.SignedCall:
@@ -78,13 +74,13 @@ def authorization_of_sdk(signed: acs3.SignedCall, params: Mapping[str, str], cre
     return str(Utils.get_authorization(request, acs3.ALGORITHM, EMPTY_HASH, *keys))
 
 
-def test_a_thousand_calls_are_those_that_alibabacloud_tea_openapi_signs() -> None:
+def test_random_calls_are_those_that_alibabacloud_tea_openapi_signs() -> None:
     source = random.Random(15)
 
     def string(length: int) -> str:
         return "".join(source.choices(ALPHABET, k=source.randrange(length)))
 
-    for _ in range(1000):
+    for _ in range(150):
         # The SDK does not encode names, which are letters, digits, "." and "-" in every API.
         names = ["".join(source.choices("ABCabc019.-_~", k=8)) for _ in range(source.choice((0, 1, 4, 60)))]
         params = {name: string(source.choice((1, 12, 200))) for name in names}
@@ -106,14 +102,12 @@ def test_a_thousand_calls_are_those_that_alibabacloud_tea_openapi_signs() -> Non
 # --- laws -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.dictionaries(strings.filter(bool), strings))
-def test_the_query_decodes_to_the_parameters_and_is_its_own_canonical_form(params: dict[str, str]) -> None:
-    query = urlsplit(call(params).url).query
-    pairs = list(parse_query(query))
-
-    assert dict(pairs) == params
-    assert acs3.canonical_query(reversed(pairs)) == query
+def test_the_query_decodes_to_the_parameters_and_is_its_own_canonical_form() -> None:
+    for request in random_requests(50):
+        query = urlsplit(call(request.query).url).query
+        pairs = list(parse_query(query))
+        assert dict(pairs) == request.query
+        assert acs3.canonical_query(reversed(pairs)) == query
 
 
 @pytest.mark.parametrize("credentials", [KEYS, TEMPORARY], ids=["permanent", "temporary"])
@@ -136,9 +130,8 @@ def test_another_authorization_header_is_not_read(header: str) -> None:
 
 
 def test_a_call_may_be_sent_to_a_laptop() -> None:
-    signed = acs3.sign_call(
-        "127.0.0.1:9000", "A", "1", {"B": ""}, credentials=KEYS, now=NOW, nonce=NONCE, scheme="http"
-    )
+    at = "127.0.0.1:9000"
+    signed = acs3.sign_call(at, "A", "1", {"B": ""}, credentials=KEYS, now=NOW, nonce=NONCE, scheme="http")
 
     assert (signed.url, signed.headers["host"]) == ("http://127.0.0.1:9000/?B=", "127.0.0.1:9000")
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import product
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
 from signer.cli.regions import KNOWN_REGIONS, closest_region
 from signer.endpoint import parse_oss_host
-from tests.signer.signing import BUCKET, KEYS, NOW, regions, sign
+from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
 REGION = "cn-hangzhou"
-every_constructor = pytest.mark.parametrize(
-    "make",
-    [
-        Endpoint.public,
-        Endpoint.internal,
-        Endpoint.accelerate,
-        Endpoint.dual_stack,
-        partial(Endpoint.custom_domain, "https://static.example.com"),
-        partial(Endpoint.path_style, "http://127.0.0.1:9001"),
-    ],
+CONSTRUCTORS = (
+    Endpoint.public,
+    Endpoint.internal,
+    Endpoint.accelerate,
+    Endpoint.dual_stack,
+    partial(Endpoint.custom_domain, "https://static.example.com"),
+    partial(Endpoint.path_style, "http://127.0.0.1:9001"),
 )
 
 
@@ -60,33 +56,29 @@ def test_a_link_has_the_address_of_its_endpoint(endpoint: Endpoint, address: str
     assert verify("GET", link.url, credentials=KEYS, endpoint=endpoint, bucket=BUCKET, now=NOW).ok
 
 
-@every_constructor
-def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
-    link = sign(endpoint=make("cb-f8z7yvzgwfkl9q0h", product="oss-cloudbox"))  # type: ignore[call-arg]
-
-    assert "%2Fcb-f8z7yvzgwfkl9q0h%2Foss-cloudbox%2Faliyun_v4_request" in link.url
+def test_a_cloud_box_is_named_in_the_scope() -> None:
+    for make in CONSTRUCTORS:
+        link = sign(endpoint=make("cb-f8z7yvzgwfkl9q0h", product="oss-cloudbox"))
+        assert "%2Fcb-f8z7yvzgwfkl9q0h%2Foss-cloudbox%2Faliyun_v4_request" in link.url
 
 
 @pytest.mark.parametrize(
     "region", ["", "CN-hangzhou", "cn_hangzhou", "cn-hangzhou.", "-cn", "cn-", "cn/hangzhou", "cn\n", "é", None, 1]
 )
-@every_constructor
-def test_an_invalid_region_is_refused(make: type[Endpoint], region: str) -> None:
-    with pytest.raises(InvalidEndpoint) as caught:
-        make(region)  # type: ignore[call-arg]
-    assert caught.value.value == region
+def test_an_invalid_region_is_refused(region: str) -> None:
+    for make in CONSTRUCTORS:
+        with pytest.raises(InvalidEndpoint) as caught:
+            make(region)
+        assert caught.value.value == region
 
 
-@pytest.mark.parametrize("product", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
-@every_constructor
-def test_a_product_that_oss_does_not_sign_for_is_refused(make: type[Endpoint], product: str) -> None:
-    for call in (
-        lambda: make(REGION, product=product),  # type: ignore[call-arg]
-        lambda: sign(endpoint=Endpoint.public(REGION)._replace(product=product)),
-    ):
+@pytest.mark.parametrize("name", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
+def test_a_product_that_oss_does_not_sign_for_is_refused(name: str) -> None:
+    calls = [partial(make, REGION, product=name) for make in CONSTRUCTORS]
+    for call in (*calls, lambda: sign(endpoint=Endpoint.public(REGION)._replace(product=name))):
         with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
             call()
-        assert caught.value.value == product
+        assert caught.value.value == name
 
 
 def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
@@ -94,7 +86,6 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
         Endpoint.public("oss-cn-hangzhou")
 
 
-@pytest.mark.parametrize("make", [Endpoint.custom_domain, Endpoint.path_style])
 @pytest.mark.parametrize(
     "address",
     [
@@ -105,10 +96,11 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
         "https://example.com\\@evil.example",
     ],
 )
-def test_an_address_must_be_only_scheme_and_host(make: type[Endpoint], address: str) -> None:
-    with pytest.raises(InvalidEndpoint, match="expected only scheme and host") as caught:
-        make(address, REGION)  # type: ignore[call-arg]
-    assert "sEXAMPLE" not in str(caught.value)
+def test_an_address_must_be_only_scheme_and_host(address: str) -> None:
+    for make in (Endpoint.custom_domain, Endpoint.path_style):
+        with pytest.raises(InvalidEndpoint, match="expected only scheme and host") as caught:
+            make(address, REGION)
+        assert "sEXAMPLE" not in str(caught.value)
 
 
 def test_a_host_of_oss_is_the_endpoint_of_its_region() -> None:
@@ -179,15 +171,10 @@ def test_a_host_of_another_service_has_neither_a_bucket_nor_a_region(host: str) 
     assert parse_oss_host(f"{host}.aliyuncs.com") is None
 
 
-@pytest.mark.parametrize("region", [*KNOWN_REGIONS, "xx-new-1"])
-def test_every_host_of_a_region_is_read_with_and_without_a_bucket(region: str) -> None:
-    for kind, domain in (
-        ("public", f"oss-{region}"),
-        ("public", f"s3.oss-{region}"),
-        ("internal", f"oss-{region}-internal"),
-        ("dual-stack", f"{region}.oss"),
-    ):
-        domain += ".aliyuncs.com"
+def test_every_host_of_a_region_is_read_with_and_without_a_bucket() -> None:
+    hosts = (("public", "oss-{}"), ("public", "s3.oss-{}"), ("internal", "oss-{}-internal"), ("dual-stack", "{}.oss"))
+    for region, (kind, host) in product([*KNOWN_REGIONS, "xx-new-1"], hosts):
+        domain = f"{host.format(region)}.aliyuncs.com"
         assert parse_oss_host(domain) == (kind, region, None, domain)
         assert parse_oss_host(f"{BUCKET}.{domain}") == (kind, region, BUCKET, domain)
 
@@ -198,24 +185,21 @@ def test_the_name_of_another_endpoint_is_not_a_region(region: str) -> None:
         Endpoint.public(region)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    st.sampled_from(["https://", "http://"]),
-    st.sampled_from(["{}", "oss-{}.aliyuncs.com", "oss-{}-internal.aliyuncs.com", "{}.oss.aliyuncs.com"]),
-    st.one_of(regions, st.sampled_from(["accelerate", "accelerate-overseas", "cn-hangzhou-internal", "127.0.0.1"])),
-    regions,
-    st.sampled_from([Endpoint.custom_domain, Endpoint.path_style]),
-)
-def test_no_address_is_signed_that_explain_calls_broken(
-    scheme: str, host: str, name: str, region: str, make: Callable[[str, str], Endpoint]
-) -> None:
-    try:
-        endpoint = make(scheme + host.format(name), region)
-    except InvalidEndpoint:
-        return
-    bucket = BUCKET if endpoint.addressing == "custom" else None
-    found = explain(sign(endpoint=endpoint).url, now=NOW, bucket=bucket, inside=True)
-    assert [finding.code for finding in found.findings] == []
+def test_no_address_is_signed_that_explain_calls_broken() -> None:
+    forms = (
+        "https://{}",
+        "http://oss-{}.aliyuncs.com",
+        "https://oss-{}-internal.aliyuncs.com",
+        "http://{}.oss.aliyuncs.com",
+    )
+    names = (REGION, "xx-new-1", "accelerate", "accelerate-overseas", "cn-hangzhou-internal", "127.0.0.1", "localhost")
+    makes = (Endpoint.custom_domain, Endpoint.path_style)
+    for make, form, name, region in product(makes, forms, names, (REGION, "xx-new-1")):
+        with suppress(InvalidEndpoint):
+            endpoint = make(form.format(name), region)
+            bucket = BUCKET if endpoint.addressing == "custom" else None
+            found = explain(sign(endpoint=endpoint).url, now=NOW, bucket=bucket, inside=True)
+            assert found.findings == (), endpoint
 
 
 def test_a_misspelt_region_is_told_from_a_new_one() -> None:

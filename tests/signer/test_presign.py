@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
 
 from signer import CredentialsExpired, InvalidHeader, Link, post_form, presign, verify
 from tests.signer.sdks import query_pairs
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, LinkRequest, link_requests, sign
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, random_requests, sign
 
 UTC = timezone.utc
 SIGNED_AT = datetime(2026, 3, 1, 6, 41, 11, tzinfo=UTC)
@@ -23,17 +22,11 @@ def expiry(link: Link) -> tuple[int, int, bool, int]:
     return link.expires_in, in_url, link.clamped, round(link.expires_at.timestamp()) - NOW
 
 
-@settings(max_examples=30, deadline=None)
-@given(link_requests())
-def test_the_headers_of_a_link_are_exactly_those_that_are_signed(link_request: LinkRequest) -> None:
-    named = {name.lower() for name in link_request.signed_headers}
-    signed = {
-        name: value
-        for name, value in link_request.headers.items()
-        if name.lower() in named or name.lower().startswith("x-oss-") or name.lower() in ("content-type", "content-md5")
-    }
-
-    assert link_request.link().headers == signed
+def test_the_headers_of_a_link_are_exactly_those_that_are_signed() -> None:
+    for request in random_requests(100):
+        names = {*request.signed_headers, "Content-Type", "content-md5"}
+        signed = {n: value for n, value in request.headers.items() if n in names or n.lower().startswith("x-oss-")}
+        assert request.link().headers == signed
 
 
 def test_a_link_expires_after_fifteen_minutes_by_default() -> None:

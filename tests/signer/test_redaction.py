@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signer import CdnKey, Credentials, presign, presign_cdn, redact
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, LinkRequest, link_requests
+from signer import Credentials, presign, redact
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, random_requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
 URL = presign(
@@ -69,19 +69,17 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str, url: str) -> N
     assert redacted.count("REDACTED") == 3
 
 
-@settings(max_examples=30, deadline=None)
-@given(link_requests())
-def test_no_secret_survives_wherever_the_url_is_written(link_request: LinkRequest) -> None:
-    credentials = link_request.credentials._replace(
-        access_key_id="STS.NUEXAMPLE" + link_request.credentials.access_key_id,
-        security_token=f"CAISBEGIN{link_request.credentials.security_token or ''}TOKENEND",
-    )
-    url = link_request._replace(credentials=credentials).link().url
-
-    for where, written in WRITTEN.items():
-        redacted = redact(written(url))
-        for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
-            assert secret not in redacted, where
+def test_no_secret_survives_wherever_the_url_is_written() -> None:
+    for request in random_requests(30):
+        credentials = request.credentials._replace(
+            access_key_id="STS.NUEXAMPLE" + request.credentials.access_key_id,
+            security_token=f"CAISBEGIN{request.credentials.security_token or ''}TOKENEND",
+        )
+        url = request._replace(credentials=credentials).link().url
+        for where, written in WRITTEN.items():
+            redacted = redact(written(url))
+            for secret in (url.rpartition("=")[2], "STS.NUEXAMPLE", "CAISBEGIN", "TOKENEND"):
+                assert secret not in redacted, where
 
 
 @pytest.mark.parametrize(
@@ -199,14 +197,13 @@ OF_A_CDN = {
 }
 
 
-@pytest.mark.parametrize("where", [*WRITTEN, "before Chinese words"])
 @pytest.mark.parametrize("url", OF_A_CDN.values(), ids=OF_A_CDN)
-def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str, where: str) -> None:
-    redacted = redact(WRITTEN[where](url) if where in WRITTEN else f"{url}已过期")
-
-    assert MD5 not in redacted.lower()
-    assert "exampleobject.txt" in redacted
-    assert redacted.count("REDACTED") == 1
+def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str) -> None:
+    for written in (f"{url}已过期", *(write(url) for write in WRITTEN.values())):
+        redacted = redact(written)
+        assert MD5 not in redacted.lower()
+        assert "exampleobject.txt" in redacted
+        assert redacted.count("REDACTED") == 1
 
 
 @pytest.mark.parametrize(
@@ -214,13 +211,6 @@ def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str, where: str
 )
 def test_the_md5_of_a_link_is_no_less_secret_alone(string: str) -> None:
     assert MD5 not in redact(string)
-
-
-def test_a_link_of_a_cdn_does_not_show_its_md5() -> None:
-    link = presign_cdn("https://cdn.example.com/a.mp4", CdnKey("aliyuncdnexp1234"), expires_in=600, now=NOW)
-
-    assert link.url.rpartition("-")[2] not in repr(link)
-    assert "a.mp4" in repr(link)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +222,8 @@ def test_a_link_of_a_cdn_does_not_show_its_md5() -> None:
 )
 def test_a_long_string_takes_no_longer_per_character(part: str) -> None:
     started = time.process_time()
-    redact(part * (200_000 // len(part)))
-    assert time.process_time() - started < 2
+    redact(part * (50_000 // len(part)))
+    assert time.process_time() - started < 0.5
 
 
 @settings(deadline=None)

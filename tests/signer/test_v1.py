@@ -9,7 +9,6 @@ import subprocess
 import time
 from email.utils import formatdate
 from pathlib import Path
-from random import Random
 from urllib.parse import quote, unquote
 
 import oss2
@@ -20,10 +19,9 @@ from alibabacloud_oss_v2.signer.v1 import SignerV1
 from signer import Credentials, Verification, explain, v1, verify
 from signer.verification import verify_request
 from tests.signer.sdks import v1_url_of_oss2
-from tests.signer.signing import BUCKET, KEY, KEYS, METHODS, NOW, TEMPORARY, LinkRequest
+from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest, random_requests
 
 NODE = Path(__file__).parents[1] / "node"
-LETTERS = "aZ09-_.~ +%&=#?!'()*,;:@$[]{}|^äß日本語🙂"
 OSS2_SUB_RESOURCES = oss2.auth.ProviderAuth._subresource_key_set
 HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
 QUERY = {"response-content-type": "a+b c", "acl": ""}
@@ -99,33 +97,18 @@ def test_the_resource_has_the_sub_resources_by_name(query: list[tuple[str, str]]
 # --- the SDKs --------------------------------------------------------------------------------------------------------
 
 
-def random_request(random: Random) -> LinkRequest:
-    def text(minimum: int) -> str:
-        return "".join(random.choice(LETTERS) for _ in range(random.randint(minimum, 12)))
-
-    key = "/".join(text(1) for _ in range(random.randint(1, 3)))
-    names = random.sample(sorted(OSS2_SUB_RESOURCES - {v1.TOKEN}), random.randint(0, 4))
-    query = {name: text(0) for name in (*names, *random.choice(((), ("utm_source",), ("a b",))))}
-    headers = {name: value for name, value in HEADERS.items() if random.random() < 0.4}
-    signing = random.choice((KEYS, TEMPORARY))
-    method, life = random.choice(METHODS), random.randint(1, 10**6)
-    return LinkRequest(method, BUCKET, key, signing, "cn-hangzhou", "oss", life, query, headers, (), NOW)
-
-
 def test_links_of_oss2_are_valid_until_they_expire() -> None:
-    random = Random(1)
-    for _ in range(400):
-        request = random_request(random)
+    for drawn in random_requests(150):
+        request = drawn._replace(now=NOW)
+        ends, (method, keys) = NOW + request.expires_in, (request.method, request.credentials)
         url, headers = v1_url_of_oss2(request), dict(request.headers)
         for url_form in (url, url.replace("%20", "+") if " " not in request.key else url):
-            result = verified(url_form, request.method, headers, request.credentials, NOW + request.expires_in - 1)
-            assert (result.faults, result.access_key_id) == ((), request.credentials.access_key_id), request
+            result = verified(url_form, method, headers, keys, ends - 1)
+            assert (result.faults, result.access_key_id) == ((), keys.access_key_id), request
         assert result.expires_at is not None
-        assert result.expires_at.timestamp() == NOW + request.expires_in
-        late = verified(url, request.method, headers, request.credentials, NOW + request.expires_in)
-        assert [fault.code for fault in late.faults] == ["expired"]
-        other = verified(url, request.method, {**headers, "x-oss-a": "b"}, request.credentials)
-        assert other.fault == "signature_mismatch"
+        assert result.expires_at.timestamp() == ends
+        assert [fault.code for fault in verified(url, method, headers, keys, ends).faults] == ["expired"]
+        assert verified(url, method, {**headers, "x-oss-a": "b"}, keys, ends - 1).fault == "signature_mismatch"
 
 
 def test_a_link_of_oss2_is_valid_as_its_client_makes_it() -> None:
@@ -139,9 +122,9 @@ def test_links_of_ali_oss_are_valid() -> None:
     node = shutil.which("node")
     if node is None or not (NODE / "node_modules" / "ali-oss").is_dir():
         pytest.skip("node or ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
-    random, requests = Random(2), []
-    for _ in range(20):
-        request = random_request(random)
+    requests = []
+    for drawn in random_requests(20):
+        request = drawn._replace(bucket=BUCKET, headers=HEADERS if drawn.headers else {})
         settings = {"region": "oss-cn-hangzhou", "bucket": BUCKET, "accessKeyId": request.credentials.access_key_id}
         settings |= {"accessKeySecret": request.credentials.access_key_secret}
         if request.credentials.security_token:

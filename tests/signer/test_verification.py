@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from random import Random
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from signer import Credentials, Endpoint, InvalidLink, Verification, verify
 from tests.signer.sdks import query_pairs, url_of_v2
@@ -17,12 +16,12 @@ from tests.signer.signing import (
     HANGZHOU,
     KEY,
     KEYS,
-    LAST_SECOND,
-    MAX_EXPIRES_IN,
     NOW,
     TEMPORARY,
+    VISIBLE,
     LinkRequest,
-    link_requests,
+    random_request,
+    random_requests,
     sign,
 )
 
@@ -74,23 +73,21 @@ def test_an_unaltered_link_is_valid() -> None:
     assert result.string_to_sign.startswith(f"OSS4-HMAC-SHA256\n20260301T064111Z\n{SCOPE}\n")
 
 
-@settings(max_examples=30, deadline=None)
-@given(link_requests(), st.data())
-def test_every_link_is_valid_from_fifteen_minutes_before_its_signing_time_until_its_expiry(
-    link_request: LinkRequest, data: st.DataObject
-) -> None:
-    assume(900 <= link_request.now <= LAST_SECOND - 2 * MAX_EXPIRES_IN)
-    now = data.draw(st.integers(link_request.now - 900, link_request.now + link_request.expires_in - 1))
-    link = link_request.link()
-
-    result = verify(link_request.method, link.url, credentials=link_request.credentials, headers=link.headers, now=now)
-
-    assert result.faults == ()
-    assert result.expires_at == link.expires_at
+def test_every_link_is_valid_from_fifteen_minutes_before_its_signing_time_until_its_expiry() -> None:
+    for request in random_requests(100):
+        link = request.link()
+        for now in (request.now - 900, request.now + request.expires_in - 1):
+            result = verify(request.method, link.url, credentials=request.credentials, headers=link.headers, now=now)
+            assert (result.faults, result.expires_at) == ((), link.expires_at)
 
 
-PAYLOAD = "x-oss-content-sha256"
-MISMATCH, BAD_SCOPE = ("signature_mismatch", "x-oss-signature"), ("bad_parameter", "x-oss-credential")
+def rescoped(old: str, new: str) -> str:
+    """The link with another credential."""
+    return altered(CREDENTIAL, f"STS.EXAMPLE/{SCOPE}".replace(old, new))
+
+
+CREDENTIAL, NAMES, PAYLOAD = "x-oss-credential", "x-oss-additional-headers", "x-oss-content-sha256"
+MISMATCH, BAD_SCOPE = ("signature_mismatch", "x-oss-signature"), ("bad_parameter", CREDENTIAL)
 ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ("the object", *MISMATCH, verified(replaced(LINK.url, path=f"/{KEY}2"))),
     ("the bucket", *MISMATCH, verified(LINK.url.replace(BUCKET, "otherbucket"))),
@@ -98,8 +95,6 @@ ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ("the method", *MISMATCH, verified(method="HEAD")),
     ("a parameter", *MISMATCH, verified(altered("versionId", "v2"))),
     ("a parameter, removed", *MISMATCH, verified(altered("versionId", None))),
-    ("a parameter, emptied", *MISMATCH, verified(altered("versionId", ""))),
-    ("a parameter, added", *MISMATCH, verified(altered("response-expires", "1"))),
     ("an empty parameter, added", *MISMATCH, verified(altered("acl", ""))),
     ("the signing time", *MISMATCH, verified(altered("x-oss-date", "20260301T064112Z"))),
     ("the day of signing", *BAD_SCOPE, verified(altered("x-oss-date", "20260302T064111Z"))),
@@ -110,56 +105,27 @@ ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ("an expiry below zero", "expires_out_of_range", "x-oss-expires", verified(altered("x-oss-expires", "-5"))),
     ("an expiry too long", "expires_out_of_range", "x-oss-expires", verified(altered("x-oss-expires", "604801"))),
     ("an expiry that is not an integer", "bad_parameter", "x-oss-expires", verified(altered("x-oss-expires", "6e2"))),
-    ("the key id", "unknown_access_key", "x-oss-credential", verified(altered("x-oss-credential", f"STS.X/{SCOPE}"))),
-    (
-        "the region",
-        *MISMATCH,
-        verified(altered("x-oss-credential", "STS.EXAMPLE/20260301/us-west-1/oss/aliyun_v4_request")),
-    ),
-    (
-        "the region where it is known",
-        "wrong_scope",
-        "x-oss-credential",
-        verified(endpoint=HANGZHOU._replace(region="us-west-1")),
-    ),
-    (
-        "the product",
-        "wrong_product",
-        "x-oss-credential",
-        verified(altered("x-oss-credential", "STS.EXAMPLE/20260301/cn-hangzhou/oss2/aliyun_v4_request")),
-    ),
-    (
-        "the scope's last word",
-        *BAD_SCOPE,
-        verified(altered("x-oss-credential", "STS.EXAMPLE/20260301/cn-hangzhou/oss/aws4_request")),
-    ),
-    ("a scope too long", *BAD_SCOPE, verified(altered("x-oss-credential", f"STS.EXAMPLE/{SCOPE}/more"))),
-    ("a scope too short", *BAD_SCOPE, verified(altered("x-oss-credential", "STS.EXAMPLE"))),
+    ("the key id", "unknown_access_key", CREDENTIAL, verified(rescoped("STS.EXAMPLE", "STS.X"))),
+    ("the region", *MISMATCH, verified(rescoped("cn-hangzhou", "us-west-1"))),
+    ("the region that is known", "wrong_scope", CREDENTIAL, verified(endpoint=HANGZHOU._replace(region="us-west-1"))),
+    ("the product", "wrong_product", CREDENTIAL, verified(rescoped("/oss/", "/oss2/"))),
+    ("the scope's last word", *BAD_SCOPE, verified(rescoped("aliyun_v4", "aws4"))),
+    ("a scope too long", *BAD_SCOPE, verified(rescoped("_request", "_request/more"))),
+    ("a scope too short", *BAD_SCOPE, verified(altered(CREDENTIAL, "STS.EXAMPLE"))),
     ("the token", "wrong_token", "x-oss-security-token", verified(altered("x-oss-security-token", "CAISOTHER"))),
     ("the token, removed", "missing_token", "x-oss-security-token", verified(altered("x-oss-security-token", None))),
     ("the version", "bad_parameter", "x-oss-signature-version", verified(altered("x-oss-signature-version", "OSS2"))),
     ("the signature", *MISMATCH, verified(altered("x-oss-signature", "0" * 64))),
-    ("the names of headers", *MISMATCH, verified(altered("x-oss-additional-headers", "host"))),
-    ("the names of headers, removed", *MISMATCH, verified(altered("x-oss-additional-headers", None))),
-    (
-        "the names of headers, emptied",
-        "bad_parameter",
-        "x-oss-additional-headers",
-        verified(altered("x-oss-additional-headers", "")),
-    ),
+    ("the names of headers", *MISMATCH, verified(altered(NAMES, "host"))),
+    ("the names of headers, removed", *MISMATCH, verified(altered(NAMES, None))),
+    ("the names of headers, emptied", "bad_parameter", NAMES, verified(altered(NAMES, ""))),
     ("an additional header", *MISMATCH, verified(headers={**HEADERS, "Range": "bytes=0-"})),
     ("an additional header, removed", "missing_header", "range", verified(headers={"Content-Type": "text/plain"})),
     ("a header", *MISMATCH, verified(headers={**HEADERS, "Content-Type": "text/html"})),
-    ("a header, removed", *MISMATCH, verified(headers={"Range": "bytes=0-9"})),
     ("a header, added", *MISMATCH, verified(headers={**HEADERS, "x-oss-meta-a": "b"})),
     ("the secret", *MISMATCH, verified(credentials=TEMPORARY._replace(access_key_secret="othersecretEXAMPLE"))),
-    ("the credentials", "unknown_access_key", "x-oss-credential", verified(credentials=KEYS)),
-    (
-        "the credentials' expiry",
-        "token_expired",
-        "x-oss-security-token",
-        verified(credentials=TEMPORARY._replace(expires_at=NOW)),
-    ),
+    ("the credentials", "unknown_access_key", CREDENTIAL, verified(credentials=KEYS)),
+    ("their expiry", "token_expired", "x-oss-security-token", verified(credentials=TEMPORARY._replace(expires_at=NOW))),
     ("the clock, behind", "skewed", "x-oss-date", verified(now=NOW - 901)),
     ("the clock, ahead", "expired", "x-oss-expires", verified(now=NOW + 600)),
     *(
@@ -195,45 +161,33 @@ def test_a_link_that_is_signed_for_what_oss_refuses_has_this_fault_alone(
     assert [(found.code, found.parameter) for found in result.faults] == [(fault, parameter)]
 
 
-@settings(max_examples=50, deadline=None)
-@given(link_requests(), st.data())
-def test_no_character_of_any_part_of_a_link_can_be_altered(link_request: LinkRequest, data: st.DataObject) -> None:
-    link = link_request.link()
-    pairs = dict(query_pairs(link.url))
-    name = data.draw(st.sampled_from([*sorted(pairs), "the key"]))
-    value = link_request.key if name == "the key" else pairs[name]
-    position = data.draw(st.integers(0, max(len(value) - 1, 0)))
-    letter = data.draw(st.characters(codec="utf-8", exclude_characters="/"))
-    forged = value[:position] + letter + value[position + 1 :]
-    assume(forged != value)
-
-    url = (
-        replaced(link.url, path="/" + quote(forged, safe="/"))
-        if name == "the key"
-        else replaced(link.url, query=query_string({**pairs, name: forged}))
-    )
-
-    assert not verify(
-        link_request.method, url, credentials=link_request.credentials, headers=link.headers, now=link_request.now
-    ).ok
+def test_no_character_of_any_part_of_a_link_can_be_altered() -> None:
+    for number in range(300):
+        random = Random(f"altered {number}")
+        request = random_request(random)
+        link = request.link()
+        pairs = dict(query_pairs(link.url))
+        name = random.choice([*sorted(pairs), "the key"])
+        value = request.key if name == "the key" else pairs[name]
+        position, letter = random.randrange(max(len(value), 1)), random.choice([*VISIBLE.replace("/", ""), "\0", "é"])
+        forged = value[:position] + letter + value[position + 1 :]
+        is_key = name == "the key"
+        changed = {"path": f"/{quote(forged)}"} if is_key else {"query": query_string({**pairs, name: forged})}
+        url, keys = replaced(link.url, **changed), request.credentials
+        result = verify(request.method, url, credentials=keys, headers=link.headers, now=request.now)
+        assert result.ok == (forged == value), number
 
 
-@pytest.mark.parametrize("name", sorted(dict(query_pairs(LINK.url))))
-def test_a_duplicate_parameter_is_refused(name: str) -> None:
-    value = dict(query_pairs(LINK.url))[name]
-
-    for second in (value, "604800"):
-        assert not verified(f"{LINK.url}&{name}={quote(second, safe='')}").ok
-        assert not verified(LINK.url.replace("?", f"?{name}={quote(second, safe='')}&")).ok
+def test_a_duplicate_parameter_is_refused() -> None:
+    for name, value in query_pairs(LINK.url):
+        for second in (value, "604800"):
+            assert not verified(f"{LINK.url}&{name}={quote(second, safe='')}").ok
+            assert not verified(LINK.url.replace("?", f"?{name}={quote(second, safe='')}&")).ok
 
 
-def test_the_order_of_the_query_does_not_matter() -> None:
+def test_neither_the_order_of_the_query_nor_the_form_of_an_encoding_matters() -> None:
     assert verified(replaced(LINK.url, query=query_string(dict(reversed(query_pairs(LINK.url)))))).ok
-
-
-def test_a_slash_may_be_encoded_and_an_encoding_may_be_lower_case() -> None:
     link = sign(key="a/b c?.txt")
-
     assert verify("GET", link.url.replace("/a/b", "/a%2fb").replace("%3F", "%3f"), credentials=KEYS, now=NOW).ok
 
 

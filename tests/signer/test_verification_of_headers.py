@@ -5,28 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import assume, given, settings
 
 from signer import Verification, v4
 from signer.signed_request import Fault
 from signer.verification import verify_request
 from tests.signer.sdks import signed_headers_of_oss2, signed_headers_of_v2
-from tests.signer.signing import (
-    BUCKET,
-    KEY,
-    KEYS,
-    LAST_SECOND,
-    MAX_EXPIRES_IN,
-    NOW,
-    TEMPORARY,
-    LinkRequest,
-    link_requests,
-)
+from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest, random_requests
 
-SDKS: dict[str, Callable[[LinkRequest], Mapping[str, str]]] = {
-    "alibabacloud-oss-v2": signed_headers_of_v2,
-    "oss2": signed_headers_of_oss2,
-}
 REQUEST = LinkRequest(
     "PUT",
     BUCKET,
@@ -41,8 +26,6 @@ REQUEST = LinkRequest(
     NOW,
 )
 
-every_sdk = pytest.mark.parametrize("sdk", SDKS.values(), ids=SDKS)
-
 
 def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float | None = None) -> Verification:
     return verify_request(
@@ -56,24 +39,17 @@ def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float |
     )
 
 
-@every_sdk
-@settings(max_examples=25, deadline=None)
-@given(link_requests())
-def test_every_request_of_an_sdk_is_valid(
-    sdk: Callable[[LinkRequest], Mapping[str, str]], link_request: LinkRequest
-) -> None:
-    assume(900 <= link_request.now <= LAST_SECOND - MAX_EXPIRES_IN - 900)
-    headers = sdk(link_request)
-
-    for now in (link_request.now - 900, link_request.now, link_request.now + 900):
-        result = verified(link_request, headers, now)
-        assert (result.faults, result.issued_at, result.expires_at) == ((), link_request.signed_at, None)
-    for now in (link_request.now - 901, link_request.now + 901):
-        assume(now >= 0)
-        assert verified(link_request, headers, now).fault == "skewed"
+@pytest.mark.parametrize("sdk", [signed_headers_of_v2, signed_headers_of_oss2])
+def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
+    for request in random_requests(100):
+        headers = sdk(request)
+        for now in (request.now - 900, request.now + 900):
+            result = verified(request, headers, now)
+            assert (result.faults, result.issued_at, result.expires_at) == ((), request.signed_at, None)
+        for now in (request.now - 901, request.now + 901):
+            assert verified(request, headers, now).fault == "skewed"
 
 
-@every_sdk
 @pytest.mark.parametrize(
     ("name", "value", "fault", "parameter"),
     [
@@ -99,10 +75,8 @@ def test_every_request_of_an_sdk_is_valid(
         ("authorization", "OSS4-HMAC-SHA256 ", "bad_parameter", "authorization"),
     ],
 )
-def test_an_altered_header_has_its_own_fault(
-    sdk: Callable[[LinkRequest], Mapping[str, str]], name: str, value: str | None, fault: str, parameter: str | None
-) -> None:
-    sent = {header.lower(): string for header, string in sdk(REQUEST).items()}
+def test_an_altered_header_has_its_own_fault(name: str, value: str | None, fault: str, parameter: str | None) -> None:
+    sent = {header.lower(): string for header, string in signed_headers_of_v2(REQUEST).items()}
     headers = {header: string for header, string in sent.items() if header != "date"} | {name: value or ""}
     if value is None:
         del headers[name]
@@ -112,9 +86,8 @@ def test_an_altered_header_has_its_own_fault(
     assert (result.fault, result.parameter) == (fault, parameter)
 
 
-@every_sdk
-def test_an_altered_part_of_the_authorization_is_refused(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
-    headers = {name.lower(): value for name, value in sdk(REQUEST).items()}
+def test_an_altered_part_of_the_authorization_is_refused() -> None:
+    headers = {name.lower(): value for name, value in signed_headers_of_v2(REQUEST).items()}
     signed = headers["authorization"]
 
     for old, new, fault in (

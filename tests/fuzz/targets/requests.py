@@ -1,129 +1,51 @@
-"""What callers of the HTTP service send: paths, lifetimes, queries, and entire events."""
+"""What callers of the HTTP service send: addresses, and entire events."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unicodedata import category
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from handler.core.config import Config, Location
-from handler.core.context import Access, Invocation, RoleCredentials
-from handler.core.errors import Problem
 from handler.core.keys import owner_tag
-from handler.core.links import create_link, read_expires
-from handler.core.paths import check_path, path_fault, read_path
 from handler.core.request import parse_query
 from handler.core.shares import NOTICES
 from handler.core.shares.code import code_hash
 from handler.core.shares.record import Record, encode, secret_hash
-from signer.times import format_duration
-from tests.fuzz.laws import Run, check_refused, check_response
-from tests.handler.client import KEYS, NOW, SIGNATURE, ask, event, invoke, make_config, new_instance
+from tests.fuzz.laws import Run, check_response
+from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import READER, SHARER, api, base64url, document, issuer
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.worlds import HTML, JSON, STATE
 
-ROLE = RoleCredentials(KEYS, None)
 LINKS = Path(__file__).parents[1] / "links.toml"
 CONFIG = make_config(LINKS.read_text("utf-8"))
 PATHS = ("/exampledir/", "/reports/", "/inbox/")
-INVOCATION = Invocation(new_instance(CONFIG), None, NOW, {})
 
 
-@contextmanager
-def paths() -> Iterator[Run]:
-    """A path is refused, or it is one path: encoded again, it leads to the same link."""
-
-    def run(data: bytes) -> None:
-        raw = data.decode("utf-8", "surrogateescape")
-        for read in (read_path, check_path):
-            try:
-                path = read(raw)
-            except Problem as problem:
-                check_refused(problem, "bad_path")
-                continue
-            assert path_fault(path) is None
-            assert path.startswith("/")
-            assert "//" not in path
-            assert not {".", ".."} & set(path.split("/")), path
-            assert len(path.encode()) <= (2048 if path.startswith("/-/s/") else 1024)
-            assert not any(category(letter) in ("Cc", "Cs") for letter in path), path
-            again = quote(path, safe="/")
-            assert read_path(again) == path
-            try:
-                target = CONFIG.mounts.find(path)
-                url = create_link(INVOCATION, Access(target, ROLE, ()), "GET").link.url
-            except Problem as problem:
-                check_refused(problem, "not_found", "bad_path")
-            else:
-                assert unquote(urlsplit(url).path, errors="strict") == "/" + target.key
-                assert not CONFIG.mounts.is_reserved(*target.location)
-                assert target.mount.target.key + path[len(target.mount.path) :] == target.key
-
-    yield run
-
-
-@contextmanager
-def expires() -> Iterator[Run]:
-    """A lifetime is refused, or it is a number of seconds, however it is written, and limits the link."""
-
-    def run(data: bytes) -> None:
-        string = data.decode("utf-8", "surrogateescape")
-        try:
-            seconds = read_expires(string)
-        except Problem as problem:
-            check_refused(problem, "bad_expires")
-            seconds = 0
-        else:
-            assert re.fullmatch(r"[0-9]+[smhd]?", string, re.ASCII)
-            assert 1 <= seconds <= 999_999_999 * 86_400
-            assert format_duration(seconds)
-            if seconds <= 999_999_999:
-                assert read_expires(str(seconds)) == read_expires(f"{seconds}s") == seconds
-        for mount in CONFIG.mounts:
-            try:
-                issued = create_link(
-                    INVOCATION, Access(CONFIG.mounts.find(f"{mount.path}a"), ROLE, ()), "GET", expires=string
-                )
-            except Problem as problem:
-                check_refused(problem, *(["bad_expires"] if not seconds else []))
-            else:
-                assert 1 <= issued.link.expires_in == min(seconds, mount.max_expires)
-                assert issued.clamped_by == ("mount" if seconds > mount.max_expires else None)
-
-    yield run
-
-
-@contextmanager
-def queries() -> Iterator[Run]:
-    """A query is refused, or the link has only parameters that its mount allows, with the values of the query."""
-
-    def run(data: bytes) -> None:
-        first, _, rest = data.partition(b"\n")
-        params = parse_query(first.decode("latin-1"))
-        assert parse_query(urlencode(params)) == params
-        accept = rest.decode("latin-1")
-        headers = {"Accept": accept, "Origin": "https://app.example.com"} if accept else {}
-        for path in PATHS:
-            response = ask(f"{path}a.txt", query=params, headers=headers, config=config)
-            check_response(response)
-            if response.status in (200, 302):
-                mount = config.mounts.covering(path)
-                assert mount is not None
-                assert set(response.query) <= mount.query
-                assert response.signs()
-                assert all(response.query[name] == params[name] for name in response.query.keys() & params.keys())
-                assert 1 <= int(response.parameters["x-oss-expires"]) <= mount.max_expires + (mount.cache or 0)
-                assert set(response.parameters) - set(response.query) == SIGNATURE
-
-    with service() as (config, _):
-        yield run
+def check_link(response: Answered, document: dict[str, Any], config: Config) -> None:
+    """A link is to the object at the path, as long as its mount allows, with parameters of the query that it allows."""
+    path = unquote(document["rawPath"], errors="strict")
+    is_share = f"{path}/".startswith("/-/s/")
+    if is_share:
+        path = f"/reports/{path.partition('/-/s/reports/')[2] or 'q3.pdf'}"
+    assert not {"", ".", ".."} & {*path[1:].removesuffix("/").split("/")}, path
+    assert not any(category(letter) in ("Cc", "Cs") for letter in path), path
+    mount = config.mounts.covering(path)
+    assert mount is not None
+    assert response.key == mount.target.key + path[len(mount.path) :]
+    assert not config.mounts.is_reserved(mount.target.bucket, response.key), response.key
+    assert response.signs(document["requestContext"]["http"]["method"])
+    assert 1 <= response.expires_in <= mount.max_expires + (mount.cache or 0)
+    if not is_share:
+        asked = document["queryParameters"]
+        assert {*response.query} <= mount.query
+        assert all(response.query[name] == asked[name] for name in response.query.keys() & asked.keys())
 
 
 @contextmanager
@@ -136,16 +58,28 @@ def http_events() -> Iterator[Run]:
             response = invoke(data, config=config)
             check_response(response)
             if response.status == 302:
-                request = json.loads(data)
-                path = unquote(request["rawPath"], errors="strict")
-                if f"{path}/".startswith("/-/s/"):
-                    shared = path.partition("/-/s/reports/")[2] or "q3.pdf"
-                    path = f"/reports/{shared}"
-                mount = config.mounts.covering(path)
-                assert mount is not None
-                assert response.key == mount.target.key + path[len(mount.path) :]
-                assert response.signs(request["requestContext"]["http"]["method"])
-                assert not config.mounts.is_reserved(mount.target.bucket, response.key), response.key
+                check_link(response, json.loads(data), config)
+
+        yield run
+
+
+@contextmanager
+def addresses() -> Iterator[Run]:
+    """As `http_events`, for an address and, in the lines below, its Accept."""
+    with service() as (config, oss):
+
+        def run(data: bytes) -> None:
+            oss.forget()
+            address, _, accept = data.partition(b"\n")
+            path, _, query = address.partition(b"?")
+            params = parse_query(query.decode("latin-1"))
+            assert parse_query(urlencode(params)) == params
+            headers = {"Accept": accept.decode("latin-1"), "Origin": "https://app.example.com"} if accept else {}
+            document = event(path.decode("utf-8", "surrogateescape"), query=params, headers=headers)
+            response = invoke(json.dumps(document), config=config)
+            check_response(response)
+            if response.status == 302 or '"url"' in response.body:
+                check_link(response, document, config)
 
         yield run
 

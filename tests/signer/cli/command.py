@@ -6,8 +6,8 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -36,14 +36,21 @@ ENVIRONMENT = {
 }
 
 
-def run(*arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
-    """Runs the command in this process; an exception that would be a traceback is raised."""
+def run(
+    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: Iterable[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command in this process, where the modules `missing` cannot be imported any more.
+
+    An exception that would be a traceback is raised.
+    """
     sent = io.BytesIO(stdin.encode(errors="surrogateescape"))
     errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with (
         TemporaryFile("w+", encoding="utf-8") as output,
         _as_descriptor_1(output.fileno()),
         patch.dict(os.environ, env, clear=True),
+        # What the command imports stays, unless something is missing.
+        patch.dict(sys.modules, dict.fromkeys(missing)) if missing else nullcontext(),
         patch.object(sys, "argv", [program.__file__, *arguments]),
         patch.object(sys, "stdin", io.TextIOWrapper(sent, encoding="utf-8")),
         patch.object(sys, "stdout", output),
@@ -71,14 +78,14 @@ def _as_descriptor_1(descriptor: int) -> Iterator[None]:
 
 
 def run_process(
-    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
+    *arguments: str, env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command as a process, where the modules `missing` cannot be imported."""
     block = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); "
     start = ["-c", block + "from signer.__main__ import main; sys.exit(main())"] if missing else ["-m", "signer"]
     return subprocess.run(
         [sys.executable, *start, *arguments],
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         env=env,
         timeout=60,

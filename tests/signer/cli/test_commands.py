@@ -8,14 +8,13 @@ import shlex
 import time
 from pathlib import Path
 from unittest.mock import patch
-from urllib.parse import urlsplit
 
 import pytest
 
 import signer
 from signer.cli import commands
 from signer.times import rfc3339
-from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
 
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
@@ -29,7 +28,7 @@ def a_link(method: str = "GET", *, now: int | None = None, **arguments: object) 
 
 
 def test_sign_prints_only_the_url_on_standard_output() -> None:
-    done = run_process("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
+    done = run("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
     assert done.returncode == 0
     (url,) = done.stdout.splitlines()
     assert signer.verify("GET", url, credentials=KEYS).ok
@@ -63,7 +62,6 @@ def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
 @pytest.mark.parametrize(
     ("arguments", "host"),
     [
-        ((), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
         (("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
         (("--endpoint", "accelerate"), "examplebucket.oss-accelerate.aliyuncs.com"),
         (("--endpoint", "accelerate-overseas"), "examplebucket.oss-accelerate-overseas.aliyuncs.com"),
@@ -83,15 +81,13 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
         ("sign", "examplebucket/a.txt"),
         ("sign", "oss://examplebucket"),
         ("sign", "oss://examplebucket/a//b"),
-        ("sign", "oss://examplebucket/a", "--expires", "8d"),
-        ("sign", "oss://examplebucket/a", "--expires", "soon"),
         ("sign", "oss://examplebucket/a", "--endpoint", "moon"),
         ("sign", "oss://examplebucket/a", "--endpoint", "https://[foo"),
         ("sign", "oss://examplebucket/a", "--header", "Content-Type"),
         ("sign", "oss://examplebucket/a", "--query", "x=1", "--query", "x=2"),
         ("sign", "oss://examplebucket/a", "--header", "x-oss-a: 1", "--header", "x-oss-a: 2"),
-        ("sign", "oss://examplebucket/a", "--query", "x-oss-date=1"),
-        ("sign", "oss://examplebucket/a", "--download", "a/b"),
+        ("sign", "oss://examplebucket/a", "--credentials-expire-at", "2026-01-01"),
+        ("sign", "oss://examplebucket/a", "--credentials-expire-at", "2020-01-01T00:00:00Z"),
         ("receive", "--max-size", "big"),
         ("share", "a.txt", "--expires", "soon"),
         ("share", "a.txt", "--max-uses", "0"),
@@ -156,10 +152,6 @@ def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ..
     assert "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90" in done.stderr
 
 
-def test_explain_reads_standard_input_without_a_link() -> None:
-    assert run("explain", "--method", "HEAD", stdin=a_link()).returncode == 1
-
-
 @pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
     arguments = {
@@ -175,7 +167,7 @@ def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
 def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> None:
     good = run("explain", "-", stdin=a_link() + "\n")
     assert (good.returncode, "Nothing wrong was found." in good.stdout) == (0, True)
-    bad = run("explain", "-", "--json", stdin=a_link().replace("&", "&amp;"), env=BARE)
+    bad = run("explain", "--json", stdin=a_link().replace("&", "&amp;"), env=BARE)
     assert bad.returncode == 1
     assert json.loads(bad.stdout)["findings"][0]["code"] == "html_escaped"
     assert run("explain", "-", stdin="\n").returncode == 2
@@ -241,39 +233,21 @@ def test_help_has_examples(command: tuple[str, ...]) -> None:
     assert "fc-presign explain" not in done.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_printed(shell: str) -> None:
-    done = run(env={**BARE, "_FC_PRESIGN_COMPLETE": f"{shell}_source"})
-    assert done.returncode == 0
-    assert "_FC_PRESIGN_COMPLETE" in done.stdout
-    assert "fc-presign" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("typed", "word", "expected"),
-    [
-        (
-            "fc-presign ",
-            "",
-            {"sign", "curl", "explain", "bulk", "share", "receive", "shares", "revoke", "extend", "ls"},
-        ),
-        ("fc-presign sign oss://b/k --endpoint ", "acc", {"accelerate", "accelerate-overseas"}),
-        ("fc-presign bulk --format ", "", {"csv", "jsonl", "html"}),
-    ],
-)
-def test_completion_offers_what_matches(typed: str, word: str, expected: set[str]) -> None:
-    words = typed + word
-    number = str(len(typed.split()))
-    done = run(env={**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number})
-    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
-
-
-def test_completion_offers_profiles(tmp_path: Path) -> None:
+def test_completion_offers_what_matches(tmp_path: Path) -> None:
+    script = run(env={**BARE, "_FC_PRESIGN_COMPLETE": "bash_source"})
+    assert script.returncode == 0
+    assert "_FC_PRESIGN_COMPLETE" in script.stdout
     config = tmp_path / "a b.json"
     config.write_text(json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]}))
-    words = f"fc-presign sign --config '{config}' --profile "
-    env = {**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
-    assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
+    for words, number, expected in (
+        ("", 1, "sign curl explain bulk share receive shares revoke extend ls"),
+        ("sign oss://b/k --endpoint acc", 4, "accelerate accelerate-overseas"),
+        ("bulk --format ", 3, "csv jsonl html"),
+        (f"sign --config '{config}' --profile ", 5, "default job role"),
+    ):
+        typed = {"COMP_WORDS": f"fc-presign {words}", "COMP_CWORD": str(number)}
+        offered = run(env={**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", **typed}).stdout.splitlines()
+        assert {line.partition(",")[2] for line in offered} == {*expected.split()}
 
 
 def test_the_version_is_printed() -> None:
@@ -290,20 +264,14 @@ def test_the_usage_is_printed_once(arguments: tuple[str, ...]) -> None:
 # --- regions and endpoints -----------------------------------------------------------------------------------------
 
 
-def host_of(*arguments: str, env: dict[str, str] = ENVIRONMENT) -> str:
-    return urlsplit(run("sign", "oss://examplebucket/a", *arguments, env=env).stdout).netloc
-
-
 NO_REGION = {name: value for name, value in ENVIRONMENT.items() if name != "OSS_REGION"}
 
 
 @pytest.mark.parametrize("scheme", ["", "https://", "http://"])
-@pytest.mark.parametrize("domain", ["oss-us-west-1.aliyuncs.com", "oss-us-west-1-internal.aliyuncs.com"])
-def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(scheme: str, domain: str) -> None:
-    done = run("sign", "oss://examplebucket/a", "--endpoint", scheme + domain + "/", env=NO_REGION)
-    url = done.stdout.strip()
-    assert urlsplit(url)[:2] == ((scheme or "https://")[:-3], f"examplebucket.{domain}")
-    assert "%2Fus-west-1%2Foss" in url
+def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(scheme: str) -> None:
+    domain = "oss-us-west-1-internal.aliyuncs.com"
+    url = run("sign", "oss://examplebucket/a", "--endpoint", f"{scheme}{domain}/", env=NO_REGION).stdout.strip()
+    assert url.startswith(f"{scheme or 'https://'}examplebucket.{domain}/a?")
     assert signer.explain(url, credentials=KEYS, inside=True).ok
 
 
@@ -330,7 +298,6 @@ def test_a_region_that_does_not_fit_the_endpoint_or_is_none_is_refused(
     ("arguments", "domain", "meant"),
     [
         (("--region", "moon-base-9"), "//examplebucket.oss-moon-base-9.aliyuncs.com/", ""),
-        (("--region", "cn-hangzou"), "//examplebucket.oss-cn-hangzou.aliyuncs.com/", "cn-hangzhou"),
         (("--region", "ap-southeast-9"), "//examplebucket.oss-ap-southeast-9.aliyuncs.com/", "ap-southeast-8"),
         (("--endpoint", "oss-cn-hangzuo.aliyuncs.com"), ".oss-cn-hangzuo.aliyuncs.com/", "cn-hangzhou"),
         (("--region", "us-west-l", "--endpoint", "accelerate"), ".oss-accelerate.aliyuncs.com/", "us-west-1"),
@@ -348,57 +315,48 @@ def test_an_unknown_region_is_signed_with_one_warning(arguments: tuple[str, ...]
 
 
 def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint() -> None:
-    variables = {**NO_REGION, "ALIBABA_CLOUD_REGION_ID": "us-east-1"}
-    assert host_of(env=variables) == "examplebucket.oss-us-east-1.aliyuncs.com"
-    assert host_of(env={**variables, "OSS_REGION": "us-west-1"}) == "examplebucket.oss-us-west-1.aliyuncs.com"
-    assert host_of("--region", "eu-west-1", env=variables) == "examplebucket.oss-eu-west-1.aliyuncs.com"
+    for region, arguments, variables in (
+        ("us-east-1", (), {"ALIBABA_CLOUD_REGION_ID": "us-east-1"}),
+        ("us-west-1", (), {"ALIBABA_CLOUD_REGION_ID": "us-east-1", "OSS_REGION": "us-west-1"}),
+        ("eu-west-1", ("--region", "eu-west-1"), {"OSS_REGION": "us-west-1"}),
+    ):
+        url = run("sign", "oss://examplebucket/a", *arguments, env={**NO_REGION, **variables}).stdout
+        assert url.startswith(f"https://examplebucket.oss-{region}.aliyuncs.com/")
 
 
 # --- what is promised of temporary credentials ---------------------------------------------------------------------
 
 
-EARLIER = "; earlier if the security token does."
 PERMANENT = {**BARE, "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "sEXAMPLE"}
 COMMANDS = [("sign", "oss://examplebucket/a"), ("curl", "oss://examplebucket/a")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry(command: tuple[str, ...]) -> None:
+def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry_or_after_the_longest_session(
+    command: tuple[str, ...],
+) -> None:
     temporary = run(*command, "--expires", "12h")
     assert "expires at the latest" in temporary.stderr
-    assert temporary.stderr.endswith(f"in 12 hours{EARLIER}\n")
+    assert temporary.stderr.endswith("in 12 hours; earlier if the security token does.\n")
+    limited = run(*command, "--expires", "7d")
+    assert limited.stderr.endswith(
+        "in 12 hours; earlier if the security token does (12 hours is the longest session of STS: "
+        "pass --credentials-expire-at if the token lives longer).\n"
+    )
+    output = json.loads(run(*command, "--expires", "7d", "--json").stdout)
+    assert (output["expires_in"], output["clamped"], output["may_end_early"]) == (43_200, True, True)
     permanent = run(*command, "--expires", "7d", env=PERMANENT)
     assert permanent.stderr.endswith("in 7 days.\n")
     assert "at the latest" not in permanent.stderr
-    assert json.loads(run(*command, "--json").stdout)["may_end_early"] is True
     assert json.loads(run(*command, "--json", env=PERMANENT).stdout)["may_end_early"] is False
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_link_outlives_the_longest_session_if_nothing_says_when_its_token_expires(command: tuple[str, ...]) -> None:
-    output = json.loads(run(*command, "--expires", "7d", "--json").stdout)
-    assert (output["expires_in"], output["clamped"], output["may_end_early"]) == (43_200, True, True)
-    done = run(*command, "--expires", "7d")
-    assert done.stderr.endswith(
-        "in 12 hours; earlier if the security token does (12 hours is the longest session of STS: "
-        "pass --credentials-expire-at if the token lives longer).\n"
-    )
-    known = rfc3339(int(time.time()) + 129_600)
-    output = json.loads(run(*command, "--expires", "7d", "--credentials-expire-at", known, "--json").stdout)
-    assert (output["expires_at"], output["clamped"], output["may_end_early"]) == (known, True, False)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
 def test_no_link_outlives_the_expiry_of_the_credentials_that_is_passed(command: tuple[str, ...]) -> None:
-    expiry = rfc3339(int(time.time()) + 3600)
-    output = json.loads(run(*command, "--expires", "7d", "--credentials-expire-at", expiry, "--json").stdout)
-    assert (output["expires_at"], output["may_end_early"]) == (expiry, False)
-    done = run(*command, "--expires", "7d", "--credentials-expire-at", expiry)
+    expiry = rfc3339(int(time.time()) + 129_600)
+    arguments = (*command, "--expires", "7d", "--credentials-expire-at", expiry)
+    output = json.loads(run(*arguments, "--json").stdout)
+    assert (output["expires_at"], output["clamped"], output["may_end_early"]) == (expiry, True, False)
+    done = run(*arguments)
     assert "at the latest" not in done.stderr
     assert "when the credentials expire" in done.stderr
-
-
-@pytest.mark.parametrize("expiry", ["tomorrow", "2026-01-01", "2020-01-01T00:00:00Z"])
-def test_an_expiry_of_the_credentials_that_is_no_time_or_is_past_is_refused(expiry: str) -> None:
-    done = run("sign", "oss://examplebucket/a", "--credentials-expire-at", expiry)
-    assert (done.returncode, done.stdout) == (2, "")

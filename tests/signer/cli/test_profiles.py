@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from werkzeug import Request, Response
 
 import signer
+from local.server import listen, serve
 from signer.cli.credentials import reason_of
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
+from tests.signer.signing import sign
 
 SIGN = ("sign", "oss://examplebucket/a")
 SECRET = "profilesecretEXAMPLE"
 TOKEN = "profiletokenEXAMPLE"
+PACKAGE = ("alibabacloud_credentials.provider", "alibabacloud_credentials")
 AK = {"mode": "AK", "access_key_id": "LTAI5tEXAMPLE", "access_key_secret": SECRET}
 STS = {"mode": "StsToken", "access_key_id": "STS.EXAMPLE", "access_key_secret": SECRET, "sts_token": TOKEN}
 ROLE = {"ram_role_arn": "acs:ram::1234567890123456:role/example", "ram_session_name": "s", "expired_seconds": 900}
@@ -71,9 +73,11 @@ def is_signed_with(url: str, key_id: str, token: str | None = None) -> bool:
 
 def test_the_current_profile_is_used_without_an_option(home: Path) -> None:
     write_profiles(home, current="work", default={**AK, "access_key_secret": "other"}, work=AK)
-    done = run_process(*SIGN, env=environment(home))
+    done = run(*SIGN, env=environment(home))
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert is_signed_with(done.stdout, "LTAI5tEXAMPLE")
+    explained = run("explain", done.stdout.strip(), "--profile", "work", env=environment(home))
+    assert (explained.returncode, "signature  matches" in explained.stdout) == (0, True)
 
 
 def test_a_profile_is_chosen_by_the_option_then_by_the_variable(home: Path) -> None:
@@ -81,12 +85,8 @@ def test_a_profile_is_chosen_by_the_option_then_by_the_variable(home: Path) -> N
     by_variable = environment(home, ALIBABA_CLOUD_PROFILE="a")
     assert is_signed_with(run(*SIGN, env=by_variable).stdout, "LTAI5tEXAMPLE")
     assert is_signed_with(run(*SIGN, "--profile", "b", env=by_variable).stdout, "STS.EXAMPLE", TOKEN)
-
-
-def test_the_configuration_file_has_an_option(home: Path) -> None:
-    write_profiles(home, default=AK)
-    config = str(home / ".aliyun" / "config.json")
-    assert is_signed_with(run(*SIGN, "--config", config, env=environment(Path("/nonexistent"))).stdout, "LTAI5tEXAMPLE")
+    arguments = ("--profile", "a", "--config", str(home / ".aliyun" / "config.json"))
+    assert is_signed_with(run(*SIGN, *arguments, env=environment(Path("/nonexistent"))).stdout, "LTAI5tEXAMPLE")
 
 
 def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
@@ -99,28 +99,21 @@ def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
     assert (nowhere.returncode, "--region" in nowhere.stderr) == (2, True)
 
 
-def test_the_environment_comes_before_profiles_and_needs_no_package(home: Path) -> None:
-    write_profiles(home, default=AK)
-    done = run_process(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=("alibabacloud_credentials",))
-    assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
-
-
 def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run(*SIGN, env=environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE"))
+    half = environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE")
+    done = run(*SIGN, env=half)
     assert (done.returncode, "OSS_ACCESS_KEY_SECRET is not" in done.stderr) == (2, True)
+    explained = run("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a", env=half)
+    assert (explained.returncode, "[html_escaped, certain]" in explained.stdout) == (1, True)
+    assert "OSS_ACCESS_KEY_SECRET is not: set both, or neither. Going on without the secret." in explained.stderr
 
 
-def test_explain_goes_on_without_the_secret_where_half_a_pair_is_set(home: Path) -> None:
-    url = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a"
-    done = run("explain", url, env=environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE"))
-    assert (done.returncode, "[html_escaped, certain]" in done.stdout) == (1, True)
-    assert "OSS_ACCESS_KEY_SECRET is not: set both, or neither. Going on without the secret." in done.stderr
-
-
-def test_without_the_package_the_message_says_which_command_installs_it(home: Path) -> None:
+def test_the_environment_comes_before_profiles_which_need_a_package(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=PACKAGE)
+    assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
+    done = run(*SIGN, env=environment(home), missing=PACKAGE)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "pip install alibabacloud-credentials" in done.stderr
 
@@ -172,43 +165,22 @@ def test_a_section_of_credentials_ini_is_used_after_the_profiles_of_the_cli(home
 @pytest.fixture
 def uri() -> Iterator[str]:
     """The address of a server that gives credentials for one hour, to those who know its secret path."""
-    answer = {
-        "Code": "Success",
-        "AccessKeyId": "STS.EXAMPLE",
-        "AccessKeySecret": SECRET,
-        "SecurityToken": TOKEN,
-        "Expiration": rfc3339(int(time.time()) + 3600),
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(500 if self.path == "/moved" else 200)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(60)
-    server.server_close()
+    keys = {"AccessKeyId": "STS.EXAMPLE", "AccessKeySecret": SECRET, "SecurityToken": TOKEN}
+    answer = json.dumps({"Code": "Success", **keys, "Expiration": rfc3339(int(time.time()) + 3600)})
+    server = serve(
+        Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500)), listen(0)
+    )
+    yield server.url
+    server.close()
 
 
-def test_a_credentials_uri_gives_credentials_and_their_expiry(home: Path, uri: str) -> None:
+def test_a_credentials_uri_gives_credentials_and_their_expiry_and_no_answer_is_repeated(home: Path, uri: str) -> None:
     env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/keys"}
     output = json.loads(run(*SIGN, "--expires", "7d", "--json", env=env).stdout)
     assert is_signed_with(output["url"], "STS.EXAMPLE", TOKEN)
     assert (output["clamped"], output["may_end_early"]) == (True, False)
     assert 3500 < output["expires_in"] <= 3600
-
-
-def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
-    env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/moved"}
-    done = run(*SIGN, env=env)
+    done = run(*SIGN, env={**env, "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/moved"})
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert "ALIBABA_CLOUD_CREDENTIALS_URI" in done.stderr
     assert "500" in done.stderr
@@ -306,14 +278,8 @@ def test_a_source_in_the_environment_that_does_not_answer_is_named(variable: str
 def test_nothing_found_is_one_sentence_at_once_without_the_package(home: Path) -> None:
     done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests"))
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
-    for name in (
-        "OSS_ACCESS_KEY_ID",
-        "ALIBABA_CLOUD_ACCESS_KEY_ID",
-        "ALIBABA_CLOUD_CREDENTIALS_URI",
-        "~/.aliyun/config.json",
-        "~/.alibabacloud/credentials.ini",
-        "--profile",
-    ):
+    names = ("OSS_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_CREDENTIALS_URI", "--profile")
+    for name in (*names, "~/.aliyun/config.json", "~/.alibabacloud/credentials.ini"):
         assert name in done.stderr
 
 
@@ -344,17 +310,7 @@ def test_an_ini_file_that_cannot_be_read_is_refused(content: str, home: Path) ->
     assert "~/.alibabacloud/credentials.ini" in done.stderr
 
 
-def test_a_link_is_checked_with_a_profile(home: Path) -> None:
-    write_profiles(home, default=AK)
-    url = run(*SIGN, env=environment(home)).stdout.strip()
-    done = run("explain", url, "--profile", "default", env=environment(home))
-    assert (done.returncode, "signature  matches" in done.stdout) == (0, True)
-
-
 def test_explain_reads_no_profile_unasked(home: Path) -> None:
     write_profiles(home, default={"mode": "EcsRamRole", "ram_role_name": "example"})
-    url = signer.presign(
-        "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
-    ).url
-    done = run_process("explain", url, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run("explain", sign(now=None).url, env=environment(home), missing=PACKAGE)
     assert (done.returncode, done.stderr) == (0, "")

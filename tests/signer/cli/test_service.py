@@ -17,7 +17,7 @@ from local.server import listen, serve
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
-from tests.signer.cli.command import BARE, run, run_process
+from tests.signer.cli.command import BARE, run
 from tests.worlds import HOST, MAKER, OTHER, Service, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
@@ -241,7 +241,7 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
     for key, *arguments in ((MAKER,), ("fcp_wrong", "--key", "-"), ("",)):
         stub.keys.clear()
         env = stub.env(key, HOME=str(home))
-        done = run_process("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=env)
+        done = run("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=env)
         assert done.returncode == 0, done.stderr
         assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}  # a folder for everybody needs none
         assert MAKER not in done.stdout + done.stderr

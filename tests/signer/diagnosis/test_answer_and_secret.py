@@ -64,16 +64,11 @@ def without(answer: str, *elements: str) -> str:
 @pytest.mark.parametrize(
     ("method", "old", "new", "sent_method", "sent_headers", "code"),
     [
-        ("GET", "?", "?sessionid=1&", None, {}, "added_parameters"),
         ("GET", "x-oss-expires=600", "x-oss-expires=600&x-oss-expires=600", None, {}, "added_parameters"),
-        ("GET", "x-oss-expires=600", "x-oss-expires=86400", None, {}, "changed_query"),
         ("GET", "file=a...", "file=b...", None, {}, "changed_query"),
-        ("GET", "/reports/", "/v2/reports/", None, {}, "changed_path"),
         ("GET", "%20", "%2520", None, {}, "double_encoded"),
-        ("GET", "", "", "HEAD", {}, "wrong_method"),
         ("PUT", "", "", "POST", {}, "wrong_method"),
         ("PUT", "", "", None, {"Content-Type": "text/plain"}, "extra_header"),
-        ("GET", "", "", None, {"x-oss-process": "image/info"}, "extra_header"),
     ],
 )
 def test_a_change_on_the_way_is_named_as_without_the_secret(
@@ -127,23 +122,18 @@ def test_a_header_that_only_oss_shows_may_have_been_signed(
 # --- OSS received what was signed ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "headers"), [("GET", {}), ("HEAD", {}), ("PUT", {"Content-Type": "image/png"})])
+@pytest.mark.parametrize(("method", "headers"), [("HEAD", {}), ("PUT", {"Content-Type": "image/png"})])
 def test_oss_knows_another_secret_where_it_received_what_was_signed(
     oss: LocalOss, method: str, headers: dict[str, str]
 ) -> None:
     url = presign(method, headers=headers)
     answer = oss.answer(url, method, headers, credentials=OTHER_SECRET)
-    explanation = explain(url, answer, method, headers=headers)
-    assert [(finding.code, finding.certainty) for finding in explanation.findings] == [("other_secret", "proved")]
-    assert "OSS knows another secret for this access key" in str(explanation)
-    assert explanation.signature is True
-
-
-def test_the_method_and_the_headers_that_oss_received_need_not_be_given(oss: LocalOss) -> None:
-    headers = {"Content-Type": "image/png"}
-    url = presign("PUT", headers=headers)
-    explanation = explain(url, oss.answer(url, "PUT", headers, credentials=OTHER_SECRET))
-    assert codes(explanation) == ["other_secret"]
+    # They need not be given: OSS received them.
+    for given in ({"method": method, "headers": headers}, {}):
+        explanation = explain(url, answer, **given)
+        assert [(finding.code, finding.certainty) for finding in explanation.findings] == [("other_secret", "proved")]
+        assert "OSS knows another secret for this access key" in str(explanation)
+        assert explanation.signature is True
 
 
 def test_an_answer_without_its_signature_may_also_belong_to_another_link(oss: LocalOss) -> None:
@@ -163,14 +153,12 @@ def test_a_masked_answer_is_compared_without_what_is_masked(oss: LocalOss) -> No
     assert codes(explain(presign(), masked, credentials=None)) == ["signature_mismatch"]
 
 
-@pytest.mark.parametrize(
-    "lost", [("CanonicalRequest", "CanonicalRequestBytes"), ("CanonicalRequest", "CanonicalRequestBytes", "Message")]
-)
-def test_an_answer_without_its_canonical_request_is_not_overruled(oss: LocalOss, lost: tuple[str, ...]) -> None:
-    answer = without(oss.answer(presign() + "&sessionid=1"), *lost)
-    explanation = explain(presign(), answer)
-    assert codes(explanation) == ["signature_mismatch"]
-    assert "the signature matches with the given secret" in explanation.findings[0].evidence
+def test_an_answer_without_its_canonical_request_is_not_overruled(oss: LocalOss) -> None:
+    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes")
+    for said in (answer, without(answer, "Message")):
+        explanation = explain(presign(), said)
+        assert codes(explanation) == ["signature_mismatch"]
+        assert "the signature matches with the given secret" in explanation.findings[0].evidence
 
 
 def test_a_canonical_request_that_cannot_be_read_is_not_said_to_be_the_same(oss: LocalOss) -> None:
@@ -235,20 +223,15 @@ def test_the_bucket_of_another_link_is_not_that_of_a_custom_domain(oss: LocalOss
     assert explanation.bucket is None
 
 
-@pytest.mark.parametrize("mask", ["LTAI****", "REDACTED", "", "LTAI5t..."])
-def test_a_masked_access_key_is_not_another_one(oss: LocalOss, mask: str) -> None:
-    answer = oss.answer(presign(), credentials=OTHER_SECRET).replace(
-        f"<OSSAccessKeyId>{SECRET.access_key_id}<", f"<OSSAccessKeyId>{mask}<"
-    )
-    assert codes(explain(presign(), answer)) == ["other_secret"]
-
-
-@pytest.mark.parametrize("mask", ["0" * 64, "x" * 64, "REDACTED", "1a2b..."])
-def test_a_masked_signature_is_not_another_one(oss: LocalOss, mask: str) -> None:
-    answer = re.sub(
-        "<SignatureProvided>[^<]*<", f"<SignatureProvided>{mask}<", oss.answer(presign(), credentials=OTHER_SECRET)
-    )
-    assert codes(explain(presign(), answer)) == ["other_secret"]
+def test_a_masked_access_key_or_signature_is_not_another_one(oss: LocalOss) -> None:
+    answer = oss.answer(presign(), credentials=OTHER_SECRET)
+    for name, masks in (
+        ("OSSAccessKeyId", ("LTAI****", "REDACTED", "", "LTAI5t...")),
+        ("SignatureProvided", ("0" * 64, "x" * 64, "REDACTED", "1a2b...")),
+    ):
+        for mask in masks:
+            masked = re.sub(f"<{name}>[^<]*<", f"<{name}>{mask}<", answer)
+            assert codes(explain(presign(), masked)) == ["other_secret"], mask
 
 
 def test_a_link_that_was_cut_after_its_answer_is_not_another_link(oss: LocalOss) -> None:
@@ -270,11 +253,10 @@ def test_a_link_that_was_cut_after_its_answer_is_not_another_link(oss: LocalOss)
         ("0002-00000228", "wrong_region"),
     ],
 )
-@pytest.mark.parametrize("key", [KEY, f"{BUCKET}/{KEY}"])
-def test_no_finer_code_of_oss_is_overruled_by_a_right_signature(ec: str, code: str, key: str) -> None:
-    explanation = explain(presign(key=key), f"<Error><Code>InvalidArgument</Code><EC>{ec}</EC></Error>")
-    assert explanation.signature is True
-    assert codes(explanation)[0] == code
+def test_no_finer_code_of_oss_is_overruled_by_a_right_signature(ec: str, code: str) -> None:
+    for key in (KEY, f"{BUCKET}/{KEY}"):
+        explanation = explain(presign(key=key), f"<Error><Code>InvalidArgument</Code><EC>{ec}</EC></Error>")
+        assert (explanation.signature, codes(explanation)[0]) == (True, code)
 
 
 def test_what_oss_says_after_it_accepted_the_signature_comes_first(oss: LocalOss) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import pytest
 
 import signer
-from tests.signer.diagnosis.links import working_link
-from tests.signer.signing import sign
+from tests.signer.signing import KEYS, sign
 
 ISSUED = 1_764_000_000
 
@@ -57,8 +55,8 @@ def test_an_empty_expiry_is_a_missing_parameter() -> None:
 
 
 def test_a_custom_domain_needs_its_bucket_to_be_checked() -> None:
-    use = working_link(Random(1), kind="custom")
-    notes = signer.explain(use.url, credentials=use.credentials, now=use.now).notes
+    url = presign(endpoint=signer.Endpoint.custom_domain("https://static.example.com", "cn-hangzhou"))
+    notes = signer.explain(url, credentials=KEYS, now=ISSUED).notes
     assert any("it requires the bucket" in note for note in notes)
 
 
@@ -88,9 +86,6 @@ def test_an_app_package_at_a_domain_of_oss_has_a_note(key: str, is_noted: bool) 
         ("https://links.example.com/team-/s/a.txt?share=axN_axN_axN_axN_axN_aw", "unsigned"),
         ("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?share=1", "unsigned"),
         ("https://cdn.example.com/a.mp4?auth_key=1444435200-0-0-23bf85053008f5c0e791667a313e28ce", "cdn_address"),
-        ("https://cdn.example.com/201508150800/9044548ef1527deadafa49a890a377f0/a.mp3", "cdn_address"),
-        ("https://cdn.example.com/a37fa50a5fb8f71214b1e7c95ec7a1bd/55CE8100/test.flv", "cdn_address"),
-        ("https://cdn.example.com/test.flv?sign=a37fa50a5fb8f71214b1e7c95ec7a1bd&time=55CE8100", "cdn_address"),
         ("https://cdn.example.com/2015/test.flv?time=55CE8100", "unsigned"),
     ],
 )

@@ -11,10 +11,8 @@ from random import Random
 from typing import Any
 from urllib.parse import quote, unquote
 
-import hypothesis.strategies as st
 import oss2
 import pytest
-from hypothesis import given, settings
 
 import signer
 from signer.diagnosis.advice import ADVICE
@@ -29,15 +27,14 @@ CREDENTIALS = signer.Credentials(
 )
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.randoms(use_true_random=False), st.sampled_from([working_link, v1_link]))
-def test_a_working_link_has_no_finding(random: Random, make: Callable[[Random], Use]) -> None:
-    use = make(random)
-    for credentials in (None, use.credentials):
-        explanation = use.explain(credentials)
-        assert explanation.findings == ()
-        assert explanation.ok
-        assert explanation.signature is (True if credentials else None)
+@pytest.mark.parametrize("make", [working_link, v1_link])
+def test_a_working_link_has_no_finding(make: Callable[[Random], Use]) -> None:
+    for number in range(40):
+        use = make(Random(f"works {number}"))
+        for credentials in (None, use.credentials):
+            explanation = use.explain(credentials)
+            assert (explanation.findings, explanation.ok) == ((), True), number
+            assert explanation.signature is (True if credentials else None)
 
 
 def link(key: str = "dir/a b.txt", **options: Any) -> str:
@@ -106,18 +103,17 @@ def test_what_broke_a_link_is_the_first_finding(code: str, url: str) -> None:
         assert signer.explain(url, credentials=credentials, now=ISSUED).findings[0].code == code.removesuffix("!")
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.randoms(use_true_random=False), st.data())
-def test_one_changed_character_is_always_found(random: Random, data: st.DataObject) -> None:
-    use = working_link(random)
-    at = data.draw(st.integers(use.url.index("?") + 1, len(use.url) - 1))
-    other = data.draw(st.sampled_from("abcdefABCDEF0123456789-_~"))
-    changed = use.url[:at] + other + use.url[at + 1 :]
-    if unquote(changed) == unquote(use.url):
-        return  # such as %2f for %2F
-    explanation = use._replace(url=changed).explain(use.credentials)
-    assert explanation.findings or explanation.signature is None  # None: the access key was changed
-    assert explanation.signature is not True or "x-oss-" not in str(explanation.findings)
+def test_one_changed_character_is_always_found() -> None:
+    for number in range(30):
+        random = Random(f"changed {number}")
+        use = working_link(random)
+        at = random.randrange(use.url.index("?") + 1, len(use.url))
+        changed = use.url[:at] + random.choice("abcdefABCDEF0123456789-_~") + use.url[at + 1 :]
+        if unquote(changed) == unquote(use.url):
+            continue  # such as %2f for %2F
+        explanation = use._replace(url=changed).explain(use.credentials)
+        assert explanation.findings or explanation.signature is None  # None: the access key was changed
+        assert explanation.signature is not True or "x-oss-" not in str(explanation.findings)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +122,8 @@ def test_one_changed_character_is_always_found(random: Random, data: st.DataObje
 def test_hostile_strings_are_explained_quickly(filling: str) -> None:
     started = time.process_time()
     for tail in ("", "?x-oss-signature=1", "&x-oss-credential=a/b/c/d/e?"):
-        signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 30_000)[:32_000] + tail)
-    assert time.process_time() - started < 3
+        signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 16_000)[:16_000] + tail)
+    assert time.process_time() - started < 0.8
     with pytest.raises(signer.InvalidLink, match="longer"):
         signer.explain("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/" + "a" * 40_000)
 

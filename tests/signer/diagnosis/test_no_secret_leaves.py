@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote
 import pytest
 
 import signer
-from tests.signer.diagnosis.links import LETTERS, working_link
-from tests.signer.signing import TEMPORARY, sign
+from tests.signer.diagnosis.links import working_link
+from tests.signer.signing import LETTERS, TEMPORARY, sign
 
 RUN = 16  # characters in a row
 ISSUED = 1_764_000_000
@@ -36,10 +36,12 @@ def secrets_of(credentials: signer.Credentials, url: str) -> tuple[str, ...]:
 
 def leaked(secrets: tuple[str, ...], printed: str) -> set[str]:
     """Pieces of the secrets, in any case: a host is written in lower case."""
-    pieces = {secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1)}
-    printed = printed.lower()
-    decoded = unquote(printed)
-    return {piece for piece in pieces if piece in printed or piece in decoded}
+    return runs(*secrets) & runs(printed, unquote(printed))
+
+
+def runs(*strings: str) -> set[str]:
+    """Whatever stands in the strings as RUN characters in a row, in lower case."""
+    return {string[i : i + RUN].lower() for string in strings for i in range(len(string) - RUN + 1)}
 
 
 def printed_by(url: str, **options: object) -> str:
@@ -74,11 +76,11 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
-@pytest.mark.parametrize("credentials", [None, CREDENTIALS, TEMPORARY], ids=["", "with the secret", "of the other"])
-def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.Credentials | None) -> None:
+def test_a_crafted_link_shows_none_of_its_secrets(url: str) -> None:
     own = (*secrets_of(CREDENTIALS, LINK), *secrets_of(TEMPORARY, SHORT))
     secrets = (*own, "axN_" * 10, "LE4WPfu97prv246oawk")
-    assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
+    for credentials in (None, CREDENTIALS, TEMPORARY):
+        assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def decode(url: str, random: Random) -> str:
 DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_in, replace_one, repeat, decode)
 
 
-@pytest.mark.parametrize("numbers", [range(200), pytest.param(range(200, 4000), marks=pytest.mark.long)])
+@pytest.mark.parametrize("numbers", [range(25), pytest.param(range(25, 4000), marks=pytest.mark.long)])
 def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
