@@ -15,13 +15,11 @@ from unittest.mock import patch
 import pytest
 
 from handler.commands import notices as command
-from handler.core.cloud import store
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.cloud.store import Store
 from handler.core.config import Location
 from handler.core.context import Clock
 from handler.core.outbox import WAITING, Delivery, read_delivery
-from handler.notices import sink_queue
 from handler.notices.session import sink_lease
 from handler.notices.sink_queue import DEAD, Pause, SinkQueue
 from signer.times import format_timestamp
@@ -36,6 +34,7 @@ from tests.handler.notice_fixtures import (
     notice,
     receiver,
 )
+from tests.handler.simulation import use_pages_of
 
 ROOT = Path(__file__).parents[3]
 DAY = 86_400
@@ -106,12 +105,6 @@ def wired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Notice
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[NoticesCli]:
     with event_function(tmp_path) as function:
         yield NoticesCli(function, capsys)
-
-
-def use_pages_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OSS lists this many objects at a time."""
-    for module in (store, sink_queue, command):
-        monkeypatch.setattr(module, "PAGE", count)
 
 
 def refuse(method: str, code: str = "AccessDenied", after: int = 0) -> Any:
@@ -443,7 +436,6 @@ class TestOutput:
     @pytest.mark.parametrize(
         ("arguments", "redirection", "sentence"),
         [
-            ("list", ">/dev/full", "The output cannot be written (No space left on device)."),
             ("retry", ">&-", "ops: 2 dead notices due again."),
             ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
         ],

@@ -1,4 +1,4 @@
-"""How many requests to OSS an event and a tick take, with and without a history: the table of docs/events.md.
+"""How many requests to OSS an event and a tick take: the table of docs/events.md.
 
 `python -m pytest -q -s tests/handler/notices/test_oss_calls.py` prints it.
 """
@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from unittest.mock import patch
-
-import pytest
 
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
@@ -78,13 +76,6 @@ def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule
         yield
 
 
-def add_history(function: EventFunction, objects: int) -> None:
-    """Marks of earlier notices, and one in ten objects a dead notice of one of 50 sinks that are gone."""
-    dead = (f"dead/gone-{number % 500}/{1_700_000_000 + number}-000000-" for number in range(objects))
-    folders = ["done/" if number % 10 else name for number, name in enumerate(dead)]
-    function.fill({f"{STATE}{folder}{number:032x}": b"{}" for number, folder in enumerate(folders)})
-
-
 def measure(function: EventFunction) -> dict[str, list[int]]:
     """The rows of the table: the requests for each of `SIZES`."""
     rows: dict[str, list[int]] = {}
@@ -128,15 +119,10 @@ def show(rows: dict[str, list[int]]) -> str:
     return "\n".join(lines)
 
 
-class TestTable:
-    @pytest.mark.parametrize("objects", [0, 2_000])
-    def test_the_table_of_the_page_is_what_is_measured_whatever_the_history(
-        self, function: EventFunction, objects: int
-    ) -> None:
-        add_history(function, objects)
-        rows = measure(function)
-        print(f"\nWith {objects:,} objects of history:\n\n{show(rows)}\n")
-        assert show(rows) in PAGE.read_text("utf-8")
+def test_the_table_of_the_page_is_what_is_measured(function: EventFunction) -> None:
+    table = show(measure(function))
+    print(f"\n{table}\n")
+    assert table in PAGE.read_text("utf-8")
 
 
 class TestMore:
