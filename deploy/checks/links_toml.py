@@ -72,18 +72,18 @@ def warnings(function: Function) -> Iterator[str]:
 
 
 def notes(function: Function) -> Iterator[str]:
-    """A sentence for what opens later, and needs nothing now."""
+    """A sentence for what opens later, which is a warning if public_url alone is missing."""
     if function.http and function.config.sender_page and function.config.public_url is None:
-        yield f"{function.file}: the page at /-/ opens once there are a custom domain and public_url."
+        start, lacks = ("warning: ", "is") if function.domain else ("", "are a custom domain and")
+        yield f"{start}{function.file}: the page at /-/ opens once there {lacks} public_url."
 
 
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     targets = [notice.mount.target for notice in config.notices if notice.on == "created"]
     location = watched(trigger)
     if not any(target.contains(location) for target in targets):
-        allowed = f"in {' or '.join(map(str, targets))}" if targets else 'and links.toml has no [[notice]] on "created"'
-        required = "its prefix must be in the target of a mount with a created notice"
-        yield f"it watches {location}, but {required} ({allowed})."
+        those = f"in {' or '.join(map(str, targets))}" if targets else 'and links.toml has no [[notice]] on "created"'
+        yield f"it watches {location}, but its prefix must be in the target of a mount with a created notice ({those})."
     for reserved in config.mounts.reserved:
         if location.overlaps(reserved):
             yield f"it watches {location}, but the service itself writes to {reserved}: it would trigger itself."

@@ -301,6 +301,7 @@ def test_the_page_in_chinese_on_a_phone_and_without_script(
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
     expect(page.locator("#mine > li").first).to_be_visible()
+    expect(page.locator("#shares label")).to_have_css("margin-top", "16px")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     words = " ".join(page.locator(":is(h1, label, summary, button):visible").all_inner_texts())
     assert not re.search(r"[A-Za-z]{4,}", re.sub(r"/\w+/", "", words)), words

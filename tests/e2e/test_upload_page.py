@@ -38,6 +38,10 @@ LIE = """() => {
     const real = window.fetch;
     window.fetch = (url, init) => real(url, { ...init, body: init.body.replace('"size":900', '"size":9') });
 }"""
+LATER = """() => {
+    const real = window.fetch, later = [new Response('{"number": 1}', { status: 202 })];
+    window.fetch = async (...asked) => later.length && /"complete"/.test(asked[1].body) ? later.pop() : real(...asked);
+}"""
 CUT = """(times) => {
     window.parts = [];
     const open = window.realOpen ??= XMLHttpRequest.prototype.open;
@@ -141,6 +145,7 @@ def test_a_file_that_is_too_large_or_of_a_wrong_type_is_refused_at_once(
     expect(page.locator("#list .state")).to_have_text(
         ["Not sent: the file is too large.", "Not sent: this type of file is not accepted.", "Sent"]
     )
+    expect(page.locator("#total")).to_have_text("All files: 49 %")
     expect(page.locator("#result")).to_have_text("Some files have not been sent.")
     assert arrived(world, page) == {"1-good.txt": b"x" * 1000}
     expect(page.locator("#files")).to_have_attribute("accept", "text/*")
@@ -389,11 +394,12 @@ def arrived_big(system: System, page: Page) -> list[bytes]:
 
 
 class TestLargeFile:
-    def test_its_parts_are_sent_and_a_part_that_is_lost_is_sent_again(
+    def test_its_parts_and_one_that_was_lost_are_sent_until_the_service_says_that_it_is_there(
         self, world: System, open_big_page: OpenPage, big: Path
     ) -> None:
         page = open_big_page()
         page.evaluate(WATCH)
+        page.evaluate(LATER)
         cut(page, part2=1, part7=1)
         page.set_input_files("#files", [big])
         expect_outcome(page, 1, "sent")

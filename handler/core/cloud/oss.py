@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
@@ -80,12 +81,17 @@ class OssResponse(NamedTuple):
 
     def time(self, name: str) -> float | None:
         """Unix seconds of a header with a time: `date` (by the clock of OSS) or `last-modified`; None without it."""
-        from email.utils import parsedate_to_datetime
+        return _seconds(self.headers.get(name, ""))
 
-        try:
-            return parsedate_to_datetime(self.headers[name]).timestamp()
-        except (LookupError, ValueError, TypeError, ArithmeticError):
-            return None
+
+@lru_cache(maxsize=8)  # the answers of one second have the same
+def _seconds(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, ArithmeticError):
+        return None
 
 
 class OssClient(NamedTuple):
@@ -262,10 +268,8 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
     """
     try:
         in_time(lambda: head_for_page(target, query, invocation), Problem("oss_unavailable"))
-    except CredentialsRefused:
-        raise
     except HandlerError as error:
-        if isinstance(error, Problem) and error.code in ("no_such_object", "object_archived"):
+        if isinstance(error, CredentialsRefused) or error.code in ("no_such_object", "object_archived"):
             raise
 
 
@@ -283,12 +287,11 @@ def in_time(call: Callable[[], Result], problem: Problem) -> Result:
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
     """What OSS answered instead of carrying out an operation, by our clock at `now` (Unix seconds)."""
     code = UNREACHABLE if response.status >= 500 else MISSING if response.status == 404 else REFUSED
-    reason, date = _REASONS.get(response.code, ""), response.time("date")
-    is_behind = response.status == 403 and date is not None and date - now >= EXPIRES_IN
+    reason, behind = _REASONS.get(response.code, ""), (response.time("date") or now) - now
     # A request that is signed too early has expired, which OSS calls AccessDenied too.
-    if is_behind or response.code == "RequestTimeTooSkewed":
-        code, behind = WRONG_CLOCK, round(date - now) if date is not None else 0
-        reason = f"our clock is {abs(behind)} s {'behind' if behind > 0 else 'ahead of'} that of OSS"
+    if (response.status == 403 and behind >= EXPIRES_IN) or response.code == "RequestTimeTooSkewed":
+        code = WRONG_CLOCK
+        reason = f"our clock is {abs(round(behind))} s {'behind' if behind > 0 else 'ahead of'} that of OSS"
     return StoreError(operation, response.status, code, f"{response.code} ({reason})" if reason else response.code)
 
 

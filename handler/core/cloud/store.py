@@ -82,11 +82,9 @@ class Store(NamedTuple):
             except StoreError as error:
                 last = error
             else:
-                if response.ok:
-                    if "x-oss-version-id" in response.headers:
-                        raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
-                    return StoredObject(body, 0.0)
-                if is_known and response.code == "FileAlreadyExists":
+                if response.ok and "x-oss-version-id" in response.headers:
+                    raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
+                if response.ok or (is_known and response.code == "FileAlreadyExists"):
                     return StoredObject(body, 0.0)
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:

@@ -62,8 +62,7 @@ function show(item, bytes) {
   item.sent = bytes;
   const percent = (part, all) => `${Math.floor(100 * (all ? part / all : 0))} %`, sum = (values) => values.reduce((one, other) => one + other, 0);
   if (!item.outcome) { item.bar.value = item.file.size ? bytes / item.file.size : 0; item.state.textContent = `${words.sending} ${percent(bytes, item.file.size)}`; }
-  const live = items.filter((each) => !each.outcome || each.outcome === "sent");
-  const sent = sum(live.map((each) => each.sent)), size = sum(live.map((each) => each.file.size));
+  const sent = sum(items.map((each) => each.sent)), size = sum(items.map((each) => each.file.size));
   total.hidden = items.length < 2;
   total.firstElementChild.textContent = `${words.all_files}: ${percent(sent, size)}`;
   total.lastElementChild.value = size ? sent / size : 0;

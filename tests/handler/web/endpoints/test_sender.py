@@ -126,15 +126,10 @@ def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_
     nonces = [re.findall("nonce-([^']+)'", answer.headers["Content-Security-Policy"]) for answer in answers]
     assert len({nonce for both in nonces for nonce in both}) == 6
     bodies = {re.sub("|".join(both), "", answer.body) for answer, both in zip(answers, nonces, strict=True)}
-    assert len(bodies) == 1
-    (body,) = bodies
-    assert body.count("<script") == 1
+    assert [body.count("<script") for body in bodies] == [1]
     for answer in answers:
-        assert (answer.status, answer.headers["Cache-Control"], "Set-Cookie" in answer.headers) == (
-            200,
-            "no-store",
-            False,
-        )
+        assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+        assert "Set-Cookie" not in answer.headers
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         policy = dict(each.partition(" ")[::2] for each in answer.headers["Content-Security-Policy"].split("; "))
@@ -158,11 +153,8 @@ def test_only_enabled_true_enables_it_and_no_more_buckets_than_a_header_holds() 
             f'region = "cn-hangzhou"\n[sender_page]\n{table}\n{"".join(map(mount.format, range(buckets)))}'
         )
 
-    assert [config(table, 100).sender_page for table in ("enabled = true", "enabled = false", "")] == [
-        True,
-        False,
-        False,
-    ]
+    shown = [config(table, 100).sender_page for table in ("enabled = true", "enabled = false", "")]
+    assert shown == [True, False, False]
     for table, buckets, fault in (
         ("enabled = 1", 1, "true or false"),
         ("on = true", 1, "unknown key 'on'"),
