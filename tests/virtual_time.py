@@ -15,8 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from types import SimpleNamespace
@@ -99,7 +98,6 @@ class World:
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
         enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
-        enter(patch("email.utils.parsedate_to_datetime", _parsed))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
@@ -244,9 +242,6 @@ class Process:
 
     def _sleep(self, seconds: float) -> None:
         self.world.wait(seconds * self.world.dice.choice(self.pauses))
-
-
-_parsed = lru_cache(1024)(parsedate_to_datetime)  # the same time is in many answers
 
 
 class Lock:

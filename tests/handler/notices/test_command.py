@@ -229,9 +229,9 @@ class TestTheDead:
         self, cli: NoticesCli, command: str, done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         use_pages_of(10, monkeypatch)
-        cli.add("ops", 123, DEAD)
-        assert cli.run(command).out == f"ops: 123 dead notices {done}.\n"
-        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123 if command == "retry" else 0, [])
+        cli.add("ops", 33, DEAD)
+        assert cli.run(command).out == f"ops: 33 dead notices {done}.\n"
+        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (33 if command == "retry" else 0, [])
 
     def test_it_neither_waits_for_those_who_send_nor_stops_them(self, cli: NoticesCli, command: str, done: str) -> None:
         cli.add("ops", 1, DEAD)
@@ -313,13 +313,6 @@ class TestDrop:
         assert cli.names() == [f"dead/ops/{dead.name}", f"outbox/team/{team.name}"]
         assert cli.run("drop", "--waiting", "--sink", "ops").out == "There are no waiting notices of ops.\n"
 
-    def test_it_does_not_delete_what_waits_for_every_sink(self, cli: NoticesCli) -> None:
-        cli.add("ops")
-        result = cli.run("drop", "--waiting")
-        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
-        assert "--waiting requires --sink" in result.err
-        assert len(cli.names()) == 1
-
     def test_a_pause_stays(self, cli: NoticesCli) -> None:
         pause = cli.pause("ops")
         cli.add("ops")
@@ -335,14 +328,10 @@ class TestFaults:
         [
             (),
             ("show",),
-            ("list", "now"),
-            ("list", "--sink"),
             ("list", "--waiting"),
+            ("drop", "--waiting"),
             ("retry", "--waiting", "--sink", "ops"),
-            ("list", "--sink", ""),
-            ("retry", "--sink", "a/b"),
             ("drop", "--sink", "../lease"),
-            ("drop", "--sink", "-x"),
             ("drop", "--sink", "n" * 65),
         ],
     )
@@ -361,6 +350,11 @@ class TestFaults:
             ({"LINK_CONFIG": "none.toml"}, 2, "none.toml"),
             ({"OSS_ACCESS_KEY_SECRET": "wrongEXAMPLE"}, 1, "ListObjects: 403 SignatureDoesNotMatch."),
             ({"OSS_ACCESS_KEY_ID": ""}, 1, "OSS_ACCESS_KEY_ID"),
+            (
+                {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9"},
+                1,
+                f"notices: oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached.\n",
+            ),
         ],
     )
     def test_a_wrong_environment_is_a_sentence(
@@ -374,19 +368,11 @@ class TestFaults:
         assert sentence in result.err
         assert "wrongEXAMPLE" not in result.err
 
-    @pytest.mark.parametrize("arguments", [("list",), ("retry",), ("drop",), ("drop", "--waiting", "--sink", "ops")])
-    def test_an_oss_that_cannot_be_reached_is_a_sentence(self, wired: NoticesCli, arguments: tuple[str, ...]) -> None:
-        wired.environment["LINK_OSS_ENDPOINT"] = "http://127.0.0.1:9"
-        result = wired.run(*arguments)
-        sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
-        assert result == (1, "", f"python -m handler.commands notices: {sentence}\n")
-
     @pytest.mark.parametrize(
         ("arguments", "method", "operation"),
         [
             (("list",), "GET", "ListObjects"),
             (("retry",), "PUT", "CopyObject"),
-            (("retry",), "DELETE", "DeleteObject"),
             (("drop",), "DELETE", "DeleteObject"),
             (("drop", "--waiting", "--sink", "ops"), "DELETE", "DeleteObject"),
         ],
@@ -404,16 +390,16 @@ class TestFaults:
         assert cli.names(DEAD) == before
 
     def test_after_a_failure_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
-        cli.add("ops", 150, DEAD)
-        with refuse("DELETE", after=120):
+        cli.add("ops", 50, DEAD)
+        with refuse("DELETE", after=30):
             result = cli.run("drop")
         assert result.status == 1
-        assert result.out == "ops: 120 dead notices deleted.\n"
+        assert result.out == "ops: 30 dead notices deleted.\n"
         assert "DeleteObject: 403" in result.err
-        assert len(cli.names()) == 30
+        assert len(cli.names()) == 20
 
     def test_after_an_interrupt_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
-        cli.add("ops", 150, DEAD)
+        cli.add("ops", 2, DEAD)
         cli.add("team", 1, DEAD)
         deliveries = SinkQueue.deliveries
 
@@ -426,7 +412,7 @@ class TestFaults:
             result = cli.run("retry")
         assert result == (
             130,
-            "ops: 150 dead notices due again.\n",
+            "ops: 2 dead notices due again.\n",
             "python -m handler.commands notices: Interrupted.\n",
         )
 

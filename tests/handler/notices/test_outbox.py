@@ -260,11 +260,12 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver
     ) -> None:
         self.prepare(function, hook)
-        others = ["outbox/file", "outbox/ops/folder/file"]
+        others = ["outbox/file", "outbox/ops/folder/file", "outbox/a name/entry", f"outbox/{'x' * 70}/entry"]
         for name in others:
             function.state().replace(name, b"{}")
         function.put(".links/state/outbox/ops/", b"")  # a folder as consoles make it
-        assert function.tick().summary["notices"] == 3
+        summary = function.tick().summary
+        assert (summary["notices"], list(summary["waiting"])) == (3, ["ops"])
         assert set(function.state_names("outbox/")) >= set(others)
 
     def test_a_member_more_is_ignored_and_survives_among_the_dead(
