@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -57,48 +58,27 @@ def self_signed(folder: Path, host: str = HOST) -> tuple[Path, Path]:
 def with_tls(
     sink: Receiver, folder: Path, host: str = HOST, address: str = "127.0.0.1"
 ) -> Iterator[tuple[int, Callable[[], ssl.SSLContext]]]:
-    """Puts TLS before a receiver: the port, and the context of a client that trusts its certificate."""
+    """A receiver behind TLS: the port, and the context of a client that trusts its certificate."""
     certificate, key = self_signed(folder, host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    upstream = int(sink.url.rpartition(":")[2])
-    listener = socket.create_server((address, 0))
-    closed = threading.Event()
 
-    def copy(source: socket.socket, target: socket.socket) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sink.answer(self)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer((address, 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
+        thread.start()
         try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def accept() -> None:
-        while not closed.is_set():
-            try:
-                plain, _ = listener.accept()
-                secure = context.wrap_socket(plain, server_side=True)
-            except OSError:
-                continue
-            inner = socket.create_connection(("127.0.0.1", upstream))
-            back = threading.Thread(target=copy, args=(inner, secure), daemon=True)
-            back.start()
-            copy(secure, inner)
-            back.join(60)
-            secure.close()
-            inner.close()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1], lambda: ssl.create_default_context(cafile=str(certificate))
-    finally:
-        closed.set()
-        # Wakes the accepting thread, so that it ends.
-        with socket.create_connection(listener.getsockname()[:2]):
-            pass
-        thread.join(10)
-        listener.close()
+            yield server.server_port, lambda: ssl.create_default_context(cafile=str(certificate))
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @contextmanager

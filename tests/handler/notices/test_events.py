@@ -96,7 +96,7 @@ def test_an_invalid_link_request_fails_the_invocation(notified: EventFunction, e
     outcome = notified.invoke(json.dumps(event).encode())
     assert outcome.error is not None
     assert outcome.error.code == "bad_event"
-    assert notified.manifest_lines() == notified.state_names("outbox/") == []
+    assert (notified.manifest_lines(), notified.state_names("outbox/")) == ([], [])
 
 
 def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:

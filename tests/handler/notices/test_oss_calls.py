@@ -14,12 +14,10 @@ from unittest.mock import patch
 
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
-from handler.notices.timing import SLOT
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
     created,
-    links,
     notice,
     receiver,
     respond,
@@ -144,35 +142,6 @@ class TestMore:
                 with requests_to_oss() as counts:
                     function.invoke(created("outbox/a", "outbox/b", "outbox/c"))
                 assert [counts[name] for name in ("PUT shares", "GET shares", "PUT index")] == [3, found, 3]
-
-    def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
-        with sinks(function):
-            function.go_to(1)
-            function.invoke(new_event(function, 1))
-            function.go_to(SLOT - 10)
-            with requests_to_oss() as counts:
-                function.invoke(new_event(function, 1))
-            assert (counts["PUT lease"], counts["DELETE lease"]) == (2, 2)
-            assert counts.total() == 4 + 4 + 2
-
-    def test_an_event_without_a_time_asks_oss_for_it(self, function: EventFunction) -> None:
-        with receiver() as hook:
-            function.add_sink("ops", hook)
-            function.toml = notice(["ops"], on="message")
-            function.go_to(1)
-            with requests_to_oss() as counts:
-                function.invoke(links("/outbox/a.txt", "/outbox/b.txt"))
-            assert counts["HEAD probe"] == 1
-
-    def test_a_sink_that_another_instance_serves_takes_three(self, function: EventFunction) -> None:
-        with sinks(function):
-            function.go_to(1)
-            function.invoke(new_event(function, 1))
-            state = function.state()
-            assert state.create(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"
-            with requests_to_oss() as counts:
-                function.invoke(new_event(function, 1))
-            assert counts == {"PUT outbox": 1, "GET pause": 1, "PUT lease": 1, "GET lease": 1}
 
     def test_a_notice_that_fails_alone_takes_four_too(self, function: EventFunction) -> None:
         with receiver(respond(500)) as hook:

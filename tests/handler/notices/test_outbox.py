@@ -459,34 +459,19 @@ class TestRulesThatChange:
         function.toml = ELSEWHERE
         self.send(function, hook)
 
-    def test_every(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1h")
-        function.pass_time(3600 - time.time() % 3600 + 600)
-        function.invoke(created_at(time.time(), "outbox/a.txt", "outbox/b.txt"))
-        function.toml = notice(["ops"])
-        function.pass_time(2940)
-        function.tick()
-        assert hook.received == []
-        function.pass_time(62)
-        assert len(self.send(function, hook)["notices"]) == 2
 
-
-class TestObjectsThatAreDeleted:
-    @pytest.mark.parametrize("give", ["link", "share"])
-    def test_an_object_that_was_deleted_is_not_sent_where_the_mount_checks(
-        self, function: EventFunction, hook: Receiver, give: str
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give)
-        for name in ("a", "b"):
-            function.put(f"wide/drop/{name}.txt")
-        write_for_later(function, created("wide/drop/a.txt", "wide/drop/b.txt"))
-        assert function.client.delete(Location(BUCKET, "wide/drop/a.txt")).ok
-        outcome = function.tick()
-        assert received_keys(hook) == Counter(["wide/drop/b.txt"])
-        assert outcome.summary["reasons"] == {"unlinkable": 1}
-        assert function.state_names("outbox/") == function.state_names("dead/") == []
+@pytest.mark.parametrize("give", ["link", "share"])
+def test_an_object_that_was_deleted_is_not_sent_where_the_mount_checks(
+    function: EventFunction, hook: Receiver, give: str
+) -> None:
+    function.add_sink("ops", hook)
+    function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give)
+    function.put("wide/drop/b.txt")
+    write_for_later(function, created("wide/drop/a.txt", "wide/drop/b.txt"))
+    outcome = function.tick()
+    assert received_keys(hook) == Counter(["wide/drop/b.txt"])
+    assert outcome.summary["reasons"] == {"unlinkable": 1}
+    assert function.state_names("outbox/") == function.state_names("dead/") == []
 
 
 def test_a_share_of_an_app_package_waits_until_the_mount_allows_it(function: EventFunction, hook: Receiver) -> None:
@@ -526,14 +511,12 @@ class TestVersions:
         wired.bucket("databucket").change(versioning="Enabled")
         wired.add_sink("ops", hook)
 
-    @pytest.mark.parametrize("mount", ["data", "checked"])
-    def test_a_link_opens_the_version_that_was_reported(self, wired: EventFunction, hook: Receiver, mount: str) -> None:
-        wired.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
-        key = "in/a.txt" if mount == "data" else "checked/a.txt"
-        first = self.put(wired, key, b"first")
-        write_for_later(wired, self.event(key, first))
-        second = self.put(wired, key, b"second")
-        wired.invoke(self.event(key, second))
+    def test_a_link_opens_the_version_that_was_reported(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.toml = self.TOML + notice(["ops"], mount="/data/")
+        first = self.put(wired, "in/a.txt", b"first")
+        write_for_later(wired, self.event("in/a.txt", first))
+        second = self.put(wired, "in/a.txt", b"second")
+        wired.invoke(self.event("in/a.txt", second))
         wired.tick()
         data = {request.json["data"]["version"]: request.json["data"]["url"] for request in hook.received}
         contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
@@ -543,14 +526,13 @@ class TestVersions:
         self, wired: EventFunction, hook: Receiver
     ) -> None:
         wired.toml = self.TOML + notice(["ops"], mount="/checked/")
-        first = self.put(wired, "checked/a.txt", b"first")
-        second = self.put(wired, "checked/a.txt", b"second")
-        write_for_later(wired, self.event("checked/a.txt", first))
+        versions = [self.put(wired, "checked/a.txt", content) for content in (b"first", b"second")]
+        write_for_later(wired, self.event("checked/a.txt", versions[0]))
         location = Location("databucket", "checked/a.txt")
-        assert wired.client.request("DELETE", location, query={"versionId": first}).ok
-        wired.invoke(self.event("checked/a.txt", second))
+        assert wired.client.request("DELETE", location, query={"versionId": versions[0]}).ok
+        wired.invoke(self.event("checked/a.txt", versions[1]))
         wired.tick()
-        assert [request.json["data"]["version"] for request in hook.received] == [second]
+        assert [request.json["data"]["version"] for request in hook.received] == versions[1:]
 
 
 class TestTicksThatCannotRead:
