@@ -99,7 +99,6 @@ class Run:
     def __init__(self, lines: Any) -> None:
         self._lines = lines
         self.pid = int(lines.readline())
-        self.began = time.monotonic()
         self._meanwhile: Future[None] | None = None
         self._watchdog = threading.Timer(SECONDS, self._send, [signal.SIGKILL])
         self._watchdog.start()
@@ -137,17 +136,13 @@ class Instances:
         self._process = process
         self._running: SimpleQueue[Run] = SimpleQueue()
 
-    def start(self, work: Work) -> Run:
+    def run(self, work: Work) -> Any:
+        """The result, None if the work was killed, by `interrupt_running` in another thread."""
         assert self._process.stdin
         self._process.stdin.write(pickle.dumps(work).hex() + "\n")
         self._process.stdin.flush()
-        return Run(self._process.stdout)
-
-    def run(self, work: Work, act: Callable[[Run], None] = lambda run: None) -> Any:
-        """The result, None if the work was killed: by `act`, or by `interrupt_running` in another thread."""
-        run = self.start(work)
+        run = Run(self._process.stdout)
         self._running.put(run)
-        act(run)
         result = run.result()
         with contextlib.suppress(Empty):  # otherwise `interrupt_running` has taken it
             self._running.get_nowait()

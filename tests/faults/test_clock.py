@@ -12,7 +12,7 @@ import re
 import time
 from calendar import timegm
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -40,7 +40,6 @@ from tests.handler.notice_fixtures import (
     notice,
     received_keys,
     receiver,
-    respond,
 )
 
 HOUR = 3600
@@ -90,26 +89,16 @@ class TestLinks:
     """A link says when it expires by the clock that signed it. OSS's refusal says what is wrong."""
 
     @OFF
-    @pytest.mark.parametrize(
-        "ask",
-        [
-            linked,
-            lambda running: running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER),
-        ],
-        ids=["key", "batch"],
-    )
-    def test_a_link_is_refused_with_an_explanation(
-        self, running: Service, behind: int, ask: Callable[[Service], Answered]
-    ) -> None:
+    def test_a_link_is_refused_with_an_explanation(self, running: Service, behind: int) -> None:
         running.oss.clock.offset = behind
-        answer = ask(running)
-        assert answer.status in (200, 302)
-        url = answer.headers.get("Location")
-        if url is None:
-            link = answer.json.get("links", [answer.json])[0]
-            url = link["url"]
-            assert parse_rfc3339(link["expires_at"]) == end_of(url)
-        check_refusal(url, behind)
+        (link,) = running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER).json["links"]
+        url = link["url"]
+        assert parse_rfc3339(link["expires_at"]) == end_of(url)
+        response = requests.get(url, timeout=30)
+        assert response.status_code == 403
+        assert ("Request has expired." if behind > 0 else "RequestTimeTooSkewed") in response.text
+        found = explain(url, error_xml=response.text, now=time.time() + behind).findings
+        assert found[0].code == ("expired" if behind > 0 else "date_in_future")
 
     @OFF
     def test_a_form_is_refused_and_stores_nothing(self, running: Service, behind: int) -> None:
@@ -120,7 +109,7 @@ class TestLinks:
         assert ("Policy expired" if behind > 0 else "RequestTimeTooSkewed") in response.text
         assert running.keys("inbox/") == []
 
-    @pytest.mark.parametrize("behind", [-840, 50, 600])
+    @pytest.mark.parametrize("behind", [-840, 600])
     def test_with_less_than_a_quarter_of_an_hour_links_work_until_the_time_they_say(
         self, running: Service, behind: int
     ) -> None:
@@ -230,11 +219,11 @@ class TestNotices:
     ) -> None:
         event = self.created(function)
         self.set_clock(function, behind)
-        for _ in range(3):
-            outcome = function.invoke(event)
-            assert outcome.error is not None
-            assert outcome.error.code in ("notices_failed", "state_unavailable")
-            assert "our clock is" in outcome.line["cause"]
+        outcome = function.invoke(event)
+        assert outcome.error is not None
+        assert outcome.error.code in ("notices_failed", "state_unavailable")
+        assert "our clock is" in outcome.line["cause"]
+        assert function.tick().summary["failed"]
         self.set_clock(function)
         assert (hook.received, function.manifest_lines()) == ([], [])
         for _ in range(2):
@@ -244,25 +233,6 @@ class TestNotices:
         function.tick()
         assert received_keys(hook) == Counter(self.KEYS)
         assert [line["key"] for line in function.manifest_lines()] == ["outbox/a.txt"]
-
-    @OFF
-    def test_notices_that_wait_are_kept_and_sent_later(
-        self, function: EventFunction, hook: Receiver, behind: int
-    ) -> None:
-        hook.default = respond(500)
-        function.invoke(self.created(function))
-        hook.default, hook.received = respond(), []
-        self.set_clock(function, behind)
-        for _ in range(3):
-            function.pass_time(60)
-            assert function.tick().summary["failed"]
-        assert (hook.received, function.state_names("dead/")) == ([], [])
-        self.set_clock(function)
-        function.pass_time(HOUR)
-        function.tick()
-        function.tick()
-        assert received_keys(hook) == Counter(self.KEYS)
-        assert function.state_names("outbox/") == []
 
     @OFF
     def test_an_instance_whose_clock_was_corrected_sends_a_digest_in_time(
@@ -302,13 +272,3 @@ def end_of(url: str) -> int:
     """When a link expires, in Unix seconds."""
     query = parse_qs(urlsplit(url).query)
     return timegm(time.strptime(query["x-oss-date"][0], "%Y%m%dT%H%M%SZ")) + int(query["x-oss-expires"][0])
-
-
-def check_refusal(url: str, behind: int) -> None:
-    """OSS refuses a link, and its answer leads to the reason."""
-    response = requests.get(url, timeout=30)
-    assert response.status_code == 403
-    assert ("Request has expired." if behind > 0 else "RequestTimeTooSkewed") in response.text
-    assert "<ServerTime>" in response.text
-    findings = [finding.code for finding in explain(url, error_xml=response.text, now=time.time() + behind).findings]
-    assert findings[0] == ("expired" if behind > 0 else "date_in_future")

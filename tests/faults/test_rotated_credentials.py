@@ -29,7 +29,7 @@ from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_inst
 from tests.handler.core.sessions.opener import ROLE, Opener
 from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, OssClock
 
-SIZE = 60  # links in a batch
+SIZE = 20  # links in a batch
 LINKS = """
 region = "cn-hangzhou"
 state = "oss://examplebucket/.links/state/"
@@ -141,19 +141,19 @@ def test_the_links_of_one_event_are_signed_with_whole_credentials(oss: Oss) -> N
     context, instance = Rotation(oss.principals), Instance(oss.config(), Clock())
     records = json.loads((Path(__file__).parents[1] / "data/events/oss-trigger.json").read_text("utf-8"))["events"]
     for _ in range(2):
-        new = [json.loads(json.dumps(records[0])) for _ in range(30)]
+        new = [json.loads(json.dumps(records[0])) for _ in range(10)]
         for number, document in enumerate(new):
             document["oss"]["object"] |= {"key": f"open/{number}.txt", "eTag": f"E{len(context.issued)}-{number}"}
         event_of_records = json.dumps({"events": new})
         summary = events.answer(event_of_records, context, lambda: instance, network=Network())
-        assert summary["notices"] == 30, summary
+        assert summary["notices"] == 10, summary
     lines = [
         line
         for key in oss.local.keys_below(".links/notices/")
         for line in oss.local.store.get(Location(BUCKET, key)).body.splitlines()
     ]
     links = [json.loads(line)["url"] for line in lines]
-    assert len(links) == 60
+    assert len(links) == 20
     assert signers_of(links) <= pairs(context.issued)
 
 
@@ -184,7 +184,7 @@ def renew_often(oss: Oss, config: Config, seconds: float) -> tuple[Instance, lis
 
 def test_threads_that_renew_a_session_sign_whole_links(oss: Oss) -> None:
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
-    instance, issued = renew_often(oss, config, 40)
+    instance, issued = renew_often(oss, config, 120)
     # The check of each object is made in threads, each of which also signs.
     links = sign(instance, Rotation(oss.principals), "checked")
     assert len(issued) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 
+import pytest
+
 from handler.core.config import Config
 from handler.core.context import Clock
 from handler.core.errors import HandlerError
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import SLOT, TRY
+from signer.listing import PAGE
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
 from tests.virtual_time import Process, World
@@ -106,6 +110,11 @@ def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
     raise NoResponse("too_slow")
 
 
+def answers(status: int, *names: str) -> Callable[[Inbox, Post], WebhookResponse | None]:
+    """A receiver that answers with this status to each message that shows one of these files."""
+    return lambda _, post: WebhookResponse(status, {}, b"", True) if {*names} & {*files_in(post.body)} else None
+
+
 class Simulation(EventFunction):
     """The event function in a world of its own; `inbox` adds sinks."""
 
@@ -187,6 +196,13 @@ def simulation(folder: Path) -> Iterator[Simulation]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
         yield Simulation(folder, ends)
+
+
+def use_pages_of(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OSS lists so many objects at a time."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("handler.", "signer.")) and getattr(module, "PAGE", None) == PAGE:
+            monkeypatch.setattr(module, "PAGE", number)
 
 
 def most_within(seconds: float, times: Sequence[float]) -> int:

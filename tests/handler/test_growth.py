@@ -58,8 +58,8 @@ def assert_in_proportion(sizes: Sequence[int], works: Sequence[int]) -> None:
     assert late <= max(TOLERANCE * early, 1), works
 
 
-def test_a_link_takes_as_much_work_among_ten_thousand_mounts_as_with_one() -> None:
-    one, many = (work(sized_requests.mounts(count)) for count in (1, 10_000))
+def test_a_link_takes_as_much_work_among_a_thousand_mounts_as_with_one() -> None:
+    one, many = (work(sized_requests.mounts(count)) for count in (1, 1000))
     assert many <= TOLERANCE * one
 
 
@@ -70,7 +70,7 @@ def test_a_link_takes_as_much_work_among_ten_thousand_mounts_as_with_one() -> No
 def test_so_do_links_and_forms_of_the_routes(route: str, body: dict[str, object]) -> None:
     request = Request("POST", route, {}, {}, json.dumps(body).encode(), "")
     methods = {"methods": ["GET", "POST"], "max_size": "1MB"}
-    configs = [load.read(sized_requests.document(count, **methods), {}) for count in (1, 10_000)]
+    configs = [load.read(sized_requests.document(count, **methods), {}) for count in (1, 1000)]
     one, many = (work(sized_requests.answered(lambda: request, config)) for config in configs)
     assert many <= TOLERANCE * one
 
@@ -105,38 +105,25 @@ UPLOADS = {"methods": ["GET", "PUT"], "max_size": "1MB"}
 STATE = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebucket/.links/state/"}
 
 
+SAME = {"target": "oss://examplebucket/all/", "access": "anonymous"}
+TO_A_DOMAIN = {**UPLOADS, "endpoint": "https://a.example.com"}
+
+
 @pytest.mark.parametrize(
     ("mount", "top"),
-    [
-        ({}, {}),
-        (CONTENT_TYPE, {}),
-        (UPLOADS, STATE),
-        ({}, ROLE),
-        ({**UPLOADS, "endpoint": "https://a.example.com"}, {}),
-    ],
-    ids=["plain", "content types", "uploads", "sessions", "uploads to a domain"],
+    [({}, ROLE), (TO_A_DOMAIN, STATE), ({**SAME, **CONTENT_TYPE}, {}), ({**SAME, **TO_A_DOMAIN}, {})],
+    ids=["sessions", "uploads to a domain", "the same target", "uploads to the same target"],
 )
 def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(
     mount: dict[str, object], top: dict[str, object]
 ) -> None:
     sizes = (20, 60, 100)
     documents = [{**sized_requests.document(size, **mount), **top} for size in sizes]
-    assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
-
-
-@pytest.mark.parametrize(
-    "keys", [{}, CONTENT_TYPE, {**UPLOADS, "endpoint": "https://a.example.com"}], ids=["plain", "types", "domain"]
-)
-def test_so_is_one_whose_mounts_all_have_the_same_target(keys: dict[str, object]) -> None:
-    sizes = (20, 60, 100)
-    elsewhere = {"path": "/else/", "target": "oss://examplebucket/else/"}
-    documents = [
-        sized_requests.document(size, target="oss://examplebucket/all/", access="anonymous", **keys) for size in sizes
-    ]
-    documents = [{**document, "mount": [*document["mount"], elsewhere]} for document in documents]
+    for document in documents:
+        document["mount"].append({"path": "/else/", "target": "oss://examplebucket/else/"})
     assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
 
 
 def test_no_share_event_or_tick_asks_oss_more_often_with_a_long_history() -> None:
-    for name, counts in state_history.requests((0, 1000, 100_000)).items():
+    for name, counts in state_history.requests((0, 1000, 5000)).items():
         assert len(set(counts)) == 1, f"{name}: {counts}"

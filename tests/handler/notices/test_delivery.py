@@ -60,7 +60,7 @@ class TestStatuses:
         assert attempt(f"http://127.0.0.1:{closed_port}/") == "no_connection down"
 
     @pytest.mark.parametrize("kind", ["webhook", "feishu"])
-    @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 506, 507, 520, 522, 530, 599])
+    @pytest.mark.parametrize("status", [408, 425, 500, 504, 599])
     def test_a_status_that_may_be_of_the_message_or_of_the_sink_says_neither(
         self, hook: Receiver, kind: str, status: int
     ) -> None:
@@ -80,13 +80,13 @@ class TestStatuses:
         assert attempt(hook.url, kind="feishu") == "status_429 down"
 
     @pytest.mark.parametrize("kind", ["webhook", "dingtalk", "slack"])
-    @pytest.mark.parametrize("status", [400, 405, 413, 422])
+    @pytest.mark.parametrize("status", [400, 422])
     def test_a_status_of_the_message_refuses_it(self, hook: Receiver, kind: str, status: int) -> None:
         hook.default = respond(status, b"<h1>Bad</h1>")
         assert attempt(hook.url, kind=kind) == f"status_{status} refused"
         assert len(hook.received) == 1
 
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("status", [301, 307, 399])
     def test_a_redirect_is_not_followed(self, hook: Receiver, status: int) -> None:
         with receiver() as other:
             hook.default = respond(status, Location=f"{other.url}/metadata")
@@ -109,34 +109,21 @@ class TestRetryAfter:
         hook.default = respond(status, Retry_After=after)
         assert attempt(hook.url) == f"{code} down for {seconds} s"
 
-    BROKEN = (
-        "soon",
-        "9" * 5000,
-        "9" * 10,
-        "-1",
-        "1.5",
-        "",
-        "\u0661",
-        "Fri, 31 Dec 99999 23:59:59 GMT",
-        f"Fri, 31 Dec {'9' * 30} 23:59:59 GMT",
-        f"Fri, 31 Dec {'9' * 5000} 23:59:59 GMT",
-        "Fri, 31 Dec 2026 99:99:99 GMT",
-        "Fri, 99 Foo 2026 23:59:59 GMT",
-        "Fri, 31 Dec 2026 23:59:59 +99999999",
-        "Sat, 01 Jan 0001 00:00:00 +2359",
-    )
-
-    @pytest.mark.parametrize("after", BROKEN, ids=range(len(BROKEN)))
-    def test_a_broken_retry_after_is_as_if_there_was_none(self, hook: Receiver, after: str) -> None:
-        hook.default = raw(b"HTTP/1.1 503 Busy\r\nRetry-After: " + after.encode() + b"\r\n\r\n")
+    def test_a_broken_retry_after_is_as_if_there_was_none(self, hook: Receiver) -> None:
+        hook.default = raw("HTTP/1.1 503 Busy\r\nRetry-After: \u0661\r\n\r\n".encode())
         assert attempt(hook.url) == "status_503"
+        dates = [f"Fri, 31 Dec {year} 23:59:59 GMT" for year in ("99999", "9" * 30, "9" * 5000)]
+        dates += [
+            "Fri, 31 Dec 2026 99:99:99 GMT",
+            "Fri, 31 Dec 2026 23:59:59 +99999999",
+            "Sat, 01 Jan 0001 00:00:00 +2359",
+        ]
+        for after in ("soon", "9" * 5000, "9" * 10, "-1", "1.5", "", *dates):
+            assert read_retry_after(after, NOW) == 0, after
 
-    @given(
-        st.text(max_size=60)
-        | st.from_regex(
-            r"[A-Z][a-z]{2}, [0-9]{1,2} Dec [0-9]{1,6} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{1,9}", fullmatch=True
-        )
-    )
+    DATES = st.tuples(st.integers(0, 99), st.integers(0, 999_999), st.integers(-(10**9), 10**9))
+
+    @given(st.text(max_size=60) | DATES.map(lambda numbers: "Fri, {} Dec {} 23:59:59 {:+}".format(*numbers)))
     def test_any_retry_after_is_a_number_of_seconds(self, value: str) -> None:
         assert read_retry_after(value, 1_772_347_271.0) >= 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import patch
 
 import pytest
 
@@ -10,6 +11,7 @@ import handler
 from handler import events, startup
 from handler.core.config import InvalidConfig
 from handler.core.context import Clock, Instance
+from handler.core.keys import current
 from handler.events import InvocationFailed
 from tests.handler.client import KEYS, TOKEN, context
 from tests.handler.notice_fixtures import (
@@ -76,20 +78,25 @@ def test_many_invalid_records_give_a_sentence_of_bounded_length(function: EventF
     assert "995 more entries are invalid." in outcome.error.sentence
 
 
+MESSAGE = '{"path": "/outbox/a.txt"}'
+
+
 @pytest.mark.parametrize(
-    "link",
+    "event",
     [
         {"path": "/outbox/a.txt", "expires": "soon"},
         {"path": "/outbox/a.txt", "download": "a/b"},
         {"path": "/outbox/../a.txt"},
+        {"TopicName": "links", "MessageId": "M" * 20_000, "Message": MESSAGE, "PublishTime": 1772347480040},
     ],
+    ids=["expires", "download", "path", "a long id"],
 )
-def test_an_invalid_link_request_fails_the_invocation(function: EventFunction, link: dict[str, str]) -> None:
-    function.toml = notice(["manifest"], on="message")
-    outcome = function.invoke(json.dumps({"links": [link]}).encode())
+def test_an_invalid_link_request_fails_the_invocation(notified: EventFunction, event: dict[str, object]) -> None:
+    notified.toml = notice(["manifest", "ops"], on="message")
+    outcome = notified.invoke(json.dumps(event).encode())
     assert outcome.error is not None
     assert outcome.error.code == "bad_event"
-    assert function.manifest_lines() == []
+    assert (notified.manifest_lines(), notified.state_names("outbox/")) == ([], [])
 
 
 def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +126,15 @@ def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_ot
     assert "secret" not in str(outcome.error) + outcome.printed
     assert (outcome.error.__cause__, outcome.error.__context__) == (None, None)
     assert len(hook.received) == received
+
+
+def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notified: EventFunction) -> None:
+    config = notified.config()
+    with patch.object(current, "current_keys", side_effect=RuntimeError("can't start new thread")):
+        outcome = notified.invoke(created("outbox/a.txt"), config=config)
+    assert outcome.error is None
+    assert outcome.summary["failed"] == [{"sink": "ops", "code": "internal_error"}]
+    assert outcome.summary["queued"] == 1
 
 
 def test_an_invocation_with_the_same_links_is_a_retry_and_an_id_makes_it_another(function: EventFunction) -> None:
@@ -159,12 +175,12 @@ def test_each_link_and_share_has_an_audit_line_and_the_invocation_one_under_16_k
     function: EventFunction, give: str
 ) -> None:
     function.toml = notice(["manifest"], give=give)
-    outcome = function.invoke(created(*(f"outbox/{number}" for number in range(300))))
+    outcome = function.invoke(created(*(f"outbox/{number}" for number in range(60))))
     *links, last = outcome.printed.splitlines()
     assert len(last) < 16 * 1024
-    assert (outcome.line["notices"], len(links)) == (300, 300)
+    assert (outcome.line["notices"], len(links)) == (60, 60)
     given = {line["key"]: line for line in map(json.loads, links)}
-    assert set(given) == {f"outbox/{number}" for number in range(300)}
+    assert set(given) == {f"outbox/{number}" for number in range(60)}
     line = given["outbox/7"]
     assert line.pop("request_id") == outcome.line["request_id"]
     if give == "share":
@@ -181,7 +197,7 @@ def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None
 
     function.toml = notice(["manifest"])
     config = function.config()
-    event = created(*(f"outbox/{number}" for number in range(100)))
+    event = created(*(f"outbox/{number}" for number in range(40)))
     for _ in range(2):
         function.invoke(event, config=config)
     gc.collect()
@@ -192,4 +208,4 @@ def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 70_000
+    assert grown < 28_000

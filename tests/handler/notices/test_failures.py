@@ -14,6 +14,7 @@ import pytest
 from handler.core.cloud.oss import UNREACHABLE, OssClient, OssResponse, OssUnavailable, StoreError
 from handler.core.cloud.store import Store
 from handler.core.config import Location
+from handler.notices import timing
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import TRY
@@ -24,11 +25,13 @@ from tests.handler.simulation import (
     Inbox,
     Simulation,
     Trouble,
+    answers,
     fails,
     files_in,
     hangs,
     refuses,
     simulation,
+    use_pages_of,
 )
 from tests.virtual_time import Process
 
@@ -41,9 +44,6 @@ def function(tmp_path: Path) -> Iterator[Simulation]:
     with simulation(tmp_path) as started:
         started.toml = notice(["ops"], give="share")
         yield started
-
-
-DOWN = pytest.mark.parametrize("trouble", [refuses, fails])
 
 
 def dead(function: Simulation) -> list[str]:
@@ -63,8 +63,8 @@ class TestReceivers:
 
         inbox.trouble = slowly
         config = function.config()
-        function.succeed(function.upload(99), config)
-        function.pass_minutes(120, config, uploads=False)
+        function.succeed(function.upload(30), config)
+        function.pass_minutes(40, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
         assert dead(function) == []
 
@@ -79,43 +79,16 @@ class TestReceivers:
         assert [failure["sink"] for failure in outcome.summary["failed"]] == ["a", "b", "z"]
         assert [message.at - began < 1 for message in inboxes["ops"].accepted] == [True]
 
-    @pytest.mark.parametrize("every", [None, "1m"])
-    @pytest.mark.parametrize("status", [500, 422])
-    def test_one_name_that_makes_it_fail_keeps_no_other_waiting(
-        self, function: Simulation, every: str | None, status: int
+    def test_a_page_of_notices_that_it_refuses_hides_no_other(
+        self, function: Simulation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        function.toml = notice(["ops"], **({"every": every} if every else {}))
-        inbox = function.inbox("ops", "webhook")
-        bad = "f000007.txt"
-
-        def fail_for_one(inbox: Inbox, post: Post) -> WebhookResponse | None:
-            return WebhookResponse(status, {}, b"", True) if bad in files_in(post.body) else None
-
-        inbox.trouble = fail_for_one
-        config = function.config()
-        function.succeed(function.upload(20), config)
-        function.pass_minutes(2, config, uploads=False)
-        assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
-        function.pass_minutes(20, config)
-        function.pass_minutes(1, config, uploads=False)
-        assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
-        (waiting,) = function.state_names("outbox/")
-        due, _, _, since, tries = waiting.rpartition("/")[2].split("-")
-        assert int(since) < time.time() - 20 * MINUTE < int(due) - 20 * MINUTE
-        assert tries == ("5s" if status == 500 else "5r")  # after 1, 3, 7 and 15 minutes
-        assert dead(function) == []
-
-    def test_a_page_of_notices_that_it_refuses_hides_no_other(self, function: Simulation) -> None:
-        inbox = function.inbox("ops", "webhook")
-
-        def refuse_the_first(inbox: Inbox, post: Post) -> WebhookResponse | None:
-            return WebhookResponse(422, {}, b"", True) if files_in(post.body)[0] < "f001100.txt" else None
-
-        inbox.trouble = refuse_the_first
-        config = function.config()
-        function.succeed(function.upload(1100), config)
+        use_pages_of(50, monkeypatch)
+        inbox, config = function.inbox("ops", "webhook"), function.config()
+        refused = function.upload(55)
+        inbox.trouble = answers(422, *function.uploaded)
+        function.succeed(refused, config)
         function.pass_minutes(10, config)
-        assert sorted(inbox.files().elements()) == function.uploaded[1100:]
+        assert sorted(inbox.files().elements()) == function.uploaded[55:]
 
     def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
@@ -134,10 +107,9 @@ class TestReceivers:
 
 
 class TestRequests:
-    @pytest.mark.parametrize(("uploads", "at_most"), [(False, 220), (True, 340)])
-    @DOWN
+    @pytest.mark.parametrize(("trouble", "uploads", "at_most"), [(refuses, False, 220), (fails, True, 340)])
     def test_a_sink_that_is_down_costs_few_requests_an_hour(
-        self, function: Simulation, uploads: bool, at_most: int, trouble: Trouble
+        self, function: Simulation, trouble: Trouble, uploads: bool, at_most: int
     ) -> None:
         inbox = function.inbox("ops", "webhook")
         inbox.trouble = trouble
@@ -149,10 +121,13 @@ class TestRequests:
 
 
 class TestMounts:
-    @pytest.mark.parametrize("number", [1, 2500])
+    @pytest.mark.parametrize("number", [1, 125])
     def test_a_region_that_cannot_be_reached_hides_nothing(
         self, function: Simulation, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
+        """Also where its notices fill two pages, and more than those of which links are made at a time."""
+        use_pages_of(50, monkeypatch)
+        monkeypatch.setattr(timing, "LINKS", 25)
         function.toml = FAR + notice(["ops"], mount="/far/") + notice(["ops"])
         inbox = function.inbox("ops", "webhook")
         config = function.config()
@@ -175,31 +150,29 @@ class TestMounts:
         function.pass_minutes(2, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
         function.pass_minutes(13, config, uploads=False)
-        assert function.oss.calls.total() <= 8000
+        assert function.oss.calls.total() <= 720
         assert len(function.state_names("outbox/")) == number
         monkeypatch.setattr(OssClient, "request", request)
-        for place in range(number):
-            function.put(f"far/{place}")
-        function.pass_minutes(60, config, uploads=False)
-        assert function.state_names("outbox/") == []
-        assert dead(function) == []
+        function.fill({f"far/{place}": b"content" for place in range(number)})
+        function.pass_minutes(30, config, uploads=False)
+        assert function.state_names("outbox/") == dead(function) == []
 
     def test_what_waited_for_a_mount_is_sent_once_it_is_back(self, function: Simulation) -> None:
         """Although to make the links of all takes longer than an invocation."""
         inbox, world = function.inbox("ops", "webhook"), function.world
         function.toml = FAR + notice(["ops"], mount="/far/", every="1m")
-        function.fill({f"far/{number}": b"content" for number in range(1500)})
-        records = [record(f"far/{number}") for number in range(1500)]
+        function.fill({f"far/{number}": b"content" for number in range(300)})
+        records = [record(f"far/{number}") for number in range(300)]
         function.succeed(json.dumps({"events": records}).encode(), function.config())
         function.toml = notice(["ops"])  # a mistake
         function.pass_minutes(2, function.config(), uploads=False)
         function.toml = FAR + notice(["ops"])
         config = function.config()
-        world.latency = 0.13  # of each of three ways, at most
+        world.latency = 0.65  # of each of three ways, at most
         for minute in range(20):
             world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 2))
         world.run()
-        assert sum(message.body.count(b'"key"') for message in inbox.accepted) == 1500
+        assert sum(message.body.count(b'"key"') for message in inbox.accepted) == 300
 
     def test_marks_that_fail_for_seconds_kill_nothing_that_waited_for_days(
         self, function: Simulation, monkeypatch: pytest.MonkeyPatch
@@ -227,10 +200,10 @@ class TestLargeEvents:
     ) -> None:
         function.inbox("ops", "webhook")
         function.toml = notice(["ops"], every="1m")
-        function.world.latency = 0.067  # of each of three ways, at most
+        function.world.latency = 0.67  # of each of three ways, at most
         began = time.time()
-        outcome = function.invoke(function.upload(20_000), config=function.config())
+        outcome = function.invoke(function.upload(2000), config=function.config())
         assert outcome.error is not None
         assert outcome.error.code == "event_too_large"
         assert time.time() - began < 120
-        assert len(function.state_names("outbox/")) > 5000
+        assert len(function.state_names("outbox/")) > 500

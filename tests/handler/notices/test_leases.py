@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud import oss
-from handler.core.cloud.http_client import Connections
 from handler.core.cloud.lease import Lease
 from handler.core.cloud.oss import OssClient, OssResponse
-from handler.core.cloud.store import store_at
 from handler.core.config import Location
 from handler.notices.session import sink_lease
-from handler.notices.sink_queue import SinkQueue
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
-from handler.notices.timing import NEED, SLOT, TRY
-from signer import Endpoint
-from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.handler.client import KEYS
-from tests.handler.keys_fixtures import BUCKET, REGION
+from handler.notices.timing import NEED, SLOT
 from tests.handler.notice_fixtures import (
     STATE,
     TIMER_EVENT,
@@ -78,8 +69,11 @@ class TestSlots:
         assert not second.acquire()
         assert first.has_time()
         assert len(slot_names(function)) == 2
+        function.pass_time(SLOT)
+        function.state().replace(f"lease/ops/{slot() + 1}", b"another one")
+        assert not first.has_time()
 
-    @pytest.mark.parametrize("phase", [0.5, 5, 11, 12.5, 13.5, 16, 25, 29.5])
+    @pytest.mark.parametrize("phase", [0.5, 12.5, 13.5, 29.5])
     def test_a_try_that_is_covered_ends_two_seconds_before_the_slot(
         self, function: EventFunction, phase: float
     ) -> None:
@@ -96,15 +90,7 @@ class TestSlots:
             return
         pytest.fail("The holder lost its lease although nobody else wanted it.")
 
-    def test_a_try_is_not_covered_where_another_one_has_the_next_slot(self, function: EventFunction) -> None:
-        function.go_to(20)
-        held = instance(function)
-        assert held.acquire()
-        function.state().replace(f"lease/ops/{slot() + 1}", b"b")
-        assert not held.has_time()
-
-    @pytest.mark.parametrize(("phase", "slots"), [(5, 1), (20, 2)])
-    @pytest.mark.parametrize("passed", [SLOT, 10 * SLOT])
+    @pytest.mark.parametrize(("phase", "slots", "passed"), [(5, 1, SLOT), (20, 2, 10 * SLOT)])
     def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(
         self, function: EventFunction, phase: float, slots: int, passed: int
     ) -> None:
@@ -125,7 +111,7 @@ class TestSlots:
         assert not held.has_time()
         assert slot_names(function) == [str(slot() - 1), str(slot())]
 
-    @pytest.mark.parametrize("phase", [28.2, 29.3, 29.95, 0.001])
+    @pytest.mark.parametrize("phase", [28.2, 29.95, 0.001])
     def test_one_that_takes_a_slot_that_ends_takes_the_next_one_too(
         self, function: EventFunction, phase: float
     ) -> None:
@@ -136,57 +122,24 @@ class TestSlots:
         assert held.has_time()
 
 
-class TestAnswersThatAreLost:
-    """Each fault is that of a request after the first one, which only asks for the time."""
+def test_a_lease_whose_answer_was_lost_is_ours_if_it_has_our_nonce(function: EventFunction) -> None:
+    function.go_to(5)
+    answer = function.oss.answer
 
-    @pytest.fixture
-    def faulty(self, wired: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
-        with fault_proxy(wired.url) as self.proxy:
+    def lose(method: str, place: Location, *rest: Any) -> OssResponse:
+        response = answer(method, place, *rest)
+        is_lost = method == "PUT" and place.key.startswith(f"{STATE}lease/")
+        return function.oss.respond(500, code="InternalError") if is_lost else response
 
-            def start(*faults: str) -> Lease:
-                through_proxy = OssClient(KEYS, Endpoint.path_style(self.proxy.url, REGION), Connections())
-                state = store_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
-                self.proxy.play("", *faults)
-                if "never after" in faults:
-                    monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.5))
-                state.read("probe")
-                return sink_lease(state, "ops")
-
-            wired.go_to(5)
-            yield start
-
-    proxy: FaultProxy
-
-    @pytest.mark.parametrize("fault", ["reset after", "never after", "500 after", "half of the body"])
-    def test_the_lease_is_ours_if_it_has_our_nonce_and_not_if_another_one_has_it(
-        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
-    ) -> None:
-        held = faulty(fault)
-        assert held.acquire()
-        assert not instance(wired).acquire()
-        held.release()
-        assert instance(wired).acquire()
-        assert not faulty(fault).acquire()
-
-    @pytest.mark.parametrize("fault", ["reset", "503", "reset after", "never after", "500 after"])
-    def test_a_deletion_is_never_sent_twice_and_a_lease_that_is_left_is_not_mistaken_for_ours(
-        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
-    ) -> None:
-        """A second deletion could delete the lease of the next holder."""
-        held = faulty("", fault)
-        assert held.acquire()
-        before = len(self.proxy.calls)
-        held.release()
-        assert len(self.proxy.calls) == before + 1
-        is_left = "after" not in fault
-        assert len(slot_names(wired)) == is_left
-        assert faulty().acquire() is not is_left
-        wired.pass_time(SLOT)
-        assert faulty().acquire()
+    with patch.object(function.oss, "answer", lose):
+        held, other = instance(function), instance(function)
+        assert (held.acquire(), other.acquire()) == (True, False)
+    assert held.release()
+    assert slot_names(function) == []
 
 
 class TestKilledWithALease:
-    @pytest.mark.parametrize("phase", [0.5, 14.5, 29.9])
+    @pytest.mark.parametrize("phase", [0.5, 29.9])
     def test_the_sink_is_blocked_for_47_seconds_at_most(
         self, notified: EventFunction, hook: Receiver, phase: float
     ) -> None:
@@ -198,7 +151,7 @@ class TestKilledWithALease:
         assert notified.tick().summary["notices"] == 1
 
 
-@pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
+@pytest.mark.parametrize("ahead", [3600, -3600])
 def test_by_a_wrong_clock_a_digest_is_sent_neither_early_nor_late_and_others_at_once(
     notified: EventFunction, hook: Receiver, ahead: int
 ) -> None:
@@ -216,9 +169,8 @@ def test_by_a_wrong_clock_a_digest_is_sent_neither_early_nor_late_and_others_at_
     assert wrong.tick().summary["notices"] == 1
 
 
-@pytest.mark.parametrize("status", [410, 500])
-def test_by_a_wrong_clock_nothing_is_given_up_early(notified: EventFunction, hook: Receiver, status: int) -> None:
-    hook.default = respond(status)
+def test_by_a_wrong_clock_nothing_is_given_up_early(notified: EventFunction, hook: Receiver) -> None:
+    hook.default = respond(500)
     wrong = notified.with_clock(notified.clock.clock()._replace(now=lambda: time.time() + 4 * 86_400))
     wrong.invoke(created())
     notified.pass_time(60)
@@ -290,33 +242,20 @@ class TestNothingWaitsForTheNextMinute:
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
 
-class TestOrder:
-    def test_the_latest_slot_is_deleted_first_and_each_once(self, function: EventFunction) -> None:
-        function.go_to(20)
-        held = instance(function)
-        assert held.acquire()
-        assert held.acquire()
-        assert held.has_time()
-        deleted: list[str] = []
-        delete = OssClient.delete
+def test_the_latest_slot_is_deleted_first_and_each_once(function: EventFunction) -> None:
+    function.go_to(20)
+    held = instance(function)
+    assert held.acquire()
+    assert held.acquire()
+    assert held.has_time()
+    deleted: list[str] = []
+    delete = OssClient.delete
 
-        def note(self: OssClient, location: Location, **options: Any) -> OssResponse:
-            deleted.append(location.key.rpartition("/")[2])
-            return delete(self, location, **options)
+    def note(self: OssClient, location: Location, **options: Any) -> OssResponse:
+        deleted.append(location.key.rpartition("/")[2])
+        assert options == {"retry": False}  # a second deletion could delete the lease of the next holder
+        return delete(self, location, **options)
 
-        with patch.object(OssClient, "delete", note):
-            held.release()
-        assert deleted == [str(slot() + 1), str(slot())]
-
-    def test_a_mark_is_looked_for_under_the_lease_only(self, notified: EventFunction) -> None:
-        is_done = SinkQueue.is_done
-
-        def look(queue: SinkQueue, delivery: Any) -> bool:
-            assert len(slot_names(notified)) >= 1
-            return is_done(queue, delivery)
-
-        with patch.object(SinkQueue, "is_done", look):
-            assert notified.invoke(created()).summary["notices"] == 1
-
-    def test_the_numbers_are_those_of_the_documentation(self) -> None:
-        assert (SLOT, NEED, TRY) == (30, 17.0, 15.0)
+    with patch.object(OssClient, "delete", note):
+        held.release()
+    assert deleted == [str(slot() + 1), str(slot())]

@@ -1,4 +1,4 @@
-"""How many requests to OSS an event and a tick take, with and without a history: the table of docs/events.md.
+"""How many requests to OSS an event and a tick take: the table of docs/events.md.
 
 `python -m pytest -q -s tests/handler/notices/test_oss_calls.py` prints it.
 """
@@ -12,16 +12,12 @@ from pathlib import Path
 from threading import Lock
 from unittest.mock import patch
 
-import pytest
-
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
-from handler.notices.timing import SLOT
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
     created,
-    links,
     notice,
     receiver,
     respond,
@@ -78,13 +74,6 @@ def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule
         yield
 
 
-def add_history(function: EventFunction, objects: int) -> None:
-    """Marks of earlier notices, and one in ten objects a dead notice of one of 50 sinks that are gone."""
-    dead = (f"dead/gone-{number % 500}/{1_700_000_000 + number}-000000-" for number in range(objects))
-    folders = ["done/" if number % 10 else name for number, name in enumerate(dead)]
-    function.fill({f"{STATE}{folder}{number:032x}": b"{}" for number, folder in enumerate(folders)})
-
-
 def measure(function: EventFunction) -> dict[str, list[int]]:
     """The rows of the table: the requests for each of `SIZES`."""
     rows: dict[str, list[int]] = {}
@@ -128,15 +117,10 @@ def show(rows: dict[str, list[int]]) -> str:
     return "\n".join(lines)
 
 
-class TestTable:
-    @pytest.mark.parametrize("objects", [0, 2_000])
-    def test_the_table_of_the_page_is_what_is_measured_whatever_the_history(
-        self, function: EventFunction, objects: int
-    ) -> None:
-        add_history(function, objects)
-        rows = measure(function)
-        print(f"\nWith {objects:,} objects of history:\n\n{show(rows)}\n")
-        assert show(rows) in PAGE.read_text("utf-8")
+def test_the_table_of_the_page_is_what_is_measured(function: EventFunction) -> None:
+    table = show(measure(function))
+    print(f"\n{table}\n")
+    assert table in PAGE.read_text("utf-8")
 
 
 class TestMore:
@@ -158,35 +142,6 @@ class TestMore:
                 with requests_to_oss() as counts:
                     function.invoke(created("outbox/a", "outbox/b", "outbox/c"))
                 assert [counts[name] for name in ("PUT shares", "GET shares", "PUT index")] == [3, found, 3]
-
-    def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
-        with sinks(function):
-            function.go_to(1)
-            function.invoke(new_event(function, 1))
-            function.go_to(SLOT - 10)
-            with requests_to_oss() as counts:
-                function.invoke(new_event(function, 1))
-            assert (counts["PUT lease"], counts["DELETE lease"]) == (2, 2)
-            assert counts.total() == 4 + 4 + 2
-
-    def test_an_event_without_a_time_asks_oss_for_it(self, function: EventFunction) -> None:
-        with receiver() as hook:
-            function.add_sink("ops", hook)
-            function.toml = notice(["ops"], on="message")
-            function.go_to(1)
-            with requests_to_oss() as counts:
-                function.invoke(links("/outbox/a.txt", "/outbox/b.txt"))
-            assert counts["HEAD probe"] == 1
-
-    def test_a_sink_that_another_instance_serves_takes_three(self, function: EventFunction) -> None:
-        with sinks(function):
-            function.go_to(1)
-            function.invoke(new_event(function, 1))
-            state = function.state()
-            assert state.create(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"
-            with requests_to_oss() as counts:
-                function.invoke(new_event(function, 1))
-            assert counts == {"PUT outbox": 1, "GET pause": 1, "PUT lease": 1, "GET lease": 1}
 
     def test_a_notice_that_fails_alone_takes_four_too(self, function: EventFunction) -> None:
         with receiver(respond(500)) as hook:

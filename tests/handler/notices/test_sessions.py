@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import TRY
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
-from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, fails, files_in, most_within, simulation
+from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, answers, fails, files_in, most_within, simulation
 
 # Of each robot, as its service documents it: so many messages in so many seconds.
 LIMITS = {"dingtalk": [(20, 60.0)], "wecom": [(20, 60.0)], "feishu": [(100, 60.0), (5, 1.0)], "slack": [(1, 1.0)]}
@@ -32,11 +32,6 @@ def function(tmp_path: Path) -> Iterator[Simulation]:
     with simulation(tmp_path) as started:
         started.toml = notice(["ops"])
         yield started
-
-
-def answers(status: int, *names: str) -> Callable[[Inbox, Post], WebhookResponse | None]:
-    """A receiver that answers with this status to each message that shows one of these files."""
-    return lambda _, post: WebhookResponse(status, {}, b"", True) if {*names} & {*files_in(post.body)} else None
 
 
 def ticks(function: Simulation, config: Config, number: int) -> None:
@@ -74,7 +69,7 @@ def forbidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 class TestTime:
-    @pytest.mark.parametrize(("every", "give"), [("1m", "link"), ("1m", "share"), (None, "link")])
+    @pytest.mark.parametrize(("every", "give"), [("1m", "share"), (None, "link")])
     def test_600_notices_are_sent_within_a_few_ticks_while_oss_takes_a_second(
         self, function: Simulation, slow_oss: list[float], every: str | None, give: str
     ) -> None:
@@ -205,7 +200,7 @@ class TestBlame:
 
     @pytest.mark.parametrize("trouble", ["403", "reset"])
     def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
-        """Twelve hours with another upload about each ten minutes."""
+        """Six hours with another upload about each ten minutes."""
         inbox, config, dice = function.inbox("ops", "webhook"), function.config(), random.Random(3)
 
         def firewall(inbox: Inbox, post: Post) -> WebhookResponse | None:
@@ -218,7 +213,7 @@ class TestBlame:
         function.succeed(function.upload(), config)
         uploaded, began = dict[str, float](), time.time()
         upload, tick = began + dice.uniform(0, 1200), (began // MINUTE + 1) * MINUTE + 2
-        while time.time() < began + 12 * HOUR:
+        while time.time() < began + 6 * HOUR:
             function.wait_until(min(upload, tick))
             if upload < tick:
                 function.succeed(function.upload(), config)
@@ -228,9 +223,9 @@ class TestBlame:
                 function.succeed(TIMER_EVENT, config)
                 tick += MINUTE
         delays = [message.at - uploaded[name] for message in inbox.accepted for name in message.files]
-        assert len(delays) > 60
+        assert len(delays) > 30
         assert max(delays) < MINUTE
-        assert len(inbox.tries) - len(inbox.accepted) < 100  # that name waits by itself, 15 minutes in the end
+        assert len(inbox.tries) - len(inbox.accepted) < 55  # that name waits by itself, 15 minutes in the end
 
     def test_only_what_was_refused_four_times_dies_by_a_refusal(
         self, function: Simulation, forbidden: set[str]

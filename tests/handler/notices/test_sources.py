@@ -106,13 +106,9 @@ def test_each_source_recognises_only_its_own_events() -> None:
         (b"", "a string of 0 characters"),
         (b"\xff\xfe", "2 bytes are not valid UTF-8"),
         (b"null", "Unsupported event: null matches"),
-        (b"true", "Unsupported event: a boolean"),
-        (b"17", "Unsupported event: a number"),
         (b"{}", "an empty object"),
         (b"[]", "an empty list"),
         (b"[[]]", "event, entry 1: a list of 0 items"),
-        (b"[null]", "event, entry 1: null"),
-        (b'["hello"]', "event, entry 1: a string of 5 characters"),
         (b'{"events": []}', "events must be a list with at least one record"),
         (b'{"events": {}}', "events must be a list"),
         (b'{"events": [7]}', "record 1: eventName is missing (expected a string)"),
@@ -125,10 +121,7 @@ def test_each_source_recognises_only_its_own_events() -> None:
             'Unsupported event: an object with the members "specversion", "type", "data" matches no known source.',
         ),
         (b'{"links": "all"}', 'an object with the members "links" (expected only "links", a list)'),
-        (b'{"links": [{"path": "relative"}]}', "link 1: invalid path: it must begin with /"),
-        (b'{"links": [{"path": "/a", "method": "PUT"}]}', "link 1: method must be GET"),
         (b'{"links": [{"path": "/a", "headers": {}}]}', "(allowed: path, method, expires, download, id)"),
-        (b'{"links": [{"path": 7}]}', "link 1: path is a number (expected a string)"),
         (b'{"links": [{"path": "/a", "expires": 7}]}', "link 1: expires is a number (expected a string)"),
         (b'{"links": ["/a"]}', 'link 1 is a string of 2 characters (expected an object with a "path")'),
         (json.dumps({"links": [{"path": "/a"}] * 1001}).encode(), "requests 1001 links, which exceeds the maximum"),
@@ -251,43 +244,26 @@ TIMES: list[tuple[str, tuple[Any, ...]]] = [
     ("oss-trigger.json", ("events", 0, "eventTime")),
     ("eventbridge-oss.json", ("data", "eventTime")),
     ("mns-queue.json", ("time",)),
+    ("mns-topic.json", ("PublishTime",)),
 ]
 ABSURD_TIMES: list[object] = [
-    "0000-01-01T00:00:00Z",
     "0001-01-01T00:00:00Z",
-    "0001-01-01T00:00:00+23:59",
     "1969-12-31T23:59:59Z",
-    "1970-01-01T00:00:00+00:01",
     "9999-12-31T23:59:59-00:01",
-    "9999-12-31T23:59:59-23:59",
-    "10000-01-01T00:00:00Z",
     "99999-01-01T00:00:00Z",
     "2026-02-30T00:00:00Z",
-    "2026-03-01T25:00:00Z",
-    "2026-03-01T00:00:00+99:99",
-    "-2026-03-01T00:00:00Z",
-    "NaN",
-    "Infinity",
     "9" * 400,
     "yesterday",
     5,
 ]
 
 
-@pytest.mark.parametrize("time", ABSURD_TIMES)
 @pytest.mark.parametrize(("name", "path"), TIMES)
-def test_a_time_outside_of_the_calendar_counts_as_absent(name: str, path: tuple[Any, ...], time: object) -> None:
-    (item,) = items(changed_event(name, path, time))
-    assert item.happened_at is None
-
-
-@pytest.mark.parametrize(
-    "milliseconds",
-    [-1, -(10**20), 253_402_300_800_000, 10**18, 10**20, 10**400, float("nan"), float("inf"), 1e300, True],
-)
-def test_milliseconds_outside_of_the_calendar_count_as_absent(milliseconds: float) -> None:
-    (item,) = items(changed_event("mns-topic.json", ("PublishTime",), milliseconds))
-    assert item.happened_at is None
+def test_a_time_outside_of_the_calendar_counts_as_absent(name: str, path: tuple[Any, ...]) -> None:
+    milliseconds = [-1, -(10**20), 253_402_300_800_000, 10**400, float("nan"), float("inf"), True]
+    for time in milliseconds if path == ("PublishTime",) else ABSURD_TIMES:
+        (item,) = items(changed_event(name, path, time))
+        assert item.happened_at is None, time
 
 
 def test_the_first_and_the_last_second_of_the_calendar_are_times() -> None:
@@ -309,14 +285,11 @@ def test_a_size_that_no_object_can_have_counts_as_absent() -> None:
     [
         ("oss-trigger.json", ("events", 0, "oss", "bucket", "name")),
         ("oss-trigger.json", ("events", 0, "oss", "object", "key")),
-        ("oss-trigger.json", ("events", 0, "oss", "object", "eTag")),
         ("oss-trigger.json", ("events", 0, "oss", "object", "versionId")),
         ("oss-trigger.json", ("events", 0, "eventName")),
-        ("eventbridge-oss.json", ("data", "oss", "object", "key")),
         ("mns-topic.json", ("TopicName",)),
         ("mns-topic.json", ("MessageId",)),
         ("mns-queue.json", ("subject",)),
-        ("mns-queue.json", ("data", "messageId")),
         ("timer.json", ("triggerName",)),
         ("timer.json", ("payload",)),
     ],
@@ -345,7 +318,7 @@ def test_every_sentence_and_item_can_be_written_as_utf_8() -> None:
                 assert not any(isinstance(value, str) and "\ud800" in value for value in item)
 
 
-@pytest.mark.parametrize("depth", [10, 500, 900, 980, 990, 1_000, 3_000, 100_000])
+@pytest.mark.parametrize("depth", [10, 980, 1_000, 100_000])
 def test_deeply_nested_json_is_an_invalid_entry_or_ignored(depth: int) -> None:
     deep = "[" * depth + "]" * depth
     record = json.dumps(json.loads(load("oss-trigger.json"))["events"][0])
