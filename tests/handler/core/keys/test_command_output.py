@@ -1,4 +1,4 @@
-"""`python -m handler.commands keys` with an output that cannot be written, and with names that terminals would obey."""
+"""What `python -m handler.commands keys` prints where it cannot, and of names that terminals would obey."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from unittest.mock import patch
 import pytest
 
 from handler.core.cloud.oss import REFUSED, StoreError
+from handler.core.keys import parse
 from handler.core.keys.file_store import FileStore
+from signer import CdnKey
 from tests.handler.core.keys.command import ADD, WEBHOOK, KeysCli
 from tests.handler.keys_fixtures import document, issuer
 
@@ -132,3 +134,32 @@ def test_show_prints_no_terminal_escape(in_file: KeysCli) -> None:
 def test_a_misspelt_command_is_answered_with_the_names_of_all_commands(in_file: KeysCli) -> None:
     choices = in_file.run("revoke").err.replace("'", "")  # which argparse quotes until Python 3.12.7
     assert "revoke-api-key, add-issuer" in choices
+
+
+KEY = "aliyuncdnexp1234"
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"type": "C", "key": KEY}, "type must be A, the only type of URL signing that is supported."),
+        ({"type": ["A"], "key": KEY}, "type must be A, the only type of URL signing that is supported."),
+        ({"type": "A"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
+        ({"type": "A", "key": "short"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
+        ({"type": "A", "key": KEY, "rand": "0"}, "unknown member (known: type, key, valid_for, parameter)."),
+    ],
+)
+def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
+    in_file: KeysCli, tmp_path: Path, entry: dict[str, object], fault: str
+) -> None:
+    saved = tmp_path / "saved.json"
+    entries = {"other": {"type": "A", "key": KEY}, "static": entry}
+    saved.write_text(json.dumps({**document(), "cdn": entries}))
+    keys = parse(saved.read_bytes())
+    assert (keys.cdn, keys.cdn_faults) == ({"other": CdnKey(KEY)}, {"static": f"keys document: cdn static: {fault}"})
+    assert keys.api == parse(json.dumps(document())).api
+    assert KEY not in repr(keys)
+    assert in_file.run("restore", str(saved), "--yes").status == 0
+    shown = in_file.run("show").out
+    assert f"  static: cannot be used (keys document: cdn static: {fault.rstrip('.')})\n" in shown
+    assert "  other: links are valid for 1800 s after the time in them\n" in shown

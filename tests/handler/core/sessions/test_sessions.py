@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from handler.core.cloud.credentials import mount_credentials
 from handler.core.cloud.sessions import MIN_LIFE, Sessions, session_name
-from handler.core.context import Clock, Invocation
+from handler.core.context import Access, Clock, Invocation, RoleCredentials
 from handler.core.errors import Problem
-from tests.handler.client import context, new_instance
+from handler.core.links import IssuedLink, Signed, create_link
+from tests.handler.client import KEYS, context, new_instance
 from tests.handler.core.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 DOCS = config()
@@ -241,3 +242,36 @@ def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, 
     assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == "STS.docs.1"
     instance.clock = Clock(now=lambda: START + clock)
     assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == key_id
+
+
+# --- links -----------------------------------------------------------------------------------------------------------
+
+
+def create(requested: int, maximum: int, session: float, *, window: int = 0, now: float = START) -> IssuedLink:
+    """A link of a session that ends `session` seconds after `START`."""
+    loaded = config("12h", max_expires=maximum, expires=1)._replace(credential_life=60)
+    access = Access(loaded.mounts.find("/docs/a.txt"), RoleCredentials(KEYS, START + session, is_session=True), ())
+    invocation = Invocation(new_instance(loaded), None, now, {})
+    return create_link(invocation, access, "GET", expires=str(requested), signed=Signed(window=window))
+
+
+def test_a_link_of_a_cached_window_ends_with_the_session_too() -> None:
+    window = 600
+    now = START - START % window + 599
+    issued = create(43_200, 43_200, now - START + 1000, window=window, now=now)
+    assert issued.link.expires_at.timestamp() == now + 1000
+    assert (issued.link.expires_in, issued.clamped_by) == (1000, "credentials")
+
+
+def test_a_session_with_less_than_a_minute_signs_nothing() -> None:
+    for left in (59, 0, -1):
+        with pytest.raises(Problem, match="expire in less than a minute"):
+            create(60, 60, left)
+
+
+def test_without_the_table_the_functions_role_signs() -> None:
+    opener = Opener()
+    instance = new_instance(config()._replace(assume_role=None), START, Sessions(opener))
+    role = mount_credentials(Invocation(instance, context(), START, {}), mount_at(instance.config))
+    assert (role.credentials, role.is_session) == (KEYS, False)
+    assert opener.calls == []

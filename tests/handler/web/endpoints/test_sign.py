@@ -205,6 +205,28 @@ class TestPut:
             assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
 
 
+def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
+    assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+    for overwrite in (None, False):
+        link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
+        assert link["headers"]["x-oss-forbid-overwrite"] == "true"
+
+
+@pytest.mark.parametrize("key", [None, WRITER])
+def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so_and_any_may_forbid_it(
+    in_memory: Service, key: str | None
+) -> None:
+    error = in_memory.sign_put(key, overwrite=True)["error"]
+    assert (error["status"], error["code"]) == (400, "not_signable")
+    assert "overwrite" in error["detail"]
+    assert in_memory.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+    allowing = in_memory.with_mount("/in/", overwrite=True)
+    assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
+    assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
+    forbidding = in_memory.with_mount("/team/", overwrite=False)
+    assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
+
+
 class TestGetAtOss:
     @pytest.fixture
     def downloads(self, uploads: Service) -> Service:
