@@ -201,7 +201,8 @@ class TestPut:
         for put in ({"headers": repeated}, {"query": {"versionId": "a"}}, {"download": "a.txt"}):
             assert in_memory.sign_put(path="/both/a", **put)["error"]["code"] == "not_signable"
         headers = ({name: "a/b"} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a"))
-        for get in ({"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)):
+        members: list[dict[str, Any]] = [{"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)]
+        for get in members:
             assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
 
 
@@ -245,7 +246,12 @@ class TestGetAtOss:
 
     def test_any_other_header_is_refused(self, downloads: Service) -> None:
         headers = ({"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "})
-        for other in ({"method": "HEAD"}, {"path": "/out/a"}, *({"headers": each} for each in headers)):
+        others: list[dict[str, Any]] = [
+            {"method": "HEAD"},
+            {"path": "/out/a"},
+            *({"headers": each} for each in headers),
+        ]
+        for other in others:
             item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
             assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 

@@ -187,7 +187,8 @@ class TestLibrary:
         ]
         odd += [{"cache-control": value} for value in ("", "no-cache\r\n", "é")]
         keys = ("${filename}", "a${filename}/", "${filename}/a")
-        for params in (*({"key": key} for key in keys), *({"fixed": fixed} for fixed in odd)):
+        wrong: list[dict[str, Any]] = [*({"key": key} for key in keys), *({"fixed": fixed} for fixed in odd)]
+        for params in wrong:
             with pytest.raises(InvalidForm) as refused:
                 library_form(**params)
             assert [refused.value.field] == [*params]
