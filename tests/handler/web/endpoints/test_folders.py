@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -12,20 +11,13 @@ from unittest.mock import patch
 from urllib.parse import unquote
 
 import pytest
-import requests
 
 from handler.core.cloud.oss import list_folder
 from handler.core.config import Location, Mounts
-from handler.core.config.rights import policy
 from handler.web.pages.words import FOLDER
-from local.oss import create_app
-from local.ram import Principal, Principals
-from local.rights import role_statements
-from local.server import listen, serve
-from signer import Credentials, Endpoint, presign
 from signer.listing import ListedPage
-from tests.handler.client import KEYS, Answered, make_config, new_instance
-from tests.handler.keys_fixtures import BUCKET, READER, REGION, api
+from tests.handler.client import Answered
+from tests.handler.keys_fixtures import BUCKET, READER, api
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.worlds import ALICE, HTML, MAKER, OTHER, Service, service
 
@@ -313,30 +305,6 @@ def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(listing:
         answered.set()
     assert [(each.status, each.line["code"]) for each in silent] == [(503, "oss_unavailable")] * 2
     assert silent[0].line["cause"] == "OSS cannot be reached"
-
-
-def test_rights_on_the_laptop_refuse_what_is_not_granted(tmp_path: Path) -> None:
-    account, principals = Credentials("LTAI5tEXAMPLE", "accountEXAMPLE"), Principals()
-    app = create_app(tmp_path / "oss", region=REGION, credentials=principals, buckets=[BUCKET])
-    server = serve(app, listen(0))
-    try:
-        principals.add(Principal.of(account))
-        config = make_config(LINKS.replace('"oss://examplebucket/"', '"oss://otherbucket/"'))
-        role = policy(role_statements(config, web=True, events=False))
-        principals.add(Principal.of(KEYS, "acs:ram::1000000000000001:assumed-role/links/fc-1", None, [[role]]))
-        endpoint = Endpoint.path_style(server.url, REGION)
-        for key in ("public/a/b.txt", "unlisted/x.txt"):
-            link = presign("PUT", BUCKET, key, credentials=account, endpoint=endpoint, expires_in=60)
-            assert requests.put(link.url, data=b"x", timeout=30).status_code == 200
-        running = Service(new_instance(config), tmp_path, time.time()).at(server.url)
-        assert names(running.request("/public/")) == (["a"], [])
-        assert names(running.request("/public/a/")) == ([], ["b.txt"])
-        assert running.request("/public/", query={"after": "%%%"}).code == "bad_query"
-        refused = running.with_mount("/unlisted/", lists=True).request("/unlisted/")
-        assert (refused.status, refused.code) == (503, "oss_unavailable")
-        assert refused.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
-    finally:
-        server.close()
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
