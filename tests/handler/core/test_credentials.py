@@ -36,24 +36,15 @@ EMPTY = [
 
 
 @pytest.mark.parametrize("invocation", EMPTY)
-def test_without_credentials_of_the_invocation_the_environments_sign(invocation: object) -> None:
-    response = ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW)
-    assert response.status == 302
-    assert response.signs(keys=OTHER_KEYS)
-
-
-@pytest.mark.parametrize("invocation", EMPTY)
-@pytest.mark.parametrize(
-    "environ",
-    [{}, dict.fromkeys(FUNCTION_COMPUTE, ""), {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}],
-    ids=lambda environ: "+".join(environ) or "nothing",
-)
-def test_without_any_credentials_the_response_says_to_set_a_role(invocation: object, environ: dict[str, str]) -> None:
-    response = ask(invocation=invocation, environ=environ)
-    assert (response.status, response.code) == (503, "no_credentials")
-    assert "role in s.yaml" in response.json["detail"]
-    for value in environ.values():
-        assert not value or value not in response.body + response.printed
+def test_without_credentials_of_the_invocation_the_environments_sign_or_the_response_says_to_set_a_role(
+    invocation: object,
+) -> None:
+    assert ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW).signs(keys=OTHER_KEYS)
+    for environ in ({}, dict.fromkeys(FUNCTION_COMPUTE, ""), {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}):
+        response = ask(invocation=invocation, environ=environ)
+        assert (response.status, response.code) == (503, "no_credentials")
+        assert "role in s.yaml" in response.json["detail"]
+        assert "STS.EXAMPLE" not in response.body + response.printed
 
 
 def test_credentials_of_two_sources_are_never_mixed() -> None:

@@ -204,7 +204,7 @@ class TestManyLinks:
 
     def test_each_link_has_an_error_of_its_own(self, service: worlds.Service) -> None:
         archived(service, "open/cold.txt", "Archive")
-        links: list[dict[str, object]] = [
+        links: list[Any] = [
             *({"path": f"/open/{name}"} for name in ("a.txt", "none.txt", "cold.txt")),
             *({"path": f"/open/{name}", "method": "HEAD"} for name in ("a.txt", "none.txt", "\\a")),
             {"path": "/open/a.txt", "query": {"versionId": "none"}},

@@ -92,7 +92,6 @@ def test_the_role_of_a_mount_requires_the_table_and_must_be_an_arn() -> None:
     ("kind", "host"),
     [
         ("public", "examplebucket.oss-ap-southeast-1.aliyuncs.com"),
-        ("internal", "examplebucket.oss-ap-southeast-1-internal.aliyuncs.com"),
         ("https://static.example.com", "static.example.com"),
     ],
 )

@@ -30,18 +30,15 @@ WHOLE = "oss://examplebucket/"
 VALUES: dict[str, list[Any]] = {
     "path": [..., "", 7, "/pub", "pub/", "/a//b/", "/a/../b/", "/./", "/a\t/", "/\x85/", "/-/", "/-/files/", "/a%20b/"],
     "target": [
-        *(..., "examplebucket/a/", "s3://examplebucket/a/", "OSS://examplebucket/a/", "oss:/examplebucket/a/"),
-        *("oss://examplebucket", "oss://examplebucket/pub", "oss://example_bucket/a/", "oss://ab/a/", "oss:///a/"),
-        *("oss://examplebucket//", "oss://examplebucket/a//b/", "oss://examplebucket/a/../b/", WHOLE),
-        "oss://examplebucket/" + "a" * 1100 + "/",
+        *(..., "s3://examplebucket/a/", "oss://examplebucket", "oss://examplebucket/pub", "oss://example_bucket/a/"),
+        *("oss://examplebucket/a//b/", "oss://examplebucket/a/../b/", f"{WHOLE}{'a' * 1100}/", WHOLE),
     ],
     "access": ["public", "Anonymous", True, ""],
     "methods": ["GET", [], ["get"], ["HEAD"], ["DELETE"], ["GET", "GET"], [["GET"]], [7]],
     "expires": ["0", 0, -1, 1.5, True, "soon", "", "2h"],
     "max_expires": ["0", "8d", 604_801, []],
     "endpoint": [
-        *("extern", "", "Public", "static.example.com", "ftp://static.example.com", "https://static.example.com/path"),
-        *("https://user@static.example.com", "https://static.example.com?a", "https://"),
+        *("extern", "", "Public", "ftp://static.example.com", "https://user@static.example.com", "https://"),
     ],
     "query": [
         *("versionId", ["acl"], ["versionid"], ["versionId", "versionId"], ["x-oss-security-token"], ["*"]),

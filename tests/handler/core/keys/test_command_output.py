@@ -1,4 +1,4 @@
-"""`python -m handler.commands keys` with an output that cannot be written, and with names that terminals would obey."""
+"""What `python -m handler.commands keys` prints where it cannot, and of names that terminals would obey."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from unittest.mock import patch
 import pytest
 
 from handler.core.cloud.oss import REFUSED, StoreError
+from handler.core.keys import parse
 from handler.core.keys.file_store import FileStore
+from signer import CdnKey
 from tests.handler.core.keys.command import ADD, WEBHOOK, KeysCli
 from tests.handler.keys_fixtures import document, issuer
 
@@ -115,30 +117,49 @@ def test_a_standard_error_that_fails_takes_no_key_away(in_file: KeysCli, redirec
     assert in_file.document["api"][-1]["id"] == "ci"
 
 
-ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b"]
-
-
-@pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
-def test_show_prints_no_terminal_escape(in_file: KeysCli, escape: str) -> None:
-    name = f"team{escape}x"
-    sinks = {name: {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}}
-    in_file.write(json.dumps(document(sinks=sinks)).encode())
-    result = in_file.run("show")
-    assert result.status == 0
-    assert escape not in result.out
-    assert all(line.isprintable() for line in result.out.splitlines())
-    assert [line for line in result.out.splitlines() if line.startswith("  team") and "webhook" in line]
-
-
-def test_nor_does_it_from_an_issuer_or_an_error(in_file: KeysCli) -> None:
-    in_file.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
-    assert "\u202e" not in in_file.run("show").out
+def test_show_prints_no_terminal_escape(in_file: KeysCli) -> None:
+    escapes = ("\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b")
+    for escape in escapes:
+        sinks = {f"team{escape}x": {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}}
+        in_file.write(json.dumps(document(sinks=sinks, jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
+        result = in_file.run("show")
+        assert (result.status, {escape, "\u202e"} & {*result.out}, escape in result.out) == (0, set(), False)
+        assert all(line.isprintable() for line in result.out.splitlines())
+        assert [line for line in result.out.splitlines() if line.startswith("  team") and "webhook" in line]
     in_file.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode())
     result = in_file.run("show")
-    assert result.status == 1
-    assert "\u202e" not in result.err
+    assert (result.status, "\u202e" in result.err) == (1, False)
 
 
 def test_a_misspelt_command_is_answered_with_the_names_of_all_commands(in_file: KeysCli) -> None:
     choices = in_file.run("revoke").err.replace("'", "")  # which argparse quotes until Python 3.12.7
     assert "revoke-api-key, add-issuer" in choices
+
+
+KEY = "aliyuncdnexp1234"
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"type": "C", "key": KEY}, "type must be A, the only type of URL signing that is supported."),
+        ({"type": ["A"], "key": KEY}, "type must be A, the only type of URL signing that is supported."),
+        ({"type": "A"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
+        ({"type": "A", "key": "short"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
+        ({"type": "A", "key": KEY, "rand": "0"}, "unknown member (known: type, key, valid_for, parameter)."),
+    ],
+)
+def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
+    in_file: KeysCli, tmp_path: Path, entry: dict[str, object], fault: str
+) -> None:
+    saved = tmp_path / "saved.json"
+    entries = {"other": {"type": "A", "key": KEY}, "static": entry}
+    saved.write_text(json.dumps({**document(), "cdn": entries}))
+    keys = parse(saved.read_bytes())
+    assert (keys.cdn, keys.cdn_faults) == ({"other": CdnKey(KEY)}, {"static": f"keys document: cdn static: {fault}"})
+    assert keys.api == parse(json.dumps(document())).api
+    assert KEY not in repr(keys)
+    assert in_file.run("restore", str(saved), "--yes").status == 0
+    shown = in_file.run("show").out
+    assert f"  static: cannot be used (keys document: cdn static: {fault.rstrip('.')})\n" in shown
+    assert "  other: links are valid for 1800 s after the time in them\n" in shown

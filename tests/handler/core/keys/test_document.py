@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -125,15 +123,13 @@ def test_max_share_and_the_id_of_an_issuer_are_optional() -> None:
     assert (old.api[0].max_share, old.jwt[0].max_share, old.jwt[0].id) == (None, None, None)
     new = parse(serialized(api=[api("reader", READER, max_share="30d")], jwt=[issuer(max_share=3600, id="3f1c")]))
     assert (new.api[0].max_share, new.jwt[0].max_share, new.jwt[0].id) == (30 * 86_400, 3600, "3f1c")
+    padded = parse(serialized(share=[{"id": "a", "secret": f"{base64url(b'a' * 32)}="}]))
+    assert padded.share[0].secret == b"a" * 32
 
 
-def test_a_string_is_read_like_bytes() -> None:
-    assert parse(serialized().decode()) == parse(serialized())
-
-
-@pytest.mark.parametrize("name", ["share", "api", "jwt", "sinks"])
-def test_each_list_is_optional(name: str) -> None:
-    assert not getattr(parse(without(name)), name)
+def test_each_list_is_optional_and_a_string_is_read_like_bytes() -> None:
+    for name in ("share", "api", "jwt", "sinks"):
+        assert not getattr(parse(without(name).decode()), name)
 
 
 def test_public_keys_of_both_kinds_are_read() -> None:
@@ -146,10 +142,6 @@ def test_public_keys_of_both_kinds_are_read() -> None:
 def test_what_an_identity_provider_adds_to_its_public_keys_is_ignored() -> None:
     jwks = {"keys": [{**PUBLIC_RSA, "use": "sig", "x5c": ["MIIEXAMPLE"], "issuer": "x"}], "issuer": "x"}
     assert parse(serialized(jwt=[rs256(jwks=jwks)])).jwt[0].jwks == ({**PUBLIC_RSA, "use": "sig"},)
-
-
-def test_a_secret_may_be_padded() -> None:
-    assert parse(serialized(share=[{"id": "a", "secret": base64url(b"a" * 32) + "="}])).share[0].secret == b"a" * 32
 
 
 @pytest.mark.parametrize("content", INVALID.values(), ids=INVALID.keys())
@@ -173,9 +165,8 @@ def test_an_invalid_document_gives_no_access(name: str, tmp_path: Path) -> None:
     assert ask("/public/a.txt", config=config).status == 302
 
 
-@pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_no_representation_shows_a_secret(show: Callable[[Any], str]) -> None:
+def test_no_representation_shows_a_secret() -> None:
     keys = parse(serialized())
     for value in (keys, keys.share[0], keys.jwt[0], list(keys.share), [keys]):
         for secret in ("o" * 32, "n" * 32, SECRET.decode(), base64url(SECRET), "hooks.example.com"):
-            assert secret not in show(value)
+            assert secret not in repr(value) + str(value) + f"{value}"

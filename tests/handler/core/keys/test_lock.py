@@ -92,14 +92,6 @@ def test_the_lock_names_its_owner_and_the_time(existing: KeysCli) -> None:
     assert existing.locks() == []
 
 
-def test_help_names_the_wait_and_no_way_to_break_a_lock(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["rotate-share", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "--wait wait for another writer for up to six minutes (default: 15 seconds)" in said
-    assert "break" not in said
-
-
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

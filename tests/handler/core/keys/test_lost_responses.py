@@ -135,7 +135,9 @@ def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(
 
 
 @pytest.mark.parametrize("fate", ["lost", "500 after"])
-def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so(fate: str, operator: Operator) -> None:
+def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so_and_its_lock_is_released_by_one_request(
+    fate: str, operator: Operator
+) -> None:
     operator.network.lose("PUT", CHANGE, fate)
     status, out, err, waited = operator.run(*ADD)
     assert (status, waited) == (0, 0)
@@ -143,17 +145,19 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so(fate: st
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert operator.network.sent.count("PUT keys.json") == 1
     assert operator.cli.stored() == ["keys.json"]
+    operator.network.lose("DELETE", LOCK, fate)
+    status, _, err, waited = operator.run("rotate-share")
+    assert (status, BLOCKED in err, waited) == (0, True, 0)
+    assert [request.partition(" ")[0] for request in operator.network.sent].count("DELETE") == 2
 
 
 def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
     assert operator.oss.store.delete(PLACE).ok
-    operator.network.lose("PUT", CHANGE, "dropped")
-    status, _, err, _ = operator.run("init")
-    assert (status, operator.cli.read()) == (1, None)
-    assert "not confirmed" in err
-    operator.network.lose("PUT", CHANGE, "lost")
-    assert operator.run("init", "--wait")[0] == 0
-    assert operator.cli.locks() == []
+    for fate, written in (("dropped", False), ("lost", True)):
+        operator.network.lose("PUT", CHANGE, fate)
+        status, _, err, _ = operator.run("init", "--wait")
+        assert (status, "not confirmed" in err) == (not written, not written)
+        assert (operator.cli.read() is not None) is written
 
 
 @pytest.mark.parametrize("request_", [("PUT", CHANGE), ("PUT", LOCK), ("DELETE", LOCK)])
@@ -168,16 +172,6 @@ def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[st
     operator.network.arrive()
     operator.pass_time(200)
     assert operator.run(*REVOKE)[0] == 0
-
-
-@pytest.mark.parametrize("fate", ["lost", "dropped", "500 after"])
-def test_a_lock_is_released_by_one_request(fate: str, operator: Operator) -> None:
-    operator.network.lose("DELETE", LOCK, fate)
-    status, out, err, waited = operator.run(*ADD)
-    assert (status, waited) == (0, 0)
-    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert BLOCKED in err
-    assert sum(request.startswith("DELETE") for request in operator.network.sent) == 1
 
 
 def test_the_time_of_oss_is_asked_again_after_ten_seconds(operator: Operator) -> None:

@@ -72,7 +72,7 @@ def test_the_longest_path_can_be_shared(in_memory: Service) -> None:
     assert in_memory.request_share(path=f"{path}b").code == "bad_path"
 
 
-@pytest.mark.parametrize("secret", ["", "x", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000])
+@pytest.mark.parametrize("secret", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000])
 def test_a_malformed_secret_costs_no_request(in_memory: Service, oss: MemoryOss, secret: str) -> None:
     responses = [
         in_memory.request("/-/s/q3.pdf", method, {"share": value})

@@ -53,19 +53,16 @@ def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: Service, o
     assert "password" not in in_memory.shown(in_memory.create_share())
 
 
-@pytest.mark.parametrize("typed", ["{0}", "{1}", "{2}", "  {2} ", "{3}", "{4}", "{1}!", "„{0}“", "{0}\n"])
-def test_only_its_letters_and_digits_count(in_memory: Service, typed: str) -> None:
+def test_only_its_letters_and_digits_count(in_memory: Service) -> None:
     url, code = locked(in_memory)
     letters = code.replace("-", "")
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in code.lower())  # of a Chinese keyboard
-    password = typed.format(code, letters, code.lower(), wide, " ".join(letters))
-    assert in_memory.use(url, password=password).status == 303
-    assert send(in_memory, url, password).signs()
+    for password in (code, letters, f"  {code.lower()} ", wide, " ".join(letters), f"„{code}“", f"{code}\n"):
+        assert in_memory.use(url, password=password).status == 303
+        assert send(in_memory, url, password).signs()
 
 
-@pytest.mark.parametrize(
-    "typed", ["", "-", "{0}A", "A{0}", "{1}", "{2}", "{0}{0}", "é{1}", "A" * 3000, None, 7, ["{0}"]]
-)
+@pytest.mark.parametrize("typed", ["", "{0}A", "A{0}", "{1}", "{2}", "é{1}", "A" * 3000, None, 7, ["{0}"]])
 def test_another_one_is_a_403_that_costs_no_use(in_memory: Service, oss: MemoryOss, typed: object) -> None:
     url, code = locked(in_memory, max_uses=2)
     other = "A" if code[-1] != "A" else "B"

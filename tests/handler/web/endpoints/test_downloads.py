@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from email.message import Message
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
@@ -53,18 +52,10 @@ def test_other_parsers_read_the_same_name_and_those_without_rfc_6266_a_safe_one(
     assert not {'"', "\\", "%"} & set(plain.removeprefix('attachment; filename="')[:-1])
 
 
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("/exampledir/a.txt", "a.txt"),
-        ("/exampledir/sub/%E6%8A%A5%E5%91%8A%201.txt", "报告 1.txt"),
-        ("/exampledir/a%22b%25.txt", 'a"b%.txt'),
-        ("/exampledir/a%2Fb.txt", "b.txt"),
-    ],
-)
-def test_an_empty_download_uses_the_name_of_the_object(path: str, name: str) -> None:
-    header = disposition("", path)
-    assert werkzeug_name(header) == email_name(header) == name
+def test_an_empty_download_uses_the_name_of_the_object() -> None:
+    for path, name in (("sub/%E6%8A%A5%E5%91%8A%201.txt", "报告 1.txt"), ("a%22b%25.txt", 'a"b%.txt'), ("a%2Fb", "b")):
+        header = disposition("", f"/exampledir/{path}")
+        assert werkzeug_name(header) == email_name(header) == name
 
 
 def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> None:
@@ -72,15 +63,12 @@ def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> 
         assert disposition("", raw_path(f"/exampledir/{key}")) == "attachment"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["a/b", "/", "../a", "a\\b", "a\nb", "a\r\nX: y", "\0", "\x7f", "\x85", "a" * 256, "你" * 86, "\ud800", "a\udfff"],
-)
-def test_an_invalid_file_name_is_refused(name: str) -> None:
-    response = ask(query={"download": name})
-    assert (response.status, response.code) == (400, "bad_download")
-    assert "download" in response.json["detail"]
-    assert name not in response.json["detail"] or name == "/"
+def test_an_invalid_file_name_is_refused() -> None:
+    for name in ("a/b", "a\r\nX: y", "你" * 86, "a\udfff"):  # tests/signer/test_disposition.py has the others
+        response = ask(query={"download": name})
+        assert (response.status, response.code) == (400, "bad_download")
+        assert "download" in response.json["detail"]
+        assert name not in response.json["detail"]
 
 
 def test_a_download_is_allowed_on_every_mount() -> None:

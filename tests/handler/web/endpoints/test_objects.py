@@ -114,8 +114,6 @@ def test_the_response_to_head_has_no_body() -> None:
     [
         ("public", "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
         ("internal", "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
-        ("accelerate", "examplebucket.oss-accelerate.aliyuncs.com"),
-        ("dual-stack", "examplebucket.cn-hangzhou.oss.aliyuncs.com"),
         ("https://static.example.com", "static.example.com"),
     ],
 )

@@ -205,7 +205,8 @@ INVALID: dict[str, list[object]] = {
 @pytest.mark.parametrize("name", INVALID)
 def test_an_invalid_member_is_refused_by_name(in_memory: Service, oss: MemoryOss, name: str) -> None:
     for value in INVALID[name]:
-        response = in_memory.request_share(**{name: value})
+        params: dict[str, Any] = {name: value}
+        response = in_memory.request_share(**params)
         assert (response.status, name in response.json["detail"]) == (400, True), ascii(value)
     assert oss.calls == {}
 

@@ -201,8 +201,31 @@ class TestPut:
         for put in ({"headers": repeated}, {"query": {"versionId": "a"}}, {"download": "a.txt"}):
             assert in_memory.sign_put(path="/both/a", **put)["error"]["code"] == "not_signable"
         headers = ({name: "a/b"} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a"))
-        for get in ({"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)):
+        members: list[dict[str, Any]] = [{"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)]
+        for get in members:
             assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
+
+
+def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
+    assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+    for overwrite in (None, False):
+        link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
+        assert link["headers"]["x-oss-forbid-overwrite"] == "true"
+
+
+@pytest.mark.parametrize("key", [None, WRITER])
+def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so_and_any_may_forbid_it(
+    in_memory: Service, key: str | None
+) -> None:
+    error = in_memory.sign_put(key, overwrite=True)["error"]
+    assert (error["status"], error["code"]) == (400, "not_signable")
+    assert "overwrite" in error["detail"]
+    assert in_memory.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+    allowing = in_memory.with_mount("/in/", overwrite=True)
+    assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
+    assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
+    forbidding = in_memory.with_mount("/team/", overwrite=False)
+    assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
 
 
 class TestGetAtOss:
@@ -223,7 +246,12 @@ class TestGetAtOss:
 
     def test_any_other_header_is_refused(self, downloads: Service) -> None:
         headers = ({"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "})
-        for other in ({"method": "HEAD"}, {"path": "/out/a"}, *({"headers": each} for each in headers)):
+        others: list[dict[str, Any]] = [
+            {"method": "HEAD"},
+            {"path": "/out/a"},
+            *({"headers": each} for each in headers),
+        ]
+        for other in others:
             item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
             assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 

@@ -187,7 +187,8 @@ class TestLibrary:
         ]
         odd += [{"cache-control": value} for value in ("", "no-cache\r\n", "é")]
         keys = ("${filename}", "a${filename}/", "${filename}/a")
-        for params in (*({"key": key} for key in keys), *({"fixed": fixed} for fixed in odd)):
+        wrong: list[dict[str, Any]] = [*({"key": key} for key in keys), *({"fixed": fixed} for fixed in odd)]
+        for params in wrong:
             with pytest.raises(InvalidForm) as refused:
                 library_form(**params)
             assert [refused.value.field] == [*params]
@@ -233,13 +234,9 @@ def test_the_signature_is_that_of_the_official_javascript_sdk() -> None:
         endpoint = Endpoint.public(region)
         form = library_form(key=key, credentials=credentials, endpoint=endpoint, now=now, content_type="text/")
         forms.append(form)
-        options = {
-            "region": f"oss-{region}",
-            "accessKeyId": credentials.access_key_id,
-            "accessKeySecret": credentials.access_key_secret,
-        }
+        access = {"accessKeyId": credentials.access_key_id, "accessKeySecret": credentials.access_key_secret}
         policy = base64.b64decode(form.fields["policy"]).decode()
-        inputs.append({"settings": options, "policy": policy, "date": now * 1000})
+        inputs.append({"settings": {"region": f"oss-{region}", **access}, "policy": policy, "date": now * 1000})
     process = subprocess.run(
         [node, "form_signature.cjs"], cwd=NODE, input=json.dumps(inputs), capture_output=True, text=True, timeout=60
     )
