@@ -353,14 +353,8 @@ def put(url: str, body: bytes) -> None:
 
     bucket, _, key = url.removeprefix("oss://").partition("/")
     endpoint = signer.Endpoint.path_style(os.environ["LINK_OSS_ENDPOINT"], "cn-hangzhou")
-    link = signer.presign(
-        "PUT",
-        bucket,
-        key,
-        credentials=signer.Credentials.from_environment(os.environ),
-        endpoint=endpoint,
-        expires_in=60,
-    )
+    keys = signer.Credentials.from_environment(os.environ)
+    link = signer.presign("PUT", bucket, key, credentials=keys, endpoint=endpoint, expires_in=60)
     assert requests.put(link.url, data=body, headers=link.headers, timeout=10).status_code == 200
 
 
