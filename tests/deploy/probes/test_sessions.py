@@ -94,14 +94,7 @@ def test_a_mount_of_the_entire_bucket_may_not_read_the_objects_of_the_service(cl
     )
 
 
-@pytest.mark.parametrize(
-    ("more", "tried"),
-    [
-        ("", []),
-        ("list = true", [GOOD[1]]),
-        ("check = true", GOOD[:2]),
-    ],
-)
+@pytest.mark.parametrize(("more", "tried"), [("", []), ("list = true", [GOOD[1]]), ("check = true", GOOD[:2])])
 def test_a_mount_with_cdn_has_a_session_only_for_what_the_service_itself_asks(
     more: str, tried: list[str], cloud: Cloud
 ) -> None:
