@@ -123,7 +123,7 @@ def test_a_file_that_s_cannot_render_is_a_fault(placeholder: str, sentence: str,
     assert faults(config) == [f"s preview cannot render s.yaml: {sentence}"]
 
 
-@pytest.mark.parametrize("bucket", ["Acme-files", "'\"acme-files\"'"])
+@pytest.mark.parametrize("bucket", ["Acme-files", "' acme-files'", "oss://acme-files", "'\"acme-files\"'"])
 def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(bucket: str, project: ProjectCopy) -> None:
     (sentence,) = faults(project.edit("bucket: examplebucket", f"bucket: {bucket}"))
     name = bucket.strip("'")

@@ -56,6 +56,7 @@ DELETING = {
     "of the whole state": (rule(DAYS), BOTH),
     "without prefix": (rule(DAYS, ""), BOTH),
     "of one folder": (rule(DAYS, "<Prefix>.links/state/dead/</Prefix>"), f"{DEAD} after 7 days"),
+    "of one sink": (rule(DAYS, "<Prefix>.links/state/outbox/ops/</Prefix>"), f"{OUTBOX} after 7 days"),
     "by creation": (rule(BY_DATE.format("CreatedBeforeDate")), f"{OUTBOX} and {DEAD} by date"),
     "with a joined filter": (
         rule(DAYS, "<Filter><And><Prefix>.links/</Prefix><ObjectSizeLessThan>9</ObjectSizeLessThan></And></Filter>"),
