@@ -74,16 +74,15 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     """What is compared; `known` has the kinds of values that become references, `digests` are those of own objects."""
     found = elements(response)
     shown = "\n".join(part for pair in (*found, *response.headers.items()) for part in pair)
-    values = sorted((value for value in known if value and value in shown), key=len, reverse=True)
-    kinds = [*((known[value], re.escape(value)) for value in values), *_VALUES]
+    kinds = [(known[each], re.escape(each)) for each in sorted(known, key=len, reverse=True) if each and each in shown]
+    kinds += _VALUES
     pattern = re.compile("|".join(f"({expression})" for _, expression in kinds))
     numbers: dict[str, dict[str, int]] = {}
 
     def refer(match: re.Match[str]) -> str:
         if match[0] in digests or re.fullmatch(r"[0-9A-F]{32}-\d+", match[0]):
             return match[0]
-        kind = kinds[(match.lastindex or 1) - 1][0]
-        seen = numbers.setdefault(kind, {})
+        seen = numbers.setdefault(kind := kinds[(match.lastindex or 1) - 1][0], {})
         return f"<{kind}:{seen.setdefault(match[0], len(seen) + 1)}>"
 
     texts = dict(found) if response.status >= 300 else {}

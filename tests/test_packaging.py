@@ -213,16 +213,6 @@ def test_the_wheel_signs_in_an_empty_environment_without_an_index(
     assert_library_works(installed)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("version", PYTHONS)
-def test_the_source_distribution_builds_and_signs_in_an_empty_environment(
-    version: str, distributions: Distributions, tmp_path: Path
-) -> None:
-    installed = environment(version, tmp_path)
-    uv("pip", "install", "--python", installed.programs / "python", distributions.sdist)
-    assert_library_works(installed)
-
-
 def assert_library_works(installed: Environment) -> None:
     done = installed.run("python", "-c", SIGN)
     assert done.returncode == 0, done.stderr

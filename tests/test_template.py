@@ -139,6 +139,14 @@ def test_all_names_of_an_application_begin_with_its_prefix(rendered: dict[str, A
     }
 
 
+def test_a_prefix_leaves_room_in_the_names_of_roles_and_is_valid_in_all(package: Path) -> None:
+    """Source: the limits of RAM (roles, 64), Simple Log Service (logstores) and Function Compute (functions)."""
+    properties = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))["Parameters"]["properties"]
+    accepted = re.compile(properties["functionPrefix"]["pattern"]).search
+    assert accepted("a" * 40)
+    assert not any(map(accepted, ("a" * 41, "Links", "links_x1", "-links", "")))
+
+
 def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     authorities = {action for service in publish["Service"].values() for action in service["Authorities"]}

@@ -19,20 +19,8 @@ if TYPE_CHECKING:
 State = dict[str, dict[str, "Any"]]
 # The longest sessions are those of roles, in seconds.
 KINDS = (
-    "roles",
-    "longest_sessions",
-    "policies",
-    "attached",
-    "users",
-    "queues",
-    "projects",
-    "logstores",
-    "indexes",
-    "alerts",
-    "lifecycle",
-    "buckets",
-    "domains",
-    "identity_providers",
+    *("roles", "longest_sessions", "policies", "attached", "users", "queues", "projects", "logstores", "indexes"),
+    *("alerts", "lifecycle", "buckets", "domains", "identity_providers"),
 )
 # The versions that the CLI knows; of mns-open it knows the product and the address alone, so it needs --force.
 VERSIONS = {"ram": ["2015-05-01"], "cms": ["2019-01-01"], "mns-open": [], "sls": []}
@@ -194,12 +182,6 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
             fail("DeleteConflict.Policy.Version")
         del records[name]
         return {}
-    if action in ("DetachPolicyFromRole", "DetachPolicyFromUser"):
-        kind = action.removeprefix("DetachPolicyFrom")
-        key = f"{kind} {role or given['UserName']} {policy}"
-        get(attached, key, f"EntityNotExist.{kind}.Policy")
-        del attached[key]
-        return {}
     if action == "CreatePolicy":
         return create(policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy")
     if action == "CreatePolicyVersion":
@@ -209,16 +191,18 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         versions.append(json.loads(given["PolicyDocument"]))
         del versions[:-5]
         return {}
-    if action in ("AttachPolicyToRole", "AttachPolicyToUser"):
-        kind = action.removeprefix("AttachPolicyTo")
+    kind, name = action[-4:], role or given["UserName"]
+    if action == f"AttachPolicyTo{kind}":
         get(policies, policy, "EntityNotExist.Policy")
         if kind == "Role":
             get(roles, role, "EntityNotExist.Role")
-        name = role or given["UserName"]
         return create(attached, f"{kind} {name} {policy}", True, f"EntityAlreadyExists.{kind}.Policy")
-    if action in ("ListPoliciesForRole", "ListPoliciesForUser"):
-        owner = [action.removeprefix("ListPoliciesFor"), role or given["UserName"]]
-        names = [key.split()[2] for key in attached if key.split()[:2] == owner]
+    if action == f"DetachPolicyFrom{kind}":
+        get(attached, f"{kind} {name} {policy}", f"EntityNotExist.{kind}.Policy")
+        del attached[f"{kind} {name} {policy}"]
+        return {}
+    if action == f"ListPoliciesFor{kind}":
+        names = [key.split()[2] for key in attached if key.split()[:2] == [kind, name]]
         return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
     fail("InvalidAction.NotFound")
 
@@ -369,14 +353,8 @@ def put(url: str, body: bytes) -> None:
 
     bucket, _, key = url.removeprefix("oss://").partition("/")
     endpoint = signer.Endpoint.path_style(os.environ["LINK_OSS_ENDPOINT"], "cn-hangzhou")
-    link = signer.presign(
-        "PUT",
-        bucket,
-        key,
-        credentials=signer.Credentials.from_environment(os.environ),
-        endpoint=endpoint,
-        expires_in=60,
-    )
+    keys = signer.Credentials.from_environment(os.environ)
+    link = signer.presign("PUT", bucket, key, credentials=keys, endpoint=endpoint, expires_in=60)
     assert requests.put(link.url, data=body, headers=link.headers, timeout=10).status_code == 200
 
 

@@ -123,7 +123,7 @@ def test_a_file_that_s_cannot_render_is_a_fault(placeholder: str, sentence: str,
     assert faults(config) == [f"s preview cannot render s.yaml: {sentence}"]
 
 
-@pytest.mark.parametrize("bucket", ["Acme-files", "'\"acme-files\"'"])
+@pytest.mark.parametrize("bucket", ["Acme-files", "' acme-files'", "oss://acme-files", "'\"acme-files\"'"])
 def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(bucket: str, project: ProjectCopy) -> None:
     (sentence,) = faults(project.edit("bucket: examplebucket", f"bucket: {bucket}"))
     name = bucket.strip("'")
@@ -206,10 +206,7 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
 def test_an_unknown_region_is_a_warning(project: ProjectCopy, run: Run) -> None:
     config = project.edit("region: cn-hangzhou", "region: cn-hangzou")
     warning = "warning: region cn-hangzou is unknown to fc3: did you mean cn-hangzhou?"
-    assert run(config, "--allow-placeholders") == (
-        [warning, NEW_ACCOUNTS, LATER, f"{config} can be deployed."],
-        0,
-    )
+    assert run(config, "--allow-placeholders") == ([warning, NEW_ACCOUNTS, LATER, f"{config} can be deployed."], 0)
     project.edit("cn-hangzou", "mars-north-1")
     assert run(config, "--allow-placeholders") == (
         ["warning: region mars-north-1 is unknown to fc3: it is new or misspelt.", LATER, f"{config} can be deployed."],
@@ -340,9 +337,7 @@ def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, bas
     ]
 
 
-def test_the_root_needs_an_event_function_for_its_notices_but_the_custom_runtime_does_not(
-    tmp_path: Path,
-) -> None:
+def test_the_root_needs_an_event_function_for_its_notices_but_the_custom_runtime_does_not(tmp_path: Path) -> None:
     project = ProjectCopy.of(tmp_path, (*CHECKED, "deploy/custom-runtime"))
     content = project.config.read_text(encoding="utf-8").partition("\n  links_events:")[0]
     project.config.write_text(content, encoding="utf-8")

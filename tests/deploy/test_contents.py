@@ -16,6 +16,12 @@ from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 STRAY = {
     "handler/test_links.py": ("", "handler/test_links.py is a test"),
     "handler/tests/data.json": ("{}", "handler/tests/data.json is a test"),
+    "signer/conftest.py": ("", "signer/conftest.py is a test"),
+    "signer/pem.py": (
+        f"-----BEGIN PRIVATE KEY-----\n{'A' * 64}",
+        "signer/pem.py contains what looks like a private key",
+    ),
+    "handler/robot.py": ("hooks.slack.com/services/T0", "handler/robot.py contains what looks like a chat robot's"),
     "handler/notes.md": ("", "handler/notes.md is a development file"),
     "handler/.env": ("", "handler/.env is a development file"),
     "signer/Makefile": ("", "signer/Makefile is a development file"),

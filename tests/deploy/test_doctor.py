@@ -74,7 +74,9 @@ def test_properties_that_fc3_does_not_accept_are_faults_and_nothing_else_is_exam
     assert {line.split()[1] for line in lines} == {"s.yaml"}
 
 
-@pytest.mark.parametrize("url", ["https://[::1", "links.example.com", "", "https://a/b"])
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "ftp://a.example.com", "https://", "links.example.com", "http://a:x", "", "https://a/b"]
+)
 def test_an_address_that_is_not_of_a_service_is_a_usage_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         doctor.main(["--url", url])

@@ -66,8 +66,7 @@ class Percentile:
 
     def step(self, value: float | None, fraction: float) -> None:
         self.fraction = fraction
-        if value is not None:
-            self.values.append(value)
+        self.values += [] if value is None else [value]
 
     def finalize(self) -> float | None:
         return sorted(self.values)[int(self.fraction * (len(self.values) - 1))] if self.values else None
@@ -134,14 +133,9 @@ def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
 
 
 def answered_to(request: Request, config: Config, ip: str) -> str:
+    instance = Instance(config, Clock(now=lambda: SECONDS))
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        app.answer(
-            lambda: request,
-            lambda: Instance(config, Clock(now=lambda: SECONDS)),
-            Context(),
-            request_id="1",
-            client_ip=ip,
-        )
+        app.answer(lambda: request, lambda: instance, Context(), request_id="1", client_ip=ip)
     return written.getvalue()
 
 

@@ -413,6 +413,7 @@ MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" 
             "bucket examplebucket is used in cn-hangzhou and in cn-beijing",
         ),
         (MANY, FUNCTIONS, "characters and exceeds 6144"),
+        ('[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n', FUNCTIONS, "for RAM they are wildcards"),
     ],
 )
 def test_what_ram_or_oss_cannot_do_has_no_policies(

@@ -51,7 +51,7 @@ def test_a_file_in_a_folder_is_checked_and_built_itself() -> None:
     assert faults(NESTED, actions=actions) == [CHECK_FIRST.format(f" CONFIG={NESTED}", "../..")]
 
 
-@pytest.mark.parametrize("access", ["", 7, "${env('KEY', 'x')}"])
+@pytest.mark.parametrize("access", ["", None, 7, "${env('KEY', 'x')}"])
 def test_the_key_must_have_a_plain_name(access: object) -> None:
     assert faults(access=access) == [
         f"access must be the plain name of a key (got {access!r}); s deploy -a NAME takes another one."
@@ -73,7 +73,7 @@ def environment_faults(**fields: object) -> list[str]:
     return list(document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
 
 
-@pytest.mark.parametrize("kind", [None, "Production", ["production"]])
+@pytest.mark.parametrize("kind", [None, "", "prod", "Production", ["production"]])
 def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
     assert environment_faults(type="staging") == []
     assert environment_faults(type=kind) == [

@@ -207,6 +207,12 @@ def test_the_deployer_s_policy_is_that_over_all_environments(
     assert finding == ("unknown", "deployer", sentence)
 
 
+def test_of_functions_without_a_role_only_the_check_says_something(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, GOOD)
+    functions = tuple(replace(each, role="") for each in deployment.functions)
+    assert list(account.roles(replace(deployment, functions=functions))) == []
+
+
 def test_without_its_project_no_logstore_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
     install_aliyun(tmp_path, {**GOOD, PROJECT: "ProjectNotExist"})
     (finding,) = account.logs(deployment)
@@ -321,6 +327,7 @@ def route(function: str, qualifier: str) -> Mapping[str, str]:
     ("routes", "level", "sentence"),
     [
         ([OTHER, route("links-http-dev", "prod")], "ok", "leads to links-http-dev, prod."),
+        (None, "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
         ([OTHER], "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
         ([OTHER, route("links-http-dev", "LATEST")], "fault", "leads to links-http-dev, LATEST, and not to"),
         ([route("links-traffic-dev", "prod"), OTHER], "fault", "leads to links-traffic-dev, prod, and not to"),

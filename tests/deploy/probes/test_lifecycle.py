@@ -22,6 +22,7 @@ GOOD = (
     "<Expiration><Days>1</Days></Expiration></Rule>"
 )
 OUTBOX, DEAD = ".links/state/outbox/", ".links/state/dead/"
+BOTH = f"{OUTBOX} and {DEAD} after 7 days"
 DAYS = "<Expiration><Days>7</Days></Expiration>"
 BY_DATE = "<Expiration><{0}>2026-12-31T00:00:00.000Z</{0}></Expiration>"
 ARCHIVE = "<Transition><Days>60</Days><StorageClass>{}</StorageClass></Transition>"
@@ -40,15 +41,8 @@ def rule(actions: str, where: str = "<Prefix>.links/state/</Prefix>", status: st
 
 
 def set_rules(deployment: Deployment, rules: str) -> None:
-    link = presign(
-        "PUT",
-        "examplebucket",
-        None,
-        credentials=KEYS,
-        endpoint=deployment.bucket_endpoint("examplebucket"),
-        expires_in=60,
-        query={"lifecycle": ""},
-    )
+    endpoint, query = deployment.bucket_endpoint("examplebucket"), {"lifecycle": ""}
+    link = presign("PUT", "examplebucket", None, credentials=KEYS, endpoint=endpoint, expires_in=60, query=query)
     body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
     assert deployment.request("PUT", link.url, body=body).status == 200
 
@@ -59,16 +53,14 @@ def examined(deployment: Deployment, rules: str) -> list[Finding]:
 
 
 DELETING = {
-    "of the whole state": (rule(DAYS), f"{OUTBOX} and {DEAD} after 7 days"),
-    "without prefix": (rule(DAYS, ""), f"{OUTBOX} and {DEAD} after 7 days"),
+    "of the whole state": (rule(DAYS), BOTH),
+    "without prefix": (rule(DAYS, ""), BOTH),
     "of one folder": (rule(DAYS, "<Prefix>.links/state/dead/</Prefix>"), f"{DEAD} after 7 days"),
+    "of one sink": (rule(DAYS, "<Prefix>.links/state/outbox/ops/</Prefix>"), f"{OUTBOX} after 7 days"),
     "by creation": (rule(BY_DATE.format("CreatedBeforeDate")), f"{OUTBOX} and {DEAD} by date"),
     "with a joined filter": (
-        rule(
-            DAYS,
-            "<Filter><And><Prefix>.links/</Prefix><ObjectSizeLessThan>9000</ObjectSizeLessThan></And></Filter>",
-        ),
-        f"{OUTBOX} and {DEAD} after 7 days",
+        rule(DAYS, "<Filter><And><Prefix>.links/</Prefix><ObjectSizeLessThan>9</ObjectSizeLessThan></And></Filter>"),
+        BOTH,
     ),
     "that spares another folder": (
         rule(DAYS, "<Prefix></Prefix><Filter><Not><Prefix>.links/state/outbox/</Prefix></Not></Filter>"),
@@ -76,11 +68,11 @@ DELETING = {
     ),
     "that spares tagged objects": (
         rule(DAYS, f"<Prefix></Prefix><Filter><Not><Prefix>.links/</Prefix>{TAG}</Not></Filter>"),
-        f"{OUTBOX} and {DEAD} after 7 days",
+        BOTH,
     ),
     "of somewhat large objects": (
         rule(DAYS, "<Prefix></Prefix><Filter><ObjectSizeGreaterThan>500</ObjectSizeGreaterThan></Filter>"),
-        f"{OUTBOX} and {DEAD} after 7 days",
+        BOTH,
     ),
 }
 
