@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -14,7 +15,7 @@ from signer.endpoint import parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
 REGION = "cn-hangzhou"
-CONSTRUCTORS = (
+CONSTRUCTORS: tuple[Callable[..., Endpoint], ...] = (
     Endpoint.public,
     Endpoint.internal,
     Endpoint.accelerate,
