@@ -76,7 +76,8 @@ def test_an_invalid_region_is_refused(region: str) -> None:
 @pytest.mark.parametrize("name", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
 def test_a_product_that_oss_does_not_sign_for_is_refused(name: str) -> None:
     calls: list[Callable[[], object]] = [partial(make, REGION, product=name) for make in CONSTRUCTORS]
-    for call in [*calls, partial(sign, endpoint=Endpoint.public(REGION)._replace(product=name))]:
+    calls.append(partial(sign, endpoint=Endpoint.public(REGION)._replace(product=name)))
+    for call in calls:
         with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
             call()
         assert caught.value.value == name
