@@ -167,9 +167,8 @@ def uri() -> Iterator[str]:
     """The address of a server that gives credentials for one hour, to those who know its secret path."""
     keys = {"AccessKeyId": "STS.EXAMPLE", "AccessKeySecret": SECRET, "SecurityToken": TOKEN}
     answer = json.dumps({"Code": "Success", **keys, "Expiration": rfc3339(int(time.time()) + 3600)})
-    server = serve(
-        Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500)), listen(0)
-    )
+    app = Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500))
+    server = serve(app, listen(0))
     yield server.url
     server.close()
 

@@ -196,15 +196,16 @@ def test_a_temporary_key_without_its_token_is_found_in_v1_too() -> None:
     assert signer.explain(url + "&security-token=CAIS", now=ISSUED).ok
 
 
-def test_links_for_the_s3_compatible_interface_are_recognised() -> None:
-    scope = "LTAI5tEXAMPLE%2F20241125%2Foss-cn-hangzhou%2Fs3%2Faws4_request"
+# Clients of S3 have regions of their own.
+@pytest.mark.parametrize("region", ["oss-cn-hangzhou", "us-east-1", "aws-global"])
+def test_links_for_the_s3_compatible_interface_are_recognised(region: str) -> None:
     base = "https://examplebucket.s3.oss-cn-hangzhou.aliyuncs.com/a.txt"
     v4_link = (
-        f"{base}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={scope}&X-Amz-Date=20241125T002948Z"
-        f"&X-Amz-Expires=600&X-Amz-SignedHeaders=host&X-Amz-Signature={'0' * 64}"
+        f"{base}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20241125T002948Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host"
+        f"&X-Amz-Credential=LTAI5tEXAMPLE%2F20241125%2F{region}%2Fs3%2Faws4_request&X-Amz-Signature={'0' * 64}"
     )
     explanation = signer.explain(v4_link, now=ISSUED)
-    assert (explanation.version, explanation.lifetime) == ("S3-compatible V4", 600)
+    assert (explanation.version, explanation.lifetime, explanation.findings) == ("S3-compatible V4", 600, ())
     assert signer.explain(v4_link, now=ISSUED + 601).findings[0].code == "expired"
     v2_link = f"{base}?AWSAccessKeyId=LTAI5tEXAMPLE&Expires=1732495188&Signature=c2lnbg%3D%3D"
     assert signer.explain(v2_link, now=ISSUED).version == "S3-compatible V2"
