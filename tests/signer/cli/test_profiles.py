@@ -242,19 +242,16 @@ def test_a_profile_that_cannot_give_credentials_says_why_in_one_sentence(
     assert reason in done.stderr
 
 
-@pytest.mark.parametrize(
-    "section",
-    [
+def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(home: Path) -> None:
+    for section in (
         {"type": "ram_role_arn", **INI_KEY, "role_arn": "r", "role_session_name": "s"},
         {"type": "rsa_key_pair", "public_key_id": "k", "private_key_file": "/nonexistent"},
         {"type": "telepathy"},
-    ],
-)
-def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(section: dict[str, str], home: Path) -> None:
-    write_ini(home, default=section)
-    done = run(*SIGN, env=environment(home))
-    assert_one_sentence(done.returncode, done.stdout, done.stderr)
-    assert f"(type {section['type']})" in done.stderr
+    ):
+        write_ini(home, default=section)
+        done = run(*SIGN, env=environment(home))
+        assert_one_sentence(done.returncode, done.stdout, done.stderr)
+        assert f"(type {section['type']})" in done.stderr
 
 
 @pytest.mark.parametrize(
