@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-import signer
 from tests.signer.cli.command import KEYS, run
+from tests.signer.signing import sign
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u0085\u202efdp.exe\u2028\u2066\x7f"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -18,8 +18,7 @@ BIDI = "q3\u202efdp\x9b.exe"  # a key that can be signed
 
 
 def presign(key: str = BIDI) -> str:
-    endpoint = signer.Endpoint.public("cn-hangzhou")
-    return signer.presign("GET", "examplebucket", key, credentials=KEYS, endpoint=endpoint).url
+    return sign(key=key, credentials=KEYS, now=None).url
 
 
 LINKS = {

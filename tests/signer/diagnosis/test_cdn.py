@@ -14,7 +14,7 @@ import pytest
 import signer
 from signer import CdnKey
 from tests.signer.cli.command import BARE, run
-from tests.signer.diagnosis.test_no_secret_leaves import DAMAGES, leaked
+from tests.signer.diagnosis.test_no_secret_leaves import DAMAGES, leaked, printed_by
 
 KEY = "aliyuncdnexp1234EXAMPLE"
 NOW = 1_780_000_000  # 2026-05-28 20:26:40 UTC
@@ -93,7 +93,7 @@ def test_the_key_proves_what_is_wrong_wherever_verify_finds_a_fault_and_is_not_s
     assert ("the CDN's default validity of 30 minutes" in finding.evidence) == (finding.code == "cdn_address")
     md5s = [] if damage.url == ORIGIN + PATH else [md5_of(damage.url)]
     for cdn in (None, damage.cdn):
-        shown = printed(damage.url, cdn=cdn)
+        shown = printed_by(damage.url, cdn=cdn, now=NOW)
         assert not leaked((KEY, *md5s), shown)
         assert "anotherEXAMPLE" not in shown
 
@@ -177,21 +177,13 @@ def md5_of(url: str) -> str:
     return next(part for part in re.split("[=/&?-]", url) if len(part) == 32)
 
 
-def printed(url: str, **options: object) -> str:
-    try:
-        explanation = signer.explain(url, now=NOW, **options)  # type: ignore[arg-type]
-    except signer.InvalidLink as error:
-        return str(error)
-    return f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_link_shows_no_piece_of_its_md5(damage: Callable[[str, Random], str]) -> None:
     for number in range(8):
         random = Random(f"cdn {number}")
         broken = damage(link(), random)
         for key in (None, CDN):
-            assert not leaked((KEY, md5_of(link())), printed(broken, cdn=key)), broken
+            assert not leaked((KEY, md5_of(link())), printed_by(broken, cdn=key, now=NOW)), broken
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
