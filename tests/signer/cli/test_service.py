@@ -182,17 +182,10 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["-h", "z0dbH3m320oM"]
 
 
-COMMANDS = [
-    "shares",
-    "revoke z0dbH3m320oM",
-    "extend z0dbH3m320oM --expires 1d",
-    "receive",
-    "share --path /a",
-    "share {}",
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d", "receive", "share --path /a", "share {}"],
+)
 def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
     for stub.odd in ANSWERS:
         done = run(*command.format(__file__).split(), env=stub.env())
