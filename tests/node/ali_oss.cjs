@@ -127,6 +127,11 @@ const scenarios = {
     const forged = await download(url.replace("x-oss-expires=60", "x-oss-expires=61"), host);
     assert.equal(forged.status, 403);
     assert.match(forged.body.toString(), /<Code>SignatureDoesNotMatch<\/Code>/);
+    // With V1, it signs links for names of hosts alone.
+    const older = { ...settings, authorizationV4: false, endpoint: `http://${settings.region}.aliyuncs.com`, sldEnable: false };
+    const v1 = new URL(new OSS(older).signatureUrl(KEY, { response: { "content-type": "a/b; c+d=%" } }));
+    const read = await download(settings.endpoint + v1.pathname + v1.search, { Host: v1.host });
+    assert.deepEqual([read.status, read.body.equals(LARGE)], [200, true]);
   },
 
   async forgeries(client, settings) {

@@ -79,12 +79,10 @@ def signed_headers_of_v2(link_request: LinkRequest) -> Mapping[str, str]:
 
 def v1_url_of_oss2(link_request: LinkRequest) -> str:
     """The presigned URL of oss2's V1 signer, which is its default."""
-    provider = StaticCredentialsProvider(*link_request.credentials[:2], link_request.credentials.security_token or "")
     seconds = SimpleNamespace(time=lambda: link_request.now)
     with _oss2_request(link_request) as request, patch("oss2.auth.time", seconds):
-        return str(
-            ProviderAuth(provider)._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in)
-        )
+        signer = ProviderAuth(_provider(link_request))
+        return str(signer._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in))
 
 
 @contextmanager
@@ -101,28 +99,23 @@ def _oss2_request(link_request: LinkRequest) -> Iterator[Request]:
         )
 
 
-def _provider(link_request: LinkRequest) -> ProviderAuthV4:
-    return ProviderAuthV4(
-        StaticCredentialsProvider(*link_request.credentials[:2], link_request.credentials.security_token or "")
-    )
+def _provider(link_request: LinkRequest) -> StaticCredentialsProvider:
+    return StaticCredentialsProvider(*link_request.credentials[:2], link_request.credentials.security_token or "")
 
 
 def url_of_oss2(link_request: LinkRequest) -> str:
     """The presigned URL of oss2's V4 signer."""
     with _oss2_request(link_request) as request:
-        url = _provider(link_request)._sign_url(
-            request, link_request.bucket, link_request.key, link_request.expires_in, set(link_request.signed_headers)
-        )
-    assert isinstance(url, str)
-    return url
+        signer = ProviderAuthV4(_provider(link_request))
+        names = set(link_request.signed_headers)
+        return str(signer._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in, names))
 
 
 def signed_headers_of_oss2(link_request: LinkRequest) -> Mapping[str, str]:
     """The headers, Authorization among them, with which oss2 would send the request itself."""
     with _oss2_request(link_request) as request:
-        _provider(link_request)._sign_request(
-            request, link_request.bucket, link_request.key, set(link_request.signed_headers)
-        )
+        signer = ProviderAuthV4(_provider(link_request))
+        signer._sign_request(request, link_request.bucket, link_request.key, set(link_request.signed_headers))
     return {name: value for name, value in request.headers.items() if value is not None}
 
 

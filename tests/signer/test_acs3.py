@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pprint
 import random
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from darabonba.request import DaraRequest
 from signer import Credentials, InvalidCredentials, InvalidHeader, InvalidQuery, InvalidTime, acs3
 from signer.signed_request import parse_query
 from tests.signer.signing import KEYS, NOW, TEMPORARY, random_requests
+from tests.signer.test_secrecy import FORMATTERS
 
 HOST = "sts.cn-hangzhou.aliyuncs.com"
 NONCE = "3156853299f313e23d1673dc12e1703d"
@@ -119,14 +119,8 @@ def test_an_authorization_header_is_read_as_it_was_written(credentials: Credenti
     assert str(authorization) == header
     assert authorization.access_key_id == credentials.access_key_id
     assert ("x-acs-security-token" in authorization.signed_headers) == (credentials is TEMPORARY)
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["", "ACS3-HMAC-SHA256", "ACS3-HMAC-SM3 Credential=a,SignedHeaders=host,Signature=b", "OSS a:b"],
-)
-def test_another_authorization_header_is_not_read(header: str) -> None:
-    assert acs3.Authorization.parse(header) is None
+    for other in ("", "ACS3-HMAC-SHA256", "ACS3-HMAC-SM3 Credential=a,SignedHeaders=host,Signature=b", "OSS a:b"):
+        assert acs3.Authorization.parse(other) is None
 
 
 def test_a_call_may_be_sent_to_a_laptop() -> None:
@@ -155,13 +149,11 @@ def test_what_cannot_be_sent_is_refused(sign: Callable[[], object], error: type[
         sign()
 
 
-@pytest.mark.parametrize("to_string", [repr, str, pprint.pformat])
-def test_a_signed_call_shows_neither_its_signature_nor_its_token(to_string: Callable[[object], str]) -> None:
+def test_a_signed_call_shows_neither_its_signature_nor_its_token() -> None:
     signed = call({"RoleSessionName": "alice"}, TEMPORARY)
     authorization = acs3.Authorization.parse(signed.headers["Authorization"])
     assert authorization is not None
-    shown = to_string(signed) + repr(authorization)
-
-    assert "alice" in shown
-    for secret in (authorization.signature, TEMPORARY.security_token, *TEMPORARY[:2]):
-        assert str(secret) not in shown
+    for to_string in FORMATTERS.values():
+        assert "alice" in to_string(signed)
+        for secret in (authorization.signature, TEMPORARY.security_token, *TEMPORARY[:2]):
+            assert str(secret) not in to_string(signed) + repr(authorization)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -14,7 +15,7 @@ from signer.endpoint import parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
 REGION = "cn-hangzhou"
-CONSTRUCTORS = (
+CONSTRUCTORS: tuple[Callable[..., Endpoint], ...] = (
     Endpoint.public,
     Endpoint.internal,
     Endpoint.accelerate,
@@ -74,8 +75,9 @@ def test_an_invalid_region_is_refused(region: str) -> None:
 
 @pytest.mark.parametrize("name", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
 def test_a_product_that_oss_does_not_sign_for_is_refused(name: str) -> None:
-    calls = [partial(make, REGION, product=name) for make in CONSTRUCTORS]
-    for call in (*calls, lambda: sign(endpoint=Endpoint.public(REGION)._replace(product=name))):
+    calls: list[Callable[[], object]] = [partial(make, REGION, product=name) for make in CONSTRUCTORS]
+    calls.append(partial(sign, endpoint=Endpoint.public(REGION)._replace(product=name)))
+    for call in calls:
         with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
             call()
         assert caught.value.value == name

@@ -32,12 +32,9 @@ def test_an_explanation_can_be_printed(arguments: dict[str, object], credentials
     assert f"{explanation}{json.dumps(explanation.to_json(), ensure_ascii=False)}".encode()
 
 
-@pytest.mark.parametrize("url", [LINK.replace("?", f"{HALF}?"), LINK + f"&{HALF}=1"])
-def test_a_link_is_refused(url: str) -> None:
-    with pytest.raises(signer.InvalidLink):
-        signer.verify("GET", url, credentials=KEYS, now=NOW)
-
-
-def test_a_header_is_not_the_one_that_was_signed() -> None:
+def test_a_link_is_refused_and_a_header_is_not_the_one_that_was_signed() -> None:
+    for url in (LINK.replace("?", f"{HALF}?"), f"{LINK}&{HALF}=1"):
+        with pytest.raises(signer.InvalidLink):
+            signer.verify("GET", url, credentials=KEYS, now=NOW)
     link = sign("PUT", credentials=KEYS, headers={"Content-Type": "text/plain"})
     assert not signer.verify("PUT", link.url, headers={"Content-Type": HALF}, credentials=KEYS, now=NOW).ok

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -34,13 +33,12 @@ def test_a_link_expires_after_fifteen_minutes_by_default() -> None:
 
 
 @pytest.mark.parametrize("remaining", [1, 1.999, 899, 900, 901])
-@pytest.mark.parametrize("convert", [float, lambda timestamp: datetime.fromtimestamp(timestamp, UTC)])
-def test_no_link_outlives_its_credentials(convert: Callable[[float], datetime | float], remaining: float) -> None:
-    link = sign(credentials=KEYS._replace(expires_at=convert(NOW + remaining)), expires_in=900)
-
-    seconds = min(int(remaining), 900)
-    assert expiry(link) == (seconds, seconds, remaining < 900, seconds)
-    assert verify("GET", link.url, credentials=KEYS, now=NOW).ok
+def test_no_link_outlives_its_credentials(remaining: float) -> None:
+    ends, seconds = NOW + remaining, min(int(remaining), 900)
+    for expires_at in (ends, datetime.fromtimestamp(ends, UTC)):
+        link = sign(credentials=KEYS._replace(expires_at=expires_at), expires_in=900)
+        assert expiry(link) == (seconds, seconds, remaining < 900, seconds)
+        assert verify("GET", link.url, credentials=KEYS, now=NOW).ok
 
 
 def test_a_token_whose_end_is_unknown_lasts_as_long_as_the_longest_session() -> None:
@@ -84,13 +82,12 @@ def test_without_a_clock_a_link_is_signed_now() -> None:
     assert verify("GET", link.url, credentials=KEYS).ok
 
 
-@pytest.mark.parametrize("always", ["Content-Type", "content-md5", "x-oss-meta-a"])
-def test_naming_a_header_that_is_always_signed_changes_nothing(always: str) -> None:
-    named = sign(headers={always: "v"}, signed_headers=[always])
-
-    assert named == sign(headers={always: "v"})
-    assert "additional-headers" not in named.url
-    assert sign(signed_headers=[always]) == sign()
+def test_naming_a_header_that_is_always_signed_changes_nothing() -> None:
+    for always in ("Content-Type", "content-md5", "x-oss-meta-a"):
+        named = sign(headers={always: "v"}, signed_headers=[always])
+        assert named == sign(headers={always: "v"})
+        assert "additional-headers" not in named.url
+        assert sign(signed_headers=[always]) == sign()
 
 
 def test_a_host_in_the_headers_is_not_in_the_link() -> None:
@@ -98,14 +95,6 @@ def test_a_host_in_the_headers_is_not_in_the_link() -> None:
 
     assert sign(headers={"Host": host}, signed_headers=["host"]) == sign(signed_headers=["Host"])
     assert sign(headers={"Host": host}) == sign()
-
-
-def test_the_payload_header_is_signed_if_it_is_passed() -> None:
-    link = sign("PUT", headers={"X-Oss-Content-Sha256": "UNSIGNED-PAYLOAD"})
-
-    assert link.headers == {"X-Oss-Content-Sha256": "UNSIGNED-PAYLOAD"}
-    assert verify("PUT", link.url, credentials=KEYS, headers=link.headers, now=NOW).ok
-    assert verify("PUT", link.url, credentials=KEYS, now=NOW).fault == "signature_mismatch"
 
 
 @pytest.mark.parametrize("value", ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ""])

@@ -30,13 +30,12 @@ def test_a_session_is_read_with_its_end() -> None:
     assert "secretEXAMPLE" not in repr(session)
 
 
-@pytest.mark.parametrize("name", SESSION)
 @pytest.mark.parametrize("value", [None, "", 7, ["x"], "a b"])
-def test_half_a_session_is_refused(name: str, value: object) -> None:
-    with pytest.raises(StsError, match=r"^STS answered with an incomplete session\.$") as caught:
-        read_assumed_role(200, answer(**{name: value}))
-
-    assert caught.value.reason == "incomplete_session"
+def test_half_a_session_is_refused(value: object) -> None:
+    for name in SESSION:
+        with pytest.raises(StsError, match=r"^STS answered with an incomplete session\.$") as caught:
+            read_assumed_role(200, answer(**{name: value}))
+        assert caught.value.reason == "incomplete_session"
 
 
 @pytest.mark.parametrize(

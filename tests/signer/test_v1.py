@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import time
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -21,7 +18,6 @@ from signer.verification import verify_request
 from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest, random_requests
 
-NODE = Path(__file__).parents[1] / "node"
 OSS2_SUB_RESOURCES = oss2.auth.ProviderAuth._subresource_key_set
 HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
 QUERY = {"response-content-type": "a+b c", "acl": ""}
@@ -118,31 +114,6 @@ def test_a_link_of_oss2_is_valid_as_its_client_makes_it() -> None:
         assert verify("GET", url, credentials=KEYS).ok
 
 
-def test_links_of_ali_oss_are_valid() -> None:
-    node = shutil.which("node")
-    if node is None or not (NODE / "node_modules" / "ali-oss").is_dir():
-        pytest.skip("node or ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
-    requests = []
-    for drawn in random_requests(20):
-        request = drawn._replace(bucket=BUCKET, headers=HEADERS if drawn.headers else {})
-        settings = {"region": "oss-cn-hangzhou", "bucket": BUCKET, "accessKeyId": request.credentials.access_key_id}
-        settings |= {"accessKeySecret": request.credentials.access_key_secret}
-        if request.credentials.security_token:
-            settings["stsToken"] = request.credentials.security_token
-        # It signs whatever is a sub-resource for it, and reads no other parameter.
-        query = {name: value for name, value in request.query.items() if name in v1.SUB_RESOURCES}
-        options = {"method": request.method, "expires": 600, "subResource": query, **request.headers}
-        requests.append((request, {"settings": settings, "key": "k" + request.key, "options": options}))
-    process = subprocess.run(
-        [node, "v1_links.cjs"], cwd=NODE, input=json.dumps([inputs for _, inputs in requests]),
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    for url, (request, _) in zip(json.loads(process.stdout), requests, strict=True):
-        result = verified(url, request.method, dict(request.headers), request.credentials, int(time.time()))
-        assert result.faults == (), request
-
-
 # --- what is altered -------------------------------------------------------------------------------------------------
 
 MISMATCH = ("signature_mismatch", "Signature")
@@ -181,6 +152,7 @@ def test_an_unaltered_link_is_valid() -> None:
     assert result.signature
     assert (result.issued_at, result.canonical_request) == (None, "")
     assert TOKEN in LINK
+    assert verified(f"{LINK}&utm_source=mail&list-type=2&Foo").ok  # no sub-resources
     assert "CAIS" not in repr(result)
 
 
@@ -188,11 +160,6 @@ def test_an_unaltered_link_is_valid() -> None:
 def test_an_altered_part_has_its_own_fault(what: str) -> None:
     code, parameter, result = ALTERED[what]
     assert (result.fault, result.parameter) == (code, parameter)
-
-
-@pytest.mark.parametrize("query", ["utm_source=mail", "list-type=2", "Foo"])
-def test_a_parameter_that_is_no_sub_resource_is_not_signed(query: str) -> None:
-    assert verified(f"{LINK}&{query}").ok
 
 
 @pytest.mark.parametrize("query", ["Expires=1", "Signature=a", "security-token=CAIS", "x-oss-traffic-limit=1"])

@@ -16,17 +16,11 @@ import signer
 from local.oss.authorization import mismatch
 from signer.cli import run as run_command
 from tests.fuzz.laws import Run, check_no_secret
-from tests.signer.diagnosis.test_explain import BROKEN
+from tests.signer.diagnosis.test_explain import BROKEN, CREDENTIALS
+from tests.signer.signing import NOW, sign
 from tools.explain_page import edited, read_tables
 
-ISSUED = 1_772_347_271
-CREDENTIALS = signer.Credentials(
-    "STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStokenEXAMPLE+/token+EXAMPLE=="
-)
-ENDPOINT = signer.Endpoint.public("cn-hangzhou")
-LINK = signer.presign(
-    "GET", "examplebucket", "reports/a b.pdf", credentials=CREDENTIALS, endpoint=ENDPOINT, expires_in=600, now=ISSUED
-).url
+LINK = sign(key="reports/a b.pdf", credentials=CREDENTIALS, expires_in=600).url
 SIGNATURE = LINK.partition("x-oss-signature=")[2][:64]
 TOKEN = CREDENTIALS.security_token or ""
 SECRETS = (CREDENTIALS.access_key_secret, TOKEN, quote(TOKEN, safe=""), SIGNATURE)
@@ -56,7 +50,7 @@ def explanations() -> Iterator[Run]:
         for credentials in (None, CREDENTIALS):
             try:
                 explanation = signer.explain(
-                    link, error_xml=xml, method=method, headers=headers, credentials=credentials, now=ISSUED + 60
+                    link, error_xml=xml, method=method, headers=headers, credentials=credentials, now=NOW + 60
                 )
             except signer.InvalidLink as error:
                 check_no_secret(str(error), secrets)
@@ -66,7 +60,7 @@ def explanations() -> Iterator[Run]:
             check_no_secret(printed, secrets)
             assert explanation.ok == (not explanation.findings)
         try:
-            verification = signer.verify(method, link, credentials=CREDENTIALS, now=ISSUED + 60)
+            verification = signer.verify(method, link, credentials=CREDENTIALS, now=NOW + 60)
         except signer.SignerError as error:
             check_no_secret(str(error), secrets)
         else:
@@ -78,7 +72,7 @@ def explanations() -> Iterator[Run]:
 
 def explanation_seeds() -> Iterator[bytes]:
     """Every way in which a link breaks, without OSS's answer and with it."""
-    sent = signer.verify("HEAD", LINK, credentials=CREDENTIALS, now=ISSUED)
+    sent = signer.verify("HEAD", LINK, credentials=CREDENTIALS, now=NOW)
     error = mismatch(sent.access_key_id, sent.provided_signature, sent.string_to_sign, sent.canonical_request)
     answer = error.xml("65E01A2B3C4D5E6F70819203", "examplebucket.oss-cn-hangzhou.aliyuncs.com").decode()
     for row in read_tables()["findings"].values():

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -320,11 +321,12 @@ class TestExistingFiles:
             assert (tmp_path / "folder/real.csv").read_text().startswith("line,")
             (tmp_path / "folder/real.csv").write_text(before)
 
-    @pytest.mark.parametrize("name", ["pipe", "folder", "device"])
-    def test_what_is_not_a_file_is_refused_and_stays(self, tmp_path: Path, name: str) -> None:
-        path = tmp_path / name
-        make = {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda path: os.symlink("/dev/null", path)}
-        make[name](path)
+    @pytest.mark.parametrize(
+        "make", [os.mkfifo, os.mkdir, partial(os.symlink, "/dev/null")], ids=["pipe", "folder", "device"]
+    )
+    def test_what_is_not_a_file_is_refused_and_stays(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+        path = tmp_path / "links.csv"
+        make(path)
         before = path.stat()
         with pytest.raises(OutputFailed, match=r"\(it is not a regular file: .*\)\. The previous file was kept\."):
             write(path)
@@ -407,10 +409,7 @@ def test_a_proxy_is_not_asked_for_a_list_of_this_machine(
     assert len(list(objects(BUCKET, "", credentials=KEYS, endpoint=own, pause=lambda seconds: None))) == 23
 
 
-def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
-    wrong = KEYS._replace(access_key_secret="anotherEXAMPLE")
-    with pytest.raises(ListingFailed, match="SignatureDoesNotMatch"):
-        list(objects(BUCKET, "", credentials=wrong, endpoint=cloud))
+def test_a_list_is_asked_for_four_times_where_nobody_answers() -> None:
     unreachable = signer.Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou")
     pauses: list[float] = []
     reports: list[str] = []

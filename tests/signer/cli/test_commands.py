@@ -7,6 +7,7 @@ import re
 import shlex
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,13 +16,11 @@ import signer
 from signer.cli import commands
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
+from tests.signer.signing import sign
 
-HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
-
-def a_link(method: str = "GET", *, now: int | None = None, **arguments: object) -> str:
-    link = signer.presign(method, "examplebucket", "a b.txt", credentials=KEYS, endpoint=HANGZHOU, now=now, **arguments)  # type: ignore[arg-type]
-    return link.url
+def a_link(method: str = "GET", *, now: int | None = None, **arguments: Any) -> str:
+    return sign(method, key="a b.txt", credentials=KEYS, now=now, **arguments).url
 
 
 # --- sign ----------------------------------------------------------------------------------------------------------

@@ -167,9 +167,8 @@ def uri() -> Iterator[str]:
     """The address of a server that gives credentials for one hour, to those who know its secret path."""
     keys = {"AccessKeyId": "STS.EXAMPLE", "AccessKeySecret": SECRET, "SecurityToken": TOKEN}
     answer = json.dumps({"Code": "Success", **keys, "Expiration": rfc3339(int(time.time()) + 3600)})
-    server = serve(
-        Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500)), listen(0)
-    )
+    app = Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500))
+    server = serve(app, listen(0))
     yield server.url
     server.close()
 
@@ -243,19 +242,16 @@ def test_a_profile_that_cannot_give_credentials_says_why_in_one_sentence(
     assert reason in done.stderr
 
 
-@pytest.mark.parametrize(
-    "section",
-    [
+def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(home: Path) -> None:
+    for section in (
         {"type": "ram_role_arn", **INI_KEY, "role_arn": "r", "role_session_name": "s"},
         {"type": "rsa_key_pair", "public_key_id": "k", "private_key_file": "/nonexistent"},
         {"type": "telepathy"},
-    ],
-)
-def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(section: dict[str, str], home: Path) -> None:
-    write_ini(home, default=section)
-    done = run(*SIGN, env=environment(home))
-    assert_one_sentence(done.returncode, done.stdout, done.stderr)
-    assert f"(type {section['type']})" in done.stderr
+    ):
+        write_ini(home, default=section)
+        done = run(*SIGN, env=environment(home))
+        assert_one_sentence(done.returncode, done.stdout, done.stderr)
+        assert f"(type {section['type']})" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -182,17 +182,10 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["-h", "z0dbH3m320oM"]
 
 
-COMMANDS = [
-    "shares",
-    "revoke z0dbH3m320oM",
-    "extend z0dbH3m320oM --expires 1d",
-    "receive",
-    "share --path /a",
-    "share {}",
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d", "receive", "share --path /a", "share {}"],
+)
 def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
     for stub.odd in ANSWERS:
         done = run(*command.format(__file__).split(), env=stub.env())
@@ -225,11 +218,8 @@ def test_ls_prints_folders_and_files_of_all_pages(stub: Stub) -> None:
     output = run("ls", "/reports/ü/", "--json", env=stub.env()).stdout
     assert json.loads(output) == {"path": "/reports/ü/", "folders": FOLDERS, "files": FILES}
     assert "\x1b" not in output
-
-
-def test_an_empty_folder_is_said_beside_the_output(stub: Stub) -> None:
-    done = run("ls", "/empty/", env=stub.env())
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing is in /empty/.\n")
+    empty = run("ls", "/empty/", env=stub.env())
+    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", "Nothing is in /empty/.\n")
 
 
 def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_service_alone(
@@ -240,8 +230,7 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
     (home / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
     for key, *arguments in ((MAKER,), ("fcp_wrong", "--key", "-"), ("",)):
         stub.keys.clear()
-        env = stub.env(key, HOME=str(home))
-        done = run("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=env)
+        done = run("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=stub.env(key, HOME=str(home)))
         assert done.returncode == 0, done.stderr
         assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}  # a folder for everybody needs none
         assert MAKER not in done.stdout + done.stderr
