@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from http.server import BaseHTTPRequestHandler
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -132,24 +133,20 @@ class TestHostileAnswers:
             b"HTTP/1.1 200 OK\r\nRetry-After: \xff\xfe\r\n\r\n",
         ],
     )
-    @pytest.mark.parametrize("kind", ["webhook", "dingtalk"])
-    def test_a_hostile_answer_is_a_verdict(self, hook: Receiver, kind: str, response: bytes) -> None:
+    def test_a_hostile_answer_is_a_verdict(self, hook: Receiver, response: bytes) -> None:
         hook.default = raw(response)
-        assert attempt(hook.url, kind=kind) in ("delivered", "no_answer down")
+        assert attempt(hook.url) in ("delivered", "no_answer down")
+        assert attempt(hook.url, kind="dingtalk") == "no_answer down"
 
     def test_a_thousand_interim_answers_are_read_past(self, hook: Receiver) -> None:
         hook.default = raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 1200 + b"HTTP/1.1 200 OK\r\n\r\n")
         assert attempt(hook.url) == "delivered"
 
-    @pytest.mark.parametrize("fault", [ValueError, OverflowError, AssertionError, RecursionError, IndexError])
-    def test_whatever_reading_an_answer_raises_is_no_answer(
-        self, hook: Receiver, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
-    ) -> None:
-        def broken(self: object) -> None:
-            raise fault
-
-        monkeypatch.setattr("handler.core.cloud.http_client.StrictResponse.begin", broken)
-        with pytest.raises(NoResponse, match="no_answer"):
+    def test_whatever_reading_an_answer_raises_is_no_answer(self, hook: Receiver) -> None:
+        with (
+            patch("handler.core.cloud.http_client.StrictResponse.begin", side_effect=AssertionError),
+            pytest.raises(NoResponse, match="no_answer"),
+        ):
             send(Post(hook.url, {}, b"{}"), Network(), allow_loopback=True)
 
 
@@ -203,17 +200,9 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(
         ("kind", "body"),
-        [
-            ("webhook", b"anything"),
-            ("dingtalk", b'{"errcode": 0}'),
-            ("dingtalk", b'{"errcode": 7}'),
-            ("wecom", b"<html>"),
-            ("feishu", b'{"code": 9499}'),
-            ("slack", b"ok"),
-            ("slack", b"some_new_word"),
-        ],
+        [("webhook", b"anything"), ("dingtalk", b'{"errcode": 7}'), ("wecom", b"<html>"), ("slack", b"some_new_word")],
     )
-    @pytest.mark.parametrize("status", [400, 403, 422, 499])
+    @pytest.mark.parametrize("status", [400, 403])
     def test_without_a_known_code_the_status_of_an_error_decides(self, kind: str, body: bytes, status: int) -> None:
         verdict = KINDS[kind].verdict(status, body)
         assert verdict is not None
