@@ -100,28 +100,6 @@ class TestLinks:
         found = explain(url, error_xml=response.text, now=time.time() + behind).findings
         assert found[0].code == ("expired" if behind > 0 else "date_in_future")
 
-    @OFF
-    def test_a_form_is_refused_and_stores_nothing(self, running: Service, behind: int) -> None:
-        running.oss.clock.offset = behind
-        form = running.request("/-/form", "POST", params={"path": "/in/a.txt"}, key=CALLER).json
-        response = requests.post(form["url"], data=form["fields"], files={"file": b"abc"}, timeout=30)
-        assert response.status_code == 403
-        assert ("Policy expired" if behind > 0 else "RequestTimeTooSkewed") in response.text
-        assert running.keys("inbox/") == []
-
-    @pytest.mark.parametrize("behind", [-840, 600])
-    def test_with_less_than_a_quarter_of_an_hour_links_work_until_the_time_they_say(
-        self, running: Service, behind: int
-    ) -> None:
-        running.oss.clock.offset = behind
-        answer = linked(running)
-        url = answer.headers.get("Location") or answer.json["url"]
-        assert requests.get(url, timeout=30).content == b"content"
-        running.oss.clock.offset = end_of(url) - time.time() - 2
-        assert requests.get(url, timeout=30).content == b"content"
-        running.oss.clock.offset = end_of(url) - time.time() + 1
-        assert requests.get(url, timeout=30).status_code == 403
-
 
 class TestRequestsThatAskOss:
     @OFF

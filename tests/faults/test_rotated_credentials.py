@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -15,15 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from handler import events
 from handler.core.cloud import sessions
 from handler.core.config import Config, Location
 from handler.core.context import Clock, Instance
-from handler.notices.sinks.client import Network
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
-from signer import Credentials, presign
+from signer import Credentials
 from tests.faults.service import direct
 from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
 from tests.handler.core.sessions.opener import ROLE, Opener
@@ -44,16 +41,6 @@ path = "/checked/"
 target = "oss://examplebucket/checked/"
 access = "anonymous"
 check = true
-
-[[sink]]
-name = "manifest"
-target = "oss://examplebucket/.links/notices/"
-
-[[notice]]
-on = "created"
-mount = "/open/"
-to = ["manifest"]
-give = "link"
 """
 
 
@@ -137,26 +124,6 @@ def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_oth
     assert len(context.issued) >= 3
 
 
-def test_the_links_of_one_event_are_signed_with_whole_credentials(oss: Oss) -> None:
-    context, instance = Rotation(oss.principals), Instance(oss.config(), Clock())
-    records = json.loads((Path(__file__).parents[1] / "data/events/oss-trigger.json").read_text("utf-8"))["events"]
-    for _ in range(2):
-        new = [json.loads(json.dumps(records[0])) for _ in range(10)]
-        for number, document in enumerate(new):
-            document["oss"]["object"] |= {"key": f"open/{number}.txt", "eTag": f"E{len(context.issued)}-{number}"}
-        event_of_records = json.dumps({"events": new})
-        summary = events.answer(event_of_records, context, lambda: instance, network=Network())
-        assert summary["notices"] == 10, summary
-    lines = [
-        line
-        for key in oss.local.keys_below(".links/notices/")
-        for line in oss.local.store.get(Location(BUCKET, key)).body.splitlines()
-    ]
-    links = [json.loads(line)["url"] for line in lines]
-    assert len(links) == 20
-    assert signers_of(links) <= pairs(context.issued)
-
-
 class Moving:
     """A clock that moves on each time it is read, as in a batch that takes hours."""
 
@@ -189,27 +156,3 @@ def test_threads_that_renew_a_session_sign_whole_links(oss: Oss) -> None:
     links = sign(instance, Rotation(oss.principals), "checked")
     assert len(issued) > 1
     assert signers_of(links) <= pairs(issued)
-
-
-def test_bulk_signs_all_links_with_the_credentials_that_it_began_with(
-    oss: Oss, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from signer import cli
-
-    first = Credentials("STS.FIRSTEXAMPLE", "secretFIRST", "CAIS+first/EXAMPLE==")
-    oss.principals.add(Principal.of(first))
-    for name, value in zip(("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"), first[:3], strict=True):
-        monkeypatch.setenv(name, value or "")
-
-    def rotate(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setenv("OSS_ACCESS_KEY_ID", "STS.NEXTEXAMPLE")
-        return presign(*arguments, **options)
-
-    monkeypatch.setattr("signer.cli.bulk_formats.presign", rotate)
-    keys = tmp_path / "keys.txt"
-    keys.write_text("".join(f"open/{number}.txt\n" for number in range(SIZE)))
-    output = tmp_path / "links.jsonl"
-    arguments = ["bulk", str(keys), "--bucket", BUCKET, "--region", REGION, "--output", str(output)]
-    assert cli.run([*arguments, "--endpoint", oss.url]) == 0
-    links = [json.loads(line)["url"] for line in output.read_text().splitlines()]
-    assert signers_of(links) == pairs([first])

@@ -237,9 +237,8 @@ def failure(post: Post, network: Network) -> tuple[str, float]:
 
 
 class TestTimeOfATry:
-    @pytest.mark.parametrize("count", [1, 3, 4])
-    def test_addresses_that_drop_syns_end_within_the_time(self, count: int) -> None:
-        addresses = [f"127.0.0.{number}" for number in range(2, 2 + count)]
+    def test_addresses_that_drop_syns_end_within_the_time(self) -> None:
+        addresses = [f"127.0.0.{number}" for number in range(2, 6)]
         with dropping_syns(addresses) as port:
             network = Network(lambda host, port: addresses, loopback_is_public, connect_timeout=0.2, try_timeout=0.5)
             code, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
@@ -273,17 +272,6 @@ class TestTimeOfATry:
             threads[0].join(10)
         assert (threads[0].is_alive(), hook.received) == (False, [])
 
-    def test_a_slow_look_up_counts_against_the_rest(self) -> None:
-        def slow(host: str, port: int) -> list[str]:
-            time.sleep(0.2)
-            return addresses
-
-        addresses = ["127.0.0.2", "127.0.0.3"]
-        with dropping_syns(addresses) as port:
-            network = Network(slow, loopback_is_public, connect_timeout=1, try_timeout=0.4)
-            _, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
-        assert seconds < 0.8
-
     def test_a_tls_handshake_that_drips_ends_within_the_time(self) -> None:
         def drip(connection: socket.socket, ended: threading.Event) -> None:
             connection.sendall(b"\x16\x03\x03\x40\x00")
@@ -296,19 +284,7 @@ class TestTimeOfATry:
         assert code == "too_slow"
         assert seconds < 0.8
 
-    def test_a_handshake_has_only_what_is_left(self) -> None:
-        def slow_context() -> ssl.SSLContext:
-            time.sleep(0.5)
-            return ssl.create_default_context()
-
-        with listening(lambda connection, ended: ended.wait(2)) as port:
-            network = Network(to_loopback, loopback_is_public, slow_context, try_timeout=0.6)
-            code, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
-        assert code == "too_slow"
-        assert seconds < 0.9
-
-    @pytest.mark.parametrize("reads", [0, 20_000])
-    def test_a_peer_that_reads_the_request_slowly_ends_within_the_time(self, tmp_path: Path, reads: int) -> None:
+    def test_a_peer_that_reads_the_request_slowly_ends_within_the_time(self, tmp_path: Path) -> None:
         certificate, key = self_signed(tmp_path)
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(certificate, key)
@@ -316,8 +292,7 @@ class TestTimeOfATry:
         def sip(connection: socket.socket, ended: threading.Event) -> None:
             with server.wrap_socket(connection, server_side=True) as secure:
                 while not ended.wait(0.03):
-                    if reads:
-                        secure.recv(reads)
+                    secure.recv(20_000)
 
         with listening(sip) as port:
             network = Network(
