@@ -11,7 +11,8 @@ from deploy import check, doctor
 from local.oss import create_app
 from local.server import listen, serve
 from local.stack import Stack
-from tests.deploy.deployments import KEYS, deployed_here, rendered_here
+from tests.deploy.deployments import deployed_here, rendered_here
+from tests.handler.client import KEYS
 
 
 @pytest.fixture(scope="session")

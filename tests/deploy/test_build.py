@@ -25,9 +25,8 @@ from handler.commands import keys_edit
 from local.oss import create_app
 from local.server import listen, serve
 from signer import Endpoint, presign
-from tests.deploy.deployments import KEYS
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
-from tests.handler.client import event
+from tests.handler.client import KEYS, event
 
 pytestmark = pytest.mark.ci
 

@@ -20,7 +20,6 @@ from local.stack import Stack
 from tests.deploy.deployments import (
     EVENTS,
     HTTP,
-    KEYS,
     LINKS,
     XML,
     ServerResponse,
@@ -31,6 +30,7 @@ from tests.deploy.deployments import (
     serving,
 )
 from tests.deploy.project_copy import ROOT, ProjectCopy
+from tests.handler.client import KEYS
 
 DOMAIN = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}
 ABOUT_THE_ACCOUNT = ("account", "role", "queue", "log")

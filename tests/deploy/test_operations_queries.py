@@ -28,7 +28,7 @@ from handler.core.outbox import Delivery
 from handler.core.request import Request
 from handler.web import app
 from signer import Credentials
-from tests import worlds
+from tests import system
 from tests.deploy.project_copy import ROOT
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api, document
@@ -179,9 +179,9 @@ class HandedOut(NamedTuple):
 def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
     with memory_oss({}, now=lambda: NOW) as oss:
         oss.fill({"reports/q3.pdf": b"content"})
-        world = worlds.service(tmp_path_factory.mktemp("service")).with_mount("/reports/", lists=True)
+        world = system.service(tmp_path_factory.mktemp("service")).with_mount("/reports/", lists=True)
         rights = {"paths": ["/"], "methods": ["GET", "POST", "LIST", "SHARE"]}
-        world = world.with_keys(api=[api("reader", READER), api("maker", worlds.MAKER, **rights)])
+        world = world.with_keys(api=[api("reader", READER), api("maker", system.MAKER, **rights)])
         batch = [{"path": "/reports/q3.pdf"}, {"path": "/reports/none.pdf"}, {"path": "/none"}, {"path": "/in/a.txt"}]
         shared, folder = world.request_share(), world.request_share(path="/reports/")
         sent = world.request_share(path="/in/", method="POST", upload={"max_files": 1})
@@ -194,14 +194,14 @@ def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
             world.post("/-/form", {"path": "/in/a.txt"}),
             world.post("/-/form", {"path": "/reports/q3.pdf"}),  # refused
             world.open(folder_url, format="urls"),
-            world.open(url, headers=worlds.HTML),
+            world.open(url, headers=system.HTML),
             world.open(url),
             world.request_form(sent_url),
-            world.revoke(url, worlds.MAKER),
+            world.revoke(url, system.MAKER),
             world.open(url),
         ]
         lines = [line for answer in answers for line in answer.printed.splitlines(keepends=True)]
-    return HandedOut([(SECONDS, line) for line in lines], worlds.share_id(url))
+    return HandedOut([(SECONDS, line) for line in lines], system.share_id(url))
 
 
 @pytest.fixture(scope="module")

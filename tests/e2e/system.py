@@ -19,7 +19,7 @@ from oss2.models import CorsRule
 from local.stack import Stack
 from signer import Credentials, Endpoint, Link, presign
 from tests.handler.keys_fixtures import api
-from tests.worlds import HOST, LINKS, keys
+from tests.system import HOST, LINKS, keys
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30  # seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import KEY, System
-from tests.worlds import secret_of
+from tests.system import secret_of
 
 pytestmark = pytest.mark.ci
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.e2e.system import KEY, TIMEOUT, System
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_upload_page import CUT, choose, expect_outcome, file, row
-from tests.worlds import HTML
+from tests.system import HTML
 
 MARKUP = "<img src=x onerror=\"document.title='run'\"><a href=evil>'&.txt"
 ADMIN = {"id": "api:a", "methods": ["GET", "ADMIN"], "paths": None, "expires_at": None, "mounts": []}

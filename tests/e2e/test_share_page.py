@@ -65,7 +65,7 @@ def test_a_person_sees_the_facts_and_downloads(
     world: System, open_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
     page: Page = open_page(**screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai")
-    share = world.request_share(max_uses=2, expires="30d")
+    share = world.request_share(max_uses=2, expires="30d").json
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))
     response = page.goto(world.local_url(share["url"]))
@@ -140,7 +140,7 @@ def test_before_its_code_a_share_shows_the_words_of_its_sender_alone(
 ) -> None:
     page: Page = open_page(**screen, java_script_enabled=java_script, locale=locale, color_scheme="dark")
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
-    share = world.request_share(max_uses=1, password=True, **WORDS)
+    share = world.request_share(max_uses=1, password=True, **WORDS).json
     is_chinese = locale == "zh-CN"
     page.goto(world.local_url(share["url"]))
     for code in ("WRONG-2TXP", "", share["password"]):
@@ -161,7 +161,7 @@ def test_before_its_code_a_share_shows_the_words_of_its_sender_alone(
         assert answered.value.status == 403
         wrong = "提取码不正确，请核对后重试。" if is_chinese else "This code is not right. Check it and try again."
         expect(page.get_by_role("alert")).to_have_text(wrong)
-    assert world.uses(share["id"]) == 1
+    assert world.shown(share["url"])["uses"] == 1
 
 
 @pytest.mark.parametrize("params", [{}, {"path": "/folders/"}, {"path": "/in/", "method": "POST"}], ids=str)
@@ -175,19 +175,19 @@ def test_the_words_of_a_sender_are_text_on_every_page(world: System, open_page: 
 
 
 def test_clicks_on_one_page_are_one_use(world: System, open_page: Any) -> None:
-    share = world.request_share(max_uses=2)
+    share = world.request_share(max_uses=2).json
     page: Page = open_page()
     page.goto(world.local_url(share["url"]))
     with page.expect_download():
         page.get_by_role("button").dblclick()
     assert download(page)[1] == CONTENT
-    assert world.uses(share["id"]) == 1
+    assert world.shown(share["url"])["uses"] == 1
     # Another tab is another use.
     page = open_page()
     page.goto(world.local_url(share["url"]))
     download(page)
     expect(page.locator("#uses-left")).to_have_text("0")
-    assert world.uses(share["id"]) == 2
+    assert world.shown(share["url"])["uses"] == 2
     response = page.reload()
     assert response is not None
     assert response.status == 410
@@ -195,7 +195,7 @@ def test_clicks_on_one_page_are_one_use(world: System, open_page: Any) -> None:
 
 
 def test_pressing_again_within_ten_minutes_is_one_use_even_after_a_reload(world: System, open_page: Any) -> None:
-    share = world.request_share(max_uses=3)
+    share = world.request_share(max_uses=3).json
     page: Page = open_page()
     page.clock.install()
     page.goto(world.local_url(share["url"]))
@@ -208,7 +208,7 @@ def test_pressing_again_within_ten_minutes_is_one_use_even_after_a_reload(world:
     assert facts(page)["Downloads left"] == "2"
     download(page)
     assert facts(page)["Downloads left"] == "2"
-    assert world.uses(share["id"]) == 1
+    assert world.shown(share["url"])["uses"] == 1
 
 
 def test_the_downloads_left_count_those_of_other_people(world: System, open_page: Any) -> None:

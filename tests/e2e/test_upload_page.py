@@ -16,7 +16,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_share_page import PAINTED
-from tests.worlds import share_id
+from tests.system import share_id
 
 MEGABYTE = 1024 * 1024
 DONE = "All files have been sent. You can close this page."
@@ -319,7 +319,7 @@ def test_a_code_is_asked_where_files_can_be_sent(world: System, open_page: Any, 
 
 
 def test_a_wrong_code_is_tried_once_and_the_right_one_sends_every_file(world: System, open_page: Any) -> None:
-    share = world.request_share(path="/in/", method="POST", password=True, upload={"max_files": 5})
+    share = world.request_share(path="/in/", method="POST", password=True, upload={"max_files": 5}).json
     page: Page = open_page()
     tries: list[str] = []
     page.on("request", lambda request: tries.append(request.post_data or "") if "/-/s/" in request.url else None)

@@ -66,7 +66,7 @@ def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_wit
 
 @pytest.mark.parametrize("max_uses", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
-    share = world.request_share(path=f"/{FILE}", max_uses=max_uses)
+    share = world.request_share(path=f"/{FILE}", max_uses=max_uses).json
     url = world.local_url(share["url"])
     barrier = threading.Barrier(REQUESTS)
 
@@ -82,4 +82,4 @@ def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: Sys
             assert requests.get(response.headers["Location"], timeout=30).content == CONTENT
         else:
             assert response.json()["code"] == "share_used_up"
-    assert world.uses(share["id"]) == max_uses
+    assert world.shown(share["url"])["uses"] == max_uses

@@ -31,7 +31,7 @@ from tests.fault_proxy import FaultProxy
 from tests.faults.paths import PATHS
 from tests.faults.service import Service
 from tests.handler.client import Answered, context
-from tests.handler.keys_fixtures import LocalOss, OssClock
+from tests.local_oss import FakeClock, LocalOss
 
 ROOT = File(__file__).parents[2]
 SECONDS = 120  # that work may take
@@ -48,7 +48,7 @@ class Work(NamedTuple):
     def run(self) -> object:
         if not self.path:
             return self._answer_event()
-        nobody = LocalOss("", File(), None, OssClock())  # type: ignore[arg-type]
+        nobody = LocalOss("", File(), None, FakeClock())  # type: ignore[arg-type]
         return PATHS[self.path].attempt(Service(self.config, nobody, FaultProxy(""), count()), self.prepared)
 
     def _answer_event(self) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from handler.web.endpoints import multipart, upload_page
 from signer.times import parse_rfc3339
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import PART, follow_link, submit_form
-from tests.worlds import share_id
+from tests.local_oss import BUCKET
+from tests.system import share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 UNAVAILABLE = ("state_unavailable", "keys_unavailable", "oss_unavailable")
@@ -69,7 +69,7 @@ def _check_signed(service: Service, names: list[str], first: Answered, last: Ans
 
 def _made(**params: Any) -> Path:
     def prepare(service: Service) -> str:
-        service.oss.store.delete(Location(BUCKET, ".links/state/probe"))  # as in a new bucket
+        service.oss.client.delete(Location(BUCKET, ".links/state/probe"))  # as in a new bucket
         return service.new_object("reports")
 
     def attempt(service: Service, name: str) -> Answered:

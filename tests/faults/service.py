@@ -19,11 +19,12 @@ from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.handler.client import KEYS, Answered, event, invoke, make_config
-from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, api, local_oss
-from tests.worlds import HTML as HTML
-from tests.worlds import JSON as JSON
-from tests.worlds import LINKS as WORLD
-from tests.worlds import MAKER, STATE, keys
+from tests.handler.keys_fixtures import api
+from tests.local_oss import BUCKET, REGION, LocalOss, local_oss
+from tests.system import HTML as HTML
+from tests.system import JSON as JSON
+from tests.system import LINKS as WORLD
+from tests.system import MAKER, STATE, keys
 
 CALLER = MAKER
 LINKS = f"""
@@ -86,7 +87,7 @@ class Service(NamedTuple):
     def new_object(self, folder: str) -> str:
         """The name of a new object in a folder of the bucket."""
         name = f"file-{next(self.numbers)}.txt"
-        assert self.oss.store.put(Location(BUCKET, f"{folder}/{name}"), b"content", content_type="text/plain").ok
+        assert self.oss.client.put(Location(BUCKET, f"{folder}/{name}"), b"content", content_type="text/plain").ok
         return name
 
     def names(self, folder: str = "") -> list[str]:
@@ -94,10 +95,10 @@ class Service(NamedTuple):
         return [key.removeprefix(STATE + folder) for key in self.keys(STATE + folder)]
 
     def keys(self, prefix: str) -> list[str]:
-        return self.oss.keys_below(prefix)
+        return self.oss.keys(prefix)
 
     def read(self, key: str) -> bytes | None:
-        response = self.oss.store.get(Location(BUCKET, key))
+        response = self.oss.client.get(Location(BUCKET, key))
         return response.body if response.ok else None
 
     def upload_folders(self) -> list[Path]:
@@ -110,7 +111,7 @@ class Service(NamedTuple):
 @contextmanager
 def service(folder: Path) -> Iterator[Service]:
     with local_oss(folder / "oss") as running, fault_proxy(running.url) as faults:
-        running.put(keys_document())
+        running.put_keys(keys_document())
         running.put(b"", Location(BUCKET, f"{STATE}probe"))
         yield Service(make_config(LINKS, {"LINK_OSS_ENDPOINT": faults.url}), running, faults, count())
 

@@ -29,10 +29,9 @@ from tests.faults.paths import errors_of
 from tests.faults.service import CALLER, HTML, JSON, Service, service
 from tests.handler.client import Answered
 from tests.handler.core.keys.command import ADD, environment_of
-from tests.handler.keys_fixtures import PLACE, watch_requests
+from tests.handler.keys_fixtures import watch_requests
 from tests.handler.notice_fixtures import (
     EventFunction,
-    FakeClock,
     Receiver,
     created_at,
     event_function,
@@ -41,6 +40,7 @@ from tests.handler.notice_fixtures import (
     received_keys,
     receiver,
 )
+from tests.local_oss import PLACE, FakeClock
 
 HOUR = 3600
 OFF = pytest.mark.parametrize("behind", [HOUR, -HOUR], ids=["behind", "ahead"])
@@ -61,7 +61,7 @@ def running(tmp_path: Path, clock: FakeClock) -> Iterator[Service]:
     """The service, whose instance has read the keys document while the clocks were right."""
     with service(tmp_path) as started:
         for key in ("checked/a.txt", "reports/q3.pdf"):
-            started.oss.put(b"content", PLACE._replace(key=key))
+            started.oss.put(key)
         used = started._replace(instance=Instance(started.config, Clock()))
         assert linked(used).status in (200, 302)
         yield used
@@ -90,7 +90,7 @@ class TestLinks:
 
     @OFF
     def test_a_link_is_refused_with_an_explanation(self, running: Service, behind: int) -> None:
-        running.oss.clock.offset = behind
+        running.oss.clock.moved = behind
         (link,) = running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER).json["links"]
         url = link["url"]
         assert parse_rfc3339(link["expires_at"]) == end_of(url)
@@ -106,7 +106,7 @@ class TestRequestsThatAskOss:
     def test_each_is_a_documented_503_that_may_be_tried_again(self, running: Service, behind: int) -> None:
         shares = [shared(running, **params) for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)]
         params = {"path": "/in/a", "size": 1000}
-        running.oss.clock.offset = behind
+        running.oss.clock.moved = behind
         answers = [
             running.request("/checked/a.txt"),
             running.create_share(**REPORT),
@@ -128,11 +128,11 @@ class TestRequestsThatAskOss:
         limited, kept = shared(running, max_uses=2), running.create_share(**REPORT, page=False).json
         path = f"/-/shares/{kept['id']}"
         assert used(running, limited, "first").status == 200
-        running.oss.clock.offset = behind
+        running.oss.clock.moved = behind
         assert used(running, limited, "second").status == 503
         changes = [running.request(path, method, params={"expires": "9d"}, key=CALLER) for method in ("POST", "DELETE")]
         assert [change.code for change in changes] == ["state_unavailable"] * 2
-        running.oss.clock.offset = 0
+        running.oss.clock.moved = 0
         assert uses_left(running, limited) == 1
         assert used(running, limited, "first").status == 200
         assert uses_left(running, limited) == 1
@@ -145,10 +145,10 @@ class TestRequestsThatAskOss:
     def test_after_the_clock_was_set_back_versioning_is_looked_for_again(
         self, running: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        running.oss.clock.offset = -840
+        running.oss.clock.moved = -840
         shared(running, max_uses=1)
         clock.moved -= 840
-        running.oss.clock.offset = 0
+        running.oss.clock.moved = 0
         keys = watch_requests(monkeypatch)
         shared(running, max_uses=1)
         assert ".links/state/probe" in keys
@@ -158,11 +158,11 @@ class TestKeys:
     @OFF
     def test_a_new_instance_says_that_its_clock_is_refused(self, running: Service, behind: int) -> None:
         running = running._replace(instance=Instance(running.config, Clock()))
-        running.oss.clock.offset = behind
+        running.oss.clock.moved = behind
         answer = linked(running)
         assert answer.code == "keys_unavailable"
         assert "OSS refuses the clock of this instance. Deploy again" in answer.json["detail"]
-        running.oss.clock.offset = 0
+        running.oss.clock.moved = 0
         running = running._replace(instance=Instance(running.config, Clock()))
         assert linked(running).status in (200, 302)
 
@@ -183,13 +183,13 @@ class TestNotices:
 
     def set_clock(self, function: EventFunction, behind: float = 0.0) -> None:
         """Sets the clock of the function, seconds behind that of OSS, which stays as it is."""
-        function.clock.moved += function.oss_ahead - behind
-        function.oss_ahead = behind
+        function.clock.moved += function.oss.clock.moved - behind
+        function.oss.clock.moved = behind
 
     KEYS = ("outbox/a.txt", "exampledir/b.txt")
 
     def created(self, function: EventFunction) -> bytes:
-        return created_at(function.oss_now(), *self.KEYS)
+        return created_at(function.oss.clock.now(), *self.KEYS)
 
     @OFF
     def test_an_event_that_failed_is_sent_once_when_it_comes_again(
@@ -232,8 +232,8 @@ class TestKeysCommand:
     def test_it_says_how_far_the_clock_is_off_and_changes_nothing(
         self, running: Service, behind: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        before = running.oss.get()
-        running.oss.clock.offset = behind
+        before = running.oss.keys_document()
+        running.oss.clock.moved = behind
         with environment_of(running.oss):
             assert main(["--keys", str(PLACE), *ADD], lock_timeout=0) == 1
         said = capsys.readouterr()
@@ -241,9 +241,9 @@ class TestKeysCommand:
         direction = "behind" if behind > 0 else "ahead of"
         assert re.search(rf"\(our clock is (3599|360[01]) s {direction} that of OSS\)", said.err)
         assert "Set the clock of this machine, and try again." in said.err
-        running.oss.clock.offset = 0
+        running.oss.clock.moved = 0
         assert running.keys(PLACE.key) == [PLACE.key]
-        assert running.oss.get() == before
+        assert running.oss.keys_document() == before
 
 
 def end_of(url: str) -> int:

@@ -25,8 +25,8 @@ from tests.deploy.deployments import deployed
 from tests.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
 from tests.handler.core.keys.command import ENVIRONMENT
-from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
-from tests.handler.notice_fixtures import FakeClock
+from tests.handler.keys_fixtures import document
+from tests.local_oss import PLACE, FakeClock, LocalOss, local_oss
 
 SHORT = 0.2  # seconds that a command waits for an OSS that never answers, in these tests
 
@@ -114,9 +114,9 @@ def test_a_command_that_only_reads(
 ) -> None:
     if name == "doctor" and fault.startswith("never"):
         pytest.skip("each probe waits for ten seconds, once")
-    operator.oss.put(document())
+    operator.oss.put_keys(document())
     for number in range(3):
-        operator.oss.put(b"content", PLACE._replace(key=f"reports/{number}.txt"))
+        operator.oss.put(f"reports/{number}.txt")
     (tmp_path / "links.toml").write_text(LINKS)
     monkeypatch.setenv("LINK_CONFIG", str(tmp_path / "links.toml"))
     # The attribute `bulk` of the package is the command, not the module.

@@ -21,7 +21,7 @@ from handler.core.config import Location
 from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
 from tests.handler.core.keys.command import ADD
-from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
+from tests.local_oss import BUCKET, REGION, local_oss
 from tools import template
 
 ROOT = Path(__file__).parents[2]
@@ -225,12 +225,12 @@ def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
         full_disk()
 
     with local_oss(tmp_path / "oss") as oss:
-        assert oss.store.put(place, b"before", content_type="text/plain").ok
+        assert oss.client.put(place, b"before", content_type="text/plain").ok
         with patch.object(Draft, "write", fill):
-            response = oss.store.put(place, b"x" * 100_000, content_type="text/plain")
+            response = oss.client.put(place, b"x" * 100_000, content_type="text/plain")
         assert (response.status, response.code) == (500, "InternalError")
-        assert oss.store.get(place).body == b"before"
-        assert oss.store.put(place, b"after", content_type="text/plain").ok
+        assert oss.client.get(place).body == b"before"
+        assert oss.client.put(place, b"after", content_type="text/plain").ok
         assert list((oss.root / BUCKET / ".oss/drafts").iterdir()) == []
 
 

@@ -15,7 +15,8 @@ import pytest
 from handler.core.context import Invocation
 from handler.core.keys import current
 from tests.handler.client import KEYS, NOW, context, new_instance
-from tests.handler.keys_fixtures import PLACE, READER, LocalOss, api, document, local_oss
+from tests.handler.keys_fixtures import READER, api, document
+from tests.local_oss import PLACE, LocalOss, local_oss
 
 THREADS, REPLACED = 4, 24
 
@@ -33,7 +34,7 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
 
     def put(number: int) -> None:
         names = [api(f"{each}-{number}", f"{READER}{each}") for each in ("one", "two")]
-        oss.store.put(PLACE, json.dumps(document(api=names)).encode(), content_type="application/json")
+        oss.client.put(PLACE, json.dumps(document(api=names)).encode(), content_type="application/json")
 
     def use() -> None:
         while not ended.is_set():
@@ -47,7 +48,7 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
     with ThreadPoolExecutor(THREADS) as pool:
         users = [pool.submit(use) for _ in range(THREADS)]
         for number, is_valid in zip(range(1, REPLACED), cycle((True, True, False)), strict=False):
-            put(number) if is_valid else oss.store.put(PLACE, b"{", content_type="application/json")
+            put(number) if is_valid else oss.client.put(PLACE, b"{", content_type="application/json")
             now[0] += 30
             time.sleep(0.01)
         ended.set()

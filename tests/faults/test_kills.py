@@ -59,7 +59,7 @@ def test_an_event_while_its_messages_are_sent(running: Instances, tmp_path: Path
             respond()(request)
 
         hook.responses = [respond()] * 12 + [kill]
-        assert running.run(Work(function.config(), "", created(*files).decode())) is None
+        assert running.run(Work(function.config, "", created(*files).decode())) is None
         assert 0 < len(function.state_names("outbox/")) < len(files)
         for _ in range(2):
             function.pass_time(60)

@@ -19,8 +19,8 @@ from handler.core.request import Request
 from handler.web import app
 from handler.web.response import Response
 from tests.handler.client import context, make_config
+from tests.system import HTML, JSON, LINKS, MAKER, keys, secret_of, share_id
 from tests.virtual_time import FAULTS, Process, World, each_world
-from tests.worlds import HTML, JSON, LINKS, MAKER, keys, secret_of, share_id
 
 KINDS: tuple[dict[str, Any], ...] = ({"page": False}, {"max_uses": 1}, {"max_uses": 3}, {"password": True})
 SKEWS = (0.0, 0.0, -600.0, 600.0)  # seconds

@@ -24,7 +24,7 @@ from signer import Credentials
 from tests.faults.service import direct
 from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
 from tests.handler.core.sessions.opener import ROLE, Opener
-from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, OssClock
+from tests.local_oss import BUCKET, REGION, FakeClock, LocalOss
 
 SIZE = 20  # links in a batch
 LINKS = """
@@ -84,7 +84,7 @@ def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
     root = tmp_path_factory.mktemp("oss")
     server = serve(create_app(root, region=REGION, credentials=principals, buckets=[BUCKET]), listen(0))
     try:
-        local = LocalOss(server.url, root, direct(server.url), OssClock())
+        local = LocalOss(server.url, root, direct(server.url), FakeClock())
         for number in range(SIZE):
             for folder in ("open", "checked"):
                 local.put(b"content", Location(BUCKET, f"{folder}/{number}.txt"))

@@ -1,4 +1,4 @@
-"""The service of tests/worlds.py, a new one for each test."""
+"""The service of tests/system.py, a new one for each test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import worlds
+from tests import system
 from tests.handler.client import NOW
 from tests.memory_oss import MemoryOss, memory_oss
+from tests.system import System
 
 
 @pytest.fixture
@@ -20,14 +21,14 @@ def oss() -> Iterator[MemoryOss]:
 
 
 @pytest.fixture
-def in_memory(oss: MemoryOss, tmp_path: Path) -> worlds.Service:
+def in_memory(oss: MemoryOss, tmp_path: Path) -> System:
     """With an OSS in memory."""
-    return worlds.service(tmp_path)
+    return system.service(tmp_path)
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[worlds.Service]:
+def service(tmp_path: Path) -> Iterator[System]:
     """With an OSS of its own, which has reports/q3.pdf."""
-    with worlds.service_with_oss(tmp_path) as running:
+    with system.service_with_oss(tmp_path) as running:
         running.put("reports/q3.pdf", b"%PDF" * 1000)
         yield running

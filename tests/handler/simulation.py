@@ -25,7 +25,8 @@ from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import SLOT, TRY
 from signer.listing import PAGE
 from signer.times import rfc3339
-from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
+from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, Outcome, Receiver, record
+from tests.local_oss import FakeClock
 from tests.virtual_time import Process, World
 
 MINUTE, HOUR = 60, 3600  # seconds

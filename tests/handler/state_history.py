@@ -9,10 +9,10 @@ from contextlib import ExitStack, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 
-from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
+from tests.handler.notice_fixtures import TIMER_EVENT, notice
 from tests.handler.simulation import Simulation
 from tests.memory_oss import MemoryOss
-from tests.worlds import FORM, HTML, Service, nonce_of, service
+from tests.system import FORM, HTML, STATE, System, nonce_of, service
 
 SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once
 
@@ -26,9 +26,9 @@ def requests(sizes: Sequence[int]) -> dict[str, list[int]]:
         for name in (SINK, DIGESTS):
             function.inbox(name, "webhook")
         shares = service(Path(folder))
-        function.oss.fill({"reports/q3.pdf": b"a report"})
+        function.memory.fill({"reports/q3.pdf": b"a report"})
         for size in sizes:
-            function.oss.fill(history(size))
+            function.memory.fill(history(size))
             # What is counted comes second: the first one checks every few minutes that the bucket has no versions.
             function.restart()
             shares = shares.restarted()
@@ -58,19 +58,19 @@ def history(size: int) -> dict[str, bytes]:
     return objects
 
 
-def _count(function: Simulation, shares: Service) -> Mapping[str, int]:
-    config = function.config()
+def _count(function: Simulation, shares: System) -> Mapping[str, int]:
+    config = function.config
     url = shares.create_share(max_uses=2)
-    counts = {"share": _counted(function.oss, lambda: _open(shares, url))}
+    counts = {"share": _counted(function.memory, lambda: _open(shares, url))}
     function.start_at(1)
-    counts["event"] = _counted(function.oss, lambda: function.succeed(function.upload(), config))
+    counts["event"] = _counted(function.memory, lambda: function.succeed(function.upload(), config))
     function.pass_time(60)  # for the digest
     function.start_at(1)
-    counts["tick"] = _counted(function.oss, lambda: function.succeed(TIMER_EVENT, config))
+    counts["tick"] = _counted(function.memory, lambda: function.succeed(TIMER_EVENT, config))
     return counts
 
 
-def _open(shares: Service, url: str) -> None:
+def _open(shares: System, url: str) -> None:
     """Shows the page, and downloads."""
     page = shares.open(url, headers=HTML)
     used = shares.open(url, "POST", FORM, body=f"nonce={nonce_of(page)}")

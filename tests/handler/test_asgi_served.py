@@ -22,8 +22,8 @@ from handler.startup import THREADS
 from signer import Credentials, verify
 from tests.handler.client import KEYS, TOKEN
 from tests.handler.custom_runtime import REQUEST_ID, ROOT, Instance, command, instance, platform, received
-from tests.handler.keys_fixtures import local_oss
-from tests.worlds import LINKS, MAKER, keys, secret_of
+from tests.local_oss import local_oss
+from tests.system import LINKS, MAKER, keys, secret_of
 
 JSON = {"Content-Type": "application/json"}
 GET = b"GET /-/health HTTP/1.1\r\n"
@@ -39,7 +39,7 @@ CALL = f"POST /invoke HTTP/1.1\r\n{FIELDS}Content-Length: 2\r\n\r\n{{}}".encode(
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     folder = tmp_path_factory.mktemp("running")
     with local_oss(folder / "oss") as oss:
-        oss.put(keys())
+        oss.put_keys(keys())
         with instance(folder / "instance", LINKS, {"LINK_OSS_ENDPOINT": oss.url}) as running:
             yield running
 

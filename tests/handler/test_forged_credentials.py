@@ -19,8 +19,9 @@ from signer import Credentials
 from tests.handler.client import KEYS, OTHER_KEYS, new_instance
 from tests.handler.core.sessions.opener import START, config
 from tests.handler.custom_runtime import platform
-from tests.handler.keys_fixtures import READER, LocalOss, document, local_oss
+from tests.handler.keys_fixtures import READER, document
 from tests.handler.test_adapters import Row, served
+from tests.local_oss import LocalOss, local_oss
 
 ENVIRONMENT = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
@@ -33,7 +34,7 @@ FORGED = Credentials("STS.FORGEDEXAMPLE", "forgedEXAMPLE", "CAIS+forged/EXAMPLE=
 @pytest.fixture
 def oss(tmp_path: Path) -> Iterator[LocalOss]:
     with local_oss(tmp_path) as started:
-        started.put(document())
+        started.put_keys(document())
         yield started
 
 

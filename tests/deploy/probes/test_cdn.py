@@ -15,7 +15,8 @@ from deploy.probes.findings import Finding
 from deploy.probes.keys import document_and_sinks
 from signer import CdnKey
 from signer.cdn import fault_of
-from tests.deploy.deployments import KEYS, XML, ServerResponse, deployed, faults, readable, serving
+from tests.deploy.deployments import XML, ServerResponse, deployed, faults, readable, serving
+from tests.handler.client import KEYS
 
 LINKS = """
 region = "cn-hangzhou"

@@ -13,7 +13,8 @@ from deploy.probes.keys import document_and_sinks
 from handler.commands import keys as command_line
 from handler.commands import keys_edit
 from signer import presign
-from tests.deploy.deployments import KEYS, LINKS, XML, deployed, faults, levels, readable, serving
+from tests.deploy.deployments import LINKS, XML, deployed, faults, levels, readable, serving
+from tests.handler.client import KEYS
 
 ADDRESS = "oss://examplebucket/.links/keys.json"
 COMMAND = f'LINK_REGION=cn-hangzhou make keys ARGS="--keys {ADDRESS} '

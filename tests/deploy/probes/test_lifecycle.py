@@ -9,7 +9,8 @@ from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from deploy.probes.lifecycle import bucket_rules
 from signer import presign
-from tests.deploy.deployments import KEYS, LINKS, XML, deployed, levels, serving
+from tests.deploy.deployments import LINKS, XML, deployed, levels, serving
+from tests.handler.client import KEYS
 
 WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
 SHARES = LINKS.replace('path   = "/outbox/"', 'path   = "/outbox/"\nmax_share = "40d"')

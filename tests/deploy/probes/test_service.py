@@ -13,17 +13,7 @@ from deploy.probes import service
 from deploy.probes.deployment import CANARY
 from deploy.probes.findings import Finding
 from local.stack import Stack
-from tests.deploy.deployments import (
-    EVENTS,
-    HTTP,
-    LINKS,
-    XML,
-    ServerResponse,
-    deployed,
-    faults,
-    levels,
-    serving,
-)
+from tests.deploy.deployments import EVENTS, HTTP, LINKS, XML, ServerResponse, deployed, faults, levels, serving
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
 

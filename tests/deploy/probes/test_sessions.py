@@ -21,8 +21,9 @@ from local import oss, ram, sts
 from local.fc import s_yaml
 from local.server import listen, serve
 from signer.times import rfc3339
-from tests.deploy.deployments import EVENTS, HTTP, KEYS, LINKS, deployed, levels, readable, serving
+from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, levels, readable, serving
 from tests.deploy.project_copy import ProjectCopy
+from tests.handler.client import KEYS
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
 USER = "acs:ram::1000000000000001:user/ops"

@@ -33,7 +33,7 @@ from tests.handler.keys_fixtures import SHARER, api, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
 from tests.handler.notices.test_messages import delivery
-from tests.worlds import HTML
+from tests.system import HTML
 
 TRY = 3.0  # seconds of one try
 MOUNT = """

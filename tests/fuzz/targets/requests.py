@@ -21,7 +21,7 @@ from tests.fuzz.laws import Run, check_response
 from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import READER, SHARER, api, base64url, document, issuer
 from tests.memory_oss import MemoryOss, memory_oss
-from tests.worlds import HTML, JSON, STATE
+from tests.system import HTML, JSON, STATE
 
 LINKS = Path(__file__).parents[1] / "links.toml"
 CONFIG = make_config(LINKS.read_text("utf-8"))

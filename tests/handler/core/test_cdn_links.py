@@ -20,9 +20,10 @@ from handler.notices.sources.items import RequestedLink
 from signer import CdnKey
 from signer.cdn import fault_of
 from signer.times import parse_rfc3339
-from tests import worlds
+from tests import system
 from tests.handler.client import NOW, Answered, context, make_config, new_instance
 from tests.memory_oss import MemoryOss
+from tests.system import System
 
 KEY = "aliyuncdnexp1234"
 ENTRY = {"type": "A", "key": KEY, "valid_for": 1800}
@@ -57,9 +58,9 @@ to = ["team"]
 """
 
 
-def service(tmp_path: Path, entry: object = ENTRY, text: str = LINKS) -> worlds.Service:
+def service(tmp_path: Path, entry: object = ENTRY, text: str = LINKS) -> System:
     """The service with this entry of the CDN static in its keys document; None for none."""
-    running = worlds.Service(new_instance(make_config(text)), tmp_path)
+    running = System(new_instance(make_config(text)), tmp_path)
     return running.with_keys(**({} if entry is None else {"cdn": {"static": entry}}))
 
 
@@ -117,7 +118,7 @@ def test_what_would_have_to_be_signed_is_refused_also_in_a_batch(tmp_path: Path)
             assert (refusal.status, refusal.code) == (400, "not_signable")
             assert parameter in refusal.json["detail"]
     items = [{"path": "/reports/a.pdf"}, {"path": "/reports/a.pdf", "download": "b.pdf"}]
-    link, refused = running.sign(*items, key=worlds.MAKER)
+    link, refused = running.sign(*items, key=system.MAKER)
     assert opens(link["url"], ends(link) - 1)
     assert refused["error"]["code"] == "not_signable"
 
@@ -133,8 +134,8 @@ def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(tmp_path: Pat
     refused = running.request("/videos/a.mp4")
     assert (refused.status, refused.code) == (503, "cdn_key_missing")
     # Nothing else of the keys document is affected.
-    assert running.request("/reports/a.pdf", key=worlds.OTHER).code == "not_found"
-    assert opens(running.request("/reports/a.pdf", key=worlds.MAKER).url, NOW)
+    assert running.request("/reports/a.pdf", key=system.OTHER).code == "not_found"
+    assert opens(running.request("/reports/a.pdf", key=system.MAKER).url, NOW)
 
 
 def test_the_key_is_read_once_for_all_links_and_stays_in_the_keys_document(
@@ -151,9 +152,9 @@ def test_the_key_is_read_once_for_all_links_and_stays_in_the_keys_document(
 
 
 def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path, oss: MemoryOss) -> None:
-    running = service(tmp_path, text=f'public_url = "{worlds.HOST}"\n{LINKS}')
+    running = service(tmp_path, text=f'public_url = "{system.HOST}"\n{LINKS}')
     address = running.create_share(expires="600")
-    opened = running.open(address, headers=worlds.JSON, now=NOW + 100)
+    opened = running.open(address, headers=system.JSON, now=NOW + 100)
     assert ends(opened) == int(NOW) + 600
     assert opened.json["clamped_by"] == "share"
     assert opens(opened.url, NOW + 599)
@@ -162,7 +163,7 @@ def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path, o
 
 
 def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: Path, oss: MemoryOss) -> None:
-    text = f'public_url = "{worlds.HOST}"\n{LINKS}'
+    text = f'public_url = "{system.HOST}"\n{LINKS}'
     before = service(tmp_path, text=text.replace('cdn = "static"\nmax_expires = "1h"', ""))
     address = before.create_share(download="b.pdf")
     opened = service(tmp_path, text=text).open(address)
@@ -184,8 +185,6 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
 def test_a_link_of_a_cdn_opens_no_session(tmp_path: Path) -> None:
     role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links-signer"\n'
     # Nothing answers at this address.
-    running = worlds.Service(
-        new_instance(make_config(LINKS + role, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9"})), tmp_path
-    )
+    running = System(new_instance(make_config(LINKS + role, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9"})), tmp_path)
     running = running.with_keys(cdn={"static": ENTRY})
     assert running.request("/videos/a.mp4").status == 302

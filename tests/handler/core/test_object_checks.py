@@ -13,35 +13,36 @@ import pytest
 from handler.core.cloud import concurrency, oss
 from handler.core.config import Location
 from handler.web.endpoints import sign
-from tests import worlds
+from tests import system
 from tests.fault_proxy import fault_proxy
-from tests.handler.keys_fixtures import BUCKET, watch_requests
+from tests.handler.keys_fixtures import watch_requests
+from tests.local_oss import BUCKET
+from tests.system import System
 
 HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[worlds.Service]:
+def service(tmp_path: Path) -> Iterator[System]:
     """/open/ is looked at before it is linked, and lets versions be named."""
-    with worlds.service_with_oss(tmp_path) as service:
+    with system.service_with_oss(tmp_path) as service:
         service.put("open/a.txt")
         yield service.with_mount("/open/", check=True, cache=None)
 
 
-def archived(service: worlds.Service, key: str, storage_class: str) -> None:
-    assert service.oss is not None
+def archived(service: System, key: str, storage_class: str) -> None:
     headers = {"Content-Type": "text/plain", "x-oss-storage-class": storage_class}
-    assert service.oss.store.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
+    assert service.oss.client.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
 
 
-def test_what_is_there_is_linked(service: worlds.Service) -> None:
+def test_what_is_there_is_linked(service: System) -> None:
     for method in ("GET", "HEAD"):
         answer = service.request("/open/a.txt", method)
         assert (answer.status, answer.signs(method)) == (302, True)
     assert service.request("/open/a.txt", query={"format": "json"}).status == 200
 
 
-def test_a_missing_object_is_our_404_like_any_other(service: worlds.Service) -> None:
+def test_a_missing_object_is_our_404_like_any_other(service: System) -> None:
     nowhere = service.request("/nowhere/none.txt")
     for answer in (service.request("/open/none.txt"), service.request("/open/none.txt", query={"format": "json"})):
         assert (answer.status, answer.json) == (404, nowhere.json)
@@ -49,16 +50,15 @@ def test_a_missing_object_is_our_404_like_any_other(service: worlds.Service) -> 
     assert service.request("/open/none.txt").line["mount"] is None
 
 
-def test_without_check_nothing_is_checked(service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_check_nothing_is_checked(service: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
     assert service.with_mount("/open/", check=False).request("/open/none.txt").status == 302
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
 def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
-    service: worlds.Service, storage_class: str, monkeypatch: pytest.MonkeyPatch
+    service: System, storage_class: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert service.oss is not None
     archived(service, "open/cold.txt", storage_class)
     answer = service.request("/open/cold.txt")
     assert (answer.status, answer.code) == (409, "object_archived")
@@ -72,13 +72,12 @@ def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
         assert service.request("/open/cold.txt").status == status
 
 
-def test_the_requested_version_is_checked(service: worlds.Service) -> None:
-    service.set_versioning("Enabled")
-    assert service.oss is not None
-    stored = service.oss.store.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
+def test_the_requested_version_is_checked(service: System) -> None:
+    service.oss.set_versioning("Enabled")
+    stored = service.oss.client.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
     version = stored.headers["x-oss-version-id"]
     assert service.request("/open/a.txt", query={"versionId": version}).query == {"versionId": version}
-    marker = service.oss.store.delete(Location(BUCKET, "open/a.txt")).headers["x-oss-version-id"]
+    marker = service.oss.client.delete(Location(BUCKET, "open/a.txt")).headers["x-oss-version-id"]
     assert service.request("/open/a.txt").status == 404
     assert service.request("/open/a.txt", query={"versionId": version}).status == 302
     for none in (marker, version[::-1], "no version"):
@@ -94,15 +93,14 @@ def test_the_requested_version_is_checked(service: worlds.Service) -> None:
     ],
 )
 def test_what_cannot_be_signed_is_a_400(
-    service: worlds.Service, target: str, path: str, query: dict[str, str], code: str
+    service: System, target: str, path: str, query: dict[str, str], code: str
 ) -> None:
     answer = service.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
     assert (answer.status, answer.code) == (400, code)
 
 
-def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: worlds.Service) -> None:
+def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: System) -> None:
     silent = service.at("http://127.0.0.1:1")
-    assert service.oss is not None
     refused = service.at(service.oss.url, "cn-beijing")
     for broken, cause in (
         (silent, "OSS cannot be reached"),
@@ -126,9 +124,8 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(se
     ],
 )
 def test_a_connection_fault_is_tried_once_more(
-    service: worlds.Service, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
+    service: System, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
 ) -> None:
-    assert service.oss is not None
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
     with fault_proxy(service.oss.url) as proxy:
         proxy.play(*faults)
@@ -141,13 +138,13 @@ class TestPages:
     """An anonymous mount, whose `check` is "pages" by default: /open/ also has a `cache`."""
 
     @pytest.fixture
-    def service(self, tmp_path: Path) -> Iterator[worlds.Service]:
-        with worlds.service_with_oss(tmp_path) as service:
+    def service(self, tmp_path: Path) -> Iterator[System]:
+        with system.service_with_oss(tmp_path) as service:
             service.put("open/a.txt")
             archived(service, "open/cold.txt", "Archive")
             yield service
 
-    def test_a_browser_gets_a_page_for_what_it_cannot_download(self, service: worlds.Service) -> None:
+    def test_a_browser_gets_a_page_for_what_it_cannot_download(self, service: System) -> None:
         for path, method, status, title in (
             ("/open/none.txt", "GET", 404, "File not found"),
             ("/open/cold.txt", "GET", 409, "This file is in cold storage"),
@@ -160,7 +157,7 @@ class TestPages:
         assert service.request("/open/none.txt", query={"versionId": "none"}, headers=HTML).status == 404
 
     def test_what_can_be_downloaded_is_redirected_as_without_it(
-        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
+        self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         requests = watch_requests(monkeypatch)
         without = service.with_mount("/open/", check_pages=False).request("/open/a.txt", headers=HTML)
@@ -170,7 +167,7 @@ class TestPages:
         assert (answer.status, answer.headers) == (302, without.headers)
         assert answer.headers["Cache-Control"].startswith("private, max-age=")
 
-    def test_everything_else_is_not_checked(self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_else_is_not_checked(self, service: System, monkeypatch: pytest.MonkeyPatch) -> None:
         requests = watch_requests(monkeypatch)
         assert service.request("/open/none.txt").status == 302
         assert service.request("/open/none.txt", query={"format": "json"}, headers=HTML).status == 200
@@ -180,9 +177,8 @@ class TestPages:
 
     @pytest.mark.parametrize("fault", ["503", "never after", "half of the headers", "reset"])
     def test_an_oss_that_says_nothing_of_the_object_keeps_nobody_from_the_link(
-        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch, fault: str
+        self, service: System, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
-        assert service.oss is not None
         monkeypatch.setattr(oss, "PAGE_TIMEOUT", 0.3)
         with fault_proxy(service.oss.url) as proxy:
             proxy.play(fault, fault)
@@ -198,11 +194,11 @@ class TestPages:
 class TestManyLinks:
     """`POST /-/sign` looks at each object of a mount with `check`, at several at the same time."""
 
-    def outcomes(self, service: worlds.Service, *links: Mapping[str, Any]) -> list[str]:
+    def outcomes(self, service: System, *links: Mapping[str, Any]) -> list[str]:
         """For each link its method or the code of its error."""
         return [result["error"]["code"] if "error" in result else result["method"] for result in service.sign(*links)]
 
-    def test_each_link_has_an_error_of_its_own(self, service: worlds.Service) -> None:
+    def test_each_link_has_an_error_of_its_own(self, service: System) -> None:
         archived(service, "open/cold.txt", "Archive")
         links: list[Any] = [
             *({"path": f"/open/{name}"} for name in ("a.txt", "none.txt", "cold.txt")),
@@ -215,14 +211,14 @@ class TestManyLinks:
         missing, nowhere = service.sign({"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
         assert missing["error"] == nowhere["error"]
 
-    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: worlds.Service) -> None:
+    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: System) -> None:
         silent = service.at("http://127.0.0.1:1")
         unchecked = silent.with_mount("/reports/", access="anonymous")
         links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
         assert self.outcomes(unchecked, *links) == ["oss_unavailable", "GET", "oss_unavailable"]
 
     def test_uploads_mounts_without_check_and_what_is_refused_anyway_are_not_checked(
-        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
+        self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
         upload = {"path": "/open/new.txt", "method": "PUT", "size": 1}
@@ -233,7 +229,7 @@ class TestManyLinks:
         assert self.outcomes(service.with_mount("/reports/", check=True), *links) == codes
 
     def test_as_many_are_checked_together_as_there_are_threads(
-        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
+        self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         together = threading.Barrier(concurrency.THREADS)
         at_work: list[str] = []
@@ -253,7 +249,7 @@ class TestManyLinks:
         assert len(counts) == len(links)
 
     def test_a_slow_oss_does_not_hold_a_request_for_longer_than_it_may_run(
-        self, service: worlds.Service, monkeypatch: pytest.MonkeyPatch
+        self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sign, "MAX_CHECK_SECONDS", 0)
         monkeypatch.setattr(oss.OssClient, "head", lambda *args: pytest.fail("OSS was asked"))

@@ -24,16 +24,10 @@ from handler.notices.session import sink_lease
 from handler.notices.sink_queue import DEAD, Pause, SinkQueue
 from signer.times import format_timestamp
 from tests.handler.client import KEYS
-from tests.handler.keys_fixtures import BUCKET, REGION
-from tests.handler.notice_fixtures import (
-    HEAD,
-    STATE,
-    EventFunction,
-    event_function,
-    notice,
-    receiver,
-)
+from tests.handler.notice_fixtures import HEAD, EventFunction, event_function, notice, receiver
 from tests.handler.simulation import use_pages_of
+from tests.local_oss import BUCKET, REGION
+from tests.system import STATE
 
 ROOT = Path(__file__).parents[3]
 DAY = 86_400
@@ -56,7 +50,7 @@ class NoticesCli:
         self.environment = {
             "LINK_CONFIG": str(function.folder / "links.toml"),
             "LINK_REGION": REGION,
-            "LINK_OSS_ENDPOINT": function.url,
+            "LINK_OSS_ENDPOINT": function.oss.url,
             "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
             "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
             "OSS_SESSION_TOKEN": KEYS.security_token or "",
@@ -86,7 +80,7 @@ class NoticesCli:
 
     def pause(self, sink: str, seconds: int = 300) -> str:
         """Pauses a sink from now on. The name of the object."""
-        self.function.queue(sink).put_pause(Pause(int(self.function.oss_now()) + seconds, 3))
+        self.function.queue(sink).put_pause(Pause(int(self.function.oss.clock.now()) + seconds, 3))
         return f"pause/{sink}"
 
     def names(self, folder: str = "") -> list[str]:
@@ -236,7 +230,7 @@ class TestRetry:
             assert cli.run("retry").status == 0
             (entry,) = cli.function.queue().first()
             assert (entry.position, entry.id, entry.tries) == ("000007", "a" * 32, 0)
-            assert abs(entry.since - cli.function.oss_now()) < 10
+            assert abs(entry.since - cli.function.oss.clock.now()) < 10
             names.append(entry.name)
             assert cli.function.queue().bury(entry, "status_500")
         assert len(set(names)) == 4

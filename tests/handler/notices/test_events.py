@@ -13,17 +13,8 @@ from handler.core.config import InvalidConfig
 from handler.core.context import Clock, Instance
 from handler.core.keys import current
 from handler.events import InvocationFailed
-from tests.handler.client import KEYS, TOKEN, context
-from tests.handler.notice_fixtures import (
-    EVENTS,
-    EventFunction,
-    Receiver,
-    created,
-    links,
-    notice,
-    receiver,
-    respond,
-)
+from tests.handler.client import EVENTS, KEYS, TOKEN, context
+from tests.handler.notice_fixtures import EventFunction, Receiver, created, links, notice, receiver, respond
 
 
 def test_the_package_exports_the_entry_point() -> None:
@@ -34,7 +25,7 @@ def test_it_returns_a_summary(
     function: EventFunction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.toml = notice(["manifest"])
-    config = function.config()
+    config = function.config
     monkeypatch.setattr(startup, "instance", lambda: Instance(config, Clock()))
     summary = handler.on_event(created("outbox/a.txt", "elsewhere/b.txt"), context())
     assert json.loads(json.dumps(summary)) == {
@@ -129,7 +120,7 @@ def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_ot
 
 
 def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notified: EventFunction) -> None:
-    config = notified.config()
+    config = notified.config
     with patch.object(current, "current_keys", side_effect=RuntimeError("can't start new thread")):
         outcome = notified.invoke(created("outbox/a.txt"), config=config)
     assert outcome.error is None
@@ -196,7 +187,7 @@ def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None
     import tracemalloc
 
     function.toml = notice(["manifest"])
-    config = function.config()
+    config = function.config
     event = created(*(f"outbox/{number}" for number in range(40)))
     for _ in range(2):
         function.invoke(event, config=config)

@@ -17,7 +17,6 @@ from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from handler.notices.timing import NEED, SLOT
 from tests.handler.notice_fixtures import (
-    STATE,
     TIMER_EVENT,
     EventFunction,
     Killed,
@@ -30,6 +29,7 @@ from tests.handler.notice_fixtures import (
     respond,
 )
 from tests.handler.simulation import files_in
+from tests.system import STATE
 
 
 def instance(function: EventFunction) -> Lease:
@@ -107,7 +107,7 @@ class TestSlots:
         function.go_to(20)
         held = instance(function)
         assert held.acquire()
-        function.oss.latency = 12
+        function.memory.latency = 12
         assert not held.has_time()
         assert slot_names(function) == [str(slot() - 1), str(slot())]
 
@@ -124,14 +124,14 @@ class TestSlots:
 
 def test_a_lease_whose_answer_was_lost_is_ours_if_it_has_our_nonce(function: EventFunction) -> None:
     function.go_to(5)
-    answer = function.oss.answer
+    answer = function.memory.answer
 
     def lose(method: str, place: Location, *rest: Any) -> OssResponse:
         response = answer(method, place, *rest)
         is_lost = method == "PUT" and place.key.startswith(f"{STATE}lease/")
-        return function.oss.respond(500, code="InternalError") if is_lost else response
+        return function.memory.respond(500, code="InternalError") if is_lost else response
 
-    with patch.object(function.oss, "answer", lose):
+    with patch.object(function.memory, "answer", lose):
         held, other = instance(function), instance(function)
         assert (held.acquire(), other.acquire()) == (True, False)
     assert held.release()
@@ -185,7 +185,7 @@ def test_a_holder_that_stalls_repeats_only_the_message_before_which_it_stalled(
     hook.default = respond(200, b'{"errcode": 0}')
     function.add_sink("ops", hook, "wecom")
     function.toml = notice(["ops"], give="share")
-    config, stalls = function.config(), [60]
+    config, stalls = function.config, [60]
 
     def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
         if stalls:
@@ -205,7 +205,7 @@ class TestNothingWaitsForTheNextMinute:
     """What arrives while another instance has the lease is sent by that one, before it ends."""
 
     def test_a_notice_that_arrives_while_a_message_is_sent(self, notified: EventFunction, hook: Receiver) -> None:
-        config = notified.config()
+        config = notified.config
         arrivals = [created("outbox/b.txt"), created("outbox/c.txt")]
         summaries: list[dict[str, Any]] = []
 
@@ -225,7 +225,7 @@ class TestNothingWaitsForTheNextMinute:
         self, notified: EventFunction, hook: Receiver, is_released: bool
     ) -> None:
         """After that, its own instance sends it."""
-        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
+        config, release, arrivals = notified.config, Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             if is_released:

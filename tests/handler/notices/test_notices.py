@@ -25,7 +25,6 @@ from handler.core.outbox import Delivery
 from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
-    STATE,
     EventFunction,
     Receiver,
     Responder,
@@ -37,6 +36,7 @@ from tests.handler.notice_fixtures import (
     record,
     respond,
 )
+from tests.system import STATE
 
 
 class TestOneObject:
@@ -61,7 +61,7 @@ class TestOneObject:
 
     def test_it_is_written_to_oss_without_keys_or_state(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
-        config = function.config()._replace(keys_document=None, state=None)
+        config = function.config._replace(keys_document=None, state=None)
         assert function.invoke(created("outbox/a.txt"), config=config).counts() == (1, 1, 1, 0)
         (key,) = function.object_keys(".links/notices/")
         assert key.startswith(".links/notices/2026/03/01/")
@@ -142,7 +142,7 @@ class TestWhichObjects:
 
     def test_an_object_of_the_service_is_skipped_even_if_a_mount_covers_it(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
-        config = function.config()
+        config = function.config
         everything = config.notices[0].mount._replace(target=Location("examplebucket", ""))
         notices = (config.notices[0]._replace(mount=everything),)
         config = config._replace(mounts=Mounts([everything], config.mounts.reserved), notices=notices)
@@ -280,7 +280,7 @@ class TestFailures:
         wired.add_sink("ops", hook)
         wired.toml = notice(["ops"])
         for each in ("Enabled", status):
-            wired.bucket().change(versioning=each)
+            wired.oss.bucket().change(versioning=each)
         outcome = wired.invoke(created())
         assert outcome.summary["failed"] == [{"sink": "ops", "code": "state_bucket_versioned"}]
         assert outcome.summary["queued"] == 1
@@ -345,7 +345,7 @@ class TestFailures:
 
     def test_missing_credentials_fail_the_invocation(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
-        config = function.config()
+        config = function.config
         with pytest.raises(HandlerError, match=r"manifest \(no_credentials\)"):
             events.answer(created(), context(None), lambda: Instance(config, Clock()), network=Network())
 

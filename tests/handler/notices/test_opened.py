@@ -13,11 +13,11 @@ import pytest
 from handler.core.cloud.concurrency import map_concurrently
 from handler.core.config import Location
 from signer.times import rfc3339
-from tests import worlds
+from tests import system
 from tests.handler.client import Answered
-from tests.handler.keys_fixtures import BUCKET
-from tests.handler.notice_fixtures import STATE, TIMER_EVENT, EventFunction, Receiver, notice
-from tests.worlds import HTML, JSON, LINKS, MAKER, WRITER, Service, secret_of, share_id
+from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, Receiver, notice
+from tests.local_oss import BUCKET
+from tests.system import HTML, JSON, LINKS, MAKER, STATE, WRITER, System, secret_of, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 OPENED = notice(["ops"], on="opened", mount="/reports/") + notice(["ops"], on="opened", mount="/in/")
@@ -26,7 +26,7 @@ KINDS: list[dict[str, Any]] = [{"title": "Q3 <@all>"}, {"max_uses": 3}, {"passwo
 
 
 class Share(NamedTuple):
-    service: Service
+    service: System
     url: str
     code: str
 
@@ -40,7 +40,7 @@ class Share(NamedTuple):
 class World(NamedTuple):
     """The service, and the event function with the same OSS and links.toml, which notifies a webhook."""
 
-    service: Service
+    service: System
     function: EventFunction
     hook: Receiver
 
@@ -56,7 +56,7 @@ class World(NamedTuple):
         return self.function.state_names("outbox/")
 
     def with_rules(self, toml: str) -> World:
-        service = worlds.service(self.function.folder, LINKS + toml).with_keys(sinks=self.function.sinks)
+        service = system.service(self.function.folder, LINKS + toml).with_keys(sinks=self.function.sinks)
         return self._replace(service=service._replace(now=time.time()))
 
     def share(self, **params: Any) -> Share:
@@ -68,7 +68,7 @@ class World(NamedTuple):
 def world(function: EventFunction, hook: Receiver) -> World:
     function.add_sink("ops", hook)
     function.put("reports/q3.pdf")
-    return World(worlds.service(function.folder), function, hook).with_rules(OPENED)
+    return World(system.service(function.folder), function, hook).with_rules(OPENED)
 
 
 @pytest.mark.parametrize("params", KINDS, ids=["page", "limited", "code", "uploads"])
@@ -118,7 +118,7 @@ def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
 @pytest.mark.parametrize("is_sent", [False, True])
 def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world: World, is_sent: bool) -> None:
     share = world.share(max_uses=3)
-    with world.function.oss.refusing(f"{STATE}opened/"):
+    with world.function.memory.refusing(f"{STATE}opened/"):
         assert share.use().line["code"] == "notice_not_written"
     entries, sent = world.waiting(), world.sent() if is_sent else []
     world.function.pass_time(70)
@@ -129,7 +129,7 @@ def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world
 
 
 def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent(world: World) -> None:
-    oss, share, answered = world.function.oss, world.share(max_uses=3), Event()
+    oss, share, answered = world.function.memory, world.share(max_uses=3), Event()
     answer = oss.answer
 
     def hang(method: str, place: Location, *rest: Any) -> Any:
@@ -162,7 +162,7 @@ def test_where_no_thread_can_be_started_the_link_is_given(world: World, params: 
 
 
 def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_claim(world: World) -> None:
-    oss, found, together = world.function.oss, list[Counter[str]](), Barrier(2)
+    oss, found, together = world.function.memory, list[Counter[str]](), Barrier(2)
     for changed in (world.with_rules(""), world):
         for share in (changed.share(), changed.share(max_uses=3)):
             for _ in range(2):

@@ -14,14 +14,8 @@ from unittest.mock import patch
 
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
-from tests.handler.notice_fixtures import (
-    STATE,
-    EventFunction,
-    created,
-    notice,
-    receiver,
-    respond,
-)
+from tests.handler.notice_fixtures import EventFunction, created, notice, receiver, respond
+from tests.system import STATE
 
 PAGE = Path(__file__).parents[3] / "docs/events.md"
 SIZES = (1, 3, 10)  # notices for each sink

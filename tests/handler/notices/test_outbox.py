@@ -21,7 +21,6 @@ from handler.core.outbox import UNREAD, read_notice
 from handler.notices import sender, sink_queue
 from handler.notices.sink_queue import DEAD
 from signer.times import parse_rfc3339
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
@@ -33,6 +32,7 @@ from tests.handler.notice_fixtures import (
     record,
     respond,
 )
+from tests.local_oss import BUCKET
 
 NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-[0-9]+-[0-9a-f]{32}(-[0-9]{10}-[0-9]+[lrs])?")
 DAY = 86_400
@@ -252,7 +252,7 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver, name: str
     ) -> None:
         self.prepare(function, hook)
-        function.oss.fill({f".links/state/outbox/ops/{name}": b""})
+        function.memory.fill({f".links/state/outbox/ops/{name}": b""})
         function.tick()
         assert received_keys(hook) == Counter(GOOD)
 
@@ -320,7 +320,7 @@ def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPa
         read = current.current_keys
         monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
     else:
-        config = function.config()._replace(public_url=None)
+        config = function.config._replace(public_url=None)
         monkeypatch.setattr(function, "config", lambda: config)
     return case
 
@@ -498,7 +498,7 @@ class TestVersions:
     def put(self, wired: EventFunction, key: str, content: bytes) -> str:
         """Writes a version; its id."""
         location = Location("databucket", key)
-        return wired.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
+        return wired.oss.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
 
     def event(self, key: str, version: str) -> bytes:
         created = record(key)
@@ -508,7 +508,7 @@ class TestVersions:
 
     @pytest.fixture(autouse=True)
     def bucket(self, wired: EventFunction, hook: Receiver) -> None:
-        wired.bucket("databucket").change(versioning="Enabled")
+        wired.oss.bucket("databucket").change(versioning="Enabled")
         wired.add_sink("ops", hook)
 
     def test_a_link_opens_the_version_that_was_reported(self, wired: EventFunction, hook: Receiver) -> None:
@@ -529,7 +529,7 @@ class TestVersions:
         versions = [self.put(wired, "checked/a.txt", content) for content in (b"first", b"second")]
         write_for_later(wired, self.event("checked/a.txt", versions[0]))
         location = Location("databucket", "checked/a.txt")
-        assert wired.client.request("DELETE", location, query={"versionId": versions[0]}).ok
+        assert wired.oss.client.request("DELETE", location, query={"versionId": versions[0]}).ok
         wired.invoke(self.event("checked/a.txt", versions[1]))
         wired.tick()
         assert [request.json["data"]["version"] for request in hook.received] == versions[1:]

@@ -28,10 +28,10 @@ from handler.notices.timing import TRY
 from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import base64url
-from tests.handler.notice_fixtures import HEAD, STATE, TIMER_EVENT, WHSEC, notice, record
+from tests.handler.notice_fixtures import HEAD, TIMER_EVENT, WHSEC, notice, record
 from tests.handler.simulation import DELIVERED, files_in
+from tests.system import STATE, share_id
 from tests.virtual_time import FAULTS, START, Process, World, each_world
-from tests.worlds import share_id
 
 MINUTE, HOUR = 60, 3600  # seconds
 TIMEOUT = 120  # seconds of the function

@@ -17,8 +17,9 @@ from handler.notices.sink_queue import DEAD
 from handler.notices.sinks import Post, delivery
 from handler.notices.sinks.client import WebhookResponse
 from handler.notices.timing import MAX_ALONE
-from tests.handler.notice_fixtures import STATE, Outcome, notice, record
+from tests.handler.notice_fixtures import Outcome, notice, record
 from tests.handler.simulation import Inbox, Simulation, files_in, simulation
+from tests.system import STATE
 
 FILES = [f"f{number:06}.txt" for number in range(21)]
 
@@ -49,7 +50,7 @@ class PickySink:
         function.toml = notice(["ops"], give="share", every="1m")
         self.inbox = function.inbox("ops", refusal.kind)
         self.inbox.trouble = self._refuse
-        self.config = function.config()
+        self.config = function.config
         self._number = 0
 
     def _refuse(self, inbox: Inbox, post: Post) -> WebhookResponse | None:
@@ -178,7 +179,7 @@ def test_all_others_among_several_bad_notices_are_sent_once(
 ) -> None:
     sink = picky(refusal, bad)
     sink.function.toml = notice(["ops"], **rule)
-    sink.config = sink.function.config()
+    sink.config = sink.function.config
     sink.tell(*FILES)
     posts = sink.tick_until_sent([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
     assert (set(sink.waiting), sink.dead) == (set(bad), {})

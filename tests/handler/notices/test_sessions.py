@@ -23,7 +23,7 @@ from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import TRY
 from signer.times import rfc3339
-from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
+from tests.handler.notice_fixtures import TIMER_EVENT, notice, record
 from tests.handler.simulation import (
     HOUR,
     MINUTE,
@@ -39,6 +39,7 @@ from tests.handler.simulation import (
     simulation,
     use_pages_of,
 )
+from tests.system import STATE
 from tests.virtual_time import Process
 
 # Of each robot, as its service documents it: so many messages in so many seconds.
@@ -95,7 +96,7 @@ class TestTime:
         self, function: Simulation, slow_oss: list[float], every: str | None, give: str
     ) -> None:
         function.toml = notice(["ops"], give=give, **({"every": every} if every else {}))
-        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox, config = function.inbox("ops", "webhook"), function.config
         function.succeed(function.upload(600), config)
         slow_oss[:] = 0.6, 1.0
         for _ in range(8):
@@ -108,7 +109,7 @@ class TestTime:
         self, function: Simulation, slow_oss: list[float]
     ) -> None:
         function.toml = notice(["ops"], every="1m")
-        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox, config = function.inbox("ops", "webhook"), function.config
         function.succeed(function.upload(100), config)
         slow_oss[:] = 3.0, 4.0
         for _ in range(15):
@@ -129,7 +130,7 @@ class TestTime:
             if 0.14 * sizes[-1] > TRY:
                 raise NoResponse("too_slow")
 
-        inbox.trouble, config = slowly, function.config()
+        inbox.trouble, config = slowly, function.config
         for _ in range(3):
             sizes.clear()
             function.succeed(function.upload(175), config)
@@ -138,7 +139,7 @@ class TestTime:
         assert sorted(inbox.files().elements()) == function.uploaded
 
     def test_a_webhook_that_takes_a_second_gets_eight_messages_at_a_time(self, function: Simulation) -> None:
-        inbox, config, began = function.inbox("ops", "webhook"), function.config(), time.time()
+        inbox, config, began = function.inbox("ops", "webhook"), function.config, time.time()
         inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
         function.world.latency = 0.02
         function.succeed(function.upload(300), config, timeout=70)
@@ -150,7 +151,7 @@ class TestTime:
     def test_instances_at_the_same_time_keep_the_pace_of_a_robot_together(
         self, function: Simulation, kind: str
     ) -> None:
-        inbox, config = function.inbox("ops", kind), function.config()
+        inbox, config = function.inbox("ops", kind), function.config
         inbox.delays = [2.0]  # a message that arrives late does not come closer to the next
         events = [function.upload() for _ in range(40)]
 
@@ -171,7 +172,7 @@ class TestChoice:
     ) -> None:
         """The mount gets ten objects a minute, and nobody can look at them; the notice met two errors."""
         function.toml = FAR + notice(["ops"]) + notice(["ops"], mount="/far/")
-        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox, config = function.inbox("ops", "webhook"), function.config
         inbox.trouble = lambda inbox, post: fails(inbox, post) if len(inbox.tries) <= 2 else None
         function.start_at(5)
         for minute in range(30):
@@ -195,7 +196,7 @@ class TestChoice:
                 mixed.append(files)
             return answers(500, "f000000.txt")(inbox, post)
 
-        inbox.trouble, config = fail, function.config()
+        inbox.trouble, config = fail, function.config
         function.succeed(function.upload(5), config)
         function.pass_minutes(2, config, uploads=False)
         for _ in range(30):
@@ -207,7 +208,7 @@ class TestChoice:
 
 class TestBlame:
     def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(self, function: Simulation) -> None:
-        inbox, config = function.inbox("ops", "webhook", retry_for="1h"), function.config()
+        inbox, config = function.inbox("ops", "webhook", retry_for="1h"), function.config
         inbox.trouble = fails
         function.pass_minutes(75, config)
         assert 7 <= len(function.state_names("dead/")) <= 15  # the sink is asked each eight minutes
@@ -222,7 +223,7 @@ class TestBlame:
     @pytest.mark.parametrize("trouble", ["403", "reset"])
     def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
         """Six hours with another upload about each ten minutes."""
-        inbox, config, dice = function.inbox("ops", "webhook"), function.config(), random.Random(3)
+        inbox, config, dice = function.inbox("ops", "webhook"), function.config, random.Random(3)
 
         def firewall(inbox: Inbox, post: Post) -> WebhookResponse | None:
             if trouble == "reset" and "f000000.txt" in files_in(post.body):
@@ -253,7 +254,7 @@ class TestBlame:
     ) -> None:
         """OSS could not be asked for 70 minutes; then one of two pods refuses everything for ten seconds."""
         function.toml = FAR + notice(["ops"], mount="/far/")
-        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox, config = function.inbox("ops", "webhook"), function.config
         function.succeed(json.dumps({"events": [record(f"far/f{n:06}.txt") for n in range(20)]}).encode(), config)
         function.pass_minutes(70, config, uploads=False)
         assert inbox.tries == []
@@ -282,7 +283,7 @@ class TestReceivers:
                 raise NoResponse("too_slow")
 
         inbox.trouble = slowly
-        config = function.config()
+        config = function.config
         function.succeed(function.upload(30), config)
         function.pass_minutes(40, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
@@ -295,7 +296,7 @@ class TestReceivers:
         for name in {*names} - {"ops"}:
             inboxes[name].trouble = hangs
         began = time.time()
-        outcome = function.succeed(function.upload(), function.config())
+        outcome = function.succeed(function.upload(), function.config)
         assert [failure["sink"] for failure in outcome.summary["failed"]] == ["a", "b", "z"]
         assert [message.at - began < 1 for message in inboxes["ops"].accepted] == [True]
 
@@ -303,7 +304,7 @@ class TestReceivers:
         self, function: Simulation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         use_pages_of(50, monkeypatch)
-        inbox, config = function.inbox("ops", "webhook"), function.config()
+        inbox, config = function.inbox("ops", "webhook"), function.config
         refused = function.upload(55)
         inbox.trouble = answers(422, *function.uploaded)
         function.succeed(refused, config)
@@ -312,7 +313,7 @@ class TestReceivers:
 
     def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
-        config = function.config()
+        config = function.config
 
         def stall(inbox: Inbox, post: Post) -> WebhookResponse:
             inbox.trouble = None
@@ -334,11 +335,11 @@ class TestRequests:
         function.toml = notice(["ops"], give="share")
         inbox = function.inbox("ops", "webhook")
         inbox.trouble = trouble
-        config = function.config()
+        config = function.config
         function.pass_minutes(HOUR // MINUTE, config)
-        function.oss.calls.clear()
+        function.memory.calls.clear()
         function.pass_minutes(HOUR // MINUTE, config, uploads=uploads)
-        assert function.oss.calls.total() <= at_most + IDLE_TICK * 60
+        assert function.memory.calls.total() <= at_most + IDLE_TICK * 60
 
 
 class TestMounts:
@@ -351,12 +352,12 @@ class TestMounts:
         monkeypatch.setattr(timing, "LINKS", 25)
         function.toml = FAR + notice(["ops"], mount="/far/") + notice(["ops"])
         inbox = function.inbox("ops", "webhook")
-        config = function.config()
+        config = function.config
         request = OssClient.request
 
         def unreachable(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
             if location.key.startswith("far/"):
-                function.oss.calls["far"] += 1
+                function.memory.calls["far"] += 1
                 function.pass_time(3)
                 raise OssUnavailable("")
             return request(client, method, location, **options)
@@ -367,11 +368,11 @@ class TestMounts:
         function.put(f"{STATE}pause/ops", json.dumps(pause).encode())
         function.succeed(json.dumps({"events": events}).encode(), config)
         function.succeed(function.upload(5), config)
-        function.oss.calls.clear()
+        function.memory.calls.clear()
         function.pass_minutes(2, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
         function.pass_minutes(13, config, uploads=False)
-        assert function.oss.calls.total() <= 720
+        assert function.memory.calls.total() <= 720
         assert len(function.state_names("outbox/")) == number
         monkeypatch.setattr(OssClient, "request", request)
         function.fill({f"far/{place}": b"content" for place in range(number)})
@@ -384,11 +385,11 @@ class TestMounts:
         function.toml = FAR + notice(["ops"], mount="/far/", every="1m")
         function.fill({f"far/{number}": b"content" for number in range(300)})
         records = [record(f"far/{number}") for number in range(300)]
-        function.succeed(json.dumps({"events": records}).encode(), function.config())
+        function.succeed(json.dumps({"events": records}).encode(), function.config)
         function.toml = notice(["ops"])  # a mistake
-        function.pass_minutes(2, function.config(), uploads=False)
+        function.pass_minutes(2, function.config, uploads=False)
         function.toml = FAR + notice(["ops"])
-        config = function.config()
+        config = function.config
         world.latency = 0.65  # of each of three ways, at most
         for minute in range(20):
             world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 2))
@@ -400,7 +401,7 @@ class TestMounts:
     ) -> None:
         inbox = function.inbox("ops", "webhook", retry_for="1h")
         inbox.trouble = refuses
-        config = function.config()
+        config = function.config
         function.succeed(function.upload(50), config)
         function.pass_time(HOUR * 2)
         inbox.trouble, until, replace = None, time.time() + 40, Store.replace
@@ -423,7 +424,7 @@ class TestLargeEvents:
         function.toml = notice(["ops"], every="1m")
         function.world.latency = 0.67  # of each of three ways, at most
         began = time.time()
-        outcome = function.invoke(function.upload(2000), config=function.config())
+        outcome = function.invoke(function.upload(2000), config=function.config)
         assert outcome.error is not None
         assert outcome.error.code == "event_too_large"
         assert time.time() - began < 120

@@ -15,9 +15,9 @@ from handler.core.shares.record import Record
 from signer.times import rfc3339
 from tests.handler.client import Answered, event, invoke
 from tests.handler.keys_fixtures import base64url
-from tests.handler.notice_fixtures import STATE, EventFunction, ReceivedRequest, Receiver, created, notice, respond
+from tests.handler.notice_fixtures import EventFunction, ReceivedRequest, Receiver, created, notice, respond
 from tests.handler.simulation import simulation
-from tests.worlds import JSON, secret_of, share_id
+from tests.system import JSON, STATE, secret_of, share_id
 
 HALF = 1800  # seconds: half the lifetime of the shares
 RULE = notice(["ops", "chat"], give="share", expires="1h")
@@ -70,7 +70,7 @@ def revoke(function: EventFunction, share: str) -> None:
 def open_share(function: EventFunction, url: str) -> Answered:
     path = url.removeprefix("https://links.example.com").partition("?")[0]
     sent = json.dumps(event(path, query={"share": secret_of(url)}, headers=JSON))
-    return invoke(sent, config=function.config(), now=time.time())
+    return invoke(sent, config=function.config, now=time.time())
 
 
 def test_it_opens_through_the_service_and_is_in_the_list(wired: EventFunction, hook: Receiver) -> None:
@@ -151,11 +151,11 @@ def test_another_share_with_its_id_is_left_alone(shared: EventFunction, hook: Re
 def test_its_secret_is_made_by_the_newest_share_key(shared: EventFunction) -> None:
     made = []
     for names in ("s", "st", "t"):
-        config = shared.config()
+        config = shared.config
         path = Path(str(config.keys_document))
         keys = [{"id": name, "secret": base64url(name.encode() * 32)} for name in names]
         path.write_text(json.dumps({**json.loads(path.read_text()), "share": keys}))
-        shared.oss.forget()
+        shared.memory.forget()
         shared.invoke(EVENT, config=config)
         made += shared.state_names("shares/")
     assert len(made) == 3
@@ -167,7 +167,7 @@ def test_in_a_bucket_with_versioning_a_revoked_one_is_not_written_again(wired: E
     wired.invoke(EVENT)
     (name,) = wired.state_names("shares/")
     revoke(wired, name[7:-5])
-    wired.bucket().change(versioning="Enabled")
+    wired.oss.bucket().change(versioning="Enabled")
     wired.restart()
     outcome = wired.invoke(EVENT)
     assert outcome.error is not None
@@ -180,6 +180,6 @@ def test_those_of_one_object_of_a_sink_are_made_side_by_side(tmp_path: Path) -> 
         function.toml = notice(["manifest"], give="share")
         function.world.latency = 1.0
         began = time.time()
-        function.succeed(function.upload(48), function.config())
+        function.succeed(function.upload(48), function.config)
         assert len(function.manifest_lines()) == 48
         assert time.time() - began < 30

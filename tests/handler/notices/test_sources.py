@@ -15,7 +15,7 @@ from handler.notices.sources import SOURCES, read
 from handler.notices.sources.fields import describe
 from handler.notices.sources.items import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick
 from signer.times import rfc3339
-from tests.handler.notice_fixtures import EVENTS
+from tests.handler.client import EVENTS
 
 PATH = "/exampledir/exampleobject.txt"
 ETAG = "688A7BF4F233DC9C88A80BF985AB7329"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import worlds
-from tests.worlds import LINKS, MAKER, Service
+from tests import system
+from tests.system import LINKS, MAKER, System
 
 APP = "https://app.example.com"
 TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'
@@ -15,14 +15,14 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    return worlds.service(tmp_path, TOP + LINKS)
+def service(tmp_path: Path) -> System:
+    return system.service(tmp_path, TOP + LINKS)
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Service:
+def alone(tmp_path: Path) -> System:
     """Where no platform echoes the origin."""
-    return worlds.service(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
+    return system.service(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
 
 
 def cors_headers(headers: dict[str, str]) -> set[str]:
@@ -30,7 +30,7 @@ def cors_headers(headers: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"])
-def test_a_preflight_is_answered_without_a_key(alone: Service, path: str) -> None:
+def test_a_preflight_is_answered_without_a_key(alone: System, path: str) -> None:
     answer = alone.request(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert (answer.status, answer.body) == (204, "")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -41,7 +41,7 @@ def test_a_preflight_is_answered_without_a_key(alone: Service, path: str) -> Non
     assert "Origin" in answer.headers["Vary"].split(", ")
 
 
-def test_a_preflight_names_the_route_s_own_methods(alone: Service) -> None:
+def test_a_preflight_names_the_route_s_own_methods(alone: System) -> None:
     for path, methods in {
         "/-/shares": "GET, HEAD, POST, OPTIONS",
         "/-/shares/a": "GET, HEAD, POST, DELETE, OPTIONS",
@@ -51,7 +51,7 @@ def test_a_preflight_names_the_route_s_own_methods(alone: Service) -> None:
         assert headers["Access-Control-Allow-Methods"] == methods
 
 
-def test_an_answer_may_be_read_and_so_may_a_refusal(alone: Service) -> None:
+def test_an_answer_may_be_read_and_so_may_a_refusal(alone: System) -> None:
     headers = {"Origin": APP, "Accept": "application/json"}
     for answer in (alone.request("/-/health", headers=headers), alone.request("/reports/q3.pdf", headers=headers)):
         assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -75,13 +75,13 @@ def test_an_answer_may_be_read_and_so_may_a_refusal(alone: Service) -> None:
         "",
     ],
 )
-def test_only_the_origins_named_are_let_in(alone: Service, origin: str) -> None:
+def test_only_the_origins_named_are_let_in(alone: System, origin: str) -> None:
     for method, more in (("OPTIONS", PREFLIGHT), ("GET", {})):
         answer = alone.request("/-/health", method, headers={"Origin": origin, **more})
         assert cors_headers(answer.headers) == set()
 
 
-def test_the_header_of_function_compute_is_not_repeated(service: Service) -> None:
+def test_the_header_of_function_compute_is_not_repeated(service: System) -> None:
     preflight = service.request("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert cors_headers(preflight.headers) == {
         "Access-Control-Allow-Methods",
@@ -93,5 +93,5 @@ def test_the_header_of_function_compute_is_not_repeated(service: Service) -> Non
 
 
 def test_where_no_origin_is_named_there_is_no_cors(tmp_path: Path) -> None:
-    answer = worlds.service(tmp_path).request("/-/health", headers={"Origin": APP})
+    answer = system.service(tmp_path).request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == set()

@@ -17,7 +17,7 @@ from handler.web.pages.file_types import file_type, media_file_type
 from handler.web.pages.words import PROBLEMS, SHARE, UPLOAD
 from handler.web.response import Response
 from tests.memory_oss import MemoryOss
-from tests.worlds import HTML, Service
+from tests.system import HTML, System
 
 # What only developers say.
 TECHNICAL = re.compile(
@@ -83,7 +83,7 @@ def test_a_name_of_nothing_but_blanks_is_shown_and_every_other_as_it_is() -> Non
         assert f"<h1>{name}</h1>" in unescape(share_page(name).body)
 
 
-def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(in_memory: Service, oss: MemoryOss) -> None:
+def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(in_memory: System, oss: MemoryOss) -> None:
     path = "/reports/q3\u202efdp.exe"
     oss.fill({path[1:]: b"content"})
     for url in (in_memory.create_share(path=path), in_memory.create_share(path=path, download="q4\u2066fdp.exe")):

@@ -19,8 +19,8 @@ from local.cdn.application import LIFETIME, MAX_COPY
 from local.server import listen, serve
 from signer import CdnKey, Link, presign_cdn
 from signer.cdn import encode_path
-from tests.handler.client import make_config
-from tests.local.oss.cloud import KEYS, REGION, Cloud, FakeClock, OssResponse
+from tests.handler.client import KEYS, make_config
+from tests.local_oss import REGION, FakeClock, LocalOss, OssResponse
 
 KEY = "aliyuncdnexp1234"
 NAME = "videos/第 1 集+(a).txt"
@@ -41,7 +41,7 @@ class World(NamedTuple):
     """A running CDN, whose domain a test can change, before a running OSS."""
 
     url: str
-    oss: Cloud
+    oss: LocalOss
     clock: FakeClock
     domains: list[cdn.Domain]
 
@@ -50,7 +50,7 @@ class World(NamedTuple):
 
     def link(self, key: str = NAME, query: str = "", expires_in: int = 600) -> Link:
         url = f"{self.url}/{encode_path(key)}{query}"
-        return presign_cdn(url, self.domains[0].key, expires_in=expires_in, now=self.clock())
+        return presign_cdn(url, self.domains[0].key, expires_in=expires_in, now=self.clock.now())
 
     def send(self, target: str, method: str = "GET", **headers: str) -> OssResponse:
         """The response to exactly this request target, or to a link."""
@@ -63,9 +63,9 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-def world(live_cloud: Cloud) -> Iterator[World]:
+def world(live_cloud: LocalOss) -> Iterator[World]:
     domains, clock = list[cdn.Domain](), FakeClock(time.time())
-    server = serve(cdn.create_app(lambda: domains[0], cdn.Origin(live_cloud.url, REGION, KEYS), clock), listen(0))
+    server = serve(cdn.create_app(lambda: domains[0], cdn.Origin(live_cloud.url, REGION, KEYS), clock.now), listen(0))
     world = World(server.url, live_cloud, clock, domains)
     world.set_domain()
     live_cloud.put(NAME, CONTENT)
@@ -78,10 +78,10 @@ def test_a_link_opens_until_its_end_and_no_second_longer(world: World, expires_i
     world.set_domain(valid_for=700)
     link = world.link(expires_in=expires_in)
     end = link.expires_at.timestamp()
-    world.clock.time = end - 1
+    world.clock.set(end - 1)
     assert world.get(link) == (200, "MISS", CONTENT)
     assert world.send(link.url, "HEAD").status == 200
-    world.clock.time = end
+    world.clock.set(end)
     for method in ("GET", "HEAD"):  # also of what is cached
         response = world.send(link.url, method)
         assert (response.status, response.body) == (403, b"")
@@ -136,14 +136,14 @@ def test_a_copy_outlives_the_object_and_the_link_until_its_lifetime_ends(world: 
     first, later = world.link(expires_in=120), world.link(expires_in=3600)
     assert world.get(first) == (200, "MISS", CONTENT)
     assert world.oss.call("DELETE", NAME).status == 204
-    start = world.clock.time
-    world.clock.time = start + 120
+    start = world.clock.now()
+    world.clock.set(start + 120)
     assert world.get(first)[0] == 403
     assert world.get(later) == (200, "HIT", CONTENT)
     assert world.send(later.url, "HEAD").headers["content-length"] == str(len(CONTENT))
-    world.clock.time = start + LIFETIME - 1
+    world.clock.set(start + LIFETIME - 1)
     assert world.get(later) == (200, "HIT", CONTENT)
-    world.clock.time = start + LIFETIME
+    world.clock.set(start + LIFETIME)
     response = world.send(later.url)
     assert (response.status, response.code) == (404, "NoSuchKey")
 

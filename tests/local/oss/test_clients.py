@@ -14,7 +14,8 @@ import oss2.models
 import pytest
 import requests
 
-from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, etag_of
+from tests.handler.client import KEYS
+from tests.local_oss import BUCKET, REGION, LocalOss, etag_of
 
 LARGE = bytes((index * 7 + index // 251) % 256 for index in range(450_000))
 KEY = "exampledir/a b+ü%2F中.bin"
@@ -24,7 +25,7 @@ KEY = "exampledir/a b+ü%2F中.bin"
 
 
 @pytest.fixture(params=[oss2.ProviderAuthV4, oss2.ProviderAuth], ids=["V4", "V1"])
-def bucket(live_cloud: Cloud, request: pytest.FixtureRequest) -> Any:
+def bucket(live_cloud: LocalOss, request: pytest.FixtureRequest) -> Any:
     provider = oss2.credentials.StaticCredentialsProvider(*KEYS[:3])
     return oss2.Bucket(request.param(provider), live_cloud.url, BUCKET, region=REGION)
 
@@ -177,7 +178,7 @@ def test_oss2_receives_errors_with_their_codes(bucket: Any) -> None:
     assert (missing.value.status, missing.value.code) == (501, "NotImplemented")
 
 
-def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
+def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: LocalOss) -> None:
     second = oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION)
     for _ in range(2):  # for its owner, the second time changes nothing
         second.create_bucket(input=oss2.models.BucketCreateConfig(oss2.BUCKET_STORAGE_CLASS_IA))
@@ -212,7 +213,7 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
         second.get_object("object")
 
 
-def test_oss2_lists_buckets_and_their_tags(bucket: Any, live_cloud: Cloud) -> None:
+def test_oss2_lists_buckets_and_their_tags(bucket: Any, live_cloud: LocalOss) -> None:
     service = oss2.Service(bucket.auth, live_cloud.url, region=REGION)
     bucket.put_bucket_tagging(tagging(team="a b", stage=""))
     assert bucket.get_bucket_tagging().tag_set.tagging_rule == {"team": "a b", "stage": ""}
@@ -334,7 +335,7 @@ def test_links_that_oss2_signs_work_with_its_escapes(bucket: Any, slash_safe: bo
 
 
 @pytest.fixture
-def client(live_cloud: Cloud) -> Any:
+def client(live_cloud: LocalOss) -> Any:
     config = oss_v2.config.load_default()
     config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(*KEYS[:3])
     config.region = REGION

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from tests.local.oss.cloud import Cloud, OssResponse, etag_of
+from tests.local_oss import LocalOss, OssResponse, etag_of
 
 KIB = b"0123456789abcdef" * 64
 DOCUMENTED = [
@@ -15,14 +15,14 @@ DOCUMENTED = [
 ]
 
 
-def get(cloud: Cloud, content_type: str, body: bytes = KIB, *, accept: str = "gzip", **more: str) -> OssResponse:
+def get(cloud: LocalOss, content_type: str, body: bytes = KIB, *, accept: str = "gzip", **more: str) -> OssResponse:
     cloud.put("object", body, {"Content-Type": content_type, **more})
     return cloud.get("object", {"Accept-Encoding": accept})
 
 
 @pytest.mark.parametrize("content_type", [*DOCUMENTED, "text/plain; charset=utf-8", "Text/HTML"])
 def test_a_kibibyte_of_a_documented_type_is_compressed_for_a_client_that_accepts_it(
-    cloud: Cloud, content_type: str
+    cloud: LocalOss, content_type: str
 ) -> None:
     got = get(cloud, content_type)
     assert (got.status, gzip.decompress(got.body)) == (200, KIB)
@@ -44,7 +44,7 @@ def test_a_kibibyte_of_a_documented_type_is_compressed_for_a_client_that_accepts
         ("text/plain", KIB, "gzip;q=0, br"),
     ],
 )
-def test_everything_else_is_sent_as_it_is(cloud: Cloud, content_type: str, body: bytes, accept: str) -> None:
+def test_everything_else_is_sent_as_it_is(cloud: LocalOss, content_type: str, body: bytes, accept: str) -> None:
     got = get(cloud, content_type, body, accept=accept)
     assert (got.status, got.body) == (200, body)
     assert got.headers["etag"] == etag_of(body)

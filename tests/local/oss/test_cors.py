@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local_oss import BUCKET, LocalOss
 
 ORIGINS = ["http://localhost:3000", "https://app.example.com", "null"]
 RULES = b"""<CORSConfiguration>
@@ -20,7 +20,7 @@ RULES = b"""<CORSConfiguration>
 </CORSConfiguration>"""
 
 
-def preflight(cloud: Cloud, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object") -> int:
+def preflight(cloud: LocalOss, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object") -> int:
     requested = {"Origin": origin, "Access-Control-Request-Method": method}
     return cloud.send(
         "OPTIONS", target, requested | ({"Access-Control-Request-Headers": headers} if headers else {})
@@ -28,7 +28,7 @@ def preflight(cloud: Cloud, origin: str, method: str, headers: str = "", target:
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_a_new_bucket_allows_no_page(cloud: Cloud, origin: str) -> None:
+def test_a_new_bucket_allows_no_page(cloud: LocalOss, origin: str) -> None:
     cloud.put("object")
     for method in ("GET", "PUT"):
         assert preflight(cloud, origin, method) == 403
@@ -41,7 +41,7 @@ def test_a_new_bucket_allows_no_page(cloud: Cloud, origin: str) -> None:
     )
 
 
-def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_it(cloud: Cloud) -> None:
+def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_it(cloud: LocalOss) -> None:
     cloud.call("PUT", query={"cors": ""}, body=RULES.replace(b"https://*.example.com", b"*"))
     cloud.put("object")
     requested = {"Origin": "null", "Access-Control-Request-Method": "PUT"}
@@ -57,7 +57,7 @@ def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_i
     assert refused.status == 403
 
 
-def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: Cloud) -> None:
+def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: LocalOss) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=RULES).status == 200
     stored = cloud.call("GET", query={"cors": ""})
     assert stored.texts("AllowedOrigin") == ["https://*.example.com"]
@@ -77,7 +77,7 @@ def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("origin", ["https://app.example.com", "https://app.example.org", None])
 def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(
-    cloud: Cloud, origin: str | None
+    cloud: LocalOss, origin: str | None
 ) -> None:
     headers = {"Origin": origin} if origin else {}
     preflight = {**headers, "Access-Control-Request-Method": "GET"}
@@ -93,7 +93,7 @@ def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none
             assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
 
 
-def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
+def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: LocalOss) -> None:
     cloud.call("PUT", query={"cors": ""}, body=RULES)
     assert cloud.call("DELETE", query={"cors": ""}).status == 204
     assert preflight(cloud, "https://app.example.com", "GET") == 403
@@ -109,18 +109,18 @@ def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
         RULES.replace(b"</CORSRule>", b"</CORSRule><ResponseVary>sometimes</ResponseVary>"),
     ],
 )
-def test_invalid_rules_are_refused(cloud: Cloud, rules: bytes) -> None:
+def test_invalid_rules_are_refused(cloud: LocalOss, rules: bytes) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=rules).code == "MalformedXML"
 
 
 @pytest.mark.parametrize(("entity", "status"), [("b", 200), ("j", 400)])
-def test_rules_whose_entities_grow_to_a_gigabyte_are_refused(entity: str, status: int, cloud: Cloud) -> None:
+def test_rules_whose_entities_grow_to_a_gigabyte_are_refused(entity: str, status: int, cloud: LocalOss) -> None:
     entities = "".join(f'<!ENTITY {outer} "{f"&{inner};" * 10}">' for inner, outer in pairwise("abcdefghij"))
     document = f"<!DOCTYPE x [<!ENTITY a 'x'>{entities}]>".encode()
     rules = document + RULES.replace(b"ETag", f"&{entity};".encode())
     assert cloud.call("PUT", query={"cors": ""}, body=rules).status == status
 
 
-def test_a_preflight_must_name_an_origin_a_method_and_an_existing_bucket(cloud: Cloud) -> None:
+def test_a_preflight_must_name_an_origin_a_method_and_an_existing_bucket(cloud: LocalOss) -> None:
     assert cloud.send("OPTIONS", f"/{BUCKET}/object").code == "InvalidArgument"
     assert preflight(cloud, "null", "GET", target="/otherbucket/object") == 404

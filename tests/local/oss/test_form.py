@@ -12,7 +12,8 @@ import pytest
 
 from local.oss import CreatedObject
 from signer import v4
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, OssResponse, etag_of
+from tests.handler.client import KEYS
+from tests.local_oss import BUCKET, NOW, REGION, LocalOss, OssResponse, etag_of
 
 BOUNDARY = "----boundary-of-the-tests"
 DATE = "20251124T160000Z"
@@ -55,20 +56,20 @@ def body_of(
     return b"".join([*parts, content, f"\r\n--{BOUNDARY}--\r\n".encode()])
 
 
-def post(cloud: Cloud, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> OssResponse:
+def post(cloud: LocalOss, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> OssResponse:
     return send(cloud, body_of(fields, content, **file))
 
 
-def send(cloud: Cloud, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> OssResponse:
+def send(cloud: LocalOss, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> OssResponse:
     return cloud.send("POST", target, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}, body)
 
 
-def test_a_form_that_is_signed_with_v1_is_a_501(cloud: Cloud) -> None:
+def test_a_form_that_is_signed_with_v1_is_a_501(cloud: LocalOss) -> None:
     refused = post(cloud, {"key": "a", "OSSAccessKeyId": KEYS.access_key_id, "policy": "e30=", "Signature": "c2ln"})
     assert (refused.status, refused.text("Header")) == (501, "PostObject with a signature of V1")
 
 
-def test_a_form_that_meets_its_policy_stores_the_file(cloud: Cloud) -> None:
+def test_a_form_that_meets_its_policy_stores_the_file(cloud: LocalOss) -> None:
     policy = policy_of(
         {"bucket": BUCKET},
         ["starts-with", "$key", "user/"],
@@ -90,14 +91,14 @@ def test_a_form_that_meets_its_policy_stores_the_file(cloud: Cloud) -> None:
     ]
 
 
-def test_a_large_file_is_stored_completely(cloud: Cloud) -> None:
+def test_a_large_file_is_stored_completely(cloud: LocalOss) -> None:
     content = (b"\r\n--" + BOUNDARY.encode()[:-1] + b"\r" + bytes(1000)) * 3000
     assert post(cloud, fields_of(policy_of()), content).status == 204
     assert cloud.get("user/photo.png").body == content
 
 
 @pytest.mark.parametrize(("status", "expected"), [("200", 200), ("201", 201), ("204", 204), ("299", 204)])
-def test_the_form_chooses_its_status(cloud: Cloud, status: str, expected: int) -> None:
+def test_the_form_chooses_its_status(cloud: LocalOss, status: str, expected: int) -> None:
     response = post(cloud, fields_of(policy_of(), success_action_status=status))
     assert response.status == expected
     if expected == 201:
@@ -106,7 +107,7 @@ def test_the_form_chooses_its_status(cloud: Cloud, status: str, expected: int) -
         assert elements == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
 
 
-def test_the_form_can_redirect(cloud: Cloud) -> None:
+def test_the_form_can_redirect(cloud: LocalOss) -> None:
     response = post(cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b"))
     assert response.status == 303
     target = urlsplit(response.headers["location"])
@@ -114,7 +115,7 @@ def test_the_form_can_redirect(cloud: Cloud) -> None:
     assert parse_qs(target.query) == {"a": ["b"], "bucket": [BUCKET], "key": ["user/photo.png"], "etag": [etag_of(PNG)]}
 
 
-def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(cloud: Cloud) -> None:
+def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(cloud: LocalOss) -> None:
     fields = fields_of(policy_of(["starts-with", "$key", "user/"]), key="user/${filename}")
     assert post(cloud, fields, name='name="file"; filename="größe 中.png"').status == 204
     assert cloud.get("user/größe 中.png").body == PNG
@@ -138,7 +139,9 @@ def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(
         ({"x-oss-meta-owner": "someone"}, {"x_oss_meta_owner": "somebody"}),
     ],
 )
-def test_a_form_that_does_not_meet_a_condition_is_refused(cloud: Cloud, condition: Any, fields: dict[str, str]) -> None:
+def test_a_form_that_does_not_meet_a_condition_is_refused(
+    cloud: LocalOss, condition: Any, fields: dict[str, str]
+) -> None:
     refused = post(cloud, fields_of(policy_of(condition), **fields))
     assert (refused.status, refused.code) == (403, "AccessDenied")
     assert refused.text("Message").startswith("Invalid according to Policy: Policy Condition failed: ")
@@ -148,34 +151,34 @@ def test_a_form_that_does_not_meet_a_condition_is_refused(cloud: Cloud, conditio
 @pytest.mark.parametrize(
     ("size", "status", "code"), [(9, 400, "EntityTooSmall"), (10, 204, ""), (20, 204, ""), (21, 400, "EntityTooLarge")]
 )
-def test_the_size_of_the_file_is_limited(cloud: Cloud, size: int, status: int, code: str) -> None:
+def test_the_size_of_the_file_is_limited(cloud: LocalOss, size: int, status: int, code: str) -> None:
     response = post(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
     assert response.status == status
     assert not code or response.code == code
     assert cloud.get("user/photo.png").status == (404 if code else 200)
 
 
-def test_a_policy_expires(cloud: Cloud) -> None:
+def test_a_policy_expires(cloud: LocalOss) -> None:
     fields = fields_of(policy_of())
-    cloud.clock.time = NOW + 599.9
+    cloud.clock.set(NOW + 599.9)
     assert post(cloud, fields).status == 204
-    cloud.clock.time = NOW + 600
+    cloud.clock.set(NOW + 600)
     refused = post(cloud, fields)
     assert (refused.status, refused.text("Message")) == (403, "Invalid according to Policy: Policy expired.")
 
 
-def test_a_form_expires_after_a_week_at_the_latest(cloud: Cloud) -> None:
+def test_a_form_expires_after_a_week_at_the_latest(cloud: LocalOss) -> None:
     fields = fields_of(policy_of(expiration="2026-11-24T16:00:00Z"))
-    cloud.clock.time = NOW + 604_799
+    cloud.clock.set(NOW + 604_799)
     assert post(cloud, fields).status == 204
-    cloud.clock.time = NOW + 604_800
+    cloud.clock.set(NOW + 604_800)
     assert post(cloud, fields).code == "AccessDenied"
-    cloud.clock.time = NOW - 901
+    cloud.clock.set(NOW - 901)
     assert post(cloud, fields).code == "RequestTimeTooSkewed"
 
 
 @pytest.mark.parametrize("name", list(SIGNED))
-def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: Cloud, name: str) -> None:
+def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: LocalOss, name: str) -> None:
     conditions = [{other: value} for other, value in SIGNED.items() if other != name]
     for loose in ([], [["starts-with", f"${name}", ""]]):
         refused = post(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
@@ -208,7 +211,7 @@ def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: Cloud, n
     ],
 )
 def test_a_form_with_one_field_changed_is_refused(
-    cloud: Cloud, fields: dict[str, str | None], status: int, code: str
+    cloud: LocalOss, fields: dict[str, str | None], status: int, code: str
 ) -> None:
     refused = post(cloud, fields_of(policy_of(), **fields))
     assert (refused.status, refused.code) == (status, code)
@@ -216,13 +219,13 @@ def test_a_form_with_one_field_changed_is_refused(
 
 
 @pytest.mark.parametrize(("scope", "ec"), [("cn-beijing/oss", "0002-00000715"), (f"{REGION}/s3", "0002-00000716")])
-def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: Cloud, scope: str, ec: str) -> None:
+def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: LocalOss, scope: str, ec: str) -> None:
     credential = f"STS.EXAMPLE/20251124/{scope}/aliyun_v4_request"
     refused = post(cloud, fields_of(policy_of(), x_oss_credential=credential))
     assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", ec)
 
 
-def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: Cloud) -> None:
+def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: LocalOss) -> None:
     policy = policy_of()
     refused = post(cloud, fields_of(policy, x_oss_signature="0" * 64))
     assert refused.text("StringToSign") == policy
@@ -254,13 +257,13 @@ def encoded(document: object) -> str:
         (policy_of(["content-length-range", True, 9]), "0006-00000221"),
     ],
 )
-def test_an_invalid_policy_is_refused(cloud: Cloud, policy: str, ec: str) -> None:
+def test_an_invalid_policy_is_refused(cloud: LocalOss, policy: str, ec: str) -> None:
     refused = post(cloud, fields_of(policy))
     assert (refused.status, refused.code) == (400, "InvalidPolicyDocument")
     assert refused.headers.get("x-oss-ec", "") == ec
 
 
-def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:
+def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: LocalOss) -> None:
     fields = fields_of(policy_of())
     late = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="x-oss-meta-late"\r\n\r\nx\r\n--{BOUNDARY}--\r\n'
     body = body_of(fields, name='name="file"', kind="").removesuffix(f"--{BOUNDARY}--\r\n".encode()) + late.encode()
@@ -283,13 +286,13 @@ def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: Clo
         (lambda body: body.replace(b"user/", b"u" * 200_000), "FieldItemTooLong"),
     ],
 )
-def test_a_malformed_form_stores_nothing(cloud: Cloud, change: Any, code: str) -> None:
+def test_a_malformed_form_stores_nothing(cloud: LocalOss, change: Any, code: str) -> None:
     refused = send(cloud, change(body_of(fields_of(policy_of()))))
     assert (refused.status, refused.code) == (400, code)
     assert cloud.call("GET").texts("Key") == []
 
 
-def test_a_form_requires_a_bucket_and_a_boundary(cloud: Cloud) -> None:
+def test_a_form_requires_a_bucket_and_a_boundary(cloud: LocalOss) -> None:
     body = body_of(fields_of(policy_of()))
     assert send(cloud, body, "/otherbucket/").code == "NoSuchBucket"
     assert send(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"

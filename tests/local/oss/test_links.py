@@ -12,7 +12,8 @@ import pytest
 
 from local.oss.storage import Bucket
 from signer import Endpoint
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
+from tests.handler.client import KEYS
+from tests.local_oss import BUCKET, NOW, REGION, LocalOss
 
 KEY = "exampledir/exampleobject.txt"
 PARAMETER = "AuthorizationQueryParametersError"
@@ -20,7 +21,7 @@ CREDENTIAL = "STS.EXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"
 
 
 @pytest.fixture
-def filled(cloud: Cloud) -> Cloud:
+def filled(cloud: LocalOss) -> LocalOss:
     cloud.put(KEY, b"content")
     cloud.put("other", b"other")
     return cloud
@@ -41,10 +42,10 @@ def change(link: str, **parts: str | None) -> str:
     )
 
 
-def test_a_link_opens_the_object_until_it_expires(filled: Cloud) -> None:
+def test_a_link_opens_the_object_until_it_expires(filled: LocalOss) -> None:
     link = filled.link("GET", KEY, expires_in=600)
     assert filled.send("GET", link).body == b"content"
-    filled.clock.time = NOW + 600
+    filled.clock.set(NOW + 600)
     expired = filled.send("GET", link)
     assert (expired.status, expired.code, expired.text("Message")) == (403, "AccessDenied", "Request has expired.")
     assert expired.text("Expires") == "2025-11-24T16:10:00.000Z"
@@ -55,7 +56,7 @@ def test_a_link_opens_the_object_until_it_expires(filled: Cloud) -> None:
     ("key", "content_type"),
     [("a.apk", ""), ("A.IPA", "application/zip"), ("a", "application/vnd.android.package-archive")],
 )
-def test_an_app_package_is_refused_to_links_on_the_internet(cloud: Cloud, key: str, content_type: str) -> None:
+def test_an_app_package_is_refused_to_links_on_the_internet(cloud: LocalOss, key: str, content_type: str) -> None:
     cloud.put(key, headers={"Content-Type": content_type} if content_type else {})
     refused = cloud.send("GET", cloud.link("GET", key))
     assert (refused.status, refused.code) == (400, "ApkDownloadForbidden")
@@ -90,7 +91,7 @@ def test_an_app_package_is_refused_to_links_on_the_internet(cloud: Cloud, key: s
     ],
 )
 def test_a_link_with_one_parameter_changed_is_refused(
-    filled: Cloud, parts: dict[str, str | None], status: int, code: str, ec: str
+    filled: LocalOss, parts: dict[str, str | None], status: int, code: str, ec: str
 ) -> None:
     link = filled.link("GET", KEY)
     refused = filled.send("GET", change(link, **parts))
@@ -99,7 +100,7 @@ def test_a_link_with_one_parameter_changed_is_refused(
     assert filled.send("GET", change(link)).status == 200
 
 
-def test_a_mismatch_shows_what_the_server_signed(filled: Cloud) -> None:
+def test_a_mismatch_shows_what_the_server_signed(filled: LocalOss) -> None:
     refused = filled.send("GET", change(filled.link("GET", KEY), x_oss_signature="0" * 64))
     assert refused.text("OSSAccessKeyId") == KEYS.access_key_id
     assert refused.text("SignatureProvided") == "0" * 64
@@ -114,7 +115,7 @@ def test_a_mismatch_shows_what_the_server_signed(filled: Cloud) -> None:
     assert bytes.fromhex(refused.text("StringToSignBytes")).decode() == string
 
 
-def test_the_path_is_decoded_once_however_it_was_encoded(filled: Cloud) -> None:
+def test_the_path_is_decoded_once_however_it_was_encoded(filled: LocalOss) -> None:
     link = filled.link("GET", KEY)
     assert filled.send("GET", link.replace(KEY, KEY.replace("/", "%2F"))).body == b"content"
     assert filled.send("GET", link.replace(KEY, "%65xampledir/exampleobject.txt")).body == b"content"
@@ -123,7 +124,7 @@ def test_the_path_is_decoded_once_however_it_was_encoded(filled: Cloud) -> None:
 
 
 @pytest.mark.parametrize("target", [f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"])
-def test_an_unsigned_request_is_refused(filled: Cloud, target: str) -> None:
+def test_an_unsigned_request_is_refused(filled: LocalOss, target: str) -> None:
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
         refused = filled.send(method, target)
         assert refused.status == 403
@@ -152,7 +153,7 @@ def test_an_unsigned_request_is_refused(filled: Cloud, target: str) -> None:
     ],
 )
 def test_a_link_can_be_restricted_to_ip_addresses(
-    filled: Cloud, query: dict[str, str], headers: dict[str, str], status: int
+    filled: LocalOss, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     response = filled.send("GET", filled.link("GET", KEY, query=query), headers)
     assert response.status == status
@@ -160,14 +161,14 @@ def test_a_link_can_be_restricted_to_ip_addresses(
         assert (response.code, response.text("EC")) == ("SignatureDoesNotMatch", "0002-00000225")
 
 
-def test_no_part_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_part_of_a_link_is_printed(filled: LocalOss, capfd: pytest.CaptureFixture[str]) -> None:
     filled.send("GET", filled.link("GET", KEY))
     filled.send("GET", change(filled.link("GET", KEY), x_oss_expires="601"))
     assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_request_that_the_disk_refuses_names_the_reason_and_no_link(
-    filled: Cloud, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    filled: LocalOss, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Bucket) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, Cloud, etag_of
+from tests.local_oss import BUCKET, LocalOss, etag_of
 
 KEYS = ["a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "Z", "中文/é"]
 
@@ -18,13 +18,13 @@ def digest(body: bytes) -> str:
 
 
 @pytest.fixture
-def filled(cloud: Cloud) -> Cloud:
+def filled(cloud: LocalOss) -> LocalOss:
     for key in KEYS:
         cloud.put(key, key.encode())
     return cloud
 
 
-def paged(cloud: Cloud, version: str, **query: str) -> tuple[list[str], list[str]]:
+def paged(cloud: LocalOss, version: str, **query: str) -> tuple[list[str], list[str]]:
     """Keys and common prefixes of all pages."""
     params = {name.replace("_", "-"): value for name, value in query.items()}
     keys: list[str] = []
@@ -45,12 +45,12 @@ def paged(cloud: Cloud, version: str, **query: str) -> tuple[list[str], list[str
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("max_keys", ["1", "2", "100"])
-def test_a_delimiter_groups_keys_into_common_prefixes(filled: Cloud, version: str, max_keys: str) -> None:
+def test_a_delimiter_groups_keys_into_common_prefixes(filled: LocalOss, version: str, max_keys: str) -> None:
     assert paged(filled, version, max_keys=max_keys, delimiter="/") == (["Z", "a", "a b+c", "b0"], ["b/", "中文/"])
     assert paged(filled, version, max_keys=max_keys, delimiter="/", prefix="b/") == (["b/1", "b/2"], ["b/c/"])
 
 
-def test_an_entry_has_what_clients_need(filled: Cloud) -> None:
+def test_an_entry_has_what_clients_need(filled: LocalOss) -> None:
     listed = filled.call("GET", query={"list-type": "2", "prefix": "b/1", "fetch-owner": "true"})
     (entry,) = listed.xml.iter("Contents")
     assert {element.tag: element.text for element in entry if len(element) == 0} == {
@@ -75,13 +75,13 @@ def test_an_entry_has_what_clients_need(filled: Cloud) -> None:
         {"continuation-token": "%"},
     ],
 )
-def test_invalid_list_parameters_are_refused(filled: Cloud, query: dict[str, str]) -> None:
+def test_invalid_list_parameters_are_refused(filled: LocalOss, query: dict[str, str]) -> None:
     refused = filled.call("GET", query={"list-type": "2", **query})
     assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
 @pytest.mark.parametrize("name", ["ab", "Bucket", "-bucket", "bucket_", "..", "a" * 64])
-def test_an_invalid_bucket_name_is_refused(cloud: Cloud, name: str) -> None:
+def test_an_invalid_bucket_name_is_refused(cloud: LocalOss, name: str) -> None:
     refused = cloud.call("PUT", bucket=name)
     assert (refused.status, refused.code) == (400, "InvalidBucketName")
 
@@ -118,7 +118,9 @@ EXPIRES, MOVES = "<Expiration><Days>30</Days></Expiration>", "<Transition><Days>
         ),
     ],
 )
-def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(cloud: Cloud, rule: str, code: str, ec: str) -> None:
+def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(
+    cloud: LocalOss, rule: str, code: str, ec: str
+) -> None:
     status = "" if "On" in rule else ENABLED
     document = f"<LifecycleConfiguration><Rule><Prefix>True/</Prefix>{status}{rule}</Rule></LifecycleConfiguration>"
     response = cloud.call("PUT", query={"lifecycle": ""}, body=document.encode())
@@ -141,7 +143,7 @@ def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(cloud: Cloud, r
         ("<Object>", ""),
     ],
 )
-def test_an_invalid_list_of_keys_deletes_nothing(cloud: Cloud, body: str, ec: str) -> None:
+def test_an_invalid_list_of_keys_deletes_nothing(cloud: LocalOss, body: str, ec: str) -> None:
     cloud.put("kept")
     document = f"<Delete>{body}</Delete>".encode()
     refused = cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document)
@@ -149,7 +151,7 @@ def test_an_invalid_list_of_keys_deletes_nothing(cloud: Cloud, body: str, ec: st
     assert cloud.get("kept").status == 200
 
 
-def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: Cloud) -> None:
+def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: LocalOss) -> None:
     cloud.put("a")
     cloud.put("b\x01\x1f")
     document = (
@@ -164,7 +166,7 @@ def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: Cloud) -> No
 
 
 @pytest.mark.parametrize("name", ["prefix", "delimiter", "marker"])
-def test_what_limits_a_list_has_the_length_of_a_key_at_most(cloud: Cloud, name: str) -> None:
+def test_what_limits_a_list_has_the_length_of_a_key_at_most(cloud: LocalOss, name: str) -> None:
     cloud.put("a")
     for query in ({}, {"versions": ""}) if name != "marker" else ({},):
         assert cloud.call("GET", "", {**query, name: "é" * 511}).status == 200
@@ -172,7 +174,7 @@ def test_what_limits_a_list_has_the_length_of_a_key_at_most(cloud: Cloud, name: 
         assert (refused.status, refused.code, refused.text("ArgumentName")) == (400, "InvalidArgument", name)
 
 
-def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(cloud: Cloud) -> None:
+def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(cloud: LocalOss) -> None:
     for name in ("a-bucket", "b-bucket"):
         cloud.call("PUT", bucket=name)
     every = cloud.call("GET", bucket="")

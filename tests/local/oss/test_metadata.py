@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local_oss import BUCKET, LocalOss
 
 AES = {"x-oss-server-side-encryption": "AES256"}
 SM4 = {"x-oss-server-side-encryption": "SM4"}
@@ -33,7 +33,7 @@ def encryption(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("headers", [AES, SM4, KMS, {"x-oss-server-side-encryption": "KMS"}, {}])
 def test_server_side_encryption_is_repeated_in_every_response_about_the_object(
-    cloud: Cloud, headers: dict[str, str]
+    cloud: LocalOss, headers: dict[str, str]
 ) -> None:
     put = cloud.put("object", headers=headers)
     upload = cloud.call("POST", "parts", {"uploads": ""}, headers)
@@ -62,7 +62,7 @@ def test_server_side_encryption_is_repeated_in_every_response_about_the_object(
     ],
 )
 def test_an_encryption_that_oss_does_not_know_stores_nothing(
-    cloud: Cloud, headers: dict[str, str], code: str, ec: str
+    cloud: LocalOss, headers: dict[str, str], code: str, ec: str
 ) -> None:
     put = cloud.call("PUT", "object", headers=headers, body=b"content")
     begun = cloud.call("POST", "object", {"uploads": ""}, headers)
@@ -72,7 +72,7 @@ def test_an_encryption_that_oss_does_not_know_stores_nothing(
     assert cloud.get("object").status == 404
 
 
-def test_only_uploads_may_name_an_encryption(cloud: Cloud) -> None:
+def test_only_uploads_may_name_an_encryption(cloud: LocalOss) -> None:
     cloud.put("object")
     upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
     for method, key, query in (
@@ -85,7 +85,7 @@ def test_only_uploads_may_name_an_encryption(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("name", UNKEPT)
-def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: Cloud, name: str) -> None:
+def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: LocalOss, name: str) -> None:
     cloud.put("source")
     upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
     sent = {name: UNKEPT[name]}
@@ -115,7 +115,7 @@ def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: Cloud, name
     ],
 )
 def test_a_bucket_with_settings_that_are_not_kept_is_not_created(
-    cloud: Cloud, headers: dict[str, str], body: str, status: int, code: str
+    cloud: LocalOss, headers: dict[str, str], body: str, status: int, code: str
 ) -> None:
     document = f"<CreateBucketConfiguration>{body}</CreateBucketConfiguration>".encode() if body else b""
     refused = cloud.call("PUT", headers=headers, body=document, bucket="second-bucket")
@@ -123,7 +123,7 @@ def test_a_bucket_with_settings_that_are_not_kept_is_not_created(
     assert cloud.call("GET", bucket="second-bucket").code == "NoSuchBucket"
 
 
-def test_a_bucket_with_the_settings_that_hold_here_is_created(cloud: Cloud) -> None:
+def test_a_bucket_with_the_settings_that_hold_here_is_created(cloud: LocalOss) -> None:
     document = b"<CreateBucketConfiguration><StorageClass>Standard</StorageClass></CreateBucketConfiguration>"
     created = cloud.call("PUT", headers={"x-oss-acl": "private"}, body=document, bucket="second-bucket")
     assert created.status == 200

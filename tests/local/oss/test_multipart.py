@@ -8,31 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.local.oss.cloud import Cloud, OssResponse, etag_of
 from tests.local.oss.test_objects import CRC64
+from tests.local_oss import LocalOss, OssResponse, etag_of
 
 KEY = "exampledir/large.bin"
 FULL = bytes(range(256)) * 400  # 100 KiB, the minimum size of a part
 TAIL = b"tail"
 
 
-def initiate(cloud: Cloud, headers: dict[str, str] | None = None) -> str:
+def initiate(cloud: LocalOss, headers: dict[str, str] | None = None) -> str:
     return cloud.call("POST", KEY, {"uploads": ""}, headers).text("UploadId")
 
 
-def upload_part(cloud: Cloud, upload: str, number: int, body: bytes = FULL) -> str:
+def upload_part(cloud: LocalOss, upload: str, number: int, body: bytes = FULL) -> str:
     response = cloud.call("PUT", KEY, {"partNumber": str(number), "uploadId": upload}, body=body)
     assert response.status == 200, response.body
     return response.headers["etag"]
 
 
-def complete(cloud: Cloud, upload: str, parts: list[tuple[int, str]], **headers: str) -> OssResponse:
+def complete(cloud: LocalOss, upload: str, parts: list[tuple[int, str]], **headers: str) -> OssResponse:
     requested = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
     body = f"<CompleteMultipartUpload>{requested}</CompleteMultipartUpload>".encode()
     return cloud.call("POST", KEY, {"uploadId": upload}, {k.replace("_", "-"): v for k, v in headers.items()}, body)
 
 
-def test_parts_in_any_order_become_one_object(cloud: Cloud) -> None:
+def test_parts_in_any_order_become_one_object(cloud: LocalOss) -> None:
     upload = initiate(cloud, {"Content-Type": "application/pdf", "x-oss-meta-owner": "someone"})
     etags = {
         number: upload_part(cloud, upload, number, body) for number, body in ((3, TAIL), (1, FULL), (2, FULL[::-1]))
@@ -53,7 +53,7 @@ def test_parts_in_any_order_become_one_object(cloud: Cloud) -> None:
     assert [created.event_name for created in cloud.created] == ["ObjectCreated:CompleteMultipartUpload"]
 
 
-def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
+def test_parts_are_listed_and_can_be_sent_again(cloud: LocalOss) -> None:
     encryption = {"key": "a", "cek-alg": "AES"}
     upload = initiate(cloud, {f"x-oss-meta-client-side-encryption-{name}": each for name, each in encryption.items()})
     for number in (1, 2, 5):
@@ -82,7 +82,7 @@ def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
     ],
 )
 def test_a_list_of_parts_that_does_not_match_is_refused(
-    cloud: Cloud, requested: list[tuple[int, str]], code: str
+    cloud: LocalOss, requested: list[tuple[int, str]], code: str
 ) -> None:
     upload = initiate(cloud)
     upload_part(cloud, upload, 1)
@@ -92,7 +92,7 @@ def test_a_list_of_parts_that_does_not_match_is_refused(
     assert cloud.get(KEY).status == 404
 
 
-def test_all_parts_but_the_last_have_a_minimum_size(cloud: Cloud) -> None:
+def test_all_parts_but_the_last_have_a_minimum_size(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     small, last = upload_part(cloud, upload, 1, FULL[1:]), upload_part(cloud, upload, 2, TAIL)
     refused = complete(cloud, upload, [(1, small), (2, last)])
@@ -100,13 +100,13 @@ def test_all_parts_but_the_last_have_a_minimum_size(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "10001", "-1", "one", ""])
-def test_part_numbers_are_1_to_10000(cloud: Cloud, number: str) -> None:
+def test_part_numbers_are_1_to_10000(cloud: LocalOss, number: str) -> None:
     upload = initiate(cloud)
     refused = cloud.call("PUT", KEY, {"partNumber": number, "uploadId": upload}, body=TAIL)
     assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
-def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: Cloud) -> None:
+def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: LocalOss) -> None:
     finished = initiate(cloud)
     etag = upload_part(cloud, finished, 1)
     assert complete(cloud, finished, [(1, etag)]).status == 200
@@ -119,13 +119,13 @@ def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: Cloud
             assert (refused.status, refused.code, refused.headers["x-oss-ec"]) == (404, "NoSuchUpload", ec)
 
 
-def test_an_upload_belongs_to_its_key(cloud: Cloud) -> None:
+def test_an_upload_belongs_to_its_key(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     refused = cloud.call("PUT", "other", {"partNumber": "1", "uploadId": upload}, body=TAIL)
     assert (refused.status, refused.code) == (404, "NoSuchUpload")
 
 
-def test_overwriting_can_be_forbidden_at_completion_too(cloud: Cloud) -> None:
+def test_overwriting_can_be_forbidden_at_completion_too(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     etag = upload_part(cloud, upload, 1)
     cloud.put(KEY, b"meanwhile")
@@ -137,7 +137,7 @@ def test_overwriting_can_be_forbidden_at_completion_too(cloud: Cloud) -> None:
     assert complete(cloud, upload, [(1, etag)]).status == 200
 
 
-def test_only_one_of_many_concurrent_completions_succeeds(cloud: Cloud) -> None:
+def test_only_one_of_many_concurrent_completions_succeeds(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     etag = upload_part(cloud, upload, 1)
     with ThreadPoolExecutor(8) as threads:
@@ -147,7 +147,7 @@ def test_only_one_of_many_concurrent_completions_succeeds(cloud: Cloud) -> None:
     assert cloud.get(KEY).body == FULL
 
 
-def test_a_part_with_a_wrong_digest_is_not_stored(cloud: Cloud) -> None:
+def test_a_part_with_a_wrong_digest_is_not_stored(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     digest = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     query = {"partNumber": "1", "uploadId": upload}
@@ -156,7 +156,7 @@ def test_a_part_with_a_wrong_digest_is_not_stored(cloud: Cloud) -> None:
     assert cloud.call("GET", KEY, {"uploadId": upload}).texts("Part") == []
 
 
-def test_a_bucket_with_an_unfinished_upload_is_not_removed(cloud: Cloud) -> None:
+def test_a_bucket_with_an_unfinished_upload_is_not_removed(cloud: LocalOss) -> None:
     upload = initiate(cloud)
     assert cloud.call("DELETE").code == "BucketNotEmpty"
     assert cloud.call("DELETE", KEY, {"uploadId": upload}).status == 204

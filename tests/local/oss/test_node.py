@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud
+from tests.handler.client import KEYS
+from tests.local_oss import BUCKET, REGION, LocalOss
 
 NODE = Path(__file__).parents[2] / "node"
 SECONDS = 120
@@ -36,7 +37,7 @@ def node() -> Iterator[Node]:
         process.stdin.close()
 
 
-def run_scenario(node: Node, cloud: Cloud, scenario: str, *, bucket_in_path: bool) -> None:
+def run_scenario(node: Node, cloud: LocalOss, scenario: str, *, bucket_in_path: bool) -> None:
     settings = {
         "region": f"oss-{REGION}",
         "endpoint": cloud.url,
@@ -57,6 +58,6 @@ def run_scenario(node: Node, cloud: Cloud, scenario: str, *, bucket_in_path: boo
 @pytest.mark.parametrize("scenario", ["objects", "streams", "lists", "parts", "versions", "links", "forgeries"])
 @pytest.mark.parametrize("bucket_in_path", [False, True])
 def test_ali_oss_works_with_the_bucket_in_the_host_and_in_the_path(
-    node: Node, live_cloud: Cloud, scenario: str, bucket_in_path: bool
+    node: Node, live_cloud: LocalOss, scenario: str, bucket_in_path: bool
 ) -> None:
     run_scenario(node, live_cloud, scenario, bucket_in_path=bucket_in_path)

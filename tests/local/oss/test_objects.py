@@ -10,13 +10,13 @@ import crcmod
 import pytest
 
 from local.oss import CreatedObject
-from tests.local.oss.cloud import BUCKET, Cloud, etag_of
+from tests.local_oss import BUCKET, LocalOss, etag_of
 
 CRC64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)
 TEXT = b"0123456789abcdefghij"
 
 
-def test_an_object_is_returned_as_it_was_put_with_its_checksums(cloud: Cloud) -> None:
+def test_an_object_is_returned_as_it_was_put_with_its_checksums(cloud: LocalOss) -> None:
     body = bytes(range(256)) * 1000
     put = cloud.put("exampledir/exampleobject.txt", body, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
     got = cloud.get("exampledir/exampleobject.txt")
@@ -44,7 +44,7 @@ def test_an_object_is_returned_as_it_was_put_with_its_checksums(cloud: Cloud) ->
     ],
 )
 def test_a_range_within_the_object_returns_these_bytes(
-    cloud: Cloud, range_: str, expected: bytes, content_range: str
+    cloud: LocalOss, range_: str, expected: bytes, content_range: str
 ) -> None:
     cloud.put("object", TEXT)
     got = cloud.get("object", {"Range": range_})
@@ -54,7 +54,7 @@ def test_a_range_within_the_object_returns_these_bytes(
 
 
 @pytest.mark.parametrize("range_", ["bytes=10-40", "bytes=-40", "bytes=9-5", "characters=0-3", "bytes=", "bytes=x-3"])
-def test_a_range_that_is_malformed_or_ends_after_the_object_is_ignored(cloud: Cloud, range_: str) -> None:
+def test_a_range_that_is_malformed_or_ends_after_the_object_is_ignored(cloud: LocalOss, range_: str) -> None:
     cloud.put("object", TEXT)
     got = cloud.get("object", {"Range": range_})
     assert (got.status, got.body) == (200, TEXT)
@@ -62,7 +62,7 @@ def test_a_range_that_is_malformed_or_ends_after_the_object_is_ignored(cloud: Cl
 
 @pytest.mark.parametrize(("range_", "expected"), [("bytes=10-40", TEXT[10:]), ("bytes=-40", TEXT)])
 def test_the_standard_behaviour_cuts_a_range_at_the_end_of_the_object(
-    cloud: Cloud, range_: str, expected: bytes
+    cloud: LocalOss, range_: str, expected: bytes
 ) -> None:
     cloud.put("object", TEXT)
     got = cloud.get("object", {"Range": range_, "x-oss-range-behavior": "standard"})
@@ -70,7 +70,7 @@ def test_the_standard_behaviour_cuts_a_range_at_the_end_of_the_object(
 
 
 @pytest.mark.parametrize("range_", ["bytes=20-", "bytes=25-30", "bytes=-0", "bytes=0-1,3-4"])
-def test_an_empty_or_multiple_range_is_a_416_where_the_standard_is_asked_for(cloud: Cloud, range_: str) -> None:
+def test_an_empty_or_multiple_range_is_a_416_where_the_standard_is_asked_for(cloud: LocalOss, range_: str) -> None:
     cloud.put("object", TEXT)
     ignored = cloud.get("object", {"Range": range_})
     assert (ignored.status, ignored.body) == ((200, TEXT) if "," not in range_ else (416, ignored.body))
@@ -79,7 +79,7 @@ def test_an_empty_or_multiple_range_is_a_416_where_the_standard_is_asked_for(clo
     assert got.headers["content-range"] == "bytes */20"
 
 
-def test_if_range_returns_the_complete_object_after_a_change(cloud: Cloud) -> None:
+def test_if_range_returns_the_complete_object_after_a_change(cloud: LocalOss) -> None:
     cloud.put("object", TEXT)
     headers = {"Range": "bytes=0-0", "If-Range": etag_of(TEXT)}
     assert cloud.get("object", headers).status == 206
@@ -108,7 +108,7 @@ BEFORE, AT, AFTER = (f"Mon, 24 Nov 2025 {time} GMT" for time in ("15:59:59", "16
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_conditions_are_checked(cloud: Cloud, method: str, headers: dict[str, str], status: int) -> None:
+def test_conditions_are_checked(cloud: LocalOss, method: str, headers: dict[str, str], status: int) -> None:
     cloud.put("object", TEXT)
     got = cloud.call(method, "object", headers=headers)
     assert got.status == status
@@ -117,7 +117,7 @@ def test_conditions_are_checked(cloud: Cloud, method: str, headers: dict[str, st
         assert got.headers["etag"] == etag_of(TEXT)
 
 
-def test_the_query_overrides_headers_of_the_response(cloud: Cloud) -> None:
+def test_the_query_overrides_headers_of_the_response(cloud: LocalOss) -> None:
     cloud.put("object", TEXT, {"Content-Type": "text/plain"})
     overrides = {
         "response-content-type": "application/pdf",
@@ -133,7 +133,7 @@ def test_the_query_overrides_headers_of_the_response(cloud: Cloud) -> None:
         assert got.headers[name.removeprefix("response-")] == value
 
 
-def test_an_override_cannot_inject_another_header_into_the_response(cloud: Cloud) -> None:
+def test_an_override_cannot_inject_another_header_into_the_response(cloud: LocalOss) -> None:
     cloud.put("object")
     got = cloud.call("GET", "object", {"response-content-type": "text/html\r\nSet-Cookie: a=b"})
     assert (got.status, got.code) == (400, "InvalidArgument")
@@ -148,7 +148,7 @@ def test_an_override_cannot_inject_another_header_into_the_response(cloud: Cloud
         {"If-None-Match": "*"},
     ],
 )
-def test_a_put_with_a_condition_is_refused_with_a_400(cloud: Cloud, condition: dict[str, str]) -> None:
+def test_a_put_with_a_condition_is_refused_with_a_400(cloud: LocalOss, condition: dict[str, str]) -> None:
     cloud.put("object", TEXT)
     refused = cloud.call("PUT", "object", headers=condition, body=b"second")
     assert (refused.status, refused.code, refused.text("EC")) == (400, "NotImplemented", "0017-00000245")
@@ -156,7 +156,7 @@ def test_a_put_with_a_condition_is_refused_with_a_400(cloud: Cloud, condition: d
     assert cloud.get("object").body == TEXT
 
 
-def test_content_md5_is_checked_and_a_wrong_one_stores_nothing(cloud: Cloud) -> None:
+def test_content_md5_is_checked_and_a_wrong_one_stores_nothing(cloud: LocalOss) -> None:
     right = base64.b64encode(hashlib.md5(TEXT).digest()).decode()
     assert cloud.call("PUT", "object", headers={"Content-MD5": right}, body=TEXT).status == 200
     for wrong in (base64.b64encode(b"0" * 16).decode(), "nonsense", "not base64"):
@@ -165,7 +165,7 @@ def test_content_md5_is_checked_and_a_wrong_one_stores_nothing(cloud: Cloud) -> 
     assert cloud.get("other").status == 404
 
 
-def test_a_put_requires_a_content_length(cloud: Cloud) -> None:
+def test_a_put_requires_a_content_length(cloud: LocalOss) -> None:
     link = cloud.link("PUT", "object")
     import socket
 
@@ -176,7 +176,7 @@ def test_a_put_requires_a_content_length(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
-def test_an_archived_object_cannot_be_read(cloud: Cloud, storage_class: str) -> None:
+def test_an_archived_object_cannot_be_read(cloud: LocalOss, storage_class: str) -> None:
     cloud.put("object", TEXT, {"x-oss-storage-class": storage_class})
     refused = cloud.get("object")
     assert (refused.status, refused.code) == (403, "InvalidObjectState")
@@ -187,7 +187,7 @@ def test_an_archived_object_cannot_be_read(cloud: Cloud, storage_class: str) -> 
     ("limit", "status"),
     [("819200", 200), ("838860800", 200), ("819199", 400), ("838860801", 400), ("fast", 400)],
 )
-def test_the_traffic_limit_has_bounds(cloud: Cloud, limit: str, status: int) -> None:
+def test_the_traffic_limit_has_bounds(cloud: LocalOss, limit: str, status: int) -> None:
     cloud.put("object")
     by_link = cloud.send("GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit}))
     by_header = cloud.call("PUT", "object", headers={"x-oss-traffic-limit": limit}, body=b"")
@@ -196,13 +196,13 @@ def test_the_traffic_limit_has_bounds(cloud: Cloud, limit: str, status: int) -> 
         assert response.headers.get("x-oss-ec", "") == ("" if status == 200 else "0004-00000502")
 
 
-def test_the_traffic_limit_is_in_the_query_or_in_a_header(cloud: Cloud) -> None:
+def test_the_traffic_limit_is_in_the_query_or_in_a_header(cloud: LocalOss) -> None:
     limit = {"x-oss-traffic-limit": "819200"}
     refused = cloud.call("PUT", "object", limit, limit, b"")
     assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0004-00000501")
 
 
-def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: Cloud) -> None:
+def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: LocalOss) -> None:
     cloud.put("from here/ü", TEXT, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
     source = {"x-oss-copy-source": f"/{BUCKET}/from%20here/%C3%BC"}
     copied = cloud.call("PUT", "copy", headers=source)
@@ -222,7 +222,7 @@ def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: Cloud) -> None
     assert "x-oss-meta-owner" not in headers
 
 
-def test_a_copy_checks_the_conditions_on_its_source(cloud: Cloud) -> None:
+def test_a_copy_checks_the_conditions_on_its_source(cloud: LocalOss) -> None:
     cloud.put("source", TEXT)
     source = {"x-oss-copy-source": f"/{BUCKET}/source"}
     missing = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/nothing"})
@@ -238,7 +238,7 @@ def test_a_copy_checks_the_conditions_on_its_source(cloud: Cloud) -> None:
     assert (taken.status, taken.code) == (409, "FileAlreadyExists")
 
 
-def test_the_listener_is_called_for_every_object_written_and_for_no_refused_one(cloud: Cloud) -> None:
+def test_the_listener_is_called_for_every_object_written_and_for_no_refused_one(cloud: LocalOss) -> None:
     cloud.put("object", TEXT)
     cloud.call("PUT", "object", headers={"x-oss-forbid-overwrite": "true"}, body=b"second")
     cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object"})
@@ -274,7 +274,7 @@ def test_the_listener_is_called_for_every_object_written_and_for_no_refused_one(
         "q?#&",
     ],
 )
-def test_any_valid_key_has_its_own_file_below_the_root(cloud: Cloud, key: str) -> None:
+def test_any_valid_key_has_its_own_file_below_the_root(cloud: LocalOss, key: str) -> None:
     neighbours = ["a", "a/b", "b", "a/", "a+b"]
     for neighbour in neighbours:
         cloud.put(neighbour, neighbour.encode())
@@ -290,12 +290,12 @@ def test_any_valid_key_has_its_own_file_below_the_root(cloud: Cloud, key: str) -
 
 
 @pytest.mark.parametrize("key", ["/leading", "\\leading", "x" * 1024, "nul\x00"])
-def test_a_key_that_oss_does_not_accept_is_refused(cloud: Cloud, key: str) -> None:
+def test_a_key_that_oss_does_not_accept_is_refused(cloud: LocalOss, key: str) -> None:
     refused = cloud.call("PUT", key, body=b"")
     assert (refused.status, refused.code) == (400, "InvalidObjectName")
 
 
-def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
+def test_a_path_that_is_not_utf8_is_refused(cloud: LocalOss) -> None:
     assert cloud.send("GET", f"/{BUCKET}/%ff").code == "InvalidObjectName"
 
 
@@ -314,7 +314,7 @@ def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
     ],
 )
 def test_the_reason_phrases_are_those_of_oss_and_the_connection_is_kept(
-    cloud: Cloud, method: str, headers: dict[str, str], status: int, reason: str
+    cloud: LocalOss, method: str, headers: dict[str, str], status: int, reason: str
 ) -> None:
     cloud.put("object", TEXT)
     target, signed = cloud.signed(method, "object", headers=headers)

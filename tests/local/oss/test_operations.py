@@ -15,7 +15,7 @@ import pytest
 from local.oss import operations
 from local.oss.errors import OssError
 from local.oss.incoming import OssRequest, RequestBody
-from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local_oss import BUCKET, LocalOss
 
 DOCUMENTED = json.loads((Path(__file__).parents[2] / "data" / "oss-subresources.json").read_text())
 SUBRESOURCES = sorted({*DOCUMENTED["service"], *DOCUMENTED["bucket"], *DOCUMENTED["object"]})
@@ -109,14 +109,14 @@ def test_a_501_has_the_name_that_the_sdk_gives_the_operation() -> None:
         ("POST", KEY, {"uploads": "", "sequential": ""}),
     ],
 )
-def test_no_unknown_parameter_is_ignored(cloud: Cloud, method: str, key: str, query: dict[str, str]) -> None:
+def test_no_unknown_parameter_is_ignored(cloud: LocalOss, method: str, key: str, query: dict[str, str]) -> None:
     cloud.put(KEY, b"content")
     refused = cloud.call(method, key, query, body=b"forged" if method != "GET" else None)
     assert (refused.status, refused.code) == (501, "NotImplemented")
     assert cloud.get(KEY).body == b"content"
 
 
-def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: Cloud) -> None:
+def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: LocalOss) -> None:
     cloud.put(KEY, b"content")
     assert cloud.send("GET", cloud.link("GET", KEY, query={"versionId": "null"})).status == 200
     for name, said in (("legalHold", "PutObjectLegalHold"), ("later", 'PutObject with the parameter "later"')):
@@ -126,7 +126,7 @@ def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: Cloud) -> N
     assert cloud.get(KEY).body == b"content"
 
 
-def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
+def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: LocalOss) -> None:
     cloud.put(KEY, b"content")
     named = {"GET": "GetObject", "DELETE": "DeleteObject", "POST": "InitiateMultipartUpload"}
     for method, name in named.items():
@@ -135,7 +135,7 @@ def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
         assert (refused.status, refused.text("Header")) == (501, f"{name} with x-oss-copy-source")
 
 
-def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(cloud: Cloud) -> None:
+def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(cloud: LocalOss) -> None:
     """PutBucketAcl creates a bucket that is missing."""
     for bucket in (BUCKET, "missing-bucket"):
         refused = cloud.call("PUT", query={"acl": ""}, bucket=bucket)
@@ -152,6 +152,6 @@ def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_buc
     ],
 )
 def test_a_501_for_a_header_or_a_setting_names_the_operation_too(
-    cloud: Cloud, headers: dict[str, str], body: bytes, name: str
+    cloud: LocalOss, headers: dict[str, str], body: bytes, name: str
 ) -> None:
     assert cloud.call("PUT", headers=headers, body=body, bucket="new-bucket").text("Header") == name

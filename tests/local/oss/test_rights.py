@@ -15,9 +15,10 @@ from local.oss import create_app, operations
 from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
+from tests.handler.client import KEYS
 from tests.local.conftest import SharedListener
-from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
 from tests.local.oss.test_listing import digest
+from tests.local_oss import BUCKET, REGION, FakeClock, LocalOss, OssResponse
 
 SESSION_KEYS = Credentials("STS.SESSION", "secret-SESSION", "CAIS+session/EXAMPLE==")
 SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
@@ -41,7 +42,7 @@ def policy(*statements: Document) -> Document:
 class Rights:
     """A local OSS with the account's key and one session, whose policies a test sets."""
 
-    def __init__(self, cloud: Cloud, principals: Principals) -> None:
+    def __init__(self, cloud: LocalOss, principals: Principals) -> None:
         self.account = cloud
         self.session = replace(cloud, credentials=SESSION_KEYS)
         self._principals = principals
@@ -56,7 +57,7 @@ class Rights:
 @pytest.fixture
 def rights(shared: SharedListener, tmp_path: Path) -> Rights:
     principals, clock = Principals.of_account([KEYS]), FakeClock(time.time())
-    cloud = Cloud(shared.server.url, tmp_path / "oss", clock)
+    cloud = LocalOss(shared.server.url, tmp_path / "oss", clock)
     shared.app = create_app(
         cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock
     )
@@ -214,7 +215,7 @@ def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
             endpoint=rights.account.endpoint,
             max_size=100,
             overwrite=True,
-            now=rights.account.clock(),
+            now=rights.account.clock.now(),
         )
         return requests.post(form.url, data={**form.fields, **more}, files={"file": b"posted"}, timeout=20)
 
@@ -227,15 +228,15 @@ def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
     assert post(KEY, **tagged).status_code == 200
     refused = post("otherdir/object.txt")
     assert (refused.status_code, refused.headers["x-oss-ec"]) == (403, "0003-00000202")
-    rights.of(policy(allow("oss:PutObject")), expires_at=rights.account.clock())
+    rights.of(policy(allow("oss:PutObject")), expires_at=rights.account.clock.now())
     assert "<Code>SecurityTokenExpired</Code>" in post(KEY).text
 
 
 def test_a_session_ends_by_the_clock_of_oss(rights: Rights) -> None:
-    rights.of(policy(allow("oss:GetObject")), expires_at=rights.account.clock() + 900)
-    rights.account.clock.time += 898
+    rights.of(policy(allow("oss:GetObject")), expires_at=rights.account.clock.now() + 900)
+    rights.account.clock.moved += 898
     assert rights.session.get(KEY).status == 200
-    rights.account.clock.time += 2
+    rights.account.clock.moved += 2
     assert (rights.session.get(KEY).status, rights.session.get(KEY).code) == (403, "SecurityTokenExpired")
 
 

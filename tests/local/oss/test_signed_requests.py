@@ -9,14 +9,15 @@ from email.utils import formatdate
 import pytest
 
 from signer import Credentials
-from tests.local.oss.cloud import BUCKET, KEYS, Cloud, OssResponse
+from tests.handler.client import KEYS
+from tests.local_oss import BUCKET, LocalOss, OssResponse
 
 KEY = "exampledir/exampleobject.txt"
 STRANGER = Credentials("LTAI5tSTRANGER", "secret-stranger")
 
 
 @pytest.fixture
-def filled(cloud: Cloud) -> Cloud:
+def filled(cloud: LocalOss) -> LocalOss:
     cloud.put(KEY, b"content")
     return cloud
 
@@ -37,14 +38,14 @@ def refusal(response: OssResponse) -> tuple[int, str, str]:
     ],
 )
 def test_a_scope_of_another_region_or_product_is_refused(
-    filled: Cloud, scope: dict[str, str], ec: str, message: str
+    filled: LocalOss, scope: dict[str, str], ec: str, message: str
 ) -> None:
     target, headers = filled.signed("GET", KEY, **scope)  # type: ignore[arg-type]
     refused = filled.send("GET", target, headers)
     assert (*refusal(refused), refused.text("Message")) == (400, "InvalidArgument", ec, message)
 
 
-def test_the_scope_is_checked_before_the_access_key(filled: Cloud) -> None:
+def test_the_scope_is_checked_before_the_access_key(filled: LocalOss) -> None:
     target, headers = filled.signed("GET", KEY, product="s3")
     stranger = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
     refused = filled.send("GET", target, {**headers, "authorization": stranger})
@@ -52,7 +53,7 @@ def test_the_scope_is_checked_before_the_access_key(filled: Cloud) -> None:
 
 
 @pytest.mark.parametrize("value", ["0" * 64, "unsigned-payload", ""])
-def test_the_payload_hash_must_be_unsigned_payload(filled: Cloud, value: str) -> None:
+def test_the_payload_hash_must_be_unsigned_payload(filled: LocalOss, value: str) -> None:
     target, headers = filled.signed("PUT", KEY, headers={"x-oss-content-sha256": value})
     refused = filled.send("PUT", target, headers, b"forged")
     assert refusal(refused) == (400, "InvalidArgument", "0002-00000214")
@@ -61,7 +62,7 @@ def test_the_payload_hash_must_be_unsigned_payload(filled: Cloud, value: str) ->
 
 
 @pytest.mark.parametrize("bucket", ["missing-bucket", "Invalid_Bucket"])
-def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: Cloud, bucket: str) -> None:
+def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: LocalOss, bucket: str) -> None:
     known = cloud.call("GET", KEY, bucket=bucket)
     target, headers = cloud.signed("GET", KEY, bucket=bucket)
     headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
@@ -73,7 +74,7 @@ def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: Cloud, bucket
     assert cloud.send("GET", link.replace(BUCKET, bucket)).code == "NoSuchBucket"
 
 
-def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_listed(cloud: Cloud) -> None:
+def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_listed(cloud: LocalOss) -> None:
     for method, bucket, query in (
         ("PUT", "missing-bucket", ""),
         ("GET", "", ""),
@@ -88,7 +89,7 @@ def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_li
 
 
 @pytest.mark.parametrize("authorization", ["Bearer eyJhbGciOiJub25lIn0", "Basic dXNlcjpwYXNz", "OSSxxx a:b", "token"])
-def test_an_authorization_of_another_kind_is_refused(filled: Cloud, authorization: str) -> None:
+def test_an_authorization_of_another_kind_is_refused(filled: LocalOss, authorization: str) -> None:
     refused = filled.send("GET", f"/{BUCKET}/{KEY}", {"Authorization": authorization})
     assert refusal(refused) == (400, "InvalidArgument", "0002-00000061")
     assert refused.text("Message") == "Authorization header is invalid."
@@ -104,7 +105,7 @@ def test_an_authorization_of_another_kind_is_refused(filled: Cloud, authorizatio
         (f"/{BUCKET}/{KEY}?AWSAccessKeyId=STS.EXAMPLE&Expires=9999999999&Signature=x", {}),
     ],
 )
-def test_a_signature_of_another_version_is_a_501(filled: Cloud, target: str, headers: dict[str, str]) -> None:
+def test_a_signature_of_another_version_is_a_501(filled: LocalOss, target: str, headers: dict[str, str]) -> None:
     refused = filled.send("GET", target, headers)
     assert (refused.status, refused.code) == (501, "NotImplemented")
     assert b"STS.EXAMPLE" not in refused.body
@@ -119,20 +120,20 @@ def test_a_signature_of_another_version_is_a_501(filled: Cloud, target: str, hea
         "cn-hangzhou.oss.aliyuncs.com",
     ],
 )
-def test_a_bucket_in_the_path_is_refused_under_a_host_of_oss(filled: Cloud, host: str) -> None:
+def test_a_bucket_in_the_path_is_refused_under_a_host_of_oss(filled: LocalOss, host: str) -> None:
     refused = filled.send("GET", filled.link("GET", KEY), {"Host": host})
     assert refusal(refused) == (403, "SecondLevelDomainForbidden", "0003-00001401")
     assert refused.text("Message") == "Please use virtual hosted style to access."
     assert refusal(filled.send("GET", f"/{BUCKET}/{KEY}", {"Host": host})) == refusal(refused)
 
 
-def test_a_request_without_a_bucket_is_not_refused_for_its_host(cloud: Cloud) -> None:
+def test_a_request_without_a_bucket_is_not_refused_for_its_host(cloud: LocalOss) -> None:
     target, headers = cloud.signed("GET", bucket="")
     response = cloud.send("GET", target, {**headers, "Host": "oss-cn-hangzhou.aliyuncs.com"})
     assert response.status in (200, 501)
 
 
-def raw(cloud: Cloud, request: str) -> bytes:
+def raw(cloud: LocalOss, request: str) -> bytes:
     """The complete response to exactly these bytes."""
     host, _, port = cloud.host.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -141,11 +142,11 @@ def raw(cloud: Cloud, request: str) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def by_link(cloud: Cloud) -> tuple[str, dict[str, str]]:
+def by_link(cloud: LocalOss) -> tuple[str, dict[str, str]]:
     return cloud.link("PUT", KEY, headers={"Content-Length": "3"}, signed_headers=["content-length"]), {}
 
 
-def by_header(cloud: Cloud) -> tuple[str, dict[str, str]]:
+def by_header(cloud: LocalOss) -> tuple[str, dict[str, str]]:
     return cloud.signed("PUT", KEY)
 
 
@@ -153,7 +154,7 @@ def by_header(cloud: Cloud) -> tuple[str, dict[str, str]]:
 @pytest.mark.parametrize("encoding", ["chunked", "Chunked", "gzip, chunked", "identity"])
 @pytest.mark.parametrize("length_first", [True, False])
 def test_a_length_that_is_signed_and_a_transfer_encoding_together_are_refused(
-    filled: Cloud, sign: Callable[[Cloud], tuple[str, dict[str, str]]], encoding: str, length_first: bool
+    filled: LocalOss, sign: Callable[[LocalOss], tuple[str, dict[str, str]]], encoding: str, length_first: bool
 ) -> None:
     is_taken = sign is by_header and encoding.lower() == "chunked"  # as ali-oss sends a stream of known length
     target, signed = sign(filled)
@@ -167,7 +168,7 @@ def test_a_length_that_is_signed_and_a_transfer_encoding_together_are_refused(
     assert filled.get(KEY).body == (b"12345678" if is_taken else b"content")
 
 
-def test_a_malformed_credential_has_an_ec_of_its_place(filled: Cloud) -> None:
+def test_a_malformed_credential_has_an_ec_of_its_place(filled: LocalOss) -> None:
     link = filled.link("GET", KEY).replace("%2Foss%2Faliyun_v4_request", "%2Fabc")
     in_link = filled.send("GET", link)
     assert refusal(in_link) == (400, "AuthorizationQueryParametersError", "0002-00000224")
@@ -179,6 +180,6 @@ def test_a_malformed_credential_has_an_ec_of_its_place(filled: Cloud) -> None:
 
 
 @pytest.mark.parametrize("target", [f"/{BUCKET}/exampledir/exampleobject.txt", f"/{BUCKET}/?list-type=2", "/"])
-def test_an_answer_has_one_date_which_is_that_of_the_clock_of_oss(cloud: Cloud, target: str) -> None:
-    cloud.clock.time += 3600
-    assert cloud.send("GET", target).headers["date"] == formatdate(cloud.clock.time, usegmt=True)
+def test_an_answer_has_one_date_which_is_that_of_the_clock_of_oss(cloud: LocalOss, target: str) -> None:
+    cloud.clock.moved += 3600
+    assert cloud.send("GET", target).headers["date"] == formatdate(cloud.clock.now(), usegmt=True)

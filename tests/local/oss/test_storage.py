@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.oss.storage import AlreadyExists, Bucket, BucketExists, Buckets, ObjectRecord
-from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local_oss import BUCKET, LocalOss
 
 REPOSITORY = Path(__file__).parents[3]
 WRITER = """
@@ -33,7 +33,7 @@ for number in range(100):
 """
 
 
-def start_put(cloud: Cloud, body: bytes, length: int, *, chunked: bool = False) -> socket.socket:
+def start_put(cloud: LocalOss, body: bytes, length: int, *, chunked: bool = False) -> socket.socket:
     """Sends a PUT with an incomplete body, and leaves the connection open."""
     host, _, port = cloud.host.partition(":")
     connection = socket.create_connection((host, int(port)), timeout=10)
@@ -45,12 +45,12 @@ def start_put(cloud: Cloud, body: bytes, length: int, *, chunked: bool = False) 
     return connection
 
 
-def drafts(cloud: Cloud) -> list[Path]:
+def drafts(cloud: LocalOss) -> list[Path]:
     return list((cloud.root / BUCKET / ".oss" / "drafts").iterdir())
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_ends_early_stores_nothing(cloud: Cloud, chunked: bool) -> None:
+def test_a_body_that_ends_early_stores_nothing(cloud: LocalOss, chunked: bool) -> None:
     cloud.put("object", b"before")
     with start_put(cloud, b"x" * 1000, 2000, chunked=chunked) as connection:
         connection.shutdown(socket.SHUT_WR)
@@ -63,7 +63,7 @@ def test_a_body_that_ends_early_stores_nothing(cloud: Cloud, chunked: bool) -> N
     assert drafts(cloud) == []
 
 
-def test_a_body_without_its_last_chunk_stores_nothing(cloud: Cloud) -> None:
+def test_a_body_without_its_last_chunk_stores_nothing(cloud: LocalOss) -> None:
     with start_put(cloud, b"x" * 1000, 1000, chunked=True) as connection:
         connection.sendall(b"\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -71,7 +71,7 @@ def test_a_body_without_its_last_chunk_stores_nothing(cloud: Cloud) -> None:
     assert cloud.get("object").status == 404
 
 
-def test_an_unfinished_put_changes_nothing_that_the_next_process_finds(start: Callable[..., Cloud]) -> None:
+def test_an_unfinished_put_changes_nothing_that_the_next_process_finds(start: Callable[..., LocalOss]) -> None:
     cloud = start()
     cloud.put("object", b"before")
     with start_put(cloud, b"x" * (3 << 20), 6 << 20):
@@ -84,7 +84,7 @@ def test_an_unfinished_put_changes_nothing_that_the_next_process_finds(start: Ca
     assert cloud.get("object").body == b"after"
 
 
-def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[..., Cloud]) -> None:
+def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[..., LocalOss]) -> None:
     before = start()
     before.put("object", b"null version", {"x-oss-meta-owner": "someone"})
     before.set_versioning()

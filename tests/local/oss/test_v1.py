@@ -8,8 +8,9 @@ from email.utils import formatdate
 import pytest
 
 from signer import Credentials
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
+from tests.handler.client import KEYS
 from tests.local.oss.test_signed_requests import refusal
+from tests.local_oss import BUCKET, NOW, REGION, LocalOss
 from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import LinkRequest
 
@@ -40,12 +41,12 @@ def alter(sent: Sent, old: str = "", new: str = "", **headers: str | None) -> Se
 
 
 @pytest.fixture
-def filled(cloud: Cloud) -> Cloud:
+def filled(cloud: LocalOss) -> LocalOss:
     cloud.put(KEY, b"content")
     return cloud
 
 
-def test_a_link_for_another_address_is_a_mismatch(filled: Cloud) -> None:
+def test_a_link_for_another_address_is_a_mismatch(filled: LocalOss) -> None:
     assert filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.1"})).body == b"content"
     elsewhere = filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.9"}))
     assert refusal(elsewhere) == (403, "SignatureDoesNotMatch", "0002-00000602")
@@ -82,7 +83,7 @@ REFUSED: dict[str, tuple[Sent, tuple[int, str, str]]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_an_altered_request_is_refused_and_changes_nothing(what: str, filled: Cloud) -> None:
+def test_an_altered_request_is_refused_and_changes_nothing(what: str, filled: LocalOss) -> None:
     sent, expected = REFUSED[what]
     assert refusal(filled.send(*sent)) == expected
     assert filled.get(KEY).body == b"content"

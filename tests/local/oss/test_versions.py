@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local_oss import BUCKET, LocalOss
 
 
 @pytest.fixture
-def versioned(cloud: Cloud) -> Cloud:
+def versioned(cloud: LocalOss) -> LocalOss:
     cloud.put("object", b"before")
     cloud.set_versioning()
     return cloud
 
 
-def version_of(cloud: Cloud, body: bytes) -> str:
+def version_of(cloud: LocalOss, body: bytes) -> str:
     return cloud.put("object", body).headers["x-oss-version-id"]
 
 
-def test_unknown_and_invalid_versions_are_refused(versioned: Cloud) -> None:
+def test_unknown_and_invalid_versions_are_refused(versioned: LocalOss) -> None:
     absent = versioned.get("object", versionId="0" * 32)
     assert (absent.status, absent.code) == (404, "NoSuchVersion")
     for invalid in ("../../bucket.json", "x", ""):
@@ -26,7 +26,7 @@ def test_unknown_and_invalid_versions_are_refused(versioned: Cloud) -> None:
         assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
-def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: Cloud) -> None:
+def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: LocalOss) -> None:
     first = version_of(versioned, b"first")
     deleted = versioned.call("DELETE", "object")
     marker = deleted.headers["x-oss-version-id"]
@@ -42,7 +42,7 @@ def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: Cloud) -
     assert versioned.get("object").body == b"first"
 
 
-def test_suspended_versioning_overwrites_only_the_null_version(versioned: Cloud) -> None:
+def test_suspended_versioning_overwrites_only_the_null_version(versioned: LocalOss) -> None:
     first = version_of(versioned, b"first")
     versioned.set_versioning("Suspended")
     assert version_of(versioned, b"suspended") == "null"
@@ -55,14 +55,14 @@ def test_suspended_versioning_overwrites_only_the_null_version(versioned: Cloud)
 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_overwriting_cannot_be_forbidden_once_there_are_versions(cloud: Cloud, status: str) -> None:
+def test_overwriting_cannot_be_forbidden_once_there_are_versions(cloud: LocalOss, status: str) -> None:
     cloud.put("object")
     cloud.set_versioning(status)
     cloud.put("object", b"second", {"x-oss-forbid-overwrite": "true"})
     assert cloud.get("object").body == b"second"
 
 
-def test_the_versioning_status_is_reported_and_an_invalid_one_refused(cloud: Cloud) -> None:
+def test_the_versioning_status_is_reported_and_an_invalid_one_refused(cloud: LocalOss) -> None:
     assert cloud.call("GET", query={"versioning": ""}).texts("Status") == []
     cloud.set_versioning()
     assert cloud.call("GET", query={"versioning": ""}).text("Status") == "Enabled"
@@ -70,7 +70,7 @@ def test_the_versioning_status_is_reported_and_an_invalid_one_refused(cloud: Clo
         assert cloud.call("PUT", query={"versioning": ""}, body=invalid).code == "MalformedXML"
 
 
-def test_copies_and_multipart_uploads_get_versions_too(versioned: Cloud) -> None:
+def test_copies_and_multipart_uploads_get_versions_too(versioned: LocalOss) -> None:
     first = version_of(versioned, b"first")
     version_of(versioned, b"second")
     copied = versioned.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={first}"})
@@ -87,7 +87,7 @@ def test_copies_and_multipart_uploads_get_versions_too(versioned: Cloud) -> None
     assert versioned.get("copy", versionId=response.headers["x-oss-version-id"]).body == b"in parts"
 
 
-def test_a_bucket_with_a_version_left_is_not_removed(versioned: Cloud) -> None:
+def test_a_bucket_with_a_version_left_is_not_removed(versioned: LocalOss) -> None:
     marker = versioned.call("DELETE", "object").headers["x-oss-version-id"]
     refused = versioned.call("DELETE")
     assert (refused.status, refused.code) == (409, "BucketNotEmpty")

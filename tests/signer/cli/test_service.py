@@ -18,7 +18,7 @@ from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run
-from tests.worlds import HOST, MAKER, OTHER, Service, secret_of, service, share_id
+from tests.system import HOST, MAKER, OTHER, System, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
@@ -61,7 +61,7 @@ ANSWERS: list[tuple[int, str]] = [
 class Stub:
     """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
-    def __init__(self, world: Service) -> None:
+    def __init__(self, world: System) -> None:
         self.world, self.keys, self.sent, self.url = world, list[str | None](), list[str](), ""
         self.odd: tuple[int, str] | None = None  # what it answers to everything
 

@@ -21,7 +21,7 @@ from handler.core.config import Location
 from handler.core.context import Clock
 from local.oss.storage import Buckets
 from tests.handler.client import KEYS
-from tests.handler.keys_fixtures import PLACE, LocalOss, local_oss
+from tests.local_oss import PLACE, LocalOss, local_oss
 
 ENVIRONMENT = {
     "LINK_REGION": "cn-hangzhou",
@@ -84,7 +84,7 @@ class KeysCli(NamedTuple):
         """The stored document, None where it does not exist."""
         if self.oss is None:
             return self.path(suffix).read_bytes() if self.path(suffix).exists() else None
-        response = self.oss.store.get(PLACE._replace(key=PLACE.key + suffix))
+        response = self.oss.client.get(PLACE._replace(key=PLACE.key + suffix))
         return response.body if response.ok else None
 
     def write(self, content: bytes) -> None:
@@ -108,8 +108,8 @@ class KeysCli(NamedTuple):
             self.oss.put(content, place)
         yield
         for place in places:
-            assert self.oss.store.get(place).body == content
-            self.oss.store.delete(place)
+            assert self.oss.client.get(place).body == content
+            self.oss.client.delete(place)
 
     def lock_place(self, slot: int) -> Location:
         return PLACE._replace(key=f"{PLACE.key}.lock.{slot}")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.handler.core.keys.command import KeysCli, keys_cli
-from tests.handler.keys_fixtures import LocalOss, document, local_oss
+from tests.handler.keys_fixtures import document
+from tests.local_oss import LocalOss, local_oss
 
 
 @pytest.fixture(params=["file", "oss"])

@@ -24,17 +24,8 @@ from handler.core.keys import Keys, current, parse
 from handler.core.keys.file_store import FileStore
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS, NOW, ask, context, event, invoke, make_config, mount, new_instance
-from tests.handler.keys_fixtures import (
-    LINKS,
-    PLACE,
-    READER,
-    STRANGER,
-    LocalOss,
-    api,
-    config_with,
-    document,
-    watch_requests,
-)
+from tests.handler.keys_fixtures import LINKS, READER, STRANGER, api, config_with, document, watch_requests
+from tests.local_oss import PLACE, LocalOss
 
 FIRST = document()
 SECOND = document(api=[api("stranger", STRANGER)])
@@ -66,12 +57,12 @@ def test_a_file_is_read_once_a_minute_and_an_unchanged_one_not_again(tmp_path: P
 
 
 def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(oss: LocalOss) -> None:
-    oss.put(FIRST)
+    oss.put_keys(FIRST)
     instance = new_instance(oss.config)
     first = keys_at(instance, NOW)
     with patch.object(current, "parse", side_effect=AssertionError):
         assert keys_at(instance, NOW + 60) is first
-    oss.put(SECOND)
+    oss.put_keys(SECOND)
     assert keys_at(instance, NOW + 119) is first
     assert names(instance, NOW + 120) == ["stranger"]
 
@@ -180,7 +171,7 @@ def test_one_of_many_reads_first_and_the_others_wait_for_it(tmp_path: Path) -> N
 
 
 def test_while_oss_hangs_nobody_waits_for_longer_than_two_seconds(oss: LocalOss) -> None:
-    oss.put(FIRST)
+    oss.put_keys(FIRST)
     with fault_proxy(oss.url) as proxy:
         instance = new_instance(make_config(LINKS, {"LINK_OSS_ENDPOINT": proxy.url}))
         valid = names(instance, NOW)

@@ -21,7 +21,8 @@ from handler.core.keys.file_store import FileStore
 from local.oss.storage import Buckets
 from tests.handler.client import KEYS, LINKS
 from tests.handler.core.keys.command import ADD, ENVIRONMENT, environment_of
-from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+from tests.handler.keys_fixtures import document
+from tests.local_oss import PLACE, LocalOss, local_oss
 
 
 def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
         del environment["LINK_REGION"]
         with patch.dict(os.environ, environment, clear=True):
             assert main(["init"]) == 0
-        assert oss.get()["version"] == 1
+        assert oss.keys_document()["version"] == 1
 
 
 def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,14 +110,14 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 def test_a_bucket_with_versioning_is_refused_because_a_lock_has_no_effect_there(
     oss: LocalOss, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    oss.put(document())
-    oss.enable_versioning()
+    oss.put_keys(document())
+    oss.set_versioning()
     assert main(["--keys", str(PLACE), *ADD]) == 1
     assert "never had versioning" in capsys.readouterr().err
-    assert oss.get() == document()
+    assert oss.keys_document() == document()
     bucket = Buckets(oss.root).get(PLACE.bucket)
     assert bucket is not None
-    assert [key for key in bucket.all_keys() if oss.store.get(PLACE._replace(key=key)).ok] == [PLACE.key]
+    assert [key for key in bucket.all_keys() if oss.client.get(PLACE._replace(key=key)).ok] == [PLACE.key]
 
 
 PLACED = ("--keys", str(PLACE))

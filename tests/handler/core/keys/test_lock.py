@@ -49,9 +49,9 @@ def test_a_lock_that_does_not_say_whose_it_is_keeps_others_out_too(content: byte
 def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
-        cli.oss.put(document())
+        cli.oss.put_keys(document())
         slot, seconds = divmod(time.time(), SLOT)
-        cli.oss.clock.offset = 30 - seconds
+        cli.oss.clock.moved = 30 - seconds
         for number in (0, 1):
             cli.oss.put(OTHER, cli.lock_place(int(slot) + number))
             end = (int(slot) + number + 1) * SLOT

@@ -19,7 +19,8 @@ from handler.commands.keys_lock import SLOT
 from handler.core.cloud.http_client import Connections, HttpResponse
 from tests.handler.client import KEYS
 from tests.handler.core.keys.command import ADD, KeysCli, SleepingClock, keys_cli
-from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
+from tests.handler.keys_fixtures import document, hash_of
+from tests.local_oss import PLACE, LocalOss
 
 REVOKE = ("revoke-api-key", "reader")
 BLOCKED = "The lock may keep other writers out for 200 seconds."
@@ -83,7 +84,7 @@ class Operator(NamedTuple):
         return (*result, self.time.slept - start)
 
     def pass_time(self, seconds: float) -> None:
-        self.oss.clock.offset += seconds
+        self.oss.clock.moved += seconds
         self.time.clock.sleep(seconds)
 
     def slow(self, work: Callable[[], None]) -> Any:
@@ -105,12 +106,12 @@ def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """Half a minute after a slot of OSS began."""
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
-        cli.oss.clock.offset = -600.0
-        cli.oss.clock.offset -= cli.oss.clock.now() % SLOT - 30
+        cli.oss.clock.moved = -600.0
+        cli.oss.clock.moved -= cli.oss.clock.now() % SLOT - 30
         network = Network(cli.oss)
         monkeypatch.setattr(command_line, "Connections", lambda: network)
         monkeypatch.setattr("handler.commands.keys_lock.POLL", 5.0)
-        cli.oss.put(document())
+        cli.oss.put_keys(document())
         yield Operator(cli, network, cli.oss, SleepingClock())
         network.close()
 
@@ -152,7 +153,7 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so_and_its_
 
 
 def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
-    assert operator.oss.store.delete(PLACE).ok
+    assert operator.oss.client.delete(PLACE).ok
     for fate, written in (("dropped", False), ("lost", True)):
         operator.network.lose("PUT", CHANGE, fate)
         status, _, err, _ = operator.run("init", "--wait")
@@ -189,7 +190,7 @@ def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(is_noticed: boo
     """A machine that sleeps does not notice it: OSS refuses what expired meanwhile."""
 
     def work() -> None:
-        operator.oss.clock.offset += 250
+        operator.oss.clock.moved += 250
         if is_noticed:
             operator.time.slept += 250
         assert operator.run(*REVOKE)[0] == 0

@@ -17,7 +17,8 @@ from handler.core.cloud.oss import OssClient, OssResponse, OssUnavailable, Store
 from handler.core.cloud.store import Store, store_at
 from handler.core.context import Clock
 from handler.core.keys import parse
-from tests.handler.keys_fixtures import PLACE, LocalOss, document
+from tests.handler.keys_fixtures import document
+from tests.local_oss import PLACE, LocalOss
 
 ROOT = Path(__file__).parents[4]
 
@@ -101,8 +102,8 @@ def test_a_lock_that_was_released_meanwhile_is_created_again(status: int, oss: L
 
     with patch.object(OssClient, "claim", refuse_once):
         assert store(oss).create(".lock.1", b"mine").body == b"mine"
-    assert oss.store.get(PLACE._replace(key=f"{PLACE.key}.lock.1")).body == b"mine"
+    assert oss.client.get(PLACE._replace(key=f"{PLACE.key}.lock.1")).body == b"mine"
 
 
 def store(oss: LocalOss) -> Store:
-    return store_at(oss.store, PLACE, Clock())
+    return store_at(oss.client, PLACE, Clock())

@@ -23,10 +23,10 @@ from signer import Credentials, Endpoint, presign
 from tests.handler.client import KEYS, context, make_config, new_instance
 from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.core.sessions.opener import ROLE
-from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.upload_fixtures import follow_link, submit_form
 from tests.handler.web.endpoints.test_multipart import complete_document, send
-from tests.worlds import LINKS, WRITER, Service
+from tests.local_oss import BUCKET, REGION
+from tests.system import LINKS, WRITER, System
 
 OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
 TABLES = f"""
@@ -50,7 +50,7 @@ class Sent(NamedTuple):
 
 
 class Running(NamedTuple):
-    service: Service
+    service: System
     sts: LocalSts
     oss_url: str
     sent: list[Sent]
@@ -107,7 +107,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             # The function's own role has what deploy.policies gives it.
             own = policy(role_statements(config, web=True, events=True))
             principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
-            service = Service(new_instance(config), folder, time.time()).with_keys()
+            service = System(new_instance(config), folder, time.time()).with_keys()
             yield Running(service, sts, server.url, sent)
     finally:
         server.close()

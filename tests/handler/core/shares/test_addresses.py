@@ -10,7 +10,7 @@ import pytest
 
 from tests.handler.keys_fixtures import READER, api
 from tests.memory_oss import MemoryOss
-from tests.worlds import HOST, JSON, MAKER, OTHER, STATE, WRITER, Service, secret_of, share_id
+from tests.system import HOST, JSON, MAKER, OTHER, STATE, WRITER, System, secret_of, share_id
 
 LONG = "长" * 28  # 252 bytes in an address
 
@@ -29,7 +29,7 @@ LONG = "长" * 28  # 252 bytes in an address
         ({"path": "/in/", "method": "POST", "key": WRITER}, ""),
     ],
 )
-def test_it_has_the_name_of_the_download_and_a_secret(in_memory: Service, params: dict[str, Any], name: str) -> None:
+def test_it_has_the_name_of_the_download_and_a_secret(in_memory: System, params: dict[str, Any], name: str) -> None:
     response = in_memory.request_share(**params)
     url = response.json["url"]
     assert url == f"{HOST}/-/s/{quote(name, safe='')}?share={secret_of(url)}"
@@ -52,7 +52,7 @@ def test_it_has_the_name_of_the_download_and_a_secret(in_memory: Service, params
     ],
 )
 def test_it_opens_by_its_name_in_every_encoding_and_without_one_and_by_no_other(
-    in_memory: Service, path: str, status: int
+    in_memory: System, path: str, status: int
 ) -> None:
     secret = secret_of(in_memory.create_share(path="/reports/qé.pdf"))
     response = in_memory.request(path, query={"share": secret})
@@ -64,7 +64,7 @@ def test_it_opens_by_its_name_in_every_encoding_and_without_one_and_by_no_other(
         assert response.code == (code if status == 404 else "bad_path")
 
 
-def test_the_longest_path_can_be_shared(in_memory: Service) -> None:
+def test_the_longest_path_can_be_shared(in_memory: System) -> None:
     path = f"/reports/{'a' * 99}/{'长' * 298}"
     path += "b" * (1024 - len(path.encode()))
     url = in_memory.create_share(path=path, download="长" * 85)
@@ -73,7 +73,7 @@ def test_the_longest_path_can_be_shared(in_memory: Service) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000])
-def test_a_malformed_secret_costs_no_request(in_memory: Service, oss: MemoryOss, secret: str) -> None:
+def test_a_malformed_secret_costs_no_request(in_memory: System, oss: MemoryOss, secret: str) -> None:
     responses = [
         in_memory.request("/-/s/q3.pdf", method, {"share": value})
         for method in ("GET", "POST")
@@ -86,7 +86,7 @@ def test_a_malformed_secret_costs_no_request(in_memory: Service, oss: MemoryOss,
     assert oss.calls == {"GetObject": 1}
 
 
-def test_on_the_path_of_an_object_a_share_is_an_unknown_parameter(in_memory: Service) -> None:
+def test_on_the_path_of_an_object_a_share_is_an_unknown_parameter(in_memory: System) -> None:
     share = {"share": secret_of(in_memory.create_share(path="/open/q3.pdf"))}
     for path, key in (("/open/q3.pdf", None), ("/open/q3.pdf", MAKER), ("/reports/q3.pdf", READER)):
         response = in_memory.request(path, query=share, key=key)
@@ -95,7 +95,7 @@ def test_on_the_path_of_an_object_a_share_is_an_unknown_parameter(in_memory: Ser
     assert in_memory.request("/reports/q3.pdf", query=share).code == "unauthorized"
 
 
-def test_of_the_query_only_share_and_format_are_read(in_memory: Service) -> None:
+def test_of_the_query_only_share_and_format_are_read(in_memory: System) -> None:
     others = (
         "expires=1&download=evil.html&versionId=CAEQ&response-content-type=text/html&response-content-disposition=inline&"
         "x-oss-process=style/x&x-oss-traffic-limit=nonsense&utm_source=chat&null=&limit=x&after=x&begins=/"
@@ -112,7 +112,7 @@ def test_of_the_query_only_share_and_format_are_read(in_memory: Service) -> None
     assert in_memory.open(f"{url}x", format="xml").code == "share_invalid"
 
 
-def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: Service) -> None:
+def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: System) -> None:
     url = in_memory.create_share(max_uses=1)
     share, bearer = {"share": secret_of(url)}, {"Authorization": f"Bearer {secret_of(url)}"}
     for headers in ({}, bearer):
@@ -123,7 +123,7 @@ def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: Servi
     assert in_memory.uses_left(url) == 1
 
 
-def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: Service, oss: MemoryOss) -> None:
+def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: System, oss: MemoryOss) -> None:
     created = in_memory.request_share(password=True, max_uses=2, title="For you")
     url, code = created.json["url"], created.json["password"]
     answers = [
@@ -140,7 +140,7 @@ def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: Service, oss: Memo
     assert "For you" not in created.printed + "".join(answer.printed for answer in answers)
 
 
-def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(in_memory: Service) -> None:
+def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(in_memory: System) -> None:
     url = in_memory.create_share(password=True)
     elsewhere = in_memory.request("/-/s/x", query={"share": secret_of(url)})
     found = [in_memory.open(url), in_memory.use(url, password="wrong"), elsewhere]

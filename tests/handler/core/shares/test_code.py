@@ -15,19 +15,19 @@ from signer.times import rfc3339
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import base64url
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, HTML, JSON, MAKER, STATE, WRITER, Service, nonce_of, secret_of, share_id
+from tests.system import DAY, HTML, JSON, MAKER, STATE, WRITER, System, nonce_of, secret_of, share_id
 
 PROGRAM = {"password": True, "expires_at": rfc3339(NOW + 7 * DAY), "use": "POST"}
 SHARES: list[dict[str, Any]] = [{"max_uses": 2, "download": "q3 final.pdf"}, {"path": "/checked/none.pdf"}]
 
 
-def locked(service: Service, **params: Any) -> tuple[str, str]:
+def locked(service: System, **params: Any) -> tuple[str, str]:
     """The address of a new share, and its code."""
     created = service.request_share(password=True, **params).json
     return created["url"], created["password"]
 
 
-def send(service: Service, url: str, password: object) -> Answered:
+def send(service: System, url: str, password: object) -> Answered:
     """The response to a program that sends a code."""
     headers = {"Content-Type": "application/json", **JSON}
     return service.open(url, "POST", headers, body=json.dumps({"password": password}))
@@ -37,7 +37,7 @@ def claims(oss: MemoryOss, url: str) -> int:
     return len(oss.keys(f"{STATE}uses/{share_id(url)}/"))
 
 
-def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: Service, oss: MemoryOss) -> None:
+def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: System, oss: MemoryOss) -> None:
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
     assert set("".join(codes)) == {*ALPHABET, "-"}
@@ -53,7 +53,7 @@ def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: Service, o
     assert "password" not in in_memory.shown(in_memory.create_share())
 
 
-def test_only_its_letters_and_digits_count(in_memory: Service) -> None:
+def test_only_its_letters_and_digits_count(in_memory: System) -> None:
     url, code = locked(in_memory)
     letters = code.replace("-", "")
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in code.lower())  # of a Chinese keyboard
@@ -63,7 +63,7 @@ def test_only_its_letters_and_digits_count(in_memory: Service) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "{0}A", "A{0}", "{1}", "{2}", "é{1}", "A" * 3000, None, 7, ["{0}"]])
-def test_another_one_is_a_403_that_costs_no_use(in_memory: Service, oss: MemoryOss, typed: object) -> None:
+def test_another_one_is_a_403_that_costs_no_use(in_memory: System, oss: MemoryOss, typed: object) -> None:
     url, code = locked(in_memory, max_uses=2)
     other = "A" if code[-1] != "A" else "B"
     password = typed.format(code, code[:-1], code[:-1] + other) if isinstance(typed, str) else typed
@@ -78,7 +78,7 @@ def test_another_one_is_a_403_that_costs_no_use(in_memory: Service, oss: MemoryO
 
 
 @pytest.mark.parametrize("params", SHARES, ids=str)
-def test_a_program_learns_only_that_there_is_one(in_memory: Service, oss: MemoryOss, params: dict[str, Any]) -> None:
+def test_a_program_learns_only_that_there_is_one(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
     url, _ = locked(in_memory, title="Figures", **params)
     oss.calls.clear()
     straight = {"format": "redirect"}
@@ -93,7 +93,7 @@ def test_a_program_learns_only_that_there_is_one(in_memory: Service, oss: Memory
 
 @pytest.mark.parametrize("params", SHARES, ids=str)
 def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
-    in_memory: Service, oss: MemoryOss, params: dict[str, Any]
+    in_memory: System, oss: MemoryOss, params: dict[str, Any]
 ) -> None:
     url, code = locked(in_memory, title="Figures", message="For <you>\nalone", **params)
     used_up, _ = locked(in_memory, title="Figures", message="For <you>\nalone", **{**params, "max_uses": 1})
@@ -116,7 +116,7 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
     assert in_memory.open(url, "HEAD", HTML).headers["Content-Type"].startswith("text/html")
 
 
-def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: Service, oss: MemoryOss) -> None:
+def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: System, oss: MemoryOss) -> None:
     url, code = locked(in_memory, max_uses=1)
     oss.fill({"reports/q3.pdf": b"content"})
     nonce = nonce_of(in_memory.use(url, password="wrong", accept=HTML["Accept"]))
@@ -130,7 +130,7 @@ def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: Service,
         assert f"<h1>{title}</h1>" in in_memory.open(url, headers={**HTML, "Accept-Language": language}).body
 
 
-def test_a_mount_can_require_it(in_memory: Service) -> None:
+def test_a_mount_can_require_it(in_memory: System) -> None:
     before = in_memory.create_share()
     strict = in_memory.with_mount("/reports/", require_password=True, lists=True)
     for params in ({}, {"password": True}, {"password": None}):
@@ -142,7 +142,7 @@ def test_a_mount_can_require_it(in_memory: Service) -> None:
     assert strict.with_config(public_url=None).request_share().code == "public_url_required"
 
 
-def test_uploads_wait_for_it_file_by_file(in_memory: Service, oss: MemoryOss) -> None:
+def test_uploads_wait_for_it_file_by_file(in_memory: System, oss: MemoryOss) -> None:
     inbox = {"key": WRITER, "path": "/in/", "method": "POST", "upload": {"content_type": "image/"}}
     url, code = locked(in_memory, title="Photos", **inbox)
     for headers in ({}, JSON):

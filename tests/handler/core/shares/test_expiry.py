@@ -11,7 +11,7 @@ from handler.core.keys import Keys
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.worlds import DAY, MAKER, OTHER, Service, share_key
+from tests.system import DAY, MAKER, OTHER, System, share_key
 
 OTHER_SECRET = b"another secret, of thirty-two bytes"
 
@@ -23,7 +23,7 @@ OTHER_SECRET = b"another secret, of thirty-two bytes"
         *((int(NOW) + passed, 410, None) for passed in (60, 10 * 365 * DAY)),
     ],
 )
-def test_a_share_expires_to_the_second(in_memory: Service, now: float, status: int, remaining: int | None) -> None:
+def test_a_share_expires_to_the_second(in_memory: System, now: float, status: int, remaining: int | None) -> None:
     response = in_memory.open(in_memory.create_share(expires="60"), now=now)
     assert response.status == status
     if remaining is None:
@@ -34,7 +34,7 @@ def test_a_share_expires_to_the_second(in_memory: Service, now: float, status: i
         assert response.line["clamped_by"] == "share"
 
 
-def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: System, monkeypatch: pytest.MonkeyPatch) -> None:
     url = in_memory.create_share()
     assert in_memory.open(url).status == 302
     monkeypatch.setattr(Keys, "owners", None)
@@ -56,7 +56,7 @@ CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("changes", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
-def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str | None, in_memory: Service) -> None:
+def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str | None, in_memory: System) -> None:
     url = in_memory.with_keys(api=[api("maker", MAKER, **ENTRY)]).create_share(expires="7d")
     answer = in_memory.with_keys(**changes).open(url, now=NOW + DAY)
     if code is None:
@@ -66,7 +66,7 @@ def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str 
         assert "Ask the sender for a new link." in answer.json["detail"]
 
 
-def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memory: Service) -> None:
+def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memory: System) -> None:
     created = in_memory.request_share(password=True, max_uses=1, expires="1d").json
     url, code = created["url"], created["password"]
     assert in_memory.use(url, password=code).status == 303
@@ -89,14 +89,14 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
 
 @pytest.mark.parametrize("max_share", [60, None])
 def test_shares_end_where_they_are_no_longer_enabled_and_not_where_new_ones_are_shorter(
-    in_memory: Service, max_share: int | None
+    in_memory: System, max_share: int | None
 ) -> None:
     url = in_memory.create_share(expires="7d")
     response = in_memory.with_mount("/reports/", max_share=max_share).open(url, now=NOW + DAY)
     assert (response.status, response.line["code"]) == ((302, None) if max_share else (410, "share_not_enabled"))
 
 
-def test_share_includes_reading_and_with_post_taking_uploads(in_memory: Service) -> None:
+def test_share_includes_reading_and_with_post_taking_uploads(in_memory: System) -> None:
     only_share = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"])])
     uploading = only_share.with_mount("/reports/", methods=("GET", "POST"), max_size=1000)
     assert uploading.request("/reports/q3.pdf", key=MAKER).status == 404
@@ -109,7 +109,7 @@ def test_share_includes_reading_and_with_post_taking_uploads(in_memory: Service)
     ("expires", "lifetime", "clamped_by"), [(None, 2 * DAY, None), ("2d", 2 * DAY, None), ("91d", 2 * DAY, "caller")]
 )
 def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
-    expires: str | None, lifetime: int, clamped_by: str | None, in_memory: Service
+    expires: str | None, lifetime: int, clamped_by: str | None, in_memory: System
 ) -> None:
     entry = {"methods": ["SHARE"], "max_share": "2d"}
     limited = in_memory.with_keys(api=[api("maker", MAKER, **entry)], jwt=[issuer(**entry)])
@@ -120,7 +120,7 @@ def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
         assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_expired"
 
 
-def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(in_memory: Service) -> None:
+def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(in_memory: System) -> None:
     def clamped_by(max_share: str) -> object:
         world = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"], max_share=max_share)])
         return world.request_share(expires="100d").json["clamped_by"]

@@ -13,7 +13,7 @@ from signer.times import rfc3339
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, JSON, MAKER, OTHER, STATE, WRITER, Service, share_id
+from tests.system import DAY, JSON, MAKER, OTHER, STATE, WRITER, System, share_id
 
 
 def places(url: str) -> tuple[str, str]:
@@ -21,7 +21,7 @@ def places(url: str) -> tuple[str, str]:
     return f"{STATE}shares/{share_id(url)}.json", f"{STATE}extended/{share_id(url)}.json"
 
 
-def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: Service, oss: MemoryOss) -> None:
+def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share(expires="7d", title="Figures")
     record, extension = places(url)
     before, now = oss.read(record), NOW + 3 * DAY
@@ -51,7 +51,7 @@ def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: Service, o
     ],
 )
 def test_it_ends_later_and_within_max_share_and_within_twice_that_since_its_creation(
-    in_memory: Service, after: int, expires: str, end: int | None, clamped_by: str | None
+    in_memory: System, after: int, expires: str, end: int | None, clamped_by: str | None
 ) -> None:
     url, now = in_memory.create_share(expires="7d"), NOW + after
     response = in_memory.extend(url, expires, now=now)
@@ -65,7 +65,7 @@ def test_it_ends_later_and_within_max_share_and_within_twice_that_since_its_crea
         assert in_memory.extend(url, expires, now=now).code == "bad_expires"
 
 
-def test_max_share_of_the_caller_limits_it_too(in_memory: Service) -> None:
+def test_max_share_of_the_caller_limits_it_too(in_memory: System) -> None:
     url = in_memory.create_share(expires="1d")
     callers = [api("maker", MAKER, methods=["SHARE"]), api("other", OTHER, methods=["SHARE"], max_share="2d")]
     limited = in_memory.with_keys(api=callers)
@@ -75,7 +75,7 @@ def test_max_share_of_the_caller_limits_it_too(in_memory: Service) -> None:
 
 
 ONLY: dict[str, Any] = {"paths": ["/reports/"], "methods": ["SHARE"]}
-REFUSALS: dict[str, tuple[Callable[[Service], Service], str | None, int, str]] = {
+REFUSALS: dict[str, tuple[Callable[[System], System], str | None, int, str]] = {
     "no key": (lambda service: service, None, 401, "unauthorized"),
     "a key without SHARE": (lambda service: service, READER, 404, "not_found"),
     "a key for another path": (lambda service: service, OTHER, 404, "not_found"),
@@ -95,7 +95,7 @@ REFUSALS: dict[str, tuple[Callable[[Service], Service], str | None, int, str]] =
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_it_requires_what_the_same_share_would_require_now(in_memory: Service, oss: MemoryOss, name: str) -> None:
+def test_it_requires_what_the_same_share_would_require_now(in_memory: System, oss: MemoryOss, name: str) -> None:
     change, key, status, code = REFUSALS[name]
     url = in_memory.create_share()
     for expires in ("30d", "60"):
@@ -104,7 +104,7 @@ def test_it_requires_what_the_same_share_would_require_now(in_memory: Service, o
     assert oss.keys(f"{STATE}extended/") == []
 
 
-def test_a_folder_requires_list_and_get_too(in_memory: Service) -> None:
+def test_a_folder_requires_list_and_get_too(in_memory: System) -> None:
     listing = in_memory.with_mount("/reports/", lists=True).with_keys(
         api=[api("maker", MAKER, **{**ONLY, "methods": ["GET", "LIST", "SHARE"]}), api("other", OTHER, **ONLY)]
     )
@@ -114,7 +114,7 @@ def test_a_folder_requires_list_and_get_too(in_memory: Service) -> None:
     assert listing.extend(url, "30d").status == 200
 
 
-def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss) -> None:
+def test_an_invalid_body_changes_nothing(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share()
     for body in ({}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}):
         response = in_memory.post(f"/-/shares/{share_id(url)}", body, MAKER)
@@ -123,7 +123,7 @@ def test_an_invalid_body_changes_nothing(in_memory: Service, oss: MemoryOss) -> 
 
 
 @pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
-def test_it_gives_no_use_back(in_memory: Service, oss: MemoryOss, params: dict[str, Any]) -> None:
+def test_it_gives_no_use_back(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
     url, key, late = in_memory.create_share(expires="1d", **params), params.get("key", MAKER), NOW + 20 * DAY
     oss.fill({f"{STATE}uses/{share_id(url)}/1": b"", f"inbox/{share_id(url)}/1-a.txt": b""})
     assert in_memory.extend(url, "20d", key, NOW + 9 * DAY).json["state"] == "used_up"
@@ -134,9 +134,7 @@ def test_it_gives_no_use_back(in_memory: Service, oss: MemoryOss, params: dict[s
 
 
 @pytest.mark.parametrize("second", [b"", b"null", b'{"version": 2, "expires_at": 1}', b"[" * 100_000])
-def test_an_unreadable_second_end_is_a_503_where_it_is_needed(
-    in_memory: Service, oss: MemoryOss, second: bytes
-) -> None:
+def test_an_unreadable_second_end_is_a_503_where_it_is_needed(in_memory: System, oss: MemoryOss, second: bytes) -> None:
     url = in_memory.create_share(expires="7d", max_uses=1)
     redirect = in_memory.create_share(expires="7d")
     oss.fill({places(each)[1]: second for each in (url, redirect)})
@@ -150,7 +148,7 @@ def test_an_unreadable_second_end_is_a_503_where_it_is_needed(
 
 
 @pytest.mark.parametrize(("second", "end"), [(-DAY, 7 * DAY), (30 * DAY, 37 * DAY)])
-def test_the_later_of_both_ends_counts(in_memory: Service, oss: MemoryOss, second: int, end: int) -> None:
+def test_the_later_of_both_ends_counts(in_memory: System, oss: MemoryOss, second: int, end: int) -> None:
     """An extension that was delayed may arrive after a later one."""
     url = in_memory.create_share(expires="7d")
     oss.fill({places(url)[1]: json.dumps({"version": 1, "expires_at": int(NOW) + 7 * DAY + second}).encode()})
@@ -159,7 +157,7 @@ def test_the_later_of_both_ends_counts(in_memory: Service, oss: MemoryOss, secon
     assert in_memory.open(url, now=NOW + end).code == "share_expired"
 
 
-def test_after_a_revocation_there_is_none(in_memory: Service, oss: MemoryOss) -> None:
+def test_after_a_revocation_there_is_none(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share()
     assert in_memory.revoke(url).status == 204
     record = oss.read(places(url)[0])

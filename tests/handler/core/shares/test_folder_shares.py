@@ -16,23 +16,24 @@ from tests.handler.keys_fixtures import READER, api
 from tests.handler.web.endpoints.test_folders import FOLDER_PATH, links, names
 from tests.handler.web.endpoints.test_folders import listing as listing
 from tests.handler.web.endpoints.test_folders import oss as oss
-from tests.memory_oss import BUCKET, MemoryOss
-from tests.worlds import ALICE, DAY, HTML, JSON, MAKER, OTHER, Service, secret_of
+from tests.local_oss import BUCKET
+from tests.memory_oss import MemoryOss
+from tests.system import ALICE, DAY, HTML, JSON, MAKER, OTHER, System, secret_of
 
 FILE, START = "/reports/2026/q3.pdf", "/-/s/2026/"
 
 
-def share(service: Service, **params: Any) -> str:
+def share(service: System, **params: Any) -> str:
     return service.create_share(**{"path": FOLDER_PATH, "expires": "30d", **params})
 
 
-def open_at(service: Service, url: str, path: str, query: dict[str, str] | None = None, **options: Any) -> Answered:
+def open_at(service: System, url: str, path: str, query: dict[str, str] | None = None, **options: Any) -> Answered:
     """The response to the secret of a share at another path, below its own unless it begins with "/"."""
     path = path if path.startswith("/") else START + path
     return service.request(path, query={"share": secret_of(url), **(query or {})}, **options)
 
 
-def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(listing: Service, oss: MemoryOss) -> None:
+def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(listing: System, oss: MemoryOss) -> None:
     answer = listing.request_share(path=FOLDER_PATH, allow_missing=False)
     assert (answer.status, oss.calls) == (201, {"ListObjects": 1, "PutObject": 2})
     assert answer.json["url"].startswith(f"https://links.example.com{START}?share=")
@@ -50,7 +51,7 @@ def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(listing: Servic
     assert listing.request_share(path="/reports/none/").status == 201
 
 
-def test_what_a_folder_cannot_have_is_refused_with_the_reason(listing: Service, oss: MemoryOss) -> None:
+def test_what_a_folder_cannot_have_is_refused_with_the_reason(listing: System, oss: MemoryOss) -> None:
     refusals: tuple[tuple[dict[str, Any], int, str], ...] = (
         *((each, 409, "folder_not_limited") for each in ({"max_uses": 1}, {"password": True})),
         ({"download": "all.zip"}, 400, "bad_body"),
@@ -65,7 +66,7 @@ def test_what_a_folder_cannot_have_is_refused_with_the_reason(listing: Service, 
     assert strict.request_share(path="/reports/").code == "folder_not_limited"
 
 
-def test_it_opens_what_is_below_it_and_what_is_added_later(listing: Service, oss: MemoryOss) -> None:
+def test_it_opens_what_is_below_it_and_what_is_added_later(listing: System, oss: MemoryOss) -> None:
     url = share(listing)
     for address in ("", "/-/s/", "/-/s"):
         assert names(open_at(listing, url, address)) == (["a", "bad"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])
@@ -94,7 +95,7 @@ def test_it_opens_what_is_below_it_and_what_is_added_later(listing: Service, oss
     assert (page.status, 'id="download"' in page.body) == (200, True)
 
 
-def test_a_share_of_everything_has_no_name(listing: Service, oss: MemoryOss) -> None:
+def test_a_share_of_everything_has_no_name(listing: System, oss: MemoryOss) -> None:
     everything = listing.with_mount("/all/", path="/", max_share=DAY)
     url = share(everything, path="/")
     assert url.startswith("https://links.example.com/-/s/?share=")
@@ -105,7 +106,7 @@ def test_a_share_of_everything_has_no_name(listing: Service, oss: MemoryOss) -> 
         assert open_at(everything, url, path).status in (400, 404)
 
 
-def test_the_longest_path_in_it_is_opened(listing: Service, oss: MemoryOss) -> None:
+def test_the_longest_path_in_it_is_opened(listing: System, oss: MemoryOss) -> None:
     url, longest = share(listing, path="/reports/"), f"{'长/' * 253}ab"
     assert len(f"reports/{longest}") < 1023 < len(f"-/s/reports/{longest}".encode())
     assert open_at(listing, url, f"/-/s/reports/{quote(longest)}").key == f"reports/{longest}"
@@ -133,7 +134,7 @@ OUTSIDE = (
 )
 
 
-def test_it_opens_nothing_outside(listing: Service, oss: MemoryOss) -> None:
+def test_it_opens_nothing_outside(listing: System, oss: MemoryOss) -> None:
     for url in (share(listing), share(listing, page=True)):
         oss.calls.clear()
         for path in OUTSIDE:
@@ -149,7 +150,7 @@ SEGMENTS = ("2026", "reports", "inner", "..", "q3.pdf", "", "closed", "copy", "a
 
 @pytest.mark.parametrize(("depth", "count"), [(3, 6), pytest.param(4, 12, marks=pytest.mark.long)])
 def test_every_path_opens_what_the_rule_says_and_nothing_else(
-    listing: Service, oss: MemoryOss, depth: int, count: int
+    listing: System, oss: MemoryOss, depth: int, count: int
 ) -> None:
     """What follows the name of the share follows its path, as long as the same mount covers it."""
     for path in (FOLDER_PATH, "/reports/", "/copy/", FILE, "/reports/2026/inner/"):
@@ -169,7 +170,7 @@ def test_every_path_opens_what_the_rule_says_and_nothing_else(
                 assert found == (None if opens else INVALID), (path, relative)
 
 
-def test_a_longer_mount_that_is_added_later_is_outside(listing: Service, oss: MemoryOss) -> None:
+def test_a_longer_mount_that_is_added_later_is_outside(listing: System, oss: MemoryOss) -> None:
     url = share(listing, path="/reports/")
     assert open_at(listing, url, "/-/s/reports/2026/q3.pdf").status == 302
     inner = listing.config.mounts.by_path["/reports/2026/inner/"]
@@ -180,7 +181,7 @@ def test_a_longer_mount_that_is_added_later_is_outside(listing: Service, oss: Me
     assert names(narrowed.open(url)) == ([], ["top.txt"])
 
 
-def test_it_ends_for_every_file_at_once(listing: Service, oss: MemoryOss) -> None:
+def test_it_ends_for_every_file_at_once(listing: System, oss: MemoryOss) -> None:
     url, places = share(listing), ("", "q3.pdf", "a/")
     assert [open_at(listing, url, each).status for each in places] == [200, 302, 200]
     assert listing.shown(url)["path"] == FOLDER_PATH
@@ -197,7 +198,7 @@ def test_it_ends_for_every_file_at_once(listing: Service, oss: MemoryOss) -> Non
     assert {open_at(listing, url, each).code for each in places} == {"share_revoked"}
 
 
-def test_the_addresses_of_its_files_one_a_line(listing: Service, oss: MemoryOss) -> None:
+def test_the_addresses_of_its_files_one_a_line(listing: System, oss: MemoryOss) -> None:
     url = share(listing)
     refused = listing.open(url, format="urls", after="00")
     assert (refused.status, refused.code) == (400, "bad_query")
@@ -220,7 +221,7 @@ def test_the_addresses_of_its_files_one_a_line(listing: Service, oss: MemoryOss)
     assert answer.body.startswith(f"https://links.example.net{START}q3.pdf?")
 
 
-def test_more_than_1000_files_are_a_409_that_names_json(listing: Service, oss: MemoryOss) -> None:
+def test_more_than_1000_files_are_a_409_that_names_json(listing: System, oss: MemoryOss) -> None:
     oss.fill({f"public/many/{number:04}.bin": b"" for number in range(1000)} | {"public/many/": b""})
     url = share(listing, path="/public/many/")
     assert len(listing.open(url, format="urls").body.splitlines()) == 1000
@@ -238,7 +239,7 @@ def test_more_than_1000_files_are_a_409_that_names_json(listing: Service, oss: M
     assert len(hiding.open(url, format="urls", begins="08").body.splitlines()) == 100
 
 
-def test_its_page_keeps_the_secret_and_shows_nothing_outside(listing: Service, oss: MemoryOss) -> None:
+def test_its_page_keeps_the_secret_and_shows_nothing_outside(listing: System, oss: MemoryOss) -> None:
     url = share(listing, title="Figures <2026>", message="Two\nlines")
     page = open_at(listing, url, "a/", {"limit": "9", "utm_source": "chat"}, headers=HTML)
     query = f"?share={secret_of(url)}"

@@ -19,13 +19,13 @@ from handler.core.shares.record import SECRET
 from signer import verify
 from tests.handler.client import KEYS, NOW, context
 from tests.memory_oss import MemoryOss
-from tests.worlds import MAKER, STATE, Service, secret_of, share_id
+from tests.system import MAKER, STATE, System, secret_of, share_id
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 INVALID = (404, "share_invalid")
 
 
-def refusal(service: Service, path: str, secret: str) -> tuple[int, str] | None:
+def refusal(service: System, path: str, secret: str) -> tuple[int, str] | None:
     """The status and code with which a secret is refused at a decoded path, None for a valid one."""
     request = Request("GET", path, {"share": secret}, {}, b"", "")
     try:
@@ -46,7 +46,7 @@ def neighbours(secret: str) -> Iterator[str]:
             yield before + after[0] + character + after[1:]
 
 
-def test_a_secret_with_one_character_changed_opens_nothing(in_memory: Service, oss: MemoryOss) -> None:
+def test_a_secret_with_one_character_changed_opens_nothing(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share()
     path, secret = unquote(urlsplit(url).path), secret_of(url)
     assert refusal(in_memory, path, secret) is None
@@ -59,11 +59,11 @@ def test_a_secret_with_one_character_changed_opens_nothing(in_memory: Service, o
 
 @given(secret=st.from_regex(SECRET, fullmatch=True) | st.text(ALPHABET, max_size=30))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_invented_secret_opens_and_breaks_nothing(in_memory: Service, secret: str) -> None:
+def test_an_invented_secret_opens_and_breaks_nothing(in_memory: System, secret: str) -> None:
     assert refusal(in_memory, "/-/s/q3.pdf", secret) == INVALID
 
 
-def test_what_the_state_shows_of_a_share_opens_nothing(in_memory: Service, oss: MemoryOss) -> None:
+def test_what_the_state_shows_of_a_share_opens_nothing(in_memory: System, oss: MemoryOss) -> None:
     first, second = in_memory.create_share(), in_memory.create_share()
     names = [f"{STATE}shares/{share_id(url)}.json" for url in (first, second)]
     shown = in_memory.shown(first)
@@ -76,17 +76,17 @@ def test_what_the_state_shows_of_a_share_opens_nothing(in_memory: Service, oss: 
     assert in_memory.open(second).status == 302
 
 
-def moved(service: Service, bucket: str, key: str) -> Service:
+def moved(service: System, bucket: str, key: str) -> System:
     return service.with_mount("/reports/", target=Location(bucket, key))
 
 
-def covered(service: Service) -> Service:
+def covered(service: System) -> System:
     """With a longer mount at the folder of the object, which leads to another one."""
     reports = service.config.mounts.find("/reports/x").mount._replace(path="/reports/2026/")
     return service.with_config(mounts=Mounts([reports, *service.config.mounts], service.config.mounts.reserved))
 
 
-CHANGES: dict[str, Callable[[Service], Service]] = {
+CHANGES: dict[str, Callable[[System], System]] = {
     "another prefix": lambda service: moved(service, "examplebucket", "secrets/"),
     "another bucket": lambda service: moved(service, "otherbucket", "reports/"),
     "a longer mount": covered,
@@ -102,7 +102,7 @@ CHANGES: dict[str, Callable[[Service], Service]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_share_opens_nothing_where_its_path_leads_elsewhere_now(
-    in_memory: Service, change: Callable[[Service], Service]
+    in_memory: System, change: Callable[[System], System]
 ) -> None:
     url = in_memory.create_share(path="/reports/2026/q3.pdf")
     response = change(in_memory).open(url)
@@ -110,14 +110,14 @@ def test_a_share_opens_nothing_where_its_path_leads_elsewhere_now(
     assert in_memory.open(url).status == 302
 
 
-def test_a_share_of_a_download_takes_no_upload(in_memory: Service) -> None:
+def test_a_share_of_a_download_takes_no_upload(in_memory: System) -> None:
     both = in_memory.with_mount("/reports/", methods=("GET", "POST"), max_size=1000)
     response = both.request_form(both.create_share(), nonce="nonce-EXAMPLE-000000")
     assert "fields" not in response.json
     assert verify("GET", response.json["url"], credentials=KEYS, now=NOW).ok
 
 
-def test_an_uploaded_file_is_not_read_with_the_share_of_its_folder(in_memory: Service, oss: MemoryOss) -> None:
+def test_an_uploaded_file_is_not_read_with_the_share_of_its_folder(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_upload_share()
     name = f"{share_id(url)}/1-a.txt"
     oss.fill({f"inbox/{name}": b"a"})

@@ -22,8 +22,9 @@ from handler.core.config import Location
 from signer.times import rfc3339
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import api
-from tests.memory_oss import BUCKET, memory_oss
-from tests.worlds import DAY, HTML, JSON, MAKER, OTHER, STATE, service, share_id
+from tests.local_oss import BUCKET
+from tests.memory_oss import memory_oss
+from tests.system import DAY, HTML, JSON, MAKER, OTHER, STATE, service, share_id
 
 OBJECT = "reports/q3.pdf"
 NONCES = ("nonce-EXAMPLE-0000", "nonce-EXAMPLE-0001")

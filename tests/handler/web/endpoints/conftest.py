@@ -7,17 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import worlds
+from tests import system
+from tests.system import System
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[worlds.Service]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """With an OSS and the real time, by which it accepts links."""
-    with worlds.service_with_oss(tmp_path_factory.mktemp("oss"), now=time.time()) as running:
+    with system.service_with_oss(tmp_path_factory.mktemp("oss"), now=time.time()) as running:
         yield running
 
 
 @pytest.fixture
-def uploads(running: worlds.Service) -> worlds.Service:
+def uploads(running: System) -> System:
     """A new instance of it; the OSS keeps the objects of earlier tests."""
     return running.restarted()

@@ -23,7 +23,7 @@ from handler.core.config.load import QUERY
 from signer import verify
 from tests.handler.client import CONFIG, KEYS, SIGNATURE, ask, mount
 from tests.handler.upload_fixtures import conditions, query_of
-from tests.worlds import WRITER, Service
+from tests.system import WRITER, System
 
 # What pages list beside the SDK's own list, and the parameters of a signature.
 _SUB_RESOURCES = """
@@ -99,7 +99,7 @@ def links_in(document: Any) -> Iterator[dict[str, Any]]:
             yield from links_in(value)
 
 
-def check(service: Service, document: Any, own: frozenset[str] = frozenset()) -> int:
+def check(service: System, document: Any, own: frozenset[str] = frozenset()) -> int:
     """The number of links; each must sign only known parameters, and be valid with exactly its headers."""
     count = 0
     for link in links_in(document):
@@ -213,7 +213,7 @@ class TestObjectPath:
         assert (response.status, response.code) == (400, "bad_query")
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_the_headers_of_the_request_are_not_signed(self, in_memory: Service, method: str) -> None:
+    def test_the_headers_of_the_request_are_not_signed(self, in_memory: System, method: str) -> None:
         before = in_memory.request("/both/a", method, headers={"Accept": "application/json"})
         for name in UNKEYED:
             for value in VALUES:
@@ -222,14 +222,14 @@ class TestObjectPath:
                 assert response.headers.get("Location") is None
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "TRACE"])
-    def test_other_methods_return_no_link(self, in_memory: Service, method: str) -> None:
+    def test_other_methods_return_no_link(self, in_memory: System, method: str) -> None:
         for name in SUB_RESOURCES:
             response = in_memory.request("/both/a", method, {name: ""})
             assert response.status == 405
             assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_with_a_share_all_other_parameters_are_dropped(self, in_memory: Service, method: str) -> None:
+    def test_with_a_share_all_other_parameters_are_dropped(self, in_memory: System, method: str) -> None:
         url = in_memory.create_share(key=WRITER, path="/both/a")
         for name in SUB_RESOURCES:
             response = in_memory.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
@@ -244,7 +244,7 @@ class TestObjectPath:
 
 class TestSign:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_sub_resource_is_refused_by_name(self, in_memory: Service, method: str) -> None:
+    def test_a_sub_resource_is_refused_by_name(self, in_memory: System, method: str) -> None:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in QUERY]
         size = {"size": 5} if method == "PUT" else {}
         for value in ("", "1", None, ["1"]):
@@ -254,7 +254,7 @@ class TestSign:
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_header_is_refused_by_name(self, in_memory: Service, method: str) -> None:
+    def test_a_header_is_refused_by_name(self, in_memory: System, method: str) -> None:
         size = {"size": 5} if method == "PUT" else {}
         names = [
             spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
@@ -265,7 +265,7 @@ class TestSign:
             assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "get"])
-    def test_other_methods_are_not_signed(self, in_memory: Service, method: str) -> None:
+    def test_other_methods_are_not_signed(self, in_memory: System, method: str) -> None:
         names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
         for result in in_memory.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
             assert result["error"]["code"] == "bad_body"
@@ -273,13 +273,13 @@ class TestSign:
 
 @pytest.mark.parametrize("route", POST_ROUTES)
 class TestRoutes:
-    def test_a_member_of_the_body_is_refused_by_name(self, in_memory: Service, route: str) -> None:
+    def test_a_member_of_the_body_is_refused_by_name(self, in_memory: System, route: str) -> None:
         for name in {*SUB_RESOURCES, *HEADERS, "query", "headers"} - {"expires"}:
             response = in_memory.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
             assert (response.status, response.code) == (400, "bad_body"), name
             assert repr(name) in response.json["detail"]
 
-    def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: Service, route: str) -> None:
+    def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: System, route: str) -> None:
         extra = dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
         headers = {**extra, "Content-Type": "application/json"}
         params = json.dumps(POST_ROUTES[route])
@@ -290,7 +290,7 @@ class TestRoutes:
             check_form(response.json)
 
 
-def test_further_parts_sign_no_other_parameters(uploads: Service) -> None:
+def test_further_parts_sign_no_other_parameters(uploads: System) -> None:
     upload = uploads.start_upload(path="/both/parts.bin")
     route, extra = f"/-/uploads/{upload['upload_id']}/parts", dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
     headers = {**extra, "Content-Type": "application/json"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from handler.core.cloud import oss
 from handler.core.config import Config
-from tests import worlds
+from tests import system
 from tests.handler.client import OTHER_KEYS, Answered, ask, context, mount
-from tests.worlds import MAKER
+from tests.system import MAKER, System
 
 WINDOW = 300
 START = 1_772_347_200  # a multiple of the window
@@ -98,14 +98,14 @@ def test_without_a_window_nothing_is_cacheable() -> None:
 
 
 def test_callers_get_links_of_their_own(tmp_path: Path) -> None:
-    service = worlds.service(tmp_path)
+    service = system.service(tmp_path)
     links = {service.request("/open/a.txt", key=MAKER, now=START + second).url for second in range(3)}
     assert len(links) == 3
     response = service.request("/open/a.txt", query={"format": "redirect"}, key=MAKER, now=START)
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_links_of_shares_are_never_cacheable(in_memory: worlds.Service) -> None:
+def test_links_of_shares_are_never_cacheable(in_memory: System) -> None:
     url = in_memory.create_share(path="/open/a.txt", now=START)
     responses = [in_memory.open(url, now=START + second) for second in range(3)]
     assert len({response.url for response in responses}) == 3

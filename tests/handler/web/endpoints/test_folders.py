@@ -17,9 +17,10 @@ from handler.core.config import Location, Mounts
 from handler.web.pages.words import FOLDER
 from signer.listing import ListedPage
 from tests.handler.client import Answered
-from tests.handler.keys_fixtures import BUCKET, READER, api
+from tests.handler.keys_fixtures import READER, api
+from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss, memory_oss
-from tests.worlds import ALICE, HTML, MAKER, OTHER, Service, service
+from tests.system import ALICE, HTML, MAKER, OTHER, System, service
 
 LINKS = """
 region = "cn-hangzhou"
@@ -53,7 +54,7 @@ CALLERS = [
 
 
 @pytest.fixture
-def listing(tmp_path: Path) -> Service:
+def listing(tmp_path: Path) -> System:
     return service(tmp_path, LINKS).with_keys(api=CALLERS)
 
 
@@ -69,7 +70,7 @@ def names(answer: Answered) -> tuple[list[str], list[str]]:
     return [each["name"] for each in answer.json["folders"]], [each["name"] for each in answer.json["files"]]
 
 
-def test_a_folder_is_its_folders_and_files_for_one_list(listing: Service, oss: MemoryOss) -> None:
+def test_a_folder_is_its_folders_and_files_for_one_list(listing: System, oss: MemoryOss) -> None:
     answer = listing.request(FOLDER_PATH, key=MAKER)
     document = answer.json
     assert oss.calls == {"ListObjects": 1}
@@ -93,7 +94,7 @@ def test_a_folder_is_its_folders_and_files_for_one_list(listing: Service, oss: M
 
 
 def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_appear(
-    listing: Service, oss: MemoryOss
+    listing: System, oss: MemoryOss
 ) -> None:
     assert names(listing.request("/all/", key=MAKER)) == (
         ["data", "public", "reports", "unlisted"],
@@ -117,7 +118,7 @@ def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_a
     assert names(public.request(FOLDER_PATH, key=OTHER))[0] == ["a", "bad", "inner"]
 
 
-def test_only_callers_with_list_see_a_folder(listing: Service, oss: MemoryOss) -> None:
+def test_only_callers_with_list_see_a_folder(listing: System, oss: MemoryOss) -> None:
     for key, code, *paths in (
         (None, "unauthorized", FOLDER_PATH),
         (None, "not_found", "/reports/2026/closed/"),
@@ -143,7 +144,7 @@ def test_only_callers_with_list_see_a_folder(listing: Service, oss: MemoryOss) -
     assert oss.calls == {"ListObjects": 3}
 
 
-def test_other_methods_of_a_folder_are_those_of_an_object(listing: Service, oss: MemoryOss) -> None:
+def test_other_methods_of_a_folder_are_those_of_an_object(listing: System, oss: MemoryOss) -> None:
     assert listing.request(FOLDER_PATH, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
     # Who may only list may know of the folder, too.
     only_list = listing.with_keys(api=[*CALLERS[:3], api("lister", ALICE, paths=["/reports/"], methods=["LIST"])])
@@ -152,7 +153,7 @@ def test_other_methods_of_a_folder_are_those_of_an_object(listing: Service, oss:
     assert oss.calls == {}
 
 
-def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: Service, oss: MemoryOss) -> None:
+def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: System, oss: MemoryOss) -> None:
     for name, code, *values in (
         ("limit", "bad_query", "0", "1001", "+5", ""),
         ("begins", "bad_query", "../", "inner/", "a\nb"),
@@ -175,7 +176,7 @@ def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: S
         assert names(listing.request(FOLDER_PATH, query=query, key=MAKER)) == ([], expected)
 
 
-def test_a_large_folder_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
+def test_a_large_folder_is_paged_and_never_loaded_completely(listing: System, oss: MemoryOss) -> None:
     oss.fill({f"public/big/{number:06}.bin": b"" for number in range(20_000)})
     found, after, pages = list[str](), "", 0
     while pages < 3 or after:
@@ -203,7 +204,7 @@ CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
     ],
 )
 def test_no_page_is_short_and_no_token_tells_a_hidden_name(
-    listing: Service, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
+    listing: System, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
 ) -> None:
     closed = [listing.config.mounts.by_path["/unlisted/"]._replace(path=each) for each in CLOSED]
     listing = listing.with_config(mounts=Mounts([*listing.config.mounts, *closed], listing.config.mounts.reserved))
@@ -228,7 +229,7 @@ def test_no_page_is_short_and_no_token_tells_a_hidden_name(
     assert 'rel="next" href="?limit=1&amp;after=' in page.body
 
 
-def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(listing: Service, oss: MemoryOss) -> None:
+def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(listing: System, oss: MemoryOss) -> None:
     for after, limit, last, lists in ("", 3, "bad/", 2), ("", 4, "inner/", 2), ("reports/2026/bad/", 1, "inner/", 2):
         before, query = oss.calls["ListObjects"], {"limit": str(limit), **({"after": after} if after else {})}
         assert listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"] == f"reports/2026/{last}"
@@ -237,7 +238,7 @@ def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(listing: Servic
     assert oss.calls["ListObjects"] == 7  # one, where nothing is hidden
 
 
-def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: Service, oss: MemoryOss) -> None:
+def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: System, oss: MemoryOss) -> None:
     """A page of two names was short where a hidden one stood between `after` and the next."""
     oss.fill({f"public/{name}": b"" for name in ("zz.txt", "zzz.txt", "merger-with-acme/x.pdf")})
     template = listing.config.mounts.by_path["/unlisted/"]
@@ -250,7 +251,7 @@ def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: Service,
     assert oss.calls == {"ListObjects": 6 + 2}  # a second one, where a third name can be seen
 
 
-def test_a_page_has_at_most_900_names_where_others_may_be_hidden(listing: Service, oss: MemoryOss) -> None:
+def test_a_page_has_at_most_900_names_where_others_may_be_hidden(listing: System, oss: MemoryOss) -> None:
     oss.fill({f"public/{number:04}": b"" for number in range(950)})
     inner = listing.config.mounts.by_path["/unlisted/"]._replace(path="/public/x/")
     hiding = listing.with_config(mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved))
@@ -260,7 +261,7 @@ def test_a_page_has_at_most_900_names_where_others_may_be_hidden(listing: Servic
 
 
 def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
-    listing: Service, oss: MemoryOss, monkeypatch: pytest.MonkeyPatch
+    listing: System, oss: MemoryOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vanishing = [f"reports/2026/{number}" for number in range(2)]
     oss.fill(dict.fromkeys(vanishing, b""))
@@ -278,7 +279,7 @@ def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
     assert (answer.json["next"], oss.calls) == ("reports/2026/inner/", {"ListObjects": 4})
 
 
-def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_oss_answers_instead_of_a_list_is_a_503(listing: System, monkeypatch: pytest.MonkeyPatch) -> None:
     with memory_oss({}) as oss:
         for status, code, after, expected in (
             (403, "AccessDenied", "", (503, "oss_unavailable")),
@@ -293,7 +294,7 @@ def test_what_oss_answers_instead_of_a_list_is_a_503(listing: Service, monkeypat
     assert answer.line["cause"] if expected[0] == 503 else True
 
 
-def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(listing: Service, oss: MemoryOss) -> None:
+def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(listing: System, oss: MemoryOss) -> None:
     answered, answer = Event(), oss.answer
 
     def hang(*arguments: Any) -> Any:
@@ -314,7 +315,7 @@ def links(page: Answered) -> list[str]:
     return [unquote(each) for each in re.findall(r'<a [^>]*href="([^"]*)"', page.body)]
 
 
-def test_a_person_gets_a_page_where_public_url_is_set(listing: Service, oss: MemoryOss) -> None:
+def test_a_person_gets_a_page_where_public_url_is_set(listing: System, oss: MemoryOss) -> None:
     page = listing.request(FOLDER_PATH, headers=HTML, key=MAKER)
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["Cache-Control"] == "no-store"
@@ -338,7 +339,7 @@ def test_a_person_gets_a_page_where_public_url_is_set(listing: Service, oss: Mem
     assert listing.with_config(public_url=None).request("/public/", headers=HTML).json["path"] == "/public/"
 
 
-def test_a_page_names_at_most_ten_folders_above_which_the_caller_may_list(listing: Service, oss: MemoryOss) -> None:
+def test_a_page_names_at_most_ten_folders_above_which_the_caller_may_list(listing: System, oss: MemoryOss) -> None:
     assert links(listing.request("/reports/2026/a/", headers=HTML, key=MAKER))[:2] == ["/reports/", FOLDER_PATH]
     assert links(listing.request("/reports/2026/a/", headers=HTML, key=ALICE)) == ["/reports/2026/a/b.txt"]
     paths = ["/public/" + "x/" * depth for depth in range(501)]
@@ -353,7 +354,7 @@ def test_a_page_names_at_most_ten_folders_above_which_the_caller_may_list(listin
 
 
 def test_the_box_is_a_form_that_keeps_the_limit_and_all_words_are_in_both_languages(
-    listing: Service, oss: MemoryOss
+    listing: System, oss: MemoryOss
 ) -> None:
     query = {"begins": 'q"3', "limit": "7"}
     page = listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER)

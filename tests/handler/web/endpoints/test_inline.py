@@ -20,7 +20,7 @@ from tests.handler.keys_fixtures import api
 from tests.handler.notice_fixtures import created, event_function, links, notice
 from tests.handler.upload_fixtures import query_of
 from tests.memory_oss import MemoryOss
-from tests.worlds import WRITER, Service
+from tests.system import WRITER, System
 
 TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 DOWNLOAD = {DISPOSITION: "attachment"}
@@ -69,9 +69,9 @@ DOWNLOADED = ["a.html", "a.jpg", "a", "png", "a.png.html", "a.png.", "a.png/b", 
 
 
 @pytest.fixture
-def service(tmp_path: Path, oss: MemoryOss) -> Service:
+def service(tmp_path: Path, oss: MemoryOss) -> System:
     owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
-    return Service(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
+    return System(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_download_has_the_name_that_a_caller_gives_it(name: str, limits: dict[
 # --- every other way to a link ------------------------------------------------------------------------------------
 
 
-def test_signed_links(service: Service) -> None:
+def test_signed_links(service: System) -> None:
     shown, downloaded, free = service.sign(
         *({"path": f"/{path}"} for path in ("site/a.png", "site/a.html", "free/a.html"))
     )
@@ -158,7 +158,7 @@ def test_signed_links(service: Service) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_shares(service: Service, method: str) -> None:
+def test_shares(service: System, method: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
         share = service.create_share(key=WRITER, path=f"/site/{name}")
         query = query_of(service.open(share, method).headers["Location"])
@@ -186,27 +186,27 @@ def test_notices(tmp_path: Path) -> None:
 # config/test_uploaded_content has every active type.
 ACTIVE = ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/javascript"]
 PREFIXES = ["text/", "image/", "application/", "video/"]
-Attempt = Callable[[Service, str, str], dict[str, Any]]
+Attempt = Callable[[System, str, str], dict[str, Any]]
 
 
-def put(service: Service, path: str, content_type: str) -> dict[str, Any]:
+def put(service: System, path: str, content_type: str) -> dict[str, Any]:
     (result,) = service.sign({"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}})
     error: dict[str, Any] = result.get("error", result)
     return error
 
 
-def form(service: Service, path: str, content_type: str) -> dict[str, Any]:
+def form(service: System, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/form", {"path": path, "content_type": content_type}).json
     return document
 
 
-def multipart(service: Service, path: str, content_type: str) -> dict[str, Any]:
+def multipart(service: System, path: str, content_type: str) -> dict[str, Any]:
     document: dict[str, Any] = service.post("/-/uploads", {"path": path, "size": 5, "content_type": content_type}).json
     return document
 
 
 @pytest.mark.parametrize("attempt", [put, form, multipart])
-def test_active_types_are_refused_except_where_they_cannot_run(service: Service, attempt: Attempt) -> None:
+def test_active_types_are_refused_except_where_they_cannot_run(service: System, attempt: Attempt) -> None:
     for content_type in ACTIVE:
         problem = attempt(service, "/site/a.png", content_type)
         assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
@@ -216,7 +216,7 @@ def test_active_types_are_refused_except_where_they_cannot_run(service: Service,
         assert "url" in attempt(service, "/free/a.png", "text/html")
 
 
-def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Service) -> None:
+def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: System) -> None:
     for prefix in PREFIXES:
         for path in ("/site/a.png", "/site/"):
             problem = form(service, path, prefix)
@@ -226,11 +226,11 @@ def test_a_form_for_a_prefix_that_contains_active_types_is_refused(service: Serv
 
 class TestUploadShares:
     @pytest.fixture
-    def drop(self, uploads: Service) -> Service:
+    def drop(self, uploads: System) -> System:
         """Where /in/ accepts no active types."""
         return uploads.with_mount("/in/", inline=())
 
-    def test_active_types_are_refused_and_take_no_place(self, drop: Service) -> None:
+    def test_active_types_are_refused_and_take_no_place(self, drop: System) -> None:
         url = drop.create_upload_share(max_files=1)
         response = drop.request_form(url, name="a.png", type="text/html")
         assert (response.status, response.code) == (400, "wrong_type")
@@ -239,7 +239,7 @@ class TestUploadShares:
         response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
         assert (response.status, response.code) == (400, "wrong_type")
 
-    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: Service) -> None:
+    def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: System) -> None:
         url = drop.create_upload_share(content_type="image/")
         assert drop.request_form(url, type="image/svg+xml").code == "wrong_type"
         fields = drop.request_form(url, type="image/png").json["fields"]

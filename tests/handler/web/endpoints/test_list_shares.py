@@ -12,23 +12,24 @@ import pytest
 from handler.core.config import Location
 from signer.times import rfc3339
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import BUCKET, READER, api, hash_of, issuer
+from tests.handler.keys_fixtures import READER, api, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
+from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, MAKER, OTHER, STATE, WRITER, Service, keys
+from tests.system import DAY, MAKER, OTHER, STATE, WRITER, System, keys
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 UNAVAILABLE = "state_unavailable"
 
 
 @pytest.fixture
-def shares(in_memory: Service) -> Service:
+def shares(in_memory: System) -> System:
     callers = [*keys()["api"], api("admin", ADMIN, paths=["/"], methods=["ADMIN"])]
     users = issuer(methods=["GET", "SHARE"], paths=["/reports/"])
     return in_memory.with_keys(api=callers, jwt=[users])
 
 
-def page(service: Service, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str) -> Any:
+def page(service: System, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str) -> Any:
     query |= {"after": after} if after else {}
     response = service.request("/-/shares", query=query, key=key, now=now)
     assert response.status == 200, response
@@ -36,7 +37,7 @@ def page(service: Service, key: str = MAKER, *, now: float = NOW, after: str | N
     return response.json
 
 
-def ids(service: Service, key: str = MAKER, **options: Any) -> list[str]:
+def ids(service: System, key: str = MAKER, **options: Any) -> list[str]:
     """The ids of all pages, of two shares each."""
     found: list[str] = []
     after: str | None = ""
@@ -46,12 +47,12 @@ def ids(service: Service, key: str = MAKER, **options: Any) -> list[str]:
     return found
 
 
-def create(service: Service, key: str = MAKER, **params: Any) -> Any:
+def create(service: System, key: str = MAKER, **params: Any) -> Any:
     """The id of a new share."""
     return service.request_share(key, **params).json["id"]
 
 
-def test_shares_are_listed_by_page_and_the_newest_come_first(shares: Service, oss: MemoryOss) -> None:
+def test_shares_are_listed_by_page_and_the_newest_come_first(shares: System, oss: MemoryOss) -> None:
     created = [create(shares, now=NOW + second) for second in range(5)]
     assert ids(shares) == created[::-1]
     folder = f"{STATE}index/{sha256(f'api:maker:{hash_of(MAKER)}{chr(10)}api:maker'.encode()).hexdigest()[:32]}/"
@@ -61,7 +62,7 @@ def test_shares_are_listed_by_page_and_the_newest_come_first(shares: Service, os
     assert (len(page(shares)["shares"]), page(shares, limit="5")["next"]) == (5, None)
 
 
-def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: Service, oss: MemoryOss) -> None:
+def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: System, oss: MemoryOss) -> None:
     times = {"created_at": rfc3339(NOW), "expires_at": rfc3339(NOW + 7 * DAY)}
     unused = {
         "path": "/reports/q3.pdf",
@@ -91,7 +92,7 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: Service
         assert page(shares, key)["shares"].count(shown.json) == 1
 
 
-def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: Service, oss: MemoryOss) -> None:
+def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: System, oss: MemoryOss) -> None:
     expired, revoked, limited = create(shares, expires="2d"), create(shares), create(shares, max_uses=2)
     used_up, inbox = create(shares, max_uses=1), create(shares, WRITER, path="/in/", method="POST")
     assert shares.request(f"/-/shares/{revoked}", "DELETE", key=MAKER).status == 204
@@ -108,7 +109,7 @@ def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: Service, o
         assert (share["uses"], share["last_use"]) == ((1, rfc3339(later - 60)) if is_limited else (None, None))
 
 
-def test_users_of_one_issuer_and_callers_see_only_their_own(shares: Service) -> None:
+def test_users_of_one_issuer_and_callers_see_only_their_own(shares: System) -> None:
     callers = {name: jwt(sub=name) for name in ("alice", "bob", "alice\nbob")} | {"maker": MAKER}
     created = {name: [create(shares, key) for _ in range(2)] for name, key in callers.items()}
     for name, key in callers.items():
@@ -120,7 +121,7 @@ def test_users_of_one_issuer_and_callers_see_only_their_own(shares: Service) -> 
     assert ids(shares.with_keys(api=[api("maker", OTHER, methods=["SHARE"])]), OTHER) == []
 
 
-def test_admin_lists_the_shares_of_all_callers_one_after_the_other(shares: Service) -> None:
+def test_admin_lists_the_shares_of_all_callers_one_after_the_other(shares: System) -> None:
     created = {
         name: [create(shares, key, now=NOW + second) for second in range(3)][::-1]
         for name, key in {"api:maker": MAKER, "jwt:https://id.example.com:alice": jwt(sub="alice")}.items()
@@ -134,7 +135,7 @@ def test_admin_lists_the_shares_of_all_callers_one_after_the_other(shares: Servi
     assert ids(elsewhere, ADMIN, all="true") == []
 
 
-def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(shares: Service) -> None:
+def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(shares: System) -> None:
     claimed = jwt(sub="alice", methods=["SHARE", "ADMIN"])
     for entry, status in ((["SHARE"], 403), (["SHARE", "ADMIN"], 200), (None, 403)):
         changed = shares.with_keys(jwt=[issuer(methods=entry)])
@@ -151,14 +152,14 @@ INVALID = [*(("limit", value) for value in LIMITS), *(("all", value) for value i
 INVALID += [("after", value) for value in ("x", f"{ENTRY}a", "../shares/x", f"{'0' * 32}/{ENTRY}")]
 
 
-def test_an_invalid_parameter_is_named(shares: Service) -> None:
+def test_an_invalid_parameter_is_named(shares: System) -> None:
     for query in (*({name: value} for name, value in INVALID), {"after": ENTRY, "all": "true"}):
         response = shares.request("/-/shares", query=query, key=ADMIN)
         assert (response.status, response.code) == (400, "bad_query"), query
         assert next(iter(query)) in response.json["detail"]
 
 
-def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: Service, oss: MemoryOss) -> None:
+def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: System, oss: MemoryOss) -> None:
     first = create(shares)
     folder = oss.keys(f"{STATE}index/")[0].rpartition("/")[0]
     record = oss.read(f"{STATE}shares/{first}.json").decode()
@@ -184,7 +185,7 @@ def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: 
     assert found["shares"][-1]["id"] == names[-120]
 
 
-def test_an_entry_without_its_record_is_skipped(shares: Service, oss: MemoryOss) -> None:
+def test_an_entry_without_its_record_is_skipped(shares: System, oss: MemoryOss) -> None:
     created = [create(shares, now=NOW + second) for second in range(4)]
     for lost in created[2:]:
         oss.answer("DELETE", Location(BUCKET, f"{STATE}shares/{lost}.json"), {}, {})
@@ -195,7 +196,7 @@ def test_an_entry_without_its_record_is_skipped(shares: Service, oss: MemoryOss)
 @pytest.mark.parametrize("folder", ["shares", "extended"])
 @pytest.mark.parametrize("content", [b'{"version": 2}', b"[" * 100_000])
 def test_an_unreadable_one_is_shown_to_its_maker_and_hides_no_other(
-    shares: Service, oss: MemoryOss, folder: str, content: bytes
+    shares: System, oss: MemoryOss, folder: str, content: bytes
 ) -> None:
     others = [create(shares, now=NOW + second) for second in range(3)]
     broken = create(shares, now=NOW + 1)
@@ -212,7 +213,7 @@ def test_an_unreadable_one_is_shown_to_its_maker_and_hides_no_other(
         assert (refused.status, refused.code) == (503, UNAVAILABLE)
 
 
-def test_an_oss_that_does_not_answer_is_a_503_for_everybody(shares: Service, oss: MemoryOss) -> None:
+def test_an_oss_that_does_not_answer_is_a_503_for_everybody(shares: System, oss: MemoryOss) -> None:
     create(shares)
     for folder in ("index", "shares", "extended"):
         with oss.refusing(f"{STATE}{folder}/"):
@@ -221,7 +222,7 @@ def test_an_oss_that_does_not_answer_is_a_503_for_everybody(shares: Service, oss
                 assert (response.status, response.code) == (503, UNAVAILABLE)
 
 
-def test_where_there_can_be_no_shares_the_list_is_empty(shares: Service, oss: MemoryOss) -> None:
+def test_where_there_can_be_no_shares_the_list_is_empty(shares: System, oss: MemoryOss) -> None:
     oss.calls.clear()
     mounts = type(shares.config.mounts)([], ())
     for changed in (shares.with_config(state=None), shares.with_config(mounts=mounts)):

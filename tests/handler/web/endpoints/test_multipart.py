@@ -20,7 +20,7 @@ from handler.core.request import Request
 from handler.web import app
 from tests.handler.client import Answered, context
 from tests.handler.upload_fixtures import MEGABYTE, PART, follow_link
-from tests.worlds import ALICE, WRITER, Service, service, share_key
+from tests.system import ALICE, WRITER, System, service, share_key
 
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
 SIZE = len(CONTENT)
@@ -35,7 +35,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
 
 
 @pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     """The service with an OSS that starts every upload and receives no other request."""
     body = b"<InitiateMultipartUploadResult><UploadId>0004B9894A22E5B1888A1E29F823EXAM</UploadId>"
     response = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
@@ -43,7 +43,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     return service(tmp_path)
 
 
-def parts_of(service: Service, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
+def parts_of(service: System, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
     """The response to a request for the parts of an upload."""
     return service.post(
         f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **params}, key
@@ -74,7 +74,7 @@ def complete_document(etags: dict[int, str]) -> bytes:
 
 
 class TestUpload:
-    def test_parts_become_the_object_also_after_a_break(self, uploads: Service) -> None:
+    def test_parts_become_the_object_also_after_a_break(self, uploads: System) -> None:
         path = "/in/季度 big.bin"
         upload = uploads.start_upload(path=path, content_type="text/plain")
         assert upload["part_count"] == 3
@@ -90,7 +90,7 @@ class TestUpload:
         assert uploads.stored_headers("inbox/季度 big.bin")["content-type"] == "text/plain"
 
     def test_an_existing_object_is_reported_at_the_start_and_one_stored_in_the_meantime_not_replaced(
-        self, uploads: Service
+        self, uploads: System
     ) -> None:
         upload = uploads.start_upload(path="/in/raced.bin")
         etags = {part["part_number"]: send(part) for part in upload["parts"]}
@@ -105,7 +105,7 @@ class TestUpload:
 
 
 class TestResuming:
-    def test_an_id_with_one_character_changed_is_refused(self, started: Service) -> None:
+    def test_an_id_with_one_character_changed_is_refused(self, started: System) -> None:
         upload = started.start_upload()
         upload_id = upload["upload_id"]
         for position in range(len(upload_id)):
@@ -116,7 +116,7 @@ class TestResuming:
                     response = parts_of(started, {"upload_id": altered}, **{"from": 1, "count": 1})
                     assert (response.status, response.code) == (404, "not_found"), position
 
-    def test_an_invalid_id_is_refused(self, started: Service) -> None:
+    def test_an_invalid_id_is_refused(self, started: System) -> None:
         upload_id = started.start_upload()["upload_id"]
         for altered in (
             "{}=",
@@ -135,13 +135,13 @@ class TestResuming:
             response = started.post(f"/-/uploads/{altered.format(upload_id)}/parts", {"path": "/in/big.bin"})
             assert response.status in (400, 404), altered
 
-    def test_an_id_is_only_for_its_path(self, started: Service) -> None:
+    def test_an_id_is_only_for_its_path(self, started: System) -> None:
         upload = started.start_upload(WRITER, path="/team/alice/a.bin")
         for path, key in (("/team/alice/b.bin", WRITER), ("/both/a.bin", WRITER), ("/in/a.bin", None)):
             assert parts_of(started, upload, key, path=path).status == 404
         assert parts_of(started, upload, WRITER, path="/team/alice/a.bin").status == 200
 
-    def test_resuming_repeats_all_checks(self, started: Service) -> None:
+    def test_resuming_repeats_all_checks(self, started: System) -> None:
         upload = started.start_upload(WRITER, path="/team/alice/a.bin")
         assert parts_of(started, upload, path="/team/alice/a.bin").status == 401
         assert parts_of(started, upload, ALICE, path="/team/alice/a.bin").status == 200
@@ -152,17 +152,17 @@ class TestResuming:
         smaller = started.with_mount("/in/", max_size=PART)
         assert parts_of(smaller, started.start_upload()).code == "too_large"
 
-    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: Service) -> None:
+    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: System) -> None:
         older = started.with_keys(share=[share_key("a")])
         upload = older.start_upload()
         assert parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), upload).status == 200
         assert parts_of(older.with_keys(share=[share_key("b")]), upload).status == 404
 
-    def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: Service) -> None:
+    def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: System) -> None:
         keyless = started.with_keys(share=[])
         assert parts_of(keyless, keyless.start_upload()).status == 200
 
-    def test_parts_that_do_not_exist_are_refused_and_sizes_cannot_be_changed_later(self, started: Service) -> None:
+    def test_parts_that_do_not_exist_are_refused_and_sizes_cannot_be_changed_later(self, started: System) -> None:
         upload = started.start_upload()
         odd: list[dict[str, Any]] = [{"from": 0}, {"from": 4}, {"count": 0}, {"count": 1001}, {"from": "1"}]
         odd += ({member: 1} for member in ("size", "part_size", "content_type"))
@@ -185,7 +185,7 @@ class TestResuming:
         ],
     )
     def test_below_uploads_the_audit_line_names_the_route_whatever_the_response(
-        self, started: Service, method: str, path: str, headers: Mapping[str, str], status: int
+        self, started: System, method: str, path: str, headers: Mapping[str, str], status: int
     ) -> None:
         upload = started.start_upload()
         for answer in (
@@ -196,7 +196,7 @@ class TestResuming:
             assert answer.line["path"] == ROUTE
             assert_hides_id(answer, upload["upload_id"])
 
-    def test_so_it_does_while_the_configuration_is_invalid(self, started: Service) -> None:
+    def test_so_it_does_while_the_configuration_is_invalid(self, started: System) -> None:
         upload_id = started.start_upload()["upload_id"]
 
         def invalid() -> Instance:
@@ -210,7 +210,7 @@ class TestResuming:
         assert json.loads(out.getvalue())["path"] == ROUTE
 
     @pytest.mark.parametrize("path", ["/links/-/uploads/{}/parts", "/-/upload/{}", "/-//uploads/{}/parts", "/in/{}"])
-    def test_an_id_at_a_wrong_address_is_not_logged_either(self, started: Service, path: str) -> None:
+    def test_an_id_at_a_wrong_address_is_not_logged_either(self, started: System, path: str) -> None:
         upload_id = started.start_upload()["upload_id"]
         for written in (upload_id, upload_id.replace("~", "%7E").replace("A", "%41")):
             assert_hides_id(started.request(path.format(written), "GET"), upload_id)
@@ -218,13 +218,13 @@ class TestResuming:
 
 class TestSizes:
     @pytest.fixture
-    def unstarted(self, in_memory: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    def unstarted(self, in_memory: System, monkeypatch: pytest.MonkeyPatch) -> System:
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
         return in_memory
 
     @pytest.mark.parametrize(("count", "first"), [(None, 100), (1, 1), (1000, 1000)])
     def test_the_first_hundred_links_come_at_once_and_others_on_request(
-        self, started: Service, count: int | None, first: int
+        self, started: System, count: int | None, first: int
     ) -> None:
         upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART, count=count)
         assert upload["part_count"] == 2500
@@ -249,7 +249,7 @@ class TestSizes:
         ],
     )
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
-        self, started: Service, size: int, part_size: int | None, count: int | None
+        self, started: System, size: int, part_size: int | None, count: int | None
     ) -> None:
         response = started.post("/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size})
         if count is None:
@@ -270,7 +270,7 @@ class TestSizes:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_an_invalid_request_starts_nothing(self, unstarted: Service, params: dict[str, object], code: str) -> None:
+    def test_an_invalid_request_starts_nothing(self, unstarted: System, params: dict[str, object], code: str) -> None:
         response = unstarted.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
         assert (response.status, response.code) == (400, code)
 
@@ -287,7 +287,7 @@ class TestOssFails:
         ],
     )
     def test_an_invalid_response_of_oss_is_a_503(
-        self, in_memory: Service, oss_response: OssResponse | OssUnavailable
+        self, in_memory: System, oss_response: OssResponse | OssUnavailable
     ) -> None:
         with patch("handler.core.cloud.oss.OssClient.request", side_effect=[oss_response]):
             response = in_memory.post("/-/uploads", {"path": "/in/a", "size": 5})

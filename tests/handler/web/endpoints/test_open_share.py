@@ -13,7 +13,7 @@ from signer import verify
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, FORM, HOST, HTML, JSON, MAKER, STATE, WRITER, Service, nonce_of, secret_of, share_id
+from tests.system import DAY, FORM, HOST, HTML, JSON, MAKER, STATE, WRITER, System, nonce_of, secret_of, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 FILE = {"reports/q3.pdf": b"%PDF" * 1000}
@@ -42,14 +42,14 @@ def uses(oss: MemoryOss, url: str) -> int:
 
 class TestWhoIsAsking:
     @pytest.mark.parametrize("params", [{}, {"max_uses": 1}], ids=str)
-    def test_a_browser_gets_the_page(self, in_memory: Service, params: dict[str, Any]) -> None:
+    def test_a_browser_gets_the_page(self, in_memory: System, params: dict[str, Any]) -> None:
         for accept in BROWSERS:
             response = in_memory.open(in_memory.create_share(**params), headers={"Accept": accept})
             assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
     @pytest.mark.parametrize("accept", PROGRAMS)
     def test_everything_else_gets_the_redirect_or_of_a_limited_share_its_json(
-        self, in_memory: Service, oss: MemoryOss, accept: str
+        self, in_memory: System, oss: MemoryOss, accept: str
     ) -> None:
         url, limited = in_memory.create_share(), in_memory.create_share(max_uses=2, expires="30d")
         response = in_memory.open(url, headers={"Accept": accept})
@@ -60,7 +60,7 @@ class TestWhoIsAsking:
         assert in_memory.use(limited, accept=accept).status == 303
         assert in_memory.open(limited, headers={"Accept": accept}).json == {**expected, "uses_left": 1}
 
-    def test_json_and_head_and_a_key_change_what_is_said(self, in_memory: Service) -> None:
+    def test_json_and_head_and_a_key_change_what_is_said(self, in_memory: System) -> None:
         url, limited = in_memory.create_share(), in_memory.create_share(max_uses=1)
         for more in ({"headers": JSON}, {"format": "json"}, {"key": MAKER}, {"headers": HTML, "format": "json"}):
             assert in_memory.open(url, **more).json["expires_in"] == 900
@@ -72,12 +72,12 @@ class TestWhoIsAsking:
         assert response.signs("HEAD")
         assert not response.signs("GET")
 
-    def test_a_frame_goes_straight_to_the_file(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_a_frame_goes_straight_to_the_file(self, in_memory: System, oss: MemoryOss) -> None:
         assert in_memory.open(in_memory.create_share(page=False), headers=HTML).signs()
         assert in_memory.open(in_memory.create_share(), headers=HTML, format="redirect").signs()
         assert in_memory.open(in_memory.create_share(max_uses=1), headers=HTML, format="redirect").json["use"] == "POST"
 
-    def test_other_methods_are_not_allowed(self, in_memory: Service) -> None:
+    def test_other_methods_are_not_allowed(self, in_memory: System) -> None:
         for method in ("PUT", "DELETE", "get"):
             response = in_memory.open(in_memory.create_share(), method)
             assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, POST, OPTIONS")
@@ -111,7 +111,7 @@ class TestRequestsToOss:
         ],
     )
     def test_opening_costs_few(
-        self, in_memory: Service, oss: MemoryOss, params: Any, method: str, headers: dict[str, str], calls: Any
+        self, in_memory: System, oss: MemoryOss, params: Any, method: str, headers: dict[str, str], calls: Any
     ) -> None:
         oss.fill({"checked/q3.pdf": b"content"})
         url = in_memory.create_share(**params)
@@ -122,7 +122,7 @@ class TestRequestsToOss:
     @pytest.mark.parametrize("maximum", [1, 9])
     @pytest.mark.parametrize("nonce", [None, "nonce-EXAMPLE-new-0000", "nonce-EXAMPLE-00000000"])
     def test_the_form_of_a_limited_share_costs_at_most_seven(
-        self, in_memory: Service, oss: MemoryOss, maximum: int, nonce: str | None
+        self, in_memory: System, oss: MemoryOss, maximum: int, nonce: str | None
     ) -> None:
         url = in_memory.create_share(max_uses=maximum, expires="60")
         for number in range(maximum):
@@ -139,12 +139,12 @@ class TestMissingObject:
     """A browser reads a page of this service instead of OSS's XML."""
 
     @pytest.mark.parametrize("params", [{}, {"page": False}, {"max_uses": 1}], ids=str)
-    def test_a_browser_gets_a_page(self, in_memory: Service, params: dict[str, Any]) -> None:
+    def test_a_browser_gets_a_page(self, in_memory: System, params: dict[str, Any]) -> None:
         url = in_memory.create_share(path="/reports/none.pdf", **params)
         for response in (in_memory.open(url, headers=HTML), in_memory.open(url, "POST", {**HTML, **FORM})):
             assert (response.status, "<h1>File not found</h1>" in response.body) == (404, True)
 
-    def test_a_program_reads_the_code_where_the_mount_checks(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_a_program_reads_the_code_where_the_mount_checks(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(path="/checked/none.pdf", max_uses=1)
         for response in (in_memory.use(url), in_memory.open(in_memory.create_share(path="/checked/none.pdf"))):
             assert (response.status, response.code) == (404, "no_such_object")
@@ -154,7 +154,7 @@ class TestMissingObject:
 
 
 class TestLimited:
-    def test_opening_the_page_does_not_count_as_a_use(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_opening_the_page_does_not_count_as_a_use(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=1)
         for method in ("GET", "HEAD"):
             for headers in (HTML, JSON, {}, {"User-Agent": "TelegramBot (like TwitterBot)"}):
@@ -163,7 +163,7 @@ class TestLimited:
         assert in_memory.open(url, "OPTIONS").status == 204
         assert uses(oss, url) == 0
 
-    def test_the_button_is_redirected_with_303(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_the_button_is_redirected_with_303(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=1)
         response = in_memory.use(url, nonce_of(in_memory.open(url, headers=HTML)), accept=HTML["Accept"])
         assert (response.status, response.headers["Cache-Control"]) == (303, "no-store")
@@ -172,7 +172,7 @@ class TestLimited:
         assert "response-content-disposition=attachment" in location
         assert (response.line["expires_in"], response.line["share"]) == (900, share_id(url))
 
-    def test_the_post_of_a_program_gets_json_and_the_same_nonce_is_one_use(self, in_memory: Service) -> None:
+    def test_the_post_of_a_program_gets_json_and_the_same_nonce_is_one_use(self, in_memory: System) -> None:
         url = in_memory.create_share(max_uses=1)
         headers = {"Content-Type": "application/json", **JSON}
         for _ in range(3):
@@ -181,14 +181,14 @@ class TestLimited:
         assert in_memory.open(url, "POST", headers, body="{}").code == "share_used_up"
         assert in_memory.use(url, accept="application/json").code == "share_used_up"
 
-    def test_the_same_nonce_is_the_same_use_for_ten_minutes(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_the_same_nonce_is_the_same_use_for_ten_minutes(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=2)
         for age, used in ((0, 1), (599, 1), (600, 1), (601, 2)):
             with patch.object(oss, "now", lambda age=age: NOW + age):
                 assert in_memory.use(url, NONCE).status == 303
             assert uses(oss, url) == used
 
-    def test_each_page_has_a_nonce_of_its_own_for_its_share(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_each_page_has_a_nonce_of_its_own_for_its_share(self, in_memory: System, oss: MemoryOss) -> None:
         first, second = in_memory.create_share(max_uses=1), in_memory.create_share(max_uses=1)
         nonces = {nonce_of(in_memory.open(first, headers=HTML)) for _ in range(5)}
         assert len(nonces) == 5
@@ -204,20 +204,20 @@ class TestLimited:
             *(("application/json", body) for body in ("[]", "{", '{"nonce": 7}', '{"nonce": ""}', "[" * 3000)),
         ],
     )
-    def test_an_invalid_body_is_refused(self, in_memory: Service, oss: MemoryOss, content_type: str, body: str) -> None:
+    def test_an_invalid_body_is_refused(self, in_memory: System, oss: MemoryOss, content_type: str, body: str) -> None:
         url = in_memory.create_share(max_uses=1)
         response = in_memory.open(url, "POST", {"Content-Type": content_type}, body=body)
         assert (response.status, response.code) == (400, "bad_nonce")
         assert uses(oss, url) == 0
 
-    def test_the_origin_of_a_form_is_ignored(self, in_memory: Service) -> None:
+    def test_the_origin_of_a_form_is_ignored(self, in_memory: System) -> None:
         """With no-referrer, a browser sends null even for the page's own origin."""
         url = in_memory.create_share(max_uses=3)
         for origin in ("null", HOST, "https://elsewhere.example.com"):
             headers = {**FORM, "Origin": origin, "Sec-Fetch-Site": "cross-site"}
             assert in_memory.open(url, "POST", headers).status == 303
 
-    def test_an_error_costs_no_use(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_an_error_costs_no_use(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=1, expires="1h")
         assert in_memory.open(url + "x", "POST", FORM).status == 404
         assert in_memory.use(url, now=NOW + 3600).status == 410
@@ -229,7 +229,7 @@ class TestLimited:
         assert in_memory.use(url).status == 303
 
 
-def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(in_memory: Service, oss: MemoryOss) -> None:
+def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(in_memory: System, oss: MemoryOss) -> None:
     oss.fill({"reports/app.apk": b"content"})
     before = in_memory.with_mount("/reports/", app_packages=True)
     urls = [before.create_share(path="/reports/app.apk", **params) for params in ({}, {"page": False}, {"max_uses": 1})]
@@ -247,7 +247,7 @@ def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(in_me
 class TestQrCode:
     """The image that the page of a share loads when a reader asks for it."""
 
-    def test_the_page_names_it_and_it_costs_one_request_and_no_use(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_the_page_names_it_and_it_costs_one_request_and_no_use(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=1)
         assert f'src="?share={secret_of(url)}&amp;format=qr"' in in_memory.open(url, headers=HTML).body
         oss.calls.clear()
@@ -259,7 +259,7 @@ class TestQrCode:
         assert in_memory.request("/-/s", query={"share": secret_of(url), "format": "qr"}).body == image.body
         assert in_memory.open(url, format="qr", now=NOW + 7 * DAY).code == "share_expired"
 
-    def test_without_an_address_or_a_page_there_is_none(self, in_memory: Service) -> None:
+    def test_without_an_address_or_a_page_there_is_none(self, in_memory: System) -> None:
         url = in_memory.create_share()
         unknown = in_memory.with_config(public_url=None)
         assert "format=qr" not in unknown.open(url, headers=HTML).body

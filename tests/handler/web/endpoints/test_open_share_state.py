@@ -15,18 +15,18 @@ from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import watch_requests
 from tests.memory_oss import MemoryOss
-from tests.worlds import HTML, JSON, STATE, Service, share_id
+from tests.system import HTML, JSON, STATE, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 
 
-def codes(service: Service, url: str) -> set[str]:
+def codes(service: System, url: str) -> set[str]:
     """The codes of all requests that a share allows."""
     shown = [service.open(url, method, headers) for method, headers in (("GET", HTML), ("POST", JSON), ("HEAD", {}))]
     return {response.line["code"] for response in (*shown, service.use(url, NONCE))}
 
 
-def test_a_record_with_a_missing_or_invalid_member_is_a_503(in_memory: Service, oss: MemoryOss) -> None:
+def test_a_record_with_a_missing_or_invalid_member_is_a_503(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share(max_uses=1)
     name = f"{STATE}shares/{share_id(url)}.json"
     valid = json.loads(oss.read(name))
@@ -49,7 +49,7 @@ DAMAGED: list[Any] = [
 
 
 @pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: str(damage)[:40])
-def test_a_record_that_is_not_one_or_has_an_odd_value_is_a_503(in_memory: Service, oss: MemoryOss, damage: Any) -> None:
+def test_a_record_that_is_not_one_or_has_an_odd_value_is_a_503(in_memory: System, oss: MemoryOss, damage: Any) -> None:
     url = in_memory.create_share(max_uses=1)
     name = f"{STATE}shares/{share_id(url)}.json"
     is_whole = isinstance(damage, bytes)
@@ -58,9 +58,8 @@ def test_a_record_that_is_not_one_or_has_an_odd_value_is_a_503(in_memory: Servic
     assert in_memory.open(url).headers["Retry-After"]
 
 
-def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service: Service) -> None:
+def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service: System) -> None:
     url = service.create_share(max_uses=1)
-    assert service.oss is not None
     refused = service.at(service.oss.url, "cn-beijing")  # signed for another region
     assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
     for without in (refused, service.at("http://127.0.0.1:1")):
@@ -74,7 +73,7 @@ def test_a_state_that_does_not_answer_in_time_or_refuses_access_is_a_503(service
     assert codes(service, url) == {"state_unavailable"}
 
 
-def test_a_role_that_may_not_list_is_named_in_the_log(in_memory: Service, oss: MemoryOss) -> None:
+def test_a_role_that_may_not_list_is_named_in_the_log(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share(max_uses=1)
     with oss.refusing(f"{STATE}uses/", 403, "AccessDenied"):
         for response in (in_memory.open(url), in_memory.use(url)):
@@ -84,11 +83,11 @@ def test_a_role_that_may_not_list_is_named_in_the_log(in_memory: Service, oss: M
 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_in_a_bucket_with_versions_only_shares_without_limits_work(service: Service, status: str) -> None:
+def test_in_a_bucket_with_versions_only_shares_without_limits_work(service: System, status: str) -> None:
     """OSS ignores `x-oss-forbid-overwrite` there, so no use can be claimed."""
     url = service.create_share(max_uses=9)
     assert service.use(url, NONCE).status == 303
-    service.set_versioning(status)
+    service.oss.set_versioning(status)
     # Also where the bucket was probed before.
     for nonce in (NONCE, NONCE[::-1], None):
         assert service.use(url, nonce).code == "state_bucket_versioned"
@@ -106,7 +105,7 @@ def test_in_a_bucket_with_versions_only_shares_without_limits_work(service: Serv
 
 
 def test_a_bucket_is_probed_before_the_first_claim_and_every_five_minutes(
-    in_memory: Service, monkeypatch: pytest.MonkeyPatch
+    in_memory: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = in_memory.create_share(max_uses=20)
     keys = watch_requests(monkeypatch)
@@ -121,8 +120,7 @@ def test_a_bucket_is_probed_before_the_first_claim_and_every_five_minutes(
     assert in_memory.restarted().use(url).code == "state_unavailable"
 
 
-def test_what_arrives_late_undoes_nothing_because_it_is_sent_once(service: Service) -> None:
-    assert service.oss is not None
+def test_what_arrives_late_undoes_nothing_because_it_is_sent_once(service: System) -> None:
     with fault_proxy(service.oss.url) as proxy:
         flaky = service.at(proxy.url)
         proxy.play(LATE)
@@ -136,8 +134,7 @@ def test_what_arrives_late_undoes_nothing_because_it_is_sent_once(service: Servi
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: Service, times: int) -> None:
-    assert service.oss is not None
+def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: System, times: int) -> None:
     url = service.create_share(max_uses=2)
     assert service.use(url, NONCE).status == 303
     # The record is read, the prefix probed, the claims listed, the claim refused, and the answer with its holder cut.

@@ -13,7 +13,7 @@ import pytest
 from handler.core.errors import ERRORS
 from handler.web.endpoints import ROUTES
 from tests.handler.client import ask
-from tests.worlds import WRITER, Service
+from tests.system import WRITER, System
 
 HANDLER = Path(__file__).parents[4] / "handler/web"
 TEXT = (HANDLER / "openapi.json").read_text("utf-8")
@@ -45,7 +45,7 @@ def test_every_route_is_in_the_document() -> None:
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_the_allow_header_matches_the_document(in_memory: Service, path: str) -> None:
+def test_the_allow_header_matches_the_document(in_memory: System, path: str) -> None:
     address = path.replace("{id}", "an-id")
     documented = methods(path)
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "TRACE", "OPTIONS"):
@@ -60,7 +60,7 @@ def test_the_allow_header_matches_the_document(in_memory: Service, path: str) ->
             assert response.status != 405
 
 
-def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(in_memory: Service) -> None:
+def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(in_memory: System) -> None:
     share = in_memory.create_share(key=WRITER, path="/both/a")
     known = DOCUMENT["paths"]["/{path}"]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]["enum"]
     assert sorted(in_memory.open(share, "OPTIONS").headers["Allow"].split(", ")) == sorted(methods(SHARES))
@@ -107,7 +107,7 @@ def test_the_document_is_openapi_3_1_without_dangling_references() -> None:
     ],
 )
 def test_requests_and_responses_match_the_document(
-    in_memory: Service, route: str, params: dict[str, object], key: str | None
+    in_memory: System, route: str, params: dict[str, object], key: str | None
 ) -> None:
     response = in_memory.post(route, params, key)
     operation = DOCUMENT["paths"][route]["post"]

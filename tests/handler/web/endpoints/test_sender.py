@@ -19,7 +19,7 @@ from handler.core.request import Request
 from tests.handler.client import NOW, Answered, context, make_config
 from tests.handler.keys_fixtures import READER, api, issuer, token
 from tests.handler.web.endpoints.test_openapi import SCHEMAS, resolved
-from tests.worlds import ALICE, DAY, EXPIRING, LINKS, MAKER, WRITER, Service, keys, service
+from tests.system import ALICE, DAY, EXPIRING, LINKS, MAKER, WRITER, System, keys, service
 
 LISTED = 'path = "/plans/"\nlist = true\nmax_share = "30d"\nrequire_password = true'
 ANY = "fcp_any_EXAMPLE_000000000000000000000000000000"
@@ -28,7 +28,7 @@ FEW = "fcp_few_EXAMPLE_000000000000000000000000000000"
 
 
 @pytest.fixture
-def callers(tmp_path: Path) -> Service:
+def callers(tmp_path: Path) -> System:
     """Also with a key for everything, and one for an object, two folders of one mount, and nothing."""
     paths = ["/team/a/", "/team/b/", "/plans/q3.pdf", "/out/", "/in/me/", "/nowhere/"]
     more = [
@@ -39,7 +39,7 @@ def callers(tmp_path: Path) -> Service:
     return world.with_keys(api=[*keys()["api"], *more], jwt=[issuer(methods=["GET", "PUT", "SHARE"], paths=["/team/"])])
 
 
-def me(world: Service, key: str) -> dict[str, Any]:
+def me(world: System, key: str) -> dict[str, Any]:
     response = world.request("/-/me", key=key)
     assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
     jsonschema.validate(response.json, resolved(SCHEMAS["Me"]))
@@ -47,11 +47,11 @@ def me(world: Service, key: str) -> dict[str, Any]:
     return document
 
 
-def mounts(world: Service, key: str) -> dict[str, dict[str, Any]]:
+def mounts(world: System, key: str) -> dict[str, dict[str, Any]]:
     return {entry["path"]: entry for entry in me(world, key)["mounts"]}
 
 
-def test_it_says_who_calls_until_when_and_where(callers: Service) -> None:
+def test_it_says_who_calls_until_when_and_where(callers: System) -> None:
     document = me(callers, EXPIRING)
     found = {name: document[name] for name in ("id", "methods", "paths", "expires_at")}
     end = "2026-03-01T06:51:11Z"
@@ -61,7 +61,7 @@ def test_it_says_who_calls_until_when_and_where(callers: Service) -> None:
     assert me(callers, token(sub="u", methods=["GET"]))["methods"] == ["GET"]
 
 
-def test_a_mount_has_the_limits_of_both_in_seconds_and_bytes(callers: Service) -> None:
+def test_a_mount_has_the_limits_of_both_in_seconds_and_bytes(callers: System) -> None:
     assert mounts(callers, ANY)["/team/"] == {
         "path": "/team/",
         "methods": ["GET", "PUT", "POST"],
@@ -82,7 +82,7 @@ def test_a_mount_has_the_limits_of_both_in_seconds_and_bytes(callers: Service) -
 
 
 @pytest.mark.parametrize("name", ["reader", "maker", "writer", "alice", "any", "few"])
-def test_it_is_what_authorize_allows_and_never_more(callers: Service, name: str) -> None:
+def test_it_is_what_authorize_allows_and_never_more(callers: System, name: str) -> None:
     key = {"reader": READER, "maker": MAKER, "writer": WRITER, "alice": ALICE, "any": ANY, "few": FEW}[name]
     request = Request("GET", "/-/me", {}, {"authorization": f"Bearer {key}"}, b"", "")
     invocation = Invocation(callers.instance, context(), NOW, {})
@@ -106,7 +106,7 @@ def test_it_is_what_authorize_allows_and_never_more(callers: Service, name: str)
         assert said == {method for method in asked if allows(target, method)}, path
 
 
-def test_without_a_credential_it_is_a_401(callers: Service) -> None:
+def test_without_a_credential_it_is_a_401(callers: System) -> None:
     for key in (None, "fcp_unknown_EXAMPLE_000000000000000000000000"):
         for method in ("GET", "HEAD"):
             assert callers.request("/-/me", method, key=key).status == 401
@@ -115,12 +115,12 @@ def test_without_a_credential_it_is_a_401(callers: Service) -> None:
 # --- the page -----------------------------------------------------------------------------------------------------
 
 
-def page(world: Service, method: str = "GET", **headers: str) -> Answered:
+def page(world: System, method: str = "GET", **headers: str) -> Answered:
     return world.request("/-/", method, headers={"Accept": "text/html", **headers})
 
 
 def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_mounts_with_put(
-    callers: Service,
+    callers: System,
 ) -> None:
     answers = [page(callers), page(callers, Authorization=f"Bearer {MAKER}"), page(callers.restarted(), Cookie="a=b")]
     nonces = [re.findall("nonce-([^']+)'", answer.headers["Content-Security-Policy"]) for answer in answers]
@@ -139,7 +139,7 @@ def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_
         assert policy["connect-src"] == "'self' https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
 
 
-def test_without_its_table_there_is_no_page_and_without_public_url_it_waits_for_one(callers: Service) -> None:
+def test_without_its_table_there_is_no_page_and_without_public_url_it_waits_for_one(callers: System) -> None:
     for method in ("GET", "HEAD", "POST", "OPTIONS"):
         assert page(callers.with_config(sender_page=False), method).status == 404
     refused = callers.with_config(public_url=None).request("/-/")

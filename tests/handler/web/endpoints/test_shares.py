@@ -12,17 +12,18 @@ import pytest
 
 from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
-from tests import worlds
+from tests import system
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import BUCKET, READER, api, base64url, hash_of, issuer
+from tests.handler.keys_fixtures import READER, api, base64url, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
+from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
-from tests.worlds import DAY, HOST, HTML, LINKS, MAKER, OTHER, STATE, WRITER, Service, secret_of
+from tests.system import DAY, HOST, HTML, LINKS, MAKER, OTHER, STATE, WRITER, System, secret_of
 
 UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
 
 
-def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: Service, oss: MemoryOss) -> None:
+def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: System, oss: MemoryOss) -> None:
     params: dict[str, Any] = {"max_uses": 2, "download": "final.pdf", "title": "Q3", "message": "Two\r\nlines"}
     response = in_memory.request_share(expires="3d", **params)
     assert (response.status, response.headers["Cache-Control"]) == (201, "no-store")
@@ -51,7 +52,7 @@ def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: S
     ],
 )
 def test_a_week_is_the_default_and_the_mount_limits_it(
-    in_memory: Service, params: dict[str, Any], expires_at: str, clamped_by: str | None
+    in_memory: System, params: dict[str, Any], expires_at: str, clamped_by: str | None
 ) -> None:
     response = in_memory.request_share(**params).json
     assert (response["expires_at"], response["clamped_by"]) == (expires_at, clamped_by)
@@ -66,7 +67,7 @@ def test_a_week_is_the_default_and_the_mount_limits_it(
     ],
 )
 def test_the_page_is_decided_when_a_share_is_made(
-    in_memory: Service, oss: MemoryOss, params: dict[str, Any], public_url: str | None, page: bool
+    in_memory: System, oss: MemoryOss, params: dict[str, Any], public_url: str | None, page: bool
 ) -> None:
     changed = in_memory.with_mount("/reports/", lists=True).with_config(public_url=public_url)
     changed = changed.with_keys(api=[api("maker", MAKER, methods=["GET", "LIST", "SHARE"])])
@@ -75,7 +76,7 @@ def test_the_page_is_decided_when_a_share_is_made(
 
 
 @pytest.mark.parametrize("params", [{"max_uses": 1}, {"page": True}, {"password": True}, UPLOAD], ids=" ".join)
-def test_what_needs_a_page_needs_the_public_url(in_memory: Service, params: dict[str, Any]) -> None:
+def test_what_needs_a_page_needs_the_public_url(in_memory: System, params: dict[str, Any]) -> None:
     response = in_memory.with_config(public_url=None).request_share(domain="d.fcapp.run", **params)
     assert (response.status, response.code) == (409, "public_url_required")
     if "page" not in params:
@@ -91,7 +92,7 @@ def test_what_needs_a_page_needs_the_public_url(in_memory: Service, params: dict
         *((key, path) for key in (READER, MAKER) for path in ("/nowhere/a.txt", "/reports/", "/-/health")),
     ],
 )
-def test_a_path_that_a_key_does_not_cover_is_a_404(in_memory: Service, key: str, path: str) -> None:
+def test_a_path_that_a_key_does_not_cover_is_a_404(in_memory: System, key: str, path: str) -> None:
     nowhere = in_memory.request_share(key=MAKER, path="/nothing/at/all")
     response = in_memory.request_share(key=key, path=path)
     assert (response.status, response.json) == (404, nowhere.json)
@@ -102,7 +103,7 @@ def test_a_path_that_a_key_does_not_cover_is_a_404(in_memory: Service, key: str,
     [(READER, "/reports/q3.pdf"), (READER, "/unshared/a.txt"), (READER, "/open/a.txt"), (OTHER, "/open/a.txt")],
 )
 def test_a_key_that_reads_a_path_without_the_method_share_gets_this_reason(
-    in_memory: Service, key: str, path: str
+    in_memory: System, key: str, path: str
 ) -> None:
     response = in_memory.request_share(key=key, path=path)
     assert (response.status, response.code) == (403, "share_not_allowed")
@@ -128,11 +129,11 @@ COVERED = ["/", "/reports/", "/reports/a", "/in/", "/all/"]
 @pytest.mark.parametrize("path", REACHED)
 @pytest.mark.parametrize("methods", [["GET"], ["PUT", "POST"]], ids=str)
 def test_the_403_tells_nothing_that_other_requests_do_not_tell(
-    in_memory: Service, path: str, methods: list[str]
+    in_memory: System, path: str, methods: list[str]
 ) -> None:
     """Whatever a key without SHARE covers, its 403 is only for paths that it reaches with one of its methods."""
     whole = '[[mount]]\npath = "/all/"\ntarget = "oss://examplebucket/"\n'
-    whole_bucket = worlds.service(in_memory.folder, LINKS + whole)
+    whole_bucket = system.service(in_memory.folder, LINKS + whole)
     for covered in COVERED:
         world = whole_bucket.with_keys(api=[api("maker", MAKER, paths=[covered], methods=methods)])
         for method in ("GET", "POST"):
@@ -146,7 +147,7 @@ def test_the_403_tells_nothing_that_other_requests_do_not_tell(
                 assert not reached, (covered, method)
 
 
-def reaches(world: Service, path: str) -> bool:
+def reaches(world: System, path: str) -> bool:
     """Whether the key gets anything but a 404 for a path, by any request for a link, a form or an upload."""
     read = (world.request(path, method, key=MAKER).status for method in ("GET", "HEAD"))
     bodies = {"/-/sign": {"links": [{"path": path, "method": "PUT", "size": 1}]}, "/-/form": {"path": path}}
@@ -154,7 +155,7 @@ def reaches(world: Service, path: str) -> bool:
     return any(status not in (404, 405) for status in read) or any('"url"' in each.body for each in written)
 
 
-def test_a_token_may_share_what_its_issuer_allows(in_memory: Service) -> None:
+def test_a_token_may_share_what_its_issuer_allows(in_memory: System) -> None:
     sharing = in_memory.with_keys(jwt=[issuer(methods=["GET", "SHARE"])])
     assert sharing.open(sharing.create_share(key=jwt())).status == 302
     assert in_memory.request_share(key=jwt()).code == "share_not_allowed"
@@ -163,7 +164,7 @@ def test_a_token_may_share_what_its_issuer_allows(in_memory: Service) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}], ids=["absent", "empty"])
-def test_a_token_without_a_subject_owns_no_shares(in_memory: Service, claims: dict[str, Any]) -> None:
+def test_a_token_without_a_subject_owns_no_shares(in_memory: System, claims: dict[str, Any]) -> None:
     """All of them would be one person."""
     sharing = in_memory.with_keys(jwt=[issuer(methods=["GET", "SHARE"])])
     bearer, url = jwt(**claims), sharing.create_share(key=jwt())
@@ -176,7 +177,7 @@ def test_a_token_without_a_subject_owns_no_shares(in_memory: Service, claims: di
 
 
 @pytest.mark.parametrize("name", ["App.IPA", "a.b/.apk"])
-def test_an_app_package_is_shared_only_where_oss_serves_it(in_memory: Service, name: str) -> None:
+def test_an_app_package_is_shared_only_where_oss_serves_it(in_memory: System, name: str) -> None:
     response = in_memory.request_share(path=f"/reports/{name}", download="app.zip")
     assert (response.status, response.code) == (409, "app_package_domain")
     assert "app_packages" in response.json["detail"]
@@ -203,7 +204,7 @@ INVALID: dict[str, list[object]] = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_an_invalid_member_is_refused_by_name(in_memory: Service, oss: MemoryOss, name: str) -> None:
+def test_an_invalid_member_is_refused_by_name(in_memory: System, oss: MemoryOss, name: str) -> None:
     for value in INVALID[name]:
         params: dict[str, Any] = {name: value}
         response = in_memory.request_share(**params)
@@ -216,7 +217,7 @@ def test_an_invalid_member_is_refused_by_name(in_memory: Service, oss: MemoryOss
     [("季" * 120, "度" * 500), ("Q3", "x\n" * 250), ("👩\u200d💻", "a\r\nb"), ("<b>", " a \n\n b ")],
 )
 def test_a_title_and_a_message_are_text_on_the_page(
-    in_memory: Service, oss: MemoryOss, title: str, message: str
+    in_memory: System, oss: MemoryOss, title: str, message: str
 ) -> None:
     oss.fill({"reports/q3.pdf": b"content"})
     url = in_memory.create_share(title=title, message=message)
@@ -230,7 +231,7 @@ def test_a_title_and_a_message_are_text_on_the_page(
         assert escaped not in error.body.partition("<main>")[2]
 
 
-def test_objects_of_the_service_and_of_a_mount_without_shares_are_not_shared(in_memory: Service) -> None:
+def test_objects_of_the_service_and_of_a_mount_without_shares_are_not_shared(in_memory: System) -> None:
     response = in_memory.request_share(path="/unshared/a.txt")
     assert (response.status, response.code) == (409, "not_shareable")
     assert "max_share" in response.json["detail"]
@@ -244,7 +245,7 @@ def test_objects_of_the_service_and_of_a_mount_without_shares_are_not_shared(in_
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_record_that_may_arrive_late_is_not_written_again(
-    in_memory: Service, oss: MemoryOss, folder: str, arrives: bool
+    in_memory: System, oss: MemoryOss, folder: str, arrives: bool
 ) -> None:
     """The second try has another secret, and nobody knows the address of the first."""
     answer, places = oss.answer, list[Location]()
@@ -266,7 +267,7 @@ def test_a_record_that_may_arrive_late_is_not_written_again(
 
 
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
-def test_where_it_cannot_be_written_there_is_no_share(in_memory: Service, oss: MemoryOss, folder: str) -> None:
+def test_where_it_cannot_be_written_there_is_no_share(in_memory: System, oss: MemoryOss, folder: str) -> None:
     with oss.refusing(STATE + folder):
         response = in_memory.request_share()
     assert (response.status, response.code) == (503, "state_unavailable")
@@ -275,7 +276,7 @@ def test_where_it_cannot_be_written_there_is_no_share(in_memory: Service, oss: M
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_showing_extending_and_revoking_require_what_creating_requires(in_memory: Service, method: str) -> None:
+def test_showing_extending_and_revoking_require_what_creating_requires(in_memory: System, method: str) -> None:
     url = in_memory.create_share()
     created = in_memory.shown(url)
     for unknown in ("unknown00000", "../keys.json", "a", "a" * 12 + "%2F", "a" * 13):
@@ -290,7 +291,7 @@ def test_showing_extending_and_revoking_require_what_creating_requires(in_memory
 class TestMissingObject:
     @pytest.mark.parametrize("params", [{}, {"max_uses": 1, "password": True}, {"path": "/checked/none.pdf"}], ids=str)
     def test_a_share_of_a_missing_object_is_refused_and_leaves_nothing(
-        self, in_memory: Service, oss: MemoryOss, params: dict[str, Any]
+        self, in_memory: System, oss: MemoryOss, params: dict[str, Any]
     ) -> None:
         response = in_memory.request_share(**params, allow_missing=False)
         assert (response.status, response.code) == (404, "no_such_object")
@@ -300,23 +301,23 @@ class TestMissingObject:
 
     @pytest.mark.parametrize(("allowed", "heads"), [(False, 1), (None, 1), (True, 0)])
     def test_checking_costs_one_head_and_allowing_a_missing_object_none(
-        self, in_memory: Service, oss: MemoryOss, allowed: bool | None, heads: int
+        self, in_memory: System, oss: MemoryOss, allowed: bool | None, heads: int
     ) -> None:
         oss.fill({"reports/q3.pdf": b"content"})
         assert in_memory.request_share(allow_missing=allowed).status == 201
         assert oss.calls == {"PutObject": 2, **({"HeadObject": heads} if heads else {})}
 
-    def test_an_object_in_cold_storage_can_be_shared(self, in_memory: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_object_in_cold_storage_can_be_shared(self, in_memory: System, monkeypatch: pytest.MonkeyPatch) -> None:
         archived = OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", "")
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.head", lambda *_: archived)
         assert in_memory.request_share(allow_missing=False).status == 201
 
-    def test_only_who_may_share_a_path_learns_whether_it_exists(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_only_who_may_share_a_path_learns_whether_it_exists(self, in_memory: System, oss: MemoryOss) -> None:
         for key, code in ((OTHER, "not_found"), (READER, "share_not_allowed")):
             assert in_memory.request_share(key=key, allow_missing=False).code == code
         assert oss.calls == {}
 
-    def test_without_oss_the_share_is_not_made(self, in_memory: Service, oss: MemoryOss) -> None:
+    def test_without_oss_the_share_is_not_made(self, in_memory: System, oss: MemoryOss) -> None:
         with oss.refusing("reports/"):
             assert in_memory.request_share(allow_missing=False).code == "oss_unavailable"
 
@@ -324,7 +325,7 @@ class TestMissingObject:
 class TestOrigin:
     """An address begins with `public_url`, else with the domain that the platform names, never with one of a header."""
 
-    def test_it_is_the_public_url_or_the_domain_of_the_platform_or_there_is_no_share(self, in_memory: Service) -> None:
+    def test_it_is_the_public_url_or_the_domain_of_the_platform_or_there_is_no_share(self, in_memory: System) -> None:
         assert in_memory.request_share(domain="other.example.com").json["url"].startswith(f"{HOST}/-/s/")
         without = in_memory.with_config(public_url=None)
         response = without.request_share(domain="links-abc.cn-hangzhou.fcapp.run")
@@ -333,7 +334,7 @@ class TestOrigin:
         assert (response.status, response.code) == (409, "public_url_required")
         assert "public_url" in response.json["detail"]
 
-    def test_headers_are_ignored(self, in_memory: Service) -> None:
+    def test_headers_are_ignored(self, in_memory: System) -> None:
         evil = "evil.example.com"
         headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "http", "Forwarded": f"host={evil}"}
         headers |= dict.fromkeys(("Host", "X-Forwarded-Host", "X-Original-Host"), evil)

@@ -17,7 +17,7 @@ from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
 from tests.handler.keys_fixtures import READER, api
 from tests.handler.upload_fixtures import MEGABYTE, follow_link, query_of
-from tests.worlds import ALICE, EXPIRING, WRITER, Service
+from tests.system import ALICE, EXPIRING, WRITER, System
 
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 LINK = {"url", "method", "headers", "expires_at", "expires_in", "clamped_by"}
@@ -28,7 +28,7 @@ def is_valid(result: dict[str, Any], method: str) -> bool:
 
 
 class TestManyLinks:
-    def test_a_thousand_links_come_in_order_and_each_is_valid(self, in_memory: Service) -> None:
+    def test_a_thousand_links_come_in_order_and_each_is_valid(self, in_memory: System) -> None:
         items = [
             {"path": f"/both/报告/{n}.pdf", "method": "HEAD" if n % 3 else "GET", "expires": str(60 + n)}
             for n in range(1000)
@@ -40,13 +40,13 @@ class TestManyLinks:
             assert (result["method"], result["expires_in"]) == (params["method"], 60 + n)
         assert all(is_valid(result, result["method"]) for result in results[::97])
 
-    def test_a_thousand_and_one_are_too_many(self, in_memory: Service) -> None:
+    def test_a_thousand_and_one_are_too_many(self, in_memory: System) -> None:
         assert in_memory.sign() == []
         response = in_memory.post("/-/sign", {"links": [{"path": "/both/a"}] * 1001})
         assert (response.status, response.code) == (413, "too_many_links")
 
     @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 413)])
-    def test_a_body_has_at_most_a_megabyte(self, in_memory: Service, extra: int, status: int) -> None:
+    def test_a_body_has_at_most_a_megabyte(self, in_memory: System, extra: int, status: int) -> None:
         body = json.dumps({"links": [{"path": "/both/a"}]})
         padded = body + " " * (MEGABYTE - len(body) + extra)
         response = in_memory.request("/-/sign", "POST", body=padded)
@@ -55,12 +55,12 @@ class TestManyLinks:
             assert response.code == "body_too_large"
 
     # tests/handler/core/test_request.py has every other body.
-    def test_a_body_without_a_list_of_links_is_refused(self, in_memory: Service) -> None:
+    def test_a_body_without_a_list_of_links_is_refused(self, in_memory: System) -> None:
         for body in ("", "{}", '{"links": {}}', '{"links": [], "more": 1}'):
             response = in_memory.request("/-/sign", "POST", body=body)
             assert (response.status, response.code) == (400, "bad_body"), response
 
-    def test_each_link_has_the_audit_line_of_its_own_address(self, in_memory: Service) -> None:
+    def test_each_link_has_the_audit_line_of_its_own_address(self, in_memory: System) -> None:
         paths = ["/both/报告.txt", "/reports/q3.pdf"]
         items = [{"path": paths[0]}, {"path": "/none"}, 7, {"path": paths[1], "method": "HEAD", "expires": "1m"}]
         response = in_memory.post("/-/sign", {"links": items}, READER)
@@ -75,14 +75,14 @@ class TestManyLinks:
             for name in ("x-oss-signature", "x-oss-security-token") if "url" in result else ():
                 assert query_of(result["url"])[name] not in response.printed
 
-    def test_each_audit_line_of_the_longest_paths_is_under_16_kb(self, in_memory: Service) -> None:
+    def test_each_audit_line_of_the_longest_paths_is_under_16_kb(self, in_memory: System) -> None:
         path = "/both/" + "é" * ((1023 - len("both/")) // 2)
         for route, params in (("/-/sign", {"links": [{"path": path}] * 3}), ("/-/form", {"path": path})):
             lines = in_memory.post(route, params).printed.splitlines()
             assert max(map(len, lines)) < 16 * 1024
             assert any(path in (json.loads(line).get("body_path"), json.loads(line)["path"]) for line in lines)
 
-    def test_without_credentials_there_is_one_error(self, in_memory: Service) -> None:
+    def test_without_credentials_there_is_one_error(self, in_memory: System) -> None:
         http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)
         nobody = type("Context", (), {"request_id": "req-EXAMPLE", "credentials": None})()
         response = invoke(json.dumps(http_event), config=in_memory.config, invocation=nobody)
@@ -113,7 +113,7 @@ ALMOST: Any = st.fixed_dictionaries(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
-def test_an_invalid_item_does_not_affect_the_others(in_memory: Service, items: list[Any], position: int) -> None:
+def test_an_invalid_item_does_not_affect_the_others(in_memory: System, items: list[Any], position: int) -> None:
     good = {"path": "/both/good.txt", "expires": "15m"}
     requested = [*items[:position], good, *items[position:]]
     results = in_memory.sign(*json.loads(json.dumps(requested)))
@@ -132,7 +132,7 @@ def test_an_invalid_item_does_not_affect_the_others(in_memory: Service, items: l
 
 
 class TestAuthorization:
-    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, in_memory: Service) -> None:
+    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, in_memory: System) -> None:
         def detail(**headers: str) -> str:
             response = in_memory.request("/team/a.txt", "PUT", headers=headers)
             assert response.status in (401, 405)
@@ -147,20 +147,20 @@ class TestAuthorization:
         assert "/-/sign" not in detail(Authorization=f"Bearer {ALICE}")
         assert "/-/sign" not in detail()
 
-    def test_a_method_that_a_key_does_not_allow_is_a_404(self, in_memory: Service) -> None:
+    def test_a_method_that_a_key_does_not_allow_is_a_404(self, in_memory: System) -> None:
         assert in_memory.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"
 
-    def test_a_link_does_not_outlive_its_caller(self, in_memory: Service) -> None:
+    def test_a_link_does_not_outlive_its_caller(self, in_memory: System) -> None:
         link = in_memory.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
         assert (link["expires_in"], link["clamped_by"]) == (600, "caller")
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_a_method_that_is_not_enabled_is_refused(self, in_memory: Service, method: str) -> None:
+    def test_a_method_that_is_not_enabled_is_refused(self, in_memory: System, method: str) -> None:
         assert in_memory.sign({"path": "/in/a", "method": method})[0]["error"]["code"] == "method_not_enabled"
 
 
 class TestPut:
-    def test_all_limits_of_an_upload_are_signed(self, in_memory: Service) -> None:
+    def test_all_limits_of_an_upload_are_signed(self, in_memory: System) -> None:
         link = in_memory.sign_put(headers={"Content-Type": "text/plain; charset=utf-8"})
         assert link["headers"] == {
             "Content-Type": "text/plain; charset=utf-8",
@@ -173,7 +173,7 @@ class TestPut:
             other = {**link["headers"], name: "6"}
             assert not verify("PUT", link["url"], headers=other, credentials=KEYS, now=NOW).ok
 
-    def test_a_size_is_required_and_limited_by_the_mount_and_by_oss(self, in_memory: Service) -> None:
+    def test_a_size_is_required_and_limited_by_the_mount_and_by_oss(self, in_memory: System) -> None:
         for size in (0, MEGABYTE):
             headers = in_memory.sign_put(size=size)["headers"]
             assert (headers["Content-Length"], headers["Content-Type"]) == (str(size), "application/octet-stream")
@@ -193,10 +193,10 @@ class TestPut:
             ("x-oss-meta-a", 5, "bad_body"),
         ],
     )
-    def test_an_invalid_header_is_refused(self, in_memory: Service, header: str, value: object, code: str) -> None:
+    def test_an_invalid_header_is_refused(self, in_memory: System, header: str, value: object, code: str) -> None:
         assert in_memory.sign_put(headers={header: value})["error"]["code"] == code
 
-    def test_a_repeated_header_and_members_of_the_other_direction_are_refused(self, in_memory: Service) -> None:
+    def test_a_repeated_header_and_members_of_the_other_direction_are_refused(self, in_memory: System) -> None:
         repeated = {"Content-Type": "text/plain", "content-type": "text/html"}
         for put in ({"headers": repeated}, {"query": {"versionId": "a"}}, {"download": "a.txt"}):
             assert in_memory.sign_put(path="/both/a", **put)["error"]["code"] == "not_signable"
@@ -206,7 +206,7 @@ class TestPut:
             assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
 
 
-def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
+def test_overwriting_is_allowed_on_request(in_memory: System) -> None:
     assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
     for overwrite in (None, False):
         link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
@@ -215,7 +215,7 @@ def test_overwriting_is_allowed_on_request(in_memory: Service) -> None:
 
 @pytest.mark.parametrize("key", [None, WRITER])
 def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so_and_any_may_forbid_it(
-    in_memory: Service, key: str | None
+    in_memory: System, key: str | None
 ) -> None:
     error = in_memory.sign_put(key, overwrite=True)["error"]
     assert (error["status"], error["code"]) == (400, "not_signable")
@@ -230,12 +230,12 @@ def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so_and_any_may_fo
 
 class TestGetAtOss:
     @pytest.fixture
-    def downloads(self, uploads: Service) -> Service:
+    def downloads(self, uploads: System) -> System:
         uploads.put("both/a.txt", b"hello")
         query = frozenset(name for name in QUERY if name.startswith("x-oss-ac-"))
         return uploads.with_mount("/both/", query=query, headers=("content-type",))
 
-    def test_a_type_is_signed_and_then_required(self, downloads: Service) -> None:
+    def test_a_type_is_signed_and_then_required(self, downloads: System) -> None:
         """The sample of OSS's page on presigned URLs, and what its own clients send."""
         item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain; charset=utf8"}}
         (link,) = downloads.sign(item)
@@ -244,7 +244,7 @@ class TestGetAtOss:
         for other in (None, "text/plain", "text/plain; charset=utf-8"):
             assert follow_link(link, content_type=other) == (403, "SignatureDoesNotMatch")
 
-    def test_any_other_header_is_refused(self, downloads: Service) -> None:
+    def test_any_other_header_is_refused(self, downloads: System) -> None:
         headers = ({"Range": "bytes=0-1"}, {"Content-Type": 7}, {"Content-Type": "text/plain "})
         others: list[dict[str, Any]] = [
             {"method": "HEAD"},
@@ -255,7 +255,7 @@ class TestGetAtOss:
             item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
             assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 
-    def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(self, downloads: Service) -> None:
+    def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(self, downloads: System) -> None:
         for source, status in (("127.0.0.0", 200), ("203.0.113.0", 403)):
             query = {"x-oss-ac-source-ip": source, "x-oss-ac-subnet-mask": "24"}
             (link,) = downloads.sign({"path": "/both/a.txt", "query": query})
@@ -267,7 +267,7 @@ class TestGetAtOss:
 
 
 class TestPutAtOss:
-    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: Service) -> None:
+    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: System) -> None:
         link = uploads.sign_put(
             path="/in/once.txt", headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"}
         )
@@ -278,13 +278,13 @@ class TestPutAtOss:
         assert follow_link(link, b"other") == (409, "FileAlreadyExists")
         assert uploads.stored("inbox/once.txt") == b"hello"
 
-    def test_another_length_is_refused(self, uploads: Service) -> None:
+    def test_another_length_is_refused(self, uploads: System) -> None:
         link = uploads.sign_put(path="/in/length.txt")
         for content in (b"", b"hell", b"hello!"):
             assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
         assert uploads.stored("inbox/length.txt") is None
 
-    def test_a_requested_digest_fixes_the_content(self, uploads: Service) -> None:
+    def test_a_requested_digest_fixes_the_content(self, uploads: System) -> None:
         digest = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
         link = uploads.sign_put(path="/in/digest.txt", headers={"Content-MD5": digest})
         assert follow_link(link, b"jello") == (400, "InvalidDigest")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.handler.client import ask, mount
 from tests.handler.upload_fixtures import query_of, submit_form
-from tests.worlds import MAKER, WRITER, Service
+from tests.system import MAKER, WRITER, System
 
 NAME = "x-oss-traffic-limit"
 LIMIT = 8 * 1024**2  # bits per second, of "1MB"
@@ -15,7 +15,7 @@ UNLISTED = mount(traffic_limit="100KB")  # callers may not add the parameter
 
 
 @pytest.fixture
-def limited(uploads: Service) -> Service:
+def limited(uploads: System) -> System:
     for path in ("/both/", "/reports/"):
         uploads = uploads.with_mount(path, traffic_limit=LIMIT)
     return uploads
@@ -25,7 +25,7 @@ def limit_of(url: str) -> str | None:
     return query_of(url).get(NAME)
 
 
-def test_get_and_put_links_have_it_and_head_links_have_none(limited: Service) -> None:
+def test_get_and_put_links_have_it_and_head_links_have_none(limited: System) -> None:
     assert limit_of(limited.request("/both/a").url) == str(LIMIT)
     assert limit_of(limited.request("/both/a", "HEAD").headers["Location"]) is None
     get, head, put = limited.sign(
@@ -37,7 +37,7 @@ def test_get_and_put_links_have_it_and_head_links_have_none(limited: Service) ->
     assert ask(query={NAME: "819200"}, config=UNLISTED).code == "not_signable"
 
 
-def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(limited: Service) -> None:
+def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(limited: System) -> None:
     upload = limited.start_upload(path="/both/big.bin")
     assert {limit_of(part["url"]) for part in upload["parts"]} == {str(LIMIT)}
     assert limit_of(upload["complete"]["url"]) is limit_of(upload["abort"]["url"]) is None
@@ -46,13 +46,13 @@ def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(lim
     assert submit_form(form, b"content").status < 300
 
 
-def test_shares_have_it(limited: Service) -> None:
+def test_shares_have_it(limited: System) -> None:
     share = limited.create_share(key=MAKER)
     assert limit_of(limited.open(share).url) == limit_of(limited.use(share).headers["Location"]) == str(LIMIT)
 
 
 @pytest.mark.parametrize("own", [819_199, 819_200, LIMIT - 1, LIMIT, LIMIT + 1, 838_860_800])
-def test_a_caller_may_only_lower_it(limited: Service, own: int) -> None:
+def test_a_caller_may_only_lower_it(limited: System, own: int) -> None:
     by_path = limited.request("/both/a", query={NAME: str(own), "format": "json"}, key=WRITER).json
     (by_route,) = limited.sign({"path": "/both/a", "query": {NAME: str(own)}})
     for result in (by_path, by_route):

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from handler.web.endpoints.upload_page import MAX_NAME, safe_name
 from tests.handler.upload_fixtures import MEGABYTE, conditions, submit_form
 from tests.memory_oss import MemoryOss
-from tests.worlds import HTML, JSON, WRITER, Service, share_id
+from tests.system import HTML, JSON, WRITER, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class TestForm:
-    def test_a_file_gets_a_form_for_one_exact_key(self, uploads: Service) -> None:
+    def test_a_file_gets_a_form_for_one_exact_key(self, uploads: System) -> None:
         url = uploads.create_upload_share()
         response = uploads.request_form(url, name="季度 q3.txt")
         assert response.status == 200
@@ -47,7 +47,7 @@ class TestForm:
         ],
     )
     def test_an_invalid_request_does_not_count(
-        self, in_memory: Service, oss: MemoryOss, params: dict[str, object], code: str
+        self, in_memory: System, oss: MemoryOss, params: dict[str, object], code: str
     ) -> None:
         url = in_memory.create_upload_share()
         response = in_memory.request_form(url, **params)
@@ -64,7 +64,7 @@ class TestForm:
         ],
     )
     def test_the_type_is_enforced(
-        self, uploads: Service, allowed: str | None, content_type: str, accepted: bool
+        self, uploads: System, allowed: str | None, content_type: str, accepted: bool
     ) -> None:
         url = uploads.create_upload_share(content_type=allowed)
         response = uploads.request_form(url, type=content_type)
@@ -79,7 +79,7 @@ class TestForm:
 
 
 class TestNumbers:
-    def test_a_retry_gets_the_same_number(self, uploads: Service) -> None:
+    def test_a_retry_gets_the_same_number(self, uploads: System) -> None:
         url = uploads.create_upload_share()
         uploads.request_form(url, name="other.txt")
         first = uploads.request_form(url, nonce=NONCE).json
@@ -89,7 +89,7 @@ class TestNumbers:
         assert again.json["fields"]["key"] == first["fields"]["key"]
         assert uploads.files_left(url) == 0
 
-    def test_a_number_is_for_one_name(self, uploads: Service) -> None:
+    def test_a_number_is_for_one_name(self, uploads: System) -> None:
         """Otherwise one number would be valid for any number of keys."""
         url = uploads.create_upload_share(max_files=3)
         numbers = [
@@ -99,7 +99,7 @@ class TestNumbers:
 
 
 class TestLimits:
-    def test_a_lower_limit_of_the_mount_holds_for_existing_shares(self, uploads: Service) -> None:
+    def test_a_lower_limit_of_the_mount_holds_for_existing_shares(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_size=1000)
         narrower = uploads.with_mount("/in/", max_size=4)
         assert uploads.request_form(url).status == 200
@@ -115,14 +115,14 @@ class TestLimits:
             {"more": 1},
         ],
     )
-    def test_invalid_limits_are_refused(self, in_memory: Service, upload: dict[str, object]) -> None:
+    def test_invalid_limits_are_refused(self, in_memory: System, upload: dict[str, object]) -> None:
         assert in_memory.request_share(WRITER, path="/in/", method="POST", upload=upload).status == 400
 
     @pytest.mark.parametrize("path", ["/in/a.txt", "/both/", "/in/" + "a" * 800 + "/"])
-    def test_an_invalid_prefix_is_refused(self, in_memory: Service, path: str) -> None:
+    def test_an_invalid_prefix_is_refused(self, in_memory: System, path: str) -> None:
         assert in_memory.request_share(WRITER, path=path, method="POST", upload={"max_size": 5}).status == 400
 
-    def test_a_form_does_not_outlive_its_share(self, uploads: Service) -> None:
+    def test_a_form_does_not_outlive_its_share(self, uploads: System) -> None:
         params = {"path": "/in/", "method": "POST", "expires": "90", "upload": {"max_size": 5}}
         url = uploads.post("/-/shares", params, WRITER).json["url"]
         assert uploads.request_form(url).line["expires_in"] == 90
@@ -154,7 +154,7 @@ class TestNames:
         assert safe == safe.strip(". ")
         assert safe_name(safe) == safe
 
-    def test_a_hostile_name_becomes_one_object_below_the_share(self, uploads: Service) -> None:
+    def test_a_hostile_name_becomes_one_object_below_the_share(self, uploads: System) -> None:
         names = ("${filename}", "../a", "a\x00b", "\ud800", "<script>", "'\"&", "x" * 500)
         url = uploads.create_upload_share(max_files=len(names))
         for number, name in enumerate(names, 1):
@@ -164,13 +164,12 @@ class TestNames:
 
 
 class TestPage:
-    def test_the_content_security_policy_allows_nothing_else(self, uploads: Service) -> None:
+    def test_the_content_security_policy_allows_nothing_else(self, uploads: System) -> None:
         response = uploads.open(uploads.create_upload_share(), headers=HTML)
         policy = response.headers["Content-Security-Policy"]
         directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
         (nonce,) = re.findall(r'<script nonce="([A-Za-z0-9_-]{22})">', response.body)
         assert directives["script-src"] == f"'nonce-{nonce}'"
-        assert uploads.oss is not None
         assert directives["connect-src"] == f"'self' {uploads.oss.url}"
         closed = ("default-src", "form-action", "base-uri", "frame-ancestors")
         assert {directives[name] for name in closed} == {"'none'"}

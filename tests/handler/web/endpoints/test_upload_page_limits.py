@@ -16,9 +16,10 @@ from handler.web import app
 from handler.web.response import Response
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import context
-from tests.handler.keys_fixtures import BUCKET, watch_requests
+from tests.handler.keys_fixtures import watch_requests
 from tests.handler.upload_fixtures import conditions, submit_form
-from tests.worlds import WRITER, Service, share_id
+from tests.local_oss import BUCKET
+from tests.system import WRITER, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 # The value that each field has, and one that would cost money or mislead.
@@ -35,13 +36,12 @@ class TestArrivals:
     """Only files that arrived count, and those that can still arrive."""
 
     @staticmethod
-    def expire_claims(service: Service, url: str, seconds: float = uses.HELD + 1) -> None:
+    def expire_claims(service: System, url: str, seconds: float = uses.HELD + 1) -> None:
         """Makes the claims of a share older."""
-        assert service.oss is not None
-        for key in service.oss.keys_below(f".links/state/uses/{share_id(url)}/"):
+        for key in service.oss.keys(f".links/state/uses/{share_id(url)}/"):
             service.oss.change(key, seconds_older=seconds)
 
-    def test_only_files_that_arrived_and_forms_that_may_be_used_fill_a_share(self, uploads: Service) -> None:
+    def test_only_files_that_arrived_and_forms_that_may_be_used_fill_a_share(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_files=3)
         forms = [uploads.request_form(url).json for _ in range(3)]
         assert [form["number"] for form in forms] == [1, 2, 3]
@@ -64,7 +64,7 @@ class TestArrivals:
         uploads.delete(f"inbox/{share_id(url)}/1-a.txt")  # by its owner
         assert uploads.request_form(url).json["number"] == 7
 
-    def test_of_many_that_claim_again_each_gets_a_number_of_its_own(self, uploads: Service) -> None:
+    def test_of_many_that_claim_again_each_gets_a_number_of_its_own(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_files=5)
         for _ in range(5):
             uploads.request_form(url)
@@ -72,10 +72,9 @@ class TestArrivals:
         with ThreadPoolExecutor(8) as threads:
             forms = list(threads.map(lambda n: request_form(uploads, url, f"{NONCE}{n}"), range(20)))
         assert sorted(json.loads(form.body)["number"] for form in forms if form.status == 200) == [6, 7, 8, 9, 10]
-        assert uploads.oss is not None
-        assert len(uploads.oss.keys_below(f".links/state/uses/{share_id(url)}/")) == 10  # nothing was deleted
+        assert len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10  # nothing was deleted
 
-    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: Service) -> None:
+    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_files=1)
         uploads.request_form(url, nonce=NONCE)
         self.expire_claims(uploads, url, uses.FORMS - 100)
@@ -93,7 +92,7 @@ class TestArrivals:
         long = uploads.with_mount("/in/", expires=7200, max_expires=7200)
         assert long.request_form(long.create_upload_share()).line["expires_in"] == uses.FORMS
 
-    def test_a_retry_of_a_file_that_arrived_does_not_count_twice(self, uploads: Service) -> None:
+    def test_a_retry_of_a_file_that_arrived_does_not_count_twice(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_files=2)
         form = uploads.request_form(url, nonce=NONCE).json
         submit_form(form, b"hello")
@@ -111,7 +110,7 @@ class TestArrivals:
         ],
     )
     def test_other_objects_in_the_folder_neither_count_nor_cost_nor_hide_what_arrived(
-        self, names: tuple[str, ...], arrived: int, uploads: Service, monkeypatch: pytest.MonkeyPatch
+        self, names: tuple[str, ...], arrived: int, uploads: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("signer.listing.PAGE", 2)
         monkeypatch.setattr(uses, "PAGE", 2)
@@ -122,7 +121,7 @@ class TestArrivals:
         assert uploads.files_left(url) == 3 - arrived
         assert len(requests) == 4  # both ends, the claims, the files
 
-    def test_the_sender_sees_how_many_files_arrived(self, uploads: Service) -> None:
+    def test_the_sender_sees_how_many_files_arrived(self, uploads: System) -> None:
         url = uploads.create_upload_share(max_files=3)
         submit_form(uploads.request_form(url).json, b"hello")
         uploads.request_form(url)
@@ -133,7 +132,7 @@ class TestArrivals:
 
     @pytest.mark.parametrize("max_files", [1, 30])
     def test_a_full_share_costs_at_most_six_requests(
-        self, uploads: Service, monkeypatch: pytest.MonkeyPatch, max_files: int
+        self, uploads: System, monkeypatch: pytest.MonkeyPatch, max_files: int
     ) -> None:
         url = uploads.create_upload_share(max_files=max_files)
         uploads.request_form(url, nonce=NONCE)
@@ -150,14 +149,11 @@ class TestArrivals:
             assert uploads.restarted().request_form(url, **params).status == status
             assert len(requests) <= 6, requests
 
-    def test_any_number_of_expired_claims_costs_no_more(
-        self, uploads: Service, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_any_number_of_expired_claims_costs_no_more(self, uploads: System, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("signer.listing.PAGE", 12)
         monkeypatch.setattr(uses, "PAGE", 12)
         monkeypatch.setattr(uses, "_PLAIN", 10)
         url = uploads.create_upload_share(max_files=2)
-        assert uploads.oss is not None
         for number in range(1, 26):
             name = str(number) if number <= 10 else str(number - 10**9)
             uploads.put(f".links/state/uses/{share_id(url)}/{name}", b"of another")
@@ -170,10 +166,9 @@ class TestArrivals:
         assert uploads.request_form(url).code == "share_full"
 
     def test_where_etags_are_no_md5_the_content_of_the_newest_number_tells_whose_it_is(
-        self, uploads: Service, monkeypatch: pytest.MonkeyPatch
+        self, uploads: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = uploads.create_upload_share(max_files=50)
-        assert uploads.oss is not None
         for number in range(1, 11):
             uploads.request_form(url, nonce=f"{NONCE}{number}")
             uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
@@ -189,10 +184,9 @@ class TestArrivals:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
 def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
-    uploads: Service, monkeypatch: pytest.MonkeyPatch, seed: int
+    uploads: System, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     url = uploads.create_upload_share(max_files=3)
-    assert uploads.oss is not None
     nonces = [f"{NONCE}{number}" for number in range(8)]
     with fault_proxy(uploads.oss.url) as proxy:
         proxy.shuffle(seed)
@@ -216,7 +210,7 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     assert sorted(numbers.values()) == [1, 2, 3]
 
 
-def request_form(service: Service, url: str, nonce: str, size: int = 5) -> Response:
+def request_form(service: System, url: str, nonce: str, size: int = 5) -> Response:
     """The response to a request for a form again, without patches, which threads cannot share."""
     parts = urlsplit(url)
     body = json.dumps({"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}).encode()
@@ -228,7 +222,7 @@ class TestFixedFields:
     """People without an account choose nothing that costs money or misleads."""
 
     @pytest.mark.parametrize("name", FIELDS)
-    def test_a_field_has_one_value(self, uploads: Service, name: str) -> None:
+    def test_a_field_has_one_value(self, uploads: System, name: str) -> None:
         value, other = FIELDS[name]
         url = uploads.create_upload_share()
         form = uploads.request_form(url).json
@@ -238,7 +232,7 @@ class TestFixedFields:
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")[name] == value
 
-    def test_every_condition_is_on_a_field_that_the_form_has(self, uploads: Service) -> None:
+    def test_every_condition_is_on_a_field_that_the_form_has(self, uploads: System) -> None:
         """Whether OSS checks a condition on an absent field is not documented."""
         form = uploads.request_form(uploads.create_upload_share()).json
         limited = {"bucket", "content-length-range"}

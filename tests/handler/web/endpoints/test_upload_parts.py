@@ -17,10 +17,10 @@ from handler.web.endpoints import multipart, upload_page
 from local.oss.storage import Buckets, Uploads
 from signer.sizes import MAX_UPLOAD
 from tests.handler.client import Answered
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import PART, follow_link
 from tests.handler.web.endpoints import test_upload_page_limits as limits
-from tests.worlds import JSON, WRITER, Service, share_id
+from tests.local_oss import BUCKET
+from tests.system import JSON, WRITER, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
@@ -29,27 +29,27 @@ expire_claims = limits.TestArrivals.expire_claims
 
 
 @pytest.fixture
-def large(uploads: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+def large(uploads: System, monkeypatch: pytest.MonkeyPatch) -> System:
     """The service where a file above 1,000 bytes is large, and a part has 100 KB."""
     monkeypatch.setattr(upload_page, "MAX_FORM", 1000)
     monkeypatch.setattr(multipart, "DEFAULT_PART", PART)
     return uploads
 
 
-def share(service: Service, **upload: object) -> str:
+def share(service: System, **upload: object) -> str:
     return service.create_upload_share(**{"max_size": 1024 * 1024, **upload})
 
 
-def begin(service: Service, url: str, **params: object) -> Answered:
+def begin(service: System, url: str, **params: object) -> Answered:
     return service.request_form(url, **{"size": len(CONTENT), "nonce": NONCE, **params})
 
 
-def go_on(service: Service, url: str, upload_id: str = "1", /, **params: object) -> Answered:
+def go_on(service: System, url: str, upload_id: str = "1", /, **params: object) -> Answered:
     body = {"nonce": NONCE, "upload_id": upload_id, **params}
     return service.post("/-/s/", body, query=dict(parse_qsl(urlsplit(url).query)))
 
 
-def complete(service: Service, url: str, upload_id: str = "1") -> Answered:
+def complete(service: System, url: str, upload_id: str = "1") -> Answered:
     return go_on(service, url, upload_id, complete=True)
 
 
@@ -60,28 +60,26 @@ def send(upload: dict[str, Any], *numbers: int) -> None:
             assert follow_link(part, CONTENT[(number - 1) * PART : number * PART]).status == 200
 
 
-def put_part(service: Service, url: str, number: int, content: bytes) -> None:
+def put_part(service: System, url: str, number: int, content: bytes) -> None:
     """Sends a part as nobody with a link can: of any length."""
-    assert service.oss is not None
     key, oss_id = unfinished(service, url)[0]
     query = {"partNumber": str(number), "uploadId": oss_id}
-    assert service.oss.store.request("PUT", Location(BUCKET, key), query=query, body=content).ok
+    assert service.oss.client.request("PUT", Location(BUCKET, key), query=query, body=content).ok
 
 
-def unfinished(service: Service, url: str) -> list[tuple[str, str]]:
+def unfinished(service: System, url: str) -> list[tuple[str, str]]:
     """The keys and OSS's ids of uploads of a share that OSS keeps."""
-    assert service.oss is not None
     bucket = Buckets(service.oss.root).get(BUCKET)
     assert bucket is not None
     return [(each.key, each.id) for each in Uploads(bucket).all() if f"/{share_id(url)}/" in each.key]
 
 
-def stored(service: Service, url: str, name: str = "1-a.txt") -> bytes | None:
+def stored(service: System, url: str, name: str = "1-a.txt") -> bytes | None:
     return service.stored(f"inbox/{share_id(url)}/{name}")
 
 
 class TestFile:
-    def test_its_parts_become_the_object_with_the_headers_of_a_form(self, large: Service) -> None:
+    def test_its_parts_become_the_object_with_the_headers_of_a_form(self, large: System) -> None:
         url = share(large)
         response = begin(large, url)
         assert set(response.json) == {"number", "nonce", "upload"}
@@ -112,7 +110,7 @@ class TestFile:
         ],
     )
     def test_from_64_megabytes_to_48_8_terabytes(
-        self, in_memory: Service, size: int, part_size: int | None, count: int
+        self, in_memory: System, size: int, part_size: int | None, count: int
     ) -> None:
         roomy = in_memory.with_mount("/in/", max_size=MAX_UPLOAD + 1)
         url = roomy.create_upload_share(max_size=None)
@@ -129,7 +127,7 @@ class TestFile:
 
 
 class TestNonce:
-    def test_again_finds_the_upload_and_completing_names_what_is_missing(self, large: Service) -> None:
+    def test_again_finds_the_upload_and_completing_names_what_is_missing(self, large: System) -> None:
         url = share(large)
         send(begin(large, url).json["upload"], 2)
         again = begin(large.restarted(), url, again=True).json
@@ -143,7 +141,7 @@ class TestNonce:
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT
 
-    def test_nobody_without_the_nonce_goes_on(self, large: Service) -> None:
+    def test_nobody_without_the_nonce_goes_on(self, large: System) -> None:
         url, other = share(large), share(large)
         send(begin(large, url).json["upload"])
         for params in (
@@ -159,14 +157,14 @@ class TestNonce:
         assert stored(large, url) is None
 
     @pytest.mark.parametrize("change", [{"size": len(CONTENT) + 1}, {"type": "image/png"}, {"name": "b.txt"}])
-    def test_another_size_type_or_name_is_another_file(self, large: Service, change: dict[str, object]) -> None:
+    def test_another_size_type_or_name_is_another_file(self, large: System, change: dict[str, object]) -> None:
         url = share(large)
         begin(large, url)
         other = begin(large, url, again=True, **change).json
         assert other["number"] == 2
         assert begin(large, url, again=True).json["number"] == 1
 
-    def test_a_share_that_ended_completes_nothing(self, large: Service) -> None:
+    def test_a_share_that_ended_completes_nothing(self, large: System) -> None:
         urls = [share(large) for _ in range(3)]
         for url in urls:
             send(begin(large, url).json["upload"])
@@ -182,7 +180,7 @@ class TestNonce:
 
 class TestParts:
     @pytest.mark.parametrize(("number", "size"), [(1, PART + 1), (3, PART), (4, 1)])
-    def test_more_than_was_announced_ends_the_upload(self, large: Service, number: int, size: int) -> None:
+    def test_more_than_was_announced_ends_the_upload(self, large: System, number: int, size: int) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
         put_part(large, url, number, bytes(size))
@@ -192,7 +190,7 @@ class TestParts:
         assert begin(large, url, again=True).json["number"] == 2
 
     def test_a_part_that_is_replaced_while_it_is_completed_makes_no_object(
-        self, large: Service, monkeypatch: pytest.MonkeyPatch
+        self, large: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
@@ -217,7 +215,7 @@ class TestParts:
         ],
     )
     def test_a_list_of_parts_has_pages_and_what_is_none_ends_nothing(
-        self, large: Service, monkeypatch: pytest.MonkeyPatch, document: bytes | None, status: int, requests: int
+        self, large: System, monkeypatch: pytest.MonkeyPatch, document: bytes | None, status: int, requests: int
     ) -> None:
         url, asked = share(large), list[str]()
         send(begin(large, url).json["upload"])
@@ -240,7 +238,7 @@ class TestParts:
 
 class TestTime:
     def test_with_less_than_ten_seconds_left_the_same_request_follows(
-        self, large: Service, monkeypatch: pytest.MonkeyPatch
+        self, large: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
@@ -252,7 +250,7 @@ class TestTime:
 
     @pytest.mark.parametrize("is_carried_out", [True, False])
     def test_without_an_answer_of_oss_the_same_request_follows(
-        self, large: Service, monkeypatch: pytest.MonkeyPatch, is_carried_out: bool
+        self, large: System, monkeypatch: pytest.MonkeyPatch, is_carried_out: bool
     ) -> None:
         url = share(large)
         send(begin(large, url).json["upload"])
@@ -271,7 +269,7 @@ class TestTime:
 
 
 class TestPlaces:
-    def test_links_that_are_renewed_renew_the_claim(self, large: Service) -> None:
+    def test_links_that_are_renewed_renew_the_claim(self, large: System) -> None:
         url = share(large, max_files=1)
         send(begin(large, url).json["upload"], 1)
         for _ in range(5):
@@ -281,7 +279,7 @@ class TestPlaces:
         send(go_on(large, url).json["upload"], 2, 3)
         assert complete(large, url).status == 200
 
-    def test_an_upload_that_lapsed_goes_on_while_there_is_a_place(self, large: Service) -> None:
+    def test_an_upload_that_lapsed_goes_on_while_there_is_a_place(self, large: System) -> None:
         url = share(large, max_files=2)
         send(begin(large, url).json["upload"], 1)
         expire_claims(large, url)
@@ -291,7 +289,7 @@ class TestPlaces:
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT
 
-    def test_where_others_took_its_place_it_ends(self, large: Service) -> None:
+    def test_where_others_took_its_place_it_ends(self, large: System) -> None:
         url = share(large, max_files=1)
         send(begin(large, url).json["upload"])
         expire_claims(large, url)
@@ -300,9 +298,8 @@ class TestPlaces:
         assert [response.code for response in (go_on(large, url), complete(large, url))] == ["not_found"] * 2
         assert begin(large, url, again=True).code == "share_full"
 
-    def test_no_more_than_max_files_are_unfinished_or_arrive_however_often_one_begins(self, large: Service) -> None:
+    def test_no_more_than_max_files_are_unfinished_or_arrive_however_often_one_begins(self, large: System) -> None:
         url = share(large, max_files=3)
-        assert large.oss is not None
         for number in range(24):
             nonce = f"{NONCE}{number}"
             begun = begin(large, url, nonce=nonce, again=number % 2 == 0)
@@ -311,12 +308,12 @@ class TestPlaces:
                 go_on(large, url, begun.json["upload"]["upload_id"], nonce=nonce, complete=True)
             if number % 4 == 3:
                 expire_claims(large, url)
-            files = large.oss.keys_below(f"inbox/{share_id(url)}/")
+            files = large.oss.keys(f"inbox/{share_id(url)}/")
             assert len(files) + len(unfinished(large, url)) <= 3
         assert len(files) == 3
 
     @pytest.mark.parametrize("times", [16, pytest.param(1000, marks=pytest.mark.long)])
-    def test_of_many_at_once_one_upload_stays(self, large: Service, times: int) -> None:
+    def test_of_many_at_once_one_upload_stays(self, large: System, times: int) -> None:
         url = share(large)
         with ThreadPoolExecutor(8) as threads:
             responses = list(threads.map(lambda _: limits.request_form(large, url, NONCE, len(CONTENT)), range(times)))

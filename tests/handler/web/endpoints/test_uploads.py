@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from signer import Credentials, Endpoint, InvalidForm, post_form, v4
 from tests.handler.client import KEYS, NOW, TOKEN
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import MEGABYTE, submit_form
+from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
-from tests.worlds import ALICE, EXPIRING, WRITER, Service
+from tests.system import ALICE, EXPIRING, WRITER, System
 
 NODE = Path(__file__).parents[3] / "node"
 FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
@@ -32,7 +32,7 @@ def post_policy(form: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestForm:
-    def test_an_exact_key(self, in_memory: Service) -> None:
+    def test_an_exact_key(self, in_memory: System) -> None:
         form = in_memory.create_form(
             path="/in/季度/a.txt", max_size=1000, min_size=1, content_type="text/plain", expires="5m"
         )
@@ -62,17 +62,17 @@ class TestForm:
         key = v4.signing_key(KEYS.access_key_secret, "20260301", "cn-hangzhou", "oss")
         assert form["fields"]["x-oss-signature"] == v4.signature(key, form["fields"]["policy"])
 
-    def test_a_prefix_lets_the_client_choose_the_rest(self, in_memory: Service) -> None:
+    def test_a_prefix_lets_the_client_choose_the_rest(self, in_memory: System) -> None:
         form = in_memory.create_form(path="/in/2026/", content_type="text/")
         assert form["fields"]["key"] == "inbox/2026/${filename}"
         assert ["starts-with", "$key", "inbox/2026/"] in post_policy(form)["conditions"]
         assert ["starts-with", "$x-oss-content-type", "text/"] in post_policy(form)["conditions"]
 
-    def test_the_default_size_is_that_of_the_mount(self, in_memory: Service) -> None:
+    def test_the_default_size_is_that_of_the_mount(self, in_memory: System) -> None:
         for path, size in (("/in/a", MEGABYTE), ("/big/a", 5 * 1024**3)):
             assert ["content-length-range", 0, size] in post_policy(in_memory.create_form(path=path))["conditions"]
 
-    def test_a_form_does_not_outlive_its_caller(self, in_memory: Service) -> None:
+    def test_a_form_does_not_outlive_its_caller(self, in_memory: System) -> None:
         form = in_memory.create_form(EXPIRING, path="/team/a.txt", expires="1h")
         assert (form["expires_in"], form["clamped_by"]) == (600, "caller")
         assert post_policy(form)["expiration"] == "2026-03-01T06:51:11.000Z"
@@ -88,7 +88,7 @@ class TestForm:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_an_invalid_request_is_refused(self, in_memory: Service, params: dict[str, Any], code: str) -> None:
+    def test_an_invalid_request_is_refused(self, in_memory: System, params: dict[str, Any], code: str) -> None:
         response = in_memory.post("/-/form", {"path": "/in/a.txt", **params})
         assert (response.status, response.code) == (400, code), response
         assert "inbox" not in response.body
@@ -100,7 +100,7 @@ class TestForm:
             "text/plain; charset=utf-8; x=y",
         ],
     )
-    def test_an_invalid_type_has_one_code_at_every_route(self, in_memory: Service, content_type: str) -> None:
+    def test_an_invalid_type_has_one_code_at_every_route(self, in_memory: System, content_type: str) -> None:
         wanted: dict[str, dict[str, Any]] = {
             "/-/form": {"path": "/in/a.txt", "content_type": content_type},
             "/-/uploads": {"path": "/in/a.txt", "size": 5, "content_type": content_type},
@@ -111,7 +111,7 @@ class TestForm:
             assert (response.status, response.code) == (400, "bad_content_type"), route
         assert in_memory.sign_put(headers={"Content-Type": content_type})["error"]["code"] == "bad_content_type"
 
-    def test_a_prefix_above_another_mount_s_target_is_refused(self, in_memory: Service) -> None:
+    def test_a_prefix_above_another_mount_s_target_is_refused(self, in_memory: System) -> None:
         for path in ("/both/", "/both/out/"):
             response = in_memory.post("/-/form", {"path": path})
             assert (response.status, response.code) == (400, "prefix_overlaps")
@@ -119,7 +119,7 @@ class TestForm:
         assert in_memory.post("/-/form", {"path": "/both/outer/"}).status == 200
         assert in_memory.post("/-/form", {"path": "/both/a.txt"}).status == 200
 
-    def test_the_audit_line_contains_no_field_but_the_key(self, in_memory: Service) -> None:
+    def test_the_audit_line_contains_no_field_but_the_key(self, in_memory: System) -> None:
         response = in_memory.post("/-/form", {"path": "/in/a.txt"})
         assert (response.line["expires_in"], response.line["key"]) == (900, "inbox/a.txt")
         for value in response.json["fields"].values():
@@ -143,7 +143,7 @@ REFUSED = [
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize(("path", "key", "status", "code"), REFUSED, ids=range(len(REFUSED)))
 def test_every_route_for_uploads_refuses_the_same_and_starts_nothing(
-    in_memory: Service, oss: MemoryOss, route: str, path: str, key: str | None, status: int, code: str
+    in_memory: System, oss: MemoryOss, route: str, path: str, key: str | None, status: int, code: str
 ) -> None:
     item = {"path": path, **ROUTES[route]}
     answer = in_memory.post(route, {"links": [item]} if route == "/-/sign" else item, key).json
@@ -154,7 +154,7 @@ def test_every_route_for_uploads_refuses_the_same_and_starts_nothing(
 
 
 class TestAtOss:
-    def test_a_file_arrives_once(self, uploads: Service) -> None:
+    def test_a_file_arrives_once(self, uploads: System) -> None:
         form = uploads.create_form(path="/in/季度 q3.txt", content_type="text/plain")
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored("inbox/季度 q3.txt") == b"hello"
@@ -162,12 +162,12 @@ class TestAtOss:
         assert submit_form(form, b"other") == (409, "FileAlreadyExists")
         assert uploads.stored("inbox/季度 q3.txt") == b"hello"
 
-    def test_the_name_of_the_file_completes_the_key(self, uploads: Service) -> None:
+    def test_the_name_of_the_file_completes_the_key(self, uploads: System) -> None:
         assert submit_form(uploads.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
         assert uploads.stored("inbox/named/报告.bin") == b"hello"
 
     @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
-    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: Service, rest: str) -> None:
+    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: System, rest: str) -> None:
         form = uploads.create_form(path="/both/chosen/")
         assert submit_form(form, b"x", key=f"both/chosen/{rest}").status == 200
         path = f"/both/chosen/{rest}"
