@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.http_server import Handler, http_server
 
 # What OSS answers without carrying the request out: its codes are real ones of their status.
 REFUSALS = {
@@ -206,16 +208,12 @@ def _name(method: str, target: str) -> str:
     return f"{'LIST' if prefix else method} {folder}".rstrip()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+@contextmanager
+def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
+    """Runs the proxy before OSS at an address."""
+    proxy = FaultProxy(upstream)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Prints nothing: connections that break are what this is for."""
-
-
-def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Proxied(Handler):
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
@@ -225,24 +223,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _answer
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Logs nothing: a request line contains complete links."""
-
-    return Handler
-
-
-@contextmanager
-def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
-    """Runs the proxy before OSS at an address."""
-    proxy = FaultProxy(upstream)
-    server = _Server(("127.0.0.1", 0), _handler(proxy))
-    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        proxy.disarm()
-        server.shutdown()
-        thread.join(60)
-        server.server_close()
+    with http_server(Proxied) as proxy.url:
+        try:
+            yield proxy
+        finally:
+            proxy.disarm()

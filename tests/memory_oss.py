@@ -19,8 +19,8 @@ from handler.core.cloud.oss import MAX_BODY, OssClient, OssResponse, OssUnavaila
 from handler.core.config import Location
 from signer import presign
 from signer.times import rfc3339
+from tests.local_oss import BUCKET
 
-BUCKET = "examplebucket"
 _OPERATIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
 

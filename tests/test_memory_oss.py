@@ -33,7 +33,7 @@ def results(function: EventFunction) -> Iterator[object]:
         yield used.copy("outbox/a/1", "outbox/c/1"), used.copy("outbox/b/1", "outbox/a b/3-1")
     yield used.read("outbox/a b/3-1")
     yield list(used.list_folders("outbox/"))
-    yield function.client.head(Location("examplebucket", ".links/state/x")).headers["content-length"]
+    yield function.oss.client.head(Location("examplebucket", ".links/state/x")).headers["content-length"]
     yield function.state_names("outbox/")
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy import check, doctor
-from local.oss import create_app
-from local.server import listen, serve
 from local.stack import Stack
 from tests.deploy.deployments import deployed_here, rendered_here
-from tests.handler.client import KEYS
+from tests.local_oss import local_oss
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +23,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def oss(tmp_path: Path) -> Iterator[str]:
     """The address of a local OSS with a bucket."""
-    server = serve(create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0))
-    try:
-        yield server.url
-    finally:
-        server.close()
+    with local_oss(tmp_path) as running:
+        yield running.url
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from local.ram import ACCOUNT
 from local.stack import Stack
 from signer import Credentials
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.http_server import Handler, http_server
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -128,7 +127,7 @@ def _shell(answer: object) -> str:
 def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
     """The address of a server; `respond` gets the method and the path. A header value with "\\n" is sent twice."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def answer(self) -> None:
             status, headers, body = respond(self.command, self.path)
             self.send_response_only(status)
@@ -142,18 +141,8 @@ def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
 
         do_GET = do_HEAD = do_OPTIONS = do_POST = answer
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
+    with http_server(Answers) as address:
+        yield address
 
 
 def readable(findings: Iterable[Finding]) -> list[Finding]:

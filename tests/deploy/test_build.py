@@ -9,12 +9,10 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 import pytest
-import requests
 
 from deploy import build, runtimes
 from deploy.checks import secrets
@@ -22,11 +20,9 @@ from deploy.command import output_of
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
-from local.oss import create_app
-from local.server import listen, serve
-from signer import Endpoint, presign
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 from tests.handler.client import KEYS, event
+from tests.local_oss import local_oss
 
 pytestmark = pytest.mark.ci
 
@@ -197,19 +193,11 @@ def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_run
     folder = tmp_path / "empty"
     with zipfile.ZipFile(packages(runtime).zip) as file:
         file.extractall(folder)
-    (tmp_path / "oss").mkdir()
-    oss = serve(
-        create_app(tmp_path / "oss", region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0)
-    )
-    endpoint = Endpoint.path_style(oss.url, "cn-hangzhou")
-    link = presign(
-        "PUT", "examplebucket", "exampledir/exampleobject.txt", credentials=KEYS, endpoint=endpoint, expires_in=60
-    )
-    requests.put(link.url, data=b"abc", timeout=10).raise_for_status()
     document, key = keys_edit.add_api_key(keys_edit.new(), "ci", ["/exampledir/"], ["SHARE"], None)
     (folder / "keys.json").write_bytes(keys_edit.serialize(document))
     (folder / "links.toml").write_text(LINKS, encoding="utf-8")
-    with closing(oss):
+    with local_oss(tmp_path / "oss") as oss:
+        oss.put("exampledir/exampleobject.txt", b"abc")
         output = run_isolated(
             interpreter,
             INVOKE,

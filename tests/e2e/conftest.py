@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.system import CHROMIUM_ARGUMENTS, Requires, System, run_system, run_world
+from tests.http_server import Handler, http_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -31,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[Syste
         yield world
 
 
-class _Site(BaseHTTPRequestHandler):
+class _Site(Handler):
     """An empty page at every path."""
 
     def do_GET(self) -> None:
@@ -42,20 +41,12 @@ class _Site(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Silences the server."""
-
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """The origin of a site that the world's `cors` allows."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join(60)
-    server.server_close()
+    with http_server(_Site) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

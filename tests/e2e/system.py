@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,13 +16,16 @@ import requests
 from oss2.models import CorsRule
 
 from local.stack import Stack
-from signer import Credentials, Endpoint, Link, presign
+from signer import Credentials, Link, presign
+from tests import system
+from tests.handler.client import Answered
 from tests.handler.keys_fixtures import api
-from tests.system import HOST, LINKS, keys
+from tests.local_oss import LocalOss
+from tests.system import HOST, LINKS, MAKER, keys
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30  # seconds
-KEY = "fcp_program_EXAMPLE_00000000000000000000000000"
+KEY = MAKER
 FILE = "reports/季度报告 2026 q3.pdf"
 CONTENT = b"%PDF-1.7 " + bytes(range(256)) * 5000
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -94,16 +96,12 @@ def script_of_npm(path: str) -> Path:
     return file
 
 
-@dataclass(frozen=True)
-class System:
+class System(system.System):
     """The functions of `s.yaml` and a private bucket; `folder` has the log, and the files of a world."""
 
-    stack: Stack
-    folder: Path
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint.path_style(self.stack.oss_url, self.stack.region)
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        super().__init__(folder, oss=LocalOss(stack.oss_url, stack.root, credentials=stack.credentials), now=None)
+        self.stack = stack
 
     def address(self, key: str, query: str = "") -> str:
         """The address of an object at the service."""
@@ -111,15 +109,8 @@ class System:
 
     def link(self, method: str, key: str, **options: Any) -> Link:
         """A link that the library signs with these options, by default for ten minutes at the local OSS."""
-        defaults = {"credentials": self.stack.credentials, "endpoint": self.endpoint, "expires_in": 600}
+        defaults = {"credentials": self.stack.credentials, "endpoint": self.oss.endpoint, "expires_in": 600}
         return presign(method, self.stack.bucket, key, **{**defaults, **options})
-
-    def put(self, key: str, content: bytes, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """Stores an object with a presigned PUT, which must succeed."""
-        link = self.link("PUT", key, headers=headers)
-        response = requests.put(link.url, data=content, headers=link.headers, timeout=TIMEOUT)
-        assert response.status_code == 200, error_code(response.content)
-        return response
 
     def bucket_client(self) -> oss2.Bucket:
         """The bucket with all permissions, through the official SDK."""
@@ -143,34 +134,26 @@ class System:
 
     def stored_objects(self, prefix: str = "inbox/") -> dict[str, bytes]:
         """Every object below a prefix, by its key."""
-        bucket = self.bucket_client()
-        return {item.key: bucket.get_object(item.key).read() for item in bucket.list_objects_v2(prefix).object_list}
+        return {key: self.oss.get(key).body for key in self.object_keys(prefix)}
 
-    def request_share(self, **params: Any) -> dict[str, Any]:
-        """The JSON of a new share, by default of FILE."""
-        params = {"path": f"/{FILE}", **params}
-        response = requests.post(f"{self.stack.http_url}/-/shares", json=params, headers=HEADERS, timeout=TIMEOUT)
-        assert response.status_code == 201, response.text
-        document: dict[str, Any] = response.json()
-        return document
+    def send(self, http_event: dict[str, Any], now: float) -> Answered:
+        url, method = self.stack.http_url + http_event["rawPath"], http_event["requestContext"]["http"]["method"]
+        sent = {"params": http_event["queryParameters"], "headers": http_event["headers"]}
+        body = http_event["body"].encode()
+        response = requests.request(method, url, data=body, allow_redirects=False, timeout=TIMEOUT, **sent)
+        return Answered(response.status_code, dict(response.headers), response.text, "")
+
+    def request_share(self, key: str | None = KEY, **params: Any) -> Answered:
+        """The response to a request for a new share, by default of FILE."""
+        return super().request_share(key, **{"path": f"/{FILE}", **params})
 
     def create_share(self, **params: Any) -> str:
         """The address of a new share, at the port of this system."""
-        return self.local_url(self.request_share(**params)["url"])
+        return self.local_url(super().create_share(**params))
 
     def local_url(self, url: str) -> str:
         """The public address of a share, at the port of this system."""
         return url.replace(HOST, self.stack.http_url)
-
-    def revoke_share(self, share_id: str) -> None:
-        response = requests.delete(f"{self.stack.http_url}/-/shares/{share_id}", headers=HEADERS, timeout=TIMEOUT)
-        assert response.status_code == 204
-
-    def uses(self, share_id: str) -> int:
-        record = requests.get(f"{self.stack.http_url}/-/shares/{share_id}", headers=HEADERS, timeout=TIMEOUT).json()
-        uses = record["uses"]
-        assert isinstance(uses, int)
-        return uses
 
 
 @contextmanager
@@ -196,9 +179,9 @@ def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Ite
     (folder / "keys.json").write_text(json.dumps(keys(api=[program])))
     links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace('"1MB"', '"10MB"')
     (folder / "links.toml").write_text(f'cors = ["{cors_origin}"]\n{links}{MORE_MOUNTS}')
-    with run_system(folder, {"LINK_CONFIG": str(folder / "links.toml")}) as system:
-        system.put(FILE, CONTENT, {"Content-Type": "application/pdf"})
-        yield system
+    with run_system(folder, {"LINK_CONFIG": str(folder / "links.toml")}) as world:
+        world.put(FILE, CONTENT, {"Content-Type": "application/pdf"})
+        yield world
 
 
 def leaks(log: str, credentials: Credentials) -> list[str]:

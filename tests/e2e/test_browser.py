@@ -46,7 +46,7 @@ def test_a_page_of_another_origin_fetches_through_the_redirect(system: System, p
         assert fetch(page, system.address(KEY)) == {
             "status": 200,
             "redirected": True,
-            "etag": stored.headers["ETag"],
+            "etag": stored.headers["etag"],
             "sha256": hashlib.sha256(CONTENT).hexdigest(),
         }
     assert headers_to(system.stack.http_url, requests)["origin"] == site

@@ -199,7 +199,7 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
 
 def test_a_share_that_was_revoked_in_the_meantime(world: System, open_upload_page: OpenPage) -> None:
     page = open_upload_page()
-    world.revoke_share(share_id(page.url))
+    assert world.revoke(page.url).status == 204
     choose(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "expired")
     expect(row(page, 1).locator(".state")).to_have_text("Not sent: this link is no longer valid.")

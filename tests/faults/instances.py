@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path as File
 from queue import Empty, SimpleQueue
 from types import SimpleNamespace
@@ -30,8 +29,8 @@ from handler.notices.sinks.client import Network
 from tests.fault_proxy import FaultProxy
 from tests.faults.paths import PATHS
 from tests.faults.service import Service
-from tests.handler.client import Answered, context
-from tests.local_oss import FakeClock, LocalOss
+from tests.handler.client import Answered, context, new_instance
+from tests.local_oss import LocalOss
 
 ROOT = File(__file__).parents[2]
 SECONDS = 120  # that work may take
@@ -48,8 +47,9 @@ class Work(NamedTuple):
     def run(self) -> object:
         if not self.path:
             return self._answer_event()
-        nobody = LocalOss("", File(), None, FakeClock())  # type: ignore[arg-type]
-        return PATHS[self.path].attempt(Service(self.config, nobody, FaultProxy(""), count()), self.prepared)
+        service = Service(File(), LocalOss(), FaultProxy(""))
+        service.instance = new_instance(self.config)
+        return PATHS[self.path].attempt(service, self.prepared)
 
     def _answer_event(self) -> dict[str, Any]:
         invocation = context()

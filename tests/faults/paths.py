@@ -14,14 +14,12 @@ from unittest.mock import patch
 
 import requests
 
-from handler.core.config import Location
 from handler.web.endpoints import multipart, upload_page
 from signer.times import parse_rfc3339
-from tests.faults.service import CALLER, HTML, JSON, Service
+from tests.faults.service import CALLER, Service
 from tests.handler.client import Answered
 from tests.handler.upload_fixtures import PART, follow_link, submit_form
-from tests.local_oss import BUCKET
-from tests.system import share_id
+from tests.system import HTML, JSON, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
 UNAVAILABLE = ("state_unavailable", "keys_unavailable", "oss_unavailable")
@@ -69,16 +67,16 @@ def _check_signed(service: Service, names: list[str], first: Answered, last: Ans
 
 def _made(**params: Any) -> Path:
     def prepare(service: Service) -> str:
-        service.oss.client.delete(Location(BUCKET, ".links/state/probe"))  # as in a new bucket
+        service.delete(".links/state/probe")  # as in a new bucket
         return service.new_object("reports")
 
     def attempt(service: Service, name: str) -> Answered:
-        return service.create_share(path=f"/reports/{name}", **params)
+        return service.request_share(path=f"/reports/{name}", **params)
 
     def check(service: Service, name: str, first: Answered, last: Answered) -> None:
-        records = service.names("shares/")
+        records = service.state_names("shares/")
         for record in records:
-            assert json.loads(service.read(f".links/state/shares/{record}") or b"")["version"] == 1
+            assert json.loads(service.read(f".links/state/{record}"))["version"] == 1
         for response in (first, last):
             if response.status == 201:
                 assert get_share(service, response.json["url"]) == b"content"
@@ -95,20 +93,12 @@ def get_share(service: Service, url: str) -> bytes:
 def shared(**params: Any) -> Callable[[Service], str]:
     """The address of a new share of a new object."""
 
-    def prepare(service: Service) -> str:
-        path = f"/reports/{service.new_object('reports')}"
-        response = service.create_share(path=path, **params)
-        assert response.status == 201, response
-        url = response.json["url"]
-        assert isinstance(url, str)
-        return url
-
-    return prepare
+    return lambda service: service.create_share(path=f"/reports/{service.new_object('reports')}", **params)
 
 
 def _check_page(service: Service, url: str, first: Answered, last: Answered) -> None:
     assert last.status == 200
-    assert service.names(f"uses/{share_id(url)}/") == []
+    assert service.state_names(f"uses/{share_id(url)}/") == []
     assert get_share(service, url) == b"content"
 
 
@@ -121,7 +111,7 @@ def _used(*, is_repeat: bool = False, **body: str) -> Path:
 
     def check(service: Service, url: str, first: Answered, last: Answered) -> None:
         opens(service, url, first, last)
-        uses = len(service.names(f"uses/{share_id(url)}/"))
+        uses = len(service.state_names(f"uses/{share_id(url)}/"))
         if "nonce" in body:
             assert uses == 1, "the same nonce counts once"
         else:
@@ -139,7 +129,7 @@ def _used(*, is_repeat: bool = False, **body: str) -> Path:
 
 def _check_last_use(service: Service, url: str, first: Answered, last: Answered) -> None:
     """It is granted once at most, and used up if nobody got it."""
-    assert len(service.names(f"uses/{share_id(url)}/")) == 1
+    assert len(service.state_names(f"uses/{share_id(url)}/")) == 1
     assert [response.status for response in (first, last)].count(200) <= 1
     assert last.status == 200 or first.status != 200 or last.code == "share_used_up"
 
@@ -159,7 +149,7 @@ def _check_listed(service: Service, url: str, first: Answered, last: Answered) -
 
 
 def _extended(service: Service, url: str) -> Answered:
-    return service.request(f"/-/shares/{share_id(url)}", "POST", params={"expires": "20d"}, key=CALLER)
+    return service.extend(url, "20d")
 
 
 def _check_extended(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -173,7 +163,7 @@ def _check_extended(service: Service, url: str, first: Answered, last: Answered)
 
 
 def _revoked(service: Service, url: str) -> Answered:
-    return service.request(f"/-/shares/{share_id(url)}", "DELETE", key=CALLER)
+    return service.revoke(url)
 
 
 def _check_revoked(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -186,7 +176,7 @@ def _check_revoked(service: Service, url: str, first: Answered, last: Answered) 
 
 def _path_in(service: Service) -> str:
     clear_uploads(service)
-    return f"/in/{next(service.numbers)}.txt"
+    return f"/in/{service.new_name()}"
 
 
 def _check_put(service: Service, path: str, first: Answered, last: Answered) -> None:
@@ -201,8 +191,7 @@ def _check_form(service: Service, path: str, first: Answered, last: Answered) ->
 
 
 def _started(service: Service, path: str) -> Answered:
-    params = {"path": path, "size": PART + 5, "part_size": PART}
-    return service.request("/-/uploads", "POST", params=params, key=CALLER)
+    return service.post("/-/uploads", {"path": path, "size": PART + 5, "part_size": PART}, CALLER)
 
 
 def _check_started(service: Service, path: str, first: Answered, last: Answered) -> None:
@@ -243,7 +232,7 @@ def _started_upload(service: Service) -> tuple[str, dict[str, Any]]:
 
 def _more_parts(service: Service, started: tuple[str, dict[str, Any]]) -> Answered:
     path, upload = started
-    return service.request(f"/-/uploads/{upload['upload_id']}/parts", "POST", params={"path": path}, key=CALLER)
+    return service.post(f"/-/uploads/{upload['upload_id']}/parts", {"path": path}, CALLER)
 
 
 def _check_more(service: Service, started: tuple[str, dict[str, Any]], first: Answered, last: Answered) -> None:
@@ -252,11 +241,7 @@ def _check_more(service: Service, started: tuple[str, dict[str, Any]], first: An
 
 def upload_page_for(service: Service, max_size: int = 1000) -> str:
     params = {"path": "/in/", "method": "POST", "upload": {"max_size": max_size, "max_files": 2}}
-    response = service.create_share(**params)
-    assert response.status == 201, response
-    url = response.json["url"]
-    assert isinstance(url, str)
-    return url
+    return service.create_share(**params)
 
 
 def _check_upload_page(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -276,7 +261,7 @@ def _page_with_form(service: Service) -> str:
 
 def _check_form_of_page(service: Service, url: str, first: Answered, last: Answered) -> None:
     assert last.json["number"] == 1, "the same nonce has the same number"
-    assert len(service.names(f"uses/{share_id(url)}/")) == 1
+    assert len(service.state_names(f"uses/{share_id(url)}/")) == 1
     forms = [response.json for response in (first, last) if response.status == 200]
     assert [submit_form(form, b"12345").status for form in forms] == [200, 409][: len(forms)]
     assert service.share(url, "GET", JSON).json["files_left"] == 1
@@ -332,9 +317,7 @@ PATHS = {
     ),
     "many links with check": Path(
         lambda service: [service.new_object("checked") for _ in range(3)],
-        lambda service, names: service.request(
-            "/-/sign", "POST", params={"links": [{"path": f"/checked/{name}"} for name in names]}
-        ),
+        lambda service, names: service.post("/-/sign", {"links": [{"path": f"/checked/{name}"} for name in names]}),
         _check_signed,
         ("oss_unavailable",),
         ("not_found",),
@@ -363,15 +346,13 @@ PATHS = {
     "revoking a share": Path(shared(max_uses=1), _revoked, _check_revoked, UNAVAILABLE),
     "a PUT link": Path(
         _path_in,
-        lambda service, path: service.request(
-            "/-/sign", "POST", params={"links": [{"path": path, "method": "PUT", "size": 5}]}, key=CALLER
-        ),
+        lambda service, path: service.post("/-/sign", {"links": [{"path": path, "method": "PUT", "size": 5}]}, CALLER),
         _check_put,
         UNAVAILABLE,
     ),
     "a form": Path(
         _path_in,
-        lambda service, path: service.request("/-/form", "POST", params={"path": path}, key=CALLER),
+        lambda service, path: service.post("/-/form", {"path": path}, CALLER),
         _check_form,
         UNAVAILABLE,
     ),

@@ -14,7 +14,6 @@ from calendar import timegm
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,11 +21,10 @@ import requests
 
 from handler.commands.keys import main
 from handler.core.cloud import sessions as sessions
-from handler.core.context import Clock, Instance
 from signer import explain
 from signer.times import parse_rfc3339
 from tests.faults.paths import errors_of
-from tests.faults.service import CALLER, HTML, JSON, Service, service
+from tests.faults.service import CALLER, Service, service
 from tests.handler.client import Answered
 from tests.handler.core.keys.command import ADD, environment_of
 from tests.handler.keys_fixtures import watch_requests
@@ -41,6 +39,7 @@ from tests.handler.notice_fixtures import (
     receiver,
 )
 from tests.local_oss import PLACE, FakeClock
+from tests.system import HTML, JSON
 
 HOUR = 3600
 OFF = pytest.mark.parametrize("behind", [HOUR, -HOUR], ids=["behind", "ahead"])
@@ -62,23 +61,13 @@ def running(tmp_path: Path, clock: FakeClock) -> Iterator[Service]:
     with service(tmp_path) as started:
         for key in ("checked/a.txt", "reports/q3.pdf"):
             started.oss.put(key)
-        used = started._replace(instance=Instance(started.config, Clock()))
-        assert linked(used).status in (200, 302)
-        yield used
+        assert linked(started).status in (200, 302)
+        started.kept = True
+        yield started
 
 
 def linked(running: Service) -> Answered:
     return running.request("/reports/q3.pdf", key=CALLER)
-
-
-def shared(running: Service, **params: Any) -> str:
-    response = running.create_share(**{**REPORT, **params})
-    assert response.status == 201, response
-    return str(response.json["url"])
-
-
-def uses_left(running: Service, url: str) -> int:
-    return int(running.share(url, headers=JSON).json["uses_left"])
 
 
 def used(running: Service, url: str, nonce: str = "") -> Answered:
@@ -104,17 +93,17 @@ class TestLinks:
 class TestRequestsThatAskOss:
     @OFF
     def test_each_is_a_documented_503_that_may_be_tried_again(self, running: Service, behind: int) -> None:
-        shares = [shared(running, **params) for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)]
+        shares = [running.create_share(**params) for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)]
         params = {"path": "/in/a", "size": 1000}
         running.oss.clock.moved = behind
         answers = [
             running.request("/checked/a.txt"),
-            running.create_share(**REPORT),
+            running.request_share(),
             running.request("/-/uploads", "POST", params=params, key=CALLER),
         ]
         assert [errors_of(answer)[0]["code"] for answer in answers] == ["oss_unavailable"] * len(answers)
         answers = [
-            running.create_share(**REPORT, allow_missing=True, max_uses=1),
+            running.request_share(allow_missing=True, max_uses=1),
             running.request("/-/shares", key=CALLER),
             *(running.share(url, headers=accept) for url in shares for accept in (JSON, HTML)),
             *(used(running, url) for url in shares),
@@ -125,7 +114,7 @@ class TestRequestsThatAskOss:
 
     @OFF
     def test_no_use_no_extension_and_no_revocation_is_lost_or_invented(self, running: Service, behind: int) -> None:
-        limited, kept = shared(running, max_uses=2), running.create_share(**REPORT, page=False).json
+        limited, kept = running.create_share(max_uses=2), running.request_share(page=False).json
         path = f"/-/shares/{kept['id']}"
         assert used(running, limited, "first").status == 200
         running.oss.clock.moved = behind
@@ -133,9 +122,9 @@ class TestRequestsThatAskOss:
         changes = [running.request(path, method, params={"expires": "9d"}, key=CALLER) for method in ("POST", "DELETE")]
         assert [change.code for change in changes] == ["state_unavailable"] * 2
         running.oss.clock.moved = 0
-        assert uses_left(running, limited) == 1
+        assert running.uses_left(limited) == 1
         assert used(running, limited, "first").status == 200
-        assert uses_left(running, limited) == 1
+        assert running.uses_left(limited) == 1
         assert used(running, limited, "second").status == 200
         assert used(running, limited).code == "share_used_up"
         assert running.share(kept["url"]).status == 302
@@ -146,24 +135,24 @@ class TestRequestsThatAskOss:
         self, running: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         running.oss.clock.moved = -840
-        shared(running, max_uses=1)
+        running.create_share(max_uses=1)
         clock.moved -= 840
         running.oss.clock.moved = 0
         keys = watch_requests(monkeypatch)
-        shared(running, max_uses=1)
+        running.create_share(max_uses=1)
         assert ".links/state/probe" in keys
 
 
 class TestKeys:
     @OFF
     def test_a_new_instance_says_that_its_clock_is_refused(self, running: Service, behind: int) -> None:
-        running = running._replace(instance=Instance(running.config, Clock()))
+        running = running.restarted()
         running.oss.clock.moved = behind
         answer = linked(running)
         assert answer.code == "keys_unavailable"
         assert "OSS refuses the clock of this instance. Deploy again" in answer.json["detail"]
         running.oss.clock.moved = 0
-        running = running._replace(instance=Instance(running.config, Clock()))
+        running = running.restarted()
         assert linked(running).status in (200, 302)
 
 
@@ -242,7 +231,7 @@ class TestKeysCommand:
         assert re.search(rf"\(our clock is (3599|360[01]) s {direction} that of OSS\)", said.err)
         assert "Set the clock of this machine, and try again." in said.err
         running.oss.clock.moved = 0
-        assert running.keys(PLACE.key) == [PLACE.key]
+        assert running.object_keys(PLACE.key) == [PLACE.key]
         assert running.oss.keys_document() == before
 
 

@@ -15,16 +15,13 @@ import pytest
 import requests
 
 from handler.core.cloud import sessions
-from handler.core.config import Config, Location
+from handler.core.config import Config
 from handler.core.context import Clock, Instance
-from local.oss import create_app
 from local.ram import Principal, Principals
-from local.server import listen, serve
 from signer import Credentials
-from tests.faults.service import direct
 from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
 from tests.handler.core.sessions.opener import ROLE, Opener
-from tests.local_oss import BUCKET, REGION, FakeClock, LocalOss
+from tests.local_oss import LocalOss, local_oss
 
 SIZE = 20  # links in a batch
 LINKS = """
@@ -69,28 +66,21 @@ class Rotation:
 class Oss(NamedTuple):
     """A local OSS that verifies every signature, with objects `open/N.txt` and `checked/N.txt`."""
 
-    url: str
-    principals: Principals
     local: LocalOss
+    principals: Principals
 
     def config(self, toml: str = LINKS) -> Config:
-        return make_config(toml, {"LINK_OSS_ENDPOINT": self.url})
+        return make_config(toml, {"LINK_OSS_ENDPOINT": self.local.url})
 
 
 @pytest.fixture(scope="module")
 def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
-    principals = Principals()
-    principals.add(Principal.of(KEYS))
-    root = tmp_path_factory.mktemp("oss")
-    server = serve(create_app(root, region=REGION, credentials=principals, buckets=[BUCKET]), listen(0))
-    try:
-        local = LocalOss(server.url, root, direct(server.url), FakeClock())
+    principals = Principals.of_account([KEYS])
+    with local_oss(tmp_path_factory.mktemp("oss"), principals) as local:
         for number in range(SIZE):
             for folder in ("open", "checked"):
-                local.put(b"content", Location(BUCKET, f"{folder}/{number}.txt"))
-        yield Oss(server.url, principals, local)
-    finally:
-        server.close()
+                local.put(f"{folder}/{number}.txt")
+        yield Oss(local, principals)
 
 
 def signers_of(links: list[str]) -> set[tuple[str, str]]:

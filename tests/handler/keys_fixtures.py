@@ -1,32 +1,22 @@
-"""Keys documents, tokens and a local OSS."""
+"""Keys documents and tokens."""
 
 from __future__ import annotations
 
 import json
-import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+from uuid import uuid4
 
 import jwt
 import pytest
 
 from handler.core.cloud import oss
-from handler.core.cloud.http_client import Connections
 from handler.core.cloud.oss import OssClient
 from handler.core.config import Config, Location
-from local.oss import create_app
-from local.oss.storage import Buckets
-from local.server import listen, serve
-from signer import Credentials, Endpoint
-from tests.handler.client import KEYS, NOW, make_config
-
-REGION, BUCKET = "cn-hangzhou", "examplebucket"
-PLACE = Location(BUCKET, ".links/keys.json")
+from tests.handler.client import NOW, make_config
 
 READER = "fcp_reader_EXAMPLE_0000000000000000000000000000"
 SHARER = "fcp_sharer_EXAMPLE_0000000000000000000000000000"
@@ -98,21 +88,16 @@ def token(
     )
 
 
-def config_with(keys: object, folder: Path, text: str = LINKS) -> Config:
-    """A configuration whose keys document is a file with this content: bytes, or what is serialized as JSON."""
-    path = folder / "keys.json"
+def write_keys(keys: object, folder: Path) -> Path:
+    """A new file, so that none is cached, with this content: bytes, or what is serialized as JSON."""
+    path = folder / f"keys-{uuid4()}.json"
     path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
-    return make_config(text)._replace(keys_document=path)
+    return path
 
 
-class OssClock:
-    """The real time, plus `offset` in seconds."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        return time.time() + self.offset
+def config_with(keys: object, folder: Path, text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
+    """A configuration whose keys document is a file with this content."""
+    return make_config(text, environ)._replace(keys_document=write_keys(keys, folder))
 
 
 def watch_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -126,69 +111,3 @@ def watch_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(OssClient, "request", record)
     return keys
-
-
-class LocalOss(NamedTuple):
-    """A running local OSS with one bucket, and a client with the function's credentials."""
-
-    url: str
-    root: Path
-    store: OssClient
-    clock: OssClock
-
-    @property
-    def config(self) -> Config:
-        return make_config(LINKS, {"LINK_OSS_ENDPOINT": self.url})
-
-    def put(self, document: object, place: Location = PLACE, *, age: float = 0.0) -> None:
-        """Stores an object, which OSS says is `age` seconds old."""
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        offset, self.clock.offset = self.clock.offset, self.clock.offset - age
-        response = self.store.put(place, body, content_type="application/json", issued_at=self.clock.now())
-        self.clock.offset = offset
-        assert response.ok, response
-
-    def get(self, place: Location = PLACE) -> Any:
-        return json.loads(self.store.get(place).body)
-
-    def change(self, key: str, *, seconds_older: float = 0, etag: str | None = None) -> None:
-        """Changes what OSS knows about an object: when it was written, its ETag."""
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        opened = bucket.open(key)
-        assert opened is not None
-        record = replace(
-            opened.record, modified=opened.record.modified - seconds_older, etag=etag or opened.record.etag
-        )
-        with bucket.draft() as draft:
-            draft.write(opened.blocks())
-            bucket.publish(draft, record)
-        opened.close()
-
-    def keys_below(self, prefix: str) -> list[str]:
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        return [key for key in bucket.all_keys() if key.startswith(prefix)]
-
-    def enable_versioning(self) -> None:
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        bucket.change(versioning="Enabled")
-
-    def remove_bucket(self) -> None:
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        bucket.path.rename(self.root / ".gone")
-
-
-@contextmanager
-def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]:
-    """Runs a local OSS, on the real clock unless the test changes its offset."""
-    clock = OssClock()
-    app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET], now=clock.now)
-    server = serve(app, listen(0))
-    try:
-        store = OssClient(credentials, Endpoint.path_style(server.url, REGION), Connections())
-        yield LocalOss(server.url, root, store, clock)
-    finally:
-        server.close()

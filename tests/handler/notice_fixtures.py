@@ -12,17 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
-from unittest.mock import patch
-from uuid import uuid4
 
 from handler import events
 from handler.core.cloud import store
-from handler.core.cloud.http_client import Connections
-from handler.core.cloud.oss import OssClient
 from handler.core.cloud.oss_clock import OssMemory
 from handler.core.cloud.store import Store
 from handler.core.config import Config, Location
@@ -31,22 +27,20 @@ from handler.core.errors import HandlerError
 from handler.notices.sink_queue import SinkQueue
 from handler.notices.sinks.client import Network
 from handler.notices.timing import SLOT
-from local.oss import create_app
-from local.oss.storage import Bucket, Buckets
-from local.server import listen, serve
-from signer import Endpoint
 from signer.times import rfc3339
-from tests.handler.client import KEYS, NOW, context, make_config, new_instance
-from tests.handler.keys_fixtures import BUCKET, REGION, base64url
-from tests.memory_oss import MemoryOss, memory_oss
+from tests.handler.client import EVENTS, KEYS, NOW, Answered, context, new_instance
+from tests.handler.keys_fixtures import base64url, config_with
+from tests.http_server import Handler, http_server
+from tests.local_oss import BUCKET, FakeClock, LocalOss, local_oss
+from tests.memory_oss import memory_oss
+from tests.system import STATE, System
 
-EVENTS = Path(__file__).parents[1] / "data" / "events"
 _OSS_TRIGGER = (EVENTS / "oss-trigger.json").read_text("utf-8")
 WHSEC = "whsec_" + base64.b64encode(b"an example of 32 bytes, no more!").decode()
 
 HEAD = """
 region = "cn-hangzhou"
-keys = "file:{keys}"
+keys = "oss://examplebucket/.links/keys.json"
 state = "oss://examplebucket/.links/state/"
 public_url = "https://links.example.com"
 
@@ -94,7 +88,6 @@ def links(*paths: str) -> bytes:
     return json.dumps({"links": [{"path": path} for path in paths]}).encode()
 
 
-STATE = ".links/state/"
 TIMER_EVENT = (EVENTS / "timer.json").read_bytes()
 
 
@@ -159,57 +152,13 @@ def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> It
     """Listens on a free port until the block ends."""
     sink = Receiver(default or respond())
 
-    class Handler(BaseHTTPRequestHandler):
+    class Hook(Handler):
         def do_POST(self) -> None:
             with contextlib.suppress(OSError):
                 sink.answer(self)
 
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer((address, 0), Handler, bind_and_activate=False)
-    server.daemon_threads = True
-    server.request_queue_size = 128  # of 5, the connections of all threads would be more, and one would wait a second
-    server.server_bind()
-    server.server_activate()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
-    thread.start()
-    sink.url = f"http://{address}:{server.server_port}"
-    try:
+    with http_server(Hook, address) as sink.url:
         yield sink
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
-
-
-class FakeClock:
-    """A clock whose pauses (in seconds) only move it: nobody waits. The time of the process moves with it."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-        self.moved = 0.0
-        self._lock = threading.Lock()
-        self._clock = Clock(lambda: time.time(), lambda: time.monotonic() + self.moved, self.sleep)
-
-    def clock(self) -> Clock:
-        return self._clock
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.pauses.append(seconds)
-            self.moved += seconds
-
-    def work(self, seconds: float) -> None:
-        """What takes so long."""
-        self.moved += seconds
-
-    @contextmanager
-    def everywhere(self) -> Iterator[None]:
-        """Moves `time.time` as well, so that OSS and its signatures follow."""
-        real = time.time
-        with patch.object(time, "time", lambda: real() + self.moved):
-            yield
 
 
 class Killed(BaseException):
@@ -240,40 +189,26 @@ class Outcome(NamedTuple):
         return tuple(self.summary[name] for name in ("items", "links", "notices", "skipped"))
 
 
-class EventFunction:
-    """The event function with its own OSS: in memory, or where `is_wired` the local one, at `url`.
+class EventFunction(System):
+    """The event function with its own OSS: `memory`, or where `is_wired` the local one, `oss`.
 
-    `toml` follows HEAD in links.toml, and `sinks` are those of the keys document. `oss_ahead` moves the clock of OSS
-    (seconds).
+    `toml` follows HEAD in links.toml, and `sinks` are those of the keys document.
     """
-
-    oss: MemoryOss
 
     def __init__(
         self, folder: Path, ends: ExitStack, *, is_wired: bool = False, clock: FakeClock | None = None
     ) -> None:
-        self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.oss_ahead = 0.0
         self.sinks: dict[str, dict[str, Any]] = {}
         self.toml = ""
-        self.clock = clock or FakeClock()
         self.own_clock: Clock | None = None
-        self.memory = OssMemory()
-        ends.enter_context(self.clock.everywhere())
-        self._root = folder / "oss"
-        self.url = "http://127.0.0.1:9"
-        if is_wired:
-            app = create_app(self._root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=self.oss_now)
-            server = serve(app, listen(0))
-            ends.callback(server.close)
-            self.url = server.url
-        else:
-            self.oss = ends.enter_context(memory_oss({}, self.oss_now, self.clock.work))
-        self.client: OssClient = OssClient(KEYS, Endpoint.path_style(self.url, REGION), Connections())
-
-    def oss_now(self) -> float:
-        return time.time() + self.oss_ahead
+        self.remembered = OssMemory()
+        clock = clock or FakeClock()
+        ends.enter_context(clock.everywhere())
+        super().__init__(folder, oss=ends.enter_context(local_oss(folder / "oss")) if is_wired else LocalOss())
+        self.clock = clock
+        if not is_wired:
+            self.memory = ends.enter_context(memory_oss({}, self.oss.clock.now, self.clock.work))
 
     def add_sink(self, name: str, sink: Receiver, kind: str = "webhook") -> None:
         secrets = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "example"}
@@ -281,22 +216,24 @@ class EventFunction:
         if kind in secrets:
             self.sinks[name]["secret"] = secrets[kind]
 
-    def config(self, oss_url: str | None = None) -> Config:
-        """The current configuration; each has a keys document of its own, so that none is cached."""
-        document = {
-            "version": 1,
-            "share": [{"id": "k1", "secret": base64url(b"s" * 32)}],
-            "api": [],
-            "jwt": [],
-            "sinks": self.sinks,
-        }
-        path = self.folder / f"keys-{uuid4()}.json"
-        path.write_text(json.dumps(document))
-        return make_config(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
+    @property
+    def config(self) -> Config:
+        """The current configuration."""
+        return self.config_at(self.oss.url)
+
+    def config_at(self, url: str) -> Config:
+        """The current configuration with OSS at an address."""
+        share = [{"id": "k1", "secret": base64url(b"s" * 32)}]
+        document = {"version": 1, "share": share, "api": [], "jwt": [], "sinks": self.sinks}
+        return config_with(document, self.folder, HEAD + self.toml, {"LINK_OSS_ENDPOINT": url})
+
+    def send(self, http_event: dict[str, Any], now: float) -> Answered:
+        self.instance = new_instance(self.config)
+        return super().send(http_event, now)
 
     def invoke(self, event: bytes, *, config: Config | None = None, **options: Any) -> Outcome:
         """One invocation, with the current configuration unless another is given; `options` are those of `answer`."""
-        used = config or self.config()
+        used = config or self.config
         out = io.StringIO()
         summary: dict[str, Any] = {}
         error: HandlerError | None = None
@@ -320,19 +257,19 @@ class EventFunction:
         """One invocation, for threads, of an instance that remembers the state prefix."""
         invocation_context = context(KEYS, request_id)
         invocation_context.function = SimpleNamespace(timeout=timeout)
-        instance = new_instance(config, NOW, self.memory)
+        instance = new_instance(config, NOW, self.remembered)
         instance.clock = self.own_clock or self.clock.clock()
         return events.answer(event, invocation_context, lambda: instance, network=network or Network())
 
     def with_clock(self, clock: Clock) -> EventFunction:
         """Another instance, with a clock of its own."""
         other = copy(self)
-        other.own_clock, other.memory = clock, OssMemory()
+        other.own_clock, other.remembered = clock, OssMemory()
         return other
 
     def restart(self) -> None:
         """The next invocation is one of a new instance."""
-        self.memory = OssMemory()
+        self.remembered = OssMemory()
 
     def tick(self, **options: Any) -> Outcome:
         """The timer fires."""
@@ -347,45 +284,23 @@ class EventFunction:
 
     def state(self) -> Store:
         """The state prefix, as another instance uses it."""
-        return store.store_at(self.client, Location(BUCKET, STATE), self.clock.clock())
+        return store.store_at(self.oss.client, Location(BUCKET, STATE), self.clock.clock())
 
     def queue(self, sink: str = "ops") -> SinkQueue:
         return SinkQueue(self.state(), sink)
 
-    def state_names(self, folder: str = "") -> list[str]:
-        """The names of the objects in a folder of the state prefix, in order."""
-        return [key[len(STATE) :] for key in self.object_keys(STATE + folder)]
-
-    def put(self, key: str, content: bytes = b"content") -> None:
-        assert self.client.put(Location(BUCKET, key), content, content_type="text/plain").ok
-
     def fill(self, objects: Mapping[str, bytes]) -> None:
         """Adds objects by their keys: in memory, also many and such as no request can name."""
-        if hasattr(self, "oss"):
-            self.oss.fill(objects)
+        if hasattr(self, "memory"):
+            self.memory.fill(objects)
             return
         for key, content in objects.items():
             self.put(key, content)
-
-    def object_keys(self, prefix: str = "") -> list[str]:
-        if hasattr(self, "oss"):
-            return self.oss.keys(prefix)
-        return sorted(key for key in self.bucket().all_keys() if key.startswith(prefix))
-
-    def read(self, key: str) -> bytes:
-        response = self.client.get(Location(BUCKET, key))
-        assert response.ok, response
-        return response.body
 
     def manifest_lines(self) -> list[dict[str, Any]]:
         """All lines in the objects of the sink in OSS."""
         keys = self.object_keys(".links/notices/")
         return [json.loads(line) for key in keys for line in self.read(key).splitlines()]
-
-    def bucket(self, name: str = BUCKET) -> Bucket:
-        """What the local OSS stores, in a bucket that is made where it does not exist."""
-        buckets = Buckets(self._root)
-        return buckets.get(name) or buckets.create(name, time.time())
 
 
 @contextmanager

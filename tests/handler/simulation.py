@@ -41,7 +41,9 @@ class WorldClock(FakeClock):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
-        self._clock = Clock(lambda: world.now, lambda: world.now, world.wait)
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self._world.now, lambda: self._world.now, self._world.wait)
 
     def sleep(self, seconds: float) -> None:
         self._world.wait(seconds)
@@ -123,7 +125,7 @@ class Simulation(EventFunction):
         self.world = World(0)
         super().__init__(folder, ends, clock=WorldClock(self.world))
         ends.enter_context(self.world)
-        self.oss = self.world.oss
+        self.memory = self.world.oss
         self._numbers = count()
         self.uploaded: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Uploads in the world of `tests.worlds`: clients that use their links and forms."""
+"""Uploads of `tests.system`: clients that use their links and forms."""
 
 from __future__ import annotations
 

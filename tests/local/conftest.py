@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
+from local.ram import Principals
 from local.server import Server, listen, serve
+from tests.local_oss import FakeClock, LocalOss
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -23,6 +26,12 @@ class SharedListener:
     def __call__(self, *request: Any) -> Iterable[bytes]:
         assert self.app
         return self.app(*request)
+
+    def oss(self, folder: Path, clock: FakeClock, principals: Principals | None = None, *buckets: str) -> LocalOss:
+        """A local OSS for a test."""
+        oss = LocalOss(self.server.url, folder / "oss", clock)
+        self.app = oss.app(principals, *buckets)
+        return oss
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from deploy.probes.findings import Finding
 from deploy.probes.sessions import sessions
 from deploy.signer_roles import signer_roles
 from handler.core.cloud import sts as sts_client
-from local import oss, ram, sts
+from local import ram, sts
 from local.fc import s_yaml
 from local.server import listen, serve
 from signer.times import rfc3339
 from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, levels, readable, serving
 from tests.deploy.project_copy import ProjectCopy
 from tests.handler.client import KEYS
+from tests.local_oss import local_oss
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
 USER = "acs:ram::1000000000000001:user/ops"
@@ -56,20 +58,16 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     """With the role that `deploy.policies` makes, which trusts the operator, too."""
     cloud = Cloud()
     principals = ram.Principals([ram.Principal.of(KEYS, USER)])
-    objects = oss.create_app(tmp_path / "oss", region="cn-hangzhou", credentials=principals, buckets=["examplebucket"])
     roles = sts.create_app(
         principals, lambda: {SIGNER: cloud.role} if cloud.role else {}, before=lambda action: cloud.before(action)
     )
-    servers = [serve(objects, listen(0)), serve(roles, listen(0))]
-    cloud.oss_url, cloud.sts_url = (server.url for server in servers)
-    signer = signer_roles(deployed(cloud.oss_url, KEYS, LINKS + ASSUME_ROLE, cloud.sts_url, HTTP, EVENTS).functions)[
-        "links-signer"
-    ]
-    policy = signer.documents()["policy"]
-    cloud.role = sts.Role(SIGNER, frozenset({USER, *signer.trusted}), signer.max_session_duration, (policy,))
-    yield cloud
-    for server in servers:
-        server.close()
+    with local_oss(tmp_path / "oss", principals) as oss, closing(serve(roles, listen(0))) as server:
+        cloud.oss_url, cloud.sts_url = oss.url, server.url
+        functions = deployed(oss.url, KEYS, LINKS + ASSUME_ROLE, server.url, HTTP, EVENTS).functions
+        signer = signer_roles(functions)["links-signer"]
+        policy = signer.documents()["policy"]
+        cloud.role = sts.Role(SIGNER, frozenset({USER, *signer.trusted}), signer.max_session_duration, (policy,))
+        yield cloud
 
 
 def bad(findings: Iterator[Finding]) -> list[Finding]:

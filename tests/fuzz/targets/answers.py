@@ -28,8 +28,8 @@ from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server
 from tests.fuzz.targets.requests import SHARES, secret_of
-from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke, make_config
-from tests.handler.keys_fixtures import SHARER, api, document
+from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke
+from tests.handler.keys_fixtures import SHARER, api, config_with, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
 from tests.handler.notices.test_messages import delivery
@@ -87,12 +87,11 @@ class _Service:
     def __init__(self, server: RawServer, folder: Path) -> None:
         everywhere = ["/reports/", "/exampledir/", "/outbox/"]
         methods = ["GET", "PUT", "POST", "SHARE"]
-        path = folder / "keys.json"
-        path.write_text(json.dumps(document(api=[api("sharer", SHARER, paths=everywhere, methods=methods)])))
+        keys = document(api=[api("sharer", SHARER, paths=everywhere, methods=methods)])
         environ = {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": server.url}
-        toml = HEAD.replace("{keys}", str(path)) + MOUNT + notice(["manifest"]) + notice(["ops"], "timer")
+        toml = HEAD + MOUNT + notice(["manifest"]) + notice(["ops"], "timer")
         role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links"\n'
-        self._config, self._with_sessions = make_config(toml, environ), make_config(toml + role, environ)
+        self._config, self._with_sessions = (config_with(keys, folder, text, environ) for text in (toml, toml + role))
         self._client = OssClient(KEYS, Endpoint.path_style(server.url, "cn-hangzhou"), Connections())
 
     def _ask(self, path: str, method: str = "GET", config: Config | None = None, body: str = "") -> None:

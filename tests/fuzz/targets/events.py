@@ -19,8 +19,8 @@ from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from signer.times import parse_rfc3339
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret
-from tests.handler.client import EVENTS, NOW, context, make_config
-from tests.handler.keys_fixtures import document
+from tests.handler.client import EVENTS, NOW, context
+from tests.handler.keys_fixtures import config_with, document
 from tests.handler.notice_fixtures import HEAD, WHSEC, notice
 from tests.memory_oss import memory_oss
 
@@ -52,9 +52,7 @@ def trigger_events() -> Iterator[Run]:
         return WebhookResponse(200, {}, b"", True)
 
     with TemporaryDirectory() as folder, memory_oss({}, lambda: NOW) as oss, patch.object(delivery, "send", send):
-        path = Path(folder) / "keys.json"
-        path.write_text(json.dumps(document(sinks={"ops": sink})))
-        config = make_config(LINKS.replace("{keys}", str(path)))
+        config = config_with(document(sinks={"ops": sink}), Path(folder), LINKS)
 
         def run(data: bytes) -> None:
             oss.forget()

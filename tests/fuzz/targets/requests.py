@@ -19,7 +19,7 @@ from handler.core.shares.code import code_hash
 from handler.core.shares.record import Record, encode, secret_hash
 from tests.fuzz.laws import Run, check_response
 from tests.handler.client import NOW, Answered, event, invoke, make_config
-from tests.handler.keys_fixtures import READER, SHARER, api, base64url, document, issuer
+from tests.handler.keys_fixtures import READER, SHARER, api, base64url, document, issuer, write_keys
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.system import HTML, JSON, STATE
 
@@ -160,6 +160,4 @@ def service() -> Iterator[tuple[Config, MemoryOss]]:
     objects = {Location("examplebucket", name): b"content" for name in names}
     objects |= {Location("examplebucket", f"{STATE}shares/{each.id}.json"): encode(each) for each in SHARES.values()}
     with TemporaryDirectory() as folder, memory_oss(objects, lambda: NOW) as oss:
-        path = Path(folder) / "keys.json"
-        path.write_text(json.dumps(keys))
-        yield CONFIG._replace(keys_document=path), oss
+        yield CONFIG._replace(keys_document=write_keys(keys, Path(folder))), oss

@@ -21,7 +21,7 @@ from signer import CdnKey
 from signer.cdn import fault_of
 from signer.times import parse_rfc3339
 from tests import system
-from tests.handler.client import NOW, Answered, context, make_config, new_instance
+from tests.handler.client import NOW, Answered, context
 from tests.memory_oss import MemoryOss
 from tests.system import System
 
@@ -60,8 +60,7 @@ to = ["team"]
 
 def service(tmp_path: Path, entry: object = ENTRY, text: str = LINKS) -> System:
     """The service with this entry of the CDN static in its keys document; None for none."""
-    running = System(new_instance(make_config(text)), tmp_path)
-    return running.with_keys(**({} if entry is None else {"cdn": {"static": entry}}))
+    return System(tmp_path, text).with_keys(**({} if entry is None else {"cdn": {"static": entry}}))
 
 
 def opens(url: str, at: float, valid_for: int = 1800) -> bool:
@@ -185,6 +184,5 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
 def test_a_link_of_a_cdn_opens_no_session(tmp_path: Path) -> None:
     role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links-signer"\n'
     # Nothing answers at this address.
-    running = System(new_instance(make_config(LINKS + role, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9"})), tmp_path)
-    running = running.with_keys(cdn={"static": ENTRY})
+    running = System(tmp_path, LINKS + role, LINK_STS_ENDPOINT="http://127.0.0.1:9").with_keys(cdn={"static": ENTRY})
     assert running.request("/videos/a.mp4").status == 302

@@ -56,8 +56,8 @@ class World(NamedTuple):
         return self.function.state_names("outbox/")
 
     def with_rules(self, toml: str) -> World:
-        service = system.service(self.function.folder, LINKS + toml).with_keys(sinks=self.function.sinks)
-        return self._replace(service=service._replace(now=time.time()))
+        service = System(self.function.folder, LINKS + toml, now=time.time()).with_keys(sinks=self.function.sinks)
+        return self._replace(service=service)
 
     def share(self, **params: Any) -> Share:
         created = self.service.request_share(**params).json

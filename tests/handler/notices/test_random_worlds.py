@@ -39,7 +39,6 @@ LONGEST = 45 * MINUTE  # until everything was sent that waited when the last fau
 SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0)  # seconds
 SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
 KEYS_KEY = ".links/keys.json"
-LINKS = HEAD.replace("file:{keys}", f"oss://examplebucket/{KEYS_KEY}")
 DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
 SHARES, INDEX, MANIFEST = f"{STATE}shares/", f"{STATE}index/", ".links/notices/"
 ID = re.compile(r"[0-9a-f]{32}")
@@ -124,7 +123,7 @@ class Service:
         self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.randint(1, 3)))]
         self.has_manifest = dice.random() < 0.3  # a sink in OSS
         at_once = [sink.name for sink in self.sinks if sink.name != "digest"] + ["manifest"] * self.has_manifest
-        toml = LINKS if dice.random() < 0.7 else LINKS.replace("max_share", "check = true\nmax_share")
+        toml = HEAD if dice.random() < 0.7 else HEAD.replace("max_share", "check = true\nmax_share")
         gives = {"give": dice.choice(("link", "share"))}
         toml += notice(at_once, **gives) if at_once else ""
         toml += notice(["digest"], every="1m", **gives) if "digest" in {sink.name for sink in self.sinks} else ""

@@ -13,11 +13,11 @@ import requests
 from handler.core.shares import record as records
 from handler.core.shares.record import Record
 from signer.times import rfc3339
-from tests.handler.client import Answered, event, invoke
+from tests.handler.client import Answered
 from tests.handler.keys_fixtures import base64url
 from tests.handler.notice_fixtures import EventFunction, ReceivedRequest, Receiver, created, notice, respond
 from tests.handler.simulation import simulation
-from tests.system import JSON, STATE, secret_of, share_id
+from tests.system import JSON, STATE, share_id
 
 HALF = 1800  # seconds: half the lifetime of the shares
 RULE = notice(["ops", "chat"], give="share", expires="1h")
@@ -68,9 +68,7 @@ def revoke(function: EventFunction, share: str) -> None:
 
 
 def open_share(function: EventFunction, url: str) -> Answered:
-    path = url.removeprefix("https://links.example.com").partition("?")[0]
-    sent = json.dumps(event(path, query={"share": secret_of(url)}, headers=JSON))
-    return invoke(sent, config=function.config, now=time.time())
+    return function.open(url, headers=JSON)
 
 
 def test_it_opens_through_the_service_and_is_in_the_list(wired: EventFunction, hook: Receiver) -> None:

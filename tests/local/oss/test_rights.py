@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import requests
 
-from local.oss import create_app, operations
+from local.oss import operations
 from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
 from tests.handler.client import KEYS
 from tests.local.conftest import SharedListener
 from tests.local.oss.test_listing import digest
-from tests.local_oss import BUCKET, REGION, FakeClock, LocalOss, OssResponse
+from tests.local_oss import BUCKET, FakeClock, LocalOss, OssResponse
 
 SESSION_KEYS = Credentials("STS.SESSION", "secret-SESSION", "CAIS+session/EXAMPLE==")
 SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
@@ -56,11 +56,8 @@ class Rights:
 
 @pytest.fixture
 def rights(shared: SharedListener, tmp_path: Path) -> Rights:
-    principals, clock = Principals.of_account([KEYS]), FakeClock(time.time())
-    cloud = LocalOss(shared.server.url, tmp_path / "oss", clock)
-    shared.app = create_app(
-        cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock
-    )
+    principals = Principals.of_account([KEYS])
+    cloud = shared.oss(tmp_path, FakeClock(time.time()), principals, OTHER_BUCKET)
     cloud.put(KEY)
     cloud.put("otherdir/object.txt")
     return Rights(cloud, principals)

@@ -15,6 +15,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,14 +23,14 @@ from pathlib import Path
 import pytest
 
 import signer
-from local.oss import create_app
-from local.server import listen, serve
+from local.ram import Principals
 from signer import cli
 from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from signer.cli.bulk_output import Output, OutputFailed
 from signer.cli.listing import ListingFailed, objects
 from signer.files import keep_draft
 from signer.listing import ListedObject, listing_query
+from tests.local_oss import local_oss
 from tests.signer.cli import command as command_line
 from tests.signer.cli.command import ENVIRONMENT, KEYS
 
@@ -370,16 +371,11 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[signer.Endpoint]:
     """A local OSS with 22 objects under in/ and one outside it."""
-    folder = tmp_path_factory.mktemp("oss")
-    app = create_app(folder, region="cn-hangzhou", credentials=[KEYS], buckets=[BUCKET])
-    client = app.test_client()
-    endpoint = signer.Endpoint.path_style("http://127.0.0.1", "cn-hangzhou")
-    for number, key in enumerate(["other.txt", *(f"in/報告 {number:04d}+&.txt" for number in range(1, 23))]):
-        link = signer.presign("PUT", BUCKET, key, credentials=KEYS, endpoint=endpoint)
-        assert client.put(link.url, data=b"x" * max(number, 1)).status_code == 200
-    server = serve(app, listen(0))
-    yield signer.Endpoint.path_style(server.url, "cn-hangzhou")
-    server.close()
+    with local_oss(tmp_path_factory.mktemp("oss"), Principals.of_account([KEYS])) as running:
+        oss = replace(running, credentials=KEYS)
+        for number, key in enumerate(["other.txt", *(f"in/報告 {number:04d}+&.txt" for number in range(1, 23))]):
+            oss.put(key, b"x" * max(number, 1))
+        yield oss.endpoint
 
 
 def test_bulk_signs_all_objects_under_a_prefix_page_by_page_with_their_sizes(

@@ -12,7 +12,7 @@ from handler.core.config.notices import NOTICE_KEYS, SINK_KEYS
 from tests.handler.client import make_config
 from tests.handler.notice_fixtures import HEAD
 
-TOP = HEAD.replace("file:{keys}", "oss://examplebucket/.links/keys.json").replace(
+TOP = HEAD.replace(
     "[[sink]]",
     """[[mount]]
 path = "/in/"

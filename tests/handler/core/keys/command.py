@@ -19,7 +19,6 @@ from handler.commands.keys import SYSTEM_CLOCK, main
 from handler.commands.keys_lock import SLOT
 from handler.core.config import Location
 from handler.core.context import Clock
-from local.oss.storage import Buckets
 from tests.handler.client import KEYS
 from tests.local_oss import PLACE, LocalOss, local_oss
 
@@ -91,7 +90,7 @@ class KeysCli(NamedTuple):
         if self.oss is None:
             self.path().write_bytes(content)
         else:
-            self.oss.put(content)
+            self.oss.put(PLACE.key, content)
 
     @contextmanager
     def held(self, content: bytes) -> Iterator[None]:
@@ -105,7 +104,7 @@ class KeysCli(NamedTuple):
         slot = int(self.oss.clock.now() // SLOT)
         places = [self.lock_place(slot), self.lock_place(slot + 1)]
         for place in places:
-            self.oss.put(content, place)
+            self.oss.put(place.key, content)
         yield
         for place in places:
             assert self.oss.client.get(place).body == content
@@ -133,9 +132,7 @@ class KeysCli(NamedTuple):
         """The names of the document and its locks."""
         if self.oss is None:
             return sorted(path.name for path in self.path().parent.iterdir())
-        bucket = Buckets(self.oss.root).get(PLACE.bucket)
-        assert bucket is not None
-        return sorted(key.removeprefix(".links/") for key in bucket.all_keys())
+        return [key.removeprefix(".links/") for key in self.oss.keys(".links/")]
 
     @property
     def document(self) -> Any:

@@ -53,7 +53,7 @@ def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pyte
         slot, seconds = divmod(time.time(), SLOT)
         cli.oss.clock.moved = 30 - seconds
         for number in (0, 1):
-            cli.oss.put(OTHER, cli.lock_place(int(slot) + number))
+            cli.oss.put(cli.lock_place(int(slot) + number).key, OTHER)
             end = (int(slot) + number + 1) * SLOT
             assert f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
 

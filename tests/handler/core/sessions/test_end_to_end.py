@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,17 +16,15 @@ from handler.core.config.rights import policy
 from handler.core.context import Invocation
 from handler.core.outbox import Notice
 from handler.notices.issuer import LinkIssuer
-from local.oss import create_app
 from local.ram import Principal, Principals
 from local.rights import role_statements
-from local.server import listen, serve
-from signer import Credentials, Endpoint, presign
-from tests.handler.client import KEYS, context, make_config, new_instance
+from signer import Credentials
+from tests.handler.client import KEYS, context
 from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.core.sessions.opener import ROLE
 from tests.handler.upload_fixtures import follow_link, submit_form
 from tests.handler.web.endpoints.test_multipart import complete_document, send
-from tests.local_oss import BUCKET, REGION
+from tests.local_oss import BUCKET, local_oss
 from tests.system import LINKS, WRITER, System
 
 OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
@@ -52,7 +51,6 @@ class Sent(NamedTuple):
 class Running(NamedTuple):
     service: System
     sts: LocalSts
-    oss_url: str
     sent: list[Sent]
 
     def key_id(self, path: str) -> str:
@@ -71,11 +69,6 @@ class Running(NamedTuple):
             for sent in self.sent
             if sent.method == method and (sent.key or sent.query.get("prefix", [""])[0]).startswith(prefix)
         }
-
-    def put(self, key: str, content: bytes) -> None:
-        endpoint = Endpoint.path_style(self.oss_url, REGION)
-        link = presign("PUT", BUCKET, key, credentials=OPERATOR, endpoint=endpoint, expires_in=60)
-        assert requests.put(link.url, data=content, timeout=30).status_code == 200
 
 
 class Recorder:
@@ -97,31 +90,25 @@ class Recorder:
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder, principals, sent = tmp_path_factory.mktemp("sessions"), Principals(), list[Sent]()
     principals.add(Principal.of(OPERATOR))
-
-    app = create_app(folder / "oss", region=REGION, credentials=principals, buckets=[BUCKET])
-    server = serve(Recorder(app, sent), listen(0))
-    try:
-        with local_sts(principals.add) as sts:
-            sts.now = time.time
-            config = make_config(LINKS + TABLES, {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": sts.url})
-            # The function's own role has what deploy.policies gives it.
-            own = policy(role_statements(config, web=True, events=True))
-            principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
-            service = System(new_instance(config), folder, time.time()).with_keys()
-            yield Running(service, sts, server.url, sent)
-    finally:
-        server.close()
+    oss = local_oss(folder / "oss", principals, through=lambda app: Recorder(app, sent))
+    with oss as running, local_sts(principals.add) as sts:
+        sts.now, operated = time.time, replace(running, credentials=OPERATOR)
+        service = System(folder, LINKS + TABLES, operated, time.time(), LINK_STS_ENDPOINT=sts.url).with_keys()
+        # The function's own role has what deploy.policies gives it.
+        own = policy(role_statements(service.config, web=True, events=True))
+        principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
+        yield Running(service, sts, sent)
 
 
 @pytest.fixture
 def running(started: Running) -> Running:
     started.sent.clear()
     started.sts.issued.principals.clear()
-    return started._replace(service=started.service.restarted()._replace(now=time.time()))
+    return started._replace(service=started.service.later(time.time() - started.service.now).restarted())
 
 
 def test_a_check_is_made_with_the_session(running: Running) -> None:
-    running.put("checked/a.txt", b"hello")
+    running.service.put("checked/a.txt", b"hello")
     assert running.service.request("/checked/a.txt").status == 302
     assert running.signers("HEAD", "checked/") == {running.key_id("/checked/")}
     assert running.service.request("/checked/missing.txt").status == 404
@@ -151,7 +138,7 @@ def test_the_files_of_an_upload_share_are_counted_with_the_session_and_its_claim
 
 
 def test_an_opened_share_is_signed_by_the_session_and_ends_with_it(running: Running) -> None:
-    running.put("both/a.txt", b"hello")
+    running.service.put("both/a.txt", b"hello")
     params = {"path": "/both/a.txt", "expires": "1d", "page": False}
     url = running.service.post("/-/shares", params, WRITER).json["url"]
     response = running.service.open(url)
@@ -161,7 +148,7 @@ def test_an_opened_share_is_signed_by_the_session_and_ends_with_it(running: Runn
 
 @pytest.mark.parametrize("path", ["/both/a.txt", "/checked/a.txt"])
 def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Running) -> None:
-    running.put(path[1:], b"hello")
+    running.service.put(path[1:], b"hello")
     mount = path.removesuffix("a.txt")
     issuer = LinkIssuer(Invocation(running.service.instance, context(), running.service.now, {}))
     notice = Notice("created", mount, BUCKET, path[1:], "ETAG1", "link")

@@ -161,7 +161,7 @@ def test_after_a_revocation_there_is_none(in_memory: System, oss: MemoryOss) -> 
     url = in_memory.create_share()
     assert in_memory.revoke(url).status == 204
     record = oss.read(places(url)[0])
-    assert in_memory._replace(now=NOW + 60).revoke(url).status == 204
+    assert in_memory.later(60).revoke(url).status == 204
     assert oss.read(places(url)[0]) == record
     response = in_memory.extend(url)
     assert (response.status, response.code) == (410, "share_revoked")

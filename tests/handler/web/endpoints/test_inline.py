@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer import verify
-from tests.handler.client import KEYS, NOW, ask, make_config, new_instance, raw_path
+from tests.handler.client import KEYS, NOW, ask, make_config, raw_path
 from tests.handler.keys_fixtures import api
 from tests.handler.notice_fixtures import created, event_function, links, notice
 from tests.handler.upload_fixtures import query_of
@@ -71,7 +71,7 @@ DOWNLOADED = ["a.html", "a.jpg", "a", "png", "a.png.html", "a.png.", "a.png/b", 
 @pytest.fixture
 def service(tmp_path: Path, oss: MemoryOss) -> System:
     owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
-    return System(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
+    return System(tmp_path, LINKS).with_keys(api=[owner])
 
 
 # --- links --------------------------------------------------------------------------------------------------------

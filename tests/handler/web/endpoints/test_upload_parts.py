@@ -14,7 +14,7 @@ from handler.core.cloud import oss, parts
 from handler.core.config import Location
 from handler.core.shares import uses
 from handler.web.endpoints import multipart, upload_page
-from local.oss.storage import Buckets, Uploads
+from local.oss.storage import Uploads
 from signer.sizes import MAX_UPLOAD
 from tests.handler.client import Answered
 from tests.handler.upload_fixtures import PART, follow_link
@@ -69,9 +69,7 @@ def put_part(service: System, url: str, number: int, content: bytes) -> None:
 
 def unfinished(service: System, url: str) -> list[tuple[str, str]]:
     """The keys and OSS's ids of uploads of a share that OSS keeps."""
-    bucket = Buckets(service.oss.root).get(BUCKET)
-    assert bucket is not None
-    return [(each.key, each.id) for each in Uploads(bucket).all() if f"/{share_id(url)}/" in each.key]
+    return [(each.key, each.id) for each in Uploads(service.oss.bucket()).all() if f"/{share_id(url)}/" in each.key]
 
 
 def stored(service: System, url: str, name: str = "1-a.txt") -> bytes | None:
@@ -169,7 +167,7 @@ class TestNonce:
         for url in urls:
             send(begin(large, url).json["upload"])
         large.revoke(urls[0], WRITER)
-        late = large._replace(now=large.now + 8 * 86_400)
+        late = large.later(8 * 86_400)
         smaller = large.with_mount("/in/", max_size=1000)
         for service, url, code in zip(
             (large, late, smaller), urls, ("share_revoked", "share_expired", "too_large"), strict=True
