@@ -302,7 +302,7 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(
 ) -> None:
     for name in ("fifo", "fifo2"):
         os.mkfifo(tmp_path / name)
-    (tmp_path / "flask.py").write_text(BLOCKING)
+    (tmp_path / "werkzeug.py").write_text(BLOCKING)
     monkeypatch.setenv("FIFO", str(tmp_path / "fifo"))
     with started(folder=tmp_path, module=module, ports=False) as program:
         assert (tmp_path / "fifo").read_text() == "x"

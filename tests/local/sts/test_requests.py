@@ -10,11 +10,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import flask
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Response
 
 from local.ram import ACCOUNT, Principal, Principals
 from local.sts import Role, StsError, create_app, temporary_credentials
@@ -23,6 +23,7 @@ from local.sts.operations import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
 from signer import acs3, v4
 from signer.times import rfc3339
+from tests.local.conftest import Application
 from tests.local.sts.conftest import FUNCTION, OPERATOR, SIGNER, USER_KEYS
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00Z
@@ -67,13 +68,13 @@ def v1(method: str = "GET", *, in_form: bool = False, **changes: str) -> Request
 
 
 @pytest.fixture
-def app() -> flask.Flask:
+def app() -> Application:
     principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
     return create_app(principals, dict, now=lambda: NOW)
 
 
-def send(app: flask.Flask, request: Request) -> TestResponse:
-    return app.test_client().open(
+def send(app: Application, request: Request) -> TestResponse:
+    return Client(app).open(
         request.path,
         method=request.method,
         headers=dict(request.headers),
@@ -117,11 +118,11 @@ def code(response: TestResponse) -> str:
         (v1()._replace(path="/api"), "InvalidAction.NotFound"),
     ],
 )
-def test_a_request_with_the_older_signature(request_: Request, expected: str, app: flask.Flask) -> None:
+def test_a_request_with_the_older_signature(request_: Request, expected: str, app: Application) -> None:
     assert code(send(app, request_)) == expected
 
 
-def test_parameters_must_be_utf_8(app: flask.Flask) -> None:
+def test_parameters_must_be_utf_8(app: Application) -> None:
     assert b"InvalidParameter" in send(app, Request("GET", "Action=%FF", {})).data
 
 
@@ -161,12 +162,12 @@ AUTHORIZATION = changed().headers["Authorization"]
         (changed(Authorization="ACS3-HMAC-SHA256"), "IncompleteSignature"),
     ],
 )
-def test_a_request_with_acs3(request_: Request, expected: str, app: flask.Flask) -> None:
+def test_a_request_with_acs3(request_: Request, expected: str, app: Application) -> None:
     assert code(send(app, request_)) == expected
 
 
 @pytest.mark.parametrize(("body", "expected"), [("a", "IncompleteSignature"), ("", "OK")])
-def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: flask.Flask) -> None:
+def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: Application) -> None:
     sent = {name: value for name, value in v3().headers.items() if acs3.is_signed(name)}
     sent["x-acs-content-sha256"] = acs3.payload_hash(body.encode())
     names = v4.additional_headers(sent)
@@ -179,15 +180,15 @@ def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected
 
 
 @pytest.mark.parametrize("make", [v1, v3], ids=["older", "ACS3"])
-def test_a_nonce_serves_once(make: Callable[[], Request], app: flask.Flask) -> None:
+def test_a_nonce_serves_once(make: Callable[[], Request], app: Application) -> None:
     assert [code(send(app, make())) for _ in range(2)] == ["OK", "SignatureNonceUsed"]
 
 
-def test_a_request_that_is_refused_does_not_use_its_nonce(app: flask.Flask) -> None:
+def test_a_request_that_is_refused_does_not_use_its_nonce(app: Application) -> None:
     assert [code(send(app, request)) for request in (v1(Signature="AAAA"), v1())] == ["SignatureDoesNotMatch", "OK"]
 
 
-def test_of_equal_requests_at_once_one_is_served(app: flask.Flask) -> None:
+def test_of_equal_requests_at_once_one_is_served(app: Application) -> None:
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda request: code(send(app, request)), [v3()] * 16))
 
@@ -204,7 +205,7 @@ def test_nonces_are_forgotten_once_their_time_is_refused_anyway() -> None:
 # --- responses ------------------------------------------------------------------------------------------------
 
 
-def test_the_response_is_xml_unless_json_is_requested(app: flask.Flask) -> None:
+def test_the_response_is_xml_unless_json_is_requested(app: Application) -> None:
     success = send(app, v1(Format="XML"))
     failure = send(app, v1(Format="", Action="Get<&>"))
 
@@ -234,8 +235,8 @@ def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(capsys: pytest.C
 
 
 def test_a_test_can_answer_in_place_of_sts() -> None:
-    def answer_half(action: str) -> flask.Response:
-        return flask.Response(f'{{"Action": "{action}", "Cred')
+    def answer_half(action: str) -> Response:
+        return Response(f'{{"Action": "{action}", "Cred')
 
     assert (
         send(create_app(Principals(), dict, before=answer_half), v1()).text == '{"Action": "GetCallerIdentity", "Cred'
