@@ -87,11 +87,3 @@ def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[b
         assert said[0].endswith("Copy the object to another key.")
         said[1].encode()
         assert list(files.take_in()) == []
-
-
-def test_a_folder_that_is_not_a_bucket_is_named(tmp_path: Path, log: IO[bytes]) -> None:
-    write(tmp_path / "examplbucket/a", b"x")
-    with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        files = PlainFiles(stack)
-        assert files.ignored_folders() == [tmp_path / "examplbucket"]
-        assert list(files.take_in()) == []
