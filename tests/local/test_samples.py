@@ -97,7 +97,9 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         assert not list(tmp_path.glob("*.incomplete"))
     assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
+        assert client.request(stack, "PUT", stack.bucket, "exampledir/exampleobject.txt", b"mine").status == 200
         second = samples.prepare(stack)
+        assert requests.get(value(second.object), timeout=20).content == b"mine"
         share = stack.http_url + value(first.folder)[len("http://127.0.0.1:00000") :]
         assert requests.get(share, headers=PAGE, timeout=20).status_code == 200
         assert stack.dispatcher.wait(20)
