@@ -54,7 +54,7 @@ def test_a_function_is_found_by_its_name_and_its_resource(invoke: Invoke, tmp_pa
 
 
 def test_a_failed_invocation_is_exit_status_1_with_the_error(tmp_path: Path) -> None:
-    arguments = ["noted", "--event", EVENTS / "timer.json", "--config", config(tmp_path, fails=1)]
+    arguments: list[str | Path] = ["noted", "--event", EVENTS / "timer.json", "--config", config(tmp_path, fails=1)]
     result = subprocess.run(
         [sys.executable, "-m", "local", "invoke", *arguments], cwd=ROOT, capture_output=True, timeout=60, check=False
     )

@@ -62,7 +62,7 @@ def test_an_unknown_region_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
         ("cn-hangzou", ["unknown region 'cn-hangzou' (did you mean cn-hangzhou?)"]),
         ("cn-beijing", []),
     ):
-        stopped = patch.object(command.time, "sleep", side_effect=SystemExit(0))
+        stopped = patch("time.sleep", side_effect=SystemExit(0))
         with stopped, patch.object(command, "exit_on_signals"), pytest.raises(SystemExit):
             command.main(["oss", "--oss-port", "0", "--root", str(tmp_path), "--region", region])
         assert re.findall(r"Warning: (.*?)\. ", capsys.readouterr().err) == warning

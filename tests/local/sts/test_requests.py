@@ -127,8 +127,8 @@ def statement(**changes: str) -> str:
 
 
 def assume(app: Application, nonce: int, **params: str) -> TestResponse:
-    params = {"RoleArn": SIGNER, "RoleSessionName": "alice", **params}
-    return send(app, v1(Action="AssumeRole", SignatureNonce=f"{nonce}", **params))
+    params = {"Action": "AssumeRole", "RoleArn": SIGNER, "RoleSessionName": "alice", **params}
+    return send(app, v1("GET", in_form=False, SignatureNonce=f"{nonce}", **params))
 
 
 def test_a_parameter_that_is_not_valid_has_a_code_of_its_own() -> None:
@@ -341,10 +341,8 @@ def test_a_policy_has_at_most_2048_bytes(character: str) -> None:
 
 def test_the_error_says_which_durations_are_allowed() -> None:
     for maximum, longest in ((3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")):
-        role = Role(SIGNER, frozenset({"*"}), maximum)
-        app = create_app(
-            Principals([Principal.of(USER_KEYS, OPERATOR)]), lambda role=role: {SIGNER: role}, now=lambda: NOW
-        )
+        roles = {SIGNER: Role(SIGNER, frozenset({"*"}), maximum)}
+        app = create_app(Principals([Principal.of(USER_KEYS, OPERATOR)]), roles.copy, now=lambda: NOW)
         for nonce, duration in enumerate(("899", "43201", "1h", "-900", "9" * 400)):
             message = json.loads(assume(app, nonce, DurationSeconds=duration).data)["Message"]
             assert message == f"The Min/Max value of DurationSeconds is 15min/{longest}."
