@@ -20,6 +20,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import requests
 
 import signer
 from local.oss import create_app
@@ -370,15 +371,13 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[signer.Endpoint]:
     """A local OSS with 22 objects under in/ and one outside it."""
-    folder = tmp_path_factory.mktemp("oss")
-    app = create_app(folder, region="cn-hangzhou", credentials=[KEYS], buckets=[BUCKET])
-    client = app.test_client()
-    endpoint = signer.Endpoint.path_style("http://127.0.0.1", "cn-hangzhou")
+    app = create_app(tmp_path_factory.mktemp("oss"), region="cn-hangzhou", credentials=[KEYS], buckets=[BUCKET])
+    server = serve(app, listen(0))
+    endpoint = signer.Endpoint.path_style(server.url, "cn-hangzhou")
     for number, key in enumerate(["other.txt", *(f"in/報告 {number:04d}+&.txt" for number in range(1, 23))]):
         link = signer.presign("PUT", BUCKET, key, credentials=KEYS, endpoint=endpoint)
-        assert client.put(link.url, data=b"x" * max(number, 1)).status_code == 200
-    server = serve(app, listen(0))
-    yield signer.Endpoint.path_style(server.url, "cn-hangzhou")
+        assert requests.put(link.url, data=b"x" * max(number, 1), timeout=20).status_code == 200
+    yield endpoint
     server.close()
 
 
