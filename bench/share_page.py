@@ -79,5 +79,5 @@ def _share(oss: OssAlone) -> str:
         f".links/state/shares/{record.id}.json": records.encode(record),
     }
     for key, content in stored.items():
-        request(oss, "PUT", BUCKET, key, content).raise_for_status()
+        assert request(oss, "PUT", BUCKET, key, content).status == 200, key
     return secret

@@ -61,7 +61,7 @@ class Account:
         with self._lock:
             session = self._sessions.get(function.name)
             if session is None or (session.expires_at or 0) - now < MIN_LIFE:
-                role = self._roles[role_arn(function)]
+                role = self._roles[function.role_arn]
                 session = self._add(role, function.name, temporary_credentials(), now + ROLE_LIFE)
                 self._sessions[function.name] = session
         return session.credentials
@@ -79,11 +79,6 @@ class Account:
         return session
 
 
-def role_arn(function: Function) -> str:
-    """s.yaml has the name of a role, or its ARN."""
-    return function.role if ":" in function.role else f"acs:ram::{ACCOUNT}:role/{function.role}"
-
-
 def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str, Role]:
     """The roles of functions, and those that their mounts assume, by ARN. Raises `LocalError`."""
     with_role = [(function, config) for function, config in functions if function.role]
@@ -94,12 +89,12 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
             statements: Sequence[Statement] = [EVERYTHING]
             if config is not None and function.entry.startswith("handler.on_"):
                 statements = rights.role_statements(config, web=web, events=events)
-            _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), statements)
+            _add_role(roles, Role(function.role_arn, frozenset({OPERATOR})), statements)
             if config is not None and config.assume_role is not None:
                 duration = max(rights.MIN_MAX_DURATION, config.assume_role.duration)
                 for arn, statements in rights.signer_statements(config, web=web, events=events).items():
                     # As in an account: only functions that open sessions of the role are trusted.
-                    trusted = frozenset({OPERATOR, role_arn(function)})
+                    trusted = frozenset({OPERATOR, function.role_arn})
                     _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
         raise LocalError(error.sentence) from None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from contextlib import closing
+from typing import IO
 
-import requests
-
+from handler.core.cloud.http_client import Connections, HttpResponse
 from signer import Endpoint, presign
 
 from .stack import OssAlone, Stack
 
-TIMEOUT = 600  # seconds, for a file of several GB
+TIMEOUT = 600.0, 600.0  # seconds, for a file of several GB
+MAX_BODY = 1 << 30  # bytes
 
 
-def send(method: str, url: str, **options: Any) -> requests.Response:
-    """Raises `requests.RequestException`."""
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.request(method, url, timeout=TIMEOUT, **options)
+def send(
+    method: str, url: str, data: bytes | IO[bytes] | None = None, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """The response, also if it is a redirect. Raises `OSError` and `HTTPException`."""
+    with closing(Connections()) as connections:
+        return connections.send(method, url, headers or {}, data, timeout=TIMEOUT, max_body=MAX_BODY)
 
 
 def request(
@@ -29,11 +31,8 @@ def request(
     data: bytes | IO[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
-) -> requests.Response:
-    """Whatever OSS answers to a presigned request.
-
-    Raises `SignerError` for a key that no link can carry, and `requests.RequestException`.
-    """
+) -> HttpResponse:
+    """Whatever OSS answers to a presigned request. Raises as `send`, and `SignerError` for an invalid key."""
     endpoint = Endpoint.path_style(oss.oss_url, oss.region)
     link = presign(method, bucket, key, credentials=oss.credentials, endpoint=endpoint, headers=headers, query=query)
-    return send(method, link.url, data=data, headers=headers)
+    return send(method, link.url, data, headers)

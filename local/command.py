@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from handler.commands.printing import Parser, show
-from signer.cli.regions import KNOWN_REGIONS, closest_region
+from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
 
-from . import invoke, samples, start_page
-from .account import role_arn
+from . import samples, start_page
 from .errors import LocalError
 from .interrupts import exit_on_signals
 from .oss.storage import Buckets
@@ -37,11 +36,8 @@ SETTLED = 1.0  # seconds after which a file that was written counts as complete
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the stack, or with `invoke` one function; returns 0 after a signal, 2 if it cannot start."""
+    """Runs the stack, or with `oss` the OSS alone; returns 0 after a signal, 2 if it cannot start."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments[:1] == ["invoke"]:
-        exit_on_signals()
-        return invoke.main(arguments[1:])
     if arguments[:1] == ["oss"]:
         return _run_oss(arguments[1:])
     parser = _parser(
@@ -163,10 +159,9 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     config = stack.links_toml()
     stack.start_page.content = None
     if config is not None and config.mounts.covering("/") is None:  # else / is theirs
-        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
-        places = {"folder": _watched(stack, root), "shell": _shell(stack, root)}
-        page = start_page.render("start_page.html", title="fc-presign on this machine", **values, **places)
-        stack.start_page.content = lambda: page
+        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": stack.function.role_arn}
+        places = {"folder": _watched(stack, root), "shell": _shell(stack, root), "title": "fc-presign on this machine"}
+        stack.start_page.content = partial(start_page.render, "start_page.html", **values, **places)
     try:
         samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
     except LocalError as error:

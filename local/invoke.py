@@ -18,18 +18,18 @@ from handler.core.cloud.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
-from .account import role_arn
 from .errors import LocalError
 from .fc import functions
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
-from .sts.operations import DEFAULT_DURATION
+from .interrupts import exit_on_signals
 
 FAILED, REFUSED = 1, 2
+SESSION = 3600  # seconds
 PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_CDN_ENDPOINT", "LINK_PUBLIC_URL")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the function's result; returns 1 and prints the error if it fails, 2 if it cannot be invoked."""
     parser = Parser(
         prog="python -m local invoke",
@@ -40,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
     )
+    if arguments is None:
+        exit_on_signals()
+        arguments = sys.argv[2:]
     options = parser.parse_args(arguments)
     try:
         deployment = functions.read(options.config, os.environ)
@@ -99,7 +102,7 @@ def _credentials(function: Function) -> Credentials:
     if not sts:
         return credentials
     try:
-        role = assume_role(sts, role_arn(function), function.name, "", DEFAULT_DURATION, credentials, time.time())
+        role = assume_role(sts, function.role_arn, function.name, "", SESSION, credentials, time.time())
     except StsUnavailable as error:
         raise LocalError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
     return role.credentials

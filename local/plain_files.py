@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 from signer import SignerError
@@ -68,12 +69,12 @@ class PlainFiles:
                 self._objects[path] = stored
                 return
             with path.open("rb") as file:
-                # For an empty file requests would announce chunks.
-                data = file if os.fstat(file.fileno()).st_size else b""
-                client.request(self._oss, "PUT", bucket.name, key, data, headers).raise_for_status()
+                response = client.request(self._oss, "PUT", bucket.name, key, file, headers)
+            if response.status != 200:
+                raise OSError(None, f"status {response.status}")
             if stored := bucket.current(key):
                 self._objects[path] = stored
-        except (OSError, ValueError, SignerError) as error:
+        except (OSError, ValueError, SignerError, HTTPException) as error:
             reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
             yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."
         else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
-
-import requests
 
 from handler.commands import keys_edit
 from handler.core.config import Config, Location, Mount
@@ -62,10 +62,10 @@ def prepare(stack: Stack) -> Samples:
 def _sample(create: Callable[[], str]) -> Sample:
     try:
         return Sample(create())
-    except requests.RequestException as error:
-        return Sample(None, f"OSS did not answer ({type(error).__name__})")
     except (LocalError, HandlerError, SignerError) as error:
         return Sample(None, str(error))
+    except (OSError, HTTPException, ValueError) as error:
+        return Sample(None, f"OSS did not answer ({type(error).__name__})")
 
 
 def _object(stack: Stack) -> str:
@@ -84,11 +84,12 @@ def _folder(stack: Stack, key: Sample) -> str:
         _put_object(stack, mount, FOLDER + name)
     if key.value is None:
         raise LocalError("an API key is required, see below")
-    params, headers = {"path": mount.path + FOLDER}, {"Authorization": f"Bearer {key.value}"}
-    response = client.send("POST", f"{stack.http_url}/-/shares", json=params, headers=headers)
-    document = response.json() if "json" in response.headers.get("Content-Type", "") else {}
-    if response.status_code != 201:
-        raise LocalError(document.get("detail") or f"the service answered {response.status_code}")
+    body = json.dumps({"path": mount.path + FOLDER}).encode()
+    headers = {"Authorization": f"Bearer {key.value}", "Content-Type": "application/json"}
+    response = client.send("POST", f"{stack.http_url}/-/shares", body, headers)
+    document = json.loads(response.body) if "json" in response.headers.get("content-type", "") else {}
+    if response.status != 201:
+        raise LocalError(document.get("detail") or f"the service answered {response.status}")
     return str(document["url"])
 
 
@@ -106,10 +107,10 @@ def api_key(stack: Stack) -> str:
     location = config.keys_document
     if not isinstance(location, Location):
         raise LocalError(f"use one of file:{location}, which is yours to change: python -m handler.commands keys")
-    response = client.request(stack, "GET", *location)
-    if response.status_code not in (200, 404):
-        raise LocalError(f"{location} cannot be read (status {response.status_code})")
-    document, keys = keys_edit.read(response.content if response.ok else keys_edit.serialize(keys_edit.new()))
+    answer = client.request(stack, "GET", *location)
+    if answer.status not in (200, 404):
+        raise LocalError(f"{location} cannot be read (status {answer.status})")
+    document, keys = keys_edit.read(answer.body if answer.status == 200 else keys_edit.serialize(keys_edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)
     if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
@@ -117,7 +118,8 @@ def api_key(stack: Stack) -> str:
     if KEY_NAME in known:
         document = keys_edit.remove(document, "API key", KEY_NAME)
     document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], KEY_METHODS, None)
-    client.request(stack, "PUT", *location, keys_edit.serialize(document)).raise_for_status()
+    if client.request(stack, "PUT", *location, keys_edit.serialize(document)).status != 200:
+        raise LocalError(f"{location} cannot be written")
     return key
 
 

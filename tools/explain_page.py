@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from werkzeug.test import Client
 
 import signer
 from local.oss import create_app
@@ -66,7 +67,7 @@ def local_answer(url: str, example: Tables, credentials: signer.Credentials, roo
     app = create_app(root, region="cn-hangzhou", credentials=[credentials], buckets=[BUCKET], now=lambda: float(now))
     address, _, query = url.partition("?")
     path = "/" + address.split("/", 3)[3]
-    response = app.test_client().open(
+    response = Client(app).open(
         path,
         method=example.get("method", "GET"),
         base_url=address.removesuffix(path),

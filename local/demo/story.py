@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
@@ -62,15 +64,19 @@ class Step(NamedTuple):
             bucket, _, key = url.removeprefix("oss://").partition("/")
             if key.endswith("/"):
                 listed = client.request(stack, "GET", bucket, None, query=listing_query(key))
-                key = max((each.key for each in read_page(listed.content).objects), default=key)
+                key = max((each.key for each in read_page(listed.body).objects), default=key)
             response = client.request(stack, self.method, bucket, key, data, headers)
         else:
-            response = client.send(self.method, url, headers=headers, data=data, allow_redirects=len(self.status) > 1)
-        status = [each.status_code for each in (*response.history, response)]
-        match = re.search(self.shows, response.text)
+            response = client.send(self.method, url, data, headers)
+        status = [response.status]
+        if len(self.status) > 1 and "location" in response.headers:
+            response = client.send("GET", response.headers["location"])
+            status.append(response.status)
+        text = response.body.decode()
+        match = re.search(self.shows, text)
         if status != self.status or match is None:
-            raise LocalError(f"{self.status} {self.shows} was expected, not {status} {response.text[:300]!r}")
-        variables.update({name: response.json()[member] for name, member in self.keep.items()})
+            raise LocalError(f"{self.status} {self.shows} was expected, not {status} {text[:300]!r}")
+        variables.update({name: json.loads(text)[member] for name, member in self.keep.items()})
         return redact(f"{' '.join(map(str, status))} {match[0]}".rstrip())
 
 
@@ -90,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.seek(0)
             show("# The function's log line for the person who opened the address")
             show(next(line.strip() for line in log if '"status":302' in line))
-    except (LocalError, OSError) as error:  # and those of requests
+    except (LocalError, OSError, HTTPException, ValueError) as error:
         show(f"make demo: {redact(str(error))}", file=sys.stderr)
         return 1
     show("Every step succeeded. Type the lines yourself beside make run, after: . samples/env.sh")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..ram import ACCOUNT
 from . import s_yaml
 from .s_yaml import TemplateError
 
@@ -114,6 +115,11 @@ class Function:
     domain: Domain | None = None
     custom: CustomRuntime | None = None
     given: frozenset[str] = frozenset()
+
+    @property
+    def role_arn(self) -> str:
+        """s.yaml has the name of a role, or its ARN."""
+        return self.role if ":" in self.role else f"acs:ram::{ACCOUNT}:role/{self.role}"
 
     @property
     def is_built_in(self) -> bool:

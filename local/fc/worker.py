@@ -32,7 +32,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
-from http.client import HTTPConnection
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -190,6 +189,8 @@ class Server:
         if is_request:
             method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
             path, body = "/http-invoke", base64.b64decode(encoded)
+        from http.client import HTTPConnection  # only for a custom runtime: each start of an instance would wait for it
+
         connection = HTTPConnection(HOST, self.port)
         connection.putrequest(method, target, skip_host=is_request, skip_accept_encoding=True)
         keys = {f"x-fc-{name.replace('_', '-')}": value for name, value in context["credentials"].items()}

@@ -1,4 +1,4 @@
-"""The local OSS as a Flask application: who handles a request, and what every response contains."""
+"""The local OSS as a WSGI application: who handles a request, and what every response contains."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import base64
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import flask
 from werkzeug.wrappers import Response
 
 from signer.credentials import Credentials
@@ -29,7 +28,7 @@ from .service import CreatedObject, Service
 from .storage import BucketExists, Buckets
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 def create_app(
@@ -41,7 +40,7 @@ def create_app(
     now: Callable[[], float] = time.time,
     on_created: Callable[[CreatedObject], None] | None = None,
     serves_packages: Callable[[str, str], bool] = lambda bucket, key: False,
-) -> flask.Flask:
+) -> WSGIApplication:
     """OSS with its objects under `root`, for requests that are signed with one of `credentials`.
 
     A sequence of access keys may do everything; of `Principals`, each may do what its policies allow, also those that
@@ -52,12 +51,9 @@ def create_app(
     create_buckets(root, buckets, now())
     principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
     service = Service(Buckets(root), region, principals.find, now, on_created, serves_packages)
-    app = flask.Flask(__name__, static_folder=None)
 
-    # Flask's own routing would decode, merge and redirect paths, but the signature is over the path as it was sent.
-    @app.before_request
-    def oss() -> Response:
-        return _handle(service, flask.request.environ)
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return _handle(service, environ)(environ, start_response)
 
     return app
 

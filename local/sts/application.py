@@ -1,14 +1,13 @@
-"""The local STS as a Flask application."""
+"""The local STS as a WSGI application."""
 
 from __future__ import annotations
 
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-import flask
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from ..ram import Principals
 from . import errors, responses
@@ -30,7 +29,7 @@ def create_app(
     *,
     now: Callable[[], float] = time.time,
     before: Callable[[str], Response | None] = lambda action: None,
-) -> flask.Flask:
+) -> Callable[..., Iterable[bytes]]:
     """STS for `principals`, to which it adds the sessions that it opens.
 
     `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `before` is called with the action of every
@@ -38,22 +37,21 @@ def create_app(
     """
     service = Service(principals, roles, now)
     nonces = Nonces(2 * MAX_SKEW)
-    app = flask.Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_BYTES
 
-    @app.before_request
-    def sts() -> Response:
-        return _handle(service, nonces, before)
+    @Request.application
+    def app(received: Request) -> Response:
+        return _handle(received, service, nonces, before)
 
     return app
 
 
-def _handle(service: Service, nonces: Nonces, before: Callable[[str], Response | None]) -> Response:
+def _handle(received: Request, service: Service, nonces: Nonces, before: Callable[[str], Response | None]) -> Response:
     request_id = str(uuid.uuid4()).upper()
-    body = flask.request.get_data()
+    received.max_content_length = _MAX_BYTES
+    body = received.get_data()
     as_json = False
     try:
-        request = read_request(flask.request.environ, body)
+        request = read_request(received.environ, body)
         as_json = request.wants_json
         response = before(request.action)
         if response is not None:
@@ -66,7 +64,7 @@ def _handle(service: Service, nonces: Nonces, before: Callable[[str], Response |
         # Without the message, which may hold a credential.
         print(f"sts: request {request_id} failed with {type(error).__name__}", file=sys.stderr)
         refusal = StsError("InternalError")
-    return responses.failure(refusal, request_id, flask.request.host, as_json=as_json)
+    return responses.failure(refusal, request_id, received.host, as_json=as_json)
 
 
 def _dispatch(service: Service, nonces: Nonces, request: StsRequest) -> responses.Elements:

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from ..cdn import CdnKey
 from ..credentials import Credentials
+from ..diagnosis.regions import KNOWN_REGIONS, closest_region
 from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import MissingCredentials, SignerError
 from ..link import MAX_EXPIRES_IN, Link
@@ -24,7 +25,6 @@ from ..times import format_duration, format_time, parse_duration, parse_rfc3339
 from . import terminal
 from .credentials import CONFIG, load_credentials, profile_names
 from .output import echo
-from .regions import KNOWN_REGIONS, closest_region
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

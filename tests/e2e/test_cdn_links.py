@@ -19,7 +19,6 @@ from local.errors import LocalError
 from tests.e2e.http_clients import curl
 from tests.e2e.system import TIMEOUT, Requires, System, error_code, run_system
 
-TEXT = "你好".encode()
 NAME = "季度 报告+1.txt"
 CONTENT = "你好, 季度\n".encode() * 1000
 KEYS = {name: {"type": "A", "key": f"aliyuncdnexp{name}", "valid_for": 1800} for name in ("one", "two")}
@@ -88,14 +87,6 @@ def test_curl_and_wget_get_the_same(served: Served, requires: Requires, tmp_path
     wget = [requires("wget"), "-q", "--no-proxy", "-c", "-O", str(tmp_path / "part"), address]
     subprocess.run(wget, check=True, timeout=60)
     assert (tmp_path / "part").read_bytes() == CONTENT
-
-
-def test_a_person_opens_a_link_and_reads(served: Served, page: Page) -> None:
-    served.system.put("two/read me.txt", TEXT, {"Content-Type": "text/plain; charset=utf-8"})
-    page.set_content(f'<a href="{served.system.address("two/read me.txt")}">read</a>')
-    page.locator("a").click()
-    page.wait_for_url(served.system.stack.cdn_urls["two"] + "/**")
-    assert page.locator("body").inner_text() == TEXT.decode()
 
 
 def test_a_video_element_seeks(served: Served, page: Page) -> None:

@@ -466,24 +466,3 @@ class TestLargeFile:
         origin = re.match("https?://[^/]+", page.url)
         assert origin is not None
         expect(row(page, 1).locator(".state")).to_contain_text(f"must allow PUT and POST from {origin[0]}.")
-
-    def test_twenty_files_whose_lines_are_cut_all_arrive(self, world: System, open_big_page: OpenPage) -> None:
-        page = open_big_page(max_files=20)
-        names = [f"{number}.txt" for number in range(20)]
-        lost: set[str] = set()
-
-        def lose_once(route: Route) -> None:
-            name = re.search(r"\d+\.txt", (route.request.post_data_buffer or b"").decode("latin-1"))
-            if name is None or name[0] in lost:
-                route.continue_()
-            else:
-                lost.add(name[0])
-                route.abort("connectionreset")
-
-        page.route(re.compile(re.escape(world.stack.oss_url)), lose_once)
-        choose(page, *(file(name, name.encode() * 100) for name in names))
-        expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(20, timeout=20_000)
-        page.get_by_role("button", name="Try again").evaluate_all("buttons => buttons.forEach((each) => each.click())")
-        expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(20, timeout=20_000)
-        expect(page.locator("#result")).to_have_text(DONE)
-        assert sorted(arrived_big(world, page)) == sorted(name.encode() * 100 for name in names)

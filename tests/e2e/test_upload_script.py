@@ -61,9 +61,3 @@ def test_a_file_is_sent_three_parts_at_a_time_with_links_for_a_hundred(world: Sy
     assert result["most"] == 3
     assert result["progress"][-1] == size == max(result["progress"])
     assert [params.get("count") for params in asked if isinstance(params, dict)] == [100]
-
-
-def test_what_completes_it_needs_the_etags_that_the_bucket_exposes(world: System, page: Page, site: str) -> None:
-    for exposed, error in ((["ETag"], None), ([], "gone")):
-        with world.allowing(site, exposed):
-            assert send(world, page, f"/in/script/cors-{len(exposed)}.txt", 3 * PART)["error"] == error

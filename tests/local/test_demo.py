@@ -14,6 +14,7 @@ import pytest
 
 from local import samples
 from local.demo import story
+from local.errors import LocalError
 from local.fc.s_yaml import read_yaml
 from local.stack import Stack
 from signer import redact
@@ -103,6 +104,8 @@ def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, 
             shown = re.search(step.shows, process.stdout)
             same = redact(f"{' '.join(map(str, step.status))} {shown[0] if shown else None}".rstrip())
             assert without_what_varies(same) == without_what_varies(result)
+        with pytest.raises(LocalError, match=r"404.* was expected, not .200. "):
+            story.Step("Wrong", "$SERVICE/-/health", [404]).send(stack, {"SERVICE": stack.http_url})
 
 
 def test_a_step_that_gets_something_else_fails_the_demonstration(
@@ -110,10 +113,12 @@ def test_a_step_that_gets_something_else_fails_the_demonstration(
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(story, "exit_on_signals", lambda: None)
-    for wrong in ({"status": [404]}, {"status": [200], "shows": "figures"}):
-        entry = {"why": "A wrong step", "address": "$SERVICE/-/health", **wrong}
-        monkeypatch.setattr(story, "read_yaml", lambda _, entry=entry: [entry])
-        assert story.main([]) == 1
-        printed = capsys.readouterr()
-        assert printed.out.endswith('# A wrong step\n$ curl "$SERVICE/-/health"\n')
-        assert re.fullmatch(r"make demo: .* was expected, not \[200\] .*\n", printed.err)
+    right, wrong = (
+        {"why": "Right", "address": "$SERVICE/-/health", "status": [200]},
+        {"why": "Wrong", "shows": "figures"},
+    )
+    monkeypatch.setattr(story, "read_yaml", lambda _: [right, right | wrong])
+    assert story.main([]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.endswith('# Wrong\n$ curl "$SERVICE/-/health"\n')
+    assert re.fullmatch(r"make demo: .* was expected, not \[200\] .*\n", printed.err)

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
-from signer.cli.regions import KNOWN_REGIONS, closest_region
+from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
 from signer.endpoint import parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from threading import Lock, Thread
-from typing import NamedTuple, TypeVar, cast
+from typing import IO, NamedTuple, TypeVar, cast
 
 MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
@@ -210,7 +210,7 @@ class Connections:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | IO[bytes] | None,
         *,
         timeout: tuple[float, float],
         max_body: int,

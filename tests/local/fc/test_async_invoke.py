@@ -243,11 +243,20 @@ class TestRetries:
             assert dispatcher.wait(SECONDS)
         assert len(notes(tmp_path)) == 1
 
-    def test_after_three_retries_the_event_goes_to_the_failure_destination(
-        self, tmp_path: Path, log: IO[bytes]
+    def test_after_three_retries_with_longer_pauses_the_event_goes_to_the_failure_destination(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        dispatcher = self.run(tmp_path, log, fails=99)
-        assert len(notes(tmp_path)) == 4
+        pauses: list[float] = []
+
+        def call_at_once(seconds: float, function: Callable[[], None]) -> None:
+            pauses.append(seconds)
+            function()
+
+        monkeypatch.setattr(async_invoke, "call_later", call_at_once)
+        with dispatching(config(tmp_path, fails=99, web=False), log) as (dispatcher, function):
+            dispatcher.submit(function, b'{"n": 1}')
+            assert dispatcher.wait(SECONDS)
+        assert (len(notes(tmp_path)), pauses) == (4, [1, 2, 4])
         (failure,) = dispatcher.failures
         official = json.loads((ROOT / "tests/data/events/async-destination.json").read_text())
         assert failure.keys() == official.keys()
@@ -265,21 +274,6 @@ class TestRetries:
         log.seek(0)
         assert b"(acs:mns:cn-hangzhou:1:/queues/failed/messages)" in log.read()
         assert len(dispatcher.failures) == 1
-
-    def test_the_pause_doubles_before_each_retry(
-        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        pauses: list[float] = []
-
-        def call_at_once(seconds: float, function: Callable[[], None]) -> None:
-            pauses.append(seconds)
-            function()
-
-        monkeypatch.setattr(async_invoke, "call_later", call_at_once)
-        with dispatching(config(tmp_path, fails=99, web=False), log) as (dispatcher, function):
-            dispatcher.submit(function, b"{}")
-            assert dispatcher.wait(SECONDS)
-        assert pauses == [1, 2, 4]
 
 
 class TestTimers:

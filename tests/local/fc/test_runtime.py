@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +14,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 import pytest
 
+from local.fc import invocation
 from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Function, Initializer
 from local.fc.instances import Instance, Pool
 from local.fc.runtime import Outcome, Runtime, UnknownFunction
+from local.fc.worker import encode_result, find_handler
 from signer import Credentials
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
@@ -79,19 +84,15 @@ def test_the_event_arrives_byte_for_byte() -> None:
     event = bytes(range(256)) * 300
     with running(function("shown.event_of")) as runtime:
         assert runtime.invoke("links", event).payload == event
-    assert result_of(function("shown.process"))["event_type"] == "bytes"
 
 
-def test_a_function_runs_in_its_own_process_in_its_code_folder_with_an_empty_stdin() -> None:
+def test_a_function_runs_in_its_own_process_in_its_code_folder_with_an_empty_stdin_and_no_module_of_ours() -> None:
     shown = result_of(function("shown.process"))
     assert shown["pid"] != os.getpid()
     assert shown["folder"] == shown["path"] == str(FUNCTIONS)
-    assert shown["stdin"] == ""
-
-
-def test_the_worker_imports_neither_this_project_nor_its_dependencies() -> None:
-    modules = {name.split(".")[0] for name in result_of(function("shown.process"))["modules"]}
-    assert modules.isdisjoint({"local", "handler", "signer", "flask", "werkzeug", "requests", "yaml"})
+    assert (shown["stdin"], shown["event_type"]) == ("", "bytes")
+    modules = {name.split(".")[0] for name in shown["modules"]}
+    assert modules.isdisjoint({"local", "handler", "signer", "werkzeug", "requests", "yaml", "http"})
 
 
 def test_the_context_of_python_3_10_has_credentials_and_the_functions_settings() -> None:
@@ -109,16 +110,15 @@ def test_the_context_of_python_3_10_has_credentials_and_the_functions_settings()
 
 def test_the_credentials_of_python_3_12_are_in_the_environment_and_not_in_the_context() -> None:
     assert result_of(function("shown.context_of", runtime="python3.12"))["credentials"] is None
-    variables = result_of(function("shown.environment", runtime="python3.12"))
+    variables = invocation.environment(function("shown.environment", runtime="python3.12"), KEYS, {}, {})
     assert variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "STS.EXAMPLE"
     assert variables["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] == "secret-EXAMPLE"
     assert variables["ALIBABA_CLOUD_SECURITY_TOKEN"] == "token+/EXAMPLE="
 
 
 def test_a_function_without_a_role_has_no_credentials_anywhere() -> None:
-    shown = result_of(function("shown.context_of", role=""))
-    assert set(shown["credentials"].values()) == {""}
-    assert not [name for name in result_of(function("shown.environment", role="")) if name.startswith("ALIBABA_CLOUD")]
+    assert set(result_of(function("shown.context_of", role=""))["credentials"].values()) == {""}
+    assert "ALIBABA_CLOUD" not in "".join(invocation.environment(function("shown.environment"), None, {}, {}))
 
 
 def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_first() -> None:
@@ -131,21 +131,25 @@ def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_f
     assert second["credentials"]["access_key_id"] == "STS.SECOND"
 
 
-def test_the_environment_is_the_functions_own_and_not_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
-    variables = result_of(
-        function("shown.environment", environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"}),
-        environment={"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001", "LINK_CONFIG": "other.toml"},
-    )
+def test_the_environment_is_the_functions_own_and_not_the_machines() -> None:
+    own = function("shown.environment", environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"})
+    extra = {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001", "LINK_CONFIG": "other.toml"}
+    host = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "PATH": "/bin"}
+    variables = invocation.environment(own, KEYS, host, extra)
     assert "OSS_ACCESS_KEY_ID" not in variables
-    assert variables["LINK_BUCKET"] == "examplebucket"
-    assert variables["LINK_CONFIG"] == "other.toml"
-    assert variables["LINK_OSS_ENDPOINT"] == "http://127.0.0.1:9001"
-    assert variables["FC_REGION"] == "cn-hangzhou"
-    assert variables["FC_FUNCTION_NAME"] == "links"
-    assert variables["FC_ACCOUNT_ID"] == "1000000000000001"
-    assert variables["FC_FUNC_CODE_PATH"] == str(FUNCTIONS)
     assert variables["FC_INSTANCE_ID"].startswith("c-")
+    assert (
+        variables.items()
+        >= {
+            **extra,
+            "PATH": "/bin",
+            "LINK_BUCKET": "examplebucket",
+            "FC_REGION": "cn-hangzhou",
+            "FC_FUNCTION_NAME": "links",
+            "FC_ACCOUNT_ID": "1000000000000001",
+            "FC_FUNC_CODE_PATH": str(FUNCTIONS),
+        }.items()
+    )
 
 
 def test_what_a_function_prints_goes_to_the_log_and_not_into_its_result() -> None:
@@ -160,48 +164,32 @@ def test_what_a_function_prints_goes_to_the_log_and_not_into_its_result() -> Non
 # What a function returns
 
 
-def test_a_string_is_returned_unchanged() -> None:
-    with running(function("answers.as_text")) as runtime:
-        for string in ("plain", '{"statusCode": 200}', "你好", ""):
-            assert runtime.invoke("links", string.encode()).payload == string.encode()
-
-
-def test_any_other_value_is_returned_as_json() -> None:
-    with running(function("answers.as_value")) as runtime:
-        for value in (None, 1, True, [1, "two"], {"a": {"b": None}}):
-            assert json.loads(runtime.invoke("links", json.dumps(value).encode()).payload) == value
-
-
-def test_bytes_inside_a_dict_are_a_function_error() -> None:
-    failure = failure_of(function("answers.bytes_in_dict"))
-    assert failure["errorType"] == "TypeError"
-    assert "bytes" in failure["errorMessage"]
+def test_a_string_is_returned_unchanged_and_any_other_value_as_json() -> None:
+    for string in ("plain", '{"statusCode": 200}', "你好", ""):
+        assert encode_result(string) == encode_result(string.encode()) == string.encode()
+    for value in (None, 1, True, [1, "two"], {"a": {"b": None}}):
+        assert json.loads(encode_result(value)) == value
+    with pytest.raises(TypeError, match="bytes"):
+        encode_result({"body": b""})
 
 
 # How a function fails
 
 
-def test_an_exception_is_reported_with_type_message_and_stack_with_source_lines() -> None:
-    failure = failure_of(function("faults.raising"))
-    assert failure["errorMessage"] == "the event does not suit me"
-    assert failure["errorType"] == "ValueError"
-    assert failure["stackTrace"] == [
-        [
-            f'File "{FUNCTIONS / "faults.py"}"',
-            "line 12",
-            "in raising",
-            'raise ValueError("the event does not suit me")',
-        ]
-    ]
-
-
-def test_an_exception_is_logged_with_its_traceback_and_the_instance_is_reused() -> None:
+def test_an_exception_is_reported_with_its_stack_and_logged_and_the_instance_is_reused() -> None:
     with tempfile.TemporaryFile() as log:
         with running(function("faults.raising"), log=log, instances=1) as runtime:
-            runtime.invoke("links", b"")
-            assert runtime.invoke("links", b"").error_message == "the event does not suit me"
+            outcomes = [runtime.invoke("links", b"") for _ in range(2)]
         log.seek(0)
         assert log.read().count(b"ValueError: the event does not suit me") == 2
+    for outcome in outcomes:
+        assert (outcome.error_type, outcome.error_message) == ("UnhandledInvocationError", "the event does not suit me")
+        place = [f'File "{FUNCTIONS / "faults.py"}"', "line 12", "in raising"]
+        assert json.loads(outcome.payload) == {
+            "errorMessage": "the event does not suit me",
+            "errorType": "ValueError",
+            "stackTrace": [[*place, 'raise ValueError("the event does not suit me")']],
+        }
 
 
 def test_a_process_that_exits_is_an_error_and_is_replaced() -> None:
@@ -260,33 +248,19 @@ def test_the_initializer_runs_once_before_the_first_invocation_of_an_instance() 
         assert [json.loads(runtime.invoke("links", b"").payload) for _ in range(2)] == [["links"], ["links"]]
 
 
-def test_a_failing_initializer_fails_the_invocation_and_its_instance_is_not_reused(tmp_path: Path) -> None:
-    one = function(
-        "started.how_often",
-        initializer=Initializer("started.refuse", 3),
-        environment={"STARTED_IN": str(tmp_path)},
-    )
-    with running(one, instances=1) as runtime:
-        for _ in range(2):
-            assert runtime.invoke("links", b"").error_message == "links.toml: the mount names no bucket"
-        assert (tmp_path / "attempts").read_text() == "xx"
-        (tmp_path / "good").touch()
-        assert runtime.invoke("links", b"").error_type is None
-        assert (tmp_path / "attempts").read_text() == "xxx"
-
-
-def test_warming_starts_the_instance_that_the_first_invocation_uses(tmp_path: Path) -> None:
+def test_a_failing_initializer_fails_each_start_and_a_warm_instance_serves_the_first_invocation(tmp_path: Path) -> None:
     one = function(
         "started.how_often", initializer=Initializer("started.refuse", 3), environment={"STARTED_IN": str(tmp_path)}
     )
-    with running(one) as runtime:
-        failure = runtime.warm("links")
-        assert failure is not None
-        assert failure.error_message == "links.toml: the mount names no bucket"
+    with running(one, instances=1) as runtime:
+        for start in (runtime.warm("links"), runtime.invoke("links", b"")):
+            assert start is not None
+            assert start.error_message == "links.toml: the mount names no bucket"
         (tmp_path / "good").touch()
         assert runtime.warm("links") is None
         (tmp_path / "good").unlink()
         assert runtime.invoke("links", b"").error_type is None
+        assert (tmp_path / "attempts").read_text() == "xxx"
 
 
 # The loader
@@ -309,30 +283,34 @@ def test_a_submodule_that_needs_its_package_does_not_load() -> None:
     assert "no known parent package" in failure["errorMessage"]
 
 
+def test_a_handler_that_is_not_found_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FUNCTIONS)
+    for handler, kind, sentence in (
+        ("late.missing.handler", ModuleNotFoundError, "there is no module late.missing. Correct it in s.yaml."),
+        ("shown.event_off", AttributeError, "shown has no such function. Did you mean shown.event_of?"),
+        ("late.missing", AttributeError, "late has no such function. Correct it in s.yaml."),
+        ("answers.not_a_function", TypeError, "answers.not_a_function"),
+        ("nodot", ImportError, "Invalid handler 'nodot' (expected module.function)."),
+    ):
+        with patch.dict(sys.modules), pytest.raises(kind, match=re.escape(sentence)):
+            find_handler(handler)
+
+
+# The last one is beside the worker.
 @pytest.mark.parametrize(
-    ("handler", "kind", "sentence"),
-    [
-        ("missing.handler", "ModuleNotFoundError", "there is no module missing. Correct it in s.yaml."),
-        ("late.missing.handler", "ModuleNotFoundError", "Correct it in s.yaml."),
-        ("shown.event_off", "AttributeError", "shown has no such function. Did you mean shown.event_of?"),
-        ("late.missing", "AttributeError", "late has no such function. Correct it in s.yaml."),
-        ("answers.not_a_function", "TypeError", ""),
-        ("nodot", "ImportError", "Invalid handler 'nodot' (expected module.function)."),
-        ("unloadable.handler", "RuntimeError", ""),
-    ],
+    ("handler", "kind"), [("unloadable.handler", "RuntimeError"), ("instances.handler", "ModuleNotFoundError")]
 )
 def test_a_handler_that_does_not_load_fails_each_invocation_and_a_mistyped_one_is_a_sentence_in_the_log(
-    handler: str, kind: str, sentence: str
+    handler: str, kind: str
 ) -> None:
     with tempfile.TemporaryFile() as log:
         failure = failure_of(function(handler), log=log)
         log.seek(0)
         logged = log.read().decode()
     assert failure["errorType"] == kind
-    assert sentence in failure["errorMessage"]
-    assert "local: links failed to start: " in logged
     if kind == "RuntimeError":  # of the module's own
         assert "Traceback" in logged
+        assert "local: links failed to start: " in logged
     else:
         assert logged == f"local: links failed to start: {failure['errorMessage']}\n"
 
@@ -374,11 +352,6 @@ def test_a_renewal_while_an_instance_starts_replaces_it_after_its_request() -> N
             pass
     pool.close()
     assert len(started) == 2
-
-
-@pytest.mark.parametrize("name", ["oss", "server"])
-def test_a_function_cannot_import_modules_next_to_the_worker(name: str) -> None:
-    assert failure_of(function(f"{name}.handler"))["errorType"] == "ModuleNotFoundError"
 
 
 def test_a_missing_code_folder_is_reported(tmp_path: Path) -> None:

@@ -24,12 +24,17 @@ KEY = "exampledir/a b+ü%2F中.bin"
 # --- oss2 ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[oss2.ProviderAuthV4, oss2.ProviderAuth], ids=["V4", "V1"])
+with_v1 = pytest.mark.parametrize("bucket", [oss2.ProviderAuthV4, oss2.ProviderAuth], indirect=True, ids=["V4", "V1"])
+
+
+@pytest.fixture
 def bucket(live_cloud: LocalOss, request: pytest.FixtureRequest) -> Any:
     provider = oss2.credentials.StaticCredentialsProvider(*KEYS[:3])
-    return oss2.Bucket(request.param(provider), live_cloud.url, BUCKET, region=REGION)
+    auth = getattr(request, "param", oss2.ProviderAuthV4)(provider)
+    return oss2.Bucket(auth, live_cloud.url, BUCKET, region=REGION)
 
 
+@with_v1
 def test_oss2_puts_gets_heads_and_deletes(bucket: Any) -> None:
     put = bucket.put_object(KEY, LARGE, headers={"x-oss-meta-owner": "someone", "Content-Type": "text/plain"})
     assert f'"{put.etag}"' == etag_of(LARGE)
@@ -99,6 +104,7 @@ def test_oss2_deletes_many_objects_at_once(bucket: Any) -> None:
     assert bucket.get_object("kept").read() == b"content"
 
 
+@with_v1
 def test_oss2_lists_uploads(bucket: Any) -> None:
     keys = ["a b", "b/1", "b/2", "ü", "ü"]
     ids = {bucket.init_multipart_upload(key).upload_id for key in keys}
@@ -121,6 +127,7 @@ def test_oss2_reads_the_acl_of_an_object(bucket: Any) -> None:
     assert bucket.get_object_acl("copy").acl == "default"
 
 
+@with_v1
 def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
     upload = bucket.init_multipart_upload(KEY).upload_id
     parts = []
@@ -171,13 +178,9 @@ def test_oss2_receives_errors_with_their_codes(bucket: Any) -> None:
     assert (refused.value.status, refused.value.code) == (409, "FileAlreadyExists")
     with pytest.raises(oss2.exceptions.NotModified):
         bucket.get_object("object", headers={"If-None-Match": etag_of(LARGE)})
-    with pytest.raises(oss2.exceptions.PreconditionFailed):
-        bucket.head_object("object", headers={"If-Match": '"0"'})
-    with pytest.raises(oss2.exceptions.ServerError) as missing:
-        bucket.get_symlink("object")
-    assert (missing.value.status, missing.value.code) == (501, "NotImplemented")
 
 
+@with_v1
 def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: LocalOss) -> None:
     second = oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION)
     for _ in range(2):  # for its owner, the second time changes nothing
@@ -276,6 +279,7 @@ def test_oss2_tags_objects_and_their_copies(bucket: Any) -> None:
             bucket.put_object("object", b"", headers={"x-oss-tagging": header})
 
 
+@with_v1
 def test_oss2_lists_versions(bucket: Any) -> None:
     bucket.put_object("b/1", b"before")
     bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
@@ -321,6 +325,7 @@ def test_oss2_copies_parts(bucket: Any) -> None:
         bucket.upload_part_copy(BUCKET, "source", None, "copy", "0" * 32, 1)
 
 
+@with_v1
 @pytest.mark.parametrize("slash_safe", [False, True])
 def test_links_that_oss2_signs_work_with_its_escapes(bucket: Any, slash_safe: bool) -> None:
     put = bucket.sign_url("PUT", KEY, 60, headers={"Content-Type": "text/plain"}, slash_safe=slash_safe)
@@ -373,21 +378,6 @@ def test_v2_reads_the_error_of_a_head_from_its_header(client: Any) -> None:
     assert (error.status_code, error.code, error.ec) == (404, "NoSuchKey", "0026-00000001")
 
 
-def test_v2_lists_and_copies(client: Any) -> None:
-    keys = ["a b", "b/1", "b/2", "ü"]
-    for key in keys:
-        client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=key, body=key.encode()))
-    for pages in (
-        client.list_objects_v2_paginator(limit=1).iter_page(oss_v2.ListObjectsV2Request(bucket=BUCKET)),
-        client.list_objects_paginator(limit=3).iter_page(oss_v2.ListObjectsRequest(bucket=BUCKET)),
-    ):
-        assert [item.key for page in pages for item in page.contents or []] == keys
-    folded = client.list_objects_v2(oss_v2.ListObjectsV2Request(bucket=BUCKET, delimiter="/"))
-    assert [item.prefix for item in folded.common_prefixes] == ["b/"]
-    client.copy_object(oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key="ü"))
-    assert stored(client, "copy") == "ü".encode()
-
-
 def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) -> None:
     uploader = oss_v2.Uploader(client, part_size=110_000, parallel_num=3)
     result = uploader.upload_from(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE))
@@ -396,18 +386,6 @@ def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) 
     downloader = oss_v2.Downloader(client, part_size=110_000, parallel_num=3)
     downloader.download_file(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY), str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == LARGE
-
-
-def test_v2_keeps_versions(client: Any) -> None:
-    versioning = oss_v2.VersioningConfiguration(status="Enabled")
-    client.put_bucket_versioning(oss_v2.PutBucketVersioningRequest(bucket=BUCKET, versioning_configuration=versioning))
-    first = client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=b"first")).version_id
-    second = client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=b"second")).version_id
-    old = client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY, version_id=first))
-    assert old.body.read() == b"first"
-    marker = client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
-    assert marker.delete_marker
-    assert marker.version_id not in (first, second)
 
 
 def test_v2_lists_buckets_versions_and_tags_and_copies_in_parts(client: Any) -> None:

@@ -148,14 +148,11 @@ def test_a_form_that_does_not_meet_a_condition_is_refused(
     assert cloud.get("user/photo.png").status == 404
 
 
-@pytest.mark.parametrize(
-    ("size", "status", "code"), [(9, 400, "EntityTooSmall"), (10, 204, ""), (20, 204, ""), (21, 400, "EntityTooLarge")]
-)
-def test_the_size_of_the_file_is_limited(cloud: LocalOss, size: int, status: int, code: str) -> None:
-    response = post(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
-    assert response.status == status
-    assert not code or response.code == code
-    assert cloud.get("user/photo.png").status == (404 if code else 200)
+def test_the_size_of_the_file_is_limited(cloud: LocalOss) -> None:
+    for size, code in ((9, "EntityTooSmall"), (21, "EntityTooLarge"), (10, ""), (20, "")):
+        response = post(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
+        assert (response.status, response.body and response.code) == ((400, code) if code else (204, b""))
+        assert cloud.get("user/photo.png").status == (404 if code else 200)
 
 
 def test_a_policy_expires(cloud: LocalOss) -> None:
@@ -177,13 +174,13 @@ def test_a_form_expires_after_a_week_at_the_latest(cloud: LocalOss) -> None:
     assert post(cloud, fields).code == "RequestTimeTooSkewed"
 
 
-@pytest.mark.parametrize("name", list(SIGNED))
-def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: LocalOss, name: str) -> None:
-    conditions = [{other: value} for other, value in SIGNED.items() if other != name]
-    for loose in ([], [["starts-with", f"${name}", ""]]):
-        refused = post(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
-        assert (refused.status, refused.code) == (403, "AccessDenied")
-        assert name in refused.text("Message")
+def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: LocalOss) -> None:
+    for name in SIGNED:
+        conditions = [{other: value} for other, value in SIGNED.items() if other != name]
+        for loose in ([], [["starts-with", f"${name}", ""]]):
+            refused = post(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
+            assert (refused.status, refused.code) == (403, "AccessDenied")
+            assert name in refused.text("Message")
 
 
 @pytest.mark.parametrize(
@@ -226,10 +223,8 @@ def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: LocalO
 
 
 def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: LocalOss) -> None:
-    policy = policy_of()
-    refused = post(cloud, fields_of(policy, x_oss_signature="0" * 64))
-    assert refused.text("StringToSign") == policy
-    assert refused.text("SignatureProvided") == "0" * 64
+    refused = post(cloud, fields_of(policy_of(), x_oss_signature="0" * 64))
+    assert (refused.text("StringToSign"), refused.text("SignatureProvided")) == (policy_of(), "0" * 64)
 
 
 def encoded(document: object) -> str:

@@ -123,16 +123,14 @@ def test_the_path_is_decoded_once_however_it_was_encoded(filled: LocalOss) -> No
         assert filled.send("GET", link.replace(KEY, other)).code == "SignatureDoesNotMatch"
 
 
-@pytest.mark.parametrize("target", [f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"])
-def test_an_unsigned_request_is_refused(filled: LocalOss, target: str) -> None:
-    for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
-        refused = filled.send(method, target)
-        assert refused.status == 403
-        assert method == "HEAD" or (refused.code, refused.text("Message"), refused.text("AccessDeniedDetail")) == (
-            "AccessDenied",
-            "You have no right to access this object because of bucket acl.",
-            "",
-        )
+def test_an_unsigned_request_is_refused(filled: LocalOss) -> None:
+    message = "You have no right to access this object because of bucket acl."
+    for target in (f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"):
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
+            refused = filled.send(method, target)
+            assert refused.status == 403
+            shown = method == "HEAD" or [refused.code, *map(refused.text, ("Message", "AccessDeniedDetail"))]
+            assert shown in (True, ["AccessDenied", message, ""])
 
 
 @pytest.mark.parametrize(

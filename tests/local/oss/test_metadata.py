@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from tests.local_oss import BUCKET, LocalOss
@@ -84,19 +86,18 @@ def test_only_uploads_may_name_an_encryption(cloud: LocalOss) -> None:
         assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0005-00000002")
 
 
-@pytest.mark.parametrize("name", UNKEPT)
-def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: LocalOss, name: str) -> None:
+def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: LocalOss) -> None:
     cloud.put("source")
     upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
-    sent = {name: UNKEPT[name]}
-    for method, key, query, headers in (
-        ("PUT", "object", {}, sent),
-        ("PUT", "object", {}, {**sent, "x-oss-copy-source": f"/{BUCKET}/source"}),
-        ("POST", "object", {"uploads": ""}, sent),
-        ("PUT", "parts", {"uploadId": upload, "partNumber": "1"}, sent),
-        ("POST", "parts", {"uploadId": upload}, {**sent, "x-oss-complete-all": "yes"}),
-    ):
-        refused = cloud.call(method, key, query, headers, b"")
+    requests: list[tuple[str, str, dict[str, str], dict[str, str]]] = [
+        ("PUT", "object", {}, {}),
+        ("PUT", "object", {}, {"x-oss-copy-source": f"/{BUCKET}/source"}),
+        ("POST", "object", {"uploads": ""}, {}),
+        ("PUT", "parts", {"uploadId": upload, "partNumber": "1"}, {}),
+        ("POST", "parts", {"uploadId": upload}, {"x-oss-complete-all": "yes"}),
+    ]
+    for (method, key, query, headers), (name, value) in product(requests, UNKEPT.items()):
+        refused = cloud.call(method, key, query, {**headers, name: value}, b"")
         assert (refused.status, refused.code) == (501, "NotImplemented"), (method, query)
         assert name in refused.text("Header")
     assert cloud.call("GET").texts("Key") == ["source"]

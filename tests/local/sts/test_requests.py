@@ -10,11 +10,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import flask
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Response
 
 from local.ram import ACCOUNT, Principal, Principals
 from local.sts import Role, StsError, create_app, temporary_credentials
@@ -23,6 +23,7 @@ from local.sts.operations import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
 from signer import acs3, v4
 from signer.times import rfc3339
+from tests.local.conftest import Application
 from tests.local.sts.conftest import FUNCTION, OPERATOR, SIGNER, USER_KEYS
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00Z
@@ -67,13 +68,13 @@ def v1(method: str = "GET", *, in_form: bool = False, **changes: str) -> Request
 
 
 @pytest.fixture
-def app() -> flask.Flask:
+def app() -> Application:
     principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
     return create_app(principals, dict, now=lambda: NOW)
 
 
-def send(app: flask.Flask, request: Request) -> TestResponse:
-    return app.test_client().open(
+def send(app: Application, request: Request) -> TestResponse:
+    return Client(app).open(
         request.path,
         method=request.method,
         headers=dict(request.headers),
@@ -117,11 +118,57 @@ def code(response: TestResponse) -> str:
         (v1()._replace(path="/api"), "InvalidAction.NotFound"),
     ],
 )
-def test_a_request_with_the_older_signature(request_: Request, expected: str, app: flask.Flask) -> None:
+def test_a_request_with_the_older_signature(request_: Request, expected: str, app: Application) -> None:
     assert code(send(app, request_)) == expected
 
 
-def test_parameters_must_be_utf_8(app: flask.Flask) -> None:
+def statement(**changes: str) -> str:
+    return json.dumps({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", **changes}]})
+
+
+def assume(app: Application, nonce: int, **params: str) -> TestResponse:
+    params = {"Action": "AssumeRole", "RoleArn": SIGNER, "RoleSessionName": "alice", **params}
+    return send(app, v1("GET", in_form=False, SignatureNonce=f"{nonce}", **params))
+
+
+def test_a_parameter_that_is_not_valid_has_a_code_of_its_own() -> None:
+    closed = f"acs:ram::{ACCOUNT}:role/closed"
+    roles = {SIGNER: Role(SIGNER, frozenset({OPERATOR}), 43_200), closed: Role(closed, frozenset({SIGNER}))}
+    app = create_app(Principals([Principal.of(USER_KEYS, OPERATOR)]), lambda: roles, now=lambda: NOW)
+    for nonce, (name, value, status, expected) in enumerate(
+        [
+            ("RoleArn", "", 400, "MissingRoleArn"),
+            ("RoleSessionName", "", 400, "MissingRoleSessionName"),
+            ("RoleArn", f"{SIGNER}/alice", 400, "InvalidParameter.RoleArn"),
+            ("RoleArn", f"acs:ram::{ACCOUNT}:role/other", 404, "EntityNotExist.Role"),
+            ("RoleArn", closed, 403, "NoPermission"),
+            *(("RoleSessionName", name, 400, "InvalidParameter.RoleSessionName") for name in ("a", "a" * 65, "docs/x")),
+            ("DurationSeconds", "43201", 400, "InvalidParameter.DurationSeconds"),
+            ("Policy", statement(Resource="x" * 2048), 400, "InvalidParameter.PolicySize"),
+            ("Policy", "{", 400, "InvalidParameter.PolicyGrammar"),
+            ("Policy", statement(Effect="Maybe"), 400, "InvalidParameter.PolicyGrammar"),
+            ("Policy", statement(), 200, "OK"),
+        ]
+    ):
+        answer = assume(app, nonce, **{name: value})
+        assert (answer.status_code, code(answer)) == (status, expected), (name, value)
+
+
+def test_a_root_account_may_not_assume_a_role_and_a_user_whose_own_policies_allow_it() -> None:
+    principals = Principals()
+    app = create_app(principals, lambda: {SIGNER: Role(SIGNER, frozenset({"*"}))}, now=lambda: NOW)
+    own = [[json.loads(statement(Action="sts:AssumeRole", Resource=arn))] for arn in (f"{SIGNER}-other", SIGNER)]
+    root = f"acs:ram::{ACCOUNT}:root"
+    for nonce, (arn, policies, expected) in enumerate(
+        [(root, [], "NoPermission"), (OPERATOR, [own[0]], "NoPermission"), (OPERATOR, [own[1]], "OK")]
+    ):
+        principals.add(Principal.of(USER_KEYS, arn, documents=policies))
+        answer = assume(app, nonce)
+        assert code(answer) == expected
+        assert ("root accounts" in answer.text) is (arn == root)
+
+
+def test_parameters_must_be_utf_8(app: Application) -> None:
     assert b"InvalidParameter" in send(app, Request("GET", "Action=%FF", {})).data
 
 
@@ -161,12 +208,12 @@ AUTHORIZATION = changed().headers["Authorization"]
         (changed(Authorization="ACS3-HMAC-SHA256"), "IncompleteSignature"),
     ],
 )
-def test_a_request_with_acs3(request_: Request, expected: str, app: flask.Flask) -> None:
+def test_a_request_with_acs3(request_: Request, expected: str, app: Application) -> None:
     assert code(send(app, request_)) == expected
 
 
 @pytest.mark.parametrize(("body", "expected"), [("a", "IncompleteSignature"), ("", "OK")])
-def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: flask.Flask) -> None:
+def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: Application) -> None:
     sent = {name: value for name, value in v3().headers.items() if acs3.is_signed(name)}
     sent["x-acs-content-sha256"] = acs3.payload_hash(body.encode())
     names = v4.additional_headers(sent)
@@ -179,15 +226,15 @@ def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected
 
 
 @pytest.mark.parametrize("make", [v1, v3], ids=["older", "ACS3"])
-def test_a_nonce_serves_once(make: Callable[[], Request], app: flask.Flask) -> None:
+def test_a_nonce_serves_once(make: Callable[[], Request], app: Application) -> None:
     assert [code(send(app, make())) for _ in range(2)] == ["OK", "SignatureNonceUsed"]
 
 
-def test_a_request_that_is_refused_does_not_use_its_nonce(app: flask.Flask) -> None:
+def test_a_request_that_is_refused_does_not_use_its_nonce(app: Application) -> None:
     assert [code(send(app, request)) for request in (v1(Signature="AAAA"), v1())] == ["SignatureDoesNotMatch", "OK"]
 
 
-def test_of_equal_requests_at_once_one_is_served(app: flask.Flask) -> None:
+def test_of_equal_requests_at_once_one_is_served(app: Application) -> None:
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda request: code(send(app, request)), [v3()] * 16))
 
@@ -204,7 +251,7 @@ def test_nonces_are_forgotten_once_their_time_is_refused_anyway() -> None:
 # --- responses ------------------------------------------------------------------------------------------------
 
 
-def test_the_response_is_xml_unless_json_is_requested(app: flask.Flask) -> None:
+def test_the_response_is_xml_unless_json_is_requested(app: Application) -> None:
     success = send(app, v1(Format="XML"))
     failure = send(app, v1(Format="", Action="Get<&>"))
 
@@ -212,11 +259,7 @@ def test_the_response_is_xml_unless_json_is_requested(app: flask.Flask) -> None:
     document = ElementTree.fromstring(success.data)
     assert (document.tag, document.findtext("AccountId")) == ("GetCallerIdentityResponse", ACCOUNT)
     document = ElementTree.fromstring(failure.data)
-    assert (document.tag, document.findtext("Code"), document.findtext("HostId")) == (
-        "Error",
-        "InvalidAction.NotFound",
-        HOST,
-    )
+    assert [document.tag, *map(document.findtext, ("Code", "HostId"))] == ["Error", "InvalidAction.NotFound", HOST]
     assert failure.status_code == 404
     assert document.findtext("RequestId") == failure.headers["x-acs-request-id"]
 
@@ -234,20 +277,18 @@ def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(capsys: pytest.C
 
 
 def test_a_test_can_answer_in_place_of_sts() -> None:
-    def answer_half(action: str) -> flask.Response:
-        return flask.Response(f'{{"Action": "{action}", "Cred')
+    def answer_half(action: str) -> Response:
+        return Response(f'{{"Action": "{action}", "Cred')
 
-    assert (
-        send(create_app(Principals(), dict, before=answer_half), v1()).text == '{"Action": "GetCallerIdentity", "Cred'
-    )
+    answer = send(create_app(Principals(), dict, before=answer_half), v1())
+    assert answer.text == '{"Action": "GetCallerIdentity", "Cred'
 
 
 # --- roles and sessions ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("trusted", "caller", "trusts"),
-    [
+def test_whom_a_role_trusts() -> None:
+    for trusted, caller, trusts in (
         (FUNCTION, FUNCTION, True),
         (FUNCTION, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", True),
         (FUNCTION, f"acs:ram::{ACCOUNT}:role/links/fc-1", True),
@@ -257,10 +298,8 @@ def test_a_test_can_answer_in_place_of_sts() -> None:
         (f"acs:ram::{ACCOUNT}:root", f"acs:ram::{ACCOUNT}:user/operator", True),
         (f"acs:ram::{ACCOUNT}:root", "acs:ram::1000000000000002:user/operator", False),
         ("*", "acs:ram::1000000000000002:user/operator", True),
-    ],
-)
-def test_whom_a_role_trusts(trusted: str, caller: str, trusts: bool) -> None:
-    assert Role(SIGNER, frozenset({trusted})).trusts(caller) is trusts
+    ):
+        assert Role(SIGNER, frozenset({trusted})).trusts(caller) is trusts
 
 
 def test_an_account_is_its_own_identity() -> None:
@@ -270,16 +309,14 @@ def test_an_account_is_its_own_identity() -> None:
     assert (identity["IdentityType"], identity["AccountId"]) == ("Account", ACCOUNT)
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 2048])
-def test_a_token_grows_with_the_policy_and_must_be_encoded(size: int) -> None:
-    keys = temporary_credentials("x" * size, expires_at=NOW)
-    token = keys.security_token or ""
-
-    assert keys.access_key_id.startswith("STS.")
-    assert token.startswith("CAIS")
-    assert abs(len(token) - 600 - size * 4 / 3) < 10
-    assert set("+/=") < set(token)
-    assert base64.b64decode(token, validate=True)
+def test_a_token_grows_with_the_policy_and_must_be_encoded() -> None:
+    for size in (0, 1, 2, 2048):
+        keys = temporary_credentials("x" * size, expires_at=NOW)
+        token = keys.security_token or ""
+        assert (keys.access_key_id[:4], token[:4]) == ("STS.", "CAIS")
+        assert abs(len(token) - 600 - size * 4 / 3) < 10
+        assert set("+/=") < set(token)
+        assert base64.b64decode(token, validate=True)
     assert temporary_credentials() != temporary_credentials()
 
 
@@ -302,12 +339,10 @@ def test_a_policy_has_at_most_2048_bytes(character: str) -> None:
         read_policy(policy + spaces + " ")
 
 
-@pytest.mark.parametrize(("maximum", "longest"), [(3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")])
-@pytest.mark.parametrize("duration", ["899", "43201", "1h", "-900", "9" * 400])
-def test_the_error_says_which_durations_are_allowed(maximum: int, longest: str, duration: str) -> None:
-    principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
-    role = Role(SIGNER, frozenset({"*"}), maximum)
-    app = create_app(principals, lambda: {SIGNER: role}, now=lambda: NOW)
-    response = send(app, v1(Action="AssumeRole", RoleArn=SIGNER, RoleSessionName="alice", DurationSeconds=duration))
-
-    assert json.loads(response.data)["Message"] == f"The Min/Max value of DurationSeconds is 15min/{longest}."
+def test_the_error_says_which_durations_are_allowed() -> None:
+    for maximum, longest in ((3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")):
+        roles = {SIGNER: Role(SIGNER, frozenset({"*"}), maximum)}
+        app = create_app(Principals([Principal.of(USER_KEYS, OPERATOR)]), roles.copy, now=lambda: NOW)
+        for nonce, duration in enumerate(("899", "43201", "1h", "-900", "9" * 400)):
+            message = json.loads(assume(app, nonce, DurationSeconds=duration).data)["Message"]
+            assert message == f"The Min/Max value of DurationSeconds is 15min/{longest}."
