@@ -321,7 +321,7 @@ def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
     else:
         config = function.config._replace(public_url=None)
-        monkeypatch.setattr(function, "config", lambda: config)
+        monkeypatch.setattr(type(function), "config", config)
     return case
 
 
