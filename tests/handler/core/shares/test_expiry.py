@@ -13,8 +13,6 @@ from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.worlds import DAY, MAKER, OTHER, Service, share_key
 
-OTHER_SECRET = b"another secret, of thirty-two bytes"
-
 
 @pytest.mark.parametrize(
     ("now", "status", "remaining"),
