@@ -13,8 +13,6 @@ from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.system import DAY, MAKER, OTHER, System, share_key
 
-OTHER_SECRET = b"another secret, of thirty-two bytes"
-
 
 @pytest.mark.parametrize(
     ("now", "status", "remaining"),

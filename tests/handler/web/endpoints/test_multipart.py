@@ -23,7 +23,6 @@ from tests.handler.upload_fixtures import MEGABYTE, PART, follow_link
 from tests.system import ALICE, WRITER, System, service, share_key
 
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
-SIZE = len(CONTENT)
 GIGABYTE = 1024**3
 ROUTE = "/-/uploads/{id}/parts"
 PREFLIGHT = {

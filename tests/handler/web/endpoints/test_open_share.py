@@ -171,6 +171,7 @@ class TestLimited:
         assert verify("GET", location, credentials=KEYS, now=NOW).ok
         assert "response-content-disposition=attachment" in location
         assert (response.line["expires_in"], response.line["share"]) == (900, share_id(url))
+        assert in_memory.open(url).code == "share_used_up"
 
     def test_the_post_of_a_program_gets_json_and_the_same_nonce_is_one_use(self, in_memory: System) -> None:
         url = in_memory.create_share(max_uses=1)
