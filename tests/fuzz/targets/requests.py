@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from handler.core.config import Config, Location
 from handler.core.keys import owner_tag
+from handler.core.links import CONTENT_TYPE, DISPOSITION
 from handler.core.request import parse_query
 from handler.core.shares import NOTICES
 from handler.core.shares.code import code_hash
@@ -44,8 +45,8 @@ def check_link(response: Answered, document: dict[str, Any], config: Config) -> 
     assert 1 <= response.expires_in <= mount.max_expires + (mount.cache or 0)
     if not is_share:
         asked = document.get("queryParameters") or {}
-        download = {"response-content-disposition"} if "download" in asked else set()
-        assert {*response.query} <= mount.query | download
+        shown = {DISPOSITION, CONTENT_TYPE} if "download" in asked or mount.inline is not None else set()
+        assert {*response.query} <= mount.query | shown
         assert all(response.query[name] == asked[name] for name in response.query.keys() & asked.keys())
 
 

@@ -78,14 +78,14 @@ def _as_descriptor_1(descriptor: int) -> Iterator[None]:
 
 
 def run_process(
-    *arguments: str, env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
+    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command as a process, where the modules `missing` cannot be imported."""
     block = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); "
     start = ["-c", block + "from signer.__main__ import main; sys.exit(main())"] if missing else ["-m", "signer"]
     return subprocess.run(
         [sys.executable, *start, *arguments],
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         env=env,
         timeout=60,
