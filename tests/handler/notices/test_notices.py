@@ -176,20 +176,14 @@ class TestWhichObjects:
 
 
 class TestOnce:
-    def test_the_same_event_ten_times_is_notified_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops", "manifest"])
-        for number in range(10):
-            outcome = function.invoke(created(), request_id=f"r{number}")
-            assert outcome.summary["repeated"] == (0 if number == 0 else 2)
-        assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
-
-    def test_a_record_that_is_twice_in_one_event_is_notified_once(
+    def test_the_same_event_again_and_a_record_twice_in_it_are_notified_once(
         self, function: EventFunction, hook: Receiver
     ) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["ops", "manifest"])
-        assert function.invoke(created("outbox/a.txt", "outbox/a.txt")).counts() == (2, 1, 2, 0)
+        for number in range(3):
+            outcome = function.invoke(created("outbox/a.txt", "outbox/a.txt"), request_id=f"r{number}")
+            assert outcome.summary["repeated"] == (0 if number == 0 else 2)
         assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
 
     def test_another_version_of_an_object_is_notified_again(self, notified: EventFunction, hook: Receiver) -> None:
