@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from handler import events
 from handler.core import outbox
 from handler.core.cloud.concurrency import THREADS
-from handler.core.cloud.oss import REFUSED, UNREACHABLE, StoreError
+from handler.core.cloud.oss import REFUSED, UNREACHABLE, OssClient, OssResponse, StoreError
 from handler.core.cloud.store import Store
 from handler.core.config import Location, Mounts
 from handler.core.context import Clock, Instance
@@ -336,6 +336,16 @@ class TestFailures:
         assert outcome.line["cause"] == "PutObject: 403 AccessDenied (a missing permission)"
         assert 0 < len(tried) <= THREADS
         assert notified.invoke(created()).counts() == (1, 1, 1, 0)
+
+    @pytest.mark.parametrize(("status", "tries"), [(503, 3), (429, 3), (403, 1)])
+    def test_a_sink_in_oss_is_asked_again_where_it_may_help(
+        self, function: EventFunction, status: int, tries: int
+    ) -> None:
+        function.toml = notice(["manifest"])
+        with patch.object(OssClient, "request", return_value=OssResponse(status, {}, b"", "Refused")) as asked:
+            outcome = function.invoke(created())
+        assert outcome.error is not None
+        assert (outcome.error.code, asked.call_count) == ("Refused", tries)
 
     def test_missing_credentials_fail_the_invocation(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
