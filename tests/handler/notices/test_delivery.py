@@ -84,7 +84,7 @@ class TestStatuses:
 
     @pytest.mark.parametrize(("status", "says"), [(429, "status_429 down"), (500, "status_500")])
     def test_such_a_status_counts_more_than_a_code(self, hook: Receiver, status: int, says: str) -> None:
-        hook.default = respond(status, b'{"code": 9499}')
+        hook.default = respond(status, b'{"code": 99991400}')
         assert attempt(hook.url, kind="feishu") == says
 
     @pytest.mark.parametrize("status", [301, 307, 399])
