@@ -39,7 +39,7 @@ KILLED = Answered(0, {}, "{}", "")  # what a client got from an instance that wa
 
 
 class Work(NamedTuple):
-    """An attempt of a path through the HTTP service, or an event where there is none."""
+    """An attempt of a path through the HTTP service, or an event where `path` is empty."""
 
     config: Config
     path: str

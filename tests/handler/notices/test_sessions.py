@@ -104,13 +104,13 @@ class TestTime:
             assert time.time() - began < 3 * MINUTE
         assert sorted(inbox.files().elements()) == function.uploaded
 
-    def test_marks_end_before_the_function_where_oss_takes_two_seconds(
+    def test_marks_end_before_the_function_where_oss_takes_three_or_four_seconds(
         self, function: Simulation, slow_oss: list[float]
     ) -> None:
         function.toml = notice(["ops"], every="1m")
         inbox, config = function.inbox("ops", "webhook"), function.config()
-        function.succeed(function.upload(200), config)
-        slow_oss[:] = 1.0, 2.0
+        function.succeed(function.upload(100), config)
+        slow_oss[:] = 3.0, 4.0
         for _ in range(15):
             function.wait_until((time.time() // MINUTE + 1) * MINUTE + 2)
             began = time.time()
@@ -245,8 +245,8 @@ class TestBlame:
                 tick += MINUTE
         delays = [message.at - uploaded[name] for message in inbox.accepted for name in message.files]
         assert len(delays) > 30
-        assert sum(delay > MINUTE for delay in delays) <= 4
-        assert max(delays) < 4 * MINUTE
+        assert max(delays) < MINUTE
+        assert len(inbox.tries) - len(inbox.accepted) < 50  # that name waits by itself, 15 minutes in the end
 
     def test_only_what_was_refused_four_times_dies_by_a_refusal(
         self, function: Simulation, forbidden: set[str]
