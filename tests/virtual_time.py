@@ -249,7 +249,7 @@ class Lock:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._waiting: deque[tuple[Thread, int]] = deque()
+        self._waiting: list[tuple[Thread, int]] = []
         self._is_held = False
 
     def acquire(self, blocking: bool = True) -> bool:
@@ -262,7 +262,7 @@ class Lock:
     def release(self) -> None:
         self._is_held = False
         if self._waiting:
-            self._world.at(self._world.now, *self._waiting.popleft())
+            self._world.at(self._world.now, *self._waiting.pop(0))
 
     def __enter__(self) -> None:
         self.acquire()

@@ -87,7 +87,7 @@ def diagnose(operator: Operator) -> int:
 
 
 def bulk(operator: Operator) -> int:
-    """Signs what is below a prefix, into a file that is there already; whatever happens, it is entire."""
+    """Signs what is below a prefix, into a file that is there already; whatever happens, it is complete."""
     output = Path(os.environ["LINK_CONFIG"]).with_name("links.jsonl")
     output.write_text("before\n")
     arguments = ["bulk", "oss://examplebucket/reports/", "--region", "cn-hangzhou", "--output", str(output)]

@@ -120,7 +120,7 @@ class Service:
         world.watch = self._watch
         self.kill_rate = dice.choice((0.0, 0.1, 0.4))  # of invocations and commands
         self.limit = dice.choice((2, 3, 10))  # of instances
-        self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.randint(1, 3)))]
+        self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.choice((1, 1, 2, 3))))]
         self.has_manifest = dice.random() < 0.3  # a sink in OSS
         at_once = [sink.name for sink in self.sinks if sink.name != "digest"] + ["manifest"] * self.has_manifest
         toml = HEAD if dice.random() < 0.7 else HEAD.replace("max_share", "check = true\nmax_share")
@@ -128,8 +128,8 @@ class Service:
         toml += notice(at_once, **gives) if at_once else ""
         toml += notice(["digest"], every="1m", **gives) if "digest" in {sink.name for sink in self.sinks} else ""
         self.config = make_config(toml)
-        self.seconds = dice.choice((2, 2, 2, 5, 5, 15, 15, 70)) * MINUTE  # with faults
-        self.sizes = dice.choice(((1, 2),) * 9 + ((1, 3, 10, 20),))  # of uploads
+        self.seconds = dice.choice((*(1, 2, 5) * 5, 1, 2, 15, 15, 70)) * MINUTE  # with faults
+        self.sizes = dice.choice(((1, 1, 2),) * 19 + ((1, 3, 10, 20),))  # of uploads
         self.uploaded: list[str] = []
         self.unacknowledged = 0
         self.ids: dict[tuple[str, str], str] = {}  # by sink and file
@@ -146,7 +146,7 @@ class Service:
             world.at(START + dice.uniform(0, self.seconds), lambda: self.write_keys(self.sinks[1:]))
         deploy = self._idle.clear
         planned = (
-            (self.upload, (1, 2, 3)),
+            (self.upload, (1, 1, 2, 3)),
             (deploy, (0, 1, 2)),
             (self.operate, (0, 1, 2, 5)),
             (self.lose, (0, 0, 0, 2)),
@@ -201,8 +201,9 @@ class Service:
             )
 
     def tick(self) -> None:
-        """A few are missed, and of those that find nothing, most are left out."""
-        if self.world.dice.random() < (0.95 if self.world.oss.keys(WAITING) else 0.05):
+        """A few are missed, during faults half of them; of those that find nothing, most are left out."""
+        rate = 0.95 if self.world.now > START + self.seconds else 0.5
+        if self.world.dice.random() < (rate if self.world.oss.keys(WAITING) else 0.05):
             self.invoke(TIMER_EVENT)
         if self.world.now < START + self.seconds + LONGEST:
             self.world.at(self.world.now + MINUTE, self.tick)
