@@ -96,14 +96,13 @@ def test_a_large_file_is_stored_completely(cloud: Cloud) -> None:
     assert cloud.get("user/photo.png").body == content
 
 
-@pytest.mark.parametrize(("status", "expected"), [("200", 200), ("201", 201), ("204", 204), ("299", 204)])
-def test_the_form_chooses_its_status(cloud: Cloud, status: str, expected: int) -> None:
-    response = post(cloud, fields_of(policy_of(), success_action_status=status))
-    assert response.status == expected
-    if expected == 201:
-        elements = {element.tag: element.text for element in response.xml}
-        location = f"{cloud.url}/{BUCKET}/user/photo.png"
-        assert elements == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
+def test_the_form_chooses_its_status(cloud: Cloud) -> None:
+    for status, expected in (("200", 200), ("204", 204), ("299", 204), ("201", 201)):
+        response = post(cloud, fields_of(policy_of(), success_action_status=status))
+        assert response.status == expected
+    elements = {element.tag: element.text for element in response.xml}
+    location = f"{cloud.url}/{BUCKET}/user/photo.png"
+    assert elements == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
 
 
 def test_the_form_can_redirect(cloud: Cloud) -> None:
