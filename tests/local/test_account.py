@@ -70,18 +70,17 @@ def test_a_function_has_the_policy_of_its_deployment() -> None:
     assert roles[SIGNER].trusted == {OPERATOR, f"acs:ram::{ACCOUNT}:role/links-role"}
 
 
-@pytest.mark.parametrize(
-    ("handler", "with_config", "is_limited"),
-    [("handler.on_http", True, True), ("handler.on_http", False, False), ("other.handler", True, False)],
-)
-def test_only_functions_of_this_project_with_a_links_toml_are_limited(
-    handler: str, with_config: bool, is_limited: bool
-) -> None:
-    account = Account()
-    one = function(handler)
-    account.set_rights([(one, make_config(LINKS) if with_config else None)])
-    (layer,) = layers(account, account.credentials_of(one))
-    assert (layer[0].statements[0].actions != ("*",)) is is_limited
+def test_only_functions_of_this_project_with_a_links_toml_are_limited() -> None:
+    config = make_config(LINKS)
+    for handler, links, is_limited in (
+        ("handler.on_http", config, True),
+        ("handler.on_http", None, False),
+        ("other.handler", config, False),
+    ):
+        account, one = Account(), function(handler)
+        account.set_rights([(one, links)])
+        (layer,) = layers(account, account.credentials_of(one))
+        assert (layer[0].statements[0].actions != ("*",)) is is_limited
 
 
 def test_a_function_gets_new_credentials_before_the_old_ones_expire() -> None:

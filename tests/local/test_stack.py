@@ -68,23 +68,17 @@ def test_its_buckets_allow_the_pages_of_its_own_service_and_keep_the_rules_of_ot
         assert allowed(stack, "https://a.example.com", "GET")
 
 
-@pytest.mark.parametrize(
-    ("props", "variables", "bucket"),
-    [
+def test_the_bucket_is_that_of_the_function_or_else_of_vars(tmp_path: Path) -> None:
+    for props, variables, bucket in (
         ("environmentVariables: {LINK_BUCKET: own-bucket}", "bucket: reports", "own-bucket"),
         ("environmentVariables: {LINK_BUCKET: ''}", "bucket: reports", "reports"),
         ("timeout: 3", "bucket: reports", "reports"),
         ("timeout: 3", "", "examplebucket"),
-    ],
-)
-def test_the_bucket_is_that_of_the_function_or_else_of_vars(
-    tmp_path: Path, props: str, variables: str, bucket: str
-) -> None:
-    path = config(tmp_path, f"handler: shown.event_of, {props}, {WEB}", variables=variables)
-    with Stack.start(config=path, root=tmp_path / "objects", warm=False) as stack:
-        assert stack.bucket == bucket
-        assert stack.region == "cn-beijing"
-        assert (tmp_path / "objects" / bucket).is_dir()
+    ):
+        path = config(tmp_path, f"handler: shown.event_of, {props}, {WEB}", variables=variables)
+        with Stack.start(config=path, root=tmp_path / "objects", warm=False) as stack:
+            assert (stack.bucket, stack.region) == (bucket, "cn-beijing")
+            assert (tmp_path / "objects" / bucket).is_dir()
 
 
 def test_each_http_function_has_its_own_port_and_the_others_can_be_invoked_or_have_a_note(tmp_path: Path) -> None:

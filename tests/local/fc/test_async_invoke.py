@@ -114,30 +114,18 @@ def put(stack: Stack, key: str, body: bytes = b"content") -> None:
 
 
 class TestOssEvents:
-    @pytest.mark.parametrize(
-        ("changes", "matched"),
-        [
-            ({}, True),
-            ({"event_name": "ObjectCreated:CompleteMultipartUpload"}, True),
-            ({"event_name": "ObjectCreated:PostObject"}, False),
-            ({"bucket": "otherbucket"}, False),
-            ({"key": "outbox/a.csv"}, False),
-            ({"key": "inbox/a.txt"}, False),
-            ({"key": "outbox/报告.txt"}, True),
-        ],
-    )
-    def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(
-        self, deployment: Deployment, changes: dict[str, Any], matched: bool
-    ) -> None:
+    def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(self, deployment: Deployment) -> None:
         trigger = deployment.functions[1].triggers[0]
         created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject")
-        assert oss_events.matches(trigger, replace(created, **changes)) is matched
-
-    def test_a_star_matches_every_event_of_its_prefix(self, deployment: Deployment) -> None:
-        trigger = deployment.functions[1].triggers[0]
+        assert oss_events.matches(trigger, created)
+        assert oss_events.matches(trigger, replace(created, event_name="ObjectCreated:CompleteMultipartUpload"))
+        posted = replace(created, event_name="ObjectCreated:PostObject")
+        assert not oss_events.matches(trigger, posted)
+        assert not oss_events.matches(trigger, replace(created, bucket="otherbucket"))
+        keys = ("outbox/a.csv", "inbox/a.txt", "outbox/报告.txt")
+        assert [oss_events.matches(trigger, replace(created, key=key)) for key in keys] == [False, False, True]
         every = functions.Trigger("new", "oss", {**trigger.config, "events": ["oss:ObjectCreated:*"]}, trigger.source)
-        created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PostObject")
-        assert oss_events.matches(every, created)
+        assert oss_events.matches(every, posted)
 
     def test_the_handler_can_read_the_event(self, deployment: Deployment) -> None:
         function = deployment.functions[1]

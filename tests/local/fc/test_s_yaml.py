@@ -104,9 +104,8 @@ def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(tmp_path: Pat
     assert only_function(tmp_path, with_props(code)).code == tmp_path / "build"
 
 
-@pytest.mark.parametrize(
-    ("string", "value"),
-    [
+def test_a_placeholder_is_replaced() -> None:
+    rows: list[tuple[str, object]] = [
         ("${vars.number}", 7),
         ("${ vars.number }", 7),
         ("${vars.list}", ["a", "b"]),
@@ -118,24 +117,22 @@ def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(tmp_path: Pat
         ("${env('UNSET', 'a } brace')}", "a } brace"),
         ("${env('SET', 'unused')}", "from outside"),
         ("$HOME and {braces} stay", "$HOME and {braces} stay"),
-    ],
-)
-def test_a_placeholder_is_replaced(string: str, value: object) -> None:
-    variables = {
-        "number": 7,
-        "flag": True,
-        "list": ["a", "b"],
-        "deep": {"er": "down"},
-        "again": "${vars.number}",
-        "requested": string,
-    }
-    rendered = render({"vars": variables, "resources": {"f": {}}}, {"SET": "from outside"})
-    assert rendered["vars"]["requested"] == value
+    ]
+    for string, value in rows:
+        variables = {
+            "number": 7,
+            "flag": True,
+            "list": ["a", "b"],
+            "deep": {"er": "down"},
+            "again": "${vars.number}",
+            "requested": string,
+        }
+        rendered = render({"vars": variables, "resources": {"f": {}}}, {"SET": "from outside"})
+        assert rendered["vars"]["requested"] == value
 
 
-@pytest.mark.parametrize(
-    ("string", "sentence"),
-    [
+def test_an_invalid_placeholder_is_refused() -> None:
+    rows: list[tuple[str, str]] = [
         ("${env('UNSET')}", "environment variable UNSET is required"),
         ("${vars.missing}", "'missing' not found"),
         ("${vars.round}", "refers to itself"),
@@ -146,23 +143,21 @@ def test_a_placeholder_is_replaced(string: str, value: object) -> None:
         ("${git.branch}", "is not supported. Use vars"),
         ("a ${vars.list}", "must be the entire value"),
         ("${this.props.region}", "inside a resource only"),
-    ],
-)
-def test_an_invalid_placeholder_is_refused(string: str, sentence: str) -> None:
-    variables: dict[str, object] = {
-        "list": [],
-        "empty": None,
-        "round": "${vars.trip}",
-        "trip": "${vars.round}",
-        "requested": string,
-    }
-    with pytest.raises(TemplateError, match=sentence):
-        render({"vars": {"requested": string} | variables, "resources": {"f": {}}}, {})
+    ]
+    for string, sentence in rows:
+        variables: dict[str, object] = {
+            "list": [],
+            "empty": None,
+            "round": "${vars.trip}",
+            "trip": "${vars.round}",
+            "requested": string,
+        }
+        with pytest.raises(TemplateError, match=sentence):
+            render({"vars": {"requested": string} | variables, "resources": {"f": {}}}, {})
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
+def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path) -> None:
+    rows: list[tuple[str, str]] = [
         ("", "must hold a mapping"),
         ("- a list", "must hold a mapping"),
         ("a: [1", "is not valid YAML (line 1)"),
@@ -173,19 +168,17 @@ def test_an_invalid_placeholder_is_refused(string: str, sentence: str) -> None:
         ("resources: {f: {component: fc3-domain}}", "at least one resource with `component: fc3` is required"),
         ("resources: {f: {component: fc3}}", "runtime is required"),
         ("resources: {f: {component: fc3, props: x}}", "props must be a mapping"),
-    ],
-)
-def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path, content: str, sentence: str) -> None:
-    path = write(tmp_path, content)
-    with pytest.raises(TemplateError) as refusal:
-        read(path, {})
-    assert str(refusal.value).startswith(str(path))
-    assert sentence in str(refusal.value)
+    ]
+    for content, sentence in rows:
+        path = write(tmp_path, content)
+        with pytest.raises(TemplateError) as refusal:
+            read(path, {})
+        assert str(refusal.value).startswith(str(path))
+        assert sentence in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    ("props", "sentence"),
-    [
+def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
+    rows: list[tuple[str, str]] = [
         ("timeout: 0", "timeout must be an integer from 1 to 86400"),
         ("timeout: true", "timeout must be an integer"),
         ("timeout: 10s", "timeout must be an integer"),
@@ -211,13 +204,12 @@ def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path, cont
             """,
             "two http triggers",
         ),
-    ],
-)
-def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path, props: str, sentence: str) -> None:
-    with pytest.raises(TemplateError) as refusal:
-        read(write(tmp_path, with_props(props)), {})
-    assert "resources.f: " in str(refusal.value)
-    assert sentence in str(refusal.value)
+    ]
+    for props, sentence in rows:
+        with pytest.raises(TemplateError) as refusal:
+            read(write(tmp_path, with_props(props)), {})
+        assert "resources.f: " in str(refusal.value)
+        assert sentence in str(refusal.value)
 
 
 def test_two_functions_with_the_same_name_are_refused(tmp_path: Path) -> None:

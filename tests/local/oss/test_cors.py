@@ -73,22 +73,18 @@ def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: LocalOss) -> No
     assert "access-control-allow-origin" not in cloud.send("GET", link, {"Origin": "null"}).headers
 
 
-@pytest.mark.parametrize("origin", ["https://app.example.com", "https://app.example.org", None])
-def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(
-    cloud: LocalOss, origin: str | None
-) -> None:
-    headers = {"Origin": origin} if origin else {}
-    preflight = {**headers, "Access-Control-Request-Method": "GET"}
+def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(cloud: LocalOss) -> None:
     cloud.put("object")
     for wanted in (b"", b"<ResponseVary>false</ResponseVary>", b"<ResponseVary>true</ResponseVary>"):
         body = RULES.replace(b"</CORSConfiguration>", wanted + b"</CORSConfiguration>")
         assert cloud.call("PUT", query={"cors": ""}, body=body).status == 200
-        for response in (
-            cloud.send("GET", cloud.link("GET", "object"), headers),
-            cloud.send("GET", f"/{BUCKET}/object", headers),
-            cloud.send("OPTIONS", f"/{BUCKET}/object", preflight),
-        ):
-            assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
+        for headers in ({"Origin": "https://app.example.com"}, {"Origin": "https://app.example.org"}, {}):
+            for response in (
+                cloud.send("GET", cloud.link("GET", "object"), headers),
+                cloud.send("GET", f"/{BUCKET}/object", headers),
+                cloud.send("OPTIONS", f"/{BUCKET}/object", {**headers, "Access-Control-Request-Method": "GET"}),
+            ):
+                assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
 
 
 def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: LocalOss) -> None:

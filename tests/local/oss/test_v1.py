@@ -82,8 +82,7 @@ REFUSED: dict[str, tuple[Sent, tuple[int, str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_an_altered_request_is_refused_and_changes_nothing(what: str, filled: LocalOss) -> None:
-    sent, expected = REFUSED[what]
-    assert refusal(filled.send(*sent)) == expected
-    assert filled.get(KEY).body == b"content"
+def test_an_altered_request_is_refused_and_changes_nothing(filled: LocalOss) -> None:
+    for what, (sent, expected) in REFUSED.items():
+        assert (what, refusal(filled.send(*sent))) == (what, expected)
+        assert filled.get(KEY).body == b"content"

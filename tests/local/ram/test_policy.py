@@ -23,9 +23,8 @@ def policy(**changed: Any) -> dict[str, Any]:
     return {"Version": "1", "Statement": [statement]}
 
 
-@pytest.mark.parametrize(
-    ("document", "sentence"),
-    [
+def test_what_is_not_evaluated_is_refused() -> None:
+    rows: list[tuple[object, str]] = [
         ([], "policy: a policy must be a JSON object."),
         ({"Statement": [READ]}, 'policy: Version must be "1".'),
         ({"Version": "1", "Statement": []}, "policy: Statement must be a list of at least one object."),
@@ -48,11 +47,10 @@ def policy(**changed: Any) -> dict[str, Any]:
         (policy(Condition={"StringLike": {"oss:Delimiter": "/"}}), "the condition key oss:Delimiter is unknown."),
         (policy(Condition={"StringLike": {"oss:prefix": "a/"}}), "the condition key oss:prefix is unknown."),
         (policy(Condition={"StringLike": {"oss:Prefix": 1}}), "oss:Prefix must be a string, or a list"),
-    ],
-)
-def test_what_is_not_evaluated_is_refused(document: object, sentence: str) -> None:
-    with pytest.raises(PolicyError, match=re.escape(sentence)):
-        parse_policy(document)
+    ]
+    for document, sentence in rows:
+        with pytest.raises(PolicyError, match=re.escape(sentence)):
+            parse_policy(document)
 
 
 @given(pattern=st.text(alphabet="ab:/.[!]\n中*?", max_size=8), value=SMALL)
