@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 CHOSEN = (
     "tests/signer/cli/test_pasted.py::test_a_signal_leaves_the_terminal_as_it_was",
     "tests/signer/cli/test_pasted.py::test_keys_edit_what_is_typed_and_the_answer_of_oss_may_follow",
-    "tests/local/test_samples.py::test_with_the_shipped_configuration_there_is_everything_and_it_works",
+    "tests/local/test_samples.py::test_there_is_everything_with_the_shipped_configuration_and_a_second_start_keeps_it",
 )
 PROXY = "http://127.0.0.1:9"  # where nobody answers
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # a second of imports
