@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
 from signer.times import rfc3339
 from tests.handler.client import NOW
@@ -166,3 +168,40 @@ def test_after_a_revocation_there_is_none(in_memory: System, oss: MemoryOss) -> 
     response = in_memory.extend(url)
     assert (response.status, response.code) == (410, "share_revoked")
     assert oss.keys(f"{STATE}extended/") == []
+
+
+@pytest.mark.parametrize("first", ["extend", "revoke"])
+@pytest.mark.parametrize("arrives", ["on time", "late", "never"])
+@pytest.mark.parametrize("position", range(8))
+def test_a_revocation_wins_whenever_an_extension_arrives(
+    in_memory: System, oss: MemoryOss, first: str, arrives: str, position: int
+) -> None:
+    """One happens while the other is about to send its request with this number, whose PUT may be delayed or lost."""
+    url = in_memory.create_share(expires="1d")
+    actions = {"extend": lambda: in_memory.extend(url).status, "revoke": lambda: in_memory.revoke(url).status}
+    (second,) = actions.keys() - {first}
+    late: list[Callable[[], object]] = []
+    statuses, answer, count = dict[str, int](), oss.answer, iter(range(100))
+
+    def interrupt(method: str, place: Location, *rest: Any) -> OssResponse:
+        is_chosen = second not in statuses and next(count) == position
+        if is_chosen:
+            statuses[second] = 0
+            statuses[second] = actions[second]()
+            if method == "PUT" and arrives != "on time":
+                late.extend([lambda: answer(method, place, *rest)] * (arrives == "late"))
+                return oss.respond(503, code="ServiceUnavailable")
+        return answer(method, place, *rest)
+
+    with patch.object(oss, "answer", interrupt):
+        statuses[first] = actions[first]()
+    for arrive in late:
+        arrive()
+    if second not in statuses:  # it had fewer requests
+        statuses[second] = actions[second]()
+    assert statuses["revoke"] in (204, 503)
+    if statuses["revoke"] == 503:
+        assert in_memory.revoke(url).status == 204
+    assert in_memory.open(url).code == "share_revoked"
+    assert in_memory.extend(url).code == "share_revoked"
+    assert in_memory.shown(url)["state"] == "revoked"
