@@ -76,9 +76,9 @@ def test_no_file_and_no_output_has_a_secret_of_the_run(complete: Complete) -> No
 
 
 def test_a_recording_is_replayed(
-    complete: Complete, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    complete: Complete, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded, expected = complete.folder / "recorded", complete.folder / "expected.toml"
+    recorded, expected = tmp_path / "recorded", tmp_path / "expected.toml"
     recorded.mkdir()
     (recorded / "cn-hongkong.json").write_text(json.dumps(complete.recording), "utf-8")
     entry = '[[difference]]\ncase = {}\nreason = "a test"\ndate = 2026-11-28\n'
@@ -98,6 +98,6 @@ def test_a_recording_is_replayed(
     monkeypatch.setattr(command, "load", lambda *parts: chosen if parts == ("sts", "kms") else [])
     differing = [each for each in listed if '"content/' in each]
     expected.write_text("".join(differing), "utf-8")
-    assert command.main(["--replay", "--folder", str(complete.folder)]) == 0
+    assert command.main(["--replay", "--folder", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert (printed.err, f"differs: {len(differing)}, only live: 0" in printed.out) == ("", True)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any
 
 import pytest
@@ -80,14 +81,14 @@ def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, 
         pytest.skip("curl and jq are required")
     for name, command in {
         "curl": f"{curl} -sS -w '%{{stderr}}%{{num_redirects}} %{{http_code}}\\n'",
-        "fc-presign": f"env PYTHONPATH={ROOT} {sys.executable} -m signer",
+        "fc-presign": f"env PYTHONPATH={quote(str(ROOT))} {quote(sys.executable)} -m signer",
     }.items():
         (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tmp_path / name).chmod(0o755)
     entries: Any = read_yaml(Path(story.__file__).with_name("steps.yaml"))
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", log=log) as stack:
         samples.write_script(stack.root, samples.variables(stack, samples.prepare(stack).api_key.value))
-        state = stack.root / samples.ENVIRONMENT
+        state = quote(str(stack.root / samples.ENVIRONMENT))
         for step, (lines, result) in zip((story.Step(**entry) for entry in entries), STEP.findall(output), strict=True):
             stack.dispatcher.wait(20)
             commands = re.sub(r"(?m)^\$ ", "", lines)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import signal
 import socket
+from html import unescape
 from pathlib import Path
+from shlex import quote
 from unittest.mock import patch
 
 import oss2
@@ -44,8 +46,9 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
         # A browser without a key gets a page of the buckets.
         auth = oss2.AuthV4(variables["OSS_ACCESS_KEY_ID"], variables["OSS_ACCESS_KEY_SECRET"])
         oss2.Bucket(auth, url, "later-bucket", region="cn-hangzhou").create_bucket()
-        page = requests.get(url, headers=html, timeout=20).text
-        for shown in (f". {tmp_path}/env.sh", f"{tmp_path}/a-bucket/", f"{tmp_path}/later-bucket/"):
+        page = unescape(requests.get(url, headers=html, timeout=20).text)
+        script = quote(f"{tmp_path}/env.sh")
+        for shown in (f". {script}", f"{tmp_path}/a-bucket/", f"{tmp_path}/later-bucket/"):
             assert shown in page
         assert not [name for name, value in variables.items() if re.search("KEY|TOKEN", name) and value in page]
         for headers in ({}, {**html, "Authorization": "OSS a:b"}):
