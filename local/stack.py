@@ -28,7 +28,7 @@ from signer import Credentials
 from . import cdn, oss, sts
 from .account import Account
 from .errors import LocalError
-from .fc import functions, http_trigger
+from .fc import functions
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
@@ -89,6 +89,8 @@ class Stack:
         (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
         that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
+        from .fc import http_trigger  # with Flask, which make oss does not need
+
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         http, notes = _http_functions(deployment, config)

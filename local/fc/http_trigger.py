@@ -1,4 +1,4 @@
-"""Function Compute's HTTP trigger as a WSGI application: a request becomes an event, the result a response.
+"""Function Compute's HTTP trigger as a Flask application: a request becomes an event, the result a response.
 
 Where the documentation is silent, the strict reading is taken:
 
@@ -17,11 +17,10 @@ import binascii
 import json
 import re
 import time
-from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import flask
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wrappers import Request, Response
 
 from .functions import Function
 from .invocation import HttpRequest, canonical_name, http_event, new_request_id, raw_request
@@ -50,34 +49,39 @@ class BadResponse(InvalidResponse):
     """Its headers are too large."""
 
 
-def create_app(runtime: Runtime, function: Function) -> Callable[..., Iterable[bytes]]:
+def create_app(runtime: Runtime, function: Function) -> flask.Flask:
     """The application of `function`'s HTTP trigger; it answers every path and method."""
+    app = flask.Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
-    @Request.application
-    def app(request: Request) -> Response:
+    # Before Flask's routing, which would redirect "//", answer OPTIONS itself and refuse methods.
+    @app.before_request
+    def respond() -> flask.Response:
         request_id = new_request_id()
-        response = _refuse(request, function, request_id) or _invoke(request, runtime, function, request_id)
-        origin = request.headers.get("Origin")
+        response = _refuse(function, request_id) or _invoke(runtime, function, request_id)
+        origin = flask.request.headers.get("Origin")
         headers = [("X-Fc-Request-Id", request_id)]
         if origin is not None:
             headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")]
-        return Response(response.body, response.status, [*headers, *response.headers])
+        return flask.Response(response.body, response.status, [*headers, *response.headers])
 
     return app
 
 
-def _refuse(request: Request, function: Function, request_id: str) -> HttpResponse | None:
+def _refuse(function: Function, request_id: str) -> HttpResponse | None:
     """Function Compute's own error for a request that does not reach the function; None if it does."""
     trigger = function.http
-    method = request.method
-    if trigger is None or method not in trigger.methods:
+    method = flask.request.method
+    if trigger is None:
+        return _error(404, "TriggerNotFound", f"function '{function.name}' has no http trigger", request_id)
+    if method not in trigger.methods:
         return _error(403, "AccessDenied", f"http method '{method}' is not allowed by the trigger", request_id)
     if trigger.auth_type != "anonymous":
         message = f"authType '{trigger.auth_type}' is not emulated locally. Use anonymous"
         return _error(403, "AccessDenied", message, request_id)
-    if len(str(request.environ["RAW_URI"])) > MAX_TARGET_BYTES:
+    if len(str(flask.request.environ["RAW_URI"])) > MAX_TARGET_BYTES:
         return _error(400, "InvalidArgument", f"path and query exceed {MAX_TARGET_BYTES} bytes", request_id)
-    if sum(len(name) + len(value) for name, value in request.headers) > MAX_HEADER_BYTES:
+    if sum(len(name) + len(value) for name, value in flask.request.headers) > MAX_HEADER_BYTES:
         return _error(400, "InvalidArgument", f"headers exceed {MAX_HEADER_BYTES} bytes", request_id)
     return None
 
@@ -88,22 +92,21 @@ def _error(status: int, code: str, message: str, request_id: str) -> HttpRespons
     return HttpResponse(status, headers, json.dumps(body).encode())
 
 
-def _invoke(request: Request, runtime: Runtime, function: Function, request_id: str) -> HttpResponse:
-    request.max_content_length = MAX_BODY_BYTES
+def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpResponse:
     try:
-        body = request.get_data()
+        body = flask.request.get_data()
     except RequestEntityTooLarge:
         return _error(400, "InvalidArgument", f"the body exceeds {MAX_BODY_BYTES} bytes", request_id)
-    sent = HttpRequest(
-        method=request.method,
-        target=str(request.environ["RAW_URI"]),
-        headers=tuple(request.headers),
+    request = HttpRequest(
+        method=flask.request.method,
+        target=str(flask.request.environ["RAW_URI"]),
+        headers=tuple(flask.request.headers),
         body=body,
-        host=request.host,
-        client_ip=request.remote_addr or "",
-        protocol=request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+        host=flask.request.host,
+        client_ip=flask.request.remote_addr or "",
+        protocol=flask.request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
     )
-    event = raw_request(sent) if function.custom else http_event(sent, request_id, time.time())
+    event = raw_request(request) if function.custom else http_event(request, request_id, time.time())
     return _response(runtime.invoke(function.name, event, request_id=request_id))
 
 
