@@ -379,21 +379,14 @@ class TestFaults:
 
         with patch.object(SinkQueue, "deliveries", interrupt):
             result = cli.run("retry")
-        assert result == (
-            130,
-            "ops: 2 dead notices due again.\n",
-            "python -m handler.commands notices: Interrupted.\n",
-        )
+        assert result == (130, "ops: 2 dead notices due again.\n", "python -m handler.commands notices: Interrupted.\n")
 
 
 class TestOutput:
     @FULL
     @pytest.mark.parametrize(
         ("arguments", "redirection", "sentence"),
-        [
-            ("retry", ">&-", "ops: 2 dead notices due again."),
-            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
-        ],
+        [("retry", ">&-", "ops: 2 dead notices due again."), ("drop", ">/dev/full", "ops: 2 dead notices deleted.")],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str

@@ -18,7 +18,7 @@ from local.oss.storage import Uploads
 from signer.sizes import MAX_UPLOAD
 from tests.handler.client import Answered
 from tests.handler.upload_fixtures import PART, follow_link
-from tests.handler.web.endpoints import test_upload_page_limits as limits
+from tests.handler.web.endpoints import test_upload_page as limits
 from tests.local_oss import BUCKET
 from tests.system import JSON, WRITER, System, share_id
 
