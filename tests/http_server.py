@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -27,13 +28,15 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_server(handler: type[Handler], address: str = "127.0.0.1") -> Iterator[str]:
+def http_server(handler: type[Handler], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of a server that runs until the block ends."""
     with _Server((address, 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
         thread.start()
         try:
-            yield f"http://{address}:{server.server_port}"
+            yield f"http{'s' if tls else ''}://{address}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join(60)

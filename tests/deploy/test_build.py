@@ -21,7 +21,7 @@ from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
-from tests.handler.client import KEYS, event
+from tests.handler.client import KEYS, event, variables
 from tests.local_oss import local_oss
 
 pytestmark = pytest.mark.ci
@@ -80,9 +80,7 @@ SERVER = {"uvicorn", "httptools", "click"}
 ENVIRONMENT = {
     "LINK_REGION": "cn-hangzhou",
     "LINK_BUCKET": "examplebucket",
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-    "ALIBABA_CLOUD_SECURITY_TOKEN": KEYS.security_token or "",
+    **variables(KEYS),
 }
 
 

@@ -186,6 +186,12 @@ def context(keys: Credentials | None = KEYS, request_id: str = "req-EXAMPLE") ->
     )
 
 
+def variables(keys: Credentials) -> dict[str, str]:
+    """The environment in which Function Compute passes credentials."""
+    names = (f"ALIBABA_CLOUD_{name}" for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN"))
+    return dict(zip(names, map(str, keys[:3]), strict=True))
+
+
 def event(
     path: str = "/exampledir/a.txt",
     method: str = "GET",

@@ -1,7 +1,8 @@
-"""The service of tests/system.py, a new one for each test."""
+"""The service of tests/system.py."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,3 +33,16 @@ def service(tmp_path: Path) -> Iterator[System]:
     with system.service_with_oss(tmp_path) as running:
         running.put("reports/q3.pdf", b"%PDF" * 1000)
         yield running
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """With an OSS and the real time, by which it accepts links."""
+    with system.service_with_oss(tmp_path_factory.mktemp("oss"), now=time.time()) as running:
+        yield running
+
+
+@pytest.fixture
+def uploads(running: System) -> System:
+    """A new instance of it; the OSS keeps the objects of earlier tests."""
+    return running.restarted()

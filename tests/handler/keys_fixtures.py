@@ -74,12 +74,7 @@ def document(**changes: object) -> dict[str, Any]:
 
 
 def token(
-    now: float = NOW,
-    *,
-    key: Any = SECRET,
-    alg: str = "HS256",
-    header: Mapping[str, Any] | None = None,
-    **claims: Any,
+    now: float = NOW, *, key: Any = SECRET, alg: str = "HS256", header: Mapping[str, Any] | None = None, **claims: Any
 ) -> str:
     """A token that expires in ten minutes; a claim that is None is omitted."""
     members = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(now) + 600, **claims}

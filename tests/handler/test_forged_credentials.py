@@ -16,18 +16,14 @@ from handler.core.context import RoleCredentials
 from handler.core.request import Request
 from handler.web import app
 from signer import Credentials
-from tests.handler.client import KEYS, OTHER_KEYS, new_instance
+from tests.handler.client import KEYS, OTHER_KEYS, new_instance, variables
 from tests.handler.core.sessions.opener import START, config
 from tests.handler.custom_runtime import platform
 from tests.handler.keys_fixtures import READER, document
 from tests.handler.test_adapters import Row, served
 from tests.local_oss import LocalOss, local_oss
 
-ENVIRONMENT = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-    "ALIBABA_CLOUD_SECURITY_TOKEN": str(KEYS.security_token),
-}
+ENVIRONMENT = variables(KEYS)
 FORGED = Credentials("STS.FORGEDEXAMPLE", "forgedEXAMPLE", "CAIS+forged/EXAMPLE==")
 
 

@@ -122,10 +122,7 @@ def test_what_would_have_to_be_signed_is_refused_also_in_a_batch(tmp_path: Path)
     assert refused["error"]["code"] == "not_signable"
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [None, "text", {**ENTRY, "key": "short"}],
-)
+@pytest.mark.parametrize("entry", [None, "text", {**ENTRY, "key": "short"}])
 def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(tmp_path: Path, entry: object) -> None:
     other = {} if entry is None else {"static": entry}
     running = service(tmp_path, text=LINKS.replace('cdn = "static"\nmax_expires = "1h"', 'cdn = "other"'))

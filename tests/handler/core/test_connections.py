@@ -1,4 +1,4 @@
-"""The function's connections to OSS: which are kept, which are used again, and that nothing logs a link."""
+"""Connections to OSS: which are kept and used again, that nothing logs a link, and that a deletion is sent once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from handler.core.cloud import http_client, oss
+from handler.core.cloud import http_client
 from handler.core.cloud.http_client import Bound, Connections, HttpResponse, within
+from handler.core.cloud.lease import Lease
+from handler.core.cloud.oss import OssClient, OssUnavailable, StoreError
+from handler.core.cloud.store import Store, store_at
 from handler.core.config import Location
+from handler.core.context import Clock
 from signer import Credentials, Endpoint
 from signer.cli import listing
 from tests.handler.client import KEYS
@@ -81,7 +85,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 def test_a_malformed_header_does_not_log_the_link(log: pytest.LogCaptureFixture) -> None:
     with answering([malformed(b"ok")]) as address:
-        client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), Connections())
+        client = OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), Connections())
         assert client.get(OBJECT).status == 200
     assert log.records == []
 
@@ -254,7 +258,7 @@ def test_after_a_kept_connection_failed_a_request_is_sent_again_on_a_new_one() -
 
             ending = threading.Thread(target=end, daemon=True)
             ending.start()
-            client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), opened)
+            client = OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), opened)
             assert client.get(OBJECT).status == 200
             ending.join(10)
         assert get(Connections(), address).body == b"ok"
@@ -301,10 +305,10 @@ def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: 
 
 
 def test_a_write_that_forbids_to_overwrite_is_sent_once_and_others_twice() -> None:
-    for write, expected in ((oss.OssClient.claim, 1), (oss.OssClient.put, 2)):
+    for write, expected in ((OssClient.claim, 1), (OssClient.put, 2)):
         broken = Mock(send=Mock(side_effect=ConnectionResetError))
-        client = oss.OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
-        with pytest.raises(oss.OssUnavailable):
+        client = OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
+        with pytest.raises(OssUnavailable):
             write(client, OBJECT, b"", content_type="text/plain")
         assert broken.send.call_count == expected
 
@@ -410,3 +414,78 @@ def _await(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
+
+
+# --- a lock or a lease is deleted by one request at most: a second one could delete that of the next holder ---
+
+DATE = b"Date: Fri, 15 Jan 2027 08:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
+CREATED, DELETED = b"HTTP/1.1 200 OK\r\n" + DATE, b"HTTP/1.1 204 No Content\r\n" + DATE
+
+
+class Server:
+    """It carries out every request, but answers only the first ones of each connection, and then closes it."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[int, str]] = []  # the number of the connection, and the method
+        self.answered: dict[int, int] = {}  # how many requests of a connection are answered, always without an entry
+
+    def serve(self, listening: socket.socket) -> None:
+        number = 0
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._converse, args=(connection, number), daemon=True).start()
+            number += 1
+
+    def _converse(self, connection: socket.socket, number: int) -> None:
+        with connection, connection.makefile("rb") as file, suppress(ConnectionError):
+            left = self.answered.get(number, 100)
+            while line := file.readline():
+                method = line.partition(b" ")[0].decode()
+                file.read(int(http.client.parse_headers(file).get("Content-Length", "0")))
+                self.received.append((number, method))
+                if not left:
+                    return
+                left -= 1
+                connection.sendall(DELETED if method == "DELETE" else CREATED)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Store]:
+    """A store at this server."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=server.serve, args=[listening], daemon=True).start()
+        endpoint = Endpoint.path_style(f"http://127.0.0.1:{listening.getsockname()[1]}", "cn-hangzhou")
+        connections = Connections()
+        yield store_at(OssClient(KEYS, endpoint, connections), Location("examplebucket", ".links/keys.json"), Clock())
+        connections.close()
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("answered", [1, 0])
+def test_it_never_uses_a_connection_that_may_be_stale_and_is_not_sent_again(answered: int) -> None:
+    server = Server()
+    server.answered = {0: 1, 1: answered}
+    with serving(server) as store:
+        store.ask_time("")
+        if answered:
+            store.delete(".lock.1", retry=False)
+        else:
+            with pytest.raises(StoreError):
+                store.delete(".lock.1", retry=False)
+    assert server.received == [(0, "HEAD"), (1, "DELETE")]
+
+
+@pytest.mark.parametrize("answered", [100, 0])
+def test_a_lease_is_released_by_one_request_for_each_slot(answered: int) -> None:
+    server = Server()
+    server.answered = {1: answered, 2: answered}
+    with serving(server) as store:
+        store.ask_time("")
+        lease = Lease(store, ".lock.", 120, 121.0, b"ours")
+        assert lease.acquire()
+        assert lease.has_time()
+        assert lease.release() is bool(answered)
+    assert [method for _, method in server.received] == ["HEAD", "PUT", "PUT", "DELETE", "DELETE"]

@@ -8,13 +8,9 @@ import pytest
 
 from handler.core.context import Invocation
 from signer import Credentials
-from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, new_instance
+from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, new_instance, variables
 
-FUNCTION_COMPUTE = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": OTHER_KEYS.access_key_id,
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_KEYS.access_key_secret,
-    "ALIBABA_CLOUD_SECURITY_TOKEN": str(OTHER_KEYS.security_token),
-}
+FUNCTION_COMPUTE = variables(OTHER_KEYS)
 
 
 def context_with(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
@@ -65,12 +61,11 @@ def test_the_variables_of_the_official_sdk_are_read_too() -> None:
 
 def test_changed_credentials_are_used_immediately() -> None:
     for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token="CAIS+another")):
-        environ = dict(zip(FUNCTION_COMPUTE, map(str, keys[:3]), strict=True))
         # Those of the environment come second.
         assert ask(invocation=context(keys), environ={**FUNCTION_COMPUTE, "OSS_ACCESS_KEY_ID": "other"}).signs(
             keys=keys
         )
-        assert ask(invocation=context(None), environ=environ).signs(keys=keys)
+        assert ask(invocation=context(None), environ=variables(keys)).signs(keys=keys)
 
 
 @pytest.mark.parametrize(

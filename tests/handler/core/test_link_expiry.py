@@ -12,17 +12,11 @@ from handler.core.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invo
 from handler.core.links import IssuedLink, create_link
 from signer import Credentials
 from signer.times import parse_duration
-from tests.handler.client import KEYS, NOW, Answered, ask, context, mount, new_instance
+from tests.handler.client import KEYS, NOW, Answered, ask, context, mount, new_instance, variables
 
 WEEK = 604_800
 PERMANENT = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
 LONG = mount(expires="15m", max_expires="7d")._replace(credential_life=WEEK)
-
-FROM_ENVIRONMENT = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-    "ALIBABA_CLOUD_SECURITY_TOKEN": str(KEYS.security_token),
-}
 
 
 def ask_json(expires: str | None, config: Config = LONG, keys: Credentials = KEYS) -> Answered:
@@ -91,7 +85,7 @@ def ask_late(left: float, *, expires: str = "1h") -> Answered:
         config=LONG,
         invocation=context(None),
         now=NOW + ENVIRONMENT_LIFETIME - left,
-        environ=FROM_ENVIRONMENT,
+        environ=variables(KEYS),
     )
 
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from handler.notices.sinks import Post
 from handler.notices.sinks.client import Network, NoResponse, is_public, public_addresses, send
 from tests.handler.notice_fixtures import Receiver
 from tests.handler.notices.test_delivery import attempt
+from tests.http_server import Handler, http_server
 
 HOST = "hooks.example.com"
 
@@ -63,22 +63,12 @@ def with_tls(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Hook(Handler):
         def do_POST(self) -> None:
             sink.answer(self)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with HTTPServer((address, 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
-        thread.start()
-        try:
-            yield server.server_port, lambda: ssl.create_default_context(cafile=str(certificate))
-        finally:
-            server.shutdown()
-            thread.join(10)
+    with http_server(Hook, address, context) as url:
+        yield int(url.rpartition(":")[2]), lambda: ssl.create_default_context(cafile=str(certificate))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -23,22 +23,15 @@ from handler.core.outbox import WAITING, Delivery, read_delivery
 from handler.notices.session import sink_lease
 from handler.notices.sink_queue import DEAD, Pause, SinkQueue
 from signer.times import format_timestamp
-from tests.handler.client import KEYS
+from tests.handler.core.keys.command import ENVIRONMENT, Result
 from tests.handler.notice_fixtures import HEAD, EventFunction, event_function, notice, receiver
 from tests.handler.simulation import use_pages_of
-from tests.local_oss import BUCKET, REGION
+from tests.local_oss import BUCKET
 from tests.system import STATE
 
 ROOT = Path(__file__).parents[3]
-DAY = 86_400
 NOTHING = "No notices wait, and none are dead.\n"
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
-
-
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
 
 
 class NoticesCli:
@@ -49,11 +42,8 @@ class NoticesCli:
         self._capsys = capsys
         self.environment = {
             "LINK_CONFIG": str(function.folder / "links.toml"),
-            "LINK_REGION": REGION,
+            **ENVIRONMENT,
             "LINK_OSS_ENDPOINT": function.oss.url,
-            "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
-            "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-            "OSS_SESSION_TOKEN": KEYS.security_token or "",
         }
         Path(self.environment["LINK_CONFIG"]).write_text(HEAD)
 
@@ -379,21 +369,14 @@ class TestFaults:
 
         with patch.object(SinkQueue, "deliveries", interrupt):
             result = cli.run("retry")
-        assert result == (
-            130,
-            "ops: 2 dead notices due again.\n",
-            "python -m handler.commands notices: Interrupted.\n",
-        )
+        assert result == (130, "ops: 2 dead notices due again.\n", "python -m handler.commands notices: Interrupted.\n")
 
 
 class TestOutput:
     @FULL
     @pytest.mark.parametrize(
         ("arguments", "redirection", "sentence"),
-        [
-            ("retry", ">&-", "ops: 2 dead notices due again."),
-            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
-        ],
+        [("retry", ">&-", "ops: 2 dead notices due again."), ("drop", ">/dev/full", "ops: 2 dead notices deleted.")],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str

@@ -137,8 +137,7 @@ class TestContent:
         assert message("slack", delivery())["blocks"][0]["type"] == "rich_text"
 
     @pytest.mark.parametrize(
-        ("size", "shows"),
-        [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")],
+        ("size", "shows"), [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")]
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
         assert shows in visible_text(message("dingtalk", delivery(size=size)))
@@ -307,12 +306,7 @@ class TestEntries:
         assert read_sink("ops", entry, KINDS).url == entry["url"]
 
     @pytest.mark.parametrize(
-        ("entry", "seconds"),
-        [
-            ({}, 259_200),
-            ({"retry_for": "1h"}, 3600),
-            ({"retry_for": "30d"}, 2_592_000),
-        ],
+        ("entry", "seconds"), [({}, 259_200), ({"retry_for": "1h"}, 3600), ({"retry_for": "30d"}, 2_592_000)]
     )
     def test_a_sink_is_tried_again_for_so_long(self, entry: Mapping[str, Any], seconds: int) -> None:
         assert read_sink("ops", {**self.GOOD, **entry}, KINDS).retry_for == seconds

@@ -246,11 +246,7 @@ LINKS: list[Any] = [
     {"path": "/d", "headers": {}},
     {"path": "/e"},
 ]
-FAULTS = {
-    2: "invalid path: it must begin with /",
-    4: "method must be GET",
-    6: "path is a number (expected a string)",
-}
+FAULTS = {2: "invalid path: it must begin with /", 4: "method must be GET", 6: "path is a number (expected a string)"}
 
 
 # Where each documented event has its message.

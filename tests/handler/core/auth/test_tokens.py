@@ -48,12 +48,7 @@ def signed_by(alg: str, *keys: dict[str, Any], **changes: object) -> dict[str, o
 
 
 def present(
-    bearer: str,
-    folder: Path,
-    *entries: object,
-    path: str = "/reports/q3.pdf",
-    method: str = "GET",
-    now: float = NOW,
+    bearer: str, folder: Path, *entries: object, path: str = "/reports/q3.pdf", method: str = "GET", now: float = NOW
 ) -> Answered:
     """The answer to a request with this bearer, if these issuers are listed (by default the HS256 one)."""
     config = config_with(document(jwt=list(entries) or [issuer()]), folder)

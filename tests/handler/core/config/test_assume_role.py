@@ -73,7 +73,7 @@ def test_link_sts_endpoint_sends_the_calls_to_a_local_sts() -> None:
     table = document(assume_role={"role": ROLE})
     assume_role = read(table, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"}).assume_role
     assert assume_role == AssumeRole(ROLE, 3600, "http://127.0.0.1:9002")
-    # test_start.py has the other addresses.
+    # test_file.py has the other addresses.
     assert refusal(table, {"LINK_STS_ENDPOINT": "https://sts.example.com"}).startswith("LINK_STS_ENDPOINT")
 
 
@@ -90,10 +90,7 @@ def test_the_role_of_a_mount_requires_the_table_and_must_be_an_arn() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "host"),
-    [
-        ("public", "examplebucket.oss-ap-southeast-1.aliyuncs.com"),
-        ("https://static.example.com", "static.example.com"),
-    ],
+    [("public", "examplebucket.oss-ap-southeast-1.aliyuncs.com"), ("https://static.example.com", "static.example.com")],
 )
 def test_links_of_a_mount_in_another_region_have_its_endpoint_and_scope(kind: str, host: str) -> None:
     response = ask(config=read(document({**A_MOUNT, "region": "ap-southeast-1", "endpoint": kind}), {}))

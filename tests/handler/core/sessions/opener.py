@@ -1,16 +1,23 @@
-"""A configuration with [assume_role], and STS as a function that opens sessions and counts them."""
+"""A configuration with [assume_role], and STS: a function that opens sessions and counts them, and a server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+
+from werkzeug.wrappers import Response
 
 from handler.core.cloud.sessions import Session
 from handler.core.cloud.sts import StsUnavailable
 from handler.core.config import Config, Mount
 from handler.core.config.load import read
 from handler.core.context import RoleCredentials
+from local.ram import ACCOUNT, Principal, Principals
+from local.server import listen, serve
+from local.sts import Role, create_app
 from signer import Credentials
 from tests.handler.client import KEYS, NOW
 
@@ -18,6 +25,9 @@ ROLE = "acs:ram::1000000000000001:role/links-signer"
 FUNCTION = RoleCredentials(KEYS, None)
 HOUR = 3600
 START = float(int(NOW))
+FUNCTION_SESSION = f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"
+# The signer's role may do everything: what confines a session is its own policy.
+ALL: dict[str, Any] = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}]}
 
 
 def config(duration: str = "1h", *, environ: dict[str, str] | None = None, **changes: Any) -> Config:
@@ -61,3 +71,49 @@ class Opener:
     def times(self) -> list[float]:
         """When it was called, in seconds after `START`."""
         return [now - START for _, now in self.calls]
+
+
+class Issued(Principals):
+    """The principals of STS; `added` are those that it issued since the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added: list[Principal] = []
+
+    def add(self, principal: Principal) -> None:
+        super().add(principal)
+        self.added.append(principal)
+
+
+@dataclass
+class LocalSts:
+    """STS on a free port: `now` is its clock, in Unix seconds, `calls` are its actions; `before` may answer instead."""
+
+    url: str
+    issued: Issued
+    now: Callable[[], float] = lambda: NOW
+    before: Callable[[str], Response | None] = lambda action: None
+    roles: dict[str, Role] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    close: Callable[[], None] = lambda: None
+
+    def answer(self, action: str) -> Response | None:
+        self.calls.append(action)
+        return self.before(action)
+
+
+@contextmanager
+def local_sts(issued: Issued) -> Iterator[LocalSts]:
+    """The function's role may assume the signer's, and a test may break it."""
+    issued.add(Principal.of(KEYS, FUNCTION_SESSION))
+    issued.added.clear()
+    listener = listen(0)
+    sts = LocalSts("", issued)
+    sts.roles[ROLE] = Role(ROLE, frozenset({f"acs:ram::{ACCOUNT}:role/links"}), 43_200, (ALL,))
+    app: Any = create_app(issued, lambda: sts.roles, now=lambda: sts.now(), before=lambda action: sts.answer(action))
+    server = serve(app, listener)
+    sts.url, sts.close = server.url, server.close
+    try:
+        yield sts
+    finally:
+        server.close()

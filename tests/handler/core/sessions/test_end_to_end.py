@@ -16,14 +16,13 @@ from handler.core.config.rights import policy
 from handler.core.context import Invocation
 from handler.core.outbox import Notice
 from handler.notices.issuer import LinkIssuer
-from local.ram import Principal, Principals
+from local.ram import Principal
 from local.rights import role_statements
 from signer import Credentials
 from tests.handler.client import KEYS, context
-from tests.handler.core.sessions.local_sts import ACCOUNT, LocalSts, local_sts
-from tests.handler.core.sessions.opener import ROLE
-from tests.handler.upload_fixtures import follow_link, submit_form
-from tests.handler.web.endpoints.test_multipart import complete_document, send
+from tests.handler.core.sessions.opener import FUNCTION_SESSION, ROLE, Issued, LocalSts, local_sts
+from tests.handler.upload_fixtures import follow_link, send_parts, submit_form
+from tests.handler.web.endpoints.test_multipart import complete_document
 from tests.local_oss import BUCKET, local_oss
 from tests.system import LINKS, WRITER, System
 
@@ -58,7 +57,7 @@ class Running(NamedTuple):
         return self.session(path).access_key_id
 
     def session(self, path: str) -> Credentials:
-        issued = self.sts.issued.principals
+        issued = self.sts.issued.added
         names = [principal for principal in issued if principal.arn.endswith(f"/{session_name(path)}")]
         return names[-1].credentials._replace(expires_at=None)
 
@@ -88,22 +87,22 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder, principals, sent = tmp_path_factory.mktemp("sessions"), Principals(), list[Sent]()
+    folder, principals, sent = tmp_path_factory.mktemp("sessions"), Issued(), list[Sent]()
     principals.add(Principal.of(OPERATOR))
     oss = local_oss(folder / "oss", principals, through=lambda app: Recorder(app, sent))
-    with oss as running, local_sts(principals.add) as sts:
+    with oss as running, local_sts(principals) as sts:
         sts.now, operated = time.time, replace(running, credentials=OPERATOR)
         service = System(folder, LINKS + TABLES, operated, time.time(), LINK_STS_ENDPOINT=sts.url).with_keys()
         # The function's own role has what deploy.policies gives it.
         own = policy(role_statements(service.config, web=True, events=True))
-        principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
+        principals.add(Principal.of(KEYS, FUNCTION_SESSION, None, [[own]]))
         yield Running(service, sts, sent)
 
 
 @pytest.fixture
 def running(started: Running) -> Running:
     started.sent.clear()
-    started.sts.issued.principals.clear()
+    started.sts.issued.added.clear()
     return started._replace(service=started.service.later(time.time() - started.service.now).restarted())
 
 
@@ -116,7 +115,7 @@ def test_a_check_is_made_with_the_session(running: Running) -> None:
 
 def test_every_step_of_a_multipart_upload_is_signed_by_the_session(running: Running) -> None:
     upload, other = (running.service.start_upload(path=f"/in/big{time.time_ns()}.bin") for _ in range(2))
-    assert follow_link(upload["complete"], complete_document({1: send(upload["parts"][0])})).status == 200
+    assert follow_link(upload["complete"], complete_document(send_parts(upload, 1))).status == 200
     assert follow_link(other["abort"]).status == 204
     assert {sent.key_id for sent in running.sent} == {running.key_id("/in/")}
 
@@ -164,7 +163,7 @@ def test_a_batch_of_links_to_two_mounts_has_the_session_of_each(running: Running
     )
     ids = [parse_qs(urlsplit(result["url"]).query)["x-oss-credential"][0].partition("/")[0] for result in results]
     assert ids == [running.key_id("/both/"), running.key_id("/in/"), running.key_id("/both/")]
-    assert len(running.sts.issued.principals) == 2
+    assert len(running.sts.issued.added) == 2
 
 
 def test_links_of_a_cached_mount_are_equal_within_an_instance_only(running: Running) -> None:

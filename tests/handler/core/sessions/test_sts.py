@@ -19,8 +19,7 @@ from local.ram import parse_policy
 from local.sts import StsError
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW, Answered, ask
-from tests.handler.core.sessions.local_sts import LocalSts, local_sts
-from tests.handler.core.sessions.opener import ROLE, config
+from tests.handler.core.sessions.opener import ROLE, Issued, LocalSts, config, local_sts
 
 TIMEOUT = 0.15  # seconds, of calls that are to end with it
 PATIENT = 20.0  # seconds; a busy machine must not make a test fail
@@ -35,7 +34,7 @@ ANSWER = {
 
 @pytest.fixture
 def sts() -> Iterator[LocalSts]:
-    with local_sts() as running:
+    with local_sts(Issued()) as running:
         yield running
 
 
@@ -57,7 +56,7 @@ def warnings(response: Answered) -> list[dict[str, Any]]:
 
 def test_a_link_is_signed_by_a_session_with_its_mounts_name_policy_and_duration(sts: LocalSts) -> None:
     response = ask_link(sts, "2h")
-    (principal,) = sts.issued.principals
+    (principal,) = sts.issued.added
     assert response.signs(keys=principal.credentials._replace(expires_at=None))
     assert response.parameters["x-oss-security-token"] == principal.credentials.security_token
     assert response.line["status"] == 200
@@ -70,7 +69,7 @@ def test_a_link_is_signed_by_a_session_with_its_mounts_name_policy_and_duration(
 def test_twelve_hours_are_possible_and_the_end_of_a_link_is_that_of_its_session(sts: LocalSts) -> None:
     response = ask_link(sts, "12h", max_expires="12h", expires="12h")
     assert (response.json["expires_in"], response.json["clamped_by"]) == (43_200, None)
-    (principal,) = sts.issued.principals
+    (principal,) = sts.issued.added
     assert principal.expires_at is not None
     assert response.json["expires_at"] == rfc3339(principal.expires_at)
 
@@ -86,7 +85,7 @@ def test_a_mount_may_have_a_role_of_its_own(sts: LocalSts) -> None:
     other = f"{ROLE}-archive"
     sts.roles[other] = sts.roles[ROLE]._replace(arn=other)
     assert ask("/docs/a.txt", config=configured(sts, role=other)).status == 302
-    assert "/links-signer-archive/" in sts.issued.principals[0].arn
+    assert "/links-signer-archive/" in sts.issued.added[0].arn
 
 
 # --- STS does not answer, or answers something else ---------------------------------------------------------------

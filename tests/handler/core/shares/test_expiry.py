@@ -1,17 +1,23 @@
-"""How long a share is valid: until it expires, or its maker is removed."""
+"""How long a share is valid: until it expires or its maker is removed, or longer if it is extended."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
 from handler.core.keys import Keys
+from signer.times import rfc3339
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.system import DAY, MAKER, OTHER, System, share_key
+from tests.memory_oss import MemoryOss
+from tests.system import DAY, JSON, MAKER, OTHER, STATE, WRITER, System, share_id, share_key
 
 
 @pytest.mark.parametrize(
@@ -124,3 +130,195 @@ def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie
         return world.request_share(expires="100d").json["clamped_by"]
 
     assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == ["caller", "mount", "mount"]
+
+
+# --- an extension ----------------------------------------------------------------------------------------------------
+
+
+def places(url: str) -> tuple[str, str]:
+    """Where the two ends of a share are."""
+    return f"{STATE}shares/{share_id(url)}.json", f"{STATE}extended/{share_id(url)}.json"
+
+
+def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: System, oss: MemoryOss) -> None:
+    url = in_memory.create_share(expires="7d", title="Figures")
+    record, extension = places(url)
+    before, now = oss.read(record), NOW + 3 * DAY
+    response = in_memory.extend(url, "30d", now=now)
+    assert response.status == 200
+    assert response.json == {**in_memory.shown(url, now=now), "clamped_by": None}
+    assert (response.json["expires_at"], response.json["title"]) == (rfc3339(now + 30 * DAY), "Figures")
+    assert (response.line["mount"], response.line["share"]) == ("/reports/", share_id(url))
+    assert oss.read(record) == before
+    assert json.loads(oss.read(extension)) == {"version": 1, "expires_at": int(now) + 30 * DAY}
+    assert in_memory.open(url, now=now + 30 * DAY - 1).expires_in == 1
+    assert in_memory.open(url, now=now + 30 * DAY).code == "share_expired"
+
+
+@pytest.mark.parametrize(
+    ("after", "expires", "end", "clamped_by"),
+    [
+        (0, "90d", 90 * DAY, None),
+        (0, "91d", 90 * DAY, "mount"),
+        (8 * DAY, "1d", 9 * DAY, None),  # it had ended
+        (170 * DAY, "10d", 180 * DAY, None),
+        (170 * DAY, "11d", 180 * DAY, "mount"),  # twice max_share after its creation
+        (180 * DAY - 1, "60", 180 * DAY, "mount"),
+        (180 * DAY, "60", None, None),
+        (0, "7d", None, None),
+        (DAY, "6d", None, None),
+    ],
+)
+def test_it_ends_later_and_within_max_share_and_within_twice_that_since_its_creation(
+    in_memory: System, after: int, expires: str, end: int | None, clamped_by: str | None
+) -> None:
+    url, now = in_memory.create_share(expires="7d"), NOW + after
+    response = in_memory.extend(url, expires, now=now)
+    if end is None:
+        assert (response.status, response.code) == (400, "bad_expires")
+        assert rfc3339(NOW + 180 * DAY) in response.json["detail"]
+    else:
+        assert (response.json["expires_at"], response.json["clamped_by"]) == (rfc3339(NOW + end), clamped_by)
+        assert in_memory.open(url, now=NOW + end - 1).status == 302
+        assert in_memory.open(url, now=NOW + end).code == "share_expired"
+        assert in_memory.extend(url, expires, now=now).code == "bad_expires"
+
+
+def test_max_share_of_the_caller_limits_it_too(in_memory: System) -> None:
+    url = in_memory.create_share(expires="1d")
+    callers = [api("maker", MAKER, methods=["SHARE"]), api("other", OTHER, methods=["SHARE"], max_share="2d")]
+    limited = in_memory.with_keys(api=callers)
+    response = limited.extend(url, "30d", OTHER)
+    assert (response.json["expires_at"], response.json["clamped_by"]) == (rfc3339(NOW + 2 * DAY), "caller")
+    assert limited.extend(url, "30d").json["clamped_by"] is None
+
+
+ONLY: dict[str, Any] = {"paths": ["/reports/"], "methods": ["SHARE"]}
+REFUSALS: dict[str, tuple[Callable[[System], System], str | None, int, str]] = {
+    "no key": (lambda service: service, None, 401, "unauthorized"),
+    "a key without SHARE": (lambda service: service, READER, 404, "not_found"),
+    "a key for another path": (lambda service: service, OTHER, 404, "not_found"),
+    "no max_share": (lambda service: service.with_mount("/reports/", max_share=None), MAKER, 409, "not_shareable"),
+    "no GET": (lambda service: service.with_mount("/reports/", methods=("PUT",)), MAKER, 409, "not_shareable"),
+    "codes": (lambda service: service.with_mount("/reports/", require_password=True), MAKER, 409, "not_shareable"),
+    "no mount": (lambda service: service.with_mount("/reports/", path="/gone/"), MAKER, 404, "not_found"),
+    "another target": (
+        lambda service: service.with_mount("/reports/", target=Location("otherbucket", "reports/")),
+        *(MAKER, 404, "not_found"),
+    ),
+    "another owner": (
+        lambda service: service.with_keys(api=[api("other", OTHER, **ONLY)]),
+        *(OTHER, 410, "share_owner_removed"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_it_requires_what_the_same_share_would_require_now(in_memory: System, oss: MemoryOss, name: str) -> None:
+    change, key, status, code = REFUSALS[name]
+    url = in_memory.create_share()
+    for expires in ("30d", "60"):
+        response = change(in_memory).extend(url, expires, key)
+        assert (response.status, response.code) == (status, code)
+    assert oss.keys(f"{STATE}extended/") == []
+
+
+def test_a_folder_requires_list_and_get_too(in_memory: System) -> None:
+    listing = in_memory.with_mount("/reports/", lists=True).with_keys(
+        api=[api("maker", MAKER, **{**ONLY, "methods": ["GET", "LIST", "SHARE"]}), api("other", OTHER, **ONLY)]
+    )
+    url = listing.create_share(path="/reports/2026/")
+    assert listing.extend(url, "30d", OTHER).code == "share_not_allowed"
+    assert listing.with_mount("/reports/", lists=False).extend(url, "30d").code == "not_shareable"
+    assert listing.extend(url, "30d").status == 200
+
+
+def test_an_invalid_body_changes_nothing(in_memory: System, oss: MemoryOss) -> None:
+    url = in_memory.create_share()
+    for body in ({}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}):
+        response = in_memory.post(f"/-/shares/{share_id(url)}", body, MAKER)
+        assert (response.status, response.code[:4]) == (400, "bad_")
+    assert oss.keys(f"{STATE}extended/") == []
+
+
+@pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
+def test_it_gives_no_use_back(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
+    url, key, late = in_memory.create_share(expires="1d", **params), params.get("key", MAKER), NOW + 20 * DAY
+    oss.fill({f"{STATE}uses/{share_id(url)}/1": b"", f"inbox/{share_id(url)}/1-a.txt": b""})
+    assert in_memory.extend(url, "20d", key, NOW + 9 * DAY).json["state"] == "used_up"
+    if "key" in params:
+        assert in_memory.open(url, headers=JSON, now=late).json["files_left"] == 0
+    else:
+        assert in_memory.use(url, now=late).code == "share_used_up"
+
+
+@pytest.mark.parametrize("second", [b"", b"null", b'{"version": 2, "expires_at": 1}', b"[" * 100_000])
+def test_an_unreadable_second_end_is_a_503_where_it_is_needed(in_memory: System, oss: MemoryOss, second: bytes) -> None:
+    url = in_memory.create_share(expires="7d", max_uses=1)
+    redirect = in_memory.create_share(expires="7d")
+    oss.fill({places(each)[1]: second for each in (url, redirect)})
+    assert in_memory.open(redirect).status == 302  # the first end is later than that of any link
+    for response in (
+        *(in_memory.open(url), in_memory.open(redirect, now=NOW + 7 * DAY - 60)),
+        *(in_memory.extend(url), in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER)),
+    ):
+        assert (response.status, response.code) == (503, "state_unavailable")
+    assert in_memory.revoke(url).status == 204
+
+
+@pytest.mark.parametrize(("second", "end"), [(-DAY, 7 * DAY), (30 * DAY, 37 * DAY)])
+def test_the_later_of_both_ends_counts(in_memory: System, oss: MemoryOss, second: int, end: int) -> None:
+    """An extension that was delayed may arrive after a later one."""
+    url = in_memory.create_share(expires="7d")
+    oss.fill({places(url)[1]: json.dumps({"version": 1, "expires_at": int(NOW) + 7 * DAY + second}).encode()})
+    assert in_memory.shown(url)["expires_at"] == rfc3339(NOW + end)
+    assert in_memory.open(url, now=NOW + end - 1).status == 302
+    assert in_memory.open(url, now=NOW + end).code == "share_expired"
+
+
+def test_after_a_revocation_there_is_none(in_memory: System, oss: MemoryOss) -> None:
+    url = in_memory.create_share()
+    assert in_memory.revoke(url).status == 204
+    record = oss.read(places(url)[0])
+    assert in_memory.later(60).revoke(url).status == 204
+    assert oss.read(places(url)[0]) == record
+    response = in_memory.extend(url)
+    assert (response.status, response.code) == (410, "share_revoked")
+    assert oss.keys(f"{STATE}extended/") == []
+
+
+@pytest.mark.parametrize("first", ["extend", "revoke"])
+@pytest.mark.parametrize("arrives", ["on time", "late", "never"])
+@pytest.mark.parametrize("position", range(8))
+def test_a_revocation_wins_whenever_an_extension_arrives(
+    in_memory: System, oss: MemoryOss, first: str, arrives: str, position: int
+) -> None:
+    """One happens while the other is about to send its request with this number, whose PUT may be delayed or lost."""
+    url = in_memory.create_share(expires="1d")
+    actions = {"extend": lambda: in_memory.extend(url).status, "revoke": lambda: in_memory.revoke(url).status}
+    (second,) = actions.keys() - {first}
+    late: list[Callable[[], object]] = []
+    statuses, answer, count = dict[str, int](), oss.answer, iter(range(100))
+
+    def interrupt(method: str, place: Location, *rest: Any) -> OssResponse:
+        is_chosen = second not in statuses and next(count) == position
+        if is_chosen:
+            statuses[second] = 0
+            statuses[second] = actions[second]()
+            if method == "PUT" and arrives != "on time":
+                late.extend([lambda: answer(method, place, *rest)] * (arrives == "late"))
+                return oss.respond(503, code="ServiceUnavailable")
+        return answer(method, place, *rest)
+
+    with patch.object(oss, "answer", interrupt):
+        statuses[first] = actions[first]()
+    for arrive in late:
+        arrive()
+    if second not in statuses:  # it had fewer requests
+        statuses[second] = actions[second]()
+    assert statuses["revoke"] in (204, 503)
+    if statuses["revoke"] == 503:
+        assert in_memory.revoke(url).status == 204
+    assert in_memory.open(url).code == "share_revoked"
+    assert in_memory.extend(url).code == "share_revoked"
+    assert in_memory.shown(url)["state"] == "revoked"

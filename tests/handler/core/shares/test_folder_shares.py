@@ -11,7 +11,7 @@ import pytest
 from handler.core.config import Location, Mounts
 from handler.core.config.reader import covered_path_fault
 from tests.handler.client import NOW, Answered
-from tests.handler.core.shares.test_forged import INVALID, refusal
+from tests.handler.core.shares.test_addresses import INVALID, refusal
 from tests.handler.keys_fixtures import READER, api
 from tests.handler.web.endpoints.test_folders import FOLDER_PATH, links, names
 from tests.handler.web.endpoints.test_folders import listing as listing

@@ -96,10 +96,7 @@ def test_a_folder_is_its_folders_and_files_for_one_list(listing: System, oss: Me
 def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_appear(
     listing: System, oss: MemoryOss
 ) -> None:
-    assert names(listing.request("/all/", key=MAKER)) == (
-        ["data", "public", "reports", "unlisted"],
-        ["\\back.txt"],
-    )
+    assert names(listing.request("/all/", key=MAKER)) == (["data", "public", "reports", "unlisted"], ["\\back.txt"])
     assert listing.request("/all/", key=MAKER).json["files"][0]["path"] is None
     assert names(listing.request("/all/.links/", key=MAKER)) == ([], [])
     assert listing.request("/all/.links/state/", key=MAKER).status == 404

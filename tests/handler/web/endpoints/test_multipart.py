@@ -19,10 +19,9 @@ from handler.core.context import Instance
 from handler.core.request import Request
 from handler.web import app
 from tests.handler.client import Answered, context
-from tests.handler.upload_fixtures import MEGABYTE, PART, follow_link
+from tests.handler.upload_fixtures import CONTENT, MEGABYTE, PART, follow_link, send_parts
 from tests.system import ALICE, WRITER, System, service, share_key
 
-CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
 GIGABYTE = 1024**3
 ROUTE = "/-/uploads/{id}/parts"
 PREFLIGHT = {
@@ -55,17 +54,6 @@ def assert_hides_id(answer: Answered, upload_id: str) -> None:
         assert len(piece) < 8 or piece not in answer.printed
 
 
-def send(part: dict[str, Any], content: bytes = CONTENT) -> str:
-    """Uploads a part, and returns its ETag."""
-    import requests
-
-    offset = (part["part_number"] - 1) * PART
-    body = content[offset : offset + int(part["headers"]["Content-Length"])]
-    response = requests.put(part["url"], data=body, headers=part["headers"], timeout=30)
-    assert response.status_code == 200, response.text
-    return response.headers["ETag"]
-
-
 def complete_document(etags: dict[int, str]) -> bytes:
     """The XML document that completes an upload."""
     parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in sorted(etags.items()))
@@ -79,11 +67,11 @@ class TestUpload:
         assert upload["part_count"] == 3
         assert [part["part_number"] for part in upload["parts"]] == [1, 2, 3]
         assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [str(PART), str(PART), "7"]
-        etags = {1: send(upload["parts"][0])}
+        etags = send_parts(upload, 1)
         again = parts_of(uploads, upload, path=path, **{"from": 2}).json
         assert (again["upload_id"], again["part_count"]) == (upload["upload_id"], 3)
         assert [part["part_number"] for part in again["parts"]] == [2, 3]
-        etags |= {part["part_number"]: send(part) for part in reversed(again["parts"])}
+        etags |= send_parts(again, 3) | send_parts(again, 2)
         assert follow_link(again["complete"], complete_document(etags)).status == 200
         assert uploads.stored("inbox/季度 big.bin") == CONTENT
         assert uploads.stored_headers("inbox/季度 big.bin")["content-type"] == "text/plain"
@@ -92,9 +80,8 @@ class TestUpload:
         self, uploads: System
     ) -> None:
         upload = uploads.start_upload(path="/in/raced.bin")
-        etags = {part["part_number"]: send(part) for part in upload["parts"]}
+        document = complete_document(send_parts(upload))
         uploads.put("inbox/raced.bin", b"first")
-        document = complete_document(etags)
         assert follow_link(upload["complete"], document) == (409, "FileAlreadyExists")
         allowing = follow_link(upload["complete"], document, x_oss_forbid_overwrite=None)
         assert allowing == (403, "SignatureDoesNotMatch")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.core.cloud import oss
+from handler.core.config import Location
+from handler.core.request import Request
+from handler.core.shares import uses
+from handler.web import app
 from handler.web.endpoints.upload_page import MAX_NAME, safe_name
+from handler.web.response import Response
+from tests.fault_proxy import fault_proxy
+from tests.handler.client import context
+from tests.handler.keys_fixtures import watch_requests
 from tests.handler.upload_fixtures import MEGABYTE, conditions, submit_form
+from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
 from tests.system import HTML, JSON, WRITER, System, share_id
 
@@ -175,3 +188,221 @@ class TestPage:
         assert {directives[name] for name in closed} == {"'none'"}
         assert not {"unsafe", "*"} & {*policy.split()}
         assert not re.search(r'\son[a-z]+="|\sstyle="|javascript:', response.body)
+
+
+# The value that each field has, and one that would cost money or mislead.
+FIELDS = {
+    "x-oss-storage-class": ("Standard", "DeepColdArchive"),
+    "x-oss-server-side-encryption": ("AES256", "KMS"),
+    "content-disposition": ("attachment", 'inline; filename="invoice.html"'),
+    "content-encoding": ("identity", "gzip"),
+    "cache-control": ("no-cache", "public, max-age=31536000"),
+}
+
+
+class TestArrivals:
+    """Only files that arrived count, and those that can still arrive."""
+
+    @staticmethod
+    def expire_claims(service: System, url: str, seconds: float = uses.HELD + 1) -> None:
+        """Makes the claims of a share older."""
+        for key in service.oss.keys(f".links/state/uses/{share_id(url)}/"):
+            service.oss.change(key, seconds_older=seconds)
+
+    def test_only_files_that_arrived_and_forms_that_may_be_used_fill_a_share(self, uploads: System) -> None:
+        url = uploads.create_upload_share(max_files=3)
+        forms = [uploads.request_form(url).json for _ in range(3)]
+        assert [form["number"] for form in forms] == [1, 2, 3]
+        assert uploads.request_form(url).code == "share_full"
+        self.expire_claims(uploads, url)
+        assert uploads.files_left(url) == 3
+        assert submit_form(forms[0], b"late").status == 200
+        form = uploads.request_form(url).json
+        assert form["number"] == 4
+        assert submit_form(form, b"hello").status == 200
+        assert uploads.stored(f"inbox/{share_id(url)}/4-a.txt") == b"hello"
+        self.expire_claims(uploads, url)
+        assert uploads.files_left(url) == 1
+        assert [uploads.request_form(url).status for _ in range(2)] == [200, 410]
+        self.expire_claims(uploads, url)
+        assert submit_form(uploads.request_form(url).json, b"hello").status == 200
+        self.expire_claims(uploads, url)
+        assert uploads.request_form(url).code == "share_full"
+        assert uploads.files_left(url) == 0
+        uploads.delete(f"inbox/{share_id(url)}/1-a.txt")  # by its owner
+        assert uploads.request_form(url).json["number"] == 7
+
+    def test_of_many_that_claim_again_each_gets_a_number_of_its_own(self, uploads: System) -> None:
+        url = uploads.create_upload_share(max_files=5)
+        for _ in range(5):
+            uploads.request_form(url)
+        self.expire_claims(uploads, url)
+        with ThreadPoolExecutor(8) as threads:
+            forms = list(threads.map(lambda n: request_form(uploads, url, f"{NONCE}{n}"), range(20)))
+        assert sorted(json.loads(form.body)["number"] for form in forms if form.status == 200) == [6, 7, 8, 9, 10]
+        assert len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10  # nothing was deleted
+
+    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: System) -> None:
+        url = uploads.create_upload_share(max_files=1)
+        uploads.request_form(url, nonce=NONCE)
+        self.expire_claims(uploads, url, uses.FORMS - 100)
+        again = uploads.request_form(url, nonce=NONCE, again=True)
+        assert again.json["number"] == 1
+        assert 90 <= again.line["expires_in"] <= 100
+        self.expire_claims(uploads, url, 90)
+        assert uploads.request_form(url).code == "share_full"
+        # Its own sender waits, too: an upload that began with the form may still arrive.
+        assert uploads.request_form(url, nonce=NONCE, again=True).code == "share_full"
+        self.expire_claims(uploads, url, uses.HELD - uses.FORMS + 11)
+        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 2
+        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 2
+        assert uploads.request_form(url).code == "share_full"
+        long = uploads.with_mount("/in/", expires=7200, max_expires=7200)
+        assert long.request_form(long.create_upload_share()).line["expires_in"] == uses.FORMS
+
+    def test_a_retry_of_a_file_that_arrived_does_not_count_twice(self, uploads: System) -> None:
+        url = uploads.create_upload_share(max_files=2)
+        form = uploads.request_form(url, nonce=NONCE).json
+        submit_form(form, b"hello")
+        self.expire_claims(uploads, url)
+        again = uploads.request_form(url, nonce=NONCE, again=True).json
+        assert again["fields"]["key"] == form["fields"]["key"]
+        assert submit_form(again, b"other") == (409, "FileAlreadyExists")
+        assert uploads.files_left(url) == 1
+
+    @pytest.mark.parametrize(
+        ("names", "arrived"),
+        [
+            (("", "notes.txt", "thumbnails/1-a.txt", "1.txt", "0-a.txt", "-1-a.txt", "b.txt"), 0),
+            (("0", "0-a.txt", "00", "0a.txt", "0~", "0\U0010ffff!", "0/1-a.txt", "1-a.txt", "2-b.txt"), 2),
+        ],
+    )
+    def test_other_objects_in_the_folder_neither_count_nor_cost_nor_hide_what_arrived(
+        self, names: tuple[str, ...], arrived: int, uploads: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("signer.listing.PAGE", 2)
+        monkeypatch.setattr(uses, "PAGE", 2)
+        url = uploads.create_upload_share(max_files=3)
+        for name in names:
+            uploads.put(f"inbox/{share_id(url)}/{name}", b"by the owner")
+        requests = watch_requests(monkeypatch)
+        assert uploads.files_left(url) == 3 - arrived
+        assert len(requests) == 4  # both ends, the claims, the files
+
+    def test_the_sender_sees_how_many_files_arrived(self, uploads: System) -> None:
+        url = uploads.create_upload_share(max_files=3)
+        submit_form(uploads.request_form(url).json, b"hello")
+        uploads.request_form(url)
+        share = uploads.request(f"/-/shares/{share_id(url)}", key=WRITER).json
+        assert (share["uses"], share["max_uses"]) == (1, 3)
+        moved = uploads.with_mount("/in/", target=Location(BUCKET, "moved/"))
+        assert moved.request(f"/-/shares/{share_id(url)}", key=WRITER).json["uses"] is None
+
+    @pytest.mark.parametrize("max_files", [1, 30])
+    def test_a_full_share_costs_at_most_six_requests(
+        self, uploads: System, monkeypatch: pytest.MonkeyPatch, max_files: int
+    ) -> None:
+        url = uploads.create_upload_share(max_files=max_files)
+        uploads.request_form(url, nonce=NONCE)
+        for number in range(1, max_files + 1):
+            uploads.put(f"inbox/{share_id(url)}/{number}-a.txt", b"hello")
+            uploads.put(f".links/state/uses/{share_id(url)}/{number + 1}", b"of another")
+        requests = watch_requests(monkeypatch)
+        for params, status in (
+            ({"nonce": NONCE, "again": True}, 200),
+            ({"nonce": NONCE[::-1], "again": True}, 410),
+            ({}, 410),
+        ):
+            requests.clear()
+            assert uploads.restarted().request_form(url, **params).status == status
+            assert len(requests) <= 6, requests
+
+    def test_any_number_of_expired_claims_costs_no_more(self, uploads: System, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("signer.listing.PAGE", 12)
+        monkeypatch.setattr(uses, "PAGE", 12)
+        monkeypatch.setattr(uses, "_PLAIN", 10)
+        url = uploads.create_upload_share(max_files=2)
+        for number in range(1, 26):
+            name = str(number) if number <= 10 else str(number - 10**9)
+            uploads.put(f".links/state/uses/{share_id(url)}/{name}", b"of another")
+        self.expire_claims(uploads, url)
+        requests = watch_requests(monkeypatch)
+        for number in (26, 27):
+            requests.clear()
+            assert uploads.request_form(url).json["number"] == number
+            assert len(requests) <= 6, requests
+        assert uploads.request_form(url).code == "share_full"
+
+    def test_where_etags_are_no_md5_the_content_of_the_newest_number_tells_whose_it_is(
+        self, uploads: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = uploads.create_upload_share(max_files=50)
+        for number in range(1, 11):
+            uploads.request_form(url, nonce=f"{NONCE}{number}")
+            uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
+        requests = watch_requests(monkeypatch)
+        # An older number counts as another's.
+        for repeated, number in ((10, 10), (9, 11), (0, 12)):
+            requests.clear()
+            response = uploads.restarted().request_form(url, nonce=f"{NONCE}{repeated}", again=True)
+            assert response.json["number"] == number
+            assert len(requests) <= 6, requests
+            uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
+def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
+    uploads: System, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    url = uploads.create_upload_share(max_files=3)
+    nonces = [f"{NONCE}{number}" for number in range(8)]
+    with fault_proxy(uploads.oss.url) as proxy:
+        proxy.shuffle(seed)
+        flaky = uploads.at(proxy.url)
+        monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
+        numbers: dict[str, int] = {}
+        for settled in (False, True):
+            if settled:
+                proxy.disarm()
+                monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
+            with ThreadPoolExecutor(8) as threads:
+                for nonce, response in zip(
+                    nonces * 2, threads.map(lambda nonce: request_form(flaky, url, nonce), nonces * 2), strict=True
+                ):
+                    assert response.status in ((200, 410) if settled else (200, 410, 503))
+                    if response.status == 200:
+                        number = json.loads(response.body)["number"]
+                        assert numbers.setdefault(nonce, number) == number
+    assert sorted(numbers.values()) == [1, 2, 3]
+
+
+def request_form(service: System, url: str, nonce: str, size: int = 5) -> Response:
+    """The response to a request for a form again, without patches, which threads cannot share."""
+    parts = urlsplit(url)
+    body = json.dumps({"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}).encode()
+    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, body, "")
+    return app.answer(lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE")
+
+
+class TestFixedFields:
+    """People without an account choose nothing that costs money or misleads."""
+
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_a_field_has_one_value(self, uploads: System, name: str) -> None:
+        value, other = FIELDS[name]
+        url = uploads.create_upload_share()
+        form = uploads.request_form(url).json
+        assert {name: value} in conditions(form)
+        assert submit_form(form, b"hello", **{name.replace("-", "_"): other}) == (403, "AccessDenied")
+        assert uploads.stored(f"inbox/{share_id(url)}/1-a.txt") is None
+        assert submit_form(form, b"hello").status == 200
+        assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")[name] == value
+
+    def test_every_condition_is_on_a_field_that_the_form_has(self, uploads: System) -> None:
+        """Whether OSS checks a condition on an absent field is not documented."""
+        form = uploads.request_form(uploads.create_upload_share()).json
+        limited = {"bucket", "content-length-range"}
+        for condition in conditions(form):
+            operator, field = (condition[0], condition[1]) if isinstance(condition, list) else ("eq", *condition)
+            limited.add(operator if operator == "content-length-range" else field.removeprefix("$"))
+        assert limited == {"bucket", "content-length-range", *form["fields"]} - {"policy", "x-oss-signature"}

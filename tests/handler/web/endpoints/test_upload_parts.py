@@ -17,13 +17,12 @@ from handler.web.endpoints import multipart, upload_page
 from local.oss.storage import Uploads
 from signer.sizes import MAX_UPLOAD
 from tests.handler.client import Answered
-from tests.handler.upload_fixtures import PART, follow_link
-from tests.handler.web.endpoints import test_upload_page_limits as limits
+from tests.handler.upload_fixtures import CONTENT, PART, send_parts
+from tests.handler.web.endpoints import test_upload_page as limits
 from tests.local_oss import BUCKET
 from tests.system import JSON, WRITER, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
-CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
 GIGABYTE = 1024**3
 expire_claims = limits.TestArrivals.expire_claims
 
@@ -53,13 +52,6 @@ def complete(service: System, url: str, upload_id: str = "1") -> Answered:
     return go_on(service, url, upload_id, complete=True)
 
 
-def send(upload: dict[str, Any], *numbers: int) -> None:
-    for part in upload["parts"]:
-        number = part["part_number"]
-        if not numbers or number in numbers:
-            assert follow_link(part, CONTENT[(number - 1) * PART : number * PART]).status == 200
-
-
 def put_part(service: System, url: str, number: int, content: bytes) -> None:
     """Sends a part as nobody with a link can: of any length."""
     key, oss_id = unfinished(service, url)[0]
@@ -85,7 +77,7 @@ class TestFile:
         assert set(upload) == {"upload_id", "part_size", "part_count", "parts"}
         assert (upload["part_size"], upload["part_count"]) == (PART, 3)
         assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [str(PART), str(PART), "7"]
-        send(upload)
+        send_parts(upload)
         done = complete(large, url)
         assert (done.status, done.json) == (200, {"number": 1})
         assert done.line["key"] == f"inbox/{share_id(url)}/1-a.txt"
@@ -127,7 +119,7 @@ class TestFile:
 class TestNonce:
     def test_again_finds_the_upload_and_completing_names_what_is_missing(self, large: System) -> None:
         url = share(large)
-        send(begin(large, url).json["upload"], 2)
+        send_parts(begin(large, url).json["upload"], 2)
         again = begin(large.restarted(), url, again=True).json
         assert (again["number"], again["upload"]["upload_id"]) == (1, "1")
         assert len(unfinished(large, url)) == 1
@@ -135,13 +127,13 @@ class TestNonce:
         assert (response.status, response.code, response.json["parts"]) == (409, "parts_missing", [1, 3])
         put_part(large, url, 3, b"short")
         assert complete(large, url).json["parts"] == [1, 3]
-        send(again["upload"], 1, 3)
+        send_parts(again["upload"], 1, 3)
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT
 
     def test_nobody_without_the_nonce_goes_on(self, large: System) -> None:
         url, other = share(large), share(large)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         for params in (
             {"nonce": NONCE[::-1]},
             {"nonce": None},
@@ -165,7 +157,7 @@ class TestNonce:
     def test_a_share_that_ended_completes_nothing(self, large: System) -> None:
         urls = [share(large) for _ in range(3)]
         for url in urls:
-            send(begin(large, url).json["upload"])
+            send_parts(begin(large, url).json["upload"])
         large.revoke(urls[0], WRITER)
         late = large.later(8 * 86_400)
         smaller = large.with_mount("/in/", max_size=1000)
@@ -180,7 +172,7 @@ class TestParts:
     @pytest.mark.parametrize(("number", "size"), [(1, PART + 1), (3, PART), (4, 1)])
     def test_more_than_was_announced_ends_the_upload(self, large: System, number: int, size: int) -> None:
         url = share(large)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         put_part(large, url, number, bytes(size))
         assert complete(large, url).code == "too_large"
         assert unfinished(large, url) == []
@@ -191,7 +183,7 @@ class TestParts:
         self, large: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = share(large)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         listed = parts.Parts.arrived
 
         def replaced(upload: parts.Parts) -> Iterator[dict[int, tuple[int, str]]]:
@@ -216,7 +208,7 @@ class TestParts:
         self, large: System, monkeypatch: pytest.MonkeyPatch, document: bytes | None, status: int, requests: int
     ) -> None:
         url, asked = share(large), list[str]()
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         request = oss.OssClient.request
 
         def changed(client: oss.OssClient, method: str, place: Location, **options: Any) -> oss.OssResponse:
@@ -239,7 +231,7 @@ class TestTime:
         self, large: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = share(large)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         for timeout, status in ((9.9, 202), (10, 200)):
             monkeypatch.setattr("handler.core.context.timeout", lambda context, timeout=timeout: timeout)
             response = complete(large, url)
@@ -251,7 +243,7 @@ class TestTime:
         self, large: System, monkeypatch: pytest.MonkeyPatch, is_carried_out: bool
     ) -> None:
         url = share(large)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         real = parts.Parts.complete
 
         def lost(upload: parts.Parts, listed: Any) -> bool:
@@ -269,19 +261,19 @@ class TestTime:
 class TestPlaces:
     def test_links_that_are_renewed_renew_the_claim(self, large: System) -> None:
         url = share(large, max_files=1)
-        send(begin(large, url).json["upload"], 1)
+        send_parts(begin(large, url).json["upload"], 1)
         for _ in range(5):
             expire_claims(large, url, uses.FORMS - uses.MIN_FORM - 10)
             assert go_on(large, url).line["expires_in"] == 900
             assert begin(large, url, nonce=NONCE[::-1]).code == "share_full"
-        send(go_on(large, url).json["upload"], 2, 3)
+        send_parts(go_on(large, url).json["upload"], 2, 3)
         assert complete(large, url).status == 200
 
     def test_an_upload_that_lapsed_goes_on_while_there_is_a_place(self, large: System) -> None:
         url = share(large, max_files=2)
-        send(begin(large, url).json["upload"], 1)
+        send_parts(begin(large, url).json["upload"], 1)
         expire_claims(large, url)
-        send(begin(large, url, again=True).json["upload"], 2, 3)
+        send_parts(begin(large, url, again=True).json["upload"], 2, 3)
         # The claim that held its place until it counted again holds one for half an hour.
         assert begin(large, url, nonce=NONCE[::-1]).code == "share_full"
         assert complete(large, url).status == 200
@@ -289,7 +281,7 @@ class TestPlaces:
 
     def test_where_others_took_its_place_it_ends(self, large: System) -> None:
         url = share(large, max_files=1)
-        send(begin(large, url).json["upload"])
+        send_parts(begin(large, url).json["upload"])
         expire_claims(large, url)
         assert begin(large, url, nonce=NONCE[::-1]).json["number"] == 2
         assert [key.rpartition("/")[2] for key, _ in unfinished(large, url)] == ["2-a.txt"]
@@ -302,7 +294,7 @@ class TestPlaces:
             nonce = f"{NONCE}{number}"
             begun = begin(large, url, nonce=nonce, again=number % 2 == 0)
             if begun.status == 200:
-                send(begun.json["upload"], *((1,) if number % 5 else ()))
+                send_parts(begun.json["upload"], *((1,) if number % 5 else ()))
                 go_on(large, url, begun.json["upload"]["upload_id"], nonce=nonce, complete=True)
             if number % 4 == 3:
                 expire_claims(large, url)
