@@ -6,7 +6,7 @@ import base64
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
@@ -28,7 +28,7 @@ from .service import CreatedObject, Service
 from .storage import BucketExists, Buckets
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 
 def create_app(
@@ -51,11 +51,7 @@ def create_app(
     create_buckets(root, buckets, now())
     principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
     service = Service(Buckets(root), region, principals.find, now, on_created, serves_packages)
-
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return _handle(service, environ)(environ, start_response)
-
-    return app
+    return lambda environ, start_response: _handle(service, environ)(environ, start_response)
 
 
 def create_buckets(root: Path, names: Sequence[str], created: float | None = None, *, pages: str = "") -> None:
