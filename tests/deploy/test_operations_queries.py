@@ -7,7 +7,6 @@ is named, the missing functions are defined, and a map is unnested as SQLite doe
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
 import sqlite3
@@ -23,14 +22,10 @@ from deploy.alarms import EVENTS, HTTP, NOTICES, queries
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
 from handler.core.config import Config, load
-from handler.core.context import Clock, Instance
 from handler.core.outbox import Delivery
-from handler.core.request import Request
-from handler.web import app
-from signer import Credentials
 from tests import system
 from tests.deploy.project_copy import ROOT
-from tests.handler.client import NOW
+from tests.handler.client import NOW, event, invoke
 from tests.handler.keys_fixtures import READER, api, document
 from tests.handler.notice_fixtures import created, event_function, notice, receiver, respond
 from tests.memory_oss import memory_oss
@@ -50,11 +45,7 @@ LINKS = {
 }
 
 
-class Context:
-    """The context of an invocation."""
-
-    request_id = "1"
-    credentials = Credentials("STS.EXAMPLE", "EXAMPLE", "EXAMPLE")
+CONFIG = load.read(LINKS, {})
 
 
 class Percentile:
@@ -127,16 +118,11 @@ def run(title: str, lines: list[tuple[int, Row]], **examples: str) -> list[tuple
         return database.execute(statement).fetchall()
 
 
-def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
+def answered(path: str, ip: str = "192.0.2.7", config: Config = CONFIG, key: str = "", **query: str) -> str:
     """The audit line of one response."""
-    return answered_to(Request("GET", path, query, {}, b"", ""), load.read(LINKS, {}), ip)
-
-
-def answered_to(request: Request, config: Config, ip: str) -> str:
-    instance = Instance(config, Clock(now=lambda: SECONDS))
-    with contextlib.redirect_stdout(io.StringIO()) as written:
-        app.answer(lambda: request, lambda: instance, Context(), request_id="1", client_ip=ip)
-    return written.getvalue()
+    asked = event(path, query=query, headers={"Authorization": f"Bearer {key}"} if key else {})
+    asked["requestContext"]["http"]["sourceIp"] = ip
+    return invoke(json.dumps(asked), config=config, now=SECONDS).printed
 
 
 class EventLines(NamedTuple):
@@ -209,13 +195,8 @@ def lines(event_lines: EventLines) -> list[tuple[int, Row]]:
     """Two minutes of a service: links, a health check, refusals, guesses, events, ticks, a line of the platform."""
     first: list[Row] = [answered(f"/reports/{number}.pdf") for number in range(5)]
     first += [answered("/nothing"), answered("/private/a.pdf"), answered("/-/s/a.pdf", share="guess")]
-    second: list[Row] = [
-        answered("/reports/q3.pdf"),
-        answered("/-/health"),
-        *event_lines[:-1],
-        "FC Invoke Start RequestId: 1\n",
-    ]
-    second += [answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
+    second: list[Row] = [answered("/reports/q3.pdf"), answered("/-/health"), *event_lines[:-1]]
+    second += ["FC Invoke Start RequestId: 1\n", answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
     second += [answered("/private/a.pdf", ip="198.51.100.9") for _ in range(31)]
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
@@ -281,11 +262,8 @@ def test_what_function_compute_measured() -> None:
     assert set(METRICS) <= set(INDEX["keys"])
 
 
-def test_no_links() -> None:
+def test_no_links_and_server_errors(lines: list[tuple[int, Row]]) -> None:
     assert run("No links", [(SECONDS, answered("/nothing"))]) == [(0,)]
-
-
-def test_server_errors(lines: list[tuple[int, Row]]) -> None:
     error = answered("/nothing").replace('"status":404', '"status":503')
     assert run("Server errors", [*lines, (SECONDS, error), (SECONDS, error)]) == [(2,)]
 
@@ -311,8 +289,7 @@ def test_refusals_by_code(lines: list[tuple[int, Row]]) -> None:
 def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(json.dumps(document()), "utf-8")
     config = load.read({**LINKS, "keys": f"file:{tmp_path}/keys.json"}, {})
-    request = Request("GET", "/private/a.pdf", {}, {"authorization": f"Bearer {key}"}, b"", "")
-    guess = answered_to(request, config, "198.51.100.9")
+    guess = answered("/private/a.pdf", "198.51.100.9", config, key)
     assert json.loads(guess)["code"] == code
     assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("198.51.100.9", 31)]
 
@@ -330,13 +307,10 @@ def test_failed_notices(lines: list[tuple[int, Row]]) -> None:
     }
 
 
-def test_waiting_notices(lines: list[tuple[int, Row]]) -> None:
+def test_waiting_and_dead_notices(lines: list[tuple[int, Row]]) -> None:
     ((sink, oldest),) = run("Waiting notices", lines)
     assert sink == "ops"
     assert 3600 <= oldest < 3900
-
-
-def test_dead_notices(lines: list[tuple[int, Row]]) -> None:
     many = (SECONDS, '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}')
     assert run("Dead notices", [*lines, many]) == [("gone.old", 1000)]
 
