@@ -18,7 +18,7 @@ from local.fc.functions import function_of
 from local.ram import ACCOUNT
 from local.stack import Stack
 from signer import Credentials
-from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy, install
 from tests.handler.client import make_config
 from tests.http_server import Handler, http_server
 
@@ -105,9 +105,7 @@ def deployed(
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
     """An aliyun CLI that answers commands with JSON, or fails with a code or words; those it does not know, too."""
     cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
-    script = f'#!/bin/sh\ncase "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac\n'
-    (folder / "aliyun").write_text(script, encoding="utf-8")
-    (folder / "aliyun").chmod(0o755)
+    install(folder / "aliyun", f'case "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac')
 
 
 def _shell(answer: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy import account_script
+from deploy.command import output_of
 from deploy.policies import policies as documents
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
@@ -279,8 +279,7 @@ def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tm
 
 
 def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
-    (tmp_path / "aliyun").write_text("#!/bin/sh\necho 'ERROR: default is not configured' >&2\nexit 1\n")
-    (tmp_path / "aliyun").chmod(0o755)
+    install_aliyun(tmp_path, dict.fromkeys(GOOD, "default is not configured"))
     with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
         examined(deployment)
 
@@ -315,8 +314,7 @@ def test_a_domain_that_leads_elsewhere_is_found_with_the_command_that_moves_it(
     assert (finding.level, finding.subject) == (level, "domain")
     assert sentence in finding.sentence
     if level == "fault":
-        command = ["sh", "-ec", finding.sentence.partition("or run ")[2]]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        assert output_of(["sh", "-ec", finding.sentence.partition("or run ")[2]], 60).returncode == 0
         moved = cli.state["domains"][name]["routes"]
         assert moved in ([OTHER, route("links-http-dev", "prod")], [route("links-http-dev", "prod"), OTHER])
         assert [finding.level for finding in account.domains(deployment)] == ["ok"]

@@ -14,6 +14,7 @@ from deploy.probes.deployment import CANARY, Deployment
 from deploy.probes.findings import Finding
 from local.stack import Stack
 from tests.deploy.deployments import EVENTS, HTTP, LINKS, XML, ServerResponse, deployed, faults, levels, serving
+from tests.deploy.project_copy import install
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
 
@@ -214,8 +215,7 @@ def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body:
 
 
 def with_s(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    (folder / "s").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "s").chmod(0o755)
+    install(folder / "s", script)
     monkeypatch.setattr(service, "s_command", lambda: folder / "s")
     return deployed("", None, LINKS, "", HTTP, EVENTS)
 
