@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import signer
-from tests.deploy.project_copy import ROOT
+from tests.deploy.project_copy import ROOT, install
 
 README = (ROOT / "README.md").read_text("utf-8")
 # What make and git need themselves, beside what the README asks for.
@@ -45,8 +45,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = shutil.which(name)
         assert path, name
         (folder / "bin" / name).symlink_to(path)
-    (folder / "bin/python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (folder / "bin/python3").chmod(0o755)
+    install(folder / "bin/python3", f'exec "{sys.executable}" "$@"')
     clone = block("git clone").splitlines()[0].replace("ADDRESS", f"'{ROOT}'")
     run(folder, folder, f"{clone}\n{block('python3 -m venv')}")
     return folder

@@ -13,13 +13,11 @@ from typing import NamedTuple
 import pytest
 
 from deploy.command import output_of
-
-ROOT = Path(__file__).parents[1]
+from tests.deploy.project_copy import ROOT, install
 
 # Writes each call into the file `calls`. As `python3 -m venv FOLDER` it puts itself into FOLDER/bin; `$venv` says how
 # that ends, and `$missing` which module it lacks.
 PYTHON = """\
-#!/bin/sh
 echo "$@${PYTHONSAFEPATH:+ without this folder}" >> '{calls}'
 case "$*" in
   *"$missing"*) [ -z "$missing" ] || { echo "No module named $missing" >&2; exit 1; } ;;
@@ -81,9 +79,7 @@ def project(tmp_path: Path) -> Project:
     node.mkdir(parents=True)
     for path in (node.parent / "package-lock.json", node / ".package-lock.json"):
         path.touch()
-    python = folder / "python3"
-    python.write_text(PYTHON.replace("{calls}", str(folder / "calls")))
-    python.chmod(0o755)
+    install(folder / "python3", PYTHON.replace("{calls}", str(folder / "calls")))
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     return Project(folder)
@@ -199,17 +195,13 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
         (programs / name).symlink_to(shutil.which(name) or pytest.fail(name))
     if npm:
         status = 0 if npm == "works" else 1
-        (programs / "npm").write_text(
-            f"#!/bin/sh\necho npm $1 >> '{project.folder}/calls'\nmkdir -p node_modules\nexit {status}\n"
-        )
-        (programs / "npm").chmod(0o755)
+        install(programs / "npm", f"echo npm $1 >> '{project.folder}/calls'\nmkdir -p node_modules\nexit {status}")
     first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
     for run in (first, second):
         assert run.status == 0, run.output
         assert run.calls[-1] == "-m pytest -n 3 -q -m not long and not ci"
-    assert [run.calls.count("npm ci") for run in (first, second)] == {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[
-        npm
-    ]
+    installed = {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[npm]
+    assert [run.calls.count("npm ci") for run in (first, second)] == installed
     assert ("the tests that need them are skipped" in first.output) == (npm == "fails")
 
 

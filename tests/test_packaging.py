@@ -27,11 +27,6 @@ from deploy.package import interpreters
 from tests import git
 from tests.deploy.project_copy import ROOT
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 pytestmark = pytest.mark.ci
 
 # The running Python, then those that are promised.
@@ -98,9 +93,7 @@ class Environment(NamedTuple):
 
 
 def uv(*arguments: str | Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+    done = output_of([sys.executable, "-m", "uv", *map(str, arguments)], 300)
     assert done.returncode == 0, done.stderr
 
 
@@ -160,10 +153,12 @@ def test_the_library_has_no_dependency_and_the_command_and_its_profiles_are_the_
     assert headers["Author"] == "The fc-presign authors"
 
 
-def test_what_the_command_imports_is_in_its_extra() -> None:
+def test_what_the_command_imports_is_in_its_extra(distributions: Distributions) -> None:
     """A module of the standard library, of ours, or of a package that the extra names."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in project["optional-dependencies"]["cli"]}
+    lines = [
+        line for line in metadata(distributions.wheel).get_all("Requires-Dist", []) if re.search("extra.*cli", line)
+    ]
+    required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in lines}
     known = {*sys.stdlib_module_names, *required}
     unknown = {module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)} - known
     assert not unknown

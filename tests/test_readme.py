@@ -1,12 +1,15 @@
-"""Pages can be used as they stand: their links and their commands."""
+"""Pages can be used as they stand: their links, their commands, their pictures, and what they say of files."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.project_copy import ROOT
+from tools import screenshots
 
 READMES = ["README.md", *sorted(path.name for path in ROOT.glob("README.*.md"))]
 PAGES = [
@@ -15,6 +18,9 @@ PAGES = [
     ".github/CONTRIBUTING.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 ]
+
+IMAGES = ROOT / "docs/images"
+PICTURES = sorted(path for path in IMAGES.rglob("*") if path.is_file())
 
 
 def read(name: str) -> str:
@@ -64,3 +70,33 @@ def test_a_chinese_page_marks_links_to_pages_that_are_english_only() -> None:
     for name in pages:
         links = re.findall(r"(?<!English)\]\(([^)#]+\.md)[^)]*\)(（英文）)?", read(name))
         assert [link for link, mark in links if bool(mark) == link.endswith(".zh-CN.md")] == [], name
+
+
+def shown(page: Path) -> list[tuple[Path, str]]:
+    """The pictures of a page, each with its description."""
+    content = page.read_text(encoding="utf-8")
+    found = [(target, alt) for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", content)]
+    found += re.findall(r'<img [^>]*src="([^"]+)" alt="([^"]*)"', content)
+    return [((page.parent / target).resolve(), alt) for target, alt in found if "://" not in target]
+
+
+def test_every_picture_is_shown_and_described_and_make_docs_makes_it() -> None:
+    found = [picture for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) for picture in shown(page)]
+    assert {path for path, _ in found} == set(PICTURES)
+    assert [path.name for path, description in found if len(description) < 8] == []
+    assert set(PICTURES) == {IMAGES / name for name in (*screenshots.PICTURES, screenshots.SENDER)}
+
+
+@pytest.mark.shipped_files
+def test_the_performance_page_starts_from_the_shipped_files() -> None:
+    page = read("docs/performance.md")
+    built_in = yaml.safe_load(read("s.yaml"))["resources"]["links_http"]["props"]
+    custom = yaml.safe_load(read("deploy/custom-runtime/s.yaml"))["resources"]["links_traffic"]["props"]
+    for props, price in ((built_in, "(0.35 + 0.5 * 0.15 + 0.5 * 0.05)"), (custom, "(1 + 1 * 0.15 + 0.5 * 0.05)")):
+        sizes = (props["cpu"], props["memorySize"] / 1024, props["diskSize"] / 1024)
+        assert price == "({:g} + {:g} * 0.15 + {:g} * 0.05)".format(*sizes)
+        assert price in page
+    *_, prod = yaml.safe_load(read("env.yaml"))["environments"]
+    reserved = prod["overlays"]["resources"]["links_http"]["concurrencyConfig"]["reservedConcurrency"]
+    assert f"as in `env.yaml`: {reserved}, one request at a time | {reserved} / (" in page
+    assert f"`instanceConcurrency` of {custom['instanceConcurrency']} |" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,8 @@ import pytest
 from handler.core import errors
 from handler.core.config import load
 from handler.core.errors import ErrorEntry
+from tests.handler.client import make_config
 from tools import reference
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a|b or <name>.")}
 
@@ -45,7 +39,6 @@ def test_a_page_that_is_not_current_is_named(
 
 
 def test_the_example_on_the_configuration_page_is_valid() -> None:
-    variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    config = load.read(tomllib.loads(reference.EXAMPLE), variables)
+    config = make_config(reference.EXAMPLE, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
     assert [mount.path for mount in config.mounts] == ["/reports/"]
     assert [notice.on for notice in config.notices] == ["created"]

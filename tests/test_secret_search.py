@@ -21,6 +21,7 @@ LINK = signer.presign(
 ).url
 SIGNATURE = "5f3b8a0c1d2e4f60718293a4b5c6d7e8f90112233445566778899aabbccddeef"
 TOKEN = "Vq3xEXAMPLE_" * 5
+ROBOT = "00000000-0000-4000-8000-000000000000"
 # Each kind in the forms in which programs print it.
 PLANTED = [
     ("a signature", f"GET /a.txt?x-oss-signature={SIGNATURE} HTTP/1.1"),
@@ -39,10 +40,7 @@ PLANTED = [
     ("an API key", f"X-Api-Key fcp_{TOKEN}"),
     ("a webhook's secret", "the secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw is shown once"),
     ("a chat robot's address", "POST https://oapi.dingtalk.example/robot/send?access_token=0123456789abcdef0123"),
-    (
-        "a chat robot's address",
-        "https://open.feishu.example/open-apis/bot/v2/hook/00000000-0000-4000-8000-000000000000",
-    ),
+    ("a chat robot's address", f"https://open.feishu.example/open-apis/bot/v2/hook/{ROBOT}"),
     ("a chat robot's address", "https://hooks.slack.com/services/T000/B000/EXAMPLE"),
     ("a chat robot's address", "https://qyapi.weixin.example/cgi-bin/webhook/send?key=00000000-0000-4000-8000-0000"),
     ("a JWT", "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyZWFkZXIifQ.c2lnbmF0dXJlRVhBTVBMRQ"),
@@ -108,8 +106,6 @@ def test_a_secret_in_a_parameter_is_not_part_of_the_name_of_a_test() -> None:
 
 def test_ci_searches_all_that_the_tests_print_also_those_that_pass() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert (
-        'SECRETS_USED=$secrets make test-ci PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
-        in script
-    )
+    options = 'PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
+    assert f"SECRETS_USED=$secrets make test-ci {options}" in script
     assert 'python -m tools.secret_search --known "$secrets" "$report" build/tests.xml' in script

@@ -14,8 +14,8 @@ import pytest
 
 from deploy.command import output_of
 from tests import git
+from tests.deploy.project_copy import ROOT, install
 
-ROOT = Path(__file__).parents[1]
 # One of signals, one of a terminal and a link that ends, and one that is a client of this machine, whose files and
 # settings it makes.
 CHOSEN = (
@@ -84,8 +84,7 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
     block = script.partition('say "Tests"\n')[2].partition("fail_if_skipped ")[0]
     code = "import os, signal, sys; print(os.environ['http_proxy'], int(signal.getsignal(signal.SIGINT)), sys.stdin); "
     code += f"sys.exit({status})"
-    (tmp_path / "make").write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\"\n")
-    (tmp_path / "make").chmod(0o755)
+    install(tmp_path / "make", f"exec '{sys.executable}' -c \"{code}\"")
     done = output_of(
         ["bash", "-euo", "pipefail", "-c", f"python=python3; {block} echo done"],
         60,

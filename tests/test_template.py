@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -91,15 +90,7 @@ def rendered(config: Path) -> dict[str, Any]:
 
 
 def schema_errors(publish: object) -> object:
-    done = subprocess.run(
-        ["node", "-e", VALIDATE, json.dumps(publish)],
-        cwd=ROOT / "tests/node",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    return json.loads(output_of(["node", "-e", VALIDATE, json.dumps(publish)], 60, cwd=ROOT / "tests/node").stdout)
 
 
 def test_the_schema_of_the_registry_accepts_the_package_and_refuses_a_broken_one(package: Path) -> None:
@@ -157,8 +148,7 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
 
 
 def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
-    command = [sys.executable, "-c", PREPARE]
-    done = output_of(command, 120, cwd=config.parent)
+    done = output_of([sys.executable, "-c", PREPARE], 120, cwd=config.parent)
     assert done.returncode == 0, done.stderr
     links = (config.parent / "links.toml").read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links

@@ -9,13 +9,8 @@ from typing import NamedTuple
 from tests.deploy.project_copy import ROOT
 
 SUFFIX = ".zh-CN.md"
-REQUIRED = {
-    f"{page}{SUFFIX}"
-    for page in (
-        "README",
-        *(f"docs/{name}" for name in ("api", "deploy", "explain", "local-oss", "shares", "uploads")),
-    )
-}
+NAMES = ("README", "docs/api", "docs/deploy", "docs/explain", "docs/local-oss", "docs/shares", "docs/uploads")
+REQUIRED = {f"{name}{SUFFIX}" for name in NAMES}
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")))
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
 

@@ -1,7 +1,9 @@
-"""`python -m bench`: its names, its exit status, and what `--docs` writes. Nothing is measured here."""
+"""`python -m bench`: its names, its exit status, its table, and what `--docs` writes. Nothing is measured here."""
 
 from __future__ import annotations
 
+import ast
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +12,71 @@ from types import ModuleType
 import pytest
 
 from bench import __main__ as command
-from bench.figures import Bound, Figure
+from bench import table
+from bench.figures import Bound, Figure, Spread
 
+BENCH = Path(__file__).parents[2] / "bench"
 PAGE = "# Performance\n\n<!-- begin: table -->\nold\n<!-- end: table -->\n\nText stays.\n"
+LINES, COLUMNS = 24, 100
+ORIGIN = "2026-11-26, Python 3.13.11, 128 x Intel(R) Xeon(R) Platinum 8369B CPU @ 2.70GHz with a long name indeed"
+
+
+def names_in_the_code() -> list[str]:
+    """The first argument of each `Figure(…)` and `Figure.against(…)` of the measurements."""
+    return [
+        ast.literal_eval(node.args[0])
+        for measurement in command.MEASUREMENTS
+        for node in ast.walk(ast.parse((BENCH / f"{measurement}.py").read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Figure", "Figure.against")
+    ]
+
+
+def test_all_measurements_fit_a_screen_with_the_longest_values() -> None:
+    names = names_in_the_code()
+    assert len(names) == 9
+    assert "share page, new process" in names
+    # Signing has a figure for each of three peers, and one call in its code.
+    figures = [
+        Figure(name, "ms", 1234.5678, "alibabacloud-oss-v2", 1234.5678, Spread(0.0042, 1111.1, 1999.9), Bound(0.18))
+        for name in [*names, "a link", "a link"]
+    ]
+    lines = command.screen(figures, ORIGIN).splitlines()
+    assert len(lines) <= LINES
+    assert [line for line in lines if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("value", [0.00001, 0.0999, 0.9996, 99.96, 12_345.6, 999_960, 1.5e8])
+def test_a_number_has_at_most_six_characters_and_an_error_below_two_percent(value: float) -> None:
+    shown = table.number(value)
+    assert len(shown) <= 6
+    factor = {"k": 1e3, "M": 1e6}.get(shown[-1], 1)
+    assert math.isclose(float(shown.rstrip("kM")) * factor, value, rel_tol=0.02, abs_tol=0.0001)
+
+
+def test_the_ratio_of_runs_in_turns_is_the_median_of_the_pairs() -> None:
+    # In the second turn the machine was busy, which changes both runs, and so no ratio.
+    figure = Figure.against("warm event", "µs", [10.0, 90.0, 12.0], "peer", [100.0, 900.0, 100.0])
+    assert figure.ratio == pytest.approx((0.1, 0.1, 0.12))
+    assert (figure.ours, figure.peer) == (12.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "bound", "end"),
+    [
+        (0.22, Bound(0.22), "≤ 0.22 reached"),
+        (0.23, Bound(0.22), "≤ 0.22 MISSED"),
+        (2.6, Bound(2.5, at_least=True), "≥ 2.5  reached"),
+        (2.4, Bound(2.5, at_least=True), "≥ 2.5  MISSED"),
+        (2.4, None, "peer"),
+    ],
+)
+def test_a_line_ends_with_the_requirement_and_its_verdict(ratio: float, bound: Bound | None, end: str) -> None:
+    figure = Figure("warm event", "µs", 30.0, "peer", 150.0, Spread(ratio, ratio, ratio), bound)
+    _, line = table.lines([figure])
+    assert line.split()[0] == table.number(ratio)
+    assert line.endswith(f" {end}")
+    missed = "1 of 1 figures MISSED." if "MISSED" in end else "1 figures, and every requirement is reached."
+    assert f"\n{missed}" in command.screen([figure], ORIGIN)
 
 
 @pytest.fixture

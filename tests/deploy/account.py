@@ -22,42 +22,29 @@ KINDS = (
     *("roles", "longest_sessions", "policies", "attached", "users", "queues", "projects", "logstores", "indexes"),
     *("alerts", "lifecycle", "buckets", "domains", "identity_providers"),
 )
-# The versions that the CLI knows; of mns-open it knows the product and the address alone, so it needs --force.
-VERSIONS = {"ram": ["2015-05-01"], "cms": ["2019-01-01"], "mns-open": [], "sls": []}
 PARAMETERS = {
     "cms DescribeMetricLast": "Dimensions EndTime Express Length MetricName Namespace NextToken Period StartTime",
     "fc GetCustomDomain": "domainName",
     "fc UpdateCustomDomain": "body domainName",
     "ims CreateOIDCProvider": "ClientIds Description Fingerprints IssuanceLimitTime IssuerUrl OIDCProviderName",
-    "mns-open CreateQueue": "QueueName",
-    "mns-open DeleteQueue": "QueueName",
-    "mns-open GetQueueAttributes": "QueueName",
-    "ram AttachPolicyToRole": "PolicyName PolicyType RoleName",
-    "ram AttachPolicyToUser": "PolicyName PolicyType UserName",
+    **{f"mns-open {action}": "QueueName" for action in ("CreateQueue", "DeleteQueue", "GetQueueAttributes")},
+    **{f"ram {action}Role": "PolicyName PolicyType RoleName" for action in ("AttachPolicyTo", "DetachPolicyFrom")},
+    **{f"ram {action}User": "PolicyName PolicyType UserName" for action in ("AttachPolicyTo", "DetachPolicyFrom")},
     "ram CreatePolicy": "Description PolicyDocument PolicyName Tag",
     "ram CreatePolicyVersion": "PolicyDocument PolicyName RotateStrategy SetAsDefault",
     "ram CreateRole": "AssumeRolePolicyDocument Description MaxSessionDuration RoleName Tag",
     "ram DeletePolicy": "CascadingDelete PolicyName",
-    "ram DeleteRole": "RoleName",
-    "ram DetachPolicyFromRole": "PolicyName PolicyType RoleName",
-    "ram DetachPolicyFromUser": "PolicyName PolicyType UserName",
+    **{f"ram {action}Role": "RoleName" for action in ("Delete", "Get", "ListPoliciesFor")},
     "ram GetPolicy": "PolicyName PolicyType",
-    "ram GetRole": "RoleName",
-    "ram ListPoliciesForRole": "RoleName",
     "ram ListPoliciesForUser": "UserName",
     "ram UpdateRole": "NewAssumeRolePolicyDocument NewDescription NewMaxSessionDuration RoleName",
-    "sls CreateAlert": "body project",
-    "sls CreateIndex": "body logstore project",
-    "sls CreateLogStore": "body project",
+    **{f"sls {action}": "body project" for action in ("CreateAlert", "CreateLogStore")},
+    **{f"sls {action}": "body logstore project" for action in ("CreateIndex", "UpdateIndex", "UpdateLogStore")},
+    **{f"sls {action}Alert": "alertName project" for action in ("Delete", "Get")},
+    **{f"sls {action}": "logstore project" for action in ("GetIndex", "GetLogStore")},
     "sls CreateProject": "body",
-    "sls DeleteAlert": "alertName project",
-    "sls GetAlert": "alertName project",
-    "sls GetIndex": "logstore project",
-    "sls GetLogStore": "logstore project",
     "sls GetProject": "project",
     "sls UpdateAlert": "alertName body project",
-    "sls UpdateIndex": "body logstore project",
-    "sls UpdateLogStore": "body logstore project",
 }
 # What the pages of the operations name in the body of a request, and of its parts.
 ALERT = {"displayName", "description", "schedule", "configuration"}
@@ -116,8 +103,7 @@ def write(folder: Path | str, state: State) -> None:
 
 def fail(code: str) -> NoReturn:
     """As the CLI does for an error of the service."""
-    print(f"ERROR: SDK.ServerError\nErrorCode: {code}\nRecommend: \nRequestId: 0C01-EXAMPLE", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(f"ERROR: SDK.ServerError\nErrorCode: {code}\nRecommend: \nRequestId: 0C01-EXAMPLE")
 
 
 def options(words: list[str]) -> dict[str, str]:
@@ -149,26 +135,21 @@ def trust_in(state: State, document: str) -> str:
     return document
 
 
-def longest_session(seconds: str) -> int:
-    if not 3600 <= int(seconds) <= 43_200:
-        fail("InvalidParameter.MaxSessionDuration")
-    return int(seconds)
-
-
 def ram(state: State, action: str, given: dict[str, str]) -> object:
     roles, policies, attached = state["roles"], state["policies"], state["attached"]
     role, policy = given.get("RoleName", ""), given.get("PolicyName", "")
     if action == "GetRole":
         trust, longest = get(roles, role, "EntityNotExist.Role"), state["longest_sessions"][role]
         return {"Role": {"RoleName": role, "AssumeRolePolicyDocument": trust, "MaxSessionDuration": longest}}
-    if action == "CreateRole":
-        create(roles, role, trust_in(state, given["AssumeRolePolicyDocument"]), "EntityAlreadyExists.Role")
-        state["longest_sessions"][role] = longest_session(given.get("MaxSessionDuration", "3600"))
-        return {}
-    if action == "UpdateRole":
+    if action in ("CreateRole", "UpdateRole"):
+        new = {name.removeprefix("New"): value for name, value in given.items()}
+        trust, longest = trust_in(state, new["AssumeRolePolicyDocument"]), int(new.get("MaxSessionDuration", "3600"))
+        if not 3600 <= longest <= 43_200:
+            fail("InvalidParameter.MaxSessionDuration")
+        if action == "CreateRole":
+            create(roles, role, trust, "EntityAlreadyExists.Role")
         get(roles, role, "EntityNotExist.Role")
-        roles[role] = trust_in(state, given["NewAssumeRolePolicyDocument"])
-        state["longest_sessions"][role] = longest_session(given.get("NewMaxSessionDuration", "3600"))
+        roles[role], state["longest_sessions"][role] = trust, longest
         return {}
     if action == "GetPolicy":
         default = json.dumps(get(policies, policy, "EntityNotExist.Policy")[-1], indent=2)
@@ -201,10 +182,8 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         get(attached, f"{kind} {name} {policy}", f"EntityNotExist.{kind}.Policy")
         del attached[f"{kind} {name} {policy}"]
         return {}
-    if action == f"ListPoliciesFor{kind}":
-        names = [key.split()[2] for key in attached if key.split()[:2] == [kind, name]]
-        return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
-    fail("InvalidAction.NotFound")
+    names = [key.split()[2] for key in attached if key.split()[:2] == [kind, name]]
+    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
 
 
 def queues(state: State, action: str, given: dict[str, str]) -> object:
@@ -215,10 +194,8 @@ def queues(state: State, action: str, given: dict[str, str]) -> object:
     queue = get(state["queues"], name, "QueueNotExist")
     if action == "GetQueueAttributes":
         return {"Data": {"QueueName": given["QueueName"], "InactiveMessages": 0, "DelayMessages": 0, **queue}}
-    if action == "DeleteQueue":
-        del state["queues"][name]
-        return {}
-    fail("InvalidAction.NotFound")
+    del state["queues"][name]
+    return {}
 
 
 def metrics(state: State, action: str, given: dict[str, str]) -> object:
@@ -233,75 +210,63 @@ def metrics(state: State, action: str, given: dict[str, str]) -> object:
     return {"Code": "200", "Datapoints": json.dumps(points)}
 
 
-def body_of(text: str, allowed: set[str]) -> Any:
-    body = json.loads(text)
+def body_of(body: Any, allowed: set[str]) -> Any:
     if not set(body) <= allowed:
         fail(f"ParameterInvalid: {sorted(set(body) - allowed)}")
     return body
 
 
+# The records of each kind, and what an error calls it if it exists, and if not.
+LOGS = {
+    "Project": ("projects", "ProjectAlreadyExist", "ProjectNotExist"),
+    "LogStore": ("logstores", "LogStoreAlreadyExist", "LogStoreNotExist"),
+    "Index": ("indexes", "IndexAlreadyExist", "IndexConfigNotExist"),
+    "Alert": ("alerts", "JobAlreadyExist", "JobNotExist"),
+}
+
+
 def logs(state: State, action: str, given: dict[str, str]) -> object:
+    (kind,) = filter(action.endswith, LOGS)
+    verb, (records, exists, missing) = action.removesuffix(kind), LOGS[kind]
     body = json.loads(given.get("body", "{}"))
-    project = given.get("project") or body["projectName"]
-    store = f"{project} {given.get('logstore') or body.get('logstoreName')}"
-    if action == "GetProject":
-        return get(state["projects"], project, "ProjectNotExist")
-    if action == "CreateProject":
-        return create(state["projects"], project, body, "ProjectAlreadyExist")
-    get(state["projects"], project, "ProjectNotExist")
-    if action == "GetLogStore":
-        return get(state["logstores"], store, "LogStoreNotExist")
-    if action == "CreateLogStore":
-        return create(state["logstores"], store, body, "LogStoreAlreadyExist")
-    if action.endswith("Alert"):
-        name = f"{project} {given.get('alertName') or body['name']}"
-        if action == "GetAlert":
-            return get(state["alerts"], name, "JobNotExist")
-        if action == "DeleteAlert":
-            del state["alerts"][name]
-            return {}
-        body_of(given["body"], {*ALERT, *(["name"] if action == "CreateAlert" else [])})
+    project = name = given.get("project") or body["projectName"]
+    if kind != "Project":
+        get(state["projects"], project, "ProjectNotExist")
+        own = ("alertName", "name") if kind == "Alert" else ("logstore", "logstoreName")
+        name = f"{project} {given.get(own[0]) or body[own[1]]}"
+    if kind == "Index":
+        get(state["logstores"], name, "LogStoreNotExist")
+        for field in body_of(body, INDEX).get("keys", {}).values():
+            body_of(field, FIELD)
+    if kind == "Alert" and body:
+        body_of(body, {*ALERT, *(["name"] if verb == "Create" else [])})
         assert set(body["configuration"]) == CONFIGURATION
-        if action == "CreateAlert":
-            return create(state["alerts"], name, body, "JobAlreadyExist")
-        get(state["alerts"], name, "JobNotExist").update(body)
-        return {}
-    found = get(state["logstores"], store, "LogStoreNotExist")
-    if action == "UpdateLogStore":
-        found.update(body)
-        return {}
-    if action == "GetIndex":
-        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1} | get(
-            state["indexes"], store, "IndexConfigNotExist"
-        )
-    for field in body_of(given["body"], INDEX)["keys"].values():
-        body_of(json.dumps(field), FIELD)
-    if action == "CreateIndex":
-        return create(state["indexes"], store, body, "IndexAlreadyExist")
-    if action == "UpdateIndex":
+    if verb == "Create":
+        return create(state[records], name, body, exists)
+    found = get(state[records], name, missing)
+    if verb == "Get":
+        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1, **found} if kind == "Index" else found
+    if verb == "Delete":
+        del state[records][name]
+    elif kind == "Index":
         # The service adds what is not given.
-        keys = {name: {"alias": "", **field} for name, field in body["keys"].items()}
-        state["indexes"][store] = {**body, "keys": keys}
-        return {}
-    fail("InvalidAction.NotFound")
+        state[records][name] = {**body, "keys": {name: {"alias": "", **field} for name, field in body["keys"].items()}}
+    else:
+        found.update(body)
+    return {}
 
 
 def domains(state: State, action: str, given: dict[str, str]) -> object:
     """Function Compute 3.0. Members of the body that are missing stay as they are."""
-    name = f"{given['region']} {given['domainName']}"
-    domain = get(state["domains"], name, "DomainNameNotFound")
-    if action == "UpdateCustomDomain" and set(given) == {"region", "domainName", "body"}:
+    domain = get(state["domains"], f"{given['region']} {given['domainName']}", "DomainNameNotFound")
+    if action == "UpdateCustomDomain":
         body = json.loads(given["body"])
         assert set(body) == {"routeConfig"}
         domain.update(body["routeConfig"])
-    elif action != "GetCustomDomain" or set(given) != {"region", "domainName"}:
-        fail("InvalidArgument")
     return {"domainName": given["domainName"], "routeConfig": domain}
 
 
 def identities(state: State, action: str, given: dict[str, str]) -> object:
-    if action != "CreateOIDCProvider":
-        fail("InvalidAction.NotFound")
     # The identity provider is part of RAM, but its operations are those of the product IMS.
     assert set(given) == {"OIDCProviderName", "IssuerUrl", "ClientIds", "Fingerprints"}
     return create(state["identity_providers"], given["OIDCProviderName"], given, "EntityAlreadyExists.OIDCProvider")
@@ -334,8 +299,7 @@ def oss(state: State, words: list[str]) -> str:
             state["lifecycle"][bucket] = rules_file.read()
         return ""
     if bucket not in state["lifecycle"]:
-        print("Error: oss: service returned error: StatusCode=404, ErrorCode=NoSuchLifecycle", file=sys.stderr)
-        sys.exit(1)
+        sys.exit("Error: oss: service returned error: StatusCode=404, ErrorCode=NoSuchLifecycle")
     rules = str(state["lifecycle"][bucket]).replace("><", ">\n  <")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{rules}\n\n0.1(s) elapsed\n'
 
@@ -358,6 +322,18 @@ def put(url: str, body: bytes) -> None:
     assert requests.put(link.url, data=body, headers=link.headers, timeout=10).status_code == 200
 
 
+# What answers a product, and the versions of it that the CLI knows: of mns-open it knows the product and the address
+# alone, so it needs --force.
+PRODUCTS: dict[str, tuple[Callable[[State, str, dict[str, str]], object], list[str]]] = {
+    "ram": (ram, ["2015-05-01"]),
+    "mns-open": (queues, []),
+    "sls": (logs, []),
+    "cms": (metrics, ["2019-01-01"]),
+    "fc": (domains, []),
+    "ims": (identities, []),
+}
+
+
 def main(folder: str, *arguments: str) -> None:
     words = list(arguments)
     with open(os.path.join(folder, "calls"), "a", encoding="utf-8") as calls:
@@ -366,25 +342,17 @@ def main(folder: str, *arguments: str) -> None:
     if words[0] == "oss":
         print(oss(state, words[1:]))
     else:
-        products: dict[str, Callable[[State, str, dict[str, str]], object]] = {
-            "ram": ram,
-            "mns-open": queues,
-            "sls": logs,
-            "cms": metrics,
-            "fc": domains,
-            "ims": identities,
-        }
-        if words[0] not in products:
-            fail(f"InvalidProduct: {words[0]}")
+        product, action = words[:2]
         given = {name.removeprefix("--"): value for name, value in options(words[2:]).items()}
+        known = PARAMETERS.get(f"{product} {action}", "").split()
+        if not known or (product == "mns-open" and "--force" not in words):
+            sys.exit(f"ERROR: '{action}' is not a valid api")
+        answer, versions = PRODUCTS[product]
         version = given.pop("version", None)
-        if version is not None and version not in VERSIONS[words[0]]:
+        if version is not None and version not in versions:
             sys.exit(f"ERROR: unchecked version {version}")
-        known = PARAMETERS.get(f"{words[0]} {words[1]}", "").split()
-        if not known or (words[0] == "mns-open" and "--force" not in words):
-            sys.exit(f"ERROR: '{words[1]}' is not a valid api")
         for name in given:
             if name not in (*known, "region"):
                 sys.exit(f"ERROR: '--{name}' is not a valid parameter or flag")
-        print(json.dumps(products[words[0]](state, words[1], given)))
+        print(json.dumps(answer(state, action, given)))
     write(folder, state)

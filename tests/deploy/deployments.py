@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,19 +12,15 @@ from typing import Any
 from deploy.model import Function, read_environments
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from handler.core.config import Config, load
+from handler.core.config import Config
 from local.fc import s_yaml
 from local.fc.functions import function_of
 from local.ram import ACCOUNT
 from local.stack import Stack
 from signer import Credentials
-from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy, install
+from tests.handler.client import make_config
 from tests.http_server import Handler, http_server
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 LINKS = """
 region     = "cn-hangzhou"
@@ -57,7 +52,6 @@ on    = "created"
 mount = "/outbox/"
 to    = ["manifest"]
 """
-KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
 XML = "<Error><Code>{}</Code></Error>"
 ServerResponse = tuple[int, Mapping[str, str], str]
 
@@ -104,16 +98,14 @@ def deployed(
     oss_url: str, credentials: Credentials | None, links: str = LINKS, sts_url: str = "", *functions: Mapping[str, Any]
 ) -> Deployment:
     """A deployment with OSS and STS at addresses of this machine: the HTTP function, or those in `functions`."""
-    config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
+    config = make_config(links, {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
     return Deployment(ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials)
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
     """An aliyun CLI that answers commands with JSON, or fails with a code or words; those it does not know, too."""
     cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
-    script = f'#!/bin/sh\ncase "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac\n'
-    (folder / "aliyun").write_text(script, encoding="utf-8")
-    (folder / "aliyun").chmod(0o755)
+    install(folder / "aliyun", f'case "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac')
 
 
 def _shell(answer: object) -> str:

@@ -11,6 +11,13 @@ CHECKED = ("s.yaml", "env.yaml", "links.toml")
 BUILT = (*CHECKED, "handler", "signer", "requirements.txt", "deploy/requirements")
 
 
+def install(program: Path, script: str) -> None:
+    """A script of sh as a program."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+
 @dataclass(frozen=True)
 class ProjectCopy:
     """A project in its own folder."""

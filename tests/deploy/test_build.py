@@ -20,7 +20,7 @@ from deploy.command import output_of
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
-from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy, install
 from tests.handler.client import KEYS, event, variables
 from tests.local_oss import local_oss
 
@@ -298,17 +298,12 @@ def test_without_an_interpreter_it_has_no_bytecode_and_the_report_says_what_that
 
 def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
     for folder, script in (("shims", "exit 127"), ("wrong", "echo 3.8 cpython")):
-        (tmp_path / folder).mkdir()
-        shim = tmp_path / folder / "python3.99"
-        shim.write_text(f"#!/bin/sh\n{script}\n")
-        shim.chmod(0o755)
+        install(tmp_path / folder / "python3.99", script)
         assert interpreters.find("3.99", {"PATH": str(tmp_path / folder), "HOME": str(tmp_path)}) is None
-    installed = tmp_path / ".pyenv/versions/3.99.1/bin"
-    installed.mkdir(parents=True)
-    (installed / "python3").write_text("#!/bin/sh\necho 3.99 cpython\n")
-    (installed / "python3").chmod(0o755)
+    python = tmp_path / ".pyenv/versions/3.99.1/bin/python3"
+    install(python, "echo 3.99 cpython")
     environ = {"PATH": str(tmp_path / "shims"), "HOME": str(tmp_path)}
-    assert interpreters.find("3.99", environ) == installed / "python3"
+    assert interpreters.find("3.99", environ) == python
 
 
 def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
@@ -328,21 +323,16 @@ def test_a_fault_leaves_the_previous_build_in_place(installed: None, tmp_path: P
     assert list(copy.folder.glob("build/**/*")) == [before.parent, before]
 
 
+LINE = "LINK_REGION: "
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
         ("python3.10", "nodejs20", "runtime nodejs20 is not supported: choose one of"),
         ("./build/code", "./", "code must be a folder below build/"),
-        (
-            "LINK_REGION: ",
-            "LINK_CONFIG: ../other.toml\n        LINK_REGION: ",
-            "LINK_CONFIG must be a .toml file beside links.toml",
-        ),
-        (
-            "LINK_REGION: ",
-            "LINK_CONFIG: absent.toml\n        LINK_REGION: ",
-            "project/absent.toml not found. Create it",
-        ),
+        (LINE, f"LINK_CONFIG: ../other.toml\n        {LINE}", "LINK_CONFIG must be a .toml file beside links.toml"),
+        (LINE, f"LINK_CONFIG: absent.toml\n        {LINE}", "project/absent.toml not found. Create it"),
     ],
 )
 def test_an_s_yaml_that_cannot_be_built_is_refused(old: str, new: str, sentence: str, tmp_path: Path) -> None:

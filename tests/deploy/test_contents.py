@@ -13,23 +13,19 @@ from deploy.package import contents, vendor
 from deploy.runtimes import RUNTIMES, Runtime
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
+PEM = "-----BEGIN {}-----\n" + "A" * 64
+SHARE_KEY = '{"share": [{"id": "a", "secret": "' + "k" * 43 + '"}]}'
 STRAY = {
     "handler/test_links.py": ("", "handler/test_links.py is a test"),
     "handler/tests/data.json": ("{}", "handler/tests/data.json is a test"),
     "signer/conftest.py": ("", "signer/conftest.py is a test"),
-    "signer/pem.py": (
-        f"-----BEGIN PRIVATE KEY-----\n{'A' * 64}",
-        "signer/pem.py contains what looks like a private key",
-    ),
+    "signer/pem.py": (PEM.format("PRIVATE KEY"), "signer/pem.py contains what looks like a private key"),
     "handler/robot.py": ("hooks.slack.com/services/T0", "handler/robot.py contains what looks like a chat robot's"),
     "handler/notes.md": ("", "handler/notes.md is a development file"),
     "handler/.env": ("", "handler/.env is a development file"),
     "signer/Makefile": ("", "signer/Makefile is a development file"),
     "handler/s.yaml": ("", "handler/s.yaml is a development file"),
-    "handler/keys.json": (
-        '{"share": [{"id": "a", "secret": "' + "k" * 43 + '"}]}',
-        "handler/keys.json contains what looks like",
-    ),
+    "handler/keys.json": (SHARE_KEY, "handler/keys.json contains what looks like"),
     "handler/who.py": ('KEY = "LTAI5tEXAMPLEEXAMPLE00"', "handler/who.py contains what looks like an access key id"),
     **{
         name: ("", f"{name} is not one of the files that are deployed, .html, .js, .json, .py, .toml, .typed: move it")
@@ -37,7 +33,7 @@ STRAY = {
     },
     "click/data.bin": ("\0whsec_" + "a" * 40, "click/data.bin contains what looks like a webhook secret"),
     "_cffi_backend.cpython-310-x86_64-linux-gnu.so": ("", ""),
-    "certifi/cacert.pem": ("-----BEGIN CERTIFICATE-----\n" + "A" * 64, ""),
+    "certifi/cacert.pem": (PEM.format("CERTIFICATE"), ""),
     "click-8.0.dist-info/METADATA": ("Name: click\n", ""),
     "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is locked, but not required by anything: run make lock."),
 }

@@ -16,7 +16,7 @@ from deploy import s_preview
 from deploy.command import output_of
 from local.stack import Stack
 from tests.deploy.account import Account
-from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
+from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy, install
 
 pytestmark = [
     pytest.mark.ci,
@@ -31,8 +31,7 @@ PROJECT = (
 COMMANDS = ("npm", "make", "aliyun", "sh", "s", "export", "curl")
 # `config add` asks on a terminal; here it gets the answers. `deploy` shows what would be deployed. A `preview` of the
 # same environment is made once: the files stay as they are.
-S = """#!/bin/sh
-[ "$1" = preview ] || echo "s $*" >> '{folder}/s-calls'
+S = """[ "$1" = preview ] || echo "s $*" >> '{folder}/s-calls'
 case "$1" in
   config) exec '{real}' config add -a default --AccountID 1000000000000001 \\
     --AccessKeyID LTAI5tEXAMPLE --AccessKeySecret EXAMPLE ;;
@@ -103,10 +102,8 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     for name in ("local", "deploy"):
         (environment / f"{name}.stamp").touch()
     account = Account(programs)
-    (programs / "s").write_text(S.format(folder=programs, real=s_preview.INSTALLED_FOR_TESTS), encoding="utf-8")
-    (programs / "npm").write_text(f"#!/bin/sh\necho \"$*\" >> '{programs}/npm-calls'\n", encoding="utf-8")
-    for name in ("s", "npm"):
-        (programs / name).chmod(0o755)
+    install(programs / "s", S.format(folder=programs, real=s_preview.INSTALLED_FOR_TESTS))
+    install(programs / "npm", "exit 0")
     with (programs / "log").open("w") as log, Stack.start(copy.config, log=log) as stack:
         yield Laptop(folder, account, stack)
 

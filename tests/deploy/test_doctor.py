@@ -17,18 +17,7 @@ from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from local import client
 from local.stack import Stack
-from tests.deploy.deployments import (
-    EVENTS,
-    HTTP,
-    LINKS,
-    XML,
-    ServerResponse,
-    deployed,
-    faults,
-    install_aliyun,
-    levels,
-    serving,
-)
+from tests.deploy.deployments import EVENTS, HTTP, LINKS, XML, deployed, faults, install_aliyun, levels, serving
 from tests.deploy.project_copy import ROOT, ProjectCopy
 from tests.handler.client import KEYS
 
@@ -165,10 +154,7 @@ def test_an_endpoint_that_does_not_answer_is_named() -> None:
 
 @pytest.mark.parametrize(("skew", "level"), [(0, "ok"), (300, "warning"), (-300, "warning"), (1200, "fault")])
 def test_a_wrong_clock_is_reported_by_how_far_it_is_off(skew: int, level: str) -> None:
-    def respond(method: str, path: str) -> ServerResponse:
-        return 200, {"Date": formatdate(time.time() + skew, usegmt=True)}, ""
-
-    with serving(respond) as oss:
+    with serving(lambda method, path: (200, {"Date": formatdate(time.time() + skew, usegmt=True)}, "")) as oss:
         findings = list(oss_probes.credentials(deployed(oss, KEYS)))
     (clock,) = [finding for finding in findings if finding.subject == "clock"]
     assert clock.level == level
@@ -195,10 +181,8 @@ def test_a_state_bucket_that_has_or_had_versioning_is_a_fault(stack: Stack) -> N
     ],
 )
 def test_a_state_bucket_whose_etags_are_no_md5_is_a_warning(status: int, etag: str, expected: list[str]) -> None:
-    def respond(method: str, path: str) -> ServerResponse:
-        return (status, {"ETag": etag}, "") if "/.links/state/probe?" in path else (200, {}, "")
-
-    with serving(respond) as oss:
+    probed = (status, {"ETag": etag}, "")
+    with serving(lambda method, path: probed if "/.links/state/probe?" in path else (200, {}, "")) as oss:
         assert levels(oss_probes.state(deployed(oss, KEYS))) == [(level, "state") for level in expected]
 
 

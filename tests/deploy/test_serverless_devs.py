@@ -10,7 +10,7 @@ import pytest
 
 from deploy import build, s_preview
 from deploy.command import output_of
-from tests.deploy.project_copy import CHECKED, ProjectCopy
+from tests.deploy.project_copy import CHECKED, ProjectCopy, install
 
 pytestmark = [
     pytest.mark.ci,
@@ -43,9 +43,7 @@ def deploy(
         content = config.read_text(encoding="utf-8")
         config.write_text(content.replace("fc3@0.1.22", str(project.folder / "component")), encoding="utf-8")
     commands = project.folder / "commands"
-    commands.mkdir()
-    (commands / "make").write_text(f'#!/bin/sh\necho "make $*" >> calls\n{make}\n')
-    (commands / "make").chmod(0o755)
+    install(commands / "make", f'echo "make $*" >> calls\n{make}')
     done = output_of(
         [str(s_preview.s_command()), *arguments, "-y", "-a", "links_serverless_devs_key"],
         60,

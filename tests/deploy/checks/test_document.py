@@ -58,12 +58,6 @@ def test_the_key_must_have_a_plain_name(access: object) -> None:
     ]
 
 
-def test_a_key_that_is_called_undefined_is_refused() -> None:
-    assert faults(access="undefined") == [
-        "access must not be undefined: s itself saves keys under this name by mistake. Choose another name."
-    ]
-
-
 RESOURCES = tuple(Resource(name, "fc3@0.1.22", props) for name, props in shipped.functions().items())
 ENVIRONMENT = Environment("prod", ("links_http", "links_events", "site"), RESOURCES)
 

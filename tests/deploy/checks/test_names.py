@@ -45,12 +45,10 @@ def test_a_role_whose_name_is_too_long_or_invalid_is_a_fault() -> None:
         assert faults(role=invalid) == [
             f"role must be the name or the ARN of a role, of letters, digits, . and - (got {invalid!r})."
         ]
-    trigger = {
-        "triggerName": "outbox",
-        "triggerType": "oss",
-        "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}",
-    }
-    assert faults(triggers=[trigger]) == [f"trigger outbox: invocationRole {sentence.removeprefix('role ')}"]
+    trigger = {"triggerName": "outbox", "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}"}
+    assert faults(triggers=[{"triggerType": "oss", **trigger}]) == [
+        f"trigger outbox: invocationRole {sentence.removeprefix('role ')}"
+    ]
 
 
 @pytest.mark.parametrize("name", ["ab", "Links-logs", "-links", "links-", "a" * 64, "links.logs"])

@@ -62,6 +62,7 @@ def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
 
 
 OUTBOX = oss_trigger("outbox/")
+DELETED = oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +79,7 @@ def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_p
 
 @pytest.mark.parametrize(
     "triggers",
-    [
-        (),
-        (oss_trigger("inbox/"),),
-        (oss_trigger("outbox/", "otherbucket"),),
-        (oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject"),),
-    ],
+    [(), (oss_trigger("inbox/"),), (oss_trigger("outbox/", "otherbucket"),), (DELETED,)],
 )
 def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Trigger, ...], tmp_path: Path) -> None:
     assert faults(tmp_path, "", *triggers) == [
@@ -124,12 +120,8 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
     ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
 )
 def test_a_hanging_sink_leaves_calls_free(reserved: int, concurrency: int, needed: int | None, tmp_path: Path) -> None:
-    props = {
-        **shipped.events(),
-        "instanceConcurrency": concurrency,
-        "concurrencyConfig": {"reservedConcurrency": reserved},
-        "triggers": [OUTBOX, timer("@every 1m")],
-    }
+    limits = {"instanceConcurrency": concurrency, "concurrencyConfig": {"reservedConcurrency": reserved}}
+    props = {**shipped.events(), **limits, "triggers": [OUTBOX, timer("@every 1m")]}
     sentences = [sentence for _, sentence in notices.faults([shipped.with_more(props, tmp_path, OPS)])]
     if needed is None:
         assert sentences == []

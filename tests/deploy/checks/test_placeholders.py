@@ -73,11 +73,8 @@ def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(where:
 
 def test_the_example_of_a_domain_is_a_placeholder() -> None:
     props = own()
-    props["customDomain"] = {
-        "domainName": "links.example.com",
-        "protocol": "HTTP",
-        "certConfig": {"certId": "12345678"},
-    }
+    certificate = {"certId": "12345678"}
+    props["customDomain"] = {"domainName": "links.example.com", "protocol": "HTTP", "certConfig": certificate}
     document = {"resources": {"links_http": {"props": {"customDomain": props["customDomain"]}}}}
     where = "resources.links_http.props.customDomain"
     assert faults(props, document=document) == [

@@ -13,9 +13,8 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     props = shipped.events()
     props["region"] = "cn-shanghai"
     props["environmentVariables"]["LINK_REGION"] = "cn-beijing"
-    props["asyncInvokeConfig"]["destinationConfig"]["onSuccess"] = {
-        "destination": "acs:fc:cn-beijing:${config('AccountID')}:functions/after"
-    }
+    after = {"destination": "acs:fc:cn-beijing:${config('AccountID')}:functions/after"}
+    props["asyncInvokeConfig"]["destinationConfig"]["onSuccess"] = after
     assert list(regions.faults(shipped.read(props))) == [
         "environmentVariables.LINK_REGION is cn-beijing, but region is cn-shanghai: they must be equal.",
         "trigger outbox: sourceArn is in cn-hangzhou, but the function is in cn-shanghai: they must be in one region.",

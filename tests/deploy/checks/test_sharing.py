@@ -67,9 +67,8 @@ def test_what_calls_a_function_has_the_role_of_no_function() -> None:
 
 
 def test_what_calls_a_function_has_the_role_of_no_function_of_another_environment() -> None:
-    caller = {
-        "triggers": [{**shipped.events()["triggers"][0], "invocationRole": "acs:ram::1:role/Links-http-dev-ROLE"}]
-    }
+    trigger = {**shipped.events()["triggers"][0], "invocationRole": "acs:ram::1:role/Links-http-dev-ROLE"}
+    caller = {"triggers": [trigger]}
     dev, prod = named("links-http-dev"), {**named("links-http"), **caller}
     sentence = (
         "env.yaml: {}: the invocationRole of a trigger, links-http-dev-role, is also the role of a function: what "

@@ -10,11 +10,8 @@ from tests.deploy.checks.shipped import Props
 
 
 def timer(expression: str) -> dict[str, object]:
-    return {
-        "triggerName": "minute",
-        "triggerType": "timer",
-        "triggerConfig": {"cronExpression": expression, "enable": True},
-    }
+    config = {"cronExpression": expression, "enable": True}
+    return {"triggerName": "minute", "triggerType": "timer", "triggerConfig": config}
 
 
 def faults(props: Props) -> list[str]:

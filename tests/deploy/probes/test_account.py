@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy import account_script
+from deploy.command import output_of
 from deploy.policies import policies as documents
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
@@ -32,17 +32,18 @@ INDEX = LOGSTORE.replace("LogStore", "Index")
 DEPLOYER = "ram GetPolicy --PolicyType Custom --PolicyName links-deployer"
 
 
+def trusting(longest: int = 7200, **principals: Sequence[str]) -> Mapping[str, object]:
+    """A role."""
+    trust = {"Statement": [{"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}]}
+    return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust), "MaxSessionDuration": longest}}
+
+
 def role(service: str) -> Mapping[str, object]:
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": [service]}, "Action": "sts:AssumeRole"}]}
-    return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust)}}
+    return trusting(Service=[service])
 
 
-def attached(name: str, kind: str = "Custom") -> Mapping[str, str]:
-    return {"PolicyName": name, "PolicyType": kind}
-
-
-def policies(name: str, kind: str = "Custom") -> Mapping[str, object]:
-    return {"Policies": {"Policy": [attached(name, kind)]}}
+def policies(name: str, kind: str = "Custom", *more: Mapping[str, str]) -> Mapping[str, object]:
+    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": kind}, *more]}}
 
 
 def needed(links: str = LINKS, kind: str = "roles", web: Mapping[str, Any] = HTTP) -> Mapping[str, Any]:
@@ -103,20 +104,21 @@ NO_POLICY = "links-events-dev-role does not have the custom policy links-events-
 NO_QUEUE = "Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost"
 NAME = "links-events-dev-role"
 POLICY = needed()[NAME]["policy"]["Statement"]
-OTHERS = {"Service": ["fc.aliyuncs.com"], "RAM": ["acs:ram::9:root"], "Federated": ["acs:ram::1:oidc/x"]}
+OTHERS = trusting(Service=["fc.aliyuncs.com"], RAM=["acs:ram::9:root"], Federated=["acs:ram::1:oidc/x"])
+TRUSTS_OTHERS = f"{NAME} also trusts acs:ram::1:oidc/x and acs:ram::9:root, who may do all that it may"
 DIFFERS = f"The policy {NAME} is not what links.toml needs"
+WEB_LOGS, EVENT_LOGS = (LOGSTORE.format(f"links-{name}-dev-logs") for name in ("http", "events"))
+NO_LOGS = "Logstore links-events-dev-logs not found in example-logs, so logs would be lost"
+SHORT = "links-http-dev-logs keeps lines for 90 days, and not for 190"
 EVENT_INDEX = INDEX.format("links-events-dev-logs")
-OTHERS_TRUSTED = {"Statement": [{"Effect": "Allow", "Principal": OTHERS}]}
+OWN_INDEX = {"keys": {**account_script.INDEX["keys"], "message": {"type": "json"}, "operation": {}}}
+NO_INDEX = "links-events-dev-logs has no index, so queries and alarms find nothing"
+LACKS = "The index of links-events-dev-logs lacks message, operation of the queries and alarms"
 # A command, its answer, the level of what is found, and the sentence before its advice.
 FOUND: list[tuple[str, object, str, str]] = [
     (ROLE, "EntityNotExist.Role", "fault", f"Role {NAME} not found"),
     (ROLE, role("ecs.aliyuncs.com"), "fault", f"{NAME} does not trust fc.aliyuncs.com"),
-    (
-        ROLE,
-        {"Role": {"AssumeRolePolicyDocument": json.dumps(OTHERS_TRUSTED)}},
-        "warning",
-        f"{NAME} also trusts acs:ram::1:oidc/x and acs:ram::9:root, who may do all that it may",
-    ),
+    (ROLE, OTHERS, "warning", TRUSTS_OTHERS),
     (CALLER, role("fc.aliyuncs.com"), "fault", "links-events-dev-caller does not trust oss.aliyuncs.com"),
     (POLICIES, {"Policies": {"Policy": []}}, "fault", NO_POLICY),
     (POLICIES, policies(NAME, "System"), "fault", NO_POLICY),
@@ -124,30 +126,10 @@ FOUND: list[tuple[str, object, str, str]] = [
     (GET_POLICY.format(NAME), document({"Statement": [*POLICY, FULL]}), "warning", DIFFERS),
     (QUEUE, "QueueNotExist", "fault", NO_QUEUE),
     (QUEUE, {"Code": "QueueNotExist", "Success": False}, "fault", NO_QUEUE),  # with the status of a success
-    (
-        LOGSTORE.format("links-events-dev-logs"),
-        "LogStoreNotExist",
-        "fault",
-        "Logstore links-events-dev-logs not found in example-logs, so logs would be lost",
-    ),
-    (
-        LOGSTORE.format("links-http-dev-logs"),
-        {"ttl": 90},
-        "warning",
-        "links-http-dev-logs keeps lines for 90 days, and not for 190",
-    ),
-    (
-        EVENT_INDEX,
-        "IndexConfigNotExist",
-        "fault",
-        "links-events-dev-logs has no index, so queries and alarms find nothing",
-    ),
-    (
-        EVENT_INDEX,
-        {"keys": {**account_script.INDEX["keys"], "message": {"type": "json"}, "operation": {}}},
-        "fault",
-        "The index of links-events-dev-logs lacks message, operation of the queries and alarms",
-    ),
+    (EVENT_LOGS, "LogStoreNotExist", "fault", NO_LOGS),
+    (WEB_LOGS, {"ttl": 90}, "warning", SHORT),
+    (EVENT_INDEX, "IndexConfigNotExist", "fault", NO_INDEX),
+    (EVENT_INDEX, OWN_INDEX, "fault", LACKS),
 ]
 SUBJECTS = {"ram": "role", "mns-open": "queue", "sls": "log"}
 
@@ -162,7 +144,7 @@ def test_what_is_missing_or_of_others_is_found_with_what_makes_it_right(
 
 
 def test_another_policy_of_a_role_is_named_with_what_detaches_it(deployment: Deployment, tmp_path: Path) -> None:
-    both = {"Policies": {"Policy": [attached(NAME), attached("AliyunOSSFullAccess", "System")]}}
+    both = policies(NAME, "Custom", {"PolicyName": "AliyunOSSFullAccess", "PolicyType": "System"})
     install_aliyun(tmp_path, {**GOOD, POLICIES: both})
     (finding,) = [each for each in examined(deployment) if each.level != "ok"]
     assert finding == (
@@ -224,35 +206,22 @@ SIGNER = "acs:ram::1000000000000001:role/links-signer"
 FUNCTIONS = [f"acs:ram::1000000000000001:role/links-{name}-dev-role" for name in ("events", "http")]
 
 
-def signer(*trusted: str, longest: int = 7200) -> Mapping[str, object]:
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"RAM": list(trusted)}, "Action": "sts:AssumeRole"}]}
-    return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust), "MaxSessionDuration": longest}}
+ROOT_USER = "acs:ram::1000000000000001:root"
+# RAM does not distinguish capital letters in the names of roles, and other environments may share the role.
+CAPITALS = [*(arn.replace("links", "Links") for arn in FUNCTIONS), f"{SIGNER}-prod"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "level", "sentence"),
+    ("trusted", "longest", "level", "sentence"),
     [
-        # RAM does not distinguish capital letters in the names of roles, and other environments may share the role.
-        (
-            signer(*(arn.replace("links", "Links") for arn in FUNCTIONS), f"{SIGNER}-prod"),
-            "ok",
-            f"links-signer trusts {' and '.join(FUNCTIONS)} and has its policy.",
-        ),
-        (signer(FUNCTIONS[1]), "fault", f"links-signer does not trust {FUNCTIONS[0]}: {SCRIPT}"),
-        (
-            signer(*FUNCTIONS, longest=3600),
-            "fault",
-            f"links-signer allows sessions of 3600 s, shorter than the 7200 s needed: {SCRIPT}",
-        ),
-        (
-            signer(*FUNCTIONS, "acs:ram::1000000000000001:root"),
-            "warning",
-            f"links-signer also trusts acs:ram::1000000000000001:root, who may do all that it may: {SCRIPT}",
-        ),
+        (CAPITALS, 7200, "ok", f"trusts {' and '.join(FUNCTIONS)} and has its policy."),
+        (FUNCTIONS[1:], 7200, "fault", f"does not trust {FUNCTIONS[0]}: {SCRIPT}"),
+        (FUNCTIONS, 3600, "fault", f"allows sessions of 3600 s, shorter than the 7200 s needed: {SCRIPT}"),
+        ([*FUNCTIONS, ROOT_USER], 7200, "warning", f"also trusts {ROOT_USER}, who may do all that it may: {SCRIPT}"),
     ],
 )
 def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
-    answer: object, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trusted: list[str], longest: int, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
@@ -260,13 +229,13 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
     policy = needed(links)["links-signer"]["policy"]
     policy["Statement"].append({"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:prod/*"]})
     answers = {
-        "ram GetRole --RoleName links-signer": answer,
+        "ram GetRole --RoleName links-signer": trusting(longest, RAM=trusted),
         "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
         GET_POLICY.format("links-signer"): document(policy),
     }
     install_aliyun(tmp_path, {**GOOD, **answers})
     *_, finding, _ = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
-    assert finding == (level, "role", sentence)
+    assert finding == (level, "role", f"links-signer {sentence}")
 
 
 PERMISSIONS = {
@@ -275,7 +244,7 @@ PERMISSIONS = {
     GET_POLICY.format("links-http-dev-role"): "ram:GetPolicy",
     QUEUE: "mns:GetQueueAttributes",
     PROJECT: "log:GetProject",
-    LOGSTORE.format("links-http-dev-logs"): "log:GetLogStore",
+    WEB_LOGS: "log:GetLogStore",
     INDEX.format("links-http-dev-logs"): "log:GetIndex",
     DEPLOYER: "ram:GetPolicy",
 }
@@ -310,8 +279,7 @@ def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tm
 
 
 def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
-    (tmp_path / "aliyun").write_text("#!/bin/sh\necho 'ERROR: default is not configured' >&2\nexit 1\n")
-    (tmp_path / "aliyun").chmod(0o755)
+    install_aliyun(tmp_path, dict.fromkeys(GOOD, "default is not configured"))
     with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
         examined(deployment)
 
@@ -346,8 +314,7 @@ def test_a_domain_that_leads_elsewhere_is_found_with_the_command_that_moves_it(
     assert (finding.level, finding.subject) == (level, "domain")
     assert sentence in finding.sentence
     if level == "fault":
-        command = ["sh", "-ec", finding.sentence.partition("or run ")[2]]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        assert output_of(["sh", "-ec", finding.sentence.partition("or run ")[2]], 60).returncode == 0
         moved = cli.state["domains"][name]["routes"]
         assert moved in ([OTHER, route("links-http-dev", "prod")], [route("links-http-dev", "prod"), OTHER])
         assert [finding.level for finding in account.domains(deployment)] == ["ok"]

@@ -14,20 +14,20 @@ from tests.handler.client import KEYS
 
 WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
 SHARES = LINKS.replace('path   = "/outbox/"', 'path   = "/outbox/"\nmax_share = "40d"')
-GOOD = (
-    "<Rule><ID>done</ID><Prefix>.links/state/done/</Prefix><Status>Enabled</Status>"
-    "<Expiration><Days>31</Days></Expiration></Rule>"
-    "<Rule><ID>leases</ID><Prefix>.links/state/lease/</Prefix><Status>Enabled</Status>"
-    "<Expiration><Days>1</Days></Expiration></Rule>"
-    "<Rule><ID>pauses</ID><Prefix>.links/state/pause/</Prefix><Status>Enabled</Status>"
-    "<Expiration><Days>1</Days></Expiration></Rule>"
+GOOD = "".join(
+    f"<Rule><ID>{folder}</ID><Prefix>.links/state/{folder}/</Prefix><Status>Enabled</Status>"
+    f"<Expiration><Days>{days}</Days></Expiration></Rule>"
+    for folder, days in (("done", 31), ("lease", 1), ("pause", 1))
 )
+DENIED = XML.format("AccessDenied")
 OUTBOX, DEAD = ".links/state/outbox/", ".links/state/dead/"
 BOTH = f"{OUTBOX} and {DEAD} after 7 days"
 DAYS = "<Expiration><Days>7</Days></Expiration>"
 BY_DATE = "<Expiration><{0}>2026-12-31T00:00:00.000Z</{0}></Expiration>"
 ARCHIVE = "<Transition><Days>60</Days><StorageClass>{}</StorageClass></Transition>"
 DOCUMENT = "oss://examplebucket/.links/keys.json"
+SMALL = "<ObjectSizeLessThan>9</ObjectSizeLessThan>"
+LARGE = "<ObjectSizeGreaterThan>{}</ObjectSizeGreaterThan>"
 TAG = "<Tag><Key>temporary</Key><Value>yes</Value></Tag>"
 
 
@@ -41,15 +41,15 @@ def rule(actions: str, where: str = "<Prefix>.links/state/</Prefix>", status: st
     return f"<Rule><ID>mine</ID>{where}<Status>{status}</Status>{actions}</Rule>"
 
 
-def set_rules(deployment: Deployment, rules: str) -> None:
+def of(conditions: str, prefix: str = "<Prefix></Prefix>") -> str:
+    return f"{prefix}<Filter>{conditions}</Filter>"
+
+
+def examined(deployment: Deployment, rules: str) -> list[Finding]:
     endpoint, query = deployment.bucket_endpoint("examplebucket"), {"lifecycle": ""}
     link = presign("PUT", "examplebucket", None, credentials=KEYS, endpoint=endpoint, expires_in=60, query=query)
     body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
     assert deployment.request("PUT", link.url, body=body).status == 200
-
-
-def examined(deployment: Deployment, rules: str) -> list[Finding]:
-    set_rules(deployment, rules)
     return list(bucket_rules(deployment))
 
 
@@ -59,30 +59,17 @@ DELETING = {
     "of one folder": (rule(DAYS, "<Prefix>.links/state/dead/</Prefix>"), f"{DEAD} after 7 days"),
     "of one sink": (rule(DAYS, "<Prefix>.links/state/outbox/ops/</Prefix>"), f"{OUTBOX} after 7 days"),
     "by creation": (rule(BY_DATE.format("CreatedBeforeDate")), f"{OUTBOX} and {DEAD} by date"),
-    "with a joined filter": (
-        rule(DAYS, "<Filter><And><Prefix>.links/</Prefix><ObjectSizeLessThan>9</ObjectSizeLessThan></And></Filter>"),
-        BOTH,
-    ),
-    "that spares another folder": (
-        rule(DAYS, "<Prefix></Prefix><Filter><Not><Prefix>.links/state/outbox/</Prefix></Not></Filter>"),
-        f"{DEAD} after 7 days",
-    ),
-    "that spares tagged objects": (
-        rule(DAYS, f"<Prefix></Prefix><Filter><Not><Prefix>.links/</Prefix>{TAG}</Not></Filter>"),
-        BOTH,
-    ),
-    "of somewhat large objects": (
-        rule(DAYS, "<Prefix></Prefix><Filter><ObjectSizeGreaterThan>500</ObjectSizeGreaterThan></Filter>"),
-        BOTH,
-    ),
+    "with a joined filter": (rule(DAYS, of(f"<And><Prefix>.links/</Prefix>{SMALL}</And>", "")), BOTH),
+    "that spares another folder": (rule(DAYS, of(f"<Not><Prefix>{OUTBOX}</Prefix></Not>")), f"{DEAD} after 7 days"),
+    "that spares tagged objects": (rule(DAYS, of(f"<Not><Prefix>.links/</Prefix>{TAG}</Not>")), BOTH),
+    "of somewhat large objects": (rule(DAYS, of(LARGE.format(500))), BOTH),
 }
 
 
 @pytest.mark.parametrize("name", DELETING)
 def test_a_rule_that_deletes_waiting_notices_is_a_warning(name: str, deployment: Deployment) -> None:
     rules, lost = DELETING[name]
-    findings = [finding for finding in examined(deployment, GOOD + rules) if "are lost" in finding.sentence]
-    (warning,) = findings
+    (warning,) = [finding for finding in examined(deployment, GOOD + rules) if "are lost" in finding.sentence]
     assert (warning.level, warning.subject) == ("warning", "lifecycle")
     assert warning.sentence.startswith(f"Rule mine of examplebucket deletes objects in {lost}, and not")
 
@@ -95,10 +82,8 @@ HARMLESS = {
     ),
     "of tagged objects": rule(DAYS, f"<Prefix></Prefix>{TAG}"),
     "of objects with a tag in a filter": rule(DAYS, f"<Filter><And><Prefix>.links/</Prefix>{TAG}{TAG}</And></Filter>"),
-    "of large objects": rule(
-        DAYS, "<Prefix></Prefix><Filter><ObjectSizeGreaterThan>1048576</ObjectSizeGreaterThan></Filter>"
-    ),
-    "that spares the state": rule(DAYS, "<Prefix></Prefix><Filter><Not><Prefix>.links/</Prefix></Not></Filter>"),
+    "of large objects": rule(DAYS, of(LARGE.format(1_048_576))),
+    "that spares the state": rule(DAYS, of("<Not><Prefix>.links/</Prefix></Not>")),
     "of infrequent access": rule(ARCHIVE.format("IA")),
 }
 
@@ -154,12 +139,7 @@ def test_marks_that_are_deleted_too_early_are_a_warning(actions: str, deployment
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [
-        (403, XML.format("AccessDenied")),
-        (200, "<LifecycleConfiguration><Rule>"),
-        (200, "<html/>"),
-        (404, XML.format("Other")),
-    ],
+    [(403, DENIED), (200, "<LifecycleConfiguration><Rule>"), (200, "<html/>"), (404, XML.format("Other"))],
 )
 def test_rules_that_cannot_be_read_are_unknown(status: int, body: str) -> None:
     with serving(lambda method, path: (status, {}, body)) as oss:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from deploy.probes import service
-from deploy.probes.deployment import CANARY
+from deploy.probes.deployment import CANARY, Deployment
 from deploy.probes.findings import Finding
 from local.stack import Stack
 from tests.deploy.deployments import EVENTS, HTTP, LINKS, XML, ServerResponse, deployed, faults, levels, serving
+from tests.deploy.project_copy import install
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
 
@@ -32,30 +33,30 @@ def test_links_are_followed_as_visitors_follow_them(stack: Stack) -> None:
     assert "LINK_API_KEY" in findings[3].sentence
 
 
+PROBLEM = {"Content-Type": "application/problem+json"}
 HEALTHY = '{"status": "ok"}'
 LOG = "read the log of the function with s links_http logs."
-SERVICE = {
-    "no role": (503, "no_credentials", "the function has no credentials"),
-    "no keys": (503, "keys_unavailable", "check the keys document"),
-    "other": (500, "internal_error", f"no link (500 internal_error): {LOG}"),
-}
 
 
-@pytest.mark.parametrize("name", SERVICE)
-def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> None:
-    status, code, sentence = SERVICE[name]
-    body = f'{{"code": "{code}"}}'
-    with serving(lambda method, path: (status, {"Content-Type": "application/problem+json"}, body)) as url:
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        (503, "no_credentials", "the function has no credentials"),
+        (503, "keys_unavailable", "check the keys document"),
+        (500, "internal_error", f"no link (500 internal_error): {LOG}"),
+    ],
+)
+def test_a_service_that_returns_no_link_is_reported_by_its_code(status: int, code: str, sentence: str) -> None:
+    with serving(lambda method, path: (status, PROBLEM, f'{{"code": "{code}"}}')) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {}))
     assert sentence in sentences[0]
 
 
-@pytest.mark.parametrize("answer", [(404, ""), (401, "unknown_credential")])
-def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(answer: tuple[int, str]) -> None:
-    headers = {"Content-Type": "application/problem+json"}
-    with serving(lambda method, path: (answer[0], headers, f'{{"code": "{answer[1]}"}}')) as url:
+@pytest.mark.parametrize(("status", "code"), [(404, ""), (401, "unknown_credential")])
+def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(status: int, code: str) -> None:
+    with serving(lambda method, path: (status, PROBLEM, f'{{"code": "{code}"}}')) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"}))
-    words = f"{answer[0]} {answer[1]}".rstrip()
+    words = f"{status} {code}".rstrip()
     # HEAD would say it again.
     assert [s.partition(" set it to a valid key")[0] for s in sentences if "/outbox/" in s] == [
         f"/outbox/: LINK_API_KEY is not accepted ({words}):"
@@ -68,27 +69,23 @@ def test_a_link_to_another_host_or_bucket_than_the_files_name_is_a_fault(stack: 
     for oss, links in (("http://127.0.0.1:9", LINKS), (stack.oss_url, other)):
         sentences = faults(service.canaries(deployed(oss, None, links), stack.http_url, {}))
         assert len(sentences) == 2
+        shown = f"{stack.oss_url.removeprefix('http://')}/examplebucket/exampledir/{CANARY}, and not"
         for sentence in sentences:
-            shown = (
-                f"the link is for {stack.oss_url.removeprefix('http://')}/examplebucket/exampledir/{CANARY}, and not"
-            )
-            assert sentence.startswith(f"/exampledir/: {shown} below {oss}/examplebucket")
+            assert sentence.startswith(f"/exampledir/: the link is for {shown} below {oss}/examplebucket")
 
 
-OSS = {
-    "AccessDenied": (
-        403,
-        "the function's role may not read oss://examplebucket/exampledir/: run the script of make "
-        "policies FORMAT=commands.",
-    ),
-    "PublicEndpointForbidden": (400, "bind a domain to the bucket"),
-    "SignatureDoesNotMatch": (403, "refused the link (403 SignatureDoesNotMatch): see docs/explain.md."),
-}
+MAY_NOT = "the function's role may not read oss://examplebucket/exampledir/: run the script of make policies FORMAT="
 
 
-@pytest.mark.parametrize("code", OSS)
-def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
-    status, sentence = OSS[code]
+@pytest.mark.parametrize(
+    ("code", "status", "sentence"),
+    [
+        ("AccessDenied", 403, f"{MAY_NOT}commands."),
+        ("PublicEndpointForbidden", 400, "bind a domain to the bucket"),
+        ("SignatureDoesNotMatch", 403, "refused the link (403 SignatureDoesNotMatch): see docs/explain.md."),
+    ],
+)
+def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str, status: int, sentence: str) -> None:
     assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
 
 
@@ -217,6 +214,12 @@ def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body:
     assert sent == [("POST", "/invoke")]
 
 
+def with_s(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    install(folder / "s", script)
+    monkeypatch.setattr(service, "s_command", lambda: folder / "s")
+    return deployed("", None, LINKS, "", HTTP, EVENTS)
+
+
 @pytest.mark.parametrize(
     ("script", "level"),
     [
@@ -228,10 +231,7 @@ def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body:
 def test_the_event_function_is_invoked_without_links_to_create(
     script: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "s").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{tmp_path}/arguments'\n{script}\n")
-    (tmp_path / "s").chmod(0o755)
-    monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
-    deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
+    deployment = with_s(f"printf '%s\\n' \"$@\" > '{tmp_path}/arguments'\n{script}", tmp_path, monkeypatch)
     assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [(level, "notices")]
     arguments = (tmp_path / "arguments").read_text().splitlines()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
@@ -239,11 +239,8 @@ def test_the_event_function_is_invoked_without_links_to_create(
 
 
 def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "s").write_text("#!/bin/sh\nexec tail -f /dev/null\n")
-    (tmp_path / "s").chmod(0o755)
-    monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
+    deployment = with_s("exec tail -f /dev/null", tmp_path, monkeypatch)
     monkeypatch.setattr(service, "TIMEOUT", 0.01)
-    deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
     (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))
     log = LOG.replace("links_http", "links_events")
     assert sentence == f"links_events did not answer an invocation within 0.01 s: {log}"

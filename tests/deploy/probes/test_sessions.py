@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.wrappers import Response
@@ -52,6 +53,10 @@ class Cloud:
     def deployment(self, links: str = LINKS) -> Deployment:
         return deployed(self.oss_url, KEYS, links + ASSUME_ROLE, self.sts_url)
 
+    def change_role(self, **changes: Any) -> None:
+        assert self.role is not None
+        self.role = self.role._replace(**changes)
+
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
@@ -85,8 +90,7 @@ def test_each_mount_has_a_session_that_ends_as_requested_and_at_the_edge_of_the_
 
 def test_a_mount_of_the_entire_bucket_may_not_read_the_objects_of_the_service(cloud: Cloud) -> None:
     links = LINKS.replace('"oss://examplebucket/outbox/"', '"oss://examplebucket/"').partition("[[sink]]")[0]
-    assert cloud.role is not None
-    cloud.role = cloud.role._replace(policies=(ram_policy("acs:oss:*:*:examplebucket/*"),))
+    cloud.change_role(policies=(ram_policy("acs:oss:*:*:examplebucket/*"),))
     findings = readable(sessions(cloud.deployment(links)))
     assert findings[-1] == Finding(
         "ok", "session", "/outbox/: its session may not read oss://examplebucket/.links/keys.json."
@@ -126,14 +130,13 @@ def ram_policy(resource: str) -> dict[str, object]:
 def test_what_is_wrong_with_a_role_is_one_sentence_for_all_its_mounts(
     changes: dict[str, object] | None, level: str, sentence: str, cloud: Cloud
 ) -> None:
-    assert cloud.role is not None
-    cloud.role = None if changes is None else sts.Role(**{**cloud.role._asdict(), **changes})
+    cloud.change_role(**(changes or {}))
+    cloud.role = cloud.role if changes else None
     assert {(finding.level, finding.sentence) for finding in sessions(cloud.deployment())} == {(level, sentence)}
 
 
 def test_a_role_that_allows_too_little_for_one_mount_is_a_fault(cloud: Cloud) -> None:
-    assert cloud.role is not None
-    cloud.role = cloud.role._replace(policies=(ram_policy("acs:oss:*:*:examplebucket/exampledir/*"),))
+    cloud.change_role(policies=(ram_policy("acs:oss:*:*:examplebucket/exampledir/*"),))
     sentence = f"/outbox/: its session may not read objects of the mount: {SCRIPT}."
     assert bad(sessions(cloud.deployment())) == [Finding("fault", "session", sentence)]
 
@@ -145,8 +148,7 @@ def test_a_session_that_reads_outside_its_mount_is_a_fault(cloud: Cloud, monkeyp
         add(principals, principal._replace(layers=principal.layers[:1]))
 
     monkeypatch.setattr(ram.Principals, "add", add_without_session_policy)
-    assert cloud.role is not None
-    cloud.role = cloud.role._replace(policies=(ram_policy("*"),))
+    cloud.change_role(policies=(ram_policy("*"),))
     assert [finding.sentence.partition(", which")[0] for finding in bad(sessions(cloud.deployment()))] == [
         f"{path}: its session may read oss://examplebucket/fc-presign-canary.txt"
         for path in ("/exampledir/", "/in/", "/outbox/")
