@@ -148,10 +148,7 @@ def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ..
 
 @pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
-    arguments = {
-        "explain": (a_link(),),
-        "bulk": ("oss://examplebucket/",),
-    }.get(command, ("oss://examplebucket/a",))
+    arguments = {"explain": (a_link(),), "bulk": ("oss://examplebucket/",)}.get(command, ("oss://examplebucket/a",))
     with patch("signer.credentials.Credentials.from_environment", side_effect=KeyboardInterrupt):
         done = run(command, *arguments)
     assert (done.returncode, done.stdout) == (130, "")
