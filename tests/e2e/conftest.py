@@ -78,14 +78,17 @@ def browser(requires: Requires) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page of a new person, with the settings of Playwright."""
+    """Opens a page of a new person at an address, with the settings of Playwright."""
     contexts: list[BrowserContext] = []
 
-    def new_page(**settings: Any) -> Page:
+    def new_page(url: str = "", **settings: Any) -> Page:
         context = browser.new_context(**{"locale": "en-GB", **settings})
         context.set_default_timeout(60_000)
         contexts.append(context)
-        return context.new_page()
+        page = context.new_page()
+        if url:
+            page.goto(url)
+        return page
 
     yield new_page
     for context in contexts:
@@ -93,8 +96,23 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
+def open_quiet_page(open_page: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
+    """Opens a page whose console must stay empty, and whose policy must block nothing."""
+    messages: list[str] = []
+
+    def new_page(url: str, **settings: Any) -> Page:
+        page = open_page(**settings)
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield new_page
+    # Chromium looks for an icon of each origin that it meets.
+    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
 def page(open_page: Callable[..., Page], site: str) -> Page:
     """A page of the other origin."""
-    page = open_page()
-    page.goto(site)
-    return page
+    return open_page(site)

@@ -61,14 +61,13 @@ def test_the_page_of_a_share_is_accessible(world: System, open_page: Any, scheme
 
 @SCHEMES
 def test_the_page_of_an_error_is_accessible(world: System, open_page: Any, scheme: str, locale: str) -> None:
-    page: Page = open_page(**PHONE, color_scheme=scheme, locale=locale, bypass_csp=True)
-    page.goto(f"{world.stack.http_url}/nowhere")
+    address = f"{world.stack.http_url}/nowhere"
+    page: Page = open_page(address, **PHONE, color_scheme=scheme, locale=locale, bypass_csp=True)
     assert violations(page) == []
 
 
 @pytest.mark.long
 def test_axe_finds_violations(world: System, open_page: Any) -> None:
-    page: Page = open_page(**PHONE, bypass_csp=True)
-    page.goto(world.create_share(page=True))
+    page: Page = open_page(world.create_share(page=True), **PHONE, bypass_csp=True)
     page.locator("button").evaluate("button => { button.textContent = ''; }")
     assert [name for name, _ in violations(page)] == ["button-name"]

@@ -46,12 +46,10 @@ def expect_rows(page: Page, names: list[str]) -> None:
     ],
 )
 def test_a_person_looks_into_folders_filters_and_downloads(
-    world: System, folder: str, open_page: Any, screen: dict[str, Any], java_script: bool
+    world: System, folder: str, open_quiet_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
-    page: Page = open_page(**screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai")
-    messages: list[str] = []
-    page.on("console", lambda message: messages.append(message.text))
-    page.goto(world.local_url(world.create_share(path=folder, expires="30d")))
+    address = world.create_share(path=folder, expires="30d")
+    page: Page = open_quiet_page(address, **screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai")
     expect(page).to_have_title("page")
     expect_rows(page, NAMES)
     assert ("GMT+8" if java_script else "UTC") in page.locator("#rows time").first.inner_text()
@@ -79,13 +77,10 @@ def test_a_person_looks_into_folders_filters_and_downloads(
     expect(page.locator("#sort")).to_have_count(0)
     page.get_by_role("link", name="Next page").click()
     expect_rows(page, [NAMES[1], NAMES[5]])  # in the order of OSS, and the folders of each page first
-    # Chromium looks for an icon of each origin that it meets.
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
 
 
 def test_it_is_sorted_with_the_keyboard(world: System, folder: str, open_page: Any) -> None:
-    page: Page = open_page(**DESKTOP)
-    page.goto(world.stack.http_url + folder)
+    page: Page = open_page(world.stack.http_url + folder, **DESKTOP)
     page.evaluate(PAINTED)
     order = []
     for key in ("Tab", "Tab", "Tab", "Tab", "Enter", "Enter", "Tab", "Enter"):
@@ -110,8 +105,8 @@ def test_it_is_sorted_with_the_keyboard(world: System, folder: str, open_page: A
 def test_the_page_of_a_folder_is_accessible(
     world: System, folder: str, open_page: Any, scheme: str, locale: str
 ) -> None:
-    page: Page = open_page(**PHONE, color_scheme=scheme, locale=locale, bypass_csp=True)
-    page.goto(world.create_share(path=folder, expires="30d"))
+    address = world.create_share(path=folder, expires="30d")
+    page: Page = open_page(address, **PHONE, color_scheme=scheme, locale=locale, bypass_csp=True)
     page.locator("summary").click()
     assert violations(page) == []
     page.goto(f"{world.stack.http_url}{folder}?begins=none&limit=1")
@@ -123,8 +118,7 @@ def test_the_command_of_the_page_saves_every_file_under_its_name(
     world: System, folder: str, open_page: Any, requires: Requires, tmp_path: Path
 ) -> None:
     requires("wget")
-    page: Page = open_page()
-    page.goto(world.create_share(path=folder, expires="30d"))
+    page: Page = open_page(world.create_share(path=folder, expires="30d"))
     page.locator("summary").click()
     url = page.locator("code").inner_text().split("'")[1]
     # The addresses of the list are public ones, which are not those of this machine.

@@ -32,8 +32,7 @@ def test_the_page_of_many_links_fits_a_phone_and_speaks_the_readers_language(
         system.put(f"bulk/2026/{name}", b"x" * 1_500)
     output = tmp_path / "index.html"
     command(system, "bulk", f"oss://{system.stack.bucket}/bulk/2026/", "--output", str(output))
-    page: Page = open_page(**PHONE, color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai")
-    page.goto(output.as_uri())
+    page: Page = open_page(output.as_uri(), **PHONE, color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai")
     title, other = ("Files", "文件") if locale == "en-GB" else ("文件", "Files")
     expect(page).to_have_title(title)
     expect(page.get_by_role("heading", name=title)).to_be_visible()
@@ -56,7 +55,6 @@ def test_the_page_of_many_links_has_both_languages_without_a_script(
     system.put("bulk/one/a.txt", b"x")
     output = tmp_path / "index.html"
     command(system, "bulk", f"oss://{system.stack.bucket}/bulk/one/", "--output", str(output))
-    page: Page = open_page(java_script_enabled=False)
-    page.goto(output.as_uri())
+    page: Page = open_page(output.as_uri(), java_script_enabled=False)
     expect(page.get_by_role("heading")).to_have_text("Files 文件")
     assert page.locator("time").inner_text().endswith("Z")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from tests.e2e.test_upload_page import CUT, choose, expect_outcome, file, row
 from tests.system import HTML
 
 MARKUP = "<img src=x onerror=\"document.title='run'\"><a href=evil>'&.txt"
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
 ADMIN = {"id": "api:a", "methods": ["GET", "ADMIN"], "paths": None, "expires_at": None, "mounts": []}
 # Where a script of the page, or one that reads its storage, would find the key.
 PLACES = """() => [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state),
@@ -29,23 +30,18 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_sender(world: System, open_page: Any) -> Iterator[OpenPage]:
-    """Opens the page and signs in. Its console must stay empty, and its policy must block nothing."""
-    messages: list[str] = []
+def open_sender(world: System, open_quiet_page: Any) -> OpenPage:
+    """Opens the page and signs in."""
 
     def open_it(key: str = KEY, **options: Any) -> Page:
-        page: Page = open_page(permissions=["clipboard-read", "clipboard-write"], **options)
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto(f"{world.stack.http_url}/-/")
+        page: Page = open_quiet_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD, **options)
         if key:
             sign_in(page, key)
             expect(page.locator("#signed-in")).to_be_visible()
             page.select_option("#send [name=to]", "/team/")
         return page
 
-    yield open_it
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+    return open_it
 
 
 def sign_in(page: Page, key: str) -> None:
@@ -148,8 +144,7 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     """Names, titles, ids, states and times are hostile, and the bucket answers with a redirect and a page."""
     sent: list[Request] = []
     said: list[str] = []
-    page: Page = open_page()
-    page.goto(f"{world.stack.http_url}/-/")
+    page: Page = open_page(f"{world.stack.http_url}/-/")
     page.on("console", lambda message: said.append(message.text))
     page.on("request", lambda request: sent.append(request))
     me = {"methods": ["PUT", "GET", "POST"], "list": True, "max_share": 9, "max_size": 9, "require_password": False}
@@ -274,8 +269,7 @@ def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenP
 
 @pytest.mark.parametrize("exposed", [["ETag"], []], ids=["exposed", "hidden"])
 def test_a_large_file_is_sent_in_parts_by_the_json_routes(world: System, open_page: Any, exposed: list[str]) -> None:
-    page: Page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    page.goto(f"{world.stack.http_url}/-/")
+    page: Page = open_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD)
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
     page.evaluate("isLarge = () => true")
@@ -305,8 +299,7 @@ def test_the_page_in_chinese_on_a_phone_and_without_script(
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     words = " ".join(page.locator(":is(h1, label, summary, button):visible").all_inner_texts())
     assert not re.search(r"[A-Za-z]{4,}", re.sub(r"/\w+/", "", words)), words
-    bare: Page = open_page(java_script_enabled=False)
-    bare.goto(page.url)
+    bare: Page = open_page(page.url, java_script_enabled=False)
     assert "<noscript><p>To send and receive files here, allow" in bare.request.get(page.url).text()
     expect(bare.locator("main :is(input, button, select)").first).to_be_hidden()
 

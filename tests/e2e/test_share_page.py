@@ -176,15 +176,13 @@ def test_the_words_of_a_sender_are_text_on_every_page(world: System, open_page: 
 
 def test_clicks_on_one_page_are_one_use(world: System, open_page: Any) -> None:
     share = world.request_share(max_uses=2).json
-    page: Page = open_page()
-    page.goto(world.local_url(share["url"]))
+    page: Page = open_page(world.local_url(share["url"]))
     with page.expect_download():
         page.get_by_role("button").dblclick()
     assert download(page)[1] == CONTENT
     assert world.shown(share["url"])["uses"] == 1
     # Another tab is another use.
-    page = open_page()
-    page.goto(world.local_url(share["url"]))
+    page = open_page(world.local_url(share["url"]))
     download(page)
     expect(page.locator("#uses-left")).to_have_text("0")
     assert world.shown(share["url"])["uses"] == 2
@@ -227,15 +225,13 @@ def test_the_downloads_left_count_those_of_other_people(world: System, open_page
 
 
 def test_a_tablet_does_not_offer_to_open_the_page_on_a_phone(world: System, open_page: Any) -> None:
-    page: Page = open_page(**DESKTOP, has_touch=True, is_mobile=True)
-    page.goto(world.create_share(max_uses=1))
+    page: Page = open_page(world.create_share(max_uses=1), **DESKTOP, has_touch=True, is_mobile=True)
     expect(page.get_by_role("button")).to_be_visible()
     expect(page.locator("details")).to_be_hidden()
 
 
 def test_the_page_works_with_the_keyboard(world: System, open_page: Any) -> None:
-    page: Page = open_page(**DESKTOP)
-    page.goto(world.create_share(max_uses=3))
+    page: Page = open_page(world.create_share(max_uses=3), **DESKTOP)
     page.evaluate(PAINTED)
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Download")).to_be_focused()
@@ -271,8 +267,7 @@ def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
 
 @pytest.mark.long
 def test_the_qr_code_needs_no_script(world: System, open_page: Any) -> None:
-    page: Page = open_page(**DESKTOP, java_script_enabled=False)
-    page.goto(world.create_share(max_uses=1))
+    page: Page = open_page(world.create_share(max_uses=1), **DESKTOP, java_script_enabled=False)
     page.locator("summary").click()
     image = page.locator(".qr-code img")
     expect(image).to_be_visible()
@@ -292,8 +287,7 @@ def test_the_page_is_chinese_in_a_chinese_browser(world: System, open_page: Any)
 
 
 def test_the_page_follows_the_color_scheme(world: System, open_page: Any) -> None:
-    page: Page = open_page(color_scheme="light")
-    page.goto(world.create_share(max_uses=1))
+    page: Page = open_page(world.create_share(max_uses=1), color_scheme="light")
     for dark in (False, True):
         page.emulate_media(color_scheme="dark" if dark else "light")
         color = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
@@ -301,17 +295,11 @@ def test_the_page_follows_the_color_scheme(world: System, open_page: Any) -> Non
         assert (red + green + blue < 3 * 64) is dark
 
 
-def test_the_policy_blocks_frames_and_nothing_of_the_page(world: System, open_page: Any) -> None:
+def test_the_policy_blocks_frames_and_nothing_of_the_page(world: System, open_page: Any, open_quiet_page: Any) -> None:
     url = world.create_share(max_uses=1)
-    page: Page = open_page()
-    messages: list[str] = []
-    page.on("console", lambda message: messages.append(message.text))
-    page.on("pageerror", lambda error: messages.append(str(error)))
-    page.goto(url)
+    page: Page = open_quiet_page(url)
     page.locator("summary").click()
     download(page)
-    # Chromium looks for an icon of each origin that it meets.
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
     other: Page = open_page()
     with other.expect_console_message(lambda message: "frame-ancestors" in message.text):
         other.evaluate(FRAME, url)
@@ -332,6 +320,5 @@ def test_a_hostile_name_is_shown_as_text(world: System, open_page: Any) -> None:
 def test_a_long_name_fits_a_phone(world: System, open_page: Any) -> None:
     key = "reports/" + "长" * 80 + "-" + "x" * 200 + ".bin"
     world.put(key, b"")
-    page: Page = open_page(**PHONE)
-    page.goto(world.create_share(path=f"/{key}", max_uses=1))
+    page: Page = open_page(world.create_share(path=f"/{key}", max_uses=1), **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

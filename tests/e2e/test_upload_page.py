@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,17 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_upload_page(world: System, open_page: Any) -> Iterator[OpenPage]:
-    """Opens the page of a new share. Its console must stay empty, and its policy must block nothing."""
-    messages: list[str] = []
+def open_upload_page(world: System, open_quiet_page: Any) -> OpenPage:
+    """Opens the page of a new share."""
 
     def open_share(
         *, max_files: int = 3, max_size: int = 1000, content_type: str | None = None, **options: Any
     ) -> Page:
         upload = {"max_files": max_files, "max_size": max_size, "content_type": content_type}
-        page: Page = open_page(**options)
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto(world.create_share(path="/in/", method="POST", upload=upload))
+        page: Page = open_quiet_page(world.create_share(path="/in/", method="POST", upload=upload), **options)
         return page
 
-    yield open_share
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+    return open_share
 
 
 def file(name: str, content: bytes, content_type: str = "text/plain") -> FilePayload:
@@ -312,8 +307,8 @@ def test_the_page_in_chinese(open_upload_page: OpenPage) -> None:
 
 @pytest.mark.parametrize("java_script", [True, False])
 def test_a_code_is_asked_where_files_can_be_sent(world: System, open_page: Any, java_script: bool) -> None:
-    page: Page = open_page(java_script_enabled=java_script)
-    page.goto(world.create_share(path="/in/", method="POST", password=True))
+    share = world.create_share(path="/in/", method="POST", password=True)
+    page: Page = open_page(share, java_script_enabled=java_script)
     for asked in ("#code", "#drop"):
         expect(page.locator(asked)).to_be_visible(visible=java_script)
 
@@ -368,9 +363,8 @@ def open_big_page(world: System, open_page: Any) -> OpenPage:
     """Opens the page of a new share that takes large files."""
 
     def open_share(max_files: int = 3, **options: Any) -> Page:
-        page: Page = open_page(**options)
         upload = {"max_files": max_files, "max_size": 70 * MEGABYTE}
-        page.goto(world.create_share(path="/big/", method="POST", upload=upload))
+        page: Page = open_page(world.create_share(path="/big/", method="POST", upload=upload), **options)
         return page
 
     return open_share

@@ -26,26 +26,9 @@ from signer import Credentials, Endpoint, presign
 from tests.e2e.system import leaks
 from tests.local.fc.test_runtime import read_within
 from tests.local.programs import Program, started
+from tests.local.test_stack import FUNCTIONS, WEB, config
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = Path(__file__).parent / "functions"
-
-
-S_YAML = """
-resources:
-  f:
-    component: fc3
-    props:
-      functionName: f
-      region: cn-hangzhou
-      runtime: python3.10
-      handler: {handler}
-      code: {code}
-      triggers:
-        - triggerName: web
-          triggerType: http
-          triggerConfig: {{authType: anonymous, methods: [GET]}}
-"""
 
 
 def project(folder: Path) -> None:
@@ -54,14 +37,6 @@ def project(folder: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
     for name in ("s.yaml", "links.toml"):
         (folder / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
-
-
-def hanging_config(folder: Path) -> Path:
-    path = folder / "s.yaml"
-    held = f"      timeout: 600\n      environmentVariables: {{FIFO: {folder / 'held'}}}\n      triggers:"
-    config = S_YAML.format(handler="faults.hanging_with_a_child_over_http", code=FUNCTIONS)
-    path.write_text(config.replace("      triggers:", held))
-    return path
 
 
 def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs(
@@ -108,8 +83,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
 
 
 def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(S_YAML.format(handler="shown.event_of", code=FUNCTIONS))
-    with Stack.start(tmp_path / "s.yaml", warm=False) as stack:
+    with Stack.start(config(tmp_path, f"handler: shown.event_of, {WEB}"), warm=False) as stack:
         assert set(json.loads(command._as_json(stack, samples.prepare(stack)))["samples"].values()) == {None}
 
 
@@ -263,9 +237,9 @@ def blocking_project(folder: Path) -> None:
     for name in ("fifo", "fifo2"):
         os.mkfifo(folder / name)
     (folder / "blocking.py").write_text(BLOCKING)
-    config = S_YAML.format(handler="blocking.on_http", code=".")
-    environment = f"      environmentVariables: {{FIFO: {folder / 'fifo'}}}\n      triggers:"
-    (folder / "s.yaml").write_text(config.replace("      triggers:", environment))
+    environment = f"environmentVariables: {{FIFO: {folder / 'fifo'}}}"
+    path = config(folder, f"handler: blocking.on_http, {environment}, {WEB}")
+    path.write_text(path.read_text().replace(f"code: {FUNCTIONS}, role: reader", "code: ."))
 
 
 def test_ctrl_c_during_the_imports_leaves_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +254,7 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(tmp_path: Path, monkeypat
     assert program.output == ""
 
 
-@pytest.mark.parametrize(("arguments", "status"), [((), 0), (("invoke", "f", "--event", "event"), 130)])
+@pytest.mark.parametrize(("arguments", "status"), [((), 0), (("invoke", "f0", "--event", "event"), 130)])
 def test_ctrl_c_while_a_function_starts_leaves_no_traceback(
     arguments: tuple[str, ...], status: int, tmp_path: Path
 ) -> None:
@@ -306,8 +280,10 @@ def hanging(folder: Path, *arguments: str) -> Iterator[tuple[Program, int]]:
     """A stack during an invocation, and a FIFO that ends once the function and its child have ended."""
     os.mkfifo(folder / "held")
     held = os.open(folder / "held", os.O_RDONLY | os.O_NONBLOCK)
+    handler = "handler: faults.hanging_with_a_child_over_http, timeout: 600"
+    s_yaml = config(folder, f"{handler}, environmentVariables: {{FIFO: {folder / 'held'}}}, {WEB}")
     try:
-        with started("--json", "--config", str(hanging_config(folder)), *arguments) as program:
+        with started("--json", "--config", str(s_yaml), *arguments) as program:
             address = urlsplit(json.loads(program.wait_for("{"))["http"])
             with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -21,32 +21,27 @@ KEY = "exampledir/exampleobject.txt"
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 RESERVED = (
-    "x-oss-additional-headers",
-    "x-oss-credential",
-    "x-oss-date",
-    "x-oss-expires",
-    "x-oss-security-token",
-    "x-oss-signature",
-    "x-oss-signature-version",
+    *("x-oss-additional-headers", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-security-token"),
+    *("x-oss-signature", "x-oss-signature-version"),
 )
 MAX_EXPIRES_IN = 604_800  # seconds
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 class LinkRequest(NamedTuple):
-    """The arguments of one link."""
+    """The arguments of one link; the defaults are those of an example."""
 
     method: str
-    bucket: str
-    key: str
-    credentials: Credentials
-    region: str
-    product: str
-    expires_in: int
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    signed_headers: tuple[str, ...]
-    now: int
+    bucket: str = BUCKET
+    key: str = KEY
+    credentials: Credentials = KEYS
+    region: str = "cn-hangzhou"
+    product: str = "oss"
+    expires_in: int = 600
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    signed_headers: tuple[str, ...] = ()
+    now: int = NOW
 
     @property
     def host(self) -> str:

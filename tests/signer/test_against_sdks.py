@@ -10,20 +10,15 @@ from urllib.parse import unquote, urlsplit
 import alibabacloud_oss_v2 as oss
 
 from tests.signer.sdks import client_of_v2, clock_of_v2_stopped_at, query_pairs, url_of_oss2, url_of_v2
-from tests.signer.signing import BUCKET, NOW, TEMPORARY, LinkRequest, random_requests
+from tests.signer.signing import TEMPORARY, LinkRequest, random_requests
 
 HOSTILE = LinkRequest(
     "PUT",
-    BUCKET,
-    "报告 +%2F&=#?/a~b.c*'()/😀\u2028/",
-    TEMPORARY,
-    "cn-hangzhou",
-    "oss",
-    600,
-    {"a": "", "a-b": "1", "A": "2", "a/b": "c d+e", "x-oss-z": "%", "versionId": ""},
-    {"Content-Type": "text/plain; charset=utf-8", "X-Oss-Meta-A": "", "ZAbc": "v", "zab": "w"},
-    ("host", "zab", "ZAbc"),
-    NOW,
+    key="报告 +%2F&=#?/a~b.c*'()/😀\u2028/",
+    credentials=TEMPORARY,
+    query={"a": "", "a-b": "1", "A": "2", "a/b": "c d+e", "x-oss-z": "%", "versionId": ""},
+    headers={"Content-Type": "text/plain; charset=utf-8", "X-Oss-Meta-A": "", "ZAbc": "v", "zab": "w"},
+    signed_headers=("host", "zab", "ZAbc"),
 )
 
 

@@ -15,6 +15,7 @@ from signer.endpoint import parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
 REGION = "cn-hangzhou"
+OVERSEAS = Endpoint.accelerate(REGION, overseas=True)
 CONSTRUCTORS: tuple[Callable[..., Endpoint], ...] = (
     Endpoint.public,
     Endpoint.internal,
@@ -32,10 +33,7 @@ CONSTRUCTORS: tuple[Callable[..., Endpoint], ...] = (
         (Endpoint.public("us-west-1"), "https://examplebucket.oss-us-west-1.aliyuncs.com/a%20b"),
         (Endpoint.internal(REGION), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com/a%20b"),
         (Endpoint.accelerate(REGION), "https://examplebucket.oss-accelerate.aliyuncs.com/a%20b"),
-        (
-            Endpoint.accelerate(REGION, overseas=True),
-            "https://examplebucket.oss-accelerate-overseas.aliyuncs.com/a%20b",
-        ),
+        (OVERSEAS, "https://examplebucket.oss-accelerate-overseas.aliyuncs.com/a%20b"),
         (Endpoint.dual_stack(REGION), "https://examplebucket.cn-hangzhou.oss.aliyuncs.com/a%20b"),
         (Endpoint.custom_domain("https://static.example.com", REGION), "https://static.example.com/a%20b"),
         (Endpoint.custom_domain("https://STATIC.example.com/", REGION), "https://static.example.com/a%20b"),
@@ -111,7 +109,7 @@ def test_a_host_of_oss_is_the_endpoint_of_its_region() -> None:
         ("http://OSS-cn-hangzhou.aliyuncs.com/", Endpoint.public(REGION)._replace(scheme="http")),
         ("https://oss-cn-hangzhou-internal.aliyuncs.com", Endpoint.internal(REGION)),
         ("https://oss-accelerate.aliyuncs.com", Endpoint.accelerate(REGION)),
-        ("https://oss-accelerate-overseas.aliyuncs.com", Endpoint.accelerate(REGION, overseas=True)),
+        ("https://oss-accelerate-overseas.aliyuncs.com", OVERSEAS),
         ("https://cn-hangzhou.oss.aliyuncs.com", Endpoint.dual_stack(REGION)),
     ):
         assert Endpoint.custom_domain(url, REGION) == endpoint
@@ -156,17 +154,9 @@ def test_a_host_of_oss_is_never_path_style(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "cn-hangzhou-internal.oss-data-acc",
-        "oss-cn-hangzhou.oss-object-process",
-        "cn-hangzhou.oss-dls",
-        "cn-hangzhou-internal.oss-dls",
-        "s3.oss-accelerate",
-        "oss-internal",
-        "oss-cn-internal",
-        "cn-hangzhou-internal.oss",
-        "oss-cn-hangzhou.oss",
-        "oss-cn-",
-        "oss",
+        *("cn-hangzhou-internal.oss-data-acc", "oss-cn-hangzhou.oss-object-process", "cn-hangzhou.oss-dls"),
+        *("cn-hangzhou-internal.oss-dls", "s3.oss-accelerate", "oss-internal", "oss-cn-internal"),
+        *("cn-hangzhou-internal.oss", "oss-cn-hangzhou.oss", "oss-cn-", "oss"),
     ],
 )
 def test_a_host_of_another_service_has_neither_a_bucket_nor_a_region(host: str) -> None:

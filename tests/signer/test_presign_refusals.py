@@ -30,12 +30,13 @@ def rows(kind: type[SignerError], code: str, argument: str, *values: object) -> 
     return [row(kind, code, {argument: value}, **{argument: value}) for value in values]
 
 
+TIMES = (NO_ZONE, -1, float("nan"), float("inf"), "2026-03-01T06:41:11Z", LAST)
+PAIRS = (("", "s"), ("LTAI", ""), ("LTAI\n", "s"), ("LTAI", "a b"), ("LTAI", "s", "t\r\n"), ("LTAI", "s", "é"))
+EXPIRED = KEYS._replace(expires_at=NOW)
+UNSENDABLE = ("v\r\nb: c", " v", "v\t", "é", 1)
 UNSAFE_KEYS = ("a//b", "a//", ".", "..", "../a", "a/./b", "a/..", "a\nb", "a\x7f")
 TABLE: list[Row] = [
-    *(
-        row(signer.InvalidQuery, "reserved_query", {"name": name}, query={name: "v"})
-        for name in (*RESERVED, "X-Oss-Expires")
-    ),
+    *(row(signer.InvalidQuery, "reserved_query", {"name": n}, query={n: "v"}) for n in (*RESERVED, "X-Oss-Expires")),
     *rows(signer.InvalidExpiry, "invalid_expiry", "expires_in", 0, -5, MAX_EXPIRES_IN + 1, 600.0, "600", True, None),
     *rows(signer.InvalidMethod, "invalid_method", "method", "get", "PATCH", ""),
     *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "ab", "a" * 64, "-abc", "abc-"),
@@ -44,48 +45,27 @@ TABLE: list[Row] = [
     *rows(signer.InvalidKey, "unsafe_key", "key", *UNSAFE_KEYS),
     row(signer.InvalidHeader, "invalid_header", {"name": "a b"}, headers={"a b": "v"}),
     row(signer.InvalidHeader, "invalid_header", {"name": ""}, headers={"": "v"}),
-    *(
-        row(signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, headers={"x-oss-a": value})
-        for value in ("v\r\nb: c", " v", "v\t", "é", 1)
-    ),
+    *(row(signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, headers={"x-oss-a": v}) for v in UNSENDABLE),
     row(signer.InvalidHeader, "invalid_header", {"name": "host"}, headers={"Host": "example.com"}),
     row(signer.InvalidHeader, "invalid_header", {"name": "host"}, signed_headers="host"),
     row(signer.InvalidHeader, "missing_header", {"name": "range"}, signed_headers=["Range"]),
     row(signer.InvalidHeader, "duplicate_header", {"name": "a"}, headers={"A": "v", "a": "v"}),
     row(signer.InvalidQuery, "invalid_query", {"name": ""}, query={"": "v"}),
     row(signer.InvalidQuery, "invalid_query", {"name": "a\n"}, query={"a\n": "v"}),
-    *(
-        row(signer.InvalidQuery, "invalid_query", {"name": "a"}, query={"a": value})
-        for value in ("v\x00", "\udc80", 1, None)
-    ),
-    *(
-        row(signer.InvalidTime, "invalid_time", {}, now=now)
-        for now in (NO_ZONE, -1, float("nan"), float("inf"), "2026-03-01T06:41:11Z", LAST)
-    ),
+    *(row(signer.InvalidQuery, "invalid_query", {"name": "a"}, query={"a": v}) for v in ("v\x00", "\udc80", 1, None)),
+    *(row(signer.InvalidTime, "invalid_time", {}, now=now) for now in TIMES),
     row(signer.InvalidTime, "invalid_time", {}, credentials=KEYS._replace(expires_at=NO_ZONE)),
     (signer.InvalidEndpoint, "invalid_endpoint", {"value": "oss-cn-a"}, lambda: Endpoint.public("oss-cn-a")),
     (signer.InvalidEndpoint, "invalid_endpoint", {"value": ""}, lambda: Endpoint.internal("")),
     (signer.InvalidLink, "invalid_link", {}, lambda: signer.verify("GET", "no link", credentials=KEYS)),
-    *(
-        row(signer.InvalidCredentials, "invalid_credentials", {}, credentials=Credentials(*strings))
-        for strings in (
-            ("", "s"),
-            ("LTAI", ""),
-            ("LTAI\n", "s"),
-            ("LTAI", "a b"),
-            ("LTAI", "s", "t\r\n"),
-            ("LTAI", "s", "é"),
-        )
-    ),
+    *(row(signer.InvalidCredentials, "invalid_credentials", {}, credentials=Credentials(*pair)) for pair in PAIRS),
     (
         signer.MissingCredentials,
         "missing_credentials",
         {"variables": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")},
         lambda: Credentials.from_environment({"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"}),
     ),
-    row(
-        signer.CredentialsExpired, "credentials_expired", {"expires_at": NOW}, credentials=KEYS._replace(expires_at=NOW)
-    ),
+    row(signer.CredentialsExpired, "credentials_expired", {"expires_at": NOW}, credentials=EXPIRED),
 ]
 
 

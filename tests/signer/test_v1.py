@@ -21,7 +21,7 @@ from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest,
 OSS2_SUB_RESOURCES = oss2.auth.ProviderAuth._subresource_key_set
 HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
 QUERY = {"response-content-type": "a+b c", "acl": ""}
-REQUEST = LinkRequest("PUT", BUCKET, KEY, TEMPORARY, "cn-hangzhou", "oss", 600, QUERY, HEADERS, (), NOW)
+REQUEST = LinkRequest("PUT", credentials=TEMPORARY, query=QUERY, headers=HEADERS)
 LINK = v1_url_of_oss2(REQUEST)
 
 

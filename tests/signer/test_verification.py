@@ -154,7 +154,7 @@ def test_an_altered_part_has_its_own_fault(fault: str, parameter: str | None, re
 def test_a_link_that_is_signed_for_what_oss_refuses_has_this_fault_alone(
     changes: dict[str, Any], fault: str, parameter: str
 ) -> None:
-    link_request = LinkRequest("PUT", BUCKET, KEY, KEYS, "cn-hangzhou", "oss", 600, {}, {}, (), NOW)._replace(**changes)
+    link_request = LinkRequest("PUT", **changes)
     url = url_of_v2(link_request).replace("oss-us-west-1", "oss-cn-hangzhou")
     result = verify("PUT", url, credentials=KEYS, headers=link_request.headers, now=NOW, endpoint=HANGZHOU)
 

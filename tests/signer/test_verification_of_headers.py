@@ -14,16 +14,10 @@ from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest,
 
 REQUEST = LinkRequest(
     "PUT",
-    BUCKET,
-    KEY,
-    TEMPORARY,
-    "cn-hangzhou",
-    "oss",
-    600,
-    {"partNumber": "1", "uploadId": "0004B9894A22EXAMPLE", "acl": ""},
-    {"Content-Type": "text/plain", "x-oss-meta-author": "a b", "Range": "bytes=0-9"},
-    ("host", "range"),
-    NOW,
+    credentials=TEMPORARY,
+    query={"partNumber": "1", "uploadId": "0004B9894A22EXAMPLE", "acl": ""},
+    headers={"Content-Type": "text/plain", "x-oss-meta-author": "a b", "Range": "bytes=0-9"},
+    signed_headers=("host", "range"),
 )
 
 
@@ -130,7 +124,7 @@ def signed_by_date(signed_date: str, sent_date: str | None = None) -> dict[str, 
 
 
 DATE = "Sun, 01 Mar 2026 06:41:11 GMT"  # NOW
-DATED = LinkRequest("PUT", BUCKET, KEY, KEYS, "cn-hangzhou", "oss", 600, {}, {}, (), NOW)
+DATED = LinkRequest("PUT")
 
 
 @pytest.mark.parametrize("signed_date", [DATE, "20260301T064111Z"])

@@ -26,70 +26,41 @@ from local.oss import CreatedObject
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from signer.times import rfc3339
+from tests.local.test_stack import FUNCTIONS, WEB
 
 ROOT = Path(__file__).parents[3]
-FUNCTIONS = Path(__file__).parents[1] / "functions"
 SECONDS = 30
 
-OSS = """
-        - triggerName: new
-          triggerType: oss
-          sourceArn: acs:oss:cn-hangzhou:1000000000000001:examplebucket
-          triggerConfig:
-            events: [oss:ObjectCreated:PutObject, oss:ObjectCreated:CompleteMultipartUpload]
-            filter: {key: {prefix: outbox/, suffix: .txt}}
-"""
-TIMER = """
-        - triggerName: minute
-          triggerType: timer
-          triggerConfig: {cronExpression: '@every 1m', enable: true, payload: 'hello'}
-"""
+OSS = (
+    "{triggerName: new, triggerType: oss, sourceArn: 'acs:oss:cn-hangzhou:1000000000000001:examplebucket', "
+    "triggerConfig: {events: [oss:ObjectCreated:PutObject, oss:ObjectCreated:CompleteMultipartUpload], "
+    "filter: {key: {prefix: outbox/, suffix: .txt}}}}"
+)
+TIMER = (
+    "{triggerName: minute, triggerType: timer, "
+    "triggerConfig: {cronExpression: '@every 1m', enable: true, payload: 'hello'}}"
+)
+RETRIES = (
+    "asyncInvokeConfig: {{maxAsyncRetryAttempts: {retries}, "
+    "destinationConfig: {{onFailure: {{destination: 'acs:mns:cn-hangzhou:1:/queues/failed/messages'}}}}}}, "
+)
 
 
-def config(folder: Path, triggers: str = OSS, *, fails: int = 0, retries: str = "", web: bool = True) -> Path:
+def config(folder: Path, *triggers: str, fails: int = 0, retries: str = "", web: bool = True) -> Path:
     """An s.yaml with one function that records its events and, with `web`, one with an http trigger."""
+    function = f"region: cn-hangzhou, runtime: python3.10, code: {FUNCTIONS}"
+    environment = f"{{LINK_BUCKET: examplebucket, NOTES: {folder / 'notes'}, FAILS: '{fails}'}}"
+    props = {
+        "web": f"functionName: web, handler: shown.event_of, {WEB}",
+        "events": f"functionName: noted, handler: noted.on_event, environmentVariables: {environment}, "
+        f"{retries}triggers: [{', '.join(triggers)}]",
+    }
+    lines = [
+        f"  {name}: {{component: fc3, props: {{{function}, {props[name]}}}}}" for name in props if web or name != "web"
+    ]
     path = folder / "s.yaml"
-    http = f"""
-  web:
-    component: fc3
-    props:
-      functionName: web
-      region: cn-hangzhou
-      runtime: python3.10
-      handler: shown.event_of
-      code: {FUNCTIONS}
-      triggers:
-        - triggerName: http
-          triggerType: http
-          triggerConfig: {{authType: anonymous, methods: [GET]}}
-"""
-    path.write_text(
-        f"""
-resources:{http if web else ""}
-  events:
-    component: fc3
-    props:
-      functionName: noted
-      region: cn-hangzhou
-      runtime: python3.10
-      handler: noted.on_event
-      code: {FUNCTIONS}
-      environmentVariables:
-        LINK_BUCKET: examplebucket
-        NOTES: {folder / "notes"}
-        FAILS: '{fails}'
-{retries}
-      triggers: {"" if triggers else "[]"}{triggers}
-"""
-    )
+    path.write_text("\n".join(["resources:", *lines]))
     return path
-
-
-RETRIES = """
-      asyncInvokeConfig:
-        maxAsyncRetryAttempts: {retries}
-        destinationConfig: {{onFailure: {{destination: 'acs:mns:cn-hangzhou:1:/queues/failed/messages'}}}}
-"""
 
 
 def notes(folder: Path) -> list[dict[str, Any]]:
@@ -99,7 +70,7 @@ def notes(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    return functions.read(config(tmp_path, OSS + TIMER), {})
+    return functions.read(config(tmp_path, OSS, TIMER), {})
 
 
 def put(stack: Stack, key: str, body: bytes = b"content") -> None:
@@ -143,7 +114,7 @@ class TestOssEvents:
 
 class TestStack:
     def test_a_put_that_a_trigger_matches_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
-        with Stack.start(config(tmp_path), log=log) as stack:
+        with Stack.start(config(tmp_path, OSS), log=log) as stack:
             for key in ("outbox/a.txt", "outbox/b.csv", "elsewhere/c.txt"):
                 put(stack, key)
             assert stack.dispatcher.wait(SECONDS)

@@ -142,15 +142,8 @@ def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
 
     (tmp_path / "file").write_bytes(LARGE)
     store = oss2.ResumableStore(root=str(tmp_path / "state"))
-    oss2.resumable_upload(
-        bucket,
-        "resumed",
-        str(tmp_path / "file"),
-        store=store,
-        multipart_threshold=100_000,
-        part_size=150_000,
-        num_threads=2,
-    )
+    sizes = {"multipart_threshold": 100_000, "part_size": 150_000, "num_threads": 2}
+    oss2.resumable_upload(bucket, "resumed", str(tmp_path / "file"), store=store, **sizes)
     assert bucket.get_object("resumed").read() == LARGE
     aborted = bucket.init_multipart_upload("aborted").upload_id
     bucket.abort_multipart_upload("aborted", aborted)

@@ -1,4 +1,4 @@
-"""RAM policies: what is read, and what is refused because it would not be evaluated."""
+"""RAM policies: what is read, what is refused because it would not be evaluated, and access keys that have them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.ram import PolicyError, parse_policy
+from local.ram import PolicyError, Principal, parse_policy
 from local.ram.policy import matches
+from signer import Credentials
 
 READ = {"Effect": "Allow", "Action": "oss:GetObject", "Resource": "acs:oss:*:*:examplebucket/*"}
+KEY = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "CAIS+token/EXAMPLE==")
+SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
 SMALL = st.text(alphabet="ab:/.[!]\n中", max_size=8)
 
 
@@ -63,3 +66,26 @@ def test_a_value_matches_itself_and_each_way_to_shorten_it(value: str) -> None:
     assert matches(value, value)
     assert all(matches(f"{value[:cut]}*", value) for cut in range(len(value) + 1))
     assert not matches(f"{value}?", value)
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind", "name"),
+    [
+        (SESSION, "AssumedRoleUser", "links-signer:fc-presign-files-0a1b2c"),
+        ("acs:ram::1000000000000001:user/operator", "SubUser", "operator"),
+        ("acs:ram::1000000000000001:root", "Account", "1000000000000001"),
+    ],
+)
+def test_an_arn_says_who_someone_is(arn: str, kind: str, name: str) -> None:
+    principal = Principal.of(KEY, arn)
+    assert (principal.type, principal.display_name) == (kind, name)
+
+
+def test_an_invalid_policy_is_an_error_when_the_principal_is_made() -> None:
+    with pytest.raises(PolicyError, match='role links-signer: Version must be "1"'):
+        Principal.of(KEY, SESSION, None, [[{"Statement": []}]])
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(Principal.of(KEY, SESSION, None, [[policy()]]))
+    assert not any(secret in shown for secret in ("secret-EXAMPLE", "CAIS"))

@@ -77,19 +77,14 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("sign", "examplebucket/a.txt"),
-        ("sign", "oss://examplebucket"),
-        ("sign", "oss://examplebucket/a//b"),
-        ("sign", "oss://examplebucket/a", "--endpoint", "moon"),
-        ("sign", "oss://examplebucket/a", "--endpoint", "https://[foo"),
+        *(("sign", url) for url in ("examplebucket/a.txt", "oss://examplebucket", "oss://examplebucket/a//b")),
+        *(("sign", "oss://examplebucket/a", "--endpoint", endpoint) for endpoint in ("moon", "https://[foo")),
         ("sign", "oss://examplebucket/a", "--header", "Content-Type"),
         ("sign", "oss://examplebucket/a", "--query", "x=1", "--query", "x=2"),
         ("sign", "oss://examplebucket/a", "--header", "x-oss-a: 1", "--header", "x-oss-a: 2"),
-        ("sign", "oss://examplebucket/a", "--credentials-expire-at", "2026-01-01"),
-        ("sign", "oss://examplebucket/a", "--credentials-expire-at", "2020-01-01T00:00:00Z"),
+        *(("sign", "oss://a-bucket/a", "--credentials-expire-at", at) for at in ("2026-01-01", "2020-01-01T00:00:00Z")),
         ("receive", "--max-size", "big"),
-        ("share", "a.txt", "--expires", "soon"),
-        ("share", "a.txt", "--max-uses", "0"),
+        *(("share", "a.txt", *option) for option in (("--expires", "soon"), ("--max-uses", "0"))),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
         ("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a", "--error-xml", "/nonexistent.xml"),
@@ -153,10 +148,7 @@ def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ..
 
 @pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
-    arguments = {
-        "explain": (a_link(),),
-        "bulk": ("oss://examplebucket/",),
-    }.get(command, ("oss://examplebucket/a",))
+    arguments = {"explain": (a_link(),), "bulk": ("oss://examplebucket/",)}.get(command, ("oss://examplebucket/a",))
     with patch("signer.credentials.Credentials.from_environment", side_effect=KeyboardInterrupt):
         done = run(command, *arguments)
     assert (done.returncode, done.stdout) == (130, "")

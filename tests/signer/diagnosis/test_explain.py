@@ -42,9 +42,8 @@ def link(key: str = "dir/a b.txt", **options: Any) -> str:
 
 
 def v1_link_of(key: str, **query: str) -> str:
-    host = "examplebucket.oss-cn-hangzhou.aliyuncs.com"
-    request = LinkRequest("GET", "examplebucket", key, CREDENTIALS, "cn-hangzhou", "oss", 600, query, {}, (), ISSUED)
-    return f"https://{host}/{quote(key)}?{v1_url_of_oss2(request).partition('?')[2]}"
+    request = LinkRequest("GET", key=key, credentials=CREDENTIALS, query=query, now=ISSUED)
+    return f"https://{request.host}/{quote(key)}?{v1_url_of_oss2(request).partition('?')[2]}"
 
 
 V4, V1 = link(), v1_link_of("dir/a b.txt")

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from signer.diagnosis.facts import (
-    ANSWER,
-    CERTAIN,
-    DAMAGE,
-    GUESS,
-    LIKELY,
-    LINK,
-    OWNER,
-    POSSIBLE,
-    PROVED,
-    SECRET,
-    Fact,
-    Verdict,
-    overrule,
-    rank,
-)
+from signer.diagnosis import facts
+from signer.diagnosis.facts import ANSWER, CERTAIN, DAMAGE, LIKELY, LINK, OWNER, POSSIBLE, PROVED, SECRET, Fact
 
 
 def fact(code: str, source: str, certainty: str = CERTAIN) -> Fact:
@@ -51,13 +37,15 @@ def fact(code: str, source: str, certainty: str = CERTAIN) -> Fact:
         ("other signer", "other_link", ANSWER, CERTAIN),
     ],
 )
-def test_a_verdict_overrules_a_source(verdict: Verdict | None, code: str, source: str, certainty: str | None) -> None:
-    left = overrule([fact(code, source)], verdict)
+def test_a_verdict_overrules_a_source(
+    verdict: facts.Verdict | None, code: str, source: str, certainty: str | None
+) -> None:
+    left = facts.overrule([fact(code, source)], verdict)
     assert [remaining.certainty for remaining in left] == ([certainty] if certainty else [])
 
 
 def test_the_most_certain_comes_first_and_then_the_better_source() -> None:
-    facts = [
+    given = [
         fact("expired", LINK),
         fact("token_expired", OWNER),
         fact("decoded", DAMAGE),
@@ -65,12 +53,12 @@ def test_the_most_certain_comes_first_and_then_the_better_source() -> None:
         fact("added_parameters", ANSWER),
         fact("wrong_region", LINK, POSSIBLE),
     ]
-    codes = [finding.code for finding in rank(facts)]
+    codes = [finding.code for finding in facts.rank(given)]
     assert codes == ["wrong_method", "added_parameters", "expired", "token_expired", "decoded", "wrong_region"]
 
 
 def test_a_code_is_reported_once_by_its_most_certain_fact() -> None:
-    (finding,) = rank([fact("expired", LINK, POSSIBLE), fact("expired", ANSWER, CERTAIN)])
+    (finding,) = facts.rank([fact("expired", LINK, POSSIBLE), fact("expired", ANSWER, CERTAIN)])
     assert finding.certainty == CERTAIN
 
 
@@ -84,5 +72,5 @@ def test_a_code_is_reported_once_by_its_most_certain_fact() -> None:
     ],
 )
 def test_a_guess_counts_only_where_nothing_else_is_known(other: Fact, codes: list[str]) -> None:
-    findings = rank([fact("signature_mismatch", GUESS, LIKELY), other])
+    findings = facts.rank([fact("signature_mismatch", facts.GUESS, LIKELY), other])
     assert [finding.code for finding in findings] == codes
