@@ -122,7 +122,8 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature() -> None
 @pytest.mark.parametrize(
     ("changes", "error", "field"),
     [
-        *(({"key": KEY._replace(key=k)}, InvalidCdnKey, "key") for k in ("short", "k" * 129, "with-hyphen", None)),
+        *(({"key": KEY._replace(key=k)}, InvalidCdnKey, "key") for k in ("short", "k" * 129, "with-hyphen")),
+        ({"key": CdnKey(None)}, InvalidCdnKey, "key"),  # type: ignore[arg-type]
         *(({"key": KEY._replace(valid_for=value)}, InvalidCdnKey, "valid_for") for value in (0, True, 31_536_001)),
         ({"key": KEY._replace(parameter="auth key")}, InvalidCdnKey, "parameter"),
         ({"rand": "a-b"}, InvalidCdnKey, "rand"),
