@@ -123,10 +123,10 @@ template: $(VENV)/local.stamp
 	@$(BIN)/python -m tools.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -n 3 -q -m "not long and not ci" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -q -m "not long and not ci" $(ARGS)
 
 test-ci: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -q -m long -o faulthandler_timeout=1800 $(ARGS)
