@@ -199,7 +199,7 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
     first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
     for run in (first, second):
         assert run.status == 0, run.output
-        assert run.calls[-1] == "-m pytest -n 3 -q -m not long and not ci"
+        assert run.calls[-1] == "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci"
     installed = {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[npm]
     assert [run.calls.count("npm ci") for run in (first, second)] == installed
     assert ("the tests that need them are skipped" in first.output) == (npm == "fails")
@@ -219,8 +219,11 @@ COMMANDS = [
     (("explain", "ARGS='https://example.com/?a&b' --json"), "-m signer explain https://example.com/?a&b --json"),
     (("docs",), "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots"),
     (("docs", "CHECK=1"), "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check"),
-    (("test", "ARGS=tests/test_make.py"), "-m pytest -n 3 -q -m not long and not ci tests/test_make.py"),
-    (("test-ci",), "-m pytest -n 3 -q -m not long"),
+    (
+        ("test", "ARGS=tests/test_make.py"),
+        "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
+    ),
+    (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
     (("test-long",), "-m pytest -q -m long -o faulthandler_timeout=1800"),
 ]
 
