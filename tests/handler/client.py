@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -230,8 +231,9 @@ def invoke(
 ) -> Answered:
     """The response to the bytes of an event in an instance, otherwise in a new one under `config`.
 
-    The environment contains only `environ`.
+    The environment contains only `environ`. What it replaces, threads cannot share.
     """
+    assert threading.current_thread() is threading.main_thread()
     out = io.StringIO()
     instance = instance or new_instance(config)
     if now is not None:

@@ -10,17 +10,21 @@ from pathlib import Path
 from threading import Barrier, Event
 from typing import Any, NamedTuple
 from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 
 from handler.core.cloud.concurrency import map_concurrently
 from handler.core.config import Location
+from handler.core.request import Request
 from handler.core.shares import record as records
 from handler.core.shares.record import Record
+from handler.web import app
+from handler.web.response import Response
 from signer.times import rfc3339
 from tests import system
-from tests.handler.client import Answered
+from tests.handler.client import Answered, context
 from tests.handler.keys_fixtures import base64url
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
@@ -291,7 +295,13 @@ def test_every_use_is_sent_once(world: World, params: dict[str, Any], left: list
 
 def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
     shares = [world.share(), world.share(max_uses=9)]
-    map_concurrently(lambda share: share.use(), shares * 8)
+
+    def use(share: Share) -> Response:
+        parts = urlsplit(share.url)
+        request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
+        return app.answer(lambda: request, lambda: share.service.instance, context(), request_id="req-EXAMPLE")
+
+    assert {response.status for response in map_concurrently(use, shares * 8)} == {303}
     assert sorted(each["share"] for each in world.sent()) == sorted(share_id(share.url) for share in shares)
 
 
