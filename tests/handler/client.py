@@ -39,6 +39,7 @@ settings.register_profile("client", max_examples=40, deadline=None, suppress_hea
 settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
+_ALONE = threading.RLock()
 _HTTP_GET = (EVENTS / "http-get.json").read_text("utf-8")
 NOW = 1_772_347_271.895  # 2026-03-01T06:41:11Z, when the event file was recorded
 
@@ -231,19 +232,21 @@ def invoke(
 ) -> Answered:
     """The response to the bytes of an event in an instance, otherwise in a new one under `config`.
 
-    The environment contains only `environ`. What it replaces, threads cannot share.
+    The environment contains only `environ`. What it replaces is the process's: one thread at a time.
     """
-    assert threading.current_thread() is threading.main_thread()
+    assert _ALONE.acquire(blocking=False), "Another thread is in here."
     out = io.StringIO()
     instance = instance or new_instance(config)
     if now is not None:
         instance.clock = instance.clock._replace(now=lambda: now)
     with (
+        contextlib.ExitStack() as ends,
         environment(environ or {}),
         patch.object(startup, "instance", lambda: instance),
         patch.object(os, "_exit", lambda status: None),  # of an instance with old credentials
         contextlib.redirect_stdout(out),
     ):
+        ends.callback(_ALONE.release)
         result = handler.on_http(raw, context() if invocation is None else invocation)
     assert set(result) == {"statusCode", "headers", "isBase64Encoded", "body"}
     json.dumps(result)
