@@ -15,7 +15,8 @@ from . import table
 from .figures import Figure
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- begin: table -->\n", "<!-- end: table -->\n"
+BEGIN = "<!-- begin: table -->\n"
+END = "<!-- end: table -->\n"
 MEASUREMENTS = ("signing", "bulk", "start", "share_page", "throughput", "package")
 
 

@@ -23,7 +23,8 @@ from signer.credentials import OFFICIAL_SDK
 from .figures import Bound, Figure
 from .process import BUCKET, CREDENTIALS, REGION
 
-COUNT, PEER_COUNT = 50_000, 4_000
+COUNT = 50_000
+PEER_COUNT = 4_000
 ROUNDS = 5
 EXPIRES = 3600  # seconds
 PEER = "loop with oss2"
@@ -33,12 +34,14 @@ def measure() -> list[Figure]:
     environment = zip(OFFICIAL_SDK, CREDENTIALS[:3], strict=True)
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, environment):
         output = Path(folder, "links")
-        many, few = Path(folder, "many.txt"), Path(folder, "few.txt")
+        many = Path(folder, "many.txt")
+        few = Path(folder, "few.txt")
         for source, count in ((many, COUNT), (few, PEER_COUNT)):
             with source.open("w", encoding="utf-8") as file:
                 # Every fourth key needs encoding.
                 file.writelines(f"reports/2026/{i:08d}{' q3' if i % 4 == 0 else ''}.pdf\n" for i in range(count))
-        ours, theirs = [], []
+        ours = []
+        theirs = []
         for _ in range(ROUNDS):
             ours.append(_bulk(many, output))
             theirs.append(_loop(few, output))

@@ -56,7 +56,15 @@ class Figure(NamedTuple):
     ) -> Figure:
         """A figure of pairs that were measured in turns."""
         ratio = Spread.of_ratios(ours, peer)
-        return cls(name, unit, statistics.median(ours), peer_name, statistics.median(peer), ratio, bound)
+        return cls(
+            name=name,
+            unit=unit,
+            ours=statistics.median(ours),
+            peer_name=peer_name,
+            peer=statistics.median(peer),
+            ratio=ratio,
+            bound=bound,
+        )
 
     @property
     def holds(self) -> bool:

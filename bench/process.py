@@ -18,7 +18,8 @@ from typing import NamedTuple
 from signer import Credentials
 
 ROOT = Path(__file__).parents[1]
-REGION, BUCKET = "cn-hangzhou", "examplebucket"
+REGION = "cn-hangzhou"
+BUCKET = "examplebucket"
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": os.environ.get("PATH", ""),
     "LINK_CONFIG": str(ROOT / "bench" / "links.toml"),

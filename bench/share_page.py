@@ -50,13 +50,22 @@ BROWSER = {
 
 
 def measure() -> list[Figure]:
-    pages, redirects = [], []
+    pages = []
+    redirects = []
     with tempfile.TemporaryDirectory() as folder:
-        config, root = Path(folder, "links.toml"), Path(folder, "oss")
+        config = Path(folder, "links.toml")
+        root = Path(folder, "oss")
         config.write_text(LINKS, "utf-8")
         app = create_app(root, region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
         with closing(serve(app, listen(0))) as server:
-            oss = OssAlone(server.url, REGION, root, CREDENTIALS, CREDENTIALS, StartPage(app))
+            oss = OssAlone(
+                oss_url=server.url,
+                region=REGION,
+                root=root,
+                credentials=CREDENTIALS,
+                temporary=CREDENTIALS,
+                start_page=StartPage(app),
+            )
             environment = {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
             page = http_event("/-/s/2026%20q3.pdf", query={"share": _share(oss)}, headers=BROWSER)
             for _ in range(ROUNDS + 1):
@@ -68,11 +77,23 @@ def measure() -> list[Figure]:
 
 def _share(oss: OssAlone) -> str:
     """The secret of a share; its record, its object and the keys document are put into OSS."""
-    secret, now, hashed = records.new_secret(), int(time.time()), sha256(b"fcp_EXAMPLE").hexdigest()
+    secret = records.new_secret()
+    now = int(time.time())
+    hashed = sha256(b"fcp_EXAMPLE").hexdigest()
     api = {"id": "sales", "sha256": hashed, "paths": ["/"], "methods": ["GET", "SHARE"], "expires_at": None}
-    owner, target = ("api:sales", owner_tag(f"api:sales:{hashed}")), f"oss://{BUCKET}/exampledir/"
+    target = f"oss://{BUCKET}/exampledir/"
     share = records.secret_hash(secret)
-    record = records.Record(share, f"/{OBJECT}", "/exampledir/", target, "GET", *owner, now, now + 86_400)
+    record = records.Record(
+        hash=share,
+        path=f"/{OBJECT}",
+        mount="/exampledir/",
+        target=target,
+        method="GET",
+        owner="api:sales",
+        owner_tag=owner_tag(f"api:sales:{hashed}"),
+        created_at=now,
+        expires_at=now + 86_400,
+    )
     stored = {
         OBJECT: b"%PDF-1.7 " * 100_000,
         ".links/keys.json": json.dumps({"version": 1, "share": [], "api": [api]}).encode(),

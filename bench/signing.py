@@ -28,7 +28,8 @@ from .figures import Bound, Figure
 from .process import BUCKET, REGION
 
 ROUNDS = 15
-KEY_ID, SECRET = "STS.EXAMPLE", "an-example-of-a-secret-30-long"
+KEY_ID = "STS.EXAMPLE"
+SECRET = "an-example-of-a-secret-30-long"
 # Every fourth key has a space, which must be encoded.
 KEYS = [f"exampledir/2026/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf" for number in range(512)]
 BOUNDS: Mapping[str, Bound | None] = {
@@ -90,7 +91,8 @@ def ours(token: str) -> Sign:
 
 
 def cdn() -> Sign:
-    key, origin = signer.CdnKey("k" * 32), "https://static.example.com"
+    key = signer.CdnKey("k" * 32)
+    origin = "https://static.example.com"
     return lambda path: signer.presign_cdn(f"{origin}/{signer.v4.encode_key(path)}", key, expires_in=600)
 
 
@@ -143,7 +145,8 @@ def ali_oss(token: str) -> Iterator[Callable[[], float]]:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        stdin, stdout = process.stdin, process.stdout
+        stdin = process.stdin
+        stdout = process.stdout
 
         def ask(line: str) -> str:
             stdin.write(line + "\n")

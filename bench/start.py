@@ -8,7 +8,8 @@ from __future__ import annotations
 from .figures import Bound, Figure
 from .process import http_event, run
 
-COLD, WARM = 21, 9
+COLD = 21
+WARM = 9
 EVENTS = 1000
 PEER = "alibabacloud-oss-v2"
 MODULES = {"ours": "handler", PEER: "bench.peer"}

@@ -18,7 +18,13 @@ def lines(figures: Sequence[Figure]) -> list[str]:
 
 def _cells(figure: Figure) -> tuple[str, ...]:
     """The ratio, its spread, the name, ours, the peer's, the peer's name, what is required, and the verdict."""
-    ratio, bound = figure.ratio, figure.bound
+    ratio = figure.ratio
+    bound = figure.bound
+    required = ""
+    verdict = ""
+    if bound is not None:
+        required = f"{'≥' if bound.at_least else '≤'} {bound.required:.3g}"
+        verdict = "reached" if figure.holds else "MISSED"
     return (
         number(ratio.median) if ratio is not None else "",
         f"{number(ratio.low)}-{number(ratio.high)}" if ratio is not None else "",
@@ -26,8 +32,8 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         quantity(figure.ours, figure.unit),
         quantity(figure.peer, figure.unit) if figure.peer is not None else "",
         figure.peer_name,
-        f"{'≥' if bound.at_least else '≤'} {bound.required:.3g}" if bound is not None else "",
-        "" if bound is None else "reached" if figure.holds else "MISSED",
+        required,
+        verdict,
     )
 
 
@@ -41,8 +47,8 @@ def number(value: float) -> str:
     for factor, suffix in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * factor and abs(value) >= 9999.5:
             return number(value / factor) + suffix
-    size = abs(value)
-    return f"{value:.{3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+    digits = sum(abs(value) < limit for limit in (0.9995, 9.995, 99.95))
+    return f"{value:.{digits}f}"
 
 
 def _row(values: Iterable[str]) -> str:

@@ -32,8 +32,20 @@ PEER = "Flask and oss2"
 SERVERS = {
     "ours": ["uvicorn", *ARGS],
     PEER: [
-        *("gunicorn", "--bind", f"0.0.0.0:{PORT}", "--worker-class", "gthread", "--threads", str(THREADS)),
-        *("--timeout", "0", "--keep-alive", "86400", "--log-level", "error", "bench.throughput_peer:app"),
+        "gunicorn",
+        "--bind",
+        f"0.0.0.0:{PORT}",
+        "--worker-class",
+        "gthread",
+        "--threads",
+        str(THREADS),
+        "--timeout",
+        "0",
+        "--keep-alive",
+        "86400",
+        "--log-level",
+        "error",
+        "bench.throughput_peer:app",
     ],
 }
 
@@ -135,7 +147,8 @@ def _round(connections: list[socket.socket], requests: list[bytes], seconds: flo
             selector.register(connection, selectors.EVENT_READ, data=connection)
             sent_at[connection.fileno()] = clock()
             connection.sendall(next(following))
-        end, waiting = clock() + seconds, len(connections)
+        end = clock() + seconds
+        waiting = len(connections)
         while waiting:
             answered = selector.select(30)
             if not answered:

@@ -15,7 +15,8 @@ from functools import lru_cache
 import flask
 import oss2
 
-REGION, BUCKET = os.environ["LINK_REGION"], os.environ["LINK_BUCKET"]
+REGION = os.environ["LINK_REGION"]
+BUCKET = os.environ["LINK_BUCKET"]
 EXPIRES = 900  # seconds
 
 app = flask.Flask(__name__, static_folder=None)

@@ -65,7 +65,8 @@ def _calls(documents: Document) -> Iterator[str]:
     for name, role in documents["roles"].items():
         duration = [str(role["max_session_duration"])] if "max_session_duration" in role else []
         yield shlex.join(["role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration])
-    deployer, operator = f"{prefix}-deployer", f"{prefix}-operator"
+    deployer = f"{prefix}-deployer"
+    operator = f"{prefix}-operator"
     yield shlex.join(["policy", deployer, compact_json(documents["deployer"])])
     yield f'{_ram("AttachPolicyToUser", deployer)} --UserName "$DEPLOYER"'
     for environment, policy in documents["deployers"].items():
@@ -82,7 +83,8 @@ def _calls(documents: Document) -> Iterator[str]:
         place = (log["project"], log["region"], log["logstore"])
         yield shlex.join(["logstore", *place, str(log["days"]), json.dumps(INDEX)])
     for bucket, rules in documents["lifecycle"].items():
-        ours, region = statements.own_rules(prefix), documents["bucket_regions"][bucket]
+        ours = statements.own_rules(prefix)
+        region = documents["bucket_regions"][bucket]
         yield shlex.join(["lifecycle", bucket, region, ours, "\n".join(map(rule_xml, rules))])
 
 

@@ -42,10 +42,15 @@ def queries() -> dict[str, str]:
 
 
 def _calls(function: Function) -> Iterator[str]:
-    events = {**EVENTS, **(NOTICES if function.config.keys_sinks else {})}
-    alarms = {**(HTTP if function.http else {}), **(events if function.takes_events else {})}
-    for title, (minutes, condition) in alarms.items() if function.log else ():
-        project, logstore = function.log or ("", "")
+    if function.log is None:
+        return
+    alarms = dict(HTTP) if function.http else {}
+    if function.takes_events:
+        alarms |= EVENTS
+        if function.config.keys_sinks:
+            alarms |= NOTICES
+    project, logstore = function.log
+    for title, (minutes, condition) in alarms.items():
         condition, _, no_data = condition.partition(" or ")
         name = "-".join([logstore, *title.lower().split()[:2]])
         query = json.dumps(" ".join(queries()[title].split()))

@@ -63,7 +63,8 @@ def plan(config: Path) -> Plan:
         raise DeployError(error.sentence) from None
     for sentence in sharing.package(functions):
         raise DeployError(f"{config.name}: {sentence}")
-    runtime, package = functions[0].runtime, functions[0].package
+    runtime = functions[0].runtime
+    package = functions[0].package
     if not is_built(project.root, config, package):
         raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {package}).")
     if runtime not in RUNTIMES:
@@ -77,7 +78,8 @@ def plan(config: Path) -> Plan:
 
 def build(planned: Plan) -> Package:
     """Builds and checks the package, and only then replaces the one before. Raises `DeployError`."""
-    root, runtime = planned.root, planned.runtime
+    root = planned.root
+    runtime = planned.runtime
     vendor.require_lock(root, runtime)
     requirements = vendor.requirements(root, runtime)
     interpreter = interpreters.find(runtime.python)
@@ -101,7 +103,7 @@ def build(planned: Plan) -> Package:
         shutil.rmtree(planned.code, ignore_errors=True)
         folder.replace(planned.code)
         zip_file = zip_file.replace(planned.code.with_name(planned.code.name + ".zip"))
-        return Package(planned.code, zip_file, size, sha256, parts, interpreter)
+        return Package(code=planned.code, zip=zip_file, size=size, sha256=sha256, parts=parts, interpreter=interpreter)
 
 
 def report(planned: Plan, package: Package) -> str:

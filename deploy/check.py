@@ -36,8 +36,13 @@ from .s_preview import render
 
 # What a function must fulfil once its properties have passed the schema, and then what its links.toml must.
 _CHECKS = (
-    *(function_checks.faults, names.faults, triggers.faults, regions.faults, triggers.destination_faults),
-    *(custom_runtime.faults, names.domain_faults),
+    function_checks.faults,
+    names.faults,
+    triggers.faults,
+    regions.faults,
+    triggers.destination_faults,
+    custom_runtime.faults,
+    names.domain_faults,
 )
 _CONFIG_CHECKS = (links_toml.faults, regions.config_faults)
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")

@@ -132,7 +132,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     failing = {"fault"} if parsed.allow_unknown else {"fault", "unknown"}
     levels = set[str]()
-    options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.endpoint or "")
+    options = Options(
+        config=parsed.config,
+        environment=parsed.env,
+        alias=parsed.access,
+        url=parsed.url,
+        endpoint=parsed.endpoint or "",
+    )
     for finding in findings(options):
         levels.add(finding.level)
         show(str(finding))

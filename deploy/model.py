@@ -23,7 +23,8 @@ from .runtimes import APP
 # Serverless Devs reads this file if s.yaml does not name one.
 ENVIRONMENTS = "env.yaml"
 # For how long logs are kept if vars.log_days does not say it; Simple Log Service keeps those of 3650 days for ever.
-LOG_DAYS, MAX_LOG_DAYS = 190, 3650
+LOG_DAYS = 190
+MAX_LOG_DAYS = 3650
 
 Render = Callable[[Path, "str | None"], Mapping[str, Any]]
 
@@ -117,7 +118,7 @@ class Project:
         names = [environment] if environment or base else [None, *known]
         root = s_yaml.project_folder(config)
         environments = tuple(_environment(config, root, name, render(config, name)) for name in names)
-        return cls(root, config, source, known, environments)
+        return cls(root=root, config=config, source=source, known=known, environments=environments)
 
     def read(self, resource: Resource) -> functions.Function:
         """Raises `DeployError` for properties that Function Compute does not accept."""

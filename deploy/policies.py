@@ -60,14 +60,13 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
     used = {bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)}
-    return {
+    plan = {
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
         "deployer": statements.document(_deployer(everything)),
         "deployers": {
             name: statements.document(_deployer(functions)) for name, functions in _by_environment(selected).items()
         },
-        **({"operator": statements.document(outbox)} if outbox else {}),
         "queues": rights.unique(
             {"name": name, "region": function.region} for function in selected for name in queues(function)
         ),
@@ -79,6 +78,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
         "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
     }
+    if outbox:
+        plan["operator"] = statements.document(outbox)
+    return plan
 
 
 def _by_environment(functions: Iterable[Function]) -> dict[str, list[Function]]:
@@ -154,7 +156,8 @@ def _deployer(functions: Sequence[Function]) -> list[Statement]:
     buckets = {trigger.bucket for trigger in triggers if trigger.kind == "oss"}
     deployer = statements.deployer_statements(names, sorted(_roles_of(functions)), sorted(buckets))
     for function in functions:
-        if domain := function.domain:
+        domain = function.domain
+        if domain is not None:
             deployer += statements.domain_statements(
                 domain.name, function.region, with_certificate="certId" in domain.certificate
             )

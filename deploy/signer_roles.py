@@ -39,7 +39,8 @@ def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
     roles: dict[str, SignerRole] = {}
     written: dict[str, str] = {}
     for function in functions:
-        web, events = function.http is not None, function.takes_events
+        web = function.http is not None
+        events = function.takes_events
         needed = signer_statements(function.config, web=web, events=events)
         for arn, statements in needed.items():
             assert function.config.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed

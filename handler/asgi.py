@@ -96,7 +96,9 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(scope["state"], receive, send)
         return
-    method, path, query = scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    method = scope["method"]
+    path = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
     headers = join(scope["headers"])
     is_control = is_control_call(method, path, headers)
     context = context_of(headers, is_control)
@@ -106,7 +108,7 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if body is None:
             raise bad_body("it is incomplete; send it again")
         own = {name: value for name, value in headers.items() if not name.startswith("x-fc-")}
-        return Request(method, path, parse_query(query), own, body, "")
+        return Request(method=method, raw_path=path, query=parse_query(query), headers=own, body=body, domain="")
 
     def answer() -> Response:
         if is_control:
@@ -148,12 +150,14 @@ def _answer_platform(path: str, body: bytes | None, context: Context) -> Respons
         summary = json.dumps(events.answer(body or b"", context, startup.instance, network=Network()))
         return Response(200, {"Content-Type": "application/json"}, summary)
     except HandlerError as error:
-        code, sentence = error.code, error.sentence
+        code = error.code
+        sentence = error.sentence
         if path == "/initialize":  # on_event has written its line; only the log says what is wrong with links.toml
             audit.write({**line, "code": code, "sentence": sentence})
             sentence = "Invalid configuration. See the log of this request."
     except Exception as error:
-        code, sentence = "internal_error", f"{path[1:]} failed. See the log of this request."
+        code = "internal_error"
+        sentence = f"{path[1:]} failed. See the log of this request."
         audit.write({**line, "code": code, "fault": audit.fault(error)})
     failure = json.dumps({"errorType": code, "errorMessage": sentence})
     return Response(404, {"Content-Type": "application/json", "x-fc-status": "404"}, failure)
@@ -164,7 +168,8 @@ def join(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in fields:
         if b"_" not in name:
-            key, text = name.decode("latin-1"), value.strip(b" \t").decode("utf-8", "replace")
+            key = name.decode("latin-1")
+            text = value.strip(b" \t").decode("utf-8", "replace")
             values[key] = f"{values[key]},{text}" if key in values else text
     return values
 
@@ -199,10 +204,12 @@ def client_ip(headers: Mapping[str, str]) -> str:
 
 async def _read(receive: Receive, headers: Mapping[str, str], maximum: int) -> tuple[bytes | None, bool]:
     """The body, None if it is incomplete or late, and whether some may still arrive: above `maximum` bytes it may."""
-    length, is_chunked = int(headers.get("content-length") or 0), "transfer-encoding" in headers
+    length = int(headers.get("content-length") or 0)
+    is_chunked = "transfer-encoding" in headers
     if length > maximum:
         return bytes(maximum + 1), True
-    body, message = bytearray(), dict[str, Any](more_body=bool(length or is_chunked))
+    body = bytearray()
+    message = dict[str, Any](more_body=bool(length or is_chunked))
 
     async def collect() -> None:
         nonlocal message

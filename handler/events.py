@@ -77,7 +77,9 @@ def answer(
 
 def _process(event: ParsedEvent, sending: Sending) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
-    config, tally, faults = sending.invocation.config, sending.tally, list[str]()
+    config = sending.invocation.config
+    tally = sending.tally
+    faults = list[str]()
     matches: list[tuple[NoticeRule, Notice]] = []
     items = 0
     for item in event.items:

@@ -36,16 +36,18 @@ def _request(document: dict[str, Any] | None, request_context: dict[str, Any], h
     """The request that a parsed event describes. Raises the 400 `bad_event` for any other event."""
     if document is None:
         raise _bad_event("it must be a JSON object")
-    method, raw_path, domain = http.get("method"), document.get("rawPath"), request_context.get("domainName")
+    method = http.get("method")
+    raw_path = document.get("rawPath")
+    domain = request_context.get("domainName")
     if not isinstance(method, str) or not isinstance(raw_path, str):
         raise _bad_event("rawPath and requestContext.http.method must be strings")
     return Request(
-        method,
-        raw_path,
-        _strings(document, "queryParameters"),
-        {name.lower(): value for name, value in _strings(document, "headers").items()},
-        _body(document),
-        domain if isinstance(domain, str) else "",
+        method=method,
+        raw_path=raw_path,
+        query=_strings(document, "queryParameters"),
+        headers={name.lower(): value for name, value in _strings(document, "headers").items()},
+        body=_body(document),
+        domain=domain if isinstance(domain, str) else "",
     )
 
 

@@ -31,10 +31,14 @@ _FAILURES = (RuntimeError, SignerError, ValueError, OSError, ParseError)
 
 def run(options: argparse.Namespace, credentials: Credentials) -> int:
     """Makes the bucket, sends every case to both, deletes the bucket, and writes what they answered."""
-    region, folder, cases = options.region, options.folder, load(*options.parts)
+    region = options.region
+    folder = options.folder
+    cases = load(*options.parts)
     name = f"fcp-live-{secrets.token_hex(8)}"
-    live, file = side.make_side(region, name, credentials, options.role_arn, options.origins), folder / ".runs" / name
-    results, given = list[answers.Result](), dict[str, answers.Answer | None]()
+    live = side.make_side(region, name, credentials, options.role_arn, options.origins)
+    file = folder / ".runs" / name
+    results = list[answers.Result]()
+    given = dict[str, answers.Answer | None]()
     with side.local_side(region, name, credentials, options.role_arn or plan.EXAMPLE_ROLE) as here:
         try:
             print(f"Bucket {name} in {region}.", flush=True)
@@ -42,8 +46,10 @@ def run(options: argparse.Namespace, credentials: Credentials) -> int:
             for case in cases:
                 if len(results) == sum(case.name.startswith("bucket/") for case in cases):
                     side.protect_bucket(live)  # these cases have changed the rules
-                expected, given[case.name] = here.answer(case), live.answer(case)
-                results.append(answers.compare(case, expected, given[case.name]))
+                expected = here.answer(case)
+                answer = live.answer(case)
+                given[case.name] = answer
+                results.append(answers.compare(case, expected, answer))
                 if not any([*given.values()][-3:]):
                     raise RuntimeError("OSS does not answer.")
         except _FAILURES as error:

@@ -82,7 +82,8 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     def refer(match: re.Match[str]) -> str:
         if match[0] in digests or re.fullmatch(r"[0-9A-F]{32}-\d+", match[0]):
             return match[0]
-        seen = numbers.setdefault(kind := kinds[(match.lastindex or 1) - 1][0], {})
+        kind = kinds[(match.lastindex or 1) - 1][0]
+        seen = numbers.setdefault(kind, {})
         return f"<{kind}:{seen.setdefault(match[0], len(seen) + 1)}>"
 
     texts = dict(found) if response.status >= 300 else {}

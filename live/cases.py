@@ -55,7 +55,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> Iterator[Case]:
     for group, table in read_toml(path).items():
         common = {name: table.pop(name, "") for name in ("settles", "open", "only")} | table.pop("request")
-        methods, has_pairs = table.pop("methods", [common.get("method", "GET")]), table.pop("pairs", False)
+        methods = table.pop("methods", [common.get("method", "GET")])
+        has_pairs = table.pop("pairs", False)
         requests = dict(pair for name, value in table.items() for pair in _varied(name, value))
         if has_pairs:
             requests |= {f"{a}+{b}": _merge(requests[a], requests[b]) for a, b in combinations(requests, 2)}
@@ -63,7 +64,7 @@ def _read(path: Path) -> Iterator[Case]:
             request = _merge({**common, "method": method}, own)
             settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
             name = "/".join([path.stem, group, case, *([method] if len(methods) > 1 else [])])
-            yield Case(name, settles, request, bool(is_open), only == "live")
+            yield Case(name=name, settles=settles, request=request, is_open=bool(is_open), only_live=only == "live")
 
 
 def _varied(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -118,7 +119,8 @@ def _fill(request: Mapping[str, Any], now: int, values: Mapping[str, str]) -> An
 
 def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values: Mapping[str, str]) -> Sent:
     forge, place, method, key = (request[name] for name in ("forge", "sign", "method", "key"))
-    bucket, region = values[request.get("bucket", "bucket")], values["region"]
+    bucket = values[request.get("bucket", "bucket")]
+    region = values["region"]
     host = request.get("host", f"{bucket}.oss-{region}.aliyuncs.com")
     stamp = v4.timestamp(now + forge.get("at", 0))
     scope = v4.scope(stamp[:8], forge.get("region", region), forge.get("product", "oss"))
@@ -127,7 +129,9 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
     parts = {"x-oss-date": stamp, "x-oss-security-token": credentials.security_token or ""}
     common = {"x-oss-signature-version": v4.ALGORITHM, "x-oss-credential": credential}
     parts |= {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD} if place == "header" else common
-    parts |= {**({"x-oss-expires": str(forge.get("expires", 600))} if place == "url" else {}), **forge.get("set", {})}
+    if place == "url":
+        parts["x-oss-expires"] = str(forge.get("expires", 600))
+    parts |= forge.get("set", {})
     parts = {n: value for n, value in parts.items() if n != forge.get("unset") and (value or n in forge.get("set", {}))}
     headers = {name.lower(): value for name, value in request["headers"].items()}
     if place == "form":
@@ -140,11 +144,12 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
         lines = _changed({**fields, "file": request["body"]}, request)
         pairs = [(name, ("f.txt", value, "text/plain") if name == "file" else value) for name, value in lines]
         body, headers["content-type"] = encode_multipart_formdata(pairs)
-        return Sent(f"https://{host}", host, "/", "POST", headers, body)
+        return Sent(origin=f"https://{host}", host=host, target="/", method="POST", headers=headers, body=body)
     query = request["query"] | (parts if place == "url" else {})
     if place == "v1":
         query |= {v1.TOKEN: credentials.security_token} if credentials.security_token else {}
-        expires, resource = str(now + forge.get("expires", 600)), v1.canonicalized_resource(bucket, key, query.items())
+        expires = str(now + forge.get("expires", 600))
+        resource = v1.canonicalized_resource(bucket, key, query.items())
         signed = v1.string_to_sign(method, headers, expires, resource)
         values_of_v1 = credentials.access_key_id, expires, v1.signature(credentials.access_key_secret, signed)
         query |= dict(zip(v1.REQUIRED, values_of_v1, strict=True))
@@ -164,15 +169,25 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
     elif place == "url":
         ((target, _),) = _changed({f"{target}&x-oss-signature={signature}": ""}, request)
     headers |= {name.lower(): value for name, value in request["extra"].items()}
-    return Sent(f"{request.get('scheme', 'https')}://{host}", host, target, method, headers, request["body"].encode())
+    return Sent(
+        origin=f"{request.get('scheme', 'https')}://{host}",
+        host=host,
+        target=target,
+        method=method,
+        headers=headers,
+        body=request["body"].encode(),
+    )
 
 
 def _sts(request: Mapping[str, Any], credentials: Credentials, now: int, values: Mapping[str, str]) -> Sent:
-    host, params = values["stshost"], {"RoleArn": values["role"], "RoleSessionName": "fcp-live", **request["params"]}
+    host = values["stshost"]
+    params = {"RoleArn": values["role"], "RoleSessionName": "fcp-live", **request["params"]}
     options = {"now": now + request["forge"].get("at", 0), "nonce": secrets.token_hex(16)}
     call = acs3.sign_call(host, "AssumeRole", "2015-04-01", params, credentials=credentials, **options)
     headers = {**call.headers, **request["extra"]}
-    return Sent(f"https://{host}", host, call.url.partition(host)[2], call.method, headers)
+    return Sent(
+        origin=f"https://{host}", host=host, target=call.url.partition(host)[2], method=call.method, headers=headers
+    )
 
 
 def _changed(pairs: Mapping[str, str], request: Mapping[str, Any]) -> list[tuple[str, str]]:

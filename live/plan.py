@@ -42,7 +42,9 @@ def kinds(cases: Sequence[Case]) -> Counter[str]:
     counts = Counter(_OWN)
     for request in (case.request for case in cases):
         names = [f" ?{name}" for name, value in request.get("query", {}).items() if not value or name == "uploadId"]
-        level = "form" if request.get("sign") == "form" else "object" if request.get("key") else "bucket"
+        level = "object" if request.get("key") else "bucket"
+        if request.get("sign") == "form":
+            level = "form"
         kind = "STS AssumeRole" if request.get("to") else f"{request['method']} {level}{''.join(names[:1])}"
         counts[kind] += request.get("race", 1)
         counts["DELETE object"] += request["method"] in ("PUT", "POST") or level == "form"

@@ -32,7 +32,8 @@ from signer.sts import read_assumed_role, sts_host
 from . import answers, plan
 from .cases import Case, build
 
-MAX_REQUESTS, MAX_BYTES = 1000, 5_000_000  # of a run
+MAX_REQUESTS = 1000
+MAX_BYTES = 5_000_000  # of a run
 PAUSES: tuple[float, ...] = (1, 2, 4)  # seconds before each further try
 TIMEOUT: tuple[float, float] = (5, 15)  # seconds to connect, and to wait for more bytes
 CLEANUP_PAUSES: tuple[float, ...] = (0, 1, 5, 15)  # seconds before each try to clean up
@@ -60,7 +61,8 @@ class Side:
     def ask(self, request: Mapping[str, Any], name: str = "set-up") -> HttpResponse:
         """The answer to a request. Raises `ConnectionError` if none came, and `RuntimeError` at the limits."""
         sent = build(request, self.values, self.sessions)
-        service, own = request.get("to", "oss"), f"/{self.values['bucket']}/"
+        service = request.get("to", "oss")
+        own = f"/{self.values['bucket']}/"
         is_own = service == "sts" or sent.host.partition(".")[0] in (self.values["bucket"], self.values["other"])
         is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
@@ -71,12 +73,15 @@ class Side:
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        body, response, failures = sent.body or None, None, list[Exception]()
+        body = sent.body or None
+        response = None
+        failures = list[Exception]()
         for pause in (0, *PAUSES):
             time.sleep(pause)
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
                 raise RuntimeError("The run has reached its limit of requests or bytes.")
-            self.sent, self.bytes = self.sent + 1, self.bytes + len(url) + len(sent.body)
+            self.sent = self.sent + 1
+            self.bytes = self.bytes + len(url) + len(sent.body)
             try:
                 response = self._http.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES)
                 self.bytes += len(response.body)
@@ -157,7 +162,9 @@ def protect_bucket(side: Side) -> None:
 
 def delete_bucket(side: Side, file: Path) -> str:
     """Deletes uploads, versions and the bucket. Returns why something may be left, "" if nothing is."""
-    side.limit, side.bytes, failure = MAX_REQUESTS, 0, ""
+    side.limit = MAX_REQUESTS
+    side.bytes = 0
+    failure = ""
     for pause in CLEANUP_PAUSES:
         time.sleep(pause)
         try:

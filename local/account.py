@@ -85,7 +85,8 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
     roles: dict[str, Role] = {}
     try:
         for function, config in with_role:
-            web, events = function.http is not None, function.takes_events
+            web = function.http is not None
+            events = function.takes_events
             statements: Sequence[Statement] = [EVERYTHING]
             if config is not None and function.entry.startswith("handler.on_"):
                 statements = rights.role_statements(config, web=web, events=events)

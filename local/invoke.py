@@ -24,7 +24,8 @@ from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
 from .interrupts import exit_on_signals
 
-FAILED, REFUSED = 1, 2
+FAILED = 1
+REFUSED = 2
 SESSION = 3600  # seconds
 PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_CDN_ENDPOINT", "LINK_PUBLIC_URL")
 

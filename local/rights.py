@@ -20,7 +20,9 @@ from handler.core.config.rights import (
 
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
 WAITING = ("outbox/", "dead/")
-DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
+DONE = "done/"
+LEASES = "lease/"
+PAUSES = "pause/"
 SHARES = ("shares/", "extended/", "uses/", "index/")
 OPENED = "opened/"  # first uses, where a notice is about uses
 _PROBE = "probe"  # an object

@@ -24,9 +24,11 @@ from .stack import Stack
 
 NAME = "exampleobject.txt"
 CONTENT = b"A private object, opened with a link that expires in minutes.\n"
-FOLDER, FILES = "exampledir/", (NAME, "示例.txt")
+FOLDER = "exampledir/"
+FILES = (NAME, "示例.txt")
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
-KEY_NAME, KEY_METHODS = "try-it", [method for method in METHODS if method != "ADMIN"]
+KEY_NAME = "try-it"
+KEY_METHODS = [method for method in METHODS if method != "ADMIN"]
 ENVIRONMENT = "env.sh"
 # A proxy does not reach this machine.
 _NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIEnvironment
 
-HOST, EVERY_HOST = "127.0.0.1", "0.0.0.0"  # noqa: S104 - for a container alone
+HOST = "127.0.0.1"
+EVERY_HOST = "0.0.0.0"  # noqa: S104 - for a container alone
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -142,14 +143,16 @@ class _RequestHandler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         environ = self.environ = self.make_environ()
         body = environ["wsgi.input"] = self._body(environ)
-        status, headers = "", list[tuple[str, str]]()
+        status = ""
+        headers = list[tuple[str, str]]()
         framing: _Framing | None = None  # until the headers are sent
 
         def start_response(
             new_status: str, new_headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
         ) -> Callable[[bytes], object]:
             nonlocal status, headers
-            status, headers = new_status, new_headers
+            status = new_status
+            headers = new_headers
             return self.wfile.write
 
         try:
@@ -175,7 +178,8 @@ class _RequestHandler(WSGIRequestHandler):
             self._discard_request()
 
     def _body(self, environ: WSGIEnvironment) -> _RequestBody:
-        stream, lengths = environ["wsgi.input"], self.headers.get_all("Content-Length", ["0"])
+        stream = environ["wsgi.input"]
+        lengths = self.headers.get_all("Content-Length", ["0"])
         has_length = len(lengths) == 1 and re.fullmatch("[0-9]{1,18}", lengths[0])
         if has_length and "Transfer-Encoding" not in self.headers:
             return _RequestBody(stream, int(lengths[0]))
@@ -255,7 +259,8 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Server:
     """Serves `app` on `listener`, one thread for each connection, until it is closed."""
-    url, port = url_of(listener), listener.getsockname()[1]
+    url = url_of(listener)
+    port = listener.getsockname()[1]
     connections = _Connections()
     handler = type("RequestHandler", (_RequestHandler,), {"connections": connections})
     options: dict[str, Any] = {"threaded": True, "request_handler": handler, "fd": listener.fileno()}

@@ -220,14 +220,17 @@ class OssAlone(NamedTuple):
 @contextmanager
 def oss_alone(buckets: list[str], region: str, root: Path | None, port: int, host: str = HOST) -> Iterator[OssAlone]:
     """Runs one until the end of the block. Raises `LocalError`."""
-    key, temporary = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33)), temporary_credentials()
+    key = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33))
+    temporary = temporary_credentials()
     with ExitStack() as cleanup:
         listener = cleanup.enter_context(listen(port, _OSS_PORT, host))
         folder = _folder(root, cleanup)
         _create_buckets(folder, buckets)
         start_page = StartPage(oss.create_app(folder, region=region, credentials=[key, temporary]))
         server = cleanup.enter_context(closing(serve(start_page, listener)))
-        yield OssAlone(server.url, region, folder, key, temporary, start_page)
+        yield OssAlone(
+            oss_url=server.url, region=region, root=folder, credentials=key, temporary=temporary, start_page=start_page
+        )
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:

@@ -58,7 +58,8 @@ def check_cdn_key(key: CdnKey, rand: str = "0") -> None:
     """Raises `InvalidCdnKey`, which names the field."""
     for field, value in (*key._asdict().items(), ("rand", rand)):
         if field == "valid_for":
-            is_valid, expected = _is_duration(value), f"a number of seconds from 1 to {MAX_EXPIRES_IN}"
+            is_valid = _is_duration(value)
+            expected = f"a number of seconds from 1 to {MAX_EXPIRES_IN}"
         else:
             pattern, expected = _FORMS[field]
             is_valid = isinstance(value, str) and re.fullmatch(pattern, value) is not None
@@ -84,7 +85,14 @@ def presign_cdn(
     written, expires_at = _prepare(key, rand, key.valid_for, seconds(now), expires_in)
     origin, path, query = _read_url(url, key)
     added = f"{key.parameter}={written}-{rand}-0-{digest(key, path, written, rand)}"
-    return Link(f"{origin}{path}?{query}{'&' if query else ''}{added}", "GET", {}, expires_at, expires_in, False)
+    return Link(
+        url=f"{origin}{path}?{query}{'&' if query else ''}{added}",
+        method="GET",
+        headers={},
+        expires_at=expires_at,
+        expires_in=expires_in,
+        clamped=False,
+    )
 
 
 @lru_cache(maxsize=64, typed=True)

@@ -84,7 +84,9 @@ class Endpoint(NamedTuple):
         if host := parse_oss_host(domain.partition(":")[0]):
             _check_oss_host(host, _label(region))
             return cls(scheme, domain, region, check_product(product))
-        return cls(scheme, domain, _label(region), check_product(product), "custom")
+        return cls(
+            scheme=scheme, domain=domain, region=_label(region), product=check_product(product), addressing="custom"
+        )
 
     @classmethod
     def path_style(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
@@ -98,7 +100,9 @@ class Endpoint(NamedTuple):
                 f"Invalid endpoint {domain!r}: OSS refuses a bucket in the path there. Use it without path style.",
                 domain,
             )
-        return cls(scheme, domain, _label(region), check_product(product), "path")
+        return cls(
+            scheme=scheme, domain=domain, region=_label(region), product=check_product(product), addressing="path"
+        )
 
     def host(self, bucket: str) -> str:
         """The `Host` header of a request for an object of `bucket`."""
@@ -191,6 +195,7 @@ def parse_origin(url: str) -> tuple[str, str]:
         raise InvalidEndpoint(
             f"Invalid endpoint {origin!r}: expected only scheme and host, such as https://static.example.com.", origin
         )
-    scheme, host = match["scheme"], match["host"]
+    scheme = match["scheme"]
+    host = match["host"]
     # Clients leave the default port out of the Host header, and the header can be signed.
     return scheme, host if port in (None, _DEFAULT_PORT[scheme]) else f"{host}:{port}"

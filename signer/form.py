@@ -100,9 +100,10 @@ def post_form(
                 "fixed",
             )
     context = signing_context(credentials, endpoint, seconds(now), expires_in)
-    pinned = {
-        **context.parameters,
-        **({} if overwrite else {"x-oss-forbid-overwrite": "true"}),
+    pinned = dict(context.parameters)
+    if not overwrite:
+        pinned["x-oss-forbid-overwrite"] = "true"
+    pinned |= {
         # OSS accepts fields that no condition names, so the policy fixes the ACL: the bucket's own.
         "x-oss-object-acl": "default",
         "success_action_status": "200",
@@ -118,11 +119,11 @@ def post_form(
         fields["x-oss-content-type"] = default if is_type_prefix else content_type
     policy = encode_policy(context.expires_at, conditions)
     return Form(
-        endpoint.url(bucket, ""),
-        {**fields, "policy": policy, "x-oss-signature": v4.signature(context.signing_key, policy)},
-        context.expires_at,
-        context.expires_in,
-        context.expires_in < expires_in,
+        url=endpoint.url(bucket, ""),
+        fields={**fields, "policy": policy, "x-oss-signature": v4.signature(context.signing_key, policy)},
+        expires_at=context.expires_at,
+        expires_in=context.expires_in,
+        clamped=context.expires_in < expires_in,
     )
 
 

@@ -89,14 +89,14 @@ def presign(
     )
     signature = v4.signature(context.signing_key, v4.string_to_sign(context.timestamp, context.scope, request))
     return Link(
-        f"{address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
-        method,
-        {name: value for name, value in headers.items() if name.lower() in signed and name.lower() != "host"}
+        url=f"{address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
+        method=method,
+        headers={name: value for name, value in headers.items() if name.lower() in signed and name.lower() != "host"}
         if headers
         else {},
-        context.expires_at,
-        context.expires_in,
-        context.expires_in < expires_in,
+        expires_at=context.expires_at,
+        expires_in=context.expires_in,
+        clamped=context.expires_in < expires_in,
     )
 
 
@@ -142,12 +142,12 @@ def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, e
     if credentials.security_token:
         parameters["x-oss-security-token"] = credentials.security_token
     return SigningContext(
-        timestamp,
-        scope,
-        v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
-        parameters,
-        datetime.fromtimestamp(issued + expires_in, timezone.utc),
-        expires_in,
+        timestamp=timestamp,
+        scope=scope,
+        signing_key=v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
+        parameters=parameters,
+        expires_at=datetime.fromtimestamp(issued + expires_in, timezone.utc),
+        expires_in=expires_in,
     )
 
 

@@ -81,7 +81,7 @@ def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None 
         raise InvalidLink(f"Unknown bucket: the domain {redact(host)} does not contain it. Pass bucket (--bucket).")
     if not path:
         raise InvalidLink("Invalid link: the URL does not name an object.")
-    return ParsedUrl(parts.scheme, host, owner, path, query)
+    return ParsedUrl(scheme=parts.scheme, host=host, bucket=owner, key=path, query=query)
 
 
 def parse_query(query: str) -> Iterable[tuple[str, str]]:
@@ -188,16 +188,16 @@ def _parse_signature(
     if not is_scope or (issued is not None and date != v4.timestamp(issued)[:8]):
         faults.append(Fault("bad_parameter", "x-oss-credential" if in_query else "authorization"))
     return ParsedSignature(
-        tuple(dict.fromkeys(faults)),
-        access_key_id,
-        date,
-        region,
-        product,
-        parameters.get("x-oss-date", ""),
-        issued or 0,
-        expires,
-        parameters.get("x-oss-security-token", ""),
-        tuple(additional.lower().split(";")) if additional else (),
-        parameters.get("x-oss-signature", ""),
-        in_query,
+        faults=tuple(dict.fromkeys(faults)),
+        access_key_id=access_key_id,
+        date=date,
+        region=region,
+        product=product,
+        issued_at=parameters.get("x-oss-date", ""),
+        issued=issued or 0,
+        expires=expires,
+        token=parameters.get("x-oss-security-token", ""),
+        additional=tuple(additional.lower().split(";")) if additional else (),
+        signature=parameters.get("x-oss-signature", ""),
+        in_query=in_query,
     )

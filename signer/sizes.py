@@ -21,7 +21,9 @@ def parse_size(string: str) -> int | None:
 
 def format_size(size: int) -> str:
     """`14 B`, `100 MB` or `1.4 MB`."""
-    value, unit = float(size), 0
+    value = float(size)
+    unit = 0
     while value >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
+        value = value / 1024
+        unit = unit + 1
     return f"{size} B" if unit == 0 else f"{value:.1f}".removesuffix(".0") + f" {_UNITS[unit]}"

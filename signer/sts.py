@@ -17,7 +17,8 @@ from .errors import SignerError
 from .link import check_credentials
 from .times import parse_rfc3339
 
-MIN_DURATION, MAX_DURATION = 900, MAX_SESSION  # seconds
+MIN_DURATION = 900
+MAX_DURATION = MAX_SESSION  # seconds
 MAX_POLICY = 2048  # bytes
 # Source: the RAM page "CreateRole" (2015-05-01).
 ROLE_ARN = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.-]{1,64}")

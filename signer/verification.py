@@ -86,7 +86,8 @@ def verify(
     without it, the host does. A custom domain does not contain its bucket, so `bucket` is required.
     Raises `InvalidLink` unless `url` is the URL of an object.
     """
-    parsed, region = parse_url(url, endpoint=endpoint, bucket=bucket), endpoint.region if endpoint else None
+    parsed = parse_url(url, endpoint=endpoint, bucket=bucket)
+    region = endpoint.region if endpoint else None
     sent = {"host": parsed.host, **{name.lower(): value for name, value in (headers or {}).items()}}
     return verify_request(
         method, parsed.bucket, parsed.key, parsed.query, sent, credentials=credentials, now=now, region=region
@@ -177,7 +178,8 @@ def _verify_v1(
     credentials: Credentials,
     clock: int,
 ) -> Verification:
-    parameters, names = dict(query), [name for name, _ in query]
+    parameters = dict(query)
+    names = [name for name, _ in query]
     issued = expires = None
     if _has_v1_header(headers):
         places = ("authorization", "date", "authorization")
@@ -186,13 +188,15 @@ def _verify_v1(
         issued = read_http_date(date) or read_timestamp(date)
         bad = [] if re.fullmatch(r"\S+", key_id) and re.fullmatch(r"\S+", signature) else ["authorization"]
         bad += [] if issued else ["date"]
-        token_name, token = "x-oss-security-token", headers.get("x-oss-security-token", "")
+        token_name = "x-oss-security-token"  # noqa: S105 - a name of a parameter
+        token = headers.get("x-oss-security-token", "")
     else:
         places = v1.REQUIRED
         key_id, date, signature = (parameters.get(name, "") for name in places)
         expires = int(date) if re.fullmatch("[0-9]{1,11}", date) else None
         bad = [n for n in places if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and expires is None)]
-        token_name, token = v1.TOKEN, parameters.get(v1.TOKEN, "")
+        token_name = v1.TOKEN
+        token = parameters.get(v1.TOKEN, "")
     if bad:
         faults = [Fault("bad_parameter", name) for name in bad]
         return Verification(tuple(faults), access_key_id=key_id, provided_signature=signature)
@@ -207,7 +211,15 @@ def _verify_v1(
     string_to_sign = v1.string_to_sign(method, headers, date, v1.canonicalized_resource(bucket, key, query))
     if not _is_equal(v1.signature(credentials.access_key_secret, string_to_sign), signature):
         faults.append(Fault("signature_mismatch", places[2]))
-    return Verification(tuple(faults), "", string_to_sign, key_id, signature, utc(issued), utc(expires))
+    return Verification(
+        faults=tuple(faults),
+        canonical_request="",
+        string_to_sign=string_to_sign,
+        access_key_id=key_id,
+        provided_signature=signature,
+        issued_at=utc(issued),
+        expires_at=utc(expires),
+    )
 
 
 def _has_v1_header(headers: Mapping[str, str]) -> bool:

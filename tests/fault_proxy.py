@@ -30,7 +30,14 @@ REFUSALS = {
 # "after" means: after OSS carried the request out.
 FAULTS = (
     *REFUSALS,
-    *("500 after", "slow", "half of the body", "half of the headers", "reset", "reset after", "never", "never after"),
+    "500 after",
+    "slow",
+    "half of the body",
+    "half of the headers",
+    "reset",
+    "reset after",
+    "never",
+    "never after",
 )
 LATE = "late"  # no fault that comes alone: the connection ends, and OSS gets the request a moment afterwards
 # How many of 24 requests meet which fault by chance; those of "" pass.
@@ -102,7 +109,9 @@ class FaultProxy:
         with self._lock:
             self._released.set()
             self._released = threading.Event()
-            self._draw, self._act, self.calls = draw, act, []
+            self._draw = draw
+            self._act = act
+            self.calls = []
 
     def waits(self) -> int:
         """How many calls met the fault one after the other; those at the same time count once."""

@@ -43,7 +43,9 @@ class MemoryOss:
     ) -> None:
         self.calls: Counter[str] = Counter()
         self.latency = 0.0
-        self._first, self.now, self._work = objects, now, work
+        self._first = objects
+        self.now = now
+        self._work = work
         self._lock = threading.Lock()
         self.forget()
 
@@ -132,7 +134,9 @@ class MemoryOss:
         is_folder = "delimiter" in query and len(last) > len(prefix) and last.endswith("/")
         after = f"{last[:-1]}0" if is_folder else f"{last}\0"  # "0" follows "/"
         position = bisect_left(self._places, Location(bucket, max(after, prefix)))
-        entries, folders, token = list[str](), dict[str, None](), ""
+        entries = list[str]()
+        folders = dict[str, None]()
+        token = ""
         while position < len(self._places):
             key = self._places[position].key
             if self._places[position].bucket != bucket or not key.startswith(prefix):

@@ -88,7 +88,9 @@ class System:
     def __init__(
         self, folder: Path, links: str = LINKS, oss: LocalOss | None = None, now: float | None = NOW, **environ: str
     ) -> None:
-        self.folder, self.oss, self.clock = folder, oss or LocalOss(), FakeClock(now)
+        self.folder = folder
+        self.oss = oss or LocalOss()
+        self.clock = FakeClock(now)
         environ = {**({"LINK_OSS_ENDPOINT": oss.url} if oss else {}), **environ}
         self.instance = new_instance(make_config(links, environ), self.now)
 

@@ -14,8 +14,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("signer", "handler", "local", "deploy", "bench", "live", "tools")
 PATTERNS = (
     *(f"{package}/**/*.py" for package in PACKAGES),
-    *("*.md", ".github/*.md", *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy"))),
-    *("handler/web/openapi.json", "signer/diagnosis/advice.ini", "handler/web/templates/*.html", "deploy/scripts/*.sh"),
+    "*.md",
+    ".github/*.md",
+    *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")),
+    "handler/web/openapi.json",
+    "signer/diagnosis/advice.ini",
+    "handler/web/templates/*.html",
+    "deploy/scripts/*.sh",
 )
 FILES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 

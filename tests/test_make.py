@@ -182,8 +182,12 @@ def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -
     run = project.make("-j", "keys", "sign")
     assert run.status == 0, run.output
     assert [call.partition(" ")[2][:12] for call in run.calls if " venv " in call or "pip install" in call] == [
-        "venv .venv", "pip install ", "pip install ", "pip install ", "pip install "
-    ]  # fmt: skip
+        "venv .venv",
+        "pip install ",
+        "pip install ",
+        "pip install ",
+        "pip install ",
+    ]
 
 
 @pytest.mark.parametrize("npm", ["works", "fails", None])

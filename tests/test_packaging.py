@@ -38,8 +38,19 @@ each_python = pytest.mark.parametrize(
 )
 # Modules of the standard library that Windows does not have.
 POSIX_MODULES = {
-    "crypt", "curses", "fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty",
-}  # fmt: skip
+    "crypt",
+    "curses",
+    "fcntl",
+    "grp",
+    "posix",
+    "pty",
+    "pwd",
+    "readline",
+    "resource",
+    "syslog",
+    "termios",
+    "tty",
+}
 # Besides the files of signer/.
 SOURCES = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "docs/library.md", "pyproject.toml"}
 GENERATED = {"PKG-INFO", "setup.cfg"}

@@ -77,7 +77,9 @@ def test_what_is_not_secret_is_not_found(line: str) -> None:
 
 
 def test_the_program_names_line_and_kind_but_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    known, output, clean = tmp_path / "known", tmp_path / "output", tmp_path / "clean"
+    known = tmp_path / "known"
+    output = tmp_path / "output"
+    clean = tmp_path / "clean"
     known.write_text("unlikeAnyPatternEXAMPLE\n")
     output.write_text(f"passed\nfcp_{TOKEN}\nmade unlikeAnyPatternEXAMPLE\n")
     clean.write_text("passed\n")

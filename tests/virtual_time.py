@@ -74,7 +74,9 @@ class World:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.now = START
-        self.fault_rate, self.faults, self.latency = 0.0, list(FAULTS), 0.0
+        self.fault_rate = 0.0
+        self.faults = list(FAULTS)
+        self.latency = 0.0
         self.stall_rate = 0.0  # of looks at a clock, and of requests before and after them
         self.server_skew = 0.0  # seconds that a server of OSS may be off, either way
         self.oss = MemoryOss({}, lambda: self.now + (self.dice.random() * 2 - 1) * self.server_skew)
@@ -84,7 +86,9 @@ class World:
         self.errors: list[BaseException] = []
         self._events: list[tuple[float, int, Thread | Callable[[], object], int]] = []
         self._number = count()
-        self._seed, self._main, self._threads = seed, getcurrent(), set[Thread]()
+        self._seed = seed
+        self._main = getcurrent()
+        self._threads = set[Thread]()
         self._ends = ExitStack()
 
     def __enter__(self) -> World:
@@ -168,7 +172,9 @@ class Thread(greenlet):
 
     def __init__(self, process: Process, func: Callable[[], object], parent: greenlet) -> None:
         super().__init__(parent=parent)
-        self.process, self.func, self.turn = process, func, 0
+        self.process = process
+        self.func = func
+        self.turn = 0
 
     def run(self) -> None:
         try:
@@ -279,7 +285,9 @@ def _pool(world: World, threads: int) -> Iterator[SimpleNamespace]:
 
 def _map(world: World, threads: int, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
-    waiting, results, errors = deque(enumerate(items)), dict[int, Result](), dict[int, BaseException]()
+    waiting = deque(enumerate(items))
+    results = dict[int, Result]()
+    errors = dict[int, BaseException]()
     parent, working = world.thread(), min(threads, len(waiting))
     turn = parent.turn
 
@@ -309,7 +317,9 @@ def _request(
     world: World, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
 ) -> OssResponse:
     """Stands for `OssClient.request`. Outside of the world's threads nothing is in between."""
-    query, headers, body = parts.get("query") or {}, parts.get("headers") or {}, parts.get("body") or b""
+    query = parts.get("query") or {}
+    headers = parts.get("headers") or {}
+    body = parts.get("body") or b""
     if world.running is None:
         return world.oss.answer(method, location, query, headers, body)
     process, job = world.running.process, world.running.process.job
@@ -331,7 +341,9 @@ def _request(
 
 def _send(process: Process, key: str, signed_at: int, carry_out: Callable[[], OssResponse]) -> OssResponse:
     """Sends a request about an object once, with its fault."""
-    world, dice, answers = process.world, process.world.dice, list[OssResponse]()
+    world = process.world
+    dice = process.world.dice
+    answers = list[OssResponse]()
     is_met = not process.is_reliable and dice.random() < world.fault_rate
     fault = dice.choice(world.faults) if is_met else ""
     travel, work, back = (world.latency * dice.random() for _ in range(3))

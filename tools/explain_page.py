@@ -99,12 +99,14 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
     if cdn is not None:
         address = "https://static.example.com/reports/q3%20final.pdf"
         signed = signer.presign_cdn(address, cdn, expires_in=600, now=ISSUED)
-    url, xml = edited(signed.url, example.get("edit", ())), ""
+    url = edited(signed.url, example.get("edit", ()))
+    xml = ""
     if source == "oss":
         shown = [example["ec"]] if "ec" in example else ecs
         xml = documented_answer(example.get("error") or finding["oss"][0], shown, example.get("extra", {}))
     elif source == "local":
-        sent, known = edited(url, example.get("sent", ())), credentials._replace(**example.get("known", {}))
+        sent = edited(url, example.get("sent", ()))
+        known = credentials._replace(**example.get("known", {}))
         with tempfile.TemporaryDirectory() as root:
             xml = local_answer(sent, example, known, Path(root))
     elif source == "cdn":
@@ -153,7 +155,8 @@ def error_line(error: str) -> str:
 
 def heading(findings: Tables, code: str, language: str) -> str:
     """OSS's own error where only this finding has it; otherwise its code and what is wrong."""
-    title, errors = plain(findings[code][language]["title"]), errors_of(findings, code)
+    title = plain(findings[code][language]["title"])
+    errors = errors_of(findings, code)
     error, _, message = errors[0].partition(" ")[2].partition(": ") if errors else ("", "", "")
     if "oss" in findings[code] and message:
         return f"{error}: {plain(message)}" + (f"（{title.removesuffix('。')}）" if language == "zh" else "")
@@ -166,16 +169,21 @@ def linked(findings: Tables, code: str, language: str, folder: str = "") -> str:
 
 def finding_page(tables: Tables, code: str, language: str, example: tuple[str, str, str]) -> str:
     """The page of a finding, with what `explained` returned for its example."""
-    findings, words, (source, xml, output) = tables["findings"], tables["words"][language], example
-    finding, own = findings[code], findings[code][language]
+    findings = tables["findings"]
+    words = tables["words"][language]
+    (source, xml, output) = example
+    finding = findings[code]
+    own = findings[code][language]
     answers = ["\n".join(f"- {error_line(error)}" for error in errors_of(findings, code)) or own["seen"]]
     answers += [words["ec"].format(", ".join(ecs_of(code)))] if ecs_of(code) else []
-    answers += [words[source], f"```{'text' if source == 'cdn' else 'xml'}\n{xml}```"] if xml else []
+    if xml:
+        answers += [words[source], f"```{'text' if source == 'cdn' else 'xml'}\n{xml}```"]
     options = [f"--method {method}" for method in filter(None, [finding["example"].get("method")])]
     if finding["example"].get("know_secret"):
         options += [f"--header '{name}: {value}'" for name, value in finding["example"].get("headers", {}).items()]
         options += ["--profile default"]
     options += ["--cdn-key -"] if source == "cdn" else []
+    needs = "key" if finding["example"].get("know_secret") else "no_key"
     like = finding.get("like", [])
     related = [
         f"- {linked(findings, other, language)}"
@@ -193,7 +201,7 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
         first=f"\n{own['first']}" if "first" in own else "",
         answers="\n\n".join(answers),
         options="".join(f" {option}" for option in options),
-        needs=words["cdn_key" if source == "cdn" else "key" if finding["example"].get("know_secret") else "no_key"],
+        needs=words["cdn_key" if source == "cdn" else needs],
         output=re.sub(r"(?s)(   Fix:      ).*?(?=\n\d\. |\nNote: |$)", r"\1…", output, count=1),
         advice="\n\n".join([plain(own["advice"]), *filter(None, [own.get("more")])]),
         why=own["why"],

@@ -16,7 +16,8 @@ COMPARED = (
 
 def pages(folder: Path = FOLDER) -> dict[Path, str]:
     """The files with what the recordings say: the last one in the status, all of them in what is not open any more."""
-    status, known = NOT_YET, set[str]()
+    status = NOT_YET
+    known = set[str]()
     for document, results in replay(folder) if any(folder.glob("recorded/*.json")) else ():
         equal = [not result.fields for result in results if result.verdict in ("same", "differs")]
         facts = document["region"], document["date"], sum(equal), len(equal)

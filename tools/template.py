@@ -25,24 +25,48 @@ from handler.commands.printing import Parser, show
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
-    *("handler", "signer", "local", "deploy", "docs"),
-    *("Makefile", "pyproject.toml", "requirements.txt", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
+    "handler",
+    "signer",
+    "local",
+    "deploy",
+    "docs",
+    "Makefile",
+    "pyproject.toml",
+    "requirements.txt",
+    "LICENSE",
+    "links.toml",
+    "s.yaml",
+    ".gitignore",
 )
 # What is about the repository, or needs its environments, its custom runtime or its example folder.
 LEFT_OUT = (
-    *("deploy/application", "deploy/custom-runtime", "local/demo"),
-    *(
-        "docs/decisions.md",
-        "docs/compare.md",
-        "docs/releases.md",
-        "docs/security.md",
-        "docs/live.md",
-        "docs/custom-runtime.md",
-    ),
+    "deploy/application",
+    "deploy/custom-runtime",
+    "local/demo",
+    "docs/decisions.md",
+    "docs/compare.md",
+    "docs/releases.md",
+    "docs/security.md",
+    "docs/live.md",
+    "docs/custom-runtime.md",
 )
 SUFFIXES = (
-    *(".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"),
-    *(".ini", ".sh", "Dockerfile"),
+    ".html",
+    ".js",
+    ".json",
+    ".lock",
+    ".md",
+    ".png",
+    ".py",
+    ".svg",
+    ".toml",
+    ".txt",
+    ".typed",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".sh",
+    "Dockerfile",
 )
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"

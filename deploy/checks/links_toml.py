@@ -22,7 +22,9 @@ def faults(function: Function) -> Iterator[str]:
 
     Raises `InvalidConfig` for a target that no role can name.
     """
-    file, config, variables = function.file, function.config, function.variables
+    file = function.file
+    config = function.config
+    variables = function.variables
     for name in function.environment:
         if name.startswith("LINK_") and name not in (*variables, *_OWN_VARIABLES, *LOCAL_VARIABLES):
             near = get_close_matches(name, sorted(variables), 1)

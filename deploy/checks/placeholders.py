@@ -53,7 +53,8 @@ def _examples(function: Function) -> Iterator[tuple[str, str]]:
     for bucket, _ in function.used_buckets:
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
-    log, domain = function.log, function.domain
+    log = function.log
+    domain = function.domain
     used = (log and log.project, domain and domain.name, domain and domain.certificate.get("certId"))
     yield from ((name, advice) for name, advice in _ADVICE.items() if name in used)
     arns = [function.role, *function.destinations.values()]

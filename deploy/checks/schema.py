@@ -53,8 +53,10 @@ def faults(props: object) -> Iterator[str]:
 def region_advice(region: str) -> str:
     """What to think of a region that fc3 does not know, "" if it does."""
     known: list[str] = _read(FILE)["definitions"]["IRegion"]["enum"]
+    if region in known:
+        return ""
     near = get_close_matches(region, known, 1, 0.77)
-    return "" if region in known else f"did you mean {near[0]}?" if near else "it is new or misspelt."
+    return f"did you mean {near[0]}?" if near else "it is new or misspelt."
 
 
 @cache
@@ -89,7 +91,9 @@ def _strict(schema: Any) -> Any:
 def _sentences(error: ValidationError, parent: str) -> Iterator[str]:
     path = ".".join(part for part in (parent, _path(error)) if part)
     prefix = f"{path}." if path else ""
-    rule, expected, value = str(error.validator), cast(Any, error.validator_value), cast(Any, error.instance)
+    rule = str(error.validator)
+    expected = cast(Any, error.validator_value)
+    value = cast(Any, error.instance)
     if rule in ("anyOf", "oneOf") and error.context:
         yield from _nearest(error, parent)
     elif rule == "additionalProperties":
@@ -137,5 +141,8 @@ def _nearest(error: ValidationError, parent: str) -> Iterator[str]:
 def _path(error: ValidationError) -> str:
     path = ""
     for part in error.absolute_path:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else str(part)
     return path

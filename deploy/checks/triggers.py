@@ -46,7 +46,8 @@ def faults(function: Function) -> Iterator[str]:
 
 
 def _trigger(trigger: Trigger, function: Function) -> Iterator[str]:
-    kind, config = trigger.kind, trigger.config
+    kind = trigger.kind
+    config = trigger.config
     if kind in _CALLERS and not trigger.caller:
         yield f"invocationRole is missing: {_CALLERS[kind]} needs it to call the function."
     if kind == "http":

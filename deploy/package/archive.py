@@ -13,7 +13,8 @@ from .contents import files
 # The earliest time that a zip file can hold.
 DATE = (1980, 1, 1, 0, 0, 0)
 SECONDS = 315532800
-FILE_MODE, FOLDER_MODE = 0o644, 0o755
+FILE_MODE = 0o644
+FOLDER_MODE = 0o755
 # Function Compute puts the code here; tracebacks name it.
 CODE_FOLDER = "/code"
 NO_BYTECODE = "each new instance compiles what it imports: the modules of the pages then take 2.6 times as long to load"
@@ -25,8 +26,21 @@ def compile_all(folder: Path, interpreter: Path) -> None:
     Each .pyc names its source by a hash that is never checked: modification times do not survive a deployment.
     """
     command = [
-        *(str(interpreter), "-s", "-S", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"),
-        *("-s", str(folder), "-p", CODE_FOLDER, str(folder)),
+        str(interpreter),
+        "-s",
+        "-S",
+        "-m",
+        "compileall",
+        "-q",
+        "-j",
+        "1",
+        "--invalidation-mode",
+        "unchecked-hash",
+        "-s",
+        str(folder),
+        "-p",
+        CODE_FOLDER,
+        str(folder),
     ]
     # Sets are stored in hash order, so the seed is fixed. `-I` would ignore it.
     environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}

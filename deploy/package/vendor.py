@@ -16,9 +16,19 @@ from ..runtimes import PLATFORMS, RUNTIMES, Runtime
 # Commands and manuals, files that differ between two installations, and what only compilers, type checkers and
 # developers read.
 _UNREAD = (
-    *("bin", "share"),
-    *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json"),
-    *("**/*.c", "**/*.h", "**/*.pyx", "**/*.pyi", "**/*.pxd", "**/README*", "**/tests"),
+    "bin",
+    "share",
+    "*.dist-info/RECORD",
+    "*.dist-info/INSTALLER",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+    "**/*.c",
+    "**/*.h",
+    "**/*.pyx",
+    "**/*.pyi",
+    "**/*.pxd",
+    "**/README*",
+    "**/tests",
 )
 
 
@@ -58,9 +68,27 @@ def install(lock: Path, runtime: Runtime, folder: Path) -> None:
     nothing.
     """
     command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--disable-pip-version-check", "--no-input"),
-        *("--no-deps", "--require-hashes", "--no-compile", "--only-binary", ":all:", "--requirement", str(lock)),
-        *("--implementation", "cp", "--python-version", runtime.python, "--target", str(folder)),
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-color",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+        "--require-hashes",
+        "--no-compile",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(lock),
+        "--implementation",
+        "cp",
+        "--python-version",
+        runtime.python,
+        "--target",
+        str(folder),
         *(option for platform in PLATFORMS for option in ("--platform", platform)),
     ]
     try:

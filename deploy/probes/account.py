@@ -85,7 +85,8 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
     allowed = _statements(name)
     statements = needed["policy"]["Statement"]
     others = trusted - {principal.lower() for principal in principals}
-    longest, found = needed.get("max_session_duration"), role.get("MaxSessionDuration")
+    longest = needed.get("max_session_duration")
+    found = role.get("MaxSessionDuration")
     lacks = any(statement not in allowed for statement in statements)
     if lacks or (longest is None and len(allowed) > len(statements)):
         yield (fault if lacks else warning)("role", f"The policy {name} is not what links.toml needs: {SCRIPT}.")

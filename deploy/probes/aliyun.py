@@ -46,7 +46,9 @@ def is_installed() -> bool:
 
 def call(*command: str, permission: str) -> Mapping[str, Any]:
     """The JSON that a command prints. Raises `NotFound`, `Refused` and `Unusable`, with the command and what to do."""
-    output, document, unusable = "", None, False
+    output = ""
+    document = None
+    unusable = False
     try:
         done = output_of(["aliyun", *command], TIMEOUT)  # the operator's PATH says which, as in their shell
         output = done.stdout + done.stderr

@@ -18,7 +18,8 @@ DIFFERS = "the domain has another type, key or parameter than the keys document:
 
 def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
     """Whether it refuses what is unsigned, and with a key what is forged or has expired, and nothing else."""
-    now, key = int(time.time()), f"{mount.target.key}fc-presign-canary-{token_hex(4)}.txt"
+    now = int(time.time())
+    key = f"{mount.target.key}fc-presign-canary-{token_hex(4)}.txt"
     url = mount.endpoint.url(mount.target.bucket, encode_path(key))
     off = "URL signing is off, so the bucket is public: turn it on"
     probes = [("an unsigned address", url, False, off)]

@@ -148,7 +148,9 @@ class Deployment:
             # OSS may also close a connection over what it refuses.
             return failed if host in self.reached else self.unreachable.setdefault(host, failed)
         self.reached.add(host)
-        return ProbeResponse(host, response.status, error_code(*response), response.headers, response.body)
+        return ProbeResponse(
+            host=host, status=response.status, code=error_code(*response), headers=response.headers, body=response.body
+        )
 
     def is_unreachable(self, url: str) -> bool:
         """Whether the URL's host did not answer earlier."""
@@ -176,7 +178,9 @@ def open_deployment(
     if not any(function.http for function in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()
-    return Deployment(project.root, opened, credentials, own_domain, template)
+    return Deployment(
+        root=project.root, functions=opened, credentials=credentials, own_domain=own_domain, template=template
+    )
 
 
 def _host(url: str) -> str:

@@ -39,7 +39,8 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
 
 def _store(deployment: Deployment) -> Store | None:
     """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
-    location, credentials = deployment.config.keys_document, deployment.credentials
+    location = deployment.config.keys_document
+    credentials = deployment.credentials
     if not isinstance(location, Location) or credentials is None:
         return None
     endpoint = deployment.object_endpoint(location.bucket)

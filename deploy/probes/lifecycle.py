@@ -167,14 +167,19 @@ def _read_rule(element: ElementTree.Element) -> Rule | None:
     expirations = list(element.iterfind("{*}Expiration"))
     days = min((int(days) for days in _texts(expirations, "Days")), default=None)
     by_date = [*_texts(expirations, "Date"), *_texts(expirations, "CreatedBeforeDate")]
+    deletes = ""
+    if days is not None:
+        deletes = f"after {days} days"
+    elif by_date:
+        deletes = "by date"
     classes = _texts(list(element.iterfind("{*}Transition")), "StorageClass")
     return Rule(
-        element.findtext("{*}ID") or "without ID",
-        max(_texts(conditions, "Prefix"), default=""),
-        tuple(_texts(spared, "Prefix")),
-        f"after {days} days" if days is not None else "by date" if by_date else "",
-        days,
-        next((name for name in classes if name in ARCHIVES), ""),
+        id=element.findtext("{*}ID") or "without ID",
+        prefix=max(_texts(conditions, "Prefix"), default=""),
+        spared=tuple(_texts(spared, "Prefix")),
+        deletes=deletes,
+        days=days,
+        archive=next((name for name in classes if name in ARCHIVES), ""),
     )
 
 

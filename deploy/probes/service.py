@@ -228,7 +228,8 @@ def notices(
     """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
-    resource, log = deployment.events.resource, deployment.log_of(deployment.events)
+    resource = deployment.events.resource
+    log = deployment.log_of(deployment.events)
     with tempfile.TemporaryDirectory() as temporary:
         event = Path(temporary, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")

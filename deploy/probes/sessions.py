@@ -33,8 +33,10 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
     for mount in sorted(deployment.config.mounts, key=lambda mount: mount.path):
         if not uses_objects(mount) and not lists_objects(deployment.config, mount):
             continue
-        role, now = mount.role_arn or settings.role, time.time()
-        policy, name = session_policy(deployment.config, mount), session_name(mount.path)
+        role = mount.role_arn or settings.role
+        now = time.time()
+        policy = session_policy(deployment.config, mount)
+        name = session_name(mount.path)
         try:
             session = assume_role(settings.url, role, name, policy, settings.duration, deployment.credentials, now)
         except StsUnavailable as error:
@@ -58,7 +60,8 @@ def _unreachable(host: str, reason: str) -> Finding:
 
 def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Finding:
     """What concerns the role is the same for each of its mounts, so that the doctor says it once."""
-    role, reason = role_name(mount.role_arn or settings.role), error.reason
+    role = role_name(mount.role_arn or settings.role)
+    reason = error.reason
     if reason == "EntityNotExist.Role":
         return fault("session", f"Role {role} not found: {SCRIPT}.")
     if reason == "InvalidParameter.DurationSeconds":
@@ -83,7 +86,8 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
         limit = "Function Compute allows 8 KB of headers in all"
         advice = "use a shorter target, or fewer methods"
         return warning("session", f"{mount.path}: {problem}, and {limit}: {advice}.")
-    role, minutes = role_name(mount.role_arn or settings.role), round((session.expires_at - now) / 60)
+    role = role_name(mount.role_arn or settings.role)
+    minutes = round((session.expires_at - now) / 60)
     facts = f"a session of {role} ends in {minutes} min, and its token has {token} characters"
     return ok("session", f"{mount.path}: {facts}.")
 

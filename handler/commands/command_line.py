@@ -20,7 +20,9 @@ from ..core.config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..core.errors import HandlerError
 from .printing import show
 
-FAILED, INVALID, INTERRUPTED = 1, 2, 130
+FAILED = 1
+INVALID = 2
+INTERRUPTED = 130
 
 
 class InvalidUsage(HandlerError):

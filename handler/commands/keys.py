@@ -126,7 +126,9 @@ def _add_issuer(job: _Job) -> None:
     options = job.options
     if options.max_share is not None and options.method and "SHARE" not in options.method:
         raise InvalidUsage("--max-share requires --method SHARE.")
-    secret, jwks, made = None, None, None
+    secret = None
+    jwks = None
+    made = None
     if options.alg == "HS256":
         if options.jwks is not None:
             raise InvalidUsage("--jwks requires --alg RS256 or ES256.")
@@ -268,7 +270,8 @@ def _show(job: _Job) -> None:
 
 
 def _backup(job: _Job) -> None:
-    content, file = _read(job.store), job.options.file
+    content = _read(job.store)
+    file = job.options.file
     document, _ = keys_edit.read(content)
     if file != "-":
         _create(file, content, "Nothing was saved.")
@@ -280,7 +283,8 @@ def _backup(job: _Job) -> None:
 
 
 def _restore(job: _Job) -> None:
-    file, store = job.options.file, job.store
+    file = job.options.file
+    store = job.store
     try:
         with open(0 if file == "-" else file, "rb", closefd=file != "-") as copy:
             restored = copy.read()
@@ -288,13 +292,18 @@ def _restore(job: _Job) -> None:
     except (OSError, InvalidKeys) as error:
         reason = error.sentence if isinstance(error, InvalidKeys) else f"It cannot be read ({error.strerror})."
         raise InvalidUsage(f"{file}: {reason} Nothing was restored.") from None
-    stored, current = store.read(""), None
+    stored = store.read("")
+    current = None
     with suppress(InvalidKeys):  # it may be what is wrong
         current = None if stored is None else keys_edit.read(stored.body)[0]
     if stored is not None and stored.body == restored:
         write_lines(f"{store} is the same as {file}: nothing changes.")
         return
-    state = "is missing" if stored is None else "is invalid" if current is None else "exists"
+    state = "exists"
+    if stored is None:
+        state = "is missing"
+    elif current is None:
+        state = "is invalid"
     write_lines(f"{store} {state}. With {file}:", *(f"  {line}" for line in keys_edit.changes(current, document)))
     if not job.options.yes:
         if sys.stdin is None or not sys.stdin.isatty():

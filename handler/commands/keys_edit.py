@@ -73,7 +73,8 @@ def add_api_key(
 
 def add_issuer(document: Document, entry: Document) -> Document:
     """The document with an issuer of tokens, whose entry gets a new random id."""
-    entries, iss = document.get("jwt", []), entry["iss"]
+    entries = document.get("jwt", [])
+    iss = entry["iss"]
     if any(other["iss"] == iss for other in entries):
         raise HandlerError(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
     return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
@@ -117,7 +118,8 @@ def changes(current: Document | None, restored: Document) -> list[str]:
 
     A document has no list of what was revoked: what the current one lacks was removed since the other was saved.
     """
-    before, after = _entries(current or {}), _entries(restored)
+    before = _entries(current or {})
+    after = _entries(restored)
     comes = "Comes" if current is None else "Works again, although it was revoked, retired or removed"
     lines = [f"{comes}: {kind} {name}" for kind, name, _ in [key for key in after if key not in before]]
     lines += [f"Goes: {kind} {name}" for kind, name, _ in [key for key in before if key not in after]]

@@ -21,10 +21,12 @@ from ..core.context import Clock
 from ..core.errors import HandlerError
 from ..core.keys.file_store import FileStore
 
-LOCK, SLOT = ".lock.", 120  # its objects, by slot of so many seconds
+LOCK = ".lock."
+SLOT = 120  # its objects, by slot of so many seconds
 NEED = EXPIRES_IN + 20.0  # seconds: OSS accepts a change so long, and its servers' clocks differ
 FRESH = 10.0  # seconds in which the time of an answer of OSS counts
-LOCK_TIMEOUT, LONG_TIMEOUT = 15.0, 360.0  # seconds; the second with --wait
+LOCK_TIMEOUT = 15.0
+LONG_TIMEOUT = 360.0  # seconds; the second with --wait
 POLL = 0.5  # seconds between two tries
 BLOCKED = SLOT + int(NEED)  # seconds that a lock may remain without its writer
 WAIT = "Try again, or use --wait to wait for up to six minutes."

@@ -38,7 +38,8 @@ class Instance:
     """
 
     def __init__(self, config: Config, clock: Clock, started: float | None = None) -> None:
-        self.config, self.clock = config, clock
+        self.config = config
+        self.clock = clock
         self.started = clock.now() if started is None else started
         self._memory: dict[type[Any], Any] = {}
 

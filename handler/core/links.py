@@ -16,7 +16,8 @@ from .errors import Problem
 if TYPE_CHECKING:
     from signer import CdnKey
 
-CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
+CONTENT_TYPE = "response-content-type"
+DISPOSITION = "response-content-disposition"
 MIN_LIFETIME = 60  # seconds that credentials must still be valid, so that their links are of use
 
 
@@ -63,7 +64,9 @@ def create_link(
     `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. GET and PUT links have
     the mount's limit of the traffic. Raises a `Problem` where no link can be created.
     """
-    target, window, now = access.target, signed.window, int(invocation.now)
+    target = access.target
+    window = signed.window
+    now = int(invocation.now)
     query = signed.query
     if target.mount.traffic_limit is not None and method in ("GET", "PUT"):
         query = {"x-oss-traffic-limit": str(target.mount.traffic_limit), **(query or {})}  # a caller's own is lower
@@ -125,7 +128,8 @@ def resolve_expiry(
     invocation: Invocation, access: Access, expires: str | None = None, window: int = 0
 ) -> tuple[str | None, int]:
     """What `apply_limits` returns for the requested lifetime plus `window`, in seconds from the window's start."""
-    mount, now = access.target.mount, int(invocation.now)
+    mount = access.target.mount
+    now = int(invocation.now)
     issued_at = now - now % window if window else now
     requested = (mount.expires if expires is None else read_expires(expires)) + window
     limits = (ExpiryLimit("mount", mount.max_expires), *access.limits)

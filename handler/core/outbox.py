@@ -29,7 +29,9 @@ from .shares.opening import OpenedShare
 WAITING = "outbox"
 OPENED = "opened/"  # of each share, a claim whose age says when it was used first
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
-NO_LINK, REFUSED, SINK = "l", "r", "s"  # why a delivery failed: for want of a link, for its content, at its sink
+NO_LINK = "l"
+REFUSED = "r"
+SINK = "s"  # why a delivery failed: for want of a link, for its content, at its sink
 
 _NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1,9})([lrs]))?")
 
@@ -81,7 +83,7 @@ class Link(NamedTuple):
     expires_at: str
 
 
-UNREAD = Notice("", "", "", "", "", "")
+UNREAD = Notice(on="", mount="", bucket="", key="", mark="", give="")
 UNLINKED = Link("", "", "")
 
 
@@ -121,7 +123,17 @@ def read_delivery(sink: str, name: str, written: float, size: int = 0) -> Delive
         return Delivery(sink, name, since=written, size=size)
     due, position, notice_id, since, tries, failed = match.groups()
     first = float(since or max(int(due), written))
-    return Delivery(sink, name, int(due), position, notice_id, first, int(tries or 0), failed or "", size)
+    return Delivery(
+        sink=sink,
+        name=name,
+        due=int(due),
+        position=position,
+        id=notice_id,
+        since=first,
+        tries=int(tries or 0),
+        failed=failed or "",
+        size=size,
+    )
 
 
 def new_delivery(sink: str, due: float, position: int, notice: Notice, now: float) -> Delivery:
@@ -154,13 +166,27 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
 
 def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | None) -> None:
     """The entries first, then the claim: after a crash between the two, the next use writes the same entries again."""
-    state, record, mounts, now = opened.state, opened.record, opened.invocation.config.mounts, opened.state.now()
+    state = opened.state
+    record = opened.record
+    mounts = opened.invocation.config.mounts
+    now = opened.state.now()
     if on == "opened" and use != 1 and state.read(OPENED + record.id) is not None:
         return
     number = use if isinstance(use, int) else sha256(use.encode()).hexdigest()[:32]
-    mark = record.id if on == "opened" else f"{record.id}/{number}"
-    notice = Notice(on, record.mount, *mounts.find(record.path, prefix=True).location, mark, "", happened_at=now)
-    notice = notice._replace(share=record.id, path=record.path, title=record.title, owner=record.owner)
+    location = mounts.find(record.path, prefix=True).location
+    notice = Notice(
+        on=on,
+        mount=record.mount,
+        bucket=location.bucket,
+        key=location.key,
+        mark=record.id if on == "opened" else f"{record.id}/{number}",
+        give="",
+        happened_at=now,
+        share=record.id,
+        path=record.path,
+        title=record.title,
+        owner=record.owner,
+    )
     writes: list[tuple[str, bytes]] = []
     for rule in opened.invocation.config.use_notices(record.mount):
         if rule.on == on:  # with the same name at each try

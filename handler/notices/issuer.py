@@ -94,7 +94,8 @@ class LinkIssuer:
         All tries and sinks within half of its lifetime find the same share, since its secret is derived: so it is still
         valid for the other half. Raises a `Problem`.
         """
-        config, mount = self._invocation.config, target.mount
+        config = self._invocation.config
+        mount = target.mount
         shares.check_app_package(target)
         if mount.check:
             head_object(target, {}, self._invocation)
@@ -106,14 +107,24 @@ class LinkIssuer:
             raise Problem("no_share_key")
         if mount.require_password:
             raise Problem("not_shareable")
-        now, lifetime = int(self._invocation.now), notice.expires or shares.DEFAULT_EXPIRES
+        now = int(self._invocation.now)
+        lifetime = notice.expires or shares.DEFAULT_EXPIRES
         lifetime = min(lifetime, mount.max_share or lifetime)
         facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
         state = state_for(self._invocation)
         state.probe(now)  # where OSS overwrites in spite of the header, one that was revoked would open again
-        owner = (shares.NOTICES, owner_tag(shares.NOTICES))
-        record = Record("", path, mount.path, str(mount.target), "GET", *owner, now, now + lifetime)
-        record = record._replace(download=notice.download)
+        record = Record(
+            hash="",
+            path=path,
+            mount=mount.path,
+            target=str(mount.target),
+            method="GET",
+            owner=shares.NOTICES,
+            owner_tag=owner_tag(shares.NOTICES),
+            created_at=now,
+            expires_at=now + lifetime,
+            download=notice.download,
+        )
         for number in range(2):  # the second where the first has the id of another share, or is of another place
             secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))

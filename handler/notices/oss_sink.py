@@ -34,7 +34,8 @@ def write(client: OssClient, location: Location, deliveries: Iterable[Delivery])
     After a lost response, an object that exists counts as written now.
     """
     body = b"".join(json.dumps(document(delivery)).encode() + b"\n" for delivery in deliveries)
-    code, was_lost = "oss_unavailable", False
+    code = "oss_unavailable"
+    was_lost = False
     for _ in range(TRIES):
         try:
             response = client.claim(location, body, content_type="application/x-ndjson")

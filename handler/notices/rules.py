@@ -20,7 +20,17 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
     """
     rules = config.notices
     if isinstance(item, CreatedObject):
-        notice = Notice("created", "", item.bucket, item.key, item.mark, "", item.version, item.size, item.happened_at)
+        notice = Notice(
+            on="created",
+            mount="",
+            bucket=item.bucket,
+            key=item.key,
+            mark=item.mark,
+            give="",
+            version=item.version,
+            size=item.size,
+            happened_at=item.happened_at,
+        )
     else:
         requested = links.read_expires(item.expires) if item.expires is not None else None
         if item.download:
@@ -31,8 +41,17 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         if item.download and target.mount.cdn is not None:
             raise Problem("download_not_signed")
         rules = tuple(rule for rule in rules if rule.mount == target.mount)
-        notice = Notice(item.on, "", *target.location, item.origin, "", expires=requested, download=item.download)
-        notice = notice._replace(happened_at=item.happened_at)
+        notice = Notice(
+            on=item.on,
+            mount="",
+            bucket=target.location.bucket,
+            key=target.location.key,
+            mark=item.origin,
+            give="",
+            expires=requested,
+            download=item.download,
+            happened_at=item.happened_at,
+        )
     for rule in rules:
         target = config.mounts.target_of(rule.mount, notice.bucket, notice.key) if rule.on == notice.on else None
         if target is None:

@@ -61,7 +61,7 @@ def _write_object(sending: Sending, sink: OssSink, notices: Mapping[str, Notice]
     """Writes one object with all notices; if it exists, they were written before."""
     links = map_concurrently(sending.issuer.link, notices.values())
     linked = [
-        Delivery(sink.name, "", id=notice_id, notice=notice, link=link)
+        Delivery(sink=sink.name, name="", id=notice_id, notice=notice, link=link)
         for (notice_id, notice), link in zip(notices.items(), links, strict=True)
         if link is not None
     ]
@@ -139,7 +139,9 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
 
 def _due(sending: Sending, name: str) -> list[Delivery]:
     """The first deliveries to a sink that are due, and as many of those that failed before as come before them."""
-    clock, listed, fresh = sending.state.clock, list[Delivery](), 0
+    clock = sending.state.clock
+    listed = list[Delivery]()
+    fresh = 0
     for delivery in sending.queue(name).deliveries():
         listed.append(delivery)
         is_due = delivery.due <= clock.earliest()

@@ -35,8 +35,12 @@ class Sending:
     """What the sessions of one invocation share; `deadline` is of the instance's `clock.monotonic`."""
 
     def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
-        self.invocation, self.network, self.deadline = invocation, network, deadline
-        self.issuer, self.tally, self._lock = LinkIssuer(invocation), Tally(), Lock()
+        self.invocation = invocation
+        self.network = network
+        self.deadline = deadline
+        self.issuer = LinkIssuer(invocation)
+        self.tally = Tally()
+        self._lock = Lock()
 
     @cached_property
     def state(self) -> Store:
@@ -87,8 +91,13 @@ class SinkSession:
 
     def __init__(self, sending: Sending, sink: Sink, pause: Pause | None) -> None:
         self.handled: set[str] = set()
-        self._sending, self._sink, self._kind, self._pause = sending, sink, KINDS[sink.kind], pause
-        self._queue, self._clock, self._tally = sending.queue(sink.name), sending.state.clock, sending.tally
+        self._sending = sending
+        self._sink = sink
+        self._kind = KINDS[sink.kind]
+        self._pause = pause
+        self._queue = sending.queue(sink.name)
+        self._clock = sending.state.clock
+        self._tally = sending.tally
         self._lease: Lease
         self._lock = Lock()
         # What changes: messages that were accepted; what failed alone; notices that the next message may have; seconds
@@ -106,7 +115,8 @@ class SinkSession:
 
     def send(self, lease: Lease, deliveries: Sequence[Delivery]) -> bool:
         """Sends what was not sent yet. Returns whether to look for more. Raises why the sink takes nothing."""
-        self._lease, self._end = lease, None
+        self._lease = lease
+        self._end = None
         unique: dict[str, Delivery] = {}
         for each in deliveries:  # a notice may wait twice, as after a kill: the second is left until the first is done
             unique.setdefault(each.id or each.name, each)
@@ -132,7 +142,7 @@ class SinkSession:
             if not self._is_on_trial or self._end is not None:
                 break
             self._trial = each
-            (fresh if each in fresh else failed if each in failed else unlinked).remove(each)
+            next(group for group in (fresh, failed, unlinked) if each in group).remove(each)
             self._send_messages(self._linked([each])[0])
         self._send_all(fresh)
         self._send_all(failed)
@@ -141,7 +151,8 @@ class SinkSession:
 
     def _send_all(self, deliveries: Iterable[Delivery]) -> bool:
         """Makes links, sends what has one, and so on. Returns whether any has."""
-        waiting, any_linked = deque(deliveries), False
+        waiting = deque(deliveries)
+        any_linked = False
         while waiting and self._end is None:
             self._check_time(0)
             linked, left = self._linked([waiting.popleft() for _ in range(min(timing.LINKS, len(waiting)))])
@@ -190,7 +201,8 @@ class SinkSession:
             linked = [each for each in linked if each.notice.digest]
         messages = deque(batches(self._kind, linked))
         while messages and self._end is None:
-            message, size = messages.popleft(), self._fitting_size()
+            message = messages.popleft()
+            size = self._fitting_size()
             if len(message) > size:
                 messages.appendleft(message[size:])
             messages.extendleft(reversed(self._send_message(message[:size])))
@@ -211,7 +223,9 @@ class SinkSession:
         """Sends a message, unless the session has ended. Returns the halves to try of one that failed."""
         if self._end is not None:
             return []
-        is_trial, failed, middle = self._is_on_trial, SINK, len(message) // 2
+        is_trial = self._is_on_trial
+        failed = SINK
+        middle = len(message) // 2
         failure: Exception | None = None
         began = self._clock.own.monotonic()
         try:
@@ -269,7 +283,8 @@ class SinkSession:
         """Lets a delivery that failed alone wait by itself, or moves it to the dead."""
         if delivery.id:
             self.handled.add(delivery.id)
-        code, age = self._tally.fail(delivery.sink, error), self._clock.earliest() - delivery.since
+        code = self._tally.fail(delivery.sink, error)
+        age = self._clock.earliest() - delivery.since
         is_refused = failed == delivery.failed == REFUSED and delivery.tries >= timing.REFUSALS
         try:
             if isinstance(error, StoreError):  # it stays where it is

@@ -20,7 +20,9 @@ from ..core.config.reader import IDENTIFIER
 from ..core.outbox import MAX_BYTES, WAITING, Delivery, is_key, read_delivery, read_notice
 from .timing import MARK_PAUSES, STEPS
 
-DEAD, DONE, PAUSES = "dead", "done", "pause"
+DEAD = "dead"
+DONE = "done"
+PAUSES = "pause"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
 
 

@@ -23,9 +23,11 @@ WITHOUT_LINK = 3
 # Failures: of notices alone, without a success, after which the sink is down; refusals of a notice, and its age, after
 # which another one makes it dead; and how long it waits by itself after each.
 MAX_ALONE = 5
-REFUSALS, REFUSED_FOR = 3, 3600
+REFUSALS = 3
+REFUSED_FOR = 3600
 STEPS = (60, 120, 240, 480, 900)  # the last for all others
-PAUSES, MAX_RETRY_AFTER = (30, 60, 120, 240, 480), 3600  # of a sink: by failures in a row, and what it may ask for
+PAUSES = (30, 60, 120, 240, 480)
+MAX_RETRY_AFTER = 3600  # of a sink: by failures in a row, and what it may ask for
 
 assert NEED < SLOT  # a try fits into a slot, with what is kept before its end
 assert SLOT + NEED <= 47  # what docs/events.md says of a holder that was killed

@@ -54,7 +54,8 @@ def _answer(
 ) -> Response:
     started = time.perf_counter()
     facts: dict[str, object] = dict.fromkeys(FACTS)
-    facts["request_id"], facts["client_ip"] = audit.string(request_id), audit.string(client_ip)
+    facts["request_id"] = audit.string(request_id)
+    facts["client_ip"] = audit.string(client_ip)
     request = response = instance = None
     try:
         request = read_request()

@@ -123,7 +123,8 @@ class Dispatcher:
             self._done()
 
     def _report_failure(self, invocation: AsyncInvocation, outcome: Outcome) -> None:
-        function, attempts = invocation.function, invocation.retry_count + 1
+        function = invocation.function
+        attempts = invocation.retry_count + 1
         failure = {
             "timestamp": int(time.time() * 1000),
             "requestContext": {
@@ -151,7 +152,8 @@ class Dispatcher:
                 "payload": str(trigger.config.get("payload") or ""),
             }
             self.submit(function, json.dumps(event, ensure_ascii=False).encode())
-            tick, now = next_tick(tick), time.time()
+            tick = next_tick(tick)
+            now = time.time()
             # After the clock has jumped ahead, or the laptop has slept, the ticks in between are left out.
             if tick is not None and tick < now:
                 tick = next_tick(now)

@@ -18,11 +18,16 @@ PYTHON_RUNTIMES = ("python3.10", "python3.12")
 EVENT_HANDLER = "handler.on_event"
 
 # The component's own defaults and bounds (fc3-schema.json); times in seconds, memory in MB.
-DEFAULT_TIMEOUT, MAX_TIMEOUT = 3, 86400
-DEFAULT_INITIALIZER_TIMEOUT, MAX_INITIALIZER_TIMEOUT = 3, 300
-DEFAULT_MEMORY, MAX_MEMORY = 512, 32768
-DEFAULT_RETRIES, MAX_RETRIES = 3, 8
-MAX_CONCURRENCY, MAX_PORT = 200, 65535
+DEFAULT_TIMEOUT = 3
+MAX_TIMEOUT = 86400
+DEFAULT_INITIALIZER_TIMEOUT = 3
+MAX_INITIALIZER_TIMEOUT = 300
+DEFAULT_MEMORY = 512
+MAX_MEMORY = 32768
+DEFAULT_RETRIES = 3
+MAX_RETRIES = 8
+MAX_CONCURRENCY = 200
+MAX_PORT = 65535
 MAX_ENVIRONMENT_BYTES = 4096
 
 
@@ -243,8 +248,15 @@ def _domain(config: Mapping[str, Any]) -> Domain | None:
         return None
     certificate = mapping(config.get("certConfig"), "customDomain.certConfig")
     route = mapping(config.get("route"), "customDomain.route")
-    path, qualifier = str(route.get("path") or ""), str(route.get("qualifier") or "LATEST")
-    return Domain(_string(config, "domainName"), _string(config, "protocol"), certificate, path, qualifier)
+    path = str(route.get("path") or "")
+    qualifier = str(route.get("qualifier") or "LATEST")
+    return Domain(
+        name=_string(config, "domainName"),
+        protocol=_string(config, "protocol"),
+        certificate=certificate,
+        path=path,
+        qualifier=qualifier,
+    )
 
 
 def _custom_runtime(config: Mapping[str, Any]) -> CustomRuntime | None:
@@ -282,11 +294,11 @@ def _initializer(entry: object) -> Initializer | None:
 def _trigger(entry: object) -> Trigger:
     trigger = mapping(entry, "triggers")
     return Trigger(
-        _string(trigger, "triggerName"),
-        _string(trigger, "triggerType"),
-        mapping(trigger.get("triggerConfig"), "triggerConfig"),
-        str(trigger.get("sourceArn") or ""),
-        str(trigger.get("invocationRole") or ""),
+        name=_string(trigger, "triggerName"),
+        kind=_string(trigger, "triggerType"),
+        config=mapping(trigger.get("triggerConfig"), "triggerConfig"),
+        source=str(trigger.get("sourceArn") or ""),
+        caller=str(trigger.get("invocationRole") or ""),
     )
 
 

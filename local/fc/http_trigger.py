@@ -70,7 +70,8 @@ def create_app(runtime: Runtime, function: Function) -> flask.Flask:
 
 def _refuse(function: Function, request_id: str) -> HttpResponse | None:
     """Function Compute's own error for a request that does not reach the function; None if it does."""
-    trigger, method = function.http, flask.request.method
+    trigger = function.http
+    method = flask.request.method
     if trigger is None or method not in trigger.methods:
         return _error(403, "AccessDenied", f"http method '{method}' is not allowed by the trigger", request_id)
     if trigger.auth_type != "anonymous":

@@ -130,7 +130,8 @@ class Pool:
     def renew(self) -> None:
         """Makes every further request use an instance that starts after this; busy instances finish their request."""
         with self._changed:
-            idle, self._idle = self._idle, []
+            idle = self._idle
+            self._idle = []
             self._generation += 1
         for instance in idle:
             self._remove(instance)
@@ -139,7 +140,8 @@ class Pool:
         """Stops every instance, busy ones included."""
         with self._changed:
             self._closed = True
-            idle, self._idle = self._idle, []
+            idle = self._idle
+            self._idle = []
             busy = self._all.difference(idle)
             self._changed.notify_all()
         for instance in busy:

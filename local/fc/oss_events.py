@@ -20,7 +20,8 @@ def matches(trigger: Trigger, created: CreatedObject) -> bool:
     key = trigger.config.get("filter", {}).get("key", {})
     if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(key.get("suffix") or ""):
         return False
-    name, events = f"oss:{created.event_name}", trigger.config.get("events") or ()
+    name = f"oss:{created.event_name}"
+    events = trigger.config.get("events") or ()
     return any(name.startswith(event[:-1]) if event.endswith("*") else name == event for event in events)
 
 

@@ -136,7 +136,8 @@ class Runtime:
             raise _LoadFailed(_error(f"{missing} {function.code} does not exist. {advice}", "CodeMissing"))
         environment = invocation.environment(function, credentials, os.environ, self._extra)
         instance = Instance(function.code, environment, self._log)
-        initializer, custom = function.initializer, function.custom
+        initializer = function.initializer
+        custom = function.custom
         header = {
             "kind": "load",
             "handler": function.handler,

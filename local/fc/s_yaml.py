@@ -127,7 +127,8 @@ def _to_string(value: object, placeholder: str) -> str:
 def _resolve(expression: str, scope: _Scope) -> Any:
     call = _CALL.fullmatch(expression)
     if call and call["name"] == "env":
-        name, value = call["first"], scope.environ.get(call["first"], call["second"])
+        name = call["first"]
+        value = scope.environ.get(call["first"], call["second"])
         if value is None:
             advice = f"Set it, or write ${{env('{name}', 'default')}}."
             raise TemplateError(f"environment variable {name} is required. {advice}")
@@ -156,9 +157,11 @@ def _look_up(root: str, names: list[str], expression: str, scope: _Scope) -> Any
             return resource
         names = ["resources", resource, *names]
     elif root == "resources":
-        resource, names = names[0], ["resources", *names]
+        resource = names[0]
+        names = ["resources", *names]
     else:
-        resource, names = None, ["vars", *names]
+        resource = None
+        names = ["vars", *names]
     value: Any = scope.document
     for name in names:
         if not isinstance(value, dict) or name not in value:

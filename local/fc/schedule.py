@@ -77,7 +77,11 @@ def _values(field: str, name: str, minimum: int, maximum: int) -> set[int]:
         if match:
             first, last, step = match.groups()
             low = _number(first) if first else minimum
-            high = _number(last) if last else low if first and not step else maximum
+            high = maximum
+            if last:
+                high = _number(last)
+            elif first and not step:
+                high = low
         if not match or not minimum <= low <= high <= maximum:
             example = "*, 5, 1-5, 1,15 or 0/5"
             raise InvalidSchedule(f"Invalid {name} {field!r}: expected {example}, from {minimum} to {maximum}.")

@@ -58,7 +58,8 @@ def read_frame(stream: IO[bytes]) -> Frame | None:
     if lengths is None:
         return None
     head_length, body_length = _LENGTHS.unpack(lengths)
-    head, body = _read_exactly(stream, head_length), _read_exactly(stream, body_length)
+    head = _read_exactly(stream, head_length)
+    body = _read_exactly(stream, body_length)
     if head is None or body is None:
         return None
     return json.loads(head), body
@@ -185,10 +186,15 @@ class Server:
 
         Raises `RuntimeError` with the server's own error.
         """
-        is_request, method, target, headers, body = event.startswith(HTTP_REQUEST), "POST", path, list[Any](), event
+        is_request = event.startswith(HTTP_REQUEST)
+        method = "POST"
+        target = path
+        headers = list[Any]()
+        body = event
         if is_request:
             method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
-            path, body = "/http-invoke", base64.b64decode(encoded)
+            path = "/http-invoke"
+            body = base64.b64decode(encoded)
         from http.client import HTTPConnection  # only for a custom runtime: each start of an instance would wait for it
 
         connection = HTTPConnection(HOST, self.port)
@@ -199,7 +205,9 @@ class Server:
             connection.putheader(name, value)
         connection.endheaders(body)
         with connection.getresponse() as response:
-            status, answered, result = response.status, dict(response.getheaders()), response.read()
+            status = response.status
+            answered = dict(response.getheaders())
+            result = response.read()
         if is_request:
             content = base64.b64encode(result).decode()
             return encode_result({"statusCode": status, "headers": answered, "isBase64Encoded": True, "body": content})
@@ -222,11 +230,13 @@ class _Worker:
             self.runtime = header["runtime"]
         context = make_context(self.runtime, header["context"])
         try:
-            answer, ok = self._call(header, body, context), True
+            answer = self._call(header, body, context)
+            ok = True
         except Exception as error:
             if header["kind"] != "load" or not _says_it_all(error):
                 traceback.print_exception(type(error), error, error.__traceback__)
-            answer, ok = describe_error(error), False
+            answer = describe_error(error)
+            ok = False
         sys.stdout.flush()
         sys.stderr.flush()
         write_frame(answers, {"ok": ok}, answer)

@@ -50,7 +50,14 @@ def create_app(
     """
     create_buckets(root, buckets, now())
     principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
-    service = Service(Buckets(root), region, principals.find, now, on_created, serves_packages)
+    service = Service(
+        buckets=Buckets(root),
+        region=region,
+        principals=principals.find,
+        now=now,
+        on_created=on_created,
+        serves_packages=serves_packages,
+    )
     return lambda environ, start_response: _handle(service, environ)(environ, start_response)
 
 

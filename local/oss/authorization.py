@@ -99,7 +99,8 @@ def _check_one_signature(request: OssRequest) -> None:
 
 def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
     """OSS's error for the first fault of a request."""
-    name, fault = result.parameter or "", result.fault or ""
+    name = result.parameter or ""
+    fault = result.fault or ""
     match fault:
         case "bad_parameter" if name == "x-oss-content-sha256":
             message = "The x-oss-content-sha256 only supports UNSIGNED-PAYLOAD."
@@ -107,9 +108,10 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
         case "bad_parameter" if name == "authorization":
             return _malformed_header(request.headers[name])
         case "bad_parameter" if name in _EC_V1:
-            message, *ecs = _EC_V1[name]
+            message, missing, empty, invalid = _EC_V1[name]
             value = request.headers.get("x-oss-date", request.headers.get(name, request.params.get(name)))
-            return _denied("AccessDenied", message, ecs[0 if value is None else 2 if value else 1])
+            ec = invalid if value else empty
+            return _denied("AccessDenied", message, missing if value is None else ec)
         case "bad_parameter":
             return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
         case "expires_out_of_range":
@@ -126,7 +128,8 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
         case "skewed":
             return skewed(result.issued_at, now)
         case "expired":
-            expires, time = iso_date(result.expires_at), iso_date(now)
+            expires = iso_date(result.expires_at)
+            time = iso_date(now)
             return _denied("AccessDenied", "Request has expired.", "0002-00000069", Expires=expires, ServerTime=time)
         case "signature_mismatch":
             return _mismatch(result, request)
@@ -137,7 +140,8 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
 def denial(fault: str, key_id: str = "") -> OssError:
     """For a request without a signature, an unknown key, and a temporary one with no token, a wrong or an old one."""
     code, message, ec = _DENIALS[fault]
-    return _denied(code, message, ec, **({"OSSAccessKeyId": key_id} if key_id else {}))
+    details = {"OSSAccessKeyId": key_id} if key_id else {}
+    return _denied(code, message, ec, **details)
 
 
 def skewed(issued_at: datetime | float | None, now: float) -> OssError:
@@ -180,8 +184,10 @@ def _malformed_header(authorization: str) -> OssError:
     scheme, _, rest = authorization.partition(" ")
     if scheme != v1.SCHEME:
         ec = "0002-00000213" if "Signature=" in rest else ""
+    elif ":" not in rest:
+        ec = "0002-00000062"
     else:
-        ec = "0002-00000062" if ":" not in rest else "0002-00000065" if rest.endswith(":") else "0002-00000063"
+        ec = "0002-00000065" if rest.endswith(":") else "0002-00000063"
     return _invalid_argument("Authorization", "Authorization header is invalid.", ec)
 
 
@@ -199,7 +205,8 @@ def _is_allowed_address(request: OssRequest) -> bool:
     client = request.remote_addr
     if params.get("x-oss-ac-forward-allow") == "true":
         client = request.headers.get("x-forwarded-for", client).split(",")[0].strip()
-    source, mask = params["x-oss-ac-source-ip"], params.get("x-oss-ac-subnet-mask", "")
+    source = params["x-oss-ac-source-ip"]
+    mask = params.get("x-oss-ac-subnet-mask", "")
     try:
         network = ipaddress.ip_network(f"{source}/{mask}" if mask else source, strict=False)
         return ipaddress.ip_address(client) in network

@@ -20,7 +20,8 @@ _MAX_XML = 2 << 20  # bytes
 _RESOURCE_GROUP = "rg-acfm00000000000"  # of every bucket
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
 _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
-_DAYS, _DATE = "[1-9][0-9]{0,8}", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
+_DAYS = "[1-9][0-9]{0,8}"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
 _DELETE_MARKER = "ExpiredObjectDeleteMarker"
 _TIMES = {"Days": _DAYS, "NoncurrentDays": _DAYS, "Date": _DATE, "CreatedBeforeDate": _DATE, _DELETE_MARKER: "true"}
 _STEPS = ("IA", "Archive", "ColdArchive", "DeepColdArchive", "")
@@ -34,7 +35,8 @@ def create(service: Service, request: OssRequest) -> Response:
         configuration = parse_xml(body)
         storage_class = configuration.findtext("{*}StorageClass") or storage_class
         check_storage_class("StorageClass", storage_class)
-        if (redundancy := configuration.findtext("{*}DataRedundancyType") or "LRS") != "LRS":
+        redundancy = configuration.findtext("{*}DataRedundancyType") or "LRS"
+        if redundancy != "LRS":
             raise not_implemented(f"DataRedundancyType {redundancy}")
     try:
         service.buckets.create(request.bucket, service.now(), storage_class)
@@ -49,7 +51,8 @@ def create(service: Service, request: OssRequest) -> Response:
 def list_buckets(service: Service, request: OssRequest) -> Response:
     """ListBuckets: `GET /`; whoever may list them sees all."""
     params = request.params
-    prefix, marker = params.get("prefix", ""), params.get("marker", "")
+    prefix = params.get("prefix", "")
+    marker = params.get("marker", "")
     maximum = request.integer("max-keys", 1, 1000, 100)
     buckets = [each for each in service.buckets.all() if each.name.startswith(prefix) and each.name > marker]
     if tag := params.get("tag-key"):

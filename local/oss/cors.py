@@ -75,7 +75,8 @@ def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], meth
 
 def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of the response to an OPTIONS request. Raises `OssError` AccessForbidden."""
-    origin, method = headers.get("origin"), headers.get("access-control-request-method")
+    origin = headers.get("origin")
+    method = headers.get("access-control-request-method")
     requested = headers.get("access-control-request-headers", "")
     names = [name.strip().lower() for name in requested.split(",") if name.strip()]
     if not origin or not method:
@@ -91,10 +92,10 @@ def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> 
             "resource's CORS spec."
         )
         raise OssError(403, "AccessForbidden", message)
-    return {
-        **response_headers(matching, headers, method),
-        **({"Access-Control-Allow-Headers": ", ".join(names)} if names else {}),
-    }
+    allowed = response_headers(matching, headers, method)
+    if names:
+        allowed["Access-Control-Allow-Headers"] = ", ".join(names)
+    return allowed
 
 
 def parse(body: bytes) -> CorsConfiguration:
@@ -103,11 +104,11 @@ def parse(body: bytes) -> CorsConfiguration:
     try:
         rules = tuple(
             CorsRule(
-                _values(rule, "AllowedOrigin"),
-                _values(rule, "AllowedMethod"),
-                tuple(name.lower() for name in _values(rule, "AllowedHeader")),
-                _values(rule, "ExposeHeader"),
-                int(rule.findtext("MaxAgeSeconds") or 0),
+                origins=_values(rule, "AllowedOrigin"),
+                methods=_values(rule, "AllowedMethod"),
+                headers=tuple(name.lower() for name in _values(rule, "AllowedHeader")),
+                exposed=_values(rule, "ExposeHeader"),
+                max_age=int(rule.findtext("MaxAgeSeconds") or 0),
             )
             for rule in root.iter("CORSRule")
         )

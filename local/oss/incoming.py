@@ -164,8 +164,13 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     path = path.removeprefix("/")
     first, _, rest = path.partition("/")
     hostname = host.partition(":")[0]
-    match, local = parse_oss_host(hostname), _LOCAL_HOST.fullmatch(hostname)
-    bucket = local["bucket"] if local else match.bucket if match else None
+    match = parse_oss_host(hostname)
+    local = _LOCAL_HOST.fullmatch(hostname)
+    bucket = None
+    if local:
+        bucket = local["bucket"]
+    elif match:
+        bucket = match.bucket
     if bucket is None:
         if first and match:
             message = "Please use virtual hosted style to access."

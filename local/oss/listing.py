@@ -47,7 +47,8 @@ class ListPage(NamedTuple):
 
 def list_objects(service: Service, request: OssRequest) -> Response:
     """ListObjects: `GET /`, with `marker`."""
-    bucket, params = service.bucket(request.bucket), list_params(request)
+    bucket = service.bucket(request.bucket)
+    params = list_params(request)
     marker = request.params.get("marker", "")
     page = _page(bucket, params, marker, [OWNER])
     following: list[Node] = [] if page.next is None else [("NextMarker", params.encode(page.next))]
@@ -57,7 +58,8 @@ def list_objects(service: Service, request: OssRequest) -> Response:
 
 def list_objects_v2(service: Service, request: OssRequest) -> Response:
     """ListObjectsV2: `GET /?list-type=2`, with `continuation-token` and `start-after`."""
-    bucket, params = service.bucket(request.bucket), list_params(request)
+    bucket = service.bucket(request.bucket)
+    params = list_params(request)
     start_after = request.params.get("start-after", "")
     token = request.params.get("continuation-token", "")
     owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
@@ -73,7 +75,8 @@ def list_objects_v2(service: Service, request: OssRequest) -> Response:
 
 def list_versions(service: Service, request: OssRequest) -> Response:
     """ListObjectVersions: `GET /?versions`; of each key the newest version comes first."""
-    bucket, params = service.bucket(request.bucket), list_params(request)
+    bucket = service.bucket(request.bucket)
+    params = list_params(request)
     marker = request.params.get("key-marker", "")
     id_marker = request.params.get("version-id-marker", "") if marker else ""
     keys = [key for key in bucket.all_keys() if key.startswith(params.prefix)]
@@ -156,7 +159,8 @@ def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], param
     """
     entries: list[Node] = []
     prefixes: list[str] = []
-    last, following = "", None
+    last = ""
+    following = None
     for position in positions:
         key = position.partition("\0")[0]
         prefix = params.common_prefix(key)

@@ -33,8 +33,15 @@ CLIENT_ENCRYPTION = f"{_META}client-side-encryption-"
 # The x-oss- headers that every request may have: of the signature, and of clients and accounts.
 _COMMON = frozenset(
     {
-        *("x-oss-content-sha256", "x-oss-credential", "x-oss-date", "x-oss-security-token", "x-oss-signature"),
-        *("x-oss-signature-version", "x-oss-request-payer", "x-oss-traffic-limit", "x-oss-user-agent"),
+        "x-oss-content-sha256",
+        "x-oss-credential",
+        "x-oss-date",
+        "x-oss-security-token",
+        "x-oss-signature",
+        "x-oss-signature-version",
+        "x-oss-request-payer",
+        "x-oss-traffic-limit",
+        "x-oss-user-agent",
     }
 )
 _UPLOAD = frozenset({"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-storage-class", *PER_OBJECT})
@@ -160,7 +167,8 @@ def _check_acl(name: str, acl: str) -> None:
 def _check_encryption(headers: Mapping[str, str]) -> None:
     encryption = headers.get(_ENCRYPTION, "")
     if encryption not in ("", "AES256", "SM4", "KMS"):
-        message, code = f"{_ENCRYPTION} must be AES256, SM4 or KMS.", "InvalidEncryptionAlgorithmError"
+        message = f"{_ENCRYPTION} must be AES256, SM4 or KMS."
+        code = "InvalidEncryptionAlgorithmError"
         raise invalid_argument(_ENCRYPTION, encryption, message, ec="0005-00000003", code=code)
     if headers.get(_ENCRYPTION_KEY) and encryption != "KMS":
         message = f"{_ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."

@@ -117,7 +117,8 @@ def list_parts(service: Service, request: OssRequest) -> Response:
 
 
 def list_uploads(service: Service, request: OssRequest) -> Response:
-    bucket, params = service.bucket(request.bucket), list_params(request, "max-uploads", 1000)
+    bucket = service.bucket(request.bucket)
+    params = list_params(request, "max-uploads", 1000)
     uploads = {f"{upload.key}\0{upload.id}": upload for upload in Uploads(bucket).all()}
     marker = request.params.get("key-marker", "")
     id_marker = request.params.get("upload-id-marker", "") if marker else ""

@@ -69,7 +69,8 @@ COPY_HEADERS = frozenset(
 _DIRECTIVES = ("x-oss-metadata-directive", "x-oss-tagging-directive")
 _MAX_DELETIONS = 1000
 # OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
-_CONTROL, _HIDDEN = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);"), 0x10F000
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);")
+_HIDDEN = 0x10F000
 _MAX_XML = 2 << 20  # bytes
 _APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
 OVERRIDES = {f"response-{name}": name.title() for name in STORED}
@@ -256,7 +257,9 @@ def copy_source(request: OssRequest) -> OssRequest:
     parameter, _, version_id = query.partition("=")
     if not name or not key or (query and (parameter != "versionId" or not version_id)):
         message = "x-oss-copy-source must have the form /bucket/key or /bucket/key?versionId=ID."
-        ec = "" if not query else "0016-00000305" if parameter == "versionId" else "0016-00000304"
+        ec = ""
+        if query:
+            ec = "0016-00000305" if parameter == "versionId" else "0016-00000304"
         raise invalid_argument("x-oss-copy-source", source, message, ec=ec)
     return replace(request, bucket=name, key=key, query=(("versionId", version_id),) if query else ())
 
@@ -302,7 +305,15 @@ def publish(
     """Makes a draft the object that a request names. Raises `OssError` FileAlreadyExists."""
     etag = draft.md5.hex().upper()
     storage_class = storage_class or bucket.storage_class
-    record = ObjectRecord(request.key, draft.size, etag, draft.crc64, service.now(), metadata, storage_class)
+    record = ObjectRecord(
+        key=request.key,
+        size=draft.size,
+        etag=etag,
+        crc64=draft.crc64,
+        modified=service.now(),
+        headers=metadata,
+        storage_class=storage_class,
+    )
     try:
         return bucket.publish(draft, record, forbid_overwrite=forbids_overwrite(request.headers))
     except AlreadyExists:
@@ -344,7 +355,9 @@ def delete(service: Service, request: OssRequest) -> Response:
     else:
         deletion = bucket.delete_version(request.key, version_id)
     headers = version_header(deletion.version_id, bucket.versioning)
-    return respond(204, headers={**headers, **({"x-oss-delete-marker": "true"} if deletion.is_marker else {})})
+    if deletion.is_marker:
+        headers = {**headers, "x-oss-delete-marker": "true"}
+    return respond(204, headers=headers)
 
 
 def delete_multiple(service: Service, request: OssRequest) -> Response:
@@ -363,7 +376,8 @@ def delete_multiple(service: Service, request: OssRequest) -> Response:
 
 def deletions(request: OssRequest) -> list[OssRequest]:
     """The requests for one object each of a DeleteMultipleObjects. Raises `OssError`."""
-    body, requests = request.body.read(_MAX_XML), list[OssRequest]()
+    body = request.body.read(_MAX_XML)
+    requests = list[OssRequest]()
     if "content-md5" not in request.headers:
         raise OssError(400, "MissingArgument", "Content-MD5 is required.", ec="0016-00000606")
     check_digest(request.headers["content-md5"], hashlib.md5(body, usedforsecurity=False).digest())
@@ -371,7 +385,8 @@ def deletions(request: OssRequest) -> list[OssRequest]:
     if not 0 < len(objects) <= _MAX_DELETIONS:
         raise malformed_xml("0016-00000609" if objects else "0016-00000615")
     for each in objects:
-        key, version_id = each.findtext("{*}Key"), each.findtext("{*}VersionId")
+        key = each.findtext("{*}Key")
+        version_id = each.findtext("{*}VersionId")
         if not key:
             raise malformed_xml("0016-00000613" if key is None else "0016-00000611")
         key = key.translate({_HIDDEN + code: code for code in range(32)})

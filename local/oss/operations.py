@@ -48,7 +48,13 @@ _ACTIONS = {
 
 
 def _operation(name: str, handler: Handler, *parameters: str, copy: tuple[str, Handler] | None = None) -> Operation:
-    return Operation(name, handler, frozenset(parameters), f"oss:{_ACTIONS.get(name, name)}", copy)
+    return Operation(
+        name=name,
+        handler=handler,
+        parameters=frozenset(parameters),
+        action=f"oss:{_ACTIONS.get(name, name)}",
+        copy=copy,
+    )
 
 
 SIGNATURE = frozenset({*REQUIRED, *v1.REQUIRED, v1.TOKEN, "x-oss-additional-headers", "x-oss-security-token"})
@@ -94,7 +100,8 @@ BUCKET: Operations = {
         "DELETE": _operation("DeleteBucket", bucket_requests.delete),
     },
 }
-_COPY_PART, _COPY = ("UploadPartCopy", multipart.upload_part_copy), ("CopyObject", objects.copy)
+_COPY_PART = ("UploadPartCopy", multipart.upload_part_copy)
+_COPY = ("CopyObject", objects.copy)
 OBJECT: Operations = {
     "uploads": {"POST": _operation("InitiateMultipartUpload", multipart.initiate, "encoding-type")},
     "uploadId": {
@@ -124,7 +131,7 @@ def find_operation(request: OssRequest) -> Operation:
 
     Raises `OssError`: 501 for what the table does not offer, 405 for a wrong method.
     """
-    operations = OBJECT if request.key else BUCKET if request.bucket else SERVICE
+    operations = {"object": OBJECT, "bucket": BUCKET, "service": SERVICE}[_level(request)]
     subresource = next((name for name in operations if name and name in request.params), "")
     methods = operations[subresource]
     operation = methods.get(request.method)
@@ -154,7 +161,13 @@ def check_parameters(request: OssRequest, operation: str, offered: frozenset[str
         raise not_implemented(next(named, f'{operation} with the parameter "{unknown[0]}"'))
 
 
+def _level(request: OssRequest) -> str:
+    if request.key:
+        return "object"
+    return "bucket" if request.bucket else "service"
+
+
 def _left_out(request: OssRequest, name: str) -> str | None:
     """The operation of OSS that a parameter of the query asks for."""
-    asked = f"{'object' if request.key else 'bucket' if request.bucket else 'service'} {request.method} {name}"
+    asked = f"{_level(request)} {request.method} {name}"
     return _LEFT_OUT.get(f"{asked} {request.params.get('comp')}") or _LEFT_OUT.get(asked)

@@ -30,10 +30,18 @@ _PHRASES = {416: "Requested Range Not Satisfiable"}  # newer versions of Python 
 _MIN_COMPRESSED = 1024  # bytes
 _COMPRESSED_TYPES = frozenset(
     {
-        "text/cache-manifest", "text/xml", "text/css", "text/html", "text/plain", "application/javascript",
-        "application/x-javascript", "application/rss+xml", "application/json", "text/json",
+        "text/cache-manifest",
+        "text/xml",
+        "text/css",
+        "text/html",
+        "text/plain",
+        "application/javascript",
+        "application/x-javascript",
+        "application/rss+xml",
+        "application/json",
+        "text/json",
     }
-)  # fmt: skip
+)
 _GZIP = 16 + zlib.MAX_WBITS  # of zlib: with the header and trailer of gzip
 
 

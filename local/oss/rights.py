@@ -50,7 +50,8 @@ def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
 def check_rights(service: Service, principal: Principal, rights: Iterable[Right]) -> None:
     """Raises `OssError` AccessDenied unless the principal's policies allow everything."""
     for right in rights:
-        bucket, key = right.resource.bucket, right.resource.key
+        bucket = right.resource.bucket
+        key = right.resource.key
         arn = f"acs:oss:{service.region}:{ACCOUNT}:{bucket}{'/' if key else ''}{key}"
         decision = evaluate(principal.layers, right.action, arn, right.context)
         if not decision.allowed:

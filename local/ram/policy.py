@@ -121,7 +121,9 @@ def _statement(document: object, place: str) -> Statement:
             advice = "Use * or the form acs:service:region:account:name."
             raise PolicyError(f"{place}: Resource {resource} is invalid. {advice}")
     conditions = _conditions(document.get("Condition", {}), place)
-    return Statement(cast(Effect, effect), actions, resources, conditions, excludes)
+    return Statement(
+        effect=cast(Effect, effect), actions=actions, resources=resources, conditions=conditions, excludes=excludes
+    )
 
 
 def _conditions(document: object, place: str) -> tuple[Condition, ...]:

@@ -59,13 +59,13 @@ def _read_v1(request: StsRequest) -> _Signature:
     if params["SignatureMethod"] != signature_v1.METHOD:
         raise errors.not_valid("SignatureMethod")
     return _Signature(
-        params["AccessKeyId"],
-        params.get("SecurityToken", ""),
-        params["Timestamp"],
-        params["SignatureNonce"],
-        params["Signature"],
-        signature_v1.string_to_sign(request.method, params),
-        signature_v1.signature,
+        access_key_id=params["AccessKeyId"],
+        security_token=params.get("SecurityToken", ""),
+        timestamp=params["Timestamp"],
+        nonce=params["SignatureNonce"],
+        provided=params["Signature"],
+        string_to_sign=signature_v1.string_to_sign(request.method, params),
+        sign=signature_v1.signature,
     )
 
 
@@ -92,13 +92,13 @@ def _read_v3(request: StsRequest) -> _Signature:
         payload,
     )
     return _Signature(
-        authorization.access_key_id,
-        headers.get("x-acs-security-token", ""),
-        headers["x-acs-date"],
-        headers["x-acs-signature-nonce"],
-        authorization.signature,
-        acs3.string_to_sign(canonical_request),
-        acs3.signature,
+        access_key_id=authorization.access_key_id,
+        security_token=headers.get("x-acs-security-token", ""),
+        timestamp=headers["x-acs-date"],
+        nonce=headers["x-acs-signature-nonce"],
+        provided=authorization.signature,
+        string_to_sign=acs3.string_to_sign(canonical_request),
+        sign=acs3.signature,
     )
 
 

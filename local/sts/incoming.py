@@ -70,4 +70,4 @@ def read_request(environ: WSGIEnvironment, body: bytes) -> StsRequest:
         form = tuple(parse_query(body.decode())) if is_form else ()
     except UnicodeDecodeError:
         raise StsError("InvalidParameter", "The specified parameter is not valid: it must be UTF-8.") from None
-    return StsRequest(environ["REQUEST_METHOD"], path, query, form, headers, body)
+    return StsRequest(method=environ["REQUEST_METHOD"], path=path, query=query, form=form, headers=headers, body=body)

@@ -37,7 +37,9 @@ def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) 
     for name in ("RoleArn", "RoleSessionName"):
         if not params.get(name):
             raise errors.missing(name)
-    role_arn, session_name, policy = params["RoleArn"], params["RoleSessionName"], params.get("Policy", "")
+    role_arn = params["RoleArn"]
+    session_name = params["RoleSessionName"]
+    policy = params.get("Policy", "")
     if not ROLE_ARN.fullmatch(role_arn):
         raise errors.invalid_parameter("RoleArn")
     if not _SESSION_NAME.fullmatch(session_name):
@@ -64,7 +66,8 @@ def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) 
 
 def get_caller_identity(service: Service, caller: Principal, params: Mapping[str, str]) -> Elements:
     identity = identity_of(caller.arn)
-    account, number = account_of(identity), entity_id(identity)
+    account = account_of(identity)
+    number = entity_id(identity)
     common = {"AccountId": account, "Arn": caller.arn}
     kind = identity.rpartition(":")[2].partition("/")[0]
     if kind == "root":

@@ -32,9 +32,11 @@ def failure(error: StsError, request_id: str, host: str, *, as_json: bool) -> Re
 
 def _respond(status: int, root: str, elements: Elements, request_id: str, as_json: bool) -> Response:
     if as_json:
-        body, media_type = json.dumps(elements, separators=(",", ":")), "application/json;charset=utf-8"
+        body = json.dumps(elements, separators=(",", ":"))
+        media_type = "application/json;charset=utf-8"
     else:
-        body, media_type = _XML_DECLARATION + _xml(root, elements), "text/xml;charset=utf-8"
+        body = _XML_DECLARATION + _xml(root, elements)
+        media_type = "text/xml;charset=utf-8"
     return Response(body, status, {"Content-Type": media_type, "x-acs-request-id": request_id})
 
 

@@ -86,7 +86,15 @@ def commands() -> None:
 
 
 for _command in (
-    *(create.sign, create.curl, explain, bulk, sharing.share, sharing.receive),
-    *(service.list_shares, service.revoke, service.extend, service.list_folder),
+    create.sign,
+    create.curl,
+    explain,
+    bulk,
+    sharing.share,
+    sharing.receive,
+    service.list_shares,
+    service.revoke,
+    service.extend,
+    service.list_folder,
 ):
     commands.add_command(_command)

@@ -127,7 +127,14 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     else:
         status = 1 if refused else 0
     expires_in = min(params["expires"], MAX_SESSION) if signing.may_end_early else params["expires"]
-    summary = Summary(links, refused, out.is_complete, output, expires_in, signing.may_end_early)
+    summary = Summary(
+        links=links,
+        refused=refused,
+        whole=out.is_complete,
+        output=output,
+        expires_in=expires_in,
+        may_end_early=signing.may_end_early,
+    )
     echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
     return status
 

@@ -16,7 +16,8 @@ from ..errors import SignerError
 from ..files import draft_name, keep_draft
 from .bulk_formats import Format
 
-_CLOSED, _STDOUT = -1, 1  # descriptors
+_CLOSED = -1
+_STDOUT = 1  # descriptors
 
 
 class OutputFailed(SignerError):
@@ -104,10 +105,12 @@ class Output:
     def _open(self) -> None:
         """Opens standard output, or a draft. Only its owner may read a new file."""
         if self._is_stdout:
-            self._descriptor, self.outcome = _STDOUT, "The output is incomplete."
+            self._descriptor = _STDOUT
+            self.outcome = "The output is incomplete."
             return
         if os.path.exists(self._path):
-            self.outcome, mode = "The previous file was kept.", os.stat(self._path).st_mode
+            self.outcome = "The previous file was kept."
+            mode = os.stat(self._path).st_mode
             if not stat.S_ISREG(mode):
                 raise OSError(None, "it is not a regular file: for a pipe or a device, use standard output")
             os.close(os.open(self._path, os.O_WRONLY))  # a file that may not be written may not be replaced either

@@ -66,7 +66,10 @@ def _print_link(link: Link, may_end_early: bool, as_json: bool, command: str = "
     """Prints the URL or a command that uses it, and to standard error what that does not show; or all as JSON."""
     if as_json:
         document = {**link._asdict(), "expires_at": rfc3339(link.expires_at.timestamp())}
-        print_json({**document, "may_end_early": may_end_early, **({"command": command} if command else {})})
+        document["may_end_early"] = may_end_early
+        if command:
+            document["command"] = command
+        print_json(document)
         return
     echo(command or link.url)
     echo(f"{link.method}, {options.describe_expiry(link, may_end_early=may_end_early)}.", err=True)

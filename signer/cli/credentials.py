@@ -45,10 +45,12 @@ def load_credentials(profile: str | None, config: str) -> Profile:
                 raise
     name = profile or os.environ.get("ALIBABA_CLOUD_PROFILE", "")
     entries, current = _read_config(config)
-    if (cli_name := name or current) in entries:
+    cli_name = name or current
+    if cli_name in entries:
         return _fetch_cli_profile(cli_name, entries[cli_name], config)
     ini = os.environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE") or INI
-    sections, section = _read_ini(ini), name or "default"
+    sections = _read_ini(ini)
+    section = name or "default"
     if section in sections:
         source = f"profile {section!r} (type {sections[section].get('type', 'not set')}) of {ini}"
         file = os.path.expanduser(ini)
@@ -123,7 +125,8 @@ def _unreadable(path: str, error: Exception, kind: str) -> MissingCredentials:
 
 def _fetch_cli_profile(name: str, entry: dict[str, Any], config: str) -> Profile:
     source = f"profile {name!r} (mode {entry.get('mode') or 'not set'}) of {config}"
-    path, region = os.path.expanduser(config), str(entry.get("region_id") or "")
+    path = os.path.expanduser(config)
+    region = str(entry.get("region_id") or "")
     credentials = _fetch(source, "CLIProfileCredentialsProvider", profile_name=name, profile_file=path)
     # The provider leaves the expiry out, but the package may have written it to the profile.
     entry = _read_config(config)[0].get(name, {})
@@ -146,7 +149,9 @@ def _fetch(source: str, provider: str, **arguments: str) -> Credentials:
     logging.getLogger("credentials").disabled = True
     try:
         keys = getattr(providers, provider)(**arguments).get_credentials()
-        key_id, secret, token = keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token()
+        key_id = keys.get_access_key_id()
+        secret = keys.get_access_key_secret()
+        token = keys.get_security_token()
         expiration = keys.get_expiration()
     except Exception as error:
         raise MissingCredentials(

@@ -45,7 +45,8 @@ def explain(url: str, **params: Any) -> int:
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
         options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
-    link, xml = options.read_argument(url, "the link (the response of OSS may follow it, or stand alone)"), None
+    link = options.read_argument(url, "the link (the response of OSS may follow it, or stand alone)")
+    xml = None
     if url == "-":
         link, xml = split_answer(link)
     if params["error_xml"] == "-":

@@ -38,7 +38,9 @@ def objects(
     """
     import requests
 
-    query, host, session = listing_query(prefix), endpoint.host(bucket), requests.Session()
+    query = listing_query(prefix)
+    host = endpoint.host(bucket)
+    session = requests.Session()
 
     def request_page() -> ListedPage:
         for attempt in range(1, _ATTEMPTS + 1):

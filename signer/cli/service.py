@@ -21,7 +21,8 @@ from . import options
 from .network import failure_reason, send
 from .output import echo, print_json
 
-URL, KEY = "FC_PRESIGN_URL", "FC_PRESIGN_KEY"
+URL = "FC_PRESIGN_URL"
+KEY = "FC_PRESIGN_KEY"
 TIMEOUT = (10, 60)  # seconds, to connect and to read
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -68,7 +69,9 @@ class Service(NamedTuple):
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, object] | None = None
     ) -> dict[str, Any]:
         """The JSON of an answer, empty for a DELETE. Raises `ServiceFailed`."""
-        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
+        headers = {"Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         try:
             response = send(method, self.url + path, TIMEOUT, headers=headers, query=query, body=body)
         except OSError as error:
@@ -93,9 +96,11 @@ class Service(NamedTuple):
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
         """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
-        after, seen = "", set[str]()
+        after = ""
+        seen = set[str]()
         while True:
-            page = self.ask("GET", path, {**query, **({"after": after} if after else {})})
+            position = {"after": after} if after else {}
+            page = self.ask("GET", path, {**query, **position})
             entries = [page.get(name) for name in lists]
             if not all(isinstance(each, list) and all(map(self._is_entry, each)) for each in entries):
                 raise self.refusal(page)
@@ -136,10 +141,13 @@ def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
       fc-presign shares
       fc-presign shares --all --json --key - < admin.key
     """
-    query = {"limit": "50", **({"all": "true"} if everyone else {})}
-    columns, names = "{:<12}  {:<8}  {:<20}  {:>4}  {}", ["id", "state", "expires_at", "uses", "path"]
+    query = {"limit": "50"}
+    columns = "{:<12}  {:<8}  {:<20}  {:>4}  {}"
+    names = ["id", "state", "expires_at", "uses", "path"]
     if everyone:
-        columns, names = columns + "  {}", [*names, "owner"]
+        query["all"] = "true"
+        columns = columns + "  {}"
+        names = [*names, "owner"]
     listed: list[dict[str, Any]] = []
     for page in Service.load(key).pages("/-/shares", query, "shares"):
         listed += page["shares"]

@@ -23,7 +23,8 @@ from .output import echo, print_json
 from .service import Service, ServiceFailed, for_each, service_options
 
 IDLE = (60, 60)  # seconds without progress after which a transfer ends: to connect or send, and to read
-PROGRESS_AFTER, PROGRESS_EVERY = 2.0, 0.5  # seconds
+PROGRESS_AFTER = 2.0
+PROGRESS_EVERY = 0.5  # seconds
 BLOCK = 1 << 16  # bytes
 
 _share_options = options.add(
@@ -37,7 +38,8 @@ class _Content:
     """What is in an open file, for requests, which streams what can be iterated, and takes `len` for its length."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._opened = file, self._version(file)
+        self._file = file
+        self._opened = self._version(file)
         self.len = self._left = self._opened[0]  # bytes
         self._shows_at = time.monotonic() + PROGRESS_AFTER
         self.line = ""  # what a terminal shows of its progress
@@ -86,7 +88,8 @@ def _send(service: Service, file: BinaryIO, path: str) -> None:
     item = {"path": path, "method": "PUT", "size": content.len}
     links = service.ask("POST", "/-/sign", body={"links": [item]}).get("links")
     link = links[0] if isinstance(links, list) and links and isinstance(links[0], dict) else {}
-    url, headers = link.get("url"), link.get("headers")
+    url = link.get("url")
+    headers = link.get("headers")
     if not isinstance(url, str) or not isinstance(headers, dict):
         raise service.refusal(link.get("error"))
     try:
@@ -139,7 +142,8 @@ def share(
     """
     if not files and not paths:
         options.fail("Name files to send, or what to share with --path.")
-    service, shared = Service.load(key), list[dict[str, Any]]()
+    service = Service.load(key)
+    shared = list[dict[str, Any]]()
 
     def create(path: str) -> dict[str, Any]:
         return _create(service, as_json, path=path, **params)
@@ -179,7 +183,9 @@ def receive(to: str, max_files: int, max_size: int | None, as_json: bool, key: s
     Examples:
       fc-presign receive --max-files 5 --max-size 10MB --title 'Your photos'
     """
-    upload = {"max_files": max_files, **({} if max_size is None else {"max_size": max_size})}
+    upload = {"max_files": max_files}
+    if max_size is not None:
+        upload["max_size"] = max_size
     path = f"{to.rstrip('/')}/"
     document = _create(Service.load(key), as_json, path=path, method="POST", upload=upload, **params)
     if as_json:

@@ -15,7 +15,8 @@ def read(description: str, file_command: str) -> str:
     With `readline`, `input` takes lines of any length, and keys edit them. Whatever ends it, also a signal, the
     terminal is as before.
     """
-    lines, end = list[str](), "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+    lines = list[str]()
+    end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # Windows lacks two
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:

@@ -116,7 +116,8 @@ def explain(
     bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains no URL or
     `error_xml` no error.
     """
-    clock, method = seconds(now), as_unicode(method).upper()
+    clock = seconds(now)
+    method = as_unicode(method).upper()
     bucket = as_unicode(bucket) if bucket is not None else None
     error = read_error(as_unicode(error_xml)) if error_xml is not None else None
     if credentials is not None:
@@ -127,9 +128,12 @@ def explain(
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
-        link, error = link._replace(version=None) if service else parse_lenient_url(url or "", bucket), None
+        link = link._replace(version=None) if service else parse_lenient_url(url or "", bucket)
+        error = None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
-    request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
+    request = CandidateRequest(
+        method=method, bucket=link.bucket or "", key=link.key, query=link.query, headers={"host": link.host, **sent}
+    )
 
     facts = [service] if service else []
     if link.host and not service:
@@ -138,7 +142,8 @@ def explain(
         at_cdn = [*cdn_facts(link.target, cdn, clock)]
         facts = [fact for fact in facts if fact.code != "unsigned" or not (cdn or at_cdn)] + at_cdn
     is_cut = any(fact.code == "truncated" for fact in facts)
-    requests, received = [request], parse_canonical_request(error.canonical_request) if error is not None else None
+    requests = [request]
+    received = parse_canonical_request(error.canonical_request) if error is not None else None
     if received is not None:
         requests.append(request._replace(method=received.method, headers={"host": link.host, **received.headers}))
     proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)

@@ -51,8 +51,10 @@ def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
 
     Compares complete values only: links are cut, and people mask secrets in answers.
     """
-    key_id, issued_at = error.access_key_id.casefold(), read_timestamp(error.timestamp)
-    signature, own = error.provided_signature, link.value("x-oss-signature").lower()
+    key_id = error.access_key_id.casefold()
+    issued_at = read_timestamp(error.timestamp)
+    signature = error.provided_signature
+    own = link.value("x-oss-signature").lower()
     foreign = {
         "access key": link.region and _KEY_ID.fullmatch(key_id) and key_id != link.access_key_id.casefold(),
         "signing time": None not in (issued_at, link.issued_at) and issued_at != link.issued_at,
@@ -114,7 +116,7 @@ def read_answer(
     if "X-Tengine-Error" in error.elements:
         source = ANSWER if code == "other_error" else GUESS  # of a signature, the key shows more
         fact = Fact(code, source, CERTAIN, f"The CDN answered: {error.message}.")
-        return Answer(error, code, "", None, "refused", (fact,))
+        return Answer(error=error, code=code, sentence="", differences=None, verdict="refused", facts=(fact,))
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if error.message:
         said += f": {error.message[:200].rstrip('.')}"
@@ -131,7 +133,9 @@ def read_answer(
         elif any(name.startswith("x-oss-ac-") for name in link.names):
             limited = "The link is limited by x-oss-ac-*. To another address, OSS may say that the signature is wrong."
             stated.append(Fact("source_address", ANSWER, POSSIBLE, limited))
-        return Answer(error, code, said, differences, "mismatch", tuple(stated))
+        return Answer(
+            error=error, code=code, sentence=said, differences=differences, verdict="mismatch", facts=tuple(stated)
+        )
     codes = {fact.code for fact in facts}
     if code == "unknown_access_key" and "missing_token" in codes:
         code = "missing_token"
@@ -145,8 +149,17 @@ def read_answer(
     lost = damages | codes & {"truncated", "plus_decoded", "token_not_signed", *(["unsigned"] if is_anonymous else [])}
     shown = codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
     if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
-        return Answer(error, code, said, differences, None, (Fact(code, GUESS, CERTAIN, f"{said}."),))
-    about, name, endpoint = "", error.elements.get("ArgumentName", ""), error.elements.get("Endpoint", "").strip()
+        return Answer(
+            error=error,
+            code=code,
+            sentence=said,
+            differences=differences,
+            verdict=None,
+            facts=(Fact(code, GUESS, CERTAIN, f"{said}."),),
+        )
+    about = ""
+    name = error.elements.get("ArgumentName", "")
+    endpoint = error.elements.get("Endpoint", "").strip()
     if name and code in ("malformed_parameter", "truncated"):
         about = f"It is about {printable_name(name)}."
     elif code == "wrong_region" and re.fullmatch(r"oss-[a-z0-9-]{1,40}\.aliyuncs\.com", endpoint):
@@ -154,11 +167,12 @@ def read_answer(
     elif error.code == "MethodNotAllowed" and "versionId" in link.names:
         about = "This version is a delete marker: sign another versionId."
     elif code == "access_denied" and link.version and "anonymous" in error.message.lower():
-        code, about = "other_error", "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
+        code = "other_error"
+        about = "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
     evidence = next((fact.evidence for fact in facts if fact.code == code), "")
     fact = Fact(code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence))))
     verdict: Verdict | None = None if code in _ONE_OF_MORE and link.version else "refused"
-    return Answer(error, code, said, differences, verdict, (fact,))
+    return Answer(error=error, code=code, sentence=said, differences=differences, verdict=verdict, facts=(fact,))
 
 
 def _guess(

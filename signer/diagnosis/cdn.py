@@ -28,7 +28,8 @@ def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
     elif key:
         yield Fact("unsigned", GUESS, CERTAIN, f"It has no signature in the parameter {key.parameter}.")
     elif signed:
-        time, life = int(signed[2]), format_duration(VALID_FOR)
+        time = int(signed[2])
+        life = format_duration(VALID_FOR)
         ends = f"it {'ended' if time + VALID_FOR <= now else 'ends'} at {format_timestamp(time + VALID_FOR)}"
         shown = f"It has the form of type A, with the time {format_timestamp(time)}: {ends}"
         counts = f"with the CDN's default validity of {life}; the domain's own counts."
@@ -36,8 +37,10 @@ def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
 
 
 def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:
-    time, digits = int(address.written), len(address.written)
-    past, read = now - time - key.valid_for, f"The CDN reads its time as {format_timestamp(time)}"
+    time = int(address.written)
+    digits = len(address.written)
+    past = now - time - key.valid_for
+    read = f"The CDN reads its time as {format_timestamp(time)}"
     if digits != 10:
         yield Fact("cdn_encoding", SECRET, CERTAIN, f"{read}: it has {digits} digits instead of ten.")
     elif past >= 0:
@@ -52,13 +55,20 @@ def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:
 
 def _changes(address: SignedAddress, time: int) -> Iterator[tuple[str, str, str, str]]:
     """What may have been signed, the link's own parts first: a finding, its words, and a path and time."""
-    path, written = address.path, address.written
+    path = address.path
+    written = address.written
     small, capital = (re.sub("%[^/]{2}", form, path) for form in (lambda m: m[0].lower(), lambda m: m[0].upper()))
     spellings = {
-        "": path, "decoded": unquote(path), "encoded again": quote(path), "without its first slash": path[1:],
-        "with small escapes": small, "with capital escapes": capital, "with its query": f"{path}?{address.query}",
-        "with + for %20": path.replace("%20", "+"), "with %20 for +": path.replace("+", "%20"),
-    }  # fmt: skip
+        "": path,
+        "decoded": unquote(path),
+        "encoded again": quote(path),
+        "without its first slash": path[1:],
+        "with small escapes": small,
+        "with capital escapes": capital,
+        "with its query": f"{path}?{address.query}",
+        "with + for %20": path.replace("%20", "+"),
+        "with %20 for +": path.replace("+", "%20"),
+    }
     yield from (("cdn_encoding", how and f"the path {how}", form, written) for how, form in spellings.items())
     for other in range(time - 604_800, time + 604_800, 300):
         yield "altered_parameter", f"the time {format_timestamp(other)}", path, str(other)

@@ -112,7 +112,8 @@ def _check_values(link: LenientUrl) -> Iterator[Fact]:
     parts = credential.split("/")
     is_credential = len(parts) == 5 and parts[4] == "aliyun_v4_request" and all(parts)
     form = "access key/date/region/product/aliyun_v4_request"
-    is_signed, has_date = bool(link.value("x-oss-signature")), link.issued_at is not None
+    is_signed = bool(link.value("x-oss-signature"))
+    has_date = link.issued_at is not None
     is_other_day = is_credential and has_date and parts[1] != date[:8]
     has_no_names = "x-oss-additional-headers" in link.names and not link.additional_headers
     for is_malformed, evidence in (

@@ -51,7 +51,8 @@ _Step = tuple[str, Damage | None]
 
 def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
     """The URL in a string, with all damage undone that can be undone, and what that was."""
-    url, damages = _extract_url(string.strip()), []
+    url = _extract_url(string.strip())
+    damages = []
     for step in (
         _join_lines,
         _unescape,
@@ -171,7 +172,8 @@ def _encode_delimiters(url: str) -> _Step:
     if query_start is None or re.search(rf"\?[^?#]*{_SIGNED}[^?]*\?", url):
         return url, None
     start = url.find("/", url.find("://") + 3)
-    path, query = url[start : query_start.start()], url[query_start.start() :]
+    path = url[start : query_start.start()]
+    query = url[query_start.start() :]
     if start < 0 or not {"#", "?"} & set(path):
         return url, None
     mark, code = ("#", "%23") if "#" in path else ("?", "%3F")

@@ -7,19 +7,44 @@ from typing import Literal, NamedTuple
 
 from .advice import ADVICE
 
-PROVED, CERTAIN, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "certain", "likely", "possible")
+PROVED = "proved"
+CERTAIN = "certain"
+LIKELY = "likely"
+POSSIBLE = "possible"
+CERTAINTIES = (PROVED, CERTAIN, LIKELY, POSSIBLE)
 # The secret; what OSS says; what OSS says only in general; what was undone; what the link shows; and what the secret's
 # owner knows besides the signature. Among equally certain facts, the earlier source comes first.
-SECRET, ANSWER, GUESS, DAMAGE, LINK, OWNER = SOURCES = ("secret", "answer", "guess", "damage", "link", "owner")
+SECRET = "secret"  # noqa: S105 - the name of a source
+ANSWER = "answer"
+GUESS = "guess"
+DAMAGE = "damage"
+LINK = "link"
+OWNER = "owner"
+SOURCES = (SECRET, ANSWER, GUESS, DAMAGE, LINK, OWNER)
 
 # These make a signature wrong, so none of them holds where OSS, or the secret, says that it is right.
 SIGNATURE_CODES = frozenset(
     {
-        "added_parameters", "altered_parameter", "bucket_twice", "case_changed", "changed_header", "changed_path",
-        "changed_query", "decoded", "double_encoded", "extra_header", "missing_header", "plus_decoded", "rewritten_key",
-        "signature_mismatch", "token_not_signed", "wrong_host", "wrong_method", "wrong_secret",
+        "added_parameters",
+        "altered_parameter",
+        "bucket_twice",
+        "case_changed",
+        "changed_header",
+        "changed_path",
+        "changed_query",
+        "decoded",
+        "double_encoded",
+        "extra_header",
+        "missing_header",
+        "plus_decoded",
+        "rewritten_key",
+        "signature_mismatch",
+        "token_not_signed",
+        "wrong_host",
+        "wrong_method",
+        "wrong_secret",
     }
-)  # fmt: skip
+)
 # OSS checks these before the signature, so none of them holds where OSS complains about the signature.
 CHECKED_BEFORE_SIGNATURE = frozenset(
     {"bucket_not_in_host", "date_in_future", "expired", "internal_host", "missing_token", "wrong_region"}
@@ -36,14 +61,17 @@ Verdict = Literal["mismatch", "refused", "cut", "right", "received", "repaired",
 _OVERRULED: dict[Verdict, tuple[tuple[str, frozenset[str], str | None], ...]] = {
     "mismatch": ((LINK, CHECKED_BEFORE_SIGNATURE | {"unsigned", "wrapped"}, POSSIBLE),),
     "refused": (
-        (LINK, SIGNATURE_CODES, None), (DAMAGE, SIGNATURE_CODES, None), (LINK, _ALL, POSSIBLE), (DAMAGE, _ALL, POSSIBLE)
+        (LINK, SIGNATURE_CODES, None),
+        (DAMAGE, SIGNATURE_CODES, None),
+        (LINK, _ALL, POSSIBLE),
+        (DAMAGE, _ALL, POSSIBLE),
     ),
     "cut": ((DAMAGE, _ALL, PROVED), (LINK, frozenset({"truncated"}), PROVED)),
     "right": ((DAMAGE, _ALL, PROVED), (LINK, _REFUTED, None)),
     "received": ((DAMAGE, _ALL, PROVED), (LINK, _REFUTED, None), (ANSWER, _REFUTED, None)),
     "repaired": ((DAMAGE, _ALL, PROVED), (LINK, SIGNATURE_CODES, None)),
     "other signer": ((DAMAGE, _ALL, POSSIBLE), (LINK, _ALL, POSSIBLE), (OWNER, _ALL, POSSIBLE)),
-}  # fmt: skip
+}
 
 
 class Finding(NamedTuple):

@@ -156,8 +156,11 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         damages += (Damage("case_changed", "The parameters of the signature are in the wrong case."),)
     query = tuple((unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query)
     oss = parse_oss_host(hostname)
-    kind = oss.kind if oss else "address" if is_address(hostname) else "custom"
-    owner = oss.bucket if oss else None
+    kind: str = "address" if is_address(hostname) else "custom"
+    owner = None
+    if oss is not None:
+        kind = oss.kind
+        owner = oss.bucket
     path = parts.path[1:]
     if kind == "address" and bucket is not None and not path.startswith(bucket + "/"):
         owner = bucket
@@ -187,7 +190,24 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
 
 
 # What an answer is explained with that has lost its link.
-NO_LINK = LenientUrl(None, "", "", "custom", None, "", None, "", (), (), "", None, None, "", None, ())
+NO_LINK = LenientUrl(
+    version=None,
+    scheme="",
+    host="",
+    host_kind="custom",
+    host_region=None,
+    path="",
+    bucket=None,
+    key="",
+    query=(),
+    raw_query=(),
+    access_key_id="",
+    region=None,
+    issued_at=None,
+    expires="",
+    expires_at=None,
+    damages=(),
+)
 
 
 def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:
@@ -229,7 +249,8 @@ def _signature_parts(
         credential, date, expires = (values.get(name, "") for name in REQUIRED_PARAMETERS[version][1:4])
         access_key_id, _, scope = credential.partition("/")
         region = scope.split("/")[1] if "/" in scope else ""
-        issued_at, valid = read_timestamp(date), re.fullmatch(r"-?[0-9]{1,11}", expires)
+        issued_at = read_timestamp(date)
+        valid = re.fullmatch(r"-?[0-9]{1,11}", expires)
         expires_at = issued_at + int(expires) if issued_at is not None and valid else None
         return access_key_id, region or None, issued_at, expires, expires_at
     identity = {V1: "OSSAccessKeyId", S3_V2: "AWSAccessKeyId", V2: "x-oss-access-key-id"}.get(version or "", "")

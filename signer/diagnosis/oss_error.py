@@ -218,14 +218,27 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
         pairs = [(name, value) for name, value in (("content-md5", lines[1]), ("content-type", lines[2])) if value]
         pairs += [line.partition(":")[::2] for line in lines[4:-1]]
         resource = [pair.partition("=")[::2] for pair in resources.split("&") if pair]
-        return CanonicalRequest(lines[0], path, {"Expires": lines[3], **dict(resource)}, dict(pairs), "", "")
+        return CanonicalRequest(
+            method=lines[0],
+            path=path,
+            query={"Expires": lines[3], **dict(resource)},
+            headers=dict(pairs),
+            additional_headers="",
+            payload="",
+        )
     if len(lines) < 6:
         return None
     query: dict[str, str] = {}
     for name, _, value in (parameter.partition("=") for parameter in lines[2].split("&") if parameter):
         query[name] = f"{query[name]}&{value}" if name in query else value
-    headers = dict(line.partition(":")[::2] for line in lines[3:-2] if line)
-    return CanonicalRequest(lines[0], lines[1], query, headers, *lines[-2:])
+    return CanonicalRequest(
+        method=lines[0],
+        path=lines[1],
+        query=query,
+        headers=dict(line.partition(":")[::2] for line in lines[3:-2] if line),
+        additional_headers=lines[-2],
+        payload=lines[-1],
+    )
 
 
 def compare_canonical_requests(
@@ -236,7 +249,8 @@ def compare_canonical_requests(
     `unknown_headers` are those whose value is not known. Unless `knows_headers`, a header that only OSS shows may have
     been signed. No sentence holds a value that may be secret.
     """
-    theirs, ours = parse_canonical_request(received), parse_canonical_request(expected)
+    theirs = parse_canonical_request(received)
+    ours = parse_canonical_request(expected)
     if theirs is None or ours is None:
         return ()
     differences = []
@@ -269,7 +283,8 @@ def _compare_paths(received: str, expected: str) -> tuple[str, str]:
         return "rewritten_key", 'a client removed its empty, "." and ".." segments'
     pairs = enumerate(zip(received, expected, strict=False))
     at = next((i for i, (a, b) in pairs if a != b), min(len(received), len(expected)))
-    left, right = received[at : at + 24], expected[at : at + 24]
+    left = received[at : at + 24]
+    right = expected[at : at + 24]
     return "changed_path", f"from character {at + 1} on, OSS received {left!r} instead of {right!r}"
 
 
@@ -298,15 +313,19 @@ def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list
     for name, value in received.items():
         if value != expected.get(name, value):
             if value.count("&") > expected[name].count("&"):
-                code, how = "added_parameters", "more than once"
+                code = "added_parameters"
+                how = "more than once"
             elif name in ("x-oss-credential", "x-oss-security-token") and _MASKED.search(value):
                 continue
             elif value.replace("%20", "%2B") == expected[name].replace("%20", "%2B"):
-                code, how = "plus_decoded", "with spaces for plus signs"
+                code = "plus_decoded"
+                how = "with spaces for plus signs"
             elif unquote(value) == expected[name]:
-                code, how = "double_encoded", "encoded twice"
+                code = "double_encoded"
+                how = "encoded twice"
             else:
-                code, how = "changed_query", "with another value"
+                code = "changed_query"
+                how = "with another value"
             differences.append((code, f"received {printable_name(unquote(name))} {how}"))
     return [Difference("query", code, f"Line 3 (query): OSS {what}.") for code, what in differences]
 
@@ -319,11 +338,13 @@ def _compare_headers(
         if received.get(name) == expected.get(name):
             continue
         if name not in expected:
-            code, what = "extra_header", "was sent but not signed"
+            code = "extra_header"
+            what = "was sent but not signed"
             if not knows_headers:
                 what = "was sent. Either it was not signed with this value, or the link was signed with another secret"
         elif name not in received:
-            code, what = "missing_header", "was signed but not sent"
+            code = "missing_header"
+            what = "was signed but not sent"
         else:
             code = "wrong_host" if name == "host" else "changed_header"
             what = "was sent with another value than the signed one"

@@ -17,10 +17,15 @@ from .oss_error import printable_name
 # OSS says these only after it has accepted the signature.
 _SAID_AFTER_SIGNATURE = frozenset(
     {
-        "already_exists", "archived", "callback_failed", "no_such_key", "no_such_version", "precondition_failed",
+        "already_exists",
+        "archived",
+        "callback_failed",
+        "no_such_key",
+        "no_such_version",
+        "precondition_failed",
         "range_outside",
     }
-)  # fmt: skip
+)
 _HEADERS = frozenset({"extra_header", "missing_header", "changed_header"})
 # What only the owner of the secret knows, besides the signature, by the fault of a verification.
 _EVIDENCE = {

@@ -6,19 +6,52 @@ from difflib import get_close_matches
 
 KNOWN_REGIONS = (
     # Chinese mainland and Hong Kong
-    "cn-beijing", "cn-chengdu", "cn-fuzhou", "cn-guangzhou", "cn-hangzhou", "cn-heyuan", "cn-heyuan-acdr-1",
-    "cn-hongkong", "cn-huhehaote", "cn-nanjing", "cn-qingdao", "cn-shanghai", "cn-shenzhen", "cn-wuhan-lr",
-    "cn-wulanchabu", "cn-zhangjiakou", "cn-zhongwei", "rg-china-mainland",
+    "cn-beijing",
+    "cn-chengdu",
+    "cn-fuzhou",
+    "cn-guangzhou",
+    "cn-hangzhou",
+    "cn-heyuan",
+    "cn-heyuan-acdr-1",
+    "cn-hongkong",
+    "cn-huhehaote",
+    "cn-nanjing",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shenzhen",
+    "cn-wuhan-lr",
+    "cn-wulanchabu",
+    "cn-zhangjiakou",
+    "cn-zhongwei",
+    "rg-china-mainland",
     # Asia Pacific
-    "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3",
-    "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ap-southeast-8",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ap-southeast-8",
     # Europe, America and the Middle East
-    "eu-central-1", "eu-west-1", "eu-west-2", "me-central-1", "me-east-1", "na-south-1", "sa-east-1",
-    "us-east-1", "us-west-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "me-central-1",
+    "me-east-1",
+    "na-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-west-1",
     # finance and government
-    "cn-beijing-finance-1", "cn-hangzhou-finance", "cn-north-2-gov-1", "cn-shanghai-finance-1",
+    "cn-beijing-finance-1",
+    "cn-hangzhou-finance",
+    "cn-north-2-gov-1",
+    "cn-shanghai-finance-1",
     "cn-shenzhen-finance-1",
-)  # fmt: skip
+)
 
 
 def closest_region(region: str) -> str | None:

@@ -16,13 +16,48 @@ from .lenient_url import V1, LenientUrl
 from .oss_error import join_names, printable_name
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
-_LIFETIMES = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 36000, 43200, 86400,
-              172800, 259200, 432000, 604800)  # fmt: skip
+_LIFETIMES = (
+    60,
+    120,
+    180,
+    300,
+    600,
+    900,
+    1200,
+    1800,
+    3600,
+    7200,
+    10800,
+    14400,
+    21600,
+    28800,
+    36000,
+    43200,
+    86400,
+    172800,
+    259200,
+    432000,
+    604800,
+)
 _CONTENT_TYPES = (
-    "application/octet-stream", "application/json", "application/pdf", "application/zip", "application/xml",
-    "application/x-www-form-urlencoded", "text/plain", "text/html", "text/csv", "image/jpeg", "image/png", "image/gif",
-    "image/webp", "image/svg+xml", "video/mp4", "audio/mpeg", "multipart/form-data",
-)  # fmt: skip
+    "application/octet-stream",
+    "application/json",
+    "application/pdf",
+    "application/zip",
+    "application/xml",
+    "application/x-www-form-urlencoded",
+    "text/plain",
+    "text/html",
+    "text/csv",
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/svg+xml",
+    "video/mp4",
+    "audio/mpeg",
+    "multipart/form-data",
+)
 _CHARSETS = ("", *(f";{space}charset={name}" for space in (" ", "") for name in ("utf-8", "UTF-8", "utf8", "UTF8")))
 _MAX_SPACES = 8  # of a key, that are tried one by one
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name

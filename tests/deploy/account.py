@@ -19,8 +19,20 @@ if TYPE_CHECKING:
 State = dict[str, dict[str, "Any"]]
 # The longest sessions are those of roles, in seconds.
 KINDS = (
-    *("roles", "longest_sessions", "policies", "attached", "users", "queues", "projects", "logstores", "indexes"),
-    *("alerts", "lifecycle", "buckets", "domains", "identity_providers"),
+    "roles",
+    "longest_sessions",
+    "policies",
+    "attached",
+    "users",
+    "queues",
+    "projects",
+    "logstores",
+    "indexes",
+    "alerts",
+    "lifecycle",
+    "buckets",
+    "domains",
+    "identity_providers",
 )
 PARAMETERS = {
     "cms DescribeMetricLast": "Dimensions EndTime Express Length MetricName Namespace NextToken Period StartTime",
@@ -49,8 +61,19 @@ PARAMETERS = {
 # What the pages of the operations name in the body of a request, and of its parts.
 ALERT = {"displayName", "description", "schedule", "configuration"}
 CONFIGURATION = {
-    *("version", "type", "dashboard", "threshold", "queryList", "groupConfiguration", "severityConfigurations"),
-    *("annotations", "autoAnnotation", "sendResolved", "noDataFire", "noDataSeverity", "policyConfiguration"),
+    "version",
+    "type",
+    "dashboard",
+    "threshold",
+    "queryList",
+    "groupConfiguration",
+    "severityConfigurations",
+    "annotations",
+    "autoAnnotation",
+    "sendResolved",
+    "noDataFire",
+    "noDataSeverity",
+    "policyConfiguration",
 }
 INDEX = {"keys", "line", "log_reduce", "log_reduce_black_list", "log_reduce_white_list", "max_text_len", "ttl"}
 FIELD = {"type", "doc_value", "token", "alias", "caseSensitive", "chn", "index_all", "max_depth", "json_keys"}
@@ -136,7 +159,9 @@ def trust_in(state: State, document: str) -> str:
 
 
 def ram(state: State, action: str, given: dict[str, str]) -> object:
-    roles, policies, attached = state["roles"], state["policies"], state["attached"]
+    roles = state["roles"]
+    policies = state["policies"]
+    attached = state["attached"]
     role, policy = given.get("RoleName", ""), given.get("PolicyName", "")
     if action == "GetRole":
         trust, longest = get(roles, role, "EntityNotExist.Role"), state["longest_sessions"][role]

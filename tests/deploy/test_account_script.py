@@ -289,8 +289,14 @@ def test_what_another_environment_needs_is_not_removed(documents: Document) -> N
     assert "DEPLOYER" not in script
     removed = script.partition("\nonce")[2]
     assert re.findall(r"(?:RoleName|PolicyName|queue|lifecycle) (\S+)(?: --Casc| cn-|$)", removed, re.MULTILINE) == [
-        *("links-events", "links-events", "oss-calls-links", "oss-calls-links", "examplebucket"),
-        *("links-events", "oss-calls-links", "links-deployer-dev"),
+        "links-events",
+        "links-events",
+        "oss-calls-links",
+        "oss-calls-links",
+        "examplebucket",
+        "links-events",
+        "oss-calls-links",
+        "links-deployer-dev",
     ]
 
 

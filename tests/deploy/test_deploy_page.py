@@ -26,7 +26,14 @@ pytestmark = [
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 PROJECT = (
     *CHECKED,
-    *("handler", "signer", "local", "deploy", "requirements.txt", "Makefile", "pyproject.toml", "LICENSE"),
+    "handler",
+    "signer",
+    "local",
+    "deploy",
+    "requirements.txt",
+    "Makefile",
+    "pyproject.toml",
+    "LICENSE",
 )
 COMMANDS = ("npm", "make", "aliyun", "sh", "s", "export", "curl")
 # `config add` asks on a terminal; here it gets the answers. `deploy` shows what would be deployed. A `preview` of the
@@ -179,6 +186,20 @@ def test_the_doctor_finds_no_fault_and_prints_no_secret(laptop: Laptop, followed
     assert "fault" not in {level for level, _ in lines}
     seen = {subject for level, subject in lines if level == "ok"}
     assert seen >= {
-        *("s.yaml", "role", "deployer", "queue", "log", "keys", "bucket", "state", "endpoint", "clock"),
-        *("service", "canary", "forgery", "head", "events", "notices"),
+        "s.yaml",
+        "role",
+        "deployer",
+        "queue",
+        "log",
+        "keys",
+        "bucket",
+        "state",
+        "endpoint",
+        "clock",
+        "service",
+        "canary",
+        "forgery",
+        "head",
+        "events",
+        "notices",
     }

@@ -176,7 +176,9 @@ def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
         sent = world.request_share(path="/in/", method="POST", upload={"max_files": 1})
         url, folder_url, sent_url = (response.json["url"] for response in (shared, folder, sent))
         answers = [
-            *(shared, folder, sent),
+            shared,
+            folder,
+            sent,
             world.request("/reports/q3.pdf", key=READER),
             world.request("/open/b.txt", "HEAD"),
             world.post("/-/sign", {"links": batch}, READER),

@@ -11,9 +11,14 @@ from tests.e2e.system import Requires, System
 
 # Keys that clients, proxies and signers often encode incorrectly.
 KEYS = (
-    *("exampledir/exampleobject.txt", "exampledir/2026/q3/report.pdf", "exampledir/name with spaces.txt"),
-    *("exampledir/报告/季度 数据.txt", "exampledir/a+b=c&d;e.txt", "exampledir/100%.txt"),
-    *("exampledir/%2F%20encoded twice.txt", "exampledir/what?#not-a-fragment.txt"),
+    "exampledir/exampleobject.txt",
+    "exampledir/2026/q3/report.pdf",
+    "exampledir/name with spaces.txt",
+    "exampledir/报告/季度 数据.txt",
+    "exampledir/a+b=c&d;e.txt",
+    "exampledir/100%.txt",
+    "exampledir/%2F%20encoded twice.txt",
+    "exampledir/what?#not-a-fragment.txt",
     'exampledir/~it\'s (1) [2] {3} "4" !*$@,:.txt',
     "exampledir/\N{ROCKET}\u0301.txt",
 )

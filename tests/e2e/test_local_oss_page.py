@@ -57,9 +57,14 @@ def variables() -> Iterator[dict[str, str]]:
     ],
 )
 def test_an_example(
-    heading: str, language: str, program: list[str], output: str, variables: dict[str, str], tmp_path: Path,
+    heading: str,
+    language: str,
+    program: list[str],
+    output: str,
+    variables: dict[str, str],
+    tmp_path: Path,
     requires: Requires,
-) -> None:  # fmt: skip
+) -> None:
     if language == "js":
         variables = {**variables, "NODE_PATH": str(script_of_npm("ali-oss/package.json").parents[1])}
     if language == "sh":

@@ -29,7 +29,9 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 
 def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss) -> None:
     """Two of three documents are valid. They count up in two members, and half a minute passes after each."""
-    now, ended, seen = [NOW], threading.Event(), set[int]()
+    now = [NOW]
+    ended = threading.Event()
+    seen = set[int]()
     instance = new_instance(oss.config)
 
     def put(number: int) -> None:

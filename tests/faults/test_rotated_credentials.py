@@ -118,7 +118,9 @@ class Moving:
     """A clock that moves on each time it is read, as in a batch that takes hours."""
 
     def __init__(self, step: float) -> None:
-        self.step, self.readings, self.start = step, count(), time.time()
+        self.step = step
+        self.readings = count()
+        self.start = time.time()
 
     def time(self) -> float:
         return self.start + next(self.readings) * self.step

@@ -250,7 +250,9 @@ def invoke(
         result = handler.on_http(raw, context() if invocation is None else invocation)
     assert set(result) == {"statusCode", "headers", "isBase64Encoded", "body"}
     json.dumps(result)
-    status, headers, body = result["statusCode"], result["headers"], result["body"]
+    status = result["statusCode"]
+    headers = result["headers"]
+    body = result["body"]
     assert type(status) is int
     assert isinstance(headers, dict)
     assert isinstance(body, str)

@@ -204,7 +204,9 @@ def history(size: int) -> dict[str, bytes]:
 
 def requests(function: Simulation, shares: System) -> tuple[int, int, int]:
     """The requests to OSS of the page and one use of a share, of one event and of one tick."""
-    config, url, calls = function.config, shares.create_share(max_uses=2), function.memory.calls
+    config = function.config
+    url = shares.create_share(max_uses=2)
+    calls = function.memory.calls
     before = calls.total()
     page = shares.open(url, headers=HTML)
     used = shares.open(url, "POST", FORM, body=f"nonce={nonce_of(page)}")

@@ -121,7 +121,9 @@ BAD = [
 
 def keep_busy(port: int, seconds: float, seed: int) -> Counter[tuple[str, bool]]:
     """How often each request was sent on one connection after the other, and whether its answer was as it must be."""
-    dice, answers, connection = random.Random(seed), Counter[tuple[str, bool]](), None
+    dice = random.Random(seed)
+    answers = Counter[tuple[str, bool]]()
+    connection = None
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         chosen = dice.choice(GOOD if dice.randrange(MALFORMED) else BAD)

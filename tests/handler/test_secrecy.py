@@ -36,8 +36,15 @@ REQUEST = Request(
 )
 INVOCATION = Invocation(Instance(CONFIG, Clock()), context(KEYS), NOW, {})
 RECORD = Record(
-    *("hash", "/exampledir/a.txt", "/exampledir/", "oss://examplebucket/exampledir/", "GET", "reader", "tag"),
-    *(0, 1),
+    "hash",
+    "/exampledir/a.txt",
+    "/exampledir/",
+    "oss://examplebucket/exampledir/",
+    "GET",
+    "reader",
+    "tag",
+    0,
+    1,
     uses=3,
     title="A title",
     message="A message",

@@ -81,7 +81,10 @@ def run(service: Online, folder: Path, *arguments: str) -> int:
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
     folder, printed = tmp_path_factory.mktemp("live"), StringIO()
-    results, secrets, actions, denied = list[answers.Result](), set[str](), set[str](), set[str]()
+    results = list[answers.Result]()
+    secrets = set[str]()
+    actions = set[str]()
+    denied = set[str]()
 
     def decide(layers: Any, action: str, resource: str, context: Any = None) -> Any:
         decision = evaluate(layers, action, resource, context)

@@ -41,7 +41,11 @@ def instead(status: int, content: str = "", content_type: str | None = None) -> 
     return lambda response: Response(content, status, {"Content-Type": content_type} if content_type else {})
 
 
-STATUS, CODE, EC, NAMES, TYPE = {"status"}, {"Code"}, {"EC", "x-oss-ec"}, {"names"}, "content-type"
+STATUS = {"status"}
+CODE = {"Code"}
+EC = {"EC", "x-oss-ec"}
+NAMES = {"names"}
+TYPE = "content-type"
 ERROR = STATUS | CODE | NAMES | {"Message", "body", TYPE}  # what an error has and an object has not
 MISMATCH = ("SignatureDoesNotMatch", "SignatureMismatch")
 EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired.</Message></Error>"

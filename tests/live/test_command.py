@@ -126,9 +126,13 @@ TAGS, VERSIONS, BUCKET = (f"{each} {DENIED}" for each in ("PUT bucket tagging", 
     ],
 )
 def test_why_a_run_failed_is_said_before_what_is_left(
-    missing: str, failure: str, clean_up: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    failure: str,
+    clean_up: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(plan, "_ACTIONS", " ".join({*plan._ACTIONS.split()} - {*missing.split()}))
     with online(tmp_path / "oss") as service:
         assert run(service, tmp_path, "--yes") == (2 if clean_up else 1)

@@ -21,8 +21,13 @@ KEY = "exampledir/exampleobject.txt"
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 RESERVED = (
-    *("x-oss-additional-headers", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-security-token"),
-    *("x-oss-signature", "x-oss-signature-version"),
+    "x-oss-additional-headers",
+    "x-oss-credential",
+    "x-oss-date",
+    "x-oss-expires",
+    "x-oss-security-token",
+    "x-oss-signature",
+    "x-oss-signature-version",
 )
 MAX_EXPIRES_IN = 604_800  # seconds
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z

@@ -67,7 +67,9 @@ ALPHABET = [*"abcXYZ019-._~ *+/=%&?#:;,@!$'()[]{}|\\\"<>\t\n\r\0", "é", "报", 
 
 def authorization_of_sdk(signed: acs3.SignedCall, params: Mapping[str, str], credentials: Credentials) -> str:
     request = DaraRequest()
-    request.method, request.pathname, request.query = "POST", "/", dict(params)
+    request.method = "POST"
+    request.pathname = "/"
+    request.query = dict(params)
     # The SDK signs every header that it gets; the specification names those that acs3.is_signed selects.
     request.headers = {name: value for name, value in signed.headers.items() if acs3.is_signed(name)}
     keys = (credentials.access_key_id, credentials.access_key_secret)

@@ -89,7 +89,12 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *(None, "", "static.example.com", "//static.example.com", "ftp://static.example.com", "https://"),
+        None,
+        "",
+        "static.example.com",
+        "//static.example.com",
+        "ftp://static.example.com",
+        "https://",
         *("https://static.example.com" + end for end in ("/prefix", "/?", "?a=1", "#a", ":0", ":65536", ":", "\n")),
         *(f"https://{host}" for host in ("user@a.example", "a example", ".example.com", "éxample.com")),
         *(f"https://{host}" for host in ("[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1")),
@@ -154,9 +159,17 @@ def test_a_host_of_oss_is_never_path_style(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        *("cn-hangzhou-internal.oss-data-acc", "oss-cn-hangzhou.oss-object-process", "cn-hangzhou.oss-dls"),
-        *("cn-hangzhou-internal.oss-dls", "s3.oss-accelerate", "oss-internal", "oss-cn-internal"),
-        *("cn-hangzhou-internal.oss", "oss-cn-hangzhou.oss", "oss-cn-", "oss"),
+        "cn-hangzhou-internal.oss-data-acc",
+        "oss-cn-hangzhou.oss-object-process",
+        "cn-hangzhou.oss-dls",
+        "cn-hangzhou-internal.oss-dls",
+        "s3.oss-accelerate",
+        "oss-internal",
+        "oss-cn-internal",
+        "cn-hangzhou-internal.oss",
+        "oss-cn-hangzhou.oss",
+        "oss-cn-",
+        "oss",
     ],
 )
 def test_a_host_of_another_service_has_neither_a_bucket_nor_a_region(host: str) -> None:

@@ -61,7 +61,11 @@ def test_expired_credentials_cannot_sign(remaining: float) -> None:
 @pytest.mark.parametrize(
     "now",
     [
-        *(NOW, float(NOW), NOW + 0.999, SIGNED_AT, SIGNED_AT.replace(microsecond=999_999)),
+        NOW,
+        float(NOW),
+        NOW + 0.999,
+        SIGNED_AT,
+        SIGNED_AT.replace(microsecond=999_999),
         SIGNED_AT.astimezone(timezone(timedelta(hours=8))),
         SIGNED_AT.astimezone(timezone(-timedelta(hours=9, minutes=30))),
     ],

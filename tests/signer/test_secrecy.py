@@ -140,7 +140,12 @@ def test_an_error_repeats_no_secret(call: Callable[[], object]) -> None:
 
 
 ANYTHING = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.binary(max_size=8)),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=10),
+    st.binary(max_size=8),
     st.lists(st.text(max_size=3), max_size=2),
 )
 PAIRS = st.dictionaries(st.text(max_size=4), st.one_of(ANYTHING, st.text(max_size=4)), max_size=2)

@@ -10,8 +10,16 @@ from signer.sizes import format_size, parse_size
 @pytest.mark.parametrize(
     ("string", "size"),
     [
-        *(("0", 0), ("1000", 1000), ("5B", 5), ("10k", 10 << 10), ("10KB", 10 << 10), ("10 MB", 10 << 20)),
-        *(("5G", 5 << 30), ("5GiB", 5 << 30), ("1tb", 1 << 40), ("45000GB", 45000 << 30)),
+        ("0", 0),
+        ("1000", 1000),
+        ("5B", 5),
+        ("10k", 10 << 10),
+        ("10KB", 10 << 10),
+        ("10 MB", 10 << 20),
+        ("5G", 5 << 30),
+        ("5GiB", 5 << 30),
+        ("1tb", 1 << 40),
+        ("45000GB", 45000 << 30),
     ],
 )
 def test_a_size_is_in_bytes(string: str, size: int) -> None:
@@ -27,8 +35,14 @@ def test_anything_else_is_not_a_size(string: str) -> None:
 @pytest.mark.parametrize(
     ("size", "string"),
     [
-        *((0, "0 B"), (14, "14 B"), (1023, "1023 B"), (1024, "1 KB"), (100 << 20, "100 MB")),
-        *((1_468_006, "1.4 MB"), (5 << 40, "5 TB"), (5 << 50, "5120 TB")),
+        (0, "0 B"),
+        (14, "14 B"),
+        (1023, "1023 B"),
+        (1024, "1 KB"),
+        (100 << 20, "100 MB"),
+        (1_468_006, "1.4 MB"),
+        (5 << 40, "5 TB"),
+        (5 << 50, "5120 TB"),
     ],
 )
 def test_a_size_is_shown_in_its_largest_unit(size: int, string: str) -> None:

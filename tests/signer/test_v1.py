@@ -143,7 +143,7 @@ ALTERED: dict[str, tuple[str, str, Verification]] = {
     "the token, removed": ("missing_token", "security-token", verified(altered("security-token", None))),
     "the credentials' end": ("token_expired", "security-token", verified(credentials=ENDED)),
     "the clock": ("expired", "Expires", verified(now=NOW + 600)),
-}  # fmt: skip
+}
 
 
 def test_an_unaltered_link_is_valid() -> None:

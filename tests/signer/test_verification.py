@@ -74,7 +74,9 @@ def rescoped(old: str, new: str) -> str:
     return altered(CREDENTIAL, f"STS.EXAMPLE/{SCOPE}".replace(old, new))
 
 
-CREDENTIAL, NAMES, PAYLOAD = "x-oss-credential", "x-oss-additional-headers", "x-oss-content-sha256"
+CREDENTIAL = "x-oss-credential"
+NAMES = "x-oss-additional-headers"
+PAYLOAD = "x-oss-content-sha256"
 MISMATCH, BAD_SCOPE = ("signature_mismatch", "x-oss-signature"), ("bad_parameter", CREDENTIAL)
 ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ("the object", *MISMATCH, verified(replaced(LINK.url, path=f"/{KEY}2"))),
@@ -214,9 +216,16 @@ OSS = "examplebucket.oss-cn-hangzhou.aliyuncs.com"
 @pytest.mark.parametrize(
     "string",
     [
-        *("", "exampleobject.txt", f"ftp://{OSS}/a", "https://", "https:///a", "https://[::1/a"),
+        "",
+        "exampleobject.txt",
+        f"ftp://{OSS}/a",
+        "https://",
+        "https:///a",
+        "https://[::1/a",
         *(f"https://{OSS}{end}" for end in ("", "/?x-oss-date=1", "/%ff", "/a?b=%ff")),
-        *("https://static.example.com/a", "http://127.0.0.1/examplebucket", "https://oss-cn-hangzhou.aliyuncs.com/"),
+        "https://static.example.com/a",
+        "http://127.0.0.1/examplebucket",
+        "https://oss-cn-hangzhou.aliyuncs.com/",
     ],
 )
 def test_a_string_that_does_not_name_an_object_is_refused(string: str) -> None:

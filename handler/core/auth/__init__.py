@@ -36,7 +36,8 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     credential = match[1]
     if credential.startswith("fcp_") and not _API_KEY.fullmatch(credential):
         raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
-    config, now = invocation.config, invocation.now
+    config = invocation.config
+    now = invocation.now
     if config.keys_document is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
     from ..keys import current  # no anonymous request needs them
@@ -57,7 +58,8 @@ def authorize(
     Raises the 404 `not_found` for a path that the caller may not see, 401 `unauthorized` if a credential is required,
     400 `method_not_enabled` if the mount does not enable `method`, and what `mount_credentials` raises.
     """
-    mount, caller = target.mount, invocation.caller
+    mount = target.mount
+    caller = invocation.caller
     if limits is None:
         if mount.access != "anonymous":
             if caller is None:
@@ -94,4 +96,11 @@ def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
     if match.expires_at is not None and has_expired(match.expires_at, now):
         raise Problem("authorization_expired")
     caller_id = f"api:{match.id}"
-    return Caller(caller_id, match.owner, match.paths, match.methods, match.expires_at, match.max_share)
+    return Caller(
+        id=caller_id,
+        owner=match.owner,
+        paths=match.paths,
+        methods=match.methods,
+        expires_at=match.expires_at,
+        max_share=match.max_share,
+    )

@@ -46,12 +46,12 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
     if not_before is not None and now + issuer.leeway < not_before:
         raise Problem("unknown_credential")
     return Caller(
-        f"jwt:{issuer.iss}:{_subject(claims)}",
-        issuer.owner,
-        _paths(claims, issuer),
-        _methods(claims, issuer),
-        expires_at + issuer.leeway,
-        issuer.max_share,
+        id=f"jwt:{issuer.iss}:{_subject(claims)}",
+        owner=issuer.owner,
+        paths=_paths(claims, issuer),
+        methods=_methods(claims, issuer),
+        expires_at=expires_at + issuer.leeway,
+        max_share=issuer.max_share,
     )
 
 

@@ -162,7 +162,8 @@ def within(seconds: float, call: Callable[[Bound], Result]) -> Result:
     """
     from queue import Empty, SimpleQueue
 
-    bound, results = Bound(seconds), SimpleQueue[Result | Exception]()
+    bound = Bound(seconds)
+    results = SimpleQueue[Result | Exception]()
 
     def run() -> None:
         try:

@@ -24,7 +24,11 @@ class Lease:
     def __init__(self, store: Store, name: str, slot: int, need: float, body: bytes) -> None:
         self.holder = b""
         self.ends_at = 0.0
-        self._store, self._name, self._slot, self._need, self._body = store, name, slot, need, body
+        self._store = store
+        self._name = name
+        self._slot = slot
+        self._need = need
+        self._body = body
         self._slots: set[int] = set()
         self._is_sure = True  # whether these are all that exist
         self._lock = Lock()

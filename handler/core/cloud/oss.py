@@ -27,7 +27,11 @@ PAGE_TIMEOUT = 2.0  # seconds, for a list in all, and for a browser to learn whe
 
 CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
 # Codes of `StoreError`
-MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, VERSIONED = "missing", "refused", "unreachable", "wrong_clock", "versioned"
+MISSING = "missing"
+REFUSED = "refused"
+UNREACHABLE = "unreachable"
+WRONG_CLOCK = "wrong_clock"
+VERSIONED = "versioned"
 
 _REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
@@ -54,7 +58,9 @@ class StoreError(HandlerError):
     def __init__(self, operation: str, status: int, code: str, reason: str) -> None:
         answer = f"{status or ''} {reason}".strip()
         super().__init__(f"{operation}: {answer}" if operation else answer, code=code)
-        self.operation, self.status, self.reason = operation, status, reason
+        self.operation = operation
+        self.status = status
+        self.reason = reason
 
     def reported(self) -> Problem:
         if self.code == VERSIONED:
@@ -226,7 +232,8 @@ def list_folder(access: Access, invocation: Invocation, begins: str, limit: int,
     """
     from signer.listing import listing_query, read_page
 
-    mount, key = access.target.mount, access.target.key
+    mount = access.target.mount
+    key = access.target.key
     if len((key + begins).encode(errors="replace")) > MAX_KEY:
         raise invalid_key()
     more = {"delimiter": "/", "max-keys": str(limit)}
@@ -286,8 +293,13 @@ def in_time(call: Callable[[], Result], problem: Problem) -> Result:
 
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
     """What OSS answered instead of carrying out an operation, by our clock at `now` (Unix seconds)."""
-    code = UNREACHABLE if response.status >= 500 else MISSING if response.status == 404 else REFUSED
-    reason, behind = _REASONS.get(response.code, ""), (response.time("date") or now) - now
+    code = REFUSED
+    if response.status >= 500:
+        code = UNREACHABLE
+    elif response.status == 404:
+        code = MISSING
+    reason = _REASONS.get(response.code, "")
+    behind = (response.time("date") or now) - now
     # A request that is signed too early has expired, which OSS calls AccessDenied too.
     if (response.status == 403 and behind >= EXPIRES_IN) or response.code == "RequestTimeTooSkewed":
         code = WRONG_CLOCK

@@ -27,7 +27,8 @@ class OssClock:
     """
 
     def __init__(self, own: Clock, memory: OssMemory) -> None:
-        self.own, self.memory = own, memory
+        self.own = own
+        self.memory = memory
         self._bounds: tuple[float, float] | None = None  # minus `own.monotonic`
         self._sent = 0.0
 
@@ -35,7 +36,9 @@ class OssClock:
         """Notes the date of an answer to a request that was sent at this time of `own.monotonic`."""
         date = response.time("date")
         if date is not None:
-            self._sent, seen_at, now = sent, self.own.monotonic(), self.own.now()
+            self._sent = sent
+            seen_at = self.own.monotonic()
+            now = self.own.now()
             self._bounds = (date - seen_at, date + 1 - sent)
             self.memory.ahead = (date - now, now - seen_at)
 
@@ -58,7 +61,8 @@ class OssClock:
 
     def remembered(self) -> float | None:
         """The time now as this instance last saw it, None at first, and after our clock was corrected."""
-        seen, now = self.memory.ahead, self.own.now()
+        seen = self.memory.ahead
+        now = self.own.now()
         if seen is None or abs(now - self.own.monotonic() - seen[1]) > MAX_STEP:
             return None
         return now + seen[0]

@@ -98,7 +98,9 @@ class Sessions:
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
+        self._open = open_session
+        self._jitter = jitter
+        self._monotonic = monotonic
         self._slots: dict[str, _Slot] = {}
         self._not_before = 0.0  # of all mounts
 
@@ -147,7 +149,8 @@ class Sessions:
             if credentials.may_be_forged:  # a client must not pause the mount for others
                 raise CredentialsRefused("STS refused the credentials in the headers of the request.") from None
             pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
-            slot.failures, slot.reason = slot.failures + 1, error.reason
+            slot.failures = slot.failures + 1
+            slot.reason = error.reason
             # The call itself may have taken longer than the pause. Instances that STS throttled together must not come
             # back together.
             slot.not_before = now + self._monotonic() - started + pause * (0.5 + self._jitter() / 2)
@@ -156,5 +159,7 @@ class Sessions:
                 self._not_before = slot.not_before
             audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
             return
-        slot.session, slot.failures, slot.not_before = session, 0, 0.0
+        slot.session = session
+        slot.failures = 0
+        slot.not_before = 0.0
         slot.fresh_until = session.fresh_until(mount.max_expires)

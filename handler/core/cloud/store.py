@@ -154,7 +154,8 @@ class Store(NamedTuple):
         # A negative difference means that our clock was set back.
         if 0 <= now - self.clock.memory.probed_at < PROBE_LIFETIME:
             return
-        created, last = 0, StoreError("PutObject", 0, UNREACHABLE, "")
+        created = 0
+        last = StoreError("PutObject", 0, UNREACHABLE, "")
         started = self.clock.own.monotonic()
         for _ in range(PROBES):
             try:
@@ -197,7 +198,9 @@ class Store(NamedTuple):
         self, prefix: Location, after: str = "", deep: bool = False, size: int | None = None
     ) -> Iterator[tuple[ListedPage, float | None]]:
         """The pages of a list, each with the time of its response. Source: the OSS page "ListObjectsV2"."""
-        query = listing_query(prefix.key, **({} if deep else {"delimiter": "/"}))
+        query = listing_query(prefix.key)
+        if not deep:
+            query["delimiter"] = "/"
         if size is not None:
             query["max-keys"] = str(size)
         if after:
@@ -236,7 +239,8 @@ class Store(NamedTuple):
 
 def state_for(invocation: Invocation) -> Store:
     """The state prefix for an invocation. Raises the 409 `state_required` where none is configured."""
-    prefix, instance = invocation.config.state, invocation.instance
+    prefix = invocation.config.state
+    instance = invocation.instance
     if prefix is None:
         raise Problem("state_required")
     return store_at(oss.client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
@@ -248,5 +252,6 @@ def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemor
 
 def _age(response: OssResponse) -> float:
     """Seconds between the object's last change and the response, both by the clock of OSS."""
-    modified, now = response.time("last-modified"), response.time("date")
+    modified = response.time("last-modified")
+    now = response.time("date")
     return 0.0 if modified is None or now is None else now - modified

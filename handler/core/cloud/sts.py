@@ -26,7 +26,8 @@ class StsUnavailable(HandlerError):
 
     def __init__(self, sentence: str, reason: str, *, is_general: bool = False) -> None:
         super().__init__(sentence)
-        self.reason, self.is_general = reason, is_general
+        self.reason = reason
+        self.is_general = is_general
 
 
 def assume_role(

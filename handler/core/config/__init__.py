@@ -14,7 +14,8 @@ from ..errors import HandlerError, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
+MIN_SHARE = 60
+MAX_SHARE = 3660 * 86_400  # seconds
 MAX_CDN_EXPIRES = 31_536_000  # seconds
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second, of OSS
 

@@ -171,7 +171,8 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         from .cdn import check_cdn_mounts
 
         mounts = check_cdn_mounts(mounts, keys_document, environ)
-    if domains := {mount.target.bucket for mount, endpoint in tables if endpoint.addressing == "custom"}:
+    domains = {mount.target.bucket for mount, endpoint in tables if endpoint.addressing == "custom"}
+    if domains:
         from .media_types import protect_domains
 
         mounts = protect_domains(mounts, domains)
@@ -269,7 +270,8 @@ def _read_mount(
     max_size = reader.size("max_size")
     if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
         reader.refuse("max_size", "is required for PUT and POST")
-    query, process = reader.strings("query", (), QUERY), reader.strings("process")
+    query = reader.strings("query", (), QUERY)
+    process = reader.strings("process")
     if process and "x-oss-process" not in query:
         reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
@@ -282,7 +284,9 @@ def _read_mount(
         from .media_types import read_inline
 
         inline = read_inline(reader)
-    endpoint, cdn, ignores_query = _read_endpoint(reader, region), None, reader.boolean("cdn_ignores_query")
+    endpoint = _read_endpoint(reader, region)
+    cdn = None
+    ignores_query = reader.boolean("cdn_ignores_query")
     if has_cdn:
         from .cdn import read_cdn
 

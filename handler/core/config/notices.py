@@ -9,7 +9,8 @@ from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
 ON = ("created", "timer", "message", *USES)
 GIVE = ("link", "share")
-MIN_EVERY, MAX_EVERY = 60, 86_400  # seconds
+MIN_EVERY = 60
+MAX_EVERY = 86_400  # seconds
 
 # Every key of the tables, and what it means; docs/configuration.md is written from these.
 NOTICE_KEYS: Mapping[str, str] = {

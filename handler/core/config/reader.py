@@ -44,7 +44,9 @@ class TableReader:
         json: bool = False,
         outer: Collection[str] = (),
     ) -> None:
-        self.where, self.error, self.json = where, error, json
+        self.where = where
+        self.error = error
+        self.json = json
         if not isinstance(table, dict):
             raise error(f"{where} must be {'an object' if json else 'a table'}.")
         self.table: Table = table
@@ -130,8 +132,10 @@ class TableReader:
     def duration(self, name: str, default: str, minimum: int, maximum: int) -> int:
         """Seconds, from a number or a string such as 15m."""
         value = self.table.get(name, default)
-        seconds = parse_duration(value) if isinstance(value, str) else value if type(value) is int else None
-        if seconds is None or not minimum <= seconds <= maximum:
+        seconds = value
+        if isinstance(value, str):
+            seconds = parse_duration(value)
+        if type(seconds) is not int or not minimum <= seconds <= maximum:
             expected = f"must be a duration from {minimum} to {maximum} seconds, such as 90, 15m, 2h or 1d"
             self.refuse_value(name, expected)
         return seconds
@@ -144,8 +148,10 @@ class TableReader:
         from signer.sizes import MAX_PUT, parse_size  # few configurations need it
 
         maximum = 10_000 * MAX_PUT if maximum is None else maximum
-        size = value if type(value) is int else parse_size(value) if isinstance(value, str) else None
-        if size is None or not minimum <= size <= maximum:
+        size = value
+        if isinstance(value, str):
+            size = parse_size(value)
+        if type(size) is not int or not minimum <= size <= maximum:
             self.refuse_value(name, f"must be a size from {minimum} to {maximum} bytes, such as 5242880 or 5MB")
         return size
 

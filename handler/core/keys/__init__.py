@@ -177,12 +177,12 @@ def _read_api_key(reader: TableReader) -> ApiKey:
     name = fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
     reader.where += f" ({name})"
     return ApiKey(
-        name,
-        fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
-        fields.read_paths(reader),
-        _read_methods(reader),
-        fields.read_time(reader, "expires_at"),
-        fields.read_max_share(reader),
+        id=name,
+        sha256=fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
+        paths=fields.read_paths(reader),
+        methods=_read_methods(reader),
+        expires_at=fields.read_time(reader, "expires_at"),
+        max_share=fields.read_max_share(reader),
     )
 
 

@@ -12,7 +12,8 @@ from .fields import InvalidKeys
 
 def read_cdn_keys(document: TableReader) -> tuple[dict[str, CdnKey], dict[str, str]]:
     """The keys by name, and what is wrong with each entry that is invalid."""
-    keys, faults = dict[str, CdnKey](), dict[str, str]()
+    keys = dict[str, CdnKey]()
+    faults = dict[str, str]()
     entries = document.required("cdn")
     if not isinstance(entries, dict):
         document.refuse("cdn", "must be an object")

@@ -84,8 +84,10 @@ def current_keys(invocation: Invocation) -> Keys:
 
 def _renew(memory: KeysMemory, invocation: Invocation, is_usable: bool) -> None:
     """Reads the document, or notes that it cannot be read; `is_usable` says whether there are keys to use instead."""
-    cached, clock = memory.cached, invocation.instance.clock
-    known, started = cached.version if cached is not None else "", clock.monotonic()
+    cached = memory.cached
+    clock = invocation.instance.clock
+    known = cached.version if cached is not None else ""
+    started = clock.monotonic()
     try:
         stored = _read_in_time(invocation, known) if is_usable else _read(invocation, known)
         if stored is None:

@@ -11,7 +11,8 @@ from ..config import MAX_SHARE, MIN_SHARE
 from ..config.reader import TableReader, covered_path_fault
 from ..errors import HandlerError
 
-MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
+MIN_SECRET = 32
+MAX_SECRET = 1024  # bytes
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _STRING = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")

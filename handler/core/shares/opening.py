@@ -79,7 +79,8 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     Raises the 404 `share_invalid`, a 410 `Problem` for a share that no longer opens anything, and a 503 where OSS does
     not answer within `PAGE_TIMEOUT`.
     """
-    secret, config = request.query.get("share", ""), invocation.config
+    secret = request.query.get("share", "")
+    config = invocation.config
     # Without keys, no share can ever have been created.
     if not record.SECRET.fullmatch(secret) or config.state is None or config.keys_document is None:
         raise Problem("share_invalid")
@@ -92,14 +93,24 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
         raise Problem("share_revoked")
     relative = relative_path(match, path)
     target = config.mounts.get(match.path + relative)
-    end, max_expires = match.expires_at, target.mount.max_expires if target is not None else 0
+    end = match.expires_at
+    max_expires = target.mount.max_expires if target is not None else 0
     is_near = end - invocation.now < max_expires
     if is_near:
         end = in_time(partial(record.load_end, state, match), unavailable())
     fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
     if target is None or fault is not None or path_fault(target.path):
         raise fault or Problem("share_invalid")
-    return OpenedShare(request, invocation, target, state, match, share_path(match, relative), end, is_near)
+    return OpenedShare(
+        request=request,
+        invocation=invocation,
+        target=target,
+        state=state,
+        record=match,
+        path=share_path(match, relative),
+        end=end,
+        is_end_known=is_near,
+    )
 
 
 def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now: float) -> Problem | None:

@@ -196,7 +196,8 @@ class Places(NamedTuple):
     def surplus(self) -> list[int]:
         """The oldest uploads whose claims lapsed, which must be aborted so that no more than `files` are unfinished."""
         recorded = islice(self.state.list_folder(_upload(self.record_id)), PAGE)
-        claims, present = _claims(self.state, self.record_id), arrived(self.folder)
+        claims = _claims(self.state, self.record_id)
+        present = arrived(self.folder)
         counted = {claim.number for claim in claims if claim.age <= HELD} | present.keys()
         lapsed = sorted({_number(each.name) for each in recorded if each.size} - counted)
         return lapsed[: max(0, len(lapsed) + _count(claims, present) - self.files)]
@@ -241,7 +242,8 @@ def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:
 
 def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
     """The newest of these claims with this content, which is claimed again."""
-    etag, is_read = md5(body, usedforsecurity=False).hexdigest(), False
+    etag = md5(body, usedforsecurity=False).hexdigest()
+    is_read = False
     own = max((claim for claim in claims if claim.etag == etag), default=None)
     if own is None and claims:
         # Only one is read, so that any number of them costs the same.

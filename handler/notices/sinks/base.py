@@ -16,7 +16,8 @@ from ...core.outbox import Delivery
 RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say
 MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
 MAX_URL = 2048  # characters
-HOUR, DAY = 3600, 86_400  # seconds
+HOUR = 3600
+DAY = 86_400  # seconds
 MAX_CODE = 999_999_999  # of a robot: documented codes have at most eight digits
 # Statuses (RFC 9110 and 6585) after which no message can succeed for a while.
 SINK_REFUSED = frozenset({401, 403, 404, 410, 429, 501, 505})
@@ -64,7 +65,9 @@ class DeliveryFailed(HandlerError):
 
     def __init__(self, code: str, *, is_refused: bool = False, is_down: bool = False) -> None:
         super().__init__(f"Delivery failed ({code}).", code=code)
-        self.is_refused, self.is_down, self.retry_after = is_refused, is_down, 0.0
+        self.is_refused = is_refused
+        self.is_down = is_down
+        self.retry_after = 0.0
 
 
 Verdict = DeliveryFailed | None  # None after a success
@@ -130,7 +133,14 @@ def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str,
     allow_loopback = reader.boolean("allow_loopback")
     url = _read_url(reader, allow_loopback)
     secret = _read_secret(reader, kind, kinds[kind].NEEDS_SECRET)
-    return Sink(name, kind, url, secret, allow_loopback, reader.duration("retry_for", "3d", HOUR, 30 * DAY))
+    return Sink(
+        name=name,
+        kind=kind,
+        url=url,
+        secret=secret,
+        allow_loopback=allow_loopback,
+        retry_for=reader.duration("retry_for", "3d", HOUR, 30 * DAY),
+    )
 
 
 def _read_url(reader: TableReader, allow_loopback: bool) -> str:

@@ -27,11 +27,31 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # version. Of IPv6 only 2000::/3 is unicast on the Internet; in there are the IETF's own networks, documentation, and
 # 6to4, which carries an IPv4 address.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-_SPECIAL = tuple(map(ipaddress.ip_network, (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-    "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-    "203.0.113.0/24", "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-)))  # fmt: skip
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/3",
+            "2001::/23",
+            "2001:db8::/32",
+            "2002::/16",
+            "3fff::/20",
+        ),
+    )
+)
 
 
 class NoResponse(HandlerError):
@@ -84,7 +104,8 @@ def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookRespon
     The connection goes to an address that was checked, whatever the name resolves to a moment later.
     """
     attempt = _Try(post, network, allow_loopback)
-    body, is_complete = b"", False
+    body = b""
+    is_complete = False
     with suppress(TimeoutError):  # A head that has arrived by then counts.
         body, is_complete = within(network.try_timeout, attempt.run)
     if attempt.head is None:
@@ -114,7 +135,9 @@ class _Try:
     """One try. At the end of its time, `code` says what it was waiting for, unless the `head` of a response arrived."""
 
     def __init__(self, post: Post, network: Network, allow_loopback: bool) -> None:
-        self._post, self._network, self._allow_loopback = post, network, allow_loopback
+        self._post = post
+        self._network = network
+        self._allow_loopback = allow_loopback
         self._url = urlsplit(post.url)
         self.code = "name_unknown"
         self.head: StrictResponse | None = None
@@ -143,7 +166,9 @@ class _Try:
 
     def _open(self, bound: Bound) -> socket.socket:
         """Connected to one of the addresses, with TLS but for the loopback."""
-        network, host, is_tls = self._network, self._url.hostname or "", self._url.scheme == "https"
+        network = self._network
+        host = self._url.hostname or ""
+        is_tls = self._url.scheme == "https"
         port = self._url.port or (443 if is_tls else 80)
         if is_tls:
             addresses = public_addresses(host, port, network)

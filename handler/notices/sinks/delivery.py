@@ -25,7 +25,8 @@ def deliver(kind: Kind, sink: Sink, deliveries: tuple[Delivery, ...], network: N
         response = send(post, network, allow_loopback=sink.allow_loopback)
     except NoResponse as error:
         raise DeliveryFailed(error.code, is_down=True) from None
-    status, failure = response.status, by_status(response.status)
+    status = response.status
+    failure = by_status(response.status)
     if 300 <= status < 400:
         failure = DeliveryFailed("redirect", is_down=True)
     elif status in UNCERTAIN or (status >= 500 and status not in SINK_REFUSED):

@@ -20,10 +20,21 @@ ENVELOPE = 700
 MAX_NOTICES = 40
 MIN_INTERVAL = 1.0
 
-SINK_REFUSED = frozenset({
-    "action_prohibited", "channel_is_archived", "channel_not_found", "invalid_token", "no_active_hooks", "no_service",
-    "no_service_id", "no_team", "posting_to_general_channel_denied", "team_disabled", "user_not_found",
-})  # fmt: skip
+SINK_REFUSED = frozenset(
+    {
+        "action_prohibited",
+        "channel_is_archived",
+        "channel_not_found",
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "posting_to_general_channel_denied",
+        "team_disabled",
+        "user_not_found",
+    }
+)
 MESSAGE_REFUSED = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "invalid_payload", "msg_blocks_too_long", "msg_too_long", "no_text"}
 )

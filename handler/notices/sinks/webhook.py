@@ -30,9 +30,11 @@ def encoded_size(delivery: Delivery) -> int:
 def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
     """One notice as `notice.{on}`, several as `notice.digest`; a message that is sent again has the same id."""
     if len(deliveries) == 1:
-        event_type, data = f"notice.{deliveries[0].notice.on}", document(deliveries[0])
+        event_type = f"notice.{deliveries[0].notice.on}"
+        data = document(deliveries[0])
     else:
-        event_type, data = "notice.digest", {"notices": [document(item) for item in deliveries]}
+        event_type = "notice.digest"
+        data = {"notices": [document(item) for item in deliveries]}
     message_id = _message_id([item.id for item in deliveries])
     body = json.dumps({"type": event_type, "timestamp": rfc3339(now), "data": data}).encode()
     timestamp = str(int(now))

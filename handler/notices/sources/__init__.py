@@ -52,7 +52,8 @@ def read(event: bytes | str) -> ParsedEvent:
     is_list = isinstance(document, list)
     elements = document if isinstance(document, list) else [document]
     names: dict[str, None] = {}
-    items, equal = list[Item](), Counter[str]()
+    items = list[Item]()
+    equal = Counter[str]()
     for number, element in enumerate(elements, 1):
         entry = f", entry {number}" if is_list else ""
         source = next((source for source in SOURCES if source.recognise(element)), None)

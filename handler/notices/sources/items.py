@@ -119,4 +119,11 @@ def _requested_link(
         return SkippedRecord("folder")
     content = sha256(json.dumps(link, sort_keys=True).encode()).hexdigest()[:32]
     origin = origin or f"{CONTENT}{content}"
-    return RequestedLink(on, origin, link["path"], link.get("expires"), link.get("download"), happened_at)
+    return RequestedLink(
+        on=on,
+        origin=origin,
+        path=link["path"],
+        expires=link.get("expires"),
+        download=link.get("download"),
+        happened_at=happened_at,
+    )

@@ -46,7 +46,9 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
 
     Raises the 404 `not_listed` where no object is meant, and where the caller may only do other things; and `Problem`.
     """
-    mount, caller, is_read = target.mount, invocation.caller, request.method in objects.READING
+    mount = target.mount
+    caller = invocation.caller
+    is_read = request.method in objects.READING
     is_seen = mount.access == "anonymous" or (caller is not None and caller.sees(mount, target.path))
     if not mount.lists:
         is_object = target.path != mount.path and "GET" in mount.methods and "limit" not in request.query
@@ -66,7 +68,8 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
 
 def answer_shared(opened: OpenedShare) -> Response:
     """A shared folder, or a folder in it, for everyone who has the link. Raises `Problem`."""
-    request, invocation = opened.request, opened.invocation
+    request = opened.request
+    invocation = opened.invocation
     if request.method not in objects.READING:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
     access = authorize(invocation, opened.target, "LIST", ())
@@ -74,8 +77,12 @@ def answer_shared(opened: OpenedShare) -> Response:
 
 
 def _answer(folder: Folder, access: Access) -> Response:
-    request, params, config = folder.request, folder.request.query, folder.invocation.config
-    chosen, limit, begins = params.get("format"), params.get("limit", str(DEFAULT_LIMIT)), params.get("begins", "")
+    request = folder.request
+    params = folder.request.query
+    config = folder.invocation.config
+    chosen = params.get("format")
+    limit = params.get("limit", str(DEFAULT_LIMIT))
+    begins = params.get("begins", "")
     if chosen not in (None, "json", "urls") or (chosen == "urls" and folder.opened is None):
         raise Problem("bad_format")
     if chosen == "urls" and "after" in params:
@@ -106,10 +113,14 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
 
     OSS's token shows the last name of its page, always one of them.
     """
-    first, ask = folder.request.query.get("after", ""), partial(list_folder, access, folder.invocation, begins)
+    first = folder.request.query.get("after", "")
+    ask = partial(list_folder, access, folder.invocation, begins)
     if not _may_hide(folder):
         return _shown(folder, ask(limit, first))
-    kept, limit, size, after = ListedPage([], [], ""), min(limit, MAX_HIDING), PAGE, first
+    kept = ListedPage([], [], "")
+    limit = min(limit, MAX_HIDING)
+    size = PAGE
+    after = first
     while True:
         page = ask(size, after)
         objects, prefixes, token = _shown(folder, page)
@@ -118,20 +129,24 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
         if len(names) <= limit and (not token or names[limit - 1 :] == page.names[-1:]):
             return shown
         if len(names) < limit:
-            kept, size, after = shown, PAGE, token
+            kept = shown
+            size = PAGE
+            after = token
         else:  # again, up to the last name
             size = page.names.index(names[limit - 1]) + 1
 
 
 def _may_hide(folder: Folder) -> bool:
     """Whether a name of the folder may be one that `_shown` leaves out; no right of the caller changes that."""
-    mounts, target = folder.invocation.config.mounts, folder.target
+    mounts = folder.invocation.config.mounts
+    target = folder.target
     is_above = any(each.path.startswith(target.path) for each in mounts if each is not target.mount)
     return is_above or any(map(target.location.contains, mounts.reserved))
 
 
 def _shown(folder: Folder, page: ListedPage) -> ListedPage:
-    mounts, (bucket, key) = folder.invocation.config.mounts, folder.target.location
+    mounts = folder.invocation.config.mounts
+    (bucket, key) = folder.target.location
     # A longer mount never covers a file directly in a folder, only one in a folder of its own.
     objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
     return ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
@@ -162,7 +177,8 @@ def _path(folder: Folder, name: str) -> str | None:
 
 def _shows(folder: Folder, name: str) -> bool:
     """Whether a folder is shown: not where the service keeps its own, and one of a longer mount only to its callers."""
-    mounts, target = folder.invocation.config.mounts, folder.target
+    mounts = folder.invocation.config.mounts
+    target = folder.target
     inner = mounts.get(target.path + name)
     if inner is None or inner.mount is target.mount:
         below = target.location._replace(key=target.key + name)
@@ -173,7 +189,8 @@ def _shows(folder: Folder, name: str) -> bool:
 
 
 def _may_list(invocation: Invocation, target: Target) -> bool:
-    caller, mount = invocation.caller, target.mount
+    caller = invocation.caller
+    mount = target.mount
     is_allowed = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, "LIST"))
     return mount.lists and is_allowed
 
@@ -183,7 +200,8 @@ def _urls(folder: Folder, document: dict[str, Any]) -> Response:
 
     if document["next"]:
         raise Problem("folder_too_large")
-    origin, secret = origin_of(folder.request, folder.invocation, needs_page=False), folder.request.query["share"]
+    origin = origin_of(folder.request, folder.invocation, needs_page=False)
+    secret = folder.request.query["share"]
     paths = [each["path"] for each in document["files"] if each["path"] is not None]
     lines = [f"{share_address(origin, path, secret)}\n" for path in paths]
     return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, "".join(lines))
@@ -192,9 +210,11 @@ def _urls(folder: Folder, document: dict[str, Any]) -> Response:
 def _page(folder: Folder, document: dict[str, Any]) -> Response:
     from .. import pages
 
-    params, opened = folder.request.query, folder.opened
+    params = folder.request.query
+    opened = folder.opened
     chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
-    shared, urls = None, ""
+    shared = None
+    urls = ""
     if opened is not None:
         shared = pages.SharedPage(opened.record.title, opened.record.message, opened.expires_at())
         public_url = folder.invocation.config.public_url or ""
@@ -214,7 +234,8 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
 
 def _above(folder: Folder) -> list[tuple[str, str]]:
     """The name of each folder from the highest that may be listed to this one, and the path of its address."""
-    path, opened = folder.target.path, folder.opened
+    path = folder.target.path
+    opened = folder.opened
     first = len(opened.record.path if opened is not None else folder.target.mount.path)
     paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
     if opened is None:

@@ -23,7 +23,8 @@ def create(request: Request, invocation: Invocation) -> Response:
     """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
     params = request.json(MEMBERS, required=("path",))
     target = invocation.config.mounts.find(body_path(invocation, params["path"]), prefix=True)
-    access, mount = authorize(invocation, target, "POST"), target.mount
+    access = authorize(invocation, target, "POST")
+    mount = target.mount
     if target.path.endswith("/"):
         check_prefix(invocation.config, target)
     max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
@@ -56,7 +57,8 @@ def sign_form(
     fixed: Mapping[str, str] | None = None,
 ) -> tuple[Form, str | None]:
     """A form for a key or prefix, and what limited its lifetime; `fixed` are further fields. Raises a `Problem`."""
-    target, mount = access.target, access.target.mount
+    target = access.target
+    mount = access.target.mount
     check_active_type(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(invocation, access, expires)
     try:

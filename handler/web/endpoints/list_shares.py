@@ -21,9 +21,11 @@ from ...core.shares.opening import share_fault
 from ...core.shares.record import Record
 from ..response import Response, json_response
 
-MAX_LIMIT, DEFAULT_LIMIT = 50, "20"
+MAX_LIMIT = 50
+DEFAULT_LIMIT = "20"
 
-_CALLER, _ENTRY = r"[0-9a-f]{32}/", r"[0-9]{10}-[A-Za-z0-9_-]{12}"  # names in the index
+_CALLER = r"[0-9a-f]{32}/"
+_ENTRY = r"[0-9]{10}-[A-Za-z0-9_-]{12}"  # names in the index
 
 
 def answer(request: Request, invocation: Invocation) -> Response:
@@ -32,11 +34,14 @@ def answer(request: Request, invocation: Invocation) -> Response:
 
     Raises the 403 `admin_required`, and the 400 `bad_query`.
     """
-    caller, config, query = owner(invocation), invocation.config, request.query
+    caller = owner(invocation)
+    config = invocation.config
+    query = request.query
     everyone = query.get("all", "false") == "true"
     if everyone and "ADMIN" not in caller.methods:
         raise Problem("admin_required")
-    limit, after = query.get("limit", DEFAULT_LIMIT), query.get("after", "")
+    limit = query.get("limit", DEFAULT_LIMIT)
+    after = query.get("after", "")
     if not (re.fullmatch("[1-9][0-9]?", limit) and int(limit) <= MAX_LIMIT):
         raise Problem("bad_query", f"Parameter limit must be a number from 1 to {MAX_LIMIT}.")
     if query.get("all", "true") not in ("true", "false"):
@@ -46,7 +51,8 @@ def answer(request: Request, invocation: Invocation) -> Response:
     names: list[str] = []
     documents: list[dict[str, object] | None] = []
     if config.state is not None and any(mount.max_share for mount in config.mounts):  # otherwise there are no shares
-        state, folder = state_for(invocation), records.INDEX if everyone else records.index_of(caller.owner, caller.id)
+        state = state_for(invocation)
+        folder = records.INDEX if everyone else records.index_of(caller.owner, caller.id)
         # One more than the page has shows whether another page follows.
         size = int(limit) + 1
         names = [entry.name for entry in islice(state.list_folder(folder, after=after, deep=True, size=size), size)]
@@ -84,7 +90,8 @@ def find(share_id: str, invocation: Invocation) -> tuple[Store, Record]:
 
 def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, object]:
     """A share as JSON. Raises `UnreadableRecord`, or the 503 `state_unavailable`."""
-    now, end = int(invocation.now), records.load_end(state, record)
+    now = int(invocation.now)
+    end = records.load_end(state, record)
     count, age = uses.count(state, record, invocation)
     fault = share_fault(record, invocation.config.mounts.get(record.path), end, current.current_keys(invocation), now)
     if fault is None and record.uses is not None and count is not None and count >= record.uses:

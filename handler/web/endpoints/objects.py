@@ -25,7 +25,8 @@ _NUMBER = r"[1-9][0-9]{5,8}"  # compiled at its first use
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
     """The link to the object at a decoded path. Raises `Problem`."""
-    caller, params = invocation.caller, request.query
+    caller = invocation.caller
+    params = request.query
     target = invocation.config.mounts.find(path)
     mount = target.mount
     if request.method not in READING or "GET" not in mount.methods:
@@ -104,6 +105,7 @@ def _check_value(mount: Mount, name: str, value: str) -> None:
     if name == "x-oss-process" and value not in mount.process:
         raise Problem("bad_query", "This value of x-oss-process is not allowed on this mount.")
     if name == "x-oss-traffic-limit":
-        minimum, maximum = TRAFFIC_LIMIT[0], mount.traffic_limit or TRAFFIC_LIMIT[1]
+        minimum = TRAFFIC_LIMIT[0]
+        maximum = mount.traffic_limit or TRAFFIC_LIMIT[1]
         if not (re.fullmatch(_NUMBER, value) and minimum <= int(value) <= maximum):
             raise Problem("bad_query", f"Parameter x-oss-traffic-limit must be a number from {minimum} to {maximum}.")

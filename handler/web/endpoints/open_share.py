@@ -33,7 +33,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if request.method == "OPTIONS":
         return Response(204, {"Allow": ", ".join(METHODS)})
     opened = open_share(request, invocation, path)
-    record, chosen = opened.record, request.query.get("format")
+    record = opened.record
+    chosen = request.query.get("format")
     if record.is_folder and opened.target.path.endswith("/"):
         from . import folders
 
@@ -62,7 +63,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 def _use(opened: OpenedShare, as_json: bool) -> Response:
     """A download: the link, counted if the share is limited, and written down where a notice wants it."""
-    request, invocation, record = opened.request, opened.invocation, opened.record
+    request = opened.request
+    invocation = opened.invocation
+    record = opened.record
     form = _form(request)
     nonce = form.get("nonce")
     if nonce is not None and not is_nonce(nonce):
@@ -77,7 +80,8 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
-    nonce, notify = nonce or token_urlsafe(18), outbox.use_writer(opened)
+    nonce = nonce or token_urlsafe(18)
+    notify = outbox.use_writer(opened)
     if record.uses is not None:
         uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
     elif notify is not None:
@@ -87,7 +91,9 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
 
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
-    record, invocation, target = opened.record, opened.invocation, opened.target
+    record = opened.record
+    invocation = opened.invocation
+    target = opened.target
     is_browser = opened.request.is_browser()
     # wget reads the name of a file of a folder from OSS's header: that of its address has the share in it.
     attach = attach or (record.is_folder and not is_browser)
@@ -125,7 +131,8 @@ def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
 
     Raises a `Problem` if the object does not exist or cannot be downloaded.
     """
-    record, request = opened.record, opened.request
+    record = opened.record
+    request = opened.request
     shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     return pages.share_page(
         request.headers.get("accept-language", ""),

@@ -27,7 +27,8 @@ def me(request: Request, invocation: Invocation) -> Response:
 
     Nothing is read of OSS. Raises the 401 `unauthorized`.
     """
-    caller, mounts = invocation.require_caller(), invocation.config.mounts
+    caller = invocation.require_caller()
+    mounts = invocation.config.mounts
     reached = {
         mount.path: mount
         for mount in mounts

@@ -42,7 +42,8 @@ MEMBERS = {
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
-MAX_TITLE, MAX_MESSAGE = 120, 500  # code points
+MAX_TITLE = 120
+MAX_MESSAGE = 500  # code points
 # Controls but the line feed, and what UTF-8 cannot write; compiled at its first use.
 _UNFIT = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
@@ -80,7 +81,8 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise Problem("download_not_signed")
     if params["download"]:
         links.attachment(params["download"], target.key)
-    title, message = _words(params, "title", MAX_TITLE), _words(params, "message", MAX_MESSAGE)
+    title = _words(params, "title", MAX_TITLE)
+    message = _words(params, "message", MAX_MESSAGE)
     needs_page = limited or has_code or upload is not None
     if needs_page and params["page"] is False:
         raise bad_body('"page": false is not possible with "max_uses", "password" or "upload"')
@@ -94,8 +96,22 @@ def create(request: Request, invocation: Invocation) -> Response:
     now = int(invocation.now)
     uses = upload["max_files"] if upload is not None else params["max_uses"]
     record = Record(
-        *("", path, mount.path, str(mount.target), method, caller.id, owner_tag(caller.owner), now, now + seconds),
-        *(page, params["download"], uses, upload, None, title, message),
+        hash="",
+        path=path,
+        mount=mount.path,
+        target=str(mount.target),
+        method=method,
+        owner=caller.id,
+        owner_tag=owner_tag(caller.owner),
+        created_at=now,
+        expires_at=now + seconds,
+        page=page,
+        download=params["download"],
+        uses=uses,
+        upload=upload,
+        password=None,
+        title=title,
+        message=message,
     )
     code = new_code() if has_code else None
     secret, record = _write(state, caller, record, code)
@@ -104,9 +120,11 @@ def create(request: Request, invocation: Invocation) -> Response:
         "id": record.id,
         "expires_at": rfc3339(record.expires_at),
         "clamped_by": clamped_by,
-        **({"password": code} if code else {}),
-        **({"covers": "Everything below this path, also what is added later."} if is_folder else {}),
     }
+    if code:
+        document["password"] = code
+    if is_folder:
+        document["covers"] = "Everything below this path, also what is added later."
     links.note(invocation.facts, target, share=record.id, expires_at=document["expires_at"])
     return json_response(document, 201)
 
@@ -135,7 +153,8 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     404 `not_found` where the mount is another, the 409 `not_shareable`, and the 400 `bad_expires` for no later end.
     """
     state, record = list_shares.find(share_id, invocation)
-    caller, now = invocation.require_caller(), int(invocation.now)
+    caller = invocation.require_caller()
+    now = int(invocation.now)
     params = request.json({"expires": str}, required=("expires",))
     target = _shareable(invocation, record.path, record.is_folder, record.method)
     mount = target.mount
@@ -144,9 +163,11 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
         creating = {"share_invalid": Problem("not_found"), "share_not_enabled": Problem("not_shareable")}
         raise creating.get(fault.code, fault)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
-    expires_at, latest = now + seconds, record.created_at + 2 * (mount.max_share or 0)
+    expires_at = now + seconds
+    latest = record.created_at + 2 * (mount.max_share or 0)
     if expires_at > latest:
-        clamped_by, expires_at = "mount", latest
+        clamped_by = "mount"
+        expires_at = latest
     if expires_at <= max(now, records.load_end(state, record)):
         raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
     records.extend(state, record.id, expires_at)

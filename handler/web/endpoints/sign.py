@@ -77,7 +77,8 @@ def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> tupl
         raise bad_body('"method" must be GET, HEAD or PUT')
     target = invocation.config.mounts.find(check_path(item["path"]))
     access = authorize(invocation, target, "PUT" if method == "PUT" else "GET")
-    params, headers = item["query"] or {}, item["headers"] or {}
+    params = item["query"] or {}
+    headers = item["headers"] or {}
     if method == "PUT":
         if params or item["download"] is not None:
             raise parameter_not_allowed(next(iter(params), "download"))

@@ -55,7 +55,8 @@ def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Res
     upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":
         return _answer_file(opened, upload)
-    record, shown = opened.record, None
+    record = opened.record
+    shown = None
     shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     if record.password is None:
         files_left = _places(opened, upload).left()
@@ -78,7 +79,13 @@ def safe_name(name: str) -> str:
 
 def _places(opened: OpenedShare, upload: dict[str, Any]) -> uses.Places:
     folder = uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
-    return uses.Places(opened.state, opened.record.id, folder, upload["max_files"], outbox.use_writer(opened))
+    return uses.Places(
+        state=opened.state,
+        record_id=opened.record.id,
+        folder=folder,
+        files=upload["max_files"],
+        notify=outbox.use_writer(opened),
+    )
 
 
 def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
@@ -170,7 +177,8 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses
     Raises the 409 `parts_missing`, and the 400 `too_large` for an upload with other parts than the links are for.
     """
     upload = parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id)
-    sizes, arrived = _sizes(begun), dict[int, tuple[int, str]]()
+    sizes = _sizes(begun)
+    arrived = dict[int, tuple[int, str]]()
     lengths = {each: sizes.length(each) for each in range(1, sizes.part_count + 1)}
     try:
         for page in upload.arrived():

@@ -214,7 +214,8 @@ def _page(
     if shared is not None:
         title = shared.title or values["title"]
         values |= {"shared": shared, "title": title, "expires_at": rfc3339(shared.expires_at)}
-    style_nonce, script_nonce = token_urlsafe(16), token_urlsafe(16)
+    style_nonce = token_urlsafe(16)
+    script_nonce = token_urlsafe(16)
     script = f"; script-src 'nonce-{script_nonce}'" if name != "problem.html" else ""
     connections = f"; connect-src {connect}" if connect else ""
     lang = "zh-CN" if lang == "zh" else lang

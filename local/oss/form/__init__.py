@@ -71,12 +71,14 @@ def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
         advice = "If it is specified, please check the order of the fields."
         raise OssError(400, "InvalidArgument", f"Bucket POST must contain a field named 'key'. {advice}")
     content_type = form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
-    return {
+    fields = {
         **form.fields,
         "bucket": bucket.name,
         "key": form.fields["key"].replace("${filename}", form.file_name),
-        **({"content-type": content_type} if content_type else {}),
     }
+    if content_type:
+        fields["content-type"] = content_type
+    return fields
 
 
 def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy, Principal]:

@@ -81,12 +81,14 @@ def parse_policy(encoded: str) -> FormPolicy:
         raise _invalid("Policy missing expiration.", ec="0006-00000208")
     if not isinstance(policy.get("conditions"), list):
         raise _invalid("Policy missing conditions.", ec="0006-00000207")
-    min_size, max_size = 0, None
+    min_size = 0
+    max_size = None
     conditions = []
     for condition in policy["conditions"]:
         if isinstance(condition, list) and condition[:1] and str(condition[0]).lower() == _RANGE:
             low, high = _size_range(condition)
-            min_size, max_size = max(min_size, low), high if max_size is None else min(max_size, high)
+            min_size = max(min_size, low)
+            max_size = high if max_size is None else min(max_size, high)
         else:
             conditions.append(_condition(condition))
     return FormPolicy(_expiration(policy["expiration"]), tuple(conditions), min_size, max_size)

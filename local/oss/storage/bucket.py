@@ -127,7 +127,7 @@ class Bucket:
                 self._path(key, "null").unlink(missing_ok=True)
                 return Deletion()
             with self.draft() as draft:
-                marker = ObjectRecord(key, 0, "", 0, modified, is_marker=True)
+                marker = ObjectRecord(key=key, size=0, etag="", crc64=0, modified=modified, is_marker=True)
                 return Deletion(self.publish_locked(draft, marker).version_id, is_marker=True)
 
     def delete_version(self, key: str, version_id: str) -> Deletion:

@@ -41,7 +41,9 @@ class Uploads:
         self._folder = bucket.own / "uploads"
 
     def initiate(self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str) -> MultipartUpload:
-        upload = MultipartUpload(secrets.token_hex(16).upper(), key, initiated, headers, storage_class)
+        upload = MultipartUpload(
+            id=secrets.token_hex(16).upper(), key=key, initiated=initiated, headers=headers, storage_class=storage_class
+        )
         draft = self._bucket.own / "drafts" / upload.id
         draft.mkdir()
         (draft / "upload.json").write_text(json.dumps(upload._asdict()))
@@ -57,7 +59,9 @@ class Uploads:
 
     def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> ObjectRecord:
         """Replaces an earlier part of the same number. Raises `UploadGone`."""
-        record = ObjectRecord(upload.key, draft.size, draft.md5.hex().upper(), draft.crc64, modified)
+        record = ObjectRecord(
+            key=upload.key, size=draft.size, etag=draft.md5.hex().upper(), crc64=draft.crc64, modified=modified
+        )
         with self._bucket.locked():
             self._check(upload)
             draft.commit(record, self._part_path(upload, number))
@@ -84,8 +88,17 @@ class Uploads:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
                 etags.update(opened.record.etag.encode())  # OSS hashes the upper-case hexadecimal string
-            etag, metadata = f"{etags.hexdigest().upper()}-{len(numbers)}", (upload.headers, upload.storage_class)
-            record = ObjectRecord(upload.key, draft.size, etag, draft.crc64, modified, *metadata, "Multipart")
+            etag = f"{etags.hexdigest().upper()}-{len(numbers)}"
+            record = ObjectRecord(
+                key=upload.key,
+                size=draft.size,
+                etag=etag,
+                crc64=draft.crc64,
+                modified=modified,
+                headers=upload.headers,
+                storage_class=upload.storage_class,
+                kind="Multipart",
+            )
             with self._bucket.locked():
                 self._check(upload)
                 record = self._bucket.publish_locked(draft, record, forbid_overwrite=forbid_overwrite)

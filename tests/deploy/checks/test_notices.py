@@ -68,7 +68,9 @@ DELETED = oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject")
 @pytest.mark.parametrize(
     "trigger",
     [
-        *(OUTBOX, oss_trigger("outbox/reports/"), oss_trigger("")),
+        OUTBOX,
+        oss_trigger("outbox/reports/"),
+        oss_trigger(""),
         # Others may deliver the events of a bucket, too.
         *({"triggerName": "a", "triggerType": kind, "triggerConfig": {}} for kind in ("eventbridge", "mns_topic")),
     ],

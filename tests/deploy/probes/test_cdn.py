@@ -82,7 +82,8 @@ DOUBTS: dict[str, tuple[Respond, str, str]] = {
     "signing off": (always(404, XML.format("NoSuchKey")), "fault", f" an unsigned address (404 NoSuchKey): {OFF}"),
     "no private origin": (lambda target: DENIED, "fault", f"accepts an unsigned address (403 AccessDenied): {OFF}"),
     "any signature": (
-        *(lambda target: MISSING if "auth_key" in target else REFUSED, "fault"),
+        lambda target: MISSING if "auth_key" in target else REFUSED,
+        "fault",
         f"accepts a forged link (404 NoSuchKey): {OFF}",
     ),
     "origin refuses": (checking(KEY, DENIED), "fault", "(AccessDenied): set private-bucket origin."),

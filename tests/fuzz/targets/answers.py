@@ -61,7 +61,9 @@ def sink_answers() -> Iterator[Run]:
             name, _, mode = first.decode("latin-1").partition(" ")
             kind = name if name in KINDS else "webhook"
             server.endless, server.limit = ENDLESS if mode == "endless" else 0, 1
-            sink, started, failure = sink_at(server.url, kind), time.monotonic(), None
+            sink = sink_at(server.url, kind)
+            started = time.monotonic()
+            failure = None
             try:
                 deliver(KINDS[kind], sink, (delivery(),), network, NOW)
             except DeliveryFailed as error:

@@ -17,7 +17,16 @@ from handler.core import audit
 from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount, variables
 
 NAMES = {
-    *("request_id", "method", "path", "mount", "caller", "expires_in", "clamped_by", "code", "status", "client_ip"),
+    "request_id",
+    "method",
+    "path",
+    "mount",
+    "caller",
+    "expires_in",
+    "clamped_by",
+    "code",
+    "status",
+    "client_ip",
     "milliseconds",
 }
 MAX_LINE = 16 * 1024  # bytes
@@ -83,8 +92,16 @@ SECRET = st.text(st.sampled_from("ABCDEFGHabcdefgh0123456789+/="), min_size=24, 
     lambda secret: not secret.startswith(("/", "=", "+")) and "//" not in secret
 )
 LABELS = [
-    *("x-oss-signature=", "x-oss-security-token=", "x-oss-credential=", "security-token=", "OSSAccessKeyId="),
-    *("Signature=", "share=", "Authorization: Bearer ", "Bearer ", "X-Api-Key: "),
+    "x-oss-signature=",
+    "x-oss-security-token=",
+    "x-oss-credential=",
+    "security-token=",
+    "OSSAccessKeyId=",
+    "Signature=",
+    "share=",
+    "Authorization: Bearer ",
+    "Bearer ",
+    "X-Api-Key: ",
 ]
 
 
@@ -150,9 +167,13 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlRVhBTVBMRQ"
 
 
 PASTED = [
-    *(JWT, f"token-{JWT}.txt", "KEYfcp_reader_EXAMPLE_0000000000", "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789"),
+    JWT,
+    f"token-{JWT}.txt",
+    "KEYfcp_reader_EXAMPLE_0000000000",
+    "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789",
     "q3.pdf?share[]=secretEXAMPLE0123456789",
-    *("201508150800/9044548ef1527deadafa49a890a377f0/q3.txt", "a37fa50a5fb8f71214b1e7c95ec7a1bd/55ce8100/q3.txt"),
+    "201508150800/9044548ef1527deadafa49a890a377f0/q3.txt",
+    "a37fa50a5fb8f71214b1e7c95ec7a1bd/55ce8100/q3.txt",
 ]
 
 

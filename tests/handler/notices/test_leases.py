@@ -225,7 +225,9 @@ class TestNothingWaitsForTheNextMinute:
         self, notified: EventFunction, hook: Receiver, is_released: bool
     ) -> None:
         """After that, its own instance sends it."""
-        config, release, arrivals = notified.config, Lease.release, [created("outbox/b.txt")]
+        config = notified.config
+        release = Lease.release
+        arrivals = [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             if is_released:

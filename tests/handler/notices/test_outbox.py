@@ -170,7 +170,15 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "digest": [None, 1, "yes"],
 }
 UNREADABLE = [
-    *(b"", b"not JSON", b"\xff\xfe{}", b"[]", b"null", b"1" * 5000, b"[" * 100_000, b"{}", b" " * 5_000_000),
+    b"",
+    b"not JSON",
+    b"\xff\xfe{}",
+    b"[]",
+    b"null",
+    b"1" * 5000,
+    b"[" * 100_000,
+    b"{}",
+    b" " * 5_000_000,
     json.dumps(waiting_notice(extra="x" * 100_000)).encode(),
     json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
     *(json.dumps(waiting_notice(**{name: each})).encode() for name, values in WRONG_TYPES.items() for each in values),

@@ -40,7 +40,9 @@ SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0)  # seconds
 SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
 KEYS_KEY = ".links/keys.json"
 DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
-SHARES, INDEX, MANIFEST = f"{STATE}shares/", f"{STATE}index/", ".links/notices/"
+SHARES = f"{STATE}shares/"
+INDEX = f"{STATE}index/"
+MANIFEST = ".links/notices/"
 ID = re.compile(r"[0-9a-f]{32}")
 URL = re.compile(r"https://links\.example\.com/-/s/f[0-9]{6}\.txt\?share=[A-Za-z0-9_-]{22}")
 # What a sink does with a message: after the last ones it has it. Some notices may be dead after an hour of the others.
@@ -82,10 +84,14 @@ class Sink:
         world.sinks[f"{name}.invalid"] = self.receive
 
     def heal(self) -> None:
-        self._rate, self._refused, self._outage = 0.0, "", (0.0, 0.0)
+        self._rate = 0.0
+        self._refused = ""
+        self._outage = (0.0, 0.0)
 
     def receive(self, post: Post) -> WebhookResponse:
-        world, dice, process = self._world, self._world.dice, self._world.thread().process
+        world = self._world
+        dice = self._world.dice
+        process = self._world.thread().process
         files, fault = files_in(post.body), dice.choice(self._faults) if dice.random() < self._rate else ""
         if 0 <= world.now - self._outage[0] < self._outage[1]:
             fault = self._outage_fault
@@ -189,7 +195,9 @@ class Service:
 
     def upload(self) -> None:
         """Some new objects, of which the event may come twice."""
-        world, dice, number = self.world, self.world.dice, len(self.uploaded)
+        world = self.world
+        dice = self.world.dice
+        number = len(self.uploaded)
         names = [f"f{number + place:06}.txt" for place in range(dice.choice(self.sizes))]
         self.uploaded += names
         world.oss.fill({f"outbox/{name}": b"content" for name in names})

@@ -46,7 +46,10 @@ class PickySink:
     """
 
     def __init__(self, function: Simulation, refusal: Refusal, bad: Iterable[str]) -> None:
-        self.function, self.refusal, self.bad, self.limit = function, refusal, set(bad), 100
+        self.function = function
+        self.refusal = refusal
+        self.bad = set(bad)
+        self.limit = 100
         function.toml = notice(["ops"], give="share", every="1m")
         self.inbox = function.inbox("ops", refusal.kind)
         self.inbox.trouble = self._refuse

@@ -66,7 +66,9 @@ def ticks(function: Simulation, config: Config, number: int) -> None:
 @pytest.fixture
 def slow_oss(function: Simulation, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Each request takes a number of seconds between these two."""
-    bounds, request, dice = [0.0, 0.0], OssClient.request, random.Random(1)
+    bounds = [0.0, 0.0]
+    request = OssClient.request
+    dice = random.Random(1)
 
     def slow(client: OssClient, *asked: Any, **options: Any) -> OssResponse:
         function.world.wait(dice.uniform(*bounds))
@@ -139,7 +141,9 @@ class TestTime:
         assert sorted(inbox.files().elements()) == function.uploaded
 
     def test_a_webhook_that_takes_a_second_gets_eight_messages_at_a_time(self, function: Simulation) -> None:
-        inbox, config, began = function.inbox("ops", "webhook"), function.config, time.time()
+        inbox = function.inbox("ops", "webhook")
+        config = function.config
+        began = time.time()
         inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
         function.world.latency = 0.02
         function.succeed(function.upload(300), config, timeout=70)
@@ -223,7 +227,9 @@ class TestBlame:
     @pytest.mark.parametrize("trouble", ["403", "reset"])
     def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
         """Six hours with another upload about each ten minutes."""
-        inbox, config, dice = function.inbox("ops", "webhook"), function.config, random.Random(3)
+        inbox = function.inbox("ops", "webhook")
+        config = function.config
+        dice = random.Random(3)
 
         def firewall(inbox: Inbox, post: Post) -> WebhookResponse | None:
             if trouble == "reset" and "f000000.txt" in files_in(post.body):
@@ -404,7 +410,9 @@ class TestMounts:
         config = function.config
         function.succeed(function.upload(50), config)
         function.pass_time(HOUR * 2)
-        inbox.trouble, until, replace = None, time.time() + 40, Store.replace
+        inbox.trouble = None
+        until = time.time() + 40
+        replace = Store.replace
 
         def refuse_marks(store: Store, name: str, body: bytes) -> None:
             if name.startswith("done/") and name != "done/probe" and time.time() < until:

@@ -257,7 +257,9 @@ def world(function: EventFunction, hook: Receiver) -> World:
 
 @pytest.mark.parametrize("params", KINDS, ids=["page", "limited", "code", "uploads"])
 def test_the_first_use_is_sent_once_with_nothing_of_the_visitor(world: World, params: dict[str, Any]) -> None:
-    share, service, key = world.share(**params), world.service, params.get("key", MAKER)
+    share = world.share(**params)
+    service = world.service
+    key = params.get("key", MAKER)
     for headers in (HTML, JSON, {}):
         assert {service.open(share.url, method, headers).status for method in ("GET", "HEAD")} < {200, 302}
     assert (world.waiting(), service.shown(share.url, key)["opened_at"]) == ([], None)
@@ -319,7 +321,9 @@ def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world
 
 
 def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent(world: World) -> None:
-    oss, share, answered = world.function.memory, world.share(max_uses=3), Event()
+    oss = world.function.memory
+    share = world.share(max_uses=3)
+    answered = Event()
     answer = oss.answer
 
     def hang(method: str, place: Location, *rest: Any) -> Any:
@@ -352,7 +356,9 @@ def test_where_no_thread_can_be_started_the_link_is_given(world: World, params: 
 
 
 def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_claim(world: World) -> None:
-    oss, found, together = world.function.memory, list[Counter[str]](), Barrier(2)
+    oss = world.function.memory
+    found = list[Counter[str]]()
+    together = Barrier(2)
     for changed in (world.with_rules(""), world):
         for share in (changed.share(), changed.share(max_uses=3)):
             for _ in range(2):
@@ -373,7 +379,9 @@ def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_clai
 
 
 def test_what_is_refused_is_no_use(world: World) -> None:
-    revoked, locked, missing = world.share(), world.share(password=True), world.share(path="/reports/gone.pdf")
+    revoked = world.share()
+    locked = world.share(password=True)
+    missing = world.share(path="/reports/gone.pdf")
     world.service.revoke(revoked.url)
     without = world.with_rules("")
     used_up = without.share(max_uses=1)

@@ -138,8 +138,14 @@ PAGE = [
     "text/html, *; q=.2, */*; q=.2",
 ]
 DOCUMENT = [
-    *("application/json, text/html;q=0.9", "application/problem+json, text/html;q=0.9", "text/html;q=0.5, */*"),
-    *("text/html;q=0.5, application/*;q=0.6, */*;q=0.1", "text/html;q=0, application/json;q=0", "text/*", "*/*", ""),
+    "application/json, text/html;q=0.9",
+    "application/problem+json, text/html;q=0.9",
+    "text/html;q=0.5, */*",
+    "text/html;q=0.5, application/*;q=0.6, */*;q=0.1",
+    "text/html;q=0, application/json;q=0",
+    "text/*",
+    "*/*",
+    "",
 ]
 
 
@@ -161,9 +167,23 @@ def test_what_a_client_sends_never_becomes_markup() -> None:
 # --- what does not exist ------------------------------------------------------------------------------------------
 
 NOTHING = [
-    *("/", "/nothing/at/all/", "/exampledir", "/exampledirs/a.txt", "/Exampledir/a.txt", "/private/", "/-", "/-/"),
-    *("/-/health/", "/-/exampledir/a.txt", "/favicon.ico", "/invoke", "/whole/.links/keys.json"),
-    *("/whole/.links%2Fkeys.json", "/whole/%2Elinks/keys.json", "/whole/.links/state/", "/whole/.links/st%61te/a"),
+    "/",
+    "/nothing/at/all/",
+    "/exampledir",
+    "/exampledirs/a.txt",
+    "/Exampledir/a.txt",
+    "/private/",
+    "/-",
+    "/-/",
+    "/-/health/",
+    "/-/exampledir/a.txt",
+    "/favicon.ico",
+    "/invoke",
+    "/whole/.links/keys.json",
+    "/whole/.links%2Fkeys.json",
+    "/whole/%2Elinks/keys.json",
+    "/whole/.links/state/",
+    "/whole/.links/st%61te/a",
 ]
 
 

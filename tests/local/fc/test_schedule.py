@@ -48,9 +48,22 @@ def test_a_day_that_never_comes_has_no_tick() -> None:
 def test_an_invalid_schedule_is_refused() -> None:
     other_dialects = ("0 0 0 L * *", "0 0 0 15W * *", "0 0 0 ? * MON#1", "0 0 0 * * FRI-MON", "R 0 0 * * *")
     for expression in (
-        *("", "@every", "@every 0m", "@every 5", "@hourly", "* * * * *", "60 * * * * *", "* * 24 * * *"),
-        *("* * * 0 * *", "* * * * 13 *", "* * * * * 8", "0 5-1 * * * *", "0 x * * * *", "0 1/0 * * * *"),
-        *("CRON_TZ=Mars/Olympus 0 0 0 * * *", *other_dialects),
+        "",
+        "@every",
+        "@every 0m",
+        "@every 5",
+        "@hourly",
+        "* * * * *",
+        "60 * * * * *",
+        "* * 24 * * *",
+        "* * * 0 * *",
+        "* * * * 13 *",
+        "* * * * * 8",
+        "0 5-1 * * * *",
+        "0 x * * * *",
+        "0 1/0 * * * *",
+        "CRON_TZ=Mars/Olympus 0 0 0 * * *",
+        *other_dialects,
     ):
         with pytest.raises(InvalidSchedule):
             schedule(expression)

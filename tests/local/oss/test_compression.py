@@ -8,8 +8,16 @@ from tests.local_oss import LocalOss, OssResponse, etag_of
 
 KIB = b"0123456789abcdef" * 64
 DOCUMENTED = [
-    *("text/cache-manifest", "text/xml", "text/css", "text/html", "text/plain", "application/javascript"),
-    *("application/x-javascript", "application/rss+xml", "application/json", "text/json"),
+    "text/cache-manifest",
+    "text/xml",
+    "text/css",
+    "text/html",
+    "text/plain",
+    "application/javascript",
+    "application/x-javascript",
+    "application/rss+xml",
+    "application/json",
+    "text/json",
 ]
 
 

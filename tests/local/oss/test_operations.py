@@ -28,18 +28,41 @@ LEVELS = {
 KEY = LEVELS["object"][1]
 # Parameters that the SDKs sign with V1, and that are not sub-resources.
 PLAIN = {
-    *("continuation-token", "encoding-type", "security-token", "versionId", "x-oss-traffic-limit"),
-    *("x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"),
-    *("response-cache-control", "response-content-disposition", "response-content-encoding"),
-    *("response-content-language", "response-content-type", "response-expires"),
+    "continuation-token",
+    "encoding-type",
+    "security-token",
+    "versionId",
+    "x-oss-traffic-limit",
+    "x-oss-ac-forward-allow",
+    "x-oss-ac-source-ip",
+    "x-oss-ac-subnet-mask",
+    "x-oss-ac-vpc-id",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
 }
 
 
 # The operations that these constants alone do not tell from others.
 NOT_NAMED = {
-    *("AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "ListParts", "UploadPart", "UploadPartCopy"),
-    *("CompleteBucketWorm", "CreateSelectObjectMeta", "GetCnameToken", "OptionObject", "SelectObject"),
-    *("ListAccessPoints", "ListBucketDataRedundancyTransition", "ListBucketInventory", "ListStyle"),
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "ListParts",
+    "UploadPart",
+    "UploadPartCopy",
+    "CompleteBucketWorm",
+    "CreateSelectObjectMeta",
+    "GetCnameToken",
+    "OptionObject",
+    "SelectObject",
+    "ListAccessPoints",
+    "ListBucketDataRedundancyTransition",
+    "ListBucketInventory",
+    "ListStyle",
     *(f"{verb}AccessPointPublicAccessBlock" for verb in ("Delete", "Get", "Put")),
 }
 

@@ -79,12 +79,25 @@ TABLE = [
 ]
 # The actions on the OSS page "RAM Policy" of what the local OSS offers.
 DOCUMENTED = {
-    *("oss:ListBuckets", "oss:PutBucket", "oss:DeleteBucket", "oss:ListObjects", "oss:GetBucketLocation"),
-    *("oss:DeleteBucketLifecycle", "oss:GetBucketAcl", "oss:ListObjectVersions"),
+    "oss:ListBuckets",
+    "oss:PutBucket",
+    "oss:DeleteBucket",
+    "oss:ListObjects",
+    "oss:GetBucketLocation",
+    "oss:DeleteBucketLifecycle",
+    "oss:GetBucketAcl",
+    "oss:ListObjectVersions",
     *(f"oss:{verb}{level}Tagging" for verb in ("Get", "Put", "Delete") for level in ("Bucket", "Object")),
     *(f"oss:{verb}Bucket{name}" for verb in ("Get", "Put") for name in ("Versioning", "Cors", "Lifecycle")),
-    *("oss:DeleteBucketCors", "oss:GetObject", "oss:PutObject", "oss:DeleteObject"),
-    *("oss:ListParts", "oss:AbortMultipartUpload", "oss:ListMultipartUploads", "oss:GetBucketInfo", "oss:GetObjectAcl"),
+    "oss:DeleteBucketCors",
+    "oss:GetObject",
+    "oss:PutObject",
+    "oss:DeleteObject",
+    "oss:ListParts",
+    "oss:AbortMultipartUpload",
+    "oss:ListMultipartUploads",
+    "oss:GetBucketInfo",
+    "oss:GetObjectAcl",
 }
 
 
@@ -207,7 +220,8 @@ def test_a_link_has_the_rights_of_its_signer(rights: Rights) -> None:
 def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
     def post(key: str, **more: str) -> requests.Response:
         form = post_form(
-            *(BUCKET, key),
+            BUCKET,
+            key,
             credentials=SESSION_KEYS,
             endpoint=rights.account.endpoint,
             max_size=100,

@@ -159,7 +159,9 @@ def test_a_draft_that_is_not_published_is_removed(tmp_path: Path) -> None:
 def test_drafts_of_a_killed_process_are_removed_after_a_day(tmp_path: Path) -> None:
     Buckets(tmp_path).create("examplebucket", 0)
     folder = tmp_path / "examplebucket" / ".oss" / "drafts"
-    old, young, foreign = "0" * 32, "1" * 32, "notes.txt"
+    old = "0" * 32
+    young = "1" * 32
+    foreign = "notes.txt"
     for name in (old, young, foreign):
         (folder / name).write_bytes(b"")
     for name in (old, foreign):

@@ -53,10 +53,16 @@ def test_a_link_for_another_address_is_a_mismatch(filled: LocalOss) -> None:
 
 
 LINK = by_link("DELETE")
-SIGNED = ("DELETE", LINK[1].partition("?")[0], {
-    "Host": LINK[2]["Host"], TOKEN: KEYS.security_token or "", "date": formatdate(NOW, usegmt=True),
-    "authorization": f"OSS {KEYS.access_key_id}:c2ln",
-})  # fmt: skip
+SIGNED = (
+    "DELETE",
+    LINK[1].partition("?")[0],
+    {
+        "Host": LINK[2]["Host"],
+        TOKEN: KEYS.security_token or "",
+        "date": formatdate(NOW, usegmt=True),
+        "authorization": f"OSS {KEYS.access_key_id}:c2ln",
+    },
+)
 REFUSED: dict[str, tuple[Sent, tuple[int, str, str]]] = {
     "the object": (alter(LINK, "exampledir", "otherdir"), MISMATCH),
     "the expiry, removed": (alter(LINK, "Expires=", "Ended="), (403, "AccessDenied", "0002-00000067")),
@@ -79,7 +85,7 @@ REFUSED: dict[str, tuple[Sent, tuple[int, str, str]]] = {
     "no signature": (alter(SIGNED, authorization="OSS STS.EXAMPLE:"), (400, "InvalidArgument", "0002-00000065")),
     "the scheme": (alter(SIGNED, authorization="oss STS.EXAMPLE:c2ln"), (400, "InvalidArgument", "0002-00000061")),
     "both": (alter(LINK, authorization="OSS STS.EXAMPLE:c2ln"), (400, "InvalidArgument", "0002-00000039")),
-}  # fmt: skip
+}
 
 
 def test_an_altered_request_is_refused_and_changes_nothing(filled: LocalOss) -> None:

@@ -39,7 +39,13 @@ HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 EARLIER = "They expire at the latest 1 hour after they were signed; earlier if the security token does."
 NOW = 1_732_494_588
 ODD = [
-    *("a.txt", 'with "quotes", and commas', "報告/q3 <b>.pdf", "=cmd()", " leading", "semi;colon", "it's & more"),
+    "a.txt",
+    'with "quotes", and commas',
+    "報告/q3 <b>.pdf",
+    "=cmd()",
+    " leading",
+    "semi;colon",
+    "it's & more",
     "100%",
 ]
 

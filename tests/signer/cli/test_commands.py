@@ -40,10 +40,27 @@ def test_sign_prints_only_the_url_on_standard_output() -> None:
 
 def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
     done = run(
-        *("sign", "oss://examplebucket/a.txt", "--method", "get", "--expires", "12h", "--json"),
-        *("--header", "Content-Type: text/plain", "--header", "X-Color:green", "--sign-header", "x-color"),
-        *("--query", "x-oss-traffic-limit=819200", "--version-id", "v1", "--download", "résumé.txt"),
-        *("--endpoint", "https://static.example.com"),
+        "sign",
+        "oss://examplebucket/a.txt",
+        "--method",
+        "get",
+        "--expires",
+        "12h",
+        "--json",
+        "--header",
+        "Content-Type: text/plain",
+        "--header",
+        "X-Color:green",
+        "--sign-header",
+        "x-color",
+        "--query",
+        "x-oss-traffic-limit=819200",
+        "--version-id",
+        "v1",
+        "--download",
+        "résumé.txt",
+        "--endpoint",
+        "https://static.example.com",
     )
     output = json.loads(done.stdout)
     assert output["headers"] == {"Content-Type": "text/plain", "X-Color": "green"}

@@ -62,7 +62,10 @@ class Stub:
     """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
     def __init__(self, world: System) -> None:
-        self.world, self.keys, self.sent, self.url = world, list[str | None](), list[str](), ""
+        self.world = world
+        self.keys = list[str | None]()
+        self.sent = list[str]()
+        self.url = ""
         self.odd: tuple[int, str] | None = None  # what it answers to everything
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:

@@ -85,8 +85,12 @@ def test_json_lines_has_keys_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("column", "content"),
     [
-        *(("key", "key\n" + "a" * 140_000), ("1", "a" * 140_000), ("1", '"' + "a" * 140_000)),
-        *(("key", "key\na\rb\n"), ("1", "a\rb\n"), ("9" * 5000, "a\n")),
+        ("key", "key\n" + "a" * 140_000),
+        ("1", "a" * 140_000),
+        ("1", '"' + "a" * 140_000),
+        ("key", "key\na\rb\n"),
+        ("1", "a\rb\n"),
+        ("9" * 5000, "a\n"),
     ],
 )
 def test_an_invalid_csv_or_column_is_refused_with_a_sentence(column: str, content: str) -> None:

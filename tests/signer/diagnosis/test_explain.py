@@ -85,7 +85,8 @@ BROKEN: dict[str, list[str]] = {
     "case_changed": [V4.lower(), V1.lower()],
     "added_parameters": [
         *(f"{V4}&{added}" for added in ("_=1732494588", "from=singlemessage&isappinstalled=0", "versionId=null")),
-        *(f"{V4}&x-oss-process=image%2Finfo", V4.replace("?", "?fbclid=IwAR0EXAMPLE&")),
+        f"{V4}&x-oss-process=image%2Finfo",
+        V4.replace("?", "?fbclid=IwAR0EXAMPLE&"),
     ],
     "added_parameters!": [f"{V1}&x-oss-traffic-limit=819200"],
     "token_not_signed": [

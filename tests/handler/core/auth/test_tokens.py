@@ -165,8 +165,15 @@ def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
 
 
 MALFORMED = [
-    *("e30.e30", "e30.e30.AAAA.AAAA", "e30.AAAA.AAAA.AAAA.AAAA", "..", "."),  # other numbers of parts, or empty ones
-    *("W10.e30.AAAA", "e30.W10.AAAA", "e30.AAAA.AAAA", f"e30.{base64url(b'[' * 4000)}.AAAA"),  # lists, and no JSON
+    "e30.e30",
+    "e30.e30.AAAA.AAAA",
+    "e30.AAAA.AAAA.AAAA.AAAA",
+    "..",
+    ".",  # other numbers of parts, or empty ones
+    "W10.e30.AAAA",
+    "e30.W10.AAAA",
+    "e30.AAAA.AAAA",
+    f"e30.{base64url(b'[' * 4000)}.AAAA",  # lists, and no JSON
 ]
 
 

@@ -49,7 +49,11 @@ def test_a_role_alone_has_the_regions_endpoint_and_one_hour(table: dict[str, Any
 
 VALUES: dict[str, list[object]] = {
     "role": [
-        *("", 7, "links-signer", "acs:ram::1000000000000001:user/links-signer", f"{ROLE}/session"),
+        "",
+        7,
+        "links-signer",
+        "acs:ram::1000000000000001:user/links-signer",
+        f"{ROLE}/session",
         "acs:ram::\u0661\u0662:role/links-signer",
     ],
     "duration": ["14m", 899, "13h", 43_201, True],

@@ -214,7 +214,11 @@ def with_oss(address: str) -> Config:
 
 
 LOOPBACK = [
-    *("http://127.0.0.1:9001", "http://127.0.0.1", "http://127.1.2.3:1", "http://localhost:9001/", "http://[::1]:9001"),
+    "http://127.0.0.1:9001",
+    "http://127.0.0.1",
+    "http://127.1.2.3:1",
+    "http://localhost:9001/",
+    "http://[::1]:9001",
     "https://localhost:9001",
 ]
 
@@ -240,13 +244,32 @@ def test_on_a_laptop_a_mount_of_another_region_has_the_local_address_too() -> No
 
 
 NO_LOOPBACK = [
-    *("http://oss-cn-hangzhou.aliyuncs.com", "http://10.0.0.1:9001", "http://0.0.0.0:9001", "http://[::]:9001"),
-    *("http://localhost.evil.example:9001", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example"),
-    *("http://localhost:9001@evil.example", "http://evil.example/127.0.0.1", "http://evil.example#localhost"),
-    *("http://evil.example?localhost", "http://localhost\\@evil.example", "http://127.0.0.1:9001/path"),
-    *("http://127.0.0.1:0", "http://127.0.0.1:99999", "http://127.0.0.1:", "http://1270.0.0.1", "http://2130706433"),
-    *("http://[::1]evil.example", "http://", "localhost:9001", "//127.0.0.1:9001", "ftp://127.0.0.1:9001"),
-    *(" http://127.0.0.1:9001", "http://127.0.0.1:9001\n", "http://\uff11\uff12\uff17.0.0.1:9001"),
+    "http://oss-cn-hangzhou.aliyuncs.com",
+    "http://10.0.0.1:9001",
+    "http://0.0.0.0:9001",
+    "http://[::]:9001",
+    "http://localhost.evil.example:9001",
+    "http://127.0.0.1.evil.example",
+    "http://127.0.0.1@evil.example",
+    "http://localhost:9001@evil.example",
+    "http://evil.example/127.0.0.1",
+    "http://evil.example#localhost",
+    "http://evil.example?localhost",
+    "http://localhost\\@evil.example",
+    "http://127.0.0.1:9001/path",
+    "http://127.0.0.1:0",
+    "http://127.0.0.1:99999",
+    "http://127.0.0.1:",
+    "http://1270.0.0.1",
+    "http://2130706433",
+    "http://[::1]evil.example",
+    "http://",
+    "localhost:9001",
+    "//127.0.0.1:9001",
+    "ftp://127.0.0.1:9001",
+    " http://127.0.0.1:9001",
+    "http://127.0.0.1:9001\n",
+    "http://\uff11\uff12\uff17.0.0.1:9001",
 ]
 
 

@@ -274,7 +274,9 @@ def test_a_target_is_found_where_a_mount_covers_the_path_and_nothing_of_the_serv
 def test_an_object_has_a_target_through_the_one_mount_that_covers_its_path(
     places: list[Place], place: Place, name: str
 ) -> None:
-    found, bucket, key = mounts(places), place[1], place[2] + name
+    found = mounts(places)
+    bucket = place[1]
+    key = place[2] + name
     for mount in found:
         target = found.target_of(mount, bucket, key)
         inside = mount.target.contains(Location(bucket, key)) and key != mount.target.key

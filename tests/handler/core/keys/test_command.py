@@ -78,7 +78,11 @@ def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
     result = existing.run("show")
     assert (result.status, result.err) == (0, "")
     for fact in (
-        *("old", "new", "reader: GET on /reports/; never expires", "ended: GET", "expired 2026-03-01T06:51:11Z"),
+        "old",
+        "new",
+        "reader: GET on /reports/; never expires",
+        "ended: GET",
+        "expired 2026-03-01T06:51:11Z",
         "https://id.example.com: HS256, audience links",
         "the methods of the token on the paths of the token; shares of at most 12 hours",
         "team: webhook",
@@ -110,8 +114,14 @@ def test_a_missing_or_invalid_document_is_reported_and_not_changed(
 @pytest.mark.parametrize(
     "keys",
     [
-        *("keys.json", "file:", "https://example.com/keys.json", "s3://bucket/key", "oss:/a/b"),
-        *("oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"),
+        "keys.json",
+        "file:",
+        "https://example.com/keys.json",
+        "s3://bucket/key",
+        "oss:/a/b",
+        "oss://B/keys.json",
+        "oss://examplebucket",
+        "oss://examplebucket/.links/",
     ],
 )
 def test_an_invalid_place_exits_with_2(keys: str, in_file: KeysCli) -> None:
@@ -303,7 +313,9 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
     back = ("share key old", "API key reader", "API key ended", f"issuer {issuer['iss']}", "sink team", "CDN static")
     assert [line.strip() for line in out.splitlines()[1:-1]] == [
         *(f"Works again, although it was revoked, retired or removed: {entry}" for entry in back),
-        *("Goes: API key reader", "Goes: CDN static", "Changes: API key sharer (paths)"),
+        "Goes: API key reader",
+        "Goes: CDN static",
+        "Changes: API key sharer (paths)",
     ]
     assert not any(secret in out for secret in ("EXAMPLE", issuer["secret"], share[0]["secret"]))
 

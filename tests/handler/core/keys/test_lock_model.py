@@ -46,7 +46,9 @@ class Contest:
         world.faults = dice.sample((*FAULTS, "interrupted"), dice.randint(1, 3))
         self.is_contended = dice.random() < 0.2  # some wait for the end of the slot in which another one writes
         if self.is_contended:
-            world.fault_rate, world.faults, world.latency = 0.15, ["slow"], 0.02
+            world.fault_rate = 0.15
+            world.faults = ["slow"]
+            world.latency = 0.02
         world.stall_rate = dice.choice((0.0, 0.003, 0.02))
         world.server_skew = dice.choice((0.0, 0.5))
         world.watch = self._watch
@@ -89,7 +91,9 @@ class Contest:
         return SLOT * (1 + max(map(_slot, self.left_by(command)), default=0))
 
     def _watch(self, command: Command, method: str, location: Location, body: bytes) -> None:
-        world, key, stored = self.world, location.key, self.world.oss.objects.get(location)
+        world = self.world
+        key = location.key
+        stored = self.world.oss.objects.get(location)
         if method == "PUT" and location != PLACE:
             if stored is None:
                 self._owners[key] = command
@@ -132,11 +136,18 @@ class Writer:
             self.contest.leave(self)
 
     def _run_command(self, command: Command) -> None:
-        contest, process, name = self.contest, self.process, command.name
-        world, dice, notified = contest.world, contest.world.dice, list[str]()
+        contest = self.contest
+        process = self.process
+        name = command.name
+        world = contest.world
+        dice = contest.world.dice
+        notified = list[str]()
         process.job = command
         store = store_at(CLIENT, PLACE, process.clock)
-        change, outcome, is_interrupted, work = name.encode(), "not begun", False, 0.0
+        change = name.encode()
+        outcome = "not begun"
+        is_interrupted = False
+        work = 0.0
         timeout = BLOCKED + 20.0 if process.is_reliable else dice.choice((15.0, 360.0))
         process.faults.clear()
         try:

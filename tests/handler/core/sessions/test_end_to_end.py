@@ -87,7 +87,9 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder, principals, sent = tmp_path_factory.mktemp("sessions"), Issued(), list[Sent]()
+    folder = tmp_path_factory.mktemp("sessions")
+    principals = Issued()
+    sent = list[Sent]()
     principals.add(Principal.of(OPERATOR))
     oss = local_oss(folder / "oss", principals, through=lambda app: Recorder(app, sent))
     with oss as running, local_sts(principals) as sts:

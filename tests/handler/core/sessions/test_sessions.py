@@ -83,7 +83,9 @@ def test_a_session_is_renewed_when_max_expires_no_longer_fits_but_not_too_young(
 
 def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None:
     clocked = Clocked(Opener(), max_expires="15m")
-    key_id, mount, own = clocked.at(0), mount_at(clocked.config), Mock(side_effect=Problem("no_credentials"))
+    key_id = clocked.at(0)
+    mount = mount_at(clocked.config)
+    own = Mock(side_effect=Problem("no_credentials"))
     for seconds in (0, 2699):
         assert clocked.sessions.get(clocked.config, mount, own, START + seconds).credentials.access_key_id == key_id
     for seconds in (2701, HOUR):
@@ -199,7 +201,9 @@ def test_whatever_sts_does_a_link_has_a_session_that_serves_and_no_call_comes_wi
     opener = Opener(life)
     clocked = Clocked(opener, duration, max_expires="1h")
     clocked.sessions = Sessions(opener, lambda: jitter, lambda: 0.0)
-    now, failures, blocked_until = 0.0, 0, -1.0
+    now = 0.0
+    failures = 0
+    blocked_until = -1.0
     opened_at: float | None = None
     for step, fails in steps:
         now += step
@@ -220,7 +224,9 @@ def test_whatever_sts_does_a_link_has_a_session_that_serves_and_no_call_comes_wi
             failures += 1
             blocked_until = now + min(60, 2 ** (failures - 1)) * (0.5 + jitter / 2)
         elif expected:
-            opened_at, failures, blocked_until = now, 0, -1.0
+            opened_at = now
+            failures = 0
+            blocked_until = -1.0
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -325,7 +331,9 @@ def test_the_first_use_by_many_threads_is_one_call_also_if_that_fails(failure: s
 
 
 def test_while_one_request_renews_all_others_use_the_old_session() -> None:
-    opener, asked, release = Opener(), threading.Event(), threading.Event()
+    opener = Opener()
+    asked = threading.Event()
+    release = threading.Event()
     sessions = Sessions(opener)
     key_id(sessions, START)
 

@@ -141,8 +141,11 @@ def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: System, oss: Memor
     answers = [
         *(in_memory.open(url, method, JSON) for method in ("GET", "POST")),
         *(in_memory.use(url, password=typed, accept="application/json") for typed in (code, "wrong")),
-        *(in_memory.request("/-/shares", key=MAKER), in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER)),
-        *(in_memory.extend(url, "60d"), in_memory.revoke(url), in_memory.open(url)),
+        in_memory.request("/-/shares", key=MAKER),
+        in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER),
+        in_memory.extend(url, "60d"),
+        in_memory.revoke(url),
+        in_memory.open(url),
     ]
     stored = "".join(f"{place} {each.body.decode()}" for place, each in oss.objects.items())
     assert f"{STATE}shares/{share_id(url)}.json" in stored

@@ -23,7 +23,8 @@ from tests.system import DAY, JSON, MAKER, OTHER, STATE, WRITER, System, share_i
 @pytest.mark.parametrize(
     ("now", "status", "remaining"),
     [
-        *((NOW, 302, 60), (int(NOW) + 59.999, 302, 1)),
+        (NOW, 302, 60),
+        (int(NOW) + 59.999, 302, 1),
         *((int(NOW) + passed, 410, None) for passed in (60, 10 * 365 * DAY)),
     ],
 )
@@ -81,8 +82,12 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
     disabled = removed.with_mount("/reports/", methods=("PUT",))
     moved = disabled.with_mount("/reports/", target=Location("otherbucket", "reports/"))
     for service, now, reason in (
-        *((used_up, NOW, "used_up"), (removed, NOW, "owner_removed"), (removed, end, "expired")),
-        *((disabled, end, "not_enabled"), (moved, end, "invalid"), (moved, end, "revoked")),
+        (used_up, NOW, "used_up"),
+        (removed, NOW, "owner_removed"),
+        (removed, end, "expired"),
+        (disabled, end, "not_enabled"),
+        (moved, end, "invalid"),
+        (moved, end, "revoked"),
     ):
         if reason == "revoked":
             assert service.revoke(url, OTHER).status == 204
@@ -204,11 +209,15 @@ REFUSALS: dict[str, tuple[Callable[[System], System], str | None, int, str]] = {
     "no mount": (lambda service: service.with_mount("/reports/", path="/gone/"), MAKER, 404, "not_found"),
     "another target": (
         lambda service: service.with_mount("/reports/", target=Location("otherbucket", "reports/")),
-        *(MAKER, 404, "not_found"),
+        MAKER,
+        404,
+        "not_found",
     ),
     "another owner": (
         lambda service: service.with_keys(api=[api("other", OTHER, **ONLY)]),
-        *(OTHER, 410, "share_owner_removed"),
+        OTHER,
+        410,
+        "share_owner_removed",
     ),
 }
 
@@ -243,7 +252,9 @@ def test_an_invalid_body_changes_nothing(in_memory: System, oss: MemoryOss) -> N
 
 @pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
 def test_it_gives_no_use_back(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
-    url, key, late = in_memory.create_share(expires="1d", **params), params.get("key", MAKER), NOW + 20 * DAY
+    url = in_memory.create_share(expires="1d", **params)
+    key = params.get("key", MAKER)
+    late = NOW + 20 * DAY
     oss.fill({f"{STATE}uses/{share_id(url)}/1": b"", f"inbox/{share_id(url)}/1-a.txt": b""})
     assert in_memory.extend(url, "20d", key, NOW + 9 * DAY).json["state"] == "used_up"
     if "key" in params:
@@ -259,8 +270,10 @@ def test_an_unreadable_second_end_is_a_503_where_it_is_needed(in_memory: System,
     oss.fill({places(each)[1]: second for each in (url, redirect)})
     assert in_memory.open(redirect).status == 302  # the first end is later than that of any link
     for response in (
-        *(in_memory.open(url), in_memory.open(redirect, now=NOW + 7 * DAY - 60)),
-        *(in_memory.extend(url), in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER)),
+        in_memory.open(url),
+        in_memory.open(redirect, now=NOW + 7 * DAY - 60),
+        in_memory.extend(url),
+        in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER),
     ):
         assert (response.status, response.code) == (503, "state_unavailable")
     assert in_memory.revoke(url).status == 204
@@ -298,7 +311,9 @@ def test_a_revocation_wins_whenever_an_extension_arrives(
     actions = {"extend": lambda: in_memory.extend(url).status, "revoke": lambda: in_memory.revoke(url).status}
     (second,) = actions.keys() - {first}
     late: list[Callable[[], object]] = []
-    statuses, answer, count = dict[str, int](), oss.answer, iter(range(100))
+    statuses = dict[str, int]()
+    answer = oss.answer
+    count = iter(range(100))
 
     def interrupt(method: str, place: Location, *rest: Any) -> OssResponse:
         is_chosen = second not in statuses and next(count) == position

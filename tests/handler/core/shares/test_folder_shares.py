@@ -119,18 +119,21 @@ def test_the_longest_path_in_it_is_opened(listing: System, oss: MemoryOss) -> No
 
 OUTSIDE = (
     # beside, above, in another mount
-    *(
-        "/-/s/2026b/q3.pdf",
-        "/-/s/q3.pdf",
-        "/-/s/2026",
-        "/-/s/reports/2026/q3.pdf",
-        "/-/s/copy/2026/q3.pdf",
-        "/-/shares",
-    ),
+    "/-/s/2026b/q3.pdf",
+    "/-/s/q3.pdf",
+    "/-/s/2026",
+    "/-/s/reports/2026/q3.pdf",
+    "/-/s/copy/2026/q3.pdf",
+    "/-/shares",
     # a longer mount inside
-    *("/-/s/2026/inner/hidden.txt", "/-/s/2026/inner/", "/-/s/2026%2Finner%2Fhidden.txt"),
+    "/-/s/2026/inner/hidden.txt",
+    "/-/s/2026/inner/",
+    "/-/s/2026%2Finner%2Fhidden.txt",
     # up
-    *("/-/s/2026/%2E%2E/top.txt", "/-/s/2026%2F..%2Ftop.txt", "/-/s/2026%252F..%252Ftop.txt", "/-/s/2026//q3.pdf"),
+    "/-/s/2026/%2E%2E/top.txt",
+    "/-/s/2026%2F..%2Ftop.txt",
+    "/-/s/2026%252F..%252Ftop.txt",
+    "/-/s/2026//q3.pdf",
 )
 
 

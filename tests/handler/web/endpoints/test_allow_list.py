@@ -63,8 +63,16 @@ HEADERS = sorted({*(name for name in _SDK_HEADERS if not name.startswith("x-oss-
 VALUES = ("", "1", "public-read", "/examplebucket/.links/keys.json")
 SIGNED_HEADERS = {"content-type", "content-length", "content-md5", "x-oss-forbid-overwrite"}
 FORM_FIELDS = {
-    *("bucket", "x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-security-token"),
-    *("x-oss-forbid-overwrite", "x-oss-object-acl", "success_action_status", "$key", "content-length-range"),
+    "bucket",
+    "x-oss-signature-version",
+    "x-oss-credential",
+    "x-oss-date",
+    "x-oss-security-token",
+    "x-oss-forbid-overwrite",
+    "x-oss-object-acl",
+    "success_action_status",
+    "$key",
+    "content-length-range",
     "$x-oss-content-type",
 }
 POST_ROUTES: Mapping[str, Mapping[str, object]] = {

@@ -175,11 +175,15 @@ def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: S
 
 def test_a_large_folder_is_paged_and_never_loaded_completely(listing: System, oss: MemoryOss) -> None:
     oss.fill({f"public/big/{number:06}.bin": b"" for number in range(20_000)})
-    found, after, pages = list[str](), "", 0
+    found = list[str]()
+    after = ""
+    pages = 0
     while pages < 3 or after:
         query = {"limit": "1000", **({"after": after} if after else {})}
         answer = listing.request("/public/big/", query=query)
-        found, after, pages = found + names(answer)[1], answer.json["next"], pages + 1
+        found = found + names(answer)[1]
+        after = answer.json["next"]
+        pages = pages + 1
         if pages == 3:
             after = "public/big/017999.bin"  # in between, they are the same
     assert oss.calls == {"ListObjects": 5}

@@ -231,7 +231,9 @@ class TestSizes:
             (10_000 * PART + 1, PART, None),
             *((5 * GIGABYTE + more, 5 * GIGABYTE, 1 + more) for more in (0, 1)),
             (5 * GIGABYTE, 5 * GIGABYTE + 1, None),
-            *((45_000 * GIGABYTE, 5 * GIGABYTE, 9000), (45_000 * GIGABYTE, None, 10_000), (8 * MEGABYTE + 1, None, 2)),
+            (45_000 * GIGABYTE, 5 * GIGABYTE, 9000),
+            (45_000 * GIGABYTE, None, 10_000),
+            (8 * MEGABYTE + 1, None, 2),
         ],
     )
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
@@ -252,7 +254,9 @@ class TestSizes:
             *(({"size": size}, "too_large") for size in (MEGABYTE + 1, -1)),
             *(({"size": size}, "bad_body") for size in (None, "5", True)),
             *(({"count": count}, "bad_body") for count in (0, 1001)),
-            *(({"path": None}, "bad_body"), ({"expires": "0"}, "bad_expires"), ({"overwrite": True}, "bad_body")),
+            ({"path": None}, "bad_body"),
+            ({"expires": "0"}, "bad_expires"),
+            ({"overwrite": True}, "bad_body"),
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )

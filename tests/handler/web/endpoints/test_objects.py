@@ -63,10 +63,16 @@ def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
 @pytest.mark.parametrize(
     "accept",
     [
-        *("*/*", ";,;=,", "application/*", "text/html,application/xml;q=0.9,*/*;q=0.8"),
+        "*/*",
+        ";,;=,",
+        "application/*",
+        "text/html,application/xml;q=0.9,*/*;q=0.8",
         # only by its name
-        *("application/json;q=0", "application/jsonl", "application/json;q=0.9, text/*"),
-        *("application/json, text/plain, */*", "text/html, application/json"),  # axios and Angular
+        "application/json;q=0",
+        "application/jsonl",
+        "application/json;q=0.9, text/*",
+        "application/json, text/plain, */*",
+        "text/html, application/json",  # axios and Angular
         "application/json;q=0.8, text/html;q=0.1, */*;q=0.9",
         "application/json;q=0.8, text/html;q=0.9, */*;q=0.1",
         "application/json;q=.2, *; q=.3",  # Java's HttpURLConnection
@@ -79,9 +85,11 @@ def test_a_client_that_accepts_anything_as_much_as_json_gets_the_file(accept: st
 @pytest.mark.parametrize(
     "accept",
     [
-        *("APPLICATION/JSON", "application/json;q=0.001"),
+        "APPLICATION/JSON",
+        "application/json;q=0.001",
         "application/json, text/javascript, */*; q=0.01",  # jQuery.getJSON
-        *("application/json, text/html;q=0.9", "application/json;q=0.9, text/html;q=0.8, */*;q=0.7"),
+        "application/json, text/html;q=0.9",
+        "application/json;q=0.9, text/html;q=0.8, */*;q=0.7",
         "application/json;q=0.2, text/html;q=0, */*;q=0.1",
         "application/json;q=0.2, text/html;q=0.1, text/*",  # the most specific range decides
     ],

@@ -29,8 +29,14 @@ BROWSERS = [
     "application/xhtml+xml,text/html;q=0.9,application/json;q=0.9",
 ]
 PROGRAMS = [
-    *("application/json, text/plain, */*", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "*/*", ""),
-    *("text/html", "application/xhtml+xml", "text/html;q=0,application/xhtml+xml", "image/avif,*/*;q=0.8"),
+    "application/json, text/plain, */*",
+    "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+    "*/*",
+    "",
+    "text/html",
+    "application/xhtml+xml",
+    "text/html;q=0,application/xhtml+xml",
+    "image/avif,*/*;q=0.8",
 ]
 
 
@@ -90,7 +96,10 @@ class TestWhoIsAsking:
 
 
 LIMITED, UPLOADS = {"max_uses": 20}, {"path": "/in/", "method": "POST", "key": WRITER}
-RECORD, SECOND, HEAD, USES = {"GetObject": 1}, {"GetObject": 2}, {"HeadObject": 1}, {"ListObjects": 1}
+RECORD = {"GetObject": 1}
+SECOND = {"GetObject": 2}
+HEAD = {"HeadObject": 1}
+USES = {"ListObjects": 1}
 
 
 class TestRequestsToOss:
@@ -270,7 +279,8 @@ class TestQrCode:
         unknown = in_memory.with_config(public_url=None)
         assert "format=qr" not in unknown.open(url, headers=HTML).body
         for response in (
-            *(unknown.open(url, format="qr"), in_memory.open(url, "POST", FORM, format="qr")),
+            unknown.open(url, format="qr"),
+            in_memory.open(url, "POST", FORM, format="qr"),
             *(in_memory.open(in_memory.create_share(**each), format="qr") for each in ({"page": False}, UPLOADS)),
         ):
             assert response.json["code"] == "bad_format"
@@ -296,14 +306,21 @@ def test_a_record_with_a_missing_or_invalid_member_is_a_503(in_memory: System, o
 
 
 DAMAGED: list[Any] = [
-    *(b"", b"{", b"null", b"\xff", b"[" * 100_000),
+    b"",
+    b"{",
+    b"null",
+    b"\xff",
+    b"[" * 100_000,
     *({name: time} for name in ("expires_at", "created_at") for time in (-1, 10**10, 10**400, True, 1.5)),
     *({name: value} for name in ("hash", "password") for value in ("é" * 43, "x", "\ud800" * 43)),
     *(
         {"method": "POST", "upload": each}
         for each in (None, {}, {"max_size": "1", "max_files": 1, "content_type": None})
     ),
-    *({"upload": {}}, {"page": 1}, {"uses": True}, {"title": 7}),
+    {"upload": {}},
+    {"page": 1},
+    {"uses": True},
+    {"title": 7},
 ]
 
 

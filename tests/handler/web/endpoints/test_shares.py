@@ -63,7 +63,10 @@ def test_a_week_is_the_default_and_the_mount_limits_it(
 @pytest.mark.parametrize(
     ("params", "public_url", "page"),
     [
-        *(({}, HOST, True), ({}, None, False), ({"page": False}, HOST, False), ({"page": True}, HOST, True)),
+        ({}, HOST, True),
+        ({}, None, False),
+        ({"page": False}, HOST, False),
+        ({"page": True}, HOST, True),
         ({"page": False}, None, False),
         *(({"path": "/reports/", **params}, HOST, page) for params, page in (({}, False), ({"page": True}, True))),
     ],
@@ -423,7 +426,9 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: System,
 
 
 def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: System, oss: MemoryOss) -> None:
-    expired, revoked, limited = create(shares, expires="2d"), create(shares), create(shares, max_uses=2)
+    expired = create(shares, expires="2d")
+    revoked = create(shares)
+    limited = create(shares, max_uses=2)
     used_up, inbox = create(shares, max_uses=1), create(shares, WRITER, path="/in/", method="POST")
     assert shares.request(f"/-/shares/{revoked}", "DELETE", key=MAKER).status == 204
     later = NOW + 3 * DAY
@@ -496,7 +501,9 @@ def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: 
     names = [f"{number:012}" for number in range(2000)]
     oss.fill({f"{folder}/{9_999_999_998 - int(NOW) - number}-{name}": b"" for number, name in enumerate(names)})
     oss.fill({f"{STATE}shares/{name}.json": record.replace(first, name).encode() for name in names})
-    running, most, after = list[None](), list[int](), ""
+    running = list[None]()
+    most = list[int]()
+    after = ""
 
     def wait(seconds: float) -> None:
         running.append(None)

@@ -150,8 +150,12 @@ class TestNames:
         [
             *((name, name) for name in ("q3.pdf", "季度 报告.pdf")),
             *((name, "file") for name in ("..", "", " . ")),
-            *(("../../etc/passwd", "_.._etc_passwd"), ("C:\\a.txt", "C:_a.txt"), ("${filename}", "_{filename}")),
-            *(("a\x00\n\x7fb", "a___b"), ("a\u202etxt.exe", "a_txt.exe"), ("a\ud800b", "a?b")),
+            ("../../etc/passwd", "_.._etc_passwd"),
+            ("C:\\a.txt", "C:_a.txt"),
+            ("${filename}", "_{filename}"),
+            ("a\x00\n\x7fb", "a___b"),
+            ("a\u202etxt.exe", "a_txt.exe"),
+            ("a\ud800b", "a?b"),
             ("x" * 300 + ".pdf", "x" * 196 + ".pdf"),
         ],
     )

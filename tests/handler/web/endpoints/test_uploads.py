@@ -96,7 +96,12 @@ class TestForm:
     @pytest.mark.parametrize(
         "content_type",
         [
-            *("", "text", "te xt/plain", "text/plain;", "*/*", "text/plain\r\nx-oss-object-acl: public-read"),
+            "",
+            "text",
+            "te xt/plain",
+            "text/plain;",
+            "*/*",
+            "text/plain\r\nx-oss-object-acl: public-read",
             "text/plain; charset=utf-8; x=y",
         ],
     )
