@@ -13,9 +13,30 @@ PORT = 9000
 HEALTH = "/-/health"
 # Of uvicorn. Each decides what the log contains, which requests the application sees, or how a process ends.
 ARGS = (
-    *(APP, "--host", "0.0.0.0", "--port", str(PORT), "--http", "handler.asgi:Protocol", "--loop", "asyncio"),  # noqa: S104
-    *("--ws", "none", "--lifespan", "on", "--workers", "1", "--no-access-log", "--log-level", "critical"),
-    *("--no-server-header", "--no-proxy-headers", "--timeout-keep-alive", "86400", "--timeout-graceful-shutdown", "4"),
+    APP,
+    "--host",
+    "0.0.0.0",  # noqa: S104
+    "--port",
+    str(PORT),
+    "--http",
+    "handler.asgi:Protocol",
+    "--loop",
+    "asyncio",
+    "--ws",
+    "none",
+    "--lifespan",
+    "on",
+    "--workers",
+    "1",
+    "--no-access-log",
+    "--log-level",
+    "critical",
+    "--no-server-header",
+    "--no-proxy-headers",
+    "--timeout-keep-alive",
+    "86400",
+    "--timeout-graceful-shutdown",
+    "4",
 )
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 LIFETIME = 300  # seconds for which a copy is used
-MAX_COPIES, MAX_COPY = 64, 1 << 20  # bytes
+MAX_COPIES = 64
+MAX_COPY = 1 << 20  # bytes
 TIMEOUT = 60  # seconds
 _PASSED_ON = ("Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Origin")
 _OF_CONNECTION = ("connection", "server", "transfer-encoding")
@@ -45,9 +46,8 @@ class Domain(NamedTuple):
 def read_domain(name: str, configs: Iterable[Config], root: Path) -> Domain:
     """What the keys document says of a CDN now; one in OSS is below `root`. Raises the 503 `ServiceUnavailable`."""
     try:
-        config, mounts = next(
-            (each, mounts) for each in configs if (mounts := [m for m in each.mounts if m.cdn == name])
-        )
+        candidates = ((each, [mount for mount in each.mounts if mount.cdn == name]) for each in configs)
+        config, mounts = next((each, mounts) for each, mounts in candidates if mounts)
         document = config.keys_document
         if isinstance(document, Location):
             bucket = Buckets(root).get(document.bucket)
@@ -57,10 +57,8 @@ def read_domain(name: str, configs: Iterable[Config], root: Path) -> Domain:
             content = document.read_bytes() if document else b""
         return Domain(keys.parse(content).cdn[name], mounts)
     except (StopIteration, HandlerError, KeyError, OSError):
-        sentence = (
-            f"The keys document has no valid key for the CDN {name}. Run python -m handler.commands keys add-cdn."
-        )
-        raise ServiceUnavailable(sentence) from None
+        what = f"The keys document has no valid key for the CDN {name}."
+        raise ServiceUnavailable(f"{what} Run python -m handler.commands keys add-cdn.") from None
 
 
 class Origin(NamedTuple):
@@ -95,8 +93,10 @@ def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], f
     def cdn(request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(["GET", "HEAD"])
-        target, (key, mounts) = request.environ["RAW_URI"], domain()
-        fault, address = fault_of(key, target, now()), read_address(key, target)
+        target = request.environ["RAW_URI"]
+        (key, mounts) = domain()
+        fault = fault_of(key, target, now())
+        address = read_address(key, target)
         if fault or address is None:
             reason = _REASONS.get(fault or "", f"no url arg {key.parameter}")
             return Response(status=403, headers={"X-Tengine-Error": f"denied by req auth: {reason}"})
