@@ -24,8 +24,12 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status: 1 if a requirement is missed, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed and size.")
     names = ", ".join(MEASUREMENTS)
-    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}")
-    parser.add_argument("--docs", action="store_true", help="also write the table into docs/performance.md")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}"
+    )
+    parser.add_argument(
+        "--docs", action="store_true", help="also write the table into docs/performance.md"
+    )
     options = parser.parse_args(arguments)
     if options.docs and options.names:
         parser.error("--docs requires all measurements: leave out the names")
@@ -34,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         if sys.stderr.isatty():
             print(f"Measuring {name} …", file=sys.stderr)
         figures += import_module(f"bench.{name}").measure()
-    printed = screen(figures, f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}")
+    printed = screen(
+        figures, f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
+    )
     print(printed)
     if options.docs:
         PAGE.write_text(with_table(PAGE.read_text("utf-8"), printed), "utf-8")
@@ -49,7 +55,9 @@ def screen(figures: Sequence[Figure], origin: str) -> str:
         if missed
         else f"{len(figures)} figures, and every requirement is reached."
     )
-    return "\n".join([f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), verdict])
+    return "\n".join(
+        [f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), verdict]
+    )
 
 
 def with_table(page: str, printed: str) -> str:
@@ -63,7 +71,9 @@ def machine() -> str:
     """The number of processors and their model."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            name = next(
+                line.partition(":")[2].strip() for line in lines if line.startswith("model name")
+            )
     except (OSError, StopIteration):
         name = platform.processor() or "unknown processor"
     return f"{os.cpu_count()} x {name}"
@@ -71,7 +81,9 @@ def machine() -> str:
 
 def _name(name: str) -> str:
     if name not in MEASUREMENTS:
-        raise argparse.ArgumentTypeError(f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS)}")
+        raise argparse.ArgumentTypeError(
+            f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS)}"
+        )
     return name
 
 

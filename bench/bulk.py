@@ -39,7 +39,9 @@ def measure() -> list[Figure]:
         for source, count in ((many, COUNT), (few, PEER_COUNT)):
             with source.open("w", encoding="utf-8") as file:
                 # Every fourth key needs encoding.
-                file.writelines(f"reports/2026/{i:08d}{' q3' if i % 4 == 0 else ''}.pdf\n" for i in range(count))
+                file.writelines(
+                    f"reports/2026/{i:08d}{' q3' if i % 4 == 0 else ''}.pdf\n" for i in range(count)
+                )
         ours = []
         theirs = []
         for _ in range(ROUNDS):
@@ -67,12 +69,19 @@ def _loop(source: Path, output: Path) -> float:
     began = time.process_time()
     auth = oss2.ProviderAuthV4(oss2.credentials.StaticCredentialsProvider(*CREDENTIALS[:3]))
     bucket = oss2.Bucket(auth, f"https://oss-{REGION}.aliyuncs.com", BUCKET, region=REGION)
-    with source.open(encoding="utf-8") as keys, output.open("w", encoding="utf-8", newline="") as file:
+    with (
+        source.open(encoding="utf-8") as keys,
+        output.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["line", "bucket", "key", "size", "expires_at", "url"])
         for number, line in enumerate(keys, 1):
             key = line.rstrip("\n")
             url = bucket.sign_url("GET", key, EXPIRES, slash_safe=True)
-            expires_at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=EXPIRES)
-            writer.writerow([number, BUCKET, key, "", expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"), url])
+            expires_at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+                seconds=EXPIRES
+            )
+            writer.writerow(
+                [number, BUCKET, key, "", expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"), url]
+            )
     return PEER_COUNT / (time.process_time() - began)

@@ -52,7 +52,13 @@ class Figure(NamedTuple):
 
     @classmethod
     def against(
-        cls, name: str, unit: str, ours: Values, peer_name: str, peer: Values, bound: Bound | None = None
+        cls,
+        name: str,
+        unit: str,
+        ours: Values,
+        peer_name: str,
+        peer: Values,
+        bound: Bound | None = None,
     ) -> Figure:
         """A figure of pairs that were measured in turns."""
         ratio = Spread.of_ratios(ours, peer)
@@ -68,4 +74,6 @@ class Figure(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.bound is None or self.bound.holds(self.ratio.median if self.ratio is not None else self.ours)
+        return self.bound is None or self.bound.holds(
+            self.ratio.median if self.ratio is not None else self.ours
+        )

@@ -16,7 +16,9 @@ import alibabacloud_oss_v2 as oss
 
 def client_for(context: Any) -> oss.Client:
     credentials = context.credentials
-    return _client(credentials.access_key_id, credentials.access_key_secret, credentials.security_token)
+    return _client(
+        credentials.access_key_id, credentials.access_key_secret, credentials.security_token
+    )
 
 
 @lru_cache(1)
@@ -35,7 +37,8 @@ def on_http(event: bytes, context: Any) -> dict[str, object]:
     request = json.loads(event)
     key = unquote(request["rawPath"], errors="strict").removeprefix("/")
     presigned = client_for(context).presign(
-        oss.GetObjectRequest(bucket=os.environ["LINK_BUCKET"], key=key), expires=datetime.timedelta(seconds=900)
+        oss.GetObjectRequest(bucket=os.environ["LINK_BUCKET"], key=key),
+        expires=datetime.timedelta(seconds=900),
     )
     milliseconds = round((time.perf_counter() - began) * 1000, 3)
     line = {

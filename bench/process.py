@@ -70,21 +70,43 @@ def http_event(
     event = json.loads((ROOT / "tests/data/events/http-get.json").read_text("utf-8"))
     event["requestContext"]["http"]["path"] = event["rawPath"] = path
     sent = headers if headers is not None else {"Accept": "*/*", "User-Agent": "curl/8.5.0"}
-    event |= {"queryParameters": dict(query or {}), "headers": {**sent, "X-Forwarded-Proto": "https"}}
+    event |= {
+        "queryParameters": dict(query or {}),
+        "headers": {**sent, "X-Forwarded-Proto": "https"},
+    }
     return json.dumps(event)
 
 
 def run(
-    module: str, event: str, count: int = 0, *, status: int = 302, environment: Mapping[str, str] = ENVIRONMENT
+    module: str,
+    event: str,
+    count: int = 0,
+    *,
+    status: int = 302,
+    environment: Mapping[str, str] = ENVIRONMENT,
 ) -> Run:
     """A new process that answers one event with `on_http` of a module, and `count` events like it afterwards.
 
     Raises `RuntimeError` if it fails.
     """
-    folders = [str(ROOT), *dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))]
+    folders = [
+        str(ROOT),
+        *dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")),
+    ]
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", PROGRAM, module, str(status), event, str(count), *folders],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            PROGRAM,
+            module,
+            str(status),
+            event,
+            str(count),
+            *folders,
+        ],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

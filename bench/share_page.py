@@ -66,13 +66,25 @@ def measure() -> list[Figure]:
                 temporary=CREDENTIALS,
                 start_page=StartPage(app),
             )
-            environment = {**ENVIRONMENT, "LINK_CONFIG": str(config), "LINK_OSS_ENDPOINT": server.url}
+            environment = {
+                **ENVIRONMENT,
+                "LINK_CONFIG": str(config),
+                "LINK_OSS_ENDPOINT": server.url,
+            }
             page = http_event("/-/s/2026%20q3.pdf", query={"share": _share(oss)}, headers=BROWSER)
             for _ in range(ROUNDS + 1):
-                pages.append(run("handler", page, status=200, environment=environment).seconds * 1e3)
-                redirects.append(run("handler", http_event(), environment=environment).seconds * 1e3)
+                pages.append(
+                    run("handler", page, status=200, environment=environment).seconds * 1e3
+                )
+                redirects.append(
+                    run("handler", http_event(), environment=environment).seconds * 1e3
+                )
     # The first round writes bytecode.
-    return [Figure.against("share page, new process", "ms", pages[1:], "redirect", redirects[1:], Bound(3))]
+    return [
+        Figure.against(
+            "share page, new process", "ms", pages[1:], "redirect", redirects[1:], Bound(3)
+        )
+    ]
 
 
 def _share(oss: OssAlone) -> str:
@@ -80,7 +92,13 @@ def _share(oss: OssAlone) -> str:
     secret = records.new_secret()
     now = int(time.time())
     hashed = sha256(b"fcp_EXAMPLE").hexdigest()
-    api = {"id": "sales", "sha256": hashed, "paths": ["/"], "methods": ["GET", "SHARE"], "expires_at": None}
+    api = {
+        "id": "sales",
+        "sha256": hashed,
+        "paths": ["/"],
+        "methods": ["GET", "SHARE"],
+        "expires_at": None,
+    }
     target = f"oss://{BUCKET}/exampledir/"
     share = records.secret_hash(secret)
     record = records.Record(

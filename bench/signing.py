@@ -31,7 +31,10 @@ ROUNDS = 15
 KEY_ID = "STS.EXAMPLE"
 SECRET = "an-example-of-a-secret-30-long"
 # Every fourth key has a space, which must be encoded.
-KEYS = [f"exampledir/2026/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf" for number in range(512)]
+KEYS = [
+    f"exampledir/2026/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf"
+    for number in range(512)
+]
 BOUNDS: Mapping[str, Bound | None] = {
     "alibabacloud-oss-v2": Bound(0.11),
     "oss2": Bound(0.05),
@@ -48,7 +51,9 @@ def measure() -> list[Figure]:
     for name, sign in signers.items():
         check(name, [str(getattr(signed, "url", signed)) for signed in map(sign, KEYS[:4])], token)
     signers["a CDN's link"] = cdn()
-    runs: dict[str, Callable[[], float]] = {name: partial(per_key, sign) for name, sign in signers.items()}
+    runs: dict[str, Callable[[], float]] = {
+        name: partial(per_key, sign) for name, sign in signers.items()
+    }
     with ExitStack() as stack:
         if missing := missing_node():
             print(f"signing: without ali-oss, because {missing}.", file=sys.stderr)
@@ -62,7 +67,11 @@ def measure() -> list[Figure]:
         Figure.against("a link", "µs", times["ours"], peer, times[peer], bound)
         for peer, bound in BOUNDS.items()
         if peer in times
-    ] + [Figure.against("a CDN's link", "µs", times["a CDN's link"], "a link", times["ours"], Bound(1.1))]
+    ] + [
+        Figure.against(
+            "a CDN's link", "µs", times["a CDN's link"], "a link", times["ours"], Bound(1.1)
+        )
+    ]
 
 
 def per_key(sign: Sign) -> float:
@@ -76,7 +85,9 @@ def per_key(sign: Sign) -> float:
 def check(name: str, urls: list[str], token: str) -> None:
     """Raises `RuntimeError` unless these links of the first keys are signed as expected."""
     for key, url in zip(KEYS, urls, strict=False):
-        verification = signer.verify("GET", url, credentials=signer.Credentials(KEY_ID, SECRET, token))
+        verification = signer.verify(
+            "GET", url, credentials=signer.Credentials(KEY_ID, SECRET, token)
+        )
         expected = f"GET\n/{BUCKET}/{signer.v4.encode_key(key)}\nversionId=CAEQ&x-oss-credential="
         if not verification.ok or not verification.canonical_request.startswith(expected):
             raise RuntimeError(f"{name} did not sign the expected request: {verification!r}.")
@@ -86,20 +97,30 @@ def ours(token: str) -> Sign:
     credentials = signer.Credentials(KEY_ID, SECRET, token)
     endpoint = signer.Endpoint.public(REGION)
     return lambda key: signer.presign(
-        "GET", BUCKET, key, credentials=credentials, endpoint=endpoint, expires_in=600, query={"versionId": "CAEQ"}
+        "GET",
+        BUCKET,
+        key,
+        credentials=credentials,
+        endpoint=endpoint,
+        expires_in=600,
+        query={"versionId": "CAEQ"},
     )
 
 
 def cdn() -> Sign:
     key = signer.CdnKey("k" * 32)
     origin = "https://static.example.com"
-    return lambda path: signer.presign_cdn(f"{origin}/{signer.v4.encode_key(path)}", key, expires_in=600)
+    return lambda path: signer.presign_cdn(
+        f"{origin}/{signer.v4.encode_key(path)}", key, expires_in=600
+    )
 
 
 def v2(token: str) -> Sign:
     """The official SDK, version 2, with a reused client."""
     config = oss_v2.config.load_default()
-    config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(KEY_ID, SECRET, token)
+    config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(
+        KEY_ID, SECRET, token
+    )
     config.region = REGION
     client = oss_v2.Client(config)
     lifetime = datetime.timedelta(seconds=600)
@@ -111,8 +132,12 @@ def v2(token: str) -> Sign:
 def v1(token: str) -> Sign:
     """The official SDK, version 1, with V4 and a reused bucket."""
     provider = oss2.credentials.StaticCredentialsProvider(KEY_ID, SECRET, token)
-    bucket = oss2.Bucket(oss2.ProviderAuthV4(provider), f"https://oss-{REGION}.aliyuncs.com", BUCKET, region=REGION)
-    return lambda key: bucket.sign_url("GET", key, 600, params={"versionId": "CAEQ"}, slash_safe=True)
+    bucket = oss2.Bucket(
+        oss2.ProviderAuthV4(provider), f"https://oss-{REGION}.aliyuncs.com", BUCKET, region=REGION
+    )
+    return lambda key: bucket.sign_url(
+        "GET", key, 600, params={"versionId": "CAEQ"}, slash_safe=True
+    )
 
 
 def missing_node() -> str:

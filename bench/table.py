@@ -52,4 +52,6 @@ def number(value: float) -> str:
 
 
 def _row(values: Iterable[str]) -> str:
-    return " ".join(format(value, spec) for value, spec in zip(values, _COLUMNS, strict=True)).rstrip()
+    return " ".join(
+        format(value, spec) for value, spec in zip(values, _COLUMNS, strict=True)
+    ).rstrip()

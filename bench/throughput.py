@@ -66,10 +66,13 @@ def measure() -> list[Figure]:
             for name, connections in clients.items():
                 latencies[name].append(_round(connections, requests, SECONDS))
     (rate, p99), (peer_rate, peer_p99) = (
-        ([len(each) / SECONDS for each in rounds], [_p99(each) for each in rounds]) for rounds in latencies.values()
+        ([len(each) / SECONDS for each in rounds], [_p99(each) for each in rounds])
+        for rounds in latencies.values()
     )
     return [
-        Figure.against("custom runtime, requests", "/s", rate, PEER, peer_rate, Bound(4, at_least=True)),
+        Figure.against(
+            "custom runtime, requests", "/s", rate, PEER, peer_rate, Bound(4, at_least=True)
+        ),
         Figure.against("custom runtime, p99", "ms", p99, PEER, peer_p99, Bound(1)),
     ]
 
@@ -83,7 +86,13 @@ def _requests() -> list[bytes]:
     """Requests as Function Compute forwards them. Every fourth has a space in its key."""
     platform = {
         "request-id": "1-6743a0f1-00000000-000000000001",
-        **dict(zip(("access-key-id", "access-key-secret", "security-token"), CREDENTIALS[:3], strict=True)),
+        **dict(
+            zip(
+                ("access-key-id", "access-key-secret", "security-token"),
+                CREDENTIALS[:3],
+                strict=True,
+            )
+        ),
         "control-path": "/http-invoke",
     }
     fields = "".join(f"x-fc-{name}: {value}\r\n" for name, value in platform.items())

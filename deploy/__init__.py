@@ -7,7 +7,9 @@ import sys
 from types import TracebackType
 
 
-def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def _report(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
     """An exception hook: it names the target of make which installs a missing package, and says that Ctrl-C came."""
     command = os.path.basename(sys.argv[0]).removesuffix(".py")
     if isinstance(error, KeyboardInterrupt):

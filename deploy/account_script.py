@@ -45,14 +45,20 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 def script(documents: Document) -> str:
     """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others."""
     start = "#!/bin/sh\n# Creates what s deploy needs, or updates it: roles, policies, queues, logs, lifecycle rules."
-    return "\n".join([start, _DEPLOYER, "harmless=AlreadyExist", _functions("create"), *_calls(documents)])
+    return "\n".join(
+        [start, _DEPLOYER, "harmless=AlreadyExist", _functions("create"), *_calls(documents)]
+    )
 
 
 def removal(documents: Document, kept: Sequence[Document]) -> str:
     """Removes what `script` creates and the documents in `kept` do not need, but no logstore, bucket or message."""
-    start = "#!/bin/sh\n# Removes what the script of make policies created, but no log and no message."
+    start = (
+        "#!/bin/sh\n# Removes what the script of make policies created, but no log and no message."
+    )
     needed = [] if kept else [_DEPLOYER]
-    return "\n".join([start, *needed, "harmless=NotExist", _functions("remove"), *_removals(documents, kept)])
+    return "\n".join(
+        [start, *needed, "harmless=NotExist", _functions("remove"), *_removals(documents, kept)]
+    )
 
 
 def _functions(name: str) -> str:
@@ -64,7 +70,9 @@ def _calls(documents: Document) -> Iterator[str]:
     prefix = documents["prefix"]
     for name, role in documents["roles"].items():
         duration = [str(role["max_session_duration"])] if "max_session_duration" in role else []
-        yield shlex.join(["role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration])
+        yield shlex.join(
+            ["role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration]
+        )
     deployer = f"{prefix}-deployer"
     operator = f"{prefix}-operator"
     yield shlex.join(["policy", deployer, compact_json(documents["deployer"])])
@@ -90,7 +98,9 @@ def _calls(documents: Document) -> Iterator[str]:
 
 def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
     prefix = documents["prefix"]
-    roles = [name for name in documents["roles"] if not any(name in other["roles"] for other in kept)]
+    roles = [
+        name for name in documents["roles"] if not any(name in other["roles"] for other in kept)
+    ]
     for name in roles:
         yield f"{_ram('DetachPolicyFromRole', name)} --RoleName {name}"
         yield f"once aliyun ram DeleteRole --RoleName {name}"
@@ -103,7 +113,11 @@ def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
     shared = [] if kept else [f"{prefix}-deployer", f"{prefix}-operator"]
     if shared:
         yield f'{_ram("DetachPolicyFromUser", shared[0])} --UserName "$DEPLOYER"'
-    for name in (*roles, *(f"{prefix}-deployer-{environment}" for environment in documents["deployers"]), *shared):
+    for name in (
+        *roles,
+        *(f"{prefix}-deployer-{environment}" for environment in documents["deployers"]),
+        *shared,
+    ):
         yield f"once aliyun ram DeletePolicy --PolicyName {name} --CascadingDelete true"
 
 

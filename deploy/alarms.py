@@ -33,12 +33,18 @@ _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
 
 def script(functions: Iterable[Function]) -> str:
     """It tells those whom the action policy in `ACTION_POLICY` names, by default the built-in one."""
-    return "\n".join([_SCRIPT.read_text("utf-8"), *(call for function in functions for call in _calls(function))])
+    return "\n".join(
+        [_SCRIPT.read_text("utf-8"), *(call for function in functions for call in _calls(function))]
+    )
 
 
 def queries() -> dict[str, str]:
     """The queries of the page by title."""
-    return dict(re.findall(r"(?ms)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", _PAGE.read_text(encoding="utf-8")))
+    return dict(
+        re.findall(
+            r"(?ms)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", _PAGE.read_text(encoding="utf-8")
+        )
+    )
 
 
 def _calls(function: Function) -> Iterator[str]:

@@ -66,9 +66,13 @@ def plan(config: Path) -> Plan:
     runtime = functions[0].runtime
     package = functions[0].package
     if not is_built(project.root, config, package):
-        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {package}).")
+        raise DeployError(
+            f"{config.name}: code must be a folder below build/, such as ./build/code (got {package})."
+        )
     if runtime not in RUNTIMES:
-        raise DeployError(f"runtime {runtime} is not supported: choose one of {', '.join(RUNTIMES)}.")
+        raise DeployError(
+            f"runtime {runtime} is not supported: choose one of {', '.join(RUNTIMES)}."
+        )
     for name in files:
         if Path(name).name != name or not name.endswith(".toml"):
             raise DeployError(f"LINK_CONFIG must be a .toml file beside links.toml (got {name}).")
@@ -103,12 +107,23 @@ def build(planned: Plan) -> Package:
         shutil.rmtree(planned.code, ignore_errors=True)
         folder.replace(planned.code)
         zip_file = zip_file.replace(planned.code.with_name(planned.code.name + ".zip"))
-        return Package(code=planned.code, zip=zip_file, size=size, sha256=sha256, parts=parts, interpreter=interpreter)
+        return Package(
+            code=planned.code,
+            zip=zip_file,
+            size=size,
+            sha256=sha256,
+            parts=parts,
+            interpreter=interpreter,
+        )
 
 
 def report(planned: Plan, package: Package) -> str:
     python = planned.runtime.python
-    code = package.code.relative_to(Path.cwd()) if package.code.is_relative_to(Path.cwd()) else package.code
+    code = (
+        package.code.relative_to(Path.cwd())
+        if package.code.is_relative_to(Path.cwd())
+        else package.code
+    )
     lines = [
         f"Built for {planned.runtime.name} (Python {python}): {code}",
         f"  {contents.megabytes(package.size)} zipped, sha256 {package.sha256}",
@@ -126,8 +141,12 @@ def report(planned: Plan, package: Package) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Raises `DeployError`."""
-    parser = Parser(prog="python -m deploy.build", description="Build the package that is deployed.")
-    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to build for")
+    parser = Parser(
+        prog="python -m deploy.build", description="Build the package that is deployed."
+    )
+    parser.add_argument(
+        "config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to build for"
+    )
     options = parser.parse_args(arguments)
     try:
         planned = plan(options.config)

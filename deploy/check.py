@@ -78,9 +78,15 @@ def report(project: Project) -> Report:
             overlays = document.environment_faults(project.known[name], environment)
             sentences += [f"env.yaml: {name}: {sentence}" for sentence in overlays]
         faults |= dict.fromkeys(sentences)
-    testing = {name for name, fields in project.known.items() if fields.get("type") == document.TESTING}
+    testing = {
+        name for name, fields in project.known.items() if fields.get("type") == document.TESTING
+    }
     faults |= dict.fromkeys(
-        (*sharing.across(functions, testing), *sharing.signers(functions), *regions.across(functions))
+        (
+            *sharing.across(functions, testing),
+            *sharing.signers(functions),
+            *regions.across(functions),
+        )
     )
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
     warnings = dict.fromkeys(
@@ -92,25 +98,35 @@ def report(project: Project) -> Report:
     return Report(list(faults), list(examples), list(warnings), functions)
 
 
-def _check_environment(project: Project, environment: Environment) -> tuple[list[str], list[Function]]:
+def _check_environment(
+    project: Project, environment: Environment
+) -> tuple[list[str], list[Function]]:
     sentences: list[tuple[str, str]] = []
     functions: list[Function] = []
     for resource in environment.resources:
         faults = []
         if not _PINNED.fullmatch(resource.component):
-            faults.append(f"component must be pinned to a version, such as fc3@0.1.22 (got {resource.component}).")
+            faults.append(
+                f"component must be pinned to a version, such as fc3@0.1.22 (got {resource.component})."
+            )
         code = resource.props.get("code")
         if not is_built(project.root, project.config, code):
             faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
         if resource.props.get("nasConfig") == "auto":
-            faults.append("nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it.")
-        invalid = [*schema.faults(resource.props)] or [*placeholders.bucket_faults(resource, project, environment.name)]
+            faults.append(
+                "nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it."
+            )
+        invalid = [*schema.faults(resource.props)] or [
+            *placeholders.bucket_faults(resource, project, environment.name)
+        ]
         faults += invalid
         if not invalid:
             try:
                 function = project.read(resource)
                 faults += (sentence for each in _CHECKS for sentence in each(function))
-                functions.append(project.with_config(function, environment.name, environment.log_days))
+                functions.append(
+                    project.with_config(function, environment.name, environment.log_days)
+                )
                 faults += (sentence for each in _CONFIG_CHECKS for sentence in each(functions[-1]))
             except DeployError as error:
                 faults.append(str(error))
@@ -138,16 +154,22 @@ def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m deploy.check", description="Say what would fail once deployed.")
-    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to check")
+    parser.add_argument(
+        "config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to check"
+    )
     parser.add_argument("--env", help="check only this environment of env.yaml")
-    parser.add_argument("--allow-placeholders", action="store_true", help="accept names such as examplebucket")
+    parser.add_argument(
+        "--allow-placeholders", action="store_true", help="accept names such as examplebucket"
+    )
     options = parser.parse_args(arguments)
     try:
         result = check(options.config, options.env)
     except DeployError as error:
         result = Report([str(error)])
     faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
-    notes = dict.fromkeys(note for function in result.functions for note in links_toml.notes(function))
+    notes = dict.fromkeys(
+        note for function in result.functions for note in links_toml.notes(function)
+    )
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings), *notes):
         show(sentence)
     if not faults:

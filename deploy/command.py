@@ -32,17 +32,30 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # such as `| head`
             return unread
-        show(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
+        show(
+            f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).",
+            file=sys.stderr,
+        )
         return 1
     return status
 
 
 def output_of(
-    command: Sequence[str], timeout: float, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    timeout: float,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """What a program prints that gets no input. Raises `OSError`, and `TimeoutExpired` after `timeout` seconds."""
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        env=env,
     )
 
 

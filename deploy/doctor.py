@@ -48,7 +48,11 @@ def findings(options: Options) -> Iterator[Finding]:
         project = Project.load(options.config, render, options.environment)
         report = check.report(project)
         faults = [*report.faults, *report.placeholders]
-        functions = [function for function in report.functions if function.environment_name == options.environment]
+        functions = [
+            function
+            for function in report.functions
+            if function.environment_name == options.environment
+        ]
         if len(functions) < len(project.environments[0].resources):
             yield from (fault("s.yaml", sentence) for sentence in faults)
             return
@@ -58,9 +62,13 @@ def findings(options: Options) -> Iterator[Finding]:
         return
     for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS", "CDN"), strict=True):
         if local := os.environ.get(variable):
-            yield warning(name.lower(), f"{variable} is {local}, so this is about a local {name}: unset it.")
+            yield warning(
+                name.lower(), f"{variable} is {local}, so this is about a local {name}: unset it."
+            )
     seen: set[Finding] = set()
-    for finding in chain(_before(deployment, faults), _after(deployment, options) if options.url else ()):
+    for finding in chain(
+        _before(deployment, faults), _after(deployment, options) if options.url else ()
+    ):
         if finding not in seen:
             seen.add(finding)
             yield finding
@@ -84,7 +92,9 @@ def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
 def _account(deployment: Deployment) -> Iterator[Finding]:
     """What the aliyun CLI shows, or one finding if it shows nothing."""
     if not aliyun.is_installed():
-        yield unknown("account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml.")
+        yield unknown(
+            "account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml."
+        )
         return
     try:
         yield from account.roles(deployment)
@@ -105,7 +115,9 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from service.control_path(deployment, url)
     yield from service.credentials_headers(deployment, url)
     yield from service.canaries(deployment, url, os.environ)
-    yield from service.notices(deployment, options.config.resolve(), options.environment, options.alias)
+    yield from service.notices(
+        deployment, options.config.resolve(), options.environment, options.alias
+    )
 
 
 def _address(value: str) -> str:
@@ -118,17 +130,28 @@ def _address(value: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m deploy.doctor", description="Find what is wrong with a deployment.")
-    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
+    parser = Parser(
+        prog="python -m deploy.doctor", description="Find what is wrong with a deployment."
+    )
+    parser.add_argument(
+        "config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy"
+    )
     parser.add_argument("--env", help="an environment of env.yaml")
     parser.add_argument(
-        "--access", metavar="NAME", help="the key of s, as in s deploy -a NAME (default: that of s.yaml)"
+        "--access",
+        metavar="NAME",
+        help="the key of s, as in s deploy -a NAME (default: that of s.yaml)",
     )
     parser.add_argument("--url", type=_address, help="the address of the deployed service")
     parser.add_argument(
-        "--endpoint", type=_address, metavar="URL", help="a domain that is bound to the bucket of the keys document"
+        "--endpoint",
+        type=_address,
+        metavar="URL",
+        help="a domain that is bound to the bucket of the keys document",
     )
-    parser.add_argument("--allow-unknown", action="store_true", help="do not fail over what could not be examined")
+    parser.add_argument(
+        "--allow-unknown", action="store_true", help="do not fail over what could not be examined"
+    )
     parsed = parser.parse_args(arguments)
     failing = {"fault"} if parsed.allow_unknown else {"fault", "unknown"}
     levels = set[str]()

@@ -45,7 +45,9 @@ class Function(functions.Function):
     @property
     def statements(self) -> list[dict[str, Any]]:
         """What its role must allow; a custom runtime may be both web and event function. Raises `InvalidConfig`."""
-        return rights.role_statements(self.config, web=self.http is not None, events=self.takes_events)
+        return rights.role_statements(
+            self.config, web=self.http is not None, events=self.takes_events
+        )
 
     @property
     def signer_arns(self) -> list[str]:
@@ -67,7 +69,12 @@ class Function(functions.Function):
             mount.target.bucket: self.region if mount.region == self.config.region else mount.region
             for mount in self.config.mounts
         }
-        return {**dict.fromkeys((location.bucket for location in self.config.mounts.reserved), self.region), **regions}
+        return {
+            **dict.fromkeys(
+                (location.bucket for location in self.config.mounts.reserved), self.region
+            ),
+            **regions,
+        }
 
 
 class Resource(NamedTuple):
@@ -98,7 +105,9 @@ class Project:
     environments: tuple[Environment, ...]
 
     @classmethod
-    def load(cls, config: Path, render: Render, environment: str | None = None, *, base: bool = False) -> Project:
+    def load(
+        cls, config: Path, render: Render, environment: str | None = None, *, base: bool = False
+    ) -> Project:
         """With one environment, or s.yaml alone (`base`), or both that and all environments.
 
         Raises `DeployError` if a file cannot be read or rendered. Serverless Devs ignores an environment that does not
@@ -117,22 +126,35 @@ class Project:
             )
         names = [environment] if environment or base else [None, *known]
         root = s_yaml.project_folder(config)
-        environments = tuple(_environment(config, root, name, render(config, name)) for name in names)
+        environments = tuple(
+            _environment(config, root, name, render(config, name)) for name in names
+        )
         return cls(root=root, config=config, source=source, known=known, environments=environments)
 
     def read(self, resource: Resource) -> functions.Function:
         """Raises `DeployError` for properties that Function Compute does not accept."""
         try:
-            return functions.function_of(resource.name, resource.props, self.config.resolve().parent)
+            return functions.function_of(
+                resource.name, resource.props, self.config.resolve().parent
+            )
         except TemplateError as error:
             raise DeployError(str(error)) from None
 
-    def with_config(self, function: functions.Function, environment: str | None, log_days: int = LOG_DAYS) -> Function:
+    def with_config(
+        self, function: functions.Function, environment: str | None, log_days: int = LOG_DAYS
+    ) -> Function:
         """With links.toml, as the function reads it. Raises `InvalidConfig`."""
         file = function.environment.get("LINK_CONFIG") or "links.toml"
         config = load.load(str(self.root / file), function.environment)
-        variables = frozenset(re.findall(r"\$\{([^}]*)\}", (self.root / file).read_text(encoding="utf-8")))
-        own = {"environment_name": environment, "file": file, "config": config, "variables": variables}
+        variables = frozenset(
+            re.findall(r"\$\{([^}]*)\}", (self.root / file).read_text(encoding="utf-8"))
+        )
+        own = {
+            "environment_name": environment,
+            "file": file,
+            "config": config,
+            "variables": variables,
+        }
         return Function(**{**vars(function), **own, "log_days": log_days})
 
 
@@ -153,7 +175,9 @@ def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapp
     """The environments by name of a s.yaml with this content, empty if there is no file. Raises `DeployError`."""
     named = source.get("env")
     if named is not None and not isinstance(named, str):
-        raise DeployError(f"{config.name}: env must be the path of a file, such as ./env.yaml (got {named!r}).")
+        raise DeployError(
+            f"{config.name}: env must be the path of a file, such as ./env.yaml (got {named!r})."
+        )
     path = config.resolve().parent / (named or ENVIRONMENTS)
     if not path.is_file():
         if named:
@@ -164,18 +188,26 @@ def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapp
     if not isinstance(environments, list) or not all(
         isinstance(environment, dict) and environment.get("name") for environment in environments
     ):
-        raise DeployError(f"{path.name}: environments must be a list, and each environment must have a name.")
+        raise DeployError(
+            f"{path.name}: environments must be a list, and each environment must have a name."
+        )
     known: dict[str, Mapping[str, Any]] = {}
     for environment in environments:
         name = str(environment["name"])
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise DeployError(f"{path.name}: an environment is named {name!r}: use only letters, digits, - and _.")
+            raise DeployError(
+                f"{path.name}: an environment is named {name!r}: use only letters, digits, - and _."
+            )
         if known.setdefault(name, environment) is not environment:
-            raise DeployError(f"{path.name}: more than one environment is named {name}: each needs its own name.")
+            raise DeployError(
+                f"{path.name}: more than one environment is named {name}: each needs its own name."
+            )
     return known
 
 
-def _environment(config: Path, root: Path, name: str | None, document: Mapping[str, Any]) -> Environment:
+def _environment(
+    config: Path, root: Path, name: str | None, document: Mapping[str, Any]
+) -> Environment:
     try:
         entries = functions.functions_in(document)
     except TemplateError as error:
@@ -192,7 +224,9 @@ def _environment(config: Path, root: Path, name: str | None, document: Mapping[s
         )
     days = (document.get("vars") or {}).get("log_days", LOG_DAYS)
     if not re.fullmatch("[0-9]{1,4}", str(days)) or not 1 <= int(days) <= MAX_LOG_DAYS:
-        raise DeployError(f"{config.name}: vars.log_days must be 1 to {MAX_LOG_DAYS} (got {days!r}): set it to 190.")
+        raise DeployError(
+            f"{config.name}: vars.log_days must be 1 to {MAX_LOG_DAYS} (got {days!r}): set it to 190."
+        )
     return Environment(name, tuple(document["resources"]), resources, int(days))
 
 
@@ -202,10 +236,15 @@ def _is_own(root: Path, config: Path, props: Mapping[str, Any]) -> bool:
     It is ours if its code is below build/ or if it starts our handler, so that a misspelt folder is a fault.
     """
     custom = props.get("customRuntimeConfig")
-    starts = str(props.get("handler")).startswith("handler.on_") or (isinstance(custom, dict) and APP in str(custom))
+    starts = str(props.get("handler")).startswith("handler.on_") or (
+        isinstance(custom, dict) and APP in str(custom)
+    )
     return starts or is_built(root, config, props.get("code"))
 
 
 def is_built(root: Path, config: Path, code: object) -> bool:
     """Whether code is in a folder that the build makes."""
-    return isinstance(code, str) and root / "build" in (config.resolve().parent / code).resolve().parents
+    return (
+        isinstance(code, str)
+        and root / "build" in (config.resolve().parent / code).resolve().parents
+    )

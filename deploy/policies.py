@@ -33,7 +33,11 @@ from .statements import Document
 
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
 # The services that call a function through a trigger and assume the trigger's role to do so.
-CALLERS = {"oss": "oss.aliyuncs.com", "mns_topic": "mns.aliyuncs.com", "eventbridge": "eventbridge.aliyuncs.com"}
+CALLERS = {
+    "oss": "oss.aliyuncs.com",
+    "mns_topic": "mns.aliyuncs.com",
+    "eventbridge": "eventbridge.aliyuncs.com",
+}
 
 
 def policies(everything: Sequence[Function], environment: str | None = None) -> Document:
@@ -47,28 +51,45 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     notices wait in the state, `operator` is the policy that `python -m handler.commands notices` needs. Raises
     `DeployError` if two functions contradict each other, or if RAM cannot express a key.
     """
-    selected = [function for function in everything if environment in (None, function.environment_name)]
+    selected = [
+        function for function in everything if environment in (None, function.environment_name)
+    ]
     prefix = common_prefix([function.name for function in everything])
     # The check says the same of the functions of one file.
-    for conflict in (*sharing.within(everything), *sharing.signers(everything), *regions.across(everything)):
+    for conflict in (
+        *sharing.within(everything),
+        *sharing.signers(everything),
+        *regions.across(everything),
+    ):
         raise DeployError(conflict)
     roles = _roles(everything)
     wanted = _roles_of(selected) | _signers_of(selected, everything)
     # What is for webhooks and robots waits; a [[sink]] is written at once.
-    waiting = [function.config for function in selected if function.takes_events and function.config.keys_sinks]
-    outbox = rights.unique(statement for config in waiting for statement in rights.outbox_statements(config))
+    waiting = [
+        function.config
+        for function in selected
+        if function.takes_events and function.config.keys_sinks
+    ]
+    outbox = rights.unique(
+        statement for config in waiting for statement in rights.outbox_statements(config)
+    )
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
-    used = {bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)}
+    used = {
+        bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)
+    }
     plan = {
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
         "deployer": statements.document(_deployer(everything)),
         "deployers": {
-            name: statements.document(_deployer(functions)) for name, functions in _by_environment(selected).items()
+            name: statements.document(_deployer(functions))
+            for name, functions in _by_environment(selected).items()
         },
         "queues": rights.unique(
-            {"name": name, "region": function.region} for function in selected for name in queues(function)
+            {"name": name, "region": function.region}
+            for function in selected
+            for name in queues(function)
         ),
         "logs": rights.unique(
             {**function.log._asdict(), "region": function.region, "days": function.log_days}
@@ -76,7 +97,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
             if function.log
         ),
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
-        "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
+        "bucket_regions": {
+            bucket: region for bucket, (region, _) in buckets.items() if bucket in used
+        },
     }
     if outbox:
         plan["operator"] = statements.document(outbox)
@@ -92,19 +115,30 @@ def _by_environment(functions: Iterable[Function]) -> dict[str, list[Function]]:
 
 
 def _roles_of(functions: Iterable[Function]) -> set[str]:
-    return {name for function in functions for name in (role_name(function.role), *caller_roles(function))}
+    return {
+        name
+        for function in functions
+        for name in (role_name(function.role), *caller_roles(function))
+    }
 
 
 def _signers_of(selected: Sequence[Function], everything: Sequence[Function]) -> set[str]:
     """The roles of `[assume_role]`, and all roles that they trust: RAM knows only those that exist."""
     signers = signer_roles(everything)
-    return {name for signer in signer_roles(selected) for name in (signer, *map(role_name, signers[signer].trusted))}
+    return {
+        name
+        for signer in signer_roles(selected)
+        for name in (signer, *map(role_name, signers[signer].trusted))
+    }
 
 
 def common_prefix(names: Sequence[str]) -> str:
     """What the names begin with, without their last parts: "links" of links-http and links-events-dev."""
     columns = zip(*(name.split("-")[:-1] for name in names), strict=False)
-    return "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)) or names[0]
+    return (
+        "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns))
+        or names[0]
+    )
 
 
 def _roles(functions: Sequence[Function]) -> dict[str, Document]:
@@ -114,12 +148,19 @@ def _roles(functions: Sequence[Function]) -> dict[str, Document]:
     for function in functions:
         name = role_name(function.role)
         policy = statements.document(function_statements(function))
-        roles[name] = {"trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]), "policy": policy}
+        roles[name] = {
+            "trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]),
+            "policy": policy,
+        }
         for caller, service in caller_roles(function).items():
-            call = allow(["fc:InvokeFunction"], *statements.function_arns(function.name, function.region))
+            call = allow(
+                ["fc:InvokeFunction"], *statements.function_arns(function.name, function.region)
+            )
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
-        calls = [call for statements_of_service in services.values() for call in statements_of_service]
+        calls = [
+            call for statements_of_service in services.values() for call in statements_of_service
+        ]
         roles[caller] = {
             "trust": statements.trust_policy("Service", [*services]),
             "policy": statements.document(rights.unique(calls)),
@@ -142,7 +183,9 @@ def function_statements(function: Function) -> list[Statement]:
         allowed = function.statements
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
-    return rights.unique([*allowed, *map(statements.destination_statement, function.destinations.values())])
+    return rights.unique(
+        [*allowed, *map(statements.destination_statement, function.destinations.values())]
+    )
 
 
 def queues(function: functions.Function) -> list[str]:
@@ -185,28 +228,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Raises `DeployError`."""
     parser = Parser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
-        "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
+        "configs",
+        nargs="*",
+        type=Path,
+        default=[Path("s.yaml")],
+        metavar="config",
+        help="every s.yaml that you deploy",
     )
     parser.add_argument("--env", help="an environment of env.yaml; without it, all")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
-    form.add_argument("--remove", action="store_true", help="print commands that remove what --commands creates")
-    form.add_argument("--alarms", action="store_true", help="print commands that create the alarms on the logs")
+    form.add_argument(
+        "--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON"
+    )
+    form.add_argument(
+        "--remove", action="store_true", help="print commands that remove what --commands creates"
+    )
+    form.add_argument(
+        "--alarms", action="store_true", help="print commands that create the alarms on the logs"
+    )
     options = parser.parse_args(arguments)
     everything: list[Function] = []
     examples: dict[str, None] = {}
     for config in options.configs:
         report = check(config)
         if report.faults:
-            raise DeployError(f"{config} has a fault, so its policies would be wrong: {report.faults[0]}")
+            raise DeployError(
+                f"{config} has a fault, so its policies would be wrong: {report.faults[0]}"
+            )
         examples |= dict.fromkeys(report.placeholders)
         # Those of all environments; without environments, those of s.yaml alone.
-        everything += [each for each in report.functions if each.environment_name is not None] or report.functions
+        everything += [
+            each for each in report.functions if each.environment_name is not None
+        ] or report.functions
     environments = [*_by_environment(everything)]
     if options.env and options.env not in environments:
-        raise DeployError(f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}.")
+        raise DeployError(
+            f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}."
+        )
     documents = policies(everything, options.env)
-    kept = [policies(everything, name) for name in environments if options.env and name != options.env]
+    kept = [
+        policies(everything, name) for name in environments if options.env and name != options.env
+    ]
     for sentence in examples:
         show(f"warning: {sentence}", file=sys.stderr)
     if options.alarms:
@@ -214,7 +276,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif options.remove:
         output = account_script.removal(documents, kept)
     else:
-        output = account_script.script(documents) if options.commands else json.dumps(documents, indent=2)
+        output = (
+            account_script.script(documents)
+            if options.commands
+            else json.dumps(documents, indent=2)
+        )
     # A shell gets what it is to run.
     print("\n".join(map(printable, output.split("\n"))) if sys.stdout.isatty() else output)
     return 0

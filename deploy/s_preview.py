@@ -34,15 +34,27 @@ def render(config: Path, environment: str | None = None) -> dict[str, Any]:
 
     It needs no credentials and fetches no component; its home is a temporary folder, so it leaves nothing behind.
     """
-    command = [str(s_command()), "preview", "--output", "json", "--silent", "--template", config.name]
+    command = [
+        str(s_command()),
+        "preview",
+        "--output",
+        "json",
+        "--silent",
+        "--template",
+        config.name,
+    ]
     command += ["--env", environment] if environment else []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         try:
             # NODE_ENV=test keeps it from reporting its use and from looking for updates.
             variables = {"HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"}
-            done = output_of(command, TIMEOUT, cwd=config.resolve().parent, env={**os.environ, **variables})
+            done = output_of(
+                command, TIMEOUT, cwd=config.resolve().parent, env={**os.environ, **variables}
+            )
         except TimeoutExpired:
-            raise DeployError(f"s preview did not render {config.name} within {TIMEOUT} s: try again.") from None
+            raise DeployError(
+                f"s preview did not render {config.name} within {TIMEOUT} s: try again."
+            ) from None
     start = done.stdout.find("{")
     if done.returncode == 0 and start >= 0:
         try:
@@ -51,14 +63,23 @@ def render(config: Path, environment: str | None = None) -> dict[str, Any]:
             document = None
         if isinstance(document, dict):
             return document
-    raise DeployError(f"s preview cannot render {config.name}: {_error_message(done.stdout + done.stderr)}")
+    raise DeployError(
+        f"s preview cannot render {config.name}: {_error_message(done.stdout + done.stderr)}"
+    )
 
 
 def _error_message(output: str) -> str:
     """The error itself, without the tips and paths that are printed around it."""
-    message = re.split(r"\n\s*(🍼|A complete log|Env:)", output.partition("Error Message:")[2] or output)[0]
+    message = re.split(
+        r"\n\s*(🍼|A complete log|Env:)", output.partition("Error Message:")[2] or output
+    )[0]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    thrown = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
+    thrown = [
+        line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")
+    ]
     sentence = (thrown or lines or ["no output"])[0][:300].rstrip(".")
     sentence = re.sub(r"^env\('(\w+)'\) not found$", r"set the environment variable \1", sentence)
-    return re.sub(r"(\$\{[^}]*\}) not found$", r"\1 is missing or empty: give it a value", sentence) + "."
+    return (
+        re.sub(r"(\$\{[^}]*\}) not found$", r"\1 is missing or empty: give it a value", sentence)
+        + "."
+    )

@@ -48,7 +48,9 @@ def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
             # RAM does not distinguish capital letters in the names of roles.
             known = written.setdefault(name.lower(), arn)
             if known != arn:
-                raise DeployError(f"{known} and {arn} have one name: write the same ARN everywhere in links.toml.")
+                raise DeployError(
+                    f"{known} and {arn} have one name: write the same ARN everywhere in links.toml."
+                )
             role = roles.get(name, SignerRole(arn, (), ()))
             trusted = f"{arn.rpartition('/')[0]}/{role_name(function.role)}"
             roles[name] = SignerRole(

@@ -45,13 +45,17 @@ def document(statements: Sequence[Statement]) -> Document:
     policy = policy_of(statements)
     size = len(compact_json(policy))
     if size > MAX_POLICY:
-        raise DeployError(f"A policy has {size} characters and exceeds {MAX_POLICY}: give mounts a common prefix.")
+        raise DeployError(
+            f"A policy has {size} characters and exceeds {MAX_POLICY}: give mounts a common prefix."
+        )
     return policy
 
 
 def trust_policy(kind: str, names: Sequence[str]) -> Document:
     """Lets services (`Service`) or other roles (`RAM`) assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: list(names)}}])
+    return document(
+        [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: list(names)}}]
+    )
 
 
 def destination_statement(arn: str) -> Statement:
@@ -97,7 +101,9 @@ def domain_statements(name: str, region: str, *, with_certificate: bool) -> list
 
     Source: the component fc3-domain; the RAM page of Certificate Management Service, which knows no narrower resource.
     """
-    certificate = [allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
+    certificate = (
+        [allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
+    )
     return [allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}"), *certificate]
 
 

@@ -108,13 +108,22 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if body is None:
             raise bad_body("it is incomplete; send it again")
         own = {name: value for name, value in headers.items() if not name.startswith("x-fc-")}
-        return Request(method=method, raw_path=path, query=parse_query(query), headers=own, body=body, domain="")
+        return Request(
+            method=method,
+            raw_path=path,
+            query=parse_query(query),
+            headers=own,
+            body=body,
+            domain="",
+        )
 
     def answer() -> Response:
         if is_control:
             return _answer_platform(path, body, context)
         ip = client_ip(headers)
-        return service.answer(read, startup.instance, context, request_id=context.request_id, client_ip=ip)
+        return service.answer(
+            read, startup.instance, context, request_id=context.request_id, client_ip=ip
+        )
 
     async def drop() -> None:
         while (await receive()).get("more_body"):
@@ -147,12 +156,16 @@ def _answer_platform(path: str, body: bytes | None, context: Context) -> Respons
         from .notices.sinks.client import Network
 
         # An incomplete event is as invalid as an empty one.
-        summary = json.dumps(events.answer(body or b"", context, startup.instance, network=Network()))
+        summary = json.dumps(
+            events.answer(body or b"", context, startup.instance, network=Network())
+        )
         return Response(200, {"Content-Type": "application/json"}, summary)
     except HandlerError as error:
         code = error.code
         sentence = error.sentence
-        if path == "/initialize":  # on_event has written its line; only the log says what is wrong with links.toml
+        if (
+            path == "/initialize"
+        ):  # on_event has written its line; only the log says what is wrong with links.toml
             audit.write({**line, "code": code, "sentence": sentence})
             sentence = "Invalid configuration. See the log of this request."
     except Exception as error:
@@ -180,7 +193,11 @@ def is_control_call(method: str, path: str, headers: Mapping[str, str]) -> bool:
     The platform should refuse `x-fc-control-path` from clients. Should it not, the headers that it adds to their
     requests, and to no calls of its own, give them away.
     """
-    is_named = path in ("/invoke", "/initialize") and method == "POST" and headers.get("x-fc-control-path") == path
+    is_named = (
+        path in ("/invoke", "/initialize")
+        and method == "POST"
+        and headers.get("x-fc-control-path") == path
+    )
     return is_named and _TRIGGER_HEADERS.isdisjoint(headers)
 
 
@@ -202,7 +219,9 @@ def client_ip(headers: Mapping[str, str]) -> str:
     return last if _ADDRESS.fullmatch(last) else ""
 
 
-async def _read(receive: Receive, headers: Mapping[str, str], maximum: int) -> tuple[bytes | None, bool]:
+async def _read(
+    receive: Receive, headers: Mapping[str, str], maximum: int
+) -> tuple[bytes | None, bool]:
     """The body, None if it is incomplete or late, and whether some may still arrive: above `maximum` bytes it may."""
     length = int(headers.get("content-length") or 0)
     is_chunked = "transfer-encoding" in headers
@@ -222,7 +241,9 @@ async def _read(receive: Receive, headers: Mapping[str, str], maximum: int) -> t
             await asyncio.wait_for(collect(), BODY_TIMEOUT)
     may_continue = message.get("more_body", True)  # no disconnection is an end
     # With Upgrade, httptools parses nothing after the head.
-    is_whole = not may_continue and ("upgrade" not in headers if is_chunked else len(body) == length)
+    is_whole = not may_continue and (
+        "upgrade" not in headers if is_chunked else len(body) == length
+    )
     return bytes(body) if is_whole or len(body) > maximum else None, may_continue
 
 

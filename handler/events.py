@@ -64,7 +64,9 @@ def answer(
         failure = error
     except Exception as error:
         facts["fault"] = audit.fault(error)
-        failure = InvocationFailed(f"Internal error: see the log of request {request_id}.", code="internal_error")
+        failure = InvocationFailed(
+            f"Internal error: see the log of request {request_id}.", code="internal_error"
+        )
     facts |= summary
     facts["code"] = failure.code if failure is not None else None
     facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
@@ -75,7 +77,9 @@ def answer(
     return summary
 
 
-def _process(event: ParsedEvent, sending: Sending) -> tuple[dict[str, object], InvocationFailed | None]:
+def _process(
+    event: ParsedEvent, sending: Sending
+) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
     config = sending.invocation.config
     tally = sending.tally
@@ -117,7 +121,10 @@ def _process(event: ParsedEvent, sending: Sending) -> tuple[dict[str, object], I
     if failed:
         summary["failed"] = [{"sink": sink, "code": code} for sink, code in failed]
     if tally.dead:
-        summary["dead"] = [{"sink": sink, "code": code, "notices": n} for (sink, code), n in sorted(tally.dead.items())]
+        summary["dead"] = [
+            {"sink": sink, "code": code, "notices": n}
+            for (sink, code), n in sorted(tally.dead.items())
+        ]
     if tally.causes:
         summary["cause"] = "; ".join(sorted(tally.causes))
     if is_tick and waiting is not None:
@@ -131,8 +138,12 @@ def _failure(tally: Tally, faults: list[str]) -> InvocationFailed | None:
         sentences.append(f"{len(faults) - MAX_FAULTS} more entries are invalid.")
     if tally.unwritten:
         sinks = ", ".join(f"{sink} ({code})" for sink, code in sorted(tally.unwritten))
-        sentences.insert(0, f"Notices could not be written: {sinks}. What was written is not written twice.")
+        sentences.insert(
+            0, f"Notices could not be written: {sinks}. What was written is not written twice."
+        )
     if not sentences:
         return None
     codes = {code for _, code in tally.unwritten} or {"bad_event"}
-    return InvocationFailed(" ".join(sentences), code=codes.pop() if len(codes) == 1 else "notices_failed")
+    return InvocationFailed(
+        " ".join(sentences), code=codes.pop() if len(codes) == 1 else "notices_failed"
+    )

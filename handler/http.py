@@ -29,10 +29,17 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
         client_ip=client_ip if isinstance(client_ip, str) else "",
     )
     startup.end_after_answer(context)
-    return {"statusCode": response.status, "headers": response.headers, "isBase64Encoded": False, "body": response.body}
+    return {
+        "statusCode": response.status,
+        "headers": response.headers,
+        "isBase64Encoded": False,
+        "body": response.body,
+    }
 
 
-def _request(document: dict[str, Any] | None, request_context: dict[str, Any], http: dict[str, Any]) -> Request:
+def _request(
+    document: dict[str, Any] | None, request_context: dict[str, Any], http: dict[str, Any]
+) -> Request:
     """The request that a parsed event describes. Raises the 400 `bad_event` for any other event."""
     if document is None:
         raise _bad_event("it must be a JSON object")
@@ -86,8 +93,12 @@ def _body(document: dict[str, Any]) -> bytes:
             return b64decode(body, validate=True)
         return body.encode()
     except ValueError:
-        raise _bad_event("body must be valid base64 if isBase64Encoded is true, otherwise valid UTF-8") from None
+        raise _bad_event(
+            "body must be valid base64 if isBase64Encoded is true, otherwise valid UTF-8"
+        ) from None
 
 
 def _bad_event(reason: str) -> Problem:
-    return Problem("bad_event", f"Invalid event: {reason}. Call this function through its HTTP trigger.")
+    return Problem(
+        "bad_event", f"Invalid event: {reason}. Call this function through its HTTP trigger."
+    )

@@ -53,17 +53,31 @@ def run(options: argparse.Namespace, credentials: Credentials) -> int:
                 if not any([*given.values()][-3:]):
                     raise RuntimeError("OSS does not answer.")
         except _FAILURES as error:
-            print(f"make live: {error}", file=sys.stderr, flush=True)  # before what the clean-up says
+            print(
+                f"make live: {error}", file=sys.stderr, flush=True
+            )  # before what the clean-up says
             return 1
         finally:
             if file.exists() and not _is_deleted(live, file):
                 raise SystemExit(2)
-    markdown = answers.render(results, f"fc-presign {signer.__version__} and OSS in {region}, {date.today()}")
-    document = {"region": region, "date": f"{date.today()}", "version": signer.__version__, "answers": given}
+    markdown = answers.render(
+        results, f"fc-presign {signer.__version__} and OSS in {region}, {date.today()}"
+    )
+    document = {
+        "region": region,
+        "date": f"{date.today()}",
+        "version": signer.__version__,
+        "answers": given,
+    }
     recorded = folder / ("recorded-local" if options.origins else "recorded") / f"{region}.json"
     recorded.parent.mkdir(exist_ok=True)
-    for path, content in ((recorded, json.dumps(document, indent=1)), (folder / "report.md", markdown)):
-        path.write_text(f"{answers.check(content, here.secrets | live.secrets)}\n", encoding="utf-8")
+    for path, content in (
+        (recorded, json.dumps(document, indent=1)),
+        (folder / "report.md", markdown),
+    ):
+        path.write_text(
+            f"{answers.check(content, here.secrets | live.secrets)}\n", encoding="utf-8"
+        )
     print(f"{markdown}\nThe bucket is deleted, after {live.sent} requests and {live.bytes} bytes.")
     print(f"Paste {folder / 'report.md'} into an issue, or send {recorded} as a pull request.")
     return 0
@@ -73,9 +87,16 @@ def sweep(options: argparse.Namespace, credentials: Credentials) -> int:
     """Deletes the buckets of runs that ended before they could."""
     buckets = {path.name: path.read_text() for path in options.folder.glob(".runs/fcp-live-*")}
     if options.account:
-        print("To list the account's buckets needs one right more: oss:ListBuckets on acs:oss:*:*:*.")
-        buckets |= dict(side.list_buckets(side.make_side(options.region, "", credentials, "", options.origins)))
-    sides = {name: side.make_side(region, name, credentials, "", options.origins) for name, region in buckets.items()}
+        print(
+            "To list the account's buckets needs one right more: oss:ListBuckets on acs:oss:*:*:*."
+        )
+        buckets |= dict(
+            side.list_buckets(side.make_side(options.region, "", credentials, "", options.origins))
+        )
+    sides = {
+        name: side.make_side(region, name, credentials, "", options.origins)
+        for name, region in buckets.items()
+    }
     deleted = [_is_deleted(live, options.folder / ".runs" / name) for name, live in sides.items()]
     print(f"Deleted {sum(deleted)} of {len(deleted)} buckets.")
     return 0 if all(deleted) else 2
@@ -84,17 +105,25 @@ def sweep(options: argparse.Namespace, credentials: Credentials) -> int:
 def replay(folder: Path) -> Iterator[tuple[dict[str, Any], list[answers.Result]]]:
     """Each recording, with how the local OSS compares; without any, one of a second local OSS."""
     cases = load("sts", "kms")
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("recorded/*.json"))]
+    documents = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("recorded/*.json"))
+    ]
     for document in documents or [{"region": REGION, "date": "from a second local OSS"}]:
         key = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
         new = document["region"], f"fcp-live-{'0' * 15}1", key, plan.EXAMPLE_ROLE
         with side.local_side(*new) as here, side.local_side(*new) as other:
             known = document.get("answers") or {case.name: other.answer(case) for case in cases}
-            yield document, [answers.compare(case, here.answer(case), known.get(case.name)) for case in cases]
+            yield (
+                document,
+                [answers.compare(case, here.answer(case), known.get(case.name)) for case in cases],
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make live", description="Compare the local OSS with OSS: docs/live.md.")
+    parser = argparse.ArgumentParser(
+        prog="make live", description="Compare the local OSS with OSS: docs/live.md."
+    )
     for name in ("yes", "sts", "kms", "replay", "sweep", "account"):
         parser.add_argument(f"--{name}", action="store_true")
     for name, default in (("region", REGION), ("role-arn", ""), ("folder", FOLDER)):
@@ -111,11 +140,15 @@ def _act(options: argparse.Namespace) -> int:
     variables = {name: os.environ.get(f"LIVE_{name.upper()}_ENDPOINT") for name in ("oss", "sts")}
     options.origins = {name: url for name, url in variables.items() if url}
     if not all(is_loopback(parse_origin(url)[1]) for url in options.origins.values()):
-        raise RuntimeError("LIVE_OSS_ENDPOINT and LIVE_STS_ENDPOINT must be addresses of this machine.")
+        raise RuntimeError(
+            "LIVE_OSS_ENDPOINT and LIVE_STS_ENDPOINT must be addresses of this machine."
+        )
     if options.replay:
         compared = list(replay(options.folder))
         for document, results in compared:
-            print(answers.render(results, f"OSS in {document['region']}, recorded {document['date']}"))
+            print(
+                answers.render(results, f"OSS in {document['region']}, recorded {document['date']}")
+            )
         every = [result for _, results in compared for result in results]
         faults = answers.unexpected(every, options.folder / "expected.toml")
         sys.stderr.writelines(f"{fault}\n" for fault in faults)
@@ -125,7 +158,9 @@ def _act(options: argparse.Namespace) -> int:
         print(plan.text(load(*options.parts), options.region, role, kms=options.kms))
         return 0
     if options.sts and not ROLE_ARN.fullmatch(options.role_arn):
-        raise RuntimeError(f"STS=1 needs ROLE_ARN={plan.EXAMPLE_ROLE}, with the policies that the dry run prints.")
+        raise RuntimeError(
+            f"STS=1 needs ROLE_ARN={plan.EXAMPLE_ROLE}, with the policies that the dry run prints."
+        )
     if os.environ.get("CI") and os.environ.get("LIVE_IN_CI") != "1":
         raise RuntimeError("CI is set. To run there, set LIVE_IN_CI=1 too.")
     credentials = load_credentials(None, CONFIG).credentials

@@ -27,7 +27,10 @@ _KEPT = re.compile(
 _VALUES = (
     ("string-to-sign", r"(?<=string to sign is:)(?s:.+)"),
     ("url", r"https?://[^\s<>\"']+"),
-    ("date", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{8}T\d{6}Z"),
+    (
+        "date",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{8}T\d{6}Z",
+    ),
     ("address", r"\b\d{1,3}(?:\.\d{1,3}){3}\b"),
     ("value", r"(?=(?:[\w+/=%.-]*\d){3})[\w+/=%.-]{16,}"),  # an ID, a token, a signature
 )
@@ -56,25 +59,39 @@ def elements(response: HttpResponse) -> list[tuple[str, str]]:
             json.loads(body, object_pairs_hook=pairs.extend)
         else:
             root = ElementTree.fromstring(body)  # noqa: S314 - OSS's answer, of limited size
-            pairs = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in root.iter()]
+            pairs = [
+                (element.tag.rpartition("}")[2], (element.text or "").strip())
+                for element in root.iter()
+            ]
     return [(name, str(value)) for name, value in pairs]
 
 
 def value_of(response: HttpResponse, name: str) -> str:
     """That of the first element of this name, or of the header, "" without either."""
-    return next((value for each, value in elements(response) if each == name), response.headers.get(name, ""))
+    return next(
+        (value for each, value in elements(response) if each == name),
+        response.headers.get(name, ""),
+    )
 
 
 def secrets_of(response: HttpResponse) -> set[str]:
     """What an answer says of the account, its keys and the request."""
-    return {value for name, value in [*elements(response), *response.headers.items()] if _HIDDEN.fullmatch(name)}
+    return {
+        value
+        for name, value in [*elements(response), *response.headers.items()]
+        if _HIDDEN.fullmatch(name)
+    }
 
 
 def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[str]) -> Answer:
     """What is compared; `known` has the kinds of values that become references, `digests` are those of own objects."""
     found = elements(response)
     shown = "\n".join(part for pair in (*found, *response.headers.items()) for part in pair)
-    kinds = [(known[each], re.escape(each)) for each in sorted(known, key=len, reverse=True) if each and each in shown]
+    kinds = [
+        (known[each], re.escape(each))
+        for each in sorted(known, key=len, reverse=True)
+        if each and each in shown
+    ]
     kinds += _VALUES
     pattern = re.compile("|".join(f"({expression})" for _, expression in kinds))
     numbers: dict[str, dict[str, int]] = {}
@@ -89,15 +106,25 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
     # Not the length of a document, which depends on its IDs.
-    kept = [name for name in response.headers if _KEPT.fullmatch(name) and not (found and name == "content-length")]
+    kept = [
+        name
+        for name in response.headers
+        if _KEPT.fullmatch(name) and not (found and name == "content-length")
+    ]
     headers = {name: response.headers[name] for name in kept}
     headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
-    headers |= {"x-oss-version-id": "<version:1>"} if headers.get("x-oss-version-id", "null") != "null" else {}
+    headers |= (
+        {"x-oss-version-id": "<version:1>"}
+        if headers.get("x-oss-version-id", "null") != "null"
+        else {}
+    )
     return {
         "status": response.status,
         **{field: pattern.sub(refer, texts.get(field, "")) for field in ("Code", "EC", "Message")},
         "body": " ".join(sorted({pattern.sub(refer, name) for name, _ in found})) or content,
-        "names": " ".join(sorted(pattern.sub(refer, name) for name in response.headers if name != "connection")),
+        "names": " ".join(
+            sorted(pattern.sub(refer, name) for name in response.headers if name != "connection")
+        ),
         **{name: pattern.sub(refer, value) for name, value in headers.items()},
     }
 
@@ -108,7 +135,11 @@ def compare(case: Case, here: Answer | None, live: Answer | None) -> Result:
         return Result(case, "only live" if live and live.get("status") != 501 else "", [])
     if live is None:
         return Result(case, "only here", [])
-    fields = [(name, here.get(name), live.get(name)) for name in {**here, **live} if here.get(name) != live.get(name)]
+    fields = [
+        (name, here.get(name), live.get(name))
+        for name in {**here, **live}
+        if here.get(name) != live.get(name)
+    ]
     return Result(case, "differs" if fields else "same", fields)
 
 
@@ -117,23 +148,42 @@ def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
     entries = read_toml(expected).get("difference", []) if expected.exists() else []
     listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
     differing = {result.case.name for result in results if result.verdict == "differs"}
-    advice = {True: "differs: correct the local OSS, or list it in", False: "does not differ: remove it from"}
-    return [f"{name} {advice[name in differing]} {expected.name}." for name in sorted(differing ^ listed)]
+    advice = {
+        True: "differs: correct the local OSS, or list it in",
+        False: "does not differ: remove it from",
+    }
+    return [
+        f"{name} {advice[name in differing]} {expected.name}."
+        for name in sorted(differing ^ listed)
+    ]
 
 
 def render(results: Collection[Result], title: str) -> str:
     counts = Counter(result.verdict for result in results)
-    summary = (f"{verdict}: {counts[verdict]}" for verdict in ("same", "differs", "only live", "only here"))
+    summary = (
+        f"{verdict}: {counts[verdict]}" for verdict in ("same", "differs", "only live", "only here")
+    )
     lines = [f"## {title}\n\n{', '.join(summary)}\n"]
     for case, verdict, fields in results:
-        lines += [f"- `{case.name}` {verdict} ({case.settles})"] if verdict in ("differs", "only live") else []
+        lines += (
+            [f"- `{case.name}` {verdict} ({case.settles})"]
+            if verdict in ("differs", "only live")
+            else []
+        )
         lines += [f"  - {name}: here `{here}`, OSS `{live}`" for name, here, live in fields]
     return "\n".join(lines)
 
 
 def check(text: str, secrets: Collection[str]) -> str:
     """The text. Raises `ValueError` if it holds a secret of the run, as it is or percent-encoded, in any case."""
-    forms = {form.lower() for secret in secrets if len(secret) > 5 for form in (secret, quote(secret, safe=""))}
+    forms = {
+        form.lower()
+        for secret in secrets
+        if len(secret) > 5
+        for form in (secret, quote(secret, safe=""))
+    }
     if any(form in text.lower() for form in forms):
-        raise ValueError("A report held a secret of this run, and was not written. Please report this.")
+        raise ValueError(
+            "A report held a secret of this run, and was not written. Please report this."
+        )
     return text

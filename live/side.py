@@ -63,16 +63,25 @@ class Side:
         sent = build(request, self.values, self.sessions)
         service = request.get("to", "oss")
         own = f"/{self.values['bucket']}/"
-        is_own = service == "sts" or sent.host.partition(".")[0] in (self.values["bucket"], self.values["other"])
+        is_own = service == "sts" or sent.host.partition(".")[0] in (
+            self.values["bucket"],
+            self.values["other"],
+        )
         is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
-            raise RuntimeError(f"{name} is not sent: it is for another bucket than that of the run.")
+            raise RuntimeError(
+                f"{name} is not sent: it is for another bucket than that of the run."
+            )
         text = f"{unquote(sent.target)} {sent.headers} {sent.body!r}"
         self.secrets.update(re.findall(r"[0-9a-f]{64}|(?<=&Signature=)[\w+/=]+", text))
         digest = hashlib.md5(sent.body, usedforsecurity=False).digest()
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
-        headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
+        headers = {
+            "host": sent.host,
+            "user-agent": f"fc-presign live ({quote(name, safe='/=')})",
+            **sent.headers,
+        }
         body = sent.body or None
         response = None
         failures = list[Exception]()
@@ -83,14 +92,18 @@ class Side:
             self.sent = self.sent + 1
             self.bytes = self.bytes + len(url) + len(sent.body)
             try:
-                response = self._http.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES)
+                response = self._http.send(
+                    sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES
+                )
                 self.bytes += len(response.body)
                 if response.status not in (500, 502, 503, 504):
                     break
             except (OSError, HTTPException) as error:
                 failures.append(error)
         if response is None:
-            cause = next((each for each in failures if not isinstance(each, gaierror)), failures[-1])
+            cause = next(
+                (each for each in failures if not isinstance(each, gaierror)), failures[-1]
+            )
             raise ConnectionError(f"{name} was not answered by {sent.host} ({cause}).") from cause
         self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
         return response
@@ -103,24 +116,38 @@ class Side:
         try:
             with ThreadPoolExecutor(times) as pool:
                 others = [pool.submit(self.ask, case.request, case.name) for _ in range(times - 1)]
-                responses = [self.ask(case.request, case.name), *(other.result() for other in others)]
+                responses = [
+                    self.ask(case.request, case.name),
+                    *(other.result() for other in others),
+                ]
         except ConnectionError:
             return None
         for name, source in case.request.get("keep", {}).items():
             self.values[name] = answers.value_of(responses[0], source)
         with suppress(SignerError):
             if name := case.request.get("session"):
-                self.sessions[name] = read_assumed_role(responses[0].status, responses[0].body).credentials
+                self.sessions[name] = read_assumed_role(
+                    responses[0].status, responses[0].body
+                ).credentials
                 self.secrets.update(filter(None, self.sessions[name][:3]))
-        known = {value: name for name, value in self.values.items()} | {case.request.get("key", ""): "key"}
+        known = {value: name for name, value in self.values.items()} | {
+            case.request.get("key", ""): "key"
+        }
         kept = [answers.keep(response, known, self.digests) for response in responses]
         return kept[0] if times == 1 else {"race": sorted(kept, key=json.dumps)}
 
 
-def make_side(region: str, bucket: str, credentials: Credentials, role: str, origins: Mapping[str, str]) -> Side:
+def make_side(
+    region: str, bucket: str, credentials: Credentials, role: str, origins: Mapping[str, str]
+) -> Side:
     """OSS itself, or what answers at the `origins`; `bucket` is that of the run."""
     Endpoint.public(region)  # raises an error for what is not a region
-    values = {"bucket": bucket, "other": f"fcp-live-{bucket[:8:-1]}", "region": region, "role": role}
+    values = {
+        "bucket": bucket,
+        "other": f"fcp-live-{bucket[:8:-1]}",
+        "region": region,
+        "role": role,
+    }
     values |= {"stshost": sts_host(region), "id": credentials.access_key_id}
     secrets = {bucket, *filter(None, credentials[:3]), *re.findall(r"\d{6,}", role)}
     return Side(values, {"": credentials}, origins, secrets)
@@ -133,8 +160,13 @@ def local_side(region: str, bucket: str, credentials: Credentials, role: str) ->
     roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.policies(role)["the role"],))}
     sts_app = sts.create_app(principals, lambda: roles)
     with tempfile.TemporaryDirectory(prefix="live-") as folder:
-        oss_app = oss.create_app(Path(folder), region=region, credentials=principals, buckets=[bucket])
-        with closing(serve(oss_app, listen(0))) as oss_server, closing(serve(sts_app, listen(0))) as sts_server:
+        oss_app = oss.create_app(
+            Path(folder), region=region, credentials=principals, buckets=[bucket]
+        )
+        with (
+            closing(serve(oss_app, listen(0))) as oss_server,
+            closing(serve(sts_app, listen(0))) as sts_server,
+        ):
             origins = {"oss": oss_server.url, "sts": sts_server.url}
             yield make_side(region, bucket, credentials, role, origins)
 
@@ -146,7 +178,9 @@ def make_bucket(side: Side, file: Path) -> None:
     try:
         _ask(side, "PUT", headers={"x-oss-acl": "private"})
     except (RuntimeError, ConnectionError) as error:
-        if side.sent == 1 or isinstance(error.__cause__, gaierror):  # refused at the first try, or never sent
+        if side.sent == 1 or isinstance(
+            error.__cause__, gaierror
+        ):  # refused at the first try, or never sent
             file.unlink()
         raise
     protect_bucket(side)
@@ -189,19 +223,33 @@ def list_buckets(side: Side) -> Iterator[tuple[str, str]]:
 
 def _empty(side: Side, name: str) -> None:
     """Deletes what a list of the bucket has, until the list is empty."""
-    while entries := [each for each in _ask(side, "GET", name, ok=(200, 404))[1].iter() if each.tag in _ENTRIES]:
+    while entries := [
+        each for each in _ask(side, "GET", name, ok=(200, 404))[1].iter() if each.tag in _ENTRIES
+    ]:
         for entry in entries:
             key = entry.findtext("Key", "")
-            query = {child.tag[0].lower() + child.tag[1:]: child.text for child in entry if child.tag.endswith("Id")}
+            query = {
+                child.tag[0].lower() + child.tag[1:]: child.text
+                for child in entry
+                if child.tag.endswith("Id")
+            }
             if _ask(side, "DELETE", key=key, query=query, ok=(204, 404, 400))[0] == 400:
-                _ask(side, "DELETE", key=key, ok=(204,))  # it never had versions, and may not know the null one
+                _ask(
+                    side, "DELETE", key=key, ok=(204,)
+                )  # it never had versions, and may not know the null one
 
 
-def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), **more: Any) -> tuple[int, Element]:
+def _ask(
+    side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), **more: Any
+) -> tuple[int, Element]:
     """Status and document of the answer. Raises `RuntimeError` for a status other than those that are ok."""
-    response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
+    response = side.ask(
+        {"method": method, "query": {name: ""} if name else {}, "sign": "header", **more}
+    )
     if response.status not in ok:
         status = f"{response.status} {answers.value_of(response, 'Code')}".rstrip()
         advice = " Is the policy that of the dry run?" if "AccessDenied" in status else ""
-        raise RuntimeError(f"{' '.join([method, 'bucket', name]).rstrip()} failed ({status}).{advice}")
+        raise RuntimeError(
+            f"{' '.join([method, 'bucket', name]).rstrip()} failed ({status}).{advice}"
+        )
     return response.status, fromstring(re.sub(b' xmlns="[^"]*"', b"", response.body) or b"<None/>")  # noqa: S314 - by OSS

@@ -53,7 +53,9 @@ class Account:
             self._roles = roles
             for name, session in self._sessions.items():
                 role = roles[session.arn.replace(":assumed-role/", ":role/").rpartition("/")[0]]
-                self._sessions[name] = self._add(role, name, session.credentials, session.expires_at)
+                self._sessions[name] = self._add(
+                    role, name, session.credentials, session.expires_at
+                )
 
     def credentials_of(self, function: Function) -> Credentials:
         """Those of its role, which it keeps until they are about to expire."""
@@ -69,12 +71,18 @@ class Account:
     def cdn(self) -> Credentials:
         """New ones of the CDN's role, which reads every bucket (CDN page on origin fetch from private OSS buckets)."""
         policies = [policy([allow(["oss:Get*", "oss:List*"], "*")])]
-        session = Principal.of(temporary_credentials(), session_arn(CDN, "cdn"), documents=[policies])
+        session = Principal.of(
+            temporary_credentials(), session_arn(CDN, "cdn"), documents=[policies]
+        )
         self.principals.add(session)
         return session.credentials
 
-    def _add(self, role: Role, name: str, credentials: Credentials, expires_at: float | None) -> Principal:
-        session = Principal.of(credentials, session_arn(role.arn, name), expires_at, [role.policies])
+    def _add(
+        self, role: Role, name: str, credentials: Credentials, expires_at: float | None
+    ) -> Principal:
+        session = Principal.of(
+            credentials, session_arn(role.arn, name), expires_at, [role.policies]
+        )
         self.principals.add(session)
         return session
 
@@ -93,7 +101,9 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
             _add_role(roles, Role(function.role_arn, frozenset({OPERATOR})), statements)
             if config is not None and config.assume_role is not None:
                 duration = max(rights.MIN_MAX_DURATION, config.assume_role.duration)
-                for arn, statements in rights.signer_statements(config, web=web, events=events).items():
+                for arn, statements in rights.signer_statements(
+                    config, web=web, events=events
+                ).items():
                     # As in an account: only functions that open sessions of the role are trusted.
                     trusted = frozenset({OPERATOR, function.role_arn})
                     _add_role(roles, Role(arn, trusted, duration), statements)

@@ -16,11 +16,16 @@ MAX_BODY = 1 << 30  # bytes
 
 
 def send(
-    method: str, url: str, data: bytes | IO[bytes] | None = None, headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    data: bytes | IO[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """The response, also if it is a redirect. Raises `OSError` and `HTTPException`."""
     with closing(Connections()) as connections:
-        return connections.send(method, url, headers or {}, data, timeout=TIMEOUT, max_body=MAX_BODY)
+        return connections.send(
+            method, url, headers or {}, data, timeout=TIMEOUT, max_body=MAX_BODY
+        )
 
 
 def request(
@@ -34,5 +39,13 @@ def request(
 ) -> HttpResponse:
     """Whatever OSS answers to a presigned request. Raises as `send`, and `SignerError` for an invalid key."""
     endpoint = Endpoint.path_style(oss.oss_url, oss.region)
-    link = presign(method, bucket, key, credentials=oss.credentials, endpoint=endpoint, headers=headers, query=query)
+    link = presign(
+        method,
+        bucket,
+        key,
+        credentials=oss.credentials,
+        endpoint=endpoint,
+        headers=headers,
+        query=query,
+    )
     return send(method, link.url, data, headers)

@@ -47,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "To run one function once: python -m local invoke FUNCTION --event FILE. The OSS alone: python -m local oss",
     )
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("s.yaml"),
+        help="deployment file (default: s.yaml)",
     )
     options = parser.parse_args(arguments)
     exit_on_signals(0)
@@ -74,27 +78,46 @@ def _run_oss(arguments: Sequence[str]) -> int:
     """Runs the OSS alone, and ends as `main` does."""
     what = "A test tool: an OSS that only this machine reaches (127.0.0.1). Store nothing of value in it."
     parser = _parser("python -m local oss", what, {"--oss-port": (9001, "OSS")})
-    parser.add_argument("--host", choices=(HOST, EVERY_HOST), default=HOST, help=f"{EVERY_HOST} is for a container")
-    parser.add_argument("--bucket", metavar="NAME", action="append", help=f"repeatable (default: {DEFAULT_BUCKET})")
-    parser.add_argument("--region", default="cn-hangzhou", help="the region of all buckets (default: cn-hangzhou)")
+    parser.add_argument(
+        "--host", choices=(HOST, EVERY_HOST), default=HOST, help=f"{EVERY_HOST} is for a container"
+    )
+    parser.add_argument(
+        "--bucket", metavar="NAME", action="append", help=f"repeatable (default: {DEFAULT_BUCKET})"
+    )
+    parser.add_argument(
+        "--region", default="cn-hangzhou", help="the region of all buckets (default: cn-hangzhou)"
+    )
     options = parser.parse_args(arguments)
     exit_on_signals(0)
     buckets = options.bucket or [DEFAULT_BUCKET]
     if options.region not in KNOWN_REGIONS:
         closest = closest_region(options.region)
         question = f" (did you mean {closest}?)" if closest else ""
-        _say([f"Warning: unknown region {options.region!r}{question}. The real OSS refuses requests for it."])
+        _say(
+            [
+                f"Warning: unknown region {options.region!r}{question}. The real OSS refuses requests for it."
+            ]
+        )
     try:
-        with oss_alone(buckets, options.region, options.root, options.oss_port, options.host) as alone:
+        with oss_alone(
+            buckets, options.region, options.root, options.oss_port, options.host
+        ) as alone:
             if options.host == EVERY_HOST:
                 port = alone.oss_url.rpartition(":")[2]
                 publish = f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
                 what = f"A test tool: an OSS for a container, which its network reaches. {publish}"
                 _say([what] if options.json else [])
             files = PlainFiles(alone)
-            _say(f"{folder} is not a bucket: its files are not taken in." for folder in files.ignored_folders())
+            _say(
+                f"{folder} is not a bucket: its files are not taken in."
+                for folder in files.ignored_folders()
+            )
             _say(files.take_in())
-            variables = {"OSS_ENDPOINT": alone.oss_url, "OSS_REGION": alone.region, "OSS_BUCKET": buckets[0]}
+            variables = {
+                "OSS_ENDPOINT": alone.oss_url,
+                "OSS_REGION": alone.region,
+                "OSS_BUCKET": buckets[0],
+            }
             for prefix, keys in ("OSS", alone.credentials), ("OSS_STS", alone.temporary):
                 variables[f"{prefix}_ACCESS_KEY_ID"] = keys.access_key_id
                 variables[f"{prefix}_ACCESS_KEY_SECRET"] = keys.access_key_secret
@@ -133,9 +156,15 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
     folders = files.ignored_folders()
     taken_in = list(files.take_in())
     prepared = _prepare(stack, options.root)
-    show(*(_as_json(stack, prepared) if options.json else _banner(stack, prepared, options.root)).split("\n"))
+    show(
+        *(
+            _as_json(stack, prepared) if options.json else _banner(stack, prepared, options.root)
+        ).split("\n")
+    )
     _say(stack.notes)
-    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders)
+    _say(
+        f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders
+    )
     _say(taken_in)
     begun.set()
     while True:
@@ -159,8 +188,17 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     config = stack.links_toml()
     stack.start_page.content = None
     if config is not None and config.mounts.covering("/") is None:  # else / is theirs
-        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": stack.function.role_arn}
-        places = {"folder": _watched(stack, root), "shell": _shell(stack, root), "title": "fc-presign on this machine"}
+        values = {
+            "stack": stack,
+            "config": config,
+            "samples": prepared._asdict(),
+            "role": stack.function.role_arn,
+        }
+        places = {
+            "folder": _watched(stack, root),
+            "shell": _shell(stack, root),
+            "title": "fc-presign on this machine",
+        }
         stack.start_page.content = partial(start_page.render, "start_page.html", **values, **places)
     try:
         samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
@@ -174,14 +212,20 @@ def _say(lines: Iterable[str]) -> None:
         show(line, file=sys.stderr)
 
 
-def _parser(name: str, description: str, ports: Mapping[str, tuple[int, str]], epilog: str | None = None) -> Parser:
+def _parser(
+    name: str, description: str, ports: Mapping[str, tuple[int, str]], epilog: str | None = None
+) -> Parser:
     """With what every stack has; `ports` are the default and the purpose of each option."""
     parser = Parser(prog=name, description=description, epilog=epilog)
     for option, (default, purpose) in ports.items():
         description = f"port of {purpose} (default: {default}; 0 picks a free port)"
         parser.add_argument(option, metavar="PORT", type=_port, default=default, help=description)
-    parser.add_argument("--root", metavar="DIR", type=Path, help="store objects here (default: a temporary folder)")
-    parser.add_argument("--json", action="store_true", help="print addresses and credentials as one line of JSON")
+    parser.add_argument(
+        "--root", metavar="DIR", type=Path, help="store objects here (default: a temporary folder)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print addresses and credentials as one line of JSON"
+    )
     return parser
 
 

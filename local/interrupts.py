@@ -37,6 +37,8 @@ def run(module: str, name: str, target: str) -> int:
         main = import_module(module).main
     except ModuleNotFoundError as error:
         advice = f"Run {target}, which installs it."
-        raise SystemExit(f"{name}: the Python package {error.name} is not installed. {advice}") from None
+        raise SystemExit(
+            f"{name}: the Python package {error.name} is not installed. {advice}"
+        ) from None
     status: int = main()
     return status

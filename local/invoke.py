@@ -37,9 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Runs one function of s.yaml once with an event, and prints its result.",
     )
     parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
-    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+        "--event",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="event file (- for standard input)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("s.yaml"),
+        help="deployment file (default: s.yaml)",
     )
     if arguments is None:
         exit_on_signals()
@@ -103,7 +113,11 @@ def _credentials(function: Function) -> Credentials:
     if not sts:
         return credentials
     try:
-        role = assume_role(sts, function.role_arn, function.name, "", SESSION, credentials, time.time())
+        role = assume_role(
+            sts, function.role_arn, function.name, "", SESSION, credentials, time.time()
+        )
     except StsUnavailable as error:
-        raise LocalError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
+        raise LocalError(
+            f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh"
+        ) from None
     return role.credentials

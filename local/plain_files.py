@@ -32,7 +32,11 @@ class PlainFiles:
 
     def ignored_folders(self) -> list[Path]:
         """The folders that look like a bucket's and are not."""
-        folders = (path for path in self._oss.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        folders = (
+            path
+            for path in self._oss.root.iterdir()
+            if path.is_dir() and not path.name.startswith(".")
+        )
         return sorted(folder for folder in folders if self._buckets.get(folder.name) is None)
 
     def take_in(self, min_age: float = 0) -> Iterator[str]:
@@ -41,7 +45,11 @@ class PlainFiles:
         Files that changed in the last `min_age` seconds wait for the next call: somebody may still be writing them.
         """
         for bucket in self._buckets.all():
-            for path in [path for path in self._objects if bucket.path in path.parents and not os.path.lexists(path)]:
+            for path in [
+                path
+                for path in self._objects
+                if bucket.path in path.parents and not os.path.lexists(path)
+            ]:
                 stored = self._objects.pop(path)
                 del self._seen[path]
                 if bucket.current(stored.key) == stored:
@@ -75,7 +83,9 @@ class PlainFiles:
             if stored := bucket.current(key):
                 self._objects[path] = stored
         except (OSError, ValueError, SignerError, HTTPException) as error:
-            reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
+            reason = (
+                str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
+            )
             yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."
         else:
             yield f"{path} was taken in as oss://{bucket.name}/{key}."

@@ -45,7 +45,9 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
             allowed += [mount_statement(mount) for mount in mounts if uses_objects(mount)]
         allowed += list_statements(config) + share_statements(config)
         if config.state is not None and config.use_notices():
-            allowed.append(allow(["oss:GetObject", "oss:PutObject"], *below(config.state, WAITING[0], OPENED)))
+            allowed.append(
+                allow(["oss:GetObject", "oss:PutObject"], *below(config.state, WAITING[0], OPENED))
+            )
     if events:
         if config.assume_role is None:
             allowed += [
@@ -54,10 +56,17 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
                 if mount.path in notified
             ]
         # A sink in OSS reads its objects to learn which notices it has already written.
-        allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
+        allowed += [
+            allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target))
+            for sink in config.sinks
+        ]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
-        allowed += share_statements(config) if any(notice.give == "share" for notice in config.notices) else []
+        allowed += (
+            share_statements(config)
+            if any(notice.give == "share" for notice in config.notices)
+            else []
+        )
     return unique([*allowed, *keys_statements(config)])
 
 
@@ -78,7 +87,9 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
         if config.assume_role is not None and (web or (events and mount.path in notified)):
             role = mount.role_arn or config.assume_role.role
             # What a session denies is of no use here: each has a Deny of its own.
-            allowed = [each for each in session_statements(config, mount) if each["Effect"] == "Allow"]
+            allowed = [
+                each for each in session_statements(config, mount) if each["Effect"] == "Allow"
+            ]
             if allowed:
                 statements[role] = unique([*statements.get(role, ()), *allowed])
     return statements
@@ -87,7 +98,9 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
 def _notified(config: Config) -> set[str]:
     """The paths of mounts whose objects notices read: by links that OSS checks, or to see whether they exist."""
     giving = (notice for notice in config.notices if notice.give)
-    return {notice.mount.path for notice in giving if notice.mount.cdn is None or notice.mount.check}
+    return {
+        notice.mount.path for notice in giving if notice.mount.cdn is None or notice.mount.check
+    }
 
 
 def keys_statements(config: Config) -> list[Statement]:
@@ -105,7 +118,11 @@ def share_statements(config: Config) -> list[Statement]:
     """The records and uses of shares in the state prefix, where any mount enables shares."""
     if config.state is None or not any(mount.max_share for mount in config.mounts):
         return []
-    return [allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *SHARES), _probe(config.state))]
+    return [
+        allow(
+            ["oss:GetObject", "oss:PutObject"], *below(config.state, *SHARES), _probe(config.state)
+        )
+    ]
 
 
 def outbox_statements(config: Config) -> list[Statement]:
@@ -114,7 +131,12 @@ def outbox_statements(config: Config) -> list[Statement]:
         return []
     deleted = below(config.state, *WAITING, LEASES, PAUSES)
     return [
-        allow(["oss:GetObject", "oss:PutObject"], *deleted, *below(config.state, DONE), _probe(config.state)),
+        allow(
+            ["oss:GetObject", "oss:PutObject"],
+            *deleted,
+            *below(config.state, DONE),
+            _probe(config.state),
+        ),
         allow(["oss:DeleteObject"], *deleted),
         list_statement(config.state.bucket, [config.state.key + folder for folder in WAITING]),
     ]
@@ -127,7 +149,9 @@ def list_statements(config: Config) -> list[Statement]:
     """
     prefixes: dict[str, set[str]] = {}
     if config.state and any(mount.max_share for mount in config.mounts):
-        prefixes[config.state.bucket] = {config.state.key + folder for folder in ("index/", "uses/")}
+        prefixes[config.state.bucket] = {
+            config.state.key + folder for folder in ("index/", "uses/")
+        }
     for mount in config.mounts if config.assume_role is None else ():
         if lists_objects(config, mount):
             prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)

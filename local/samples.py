@@ -31,7 +31,9 @@ KEY_NAME = "try-it"
 KEY_METHODS = [method for method in METHODS if method != "ADMIN"]
 ENVIRONMENT = "env.sh"
 # A proxy does not reach this machine.
-_NO_PROXY = 'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
+_NO_PROXY = (
+    'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
+)
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
 
 
@@ -72,7 +74,9 @@ def _sample(create: Callable[[], str]) -> Sample:
 
 def _object(stack: Stack) -> str:
     advice = 'set access = "anonymous" on a mount with GET in links.toml'
-    mount = _mount(stack, lambda mount: mount.access == "anonymous" and "GET" in mount.methods, advice)
+    mount = _mount(
+        stack, lambda mount: mount.access == "anonymous" and "GET" in mount.methods, advice
+    )
     _put_object(stack, mount)
     return f"{stack.http_url}{mount.path}{NAME}"
 
@@ -81,7 +85,11 @@ def _folder(stack: Stack, key: Sample) -> str:
     def allows(mount: Mount) -> bool:
         return mount.lists and mount.max_share is not None and {"GET", "PUT"} <= {*mount.methods}
 
-    mount = _mount(stack, allows, 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml')
+    mount = _mount(
+        stack,
+        allows,
+        'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml',
+    )
     for name in FILES:
         _put_object(stack, mount, FOLDER + name)
     if key.value is None:
@@ -89,7 +97,9 @@ def _folder(stack: Stack, key: Sample) -> str:
     body = json.dumps({"path": mount.path + FOLDER}).encode()
     headers = {"Authorization": f"Bearer {key.value}", "Content-Type": "application/json"}
     response = client.send("POST", f"{stack.http_url}/-/shares", body, headers)
-    document = json.loads(response.body) if "json" in response.headers.get("content-type", "") else {}
+    document = (
+        json.loads(response.body) if "json" in response.headers.get("content-type", "") else {}
+    )
     if response.status != 201:
         raise LocalError(document.get("detail") or f"the service answered {response.status}")
     return str(document["url"])
@@ -97,7 +107,9 @@ def _folder(stack: Stack, key: Sample) -> str:
 
 def _sender_page(stack: Stack) -> str:
     if not _config(stack).sender_page:
-        raise LocalError("add the table [sender_page] with enabled = true to links.toml, above the mounts")
+        raise LocalError(
+            "add the table [sender_page] with enabled = true to links.toml, above the mounts"
+        )
     return f"{stack.http_url}/-/"
 
 
@@ -105,14 +117,20 @@ def api_key(stack: Stack) -> str:
     """The key of an earlier start if it still is in the keys document, else a new one in its place."""
     config = _config(stack)
     if config.keys_document is None:
-        raise LocalError('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
+        raise LocalError(
+            'add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml'
+        )
     location = config.keys_document
     if not isinstance(location, Location):
-        raise LocalError(f"use one of file:{location}, which is yours to change: python -m handler.commands keys")
+        raise LocalError(
+            f"use one of file:{location}, which is yours to change: python -m handler.commands keys"
+        )
     answer = client.request(stack, "GET", *location)
     if answer.status not in (200, 404):
         raise LocalError(f"{location} cannot be read (status {answer.status})")
-    document, keys = keys_edit.read(answer.body if answer.status == 200 else keys_edit.serialize(keys_edit.new()))
+    document, keys = keys_edit.read(
+        answer.body if answer.status == 200 else keys_edit.serialize(keys_edit.new())
+    )
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)
     if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
@@ -154,7 +172,10 @@ def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
     path = root / ENVIRONMENT
     lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}", _NO_PROXY]
     # The shell may have the variables of another stack.
-    lines += [f"export {name}={shlex.quote(value)}" if value else f"unset {name}" for name, value in variables.items()]
+    lines += [
+        f"export {name}={shlex.quote(value)}" if value else f"unset {name}"
+        for name, value in variables.items()
+    ]
     try:
         replace_file(str(path), "\n".join([*lines, ""]).encode(), 0o600)
     except OSError as error:

@@ -112,7 +112,9 @@ class _RequestHandler(WSGIRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a response is several packets, and no end of the connection pushes the last one
+    disable_nagle_algorithm = (
+        True  # a response is several packets, and no end of the connection pushes the last one
+    )
     raw_requestline: bytes
     connections: _Connections
 
@@ -129,7 +131,9 @@ class _RequestHandler(WSGIRequestHandler):
     def parse_request(self) -> bool:
         self.connections.received(self.connection)
         # curl sends non-ASCII bytes as they are typed; the base class would take some (0x85, 0xA0) for blanks.
-        self.raw_requestline = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], self.raw_requestline)
+        self.raw_requestline = _NOT_ASCII.sub(
+            lambda byte: b"%%%02X" % byte[0][0], self.raw_requestline
+        )
         return super().parse_request()
 
     def make_environ(self) -> WSGIEnvironment:
@@ -185,7 +189,9 @@ class _RequestHandler(WSGIRequestHandler):
             return _RequestBody(stream, int(lengths[0]))
         return _RequestBody(stream, None)
 
-    def _send_headers(self, status: str, headers: list[tuple[str, str]], body: _RequestBody) -> _Framing:
+    def _send_headers(
+        self, status: str, headers: list[tuple[str, str]], body: _RequestBody
+    ) -> _Framing:
         code, _, phrase = status.partition(" ")
         lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
         framing = _Framing("none")
@@ -211,7 +217,9 @@ class _RequestHandler(WSGIRequestHandler):
         """Reads what the client still sends: a reset connection would cost it the response."""
         self.connection.settimeout(2)  # seconds
         with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)  # a client that waits for the end of the response has it
+            self.connection.shutdown(
+                socket.SHUT_WR
+            )  # a client that waits for the end of the response has it
             while self.connection.recv(1 << 20):
                 pass
 
@@ -263,9 +271,15 @@ def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Serve
     port = listener.getsockname()[1]
     connections = _Connections()
     handler = type("RequestHandler", (_RequestHandler,), {"connections": connections})
-    options: dict[str, Any] = {"threaded": True, "request_handler": handler, "fd": listener.fileno()}
+    options: dict[str, Any] = {
+        "threaded": True,
+        "request_handler": handler,
+        "fd": listener.fileno(),
+    }
     server = make_server(HOST, port, app, **options)
     listener.close()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     return Server(url, server, thread, connections)

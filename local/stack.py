@@ -107,8 +107,12 @@ class Stack:
                 "LINK_PUBLIC_URL": url_of(listeners[0]),
                 **extra,
             }
-            cdns = {name: cleanup.enter_context(listen(0)) for name in sorted(_cdns(deployment, extra))}
-            extra["LINK_CDN_ENDPOINT"] = ",".join(f"{name}={url_of(listener)}" for name, listener in cdns.items())
+            cdns = {
+                name: cleanup.enter_context(listen(0)) for name in sorted(_cdns(deployment, extra))
+            }
+            extra["LINK_CDN_ENDPOINT"] = ",".join(
+                f"{name}={url_of(listener)}" for name, listener in cdns.items()
+            )
             stamps = _stamps(deployment, extra)
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
@@ -131,16 +135,24 @@ class Stack:
             for name, listener in cdns.items():
                 cdn_app = cdn.create_app(partial(_domain, name, deployment, extra, folder), origin)
                 cleanup.enter_context(closing(serve(cdn_app, listener)))
-            runtime = Runtime(deployment.functions, credentials=account.credentials_of, environment=extra, log=log)
+            runtime = Runtime(
+                deployment.functions, credentials=account.credentials_of, environment=extra, log=log
+            )
             cleanup.callback(runtime.close)
-            dispatcher = cleanup.enter_context(closing(Dispatcher(runtime, deployment.functions, log=log)))
+            dispatcher = cleanup.enter_context(
+                closing(Dispatcher(runtime, deployment.functions, log=log))
+            )
             for function in deployment.functions:
                 if warm and function.runs_locally and (failure := runtime.warm(function.name)):
-                    raise LocalError(f"Function {function.name} failed to start: {failure.error_message}")
+                    raise LocalError(
+                        f"Function {function.name} failed to start: {failure.error_message}"
+                    )
             urls = {}
             start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
-                app = start_page if function is first else http_trigger.create_app(runtime, function)
+                app = (
+                    start_page if function is first else http_trigger.create_app(runtime, function)
+                )
                 urls[function.name] = cleanup.enter_context(closing(serve(app, listener))).url
             return cls(
                 http_url=urls[first.name],
@@ -193,7 +205,9 @@ class Stack:
         self.account.set_rights(_configs(self.deployment, self.environment))
         _create_buckets(self.root, buckets, self.environment["LINK_PUBLIC_URL"])
         if new := _cdns(self.deployment, self.environment) - self.cdn_urls.keys():
-            raise LocalError(f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again.")
+            raise LocalError(
+                f"The CDN {', '.join(sorted(new))} is new: stop the stack, and start it again."
+            )
 
     def close(self) -> None:
         """Stops servers and workers, and removes a temporary folder."""
@@ -218,7 +232,9 @@ class OssAlone(NamedTuple):
 
 
 @contextmanager
-def oss_alone(buckets: list[str], region: str, root: Path | None, port: int, host: str = HOST) -> Iterator[OssAlone]:
+def oss_alone(
+    buckets: list[str], region: str, root: Path | None, port: int, host: str = HOST
+) -> Iterator[OssAlone]:
     """Runs one until the end of the block. Raises `LocalError`."""
     key = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33))
     temporary = temporary_credentials()
@@ -229,13 +245,20 @@ def oss_alone(buckets: list[str], region: str, root: Path | None, port: int, hos
         start_page = StartPage(oss.create_app(folder, region=region, credentials=[key, temporary]))
         server = cleanup.enter_context(closing(serve(start_page, listener)))
         yield OssAlone(
-            oss_url=server.url, region=region, root=folder, credentials=key, temporary=temporary, start_page=start_page
+            oss_url=server.url,
+            region=region,
+            root=folder,
+            credentials=key,
+            temporary=temporary,
+            start_page=start_page,
         )
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:
     """The functions to serve, and notes about those that cannot run here."""
-    http = [function for function in deployment.functions if function.http and function.runs_locally]
+    http = [
+        function for function in deployment.functions if function.http and function.runs_locally
+    ]
     notes = tuple(
         f"Function {function.name} is skipped: runtime {function.runtime} is not available locally."
         for function in deployment.functions
@@ -243,7 +266,9 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     )
     if not http:
         runtimes = " or ".join(functions.PYTHON_RUNTIMES)
-        raise LocalError(f"{config}: a function with an http trigger and the runtime {runtimes} is required.")
+        raise LocalError(
+            f"{config}: a function with an http trigger and the runtime {runtimes} is required."
+        )
     return http, notes
 
 
@@ -261,8 +286,14 @@ def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
         raise LocalError(error.sentence) from None
 
 
-def _configs(deployment: Deployment, extra: Mapping[str, str]) -> list[tuple[Function, Config | None]]:
-    return [(function, _links_toml(function, extra)) for function in deployment.functions if function.runs_locally]
+def _configs(
+    deployment: Deployment, extra: Mapping[str, str]
+) -> list[tuple[Function, Config | None]]:
+    return [
+        (function, _links_toml(function, extra))
+        for function in deployment.functions
+        if function.runs_locally
+    ]
 
 
 def _mounts(deployment: Deployment, extra: Mapping[str, str]) -> list[Mount]:
@@ -274,8 +305,12 @@ def _cdns(deployment: Deployment, extra: Mapping[str, str]) -> set[str]:
     return {mount.cdn for mount in _mounts(deployment, extra) if mount.cdn}
 
 
-def _domain(name: str, deployment: Deployment, extra: Mapping[str, str], folder: Path) -> cdn.Domain:
-    return cdn.read_domain(name, (config for _, config in _configs(deployment, extra) if config), folder)
+def _domain(
+    name: str, deployment: Deployment, extra: Mapping[str, str], folder: Path
+) -> cdn.Domain:
+    return cdn.read_domain(
+        name, (config for _, config in _configs(deployment, extra) if config), folder
+    )
 
 
 def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tuple[int, int] | None]:
@@ -314,9 +349,13 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
         raise _unusable(root, error) from None
     cleanup.callback(os.close, descriptor)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        fcntl.flock(
+            descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # ends with the process, however that ends
     except BlockingIOError:
-        raise LocalError(f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}.") from None
+        raise LocalError(
+            f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}."
+        ) from None
     except OSError:  # a file system without locks
         pass
     return root.resolve()
@@ -334,4 +373,6 @@ def _create_buckets(folder: Path, names: list[str], pages: str = "") -> None:
 
 
 def _unusable(folder: Path, error: OSError) -> LocalError:
-    return LocalError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}.")
+    return LocalError(
+        f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}."
+    )

@@ -22,14 +22,21 @@ class StartPage:
     app: Callable[..., Iterable[bytes]]
     content: Callable[[], str] | None = None
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         request = environ["REQUEST_METHOD"], environ["RAW_URI"]
         if self.content and request == ("GET", "/favicon.ico"):
             start_response("204 No Content", [])
             return []
-        is_browser = "text/html" in environ.get("HTTP_ACCEPT", "") and "HTTP_AUTHORIZATION" not in environ
+        is_browser = (
+            "text/html" in environ.get("HTTP_ACCEPT", "") and "HTTP_AUTHORIZATION" not in environ
+        )
         if self.content and request == ("GET", "/") and is_browser:
-            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
+            start_response(
+                "200 OK",
+                [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")],
+            )
             return [self.content().encode()]
         return self.app(environ, start_response)
 
@@ -37,5 +44,7 @@ class StartPage:
 def render(template: str, **values: object) -> str:
     from jinja2 import Environment, FileSystemLoader  # `make demo` has no page
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.get_template(template).render(lang="en", **values)

@@ -30,7 +30,9 @@ _AUTHORIZATION = re.compile(
 # --- 1. the canonical request ---------------------------------------------------------------------------------
 
 
-def canonical_request(method: str, path: str, query: str, headers: str, signed: str, payload: str) -> str:
+def canonical_request(
+    method: str, path: str, query: str, headers: str, signed: str, payload: str
+) -> str:
     """Joins the canonical parts below; `headers` ends with a line feed, and the path of an RPC API is "/"."""
     #       POST       /       A=b&C=d  name:value\n  names    hash
     return f"{method}\n{path}\n{query}\n{headers}\n{signed}\n{payload}"
@@ -90,7 +92,9 @@ class Authorization(NamedTuple):
         match = _AUTHORIZATION.fullmatch(header.strip())
         if not match:
             return None
-        return cls(match["access_key_id"], tuple(match["headers"].lower().split(";")), match["signature"])
+        return cls(
+            match["access_key_id"], tuple(match["headers"].lower().split(";")), match["signature"]
+        )
 
 
 class SignedCall(NamedTuple):
@@ -138,13 +142,19 @@ def sign_call(
     try:
         query = canonical_query(params.items())
     except UnicodeEncodeError:
-        raise InvalidQuery("Invalid parameter: it contains half a surrogate pair, which UTF-8 cannot encode.") from None
+        raise InvalidQuery(
+            "Invalid parameter: it contains half a surrogate pair, which UTF-8 cannot encode."
+        ) from None
     names = additional_headers(headers)
-    request = canonical_request("POST", "/", query, canonical_headers(headers), names, payload_hash(b""))
+    request = canonical_request(
+        "POST", "/", query, canonical_headers(headers), names, payload_hash(b"")
+    )
     authorization = Authorization(
         credentials.access_key_id,
         tuple(sorted(headers)),
         signature(credentials.access_key_secret, string_to_sign(request)),
     )
     url = f"{scheme}://{host}/?{query}" if query else f"{scheme}://{host}/"
-    return SignedCall("POST", url, {**headers, "accept": "application/json", "Authorization": str(authorization)})
+    return SignedCall(
+        "POST", url, {**headers, "accept": "application/json", "Authorization": str(authorization)}
+    )

@@ -21,7 +21,9 @@ from .names import check_key
 
 MAX_EXPIRES_IN = 31_536_000
 VALID_FOR = 1800  # seconds, unless the domain has another
-TIMES = range(10**9, 10**10)  # Unix seconds of ten digits, as a link must have them: from 2001 to 2286
+TIMES = range(
+    10**9, 10**10
+)  # Unix seconds of ten digits, as a link must have them: from 2001 to 2286
 
 _FORMS = {
     "key": ("[A-Za-z0-9]{6,128}", "6 to 128 letters and digits"),
@@ -96,23 +98,31 @@ def presign_cdn(
 
 
 @lru_cache(maxsize=64, typed=True)
-def _prepare(key: CdnKey, rand: str, valid_for: int, issued: int, expires_in: int) -> tuple[str, datetime]:
+def _prepare(
+    key: CdnKey, rand: str, valid_for: int, issued: int, expires_in: int
+) -> tuple[str, datetime]:
     """The time as the link has it, and when the link ends. All links of a second share them.
 
     `valid_for` is that of the key: within a key, the cache would take True for 1.
     """
     check_cdn_key(key, rand)
     if not _is_duration(expires_in):
-        raise InvalidExpiry(f"Invalid expires_in: it must be from 1 to {MAX_EXPIRES_IN} seconds.", expires_in)
+        raise InvalidExpiry(
+            f"Invalid expires_in: it must be from 1 to {MAX_EXPIRES_IN} seconds.", expires_in
+        )
     expires_at = issued + expires_in
     if expires_at - valid_for not in TIMES:
-        raise InvalidTime("Invalid time: the one in the link must have ten digits, so be from 2001 to 2286.")
+        raise InvalidTime(
+            "Invalid time: the one in the link must have ten digits, so be from 2001 to 2286."
+        )
     return str(expires_at - valid_for), datetime.fromtimestamp(expires_at, timezone.utc)
 
 
 def digest(key: CdnKey, path: str, written: str, rand: str = "0", uid: str = "0") -> str:
     """The MD5 of a link, in hexadecimal; `path` is percent-encoded, and `written` the time as the link has it."""
-    return md5(f"{path}-{written}-{rand}-{uid}-{key.key}".encode(), usedforsecurity=False).hexdigest()
+    return md5(
+        f"{path}-{written}-{rand}-{uid}-{key.key}".encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def _read_url(url: str, key: CdnKey) -> tuple[str, str, str]:
@@ -120,7 +130,9 @@ def _read_url(url: str, key: CdnKey) -> tuple[str, str, str]:
     match = _URL.fullmatch(url) if isinstance(url, str) else None
     if match is None:
         example = "https://static.example.com/a.jpg"
-        raise InvalidLink(f"Invalid address: expected an origin and a percent-encoded path, such as {example}.")
+        raise InvalidLink(
+            f"Invalid address: expected an origin and a percent-encoded path, such as {example}."
+        )
     origin, path, query = match.groups("")
     check_key(unquote(path[1:], errors="surrogateescape"))
     if query and key.parameter in (pair.partition("=")[0] for pair in query.split("&")):

@@ -14,7 +14,11 @@ MAX_SESSION = 43_200  # seconds
 
 # The ID of one family does not match the secret of another, so they are never mixed.
 OFFICIAL_SDK = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
-FUNCTION_COMPUTE = ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN")
+FUNCTION_COMPUTE = (
+    "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "ALIBABA_CLOUD_SECURITY_TOKEN",
+)
 
 
 class Credentials(NamedTuple):
@@ -57,7 +61,9 @@ class Credentials(NamedTuple):
                 return cls(key_id, secret, token or None)
             if key_id or secret:
                 present, absent = family[:2] if key_id else family[1::-1]
-                raise MissingCredentials(f"{present} is set but {absent} is not: set both, or neither.", family)
+                raise MissingCredentials(
+                    f"{present} is set but {absent} is not: set both, or neither.", family
+                )
         raise MissingCredentials(
             f"Credentials not found in the environment: set {OFFICIAL_SDK[0]} and {OFFICIAL_SDK[1]} (and "
             f"{OFFICIAL_SDK[2]} for temporary credentials), or {FUNCTION_COMPUTE[0]} and {FUNCTION_COMPUTE[1]} (and "

@@ -40,13 +40,19 @@ def _escape(letter: str) -> str:
 
 def pieces_of(secrets: Iterable[str]) -> frozenset[str]:
     """Every run of 16 characters of the secrets, in small letters."""
-    return frozenset(secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1))
+    return frozenset(
+        secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1)
+    )
 
 
 def redact_pieces(string: str, pieces: frozenset[str] = frozenset()) -> str:
     """As `redact`, and replaces these pieces, and what looks like a part of a link that is secret, without its name."""
     string = _RUN.sub(_redact_random, _NAMELESS.sub(REDACTED, redact(string)))
-    starts = (at for at in range(len(string) - RUN + 1 if pieces else 0) if string[at : at + RUN].lower() in pieces)
+    starts = (
+        at
+        for at in range(len(string) - RUN + 1 if pieces else 0)
+        if string[at : at + RUN].lower() in pieces
+    )
     hidden = {at for start in starts for at in range(start, start + RUN)}
     marked = "".join("\ufdd0" if at in hidden else letter for at, letter in enumerate(string))
     return re.sub("\ufdd0+", REDACTED, marked)
@@ -57,4 +63,8 @@ def _redact_random(run: re.Match[str]) -> str:
     kinds = [(letter.islower(), letter.isupper(), letter.isdigit()) for letter in run[0]]
     changes = sum(one != other for one, other in pairwise(kinds))
     # All three kinds: a SHA-1 in hexadecimal is a usual name.
-    return REDACTED if changes > 0.45 * len(kinds) and all(map(any, zip(*kinds, strict=True))) else run[0]
+    return (
+        REDACTED
+        if changes > 0.45 * len(kinds) and all(map(any, zip(*kinds, strict=True)))
+        else run[0]
+    )

@@ -60,7 +60,9 @@ class Endpoint(NamedTuple):
     @classmethod
     def internal(cls, region: str, *, product: str = "oss") -> Endpoint:
         """`oss-{region}-internal.aliyuncs.com`, for clients inside the region only."""
-        return cls("https", f"oss-{_label(region)}-internal.aliyuncs.com", region, check_product(product))
+        return cls(
+            "https", f"oss-{_label(region)}-internal.aliyuncs.com", region, check_product(product)
+        )
 
     @classmethod
     def accelerate(cls, region: str, *, overseas: bool = False, product: str = "oss") -> Endpoint:
@@ -85,7 +87,11 @@ class Endpoint(NamedTuple):
             _check_oss_host(host, _label(region))
             return cls(scheme, domain, region, check_product(product))
         return cls(
-            scheme=scheme, domain=domain, region=_label(region), product=check_product(product), addressing="custom"
+            scheme=scheme,
+            domain=domain,
+            region=_label(region),
+            product=check_product(product),
+            addressing="custom",
         )
 
     @classmethod
@@ -101,7 +107,11 @@ class Endpoint(NamedTuple):
                 domain,
             )
         return cls(
-            scheme=scheme, domain=domain, region=_label(region), product=check_product(product), addressing="path"
+            scheme=scheme,
+            domain=domain,
+            region=_label(region),
+            product=check_product(product),
+            addressing="path",
         )
 
     def host(self, bucket: str) -> str:
@@ -143,7 +153,9 @@ def parse_oss_host(hostname: str) -> OssHost | None:
 def _check_oss_host(host: OssHost, region: str) -> None:
     if host.bucket is not None:
         name = f"{host.bucket}.{host.domain}"
-        raise InvalidEndpoint(f"Invalid endpoint {name!r}: remove the bucket, the endpoint is {host.domain!r}.", name)
+        raise InvalidEndpoint(
+            f"Invalid endpoint {name!r}: remove the bucket, the endpoint is {host.domain!r}.", name
+        )
     if host.region is not None and host.region != region:
         raise InvalidEndpoint(
             f"Invalid region {region!r}: the endpoint {host.domain} is in {host.region}. "
@@ -155,7 +167,9 @@ def _check_oss_host(host: OssHost, region: str) -> None:
 def check_product(product: str) -> str:
     """The product. Raises `InvalidEndpoint` unless OSS accepts it in a scope."""
     if product not in PRODUCTS:
-        raise InvalidEndpoint(f"Invalid product {product!r}: expected {' or '.join(PRODUCTS)}.", product)
+        raise InvalidEndpoint(
+            f"Invalid product {product!r}: expected {' or '.join(PRODUCTS)}.", product
+        )
     return product
 
 
@@ -163,11 +177,14 @@ def _label(value: str) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise InvalidEndpoint(f"Invalid region {value!r}: expected for example cn-hangzhou.", value)
     if value.startswith("oss-"):
-        raise InvalidEndpoint(f"Invalid region {value!r}: remove the prefix, the region is {value[4:]!r}.", value)
+        raise InvalidEndpoint(
+            f"Invalid region {value!r}: remove the prefix, the region is {value[4:]!r}.", value
+        )
     # A host with one of these in the place of the region is another kind of endpoint.
     if value.endswith("-internal") or value in ("accelerate", "accelerate-overseas"):
         raise InvalidEndpoint(
-            f"Invalid region {value!r}: it is the name of an endpoint. Use for example cn-hangzhou.", value
+            f"Invalid region {value!r}: it is the name of an endpoint. Use for example cn-hangzhou.",
+            value,
         )
     return value
 
@@ -193,7 +210,8 @@ def parse_origin(url: str) -> tuple[str, str]:
         # A link or a password may be pasted here: neither a query nor a user is repeated.
         origin = url.partition("?")[0].rpartition("@")[2] if isinstance(url, str) else url
         raise InvalidEndpoint(
-            f"Invalid endpoint {origin!r}: expected only scheme and host, such as https://static.example.com.", origin
+            f"Invalid endpoint {origin!r}: expected only scheme and host, such as https://static.example.com.",
+            origin,
         )
     scheme = match["scheme"]
     host = match["host"]

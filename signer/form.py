@@ -23,7 +23,12 @@ FILE_NAME = "${filename}"
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
 
 # For clients that do not set the type: one that matches each prefix.
-_DEFAULT_TYPES = {"image/": "image/jpeg", "text/": "text/plain", "audio/": "audio/mpeg", "video/": "video/mp4"}
+_DEFAULT_TYPES = {
+    "image/": "image/jpeg",
+    "text/": "text/plain",
+    "audio/": "audio/mpeg",
+    "video/": "video/mp4",
+}
 # Lower-case, as in the examples of OSS: so a field matches its condition whether or not OSS regards their case.
 _FIXED = re.compile(
     r"cache-control|content-disposition|content-encoding|x-oss-storage-class|x-oss-server-side-encryption"
@@ -79,14 +84,23 @@ def post_form(
     if key:
         names.check_key(key)
     if FILE_NAME in key:
-        raise InvalidForm(f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key")
+        raise InvalidForm(
+            f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key"
+        )
     check_expiry(expires_in)
     if type(max_size) is not int or not 0 <= max_size <= MAX_PUT:
-        raise InvalidForm(f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_PUT} bytes.", "max_size")
+        raise InvalidForm(
+            f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_PUT} bytes.", "max_size"
+        )
     if type(min_size) is not int or not 0 <= min_size <= max_size:
-        raise InvalidForm(f"Invalid min_size {min_size!r}: it must be from 0 to max_size ({max_size}).", "min_size")
+        raise InvalidForm(
+            f"Invalid min_size {min_size!r}: it must be from 0 to max_size ({max_size}).",
+            "min_size",
+        )
     is_type_prefix = content_type is not None and content_type.endswith("/")
-    if content_type is not None and not MEDIA_TYPE.fullmatch(content_type + "x" if is_type_prefix else content_type):
+    if content_type is not None and not MEDIA_TYPE.fullmatch(
+        content_type + "x" if is_type_prefix else content_type
+    ):
         raise InvalidForm(
             f"Invalid content_type {content_type!r}: expected a media type such as text/plain, or a prefix such as "
             "text/.",
@@ -109,18 +123,27 @@ def post_form(
         "success_action_status": "200",
         **(fixed or {}),
     }
-    conditions: list[object] = [{"bucket": bucket}, *({name: value} for name, value in pinned.items())]
+    conditions: list[object] = [
+        {"bucket": bucket},
+        *({name: value} for name, value in pinned.items()),
+    ]
     conditions.append(["starts-with" if is_prefix else "eq", "$key", key])
     conditions.append(["content-length-range", min_size, max_size])
     fields = {"key": key + FILE_NAME if is_prefix else key, **pinned}
     if content_type is not None:
-        conditions.append(["starts-with" if is_type_prefix else "eq", "$x-oss-content-type", content_type])
+        conditions.append(
+            ["starts-with" if is_type_prefix else "eq", "$x-oss-content-type", content_type]
+        )
         default = _DEFAULT_TYPES.get(content_type.lower(), content_type + "octet-stream")
         fields["x-oss-content-type"] = default if is_type_prefix else content_type
     policy = encode_policy(context.expires_at, conditions)
     return Form(
         url=endpoint.url(bucket, ""),
-        fields={**fields, "policy": policy, "x-oss-signature": v4.signature(context.signing_key, policy)},
+        fields={
+            **fields,
+            "policy": policy,
+            "x-oss-signature": v4.signature(context.signing_key, policy),
+        },
         expires_at=context.expires_at,
         expires_in=context.expires_in,
         clamped=context.expires_in < expires_in,
@@ -130,4 +153,6 @@ def post_form(
 def encode_policy(expires_at: datetime, conditions: list[object]) -> str:
     """The string to sign: the base64 of the policy's JSON."""
     document = {"expiration": f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z", "conditions": conditions}
-    return b64encode(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).decode()
+    return b64encode(
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    ).decode()

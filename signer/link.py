@@ -11,7 +11,14 @@ from typing import NamedTuple
 from . import names, v4
 from .credentials import MAX_SESSION, Credentials
 from .endpoint import Endpoint, check_product
-from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, InvalidHeader, InvalidQuery, InvalidTime
+from .errors import (
+    CredentialsExpired,
+    InvalidCredentials,
+    InvalidExpiry,
+    InvalidHeader,
+    InvalidQuery,
+    InvalidTime,
+)
 
 MAX_EXPIRES_IN = 604_800
 # The signer adds these parameters itself.
@@ -72,7 +79,9 @@ def presign(
     encoded_key = v4.encode_key(key or "")
     check_expiry(expires_in)
     signed, additional = (
-        _headers_to_sign(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
+        _headers_to_sign(headers, signed_headers, endpoint.host(bucket))
+        if headers or signed_headers
+        else ({}, "")
     )
     issued = int(time.time()) if now is None else seconds(now)
     context, parameters, canonical_query, address = _prepare(
@@ -87,11 +96,17 @@ def presign(
         v4.canonical_headers(signed) if signed else "",
         additional,
     )
-    signature = v4.signature(context.signing_key, v4.string_to_sign(context.timestamp, context.scope, request))
+    signature = v4.signature(
+        context.signing_key, v4.string_to_sign(context.timestamp, context.scope, request)
+    )
     return Link(
         url=f"{address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
         method=method,
-        headers={name: value for name, value in headers.items() if name.lower() in signed and name.lower() != "host"}
+        headers={
+            name: value
+            for name, value in headers.items()
+            if name.lower() in signed and name.lower() != "host"
+        }
         if headers
         else {},
         expires_at=context.expires_at,
@@ -118,7 +133,9 @@ class SigningContext(NamedTuple):
         )
 
 
-def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int) -> SigningContext:
+def signing_context(
+    credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int
+) -> SigningContext:
     """Raises `InvalidEndpoint`, `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
     check_product(endpoint.product)
     check_credentials(credentials)
@@ -144,7 +161,9 @@ def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, e
     return SigningContext(
         timestamp=timestamp,
         scope=scope,
-        signing_key=v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
+        signing_key=v4.signing_key(
+            credentials.access_key_secret, date, endpoint.region, endpoint.product
+        ),
         parameters=parameters,
         expires_at=datetime.fromtimestamp(issued + expires_in, timezone.utc),
         expires_in=expires_in,
@@ -173,14 +192,20 @@ def _prepare(
 
 
 @lru_cache(maxsize=64)
-def _canonical_query(parameters: tuple[tuple[str, str], ...], requested: tuple[tuple[str, str], ...]) -> str:
+def _canonical_query(
+    parameters: tuple[tuple[str, str], ...], requested: tuple[tuple[str, str], ...]
+) -> str:
     return v4.canonical_query([*[_canonical_parameter(*pair) for pair in requested], *parameters])
 
 
 def _canonical_parameter(name: str, value: str) -> tuple[str, str]:
     names.check_query(name, value)
     if name.lower() in RESERVED_QUERY:
-        raise InvalidQuery(f"Query parameter {name} is not allowed: the signer adds it.", name, code="reserved_query")
+        raise InvalidQuery(
+            f"Query parameter {name} is not allowed: the signer adds it.",
+            name,
+            code="reserved_query",
+        )
     return v4.canonical_parameter(name, value)
 
 
@@ -192,7 +217,9 @@ def _headers_to_sign(
     for name, value in (headers or {}).items():
         names.check_header(name, value)
         if name.lower() in available:
-            raise InvalidHeader(f"Duplicate header {name}: pass it once.", name, code="duplicate_header")
+            raise InvalidHeader(
+                f"Duplicate header {name}: pass it once.", name, code="duplicate_header"
+            )
         available[name.lower()] = value
     if available.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD) != v4.UNSIGNED_PAYLOAD:
         raise InvalidHeader(
@@ -201,18 +228,28 @@ def _headers_to_sign(
             "x-oss-content-sha256",
         )
     if isinstance(signed_headers, str):
-        raise InvalidHeader("signed_headers must be a list of header names, not one string.", signed_headers)
+        raise InvalidHeader(
+            "signed_headers must be a list of header names, not one string.", signed_headers
+        )
     additional = {name.lower() for name in signed_headers}
     additional = {name for name in additional if not v4.is_always_signed(name)}
     if available.get("host", host) != host:
-        raise InvalidHeader(f"Invalid header Host: it must be {host!r} for this endpoint, or left out.", "host")
+        raise InvalidHeader(
+            f"Invalid header Host: it must be {host!r} for this endpoint, or left out.", "host"
+        )
     if "host" in additional:
         available["host"] = host
     for name in sorted(additional - available.keys()):
         raise InvalidHeader(
-            f"Missing header {name}: a signed header requires a value in headers.", name, code="missing_header"
+            f"Missing header {name}: a signed header requires a value in headers.",
+            name,
+            code="missing_header",
         )
-    signed = {name: value for name, value in available.items() if name in additional or v4.is_always_signed(name)}
+    signed = {
+        name: value
+        for name, value in available.items()
+        if name in additional or v4.is_always_signed(name)
+    }
     return signed, v4.additional_headers(additional)
 
 
@@ -223,14 +260,20 @@ def seconds(when: datetime | float | None) -> int:
     try:
         if isinstance(when, datetime):
             if when.tzinfo is None:
-                raise InvalidTime(f"Invalid time {when.isoformat()}: it requires a time zone, such as UTC.")
+                raise InvalidTime(
+                    f"Invalid time {when.isoformat()}: it requires a time zone, such as UTC."
+                )
             timestamp = int(when.timestamp() // 1)
         else:
             timestamp = when if type(when) is int else int(when // 1)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidTime("Invalid time: expected a datetime with a time zone, or Unix seconds.") from None
+        raise InvalidTime(
+            "Invalid time: expected a datetime with a time zone, or Unix seconds."
+        ) from None
     if not 0 <= timestamp <= LAST_SECOND - MAX_EXPIRES_IN:
-        raise InvalidTime(f"Invalid time {timestamp}: Unix seconds must be in the years 1970 to 9999.")
+        raise InvalidTime(
+            f"Invalid time {timestamp}: Unix seconds must be in the years 1970 to 9999."
+        )
     return timestamp
 
 
@@ -249,7 +292,12 @@ def check_credentials(credentials: Credentials) -> None:
         if value is None and name == "security_token":
             continue
         empty = not value and name != "security_token"
-        if not isinstance(value, str) or empty or not (value.isascii() and value.isprintable()) or " " in value:
+        if (
+            not isinstance(value, str)
+            or empty
+            or not (value.isascii() and value.isprintable())
+            or " " in value
+        ):
             raise InvalidCredentials(
                 f"Invalid credentials: {name} is empty or contains a space or another character that no access key "
                 "has. Copy the complete value again."

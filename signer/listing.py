@@ -53,7 +53,13 @@ def listing_query(prefix: str, **more: str) -> dict[str, str]:
 
     An empty prefix is sent, too: a policy may compare it (`oss:Prefix`), and without one it may match nothing.
     """
-    return {"list-type": "2", "encoding-type": "url", "max-keys": str(PAGE), "prefix": prefix, **more}
+    return {
+        "list-type": "2",
+        "encoding-type": "url",
+        "max-keys": str(PAGE),
+        "prefix": prefix,
+        **more,
+    }
 
 
 def read_page(document: bytes) -> ListedPage:
@@ -76,7 +82,10 @@ def read_page(document: bytes) -> ListedPage:
         )
         for entry in page.iter(f"{space}Contents")
     ]
-    prefixes = [_decode(entry.findtext(f"{space}Prefix", "")) for entry in page.iter(f"{space}CommonPrefixes")]
+    prefixes = [
+        _decode(entry.findtext(f"{space}Prefix", ""))
+        for entry in page.iter(f"{space}CommonPrefixes")
+    ]
     is_truncated = page.findtext(f"{space}IsTruncated") == "true"
     token = page.findtext(f"{space}NextContinuationToken", "") if is_truncated else ""
     return ListedPage(objects, prefixes, token)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 
-from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidLink, InvalidMethod, InvalidQuery
+from .errors import (
+    InvalidBucket,
+    InvalidHeader,
+    InvalidKey,
+    InvalidLink,
+    InvalidMethod,
+    InvalidQuery,
+)
 
 # What RAM must allow for a request of each method; source: the permissions on the OSS pages of the operations.
 ACTIONS = {
@@ -32,7 +39,8 @@ def check_method(method: str) -> None:
     """Raises `InvalidMethod` unless `method` is GET, HEAD, PUT, POST or DELETE, in capitals."""
     if method not in METHODS:
         raise InvalidMethod(
-            f"Invalid method {method!r}: it must be GET, HEAD, PUT, POST or DELETE, in capitals.", method
+            f"Invalid method {method!r}: it must be GET, HEAD, PUT, POST or DELETE, in capitals.",
+            method,
         )
 
 
@@ -63,7 +71,9 @@ def check_key(key: str) -> None:
             "Invalid object key: it contains half a surrogate pair, which UTF-8 cannot encode.", key
         ) from None
     if size > MAX_KEY_BYTES:
-        raise InvalidKey(f"Invalid object key: it has {size} bytes, which exceeds {MAX_KEY_BYTES}.", key)
+        raise InvalidKey(
+            f"Invalid object key: it has {size} bytes, which exceeds {MAX_KEY_BYTES}.", key
+        )
     if "//" in key or not {".", ".."}.isdisjoint(key.split("/")):
         reason = 'rewrite a path with a segment ".", ".." or "", and the link would fail'
     elif _CONTROL.search(key):
@@ -77,15 +87,20 @@ def check_key(key: str) -> None:
 def check_query(name: str, value: str) -> None:
     """Raises `InvalidQuery` for an empty name, a control character, or what UTF-8 cannot encode."""
     if not isinstance(name, str) or not isinstance(value, str) or not name:
-        raise InvalidQuery("Invalid query parameter: it must be a name that is not empty, and a string.", name)
+        raise InvalidQuery(
+            "Invalid query parameter: it must be a name that is not empty, and a string.", name
+        )
     if _CONTROL.search(name) or _CONTROL.search(value):
-        raise InvalidQuery(f"Invalid query parameter {name!r}: control characters are not allowed.", name)
+        raise InvalidQuery(
+            f"Invalid query parameter {name!r}: control characters are not allowed.", name
+        )
     try:
         name.encode()
         value.encode()
     except UnicodeEncodeError:
         raise InvalidQuery(
-            f"Invalid query parameter {name!r}: it contains half a surrogate pair, which UTF-8 cannot encode.", name
+            f"Invalid query parameter {name!r}: it contains half a surrogate pair, which UTF-8 cannot encode.",
+            name,
         ) from None
 
 
@@ -96,7 +111,8 @@ def check_header(name: str, value: str) -> None:
     """
     if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
         raise InvalidHeader(
-            f"Invalid header name {name!r}: it must be a token of RFC 9110, such as Content-Type.", name
+            f"Invalid header name {name!r}: it must be a token of RFC 9110, such as Content-Type.",
+            name,
         )
     if not isinstance(value, str) or (value and not re.fullmatch(_HEADER_VALUE, value)):
         raise InvalidHeader(

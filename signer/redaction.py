@@ -25,7 +25,8 @@ _SIGN = rf"""(?:{_QUOTE}?[ \t]*(?:[=:\uFF1D\uFF1A]|%(?P<deep>(?:25)*)(?:3[AD]|EF
 _VALUE = r"""(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)[ \t]+)?
     (?:(?!&|\\u0026|%(?P=deep)26|\\{0,8}["'])[^\s<>;,)\]}])+"""
 _PAIR = re.compile(
-    f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE
+    f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}",
+    re.IGNORECASE | re.VERBOSE,
 )
 _BEARER = re.compile(r"\b(Bearer\s+|share[:\uFF1A]\s*)[\w.~+/=-]{16,}", re.IGNORECASE)
 # The MD5 in links of a CDN: a parameter's value, or behind a time in type A, behind one in B and before one in C.
@@ -36,7 +37,9 @@ _MD5 = re.compile(
     re.IGNORECASE,
 )
 # Recognised by themselves, also in the middle of a word; the last is a security token.
-_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}|CAIS(?:[\w+/=-]|%(?:25)*(?:2B|2F|3D)){56,}")
+_OWN_KEY = re.compile(
+    r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}|CAIS(?:[\w+/=-]|%(?:25)*(?:2B|2F|3D)){56,}"
+)
 # A JWT begins with {" in base64url, and its header has at least {"alg":"none"}. The lookahead keeps the search linear.
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"

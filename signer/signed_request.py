@@ -50,7 +50,9 @@ class ParsedUrl(NamedTuple):
         )
 
 
-def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None) -> ParsedUrl:
+def parse_url(
+    url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None
+) -> ParsedUrl:
     """Splits a URL as OSS does. Raises `InvalidLink` if the URL does not name an object or its bucket is not known."""
     try:
         url.encode()  # half a surrogate pair is part of no URL
@@ -78,7 +80,9 @@ def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None 
     if not owner:
         from .redaction import redact  # a link that lost its "?" is all host
 
-        raise InvalidLink(f"Unknown bucket: the domain {redact(host)} does not contain it. Pass bucket (--bucket).")
+        raise InvalidLink(
+            f"Unknown bucket: the domain {redact(host)} does not contain it. Pass bucket (--bucket)."
+        )
     if not path:
         raise InvalidLink("Invalid link: the URL does not name an object.")
     return ParsedUrl(scheme=parts.scheme, host=host, bucket=owner, key=path, query=query)
@@ -176,7 +180,12 @@ def parse_header_signature(headers: Mapping[str, str]) -> ParsedSignature:
 
 
 def _parse_signature(
-    faults: list[Fault], parameters: Mapping[str, str], issued: int | None, expires: int | None, *, in_query: bool
+    faults: list[Fault],
+    parameters: Mapping[str, str],
+    issued: int | None,
+    expires: int | None,
+    *,
+    in_query: bool,
 ) -> ParsedSignature:
     """Of a header, the `parameters` are what it has in place of those of a URL."""
     access_key_id, _, scope = parameters.get("x-oss-credential", "").partition("/")
@@ -184,7 +193,9 @@ def _parse_signature(
     date, region, product, ending = [*scope.split("/"), "", "", "", ""][:4]
     if issued is None:
         faults.append(Fault("bad_parameter", "x-oss-date"))
-    is_scope = access_key_id and region and product and ending == v4.REQUEST and scope.count("/") == 3
+    is_scope = (
+        access_key_id and region and product and ending == v4.REQUEST and scope.count("/") == 3
+    )
     if not is_scope or (issued is not None and date != v4.timestamp(issued)[:8]):
         faults.append(Fault("bad_parameter", "x-oss-credential" if in_query else "authorization"))
     return ParsedSignature(

@@ -58,7 +58,12 @@ def sign_assume_role(
         address.netloc,
         "AssumeRole",
         "2015-04-01",
-        {"RoleArn": role, "RoleSessionName": name, "DurationSeconds": str(duration), "Policy": policy},
+        {
+            "RoleArn": role,
+            "RoleSessionName": name,
+            "DurationSeconds": str(duration),
+            "Policy": policy,
+        },
         credentials=credentials,
         now=now,
         nonce=os.urandom(16).hex(),
@@ -78,7 +83,9 @@ def read_assumed_role(status: int, body: bytes) -> AssumedRole:
         raise StsError(f"STS refused the session ({reason}).", reason)
     try:
         fields = document["Credentials"]
-        credentials = Credentials(*(fields[name] for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken")))
+        credentials = Credentials(
+            *(fields[name] for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken"))
+        )
         expires_at = parse_rfc3339(fields["Expiration"])
         if not credentials.security_token or expires_at is None:
             raise ValueError

@@ -127,7 +127,9 @@ SUB_RESOURCES = frozenset(
 
 def canonicalized_headers(headers: Mapping[str, str]) -> str:
     """The x-oss-* headers as sorted lines `name:value`; names are lower-case."""
-    return v4.canonical_headers({name: value for name, value in headers.items() if name.startswith("x-oss-")})
+    return v4.canonical_headers(
+        {name: value for name, value in headers.items() if name.startswith("x-oss-")}
+    )
 
 
 def canonicalized_resource(bucket: str, key: str, query: Iterable[tuple[str, str]]) -> str:
@@ -152,4 +154,6 @@ def string_to_sign(method: str, headers: Mapping[str, str], date: str, resource:
 
 def signature(secret: str, string: str) -> str:
     """The HMAC-SHA1 of the string to sign, in base64."""
-    return base64.b64encode(hmac.digest(secret.encode(), string.encode("utf-8", "surrogatepass"), "sha1")).decode()
+    return base64.b64encode(
+        hmac.digest(secret.encode(), string.encode("utf-8", "surrogatepass"), "sha1")
+    ).decode()

@@ -21,12 +21,20 @@ ALGORITHM = "OSS4-HMAC-SHA256"
 REQUEST = "aliyun_v4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 # The parameters that every signed URL has.
-REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
+REQUIRED = (
+    "x-oss-signature-version",
+    "x-oss-credential",
+    "x-oss-date",
+    "x-oss-expires",
+    "x-oss-signature",
+)
 
 # RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes. Bytes
 # are looked up as characters of Latin-1, which has one for each.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
-_ENCODED = [chr(byte) if _UNRESERVED.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)]
+_ENCODED = [
+    chr(byte) if _UNRESERVED.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)
+]
 _ENCODED_PATH = ["/" if byte == ord("/") else encoded for byte, encoded in enumerate(_ENCODED)]
 _ALWAYS_SIGNED = frozenset({"content-type", "content-md5"})
 
@@ -35,7 +43,12 @@ _ALWAYS_SIGNED = frozenset({"content-type", "content-md5"})
 
 
 def canonical_request(
-    method: str, path: str, query: str, headers: str, additional: str, payload: str = UNSIGNED_PAYLOAD
+    method: str,
+    path: str,
+    query: str,
+    headers: str,
+    additional: str,
+    payload: str = UNSIGNED_PAYLOAD,
 ) -> str:
     """Joins the canonical parts below; `headers` is empty or ends with a line feed."""
     #       VERB     /bucket/key  a=b&c    name:value\n  names       hash
@@ -44,7 +57,11 @@ def canonical_request(
 
 def encode(string: str) -> str:
     """Percent-encodes a name or a value of the query; only RFC 3986's unreserved characters are kept."""
-    return string if _UNRESERVED.fullmatch(string) else string.encode().decode("latin-1").translate(_ENCODED)
+    return (
+        string
+        if _UNRESERVED.fullmatch(string)
+        else string.encode().decode("latin-1").translate(_ENCODED)
+    )
 
 
 def encode_key(key: str) -> str:
@@ -129,4 +146,6 @@ def signature(key: bytes, string: str) -> str:
 def _hmac_states(key: bytes) -> tuple[HASH, HASH]:
     """Both hashes after a key of at most 64 bytes, the same for all links of a day: a fifth of the time of a link."""
     block = key.ljust(64, b"\0")
-    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(
+        bytes(byte ^ 0x5C for byte in block)
+    )

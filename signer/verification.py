@@ -90,7 +90,14 @@ def verify(
     region = endpoint.region if endpoint else None
     sent = {"host": parsed.host, **{name.lower(): value for name, value in (headers or {}).items()}}
     return verify_request(
-        method, parsed.bucket, parsed.key, parsed.query, sent, credentials=credentials, now=now, region=region
+        method,
+        parsed.bucket,
+        parsed.key,
+        parsed.query,
+        sent,
+        credentials=credentials,
+        now=now,
+        region=region,
     )
 
 
@@ -119,18 +126,31 @@ def verify_request(
         signed_query = [(name, value) for name, value in query if name != "x-oss-signature"]
         if len(query) - len(signed_query) > 1:
             # This parameter alone is not signed; a duplicate of any other is a mismatch.
-            parts = parts._replace(faults=(*parts.faults, Fault("bad_parameter", "x-oss-signature")))
+            parts = parts._replace(
+                faults=(*parts.faults, Fault("bad_parameter", "x-oss-signature"))
+            )
     elif sent.get("authorization", "").startswith(v4.ALGORITHM + " "):
         parts = parse_header_signature(sent)
         signed_query = list(query)
-    elif _has_v1_header(sent) or "OSSAccessKeyId" in parameters or {"Expires", "Signature"} <= parameters.keys():
+    elif (
+        _has_v1_header(sent)
+        or "OSSAccessKeyId" in parameters
+        or {"Expires", "Signature"} <= parameters.keys()
+    ):
         return _verify_v1(method, bucket, key, query, sent, credentials, clock)
     else:
         return Verification((Fault("unsigned"),))
-    if sent.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD if parts.in_query else "") != v4.UNSIGNED_PAYLOAD:
-        parts = parts._replace(faults=(*parts.faults, Fault("bad_parameter", "x-oss-content-sha256")))
+    if (
+        sent.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD if parts.in_query else "")
+        != v4.UNSIGNED_PAYLOAD
+    ):
+        parts = parts._replace(
+            faults=(*parts.faults, Fault("bad_parameter", "x-oss-content-sha256"))
+        )
     if parts.faults:
-        return Verification(parts.faults, access_key_id=parts.access_key_id, provided_signature=parts.signature)
+        return Verification(
+            parts.faults, access_key_id=parts.access_key_id, provided_signature=parts.signature
+        )
 
     faults: list[Fault] = []
     if parts.expires is not None and not 1 <= parts.expires <= MAX_EXPIRES_IN:
@@ -162,8 +182,12 @@ def verify_request(
     # OSS's Go SDK 3 signs a Date header as it is sent, the specification says the ISO 8601 form: both are accepted.
     timestamps = dict.fromkeys((parts.issued_at, v4.timestamp(parts.issued)))
     candidates = [v4.string_to_sign(timestamp, scope, request) for timestamp in timestamps]
-    signing_key = v4.signing_key(credentials.access_key_secret, parts.date, parts.region, parts.product)
-    if not any(_is_equal(v4.signature(signing_key, candidate), parts.signature) for candidate in candidates):
+    signing_key = v4.signing_key(
+        credentials.access_key_secret, parts.date, parts.region, parts.product
+    )
+    if not any(
+        _is_equal(v4.signature(signing_key, candidate), parts.signature) for candidate in candidates
+    ):
         faults.append(Fault("signature_mismatch", parts.location("signature")))
     signed_by = parts.access_key_id, parts.signature, utc(parts.issued), utc(expires_at)
     return Verification(tuple(faults), request, candidates[0], *signed_by)
@@ -186,7 +210,11 @@ def _verify_v1(
         key_id, _, signature = headers["authorization"].partition(" ")[2].partition(":")
         date = headers.get("x-oss-date") or headers.get("date", "")
         issued = read_http_date(date) or read_timestamp(date)
-        bad = [] if re.fullmatch(r"\S+", key_id) and re.fullmatch(r"\S+", signature) else ["authorization"]
+        bad = (
+            []
+            if re.fullmatch(r"\S+", key_id) and re.fullmatch(r"\S+", signature)
+            else ["authorization"]
+        )
         bad += [] if issued else ["date"]
         token_name = "x-oss-security-token"  # noqa: S105 - a name of a parameter
         token = headers.get("x-oss-security-token", "")
@@ -194,7 +222,11 @@ def _verify_v1(
         places = v1.REQUIRED
         key_id, date, signature = (parameters.get(name, "") for name in places)
         expires = int(date) if re.fullmatch("[0-9]{1,11}", date) else None
-        bad = [n for n in places if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and expires is None)]
+        bad = [
+            n
+            for n in places
+            if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and expires is None)
+        ]
         token_name = v1.TOKEN
         token = parameters.get(v1.TOKEN, "")
     if bad:
@@ -208,7 +240,9 @@ def _verify_v1(
         faults.append(Fault("skewed", places[1]))
     if expires is not None and clock >= expires:
         faults.append(Fault("expired", places[1]))
-    string_to_sign = v1.string_to_sign(method, headers, date, v1.canonicalized_resource(bucket, key, query))
+    string_to_sign = v1.string_to_sign(
+        method, headers, date, v1.canonicalized_resource(bucket, key, query)
+    )
     if not _is_equal(v1.signature(credentials.access_key_secret, string_to_sign), signature):
         faults.append(Fault("signature_mismatch", places[2]))
     return Verification(
@@ -226,7 +260,9 @@ def _has_v1_header(headers: Mapping[str, str]) -> bool:
     return headers.get("authorization", "").partition(" ")[0] == v1.SCHEME
 
 
-def _token_faults(parameter: str, token: str, credentials: Credentials, clock: int) -> Iterable[Fault]:
+def _token_faults(
+    parameter: str, token: str, credentials: Credentials, clock: int
+) -> Iterable[Fault]:
     if credentials.security_token is None and credentials.access_key_id.startswith("STS."):
         return  # a temporary key has a token, but here it is not known
     if credentials.security_token and not token:
@@ -238,4 +274,6 @@ def _token_faults(parameter: str, token: str, credentials: Credentials, clock: i
 
 
 def _is_equal(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(
+        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
+    )

@@ -43,7 +43,9 @@ def pytest_configure() -> None:
     # A job in the background of a script, nohup and some runners ignore or block signals. Python ignores two itself.
     for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.signal(
+                number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            )
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if path := os.environ.get("SECRETS_USED"):
         secret_search.record(Path(path))
@@ -60,9 +62,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput") or config.option.markexpr != MAKE_TEST:
         return
-    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ()))
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ())
+    )
     skipped = "".join(f"; {count} skipped: {reason}" for reason, count in sorted(reasons.items()))
-    print(f"Left out: tests with other people's programs (make test-ci), slow tests (make test-long){skipped}.")
+    print(
+        f"Left out: tests with other people's programs (make test-ci), slow tests (make test-long){skipped}."
+    )
 
 
 @pytest.hookimpl(wrapper=True)

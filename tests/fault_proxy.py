@@ -41,11 +41,22 @@ FAULTS = (
 )
 LATE = "late"  # no fault that comes alone: the connection ends, and OSS gets the request a moment afterwards
 # How many of 24 requests meet which fault by chance; those of "" pass.
-DECK = {"": 11, "slow": 2, "503": 2, "500 after": 2, "reset": 2, "reset after": 2, "half of the body": 1} | {
+DECK = {
+    "": 11,
+    "slow": 2,
+    "503": 2,
+    "500 after": 2,
+    "reset": 2,
+    "reset after": 2,
+    "half of the body": 1,
+} | {
     "never after": 1,
     LATE: 1,
 }
-PIECES, PAUSE = 4, 0.05  # a slow response comes in so many pieces, with pauses of so many seconds between them
+PIECES, PAUSE = (
+    4,
+    0.05,
+)  # a slow response comes in so many pieces, with pauses of so many seconds between them
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 Draw = Callable[[int], str]  # the fault that the request with a number meets, "" for none
@@ -79,9 +90,18 @@ class FaultProxy:
         """How often each fault was met."""
         return Counter(call.fault for call in self.calls)
 
-    def arm(self, fault: str, first: int, *, is_lasting: bool = False, act: Callable[[], None] | None = None) -> None:
+    def arm(
+        self,
+        fault: str,
+        first: int,
+        *,
+        is_lasting: bool = False,
+        act: Callable[[], None] | None = None,
+    ) -> None:
         """Lets the call with this number meet a fault; if it lasts, each later one too. `act` is called before."""
-        self._choose(lambda number: fault if number == first or (is_lasting and number > first) else "", act)
+        self._choose(
+            lambda number: fault if number == first or (is_lasting and number > first) else "", act
+        )
 
     def play(self, *faults: str) -> None:
         """Lets the next calls meet these faults, one each."""
@@ -116,7 +136,9 @@ class FaultProxy:
     def waits(self) -> int:
         """How many calls met the fault one after the other; those at the same time count once."""
         count, until = 0, 0.0
-        for call in sorted((call for call in self.calls if call.fault), key=lambda call: call.began):
+        for call in sorted(
+            (call for call in self.calls if call.fault), key=lambda call: call.began
+        ):
             if call.began >= until:
                 count, until = count + 1, call.ended
             until = max(until, call.ended)
@@ -126,15 +148,23 @@ class FaultProxy:
         """OSS's response: its head and its body as bytes."""
         connection = http.client.HTTPConnection(self._upstream, timeout=20)
         try:
-            headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
+            headers = {
+                name: value for name, value in request.headers.items() if name.lower() not in _HOP
+            }
             connection.request(request.command, request.path, body or None, headers)
             response = connection.getresponse()
             content = response.read()
             lines = [f"HTTP/1.1 {response.status} {response.reason}"]
-            lines += [f"{name}: {value}" for name, value in response.getheaders() if name.lower() not in _HOP]
+            lines += [
+                f"{name}: {value}"
+                for name, value in response.getheaders()
+                if name.lower() not in _HOP
+            ]
             length = response.getheader("Content-Length") or str(len(content))
             # The length last, so that what is cut in its headers has lost it.
-            return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1"), content
+            return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode(
+                "latin-1"
+            ), content
         finally:
             connection.close()
 
@@ -161,13 +191,19 @@ class FaultProxy:
         finally:
             call.ended = time.monotonic()
 
-    def _fail(self, request: BaseHTTPRequestHandler, body: bytes, fault: str, released: threading.Event) -> None:
+    def _fail(
+        self, request: BaseHTTPRequestHandler, body: bytes, fault: str, released: threading.Event
+    ) -> None:
         send = request.wfile.write
         head, content = b"", b""
         if fault not in (*REFUSALS, "reset", "never", LATE):
             head, content = self._forward(request, body)
         if fault in REFUSALS or fault == "500 after":
-            send(_refusal(fault.split()[0], REFUSALS[fault.split()[0]], is_head=request.command == "HEAD"))
+            send(
+                _refusal(
+                    fault.split()[0], REFUSALS[fault.split()[0]], is_head=request.command == "HEAD"
+                )
+            )
         elif fault == "slow":
             whole = head + content
             for number in range(PIECES):
@@ -187,7 +223,9 @@ class FaultProxy:
                 timer = threading.Timer(0.03, self._forward, (request, body))
                 self._late.append(timer)
                 timer.start()
-            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            request.connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
             socket.close(request.connection.detach())
 
 

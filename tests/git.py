@@ -16,5 +16,7 @@ def files(*patterns: str) -> set[str]:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("this folder is not a clone: it has no .git, or the machine no git")
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    listed = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
     return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}

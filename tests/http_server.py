@@ -19,7 +19,9 @@ class Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128  # of 5, the connections of all threads would be more, and one would wait a second
+    request_queue_size = (
+        128  # of 5, the connections of all threads would be more, and one would wait a second
+    )
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Prints nothing of a client that went away."""
@@ -28,12 +30,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_server(handler: type[Handler], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def http_server(
+    handler: type[Handler], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """The address of a server that runs until the block ends."""
     with _Server((address, 0), handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True
+        )
         thread.start()
         try:
             yield f"http{'s' if tls else ''}://{address}:{server.server_port}"

@@ -44,7 +44,9 @@ class FakeClock:
     def __init__(self, start: float | None = None) -> None:
         self.pauses: list[float] = []
         self.moved = 0.0
-        self._start: Callable[[], float] = (lambda: time.time()) if start is None else (lambda: start)
+        self._start: Callable[[], float] = (
+            (lambda: time.time()) if start is None else (lambda: start)
+        )
         self._lock = threading.Lock()
 
     def now(self) -> float:
@@ -155,7 +157,9 @@ class LocalOss:
         opened = bucket.open(key)
         assert opened is not None
         record = replace(
-            opened.record, modified=opened.record.modified - seconds_older, etag=etag or opened.record.etag
+            opened.record,
+            modified=opened.record.modified - seconds_older,
+            etag=etag or opened.record.etag,
         )
         with bucket.draft() as draft:
             draft.write(opened.blocks())
@@ -224,20 +228,28 @@ class LocalOss:
             method,
             v4.canonical_path(bucket, v4.encode_key(key)) if bucket else "/",
             v4.canonical_query([v4.canonical_parameter(*pair) for pair in (query or {}).items()]),
-            v4.canonical_headers({name: value for name, value in signed.items() if v4.is_always_signed(name)}),
+            v4.canonical_headers(
+                {name: value for name, value in signed.items() if v4.is_always_signed(name)}
+            ),
             "",
             signed["x-oss-content-sha256"],
         )
-        signing_key = v4.signing_key(self.credentials.access_key_secret, issued_at[:8], region, product)
+        signing_key = v4.signing_key(
+            self.credentials.access_key_secret, issued_at[:8], region, product
+        )
         signature = v4.signature(signing_key, v4.string_to_sign(issued_at, scope, request))
         credential = f"{self.credentials.access_key_id}/{scope}"
         signed["authorization"] = f"{v4.ALGORITHM} Credential={credential},Signature={signature}"
         target = quote(f"/{bucket}/{key}" if bucket else "/", safe="/~")
         if query:
-            target += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+            target += "?" + "&".join(
+                f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items()
+            )
         return target, signed
 
-    def put(self, key: str, body: bytes = b"content", headers: Mapping[str, str] | None = None) -> OssResponse:
+    def put(
+        self, key: str, body: bytes = b"content", headers: Mapping[str, str] | None = None
+    ) -> OssResponse:
         """Stores an object, which must succeed."""
         response = self.call("PUT", key, headers=headers, body=body)
         assert response.status == 200, response.body
@@ -255,7 +267,9 @@ class LocalOss:
 
     def set_versioning(self, status: str = "Enabled") -> None:
         """Sets the bucket's versioning."""
-        document = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
+        document = (
+            f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
+        )
         assert self.call("PUT", query={"versioning": ""}, body=document).status == 200
 
 

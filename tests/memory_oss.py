@@ -21,7 +21,12 @@ from signer import presign
 from signer.times import rfc3339
 from tests.local_oss import BUCKET
 
-_OPERATIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_OPERATIONS = {
+    "GET": "GetObject",
+    "HEAD": "HeadObject",
+    "PUT": "PutObject",
+    "DELETE": "DeleteObject",
+}
 
 
 class StoredObject(NamedTuple):
@@ -60,25 +65,38 @@ class MemoryOss:
         """Adds many objects by their keys."""
         now = self.now()
         with self._lock:
-            self.objects |= {Location(bucket, key): StoredObject(body, now) for key, body in objects.items()}
+            self.objects |= {
+                Location(bucket, key): StoredObject(body, now) for key, body in objects.items()
+            }
             self._places = sorted(self.objects)
 
     def keys(self, prefix: str = "", bucket: str = BUCKET) -> list[str]:
         with self._lock:
-            first, end = (bisect_left(self._places, Location(bucket, prefix + last)) for last in ("", "\U0010ffff"))
+            first, end = (
+                bisect_left(self._places, Location(bucket, prefix + last))
+                for last in ("", "\U0010ffff")
+            )
             return [place.key for place in self._places[first:end]]
 
     def read(self, key: str, bucket: str = BUCKET) -> bytes:
         return self.objects[Location(bucket, key)].body
 
     @contextmanager
-    def refusing(self, prefix: str, status: int = 503, code: str = "ServiceUnavailable") -> Iterator[None]:
+    def refusing(
+        self, prefix: str, status: int = 503, code: str = "ServiceUnavailable"
+    ) -> Iterator[None]:
         """Refuses what concerns objects whose keys begin so, and lists of these."""
         answer = self.answer
 
-        def refuse(method: str, place: Location, query: Mapping[str, str], *rest: Any) -> OssResponse:
+        def refuse(
+            method: str, place: Location, query: Mapping[str, str], *rest: Any
+        ) -> OssResponse:
             is_refused = (place.key or query["prefix"]).startswith(prefix)
-            return self.respond(status, code=code) if is_refused else answer(method, place, query, *rest)
+            return (
+                self.respond(status, code=code)
+                if is_refused
+                else answer(method, place, query, *rest)
+            )
 
         with patch.object(self, "answer", refuse):
             yield
@@ -101,7 +119,9 @@ class MemoryOss:
             if method == "PUT":
                 return self._put(place, stored, headers, body)
             if method == "POST":
-                return self.respond(200, b"<R><UploadId>0004B9894A22E5B1888A1E29F823</UploadId></R>")
+                return self.respond(
+                    200, b"<R><UploadId>0004B9894A22E5B1888A1E29F823</UploadId></R>"
+                )
             if method == "DELETE":
                 if self.objects.pop(place, None) is not None:
                     del self._places[bisect_left(self._places, place)]
@@ -156,16 +176,27 @@ class MemoryOss:
                 f"<ETag>{_etag(body)}</ETag><Size>{len(body)}</Size></Contents>"
             )
             last, position = key, position + 1
-        entries += [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]
+        entries += [
+            f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders
+        ]
         entries.append(f"<IsTruncated>{'true' if token else 'false'}</IsTruncated>")
         if token:
             entries.append(f"<NextContinuationToken>{quote(token)}</NextContinuationToken>")
-        return self.respond(200, f"<ListBucketResult>{''.join(entries)}</ListBucketResult>".encode())
+        return self.respond(
+            200, f"<ListBucketResult>{''.join(entries)}</ListBucketResult>".encode()
+        )
 
-    def respond(self, status: int, body: bytes = b"", code: str = "", *, modified: float | None = None) -> OssResponse:
+    def respond(
+        self, status: int, body: bytes = b"", code: str = "", *, modified: float | None = None
+    ) -> OssResponse:
         date = _date(int(self.now()))
         written = date if modified is None else _date(int(modified))
-        headers = {"date": date, "last-modified": written, "etag": _etag(body), "content-length": str(len(body))}
+        headers = {
+            "date": date,
+            "last-modified": written,
+            "etag": _etag(body),
+            "content-length": str(len(body)),
+        }
         return OssResponse(status, headers, body, code)
 
 
@@ -201,7 +232,15 @@ def memory_oss(
         issued_at: float | None = None,
     ) -> OssResponse:
         signed = {"credentials": client.credentials, "endpoint": client.endpoint}
-        presign(method, location.bucket, location.key or None, query=query, headers=headers, now=now(), **signed)  # type: ignore[arg-type]
+        presign(
+            method,
+            location.bucket,
+            location.key or None,
+            query=query,
+            headers=headers,
+            now=now(),
+            **signed,
+        )  # type: ignore[arg-type]
         response = memory.answer(method, location, query or {}, headers or {}, body or b"")
         if len(response.body) > MAX_BODY:
             raise OssUnavailable("The object is too large.")

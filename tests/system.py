@@ -45,9 +45,20 @@ def keys(**changes: object) -> dict[str, Any]:
         api("maker", MAKER, paths=downloads, methods=["GET", "SHARE"]),
         api("other", OTHER, paths=["/other/"], methods=["GET", "SHARE"]),
         api("reader", READER, paths=downloads, methods=["GET"]),
-        api("writer", WRITER, paths=["/team/", "/both/", "/in/"], methods=["GET", "PUT", "POST", "SHARE"]),
+        api(
+            "writer",
+            WRITER,
+            paths=["/team/", "/both/", "/in/"],
+            methods=["GET", "PUT", "POST", "SHARE"],
+        ),
         api("alice", ALICE, paths=["/team/alice/"], methods=["PUT", "POST"]),
-        api("ending", EXPIRING, paths=["/team/"], methods=["PUT", "POST"], expires_at="2026-03-01T06:51:11Z"),
+        api(
+            "ending",
+            EXPIRING,
+            paths=["/team/"],
+            methods=["PUT", "POST"],
+            expires_at="2026-03-01T06:51:11Z",
+        ),
     ]
     return document(**{"api": callers, **changes})
 
@@ -86,7 +97,12 @@ class System:
     memory: MemoryOss
 
     def __init__(
-        self, folder: Path, links: str = LINKS, oss: LocalOss | None = None, now: float | None = NOW, **environ: str
+        self,
+        folder: Path,
+        links: str = LINKS,
+        oss: LocalOss | None = None,
+        now: float | None = NOW,
+        **environ: str,
     ) -> None:
         self.folder = folder
         self.oss = oss or LocalOss()
@@ -117,14 +133,21 @@ class System:
 
     def with_mount(self: Self, path: str, /, **changes: Any) -> Self:
         """The service after a change of the mount at a path."""
-        mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
+        mounts = (
+            mount._replace(**changes) if mount.path == path else mount
+            for mount in self.config.mounts
+        )
         return self.with_config(mounts=Mounts(mounts, self.config.mounts.reserved))
 
     def at(self: Self, url: str, region: str = "cn-hangzhou") -> Self:
         """The service whose OSS is at another address."""
         endpoint = Endpoint.path_style(url, region)
-        mounts = [mount._replace(endpoint=endpoint, own_endpoint=endpoint) for mount in self.config.mounts]
-        return self.with_config(mounts=Mounts(mounts, self.config.mounts.reserved), own_endpoint=endpoint)
+        mounts = [
+            mount._replace(endpoint=endpoint, own_endpoint=endpoint) for mount in self.config.mounts
+        ]
+        return self.with_config(
+            mounts=Mounts(mounts, self.config.mounts.reserved), own_endpoint=endpoint
+        )
 
     def later(self: Self, seconds: float) -> Self:
         """The same instance, so many seconds later."""
@@ -160,7 +183,12 @@ class System:
         return invoke(json.dumps(http_event), instance=self.instance, now=now)
 
     def post(
-        self, path: str, params: object, key: str | None = None, query: Mapping[str, str] | None = None, **options: Any
+        self,
+        path: str,
+        params: object,
+        key: str | None = None,
+        query: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> Answered:
         """The response to a POST of JSON."""
         return self.request(path, "POST", query, params=params, key=key, **options)
@@ -168,7 +196,12 @@ class System:
     # Shares
 
     def request_share(
-        self, key: str | None = MAKER, *, now: float | None = None, domain: str | None = None, **params: Any
+        self,
+        key: str | None = MAKER,
+        *,
+        now: float | None = None,
+        domain: str | None = None,
+        **params: Any,
     ) -> Answered:
         """The response to a request for a new share of /reports/q3.pdf, or of the path in `params`.
 
@@ -205,16 +238,26 @@ class System:
         """The response to a request for the address of a share, with the parameters of `query` added."""
         parts = urlsplit(url)
         parameters = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **query}
-        return self.request(parts.path, method, parameters, headers, params=params, body=body, now=now, key=key)
+        return self.request(
+            parts.path, method, parameters, headers, params=params, body=body, now=now, key=key
+        )
 
     def use(
-        self, url: str, nonce: str | None = None, *, accept: str = "*/*", now: float | None = None, **more: str
+        self,
+        url: str,
+        nonce: str | None = None,
+        *,
+        accept: str = "*/*",
+        now: float | None = None,
+        **more: str,
     ) -> Answered:
         """The response to the form of a share's page with more fields, or without a nonce to a POST of a program."""
         body = urlencode({**({"nonce": nonce} if nonce is not None else {}), **more})
         return self.open(url, "POST", {**FORM, "Accept": accept}, now=now, body=body)
 
-    def extend(self, url: str, expires: object = "30d", key: str | None = MAKER, now: float | None = None) -> Answered:
+    def extend(
+        self, url: str, expires: object = "30d", key: str | None = MAKER, now: float | None = None
+    ) -> Answered:
         """The response to a request for a later end of a share."""
         return self.post(f"/-/shares/{share_id(url)}", {"expires": expires}, key, now=now)
 
@@ -260,7 +303,9 @@ class System:
     def sign_put(self, key: str | None = None, /, **params: object) -> dict[str, Any]:
         """A PUT link for 5 bytes at /in/a.txt; `params` replace members, None removes one."""
         item = {"path": "/in/a.txt", "method": "PUT", "size": 5, **params}
-        return self.sign({name: value for name, value in item.items() if value is not None}, key=key)[0]
+        return self.sign(
+            {name: value for name, value in item.items() if value is not None}, key=key
+        )[0]
 
     def create_form(self, key: str | None = None, /, **params: object) -> dict[str, Any]:
         """A form for /in/a.txt; `params` replace members."""
@@ -280,9 +325,13 @@ class System:
 
     # The bucket
 
-    def put(self, key: str, content: bytes = b"content", headers: Mapping[str, str] | None = None) -> OssResponse:
+    def put(
+        self, key: str, content: bytes = b"content", headers: Mapping[str, str] | None = None
+    ) -> OssResponse:
         """Stores an object, which must succeed."""
-        response = self.oss.client.request("PUT", Location(BUCKET, key), headers=headers, body=content)
+        response = self.oss.client.request(
+            "PUT", Location(BUCKET, key), headers=headers, body=content
+        )
         assert response.ok, response
         return response
 
@@ -310,7 +359,9 @@ class System:
         return [key[len(STATE) :] for key in self.object_keys(STATE + folder)]
 
 
-def service(folder: Path, links: str = LINKS, oss: LocalOss | None = None, now: float = NOW) -> System:
+def service(
+    folder: Path, links: str = LINKS, oss: LocalOss | None = None, now: float = NOW
+) -> System:
     """A system with `keys` in a file; without an OSS, which is enough for links."""
     return System(folder, links, oss, now).with_keys()
 

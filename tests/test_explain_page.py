@@ -22,7 +22,9 @@ from tools import explain_page
 ROOT = explain_page.ROOT
 TABLES = explain_page.read_tables()
 FINDINGS: dict[str, Any] = TABLES["findings"]
-EXAMPLES = {code: explain_page.explained(row, explain_page.ecs_of(code)) for code, row in FINDINGS.items()}
+EXAMPLES = {
+    code: explain_page.explained(row, explain_page.ecs_of(code)) for code, row in FINDINGS.items()
+}
 SKILL = ROOT / "skills/fc-presign-explain/SKILL.md"
 
 
@@ -142,7 +144,9 @@ def test_with_answer_and_secret_the_finding_is_that_of_the_example(code: str) ->
     assert first_finding(code, know_secret=True) == OTHERWISE.get(code, code)
 
 
-def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> None:
+def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> (
+    None
+):
     for code, row in FINDINGS.items():
         ecs = explain_page.ecs_of(code)
         for error in row.get("oss", ()):
@@ -160,12 +164,18 @@ def test_llms_txt_lists_every_page() -> None:
     assert re.match(r"# .+\n\n> .+\n\n", listed)
     links = re.findall(r"(?m)^- \[.+\]\((\S+)\)(: .+)?$", listed)
     pages = [*ROOT.glob("docs/**/*.md"), ROOT / "README.md", *ROOT.glob("skills/*/SKILL.md")]
-    assert sorted(link for link, _ in links) == sorted(path.relative_to(ROOT).as_posix() for path in pages)
+    assert sorted(link for link, _ in links) == sorted(
+        path.relative_to(ROOT).as_posix() for path in pages
+    )
     # Titles of errors and of translations speak for themselves.
-    assert [link for link, said in links if not said and "errors/" not in link and "zh-CN" not in link] == []
+    assert [
+        link for link, said in links if not said and "errors/" not in link and "zh-CN" not in link
+    ] == []
 
 
-@pytest.mark.parametrize("skill", sorted(ROOT.glob("skills/*/SKILL.md")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "skill", sorted(ROOT.glob("skills/*/SKILL.md")), ids=lambda path: path.parent.name
+)
 def test_a_skill_has_the_form_of_an_agent_skill(skill: Path) -> None:
     header = yaml.safe_load(skill.read_text(encoding="utf-8").split("---\n")[1])
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", header["name"])
@@ -173,7 +183,9 @@ def test_a_skill_has_the_form_of_an_agent_skill(skill: Path) -> None:
     assert 0 < len(header["description"]) <= 1024
 
 
-def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_skill_says(tmp_path: Path) -> None:
+def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_skill_says(
+    tmp_path: Path,
+) -> None:
     """Each socket that the command would open ends it."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
@@ -183,12 +195,22 @@ def test_the_command_of_the_skill_works_without_a_network_and_shows_what_the_ski
         "sys.addaudithook(audit)\n"
     )
     endpoint, keys = signer.Endpoint.public("cn-hangzhou"), explain_page.PERMANENT
-    link = signer.presign("GET", "examplebucket", "a", credentials=keys, endpoint=endpoint, expires_in=60, now=0).url
-    (command,) = re.findall(r"(?m)^   python (-m signer .*) < link.txt$", SKILL.read_text(encoding="utf-8"))
+    link = signer.presign(
+        "GET", "examplebucket", "a", credentials=keys, endpoint=endpoint, expires_in=60, now=0
+    ).url
+    (command,) = re.findall(
+        r"(?m)^   python (-m signer .*) < link.txt$", SKILL.read_text(encoding="utf-8")
+    )
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     pasted, arguments = f"{link}\n{EXAMPLES['expired'][1]}", [sys.executable, *shlex.split(command)]
     done = subprocess.run(
-        arguments, input=pasted, env=environment, capture_output=True, text=True, timeout=60, check=False
+        arguments,
+        input=pasted,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1, done.stderr
     first = json.loads(done.stdout)["findings"][0]

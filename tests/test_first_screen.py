@@ -19,7 +19,20 @@ from tests.deploy.project_copy import ROOT, install
 
 README = (ROOT / "README.md").read_text("utf-8")
 # What make and git need themselves, beside what the README asks for.
-PROGRAMS = ("git", "make", "sh", "sed", "ls", "rm", "mkdir", "touch", "test", "dirname", "cat", "env")
+PROGRAMS = (
+    "git",
+    "make",
+    "sh",
+    "sed",
+    "ls",
+    "rm",
+    "mkdir",
+    "touch",
+    "test",
+    "dirname",
+    "cat",
+    "env",
+)
 SECONDS = 300
 
 pytestmark = pytest.mark.ci
@@ -52,8 +65,17 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name == "HOME" or name.startswith("PIP_")}
-    return {**kept, "PATH": str(folder / "bin"), "HTTP_PROXY": "http://127.0.0.1:9", "LC_ALL": "C.UTF-8"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "HOME" or name.startswith("PIP_")
+    }
+    return {
+        **kept,
+        "PATH": str(folder / "bin"),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "LC_ALL": "C.UTF-8",
+    }
 
 
 def run(folder: Path, where: Path, script: str, given: str = "") -> str:
@@ -97,7 +119,9 @@ def second_terminal(machine: Path) -> Iterator[Script]:
         )
         started.append(process)
         assert process.stdout is not None
-        source = next(found[1] for line in process.stdout if (found := re.search(r"(\. \S+/env\.sh)$", line)))
+        source = next(
+            found[1] for line in process.stdout if (found := re.search(r"(\. \S+/env\.sh)$", line))
+        )
         next(line for line in process.stdout if re.search("API key|SESSION_TOKEN=", line))
         return run(machine, machine / "fc-presign", f". .venv-cli/bin/activate\n{source}\n{script}")
 
@@ -110,7 +134,9 @@ def second_terminal(machine: Path) -> Iterator[Script]:
 def test_a_link_that_fails(machine: Path) -> None:
     temporary = signer.Credentials("STS.EXAMPLE", "EXAMPLE", "CAISexample+token/of+STS==")
     hangzhou = signer.Endpoint.public("cn-hangzhou")
-    url = signer.presign("GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou).url
+    url = signer.presign(
+        "GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou
+    ).url
     script = f". .venv-cli/bin/activate\n{command('fc-presign explain')}"
     (shown,) = re.findall(r"(?ms)^\$ fc-presign explain -\n(.*?) …$", README)
     assert shown in run(machine, machine / "fc-presign", script, url.replace("%2B", "+"))
@@ -119,7 +145,9 @@ def test_a_link_that_fails(machine: Path) -> None:
 def test_a_file_for_a_customer(machine: Path, second_terminal: Script) -> None:
     (machine / "fc-presign/q3.pdf").write_text("The figures\n")
     printed = second_terminal("make run", command("fc-presign share"))
-    shape = re.sub(r"share=\S{22} \w{4}-\w{4}\n.{12}: (/send/).{8}(.*, until )\S+Z\.\n", r"share=\1\2", printed)
+    shape = re.sub(
+        r"share=\S{22} \w{4}-\w{4}\n.{12}: (/send/).{8}(.*, until )\S+Z\.\n", r"share=\1\2", printed
+    )
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/-/s/\?share=/send//q3\.pdf, until ", shape)
 
 
@@ -128,5 +156,7 @@ def test_tests_without_an_account(machine: Path, second_terminal: Script) -> Non
     key.parent.mkdir(parents=True)
     key.write_text("The figures\n")
     fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.stdin.read().strip()).read().decode())"
-    printed = second_terminal("make oss", f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"')
+    printed = second_terminal(
+        "make oss", f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"'
+    )
     assert "The figures\n" in printed

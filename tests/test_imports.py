@@ -78,7 +78,11 @@ def _named(importer: str, path: Path) -> list[tuple[str, int]]:
     """What a module names, and where; each file is read once."""
     nodes = ast.walk(ast.parse(path.read_bytes()))
     is_package = path.name == "__init__.py"
-    return [(name, getattr(node, "lineno", 1)) for node in nodes for name in _names(node, importer, is_package)]
+    return [
+        (name, getattr(node, "lineno", 1))
+        for node in nodes
+        for name in _names(node, importer, is_package)
+    ]
 
 
 def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
@@ -102,7 +106,10 @@ def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
 def part_of(module: str) -> str:
     """The part of the handler that a module belongs to, the longest name; "core" and "web" themselves are empty."""
     names = module.split(".")[1:]
-    return next((part for end in range(len(names), 0, -1) if (part := ".".join(names[:end])) in RANKS), ".".join(names))
+    return next(
+        (part for end in range(len(names), 0, -1) if (part := ".".join(names[:end])) in RANKS),
+        ".".join(names),
+    )
 
 
 def signer_layer(module: str) -> str:
@@ -140,11 +147,20 @@ def test_packages_import_only_those_before_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "others"), [("oss", {"errors", "ram"}), ("sts", {"errors", "ram"}), ("ram", {"errors"})]
+    ("part", "others"),
+    [("oss", {"errors", "ram"}), ("sts", {"errors", "ram"}), ("ram", {"errors"})],
 )
 def test_the_local_oss_sts_and_ram_need_nothing_else_of_ours(part: str, others: set[str]) -> None:
-    within = [each for each in imports(modules(ROOT, PACKAGES)) if each.importer.split(".")[:2] == ["local", part]]
-    imported = {".".join(each.imported.split(".")[:2]) for each in within if not each.imported.startswith("signer")}
+    within = [
+        each
+        for each in imports(modules(ROOT, PACKAGES))
+        if each.importer.split(".")[:2] == ["local", part]
+    ]
+    imported = {
+        ".".join(each.imported.split(".")[:2])
+        for each in within
+        if not each.imported.startswith("signer")
+    }
     assert f"local.{part}" in imported
     assert imported - {f"local.{part}"} <= {f"local.{name}" for name in others}
 
@@ -171,7 +187,9 @@ def test_no_folder_has_too_many_modules() -> None:
     for path in modules(ROOT, PACKAGES).values():
         counts[path.parent] = counts.get(path.parent, 0) + 1
     assert counts.pop(ROOT / "signer") <= 22  # the library is flat
-    assert {str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 16} == {}
+    assert {
+        str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 16
+    } == {}
 
 
 def test_an_import_that_breaks_the_order_is_named_with_its_line(tmp_path: Path) -> None:
@@ -182,7 +200,15 @@ def test_an_import_that_breaks_the_order_is_named_with_its_line(tmp_path: Path) 
     for folder in ("core/config", "core/cloud", "web", "notices"):
         (package / folder).mkdir(parents=True)
     cloud = ("core/cloud/__init__", "core/cloud/oss", "core/cloud/http_client")
-    for name in ("__init__", "http", "core/__init__", "core/errors", *cloud, "web/app", "notices/sender"):
+    for name in (
+        "__init__",
+        "http",
+        "core/__init__",
+        "core/errors",
+        *cloud,
+        "web/app",
+        "notices/sender",
+    ):
         (package / f"{name}.py").write_text("")
     (package / "core/config/__init__.py").write_text(source)
     assert list(handler_faults(tmp_path)) == [

@@ -26,12 +26,16 @@ FILES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 
 # What is hard to read for those whose first language is not English, and what to write instead.
 RULES = {
-    "say what was expected": re.compile(r"\b(?:is(?<!\bthere is)|are(?<!\bthere are)) no\b(?! longer\b)", re.I),
+    "say what was expected": re.compile(
+        r"\b(?:is(?<!\bthere is)|are(?<!\bthere are)) no\b(?! longer\b)", re.I
+    ),
     "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b"),
     "say notified or sent": re.compile(r"\b(?:told|tells|tell) of\b", re.IGNORECASE),
     "say again": re.compile(r"\banew\b", re.IGNORECASE),
     "say fix": re.compile(r"\bmend(?:s|ed|ing)?\b", re.IGNORECASE),
-    "say complete, full or entire": re.compile(r"\bwhole\b(?! (?:number|second|minute|hour|day)s?\b)", re.IGNORECASE),
+    "say complete, full or entire": re.compile(
+        r"\bwhole\b(?! (?:number|second|minute|hour|day)s?\b)", re.IGNORECASE
+    ),
     "finish the merge": re.compile(r"^(?:<{7}|>{7}) "),
     "say they": re.compile(r"\b(?:he|she|his|him|hers)\b", re.IGNORECASE),
 }
@@ -51,7 +55,11 @@ def faults(path: Path) -> list[str]:
     content = path.read_text(encoding="utf-8")
     if not any(rule.search(content) for rule in ANYWHERE):
         return []
-    parts = strings_and_comments(content) if path.suffix == ".py" else enumerate(content.splitlines(), 1)
+    parts = (
+        strings_and_comments(content)
+        if path.suffix == ".py"
+        else enumerate(content.splitlines(), 1)
+    )
     messages = []
     for line, part in parts:
         for advice, rule in RULES.items():
@@ -74,7 +82,9 @@ def test_tests_are_described_in_plain_english() -> None:
         if "node_modules" not in path.parts and path != Path(__file__):
             lines = path.read_text(encoding="utf-8").splitlines()
             messages += [
-                message for message in faults(path) if re.match(r'\s*(?:#|""")', lines[int(message.split(":")[1]) - 1])
+                message
+                for message in faults(path)
+                if re.match(r'\s*(?:#|""")', lines[int(message.split(":")[1]) - 1])
             ]
     assert not messages, "\n".join(messages)
 

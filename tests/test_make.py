@@ -66,7 +66,12 @@ class Project(NamedTuple):
             timeout=60,
             start_new_session=True,
         )
-        return Run(process.returncode, process.stdout, process.stdout + process.stderr, calls.read_text().splitlines())
+        return Run(
+            process.returncode,
+            process.stdout,
+            process.stdout + process.stderr,
+            calls.read_text().splitlines(),
+        )
 
 
 @pytest.fixture
@@ -88,7 +93,12 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))).status == 0
+    assert (
+        project.make(
+            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))
+        ).status
+        == 0
+    )
     return project
 
 
@@ -114,7 +124,9 @@ def test_an_installation_leaves_standard_output_to_the_command(project: Project)
 
 
 @pytest.mark.parametrize("interrupted", [{"venv": "interrupted"}, {"missing": "pip install"}])
-def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[str, str], project: Project) -> None:
+def test_an_installation_that_was_interrupted_is_made_again(
+    interrupted: dict[str, str], project: Project
+) -> None:
     assert project.make("build", **interrupted).status != 0
     run = project.make("build")
     assert run.status == 0, run.output
@@ -130,7 +142,9 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
         ({"missing": "version_info"}, "Python 3.10 or newer is required"),
     ],
 )
-def test_a_python_that_does_not_work_is_one_sentence(fault: dict[str, str], sentence: str, project: Project) -> None:
+def test_a_python_that_does_not_work_is_one_sentence(
+    fault: dict[str, str], sentence: str, project: Project
+) -> None:
     run = project.make("demo", **fault)
     assert run.status != 0
     assert sentence in run.output
@@ -143,7 +157,9 @@ def test_a_python_that_does_not_exist_is_named(project: Project) -> None:
     (project.folder / "python3").unlink()
     run = project.make("demo")
     assert run.status != 0
-    assert f"{project.folder}/python3 was not found. Name a Python: make demo PYTHON=…" in run.output
+    assert (
+        f"{project.folder}/python3 was not found. Name a Python: make demo PYTHON=…" in run.output
+    )
 
 
 @pytest.mark.parametrize("missing", ["ensurepip", "venv"])
@@ -181,7 +197,11 @@ def test_make_clean_deletes_a_virtual_environment_also_an_unfinished_one(project
 def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -> None:
     run = project.make("-j", "keys", "sign")
     assert run.status == 0, run.output
-    assert [call.partition(" ")[2][:12] for call in run.calls if " venv " in call or "pip install" in call] == [
+    assert [
+        call.partition(" ")[2][:12]
+        for call in run.calls
+        if " venv " in call or "pip install" in call
+    ] == [
         "venv .venv",
         "pip install ",
         "pip install ",
@@ -191,7 +211,9 @@ def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -
 
 
 @pytest.mark.parametrize("npm", ["works", "fails", None])
-def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: str | None, project: Project) -> None:
+def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(
+    npm: str | None, project: Project
+) -> None:
     programs = project.folder / "bin"
     programs.mkdir()
     (project.folder / "tests/node/node_modules/.package-lock.json").unlink()
@@ -199,7 +221,10 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
         (programs / name).symlink_to(shutil.which(name) or pytest.fail(name))
     if npm:
         status = 0 if npm == "works" else 1
-        install(programs / "npm", f"echo npm $1 >> '{project.folder}/calls'\nmkdir -p node_modules\nexit {status}")
+        install(
+            programs / "npm",
+            f"echo npm $1 >> '{project.folder}/calls'\nmkdir -p node_modules\nexit {status}",
+        )
     first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
     for run in (first, second):
         assert run.status == 0, run.output
@@ -210,19 +235,37 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
 
 
 COMMANDS = [
-    (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0"),
+    (
+        ("run", "PORT=9100", "OSS_PORT=0"),
+        "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0",
+    ),
     (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m local oss --root a b --oss-port 0 --json"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
-    (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
+    (
+        ("doctor", "URL=https://links.example.com/?a&b"),
+        "-m deploy.doctor s.yaml --url https://links.example.com/?a&b",
+    ),
     (("live", "YES=1", "REGION=cn-beijing"), "-m live --region cn-beijing --yes"),
-    (("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"), "-m live --sts --role-arn acs:ram::1:role/a --yes"),
+    (
+        ("live", "YES=1", "STS=1", "ROLE_ARN=acs:ram::1:role/a"),
+        "-m live --sts --role-arn acs:ram::1:role/a --yes",
+    ),
     (("live-sweep", "ACCOUNT=1"), "-m live --sweep --account"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
-    (("explain", "ARGS='https://example.com/?a&b' --json"), "-m signer explain https://example.com/?a&b --json"),
-    (("docs",), "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots"),
-    (("docs", "CHECK=1"), "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check"),
+    (
+        ("explain", "ARGS='https://example.com/?a&b' --json"),
+        "-m signer explain https://example.com/?a&b --json",
+    ),
+    (
+        ("docs",),
+        "-m tools.reference; -m tools.explain_page; -m tools.live_status; -m tools.screenshots",
+    ),
+    (
+        ("docs", "CHECK=1"),
+        "-m tools.reference --check; -m tools.explain_page --check; -m tools.live_status --check",
+    ),
     (
         ("test", "ARGS=tests/test_make.py"),
         "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
@@ -235,11 +278,26 @@ COMMANDS = [
 def test_every_target_passes_its_arguments_on(installed: Project) -> None:
     for arguments, expected in COMMANDS:
         run = installed.make(*arguments)
-        assert (run.status, "; ".join(call.rstrip() for call in run.calls)) == (0, expected), (arguments, run.output)
+        assert (run.status, "; ".join(call.rstrip() for call in run.calls)) == (0, expected), (
+            arguments,
+            run.output,
+        )
 
 
 def test_variables_of_the_environment_are_no_arguments(installed: Project) -> None:
-    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "REGION", "ROLE_ARN", "ROOT", "URL", "VENV")
+    others = (
+        "ARGS",
+        "CONFIG",
+        "ENV",
+        "FORMAT",
+        "OSS_PORT",
+        "PORT",
+        "REGION",
+        "ROLE_ARN",
+        "ROOT",
+        "URL",
+        "VENV",
+    )
     for goal, expected in [
         ("run", "-m local --root samples --config s.yaml"),
         ("oss", "-m local oss --root data"),
@@ -275,9 +333,16 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
     assert [call.partition("--upgrade ")[2] for call in resolved] == [
         f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
         for python in ("3.10", "3.12")
-        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
-    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
-    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
+        for requirements, prefix in (
+            ("requirements.txt", ""),
+            ("deploy/requirements/custom.txt", "custom-"),
+        )
+    ] + [
+        "deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"
+    ]
+    assert all(
+        call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved
+    )
 
 
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
@@ -301,8 +366,14 @@ def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> N
 def test_a_command_whose_packages_are_missing_names_the_target_that_installs_them(
     command: str, arguments: list[str], target: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n')
-    key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE", "LINK_REGION": "cn-hangzhou"}
+    (tmp_path / "links.toml").write_text(
+        'region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n'
+    )
+    key = {
+        "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE",
+        "OSS_ACCESS_KEY_SECRET": "EXAMPLE",
+        "LINK_REGION": "cn-hangzhou",
+    }
     process = output_of(
         [sys.executable, "-S", "-m", *command.split(), *arguments],
         60,
@@ -310,5 +381,7 @@ def test_a_command_whose_packages_are_missing_names_the_target_that_installs_the
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **key},
     )
     assert (process.returncode, process.stdout) == (1, "")
-    sentence = rf"python -m {command}: [Tt]he Python package \w+ is not installed\. Run {target}\b.*\n"
+    sentence = (
+        rf"python -m {command}: [Tt]he Python package \w+ is not installed\. Run {target}\b.*\n"
+    )
     assert re.fullmatch(sentence, process.stderr)

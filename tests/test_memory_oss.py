@@ -9,7 +9,16 @@ from unittest.mock import patch
 from handler.core.config import Location
 from tests.handler.notice_fixtures import EventFunction, event_function
 
-NAMES = ["done/1", "lease/ops/1", "outbox/a b/2", "outbox/a b/3-1", "outbox/a b/3-2", "outbox/a/1", "outbox/b/1", "x"]
+NAMES = [
+    "done/1",
+    "lease/ops/1",
+    "outbox/a b/2",
+    "outbox/a b/3-1",
+    "outbox/a b/3-2",
+    "outbox/a/1",
+    "outbox/b/1",
+    "x",
+]
 
 
 def results(function: EventFunction) -> Iterator[object]:
@@ -18,22 +27,36 @@ def results(function: EventFunction) -> Iterator[object]:
     yield used.read("x")
     for name in NAMES:
         used.replace(name, name.encode())
-    yield used.create("x", b"later").body, used.create("y", b"first").body, used.create("y", b"later").body
+    yield (
+        used.create("x", b"later").body,
+        used.create("y", b"first").body,
+        used.create("y", b"later").body,
+    )
     for _ in range(2):
         found = used.read("y")
-        yield None if found is None else (found.body, round(found.age, -2))  # two clocks, some seconds apart
+        yield (
+            None if found is None else (found.body, round(found.age, -2))
+        )  # two clocks, some seconds apart
         function.pass_time(100)
     with patch("signer.listing.PAGE", 2):
         yield list(used.list_folders("outbox/"))
-        yield [(entry.name, round(entry.age, -2), entry.size, entry.etag) for entry in used.list_folder("outbox/a b/")]
-        yield [entry.name for entry in used.list_objects(Location("examplebucket", ".links/state/"), after="x")]
+        yield [
+            (entry.name, round(entry.age, -2), entry.size, entry.etag)
+            for entry in used.list_folder("outbox/a b/")
+        ]
+        yield [
+            entry.name
+            for entry in used.list_objects(Location("examplebucket", ".links/state/"), after="x")
+        ]
         yield [entry.name for entry in used.list_folder("dead/ops/")]
     for _ in range(2):
         used.delete("outbox/a/1")
         yield used.copy("outbox/a/1", "outbox/c/1"), used.copy("outbox/b/1", "outbox/a b/3-1")
     yield used.read("outbox/a b/3-1")
     yield list(used.list_folders("outbox/"))
-    yield function.oss.client.head(Location("examplebucket", ".links/state/x")).headers["content-length"]
+    yield function.oss.client.head(Location("examplebucket", ".links/state/x")).headers[
+        "content-length"
+    ]
     yield function.state_names("outbox/")
 
 

@@ -34,7 +34,8 @@ RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PYTHONS = tuple(dict.fromkeys([RUNNING, "3.10", "3.12", "3.13"]))
 # .ci/run runs them all.
 each_python = pytest.mark.parametrize(
-    "version", [RUNNING, *(pytest.param(version, marks=pytest.mark.long) for version in PYTHONS[1:])]
+    "version",
+    [RUNNING, *(pytest.param(version, marks=pytest.mark.long) for version in PYTHONS[1:])],
 )
 # Modules of the standard library that Windows does not have.
 POSIX_MODULES = {
@@ -52,7 +53,14 @@ POSIX_MODULES = {
     "tty",
 }
 # Besides the files of signer/.
-SOURCES = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "docs/library.md", "pyproject.toml"}
+SOURCES = {
+    "CHANGELOG.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "README.md",
+    "docs/library.md",
+    "pyproject.toml",
+}
 GENERATED = {"PKG-INFO", "setup.cfg"}
 
 SIGN = """
@@ -116,7 +124,16 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     output = tmp_path_factory.mktemp("dist")
-    uv("build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", output, folder)
+    uv(
+        "build",
+        "--offline",
+        "--no-build-isolation",
+        "--python",
+        sys.executable,
+        "--out-dir",
+        output,
+        folder,
+    )
     (sdist,) = output.glob("*.tar.gz")
     (wheel,) = output.glob("*.whl")
     return Distributions(sdist, wheel)
@@ -137,19 +154,27 @@ def metadata(wheel: Path) -> email.message.Message:
         return email.parser.Parser().parsestr(archive.read(name).decode())
 
 
-def test_the_wheel_has_the_files_of_signer_that_git_knows_as_fc_presign(distributions: Distributions) -> None:
+def test_the_wheel_has_the_files_of_signer_that_git_knows_as_fc_presign(
+    distributions: Distributions,
+) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        sources = {name.replace("signer", "fc_presign", 1): ROOT / name for name in git.files("signer")}
+        sources = {
+            name.replace("signer", "fc_presign", 1): ROOT / name for name in git.files("signer")
+        }
         assert names == set(sources)
         assert all(archive.read(name) == path.read_bytes() for name, path in sources.items())
         (info,) = {name.split("/")[0] for name in archive.namelist()} - {"fc_presign"}
         assert f"{info}/licenses/LICENSE" in archive.namelist()
 
 
-def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(distributions: Distributions) -> None:
+def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(
+    distributions: Distributions,
+) -> None:
     with tarfile.open(distributions.sdist) as archive:
-        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+        names = {
+            member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()
+        }
     own = {name for name in names if not name.startswith("fc_presign.egg-info/")} - GENERATED
     assert own == git.files("signer", *SOURCES)
     assert own >= SOURCES
@@ -160,18 +185,25 @@ def test_the_library_has_no_dependency_and_the_command_and_its_profiles_are_the_
 ) -> None:
     headers = metadata(distributions.wheel)
     assert headers.get_all("Provides-Extra") == ["cli", "profiles"]
-    assert all(re.search(r"extra == ['\"](cli|profiles)['\"]", line) for line in headers.get_all("Requires-Dist", []))
+    assert all(
+        re.search(r"extra == ['\"](cli|profiles)['\"]", line)
+        for line in headers.get_all("Requires-Dist", [])
+    )
     assert headers["Author"] == "The fc-presign authors"
 
 
 def test_what_the_command_imports_is_in_its_extra(distributions: Distributions) -> None:
     """A module of the standard library, of ours, or of a package that the extra names."""
     lines = [
-        line for line in metadata(distributions.wheel).get_all("Requires-Dist", []) if re.search("extra.*cli", line)
+        line
+        for line in metadata(distributions.wheel).get_all("Requires-Dist", [])
+        if re.search("extra.*cli", line)
     ]
     required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in lines}
     known = {*sys.stdlib_module_names, *required}
-    unknown = {module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)} - known
+    unknown = {
+        module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)
+    } - known
     assert not unknown
 
 
@@ -199,7 +231,9 @@ def test_the_metadata_is_valid_and_its_description_renders(distributions: Distri
     headers = metadata(distributions.wheel)
     classifiers = headers.get_all("Classifier", [])
     assert set(classifiers) <= trove_classifiers.classifiers
-    assert {f"Programming Language :: Python :: {version}" for version in PYTHONS} <= set(classifiers)
+    assert {f"Programming Language :: Python :: {version}" for version in PYTHONS} <= set(
+        classifiers
+    )
     assert headers["Keywords"]
     assert headers["License-Expression"] == "Apache-2.0"
     assert headers["Description-Content-Type"] == "text/markdown"
@@ -207,7 +241,9 @@ def test_the_metadata_is_valid_and_its_description_renders(distributions: Distri
     assert page is not None
     assert re.search("<h1[^>]*>fc-presign: ", page)
     # On an index, links and pictures that are relative to the repository lead nowhere.
-    assert all(url.startswith(("https://", "#")) for url in re.findall(r'(?:href|src)="([^"]*)"', page))
+    assert all(
+        url.startswith(("https://", "#")) for url in re.findall(r'(?:href|src)="([^"]*)"', page)
+    )
 
 
 @each_python
@@ -215,14 +251,24 @@ def test_the_wheel_signs_in_an_empty_environment_without_an_index(
     version: str, distributions: Distributions, tmp_path: Path
 ) -> None:
     installed = environment(version, tmp_path)
-    uv("pip", "install", "--offline", "--no-index", "--python", installed.programs / "python", distributions.wheel)
+    uv(
+        "pip",
+        "install",
+        "--offline",
+        "--no-index",
+        "--python",
+        installed.programs / "python",
+        distributions.wheel,
+    )
     assert_library_works(installed)
 
 
 def assert_library_works(installed: Environment) -> None:
     done = installed.run("python", "-c", SIGN)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/exampleobject.txt?")
+    assert done.stdout.startswith(
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/exampleobject.txt?"
+    )
     assert installed.run("python", "-c", MODULES).stdout.splitlines() == ["[]", "['fc-presign']"]
     done = installed.run("fc-presign", "--help")
     assert (done.returncode, done.stdout) == (2, "")
@@ -236,7 +282,13 @@ def test_the_extra_brings_the_command_whose_help_names_what_was_called(
     version: str, distributions: Distributions, tmp_path: Path
 ) -> None:
     installed = environment(version, tmp_path)
-    uv("pip", "install", "--python", installed.programs / "python", f"fc-presign[cli] @ {distributions.wheel.as_uri()}")
+    uv(
+        "pip",
+        "install",
+        "--python",
+        installed.programs / "python",
+        f"fc-presign[cli] @ {distributions.wheel.as_uri()}",
+    )
     for command in (("fc-presign",), ("python", "-m", "fc_presign")):
         done = installed.run(*command, "--help")
         assert done.returncode == 0, done.stderr
@@ -257,20 +309,28 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for action in re.findall(r"uses: (.+)", text):
-        assert action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+        assert action.startswith("./") or re.fullmatch(
+            r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action
+        )
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
     # The registry of Serverless Devs knows no identities: one step has its token.
     expected = ["serverless_devs", "secrets."] if path.name == "registry.yml" else []
-    assert re.findall(r"\bs (?:deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text) == expected
-    targets = re.search(r"(?s)^\.PHONY: (.*?)\n\.", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert (
+        re.findall(r"\bs (?:deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text) == expected
+    )
+    targets = re.search(
+        r"(?s)^\.PHONY: (.*?)\n\.", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert targets
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets[1].split())
 
 
 def published(workflow: str) -> dict[str, Any]:
     """The jobs of a workflow that runs for tags, with `publish` after the tests and in its own environment."""
-    content = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(
+        (ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8")
+    )
     assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads the key `on` as true
     jobs: dict[str, Any] = content["jobs"]
     assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
@@ -292,6 +352,10 @@ def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token
     assert [step for step in others if "env" in step] == []
     assert (last["run"], last["working-directory"]) == ("s registry publish", "build/template")
     # The client that the tests use.
-    client = json.loads((ROOT / "tests/node/package.json").read_text(encoding="utf-8"))["dependencies"]
-    install = f"npm install --global --ignore-scripts @serverless-devs/s@{client['@serverless-devs/s']}"
+    client = json.loads((ROOT / "tests/node/package.json").read_text(encoding="utf-8"))[
+        "dependencies"
+    ]
+    install = (
+        f"npm install --global --ignore-scripts @serverless-devs/s@{client['@serverless-devs/s']}"
+    )
     assert [step["run"] for step in others if "run" in step][1:] == ["make template", install]

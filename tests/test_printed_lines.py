@@ -34,7 +34,11 @@ def test_what_a_terminal_obeys_or_nobody_sees_is_an_escape_of_json() -> None:
     directed = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     listed = "\u061c\u200b\u200e\u2028\u2029\ufeff\u00ad\ud800\udc9b\U000e0041"
     for letter in map(chr, range(sys.maxunicode + 1)):
-        if letter in listed or unicodedata.category(letter) == "Cc" or unicodedata.bidirectional(letter) in directed:
+        if (
+            letter in listed
+            or unicodedata.category(letter) == "Cc"
+            or unicodedata.bidirectional(letter) in directed
+        ):
             assert re.fullmatch(r"(\\u[0-9a-f]{4})+", printable(letter))
             assert json.loads(f'"{printable(letter)}"') == letter
             document = json.dumps({"key": f'é\\"{letter}'}, ensure_ascii=False)
@@ -43,14 +47,24 @@ def test_what_a_terminal_obeys_or_nobody_sees_is_an_escape_of_json() -> None:
 
 # A full-width space, macOS's in names of screenshots, Persian, a family, private use, and a letter of the future.
 @pytest.mark.parametrize(
-    "name", ["报告\u3000一", "9.41\u202fAM\xa0a", "\u0645\u06cc\u200c\u062e", "👨\u200d👩", "\uf8ff", "\U0003fff0"]
+    "name",
+    [
+        "报告\u3000一",
+        "9.41\u202fAM\xa0a",
+        "\u0645\u06cc\u200c\u062e",
+        "👨\u200d👩",
+        "\uf8ff",
+        "\U0003fff0",
+    ],
 )
 def test_names_of_people_s_files_stay(name: str) -> None:
     assert printable(f"\x07{name}") == f"\\u0007{name}"
 
 
 @pytest.fixture
-def printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+def printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[], str]:
     """What was printed since the last call, without anything unsafe."""
     for module in (command, story):
         monkeypatch.setattr(module, "exit_on_signals", lambda *_: None)
@@ -66,11 +80,20 @@ def printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("main", "arguments"),
     [
-        *[(main, [f"--nope{HOSTILE}"]) for main in (check.main, policies.main, doctor.main, template.main)],
-        *[(main, [f"--nope{HOSTILE}"]) for main in (reference.main, build.main, keys.main, notices.main)],
+        *[
+            (main, [f"--nope{HOSTILE}"])
+            for main in (check.main, policies.main, doctor.main, template.main)
+        ],
+        *[
+            (main, [f"--nope{HOSTILE}"])
+            for main in (reference.main, build.main, keys.main, notices.main)
+        ],
         (command.main, [f"a{HOSTILE}"]),
         (invoke.main, ["a", "--event", "-", f"a{HOSTILE}"]),
-        *[(main, [f"/nonexistent{HOSTILE}/s.yaml"]) for main in (check.main, policies.main, doctor.main, build.main)],
+        *[
+            (main, [f"/nonexistent{HOSTILE}/s.yaml"])
+            for main in (check.main, policies.main, doctor.main, build.main)
+        ],
         (command.main, ["--config", f"/nonexistent{HOSTILE}"]),
         (invoke.main, [f"a{HOSTILE}", "--event", "-"]),
         (invoke.main, ["links-http-dev", "--event", f"/nonexistent{HOSTILE}"]),
@@ -87,12 +110,16 @@ def test_errors_show_no_control_of_an_argument(
 def test_results_and_failures_of_deploy_are_safe_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Callable[[], str]
 ) -> None:
-    monkeypatch.setattr(doctor, "findings", lambda options: [fault("oss", f"AccessDenied: {HOSTILE}\nok      oss")])
+    monkeypatch.setattr(
+        doctor, "findings", lambda options: [fault("oss", f"AccessDenied: {HOSTILE}\nok      oss")]
+    )
     assert doctor.main([]) == 1
     monkeypatch.setattr(check, "check", lambda *_: check.Report([], warnings=[f"w{HOSTILE}"]))
     assert check.main([f"a{HOSTILE}"]) == 0
     (tmp_path / HOSTILE / "file").mkdir(parents=True)
-    assert deploy_command.run("make template", lambda: template.main([str(tmp_path / HOSTILE)])) == 1
+    assert (
+        deploy_command.run("make template", lambda: template.main([str(tmp_path / HOSTILE)])) == 1
+    )
     monkeypatch.setattr(template, "assemble", lambda *_, **__: None)
     assert template.main([f"a{HOSTILE}"]) == 0
     monkeypatch.setattr("os.dup2", lambda *_: None)

@@ -35,23 +35,37 @@ def not_for_zsh(command: str) -> list[str]:
 
 def test_every_file_that_a_page_links_to_exists() -> None:
     for name in PAGES:
-        files = [target for target in re.findall(r'(?:\]\(|src=")([^)"#]+)', read(name)) if "://" not in target]
+        files = [
+            target
+            for target in re.findall(r'(?:\]\(|src=")([^)"#]+)', read(name))
+            if "://" not in target
+        ]
         assert len(files) > 20 or name not in READMES
-        assert [file for file in files if not (ROOT / name).parent.joinpath(file).is_file()] == [], name
+        assert [
+            file for file in files if not (ROOT / name).parent.joinpath(file).is_file()
+        ] == [], name
 
 
 @pytest.mark.parametrize("name", [".github/CONTRIBUTING.md", "docs/decisions.md"])
 def test_a_map_of_the_code_names_what_exists(name: str) -> None:
-    paths = re.findall(r"`((?:\.ci|bench|deploy|handler|live|local|signer|tests|tools)/[\w./-]*)`", read(name))
+    paths = re.findall(
+        r"`((?:\.ci|bench|deploy|handler|live|local|signer|tests|tools)/[\w./-]*)`", read(name)
+    )
     assert len(paths) > 20
     assert [path for path in paths if not (ROOT / path).exists()] == []
     for constant, path in re.findall(r"`(\w+)` in `([\w/]+\.py)`", read(name)):
-        assert re.search(rf"^(?:def |class )?{constant}\b", read(path), re.MULTILINE), f"{constant} in {path}"
+        assert re.search(rf"^(?:def |class )?{constant}\b", read(path), re.MULTILINE), (
+            f"{constant} in {path}"
+        )
 
 
 @pytest.mark.parametrize("name", READMES)
 def test_the_commands_of_a_readme_can_be_pasted_into_zsh(name: str) -> None:
-    commands = [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", read(name)) for line in block.splitlines()]
+    commands = [
+        line
+        for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", read(name))
+        for line in block.splitlines()
+    ]
     assert len(commands) >= 12
     assert [command for command in commands if not_for_zsh(command)] == []
 
@@ -60,7 +74,12 @@ def test_no_command_of_a_page_ends_in_a_comment() -> None:
     """A shell for people takes it for arguments."""
     for name in PAGES:
         blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", read(name))
-        lines = [line for language, code in blocks if language in ("", "sh", "console") for line in code.splitlines()]
+        lines = [
+            line
+            for language, code in blocks
+            if language in ("", "sh", "console")
+            for line in code.splitlines()
+        ]
         assert [line for line in lines if re.search(r"\S\s+# ", line)] == [], name
 
 
@@ -69,7 +88,9 @@ def test_a_chinese_page_marks_links_to_pages_that_are_english_only() -> None:
     assert len(pages) > 70
     for name in pages:
         links = re.findall(r"(?<!English)\]\(([^)#]+\.md)[^)]*\)(（英文）)?", read(name))
-        assert [link for link, mark in links if bool(mark) == link.endswith(".zh-CN.md")] == [], name
+        assert [link for link, mark in links if bool(mark) == link.endswith(".zh-CN.md")] == [], (
+            name
+        )
 
 
 def shown(page: Path) -> list[tuple[Path, str]]:
@@ -81,7 +102,9 @@ def shown(page: Path) -> list[tuple[Path, str]]:
 
 
 def test_every_picture_is_shown_and_described_and_make_docs_makes_it() -> None:
-    found = [picture for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) for picture in shown(page)]
+    found = [
+        picture for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) for picture in shown(page)
+    ]
     assert {path for path, _ in found} == set(PICTURES)
     assert [path.name for path, description in found if len(description) < 8] == []
     assert set(PICTURES) == {IMAGES / name for name in (*screenshots.PICTURES, screenshots.SENDER)}
@@ -91,12 +114,19 @@ def test_every_picture_is_shown_and_described_and_make_docs_makes_it() -> None:
 def test_the_performance_page_starts_from_the_shipped_files() -> None:
     page = read("docs/performance.md")
     built_in = yaml.safe_load(read("s.yaml"))["resources"]["links_http"]["props"]
-    custom = yaml.safe_load(read("deploy/custom-runtime/s.yaml"))["resources"]["links_traffic"]["props"]
-    for props, price in ((built_in, "(0.35 + 0.5 * 0.15 + 0.5 * 0.05)"), (custom, "(1 + 1 * 0.15 + 0.5 * 0.05)")):
+    custom = yaml.safe_load(read("deploy/custom-runtime/s.yaml"))["resources"]["links_traffic"][
+        "props"
+    ]
+    for props, price in (
+        (built_in, "(0.35 + 0.5 * 0.15 + 0.5 * 0.05)"),
+        (custom, "(1 + 1 * 0.15 + 0.5 * 0.05)"),
+    ):
         sizes = (props["cpu"], props["memorySize"] / 1024, props["diskSize"] / 1024)
         assert price == "({:g} + {:g} * 0.15 + {:g} * 0.05)".format(*sizes)
         assert price in page
     *_, prod = yaml.safe_load(read("env.yaml"))["environments"]
-    reserved = prod["overlays"]["resources"]["links_http"]["concurrencyConfig"]["reservedConcurrency"]
+    reserved = prod["overlays"]["resources"]["links_http"]["concurrencyConfig"][
+        "reservedConcurrency"
+    ]
     assert f"as in `env.yaml`: {reserved}, one request at a time | {reserved} / (" in page
     assert f"`instanceConcurrency` of {custom['instanceConcurrency']} |" in page

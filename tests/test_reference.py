@@ -26,19 +26,29 @@ def test_a_page_that_is_not_current_is_named(
     monkeypatch.setattr(errors, "ERRORS", ERRORS)
     assert reference.main(["--check"]) == 1
     reference.main([])
-    assert "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |" in reference.errors_page()
+    assert (
+        "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |"
+        in reference.errors_page()
+    )
     assert reference.main(["--check"]) == 0
     capsys.readouterr()
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", "Of the mount.")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/configuration.md is not current: run python -m tools.reference.\n"
+    assert (
+        capsys.readouterr().err
+        == "docs/configuration.md is not current: run python -m tools.reference.\n"
+    )
     reference.main([])
     monkeypatch.setattr(errors, "ERRORS", {**ERRORS, "new": ErrorEntry(500, "New.", "Wait.")})
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/errors.md is not current: run python -m tools.reference.\n"
+    assert (
+        capsys.readouterr().err == "docs/errors.md is not current: run python -m tools.reference.\n"
+    )
 
 
 def test_the_example_on_the_configuration_page_is_valid() -> None:
-    config = make_config(reference.EXAMPLE, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
+    config = make_config(
+        reference.EXAMPLE, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+    )
     assert [mount.path for mount in config.mounts] == ["/reports/"]
     assert [notice.on for notice in config.notices] == ["created"]

@@ -15,9 +15,15 @@ from tests.deploy.project_copy import ROOT
 from tools import secret_search
 from tools.secret_search import Finding
 
-KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE==")
+KEYS = signer.Credentials(
+    "STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE=="
+)
 LINK = signer.presign(
-    "GET", "examplebucket", "a.txt", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
+    "GET",
+    "examplebucket",
+    "a.txt",
+    credentials=KEYS,
+    endpoint=signer.Endpoint.public("cn-hangzhou"),
 ).url
 SIGNATURE = "5f3b8a0c1d2e4f60718293a4b5c6d7e8f90112233445566778899aabbccddeef"
 TOKEN = "Vq3xEXAMPLE_" * 5
@@ -25,8 +31,14 @@ ROBOT = "00000000-0000-4000-8000-000000000000"
 # Each kind in the forms in which programs print it.
 PLANTED = [
     ("a signature", f"GET /a.txt?x-oss-signature={SIGNATURE} HTTP/1.1"),
-    ("a signature", f"https://wiki.example/?url=https%3A%2F%2Fa%2F%3Fx-oss-signature%3D{SIGNATURE}"),
-    ("a signature", "https://examplebucket.example/a?Expires=1&Signature=vjbyPxybdZaNmGa%2ByT272YEAiv4%3D"),
+    (
+        "a signature",
+        f"https://wiki.example/?url=https%3A%2F%2Fa%2F%3Fx-oss-signature%3D{SIGNATURE}",
+    ),
+    (
+        "a signature",
+        "https://examplebucket.example/a?Expires=1&Signature=vjbyPxybdZaNmGa%2ByT272YEAiv4%3D",
+    ),
     ("a signature", f"Authorization: OSS4-HMAC-SHA256 Credential=…, Signature={SIGNATURE}"),
     ("a signature", f'{{"x-oss-signature": "{SIGNATURE}"}}'),
     ("a signature", f"<SignatureProvided>{SIGNATURE}</SignatureProvided>"),
@@ -39,10 +51,16 @@ PLANTED = [
     ("a share", f"<a href='/-/s/a.txt?format=json&amp;share={TOKEN[:22]}'>"),
     ("an API key", f"X-Api-Key fcp_{TOKEN}"),
     ("a webhook's secret", "the secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw is shown once"),
-    ("a chat robot's address", "POST https://oapi.dingtalk.example/robot/send?access_token=0123456789abcdef0123"),
+    (
+        "a chat robot's address",
+        "POST https://oapi.dingtalk.example/robot/send?access_token=0123456789abcdef0123",
+    ),
     ("a chat robot's address", f"https://open.feishu.example/open-apis/bot/v2/hook/{ROBOT}"),
     ("a chat robot's address", "https://hooks.slack.com/services/T000/B000/EXAMPLE"),
-    ("a chat robot's address", "https://qyapi.weixin.example/cgi-bin/webhook/send?key=00000000-0000-4000-8000-0000"),
+    (
+        "a chat robot's address",
+        "https://qyapi.weixin.example/cgi-bin/webhook/send?key=00000000-0000-4000-8000-0000",
+    ),
     ("a JWT", "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyZWFkZXIifQ.c2lnbmF0dXJlRVhBTVBMRQ"),
     ("a bearer token", "authorization: bearer 0123456789abcdefEXAMPLE"),
     ("a private key", "-----BEGIN PRIVATE KEY-----"),
@@ -76,7 +94,9 @@ def test_what_is_not_secret_is_not_found(line: str) -> None:
     assert secret_search.search(line) == []
 
 
-def test_the_program_names_line_and_kind_but_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_names_line_and_kind_but_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     known = tmp_path / "known"
     output = tmp_path / "output"
     clean = tmp_path / "clean"
@@ -85,10 +105,14 @@ def test_the_program_names_line_and_kind_but_no_secret(tmp_path: Path, capsys: p
     clean.write_text("passed\n")
     assert secret_search.main([str(clean)]) == 0
     assert secret_search.main(["--known", str(known), str(clean), str(output)]) == 1
-    assert capsys.readouterr().err == (f"{output}:2: contains an API key\n{output}:3: contains a secret of this run\n")
+    assert capsys.readouterr().err == (
+        f"{output}:2: contains an API key\n{output}:3: contains a secret of this run\n"
+    )
 
 
-def test_the_secrets_that_a_run_makes_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secrets_that_a_run_makes_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(secrets, "token_urlsafe", secrets.token_urlsafe)
     secret_search.record(tmp_path / "made")
     credentials = temporary_credentials()

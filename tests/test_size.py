@@ -9,7 +9,8 @@ from tests import git
 
 ROOT = Path(__file__).parents[1]
 ROW = re.compile(
-    r"^\| ([a-z]+)(?:: ([a-z, ]+))? \| ([\d,]+) \|$|^\| README\.md, (lines|words) \| ([\d,]+) \|$", re.MULTILINE
+    r"^\| ([a-z]+)(?:: ([a-z, ]+))? \| ([\d,]+) \|$|^\| README\.md, (lines|words) \| ([\d,]+) \|$",
+    re.MULTILINE,
 )
 
 
@@ -28,14 +29,18 @@ def lines(folders: list[str]) -> int:
 def test_no_part_is_larger_than_its_limit() -> None:
     sizes, limits = {}, {}
     readme = (ROOT / "README.md").read_text("utf-8")
-    for name, folders, limit, unit, readme_limit in ROW.findall((ROOT / ".github/CONTRIBUTING.md").read_text("utf-8")):
+    for name, folders, limit, unit, readme_limit in ROW.findall(
+        (ROOT / ".github/CONTRIBUTING.md").read_text("utf-8")
+    ):
         name = name or f"README.md, {unit}"
         limits[name] = int((limit or readme_limit).replace(",", ""))
         if unit:
             sizes[name] = len(readme.split()) if unit == "words" else readme.count("\n")
         else:
             sizes[name] = lines(folders.split(", ") if folders else [name])
-    assert {"product", "handler", "deploy", "bench", "live", "tools", "tests", "templates"} < set(limits)
+    assert {"product", "handler", "deploy", "bench", "live", "tools", "tests", "templates"} < set(
+        limits
+    )
     assert sizes["templates"] > 500
     assert sizes["product"] > sizes["handler"] > 1_000
     assert {name: size for name, size in sizes.items() if size > limits[name]} == {}

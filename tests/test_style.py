@@ -34,8 +34,14 @@ def packs(node: ast.AST, records: set[str]) -> str | None:
 
 def test_no_line_packs_more_than_one_thing() -> None:
     files = git.files(*(f"{folder}/*.py" for folder in FOLDERS))
-    nodes = [node for file in files for node in ast.walk(ast.parse(Path(git.ROOT, file).read_bytes()))]
+    nodes = [
+        node for file in files for node in ast.walk(ast.parse(Path(git.ROOT, file).read_bytes()))
+    ]
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
-    records = {each.name for each in classes if ast.unparse(each).startswith(("@", f"class {each.name}(NamedTuple"))}
+    records = {
+        each.name
+        for each in classes
+        if ast.unparse(each).startswith(("@", f"class {each.name}(NamedTuple"))
+    }
     counts = Counter(what for node in nodes if (what := packs(node, records)))
     assert {what: count for what, count in counts.items() if count > LIMITS.get(what, 0)} == {}

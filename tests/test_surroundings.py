@@ -71,7 +71,9 @@ def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_outside_of_a_clone_what_git_knows_is_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_a_clone_what_git_knows_is_not_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(git, "ROOT", tmp_path)
     with pytest.raises(pytest.skip.Exception):
         git.files("*.py")
@@ -79,7 +81,9 @@ def test_outside_of_a_clone_what_git_knows_is_not_tested(tmp_path: Path, monkeyp
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize("status", [0, 3])
-def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(status: int, tmp_path: Path) -> None:
+def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
+    status: int, tmp_path: Path
+) -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     block = script.partition('say "Tests"\n')[2].partition("fail_if_skipped ")[0]
     code = "import os, signal, sys; print(os.environ['http_proxy'], int(signal.getsignal(signal.SIGINT)), sys.stdin); "
@@ -92,7 +96,12 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )
     assert done.returncode == status
-    assert done.stdout.split() == [PROXY, str(int(signal.SIG_IGN)), "None", *(["done"] if status == 0 else [])]
+    assert done.stdout.split() == [
+        PROXY,
+        str(int(signal.SIG_IGN)),
+        "None",
+        *(["done"] if status == 0 else []),
+    ]
 
 
 def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
@@ -100,7 +109,9 @@ def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
     found = 0
     for path in (ROOT / "tests").rglob("*.py"):
         # Functions of tests hang on purpose.
-        if {"node", "functions"} & set(path.parts) or not re.search(waits, text := path.read_text(encoding="utf-8")):
+        if {"node", "functions"} & set(path.parts) or not re.search(
+            waits, text := path.read_text(encoding="utf-8")
+        ):
             continue
         for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
             name = ast.unparse(call.func)
@@ -108,16 +119,30 @@ def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
                 name.rpartition(".")[2] in ("wait", "join", "communicate") and not call.args
             ):
                 found += 1
-                assert "timeout" in {keyword.arg for keyword in call.keywords}, f"{path}:{call.lineno}"
+                assert "timeout" in {keyword.arg for keyword in call.keywords}, (
+                    f"{path}:{call.lineno}"
+                )
     assert found > 20
 
 
 def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     assert 0 < float(pytestconfig.getini("faulthandler_timeout")) <= 1800
-    (tmp_path / "test_it.py").write_text("import threading\ndef test_hangs():\n    threading.Event().wait()\n")
-    options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-o", "faulthandler_timeout=0.1"]
+    (tmp_path / "test_it.py").write_text(
+        "import threading\ndef test_hangs():\n    threading.Event().wait()\n"
+    )
+    options = [
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "--rootdir",
+        str(tmp_path),
+        "-o",
+        "faulthandler_timeout=0.1",
+    ]
     done = output_of(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path)], 60, cwd=tmp_path, env={**os.environ, **ALONE}
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        60,
+        cwd=tmp_path,
+        env={**os.environ, **ALONE},
     )
     assert done.returncode == 1
     assert "in test_hangs" in done.stderr

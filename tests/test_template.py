@@ -25,7 +25,10 @@ from tools import template
 
 pytestmark = [
     pytest.mark.ci,
-    pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"),
+    pytest.mark.skipif(
+        not s_preview.INSTALLED_FOR_TESTS.exists(),
+        reason="s is not installed: npm ci in tests/node",
+    ),
 ]
 
 VALUES = {
@@ -90,10 +93,14 @@ def rendered(config: Path) -> dict[str, Any]:
 
 
 def schema_errors(publish: object) -> object:
-    return json.loads(output_of(["node", "-e", VALIDATE, json.dumps(publish)], 60, cwd=ROOT / "tests/node").stdout)
+    return json.loads(
+        output_of(["node", "-e", VALIDATE, json.dumps(publish)], 60, cwd=ROOT / "tests/node").stdout
+    )
 
 
-def test_the_schema_of_the_registry_accepts_the_package_and_refuses_a_broken_one(package: Path) -> None:
+def test_the_schema_of_the_registry_accepts_the_package_and_refuses_a_broken_one(
+    package: Path,
+) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     assert schema_errors(publish) is None
     assert schema_errors({**publish, "Category": "Links"})
@@ -104,11 +111,19 @@ def test_the_package_has_the_version_of_the_project_and_every_part(package: Path
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     assert publish["Version"] == signer.__version__
     assert f"- {signer.__version__}:" in (package / "version.md").read_text(encoding="utf-8")
-    assert {"publish.yaml", "readme.md", "version.md", "hook", "src"} == {path.name for path in package.iterdir()}
-    assert not [path for path in package.rglob("*") if path.name in ("__pycache__", "tests", "node_modules", ".git")]
+    assert {"publish.yaml", "readme.md", "version.md", "hook", "src"} == {
+        path.name for path in package.iterdir()
+    }
+    assert not [
+        path
+        for path in package.rglob("*")
+        if path.name in ("__pycache__", "tests", "node_modules", ".git")
+    ]
 
 
-def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, rendered: dict[str, Any]) -> None:
+def test_the_result_of_s_init_passes_preview_and_the_strict_check(
+    config: Path, rendered: dict[str, Any]
+) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
     props = rendered["resources"]["links_http"]["props"]
     assert (props["functionName"], props["region"]) == ("links-x1-http", "cn-shanghai")
@@ -121,7 +136,11 @@ def test_all_names_of_an_application_begin_with_its_prefix(rendered: dict[str, A
     found: set[str] = set()
     for props in (resource["props"] for resource in rendered["resources"].values()):
         found |= {props["functionName"], props["role"], props["logConfig"]["logstore"]}
-        found |= {trigger["invocationRole"] for trigger in props["triggers"] if "invocationRole" in trigger}
+        found |= {
+            trigger["invocationRole"]
+            for trigger in props["triggers"]
+            if "invocationRole" in trigger
+        }
         if "asyncInvokeConfig" in props:
             found.add(props["asyncInvokeConfig"]["destinationConfig"]["onFailure"]["destination"])
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
@@ -132,7 +151,9 @@ def test_all_names_of_an_application_begin_with_its_prefix(rendered: dict[str, A
 
 def test_a_prefix_leaves_room_in_the_names_of_roles_and_is_valid_in_all(package: Path) -> None:
     """Source: the limits of RAM (roles, 64), Simple Log Service (logstores) and Function Compute (functions)."""
-    properties = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))["Parameters"]["properties"]
+    properties = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))[
+        "Parameters"
+    ]["properties"]
     accepted = re.compile(properties["functionPrefix"]["pattern"]).search
     assert accepted("a" * 40)
     assert not any(map(accepted, ("a" * 41, "Links", "links_x1", "-links", "")))
@@ -140,11 +161,17 @@ def test_a_prefix_leaves_room_in_the_names_of_roles_and_is_valid_in_all(package:
 
 def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
-    authorities = {action for service in publish["Service"].values() for action in service["Authorities"]}
+    authorities = {
+        action for service in publish["Service"].values() for action in service["Authorities"]
+    }
     deployer = policies.policies(check.check(config).functions)["deployer"]["Statement"]
     needed = {action for statement in deployer for action in statement["Action"]}
-    assert {action for action in needed if not any(fnmatch(action, known) for known in authorities)} == set()
-    assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
+    assert {
+        action for action in needed if not any(fnmatch(action, known) for known in authorities)
+    } == set()
+    assert {
+        known for known in authorities if not any(fnmatch(action, known) for action in needed)
+    } == set()
 
 
 def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
@@ -163,7 +190,12 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
     ],
 )
 def test_an_invalid_value_is_reported_before_anything_is_deployed(
-    name: str, value: str, sentence: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    value: str,
+    sentence: str,
+    package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = initialised(package, tmp_path, {**VALUES, name: value})
     # As s renders it, in less time.
@@ -175,10 +207,23 @@ def test_an_invalid_value_is_reported_before_anything_is_deployed(
 
 def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(package: Path) -> None:
     makefile = (package / "src/Makefile").read_text(encoding="utf-8")
-    targets = {name for line in re.findall(r"(?m)^([a-z][a-z -]*):", makefile) for name in line.split()}
+    targets = {
+        name for line in re.findall(r"(?m)^([a-z][a-z -]*):", makefile) for name in line.split()
+    }
     assert {"run", "check", "keys", "explain", "clean"} < targets
     assert targets.isdisjoint(
-        {"demo", "test", "test-long", "lint", "bench", "lock", "audit", "docs", "reference", "template"}
+        {
+            "demo",
+            "test",
+            "test-long",
+            "lint",
+            "bench",
+            "lock",
+            "audit",
+            "docs",
+            "reference",
+            "template",
+        }
     )
     assert set(re.findall(r"(?m)^##   make (\S+)", makefile)) <= targets
 
@@ -186,19 +231,25 @@ def test_the_makefile_of_the_made_project_has_no_target_that_it_cannot_make(pack
 def test_pages_are_shipped_as_they_are_and_link_to_each_other(package: Path) -> None:
     docs = package / "src/docs"
     pages = sorted(docs.glob("*.md"))
-    assert {"api.md", "deploy.md", "events.md", "library.md", "operations.md"} <= {page.name for page in pages}
+    assert {"api.md", "deploy.md", "events.md", "library.md", "operations.md"} <= {
+        page.name for page in pages
+    }
     for page in pages:
         assert page.read_bytes() == (ROOT / "docs" / page.name).read_bytes()
         links = re.findall(r"\]\(([\w./-]+)[)#]", page.read_text(encoding="utf-8"))
         # A page may name the custom runtime, which only the repository has.
-        missing = {link for link in links if not (docs / link).exists() and "custom-runtime" not in link}
+        missing = {
+            link for link in links if not (docs / link).exists() and "custom-runtime" not in link
+        }
         assert missing == set(), page.name
 
 
 def test_no_placeholder_of_the_repository_is_left(package: Path) -> None:
     for name in ("s.yaml", "links.toml"):
         content = (package / "src" / name).read_text(encoding="utf-8")
-        assert not re.search(r"examplebucket|exampledir|example-logs|env\.yaml|links-\w+-dev", content), name
+        assert not re.search(
+            r"examplebucket|exampledir|example-logs|env\.yaml|links-\w+-dev", content
+        ), name
 
 
 def test_the_custom_domain_of_the_readme_is_valid(rendered: dict[str, Any], package: Path) -> None:
@@ -212,12 +263,17 @@ def test_the_custom_domain_of_the_readme_is_valid(rendered: dict[str, Any], pack
 def test_publishers_name_their_own_home_page(package: Path, tmp_path: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     assert publish["HomePage"].startswith("https://")
-    assert template.main([str(tmp_path / "own"), "--home-page", "https://example.com/links#about"]) == 0
+    assert (
+        template.main([str(tmp_path / "own"), "--home-page", "https://example.com/links#about"])
+        == 0
+    )
     own = yaml.safe_load((tmp_path / "own/publish.yaml").read_text(encoding="utf-8"))
     assert own == {**publish, "HomePage": "https://example.com/links#about"}
 
 
-@pytest.mark.parametrize("address", ["", "example.com", "http://example.com", "https://", "https://a b.example.com"])
+@pytest.mark.parametrize(
+    "address", ["", "example.com", "http://example.com", "https://", "https://a b.example.com"]
+)
 def test_a_home_page_must_be_an_https_address(address: str, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="Invalid --home-page"):
         template.main([str(tmp_path / "new"), "--home-page", address])
@@ -233,10 +289,25 @@ def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        *((f"src/{name}", "", f"{name} is not one of") for name in ("handler/ci.key", "docs/.env", "deploy/id.pem")),
-        ("hook/robot.cfg", "", "hook/robot.cfg is not one of the files that a template has, .html, .js, .json, "),
-        ("src/docs/a.js", "LTAI5tEXAMPLEEXAMPLE00", "docs/a.js contains what looks like an access key id: remove it."),
-        ("hook/a.js", "LTAI5tEXAMPLEEXAMPLE00", "hook/a.js contains what looks like an access key id: remove it."),
+        *(
+            (f"src/{name}", "", f"{name} is not one of")
+            for name in ("handler/ci.key", "docs/.env", "deploy/id.pem")
+        ),
+        (
+            "hook/robot.cfg",
+            "",
+            "hook/robot.cfg is not one of the files that a template has, .html, .js, .json, ",
+        ),
+        (
+            "src/docs/a.js",
+            "LTAI5tEXAMPLEEXAMPLE00",
+            "docs/a.js contains what looks like an access key id: remove it.",
+        ),
+        (
+            "hook/a.js",
+            "LTAI5tEXAMPLEEXAMPLE00",
+            "hook/a.js contains what looks like an access key id: remove it.",
+        ),
     ],
 )
 def test_only_known_files_without_a_secret_are_published(

@@ -9,9 +9,20 @@ from typing import NamedTuple
 from tests.deploy.project_copy import ROOT
 
 SUFFIX = ".zh-CN.md"
-NAMES = ("README", "docs/api", "docs/deploy", "docs/explain", "docs/local-oss", "docs/shares", "docs/uploads")
+NAMES = (
+    "README",
+    "docs/api",
+    "docs/deploy",
+    "docs/explain",
+    "docs/local-oss",
+    "docs/shares",
+    "docs/uploads",
+)
 REQUIRED = {f"{name}{SUFFIX}" for name in NAMES}
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")))
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md"))
+)
 TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
 
 
@@ -50,10 +61,18 @@ def outline(page: str, name: str = "README") -> Outline:
         if language or re.match(r"(make|curl|s|npm|python|git|export) ", line.strip())
     ]
     commands = [line for line in lines if line and not line.lstrip().startswith(("#", "//"))]
-    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(rf"{name}(\.[\w-]+)?\.md$", link)]
+    links = [
+        link
+        for link in re.findall(r"\]\(([^)#]+)", prose)
+        if not re.match(rf"{name}(\.[\w-]+)?\.md$", link)
+    ]
     names = anchors(page)
-    sections = [names.index(link) if link in names else None for link in re.findall(r"\]\(#([^)]+)", prose)]
-    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links, sections)
+    sections = [
+        names.index(link) if link in names else None for link in re.findall(r"\]\(#([^)]+)", prose)
+    ]
+    return Outline(
+        [len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links, sections
+    )
 
 
 def in_chinese(link: str, folder: Path) -> str:
@@ -77,8 +96,12 @@ def test_a_translation_matches_the_english_page_and_each_links_to_the_other() ->
 def test_every_link_to_a_heading_finds_it() -> None:
     count = 0
     for path in (ROOT / page for page in (*PAGES, ".github/CONTRIBUTING.md")):
-        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        for target, anchor in re.findall(
+            r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))
+        ):
             linked = path.parent / target if target else path
-            assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{path.name}: {target}#{anchor}"
+            assert anchor in anchors(linked.read_text(encoding="utf-8")), (
+                f"{path.name}: {target}#{anchor}"
+            )
             count += 1
     assert count > 50

@@ -37,7 +37,12 @@ from tests.memory_oss import MemoryOss
 START = 1_800_000_000.0
 AHEAD = 900  # seconds that a signature may be dated in the future
 FAULTS = ("503", "500 after", "dropped", "lost", "late", "never", "never after", "slow")
-LATE = ("late", "never after", "interrupted", "too slow")  # after which a request may still be carried out
+LATE = (
+    "late",
+    "never after",
+    "interrupted",
+    "too slow",
+)  # after which a request may still be carried out
 ERRORS: dict[str, type[BaseException]] = {  # that a fault is for the client
     **dict.fromkeys(("dropped", "lost", "late"), ConnectionError),
     **dict.fromkeys(("never", "never after", "too slow"), TimeoutError),
@@ -80,7 +85,9 @@ class World:
         self.stall_rate = 0.0  # of looks at a clock, and of requests before and after them
         self.server_skew = 0.0  # seconds that a server of OSS may be off, either way
         self.oss = MemoryOss({}, lambda: self.now + (self.dice.random() * 2 - 1) * self.server_skew)
-        self.watch: Callable[[Any, str, Location, bytes], None] = lambda job, method, location, body: None
+        self.watch: Callable[[Any, str, Location, bytes], None] = (
+            lambda job, method, location, body: None
+        )
         self.sinks: dict[str, Callable[[Post], WebhookResponse]] = {}
         self.running: Thread | None = None
         self.errors: list[BaseException] = []
@@ -96,9 +103,19 @@ class World:
         enter = self._ends.enter_context
         self._ends.callback(random.setstate, random.getstate())
         random.seed(self._seed)
-        enter(patch.object(OssClient, "request", lambda client, *asked, **options: _request(self, *asked, **options)))
         enter(
-            patch.object(delivery, "send", lambda post, *_, **__: self.sinks[urlsplit(post.url).hostname or ""](post))
+            patch.object(
+                OssClient,
+                "request",
+                lambda client, *asked, **options: _request(self, *asked, **options),
+            )
+        )
+        enter(
+            patch.object(
+                delivery,
+                "send",
+                lambda post, *_, **__: self.sinks[urlsplit(post.url).hostname or ""](post),
+            )
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
         enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
@@ -283,7 +300,9 @@ def _pool(world: World, threads: int) -> Iterator[SimpleNamespace]:
     yield SimpleNamespace(map=partial(_map, world, threads))
 
 
-def _map(world: World, threads: int, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def _map(
+    world: World, threads: int, func: Callable[[Item], Result], items: Iterable[Item]
+) -> list[Result]:
     """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
     waiting = deque(enumerate(items))
     results = dict[int, Result]()
@@ -314,7 +333,13 @@ def _map(world: World, threads: int, func: Callable[[Item], Result], items: Iter
 
 
 def _request(
-    world: World, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
+    world: World,
+    method: str,
+    location: Location,
+    *,
+    retry: bool = True,
+    issued_at: float | None = None,
+    **parts: Any,
 ) -> OssResponse:
     """Stands for `OssClient.request`. Outside of the world's threads nothing is in between."""
     query = parts.get("query") or {}
@@ -339,7 +364,9 @@ def _request(
     raise OssUnavailable("OSS cannot be reached.")
 
 
-def _send(process: Process, key: str, signed_at: int, carry_out: Callable[[], OssResponse]) -> OssResponse:
+def _send(
+    process: Process, key: str, signed_at: int, carry_out: Callable[[], OssResponse]
+) -> OssResponse:
     """Sends a request about an object once, with its fault."""
     world = process.world
     dice = process.world.dice
@@ -351,7 +378,9 @@ def _send(process: Process, key: str, signed_at: int, carry_out: Callable[[], Os
         travel, work, back = (dice.choice((0.1, dice.uniform(0, limit))) for limit in (9, 15, 9))
         fault = "too slow" if travel + work + back > TIMEOUT[1] else fault
     elif fault in LATE:
-        travel = dice.choice((dice.uniform(0, 3), dice.uniform(0, 100), dice.uniform(50, EXPIRES_IN)))
+        travel = dice.choice(
+            (dice.uniform(0, 3), dice.uniform(0, 100), dice.uniform(50, EXPIRES_IN))
+        )
         work = dice.choice((work, dice.uniform(0, 15)))
 
     def receive() -> None:

@@ -33,7 +33,9 @@ BUCKET = "examplebucket"
 KEY = "reports/q3 final.pdf"
 HOST = "oss-cn-hangzhou.aliyuncs.com"
 PERMANENT = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
-TEMPORARY = signer.Credentials("STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE==")
+TEMPORARY = signer.Credentials(
+    "STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE=="
+)
 
 Tables = dict[str, Any]
 
@@ -64,7 +66,13 @@ def documented_answer(error: str, ecs: Sequence[str], extra: Tables) -> str:
 def local_answer(url: str, example: Tables, credentials: signer.Credentials, root: Path) -> str:
     """What local OSS answers, whose clock shows when the link is used."""
     now = ISSUED + example.get("after", 120)
-    app = create_app(root, region="cn-hangzhou", credentials=[credentials], buckets=[BUCKET], now=lambda: float(now))
+    app = create_app(
+        root,
+        region="cn-hangzhou",
+        credentials=[credentials],
+        buckets=[BUCKET],
+        now=lambda: float(now),
+    )
     address, _, query = url.partition("?")
     path = "/" + address.split("/", 3)[3]
     response = Client(app).open(
@@ -103,7 +111,9 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
     xml = ""
     if source == "oss":
         shown = [example["ec"]] if "ec" in example else ecs
-        xml = documented_answer(example.get("error") or finding["oss"][0], shown, example.get("extra", {}))
+        xml = documented_answer(
+            example.get("error") or finding["oss"][0], shown, example.get("extra", {})
+        )
     elif source == "local":
         sent = edited(url, example.get("sent", ()))
         known = credentials._replace(**example.get("known", {}))
@@ -146,11 +156,15 @@ def ecs_of(code: str) -> list[str]:
 
 def errors_of(findings: Tables, code: str) -> list[str]:
     """OSS's own errors for a finding, or the first of each finding that it looks like."""
-    return findings[code].get("oss") or [findings[like]["oss"][0] for like in findings[code].get("like", ())]
+    return findings[code].get("oss") or [
+        findings[like]["oss"][0] for like in findings[code].get("like", ())
+    ]
 
 
 def error_line(error: str) -> str:
-    return re.sub(r"^(\d+) ([\w-]+)(.*)$", lambda match: f"{match[1]} `{match[2]}`{plain(match[3])}", error)
+    return re.sub(
+        r"^(\d+) ([\w-]+)(.*)$", lambda match: f"{match[1]} `{match[2]}`{plain(match[3])}", error
+    )
 
 
 def heading(findings: Tables, code: str, language: str) -> str:
@@ -159,7 +173,9 @@ def heading(findings: Tables, code: str, language: str) -> str:
     errors = errors_of(findings, code)
     error, _, message = errors[0].partition(" ")[2].partition(": ") if errors else ("", "", "")
     if "oss" in findings[code] and message:
-        return f"{error}: {plain(message)}" + (f"（{title.removesuffix('。')}）" if language == "zh" else "")
+        return f"{error}: {plain(message)}" + (
+            f"（{title.removesuffix('。')}）" if language == "zh" else ""
+        )
     return f"{error}: {title}" if error else title
 
 
@@ -174,13 +190,18 @@ def finding_page(tables: Tables, code: str, language: str, example: tuple[str, s
     (source, xml, output) = example
     finding = findings[code]
     own = findings[code][language]
-    answers = ["\n".join(f"- {error_line(error)}" for error in errors_of(findings, code)) or own["seen"]]
+    answers = [
+        "\n".join(f"- {error_line(error)}" for error in errors_of(findings, code)) or own["seen"]
+    ]
     answers += [words["ec"].format(", ".join(ecs_of(code)))] if ecs_of(code) else []
     if xml:
         answers += [words[source], f"```{'text' if source == 'cdn' else 'xml'}\n{xml}```"]
     options = [f"--method {method}" for method in filter(None, [finding["example"].get("method")])]
     if finding["example"].get("know_secret"):
-        options += [f"--header '{name}: {value}'" for name, value in finding["example"].get("headers", {}).items()]
+        options += [
+            f"--header '{name}: {value}'"
+            for name, value in finding["example"].get("headers", {}).items()
+        ]
         options += ["--profile default"]
     options += ["--cdn-key -"] if source == "cdn" else []
     needs = "key" if finding["example"].get("know_secret") else "no_key"
@@ -222,7 +243,10 @@ def listing(findings: Tables, language: str, no_answer: str) -> str:
     groups[no_answer] = [code for code in findings if not errors_of(findings, code)]
     lines = []
     for group, codes in groups.items():
-        lines += [f"- {group}", *(f"  - {linked(findings, code, language, 'errors/')}" for code in codes)]
+        lines += [
+            f"- {group}",
+            *(f"  - {linked(findings, code, language, 'errors/')}" for code in codes),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -232,7 +256,10 @@ def pages(tables: Tables) -> Iterator[tuple[Path, str]]:
     examples = {code: explained(finding, ecs_of(code)) for code, finding in findings.items()}
     for language, suffix in LANGUAGES.items():
         for code in findings:
-            yield ROOT / f"docs/errors/{code}{suffix}", finding_page(tables, code, language, examples[code])
+            yield (
+                ROOT / f"docs/errors/{code}{suffix}",
+                finding_page(tables, code, language, examples[code]),
+            )
         path = ROOT / f"docs/explain{suffix}"
         before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- findings -->\n")
         links = listing(findings, language, tables["words"][language]["no_answer"])
@@ -247,28 +274,41 @@ def llms_txt(texts: dict[Path, str], introduction: str, pages: Mapping[str, str]
         name = path.relative_to(ROOT).as_posix()
         title = re.findall(r"(?m)^# (.*)$", texts.get(path) or path.read_text(encoding="utf-8"))[0]
         entries[path] = f"- [{title}]({name})" + (f": {pages[name]}" if name in pages else "")
-    english = {path: entry for path, entry in entries.items() if not path.name.endswith(LANGUAGES["zh"])}
+    english = {
+        path: entry for path, entry in entries.items() if not path.name.endswith(LANGUAGES["zh"])
+    }
     errors = {path: entry for path, entry in english.items() if path.parent.name == "errors"}
     sections = {
         "Documentation": [english[ROOT / name] for name in pages],
         "Errors of OSS, each with its cause and its fix": list(errors.values()),
         "Optional": [entry for path, entry in entries.items() if path not in english],
     }
-    return introduction + "".join(f"\n## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections.items())
+    return introduction + "".join(
+        f"\n## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections.items()
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write docs/errors, the lists of docs/explain.md, and llms.txt.")
+    parser = argparse.ArgumentParser(
+        description="Write docs/errors, the lists of docs/explain.md, and llms.txt."
+    )
     parser.add_argument("--check", action="store_true", help="only check that they are current")
     options = parser.parse_args(arguments)
     tables = read_tables()
     texts = dict(pages(tables))
     texts[ROOT / "llms.txt"] = llms_txt(texts, tables["llms"], tables["pages"])
-    stale = {path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    stale = {
+        path
+        for path, text in texts.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
     stale |= {*ROOT.glob("docs/errors/*")} - texts.keys()
     for path in sorted(stale):
         if options.check:
-            print(f"{path.relative_to(ROOT).as_posix()} is not current: run make docs.", file=sys.stderr)
+            print(
+                f"{path.relative_to(ROOT).as_posix()} is not current: run make docs.",
+                file=sys.stderr,
+            )
         elif path in texts:
             path.parent.mkdir(exist_ok=True)
             path.write_text(texts[path], encoding="utf-8")

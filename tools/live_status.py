@@ -7,7 +7,10 @@ from pathlib import Path
 from live.__main__ import FOLDER, replay
 from live.cases import load
 
-NOT_YET = ["not yet compared with a live account: `make live` does it", "尚未与真实账号比对：`make live` 即可完成"]
+NOT_YET = [
+    "not yet compared with a live account: `make live` does it",
+    "尚未与真实账号比对：`make live` 即可完成",
+]
 COMPARED = (
     "compared with OSS in {} on {}: {} of {} answers equal",
     "已于 {1} 与 {0} 的 OSS 比对：{3} 个应答中 {2} 个相同",
@@ -23,9 +26,14 @@ def pages(folder: Path = FOLDER) -> dict[Path, str]:
         facts = document["region"], document["date"], sum(equal), len(equal)
         status = [sentence.format(*facts) for sentence in COMPARED]
         known |= {name for name, answer in document["answers"].items() if answer}
-    cases = dict.fromkeys(case.settles for case in load("sts", "kms") if case.is_open and case.name not in known)
+    cases = dict.fromkeys(
+        case.settles for case in load("sts", "kms") if case.is_open and case.name not in known
+    )
     listed = "".join(f"- {settles}\n" for settles in cases)
-    parts = {"README.md": (r"(\*\*Status: ).*?(\.\*\*)", status[0]), "README.zh-CN.md": ("(状态：).*?(。)", status[1])}
+    parts = {
+        "README.md": (r"(\*\*Status: ).*?(\.\*\*)", status[0]),
+        "README.zh-CN.md": ("(状态：).*?(。)", status[1]),
+    }
     parts["docs/live.md"] = (r"(?s)(<!-- open -->\n).*?(<!-- end -->)", listed)
     contents = {}
     for name, (pattern, new) in parts.items():

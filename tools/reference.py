@@ -130,7 +130,10 @@ many seconds.
 """
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": configuration_page, "errors.md": errors_page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": configuration_page,
+    "errors.md": errors_page,
+}
 
 
 def _error_table(status_class: int) -> str:
@@ -144,13 +147,17 @@ def _error_table(status_class: int) -> str:
 
 
 def _table(first: str, meanings: Mapping[str, str]) -> str:
-    rows = [f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |" for name, meaning in meanings.items()]
+    rows = [
+        f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |"
+        for name, meaning in meanings.items()
+    ]
     return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
 
 
 def _extensions() -> str:
     rows = [
-        f"| `{media_type}` | {_list(extensions.split())} |" for media_type, extensions in media_types.EXTENSIONS.items()
+        f"| `{media_type}` | {_list(extensions.split())} |"
+        for media_type, extensions in media_types.EXTENSIONS.items()
     ]
     return "\n".join(["| type | extensions |", "|---|---|", *rows])
 
@@ -164,8 +171,12 @@ def _list(names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m tools.reference", description="Write the reference pages in docs.")
-    parser.add_argument("--check", action="store_true", help="only check that the pages are current")
+    parser = Parser(
+        prog="python -m tools.reference", description="Write the reference pages in docs."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only check that the pages are current"
+    )
     options = parser.parse_args(arguments)
     stale = False
     for name, page in PAGES.items():

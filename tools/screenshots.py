@@ -16,7 +16,11 @@ IMAGES = Path(__file__).parents[1] / "docs/images"
 ENGLISH: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
 CHINESE: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
 CARD: dict[str, Any] = {"viewport": {"width": 480, "height": 640}, "device_scale_factor": 2}
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+}
 # The address of a share is a secret, so the picture shows that of an example.
 AS_EXAMPLE = """(link) => { link.textContent = link.textContent.replace(/^.*(?=\\/-\\/)/, "https://links.example.com")
     .replace(/share=.*/, "share=Zm9yIGV4YW1wbGUgb25seQ"); }"""
@@ -42,10 +46,16 @@ class Picture(NamedTuple):
 
 PICTURES = {
     "share-page.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, THREE_USES, card=True),
-    "share-page.zh-CN.png": Picture("2026年第三季度报告.pdf", {**CARD, **CHINESE}, THREE_USES, card=True),
+    "share-page.zh-CN.png": Picture(
+        "2026年第三季度报告.pdf", {**CARD, **CHINESE}, THREE_USES, card=True
+    ),
     "share-desktop-light.png": Picture("Figures 2026 Q3.pdf", {**DESKTOP, **ENGLISH}, THREE_USES),
-    "share-phone-dark.png": Picture("Figures 2026 Q3.pdf", {**PHONE, **ENGLISH, "color_scheme": "dark"}, THREE_USES),
-    "share-phone-chinese.png": Picture("季度报告 2026 q3.pdf", {**PHONE, **CHINESE}, {"max_uses": 1}),
+    "share-phone-dark.png": Picture(
+        "Figures 2026 Q3.pdf", {**PHONE, **ENGLISH, "color_scheme": "dark"}, THREE_USES
+    ),
+    "share-phone-chinese.png": Picture(
+        "季度报告 2026 q3.pdf", {**PHONE, **CHINESE}, {"max_uses": 1}
+    ),
     "share-code.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, LOCKED, card=True),
 }
 
@@ -71,7 +81,9 @@ def take_sender(browser: Browser, world: System, path: Path) -> None:
     page.select_option("#send [name=to]", "/team/")
     page.select_option("#send [name=expires]", "30d")
     page.check("#send [name=code]")
-    file = FilePayload(name="Figures 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000)
+    file = FilePayload(
+        name="Figures 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000
+    )
     page.set_input_files("#send [type=file]", [file])
     page.locator("#copy").wait_for()
     page.locator("#list .address").first.evaluate(AS_EXAMPLE)

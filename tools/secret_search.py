@@ -17,12 +17,16 @@ from typing import NamedTuple
 _IS = r"""(?:\\*["'])?\s*(?:=|:|%(?:25)*3D)\s*(?:\\*["'])?"""
 KINDS = {
     "a signature": re.compile(
-        rf"signature{_IS}[\w%+/-]{{27,}}|<SignatureProvided>[\w+/]{{27,}}|SignatureProvided&gt;[\w+/]{{27,}}", re.I
+        rf"signature{_IS}[\w%+/-]{{27,}}|<SignatureProvided>[\w+/]{{27,}}|SignatureProvided&gt;[\w+/]{{27,}}",
+        re.I,
     ),
     "a security token": re.compile(
-        rf"\bCAIS[\w+/=%]{{16,}}|(?:security|session)[_-]?token{_IS}(?!REDACTED)[\w+/%=]{{16,}}", re.I
+        rf"\bCAIS[\w+/=%]{{16,}}|(?:security|session)[_-]?token{_IS}(?!REDACTED)[\w+/%=]{{16,}}",
+        re.I,
     ),
-    "an access key secret": re.compile(rf"access_?key_?secret{_IS}(?!REDACTED)[\w+/-]{{16,}}", re.I),
+    "an access key secret": re.compile(
+        rf"access_?key_?secret{_IS}(?!REDACTED)[\w+/-]{{16,}}", re.I
+    ),
     "a share": re.compile(r"(?<![\w-])share(?:=|%(?:25)*3D)[\w-]{22,}"),
     "an API key": re.compile(r"\bfcp_[\w-]{32,}"),
     "a webhook's secret": re.compile(r"\bwhsec_[\w+/=]{20,}"),
@@ -44,7 +48,11 @@ class Finding(NamedTuple):
 
 def search(output: str, known: Collection[str] = ()) -> list[Finding]:
     """The secrets in an output: by their form, and those that are known."""
-    places = [(match.start(), kind) for kind, pattern in KINDS.items() for match in pattern.finditer(output)]
+    places = [
+        (match.start(), kind)
+        for kind, pattern in KINDS.items()
+        for match in pattern.finditer(output)
+    ]
     for secret in known:
         place = -1
         while (place := output.find(secret, place + 1)) != -1:
@@ -71,8 +79,12 @@ def record(path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.secret_search", description="Search outputs for secrets.")
-    parser.add_argument("--known", metavar="FILE", type=Path, help="secrets to search for, one per line")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.secret_search", description="Search outputs for secrets."
+    )
+    parser.add_argument(
+        "--known", metavar="FILE", type=Path, help="secrets to search for, one per line"
+    )
     parser.add_argument("outputs", metavar="FILE", type=Path, nargs="+", help="what a run printed")
     options = parser.parse_args(arguments)
     known = options.known.read_text(encoding="utf-8").split() if options.known else []

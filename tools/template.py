@@ -91,11 +91,15 @@ def _assemble(target: Path, root: Path, home_page: str | None) -> None:
     shutil.copytree(root / "deploy/application", target, dirs_exist_ok=True)
     if home_page is not None:
         publish = target / "publish.yaml"
-        publish.write_text(publish_yaml(publish.read_text(encoding="utf-8"), home_page), encoding="utf-8")
+        publish.write_text(
+            publish_yaml(publish.read_text(encoding="utf-8"), home_page), encoding="utf-8"
+        )
     source = (target / "project").rename(target / "src")
     for name in SHIPPED:
         if (root / name).is_dir():
-            shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            shutil.copytree(
+                root / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+            )
         else:
             shutil.copy(root / name, source)
     for name in LEFT_OUT:
@@ -112,7 +116,9 @@ def check_files(target: Path, source: Path) -> None:
     for path in filter(Path.is_file, sorted(target.rglob("*"))):
         shown = path.relative_to(source if source in path.parents else target)
         if (path.suffix or path.name) not in (*SUFFIXES, *SHIPPED):
-            raise DeployError(f"{shown} is not one of the files that a template has, {', '.join(SUFFIXES)}: remove it.")
+            raise DeployError(
+                f"{shown} is not one of the files that a template has, {', '.join(SUFFIXES)}: remove it."
+            )
         if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
             raise DeployError(f"{shown} contains what looks like {secret}: remove it.")
 
@@ -121,7 +127,9 @@ def publish_yaml(content: str, home_page: str) -> str:
     """Raises `DeployError` if the address is invalid."""
     address = urlsplit(home_page)
     if address.scheme != "https" or not address.hostname or re.search(r"\s", home_page):
-        raise DeployError(f"Invalid --home-page {home_page!r}: expected an address such as https://example.com/links.")
+        raise DeployError(
+            f"Invalid --home-page {home_page!r}: expected an address such as https://example.com/links."
+        )
     return re.sub(r"(?m)^HomePage: .*$", lambda _: f"HomePage: {json.dumps(home_page)}", content)
 
 
@@ -134,17 +142,25 @@ def s_yaml(content: str) -> str:
             raise DeployError(f"s.yaml: vars.{name} is missing, and the template needs it.")
     head = re.sub(r"(?m)^(#.*\n)*env: .*\n", "", head)
     head = head.replace("access: default", 'access: "{{ access }}"')
-    functions = re.sub(r"functionName: links-(\w+)-dev", r'functionName: "{{ functionPrefix }}-\1"', functions)
+    functions = re.sub(
+        r"functionName: links-(\w+)-dev", r'functionName: "{{ functionPrefix }}-\1"', functions
+    )
     for name, parameter in VARIABLES.items():
-        functions = re.sub(r"(?m)^( +)LINK_BUCKET: .*$", rf'\g<0>\n\1{name}: "{{{{ {parameter} }}}}"', functions)
+        functions = re.sub(
+            r"(?m)^( +)LINK_BUCKET: .*$", rf'\g<0>\n\1{name}: "{{{{ {parameter} }}}}"', functions
+        )
     return head + resources + functions
 
 
 def links_toml(content: str) -> str:
     """The project's `links.toml` with the chosen folder in place of the example, and the chosen endpoint."""
     if f"/{EXAMPLE}/" not in content:
-        raise DeployError(f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder.")
-    content = re.sub(r"(?m)^endpoint +=.*\n", "", content).replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
+        raise DeployError(
+            f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder."
+        )
+    content = re.sub(r"(?m)^endpoint +=.*\n", "", content).replace(
+        f"/{EXAMPLE}/", "/${LINK_FOLDER}/"
+    )
     return content.replace("[[mount]]\n", '[[mount]]\nendpoint = "${LINK_ENDPOINT}"\n')
 
 
@@ -158,10 +174,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Raises `DeployError`."""
     parser = Parser(prog="python -m tools.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
-    parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
+    parser.add_argument(
+        "--home-page", metavar="URL", help="the publisher's own page, an https address"
+    )
     options = parser.parse_args(arguments)
     assemble(options.target, home_page=options.home_page)
-    show(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
+    show(
+        f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish."
+    )
     return 0
 
 

@@ -27,7 +27,9 @@ def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
     argument = "" if path == "s.yaml" else f" CONFIG={path}"
     commands = [f"make {target}{argument}" for target in ("check", "build")]
     hooks = actions.get("pre-deploy") if isinstance(actions, dict) else None
-    if hooks != [{"run": command, "path": "./" if folder == "." else folder} for command in commands]:
+    if hooks != [
+        {"run": command, "path": "./" if folder == "." else folder} for command in commands
+    ]:
         yield (
             f"actions.pre-deploy must run {commands[0]}, then {commands[1]}, each with path {folder}/ and nothing "
             "else, as in the file that the project comes with: otherwise s deploys what was not checked or an earlier "
@@ -45,9 +47,17 @@ def environment_faults(entry: Mapping[str, Any], environment: Environment) -> It
     for field, value in (("overlays", overlays), ("overlays.resources", overlaid)):
         if not isinstance(value, dict):
             yield f"{field} must be a mapping (got {value!r}): it has no effect."
-    for name in sorted(set(overlays) - {"resources", "components"}, key=str) if isinstance(overlays, dict) else ():
+    for name in (
+        sorted(set(overlays) - {"resources", "components"}, key=str)
+        if isinstance(overlays, dict)
+        else ()
+    ):
         yield f"overlays.{name} has no effect: use overlays.resources."
-    for name in sorted(set(overlaid) - set(environment.names), key=str) if isinstance(overlaid, dict) else ():
+    for name in (
+        sorted(set(overlaid) - set(environment.names), key=str)
+        if isinstance(overlaid, dict)
+        else ()
+    ):
         yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(environment.names)}."
     regions = sorted({str(resource.props.get("region")) for resource in environment.resources})
     if entry.get("region") and [entry["region"]] != regions:

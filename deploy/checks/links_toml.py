@@ -34,7 +34,9 @@ def faults(function: Function) -> Iterator[str]:
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not config.mounts:
         yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
-    need_keys = sorted(mount.path for mount in config.mounts if mount.access == "authenticated" or mount.max_share)
+    need_keys = sorted(
+        mount.path for mount in config.mounts if mount.access == "authenticated" or mount.max_share
+    )
     if need_keys and config.keys_document is None and function.http:
         effect = f"so nobody can use authenticated mounts or shares ({', '.join(need_keys)})"
         yield f"{file}: keys is missing, {effect}: set it to oss://bucket/.links/keys.json."
@@ -84,7 +86,11 @@ def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     targets = [notice.mount.target for notice in config.notices if notice.on == "created"]
     location = watched(trigger)
     if not any(target.contains(location) for target in targets):
-        those = f"in {' or '.join(map(str, targets))}" if targets else 'and links.toml has no [[notice]] on "created"'
+        those = (
+            f"in {' or '.join(map(str, targets))}"
+            if targets
+            else 'and links.toml has no [[notice]] on "created"'
+        )
         yield f"it watches {location}, but its prefix must be in the target of a mount with a created notice ({those})."
     for reserved in config.mounts.reserved:
         if location.overlaps(reserved):

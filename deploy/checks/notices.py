@@ -25,7 +25,11 @@ def faults(functions: Sequence[Function]) -> Iterator[tuple[str, str]]:
     events = [function for function in functions if function.takes_events]
     triggers = [trigger for function in events for trigger in function.triggers]
     for function in events:
-        for sentence in (*_created(function, triggers), *_timer(function, triggers), *_instances(function)):
+        for sentence in (
+            *_created(function, triggers),
+            *_timer(function, triggers),
+            *_instances(function),
+        ):
             yield function.resource, sentence
 
 
@@ -51,9 +55,12 @@ def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
     locations: list[Location] = [
         watched(trigger)
         for trigger in triggers
-        if trigger.kind == "oss" and any(event.startswith("oss:ObjectCreated:") for event in trigger.config["events"])
+        if trigger.kind == "oss"
+        and any(event.startswith("oss:ObjectCreated:") for event in trigger.config["events"])
     ]
-    for mount in dict.fromkeys(notice.mount for notice in function.config.notices if notice.on == "created"):
+    for mount in dict.fromkeys(
+        notice.mount for notice in function.config.notices if notice.on == "created"
+    ):
         if not any(mount.target.overlaps(location) for location in locations):
             notice = f"the created notice of {mount.path} in {function.file}"
             yield f"an oss trigger is missing, so {notice} is never sent: add one that watches {mount.target}."
@@ -81,7 +88,9 @@ def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
         if sinks:
             waiting = f"what waits for {sinks}, such as digests and failed notices,"
             yield f"{missing} {waiting} is never sent: add one with cronExpression '@every 1m'."
-        for path in dict.fromkeys(notice.mount.path for notice in function.config.notices if notice.on == "timer"):
+        for path in dict.fromkeys(
+            notice.mount.path for notice in function.config.notices if notice.on == "timer"
+        ):
             notice = f"the timer notice of {path} in {function.file}"
             yield f"{missing} {notice} is never sent: add one whose payload names the objects."
         return

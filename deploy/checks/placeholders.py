@@ -19,7 +19,9 @@ _ADVICE = {
 _ACCOUNT = "1000000000000001"
 
 
-def faults(functions: Iterable[Function], document: object, environments: Mapping[str, object]) -> Iterator[str]:
+def faults(
+    functions: Iterable[Function], document: object, environments: Mapping[str, object]
+) -> Iterator[str]:
     """A sentence for each example that a function uses.
 
     `document` and `environments` are s.yaml and env.yaml before they are rendered, which say where it is written.
@@ -41,7 +43,9 @@ def bucket_faults(resource: Resource, project: Project, environment: str | None)
     """A sentence if links.toml would get an invalid name of a bucket, from which other faults would follow."""
     bucket = resource.props.get("environmentVariables", {}).get("LINK_BUCKET")
     overlaid = _strings(project.known.get(environment or ""), f"env.yaml: {environment}: ")
-    places = (place for place, content in [*overlaid, *_strings(project.source, "")] if content == bucket)
+    places = (
+        place for place, content in [*overlaid, *_strings(project.source, "")] if content == bucket
+    )
     try:
         check_bucket(bucket or "none")
     except SignerError as error:
@@ -55,7 +59,11 @@ def _examples(function: Function) -> Iterator[tuple[str, str]]:
             yield bucket, "the name of your bucket"
     log = function.log
     domain = function.domain
-    used = (log and log.project, domain and domain.name, domain and domain.certificate.get("certId"))
+    used = (
+        log and log.project,
+        domain and domain.name,
+        domain and domain.certificate.get("certId"),
+    )
     yield from ((name, advice) for name, advice in _ADVICE.items() if name in used)
     arns = [function.role, *function.destinations.values()]
     arns += (arn for trigger in function.triggers for arn in (trigger.caller, trigger.source))

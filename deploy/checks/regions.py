@@ -26,7 +26,10 @@ def faults(function: functions.Function) -> Iterator[str]:
     if variable != region:
         yield f"environmentVariables.LINK_REGION is {variable}, but region is {region}: they must be equal."
     arns = {f"trigger {trigger.name}: sourceArn": trigger.source for trigger in function.triggers}
-    arns |= {f"asyncInvokeConfig.destinationConfig.{name}": arn for name, arn in function.destinations.items()}
+    arns |= {
+        f"asyncInvokeConfig.destinationConfig.{name}": arn
+        for name, arn in function.destinations.items()
+    }
     for field, arn in arns.items():
         match = _ARN_REGION.match(arn)
         if match and match[1] != region:
@@ -36,7 +39,10 @@ def faults(function: functions.Function) -> Iterator[str]:
 def config_faults(function: Function) -> Iterator[str]:
     """A sentence if links.toml names another region, and `faults` does not say why."""
     region = function.region
-    if function.config.region != region and function.environment.get("LINK_REGION", region) == region:
+    if (
+        function.config.region != region
+        and function.environment.get("LINK_REGION", region) == region
+    ):
         difference = f"region is {function.config.region}, but the function is in {region}"
         yield f"{function.file}: {difference}: write ${{LINK_REGION}}."
 
@@ -49,7 +55,9 @@ def warnings(function: Function) -> Iterator[str]:
         source = f"said Function Compute's page of {PAGE_DATE}"
         advice = "see whether it is by now, or choose python3.10"
         yield f"runtime python3.12 is not offered in {function.region}, {source}: {advice}."
-    public = sorted(mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain))
+    public = sorted(
+        mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain)
+    )
     if public:
         yield (
             f'{function.file}: {", ".join(public)}: in mainland China, OSS refuses endpoint = "public" to accounts '

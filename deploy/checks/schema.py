@@ -64,7 +64,9 @@ def _validator(definition: str) -> Draft7Validator:
     """For a function's properties, or for one definition in the schema."""
     schema: Schema = _strict(_read(FILE))
     schema["properties"] |= _strict(_read(ADDITIONS))
-    del schema["definitions"]["IRegion"]["enum"]  # another one may be new: fc3 only warns of it, too
+    del schema["definitions"]["IRegion"][
+        "enum"
+    ]  # another one may be new: fc3 only warns of it, too
     # `faults` checks each configuration against its own definition instead.
     schema["definitions"]["ITrigger"]["properties"]["triggerConfig"] = {}
     if definition:
@@ -128,10 +130,14 @@ def _nearest(error: ValidationError, parent: str) -> Iterator[str]:
     for inner in error.context or ():
         forms.setdefault(int(inner.schema_path[0]), []).append(inner)
     same_type = [
-        faults for faults in forms.values() if not any(len(e.path) == 0 and e.validator == "type" for e in faults)
+        faults
+        for faults in forms.values()
+        if not any(len(e.path) == 0 and e.validator == "type" for e in faults)
     ]
     if not same_type:
-        types = dict.fromkeys(str(inner.validator_value) for faults in forms.values() for inner in faults)
+        types = dict.fromkeys(
+            str(inner.validator_value) for faults in forms.values() for inner in faults
+        )
         yield f"{parent}{_path(error)} must be a {' or a '.join(reversed(types))} (got {error.instance!r})."
         return
     for inner in min(same_type, key=len):

@@ -18,7 +18,9 @@ _FORMATS = {
     "a secret": r"""(?i:secret|password|passwd|token)["']?\s*[=:]\s*["'][A-Za-z0-9+/_-]{30,}={0,2}["']""",
 }
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _FORMATS.items()}
-_SECRET_NAME = re.compile(r"(?i)secret|passw|token|private|credential|access_?key|api_?key|(^|_)(sk|pwd)($|_)|webhook")
+_SECRET_NAME = re.compile(
+    r"(?i)secret|passw|token|private|credential|access_?key|api_?key|(^|_)(sk|pwd)($|_)|webhook"
+)
 # Random letters and digits, as long as a secret key.
 _RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/_=-]{30,}|[0-9a-f]{32,}")
 

@@ -55,7 +55,9 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
         users = [user for user in users if user.environment_name in sharing]
         if len(set(map(_identity, users))) > 1:
             yield f"env.yaml: {_join(sharing)} use the same role, {role_name(users[0].role)}: {_OWN_ROLE}"
-    callers = _by(functions, lambda function: [_role(trigger.caller) for trigger in function.triggers])
+    callers = _by(
+        functions, lambda function: [_role(trigger.caller) for trigger in function.triggers]
+    )
     for role, users in callers.items():
         sharing = _sharing((*roles[role], *users), testing) if role in roles else []
         if sharing:
@@ -69,14 +71,21 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
 
 def package(functions: Iterable[fc.Function]) -> Iterator[str]:
     """A sentence unless all are of one runtime and one folder, as the build makes it."""
-    for name, values in (("runtime", {f.runtime for f in functions}), ("code", {f.package for f in functions})):
+    for name, values in (
+        ("runtime", {f.runtime for f in functions}),
+        ("code", {f.package for f in functions}),
+    ):
         if len(values) > 1:
             yield f"{name} must be the same in all functions: they share one package (got {', '.join(sorted(values))})."
 
 
 def signers(functions: Sequence[Function]) -> Iterator[str]:
     """A sentence for each role of `[assume_role]` that is also that of a function or a trigger, in any environment."""
-    owned = {_role(role) for each in functions for role in (each.role, *(trigger.caller for trigger in each.triggers))}
+    owned = {
+        _role(role)
+        for each in functions
+        for role in (each.role, *(trigger.caller for trigger in each.triggers))
+    }
     for function in functions:
         for arn in function.signer_arns:
             if _role(arn) in owned:

@@ -44,9 +44,13 @@ def compile_all(folder: Path, interpreter: Path) -> None:
     ]
     # Sets are stored in hash order, so the seed is fixed. `-I` would ignore it.
     environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder.parent)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=folder.parent
+    )
     if done.returncode:
-        raise DeployError(f"A module cannot be compiled: {(done.stdout + done.stderr).strip()[:500]}")
+        raise DeployError(
+            f"A module cannot be compiled: {(done.stdout + done.stderr).strip()[:500]}"
+        )
 
 
 def normalize(folder: Path) -> None:

@@ -27,7 +27,9 @@ _DEVELOPMENT = re.compile(
     r"|requirements[^/]*\.(txt|lock)|package(-lock)?\.json|node_modules|docs|bench|local|deploy|samples|bin"
     r"|[^/]*\.(md|rst|orig|rej|bak|swp|log|ipynb|c|h|pyx|pyi|pth|egg-link))(/|$)"
 )
-_TEST = re.compile(r"(^|/)(tests?(/.*)?/[^/]*|test_[^/]*|[^/]*_test\.py|conftest\.py|testdata|fixtures)(/|$)")
+_TEST = re.compile(
+    r"(^|/)(tests?(/.*)?/[^/]*|test_[^/]*|[^/]*_test\.py|conftest\.py|testdata|fixtures)(/|$)"
+)
 _LICENSE = re.compile(r"LICEN[CS]E|NOTICE|COPYING")
 # All that our packages consist of. What a locked package has is known by its hash.
 _SUFFIXES = (".html", ".js", ".json", ".py", ".toml", ".typed")
@@ -37,8 +39,12 @@ def copy_ours(root: Path, folder: Path, *, custom: bool) -> None:
     """Copies the modules that a function needs; `custom` is for a custom runtime. Raises `DeployError`."""
     for name in OURS:
         if (folder / name).exists():
-            raise DeployError(f"A locked package contains a folder {name}, which is ours: remove that package.")
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            raise DeployError(
+                f"A locked package contains a folder {name}, which is ours: remove that package."
+            )
+        shutil.copytree(
+            root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        )
     for name in (*COMMANDS, *(() if custom else SERVER_MODULES)):
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -47,7 +53,8 @@ def copy_ours(root: Path, folder: Path, *, custom: bool) -> None:
 def files(folder: Path) -> list[Path]:
     """Every file, relative to the folder and sorted."""
     return sorted(
-        (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()), key=lambda path: path.parts
+        (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()),
+        key=lambda path: path.parts,
     )
 
 
@@ -68,9 +75,13 @@ def check_package(folder: Path, requirements: Iterable[str]) -> None:
     """
     unneeded = sorted(set(vendor.distributions(folder)) - vendor.reachable(folder, requirements))
     faults = [*_stray(folder), *_secrets(folder)]
-    faults += [f"{name} is locked, but not required by anything: run make lock." for name in unneeded]
+    faults += [
+        f"{name} is locked, but not required by anything: run make lock." for name in unneeded
+    ]
     if faults:
-        raise DeployError("The package cannot be deployed:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise DeployError(
+            "The package cannot be deployed:\n" + "\n".join(f"  {fault}" for fault in faults)
+        )
 
 
 def check_size(size: int, folder: Path) -> None:

@@ -28,8 +28,13 @@ def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
     home = Path(environ.get("HOME", "/"))
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv")
     yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python3"), reverse=True)
-    yield from sorted((home / ".local/share/uv/python").glob(f"cpython-{version}.*/bin/python3"), reverse=True)
-    yield from (folder / f"python{version}" for folder in (Path("/usr/local/bin"), Path("/opt/homebrew/bin")))
+    yield from sorted(
+        (home / ".local/share/uv/python").glob(f"cpython-{version}.*/bin/python3"), reverse=True
+    )
+    yield from (
+        folder / f"python{version}"
+        for folder in (Path("/usr/local/bin"), Path("/opt/homebrew/bin"))
+    )
     # The custom runtimes of Function Compute have theirs here, for a build inside one.
     yield Path(f"/var/fc/lang/python{version}/bin/python3")
 

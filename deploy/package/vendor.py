@@ -52,7 +52,9 @@ def require_lock(root: Path, runtime: Runtime) -> None:
     except OSError:
         raise DeployError(f"{runtime.lock} not found: run make lock.") from None
     if digest(root) not in content.partition("==")[0]:
-        raise DeployError(f"{runtime.lock} does not match {' and '.join(runtime.requirements)}: run make lock.")
+        raise DeployError(
+            f"{runtime.lock} does not match {' and '.join(runtime.requirements)}: run make lock."
+        )
 
 
 def digest(root: Path) -> str:
@@ -109,7 +111,9 @@ def reason(output: str) -> str:
 
 def distributions(folder: Path) -> dict[str, Path]:
     """The installed distributions: normalized name → `*.dist-info` folder."""
-    return {normalized_name(info.stem.rpartition("-")[0]): info for info in folder.glob("*.dist-info")}
+    return {
+        normalized_name(info.stem.rpartition("-")[0]): info for info in folder.glob("*.dist-info")
+    }
 
 
 def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
@@ -135,5 +139,7 @@ def clean(folder: Path) -> None:
 
 def _dependencies(info: Path, *, extras: bool) -> list[str]:
     headers = (info / "METADATA").read_text(encoding="utf-8").partition("\n\n")[0]
-    matches: list[tuple[str, str]] = re.findall(r"(?m)^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", headers)
+    matches: list[tuple[str, str]] = re.findall(
+        r"(?m)^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", headers
+    )
     return [name for name, rest in matches if extras or "extra ==" not in rest]

@@ -45,14 +45,27 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
         missing = fault("role", f"Role {name} not found: {SCRIPT}.")
         yield from _probed(name, _role(name, documents), missing) or [ok("role", fine)]
     # As over all environments.
-    name = common_prefix([each.name.removesuffix(f"-{each.environment_name}") for each in functions]) + "-deployer"
-    missing = unknown("deployer", f"Policy {name} not found, so what the deployer may do is unknown: {SCRIPT}.")
+    name = (
+        common_prefix([each.name.removesuffix(f"-{each.environment_name}") for each in functions])
+        + "-deployer"
+    )
+    missing = unknown(
+        "deployer", f"Policy {name} not found, so what the deployer may do is unknown: {SCRIPT}."
+    )
     found = _probed(name, _deployer(name, needed["deployer"]), missing)
     yield from found or [ok("deployer", f"{name} allows s deploy.")]
 
 
 def _statements(name: str) -> list[Statement]:
-    policy = aliyun.call("ram", "GetPolicy", "--PolicyType", "Custom", "--PolicyName", name, permission="ram:GetPolicy")
+    policy = aliyun.call(
+        "ram",
+        "GetPolicy",
+        "--PolicyType",
+        "Custom",
+        "--PolicyName",
+        name,
+        permission="ram:GetPolicy",
+    )
     return [*json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]]
 
 
@@ -60,27 +73,43 @@ def _deployer(name: str, needed: Document) -> Iterator[Finding]:
     """What its policy lacks, which may be one for other environments, too."""
     allowed = _statements(name)
     for each in needed["Statement"]:
-        alike = [other for other in allowed if {**other, "Resource": None} == {**each, "Resource": None}]
-        lacking = {*each["Resource"]} - {resource for other in alike for resource in other["Resource"]}
+        alike = [
+            other for other in allowed if {**other, "Resource": None} == {**each, "Resource": None}
+        ]
+        lacking = {*each["Resource"]} - {
+            resource for other in alike for resource in other["Resource"]
+        }
         if lacking:
             denied = f"{' and '.join(each['Action'])} on {' and '.join(sorted(lacking))}"
-            yield fault("deployer", f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.")
+            yield fault(
+                "deployer",
+                f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.",
+            )
 
 
 def _role(name: str, needed: Document) -> Iterator[Finding]:
     """What is wrong with it. `needed` is its entry in the documents of `policies`."""
     role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")["Role"]
-    listed = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
+    listed = aliyun.call(
+        "ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole"
+    )
     # RAM does not distinguish capital letters in the names of roles.
-    trusted = {principal.lower() for principal in _principals(json.loads(role["AssumeRolePolicyDocument"]))}
+    trusted = {
+        principal.lower() for principal in _principals(json.loads(role["AssumeRolePolicyDocument"]))
+    }
     principals = _principals(needed["trust"])
     missing = [principal for principal in principals if principal.lower() not in trusted]
     if missing:
         yield fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
         return
-    attached = {(policy["PolicyName"], policy["PolicyType"]) for policy in listed["Policies"]["Policy"]}
+    attached = {
+        (policy["PolicyName"], policy["PolicyType"]) for policy in listed["Policies"]["Policy"]
+    }
     if (name, "Custom") not in attached:
-        yield fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
+        yield fault(
+            "role",
+            f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.",
+        )
         return
     allowed = _statements(name)
     statements = needed["policy"]["Statement"]
@@ -89,13 +118,18 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
     found = role.get("MaxSessionDuration")
     lacks = any(statement not in allowed for statement in statements)
     if lacks or (longest is None and len(allowed) > len(statements)):
-        yield (fault if lacks else warning)("role", f"The policy {name} is not what links.toml needs: {SCRIPT}.")
+        yield (fault if lacks else warning)(
+            "role", f"The policy {name} is not what links.toml needs: {SCRIPT}."
+        )
     if longest is not None:
         # Other environments may use a role of [assume_role], with statements and functions of their own.
         own = principals[0].lower().rpartition("/")[0]
         others = {principal for principal in others if not principal.startswith(f"{own}/")}
         if isinstance(found, int) and found < longest:
-            yield fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
+            yield fault(
+                "role",
+                f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.",
+            )
     if others:
         names = " and ".join(sorted(others))
         yield warning("role", f"{name} also trusts {names}, who may do all that it may: {SCRIPT}.")
@@ -132,25 +166,47 @@ def _domain(function: Function, domain: Domain) -> Finding:
     routes = [*map(aliyun.mapping, aliyun.mapping(online.get("routeConfig")).get("routes") or [])]
     current = next((route for route in routes if route.get("path") == domain.path), None)
     if current is None:
-        return ok("domain", f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.")
+        return ok(
+            "domain",
+            f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.",
+        )
     leads = f"{domain.name} leads to {current.get('functionName')}, {current.get('qualifier') or 'LATEST'}"
     wanted = {"path": domain.path, "functionName": function.name, "qualifier": domain.qualifier}
     if leads == f"{domain.name} leads to {function.name}, {domain.qualifier}":
         return ok("domain", f"{leads}.")
-    body = compact_json({"routeConfig": {"routes": [wanted if route is current else route for route in routes]}})
+    body = compact_json(
+        {"routeConfig": {"routes": [wanted if route is current else route for route in routes]}}
+    )
     update = shlex.join(["aliyun", "fc", "UpdateCustomDomain", *command, "--body", body])
     expected = f"{function.name}, {domain.qualifier}, as in s.yaml or env.yaml"
     advice = f"correct the file, or run {update}"
-    return fault("domain", f"{leads}, and not to {expected}, and s deploy does not change that: {advice}")
+    return fault(
+        "domain", f"{leads}, and not to {expected}, and s deploy does not change that: {advice}"
+    )
 
 
 def queues(deployment: Deployment) -> Iterator[Finding]:
     """Whether the queues exist to which failed events go."""
-    needed = ((function.region, name) for function in deployment.functions for name in queues_for(function))
+    needed = (
+        (function.region, name)
+        for function in deployment.functions
+        for name in queues_for(function)
+    )
     for region, name in dict.fromkeys(needed):
         # The CLI knows the product, but not its operations.
-        command = ("mns-open", "GetQueueAttributes", "--force", "--region", region, "--QueueName", name)
-        missing = fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")
+        command = (
+            "mns-open",
+            "GetQueueAttributes",
+            "--force",
+            "--region",
+            region,
+            "--QueueName",
+            name,
+        )
+        missing = fault(
+            "queue",
+            f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.",
+        )
         found = _probed(name, _exists(*command, permission="mns:GetQueueAttributes"), missing)
         yield from found or [ok("queue", f"{name} exists, for failed events.")]
 
@@ -160,19 +216,31 @@ def logs(deployment: Deployment) -> Iterator[Finding]:
     logstores: dict[tuple[str, str], dict[str, int]] = {}
     for function in deployment.functions:
         if function.log:
-            logstores.setdefault((function.log.project, function.region), {})[function.log.logstore] = function.log_days
+            logstores.setdefault((function.log.project, function.region), {})[
+                function.log.logstore
+            ] = function.log_days
     for (project, region), names in logstores.items():
         place = ("--project", project, "--region", region)
         # Names of projects are unique among all accounts.
-        permission = "log:GetProject, or choose another name if the project belongs to another account"
-        missing = fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
-        if problem := _probed(project, _exists("sls", "GetProject", *place, permission=permission), missing):
+        permission = (
+            "log:GetProject, or choose another name if the project belongs to another account"
+        )
+        missing = fault(
+            "log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}."
+        )
+        if problem := _probed(
+            project, _exists("sls", "GetProject", *place, permission=permission), missing
+        ):
             yield from problem
             continue
         for name, days in names.items():
-            missing = fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
+            missing = fault(
+                "log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}."
+            )
             fine = ok("log", f"{project} has the logstore {name}, with its index, for {days} days.")
-            yield from _probed(name, _logstore(name, days, *place, "--logstore", name), missing) or [fine]
+            yield from _probed(
+                name, _logstore(name, days, *place, "--logstore", name), missing
+            ) or [fine]
 
 
 def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:
@@ -185,8 +253,15 @@ def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:
 
 def _index(name: str, *place: str) -> Iterator[Finding]:
     keys = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex").get("keys", {})
-    if lacking := [key for key, field in INDEX["keys"].items() if keys.get(key, {}).get("type") != field["type"]]:
-        yield fault("log", f"The index of {name} lacks {', '.join(lacking)} of the queries and alarms: {SCRIPT}.")
+    if lacking := [
+        key
+        for key, field in INDEX["keys"].items()
+        if keys.get(key, {}).get("type") != field["type"]
+    ]:
+        yield fault(
+            "log",
+            f"The index of {name} lacks {', '.join(lacking)} of the queries and alarms: {SCRIPT}.",
+        )
 
 
 def _exists(*command: str, permission: str) -> Iterator[Finding]:
@@ -203,4 +278,9 @@ def _probed(name: str, probe: Iterator[Finding], missing: Finding) -> list[Findi
     except aliyun.Refused as error:
         return [unknown(missing.subject, f"{name} was not checked: {error}")]
     except (ValueError, LookupError, TypeError, AttributeError):
-        return [unknown(missing.subject, f"{name} was not checked: the answers of aliyun are not understood.")]
+        return [
+            unknown(
+                missing.subject,
+                f"{name} was not checked: the answers of aliyun are not understood.",
+            )
+        ]

@@ -16,8 +16,12 @@ from ..errors import DeployError
 TIMEOUT = 30  # seconds
 _ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
 # Of RAM, SMQ, Simple Log Service and Function Compute.
-_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore|Config)NotExist|DomainNameNotFound", re.IGNORECASE)
-_NOT_ALLOWED = re.compile(r"NoPermission|Denied|Forbidden|Unauthori[sz]ed|NotAuthori[sz]ed", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"EntityNotExist|(?:Queue|Project|Logstore|Config)NotExist|DomainNameNotFound", re.IGNORECASE
+)
+_NOT_ALLOWED = re.compile(
+    r"NoPermission|Denied|Forbidden|Unauthori[sz]ed|NotAuthori[sz]ed", re.IGNORECASE
+)
 _INVALID_KEY = re.compile(
     r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
 )
@@ -50,7 +54,9 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     document = None
     unusable = False
     try:
-        done = output_of(["aliyun", *command], TIMEOUT)  # the operator's PATH says which, as in their shell
+        done = output_of(
+            ["aliyun", *command], TIMEOUT
+        )  # the operator's PATH says which, as in their shell
         output = done.stdout + done.stderr
         document = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
@@ -68,4 +74,6 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     # What the CLI says of its configuration has no code.
     if unusable or _INVALID_KEY.match(code) or (not code and "configur" in output.lower()):
         raise Unusable(f"{failed}: run aliyun configure, and check the network.")
-    raise Refused(f"{failed}: {f'allow {permission}' if _NOT_ALLOWED.search(code) else 'run it to see why'}.")
+    raise Refused(
+        f"{failed}: {f'allow {permission}' if _NOT_ALLOWED.search(code) else 'run it to see why'}."
+    )

@@ -30,7 +30,12 @@ def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
             ("a forged link", sign(cdn._replace(key=token_hex(16)), expires_in=60).url, False, off),
             # Its time is now, so that any validity of the domain will do.
             ("a new link", sign(cdn, expires_in=cdn.valid_for).url, True, DIFFERS),
-            ("an expired link", sign(cdn, expires_in=120, now=now - 180).url, False, validity.format("longer")),
+            (
+                "an expired link",
+                sign(cdn, expires_in=120, now=now - 180).url,
+                False,
+                validity.format("longer"),
+            ),
             ("a link of a minute", sign(cdn, expires_in=60).url, True, validity.format("shorter")),
         ]
     for what, link, is_valid, problem in probes:
@@ -38,20 +43,36 @@ def domain(deployment: Deployment, mount: Mount, cdn: CdnKey | None) -> Finding:
         if wrong := judge(mount, response, what, problem, is_valid=is_valid):
             return wrong
     if cdn is not None and response.status not in (200, 404):
-        return fault("cdn", f"{mount.path}: OSS refuses {response.host} ({response.code}): set private-bucket origin.")
-    return ok("cdn", f"{mount.path}: {response.host} judges {', '.join(what for what, *_ in probes)} as it should.")
+        return fault(
+            "cdn",
+            f"{mount.path}: OSS refuses {response.host} ({response.code}): set private-bucket origin.",
+        )
+    return ok(
+        "cdn",
+        f"{mount.path}: {response.host} judges {', '.join(what for what, *_ in probes)} as it should.",
+    )
 
 
 def judge(
-    mount: Mount, response: ProbeResponse, what: str, problem: str = DIFFERS, *, is_valid: bool = True
+    mount: Mount,
+    response: ProbeResponse,
+    what: str,
+    problem: str = DIFFERS,
+    *,
+    is_valid: bool = True,
 ) -> Finding | None:
     """What is wrong if the CDN refuses a valid link, or passes another on; what its origin answers does not matter."""
     reason = response.headers.get("x-tengine-error", "") if response.status == 403 else ""
     passed_on = response.status in (200, 404) or (400 <= response.status < 500 and response.code)
     if " ACL" in reason or not (reason or passed_on):
         advice = "check endpoint in links.toml and the access lists of the domain, and try again"
-        return unknown("cdn", f"{mount.path}: {response.host} did not judge {what} ({response.answer}): {advice}.")
+        return unknown(
+            "cdn",
+            f"{mount.path}: {response.host} did not judge {what} ({response.answer}): {advice}.",
+        )
     if is_valid is not bool(reason):
         return None
     verb = "refuses" if reason else "accepts"
-    return fault("cdn", f"{mount.path}: {response.host} {verb} {what} ({response.answer}): {problem}.")
+    return fault(
+        "cdn", f"{mount.path}: {response.host} {verb} {what} ({response.answer}): {problem}."
+    )

@@ -88,7 +88,9 @@ class Deployment:
     def buckets(self) -> tuple[str, ...]:
         """The buckets of the mounts and of the state."""
         mounts = [mount.target.bucket for mount in self.config.mounts]
-        return tuple(dict.fromkeys([*mounts, *([self.config.state.bucket] if self.config.state else [])]))
+        return tuple(
+            dict.fromkeys([*mounts, *([self.config.state.bucket] if self.config.state else [])])
+        )
 
     def region_of(self, bucket: str) -> str:
         """That of the bucket's mount, which may name its own."""
@@ -97,7 +99,9 @@ class Deployment:
 
     def bucket_endpoint(self, bucket: str) -> Endpoint:
         """How this machine reaches a bucket: over the internet, or in the local OSS."""
-        return self.config.own_endpoint if self.is_local else Endpoint.public(self.region_of(bucket))
+        return (
+            self.config.own_endpoint if self.is_local else Endpoint.public(self.region_of(bucket))
+        )
 
     def object_endpoint(self, bucket: str) -> Endpoint:
         """How this machine reaches the service's own objects, which OSS may not serve at its public endpoints."""
@@ -110,7 +114,9 @@ class Deployment:
         """What to read, with the command."""
         template = "" if self.template == "s.yaml" else f" -t {self.template}"
         environment = f" --env {function.environment_name}" if function.environment_name else ""
-        return f"read the log of the function with s {function.resource} logs{template}{environment}"
+        return (
+            f"read the log of the function with s {function.resource} logs{template}{environment}"
+        )
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
@@ -120,36 +126,64 @@ class Deployment:
         return self._get(self.object_endpoint(location.bucket), *location)
 
     def _get(
-        self, endpoint: Endpoint, bucket: str, key: str | None, query: Mapping[str, str] | None = None
+        self,
+        endpoint: Endpoint,
+        bucket: str,
+        key: str | None,
+        query: Mapping[str, str] | None = None,
     ) -> ProbeResponse:
-        link = presign("GET", bucket, key, credentials=self.signer, endpoint=endpoint, expires_in=LIFE, query=query)
+        link = presign(
+            "GET",
+            bucket,
+            key,
+            credentials=self.signer,
+            endpoint=endpoint,
+            expires_in=LIFE,
+            query=query,
+        )
         return self.request("GET", link.url)
 
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
         """A link to an object of the mount's bucket, through the endpoint of its links unless a CDN is there."""
         bucket = mount.target.bucket
         endpoint = self.bucket_endpoint(bucket) if mount.cdn else mount.endpoint
-        return presign("GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE).url
+        return presign(
+            "GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE
+        ).url
 
     def get_link(self, mount: Mount, key: str, credentials: Credentials) -> ProbeResponse:
         return self.request("GET", self.link_to(mount, key, credentials))
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> ProbeResponse:
         """A host that did not answer the first request is not asked again: each try takes seconds."""
         host = _host(url)
         if host in self.unreachable:
             return self.unreachable[host]
         try:
-            response = self.connections.send(method, url, headers or {}, body, timeout=TIMEOUT, max_body=MAX_BODY)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: the service's link is not a URL
+            response = self.connections.send(
+                method, url, headers or {}, body, timeout=TIMEOUT, max_body=MAX_BODY
+            )
+        except (
+            OSError,
+            HTTPException,
+            ValueError,
+        ) as error:  # ValueError: the service's link is not a URL
             failed = ProbeResponse(host, 0, type(error).__name__)
             # OSS may also close a connection over what it refuses.
             return failed if host in self.reached else self.unreachable.setdefault(host, failed)
         self.reached.add(host)
         return ProbeResponse(
-            host=host, status=response.status, code=error_code(*response), headers=response.headers, body=response.body
+            host=host,
+            status=response.status,
+            code=error_code(*response),
+            headers=response.headers,
+            body=response.body,
         )
 
     def is_unreachable(self, url: str) -> bool:
@@ -158,14 +192,18 @@ class Deployment:
 
 
 def open_deployment(
-    project: Project, functions: Sequence[Function], environ: Mapping[str, str], own_domain: str = ""
+    project: Project,
+    functions: Sequence[Function],
+    environ: Mapping[str, str],
+    own_domain: str = "",
 ) -> Deployment:
     """Raises `DeployError` if there is nothing to examine, and `InvalidCredentials`."""
     local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
     try:
         opened = tuple(
             project.with_config(
-                replace(function, environment={**function.environment, **local}), function.environment_name
+                replace(function, environment={**function.environment, **local}),
+                function.environment_name,
             )
             for function in functions
         )
@@ -179,7 +217,11 @@ def open_deployment(
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()
     return Deployment(
-        root=project.root, functions=opened, credentials=credentials, own_domain=own_domain, template=template
+        root=project.root,
+        functions=opened,
+        credentials=credentials,
+        own_domain=own_domain,
+        template=template,
     )
 
 

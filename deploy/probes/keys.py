@@ -68,32 +68,51 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
 
 def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     config = deployment.config
-    counts = {"share keys": keys.share, "API keys": keys.api, "issuers": keys.jwt, "sinks": keys.sinks}
+    counts = {
+        "share keys": keys.share,
+        "API keys": keys.api,
+        "issuers": keys.jwt,
+        "sinks": keys.sinks,
+    }
     listed = ", ".join(f"{name}: {len(entries)}" for name, entries in counts.items())
     yield ok("keys", f"{config.keys_document} is valid ({listed}).")
     if not keys.share and any(notice.give == "share" for notice in config.notices):
         command = _command(deployment, "rotate-share")
         yield warning(
-            "keys", f"{config.keys_document} has no share key, which notices with shares require: run {command}"
+            "keys",
+            f"{config.keys_document} has no share key, which notices with shares require: run {command}",
         )
-    mounts = sorted((mount for mount in config.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
+    mounts = sorted(
+        (mount for mount in config.mounts if mount.access != "anonymous"),
+        key=lambda mount: mount.path,
+    )
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)
-        command = _command(deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}")
-        yield warning("keys", f"{config.keys_document} has no API key and no issuer for {paths}: run {command}")
+        command = _command(
+            deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}"
+        )
+        yield warning(
+            "keys",
+            f"{config.keys_document} has no API key and no issuer for {paths}: run {command}",
+        )
 
 
 def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
     config = deployment.config
     names = sorted(config.keys_sinks)
     if names and keys is None and config.keys_document is not None:
-        yield unknown("sinks", f"Not checked, because {config.keys_document} was not read: {', '.join(names)}.")
+        yield unknown(
+            "sinks",
+            f"Not checked, because {config.keys_document} was not read: {', '.join(names)}.",
+        )
         return
     for name in names:
         entry = keys.sinks.get(name) if keys else None
         if entry is None:
             command = _command(deployment, f"add-sink {name} --kind webhook --url -")
-            yield fault("sinks", f"Sink {name} not found in links.toml and the keys document: run {command}")
+            yield fault(
+                "sinks", f"Sink {name} not found in links.toml and the keys document: run {command}"
+            )
             continue
         try:
             read_sink(name, entry, KINDS)
@@ -109,7 +128,9 @@ def _cdn(deployment: Deployment, mount: Mount, name: str, keys: Keys | None) -> 
         yield fault("cdn", f"{mount.path}: {keys.cdn_faults[name]}")
     elif keys and name not in keys.cdn:
         command = _command(deployment, f"add-cdn {name} --key -")
-        yield fault("cdn", f"{mount.path}: cdn {name} not found in the keys document: run {command}")
+        yield fault(
+            "cdn", f"{mount.path}: cdn {name} not found in the keys document: run {command}"
+        )
     yield cdn.domain(deployment, mount, keys.cdn.get(name) if keys else None)
 
 

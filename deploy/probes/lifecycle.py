@@ -68,10 +68,14 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
             waits = (rights.DONE, rights.LEASES, rights.PAUSES) if config.keys_sinks else ()
             opened = (rights.OPENED,) if config.use_notices() else ()
             sentences = [*(_lost(bucket, state.key, rules) if waits else ())]
-            sentences += _growing(bucket, state.key, (*waits, *opened, *(rights.SHARES if shares else ())), rules)
+            sentences += _growing(
+                bucket, state.key, (*waits, *opened, *(rights.SHARES if shares else ())), rules
+            )
             if shares:
                 sentences += _early(bucket, state.key, statements.share_days(config), rules)
-                findings += (fault("lifecycle", sentence) for sentence in _repeated(bucket, state.key, rules))
+                findings += (
+                    fault("lifecycle", sentence) for sentence in _repeated(bucket, state.key, rules)
+                )
             findings += (warning("lifecycle", sentence) for sentence in sentences)
         sentence = f"The lifecycle rules of {bucket} keep what is needed and delete what is not."
         yield from findings or [ok("lifecycle", sentence)]
@@ -85,7 +89,9 @@ def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
         return _read(response)
     except (ElementTree.ParseError, ValueError):
         failed = f"The lifecycle rules of {bucket} could not be checked ({response.code or response.status})"
-        return unknown("lifecycle", f"{failed}: allow oss:GetBucketLifecycle, or look in the console.")
+        return unknown(
+            "lifecycle", f"{failed}: allow oss:GetBucketLifecycle, or look in the console."
+        )
 
 
 def _lost_keys(keys: Location, rules: list[Rule]) -> Iterator[str]:
@@ -94,7 +100,11 @@ def _lost_keys(keys: Location, rules: list[Rule]) -> Iterator[str]:
     for rule in rules:
         covered = keys.key.startswith(rule.prefix) and not keys.key.startswith(rule.spared)
         if covered and (rule.deletes or rule.archive):
-            done = f"deletes {keys} {rule.deletes}" if rule.deletes else f"moves {keys} to {rule.archive}"
+            done = (
+                f"deletes {keys} {rule.deletes}"
+                if rule.deletes
+                else f"moves {keys} to {rule.archive}"
+            )
             yield f"Rule {rule.id} of {keys.bucket} {done}, and {effect}."
 
 
@@ -107,7 +117,11 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
         if lost and rule.deletes:
             advice = f"delete the rule or change its prefix, and {SCRIPT}"
             yield f"{name} deletes objects in {lost} {rule.deletes}, and notices that wait there are lost: {advice}."
-        if rule.touches(done) and rule.deletes and (rule.days is None or rule.days < statements.STATE_DAYS):
+        if (
+            rule.touches(done)
+            and rule.deletes
+            and (rule.days is None or rule.days < statements.STATE_DAYS)
+        ):
             repeated = "a notice whose event comes again later is repeated"
             advice = f"keep them for {statements.STATE_DAYS} days"
             yield f"{name} deletes objects in {done} {rule.deletes}, and {repeated}: {advice}."
@@ -119,7 +133,9 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
 
 def _early(bucket: str, state: str, days: int, rules: list[Rule]) -> Iterator[str]:
     for rule in rules:
-        early = " and ".join(state + folder for folder in rights.SHARES if rule.touches(state + folder))
+        early = " and ".join(
+            state + folder for folder in rights.SHARES if rule.touches(state + folder)
+        )
         if early and rule.deletes and (rule.days is None or rule.days < days):
             advice = f"shares end before their time: keep them for {days} days"
             yield f"Rule {rule.id} of {bucket} deletes objects in {early} {rule.deletes}, and {advice}."
@@ -130,7 +146,9 @@ def _repeated(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
 
     def kept(folder: str) -> float:
         deleting = [rule for rule in rules if rule.deletes and rule.touches(state + folder)]
-        return min((0 if rule.days is None else rule.days for rule in deleting), default=float("inf"))
+        return min(
+            (0 if rule.days is None else rule.days for rule in deleting), default=float("inf")
+        )
 
     if kept("uses/") < kept("shares/"):
         repeated = "so a limited share can be used as often again"
@@ -163,7 +181,11 @@ def _read_rule(element: ElementTree.Element) -> Rule | None:
         return None
     if any(condition.find("{*}Tag") is not None for condition in conditions):
         return None
-    spared = [exception for exception in element.iterfind("{*}Filter/{*}Not") if exception.find("{*}Tag") is None]
+    spared = [
+        exception
+        for exception in element.iterfind("{*}Filter/{*}Not")
+        if exception.find("{*}Tag") is None
+    ]
     expirations = list(element.iterfind("{*}Expiration"))
     days = min((int(days) for days in _texts(expirations, "Days")), default=None)
     by_date = [*_texts(expirations, "Date"), *_texts(expirations, "CreatedBeforeDate")]

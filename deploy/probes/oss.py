@@ -29,7 +29,9 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
     """Whether OSS accepts the credentials, and whether the buckets are in the right region."""
     if deployment.credentials is None:
         advice = "set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (and OSS_SESSION_TOKEN)"
-        yield unknown("credentials", f"No credentials in the environment, so OSS was not contacted: {advice}.")
+        yield unknown(
+            "credentials", f"No credentials in the environment, so OSS was not contacted: {advice}."
+        )
         return
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
@@ -39,7 +41,9 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
             yield fault("credentials", f"{response.code}: {CREDENTIAL_ERRORS[response.code]}.")
             return
         elif response.code == "NoSuchBucket":
-            yield fault("bucket", f"Bucket {bucket} not found: create it, or name another in s.yaml.")
+            yield fault(
+                "bucket", f"Bucket {bucket} not found: create it, or name another in s.yaml."
+            )
         else:
             yield _location(deployment, bucket, response)
             yield from _clock(response)
@@ -47,7 +51,11 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
 
 def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> Finding:
     region = deployment.region_of(bucket)
-    endpoint = response.body.partition(b"<Endpoint>")[2].partition(b"</Endpoint>")[0].decode("ascii", "replace")
+    endpoint = (
+        response.body.partition(b"<Endpoint>")[2]
+        .partition(b"</Endpoint>")[0]
+        .decode("ascii", "replace")
+    )
     location = response.body.partition(b"oss-")[2].partition(b"<")[0].decode("ascii", "replace")
     if response.status == 200 and location and location != region:
         return fault("region", f"{bucket} is in {location}, not in {region}: set region in s.yaml.")
@@ -56,9 +64,14 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
     if response.status == 200:
         return ok("bucket", f"{bucket} is in {region}, and OSS accepts the credentials.")
     if response.code == "AccessDenied":
-        return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
+        return ok(
+            "bucket", f"{bucket} accepts the credentials, but they may not read its location."
+        )
     if b"signing region" in response.body:
-        return fault("region", f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.")
+        return fault(
+            "region",
+            f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.",
+        )
     return unknown("bucket", f"{bucket} answered {response.answer}: try again.")
 
 
@@ -69,9 +82,15 @@ def _clock(response: ProbeResponse) -> Iterator[Finding]:
         return
     skew = round(abs(time.time() - server_time))
     if skew >= SKEW:
-        yield fault("clock", f"This machine's clock is {skew} s off, and OSS refuses what it signs: set the clock.")
+        yield fault(
+            "clock",
+            f"This machine's clock is {skew} s off, and OSS refuses what it signs: set the clock.",
+        )
     elif skew >= MAX_SKEW:
-        yield warning("clock", f"This machine's clock is {skew} s off (OSS tolerates {SKEW} s): set the clock.")
+        yield warning(
+            "clock",
+            f"This machine's clock is {skew} s off (OSS tolerates {SKEW} s): set the clock.",
+        )
     else:
         yield ok("clock", "This machine and OSS agree on the time.")
 
@@ -82,7 +101,11 @@ def state(deployment: Deployment) -> Iterator[Finding]:
     if location is None or deployment.credentials is None:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
-    status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
+    status = (
+        response.body.partition(b"<Status>")[2]
+        .partition(b"</Status>")[0]
+        .decode("ascii", "replace")
+    )
     if problem := unusable(response):
         yield problem
     elif response.status != 200:
@@ -95,7 +118,10 @@ def state(deployment: Deployment) -> Iterator[Finding]:
             "and notices need: put state in a bucket that never had versioning.",
         )
     else:
-        yield ok("state", f"{location.bucket} never had versioning, so limited shares and notices are safe.")
+        yield ok(
+            "state",
+            f"{location.bucket} never had versioning, so limited shares and notices are safe.",
+        )
         yield from _etags(deployment, location)
 
 
@@ -144,7 +170,9 @@ def unusable(response: ProbeResponse) -> Finding | None:
     if response.status:
         return None
     if "-internal." in host:
-        return warning("endpoint", f"{host} and its links can only be reached from inside its region.")
+        return warning(
+            "endpoint", f"{host} and its links can only be reached from inside its region."
+        )
     advice = "check the network, the bucket and the region in s.yaml, and endpoint in links.toml"
     return fault("endpoint", f"{host} cannot be reached ({response.code}): {advice}.")
 
@@ -154,20 +182,32 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     config = deployment.config
     origins = [*([config.public_url] if config.public_url else []), *sorted(config.cors)]
     if not origins:
-        yield warning("cors", f"{mount.path}: no CORS rule was tested: set public_url or cors in links.toml.")
+        yield warning(
+            "cors", f"{mount.path}: no CORS rule was tested: set public_url or cors in links.toml."
+        )
     bucket = mount.target.bucket
     url = mount.endpoint.url(bucket, "")
     for origin in origins:
         # An upload page sends small files as forms, and the parts of large ones with PUT.
-        for method in sorted({"PUT", "POST"}.intersection(mount.methods + ("PUT",) * has_upload_pages(mount))):
+        for method in sorted(
+            {"PUT", "POST"}.intersection(mount.methods + ("PUT",) * has_upload_pages(mount))
+        ):
             headers = {"Origin": origin, "Access-Control-Request-Method": method}
             if method == "PUT":
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
             response = deployment.request("OPTIONS", url, headers)
             if problem := unusable(response):
                 yield problem
-            elif response.status == 200 and response.headers.get("access-control-allow-origin") in ("*", origin):
+            elif response.status == 200 and response.headers.get("access-control-allow-origin") in (
+                "*",
+                origin,
+            ):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:
-                advice = "add a CORS rule with that origin, that method, all headers, and ETag exposed"
-                yield fault("cors", f"{mount.path}: pages of {origin} may not {method} to {bucket}: {advice}.")
+                advice = (
+                    "add a CORS rule with that origin, that method, all headers, and ETag exposed"
+                )
+                yield fault(
+                    "cors",
+                    f"{mount.path}: pages of {origin} may not {method} to {bucket}: {advice}.",
+                )

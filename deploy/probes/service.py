@@ -43,7 +43,11 @@ def domain(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _request(
-    deployment: Deployment, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    deployment: Deployment,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
 ) -> ProbeResponse:
     """The service's response, with the code of its own errors, which are JSON."""
     response = deployment.request(method, url, headers, body)
@@ -55,10 +59,15 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
     """Whether the service answers, also to a browser on another site."""
     response = _request(deployment, "GET", f"{url}/-/health", {"Origin": ORIGIN})
     if response.status == 0:
-        yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
+        yield fault(
+            "service", f"{url} cannot be reached ({response.code}): check the address, or deploy."
+        )
         return
     if response.status not in (200, 404) or response.code:
-        yield fault("service", f"{url}/-/health answered {response.answer}: {deployment.log_of(deployment.web)}.")
+        yield fault(
+            "service",
+            f"{url}/-/health answered {response.answer}: {deployment.log_of(deployment.web)}.",
+        )
         return
     if _member(response, "status") != "ok":
         yield fault("service", f"{url} is another program, as /-/health shows: check the address.")
@@ -66,14 +75,19 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
     yield ok("service", f"{url} answers.")
     yield _allowed_origin(response)
     if response.headers.get("content-disposition", "").startswith("attachment"):
-        yield warning("domain", f"{url} makes browsers download its pages: use a custom domain for shares and pages.")
+        yield warning(
+            "domain",
+            f"{url} makes browsers download its pages: use a custom domain for shares and pages.",
+        )
 
 
 def _allowed_origin(response: ProbeResponse) -> Finding:
     """Function Compute adds the Origin itself; with a second value browsers refuse the response."""
     count = len(response.headers.get("access-control-allow-origin", "").split(","))
     if count > 1:
-        problem = f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it"
+        problem = (
+            f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it"
+        )
         return fault("cors", f'{problem}: set cors_allow_origin = "platform" in links.toml.')
     return ok("cors", "Responses have at most one Access-Control-Allow-Origin value.")
 
@@ -90,7 +104,10 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
         advice = f"deploy s.yaml instead of deploy/custom-runtime/s.yaml, or {other}"
         yield fault("events", f"{url}/invoke took an event from a visitor: {advice}.")
     elif 400 <= response.status < 500:
-        yield ok("events", "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.")
+        yield ok(
+            "events",
+            "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.",
+        )
     else:
         yield unknown("events", f"{url}/invoke answered {response.answer}: try again.")
 
@@ -98,10 +115,14 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
 def credentials_headers(deployment: Deployment, url: str) -> Iterator[Finding]:
     """Whether visitors can choose the credentials of their requests, which Function Compute passes in such headers."""
     mounts = deployment.config.mounts
-    mount = next((m for m in mounts if m.access == "anonymous" and "GET" in m.methods and not m.cdn), None)
+    mount = next(
+        (m for m in mounts if m.access == "anonymous" and "GET" in m.methods and not m.cdn), None
+    )
     if mount is None:
         return
-    headers = dict.fromkeys(("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token"), FORGED)
+    headers = dict.fromkeys(
+        ("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token"), FORGED
+    )
     response = deployment.request("GET", f"{url}{quote(mount.path)}{CANARY}?format=json", headers)
     if FORGED in (_link_in(response) or ""):
         problem = f"{url} signs with the credentials in a visitor's x-fc-access-key-* headers"
@@ -116,17 +137,24 @@ def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> It
     for mount in deployment.config.mounts:
         key = environ.get("LINK_API_KEY")
         if mount.access != "anonymous" and not key:
-            yield unknown("canary", f"{mount.path}: set LINK_API_KEY to an API key that covers it, and try again.")
+            yield unknown(
+                "canary",
+                f"{mount.path}: set LINK_API_KEY to an API key that covers it, and try again.",
+            )
             continue
         headers = {"Authorization": f"Bearer {key}"} if mount.access != "anonymous" else {}
         address = f"{url}{quote(mount.path)}{CANARY}?format="
-        found = [*_get(deployment, mount, f"{address}json", headers)] if "GET" in mount.methods else []
+        found = (
+            [*_get(deployment, mount, f"{address}json", headers)] if "GET" in mount.methods else []
+        )
         yield from found
         if found and not any("LINK_API_KEY" in finding.sentence for finding in found):
             yield _head(deployment, mount, f"{address}redirect", headers)
 
 
-def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Iterator[Finding]:
+def _get(
+    deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]
+) -> Iterator[Finding]:
     response = _request(deployment, "GET", address, headers)
     link = _link_in(response)
     if link is None:
@@ -137,10 +165,16 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
         return
     fetched = deployment.request("GET", link)
     if mount.cdn:
-        yield cdn.judge(mount, fetched, "a service's link") or ok("canary", f"{mount.path}: the CDN accepts a link.")
+        yield cdn.judge(mount, fetched, "a service's link") or ok(
+            "canary", f"{mount.path}: the CDN accepts a link."
+        )
         return
     yield _fetched(mount, fetched)
-    added = sorted(name for name in fetched.headers if name in ("via", "x-cache") or name.startswith("x-swift-"))
+    added = sorted(
+        name
+        for name in fetched.headers
+        if name in ("via", "x-cache") or name.startswith("x-swift-")
+    )
     if added:
         yield warning(
             "cdn",
@@ -153,7 +187,10 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
         if forged.code == "SignatureDoesNotMatch":
             yield ok("forgery", f"{mount.path}: OSS refuses a forged link.")
         else:
-            yield fault("forgery", f"{mount.path}: {forged.status} for a forged link: make the bucket private.")
+            yield fault(
+                "forgery",
+                f"{mount.path}: {forged.status} for a forged link: make the bucket private.",
+            )
 
 
 def _link_in(response: ProbeResponse) -> str | None:
@@ -176,7 +213,9 @@ def _elsewhere(mount: Mount, link: str) -> Finding | None:
         return None
     place = link.partition("://")[2].partition("?")[0]
     where = f"the link is for {place}, and not below {expected}, as in links.toml and s.yaml"
-    return fault("canary", f"{mount.path}: {where}: deploy, or check the address and the environment.")
+    return fault(
+        "canary", f"{mount.path}: {where}: deploy, or check the address and the environment."
+    )
 
 
 def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
@@ -186,28 +225,50 @@ def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
     if response.code in ("keys_unavailable", "cdn_key_missing"):
         return fault("canary", f"{mount.path}: {response.answer}: check the keys document.")
     if response.status == 404 and mount.check:
-        return unknown("canary", f"{mount.path}: check requires an object: create {mount.target}{CANARY} to test it.")
+        return unknown(
+            "canary",
+            f"{mount.path}: check requires an object: create {mount.target}{CANARY} to test it.",
+        )
     if response.status in (401, 404) and mount.access != "anonymous":
         advice = "set it to a valid key of this service that covers the mount"
-        return fault("canary", f"{mount.path}: LINK_API_KEY is not accepted ({response.answer}): {advice}.")
-    return fault("canary", f"{mount.path}: no link ({response.answer}): {deployment.log_of(deployment.web)}.")
+        return fault(
+            "canary", f"{mount.path}: LINK_API_KEY is not accepted ({response.answer}): {advice}."
+        )
+    return fault(
+        "canary", f"{mount.path}: no link ({response.answer}): {deployment.log_of(deployment.web)}."
+    )
 
 
 def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
     if response.status in (200, 404):
-        missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
-        return ok("canary", f"{mount.path}: a link was signed, and {response.host} accepted it{missing}.")
+        missing = (
+            ""
+            if response.status == 200
+            else f" ({CANARY} does not exist; OSS says so only for valid links)"
+        )
+        return ok(
+            "canary", f"{mount.path}: a link was signed, and {response.host} accepted it{missing}."
+        )
     if problem := unusable(response):
         return problem
     if response.code == "AccessDenied":
-        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: {SCRIPT}.")
-    return fault("canary", f"{mount.path}: {response.host} refused the link ({response.answer}): see docs/explain.md.")
+        return fault(
+            "canary", f"{mount.path}: the function's role may not read {mount.target}: {SCRIPT}."
+        )
+    return fault(
+        "canary",
+        f"{mount.path}: {response.host} refused the link ({response.answer}): see docs/explain.md.",
+    )
 
 
-def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
+def _head(
+    deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]
+) -> Finding:
     response = _request(deployment, "HEAD", address, headers)
     if response.status == 403:
-        return fault("head", f"{mount.path}: HEAD does not reach the function: add it to methods in s.yaml.")
+        return fault(
+            "head", f"{mount.path}: HEAD does not reach the function: add it to methods in s.yaml."
+        )
     if response.status != 302:
         return _no_link(deployment, mount, response)._replace(subject="head")
     link = response.headers.get("location", "")
@@ -218,7 +279,9 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         return wrong
     if mount.cdn or fetched.status in (200, 404):
         return ok("head", f"{mount.path}: HEAD works like GET.")
-    wrong = fault("head", f"{mount.path}: OSS answered {fetched.status} to HEAD: see docs/explain.md.")
+    wrong = fault(
+        "head", f"{mount.path}: OSS answered {fetched.status} to HEAD: see docs/explain.md."
+    )
     return unusable(fetched) or wrong
 
 
@@ -237,17 +300,31 @@ def notices(
             command = [sys.executable, "-m", "local", "invoke", deployment.events.name]
             command += ["--event", str(event), "--config", str(config)]
         else:
-            command = [str(s_command()), resource, "invoke", "--event-file", str(event), "--template", str(config)]
+            command = [
+                str(s_command()),
+                resource,
+                "invoke",
+                "--event-file",
+                str(event),
+                "--template",
+                str(config),
+            ]
             command += ["--env", environment] if environment else []
             command += ["-a", access] if access else []
         try:
             folder = PROJECT if deployment.is_local else deployment.root
             done = output_of(command, TIMEOUT, cwd=folder, env={**os.environ, "NO_COLOR": "1"})
         except TimeoutExpired:
-            yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: {log}.")
+            yield fault(
+                "notices", f"{resource} did not answer an invocation within {TIMEOUT} s: {log}."
+            )
             return
     output = done.stdout + done.stderr
-    if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
+    if (
+        done.returncode == 0
+        and "errorMessage" not in output
+        and re.search(r"""\blinks["']?\s*:""", output)
+    ):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
         yield fault("notices", f"{resource} did not answer an invocation: {log}.")

@@ -28,7 +28,9 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
     if settings is None:
         return
     if deployment.credentials is None:
-        yield unknown("session", "No credentials in the environment, so no role was assumed: set them.")
+        yield unknown(
+            "session", "No credentials in the environment, so no role was assumed: set them."
+        )
         return
     for mount in sorted(deployment.config.mounts, key=lambda mount: mount.path):
         if not uses_objects(mount) and not lists_objects(deployment.config, mount):
@@ -38,7 +40,9 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
         policy = session_policy(deployment.config, mount)
         name = session_name(mount.path)
         try:
-            session = assume_role(settings.url, role, name, policy, settings.duration, deployment.credentials, now)
+            session = assume_role(
+                settings.url, role, name, policy, settings.duration, deployment.credentials, now
+            )
         except StsUnavailable as error:
             # Otherwise STS answered, which its reason is about.
             if isinstance(error.__context__, (OSError, HTTPException)):
@@ -53,7 +57,9 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
 
 def _unreachable(host: str, reason: str) -> Finding:
     if host.startswith("sts-vpc."):
-        return warning("session", f"{host} can only be reached from inside its VPC, so no role was assumed.")
+        return warning(
+            "session", f"{host} can only be reached from inside its VPC, so no role was assumed."
+        )
     advice = "check the network, and endpoint in [assume_role] of links.toml"
     return fault("session", f"{host} cannot be reached ({reason}): {advice}.")
 
@@ -74,11 +80,18 @@ def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Findi
             f"policy, run the doctor, and then {SCRIPT}, which removes the user again.",
         )
     if reason.startswith("InvalidParameter"):
-        return fault("session", f"{mount.path}: STS refuses its session policy or role ({reason}): change the mount.")
-    return unknown("session", f"{mount.path}: {error.sentence.rstrip('.')}, so it was not examined: try again.")
+        return fault(
+            "session",
+            f"{mount.path}: STS refuses its session policy or role ({reason}): change the mount.",
+        )
+    return unknown(
+        "session", f"{mount.path}: {error.sentence.rstrip('.')}, so it was not examined: try again."
+    )
 
 
-def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session: AssumedRole, now: float) -> Finding:
+def _opened(
+    deployment: Deployment, settings: AssumeRole, mount: Mount, session: AssumedRole, now: float
+) -> Finding:
     token = len(session.credentials.security_token or "")
     link = len(deployment.link_to(mount, mount.target.key + CANARY, session.credentials))
     if link > MAX_LINK and mount.cdn is None:
@@ -100,7 +113,9 @@ def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Itera
     if response.status in (200, 404):
         yield ok("session", f"{mount.path}: its session may read objects of the mount.")
     elif response.code == "AccessDenied":
-        yield fault("session", f"{mount.path}: its session may not read objects of the mount: {SCRIPT}.")
+        yield fault(
+            "session", f"{mount.path}: its session may not read objects of the mount: {SCRIPT}."
+        )
     else:
         yield _no_answer(mount, response)
 
@@ -113,8 +128,13 @@ def _outside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iter
     if response.code == "AccessDenied":
         yield ok("session", f"{mount.path}: its session may not read {location}.")
     elif response.status in (200, 404):
-        advice = "look for a bucket policy that allows it, and for an ACL that makes the bucket public"
-        yield fault("session", f"{mount.path}: its session may read {location}, which is not in the mount: {advice}.")
+        advice = (
+            "look for a bucket policy that allows it, and for an ACL that makes the bucket public"
+        )
+        yield fault(
+            "session",
+            f"{mount.path}: its session may read {location}, which is not in the mount: {advice}.",
+        )
     else:
         yield _no_answer(mount, response)
 
@@ -127,7 +147,11 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
     target = mount.target
     if target.key:
         return Location(target.bucket, CANARY)
-    reserved = (location for location in deployment.config.mounts.reserved if location.bucket == target.bucket)
+    reserved = (
+        location
+        for location in deployment.config.mounts.reserved
+        if location.bucket == target.bucket
+    )
     location = next(reserved, None)
     if location is None or not location.key.endswith("/"):
         return location

@@ -64,7 +64,9 @@ def config() -> Config:
     from ..core.config import load
 
     here = os.path.abspath("links.toml")
-    default = startup.DEFAULT if os.path.exists(startup.DEFAULT) and not os.path.exists(here) else here
+    default = (
+        startup.DEFAULT if os.path.exists(startup.DEFAULT) and not os.path.exists(here) else here
+    )
     return load.load(os.environ.get("LINK_CONFIG") or default, os.environ)
 
 
@@ -98,7 +100,9 @@ def write_lines(*lines: str, otherwise: str = "") -> None:
     except (OSError, ValueError) as error:
         _discard(sys.stdout)
         reason = getattr(error, "strerror", None) or "closed, or of another encoding"
-        raise HandlerError(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
+        raise HandlerError(
+            f"The output cannot be written ({reason}). {otherwise}".strip()
+        ) from None
 
 
 def read_json(path: str, option: str) -> Any:

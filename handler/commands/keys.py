@@ -75,11 +75,19 @@ class _Job(NamedTuple):
 
     def locked(self) -> AbstractContextManager[Write]:
         timeout = LONG_TIMEOUT if self.options.wait else self.lock_timeout
-        return locked(self.store, lambda sentence: warn(f"{NAME}: {sentence}"), timeout=timeout, clock=self.clock)
+        return locked(
+            self.store,
+            lambda sentence: warn(f"{NAME}: {sentence}"),
+            timeout=timeout,
+            clock=self.clock,
+        )
 
 
 def main(
-    arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT, clock: Clock = SYSTEM_CLOCK
+    arguments: Sequence[str] | None = None,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid.
 
@@ -95,7 +103,11 @@ def main(
             options.run(_Job(store, options, lock_timeout, clock))
         except StoreError as error:
             code = FORBIDDEN if error.reason == FORBIDDEN else error.code
-            advice = "Check the path and its permissions." if isinstance(store, FileStore) else ADVICE[code]
+            advice = (
+                "Check the path and its permissions."
+                if isinstance(store, FileStore)
+                else ADVICE[code]
+            )
             raise HandlerError(f"{store}: {error.sentence}. {advice}") from None
 
     return run(NAME, run_command)
@@ -109,7 +121,8 @@ def _init(job: _Job) -> None:
         document = keys_edit.new()
         write(keys_edit.serialize(document))
     write_lines(
-        f"Created {store} with the share key {document['share'][-1]['id']}.", otherwise="The keys document was created."
+        f"Created {store} with the share key {document['share'][-1]['id']}.",
+        otherwise="The keys document was created.",
     )
 
 
@@ -162,27 +175,49 @@ def _add_sink(job: _Job) -> None:
         made = f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
     secret = read_input(options.secret, "--secret") if options.secret is not None else made
     loopback = options.allow_loopback or None
-    entry = _present(kind=options.kind, url=url, secret=secret, allow_loopback=loopback, retry_for=options.retry_for)
+    entry = _present(
+        kind=options.kind,
+        url=url,
+        secret=secret,
+        allow_loopback=loopback,
+        retry_for=options.retry_for,
+    )
     try:
         read_sink(options.name, entry, KINDS)
     except InvalidSink as error:
         raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
-    _add(job, "sink", options.name, lambda document: (keys_edit.add_named(document, "sink", options.name, entry), made))
+    _add(
+        job,
+        "sink",
+        options.name,
+        lambda document: (keys_edit.add_named(document, "sink", options.name, entry), made),
+    )
 
 
 def _add_cdn(job: _Job) -> None:
     options = job.options
-    made = None if options.key is not None else "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
+    made = (
+        None
+        if options.key is not None
+        else "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
+    )
     key = made or read_input(options.key, "--key")
     entry = _present(type="A", key=key, valid_for=options.valid_for, parameter=options.parameter)
     try:
         read_cdn_key(options.name, entry)
     except InvalidKeys as error:
         raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
-    _add(job, "CDN", options.name, lambda document: (keys_edit.add_named(document, "CDN", options.name, entry), made))
+    _add(
+        job,
+        "CDN",
+        options.name,
+        lambda document: (keys_edit.add_named(document, "CDN", options.name, entry), made),
+    )
 
 
-def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]]) -> None:
+def _add(
+    job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]]
+) -> None:
     """Adds what `add` adds, and shows the secret that it made, if any, once."""
     output = job.options.output
     with job.locked() as write:
@@ -226,7 +261,9 @@ def _create(output: str, content: bytes, otherwise: str) -> None:
         create_file(output, content)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid path"
-        raise HandlerError(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
+        raise HandlerError(
+            f"{output} cannot be written ({reason}). Name a new file. {otherwise}"
+        ) from None
 
 
 def _present(**members: object) -> Document:
@@ -246,7 +283,9 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
         with job.locked() as write:
             document, _ = keys_edit.read(_read(job.store))
             write(keys_edit.serialize(keys_edit.remove(document, kind, name)))
-        write_lines(f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}.")
+        write_lines(
+            f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}."
+        )
 
     return remove
 
@@ -258,9 +297,13 @@ def _rotate_share(job: _Job) -> None:
         write(keys_edit.serialize(document))
     lines = []
     if retired is not None:
-        lines.append(f"Retired the share key {retired}. Uploads in parts that it signed end within a minute.")
+        lines.append(
+            f"Retired the share key {retired}. Uploads in parts that it signed end within a minute."
+        )
     if added is not None:
-        lines.append(f"Added the share key {added}. New uploads in parts and shares in notices use it.")
+        lines.append(
+            f"Added the share key {added}. New uploads in parts and shares in notices use it."
+        )
     write_lines(*lines, otherwise="The share keys were changed.")
 
 
@@ -277,7 +320,9 @@ def _backup(job: _Job) -> None:
         _create(file, content, "Nothing was saved.")
         warn(f"Saved {job.store} in {file}. It contains every secret: keep it encrypted.")
     elif sys.stdout is None or not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-        raise InvalidUsage("backup - writes every secret, so it requires a pipe to a program that encrypts them.")
+        raise InvalidUsage(
+            "backup - writes every secret, so it requires a pipe to a program that encrypts them."
+        )
     else:
         write_lines(*json.dumps(document, indent=2).split("\n"), otherwise="Nothing was saved.")
 
@@ -290,7 +335,11 @@ def _restore(job: _Job) -> None:
             restored = copy.read()
         document, _ = keys_edit.read(restored)
     except (OSError, InvalidKeys) as error:
-        reason = error.sentence if isinstance(error, InvalidKeys) else f"It cannot be read ({error.strerror})."
+        reason = (
+            error.sentence
+            if isinstance(error, InvalidKeys)
+            else f"It cannot be read ({error.strerror})."
+        )
         raise InvalidUsage(f"{file}: {reason} Nothing was restored.") from None
     stored = store.read("")
     current = None
@@ -304,7 +353,10 @@ def _restore(job: _Job) -> None:
         state = "is missing"
     elif current is None:
         state = "is invalid"
-    write_lines(f"{store} {state}. With {file}:", *(f"  {line}" for line in keys_edit.changes(current, document)))
+    write_lines(
+        f"{store} {state}. With {file}:",
+        *(f"  {line}" for line in keys_edit.changes(current, document)),
+    )
     if not job.options.yes:
         if sys.stdin is None or not sys.stdin.isatty():
             raise InvalidUsage("restore asks on a terminal. To restore without a question: --yes")
@@ -314,9 +366,14 @@ def _restore(job: _Job) -> None:
     with job.locked() as write:
         latest = store.read("")
         if (latest and latest.body) != (stored and stored.body):
-            raise HandlerError("Another writer changed the document. Nothing was restored: try again.")
+            raise HandlerError(
+                "Another writer changed the document. Nothing was restored: try again."
+            )
         write(restored)
-    write_lines(f"Restored {store}. Running functions use it within a minute.", otherwise="The document was restored.")
+    write_lines(
+        f"Restored {store}. Running functions use it within a minute.",
+        otherwise="The document was restored.",
+    )
 
 
 def _read(store: FileStore | Store) -> bytes:
@@ -336,7 +393,9 @@ def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
         reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
         document = read_keys(reader, "--keys", os.getcwd())
     if document is None:
-        raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
+        raise InvalidUsage(
+            "links.toml does not name a keys document. Add keys = … to it, or use --keys."
+        )
     if isinstance(document, Location):
         return store_at(oss_client(options.endpoint), document, clock)
     return FileStore(str(document))
@@ -357,44 +416,96 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="wait for another writer for up to six minutes (default: 15 seconds)",
     )
-    parser = Parser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
+    parser = Parser(
+        prog=NAME, description="Creates and changes the keys document.", parents=[common]
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(name, help=description, description=description, parents=[common])
+    def command(
+        name: str, run: Callable[[_Job], None], description: str
+    ) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(
+            name, help=description, description=description, parents=[common]
+        )
         subparser.set_defaults(run=run)
         return subparser
 
-    command("init", _init, "Create a document with a new share key. An existing document is not changed.")
+    command(
+        "init",
+        _init,
+        "Create a document with a new share key. An existing document is not changed.",
+    )
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
-    add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
+    add.add_argument(
+        "name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key"
+    )
     keys_arguments.add_api_key_options(add)
     revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
     command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
     add = command(
-        "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
+        "add-issuer",
+        _add_issuer,
+        "Add an issuer of tokens; for HS256 without --secret, print a new one once.",
     )
-    add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
+    add.add_argument(
+        "iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com"
+    )
     keys_arguments.add_issuer_options(add)
-    remove = _remove("issuer", "removed", "Running functions stop accepting its tokens within a minute.")
-    command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument("name", metavar="ISS")
-    add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
-    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
-    keys_arguments.add_sink_options(add)
-    remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
-    command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
-    add = command("add-cdn", _add_cdn, "Add a CDN's key for signing of type A; without --key, print a new one once.")
-    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which cdn of a mount in links.toml uses")
-    keys_arguments.add_cdn_options(add)
-    remove = _remove("CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links.")
-    command("remove-cdn", remove, "Remove the key of a CDN.").add_argument("name", metavar="NAME")
-    rotate = command("rotate-share", _rotate_share, "Add a share key, for new uploads in parts and shares in notices.")
-    rotate.add_argument(
-        "--retire", metavar="ID", help="remove this share key instead, which ends the uploads in parts that it signed"
+    remove = _remove(
+        "issuer", "removed", "Running functions stop accepting its tokens within a minute."
     )
-    backup = command("backup", _backup, "Save the document, with every secret, in a new file with mode 600.")
+    command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument(
+        "name", metavar="ISS"
+    )
+    add = command(
+        "add-sink",
+        _add_sink,
+        "Add a sink of notices; for a webhook without --secret, print a new one once.",
+    )
+    add.add_argument(
+        "name",
+        metavar="NAME",
+        type=identifier,
+        help="its name, which to of a notice in links.toml uses",
+    )
+    keys_arguments.add_sink_options(add)
+    remove = _remove(
+        "sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent."
+    )
+    command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
+    add = command(
+        "add-cdn",
+        _add_cdn,
+        "Add a CDN's key for signing of type A; without --key, print a new one once.",
+    )
+    add.add_argument(
+        "name",
+        metavar="NAME",
+        type=identifier,
+        help="its name, which cdn of a mount in links.toml uses",
+    )
+    keys_arguments.add_cdn_options(add)
+    remove = _remove(
+        "CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links."
+    )
+    command("remove-cdn", remove, "Remove the key of a CDN.").add_argument("name", metavar="NAME")
+    rotate = command(
+        "rotate-share",
+        _rotate_share,
+        "Add a share key, for new uploads in parts and shares in notices.",
+    )
+    rotate.add_argument(
+        "--retire",
+        metavar="ID",
+        help="remove this share key instead, which ends the uploads in parts that it signed",
+    )
+    backup = command(
+        "backup", _backup, "Save the document, with every secret, in a new file with mode 600."
+    )
     backup.add_argument("file", metavar="FILE", help="a new file, or - for a pipe")
-    restore = command("restore", _restore, "Replace the document by a backup, after a list of what changes.")
+    restore = command(
+        "restore", _restore, "Replace the document by a backup, after a list of what changes."
+    )
     restore.add_argument("file", metavar="FILE", help="the backup, or - for standard input")
     restore.add_argument("--yes", action="store_true", help="do not ask")
     command("show", _show, "Show the document without its secrets.")
@@ -409,13 +520,19 @@ def _lines_of(keys: Keys, now: float) -> list[str]:
     for key in keys.api:
         expiry = "never expires"
         if key.expires_at is not None:
-            expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
-        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
+            expiry = (
+                f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
+            )
+        lines.append(
+            f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}"
+        )
     lines += [] if keys.api else ["  none"]
     if keys.jwt:
         lines.append("JWT issuers:")
     for issuer in keys.jwt:
-        methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
+        methods = (
+            " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
+        )
         paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
         scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
         lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
@@ -426,7 +543,13 @@ def _lines_of(keys: Keys, now: float) -> list[str]:
         lines.append("CDNs:")
     for name, cdn in keys.cdn.items():
         lines.append(f"  {name}: links are valid for {cdn.valid_for} s after the time in them")
-    return [*lines, *(f"  {name}: cannot be used ({fault.rstrip('.')})" for name, fault in keys.cdn_faults.items())]
+    return [
+        *lines,
+        *(
+            f"  {name}: cannot be used ({fault.rstrip('.')})"
+            for name, fault in keys.cdn_faults.items()
+        ),
+    ]
 
 
 def _shares(max_share: int | None) -> str:

@@ -19,7 +19,11 @@ from ..core.keys import VERSION, Keys, load_json, parse
 Document = dict[str, Any]
 
 _NAMED = {"sink": "sinks", "CDN": "cdn"}  # the members whose entries have names
-_LISTED = {"share key": ("share", "id"), "API key": ("api", "id"), "issuer": ("jwt", "iss")}  # and lists
+_LISTED = {
+    "share key": ("share", "id"),
+    "API key": ("api", "id"),
+    "issuer": ("jwt", "iss"),
+}  # and lists
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -57,7 +61,9 @@ def add_api_key(
     """
     entries = document.get("api", [])
     if any(entry["id"] == name for entry in entries):
-        raise HandlerError(f"API key {name} already exists. Use another name, or revoke that key first.")
+        raise HandlerError(
+            f"API key {name} already exists. Use another name, or revoke that key first."
+        )
     key = "fcp_" + secrets.token_urlsafe(32)
     entry = {
         "id": name,
@@ -76,7 +82,9 @@ def add_issuer(document: Document, entry: Document) -> Document:
     entries = document.get("jwt", [])
     iss = entry["iss"]
     if any(other["iss"] == iss for other in entries):
-        raise HandlerError(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
+        raise HandlerError(
+            f"Issuer {iss} already exists. Remove that issuer first, or edit the document."
+        )
     return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
 
 
@@ -86,7 +94,9 @@ def add_named(document: Document, kind: str, name: str, entry: Document) -> Docu
     entries = document.get(member, {})
     if name in entries:
         what = kind[0].upper() + kind[1:]
-        raise HandlerError(f"{what} {name} already exists. Use another name, or remove that {kind} first.")
+        raise HandlerError(
+            f"{what} {name} already exists. Use another name, or remove that {kind} first."
+        )
     return {**document, member: {**entries, name: entry}}
 
 
@@ -97,7 +107,10 @@ def remove(document: Document, kind: str, name: str) -> Document:
     entries = document.get(_NAMED[kind], {})
     if name not in entries:
         raise _missing(kind, name, entries)
-    return {**document, _NAMED[kind]: {other: entry for other, entry in entries.items() if other != name}}
+    return {
+        **document,
+        _NAMED[kind]: {other: entry for other, entry in entries.items() if other != name},
+    }
 
 
 def rotate_share(document: Document, retired: str | None = None) -> tuple[Document, str | None]:
@@ -110,7 +123,10 @@ def rotate_share(document: Document, retired: str | None = None) -> tuple[Docume
     if retired is not None and entries[-1]["id"] != retired:
         return {**document, "share": remaining}, None
     added = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
-    return {**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added
+    return {
+        **document,
+        "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}],
+    }, added
 
 
 def changes(current: Document | None, restored: Document) -> list[str]:
@@ -120,12 +136,20 @@ def changes(current: Document | None, restored: Document) -> list[str]:
     """
     before = _entries(current or {})
     after = _entries(restored)
-    comes = "Comes" if current is None else "Works again, although it was revoked, retired or removed"
-    lines = [f"{comes}: {kind} {name}" for kind, name, _ in [key for key in after if key not in before]]
-    lines += [f"Goes: {kind} {name}" for kind, name, _ in [key for key in before if key not in after]]
+    comes = (
+        "Comes" if current is None else "Works again, although it was revoked, retired or removed"
+    )
+    lines = [
+        f"{comes}: {kind} {name}" for kind, name, _ in [key for key in after if key not in before]
+    ]
+    lines += [
+        f"Goes: {kind} {name}" for kind, name, _ in [key for key in before if key not in after]
+    ]
     for (kind, name, secret), entry in after.items():
         other = before.get((kind, name, secret), entry)
-        members = [member for member in {**other, **entry} if other.get(member) != entry.get(member)]
+        members = [
+            member for member in {**other, **entry} if other.get(member) != entry.get(member)
+        ]
         lines += [f"Changes: {kind} {name} ({', '.join(members)})"] if members else []
     return lines
 
@@ -133,11 +157,22 @@ def changes(current: Document | None, restored: Document) -> list[str]:
 def _entries(document: Document) -> dict[tuple[str, str, str], Document]:
     """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name."""
     lists = _LISTED.items()
-    entries = [(kind, entry[name], entry) for kind, (member, name) in lists for entry in document.get(member, [])]
+    entries = [
+        (kind, entry[name], entry)
+        for kind, (member, name) in lists
+        for entry in document.get(member, [])
+    ]
     for kind, member in _NAMED.items():
-        entries += [(kind, name, entry) for name, entry in document.get(member, {}).items() if isinstance(entry, dict)]
+        entries += [
+            (kind, name, entry)
+            for name, entry in document.get(member, {}).items()
+            if isinstance(entry, dict)
+        ]
     secret = ("sha256", "secret", "jwks", "url", "key")
-    return {(kind, name, json.dumps([entry.get(part) for part in secret])): entry for kind, name, entry in entries}
+    return {
+        (kind, name, json.dumps([entry.get(part) for part in secret])): entry
+        for kind, name, entry in entries
+    }
 
 
 def _without(document: Document, name: str, kind: str) -> list[Document]:

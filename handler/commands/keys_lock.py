@@ -49,7 +49,11 @@ class NotConfirmed(HandlerError):
 
 @contextmanager
 def locked(
-    store: FileStore | Store, notify: Callable[[str], None], *, timeout: float = LOCK_TIMEOUT, clock: Clock
+    store: FileStore | Store,
+    notify: Callable[[str], None],
+    *,
+    timeout: float = LOCK_TIMEOUT,
+    clock: Clock,
 ) -> Iterator[Write]:
     """Holds the lock of a keys document, and yields the function that replaces the document.
 
@@ -57,7 +61,9 @@ def locked(
     writing raise `KeysLocked`, `NotConfirmed` and `StoreError`, after which the document is unchanged, but for
     `NotConfirmed`. What is written must differ from what it replaces: it is read to learn whether it was written.
     """
-    ours = json.dumps({"owner": _this_process(), "at": rfc3339(clock.now()), "nonce": os.urandom(12).hex()}).encode()
+    ours = json.dumps(
+        {"owner": _this_process(), "at": rfc3339(clock.now()), "nonce": os.urandom(12).hex()}
+    ).encode()
     if isinstance(store, FileStore):
         with _locked_file(f"{os.path.realpath(store.path)}.lock", ours, timeout, clock):
             yield store.replace
@@ -99,7 +105,9 @@ def locked(
             is_released = is_settled and lease.release()
         finally:
             if not is_released:
-                notify(f"OSS did not confirm everything. The lock may keep other writers out for {BLOCKED} seconds.")
+                notify(
+                    f"OSS did not confirm everything. The lock may keep other writers out for {BLOCKED} seconds."
+                )
 
 
 def _acquire(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
@@ -145,7 +153,8 @@ def _locked_file(path: str, ours: bytes, timeout: float, clock: Clock) -> Iterat
 
 def _no_lock(path: str, reason: str) -> HandlerError:
     return HandlerError(
-        f"{path} cannot be locked ({reason}). Keep the keys document on a local disk, or in OSS.", code="no_lock"
+        f"{path} cannot be locked ({reason}). Keep the keys document on a local disk, or in OSS.",
+        code="no_lock",
     )
 
 

@@ -17,7 +17,15 @@ from ..core.context import Clock
 from ..core.errors import HandlerError
 from ..core.outbox import WAITING, Delivery
 from ..notices.sink_queue import DEAD, SinkQueue, sinks
-from .command_line import InvalidUsage, add_endpoint_option, config, identifier, oss_client, run, write_lines
+from .command_line import (
+    InvalidUsage,
+    add_endpoint_option,
+    config,
+    identifier,
+    oss_client,
+    run,
+    write_lines,
+)
 from .printing import Parser
 
 NAME = "python -m handler.commands notices"
@@ -42,13 +50,17 @@ class _Job(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid."""
-    options = _parser().parse_args(arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False))
+    options = _parser().parse_args(
+        arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False)
+    )
     return run(NAME, lambda: _run(options, clock))
 
 
 def _run(options: argparse.Namespace, clock: Clock) -> None:
     if options.waiting and options.sink is None:
-        raise InvalidUsage("--waiting requires --sink: it deletes the waiting notices of one sink at a time.")
+        raise InvalidUsage(
+            "--waiting requires --sink: it deletes the waiting notices of one sink at a time."
+        )
     prefix = config().state
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
@@ -57,7 +69,9 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
         options.run(_Job(state, options.sink, WAITING if options.waiting else DEAD))
     except StoreError as error:
         problem = error.reported()
-        raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
+        raise HandlerError(
+            f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}."
+        ) from None
 
 
 def _list(job: _Job) -> None:
@@ -72,7 +86,9 @@ def _facts(queue: SinkQueue) -> Iterator[str]:
     """What waits and is dead for a sink, if anything."""
     entries = queue.first()
     now = queue.state.clock.earliest()
-    due = [entry for entry in entries if entry.due <= now or entry.tries]  # also what waits by itself after a failure
+    due = [
+        entry for entry in entries if entry.due <= now or entry.tries
+    ]  # also what waits by itself after a failure
     later = [entry for entry in entries if entry.due > now and not entry.tries]
     more = "+" if len(entries) >= PAGE else ""
     if due:
@@ -82,9 +98,15 @@ def _facts(queue: SinkQueue) -> Iterator[str]:
         yield f"not due yet: {len(later)}{more}, the first at {format_timestamp(later[0].due)}"
     dead = queue.first(DEAD)
     reasons = map_concurrently(lambda delivery: queue.reason(delivery)[:MAX_REASON], dead)
-    counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(sorted(reasons)).most_common())
+    counts = ", ".join(
+        f"{reason}: {count}" for reason, count in Counter(sorted(reasons)).most_common()
+    )
     if dead:
-        yield f"dead: {PAGE}+ (of the first {PAGE}, {counts})" if len(dead) >= PAGE else f"dead: {len(dead)} ({counts})"
+        yield (
+            f"dead: {PAGE}+ (of the first {PAGE}, {counts})"
+            if len(dead) >= PAGE
+            else f"dead: {len(dead)} ({counts})"
+        )
     pause = queue.pause() if entries or dead else None
     if pause is not None and pause.until > now:
         yield f"paused until {format_timestamp(pause.until)} (failures in a row: {pause.failures})"
@@ -117,7 +139,10 @@ def _for_each(job: _Job, func: Callable[[SinkQueue, Delivery], None], outcome: s
             map_concurrently(partial(call, queue), list(queue.deliveries(job.folder)))
     finally:
         counts = sorted(Counter(done).items())
-        lines = [f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}." for sink, count in counts]
+        lines = [
+            f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}."
+            for sink, count in counts
+        ]
         if lines:
             write_lines(*lines, otherwise=" ".join(lines))
     if not lines:
@@ -126,18 +151,34 @@ def _for_each(job: _Job, func: Callable[[SinkQueue, Delivery], None], outcome: s
 
 def _parser() -> argparse.ArgumentParser:
     common = Parser(add_help=False)
-    common.add_argument("--sink", default=argparse.SUPPRESS, metavar="NAME", type=identifier, help="only this sink")
+    common.add_argument(
+        "--sink", default=argparse.SUPPRESS, metavar="NAME", type=identifier, help="only this sink"
+    )
     add_endpoint_option(common)
-    parser = Parser(prog=NAME, description="Shows, retries and deletes notices that were not sent.", parents=[common])
+    parser = Parser(
+        prog=NAME,
+        description="Shows, retries and deletes notices that were not sent.",
+        parents=[common],
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run_command: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(name, help=description, description=description, parents=[common])
+    def command(
+        name: str, run_command: Callable[[_Job], None], description: str
+    ) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(
+            name, help=description, description=description, parents=[common]
+        )
         subparser.set_defaults(run=run_command)
         return subparser
 
-    command("list", _list, "Show what waits and since when, and what is dead and why, for each sink.")
+    command(
+        "list", _list, "Show what waits and since when, and what is dead and why, for each sink."
+    )
     command("retry", _retry, "Make dead notices due again: the next tick of the timer sends them.")
     drop = command("drop", _drop, "Delete dead notices, for good and without a question.")
-    drop.add_argument("--waiting", action="store_true", help="delete the notices that wait instead; requires --sink")
+    drop.add_argument(
+        "--waiting",
+        action="store_true",
+        help="delete the notices that wait instead; requires --sink",
+    )
     return parser

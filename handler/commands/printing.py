@@ -24,7 +24,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
         if unrecognized:
-            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
+            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(
+                ":"
+            )
         # The choices are ours, and `redact` would take `revoke-api-key` for the name of a secret.
         problem, choose, choices = _VALUE.sub(r"\1", sentence).partition(" (choose from ")
         super().error(printable(redact(problem) + choose + choices))

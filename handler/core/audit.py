@@ -34,7 +34,9 @@ def write(facts: Mapping[str, object]) -> None:
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
     lower = value.lower()
-    if _SIGNS(value) or "eyj" in lower or "bearer" in lower:  # a string without any of these holds no secret
+    if (
+        _SIGNS(value) or "eyj" in lower or "bearer" in lower
+    ):  # a string without any of these holds no secret
         value = _redact(value)
         if "%" in value:
             from urllib.parse import unquote

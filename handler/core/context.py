@@ -107,7 +107,11 @@ class Caller(NamedTuple):
 
     def limits(self, now: float) -> tuple[ExpiryLimit, ...]:
         """The limit that keeps a link from outliving the caller's API key or token."""
-        return () if self.expires_at is None else (ExpiryLimit("caller", int(self.expires_at) - int(now)),)
+        return (
+            ()
+            if self.expires_at is None
+            else (ExpiryLimit("caller", int(self.expires_at) - int(now)),)
+        )
 
 
 class Invocation(NamedTuple):
@@ -146,9 +150,17 @@ class Invocation(NamedTuple):
         key_id = getattr(provided, "access_key_id", None)
         secret = getattr(provided, "access_key_secret", None)
         token = getattr(provided, "security_token", None) or ""
-        if key_id and secret and isinstance(key_id, str) and isinstance(secret, str) and isinstance(token, str):
+        if (
+            key_id
+            and secret
+            and isinstance(key_id, str)
+            and isinstance(secret, str)
+            and isinstance(token, str)
+        ):
             may_be_forged = getattr(self.context, "may_be_forged", False)
-            return RoleCredentials(Credentials(key_id, secret, token or None), None, may_be_forged=may_be_forged)
+            return RoleCredentials(
+                Credentials(key_id, secret, token or None), None, may_be_forged=may_be_forged
+            )
         try:
             credentials = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
         except SignerError:
@@ -163,7 +175,11 @@ class Invocation(NamedTuple):
 def timeout(context: object) -> float:
     """The seconds that an invocation may take."""
     seconds = getattr(getattr(context, "function", None), "timeout", None)
-    return float(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else TIMEOUT
+    return (
+        float(seconds)
+        if isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        else TIMEOUT
+    )
 
 
 def has_expired(expires_at: float, now: float) -> bool:

@@ -23,15 +23,25 @@ _NEW_LINK = "Ask the sender for a new link."
 
 # The only place for each public code; docs/errors.md is generated from it.
 ERRORS: Mapping[str, ErrorEntry] = {
-    "bad_event": ErrorEntry(400, "The event is not an HTTP request.", "Call this function through its HTTP trigger."),
+    "bad_event": ErrorEntry(
+        400, "The event is not an HTTP request.", "Call this function through its HTTP trigger."
+    ),
     "bad_path": ErrorEntry(
-        400, "Invalid path.", "In a URL, percent-encode the object's key once, as UTF-8. In JSON, do not encode it."
+        400,
+        "Invalid path.",
+        "In a URL, percent-encode the object's key once, as UTF-8. In JSON, do not encode it.",
     ),
     "bad_body": ErrorEntry(400, "Invalid request body.", "Correct what the message names."),
-    "bad_expires": ErrorEntry(400, 'Invalid "expires".', "Use a duration such as 90, 15m, 2h or 1d."),
-    "bad_query": ErrorEntry(400, "Invalid query parameter.", "Correct or remove the parameter that the message names."),
+    "bad_expires": ErrorEntry(
+        400, 'Invalid "expires".', "Use a duration such as 90, 15m, 2h or 1d."
+    ),
+    "bad_query": ErrorEntry(
+        400, "Invalid query parameter.", "Correct or remove the parameter that the message names."
+    ),
     "bad_format": ErrorEntry(
-        400, 'Invalid "format".', "Use json or redirect, at the page of a share qr, or in a shared folder urls."
+        400,
+        'Invalid "format".',
+        "Use json or redirect, at the page of a share qr, or in a shared folder urls.",
     ),
     "bad_download": ErrorEntry(
         400,
@@ -43,19 +53,33 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Invalid nonce.",
         "In a browser, open the link again and use its button. In a program, send 16 to 64 letters, digits, - or _.",
     ),
-    "bad_content_type": ErrorEntry(400, "Invalid content type.", "Use a media type such as text/plain; charset=utf-8."),
-    "bad_content_md5": ErrorEntry(400, "Invalid Content-MD5.", "Use the MD5 of the body in base64 (24 characters)."),
-    "not_signable": ErrorEntry(400, "A parameter or header is not allowed here.", "Remove what the message names."),
+    "bad_content_type": ErrorEntry(
+        400, "Invalid content type.", "Use a media type such as text/plain; charset=utf-8."
+    ),
+    "bad_content_md5": ErrorEntry(
+        400, "Invalid Content-MD5.", "Use the MD5 of the body in base64 (24 characters)."
+    ),
+    "not_signable": ErrorEntry(
+        400, "A parameter or header is not allowed here.", "Remove what the message names."
+    ),
     "method_not_enabled": ErrorEntry(
         400, "The method is not enabled for this mount.", "Use a method that the message lists."
     ),
     "link_too_long": ErrorEntry(
-        400, "The link is too long for a redirect.", "Request it with format=json, or use shorter parameters."
+        400,
+        "The link is too long for a redirect.",
+        "Request it with format=json, or use shorter parameters.",
     ),
-    "size_required": ErrorEntry(400, '"size" (bytes) is required for uploads.', "Add it to the request."),
+    "size_required": ErrorEntry(
+        400, '"size" (bytes) is required for uploads.', "Add it to the request."
+    ),
     "too_large": ErrorEntry(400, "The upload exceeds the maximum size.", "Send a smaller file."),
-    "wrong_type": ErrorEntry(400, "This type of file is not accepted.", "Send a type that the message allows."),
-    "prefix_overlaps": ErrorEntry(400, "Another mount covers objects below this path.", "Use a more specific path."),
+    "wrong_type": ErrorEntry(
+        400, "This type of file is not accepted.", "Send a type that the message allows."
+    ),
+    "prefix_overlaps": ErrorEntry(
+        400, "Another mount covers objects below this path.", "Use a more specific path."
+    ),
     "unauthorized": ErrorEntry(
         401,
         "An API key or token is required.",
@@ -63,7 +87,10 @@ ERRORS: Mapping[str, ErrorEntry] = {
         {"WWW-Authenticate": "Bearer"},
     ),
     "malformed_credential": ErrorEntry(
-        401, "The API key or token is malformed.", "Send it exactly as you received it.", _INVALID_TOKEN
+        401,
+        "The API key or token is malformed.",
+        "Send it exactly as you received it.",
+        _INVALID_TOKEN,
     ),
     "unknown_credential": ErrorEntry(
         401,
@@ -71,7 +98,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Check that it is complete and was issued for this service.",
         _INVALID_TOKEN,
     ),
-    "authorization_expired": ErrorEntry(401, "The API key or token has expired.", "Request a new one.", _INVALID_TOKEN),
+    "authorization_expired": ErrorEntry(
+        401, "The API key or token has expired.", "Request a new one.", _INVALID_TOKEN
+    ),
     "share_not_allowed": ErrorEntry(
         403,
         "The API key or token is not allowed to share this path.",
@@ -85,7 +114,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
     "wrong_password": ErrorEntry(
-        403, "The code of this link is missing or wrong.", 'Ask its sender for the code, and send it as "password".'
+        403,
+        "The code of this link is missing or wrong.",
+        'Ask its sender for the code, and send it as "password".',
     ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
     "not_listed": ErrorEntry(
@@ -101,9 +132,13 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "share_invalid": ErrorEntry(
         404, "This link is incomplete, was changed, or ended long ago.", "Copy the full link again."
     ),
-    "method_not_allowed": ErrorEntry(405, "The method is not allowed here.", "Use one that the Allow header lists."),
+    "method_not_allowed": ErrorEntry(
+        405, "The method is not allowed here.", "Use one that the Allow header lists."
+    ),
     "not_shareable": ErrorEntry(
-        409, "Shares are not enabled for this mount.", "Ask the operator to set max_share in links.toml."
+        409,
+        "Shares are not enabled for this mount.",
+        "Ask the operator to set max_share in links.toml.",
     ),
     "public_url_required": ErrorEntry(
         409,
@@ -130,27 +165,49 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "OSS does not serve app packages (.apk, .ipa) from its own domains.",
         "Ask the operator to set a custom domain as endpoint, or app_packages if the bucket is older than 2023-08-15.",
     ),
-    "state_required": ErrorEntry(409, "This requires a state prefix.", "Ask the operator to set state in links.toml."),
-    "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
-    "parts_missing": ErrorEntry(
-        409, "Parts of the upload are missing.", 'Send those that "parts" lists, then complete the upload again.'
+    "state_required": ErrorEntry(
+        409, "This requires a state prefix.", "Ask the operator to set state in links.toml."
     ),
-    "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),
+    "object_exists": ErrorEntry(
+        409, "An object exists at this path and is not overwritten.", "Use another path."
+    ),
+    "parts_missing": ErrorEntry(
+        409,
+        "Parts of the upload are missing.",
+        'Send those that "parts" lists, then complete the upload again.',
+    ),
+    "object_archived": ErrorEntry(
+        409, "This file is in cold storage.", "Ask its owner to restore it first."
+    ),
     "share_expired": ErrorEntry(410, "This link has expired.", _NEW_LINK),
-    "share_owner_removed": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
+    "share_owner_removed": ErrorEntry(
+        410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK
+    ),
     "share_revoked": ErrorEntry(410, "This link was withdrawn by its sender.", _NEW_LINK),
     "share_not_enabled": ErrorEntry(
         410, "This link was withdrawn: shares of this kind are no longer enabled.", _NEW_LINK
     ),
-    "share_used_up": ErrorEntry(410, "The download limit of this link has been reached.", _NEW_LINK),
-    "share_full": ErrorEntry(410, "The upload limit of this link has been reached.", _NEW_LINK),
-    "body_too_large": ErrorEntry(413, "The request body exceeds 1 MB.", "Split it into several requests."),
-    "too_many_links": ErrorEntry(413, "The request asks for too many links.", "Split it into several requests."),
-    "not_json": ErrorEntry(415, "The request body must be JSON.", "Send it with Content-Type: application/json."),
-    "bad_configuration": ErrorEntry(
-        500, "The service is misconfigured.", "Ask the operator to look at the log of the instance's start."
+    "share_used_up": ErrorEntry(
+        410, "The download limit of this link has been reached.", _NEW_LINK
     ),
-    "internal_error": ErrorEntry(500, "An internal error occurred.", "Report the request ID to the operator."),
+    "share_full": ErrorEntry(410, "The upload limit of this link has been reached.", _NEW_LINK),
+    "body_too_large": ErrorEntry(
+        413, "The request body exceeds 1 MB.", "Split it into several requests."
+    ),
+    "too_many_links": ErrorEntry(
+        413, "The request asks for too many links.", "Split it into several requests."
+    ),
+    "not_json": ErrorEntry(
+        415, "The request body must be JSON.", "Send it with Content-Type: application/json."
+    ),
+    "bad_configuration": ErrorEntry(
+        500,
+        "The service is misconfigured.",
+        "Ask the operator to look at the log of the instance's start.",
+    ),
+    "internal_error": ErrorEntry(
+        500, "An internal error occurred.", "Report the request ID to the operator."
+    ),
     "no_credentials": ErrorEntry(
         503,
         "The function has no credentials.",
@@ -188,15 +245,21 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "The token's algorithm requires the package cryptography.",
         "Ask the operator to add it to requirements.txt, and to deploy again.",
     ),
-    "oss_unavailable": ErrorEntry(503, "OSS is temporarily unavailable.", "Try again.", {"Retry-After": "5"}),
-    "state_unavailable": ErrorEntry(503, "Share state is temporarily unavailable.", "Try again.", {"Retry-After": "5"}),
+    "oss_unavailable": ErrorEntry(
+        503, "OSS is temporarily unavailable.", "Try again.", {"Retry-After": "5"}
+    ),
+    "state_unavailable": ErrorEntry(
+        503, "Share state is temporarily unavailable.", "Try again.", {"Retry-After": "5"}
+    ),
     "state_bucket_versioned": ErrorEntry(
         503,
         "The state bucket has or had versioning, so the service cannot count uses reliably.",
         "Ask the operator to set state in links.toml to a bucket that never had versioning.",
     ),
     "unknown_sink": ErrorEntry(
-        503, "A notice in links.toml names a sink that does not exist.", "Add the sink to the keys document."
+        503,
+        "A notice in links.toml names a sink that does not exist.",
+        "Add the sink to the keys document.",
     ),
 }
 
@@ -230,7 +293,12 @@ class Problem(HandlerError):
     """
 
     def __init__(
-        self, code: str, sentence: str = "", headers: Mapping[str, str] | None = None, *, cause: str = ""
+        self,
+        code: str,
+        sentence: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        cause: str = "",
     ) -> None:
         entry = ERRORS[code]
         super().__init__(sentence or f"{entry.meaning} {entry.action}", code=code)

@@ -57,7 +57,12 @@ NOTHING = Signed()
 
 
 def create_link(
-    invocation: Invocation, access: Access, method: str, *, expires: str | None = None, signed: Signed = NOTHING
+    invocation: Invocation,
+    access: Access,
+    method: str,
+    *,
+    expires: str | None = None,
+    signed: Signed = NOTHING,
 ) -> IssuedLink:
     """A link to an object, within every limit.
 
@@ -69,11 +74,16 @@ def create_link(
     now = int(invocation.now)
     query = signed.query
     if target.mount.traffic_limit is not None and method in ("GET", "PUT"):
-        query = {"x-oss-traffic-limit": str(target.mount.traffic_limit), **(query or {})}  # a caller's own is lower
+        query = {
+            "x-oss-traffic-limit": str(target.mount.traffic_limit),
+            **(query or {}),
+        }  # a caller's own is lower
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     if access.cdn is not None:
-        return IssuedLink(_cdn_link(target, access.cdn, method, issued_at + expires_in - now, now), clamped_by)
+        return IssuedLink(
+            _cdn_link(target, access.cdn, method, issued_at + expires_in - now, now), clamped_by
+        )
     try:
         link = presign(
             method,
@@ -102,7 +112,12 @@ def create_link(
 
 def note(facts: dict[str, object], target: Target, **more: object) -> None:
     """Adds a target to the facts of an audit line. Only a link or a form has `expires_in`: queries count them by it."""
-    facts |= {"mount": target.mount.path, "bucket": target.mount.target.bucket, "key": audit.path(target.key), **more}
+    facts |= {
+        "mount": target.mount.path,
+        "bucket": target.mount.target.bucket,
+        "key": audit.path(target.key),
+        **more,
+    }
 
 
 def _cdn_link(target: Target, cdn: CdnKey, method: str, expires_in: int, now: int) -> Link:
@@ -142,18 +157,24 @@ def read_expires(expires: str) -> int:
     """The seconds of a duration that a caller wrote. Raises the 400 `bad_expires`."""
     seconds = parse_duration(expires)
     if seconds is None:
-        raise Problem("bad_expires", 'Invalid "expires": expected a duration such as 90, 15m, 2h or 1d.')
+        raise Problem(
+            "bad_expires", 'Invalid "expires": expected a duration such as 90, 15m, 2h or 1d.'
+        )
     return seconds
 
 
-def credentials_limit(config: Config, credentials: RoleCredentials, now: int, issued_at: int) -> ExpiryLimit:
+def credentials_limit(
+    config: Config, credentials: RoleCredentials, now: int, issued_at: int
+) -> ExpiryLimit:
     """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_expiring`."""
     if credentials.expires_at is None:
         return ExpiryLimit("credentials", config.credential_life)
     if int(credentials.expires_at) - now < MIN_LIFETIME:
         raise Problem("credentials_expiring")
     left = int(credentials.expires_at) - issued_at
-    return ExpiryLimit("credentials", left if credentials.is_session else min(left, config.credential_life))
+    return ExpiryLimit(
+        "credentials", left if credentials.is_session else min(left, config.credential_life)
+    )
 
 
 def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str | None, int]:
@@ -182,7 +203,10 @@ def read_query(target: Target, params: Mapping[str, str], download: str | None) 
     query = {**params, **shown_as}
     for name in (CONTENT_TYPE, DISPOSITION) if shown_as else ():
         if name in params and params[name] != shown_as.get(name):
-            raise Problem("not_signable", f"Parameter {name} is not allowed: this mount decides what browsers show.")
+            raise Problem(
+                "not_signable",
+                f"Parameter {name} is not allowed: this mount decides what browsers show.",
+            )
     if download is not None:
         if DISPOSITION in params:
             raise Problem("bad_query", f"Use either download or {DISPOSITION}, not both.")

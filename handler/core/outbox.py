@@ -137,7 +137,9 @@ def read_delivery(sink: str, name: str, written: float, size: int = 0) -> Delive
 
 
 def new_delivery(sink: str, due: float, position: int, notice: Notice, now: float) -> Delivery:
-    return read_delivery(sink, f"{int(due):010}-{position:06}-{notice.id(sink)}", now)._replace(notice=notice)
+    return read_delivery(sink, f"{int(due):010}-{position:06}-{notice.id(sink)}", now)._replace(
+        notice=notice
+    )
 
 
 def write(state: Store, delivery: Delivery) -> None:
@@ -154,11 +156,20 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
 
     def write_use(use: int | str, uses_left: int | None) -> None:
         try:
-            if not facts.get("code"):  # where another one took the number meanwhile, nobody waits twice
+            if not facts.get(
+                "code"
+            ):  # where another one took the number meanwhile, nobody waits twice
                 within(
-                    PAGE_TIMEOUT, lambda _: map_concurrently(lambda on: _write_use(opened, on, use, uses_left), USES)
+                    PAGE_TIMEOUT,
+                    lambda _: map_concurrently(
+                        lambda on: _write_use(opened, on, use, uses_left), USES
+                    ),
                 )
-        except (HandlerError, TimeoutError, RuntimeError) as error:  # RuntimeError: no further thread can be started
+        except (
+            HandlerError,
+            TimeoutError,
+            RuntimeError,
+        ) as error:  # RuntimeError: no further thread can be started
             facts.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
 
     return write_use if opened.invocation.config.use_notices(opened.record.mount) else None
@@ -194,7 +205,9 @@ def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | No
             matched = notice._replace(digest=rule.every is not None, uses_left=uses_left)
             entries = [new_delivery(sink, due, 0, matched, now) for sink in rule.to]
             writes += [(f"{WAITING}/{each.path}", matched.body()) for each in entries]
-    map_concurrently(lambda write: state.create(*write, is_known=True), writes)  # one that exists is as good
+    map_concurrently(
+        lambda write: state.create(*write, is_known=True), writes
+    )  # one that exists is as good
     if on == "opened":
         state.create(OPENED + record.id, b"", is_known=True)
 
@@ -209,7 +222,9 @@ def read_notice(body: bytes) -> Notice:
     except (ValueError, TypeError, RecursionError, OverflowError, OSError):
         return UNREAD
     gives = ("",) if notice.on in USES else ("link", "share")
-    is_valid = notice.give in gives and all(type(getattr(notice, name)) in _TYPES[name] for name in _TYPES)
+    is_valid = notice.give in gives and all(
+        type(getattr(notice, name)) in _TYPES[name] for name in _TYPES
+    )
     return notice if is_valid else UNREAD
 
 

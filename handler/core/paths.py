@@ -45,7 +45,9 @@ def read_path(raw: str) -> str:
 def check_path(path: str) -> str:
     """A path of a JSON body, which is not percent-encoded. Raises the 400 `bad_path`, with advice for JSON."""
     if fault := path_fault(path):
-        raise Problem("bad_path", f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.')
+        raise Problem(
+            "bad_path", f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
+        )
     return path
 
 

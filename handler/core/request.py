@@ -48,10 +48,14 @@ class Request(NamedTuple):
     def wants_json(self) -> bool:
         """Whether the Accept header names JSON, and with a higher weight than pages and than anything (`*/*`)."""
         accept = self.headers.get("accept", "")
-        if "application/json" not in accept.lower():  # most requests, and reading the weights takes longer
+        if (
+            "application/json" not in accept.lower()
+        ):  # most requests, and reading the weights takes longer
             return False
         weights = read_weights(accept)
-        return weights.get("application/json", 0.0) > max(weights.get("*/*", 0.0), _quality(weights, "text/html"))
+        return weights.get("application/json", 0.0) > max(
+            weights.get("*/*", 0.0), _quality(weights, "text/html")
+        )
 
     def wants_page(self) -> bool:
         """Whether the Accept header names HTML, and with at least the weight of JSON: the problem is then a page."""
@@ -60,19 +64,27 @@ class Request(NamedTuple):
             return False
         weights = read_weights(accept)
         html = weights.get("text/html", 0.0)
-        as_json = max(_quality(weights, "application/json"), _quality(weights, "application/problem+json"))
+        as_json = max(
+            _quality(weights, "application/json"), _quality(weights, "application/problem+json")
+        )
         return html > 0 and html >= as_json
 
     def is_browser(self) -> bool:
         """Whether the Accept header is that of a browser that opens a page: Java's default names text/html, too."""
-        return "application/xhtml+xml" in self.headers.get("accept", "").lower() and self.wants_page()
+        return (
+            "application/xhtml+xml" in self.headers.get("accept", "").lower() and self.wants_page()
+        )
 
-    def json(self, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    def json(
+        self, members: Mapping[str, type], *, required: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """The members of the JSON object in the body, as `read_members` returns them.
 
         Raises what `read_members` raises, and the 415 `not_json`.
         """
-        media_type = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        media_type = (
+            self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        )
         if media_type != "application/json":
             raise Problem("not_json")
         if self.body.count(b"[") + self.body.count(b"{") > MAX_BRACKETS:
@@ -84,7 +96,9 @@ class Request(NamedTuple):
         return read_members(document, members, required=required)
 
 
-def read_members(document: object, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_members(
+    document: object, members: Mapping[str, type], *, required: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The members of a parsed JSON object by name and type; null and absent are both None.
 
     Raises the 400 `bad_body`, which names a member that is unknown, missing or of the wrong type.
@@ -129,7 +143,9 @@ def _decode(part: str) -> str:
         return part
     from urllib.parse import unquote_to_bytes
 
-    return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
+    return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode(
+        "utf-8", "replace"
+    )
 
 
 def read_weights(header: str) -> dict[str, float]:
@@ -142,7 +158,9 @@ def read_weights(header: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in header.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = next((_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")), 1.0)
+        weight = next(
+            (_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")), 1.0
+        )
         # Java writes * for */*.
         name = "*/*" if name == "*" else name
         weights[name] = max(weight, weights.get(name, 0.0))

@@ -22,7 +22,9 @@ from ..core.shares.address import share_address, share_path
 from ..core.shares.record import Record
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
-MAX_FAILURES = 5  # of a mount, without a success, after which it is asked for no more links in the invocation
+MAX_FAILURES = (
+    5  # of a mount, without a success, after which it is asked for no more links in the invocation
+)
 
 
 class LinkIssuer:
@@ -32,8 +34,12 @@ class LinkIssuer:
         self.count = 0
         self._invocation = invocation
         self._issued = lru_cache(MAX_ISSUED)(self._issue)
-        self._locks = [Lock() for _ in range(64)]  # so that two sinks of a notice do not ask for its link at once
-        self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
+        self._locks = [
+            Lock() for _ in range(64)
+        ]  # so that two sinks of a notice do not ask for its link at once
+        self._failures: dict[
+            str, list[Problem]
+        ] = {}  # of each mount since its last success: those of the service
 
     def link(self, notice: Notice) -> Link | None:
         """The link of a notice, by today's mount at its path.
@@ -51,14 +57,22 @@ class LinkIssuer:
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
         target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
-        is_given = target is not None and (notice.give == "link" or target.mount.max_share is not None)
+        is_given = target is not None and (
+            notice.give == "link" or target.mount.max_share is not None
+        )
         if target is None or not is_given or "GET" not in target.mount.methods:
-            raise HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
+            raise HandlerError(
+                "The mount of the notice gives no such link now.", code="mount_changed"
+            )
         failures = self._failures.setdefault(notice.mount, [])
         for failure in failures[MAX_FAILURES - 1 :]:  # a copy: another thread may clear them
             raise failure.with_traceback(None)
         try:
-            issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
+            issued = (
+                self._share(target, notice)
+                if notice.give == "share"
+                else self._link(target, notice)
+            )
         except HandlerError as error:
             problem = error.reported()
             if isinstance(problem, Problem):
@@ -67,7 +81,9 @@ class LinkIssuer:
                 if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
                 if problem.status >= 500:
-                    failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
+                    failures += [problem] * (
+                        MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1
+                    )
             raise problem from None
         failures.clear()
         if issued is None:
@@ -84,7 +100,9 @@ class LinkIssuer:
             head_object(target, query, self._invocation)
         access = authorize(self._invocation, target, "GET", ())
         expires = f"{notice.expires}s" if notice.expires else None
-        issued = links.create_link(self._invocation, access, "GET", expires=expires, signed=links.Signed(query))
+        issued = links.create_link(
+            self._invocation, access, "GET", expires=expires, signed=links.Signed(query)
+        )
         self._log(target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
@@ -112,7 +130,9 @@ class LinkIssuer:
         lifetime = min(lifetime, mount.max_share or lifetime)
         facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
         state = state_for(self._invocation)
-        state.probe(now)  # where OSS overwrites in spite of the header, one that was revoked would open again
+        state.probe(
+            now
+        )  # where OSS overwrites in spite of the header, one that was revoked would open again
         record = Record(
             hash="",
             path=path,
@@ -125,11 +145,17 @@ class LinkIssuer:
             expires_at=now + lifetime,
             download=notice.download,
         )
-        for number in range(2):  # the second where the first has the id of another share, or is of another place
+        for number in range(
+            2
+        ):  # the second where the first has the id of another share, or is of another place
             secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))
             stored = records.create(state, record)
-            if (stored.hash, stored.path, stored.target) == (record.hash, record.path, record.target):
+            if (stored.hash, stored.path, stored.target) == (
+                record.hash,
+                record.path,
+                record.target,
+            ):
                 break
         else:
             raise Problem("state_unavailable")
@@ -142,7 +168,10 @@ class LinkIssuer:
 
     def _log(self, target: Target, **more: object) -> None:
         """Writes the audit line of a link or share, as the HTTP function does for those that are asked for."""
-        line: dict[str, object] = {"request_id": self._invocation.facts.get("request_id"), "caller": shares.NOTICES}
+        line: dict[str, object] = {
+            "request_id": self._invocation.facts.get("request_id"),
+            "caller": shares.NOTICES,
+        }
         line["path"] = audit.path(target.path)
         links.note(line, target, **more)
         audit.write(line)

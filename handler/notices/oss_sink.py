@@ -23,7 +23,9 @@ TRIES = 3
 def location_of(sink: OssSink, notices: Mapping[str, Notice], now: float) -> Location:
     """Where notices (by id) are written: below the day of the event, or at `now` (Unix seconds) without its time."""
     name = sha256("\n".join(sorted(notices)).encode()).hexdigest()[:32]
-    happened_at = min((each.happened_at for each in notices.values() if each.happened_at is not None), default=now)
+    happened_at = min(
+        (each.happened_at for each in notices.values() if each.happened_at is not None), default=now
+    )
     day = time.strftime("%Y/%m/%d", time.gmtime(happened_at))
     return Location(sink.target.bucket, f"{sink.target.key}{day}/{name}.jsonl")
 

@@ -12,7 +12,9 @@ from ..core.paths import path_fault
 from .sources.items import CreatedObject, RequestedLink
 
 
-def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[tuple[NoticeRule, Notice | None]]:
+def matching_notices(
+    config: Config, item: CreatedObject | RequestedLink
+) -> Iterator[tuple[NoticeRule, Notice | None]]:
     """A notice for each rule whose mount covers the item, None where no link can carry its key.
 
     Raises the 400 `bad_expires` or `bad_download` and the 409 `download_not_signed` of a message, and `bad_event` for
@@ -53,11 +55,19 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
             happened_at=item.happened_at,
         )
     for rule in rules:
-        target = config.mounts.target_of(rule.mount, notice.bucket, notice.key) if rule.on == notice.on else None
+        target = (
+            config.mounts.target_of(rule.mount, notice.bucket, notice.key)
+            if rule.on == notice.on
+            else None
+        )
         if target is None:
             continue
         expires = min(filter(None, (notice.expires, rule.expires)), default=None)
-        matched = notice._replace(mount=rule.mount.path, give=rule.give, expires=expires, digest=rule.every is not None)
+        matched = notice._replace(
+            mount=rule.mount.path, give=rule.give, expires=expires, digest=rule.every is not None
+        )
         if len(matched.body()) > MAX_BYTES:
-            raise HandlerError("Invalid event: the id of a message or object is too long.", code="bad_event")
+            raise HandlerError(
+                "Invalid event: the id of a message or object is too long.", code="bad_event"
+            )
         yield rule, matched if is_key(notice.key) and path_fault(target.path) is None else None

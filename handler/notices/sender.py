@@ -72,7 +72,9 @@ def _write_object(sending: Sending, sink: OssSink, notices: Mapping[str, Notice]
         sending.tally.add("sent" if is_written else "repeated", len(linked))
 
 
-def _write(sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]], names: set[str]) -> list[Delivery]:
+def _write(
+    sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]], names: set[str]
+) -> list[Delivery]:
     """Writes an entry for each notice. Returns what is due at once.
 
     A notice is due when it happened, or at the end (in UTC) of its interval of `every`.
@@ -93,19 +95,29 @@ def _write(sending: Sending, matches: Sequence[tuple[NoticeRule, Notice]], names
         if not failed:
             with _recorded(sending, delivery.sink, unwritten=True):
                 if sending.invocation.instance.clock.monotonic() >= sending.deadline:
-                    raise HandlerError("The event has more notices than can be written.", code="event_too_large")
+                    raise HandlerError(
+                        "The event has more notices than can be written.", code="event_too_large"
+                    )
                 outbox.write(sending.state, delivery)
                 sending.tally.written.add(delivery.path)
                 return
             failed.append(delivery)
 
     map_concurrently(put, deliveries.values())
-    return [each for each in deliveries.values() if not each.notice.digest and each.path in sending.tally.written]
+    return [
+        each
+        for each in deliveries.values()
+        if not each.notice.digest and each.path in sending.tally.written
+    ]
 
 
 def _serve_all(sending: Sending, due: Mapping[str, Sequence[Delivery]]) -> None:
     """Serves the sinks side by side, so that none waits for one that hangs."""
-    map_concurrently(lambda name: _serve(sending, name, due[name]), [name for name in due if due[name]], MAX_SINKS)
+    map_concurrently(
+        lambda name: _serve(sending, name, due[name]),
+        [name for name in due if due[name]],
+        MAX_SINKS,
+    )
 
 
 def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:

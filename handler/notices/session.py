@@ -74,12 +74,20 @@ class Sending:
     def bury_overdue(self, deliveries: Iterable[Delivery], retry_for: float, code: str) -> None:
         """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
         now = self.state.clock.earliest()
-        overdue = [each for each in deliveries if now - each.since > retry_for and each.path not in self.tally.removed]
+        overdue = [
+            each
+            for each in deliveries
+            if now - each.since > retry_for and each.path not in self.tally.removed
+        ]
         self.move_in_time(lambda each: self.bury(each, code), overdue)
 
-    def move_in_time(self, move: Callable[[Delivery], None], deliveries: Iterable[Delivery]) -> None:
+    def move_in_time(
+        self, move: Callable[[Delivery], None], deliveries: Iterable[Delivery]
+    ) -> None:
         clock = self.invocation.instance.clock
-        map_concurrently(lambda each: move(each) if clock.monotonic() < self.deadline else None, deliveries)
+        map_concurrently(
+            lambda each: move(each) if clock.monotonic() < self.deadline else None, deliveries
+        )
 
 
 class SinkSession:
@@ -118,7 +126,9 @@ class SinkSession:
         self._lease = lease
         self._end = None
         unique: dict[str, Delivery] = {}
-        for each in deliveries:  # a notice may wait twice, as after a kill: the second is left until the first is done
+        for each in (
+            deliveries
+        ):  # a notice may wait twice, as after a kill: the second is left until the first is done
             unique.setdefault(each.id or each.name, each)
         self.handled |= {each.name for each in unique.values()}
         try:
@@ -130,13 +140,17 @@ class SinkSession:
         self._remember(deliveries)
         if self._end is not None and not (self._end.code == "out_of_time" and self._accepted):
             raise self._end
-        return self._end is None and any(not each.tries or each.path in self._tally.removed for each in deliveries)
+        return self._end is None and any(
+            not each.tries or each.path in self._tally.removed for each in deliveries
+        )
 
     def _send_due(self, due: list[Delivery]) -> None:
         """First what never failed, then what failed at the sink; of what had no link, little until one can be made."""
         fresh = [each for each in due if not each.failed]
         failed = [each for each in due if each.failed in (REFUSED, SINK)]
-        unlinked = sorted((each for each in due if each.failed == NO_LINK), key=lambda each: -each.since)
+        unlinked = sorted(
+            (each for each in due if each.failed == NO_LINK), key=lambda each: -each.since
+        )
         # What it does not take may all come first.
         for each in random.sample(fresh, len(fresh)) + failed + unlinked[: timing.WITHOUT_LINK]:
             if not self._is_on_trial or self._end is not None:
@@ -155,7 +169,9 @@ class SinkSession:
         any_linked = False
         while waiting and self._end is None:
             self._check_time(0)
-            linked, left = self._linked([waiting.popleft() for _ in range(min(timing.LINKS, len(waiting)))])
+            linked, left = self._linked(
+                [waiting.popleft() for _ in range(min(timing.LINKS, len(waiting)))]
+            )
             waiting.extendleft(reversed(left))
             self._send_messages(linked)
             any_linked |= bool(linked)
@@ -166,7 +182,9 @@ class SinkSession:
         own = self._clock.own
         began = own.monotonic()
         until = began + max(0.0, self._sending.deadline - timing.TRY - began) / 2
-        prepared = map_concurrently(lambda each: self._prepare(each) if own.monotonic() <= until else each, deliveries)
+        prepared = map_concurrently(
+            lambda each: self._prepare(each) if own.monotonic() <= until else each, deliveries
+        )
         linked = [each for each in prepared if each is not None and each.link.path]
         if linked:
             self._link_time = (own.monotonic() - began) * min(THREADS, len(linked)) / len(linked)
@@ -183,13 +201,17 @@ class SinkSession:
                 self._tally.remove(delivery)
             elif not found.notice.on or not found.id:
                 self._sending.bury(delivery, UNREADABLE)
-            elif (link := self._sending.issuer.link(found.notice)) is None:  # the object was deleted since
+            elif (
+                link := self._sending.issuer.link(found.notice)
+            ) is None:  # the object was deleted since
                 self._queue.delete(delivery)
                 self._tally.remove(delivery)
                 self._tally.skip("unlinkable")
             else:
                 linked = found._replace(link=link)
-                self._kind.encoded_size(linked)  # what cannot be shown is found here, and blocks no message
+                self._kind.encoded_size(
+                    linked
+                )  # what cannot be shown is found here, and blocks no message
                 return None if self._sending.is_repeated(delivery) else linked
         except Exception as error:
             self._fail(delivery, error, NO_LINK)
@@ -197,7 +219,9 @@ class SinkSession:
 
     def _send_messages(self, linked: list[Delivery]) -> None:
         if self._sink.kind == "webhook":
-            map_concurrently(self._send_message, [(each,) for each in linked if not each.notice.digest])
+            map_concurrently(
+                self._send_message, [(each,) for each in linked if not each.notice.digest]
+            )
             linked = [each for each in linked if each.notice.digest]
         messages = deque(batches(self._kind, linked))
         while messages and self._end is None:
@@ -238,8 +262,14 @@ class SinkSession:
             with self._lock:
                 self._size = middle or self._size
                 self._alone += [error][middle:]
-                is_down = error.is_down and not (middle and self._accepted and error.code in BY_MESSAGE)
-                if is_down or is_trial or (len(self._alone) >= timing.MAX_ALONE and not self._accepted):
+                is_down = error.is_down and not (
+                    middle and self._accepted and error.code in BY_MESSAGE
+                )
+                if (
+                    is_down
+                    or is_trial
+                    or (len(self._alone) >= timing.MAX_ALONE and not self._accepted)
+                ):
                     self._end = error
         except HandlerError as error:
             self._end = error
@@ -276,8 +306,13 @@ class SinkSession:
 
     def _check_time(self, more: float) -> None:
         """Raises `out_of_time` unless a try, and `more` seconds, fit into the time, and a try into the lease."""
-        if self._clock.own.monotonic() + timing.TRY + more > self._sending.deadline or not self._lease.has_time():
-            raise HandlerError("There was no time for a message. It will be sent later.", code="out_of_time")
+        if (
+            self._clock.own.monotonic() + timing.TRY + more > self._sending.deadline
+            or not self._lease.has_time()
+        ):
+            raise HandlerError(
+                "There was no time for a message. It will be sent later.", code="out_of_time"
+            )
 
     def _fail(self, delivery: Delivery, error: Exception, failed: str) -> None:
         """Lets a delivery that failed alone wait by itself, or moves it to the dead."""
@@ -289,7 +324,9 @@ class SinkSession:
         try:
             if isinstance(error, StoreError):  # it stays where it is
                 self._end = error if error.code == UNREACHABLE else self._end
-            elif age > self._sink.retry_for or (is_refused and self._accepted and age >= timing.REFUSED_FOR):
+            elif age > self._sink.retry_for or (
+                is_refused and self._accepted and age >= timing.REFUSED_FOR
+            ):
                 self._sending.bury(delivery, code)
             else:
                 self._queue.postpone(delivery, failed)
@@ -301,13 +338,16 @@ class SinkSession:
         if not self._lease.has_time(1.0 - timing.NEED):  # another one may know better
             return
         end = self._end
-        is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted)  # no marks
+        is_down = isinstance(end, DeliveryFailed) or (
+            isinstance(end, StoreError) and self._accepted
+        )  # no marks
         if is_down or (not self._accepted and not all(error.is_refused for error in self._alone)):
             before = self._pause.failures if self._pause is not None and self._is_on_trial else 0
             # What failed before says little about the sink.
             failures = max(1, before + (self._trial is None or not self._trial.failed))
             seconds = max(
-                timing.PAUSES[:failures][-1], min(int(getattr(end, "retry_after", 0)), timing.MAX_RETRY_AFTER)
+                timing.PAUSES[:failures][-1],
+                min(int(getattr(end, "retry_after", 0)), timing.MAX_RETRY_AFTER),
             )
             self._queue.put_pause(Pause(int(self._clock.earliest()) + seconds, failures))
         elif self._pause is not None and self._accepted:

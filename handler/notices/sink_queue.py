@@ -43,7 +43,9 @@ class SinkQueue(NamedTuple):
         """All of them in the order of their names, not read yet, with one request for each `PAGE` that are used."""
         for found in self.state.list_folder(f"{folder}/{self.sink}/"):
             if found.name and is_key(f"{folder}/{self.sink}/{found.name}"):
-                yield read_delivery(self.sink, found.name, self.state.clock.earliest() - found.age, found.size)
+                yield read_delivery(
+                    self.sink, found.name, self.state.clock.earliest() - found.age, found.size
+                )
 
     def first(self, folder: str = WAITING) -> list[Delivery]:
         """Those of the first page."""
@@ -83,7 +85,9 @@ class SinkQueue(NamedTuple):
         """Makes a delivery wait by itself, unread, longer after each failure of this kind in a row."""
         tries = delivery.tries + 1 if delivery.failed == failed else 1
         due = int(self.state.clock.earliest()) + STEPS[min(tries, len(STEPS)) - 1]
-        name = f"{due:010}-{delivery.position}-{delivery.id}-{int(delivery.since):010}-{tries}{failed}"
+        name = (
+            f"{due:010}-{delivery.position}-{delivery.id}-{int(delivery.since):010}-{tries}{failed}"
+        )
         self._move(f"{WAITING}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
 
     def bury(self, delivery: Delivery, reason: str) -> bool:
@@ -101,8 +105,13 @@ class SinkQueue(NamedTuple):
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), delivery.due + 1)
         name = f"{due:010}-{delivery.position}-{delivery.id}" if delivery.id else delivery.name
-        if self.state.copy(f"{DEAD}/{delivery.path}", f"{WAITING}/{self.sink}/{name}") and delivery.id:
-            self.delete(delivery, DEAD)  # under the same name, another one may have buried it again meanwhile
+        if (
+            self.state.copy(f"{DEAD}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
+            and delivery.id
+        ):
+            self.delete(
+                delivery, DEAD
+            )  # under the same name, another one may have buried it again meanwhile
 
     def reason(self, delivery: Delivery) -> str:
         stored = self.state.read(f"{DEAD}/{delivery.path}") if delivery.size <= MAX_BYTES else None
@@ -112,7 +121,11 @@ class SinkQueue(NamedTuple):
     def pause(self) -> Pause | None:
         """What the last failure of the sink left, None after a success, and where it cannot be read."""
         document = _object(self.state.read(f"{PAUSES}/{self.sink}"))
-        values = [value for name in Pause._fields if type(value := document.get(name)) is int and value > 0]
+        values = [
+            value
+            for name in Pause._fields
+            if type(value := document.get(name)) is int and value > 0
+        ]
         return Pause(*values) if len(values) == len(Pause._fields) else None
 
     def put_pause(self, pause: Pause) -> None:
@@ -137,9 +150,14 @@ def count_dead(state: Store) -> dict[str, int | str]:
     """How many notices are dead, by sink, of the first `PAGE` of all, with one request: "600+" where it ends."""
     names = [found.name for found in islice(state.list_folder(f"{DEAD}/", deep=True), PAGE)]
     parts = [name.split("/") for name in names if is_key(f"{DEAD}/{name}")]
-    found = [part[0] for part in parts if len(part) == 2 and part[1] and IDENTIFIER.fullmatch(part[0])]
+    found = [
+        part[0] for part in parts if len(part) == 2 and part[1] and IDENTIFIER.fullmatch(part[0])
+    ]
     is_cut = len(names) == PAGE
-    return {sink: f"{count}+" if is_cut and sink == found[-1] else count for sink, count in Counter(found).items()}
+    return {
+        sink: f"{count}+" if is_cut and sink == found[-1] else count
+        for sink, count in Counter(found).items()
+    }
 
 
 def _object(stored: StoredObject | None) -> dict[str, object]:

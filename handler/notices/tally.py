@@ -44,7 +44,11 @@ class Tally:
         """Notes that a sink did not take something, and why. Returns the code: of a fault of ours, `internal_error`."""
         if not isinstance(error, HandlerError):
             audit.write({"sink": sink, "fault": audit.fault(error)})
-        reported = error.reported() if isinstance(error, HandlerError) else HandlerError("", code="internal_error")
+        reported = (
+            error.reported()
+            if isinstance(error, HandlerError)
+            else HandlerError("", code="internal_error")
+        )
         with self._lock:
             (self.unwritten if unwritten else self.failed).add((sink, reported.code))
             if isinstance(reported, Problem) and reported.cause:  # what OSS answered
@@ -68,7 +72,9 @@ class Tally:
         """By sink: the notices that wait, up to "1000+", the seconds since the oldest was due, and the `dead`."""
         report: dict[str, dict[str, object]] = {}
         for sink in sorted({*self._waiting, *dead}):
-            ages = [age for path, age in self._waiting.get(sink, {}).items() if path not in self.removed]
+            ages = [
+                age for path, age in self._waiting.get(sink, {}).items() if path not in self.removed
+            ]
             report[sink] = {
                 "notices": len(ages) if len(self._waiting.get(sink, {})) < PAGE else f"{PAGE}+",
                 "oldest": max(0, round(max(ages, default=0))),

@@ -17,7 +17,18 @@ from .response import HEADERS, Response, with_config_headers
 
 # What every audit line says, in this order; null is what is not known, or not for the caller. What alarms read comes
 # before the path, since a log's index may cut long lines.
-FACTS = ("request_id", "method", "code", "status", "client_ip", "path", "mount", "caller", "expires_in", "clamped_by")
+FACTS = (
+    "request_id",
+    "method",
+    "code",
+    "status",
+    "client_ip",
+    "path",
+    "mount",
+    "caller",
+    "expires_in",
+    "clamped_by",
+)
 
 
 def answer(
@@ -39,7 +50,11 @@ def answer(
         problem = Problem("internal_error")
         # Writing the audit line may be what failed: the caller gets a response even then.
         with suppress(Exception):
-            line = {"request_id": audit.string(request_id), "code": problem.code, "status": problem.status}
+            line = {
+                "request_id": audit.string(request_id),
+                "code": problem.code,
+                "status": problem.status,
+            }
             audit.write({**line, "fault": audit.fault(error)})
         headers = {**HEADERS, "Content-Type": "application/problem+json"}
         return Response(problem.status, headers, problem.json(request_id))
@@ -79,13 +94,19 @@ def _answer(
     if instance is None:  # the request was refused before it was needed
         with suppress(InvalidConfig):
             instance = load_instance()
-    if request is not None and instance is not None and (instance.config.public_url or "origin" in request.headers):
+    if (
+        request is not None
+        and instance is not None
+        and (instance.config.public_url or "origin" in request.headers)
+    ):
         response = with_config_headers(request, instance.config, response)
     facts["status"] = response.status
     facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3
     audit.write(facts)
     is_head = request is not None and request.method == "HEAD"
-    return Response(response.status, {**HEADERS, **response.headers}, "" if is_head else response.body)
+    return Response(
+        response.status, {**HEADERS, **response.headers}, "" if is_head else response.body
+    )
 
 
 def _path(request: Request, facts: dict[str, object]) -> str:
@@ -110,7 +131,9 @@ def route(request: Request, invocation: Invocation, path: str) -> Response:
     return endpoints.answer(request, invocation, path)
 
 
-def _problem_response(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Response:
+def _problem_response(
+    problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]
+) -> Response:
     # Callers may read their log: the line of a refused request must say no more than the response.
     for name in ("mount", "expires_in", "clamped_by", "bucket", "key"):
         if name in facts:

@@ -84,7 +84,9 @@ def origin_of(request: Request, invocation: Invocation, *, needs_page: bool) -> 
 def with_config_headers(request: Request, config: Config, response: Response) -> Response:
     """Adds HSTS and CORS where `public_url` and `cors_allow_origin` ask for them."""
     if _came_over_tls(request, config.public_url):
-        response = response._replace(headers={**response.headers, "Strict-Transport-Security": TRANSPORT_SECURITY})
+        response = response._replace(
+            headers={**response.headers, "Strict-Transport-Security": TRANSPORT_SECURITY}
+        )
     return _with_cors(request, config, response) if "origin" in request.headers else response
 
 
@@ -110,7 +112,10 @@ def _with_cors(request: Request, config: Config, response: Response) -> Response
     origin = request.headers["origin"]
     if origin not in config.cors or 300 <= response.status < 400:
         return response
-    headers = {**response.headers, "Vary": response.headers.get("Vary", HEADERS["Vary"]) + ", Origin"}
+    headers = {
+        **response.headers,
+        "Vary": response.headers.get("Vary", HEADERS["Vary"]) + ", Origin",
+    }
     if config.cors_by_function:
         headers["Access-Control-Allow-Origin"] = origin
     if request.method == "OPTIONS" and "access-control-request-method" in request.headers:

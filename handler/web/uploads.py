@@ -33,7 +33,9 @@ def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:
         raise Problem("size_required")
     maximum = min(mount.max_size or 0, maximum)
     if not 0 <= size <= maximum:
-        raise Problem("too_large", f"The size of an upload to this mount must be from 0 to {maximum} bytes.")
+        raise Problem(
+            "too_large", f"The size of an upload to this mount must be from 0 to {maximum} bytes."
+        )
     return size
 
 
@@ -54,16 +56,23 @@ def check_active_type(content_type: str, mount: Mount) -> None:
     """Raises the 400 `wrong_type` for a type or prefix that a mount does not accept because browsers run it."""
     if mount.inline is not None and is_active(content_type):
         reason = "browsers run it, or types that begin with it. Use another one, such as image/png"
-        raise Problem("wrong_type", f"Type {content_type[:100]} is not accepted on this mount: {reason}.")
+        raise Problem(
+            "wrong_type", f"Type {content_type[:100]} is not accepted on this mount: {reason}."
+        )
 
 
-def put_headers(requested: Mapping[str, object], size: int, mount: Mount, *, overwrite: bool) -> dict[str, str]:
+def put_headers(
+    requested: Mapping[str, object], size: int, mount: Mount, *, overwrite: bool
+) -> dict[str, str]:
     """All headers of a PUT link: a fixed type and length, and no overwriting unless requested and allowed by the mount.
 
     A caller may add `Content-Type`, `Content-MD5` and `x-oss-meta-*`; a 400 `Problem` names any other header.
     """
     if overwrite and not mount.overwrite:
-        raise Problem("not_signable", '"overwrite" is not allowed on this mount: uploads replace no existing object.')
+        raise Problem(
+            "not_signable",
+            '"overwrite" is not allowed on this mount: uploads replace no existing object.',
+        )
     headers: dict[str, str] = {}
     for name, value in requested.items():
         lower = name.lower()

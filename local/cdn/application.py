@@ -30,7 +30,15 @@ LIFETIME = 300  # seconds for which a copy is used
 MAX_COPIES = 64
 MAX_COPY = 1 << 20  # bytes
 TIMEOUT = 60  # seconds
-_PASSED_ON = ("Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Origin")
+_PASSED_ON = (
+    "Range",
+    "If-Range",
+    "If-Match",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Unmodified-Since",
+    "Origin",
+)
 _OF_CONNECTION = ("connection", "server", "transfer-encoding")
 # What X-Tengine-Error says.
 _REASONS = {"expired": "expired timestamp", "signature_mismatch": "invalid md5hash"}
@@ -46,7 +54,9 @@ class Domain(NamedTuple):
 def read_domain(name: str, configs: Iterable[Config], root: Path) -> Domain:
     """What the keys document says of a CDN now; one in OSS is below `root`. Raises the 503 `ServiceUnavailable`."""
     try:
-        candidates = ((each, [mount for mount in each.mounts if mount.cdn == name]) for each in configs)
+        candidates = (
+            (each, [mount for mount in each.mounts if mount.cdn == name]) for each in configs
+        )
         config, mounts = next((each, mounts) for each, mounts in candidates if mounts)
         document = config.keys_document
         if isinstance(document, Location):
@@ -77,15 +87,22 @@ class Origin(NamedTuple):
         key_id, secret, token, _ = self.credentials
         headers = {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD, "x-oss-date": issued_at}
         headers["x-oss-security-token"] = token or ""
-        parameters = [v4.canonical_parameter(*pair) for pair in parse_qsl(query, keep_blank_values=True)]
+        parameters = [
+            v4.canonical_parameter(*pair) for pair in parse_qsl(query, keep_blank_values=True)
+        ]
         resource = v4.canonical_path(bucket, v4.encode_key(unquote(path[1:])))
         signed = (resource, v4.canonical_query(parameters), v4.canonical_headers(headers), "")
         string = v4.string_to_sign(issued_at, scope, v4.canonical_request(method, *signed))
         signature = v4.signature(v4.signing_key(secret, issued_at[:8], self.region), string)
-        return {**headers, "Authorization": f"{v4.ALGORITHM} Credential={key_id}/{scope},Signature={signature}"}
+        return {
+            **headers,
+            "Authorization": f"{v4.ALGORITHM} Credential={key_id}/{scope},Signature={signature}",
+        }
 
 
-def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], float] = time.time) -> WSGIApplication:
+def create_app(
+    domain: Callable[[], Domain], origin: Origin, now: Callable[[], float] = time.time
+) -> WSGIApplication:
     """`domain` is called for each request; `now` is the clock of links and copies, in Unix seconds."""
     copies: dict[str, tuple[float, list[tuple[str, str]], bytes]] = {}
 
@@ -99,11 +116,17 @@ def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], f
         address = read_address(key, target)
         if fault or address is None:
             reason = _REASONS.get(fault or "", f"no url arg {key.parameter}")
-            return Response(status=403, headers={"X-Tengine-Error": f"denied by req auth: {reason}"})
+            return Response(
+                status=403, headers={"X-Tengine-Error": f"denied by req auth: {reason}"}
+            )
         # A private origin opens every object of its bucket, not only those of mounts.
-        covers = [mount for mount in mounts if unquote(address.path[1:]).startswith(mount.target.key)]
+        covers = [
+            mount for mount in mounts if unquote(address.path[1:]).startswith(mount.target.key)
+        ]
         mount = (*covers, *mounts)[0]
-        name = address.path + ("" if mount.cdn_ignores_query or not address.query else f"?{address.query}")
+        name = address.path + (
+            "" if mount.cdn_ignores_query or not address.query else f"?{address.query}"
+        )
         fetched_at, headers, body = copies.get(name, (float("-inf"), [], b""))
         if not 0 <= now() - fetched_at < LIFETIME:
             return fetch(request, mount.target.bucket, name)
@@ -112,7 +135,9 @@ def create_app(domain: Callable[[], Domain], origin: Origin, now: Callable[[], f
 
     def fetch(request: Request, bucket: str, name: str) -> Response:
         """What the origin answers, as it arrives; a small object is kept."""
-        sent = {header: request.headers[header] for header in _PASSED_ON if header in request.headers}
+        sent = {
+            header: request.headers[header] for header in _PASSED_ON if header in request.headers
+        }
         sent |= {"Connection": "close", **origin.sign(request.method, bucket, name)}
         connection = HTTPConnection(urlsplit(origin.url).netloc, timeout=TIMEOUT)
         connection.request(request.method, f"/{bucket}{name}", headers=sent)

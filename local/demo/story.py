@@ -47,18 +47,26 @@ class Step(NamedTuple):
         if address.startswith("oss://"):
             address = f"$(fc-presign sign {address} --method {self.method})"
         data = "\\\n    " * bool(self.body) + f"-d '{self.body}'"
-        words = ["-L"] * (len(self.status) > 1) + [f'-H "{name}: {value}"' for name, value in self.headers.items()]
-        words += {"PUT": [f"-T {self.body}"], "POST": [data], "DELETE": ["-X DELETE"]}.get(self.method, [])
+        words = ["-L"] * (len(self.status) > 1) + [
+            f'-H "{name}: {value}"' for name, value in self.headers.items()
+        ]
+        words += {"PUT": [f"-T {self.body}"], "POST": [data], "DELETE": ["-X DELETE"]}.get(
+            self.method, []
+        )
         request = " ".join([*words, f'"{address}"'])
         if not self.keep:
             return [f"curl {request}"]
-        kept = " ".join(f'{name}=$(echo "$JSON" | jq -r .{member})' for name, member in self.keep.items())
+        kept = " ".join(
+            f'{name}=$(echo "$JSON" | jq -r .{member})' for name, member in self.keep.items()
+        )
         return [f'JSON=$(curl -s {request}); echo "$JSON"', kept]
 
     def send(self, stack: Stack, variables: dict[str, str | None]) -> str:
         """What is printed of the response. Raises `LocalError` if it is not the expected one."""
         url = Template(self.address).substitute(variables)
-        headers = {name: Template(value).substitute(variables) for name, value in self.headers.items()}
+        headers = {
+            name: Template(value).substitute(variables) for name, value in self.headers.items()
+        }
         data = Path(self.body).read_bytes() if self.method == "PUT" else self.body.encode()
         if url.startswith("oss://"):
             bucket, _, key = url.removeprefix("oss://").partition("/")
@@ -75,14 +83,18 @@ class Step(NamedTuple):
         text = response.body.decode()
         match = re.search(self.shows, text)
         if status != self.status or match is None:
-            raise LocalError(f"{self.status} {self.shows} was expected, not {status} {text[:300]!r}")
+            raise LocalError(
+                f"{self.status} {self.shows} was expected, not {status} {text[:300]!r}"
+            )
         variables.update({name: json.loads(text)[member] for name, member in self.keep.items()})
         return redact(f"{' '.join(map(str, status))} {match[0]}".rstrip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if every step has the expected result, else 1; ends with 130 after Ctrl-C."""
-    Parser(prog="python -m local.demo", description="Shows the service work, once.").parse_args(arguments)
+    Parser(prog="python -m local.demo", description="Shows the service work, once.").parse_args(
+        arguments
+    )
     exit_on_signals()
     steps: Any = read_yaml(Path(__file__).with_name("steps.yaml"))
     show("Starting the functions of s.yaml and a private OSS on this machine.")
@@ -91,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             variables = samples.variables(stack, samples.api_key(stack))
             for step in (Step(**entry) for entry in steps):
                 stack.dispatcher.wait(30)  # seconds
-                show(f"# {step.why}", *"\n".join(f"$ {command}" for command in step.commands()).split("\n"))
+                show(
+                    f"# {step.why}",
+                    *"\n".join(f"$ {command}" for command in step.commands()).split("\n"),
+                )
                 show(f"  {step.send(stack, variables)}")
             log.seek(0)
             show("# The function's log line for the person who opened the address")

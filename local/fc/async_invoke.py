@@ -73,7 +73,9 @@ class Dispatcher:
         for function in self._functions:
             for trigger in function.triggers:
                 if oss_events.matches(trigger, created):
-                    self.submit(function, oss_events.object_created(function, trigger, created, time.time()))
+                    self.submit(
+                        function, oss_events.object_created(function, trigger, created, time.time())
+                    )
 
     def submit(self, function: Function, event: bytes) -> str:
         """Queues an invocation and returns its request id, which its retries keep."""
@@ -99,7 +101,10 @@ class Dispatcher:
             name = invocation.function.name
             try:
                 outcome = self._runtime.invoke(
-                    name, invocation.event, request_id=invocation.request_id, retry_count=invocation.retry_count
+                    name,
+                    invocation.event,
+                    request_id=invocation.request_id,
+                    retry_count=invocation.retry_count,
                 )
             except LocalError as error:
                 write_line(self._log, f"local: {name}: {error}")
@@ -108,7 +113,9 @@ class Dispatcher:
             except (OSError, RuntimeError) as error:
                 # The system has no process, thread or file left for the function, but may have one later.
                 write_line(self._log, f"local: {name} could not be started: {error}")
-                payload = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
+                payload = json.dumps(
+                    {"errorMessage": str(error), "errorType": type(error).__name__}
+                ).encode()
                 outcome = Outcome(invocation.request_id, payload, UNHANDLED)
             self._settle(invocation, outcome)
 
@@ -143,7 +150,9 @@ class Dispatcher:
         report = f"Failure destination ({destination}): {json.dumps(failure)}"
         write_line(self._log, f"local: {function.name} failed {times}. {report}")
 
-    def _run_timer(self, function: Function, trigger: Trigger, next_tick: Callable[[float], float | None]) -> None:
+    def _run_timer(
+        self, function: Function, trigger: Trigger, next_tick: Callable[[float], float | None]
+    ) -> None:
         tick = next_tick(time.time())
         while tick is not None and not self._closed.wait(max(tick - time.time(), 0)):
             event = {

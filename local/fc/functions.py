@@ -162,14 +162,18 @@ def read(path: Path, environ: Mapping[str, str]) -> Deployment:
     functions = []
     for resource, entry in functions_in(document).items():
         try:
-            functions.append(function_of(resource, mapping(entry.get("props"), "props"), path.resolve().parent))
+            functions.append(
+                function_of(resource, mapping(entry.get("props"), "props"), path.resolve().parent)
+            )
         except TemplateError as error:
             raise TemplateError(f"{path}: resources.{resource}: {error}") from None
     if not functions:
         raise TemplateError(f"{path}: at least one resource with `component: fc3` is required.")
     for name, count in Counter(function.name for function in functions).items():
         if count > 1:
-            raise TemplateError(f"{path}: two functions are called {name!r}. Each functionName must be unique.")
+            raise TemplateError(
+                f"{path}: two functions are called {name!r}. Each functionName must be unique."
+            )
     return Deployment(tuple(functions), document["vars"])
 
 
@@ -186,12 +190,18 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
     """A function from its rendered props in the `s.yaml` of a folder. Raises `TemplateError`, which names the entry."""
     runtime = _string(props, "runtime")
     async_config = mapping(props.get("asyncInvokeConfig"), "asyncInvokeConfig")
-    destinations = mapping(async_config.get("destinationConfig"), "asyncInvokeConfig.destinationConfig")
-    handler = _string(props, "handler") if runtime in PYTHON_RUNTIMES else str(props.get("handler") or "")
+    destinations = mapping(
+        async_config.get("destinationConfig"), "asyncInvokeConfig.destinationConfig"
+    )
+    handler = (
+        _string(props, "handler") if runtime in PYTHON_RUNTIMES else str(props.get("handler") or "")
+    )
     triggers = tuple(_trigger(entry) for entry in _list(props.get("triggers"), "triggers"))
     http = [_http(trigger) for trigger in triggers if trigger.kind == "http"]
     if len(http) > 1:
-        raise TemplateError("two http triggers found. Function Compute allows one for each function.")
+        raise TemplateError(
+            "two http triggers found. Function Compute allows one for each function."
+        )
     limits = mapping(props.get("concurrencyConfig"), "concurrencyConfig")
     code = props.get("code")
     initializer = _initializer(props.get("instanceLifecycleConfig"))
@@ -211,9 +221,13 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
         initializer=initializer,
         triggers=triggers,
         http=http[0] if http else None,
-        instances=_integer(limits, "reservedConcurrency", 1, 100000) if "reservedConcurrency" in limits else None,
+        instances=_integer(limits, "reservedConcurrency", 1, 100000)
+        if "reservedConcurrency" in limits
+        else None,
         concurrency=_integer(props, "instanceConcurrency", 1, MAX_CONCURRENCY),
-        retries=_integer(async_config, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MAX_RETRIES, minimum=0),
+        retries=_integer(
+            async_config, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MAX_RETRIES, minimum=0
+        ),
         qualifier=str(async_config.get("qualifier") or "") if async_config else None,
         destinations={
             name: str(mapping(destinations[name], name).get("destination") or "")
@@ -274,7 +288,9 @@ def _environment(entry: object) -> Mapping[str, str]:
         if not isinstance(name, str) or name.startswith("FC_"):
             raise TemplateError(f"environmentVariables.{name}: names must not begin with FC_.")
         if not isinstance(value, str):
-            raise TemplateError(f"environmentVariables.{name} must be a string. Put the value in quotes.")
+            raise TemplateError(
+                f"environmentVariables.{name} must be a string. Put the value in quotes."
+            )
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size >= MAX_ENVIRONMENT_BYTES:
         total = f"{MAX_ENVIRONMENT_BYTES} bytes in total (got {size})"
@@ -305,10 +321,14 @@ def _trigger(entry: object) -> Trigger:
 def _http(trigger: Trigger) -> HttpTrigger:
     auth_type = trigger.config.get("authType")
     if auth_type not in AUTH_TYPES:
-        raise TemplateError(f"trigger {trigger.name}: authType must be one of {', '.join(AUTH_TYPES)}.")
+        raise TemplateError(
+            f"trigger {trigger.name}: authType must be one of {', '.join(AUTH_TYPES)}."
+        )
     methods = _list(trigger.config.get("methods"), "methods")
     if not methods or any(method not in METHODS for method in methods):
-        raise TemplateError(f"trigger {trigger.name}: methods must be a list of {', '.join(METHODS)}.")
+        raise TemplateError(
+            f"trigger {trigger.name}: methods must be a list of {', '.join(METHODS)}."
+        )
     return HttpTrigger(trigger.name, tuple(methods), auth_type)
 
 
@@ -336,8 +356,12 @@ def _string(entry: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _integer(entry: Mapping[str, Any], name: str, default: int, maximum: int, minimum: int = 1) -> int:
+def _integer(
+    entry: Mapping[str, Any], name: str, default: int, maximum: int, minimum: int = 1
+) -> int:
     value = entry.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-        raise TemplateError(f"{name} must be an integer from {minimum} to {maximum}, not {value!r}.")
+        raise TemplateError(
+            f"{name} must be an integer from {minimum} to {maximum}, not {value!r}."
+        )
     return value

@@ -30,7 +30,15 @@ MAX_HEADER_BYTES = 8 * 1024
 MAX_TARGET_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
-_FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
+_FORBIDDEN = {
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -62,7 +70,10 @@ def create_app(runtime: Runtime, function: Function) -> flask.Flask:
         origin = flask.request.headers.get("Origin")
         headers = [("X-Fc-Request-Id", request_id)]
         if origin is not None:
-            headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")]
+            headers += [
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Allow-Credentials", "true"),
+            ]
         return flask.Response(response.body, response.status, [*headers, *response.headers])
 
     return app
@@ -73,14 +84,20 @@ def _refuse(function: Function, request_id: str) -> HttpResponse | None:
     trigger = function.http
     method = flask.request.method
     if trigger is None or method not in trigger.methods:
-        return _error(403, "AccessDenied", f"http method '{method}' is not allowed by the trigger", request_id)
+        return _error(
+            403, "AccessDenied", f"http method '{method}' is not allowed by the trigger", request_id
+        )
     if trigger.auth_type != "anonymous":
         message = f"authType '{trigger.auth_type}' is not emulated locally. Use anonymous"
         return _error(403, "AccessDenied", message, request_id)
     if len(str(flask.request.environ["RAW_URI"])) > MAX_TARGET_BYTES:
-        return _error(400, "InvalidArgument", f"path and query exceed {MAX_TARGET_BYTES} bytes", request_id)
+        return _error(
+            400, "InvalidArgument", f"path and query exceed {MAX_TARGET_BYTES} bytes", request_id
+        )
     if sum(len(name) + len(value) for name, value in flask.request.headers) > MAX_HEADER_BYTES:
-        return _error(400, "InvalidArgument", f"headers exceed {MAX_HEADER_BYTES} bytes", request_id)
+        return _error(
+            400, "InvalidArgument", f"headers exceed {MAX_HEADER_BYTES} bytes", request_id
+        )
     return None
 
 
@@ -94,7 +111,9 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
     try:
         body = flask.request.get_data()
     except RequestEntityTooLarge:
-        return _error(400, "InvalidArgument", f"the body exceeds {MAX_BODY_BYTES} bytes", request_id)
+        return _error(
+            400, "InvalidArgument", f"the body exceeds {MAX_BODY_BYTES} bytes", request_id
+        )
     request = HttpRequest(
         method=flask.request.method,
         target=str(flask.request.environ["RAW_URI"]),
@@ -104,7 +123,9 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
         client_ip=flask.request.remote_addr or "",
         protocol=flask.request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
     )
-    event = raw_request(request) if function.custom else http_event(request, request_id, time.time())
+    event = (
+        raw_request(request) if function.custom else http_event(request, request_id, time.time())
+    )
     return _response(runtime.invoke(function.name, event, request_id=request_id))
 
 
@@ -114,8 +135,12 @@ def _response(outcome: Outcome) -> HttpResponse:
         try:
             return _from_result(payload)
         except InvalidResponse as error:
-            payload = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
-    return HttpResponse(502, (("Content-Type", "application/json"), ("X-Fc-Error-Type", UNHANDLED)), payload)
+            payload = json.dumps(
+                {"errorMessage": str(error), "errorType": type(error).__name__}
+            ).encode()
+    return HttpResponse(
+        502, (("Content-Type", "application/json"), ("X-Fc-Error-Type", UNHANDLED)), payload
+    )
 
 
 def _from_result(payload: bytes) -> HttpResponse:
@@ -145,7 +170,9 @@ def _headers(value: Any) -> tuple[tuple[str, str], ...]:
         if not isinstance(content, str):
             raise InvalidResponse(f"the value of header {name!r} must be a string")
         if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(content):
-            raise InvalidResponse(f"header {name!r} has an invalid name or a control character in its value")
+            raise InvalidResponse(
+                f"header {name!r} has an invalid name or a control character in its value"
+            )
         size += len(name) + len(content.encode())
         if name.lower() not in _FORBIDDEN and not name.lower().startswith("x-fc-"):
             # WSGI carries bytes as latin-1.

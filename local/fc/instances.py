@@ -29,7 +29,9 @@ class InstanceExited(LocalError):
 class Instance:
     """A worker process. Not thread-safe: a pool leases it."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], log: IO[Any] | int | None = None) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], log: IO[Any] | int | None = None
+    ) -> None:
         """Starts the process; `log` receives what the function prints (default: this process's stderr)."""
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)],

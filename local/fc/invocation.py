@@ -81,7 +81,11 @@ def raw_request(request: HttpRequest) -> bytes:
     """The event of an HTTP trigger for `worker.Server`: the request as it is, without the headers of the connection."""
     pairs = (*request.headers, ("X-Forwarded-For", request.client_ip))
     withheld = _WITHHELD - {"HOST"} | {"CONTENT-LENGTH"}
-    headers = [pair for pair in pairs if pair[0].upper() not in withheld and not pair[0].upper().startswith("X-FC-")]
+    headers = [
+        pair
+        for pair in pairs
+        if pair[0].upper() not in withheld and not pair[0].upper().startswith("X-FC-")
+    ]
     body = base64.b64encode(request.body).decode()
     return HTTP_REQUEST + json.dumps([request.method, request.target, headers, body]).encode()
 
@@ -103,7 +107,9 @@ def canonical_name(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def context(function: Function, request_id: str, credentials: Credentials | None, retry_count: int) -> dict[str, Any]:
+def context(
+    function: Function, request_id: str, credentials: Credentials | None, retry_count: int
+) -> dict[str, Any]:
     """What the worker builds the `context` argument from. Without a role the credentials are empty strings."""
     return {
         "request_id": request_id,
@@ -125,7 +131,10 @@ def context(function: Function, request_id: str, credentials: Credentials | None
 
 
 def environment(
-    function: Function, credentials: Credentials | None, host: Mapping[str, str], extra: Mapping[str, str]
+    function: Function,
+    credentials: Credentials | None,
+    host: Mapping[str, str],
+    extra: Mapping[str, str],
 ) -> dict[str, str]:
     """All variables of an instance: a bare system's, the function's own, `extra`, and those that Function Compute sets.
 

@@ -18,14 +18,20 @@ def matches(trigger: Trigger, created: CreatedObject) -> bool:
     if trigger.kind != "oss" or trigger.bucket not in ("", created.bucket):
         return False
     key = trigger.config.get("filter", {}).get("key", {})
-    if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(key.get("suffix") or ""):
+    if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(
+        key.get("suffix") or ""
+    ):
         return False
     name = f"oss:{created.event_name}"
     events = trigger.config.get("events") or ()
-    return any(name.startswith(event[:-1]) if event.endswith("*") else name == event for event in events)
+    return any(
+        name.startswith(event[:-1]) if event.endswith("*") else name == event for event in events
+    )
 
 
-def object_created(function: Function, trigger: Trigger, created: CreatedObject, now: float) -> bytes:
+def object_created(
+    function: Function, trigger: Trigger, created: CreatedObject, now: float
+) -> bytes:
     """The native event of one new object; its key is not URL-encoded there."""
     record = {
         "eventName": created.event_name,
@@ -39,7 +45,12 @@ def object_created(function: Function, trigger: Trigger, created: CreatedObject,
                 "ownerIdentity": ACCOUNT,
                 "virtualBucket": "",
             },
-            "object": {"deltaSize": created.size, "eTag": created.etag, "key": created.key, "size": created.size},
+            "object": {
+                "deltaSize": created.size,
+                "eTag": created.etag,
+                "key": created.key,
+                "size": created.size,
+            },
             "ossSchemaVersion": "1.0",
             "ruleId": hashlib.sha256(trigger.name.encode()).hexdigest()[:32],
         },

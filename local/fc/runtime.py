@@ -34,7 +34,9 @@ class UnknownFunction(LocalError):
     """`s.yaml` has no function of that name, or it cannot run locally."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"Function {name!r} not found (functions that run locally: {', '.join(known) or 'none'}).")
+        super().__init__(
+            f"Function {name!r} not found (functions that run locally: {', '.join(known) or 'none'})."
+        )
 
 
 class _LoadFailed(Exception):
@@ -54,7 +56,11 @@ class Outcome(NamedTuple):
 
     @property
     def error_message(self) -> str | None:
-        return None if self.error_type is None else str(json.loads(self.payload).get("errorMessage", ""))
+        return (
+            None
+            if self.error_type is None
+            else str(json.loads(self.payload).get("errorMessage", ""))
+        )
 
 
 class Runtime:
@@ -74,17 +80,27 @@ class Runtime:
         `credentials` returns those of a function's role, and is called at each invocation; `environment` is added to
         every function's own; `log` receives what functions print (default: this process's stderr).
         """
-        self._functions = {function.name: function for function in functions if function.runs_locally}
+        self._functions = {
+            function.name: function for function in functions if function.runs_locally
+        }
         self._credentials = credentials
         self._extra = dict(environment or {})
         self._log = log
         self._pools = {
-            name: Pool(lambda function=function: self._start(function), min(function.instances or instances, instances))  # type: ignore[misc]
+            name: Pool(
+                lambda function=function: self._start(function),
+                min(function.instances or instances, instances),
+            )  # type: ignore[misc]
             for name, function in self._functions.items()
         }
 
     def invoke(
-        self, function_name: str, event: bytes, *, request_id: str | None = None, retry_count: int = 0
+        self,
+        function_name: str,
+        event: bytes,
+        *,
+        request_id: str | None = None,
+        retry_count: int = 0,
     ) -> Outcome:
         """Runs the function on `event` and waits for its outcome. Raises `UnknownFunction`."""
         function = self._functions.get(function_name)
@@ -93,15 +109,21 @@ class Runtime:
         request_id = request_id or invocation.new_request_id()
         try:
             with self._pools[function.name].lease() as instance:
-                context = invocation.context(function, request_id, self._credentials_for(function), retry_count)
-                ok, payload = instance.call({"kind": "invoke", "context": context}, event, function.timeout)
+                context = invocation.context(
+                    function, request_id, self._credentials_for(function), retry_count
+                )
+                ok, payload = instance.call(
+                    {"kind": "invoke", "context": context}, event, function.timeout
+                )
         except InstanceTimedOut:
             message = f"Function time out after {function.timeout} seconds"
             return Outcome(request_id, _error(message, "FunctionTimeout"), UNHANDLED)
         except (_LoadFailed, InstanceExited) as error:
             outcome = Outcome(request_id, _payload_of(error), UNHANDLED)
             if isinstance(error, _LoadFailed):
-                write_line(self._log, f"local: {function.name} failed to start: {outcome.error_message}")
+                write_line(
+                    self._log, f"local: {function.name} failed to start: {outcome.error_message}"
+                )
             return outcome
         return Outcome(request_id, payload, None if ok else UNHANDLED)
 
@@ -133,7 +155,9 @@ class Runtime:
         if not function.code.is_dir():
             missing = f"the module {function.handler.split('.')[0]!r} is not beside s.yaml, and the code folder"
             advice = f"Correct the handler {function.handler!r} in s.yaml, or build the function."
-            raise _LoadFailed(_error(f"{missing} {function.code} does not exist. {advice}", "CodeMissing"))
+            raise _LoadFailed(
+                _error(f"{missing} {function.code} does not exist. {advice}", "CodeMissing")
+            )
         environment = invocation.environment(function, credentials, os.environ, self._extra)
         instance = Instance(function.code, environment, self._log)
         initializer = function.initializer
@@ -147,9 +171,13 @@ class Runtime:
             "context": invocation.context(function, invocation.new_request_id(), credentials, 0),
         }
         try:
-            ok, payload = instance.call(header, b"", LOAD_TIMEOUT + (initializer.timeout if initializer else 0))
+            ok, payload = instance.call(
+                header, b"", LOAD_TIMEOUT + (initializer.timeout if initializer else 0)
+            )
         except InstanceTimedOut:
-            raise _LoadFailed(_error("The function did not load in time", "FunctionTimeout")) from None
+            raise _LoadFailed(
+                _error("The function did not load in time", "FunctionTimeout")
+            ) from None
         if not ok:
             instance.stop()
             raise _LoadFailed(payload)

@@ -72,13 +72,18 @@ def read_yaml(path: Path) -> object:
 def project_folder(path: Path) -> Path:
     """The folder whose code and links.toml a `s.yaml` deploys: the nearest, from its own up, that holds links.toml."""
     folder = path.resolve().parent
-    return next((parent for parent in (folder, *folder.parents) if (parent / "links.toml").is_file()), folder)
+    return next(
+        (parent for parent in (folder, *folder.parents) if (parent / "links.toml").is_file()),
+        folder,
+    )
 
 
 def render(document: object, environ: Mapping[str, str]) -> dict[str, Any]:
     """`document` with every placeholder of `vars` and `resources` replaced. Raises `TemplateError`."""
     if not isinstance(document, dict):
-        raise TemplateError("the file must hold a mapping that begins with `edition: 3.0.0` and `resources:`.")
+        raise TemplateError(
+            "the file must hold a mapping that begins with `edition: 3.0.0` and `resources:`."
+        )
     if "extend" in document:
         raise TemplateError("`extend` is not supported locally. Name a file that holds everything.")
     resources = document.get("resources")
@@ -136,7 +141,9 @@ def _resolve(expression: str, scope: _Scope) -> Any:
     if call and call["name"] == "config" and call["second"] is None:
         if call["first"] == "AccountID":
             return ACCOUNT
-        raise TemplateError(f"${{{expression}}} is not supported locally; only config('AccountID') is.")
+        raise TemplateError(
+            f"${{{expression}}} is not supported locally; only config('AccountID') is."
+        )
     path = _PATH.fullmatch(expression)
     if not path:
         raise TemplateError(
@@ -148,7 +155,9 @@ def _resolve(expression: str, scope: _Scope) -> Any:
 
 def _look_up(root: str, names: list[str], expression: str, scope: _Scope) -> Any:
     if expression in scope.trail:
-        raise TemplateError(f"${{{expression}}} refers to itself. Give one of {', '.join(scope.trail)} a value.")
+        raise TemplateError(
+            f"${{{expression}}} refers to itself. Give one of {', '.join(scope.trail)} a value."
+        )
     resource = scope.resource
     if root == "this":
         if resource is None:
@@ -167,4 +176,6 @@ def _look_up(root: str, names: list[str], expression: str, scope: _Scope) -> Any
         if not isinstance(value, dict) or name not in value:
             raise TemplateError(f"${{{expression}}}: {name!r} not found.")
         value = value[name]
-    return _render_value(value, _Scope(scope.document, scope.environ, resource, (*scope.trail, expression)))
+    return _render_value(
+        value, _Scope(scope.document, scope.environ, resource, (*scope.trail, expression))
+    )

@@ -19,10 +19,20 @@ from ..errors import LocalError
 _EVERY = re.compile(r"@every ([1-9][0-9]{0,5}[smhd])")
 _ZONE = re.compile(r"CRON_TZ=([A-Za-z0-9_+/-]+) +")
 _PART = re.compile(r"(?:[*?]|([0-9A-Z]+)(?:-([0-9A-Z]+))?)(?:/([1-9][0-9]*))?")
-_FIELDS = (("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_FIELDS = (
+    ("second", 0, 59),
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day", 1, 31),
+    ("month", 1, 12),
+    ("weekday", 0, 7),
+)
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_NUMBERS = {**{name: i for i, name in enumerate(_WEEKDAYS)}, **{name: i for i, name in enumerate(_MONTHS, 1)}}
+_NUMBERS = {
+    **{name: i for i, name in enumerate(_WEEKDAYS)},
+    **{name: i for i, name in enumerate(_MONTHS, 1)},
+}
 _MAX_DAYS = 366 * 5  # how far ahead the next tick is searched
 
 
@@ -61,7 +71,9 @@ def schedule(expression: str) -> Callable[[float], float | None]:
         for _ in range(_MAX_DAYS):
             if day.month in months and day.day in days and day.isoweekday() % 7 in weekdays:
                 date = day.date()
-                for hour, minute, second in product(sorted(hours), sorted(minutes), sorted(seconds)):
+                for hour, minute, second in product(
+                    sorted(hours), sorted(minutes), sorted(seconds)
+                ):
                     if (date, hour, minute, second) >= earliest:
                         return day.replace(hour=hour, minute=minute, second=second).timestamp()
             day += timedelta(days=1)
@@ -84,7 +96,9 @@ def _values(field: str, name: str, minimum: int, maximum: int) -> set[int]:
                 high = low
         if not match or not minimum <= low <= high <= maximum:
             example = "*, 5, 1-5, 1,15 or 0/5"
-            raise InvalidSchedule(f"Invalid {name} {field!r}: expected {example}, from {minimum} to {maximum}.")
+            raise InvalidSchedule(
+                f"Invalid {name} {field!r}: expected {example}, from {minimum} to {maximum}."
+            )
         values |= set(range(low, high + 1, int(step or 1)))
     return values
 

@@ -88,7 +88,9 @@ def make_context(runtime: str, values: dict[str, Any]) -> object:
     }
     if runtime != "python3.12":
         attributes["credentials"] = _Attributes(**values["credentials"])
-        attributes["service"] = _Attributes(name="", log_project="", log_store="", qualifier="", version_id="")
+        attributes["service"] = _Attributes(
+            name="", log_project="", log_store="", qualifier="", version_id=""
+        )
     return _Attributes(**attributes)
 
 
@@ -106,7 +108,11 @@ def find_handler(name: str) -> Callable[..., object]:
     handler = getattr(module, function_name, None)
     if not callable(handler):
         error = TypeError if hasattr(module, function_name) else AttributeError
-        functions = [n for n in {*vars(module), *getattr(module, "__all__", ())} if callable(getattr(module, n, None))]
+        functions = [
+            n
+            for n in {*vars(module), *getattr(module, "__all__", ())}
+            if callable(getattr(module, n, None))
+        ]
         similar = get_close_matches(function_name, functions, 1)
         advice = f"Did you mean {module_name}.{similar[0]}?" if similar else "Correct it in s.yaml."
         raise error(f"Handler {name!r} not found: {module_name} has no such function. {advice}")
@@ -121,7 +127,9 @@ def _load(module_name: str, handler: str) -> ModuleType:
         folders = list(spec.submodule_search_locations or []) if spec else []
     if spec and spec.origin:
         full = spec_from_file_location(
-            module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
+            module_name,
+            spec.origin,
+            submodule_search_locations=spec.submodule_search_locations and folders,
         )
     if full is None or full.loader is None:
         missing = f"Handler {handler!r} not found: there is no module {module_name}. Correct it in s.yaml."
@@ -154,13 +162,19 @@ def describe_error(error: BaseException) -> bytes:
         [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
         for frame in _frames(error)
     ]
-    description = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": stack}
+    description = {
+        "errorMessage": str(error),
+        "errorType": type(error).__name__,
+        "stackTrace": stack,
+    }
     return json.dumps(description).encode("utf-8", "replace")
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The stack without the frames of this file."""
-    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__
+    ]
 
 
 class Server:
@@ -195,12 +209,21 @@ class Server:
             method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
             path = "/http-invoke"
             body = base64.b64decode(encoded)
-        from http.client import HTTPConnection  # only for a custom runtime: each start of an instance would wait for it
+        from http.client import (
+            HTTPConnection,
+        )  # only for a custom runtime: each start of an instance would wait for it
 
         connection = HTTPConnection(HOST, self.port)
         connection.putrequest(method, target, skip_host=is_request, skip_accept_encoding=True)
-        keys = {f"x-fc-{name.replace('_', '-')}": value for name, value in context["credentials"].items()}
-        own = {"x-fc-request-id": context["request_id"], "x-fc-control-path": path, "Content-Length": str(len(body))}
+        keys = {
+            f"x-fc-{name.replace('_', '-')}": value
+            for name, value in context["credentials"].items()
+        }
+        own = {
+            "x-fc-request-id": context["request_id"],
+            "x-fc-control-path": path,
+            "Content-Length": str(len(body)),
+        }
         for name, value in [*headers, *keys.items(), *own.items()]:
             connection.putheader(name, value)
         connection.endheaders(body)
@@ -210,7 +233,14 @@ class Server:
             result = response.read()
         if is_request:
             content = base64.b64encode(result).decode()
-            return encode_result({"statusCode": status, "headers": answered, "isBase64Encoded": True, "body": content})
+            return encode_result(
+                {
+                    "statusCode": status,
+                    "headers": answered,
+                    "isBase64Encoded": True,
+                    "body": content,
+                }
+            )
         if "x-fc-status" in map(str.lower, answered):
             raise RuntimeError(result.decode("utf-8", "replace"))
         return result
@@ -246,7 +276,11 @@ class _Worker:
             return self.server.invoke(header["context"], body)
         if header["kind"] == "load" and header["server"]:
             self.server = Server(header["server"])
-            return self.server.invoke(header["context"], b"", "/initialize") if header["initializer"] else b""
+            return (
+                self.server.invoke(header["context"], b"", "/initialize")
+                if header["initializer"]
+                else b""
+            )
         if header["kind"] == "load":
             self.handler = find_handler(header["handler"])
             if header["initializer"]:

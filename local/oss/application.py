@@ -49,7 +49,9 @@ def create_app(
     `ValueError` for an invalid bucket name, `OSError` for a root that cannot be written.
     """
     create_buckets(root, buckets, now())
-    principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
+    principals = (
+        credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
+    )
     service = Service(
         buckets=Buckets(root),
         region=region,
@@ -61,7 +63,9 @@ def create_app(
     return lambda environ, start_response: _handle(service, environ)(environ, start_response)
 
 
-def create_buckets(root: Path, names: Sequence[str], created: float | None = None, *, pages: str = "") -> None:
+def create_buckets(
+    root: Path, names: Sequence[str], created: float | None = None, *, pages: str = ""
+) -> None:
     """Creates the buckets that are missing, and lets pages of the origin `pages` use each. Raises as `create_app`."""
     storage = Buckets(root)
     for name in names:
@@ -81,7 +85,9 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
         response = _error_response(error, environ, request_id)
     except Exception as error:
         print(f"oss: request {request_id} failed with {_location(error)}", file=sys.stderr)
-        internal = OssError(500, "InternalError", "We encountered an internal error. Please try again.")
+        internal = OssError(
+            500, "InternalError", "We encountered an internal error. Please try again."
+        )
         response = _error_response(internal, environ, request_id)
     response.headers["Date"] = formatdate(service.now(), usegmt=True)
     response.headers["x-oss-request-id"] = request_id
@@ -89,7 +95,9 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
     if request is not None:
         configuration = _cors(service, request)
         if request.method != "OPTIONS":
-            response.headers.extend(cors.response_headers(configuration.rules, request.headers, request.method))
+            response.headers.extend(
+                cors.response_headers(configuration.rules, request.headers, request.method)
+            )
         if configuration.response_vary:
             response.headers.add("Vary", "Origin")
     return response
@@ -99,7 +107,9 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     if request.method == "OPTIONS":
         if not any(service.buckets.get(resource.bucket) for resource in request.resources):
             raise no_such_bucket(request.resources[0].bucket)
-        return respond(200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers))
+        return respond(
+            200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers)
+        )
     form_target = form.form_target(request)
     if form_target is not None:
         check_parameters(request, "PostObject")
@@ -139,6 +149,8 @@ def _location(error: Exception) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    location = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    location = (
+        f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    )
     reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
     return type(error).__name__ + reason + location

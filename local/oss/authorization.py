@@ -27,21 +27,40 @@ _EC = {
     "x-oss-expires": "0002-00000215",
     "x-oss-credential": "0002-00000224",
 }
-_V1_MESSAGE = "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters."
+_V1_MESSAGE = (
+    "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters."
+)
 # Of V1: the message, and the EC of what is missing, empty and malformed.
 _EC_V1 = {
     "Expires": (_V1_MESSAGE, "0002-00000067", "0002-00000068", "0002-00000070"),
     "OSSAccessKeyId": (_V1_MESSAGE, "0002-00000071", "0002-00000072", ""),
     "Signature": (_V1_MESSAGE, "0002-00000074", "0002-00000075", ""),
-    "date": ("OSS authentication requires a valid Date.", "0002-00000503", "0002-00000503", "0002-00000502"),
+    "date": (
+        "OSS authentication requires a valid Date.",
+        "0002-00000503",
+        "0002-00000503",
+        "0002-00000502",
+    ),
 }
 _UNKNOWN_KEY = "The OSS Access Key Id you provided does not exist in our records."
 _DENIALS = {
-    "unsigned": ("AccessDenied", "You have no right to access this object because of bucket acl.", "0003-00000001"),
+    "unsigned": (
+        "AccessDenied",
+        "You have no right to access this object because of bucket acl.",
+        "0003-00000001",
+    ),
     "unknown_access_key": ("InvalidAccessKeyId", _UNKNOWN_KEY, "0002-00000902"),
     "missing_token": ("InvalidAccessKeyId", _UNKNOWN_KEY, "0002-00000002"),
-    "wrong_token": ("InvalidSecurityToken", "The security token you provided is invalid.", "0002-00000006"),
-    "token_expired": ("SecurityTokenExpired", "The security token you provided has expired.", "0002-00000007"),
+    "wrong_token": (
+        "InvalidSecurityToken",
+        "The security token you provided is invalid.",
+        "0002-00000006",
+    ),
+    "token_expired": (
+        "SecurityTokenExpired",
+        "The security token you provided has expired.",
+        "0002-00000007",
+    ),
 }
 # Schemes and parameters of OSS's signature V2, and of S3's, which OSS accepts too.
 _OTHER_SCHEMES = ("OSS2", "AWS", "AWS4-HMAC-SHA256")
@@ -62,14 +81,20 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
     first = request.resources[0]
-    is_creation = request.method == "PUT" and not first.key and request.params.keys() <= SIGNATURE | {"acl"}
+    is_creation = (
+        request.method == "PUT" and not first.key and request.params.keys() <= SIGNATURE | {"acl"}
+    )
     if failures[0].fault in ("unsigned", "unknown_access_key") and first.bucket and not is_creation:
         service.bucket(first.bucket)  # OSS reports a missing one first
     raise refusal(failures[0], request, now)
 
 
 def _verify(
-    request: OssRequest, headers: Mapping[str, str], resource: Resource, service: Service, now: float
+    request: OssRequest,
+    headers: Mapping[str, str],
+    resource: Resource,
+    service: Service,
+    now: float,
 ) -> tuple[Verification, Principal | None]:
     signed = request.method, resource.bucket, resource.key, request.query, headers
     verified = partial(verify_request, *signed, now=now, region=service.region)
@@ -77,7 +102,9 @@ def _verify(
     principal = service.principals(of_nobody.access_key_id)
     if principal is None:
         return of_nobody, None
-    return verified(credentials=principal.credentials._replace(expires_at=principal.expires_at)), principal
+    return verified(
+        credentials=principal.credentials._replace(expires_at=principal.expires_at)
+    ), principal
 
 
 def _check_one_signature(request: OssRequest) -> None:
@@ -94,7 +121,9 @@ def _check_one_signature(request: OssRequest) -> None:
     if scheme in _OTHER_SCHEMES:
         raise not_implemented("signatures other than V4 and V1")
     if scheme not in (v4.ALGORITHM, v1.SCHEME):
-        raise _invalid_argument("Authorization", "Authorization header is invalid.", "0002-00000061")
+        raise _invalid_argument(
+            "Authorization", "Authorization header is invalid.", "0002-00000061"
+        )
 
 
 def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
@@ -109,19 +138,27 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
             return _malformed_header(request.headers[name])
         case "bad_parameter" if name in _EC_V1:
             message, missing, empty, invalid = _EC_V1[name]
-            value = request.headers.get("x-oss-date", request.headers.get(name, request.params.get(name)))
+            value = request.headers.get(
+                "x-oss-date", request.headers.get(name, request.params.get(name))
+            )
             ec = invalid if value else empty
             return _denied("AccessDenied", message, missing if value is None else ec)
         case "bad_parameter":
-            return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
+            return _invalid_parameter(
+                request, name, f"{name} is missing or malformed.", _EC.get(name, "")
+            )
         case "expires_out_of_range":
             message = f"x-oss-expires must be from 1 to {MAX_EXPIRES_IN} seconds."
             return _invalid_parameter(request, name, message, "0002-00000232")
         case "wrong_scope":
             message = "Invalid signing region in Authorization header."
-            return _invalid_parameter(request, name, message, "0002-00000228", header_ec="0002-00000226")
+            return _invalid_parameter(
+                request, name, message, "0002-00000228", header_ec="0002-00000226"
+            )
         case "wrong_product":
-            return _invalid_argument(name, "Invalid signing product in Authorization header.", "0002-00000227")
+            return _invalid_argument(
+                name, "Invalid signing product in Authorization header.", "0002-00000227"
+            )
         case "missing_header":
             message = f"The signed header {name} is missing from the request."
             return _invalid_parameter(request, name, message, "0002-00000076")
@@ -130,7 +167,13 @@ def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
         case "expired":
             expires = iso_date(result.expires_at)
             time = iso_date(now)
-            return _denied("AccessDenied", "Request has expired.", "0002-00000069", Expires=expires, ServerTime=time)
+            return _denied(
+                "AccessDenied",
+                "Request has expired.",
+                "0002-00000069",
+                Expires=expires,
+                ServerTime=time,
+            )
         case "signature_mismatch":
             return _mismatch(result, request)
         case _:
@@ -148,11 +191,21 @@ def skewed(issued_at: datetime | float | None, now: float) -> OssError:
     """For a signing time that differs by more than 15 minutes."""
     message = "The difference between the request time and the current time is too large."
     times = {"RequestTime": iso_date(issued_at), "ServerTime": iso_date(now)}
-    return _denied("RequestTimeTooSkewed", message, "0002-00000504", MaxAllowedSkewMilliseconds="900000", **times)
+    return _denied(
+        "RequestTimeTooSkewed",
+        message,
+        "0002-00000504",
+        MaxAllowedSkewMilliseconds="900000",
+        **times,
+    )
 
 
 def mismatch(
-    key_id: str, provided: str, string_to_sign: str, canonical_request: str = "", ec: str = "0002-00000040"
+    key_id: str,
+    provided: str,
+    string_to_sign: str,
+    canonical_request: str = "",
+    ec: str = "0002-00000040",
 ) -> OssError:
     """SignatureDoesNotMatch, with what the server signed; a form and V1 have no canonical request."""
     details = {"OSSAccessKeyId": key_id, "SignatureProvided": provided}
@@ -160,7 +213,9 @@ def mismatch(
         if string:
             details |= {name: string, f"{name}Bytes": string.encode().hex(" ").upper()}
     message = "The request signature we calculated does not match the signature you provided."
-    return _denied("SignatureDoesNotMatch", f"{message} Check your key and signing method.", ec, **details)
+    return _denied(
+        "SignatureDoesNotMatch", f"{message} Check your key and signing method.", ec, **details
+    )
 
 
 def _mismatch(result: Verification, request: OssRequest) -> OssError:
@@ -191,7 +246,9 @@ def _malformed_header(authorization: str) -> OssError:
     return _invalid_argument("Authorization", "Authorization header is invalid.", ec)
 
 
-def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "", header_ec: str = "") -> OssError:
+def _invalid_parameter(
+    request: OssRequest, name: str, message: str, ec: str = "", header_ec: str = ""
+) -> OssError:
     in_query = not request.params.keys().isdisjoint(REQUIRED)
     code = "AuthorizationQueryParametersError" if in_query else "InvalidArgument"
     return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
@@ -211,7 +268,9 @@ def _is_allowed_address(request: OssRequest) -> bool:
         network = ipaddress.ip_network(f"{source}/{mask}" if mask else source, strict=False)
         return ipaddress.ip_address(client) in network
     except ValueError:
-        message = "x-oss-ac-source-ip must be an IP address, and x-oss-ac-subnet-mask a prefix length."
+        message = (
+            "x-oss-ac-source-ip must be an IP address, and x-oss-ac-subnet-mask a prefix length."
+        )
         raise invalid_argument("x-oss-ac-source-ip", source, message) from None
 
 

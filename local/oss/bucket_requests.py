@@ -9,7 +9,14 @@ from xml.etree import ElementTree
 from werkzeug.wrappers import Response
 
 from . import cors
-from .errors import XML_DECLARATION, Node, OssError, invalid_argument, malformed_xml, not_implemented
+from .errors import (
+    XML_DECLARATION,
+    Node,
+    OssError,
+    invalid_argument,
+    malformed_xml,
+    not_implemented,
+)
 from .incoming import OssRequest, parse_xml
 from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
 from .responses import OWNER, iso_date, respond, respond_tags, respond_xml
@@ -23,7 +30,13 @@ _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
 _DAYS = "[1-9][0-9]{0,8}"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
 _DELETE_MARKER = "ExpiredObjectDeleteMarker"
-_TIMES = {"Days": _DAYS, "NoncurrentDays": _DAYS, "Date": _DATE, "CreatedBeforeDate": _DATE, _DELETE_MARKER: "true"}
+_TIMES = {
+    "Days": _DAYS,
+    "NoncurrentDays": _DAYS,
+    "Date": _DATE,
+    "CreatedBeforeDate": _DATE,
+    _DELETE_MARKER: "true",
+}
 _STEPS = ("IA", "Archive", "ColdArchive", "DeepColdArchive", "")
 
 
@@ -54,10 +67,16 @@ def list_buckets(service: Service, request: OssRequest) -> Response:
     prefix = params.get("prefix", "")
     marker = params.get("marker", "")
     maximum = request.integer("max-keys", 1, 1000, 100)
-    buckets = [each for each in service.buckets.all() if each.name.startswith(prefix) and each.name > marker]
+    buckets = [
+        each
+        for each in service.buckets.all()
+        if each.name.startswith(prefix) and each.name > marker
+    ]
     if tag := params.get("tag-key"):
         tagged = [each for each in buckets if tag in _tags(each)]
-        buckets = [each for each in tagged if params.get("tag-value", _tags(each)[tag]) == _tags(each)[tag]]
+        buckets = [
+            each for each in tagged if params.get("tag-value", _tags(each)[tag]) == _tags(each)[tag]
+        ]
     if request.headers.get("x-oss-resource-group-id", _RESOURCE_GROUP) != _RESOURCE_GROUP:
         buckets = []
     page: list[Node] = []
@@ -65,7 +84,9 @@ def list_buckets(service: Service, request: OssRequest) -> Response:
         page = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", maximum), ("IsTruncated", True)]
         page += [("NextMarker", buckets[maximum - 1].name)]
     region: Node = ("Region", service.region)
-    nodes: list[Node] = [("Bucket", [*_describe(service, each), region]) for each in buckets[:maximum]]
+    nodes: list[Node] = [
+        ("Bucket", [*_describe(service, each), region]) for each in buckets[:maximum]
+    ]
     return respond_xml("ListAllMyBucketsResult", [OWNER, *page, ("Buckets", nodes)])
 
 
@@ -88,7 +109,10 @@ def info(service: Service, request: OssRequest) -> Response:
         ("AccessControlList", [("Grant", "private")]),
         ("BlockPublicAccess", True),
         ("Comment", ""),
-        *((name, "Disabled") for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")),
+        *(
+            (name, "Disabled")
+            for name in ("AccessMonitor", "CrossRegionReplication", "TransferAcceleration")
+        ),
         ("ServerSideEncryptionRule", [("SSEAlgorithm", "None")]),
     ]
     content += [("Versioning", bucket.versioning)] if bucket.versioning else []
@@ -110,7 +134,9 @@ def _describe(service: Service, bucket: Bucket) -> list[Node]:
 
 def get_acl(service: Service, request: OssRequest) -> Response:
     service.bucket(request.bucket)
-    return respond_xml("AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])])
+    return respond_xml(
+        "AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])]
+    )
 
 
 def tags(service: Service, request: OssRequest) -> Response:
@@ -122,7 +148,13 @@ def tags(service: Service, request: OssRequest) -> Response:
         bucket.change(tags=dict(read_tags(request.body.read(_MAX_XML), of_bucket=True)))
         return respond(200)
     names = request.params["tagging"].split(",")
-    bucket.change(tags={name: value for name, value in _tags(bucket).items() if names != [""] and name not in names})
+    bucket.change(
+        tags={
+            name: value
+            for name, value in _tags(bucket).items()
+            if names != [""] and name not in names
+        }
+    )
     return respond(204)
 
 
@@ -203,8 +235,15 @@ def _check_rule(rule: ElementTree.Element) -> None:
     Sources: the OSS pages "PutBucketLifecycle" and those of EC 0014-…, and the live tests of oss2.
     """
     actions = [action for action in rule if action.tag.endswith(_ACTIONS)]
-    times = [[(n, t) for n in _TIMES if (t := action.findtext(f"{{*}}{n}", "false")) != "false"] for action in actions]
-    classes = [action.findtext("{*}StorageClass") for action in actions if action.tag.endswith("Transition")]
+    times = [
+        [(n, t) for n in _TIMES if (t := action.findtext(f"{{*}}{n}", "false")) != "false"]
+        for action in actions
+    ]
+    classes = [
+        action.findtext("{*}StorageClass")
+        for action in actions
+        if action.tag.endswith("Transition")
+    ]
     for is_valid, ec in (
         (rule.findtext("{*}Status") in ("Enabled", "Disabled"), "0014-00000024"),
         (bool(actions), "0014-00000026"),
@@ -216,14 +255,30 @@ def _check_rule(rule: ElementTree.Element) -> None:
         if not is_valid:
             raise malformed_xml(ec)
     if not {*classes} <= {*_STEPS}:
-        raise invalid_argument("StorageClass", "", "A rule cannot move objects to this class.", ec="0014-00000044")
+        raise invalid_argument(
+            "StorageClass", "", "A rule cannot move objects to this class.", ec="0014-00000044"
+        )
     moves = [action for action in actions if not action.tag.endswith("Upload")]
-    if sum(any(move.find(f"{{*}}{name}") is not None for move in moves) for name in ("Days", "CreatedBeforeDate")) > 1:
+    if (
+        sum(
+            any(move.find(f"{{*}}{name}") is not None for move in moves)
+            for name in ("Days", "CreatedBeforeDate")
+        )
+        > 1
+    ):
         raise OssError(400, "InvalidRequest", "Days and dates must not be mixed in a rule.")
     for name in ("Days", "NoncurrentDays"):
         steps = sorted(moves, key=lambda move: _STEPS.index(move.findtext("{*}StorageClass", "")))
-        days = [int(step.findtext(f"{{*}}{name}", "0")) for step in steps if step.find(f"{{*}}{name}") is not None]
+        days = [
+            int(step.findtext(f"{{*}}{name}", "0"))
+            for step in steps
+            if step.find(f"{{*}}{name}") is not None
+        ]
         if days != sorted({*days}):
-            raise invalid_argument(name, "", "Objects must move to colder classes later, and expire last.")
+            raise invalid_argument(
+                name, "", "Objects must move to colder classes later, and expire last."
+            )
     if any(not TAG.fullmatch(tag.text or "") for tag in rule.iterfind("{*}Tag/*")):
-        raise invalid_argument("Tag", "", "A tag may have letters, digits, spaces and + - = . _ : /.")
+        raise invalid_argument(
+            "Tag", "", "A tag may have letters, digits, spaces and + - = . _ : /."
+        )

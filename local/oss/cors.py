@@ -28,7 +28,10 @@ class CorsRule(NamedTuple):
         return (
             any(fnmatch.fnmatchcase(origin, allowed) for allowed in self.origins)
             and method in self.methods
-            and all(any(fnmatch.fnmatchcase(name, allowed) for allowed in self.headers) for name in headers)
+            and all(
+                any(fnmatch.fnmatchcase(name, allowed) for allowed in self.headers)
+                for name in headers
+            )
         )
 
 
@@ -47,7 +50,10 @@ def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
 
 def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
     """The settings of a bucket with these rules, for `from_settings`."""
-    return {"cors": [rule._asdict() for rule in configuration.rules], "response_vary": configuration.response_vary}
+    return {
+        "cors": [rule._asdict() for rule in configuration.rules],
+        "response_vary": configuration.response_vary,
+    }
 
 
 def allow_pages(bucket: Bucket, origin: str) -> None:
@@ -58,7 +64,9 @@ def allow_pages(bucket: Bucket, origin: str) -> None:
         bucket.change(**to_settings(configuration._replace(rules=(*configuration.rules, rule))))
 
 
-def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:
+def response_headers(
+    rules: Sequence[CorsRule], headers: Mapping[str, str], method: str
+) -> dict[str, str]:
     """The CORS headers of a response; none if the request has no Origin or no rule allows it."""
     origin = headers.get("origin")
     for rule in rules:
@@ -114,7 +122,10 @@ def parse(body: bytes) -> CorsConfiguration:
         )
     except ValueError:
         raise malformed_xml() from None
-    if not rules or any(not rule.origins or not rule.methods or not set(rule.methods) <= {*METHODS} for rule in rules):
+    if not rules or any(
+        not rule.origins or not rule.methods or not set(rule.methods) <= {*METHODS}
+        for rule in rules
+    ):
         raise malformed_xml()
     response_vary = root.findtext("ResponseVary", "false").strip().lower()
     if response_vary not in ("true", "false"):

@@ -58,7 +58,13 @@ class OssError(Exception):
 
 
 def no_such_bucket(bucket: str) -> OssError:
-    return OssError(404, "NoSuchBucket", "The specified bucket does not exist.", ec="0015-00000101", BucketName=bucket)
+    return OssError(
+        404,
+        "NoSuchBucket",
+        "The specified bucket does not exist.",
+        ec="0015-00000101",
+        BucketName=bucket,
+    )
 
 
 def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
@@ -68,7 +74,13 @@ def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
 
 def no_such_upload(upload_id: str, *, ec: str = "0042-00000002") -> OssError:
     reason = "The upload ID may be invalid, or the upload may have been aborted or completed."
-    return OssError(404, "NoSuchUpload", f"The specified upload does not exist. {reason}", ec=ec, UploadId=upload_id)
+    return OssError(
+        404,
+        "NoSuchUpload",
+        f"The specified upload does not exist. {reason}",
+        ec=ec,
+        UploadId=upload_id,
+    )
 
 
 def file_already_exists(key: str) -> OssError:
@@ -76,7 +88,9 @@ def file_already_exists(key: str) -> OssError:
     return OssError(409, "FileAlreadyExists", message, Key=key)
 
 
-def invalid_argument(name: str, value: str, message: str, *, ec: str = "", code: str = "InvalidArgument") -> OssError:
+def invalid_argument(
+    name: str, value: str, message: str, *, ec: str = "", code: str = "InvalidArgument"
+) -> OssError:
     return OssError(400, code, message, ec=ec, ArgumentName=name, ArgumentValue=value)
 
 
@@ -107,8 +121,14 @@ def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) ->
 
 
 def malformed_xml(ec: str = "") -> OssError:
-    return OssError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate.", ec=ec)
+    return OssError(
+        400, "MalformedXML", "The XML you provided was not well-formed or did not validate.", ec=ec
+    )
 
 
 def incomplete_body() -> OssError:
-    return OssError(400, "IncompleteBody", "The body is shorter than its Content-Length, or its last chunk is missing.")
+    return OssError(
+        400,
+        "IncompleteBody",
+        "The body is shorter than its Content-Length, or its last chunk is missing.",
+    )

@@ -84,7 +84,9 @@ class RequestBody:
         count = 0
         while self.is_chunked or count < (self.length or 0):
             try:
-                block = self._stream.read(_BLOCK if self.is_chunked else min(_BLOCK, (self.length or 0) - count))
+                block = self._stream.read(
+                    _BLOCK if self.is_chunked else min(_BLOCK, (self.length or 0) - count)
+                )
             except OSError:
                 raise incomplete_body() from None
             if not block and self.is_chunked:
@@ -113,19 +115,26 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
         message = "The percent-decoded path and query must be UTF-8."
         raise OssError(400, "InvalidObjectName", message) from None
     headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
-    chunked = bool(environ.get("wsgi.input_terminated")) and headers.get("transfer-encoding", "").lower() == "chunked"
+    chunked = (
+        bool(environ.get("wsgi.input_terminated"))
+        and headers.get("transfer-encoding", "").lower() == "chunked"
+    )
     signed = dict(query).get("x-oss-additional-headers", "") + headers.get("authorization", "")
     has_both = {"transfer-encoding", "content-length"} <= headers.keys()
     if has_both and (not chunked or "content-length" in signed.lower()):
         # RFC 9112 section 6.1: the chunks count, so a signed length would limit nothing.
-        message = "A request must not have both Transfer-Encoding and a Content-Length that is signed."
+        message = (
+            "A request must not have both Transfer-Encoding and a Content-Length that is signed."
+        )
         raise OssError(400, "InvalidArgument", message, ArgumentName="Content-Length")
     return OssRequest(
         method=environ["REQUEST_METHOD"],
         resources=_resources(headers.get("host", "").lower(), path),
         query=query,
         headers=headers,
-        body=RequestBody(environ["wsgi.input"], None if chunked else _length(headers), chunked=chunked),
+        body=RequestBody(
+            environ["wsgi.input"], None if chunked else _length(headers), chunked=chunked
+        ),
         remote_addr=environ.get("REMOTE_ADDR", ""),
     )
 
@@ -153,7 +162,9 @@ def _length(headers: Mapping[str, str]) -> int | None:
     if length is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", length):
-        raise OssError(400, "InvalidArgument", "Invalid Content-Length: expected a number of bytes.")
+        raise OssError(
+            400, "InvalidArgument", "Invalid Content-Length: expected a number of bytes."
+        )
     return int(length)
 
 

@@ -80,7 +80,9 @@ def list_versions(service: Service, request: OssRequest) -> Response:
     marker = request.params.get("key-marker", "")
     id_marker = request.params.get("version-id-marker", "") if marker else ""
     keys = [key for key in bucket.all_keys() if key.startswith(params.prefix)]
-    versions = {f"{key}\0{n:06}": record for key in keys for n, record in enumerate(bucket.versions(key))}
+    versions = {
+        f"{key}\0{n:06}": record for key in keys for n, record in enumerate(bucket.versions(key))
+    }
 
     def entry(position: str) -> Node:
         record = versions[position]
@@ -104,7 +106,9 @@ def list_versions(service: Service, request: OssRequest) -> Response:
     return respond_xml("ListVersionsResult", _result(bucket, params, page, start, following))
 
 
-def _result(bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node]) -> list[Node]:
+def _result(
+    bucket: Bucket, params: ListParams, page: ListPage, start: list[Node], following: list[Node]
+) -> list[Node]:
     """A list: `start` says where the page begins, `following` what comes after it."""
     return [
         ("Name", bucket.name),
@@ -124,10 +128,14 @@ def list_params(request: OssRequest, size: str = "max-keys", default: int = 100)
     params = request.params
     encoding = params.get("encoding-type", "")
     if encoding not in ("", "url"):
-        raise invalid_argument("encoding-type", encoding, "Invalid Encoding Method specified in Request.")
+        raise invalid_argument(
+            "encoding-type", encoding, "Invalid Encoding Method specified in Request."
+        )
     for name in ("prefix", "delimiter", "marker", "key-marker", "version-id-marker", "start-after"):
         if len(params.get(name, "").encode()) > MAX_KEY_BYTES:
-            raise invalid_argument(name, params[name], f"{name} must have at most {MAX_KEY_BYTES} bytes.")
+            raise invalid_argument(
+                name, params[name], f"{name} must have at most {MAX_KEY_BYTES} bytes."
+            )
     max_keys = request.integer(size, 1, 1000, default)
     return ListParams(params.get("prefix", ""), params.get("delimiter", ""), encoding, max_keys)
 
@@ -152,7 +160,9 @@ def _properties(record: ObjectRecord) -> list[Node]:
     ]
 
 
-def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], params: ListParams, marker: str) -> ListPage:
+def page_of(
+    positions: Iterable[str], entry: Callable[[str], Node | None], params: ListParams, marker: str
+) -> ListPage:
     """The first page after the marker. A position is a key, and may have more after a NUL; the positions are sorted.
 
     `entry` returns None for what is not listed.
@@ -179,13 +189,19 @@ def page_of(positions: Iterable[str], entry: Callable[[str], Node | None], param
         else:
             entries.append(node)
         last = position if prefix is None else prefix
-    nodes: list[Node] = [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes]
+    nodes: list[Node] = [
+        ("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes
+    ]
     return ListPage([*entries, *nodes], following, last)
 
 
 def _token_key(token: str) -> str:
     """The key that a continuation token stands for."""
     try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
+        return base64.b64decode(
+            token + "=" * (-len(token) % 4), altchars=b"-_", validate=True
+        ).decode()
     except (binascii.Error, ValueError):
-        raise invalid_argument("continuation-token", token, "The continuation token provided is incorrect.") from None
+        raise invalid_argument(
+            "continuation-token", token, "The continuation token provided is incorrect."
+        ) from None

@@ -26,7 +26,14 @@ PER_OBJECT = frozenset({*_ENCRYPTIONS, ACL, TAGGING})
 TAG = re.compile(r"[\w +=.:/-]*")
 _TAG_PREFIXES = ("http://", "https://", "aliyun", "acs")  # not for tags of buckets
 STORED = frozenset(
-    {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
+    {
+        "content-type",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "expires",
+    }
 )
 _META = "x-oss-meta-"
 CLIENT_ENCRYPTION = f"{_META}client-side-encryption-"
@@ -44,7 +51,9 @@ _COMMON = frozenset(
         "x-oss-user-agent",
     }
 )
-_UPLOAD = frozenset({"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-storage-class", *PER_OBJECT})
+_UPLOAD = frozenset(
+    {"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-storage-class", *PER_OBJECT}
+)
 # What objects and buckets have here in any case: every request must be signed.
 _PRIVATE = ("default", "private")
 _ACLS = (*_PRIVATE, "public-read", "public-read-write")
@@ -52,7 +61,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) -> tuple[dict[str, str], str]:
+def metadata_of(
+    headers: Mapping[str, str], also: frozenset[str] = frozenset()
+) -> tuple[dict[str, str], str]:
     """The headers of an upload, or the fields of a form, that are stored with the object, and its storage class or "".
 
     `also` names x-oss- headers that this operation knows beside those of every upload. Raises `OssError`.
@@ -61,9 +72,13 @@ def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) 
     _check_acl(ACL, headers.get(ACL, ""))
     _check_tags(tags_of(headers))
     kept = (*STORED, ACL, TAGGING)
-    metadata = {name: value for name, value in headers.items() if name in kept or name.startswith(_META)}
+    metadata = {
+        name: value for name, value in headers.items() if name in kept or name.startswith(_META)
+    }
     for name, value in metadata.items():
-        if has_control(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
+        if has_control(value) or not _HEADER_NAME.fullmatch(
+            name
+        ):  # possible in a form, not in a header
             message = "A header must not contain control characters, and its name must be ASCII."
             raise invalid_argument(name, value, message)
     storage_class = headers.get("x-oss-storage-class", "")
@@ -81,7 +96,12 @@ def check_storage_class(name: str, value: str) -> None:
 def refuse_unkept(headers: Mapping[str, str], known: frozenset[str] = frozenset()) -> None:
     """Raises `OssError` NotImplemented for an x-oss- header that would be dropped; an empty form field is ignored."""
     for name, value in headers.items():
-        if name.startswith("x-oss-") and value and not name.startswith(_META) and name not in _COMMON | known:
+        if (
+            name.startswith("x-oss-")
+            and value
+            and not name.startswith(_META)
+            and name not in _COMMON | known
+        ):
             if name in _ENCRYPTIONS:
                 refuse_encryption(headers)
             raise not_implemented(name)
@@ -117,7 +137,10 @@ def read_tags(body: bytes, *, of_bucket: bool = False) -> list[tuple[str, str]]:
     """The tags of a Tagging document. Raises `OssError` MalformedXML, InvalidTag."""
     if (tag_set := parse_xml(body).find("{*}TagSet")) is None:
         raise malformed_xml()
-    tags = [(tag.findtext("{*}Key", ""), tag.findtext("{*}Value", "")) for tag in tag_set.iterfind("{*}Tag")]
+    tags = [
+        (tag.findtext("{*}Key", ""), tag.findtext("{*}Value", ""))
+        for tag in tag_set.iterfind("{*}Tag")
+    ]
     _check_tags(tags, of_bucket=of_bucket)
     return tags
 
@@ -128,13 +151,21 @@ def _check_tags(tags: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> 
         raise _invalid_tag("0010-00000210")
     if of_bucket and any(name.lower().startswith(_TAG_PREFIXES) for name, _ in tags):
         raise _invalid_tag("0010-00000207")
-    are_short = all(0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags)
-    if len(tags) > count or not are_short or not (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags)):
+    are_short = all(
+        0 < len(n.encode() if of_bucket else n) <= key and len(v) <= value for n, v in tags
+    )
+    if (
+        len(tags) > count
+        or not are_short
+        or not (of_bucket or all(TAG.fullmatch(n + v) for n, v in tags))
+    ):
         raise _invalid_tag("0010-00000219")
 
 
 def _invalid_tag(ec: str) -> OssError:
-    return OssError(400, "InvalidTag", "The tags are invalid, too many, or two have the same key.", ec=ec)
+    return OssError(
+        400, "InvalidTag", "The tags are invalid, too many, or two have the same key.", ec=ec
+    )
 
 
 def check_bucket_headers(headers: Mapping[str, str]) -> None:
@@ -148,7 +179,11 @@ def check_bucket_headers(headers: Mapping[str, str]) -> None:
 def encryption_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of server-side encryption, which OSS repeats in its responses; without KMS it ignores the last."""
     is_kms = headers.get(_ENCRYPTION) == "KMS"
-    sent = {name: headers[name] for name in (_ENCRYPTIONS if is_kms else [_ENCRYPTION]) if headers.get(name)}
+    sent = {
+        name: headers[name]
+        for name in (_ENCRYPTIONS if is_kms else [_ENCRYPTION])
+        if headers.get(name)
+    }
     return {_ENCRYPTION_KEY: _MANAGED_KEY, **sent} if is_kms else sent
 
 
@@ -174,4 +209,6 @@ def _check_encryption(headers: Mapping[str, str]) -> None:
         message = f"{_ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."
         raise invalid_argument(_ENCRYPTION_KEY, headers[_ENCRYPTION_KEY], message)
     if headers.get(_DATA_ENCRYPTION, "SM4") not in ("", "SM4"):
-        raise invalid_argument(_DATA_ENCRYPTION, headers[_DATA_ENCRYPTION], f"{_DATA_ENCRYPTION} must be SM4.")
+        raise invalid_argument(
+            _DATA_ENCRYPTION, headers[_DATA_ENCRYPTION], f"{_DATA_ENCRYPTION} must be SM4."
+        )

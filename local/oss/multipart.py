@@ -7,11 +7,25 @@ from urllib.parse import quote
 
 from werkzeug.wrappers import Response
 
-from .errors import Node, OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
+from .errors import (
+    Node,
+    OssError,
+    file_already_exists,
+    invalid_argument,
+    malformed_xml,
+    no_such_upload,
+)
 from .incoming import OssRequest, parse_xml
 from .listing import list_params, page_of
 from .metadata import CLIENT_ENCRYPTION, encryption_headers, metadata_of, refuse_unkept
-from .objects import COPY_HEADERS, check_digest, check_length, check_traffic_limit, forbids_overwrite, open_source
+from .objects import (
+    COPY_HEADERS,
+    check_digest,
+    check_length,
+    check_traffic_limit,
+    forbids_overwrite,
+    open_source,
+)
 from .preconditions import requested_range
 from .responses import (
     content_md5_header,
@@ -39,9 +53,13 @@ def initiate(service: Service, request: OssRequest) -> Response:
     request.body.read(_MAX_XML)
     if forbids_overwrite(request.headers) and not bucket.versioning and bucket.current(request.key):
         raise file_already_exists(request.key)
-    upload = Uploads(bucket).initiate(request.key, service.now(), metadata, storage_class or bucket.storage_class)
+    upload = Uploads(bucket).initiate(
+        request.key, service.now(), metadata, storage_class or bucket.storage_class
+    )
     headers = encryption_headers(upload.headers)
-    return respond_xml("InitiateMultipartUploadResult", _describe(request, bucket, upload), headers=headers)
+    return respond_xml(
+        "InitiateMultipartUploadResult", _describe(request, bucket, upload), headers=headers
+    )
 
 
 def upload_part(service: Service, request: OssRequest) -> Response:
@@ -71,7 +89,9 @@ def upload_part_copy(service: Service, request: OssRequest) -> Response:
     return respond_xml("CopyPartResult", result, headers=headers)
 
 
-def _add_part(service: Service, request: OssRequest, blocks: Iterator[bytes]) -> tuple[ObjectRecord, dict[str, str]]:
+def _add_part(
+    service: Service, request: OssRequest, blocks: Iterator[bytes]
+) -> tuple[ObjectRecord, dict[str, str]]:
     """The part that a request names, and the headers of the response."""
     number = request.integer("partNumber", 1, _MAX_PARTS)
     bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
@@ -100,7 +120,10 @@ def list_parts(service: Service, request: OssRequest) -> Response:
         ("MaxParts", max_parts),
         ("IsTruncated", len(parts) > max_parts),
     ]
-    for name, value in upload.headers.items():  # in no page, but in the live tests of alibabacloud-oss-v2
+    for (
+        name,
+        value,
+    ) in upload.headers.items():  # in no page, but in the live tests of alibabacloud-oss-v2
         if name.startswith(CLIENT_ENCRYPTION):
             element = name.removeprefix(CLIENT_ENCRYPTION).title().replace("-", "")
             result.append((f"ClientEncryption{element}", value))
@@ -126,10 +149,16 @@ def list_uploads(service: Service, request: OssRequest) -> Response:
     def entry(position: str) -> Node:
         upload = uploads[position]
         content: list[Node] = [("Key", params.encode(upload.key)), ("UploadId", upload.id)]
-        return "Upload", [*content, ("StorageClass", upload.storage_class), ("Initiated", iso_date(upload.initiated))]
+        return "Upload", [
+            *content,
+            ("StorageClass", upload.storage_class),
+            ("Initiated", iso_date(upload.initiated)),
+        ]
 
     # Without an ID all uploads of the key are before the page: "~" is after every ID.
-    page = page_of(sorted(uploads, key=str.encode), entry, params, marker and f"{marker}\0{id_marker or '~'}")
+    page = page_of(
+        sorted(uploads, key=str.encode), entry, params, marker and f"{marker}\0{id_marker or '~'}"
+    )
     next_key, _, next_id = page.last.partition("\0")
     result: list[Node] = [
         *encoding_type(params.encoding),
@@ -158,7 +187,9 @@ def complete(service: Service, request: OssRequest) -> Response:
     if request.headers.get("x-oss-complete-all", "").lower() != "yes":
         parts = _select_parts(parts, _parse_parts(body))
     elif body:
-        raise invalid_argument("x-oss-complete-all", "yes", "The body must be empty with x-oss-complete-all.")
+        raise invalid_argument(
+            "x-oss-complete-all", "yes", "The body must be empty with x-oss-complete-all."
+        )
     for number, part in [*parts.items()][:-1]:
         if part.size < _MIN_PART:
             message = "Your proposed upload smaller than the minimum allowed size."
@@ -166,7 +197,9 @@ def complete(service: Service, request: OssRequest) -> Response:
             details = {**sizes, "PartNumber": str(number), "ETag": part.etag}
             raise OssError(400, "EntityTooSmall", message, headers=None, **details)
     try:
-        record = uploads.complete(upload, [*parts], service.now(), forbid_overwrite=forbids_overwrite(request.headers))
+        record = uploads.complete(
+            upload, [*parts], service.now(), forbid_overwrite=forbids_overwrite(request.headers)
+        )
     except UploadGone:
         raise no_such_upload(upload.id) from None
     except AlreadyExists:
@@ -215,17 +248,24 @@ def _parse_parts(body: bytes) -> list[tuple[int, str]]:
     """The numbers and ETags (without quotes) of a CompleteMultipartUpload document."""
     try:
         return [
-            (int(part.findtext("PartNumber", "")), part.findtext("ETag", "").strip().strip('"').upper())
+            (
+                int(part.findtext("PartNumber", "")),
+                part.findtext("ETag", "").strip().strip('"').upper(),
+            )
             for part in parse_xml(body).iter("Part")
         ]
     except ValueError:
         raise malformed_xml() from None
 
 
-def _select_parts(parts: Mapping[int, ObjectRecord], requested: Sequence[tuple[int, str]]) -> dict[int, ObjectRecord]:
+def _select_parts(
+    parts: Mapping[int, ObjectRecord], requested: Sequence[tuple[int, str]]
+) -> dict[int, ObjectRecord]:
     numbers = [number for number, _ in requested]
     if numbers != sorted(set(numbers)):
-        message = "The list of parts was not in ascending order. Parts list must be ordered by number."
+        message = (
+            "The list of parts was not in ascending order. Parts list must be ordered by number."
+        )
         raise OssError(400, "InvalidPartOrder", message)
     for number, etag in requested:
         if number not in parts or parts[number].etag != etag:

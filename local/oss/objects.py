@@ -63,7 +63,10 @@ from .storage import VERSION_ID, AlreadyExists, Bucket, Draft, ObjectRecord, Ope
 COPY_HEADERS = frozenset(
     {
         "x-oss-copy-source",
-        *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
+        *(
+            f"x-oss-copy-source-if-{name}"
+            for name in ("match", "none-match", "modified-since", "unmodified-since")
+        ),
     }
 )
 _DIRECTIVES = ("x-oss-metadata-directive", "x-oss-tagging-directive")
@@ -105,7 +108,10 @@ def get(service: Service, request: OssRequest) -> Response:
     elif byte_range is None:
         response = respond(200, opened.blocks(), {**headers, "Content-Length": str(record.size)})
     else:
-        headers |= {"Content-Length": str(byte_range.length), "Content-Range": byte_range.content_range(record.size)}
+        headers |= {
+            "Content-Length": str(byte_range.length),
+            "Content-Range": byte_range.content_range(record.size),
+        }
         response = respond(206, opened.blocks(*byte_range), headers)
     response.call_on_close(opened.close)
     return response
@@ -142,8 +148,15 @@ def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
         raise no_such_key(request.key)
     if opened.record.is_marker:
         opened.close()
-        headers = {"x-oss-delete-marker": "true", **version_header(opened.record.version_id, "Enabled")}
-        raise no_such_key(request.key, headers) if version_id is None else method_not_allowed(request.method, headers)
+        headers = {
+            "x-oss-delete-marker": "true",
+            **version_header(opened.record.version_id, "Enabled"),
+        }
+        raise (
+            no_such_key(request.key, headers)
+            if version_id is None
+            else method_not_allowed(request.method, headers)
+        )
     return opened
 
 
@@ -167,11 +180,20 @@ def _check_app_package(service: Service, request: OssRequest, record: ObjectReco
     This machine's address stands for one of them, but where the service says that the object has another. Source: the
     OSS page "What do I do if the ApkDownloadForbidden error code is returned?".
     """
-    is_package = record.key.lower().endswith((".apk", ".ipa")) or record.headers.get("content-type") in _APP_TYPES
-    if not is_package or "authorization" in request.headers:  # a request signed in its header is answered
+    is_package = (
+        record.key.lower().endswith((".apk", ".ipa"))
+        or record.headers.get("content-type") in _APP_TYPES
+    )
+    if (
+        not is_package or "authorization" in request.headers
+    ):  # a request signed in its header is answered
         return
     host = parse_oss_host(request.host.partition(":")[0].lower())
-    is_public = not service.serves_packages(request.bucket, record.key) if host is None else host.kind != "internal"
+    is_public = (
+        not service.serves_packages(request.bucket, record.key)
+        if host is None
+        else host.kind != "internal"
+    )
     if is_public:
         message = "The APK file is not allowed to be distributed in a public network using the OSS endpoint, please "
         raise OssError(400, "ApkDownloadForbidden", f"{message}use CNAME instead.")
@@ -194,7 +216,9 @@ def check_traffic_limit(request: OssRequest) -> None:
     if {"x-oss-traffic-limit"} <= request.params.keys() & request.headers.keys():
         message = "x-oss-traffic-limit must not be in the query and in a header."
         raise invalid_argument("x-oss-traffic-limit", limit or "", message, ec="0004-00000501")
-    if limit is not None and not (limit.isascii() and limit.isdigit() and 819_200 <= int(limit) <= 838_860_800):
+    if limit is not None and not (
+        limit.isascii() and limit.isdigit() and 819_200 <= int(limit) <= 838_860_800
+    ):
         message = "x-oss-traffic-limit must be an integer between 819200 and 838860800 (bit/s)."
         raise invalid_argument("x-oss-traffic-limit", limit, message, ec="0004-00000502")
 
@@ -225,10 +249,14 @@ def copy(service: Service, request: OssRequest) -> Response:
     source = opened.record
     if replaces:  # what stays is in no page, but in the live tests of alibabacloud-oss-v2
         staying = ("content-type", CLIENT_ENCRYPTION)
-        metadata = {name: value for name, value in source.headers.items() if name.startswith(staying)} | metadata
+        metadata = {
+            name: value for name, value in source.headers.items() if name.startswith(staying)
+        } | metadata
     else:
         own = {name: value for name, value in metadata.items() if name in PER_OBJECT}
-        metadata = {name: value for name, value in source.headers.items() if name not in PER_OBJECT} | own
+        metadata = {
+            name: value for name, value in source.headers.items() if name not in PER_OBJECT
+        } | own
     if not replaces_tags:
         metadata[TAGGING] = source.headers.get(TAGGING, "")
     with bucket.draft() as draft:
@@ -253,7 +281,9 @@ def copy_source(request: OssRequest) -> OssRequest:
     """The request that reads what x-oss-copy-source names. Raises `OssError` InvalidArgument."""
     source = request.headers["x-oss-copy-source"]
     path, _, query = source.partition("?")
-    name, _, key = unquote(path.encode("latin-1").decode("utf-8", "replace")).removeprefix("/").partition("/")
+    name, _, key = (
+        unquote(path.encode("latin-1").decode("utf-8", "replace")).removeprefix("/").partition("/")
+    )
     parameter, _, version_id = query.partition("=")
     if not name or not key or (query and (parameter != "versionId" or not version_id)):
         message = "x-oss-copy-source must have the form /bucket/key or /bucket/key?versionId=ID."
@@ -261,7 +291,9 @@ def copy_source(request: OssRequest) -> OssRequest:
         if query:
             ec = "0016-00000305" if parameter == "versionId" else "0016-00000304"
         raise invalid_argument("x-oss-copy-source", source, message, ec=ec)
-    return replace(request, bucket=name, key=key, query=(("versionId", version_id),) if query else ())
+    return replace(
+        request, bucket=name, key=key, query=(("versionId", version_id),) if query else ()
+    )
 
 
 def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedObject]:
@@ -289,7 +321,11 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
 def tags(service: Service, request: OssRequest) -> Response:
     """GetObjectTagging, PutObjectTagging and DeleteObjectTagging."""
     bucket = service.bucket(request.bucket)
-    changed = urlencode(read_tags(request.body.read(_MAX_XML)), quote_via=quote) if request.method == "PUT" else ""
+    changed = (
+        urlencode(read_tags(request.body.read(_MAX_XML)), quote_via=quote)
+        if request.method == "PUT"
+        else ""
+    )
     opened = open_object(bucket, request)
     headers = version_header(opened.record.version_id, bucket.versioning)
     if request.method == "GET":
@@ -300,7 +336,12 @@ def tags(service: Service, request: OssRequest) -> Response:
 
 
 def publish(
-    service: Service, bucket: Bucket, draft: Draft, request: OssRequest, metadata: Mapping[str, str], storage_class: str
+    service: Service,
+    bucket: Bucket,
+    draft: Draft,
+    request: OssRequest,
+    metadata: Mapping[str, str],
+    storage_class: str,
 ) -> ObjectRecord:
     """Makes a draft the object that a request names. Raises `OssError` FileAlreadyExists."""
     etag = draft.md5.hex().upper()
@@ -327,7 +368,9 @@ def forbids_overwrite(headers: Mapping[str, str]) -> bool:
 def check_length(request: OssRequest) -> None:
     """Raises `OssError` for a body with neither a length nor chunks."""
     if request.body.length is None and not request.body.is_chunked:
-        raise OssError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        raise OssError(
+            411, "MissingContentLength", "You must provide the Content-Length HTTP header."
+        )
 
 
 def check_digest(content_md5: str | None, md5: bytes) -> None:
@@ -368,9 +411,14 @@ def delete_multiple(service: Service, request: OssRequest) -> Response:
         content: list[Node] = [("Key", encode_key(each.key, encoding))]
         content += [("VersionId", value) for _, value in each.query]
         if "x-oss-delete-marker" in headers:
-            content += [("DeleteMarker", True), ("DeleteMarkerVersionId", headers["x-oss-version-id"])]
+            content += [
+                ("DeleteMarker", True),
+                ("DeleteMarkerVersionId", headers["x-oss-version-id"]),
+            ]
         result.append(("Deleted", content))
-    is_quiet = _deletion_document(request.body.read(_MAX_XML)).findtext("{*}Quiet", "").lower() == "true"
+    is_quiet = (
+        _deletion_document(request.body.read(_MAX_XML)).findtext("{*}Quiet", "").lower() == "true"
+    )
     return respond(200) if is_quiet else respond_xml("DeleteResult", result)
 
 
@@ -391,10 +439,14 @@ def deletions(request: OssRequest) -> list[OssRequest]:
             raise malformed_xml("0016-00000613" if key is None else "0016-00000611")
         key = key.translate({_HIDDEN + code: code for code in range(32)})
         check_key(key)
-        requests.append(replace(request, key=key, query=(("versionId", version_id),) if version_id else ()))
+        requests.append(
+            replace(request, key=key, query=(("versionId", version_id),) if version_id else ())
+        )
         _requested_version(requests[-1])
     return requests
 
 
 def _deletion_document(body: bytes) -> Element:
-    return parse_xml(_CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body))
+    return parse_xml(
+        _CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body)
+    )

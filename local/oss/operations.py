@@ -39,7 +39,9 @@ class Operation(NamedTuple):
 _VERBS = ("Get", "Put", "Delete")
 # The actions whose name is not that of the operation.
 _ACTIONS = {
-    **dict.fromkeys(("CompleteMultipartUpload", "InitiateMultipartUpload", "UploadPart"), "PutObject"),
+    **dict.fromkeys(
+        ("CompleteMultipartUpload", "InitiateMultipartUpload", "UploadPart"), "PutObject"
+    ),
     **dict.fromkeys(("GetObjectMeta", "HeadObject"), "GetObject"),
     **{f"{verb}BucketTags": f"{verb}BucketTagging" for verb in _VERBS},
     "DeleteMultipleObjects": "DeleteObject",
@@ -47,7 +49,9 @@ _ACTIONS = {
 }
 
 
-def _operation(name: str, handler: Handler, *parameters: str, copy: tuple[str, Handler] | None = None) -> Operation:
+def _operation(
+    name: str, handler: Handler, *parameters: str, copy: tuple[str, Handler] | None = None
+) -> Operation:
     return Operation(
         name=name,
         handler=handler,
@@ -57,20 +61,33 @@ def _operation(name: str, handler: Handler, *parameters: str, copy: tuple[str, H
     )
 
 
-SIGNATURE = frozenset({*REQUIRED, *v1.REQUIRED, v1.TOKEN, "x-oss-additional-headers", "x-oss-security-token"})
-_LIMITS = frozenset({"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"})
+SIGNATURE = frozenset(
+    {*REQUIRED, *v1.REQUIRED, v1.TOKEN, "x-oss-additional-headers", "x-oss-security-token"}
+)
+_LIMITS = frozenset(
+    {"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"}
+)
 _UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-symlink-target"})
 _LIST_BUCKETS = ("marker", "max-keys", "prefix", "tag-key", "tag-value")
 _LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
 _LIST_V2 = (*_LIST, "continuation-token", "fetch-owner", "start-after")
 _LIST_VERSIONS = (*_LIST, "key-marker", "version-id-marker")
-_LIST_UPLOADS = ("delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker")
+_LIST_UPLOADS = (
+    "delimiter",
+    "encoding-type",
+    "key-marker",
+    "max-uploads",
+    "prefix",
+    "upload-id-marker",
+)
 _READ = ("versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
 
 Operations = Mapping[str, Mapping[str, Operation]]
 
 # The first of these sub-resources that is in the query decides ("" for none), then the method.
-SERVICE: Operations = {"": {"GET": _operation("ListBuckets", bucket_requests.list_buckets, *_LIST_BUCKETS)}}
+SERVICE: Operations = {
+    "": {"GET": _operation("ListBuckets", bucket_requests.list_buckets, *_LIST_BUCKETS)}
+}
 BUCKET: Operations = {
     "acl": {"GET": _operation("GetBucketAcl", bucket_requests.get_acl)},
     "versioning": {
@@ -87,9 +104,13 @@ BUCKET: Operations = {
         "PUT": _operation("PutBucketLifecycle", bucket_requests.put_lifecycle),
         "DELETE": _operation("DeleteBucketLifecycle", bucket_requests.delete_lifecycle),
     },
-    "tagging": {verb.upper(): _operation(f"{verb}BucketTags", bucket_requests.tags) for verb in _VERBS},
+    "tagging": {
+        verb.upper(): _operation(f"{verb}BucketTags", bucket_requests.tags) for verb in _VERBS
+    },
     "bucketInfo": {"GET": _operation("GetBucketInfo", bucket_requests.info)},
-    "delete": {"POST": _operation("DeleteMultipleObjects", objects.delete_multiple, "encoding-type")},
+    "delete": {
+        "POST": _operation("DeleteMultipleObjects", objects.delete_multiple, "encoding-type")
+    },
     "uploads": {"GET": _operation("ListMultipartUploads", multipart.list_uploads, *_LIST_UPLOADS)},
     "location": {"GET": _operation("GetBucketLocation", bucket_requests.location)},
     "versions": {"GET": _operation("ListObjectVersions", listing.list_versions, *_LIST_VERSIONS)},
@@ -105,13 +126,24 @@ _COPY = ("CopyObject", objects.copy)
 OBJECT: Operations = {
     "uploads": {"POST": _operation("InitiateMultipartUpload", multipart.initiate, "encoding-type")},
     "uploadId": {
-        "PUT": _operation("UploadPart", multipart.upload_part, "partNumber", "x-oss-traffic-limit", copy=_COPY_PART),
-        "GET": _operation("ListParts", multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
+        "PUT": _operation(
+            "UploadPart",
+            multipart.upload_part,
+            "partNumber",
+            "x-oss-traffic-limit",
+            copy=_COPY_PART,
+        ),
+        "GET": _operation(
+            "ListParts", multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"
+        ),
         "POST": _operation("CompleteMultipartUpload", multipart.complete, "encoding-type"),
         "DELETE": _operation("AbortMultipartUpload", multipart.abort),
     },
     "acl": {"GET": _operation("GetObjectAcl", objects.get_acl)},
-    "tagging": {verb.upper(): _operation(f"{verb}ObjectTagging", objects.tags, "versionId") for verb in _VERBS},
+    "tagging": {
+        verb.upper(): _operation(f"{verb}ObjectTagging", objects.tags, "versionId")
+        for verb in _VERBS
+    },
     "objectMeta": {"HEAD": _operation("GetObjectMeta", objects.object_meta, "versionId")},
     "": {
         "GET": _operation("GetObject", objects.get, *_READ),
@@ -153,9 +185,13 @@ def find_operation(request: OssRequest) -> Operation:
     return operation._replace(name=name, handler=handler)
 
 
-def check_parameters(request: OssRequest, operation: str, offered: frozenset[str] = frozenset()) -> None:
+def check_parameters(
+    request: OssRequest, operation: str, offered: frozenset[str] = frozenset()
+) -> None:
     """Raises `OssError` 501 for a query parameter that is neither offered nor one of the signature."""
-    unknown = [name for name in request.params if not name or name not in offered | SIGNATURE | _LIMITS]
+    unknown = [
+        name for name in request.params if not name or name not in offered | SIGNATURE | _LIMITS
+    ]
     if unknown:
         named = filter(None, (_left_out(request, name) for name in unknown))
         raise not_implemented(next(named, f'{operation} with the parameter "{unknown[0]}"'))

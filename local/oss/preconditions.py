@@ -99,4 +99,6 @@ def _failed(condition: str) -> OssError:
 def _unsatisfiable(record: ObjectRecord) -> OssError:
     message = "The requested range cannot be satisfied."
     headers = {"Content-Range": f"bytes */{record.size}"}
-    return OssError(416, "InvalidRange", message, headers=headers, ActualObjectSize=str(record.size))
+    return OssError(
+        416, "InvalidRange", message, headers=headers, ActualObjectSize=str(record.size)
+    )

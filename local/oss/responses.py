@@ -45,24 +45,34 @@ _COMPRESSED_TYPES = frozenset(
 _GZIP = 16 + zlib.MAX_WBITS  # of zlib: with the header and trailer of gzip
 
 
-def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None) -> Response:
+def respond(
+    status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None
+) -> Response:
     """A response with only these headers; a body of bytes gets its Content-Length."""
     phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
     status_line = f"{status} {phrase}"
-    response = Response(body or (), status_line, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
+    response = Response(
+        body or (), status_line, dict(headers or {}), direct_passthrough=not isinstance(body, bytes)
+    )
     if "Content-Type" not in (headers or {}):
         del response.headers["Content-Type"]
     return response
 
 
 def respond_xml(
-    name: str, content: str | list[Node], *, status: int = 200, headers: Mapping[str, str] | None = None
+    name: str,
+    content: str | list[Node],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     body = (XML_DECLARATION + render((name, content))).encode()
     return respond(status, body, {**(headers or {}), "Content-Type": "application/xml"})
 
 
-def respond_tags(tags: Iterable[tuple[str, str]], headers: Mapping[str, str] | None = None) -> Response:
+def respond_tags(
+    tags: Iterable[tuple[str, str]], headers: Mapping[str, str] | None = None
+) -> Response:
     nodes: list[Node] = [("Tag", [("Key", name), ("Value", value)]) for name, value in tags]
     return respond_xml("Tagging", [("TagSet", nodes)], headers=headers)
 
@@ -82,13 +92,19 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
     kept = {name: value for name, value in record.headers.items() if name not in (ACL, TAGGING)}
     if tags := tags_of(record.headers):
         headers["x-oss-tagging-count"] = str(len(tags))
-    headers.update({name.title() if name in STORED else name: value for name, value in kept.items()})
+    headers.update(
+        {name.title() if name in STORED else name: value for name, value in kept.items()}
+    )
     return headers
 
 
 def upload_headers(record: ObjectRecord, *, versioning: str) -> dict[str, str]:
     headers = {"ETag": f'"{record.etag}"', "x-oss-hash-crc64ecma": str(record.crc64)}
-    return {**headers, **encryption_headers(record.headers), **version_header(record.version_id, versioning)}
+    return {
+        **headers,
+        **encryption_headers(record.headers),
+        **version_header(record.version_id, versioning),
+    }
 
 
 def content_md5_header(record: ObjectRecord) -> dict[str, str]:
@@ -103,12 +119,20 @@ def version_header(version_id: str | None, versioning: str) -> dict[str, str]:
     return {"x-oss-version-id": version_id} if versioning and version_id is not None else {}
 
 
-def is_compressed(request_headers: Mapping[str, str], headers: Mapping[str, str], size: int) -> bool:
+def is_compressed(
+    request_headers: Mapping[str, str], headers: Mapping[str, str], size: int
+) -> bool:
     """Whether OSS compresses a complete object of `size` bytes with these headers for this client."""
     media_type = headers["Content-Type"].partition(";")[0].strip().lower()
-    if size < _MIN_COMPRESSED or media_type not in _COMPRESSED_TYPES or "Content-Encoding" in headers:
+    if (
+        size < _MIN_COMPRESSED
+        or media_type not in _COMPRESSED_TYPES
+        or "Content-Encoding" in headers
+    ):
         return False
-    return parse_accept_header(request_headers.get("accept-encoding", ""), Accept).quality("gzip") > 0
+    return (
+        parse_accept_header(request_headers.get("accept-encoding", ""), Accept).quality("gzip") > 0
+    )
 
 
 def compressed_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -136,7 +160,9 @@ def iso_date(time: datetime | float | None) -> str:
     """A time (as a float in Unix seconds) as `1970-01-01T00:00:00.000Z`, "" for None."""
     if time is None:
         return ""
-    return rfc3339(int(time.timestamp() if isinstance(time, datetime) else time)).replace("Z", ".000Z")
+    return rfc3339(int(time.timestamp() if isinstance(time, datetime) else time)).replace(
+        "Z", ".000Z"
+    )
 
 
 def encode_key(key: str, encoding: str) -> str:

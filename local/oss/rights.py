@@ -19,7 +19,11 @@ from .objects import copy_source, delete_multiple, deletions
 from .operations import Operation
 from .service import Service
 
-_EC = {"explicit_deny": "0003-00000201", "implicit_deny": "0003-00000202", "session_policy": "0003-00000301"}
+_EC = {
+    "explicit_deny": "0003-00000201",
+    "implicit_deny": "0003-00000202",
+    "session_policy": "0003-00000301",
+}
 # OSS says "bucket policy" also for RAM's.
 _MESSAGES = {
     "explicit_deny": "Access denied by bucket policy.",
@@ -63,7 +67,9 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
 def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     resource = Resource(request.bucket, request.key)
     # A list without a prefix is one of the prefix "".
-    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
+    context = (
+        {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
+    )
     yield Right(action, resource, context)
     if "versionId" in request.params:
         yield Right(action.replace("Object", "ObjectVersion"), resource)
@@ -77,7 +83,10 @@ def _denial(principal: Principal, action: str, decision: Decision) -> OssError:
         ("AuthPrincipalOwnerId", ACCOUNT),
         ("AuthPrincipalType", principal.type),
         ("AuthPrincipalDisplayName", principal.display_name),
-        ("NoPermissionType", "ExplicitDeny" if decision.kind == "explicit_deny" else "ImplicitDeny"),
+        (
+            "NoPermissionType",
+            "ExplicitDeny" if decision.kind == "explicit_deny" else "ImplicitDeny",
+        ),
         ("AuthAction", action),
         ("EncodedDiagnosticMessage", base64.b64encode(diagnosis).decode()),
     ]

@@ -50,7 +50,15 @@ class Service:
         event = f"ObjectCreated:{operation}"
         try:
             self.on_created(
-                CreatedObject(bucket=bucket.name, key=record.key, size=record.size, etag=record.etag, event_name=event)
+                CreatedObject(
+                    bucket=bucket.name,
+                    key=record.key,
+                    size=record.size,
+                    etag=record.etag,
+                    event_name=event,
+                )
             )
         except Exception as error:
-            print(f"oss: the listener for {event} failed with {type(error).__name__}", file=sys.stderr)
+            print(
+                f"oss: the listener for {event} failed with {type(error).__name__}", file=sys.stderr
+            )

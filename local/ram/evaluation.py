@@ -29,7 +29,9 @@ class Decision(NamedTuple):
         return self.kind == "allowed"
 
 
-def evaluate(layers: Layers, action: str, resource: str, context: Mapping[str, str] | None = None) -> Decision:
+def evaluate(
+    layers: Layers, action: str, resource: str, context: Mapping[str, str] | None = None
+) -> Decision:
     """Decides on one action (`oss:GetObject`) on one resource, a complete ARN.
 
     `context` has the condition keys of the request.

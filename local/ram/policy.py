@@ -79,13 +79,21 @@ def parse_policy(document: object, name: str = "policy") -> Policy:
     statements = [listed] if isinstance(listed, Mapping) else listed
     if not isinstance(statements, list) or not statements:
         raise PolicyError(f"{name}: Statement must be a list of at least one object.")
-    return Policy(tuple(_statement(each, f"{name}, statement {number}") for number, each in enumerate(statements, 1)))
+    return Policy(
+        tuple(
+            _statement(each, f"{name}, statement {number}")
+            for number, each in enumerate(statements, 1)
+        )
+    )
 
 
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     wildcards = {"*": ".*", "?": "."}
-    return re.compile("".join(wildcards.get(character) or re.escape(character) for character in pattern), re.DOTALL)
+    return re.compile(
+        "".join(wildcards.get(character) or re.escape(character) for character in pattern),
+        re.DOTALL,
+    )
 
 
 def matches(pattern: str, value: str) -> bool:
@@ -114,7 +122,9 @@ def _statement(document: object, place: str) -> Statement:
     actions = _strings(document[element], f"{place}: {element}")
     for action in actions:
         if action != _ANY and not re.fullmatch(r"[\w*?-]+:[\w*?]+", action, re.ASCII):
-            raise PolicyError(f"{place}: {element} {action} is invalid. Use * or the form service:Action.")
+            raise PolicyError(
+                f"{place}: {element} {action} is invalid. Use * or the form service:Action."
+            )
     resources = _strings(document.get("Resource"), f"{place}: Resource")
     for resource in resources:
         if resource != _ANY and not (resource.startswith("acs:") and resource.count(":") >= 4):
@@ -122,7 +132,11 @@ def _statement(document: object, place: str) -> Statement:
             raise PolicyError(f"{place}: Resource {resource} is invalid. {advice}")
     conditions = _conditions(document.get("Condition", {}), place)
     return Statement(
-        effect=cast(Effect, effect), actions=actions, resources=resources, conditions=conditions, excludes=excludes
+        effect=cast(Effect, effect),
+        actions=actions,
+        resources=resources,
+        conditions=conditions,
+        excludes=excludes,
     )
 
 
@@ -130,10 +144,14 @@ def _conditions(document: object, place: str) -> tuple[Condition, ...]:
     conditions = []
     for operator, keys in _object(document, f"{place}: Condition").items():
         if operator not in _OPERATORS:
-            raise PolicyError(f"{place}: the operator {operator} is unknown. Use {' or '.join(_OPERATORS)}.")
+            raise PolicyError(
+                f"{place}: the operator {operator} is unknown. Use {' or '.join(_OPERATORS)}."
+            )
         for key, values in _object(keys, f"{place}: {operator}").items():
             if key not in _KEYS:
-                raise PolicyError(f"{place}: the condition key {key} is unknown. Use {' or '.join(_KEYS)}.")
+                raise PolicyError(
+                    f"{place}: the condition key {key} is unknown. Use {' or '.join(_KEYS)}."
+                )
             conditions.append(Condition(operator, key, _strings(values, f"{place}: {key}")))
     return tuple(conditions)
 
@@ -146,12 +164,20 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
 
 def _strings(value: object, what: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(each, str) for each in values):
+    if (
+        not isinstance(values, list)
+        or not values
+        or not all(isinstance(each, str) for each in values)
+    ):
         raise PolicyError(f"{what} must be a string, or a list of at least one string.")
     return tuple(values)
 
 
-def _check_names(document: Mapping[str, object], known: frozenset[str] | set[str], place: str) -> None:
+def _check_names(
+    document: Mapping[str, object], known: frozenset[str] | set[str], place: str
+) -> None:
     for name in document:
         if name not in known:
-            raise PolicyError(f"{place}: the element {name} is unknown. Use {', '.join(sorted(known))}.")
+            raise PolicyError(
+                f"{place}: the element {name} is unknown. Use {', '.join(sorted(known))}."
+            )

@@ -42,14 +42,20 @@ class Principal(NamedTuple):
         Raises `PolicyError`, whose sentence names the user or the role.
         """
         kind, name = _identity(arn)
-        owner = f"role {name.partition('/')[0]}" if kind == "assumed-role" else f"{kind} {name}".strip()
-        layers = tuple(tuple(parse_policy(document, owner) for document in layer) for layer in documents)
+        owner = (
+            f"role {name.partition('/')[0]}" if kind == "assumed-role" else f"{kind} {name}".strip()
+        )
+        layers = tuple(
+            tuple(parse_policy(document, owner) for document in layer) for layer in documents
+        )
         return cls(credentials, arn, expires_at, layers)
 
     @property
     def type(self) -> str:
         """As OSS's errors call it."""
-        return {"assumed-role": "AssumedRoleUser", "user": "SubUser"}.get(_identity(self.arn)[0], "Account")
+        return {"assumed-role": "AssumedRoleUser", "user": "SubUser"}.get(
+            _identity(self.arn)[0], "Account"
+        )
 
     @property
     def display_name(self) -> str:
@@ -68,7 +74,10 @@ class Principals:
     def of_account(cls, keys: Iterable[Credentials]) -> Principals:
         """Access keys that may do everything, until they expire."""
         return cls(
-            Principal.of(key, expires_at=None if key.expires_at is None else seconds(key.expires_at)) for key in keys
+            Principal.of(
+                key, expires_at=None if key.expires_at is None else seconds(key.expires_at)
+            )
+            for key in keys
         )
 
     def find(self, access_key_id: str) -> Principal | None:

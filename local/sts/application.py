@@ -45,7 +45,9 @@ def create_app(
     return app
 
 
-def _handle(received: Request, service: Service, nonces: Nonces, before: Callable[[str], Response | None]) -> Response:
+def _handle(
+    received: Request, service: Service, nonces: Nonces, before: Callable[[str], Response | None]
+) -> Response:
     request_id = str(uuid.uuid4()).upper()
     received.max_content_length = _MAX_BYTES
     body = received.get_data()

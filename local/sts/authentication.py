@@ -35,7 +35,9 @@ class _Signature(NamedTuple):
     sign: Callable[[str, str], str]
 
 
-def authenticate(request: StsRequest, principals: Principals, nonces: Nonces, now: float) -> Principal:
+def authenticate(
+    request: StsRequest, principals: Principals, nonces: Nonces, now: float
+) -> Principal:
     """The principal whose key signed the request. Raises `StsError`."""
     signature = _read_v3(request) if request.is_v3 else _read_v1(request)
     _check_time(signature.timestamp, now)
@@ -76,7 +78,11 @@ def _read_v3(request: StsRequest) -> _Signature:
             raise errors.missing(parameter)
     authorization = acs3.Authorization.parse(headers["authorization"])
     # Every header that matters must be signed, or it could be changed on the way. The type of no content does not.
-    required = {name for name in headers if acs3.is_signed(name) and (request.body or name != "content-type")}
+    required = {
+        name
+        for name in headers
+        if acs3.is_signed(name) and (request.body or name != "content-type")
+    }
     if authorization is None or required - {*authorization.signed_headers}:
         raise errors.StsError("IncompleteSignature")
     names = set(authorization.signed_headers)

@@ -9,17 +9,26 @@ from collections.abc import Mapping
 
 # The status and the message of a code.
 ERRORS: Mapping[str, tuple[int, str]] = {
-    "InvalidAction.NotFound": (404, "Specified api is not found, please check your url and method."),
+    "InvalidAction.NotFound": (
+        404,
+        "Specified api is not found, please check your url and method.",
+    ),
     "UnsupportedHTTPMethod": (405, "This http method is not supported."),
     "InvalidAccessKeyId.NotFound": (404, "Specified access key is not found."),
-    "InvalidSecurityToken.MismatchWithAccessKey": (400, "Specified SecurityToken mismatch with the AccessKey."),
+    "InvalidSecurityToken.MismatchWithAccessKey": (
+        400,
+        "Specified SecurityToken mismatch with the AccessKey.",
+    ),
     "InvalidSecurityToken.Expired": (400, "Specified SecurityToken is expired."),
     "IncompleteSignature": (400, "The request signature does not conform to Aliyun standards."),
     "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
     "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
     "SignatureNonceUsed": (400, "Specified signature nonce was used already."),
     "EntityNotExist.Role": (404, "The specified Role not exists ."),
-    "NoPermission": (403, "You are not authorized to do this action. You should be authorized by RAM."),
+    "NoPermission": (
+        403,
+        "You are not authorized to do this action. You should be authorized by RAM.",
+    ),
     "Throttling.User": (400, "Request was denied due to user flow control."),
     "InternalError": (500, "STS Server Internal Error happened, please send the RequestId to us."),
 }
@@ -47,7 +56,9 @@ def not_valid(name: str) -> StsError:
 
 def invalid_parameter(name: str, message: str = "") -> StsError:
     """For a parameter of an action; `name` may be a finer code, such as PolicySize."""
-    return StsError(f"InvalidParameter.{name}", message or f"The parameter {name} is wrongly formed.")
+    return StsError(
+        f"InvalidParameter.{name}", message or f"The parameter {name} is wrongly formed."
+    )
 
 
 def signature_mismatch(string_to_sign: str) -> StsError:

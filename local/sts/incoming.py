@@ -69,5 +69,14 @@ def read_request(environ: WSGIEnvironment, body: bytes) -> StsRequest:
         query = tuple(parse_query(raw_query))
         form = tuple(parse_query(body.decode())) if is_form else ()
     except UnicodeDecodeError:
-        raise StsError("InvalidParameter", "The specified parameter is not valid: it must be UTF-8.") from None
-    return StsRequest(method=environ["REQUEST_METHOD"], path=path, query=query, form=form, headers=headers, body=body)
+        raise StsError(
+            "InvalidParameter", "The specified parameter is not valid: it must be UTF-8."
+        ) from None
+    return StsRequest(
+        method=environ["REQUEST_METHOD"],
+        path=path,
+        query=query,
+        form=form,
+        headers=headers,
+        body=body,
+    )

@@ -49,7 +49,9 @@ def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) 
     expires_at = int(service.now()) + _duration(params.get("DurationSeconds", ""), role)
     credentials = temporary_credentials(policy, expires_at=expires_at)
     arn = session_arn(role.arn, session_name)
-    service.principals.add(Principal.of(credentials, arn, expires_at, [role.policies, *session_policies]))
+    service.principals.add(
+        Principal.of(credentials, arn, expires_at, [role.policies, *session_policies])
+    )
     return {
         "Credentials": {
             "AccessKeyId": credentials.access_key_id,
@@ -74,7 +76,12 @@ def get_caller_identity(service: Service, caller: Principal, params: Mapping[str
         return {**common, "IdentityType": "Account", "PrincipalId": account, "UserId": account}
     if kind == "role":
         principal_id = f"{number}:{caller.arn.rpartition('/')[2]}"
-        return {**common, "IdentityType": "AssumedRoleUser", "PrincipalId": principal_id, "RoleId": number}
+        return {
+            **common,
+            "IdentityType": "AssumedRoleUser",
+            "PrincipalId": principal_id,
+            "RoleId": number,
+        }
     return {**common, "IdentityType": "RAMUser", "PrincipalId": number, "UserId": number}
 
 
@@ -87,12 +94,16 @@ ACTIONS: Mapping[str, Callable[[Service, Principal, Mapping[str, str]], Elements
 def read_policy(string: str) -> object:
     """The policy as JSON. Raises `StsError` for one that is too long, or that the local RAM does not evaluate."""
     if len(string.encode()) > MAX_POLICY:
-        raise errors.invalid_parameter("PolicySize", f"The size of Policy must be smaller than {MAX_POLICY} bytes.")
+        raise errors.invalid_parameter(
+            "PolicySize", f"The size of Policy must be smaller than {MAX_POLICY} bytes."
+        )
     try:
         policy = json.loads(string)
         parse_policy(policy)
     except (ValueError, RecursionError, PolicyError):
-        raise errors.invalid_parameter("PolicyGrammar", "The parameter Policy has not passed grammar check.") from None
+        raise errors.invalid_parameter(
+            "PolicyGrammar", "The parameter Policy has not passed grammar check."
+        ) from None
     return policy
 
 

@@ -16,7 +16,9 @@ _XML_DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>"
 
 
 def success(action: str, elements: Elements, request_id: str, *, as_json: bool) -> Response:
-    return _respond(200, f"{action}Response", {"RequestId": request_id, **elements}, request_id, as_json)
+    return _respond(
+        200, f"{action}Response", {"RequestId": request_id, **elements}, request_id, as_json
+    )
 
 
 def failure(error: StsError, request_id: str, host: str, *, as_json: bool) -> Response:
@@ -30,7 +32,9 @@ def failure(error: StsError, request_id: str, host: str, *, as_json: bool) -> Re
     return _respond(error.status, "Error", elements, request_id, as_json)
 
 
-def _respond(status: int, root: str, elements: Elements, request_id: str, as_json: bool) -> Response:
+def _respond(
+    status: int, root: str, elements: Elements, request_id: str, as_json: bool
+) -> Response:
     if as_json:
         body = json.dumps(elements, separators=(",", ":"))
         media_type = "application/json;charset=utf-8"
@@ -41,5 +45,9 @@ def _respond(status: int, root: str, elements: Elements, request_id: str, as_jso
 
 
 def _xml(name: str, content: str | Elements | Mapping[str, str]) -> str:
-    body = escape(content) if isinstance(content, str) else "".join(_xml(*child) for child in content.items())
+    body = (
+        escape(content)
+        if isinstance(content, str)
+        else "".join(_xml(*child) for child in content.items())
+    )
     return f"<{name}>{body}</{name}>"

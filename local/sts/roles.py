@@ -20,7 +20,9 @@ class Role(NamedTuple):
 
     def trusts(self, arn: str) -> bool:
         """Whether the trust policy lets this principal assume the role."""
-        return not self.trusted.isdisjoint(("*", arn, identity_of(arn), f"acs:ram::{account_of(arn)}:root"))
+        return not self.trusted.isdisjoint(
+            ("*", arn, identity_of(arn), f"acs:ram::{account_of(arn)}:root")
+        )
 
 
 def account_of(arn: str) -> str:

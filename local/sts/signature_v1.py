@@ -25,4 +25,6 @@ def string_to_sign(method: str, parameters: Mapping[str, str]) -> str:
 
 def signature(secret: str, string: str) -> str:
     """The HMAC-SHA1 in base64; the key is the secret and `&`."""
-    return base64.b64encode(hmac.digest(f"{secret}&".encode(), string.encode(), hashlib.sha1)).decode()
+    return base64.b64encode(
+        hmac.digest(f"{secret}&".encode(), string.encode(), hashlib.sha1)
+    ).decode()

@@ -27,7 +27,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = commands.main(
             arguments,
             # A completion script is for the installed name.
-            prog_name=NAME if COMPLETION in os.environ or not sys.argv[0].endswith("__main__.py") else MODULE,
+            prog_name=NAME
+            if COMPLETION in os.environ or not sys.argv[0].endswith("__main__.py")
+            else MODULE,
             complete_var=COMPLETION,
             standalone_mode=False,
         )
@@ -61,8 +63,12 @@ def _print_error(message: str) -> int:
     return 2
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s", help="Print the version.")
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(
+    __version__, prog_name=NAME, message="%(prog)s %(version)s", help="Print the version."
+)
 def commands() -> None:
     """Create, check and troubleshoot links to private objects of Alibaba Cloud OSS.
 

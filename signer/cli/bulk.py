@@ -53,7 +53,9 @@ class Summary(NamedTuple):
 
 @click.command(cls=options.Command, short_help="Create links for a list of keys, or for a prefix.")
 @click.argument("source", default="-", metavar="[FILE|-|oss://BUCKET/PREFIX/]")
-@click.option("--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links.")
+@click.option(
+    "--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links."
+)
 @click.option(
     "--format",
     "format_name",
@@ -62,12 +64,27 @@ class Summary(NamedTuple):
 )
 @click.option("--bucket", help="The bucket of keys that are not written as oss://bucket/key.")
 @click.option(
-    "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
+    "--column",
+    help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names.",
 )
-@click.option("--expires", type=options.EXPIRY, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option(
+    "--expires",
+    type=options.EXPIRY,
+    default="1h",
+    show_default=True,
+    help="90, 90s, 15m, 2h or 7d.",
+)
 @click.option("--method", type=options.METHOD, default="GET", show_default=True)
-@click.option("--query", "queries", multiple=True, type=options.QUERY, help="A query parameter to sign; repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary, on standard error, as JSON.")
+@click.option(
+    "--query",
+    "queries",
+    multiple=True,
+    type=options.QUERY,
+    help="A query parameter to sign; repeatable.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the summary, on standard error, as JSON."
+)
 @options.signing_options
 def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     """Create links for a list of keys (a file, standard input, a CSV column) or for all objects under a prefix.
@@ -107,7 +124,11 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
                 query=dict(params["queries"]),
             ):
                 refusals = [entry for entry in batch if isinstance(entry, Refusal)]
-                records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
+                records = [
+                    record_format.record(*entry)
+                    for entry in batch
+                    if not isinstance(entry, Refusal)
+                ]
                 with out.uninterrupted():
                     out.write("".join(records))
                     links += len(records)
@@ -142,7 +163,9 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
 def _choose_format(output: str, name: str | None) -> Format:
     extension = os.path.splitext(output)[1].lstrip(".").lower()
     if name is None and extension in ("json", "xls", "xlsx"):
-        options.fail("--output: the formats are CSV, JSON Lines (.jsonl) and HTML: name the file so, or pass --format.")
+        options.fail(
+            "--output: the formats are CSV, JSON Lines (.jsonl) and HTML: name the file so, or pass --format."
+        )
     return FORMATS[name or (extension if extension in FORMATS else "csv")]
 
 
@@ -150,15 +173,26 @@ def _list_items(source: str, signing: options.Signing) -> Iterator[Item]:
     """The objects under a prefix; the first page is requested at once. Raises `ListingFailed`."""
     bucket, prefix = parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/")
     report = partial(echo, err=True) if sys.stderr.isatty() else None
-    listed = objects(bucket, prefix, credentials=signing.credentials, endpoint=signing.endpoint, report=report)
+    listed = objects(
+        bucket, prefix, credentials=signing.credentials, endpoint=signing.endpoint, report=report
+    )
     first = list(islice(listed, 1))
-    return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(chain(first, listed), 1))
+    return (
+        Item(number, bucket, entry.key, entry.size)
+        for number, entry in enumerate(chain(first, listed), 1)
+    )
 
 
-def _read_items(lines: io.TextIOWrapper, column: str | None, bucket: str | None) -> Iterator[Item | Refusal]:
+def _read_items(
+    lines: io.TextIOWrapper, column: str | None, bucket: str | None
+) -> Iterator[Item | Refusal]:
     with lines:
         try:
-            yield from read_column(lines, column, bucket) if column is not None else read_lines(lines, bucket)
+            yield from (
+                read_column(lines, column, bucket)
+                if column is not None
+                else read_lines(lines, bucket)
+            )
         except csv.Error as error:
             raise InvalidKey(
                 f"Invalid CSV: {error}. Look for a quotation mark that is not closed.", column or ""

@@ -68,13 +68,16 @@ def read_column(file: TextIO, column: str, bucket: str | None) -> Iterator[Item 
         header = next(rows, [])
         if column not in header:
             raise InvalidKey(
-                f"Column {column!r} not found; the first row has: {', '.join(header) or 'nothing'}.", column
+                f"Column {column!r} not found; the first row has: {', '.join(header) or 'nothing'}.",
+                column,
             )
         index = header.index(column)
     for row in rows:
         if row:
             if not 0 <= index < len(row):
-                yield Refusal(rows.line_num, f"Column {index + 1} not found: the row has {len(row)} columns.")
+                yield Refusal(
+                    rows.line_num, f"Column {index + 1} not found: the row has {len(row)} columns."
+                )
             else:
                 yield _item(rows.line_num, row[index], bucket)
 
@@ -174,7 +177,9 @@ def _html_record(item: Item, link: Link) -> str:
     )
 
 
-_HTML_HEAD, _, _HTML_TAIL = Path(__file__).with_name("bulk_page.html").read_text("utf-8").partition("<!-- rows -->\n")
+_HTML_HEAD, _, _HTML_TAIL = (
+    Path(__file__).with_name("bulk_page.html").read_text("utf-8").partition("<!-- rows -->\n")
+)
 FORMATS = {
     "csv": Format("line,bucket,key,size,expires_at,url\n", "", _csv_record),
     "jsonl": Format("", "", _json_record),

@@ -51,7 +51,9 @@ class Output:
     def opened(self) -> Iterator[None]:
         """Writes the format's head, and its tail after the block. Raises `OutputFailed` and `BrokenPipeError`."""
         # What is ignored, as SIGINT is where a script starts a program with &, stays ignored.
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        numbers = [
+            n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN
+        ]
         handlers = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
             with self._failures():
@@ -112,8 +114,12 @@ class Output:
             self.outcome = "The previous file was kept."
             mode = os.stat(self._path).st_mode
             if not stat.S_ISREG(mode):
-                raise OSError(None, "it is not a regular file: for a pipe or a device, use standard output")
-            os.close(os.open(self._path, os.O_WRONLY))  # a file that may not be written may not be replaced either
+                raise OSError(
+                    None, "it is not a regular file: for a pipe or a device, use standard output"
+                )
+            os.close(
+                os.open(self._path, os.O_WRONLY)
+            )  # a file that may not be written may not be replaced either
             self._mode = stat.S_IMODE(mode)
         self._draft = draft_name(self._path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
@@ -142,4 +148,6 @@ class Output:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OutputFailed(f"{self._name} cannot be written ({error.strerror}). {self.outcome}") from None
+            raise OutputFailed(
+                f"{self._name} cannot be written ({error.strerror}). {self.outcome}"
+            ) from None

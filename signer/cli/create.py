@@ -17,13 +17,34 @@ from .output import echo, print_json
 _link_options = options.add(
     options.signing_options,
     click.argument("target", type=oss_url, metavar="oss://BUCKET/KEY"),
-    click.option("--expires", type=EXPIRY, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
+    click.option(
+        "--expires", type=EXPIRY, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."
+    ),
     click.option("--method", type=METHOD, default="GET", show_default=True),
-    click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client will send; repeatable."),
-    click.option("--sign-header", "signed", multiple=True, help="Sign this header too, such as host; repeatable."),
-    click.option("--query", "queries", multiple=True, type=QUERY, help="A query parameter to sign; repeatable."),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        type=HEADER,
+        help="A header the client will send; repeatable.",
+    ),
+    click.option(
+        "--sign-header",
+        "signed",
+        multiple=True,
+        help="Sign this header too, such as host; repeatable.",
+    ),
+    click.option(
+        "--query",
+        "queries",
+        multiple=True,
+        type=QUERY,
+        help="A query parameter to sign; repeatable.",
+    ),
     click.option("--version-id", help="A version of the object."),
-    click.option("--download", metavar="NAME", help="The name under which browsers save the object."),
+    click.option(
+        "--download", metavar="NAME", help="The name under which browsers save the object."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 )
 
@@ -112,4 +133,6 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     methods = {"GET": ["-o", "./" + name], "HEAD": ["-I"], "PUT": ["-T", file]}
     method = methods.get(link.method, ["-X", link.method])
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
-    _print_link(link, may_end_early, as_json, shlex.join(["curl", "-fgsS", *method, *headers, link.url]))
+    _print_link(
+        link, may_end_early, as_json, shlex.join(["curl", "-fgsS", *method, *headers, link.url])
+    )

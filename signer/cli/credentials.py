@@ -54,13 +54,23 @@ def load_credentials(profile: str | None, config: str) -> Profile:
     if section in sections:
         source = f"profile {section!r} (type {sections[section].get('type', 'not set')}) of {ini}"
         file = os.path.expanduser(ini)
-        return Profile(_fetch(source, "ProfileCredentialsProvider", profile_name=section, profile_file=file))
+        return Profile(
+            _fetch(source, "ProfileCredentialsProvider", profile_name=section, profile_file=file)
+        )
     if not profile and (uri := os.environ.get(URI)):
         if not re.match(r"https?://[^/?#]", uri):
-            raise MissingCredentials(f"Invalid {URI}: expected an address such as http://127.0.0.1:9001/credentials.")
+            raise MissingCredentials(
+                f"Invalid {URI}: expected an address such as http://127.0.0.1:9001/credentials."
+            )
         return Profile(_fetch(URI, "URLCredentialsProvider", uri=uri))
     if not profile and (role := os.environ.get(METADATA)):
-        return Profile(_fetch(f"the instance metadata ({METADATA})", "EcsRamRoleCredentialsProvider", role_name=role))
+        return Profile(
+            _fetch(
+                f"the instance metadata ({METADATA})",
+                "EcsRamRoleCredentialsProvider",
+                role_name=role,
+            )
+        )
     if name:
         available = ", ".join(sorted({*entries, *sections})) or "none"
         raise MissingCredentials(
@@ -100,11 +110,15 @@ def _read_config(path: str) -> tuple[dict[str, dict[str, Any]], str]:
     try:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             document = json.load(file)
-        return {str(entry["name"]): entry for entry in document.get("profiles", ())}, str(document.get("current", ""))
+        return {str(entry["name"]): entry for entry in document.get("profiles", ())}, str(
+            document.get("current", "")
+        )
     except FileNotFoundError:
         if path == CONFIG:
             return {}, ""
-        raise MissingCredentials(f"{path} not found: run aliyun configure, or correct --config.") from None
+        raise MissingCredentials(
+            f"{path} not found: run aliyun configure, or correct --config."
+        ) from None
     except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise _unreadable(path, error, "JSON") from None
 
@@ -120,18 +134,26 @@ def _read_ini(path: str) -> dict[str, dict[str, str]]:
 
 def _unreadable(path: str, error: Exception, kind: str) -> MissingCredentials:
     reason = getattr(error, "strerror", None) or f"it is not the {kind} that was expected"
-    return MissingCredentials(f"Cannot read {path} ({reason}): correct it, or run aliyun configure.")
+    return MissingCredentials(
+        f"Cannot read {path} ({reason}): correct it, or run aliyun configure."
+    )
 
 
 def _fetch_cli_profile(name: str, entry: dict[str, Any], config: str) -> Profile:
     source = f"profile {name!r} (mode {entry.get('mode') or 'not set'}) of {config}"
     path = os.path.expanduser(config)
     region = str(entry.get("region_id") or "")
-    credentials = _fetch(source, "CLIProfileCredentialsProvider", profile_name=name, profile_file=path)
+    credentials = _fetch(
+        source, "CLIProfileCredentialsProvider", profile_name=name, profile_file=path
+    )
     # The provider leaves the expiry out, but the package may have written it to the profile.
     entry = _read_config(config)[0].get(name, {})
     expiry = entry.get("sts_expiration")
-    if credentials.security_token and entry.get("access_key_id") == credentials.access_key_id and expiry:
+    if (
+        credentials.security_token
+        and entry.get("access_key_id") == credentials.access_key_id
+        and expiry
+    ):
         return Profile(credentials._replace(expires_at=float(expiry)), region)
     return Profile(credentials, region)
 
@@ -158,7 +180,9 @@ def _fetch(source: str, provider: str, **arguments: str) -> Credentials:
             f"Cannot get credentials from {source}: {reason_of(error)}; correct it, or pass another --profile."
         ) from None
     if not key_id or not secret:
-        raise MissingCredentials(f"{source} gives no access key: correct it, or pass another --profile.")
+        raise MissingCredentials(
+            f"{source} gives no access key: correct it, or pass another --profile."
+        )
     return Credentials(key_id, secret, token or None, float(expiration) if expiration else None)
 
 
@@ -167,7 +191,9 @@ def reason_of(error: Exception) -> str:
     if type(error).__module__.startswith("Tea.") or isinstance(error, OSError):
         host = re.search(r"\bhost='([^']+)'", str(error))
         return failure_reason(error) + (f" ({host[1]})" if host else "")
-    line = re.split(r",?\s*\b(?:result|(?<!credential )response|OAuth token): |[{\n]", str(error), maxsplit=1)[0]
+    line = re.split(
+        r",?\s*\b(?:result|(?<!credential )response|OAuth token): |[{\n]", str(error), maxsplit=1
+    )[0]
     line = line.replace(" form cli credentials file", "")
     line = re.sub(r"(https?://)(?:[^\s/@]*@)?([^\s/?,]+)[^\s,]*", r"\1\2", line)
     return redact(line).strip().rstrip(".") or type(error).__name__

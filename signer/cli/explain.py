@@ -15,12 +15,26 @@ from .output import echo, print_json
 
 @click.command(cls=options.Command)
 @click.argument("url", metavar="[URL|-]", default="-")
-@click.option("--error-xml", type=click.Path(), help="A file with the response of OSS, or - for standard input.")
-@click.option("--method", type=METHOD, default="GET", show_default=True, help="The method that was used.")
-@click.option("--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable.")
-@click.option("--no-headers", is_flag=True, help="No header was sent: report each signed header as missing.")
+@click.option(
+    "--error-xml",
+    type=click.Path(),
+    help="A file with the response of OSS, or - for standard input.",
+)
+@click.option(
+    "--method", type=METHOD, default="GET", show_default=True, help="The method that was used."
+)
+@click.option(
+    "--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable."
+)
+@click.option(
+    "--no-headers", is_flag=True, help="No header was sent: report each signed header as missing."
+)
 @click.option("--bucket", help="The bucket of a custom domain.")
-@click.option("--inside", is_flag=True, help="The client is in the bucket's region, where internal hosts work.")
+@click.option(
+    "--inside",
+    is_flag=True,
+    help="The client is in the bucket's region, where internal hosts work.",
+)
 @click.option("--no-secret", is_flag=True, help="Do not use the credentials of the environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
@@ -44,8 +58,12 @@ def explain(url: str, **params: Any) -> int:
 
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
-        options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
-    link = options.read_argument(url, "the link (the response of OSS may follow it, or stand alone)")
+        options.fail(
+            "Standard input can hold the link or the response. To pass both in it, use URL - only."
+        )
+    link = options.read_argument(
+        url, "the link (the response of OSS may follow it, or stand alone)"
+    )
     xml = None
     if url == "-":
         link, xml = split_answer(link)
@@ -59,7 +77,9 @@ def explain(url: str, **params: Any) -> int:
         error_xml=xml,
         method=params["method"].upper(),
         headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
-        credentials=None if params["no_secret"] else load_optional_credentials(params["profile"], params["config"]),
+        credentials=None
+        if params["no_secret"]
+        else load_optional_credentials(params["profile"], params["config"]),
         bucket=params["bucket"],
         inside=params["inside"],
         cdn=cdn,
@@ -69,7 +89,9 @@ def explain(url: str, **params: Any) -> int:
     else:
         echo(str(explanation))
         if explanation.findings:
-            language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+            language = next(
+                filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), ""
+            )
             suffix = ".zh-CN" if language.startswith("zh") else ""
             echo(f"\nMore: docs/errors/{explanation.findings[0].code}{suffix}.md")
     return 0 if explanation.ok else 1

@@ -44,7 +44,9 @@ def objects(
 
     def request_page() -> ListedPage:
         for attempt in range(1, _ATTEMPTS + 1):
-            link = presign("GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query)
+            link = presign(
+                "GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query
+            )
             try:
                 response = send("GET", link.url, TIMEOUT, session=session)
                 if response.status_code == 200:

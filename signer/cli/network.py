@@ -35,7 +35,11 @@ def send(
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = session or requests.Session()
     # A proxy does not reach this machine.
-    proxies = {"http": "", "https": ""} if urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") else None
+    proxies = (
+        {"http": "", "https": ""}
+        if urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        else None
+    )
     return session.request(
         method,
         url,
@@ -63,7 +67,9 @@ def describe_refusal(response: requests.Response, hint: str = "") -> str:
         error = read_error(response.text)
     except SignerError:
         return f"status {response.status_code}"
-    return redact(f"{error.code}, {error.message.rstrip('.')}") + (hint if error.code == "AccessDenied" else "")
+    return redact(f"{error.code}, {error.message.rstrip('.')}") + (
+        hint if error.code == "AccessDenied" else ""
+    )
 
 
 def failure_reason(error: BaseException) -> str:

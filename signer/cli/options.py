@@ -51,7 +51,9 @@ class Command(click.Command):
     """Its help names the program that was called in its examples."""
 
     def get_help(self, ctx: click.Context) -> str:
-        return re.sub(rf"\b{NAME} (?=[a-z])", lambda match: f"{program_name()} ", super().get_help(ctx))
+        return re.sub(
+            rf"\b{NAME} (?=[a-z])", lambda match: f"{program_name()} ", super().get_help(ctx)
+        )
 
 
 class Group(Command, click.Group):
@@ -86,8 +88,14 @@ def _parse_expiry(value: str) -> int | None:
     return seconds if seconds and seconds <= MAX_EXPIRES_IN else None
 
 
-EXPIRY = _type("duration", _parse_expiry, "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d")
-LIFETIME = _type("duration", lambda value: value if parse_duration(value) else None, "duration such as 12h, 7d or 30d")
+EXPIRY = _type(
+    "duration", _parse_expiry, "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d"
+)
+LIFETIME = _type(
+    "duration",
+    lambda value: value if parse_duration(value) else None,
+    "duration such as 12h, 7d or 30d",
+)
 TIME = _type("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
 SIZE = _type("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
 
@@ -132,11 +140,15 @@ def add(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def _complete_endpoint(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_endpoint(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
 
 
-def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_profile(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     try:
         names = profile_names(ctx.params.get("config") or CONFIG)
     except MissingCredentials:
@@ -159,9 +171,18 @@ credentials_options = add(
     ),
 )
 cdn_options = add(
-    click.option("--cdn-key", type=click.Choice(["-"]), help="- reads a CDN's key: the first line of standard input."),
+    click.option(
+        "--cdn-key",
+        type=click.Choice(["-"]),
+        help="- reads a CDN's key: the first line of standard input.",
+    ),
     *(
-        click.option(f"--cdn-{name}".replace("_", "-"), default=default, show_default=True, help="As at the domain.")
+        click.option(
+            f"--cdn-{name}".replace("_", "-"),
+            default=default,
+            show_default=True,
+            help="As at the domain.",
+        )
         for name, default in CdnKey._field_defaults.items()
     ),
 )
@@ -176,7 +197,9 @@ signing_options = add(
         shell_complete=_complete_endpoint,
         help=f"{', '.join(KINDS)}; oss-REGION.aliyuncs.com; or https://DOMAIN, a custom domain. Also OSS_ENDPOINT.",
     ),
-    click.option("--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."),
+    click.option(
+        "--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."
+    ),
     click.option(
         "--region",
         envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
@@ -221,16 +244,23 @@ def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
     try:
         hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
     except ValueError:
-        fail("Invalid --endpoint: expected only scheme and host, such as https://static.example.com.")
+        fail(
+            "Invalid --endpoint: expected only scheme and host, such as https://static.example.com."
+        )
     host = parse_oss_host(hostname)
     signed_region = params["region"] or (host.region if host else None) or profile_region
     if not signed_region:
-        fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID.")
+        fail(
+            "Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID."
+        )
     result = _create_endpoint(endpoint, hostname, params["path_style"], signed_region)
     if signed_region not in KNOWN_REGIONS:
         closest = closest_region(signed_region)
         question = f" (did you mean {closest}?)" if closest else ""
-        echo(f"Warning: unknown region {signed_region!r}{question}: OSS refuses the link unless it exists.", err=True)
+        echo(
+            f"Warning: unknown region {signed_region!r}{question}: OSS refuses the link unless it exists.",
+            err=True,
+        )
     return result
 
 
@@ -249,7 +279,9 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
 
 def describe_expiry(issued: Link, *, may_end_early: bool) -> str:
     """`expires 2026-11-25 00:29:48 UTC, in 10 minutes`, and what else is known of it."""
-    latest, reason = (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
+    latest, reason = (
+        (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
+    )
     if issued.clamped and may_end_early:
         reason += " (12 hours is the longest session of STS: pass --credentials-expire-at if the token lives longer)"
     elif issued.clamped:
@@ -265,7 +297,9 @@ def read_argument(argument: str, description: str) -> str:
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        return terminal.read(description, f"{program_name()} {click.get_current_context().info_name} - < file")
+        return terminal.read(
+            description, f"{program_name()} {click.get_current_context().info_name} - < file"
+        )
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
 
 
@@ -280,8 +314,13 @@ def load_cdn_key(params: dict[str, Any]) -> CdnKey | None:
     """The key of --cdn-key, None without it, unless another setting of a CDN is given."""
     if not params["cdn_key"]:
         source = click.get_current_context().get_parameter_source
-        if any(name.startswith("cdn_") and source(name) is ParameterSource.COMMANDLINE for name in params):
-            fail("The key of the CDN is missing. Add --cdn-key - and give the key as the first line of standard input.")
+        if any(
+            name.startswith("cdn_") and source(name) is ParameterSource.COMMANDLINE
+            for name in params
+        ):
+            fail(
+                "The key of the CDN is missing. Add --cdn-key - and give the key as the first line of standard input."
+            )
         return None
     return CdnKey(read_secret("Key of the CDN"), params["cdn_valid_for"], params["cdn_parameter"])
 

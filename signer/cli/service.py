@@ -31,7 +31,9 @@ T = TypeVar("T")
 service_options = options.add(
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     click.option(
-        "--key", type=click.Choice(["-"]), help=f"- reads the API key or token from standard input, not {KEY}."
+        "--key",
+        type=click.Choice(["-"]),
+        help=f"- reads the API key or token from standard input, not {KEY}.",
     ),
 )
 
@@ -54,26 +56,38 @@ class Service(NamedTuple):
     @classmethod
     def load(cls, key_from: str | None) -> Service:
         """From the environment; with "-", the key is standard input, which a terminal does not show."""
-        url = os.environ.get(URL) or options.fail(f"Set {URL} to the service, such as https://links.example.com.")
+        url = os.environ.get(URL) or options.fail(
+            f"Set {URL} to the service, such as https://links.example.com."
+        )
         scheme, host = parse_origin(url.rstrip("/"))
         if scheme != "https" and not is_loopback(host):
-            options.fail(f"{URL} must begin with https://, so that nobody reads the key on its way.")
+            options.fail(
+                f"{URL} must begin with https://, so that nobody reads the key on its way."
+            )
         key = os.environ.get(KEY, "")
         if key_from:
             key = options.read_secret("API key")
         if key.strip() and not _CREDENTIAL.fullmatch(key.strip()):
-            options.fail("Invalid API key or token: expected printable ASCII characters without spaces.")
+            options.fail(
+                "Invalid API key or token: expected printable ASCII characters without spaces."
+            )
         return cls(url.rstrip("/"), key.strip())
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """The JSON of an answer, empty for a DELETE. Raises `ServiceFailed`."""
         headers = {"Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
-            response = send(method, self.url + path, TIMEOUT, headers=headers, query=query, body=body)
+            response = send(
+                method, self.url + path, TIMEOUT, headers=headers, query=query, body=body
+            )
         except OSError as error:
             raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
         if (method, response.status_code) == ("DELETE", 204):
@@ -92,7 +106,9 @@ class Service(NamedTuple):
         if not isinstance(problem, dict) or not isinstance(code, str):
             return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.")
         hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
-        return ServiceFailed(f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})")
+        return ServiceFailed(
+            f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})"
+        )
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
         """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
@@ -102,7 +118,9 @@ class Service(NamedTuple):
             position = {"after": after} if after else {}
             page = self.ask("GET", path, {**query, **position})
             entries = [page.get(name) for name in lists]
-            if not all(isinstance(each, list) and all(map(self._is_entry, each)) for each in entries):
+            if not all(
+                isinstance(each, list) and all(map(self._is_entry, each)) for each in entries
+            ):
                 raise self.refusal(page)
             yield page
             following = page.get("next")
@@ -129,7 +147,12 @@ def _print_row(columns: str, *cells: object) -> None:
 
 
 @click.command(cls=options.Command, name="shares")
-@click.option("--all", "everyone", is_flag=True, help="The shares of all callers: the key needs the method ADMIN.")
+@click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="The shares of all callers: the key needs the method ADMIN.",
+)
 @service_options
 def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
     """List the shares that you created, newest first.
@@ -193,12 +216,16 @@ def for_each(names: tuple[str, ...], act: Callable[[str], T]) -> Iterator[T]:
         try:
             yield act(name)
         except (ServiceFailed, ValueError) as error:
-            echo(printable(redact_pieces(f"Error: {name}: {error}")), err=True)  # an id may be a pasted link
+            echo(
+                printable(redact_pieces(f"Error: {name}: {error}")), err=True
+            )  # an id may be a pasted link
 
 
 @_id_command()
 @_identifiers
-@click.option("--expires", required=True, type=options.LIFETIME, help="From now, such as 30d or 12h.")
+@click.option(
+    "--expires", required=True, type=options.LIFETIME, help="From now, such as 30d or 12h."
+)
 @service_options
 def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str | None) -> int:
     """Extend shares, also ended ones, by their ids or addresses. The status is 2 if one of them was not extended.
@@ -279,7 +306,10 @@ def list_folder(path: str, as_json: bool, key: str | None) -> None:
         rows: list[tuple[object, ...]] = [
             (None, None, f"{each.get('name', '').rstrip('/')}/") for each in page["folders"]
         ]
-        rows += [(format_size(each.get("size", 0)), each.get("modified_at"), each["name"]) for each in page["files"]]
+        rows += [
+            (format_size(each.get("size", 0)), each.get("modified_at"), each["name"])
+            for each in page["files"]
+        ]
         for row in rows if not as_json else ():
             _print_row("{:>9}  {:<20}  {}", *row)
         for name in ("folders", "files"):

@@ -22,14 +22,27 @@ from .network import describe_refusal, failure_reason, send
 from .output import echo, print_json
 from .service import Service, ServiceFailed, for_each, service_options
 
-IDLE = (60, 60)  # seconds without progress after which a transfer ends: to connect or send, and to read
+IDLE = (
+    60,
+    60,
+)  # seconds without progress after which a transfer ends: to connect or send, and to read
 PROGRESS_AFTER = 2.0
 PROGRESS_EVERY = 0.5  # seconds
 BLOCK = 1 << 16  # bytes
 
 _share_options = options.add(
-    click.option("--expires", type=options.LIFETIME, default="7d", show_default=True, help="From now, as 30d or 12h."),
-    click.option("--password", is_flag=True, help="Protect it with a code, which is printed behind the address."),
+    click.option(
+        "--expires",
+        type=options.LIFETIME,
+        default="7d",
+        show_default=True,
+        help="From now, as 30d or 12h.",
+    ),
+    click.option(
+        "--password",
+        is_flag=True,
+        help="Protect it with a code, which is printed behind the address.",
+    ),
     click.option("--title", help="What the page says for you, in place of the file's name."),
 )
 
@@ -53,11 +66,15 @@ class _Content:
         self._left -= len(piece)
         is_other = self._file.read(1) if not self._left else not piece
         if is_other or self._version(self._file) != self._opened:
-            raise ServiceFailed("The file changed while it was sent. Try again when it is complete.")
+            raise ServiceFailed(
+                "The file changed while it was sent. Try again when it is complete."
+            )
         now = time.monotonic()
         if now >= self._shows_at and sys.stderr.isatty():
             self._shows_at = now + PROGRESS_EVERY
-            self.line = f"{(self.len - self._left) * 100 // (self.len or 1):3} % of {format_size(self.len)}"
+            self.line = (
+                f"{(self.len - self._left) * 100 // (self.len or 1):3} % of {format_size(self.len)}"
+            )
             click.echo(f"\r{self.line}", err=True, nl=False)
         return piece
 
@@ -73,10 +90,14 @@ def _open(file: str) -> BinaryIO:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):
             kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
-            raise ServiceFailed(f"This is a {kind}. Send files, or share a folder of the service with --path.")
+            raise ServiceFailed(
+                f"This is a {kind}. Send files, or share a folder of the service with --path."
+            )
         if status.st_size > MAX_PUT:
             limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(MAX_PUT)}."
-            raise ServiceFailed(f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path.")
+            raise ServiceFailed(
+                f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path."
+            )
         return open(file, "rb")
     except OSError as error:
         raise ServiceFailed(f"{error.strerror}.") from None
@@ -97,7 +118,9 @@ def _send(service: Service, file: BinaryIO, path: str) -> None:
         body = content if content.len else content.read(BLOCK)
         response = send("PUT", url, IDLE, headers=headers, content=body)
     except (OSError, ValueError) as error:
-        raise ServiceFailed(f"Sending it to {urlsplit(url).hostname} failed: {failure_reason(error)}.") from None
+        raise ServiceFailed(
+            f"Sending it to {urlsplit(url).hostname} failed: {failure_reason(error)}."
+        ) from None
     finally:
         if content.line:
             click.echo(f"\r{' ' * len(content.line)}\r", err=True, nl=False)
@@ -109,25 +132,43 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
     """A new share, whose address is printed with the code behind it; id and end are on standard error."""
     body = {name: value for name, value in params.items() if value not in (None, False)}
     document = {"path": params["path"], **service.ask("POST", "/-/shares", body=body)}
-    url, code, share_id, end = (document.get(name, "") for name in ("url", "password", "id", "expires_at"))
+    url, code, share_id, end = (
+        document.get(name, "") for name in ("url", "password", "id", "expires_at")
+    )
     if not all(isinstance(value, str) for value in (url, code, share_id, end)) or not url:
         raise service.refusal(document)
     if not as_json:
         echo(f"{url} {code}".rstrip())
-        echo(f"{share_id}: {params['path']}, until {end}. {document.get('covers', '')}".rstrip(), err=True)
+        echo(
+            f"{share_id}: {params['path']}, until {end}. {document.get('covers', '')}".rstrip(),
+            err=True,
+        )
     return document
 
 
 @click.command(cls=options.Command)
 @click.argument("files", metavar="FILE...", nargs=-1)
-@click.option("--path", "paths", metavar="/PATH", multiple=True, help="Share what is there, also a folder; repeatable.")
-@click.option("--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent.")
+@click.option(
+    "--path",
+    "paths",
+    metavar="/PATH",
+    multiple=True,
+    help="Share what is there, also a folder; repeatable.",
+)
+@click.option(
+    "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
+)
 @click.option("--max-uses", type=click.IntRange(min=1), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
 @_share_options
 @service_options
 def share(
-    files: tuple[str, ...], paths: tuple[str, ...], to: str, as_json: bool, key: str | None, **params: Any
+    files: tuple[str, ...],
+    paths: tuple[str, ...],
+    to: str,
+    as_json: bool,
+    key: str | None,
+    **params: Any,
 ) -> int:
     """Send files, or take what is there, and share each. The status is 2 if one of them was not shared.
 
@@ -167,14 +208,22 @@ def share(
 
 
 @click.command(cls=options.Command)
-@click.option("--to", default="/in/", show_default=True, metavar="/PATH/", help="Where files arrive.")
-@click.option("--max-files", type=int, default=20, show_default=True, help="The maximum number of files.")
 @click.option(
-    "--max-size", type=options.SIZE, help="Maximum size of a file: 512K, 10MB, 5G (K is 1024). Default: the mount's."
+    "--to", default="/in/", show_default=True, metavar="/PATH/", help="Where files arrive."
+)
+@click.option(
+    "--max-files", type=int, default=20, show_default=True, help="The maximum number of files."
+)
+@click.option(
+    "--max-size",
+    type=options.SIZE,
+    help="Maximum size of a file: 512K, 10MB, 5G (K is 1024). Default: the mount's.",
 )
 @_share_options
 @service_options
-def receive(to: str, max_files: int, max_size: int | None, as_json: bool, key: str | None, **params: Any) -> None:
+def receive(
+    to: str, max_files: int, max_size: int | None, as_json: bool, key: str | None, **params: Any
+) -> None:
     """Create an upload page: whoever has its address can send files, and read nothing.
 
     FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
@@ -187,6 +236,8 @@ def receive(to: str, max_files: int, max_size: int | None, as_json: bool, key: s
     if max_size is not None:
         upload["max_size"] = max_size
     path = f"{to.rstrip('/')}/"
-    document = _create(Service.load(key), as_json, path=path, method="POST", upload=upload, **params)
+    document = _create(
+        Service.load(key), as_json, path=path, method="POST", upload=upload, **params
+    )
     if as_json:
         print_json({"shares": [document]})

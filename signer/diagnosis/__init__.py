@@ -18,7 +18,14 @@ from . import answers, checks, proofs
 from .cdn import cdn_facts
 from .facts import Finding, overrule, rank
 from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
-from .oss_error import Difference, ServerError, is_region, parse_canonical_request, printable_name, read_error
+from .oss_error import (
+    Difference,
+    ServerError,
+    is_region,
+    parse_canonical_request,
+    printable_name,
+    read_error,
+)
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
@@ -27,7 +34,9 @@ T = TypeVar("T")
 
 # What does not look like one is not shown: it may be a piece of something else.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_HOST = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
+)
 _HOST_KINDS = {
     "public": "public",
     "internal": "internal, works only inside its region",
@@ -89,7 +98,8 @@ class Explanation(NamedTuple):
         for name, time in (("issued_at", self.issued_at), ("expires_at", self.expires_at)):
             members[name] = rfc3339(time.timestamp()) if time else None
         members["findings"] = [
-            {**finding._asdict(), "title": finding.title, "advice": finding.advice} for finding in self.findings
+            {**finding._asdict(), "title": finding.title, "advice": finding.advice}
+            for finding in self.findings
         ]
         members["differences"] = [difference._asdict() for difference in self.differences]
         return members
@@ -124,7 +134,11 @@ def explain(
         check_credentials(credentials)
     if cdn is not None:
         check_cdn_key(cdn)
-    link = parse_lenient_url(url or "", bucket or _bucket_of(error)) if url or error is None else NO_LINK
+    link = (
+        parse_lenient_url(url or "", bucket or _bucket_of(error))
+        if url or error is None
+        else NO_LINK
+    )
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
@@ -132,7 +146,11 @@ def explain(
         error = None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(
-        method=method, bucket=link.bucket or "", key=link.key, query=link.query, headers={"host": link.host, **sent}
+        method=method,
+        bucket=link.bucket or "",
+        key=link.key,
+        query=link.query,
+        headers={"host": link.host, **sent},
     )
 
     facts = [service] if service else []
@@ -145,12 +163,18 @@ def explain(
     requests = [request]
     received = parse_canonical_request(error.canonical_request) if error is not None else None
     if received is not None:
-        requests.append(request._replace(method=received.method, headers={"host": link.host, **received.headers}))
+        requests.append(
+            request._replace(
+                method=received.method, headers={"host": link.host, **received.headers}
+            )
+        )
     proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)
     answer = None
     if error is not None:
         knows_headers = headers is not None or bool(proof.signature or proof.repairs)
-        answer = answers.read_answer(error, facts, link, proof.request, proof.signature, knows_headers=knows_headers)
+        answer = answers.read_answer(
+            error, facts, link, proof.request, proof.signature, knows_headers=knows_headers
+        )
         facts = [*overrule(facts, answer.verdict), *answer.facts]
     elif other_link is not None:
         facts.append(other_link)
@@ -182,7 +206,11 @@ def explain(
         notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets.
-    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret), *(cdn or ())[:1])
+    secrets = (
+        *link.secrets,
+        *(secret for secret in (credentials or ())[:3] if secret),
+        *(cdn or ())[:1],
+    )
     return _without(explanation, pieces_of(secrets))
 
 
@@ -208,11 +236,24 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
     if link.bucket is None and link.version is not None:
         yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
     region = link.host_region or ""
-    if is_fine and link.host_kind == "public" and region.startswith("cn-") and region != "cn-hongkong":
+    if (
+        is_fine
+        and link.host_kind == "public"
+        and region.startswith("cn-")
+        and region != "cn-hongkong"
+    ):
         yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
-    if is_fine and link.host_kind in ("public", "accelerate") and link.key.lower().endswith((".apk", ".ipa")):
+    if (
+        is_fine
+        and link.host_kind in ("public", "accelerate")
+        and link.key.lower().endswith((".apk", ".ipa"))
+    ):
         yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
-    if is_fine and (link.lifetime or 0) > 43_200 and (link.token or link.access_key_id.startswith("STS.")):
+    if (
+        is_fine
+        and (link.lifetime or 0) > 43_200
+        and (link.token or link.access_key_id.startswith("STS."))
+    ):
         yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
     if link.version in SIGNATURES and method == "HEAD":
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
@@ -222,7 +263,9 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
 
 def _lines(e: Explanation) -> Iterator[str]:
     signed = (
-        f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL not signed for OSS"
+        f"OSS presigned URL, signature {e.version}, used with {e.method}"
+        if e.version
+        else "URL not signed for OSS"
     )
     yield signed if e.host else "OSS's answer, without its link"
     if e.host:
@@ -233,7 +276,9 @@ def _lines(e: Explanation) -> Iterator[str]:
     if e.issued_at and e.age is not None:
         yield f"  signed     {format_time(e.issued_at)}, {format_relative(e.age)}"
     if e.expires_at and e.remaining is not None:
-        lifetime = f", valid for {format_duration(e.lifetime)}" if e.lifetime and e.lifetime > 0 else ""
+        lifetime = (
+            f", valid for {format_duration(e.lifetime)}" if e.lifetime and e.lifetime > 0 else ""
+        )
         when = f"{format_time(e.expires_at)}, {format_relative(-e.remaining)}{lifetime}"
         if e.remaining <= 0:
             yield f"  expired    {when}"
@@ -248,10 +293,14 @@ def _lines(e: Explanation) -> Iterator[str]:
         yield f"  signature  {'matches' if e.signature else 'does not match'} with the given secret"
     yield ""
     if not e.findings:
-        more = "" if e.signature else " With the secret, or OSS's error document, more can be found."
+        more = (
+            "" if e.signature else " With the secret, or OSS's error document, more can be found."
+        )
         yield "Nothing wrong was found." + more
     for number, finding in enumerate(e.findings, 1):
-        yield from _paragraph(f"{number}. ", f"{finding.title} [{finding.code}, {finding.certainty}]")
+        yield from _paragraph(
+            f"{number}. ", f"{finding.title} [{finding.code}, {finding.certainty}]"
+        )
         yield from _paragraph("   Evidence: ", finding.evidence)
         yield from _paragraph("   Fix:      ", finding.advice)
     for note in e.notes:
@@ -261,5 +310,10 @@ def _lines(e: Explanation) -> Iterator[str]:
 def _paragraph(label: str, sentences: str) -> list[str]:
     indent = " " * len(label)
     return wrap(
-        sentences, 100, initial_indent=label, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        sentences,
+        100,
+        initial_indent=label,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

@@ -11,7 +11,10 @@ def _read() -> Mapping[str, tuple[str, str]]:
     parser = ConfigParser(interpolation=None)
     parser.read_string(Path(__file__).with_name("advice.ini").read_text("utf-8"))
     words = {code: (parser[code]["wrong"], parser[code]["advice"]) for code in parser.sections()}
-    return {code: (wrong.replace("\n", " "), advice.replace("\n", " ")) for code, (wrong, advice) in words.items()}
+    return {
+        code: (wrong.replace("\n", " "), advice.replace("\n", " "))
+        for code, (wrong, advice) in words.items()
+    }
 
 
 # code: (what is wrong, what to do)

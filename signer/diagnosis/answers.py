@@ -25,7 +25,9 @@ _SAID_OF_DAMAGED_LINKS = frozenset({"access_denied", "unknown_access_key", "wron
 # Where OSS says these, what the link shows says more exactly what OSS could not read.
 _UNREADABLE = frozenset({"malformed_parameter", "missing_parameter", "truncated", "missing_header"})
 # Where OSS says these, the rest of what the link shows stays as certain as it was.
-_ONE_OF_MORE = frozenset({"expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"})
+_ONE_OF_MORE = frozenset(
+    {"expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"}
+)
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
 _KEY_ID = re.compile(r"(?:ltai|sts\.|tmp\.)[a-z0-9]+")
 _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
@@ -56,16 +58,24 @@ def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
     signature = error.provided_signature
     own = link.value("x-oss-signature").lower()
     foreign = {
-        "access key": link.region and _KEY_ID.fullmatch(key_id) and key_id != link.access_key_id.casefold(),
+        "access key": link.region
+        and _KEY_ID.fullmatch(key_id)
+        and key_id != link.access_key_id.casefold(),
         "signing time": None not in (issued_at, link.issued_at) and issued_at != link.issued_at,
         "version of the signature": error.finding == "v1_forbidden",
-        "signature": _SIGNATURE.fullmatch(signature) and _SIGNATURE.fullmatch(own) and signature != own,
+        "signature": _SIGNATURE.fullmatch(signature)
+        and _SIGNATURE.fullmatch(own)
+        and signature != own,
     }
     parts = [name for name, is_foreign in foreign.items() if is_foreign]
     if link.version != V4 or not parts:
         return None
-    names = ", ".join(parts[:-1]) + " and " + parts[-1] + " are" if len(parts) > 1 else f"{parts[0]} is"
-    return Fact("other_link", ANSWER, CERTAIN, f"The {names} not the same in OSS's answer and in the link.")
+    names = (
+        ", ".join(parts[:-1]) + " and " + parts[-1] + " are" if len(parts) > 1 else f"{parts[0]} is"
+    )
+    return Fact(
+        "other_link", ANSWER, CERTAIN, f"The {names} not the same in OSS's answer and in the link."
+    )
 
 
 def find_differences(
@@ -74,7 +84,12 @@ def find_differences(
     """Where OSS's canonical request, or V1's string to sign, differs from the link's; None if it cannot be compared."""
     received = parse_canonical_request(error.canonical_request)
     is_v1 = link.version == V1
-    if not link.bucket or link.version not in SIGNATURES or not received or (received.payload == "") != is_v1:
+    if (
+        not link.bucket
+        or link.version not in SIGNATURES
+        or not received
+        or (received.payload == "") != is_v1
+    ):
         return None
     if is_v1 and not received.query["Expires"].isdigit():
         return None  # A date: the signature was in the header.
@@ -87,9 +102,17 @@ def find_differences(
         expected = v4.canonical_request(
             request.method,
             v4.canonical_path(request.bucket, v4.encode_key(request.key)),
-            v4.canonical_query(v4.canonical_parameter(n, value) for n, value in link.query if n != "x-oss-signature"),
+            v4.canonical_query(
+                v4.canonical_parameter(n, value)
+                for n, value in link.query
+                if n != "x-oss-signature"
+            ),
             v4.canonical_headers(
-                {n: v for n, v in request.headers.items() if v4.is_always_signed(n) or n in additional}
+                {
+                    n: v
+                    for n, v in request.headers.items()
+                    if v4.is_always_signed(n) or n in additional
+                }
             ),
             v4.additional_headers(additional),
             request.headers.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
@@ -116,7 +139,9 @@ def read_answer(
     if "X-Tengine-Error" in error.elements:
         source = ANSWER if code == "other_error" else GUESS  # of a signature, the key shows more
         fact = Fact(code, source, CERTAIN, f"The CDN answered: {error.message}.")
-        return Answer(error=error, code=code, sentence="", differences=None, verdict="refused", facts=(fact,))
+        return Answer(
+            error=error, code=code, sentence="", differences=None, verdict="refused", facts=(fact,)
+        )
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if error.message:
         said += f": {error.message[:200].rstrip('.')}"
@@ -129,12 +154,25 @@ def read_answer(
         ]
         stated = stated or [_guess(said, differences, signature, request, link)]
         if code == "source_address":
-            stated.insert(0, Fact(code, GUESS, LIKELY, f"{said}. OSS says so of links that are limited to an address."))
+            stated.insert(
+                0,
+                Fact(
+                    code,
+                    GUESS,
+                    LIKELY,
+                    f"{said}. OSS says so of links that are limited to an address.",
+                ),
+            )
         elif any(name.startswith("x-oss-ac-") for name in link.names):
             limited = "The link is limited by x-oss-ac-*. To another address, OSS may say that the signature is wrong."
             stated.append(Fact("source_address", ANSWER, POSSIBLE, limited))
         return Answer(
-            error=error, code=code, sentence=said, differences=differences, verdict="mismatch", facts=tuple(stated)
+            error=error,
+            code=code,
+            sentence=said,
+            differences=differences,
+            verdict="mismatch",
+            facts=tuple(stated),
         )
     codes = {fact.code for fact in facts}
     if code == "unknown_access_key" and "missing_token" in codes:
@@ -145,9 +183,20 @@ def read_answer(
         code = "bucket_twice"
     damages = {fact.code for fact in facts if fact.source == DAMAGE}
     # A form has no signature in its address, and whom OSS knows by a name has signed.
-    is_anonymous = code == "access_denied" and request.method != "POST" and "AuthPrincipalType" not in error.elements
-    lost = damages | codes & {"truncated", "plus_decoded", "token_not_signed", *(["unsigned"] if is_anonymous else [])}
-    shown = codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
+    is_anonymous = (
+        code == "access_denied"
+        and request.method != "POST"
+        and "AuthPrincipalType" not in error.elements
+    )
+    lost = damages | codes & {
+        "truncated",
+        "plus_decoded",
+        "token_not_signed",
+        *(["unsigned"] if is_anonymous else []),
+    }
+    shown = (
+        codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
+    )
     if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
         return Answer(
             error=error,
@@ -170,9 +219,18 @@ def read_answer(
         code = "other_error"
         about = "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
     evidence = next((fact.evidence for fact in facts if fact.code == code), "")
-    fact = Fact(code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence))))
+    fact = Fact(
+        code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence)))
+    )
     verdict: Verdict | None = None if code in _ONE_OF_MORE and link.version else "refused"
-    return Answer(error=error, code=code, sentence=said, differences=differences, verdict=verdict, facts=(fact,))
+    return Answer(
+        error=error,
+        code=code,
+        sentence=said,
+        differences=differences,
+        verdict=verdict,
+        facts=(fact,),
+    )
 
 
 def _guess(
@@ -185,12 +243,20 @@ def _guess(
     """What a refused signature may mean where nothing shows a reason."""
     said += "."
     is_open = link.version is not None and signature is None
-    extra = [name for name in request.headers if v4.is_always_signed(name) and name not in link.additional_headers]
+    extra = [
+        name
+        for name in request.headers
+        if v4.is_always_signed(name) and name not in link.additional_headers
+    ]
     if link.host and link.version is None:
-        said += " The address shows no signature, so it was in a form, or in the header Authorization."
+        said += (
+            " The address shows no signature, so it was in a form, or in the header Authorization."
+        )
     elif signature:
         said += " Yet the signature matches with the given secret: the request was changed on its way, or OSS knows"
-        said += " another secret for this access key. Give the full answer, with its CanonicalRequest."
+        said += (
+            " another secret for this access key. Give the full answer, with its CanonicalRequest."
+        )
     elif differences == ():
         said += " Its canonical request is the same as the link's."
     if is_open and request.method in ("HEAD", "DELETE"):

@@ -11,7 +11,9 @@ from ..times import format_duration, format_timestamp
 from .facts import CERTAIN, GUESS, LIKELY, LINK, PROVED, SECRET, Fact
 
 _TYPE_A = re.compile("[?&]([^=&]+)=([1-9][0-9]{9})-[^-&]*-[^-&]*-[0-9a-f]{32}(?![^&])")
-_OTHER_TYPE = re.compile("/[0-9]{12}/[0-9a-f]{32}/|/[0-9a-f]{32}/[0-9a-fA-F]{8}/|.*[?&]sign=[0-9a-f]{32}&time=")
+_OTHER_TYPE = re.compile(
+    "/[0-9]{12}/[0-9a-f]{32}/|/[0-9a-f]{32}/[0-9a-fA-F]{8}/|.*[?&]sign=[0-9a-f]{32}&time="
+)
 
 
 def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
@@ -26,7 +28,9 @@ def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
         code, source = ("cdn_wrong_type", SECRET) if key else ("cdn_address", LINK)
         yield Fact(code, source, LIKELY, "It has the form of another type than A.")
     elif key:
-        yield Fact("unsigned", GUESS, CERTAIN, f"It has no signature in the parameter {key.parameter}.")
+        yield Fact(
+            "unsigned", GUESS, CERTAIN, f"It has no signature in the parameter {key.parameter}."
+        )
     elif signed:
         time = int(signed[2])
         life = format_duration(VALID_FOR)
@@ -42,22 +46,38 @@ def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:
     past = now - time - key.valid_for
     read = f"The CDN reads its time as {format_timestamp(time)}"
     if digits != 10:
-        yield Fact("cdn_encoding", SECRET, CERTAIN, f"{read}: it has {digits} digits instead of ten.")
+        yield Fact(
+            "cdn_encoding", SECRET, CERTAIN, f"{read}: it has {digits} digits instead of ten."
+        )
     elif past >= 0:
         life = f"the domain's validity is {format_duration(key.valid_for)}"
-        yield Fact("expired", SECRET, CERTAIN, f"{read}, and {life}: it expired {format_duration(past)} ago.")
+        yield Fact(
+            "expired",
+            SECRET,
+            CERTAIN,
+            f"{read}, and {life}: it expired {format_duration(past)} ago.",
+        )
     for code, change, path, written in _changes(address, time):
         if digest(key, path, written, address.rand, address.uid) == address.md5:
-            yield from [Fact(code, SECRET, PROVED, f"The MD5 matches with {change}.")] if change else []
+            yield from (
+                [Fact(code, SECRET, PROVED, f"The MD5 matches with {change}.")] if change else []
+            )
             return
-    yield Fact("cdn_mismatch", SECRET, LIKELY, "With this key, neither the link nor a usual change of it has its MD5.")
+    yield Fact(
+        "cdn_mismatch",
+        SECRET,
+        LIKELY,
+        "With this key, neither the link nor a usual change of it has its MD5.",
+    )
 
 
 def _changes(address: SignedAddress, time: int) -> Iterator[tuple[str, str, str, str]]:
     """What may have been signed, the link's own parts first: a finding, its words, and a path and time."""
     path = address.path
     written = address.written
-    small, capital = (re.sub("%[^/]{2}", form, path) for form in (lambda m: m[0].lower(), lambda m: m[0].upper()))
+    small, capital = (
+        re.sub("%[^/]{2}", form, path) for form in (lambda m: m[0].lower(), lambda m: m[0].upper())
+    )
     spellings = {
         "": path,
         "decoded": unquote(path),
@@ -69,6 +89,9 @@ def _changes(address: SignedAddress, time: int) -> Iterator[tuple[str, str, str,
         "with + for %20": path.replace("%20", "+"),
         "with %20 for +": path.replace("+", "%20"),
     }
-    yield from (("cdn_encoding", how and f"the path {how}", form, written) for how, form in spellings.items())
+    yield from (
+        ("cdn_encoding", how and f"the path {how}", form, written)
+        for how, form in spellings.items()
+    )
     for other in range(time - 604_800, time + 604_800, 300):
         yield "altered_parameter", f"the time {format_timestamp(other)}", path, str(other)

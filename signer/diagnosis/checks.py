@@ -40,7 +40,9 @@ _SERVICES = {
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
-def link_facts(link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool) -> list[Fact]:
+def link_facts(
+    link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool
+) -> list[Fact]:
     """What the link shows at `now`, in Unix seconds; `sent` are lower-case names of headers, None if not known."""
     facts = [*check_text(link)]
     if not any(fact.code in ("truncated", "unsigned") for fact in facts):
@@ -78,12 +80,19 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
             length = len(signature.partition("%")[0])
             yield Fact("truncated", LINK, CERTAIN, f"The signature has {length} of its {form}.")
         else:
-            yield Fact("malformed_parameter", LINK, CERTAIN, f"{link.signature_name} must be {form}.")
+            yield Fact(
+                "malformed_parameter", LINK, CERTAIN, f"{link.signature_name} must be {form}."
+            )
     yield from _check_required(link, link.version)
     own = (*REQUIRED_PARAMETERS[link.version], *_OPTIONAL) if form else ()
     repeated = sorted(name for name in own if link.names.count(name) > 1)
     if repeated:
-        yield Fact("malformed_parameter", LINK, CERTAIN, f"The link contains {', '.join(repeated)} more than once.")
+        yield Fact(
+            "malformed_parameter",
+            LINK,
+            CERTAIN,
+            f"The link contains {', '.join(repeated)} more than once.",
+        )
     if link.version == V4:
         yield from _check_values(link)
 
@@ -91,8 +100,15 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
 def _unsigned(link: LenientUrl) -> Fact:
     is_oss = link.host_kind not in ("custom", "address")
     if f"{link.bucket or ''}/{link.path}/".lstrip("/").startswith("-/s/") and not is_oss:
-        return Fact("share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature.")
-    return Fact("unsigned", LINK, CERTAIN if is_oss else LIKELY, "The query has none of the parameters of a signature.")
+        return Fact(
+            "share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature."
+        )
+    return Fact(
+        "unsigned",
+        LINK,
+        CERTAIN if is_oss else LIKELY,
+        "The query has none of the parameters of a signature.",
+    )
 
 
 def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
@@ -101,14 +117,22 @@ def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
         return
     names = ", ".join(missing)
     if not missing[-1].lower().endswith("signature"):
-        yield Fact("missing_parameter", LINK, CERTAIN, f"The link has a signature, but not {names}.")
+        yield Fact(
+            "missing_parameter", LINK, CERTAIN, f"The link has a signature, but not {names}."
+        )
     elif not any(damage.code == "truncated" for damage in link.damages):
-        shell = "; only the first parameter is left, as when a shell stops at &" if len(link.query) <= 1 else ""
+        shell = (
+            "; only the first parameter is left, as when a shell stops at &"
+            if len(link.query) <= 1
+            else ""
+        )
         yield Fact("truncated", LINK, CERTAIN, f"The link does not have {names}{shell}.")
 
 
 def _check_values(link: LenientUrl) -> Iterator[Fact]:
-    date, credential, version = map(link.value, ("x-oss-date", "x-oss-credential", "x-oss-signature-version"))
+    date, credential, version = map(
+        link.value, ("x-oss-date", "x-oss-credential", "x-oss-signature-version")
+    )
     parts = credential.split("/")
     is_credential = len(parts) == 5 and parts[4] == "aliyun_v4_request" and all(parts)
     form = "access key/date/region/product/aliyun_v4_request"
@@ -117,10 +141,19 @@ def _check_values(link: LenientUrl) -> Iterator[Fact]:
     is_other_day = is_credential and has_date and parts[1] != date[:8]
     has_no_names = "x-oss-additional-headers" in link.names and not link.additional_headers
     for is_malformed, evidence in (
-        (is_signed and date and read_timestamp(date) is None, "x-oss-date must have the form YYYYMMDDThhmmssZ."),
-        (is_signed and credential and not is_credential, f"x-oss-credential must have the form {form}."),
+        (
+            is_signed and date and read_timestamp(date) is None,
+            "x-oss-date must have the form YYYYMMDDThhmmssZ.",
+        ),
+        (
+            is_signed and credential and not is_credential,
+            f"x-oss-credential must have the form {form}.",
+        ),
         (is_signed and is_other_day, "x-oss-credential and x-oss-date must have the same date."),
-        (is_signed and version not in ("", ALGORITHM), f"x-oss-signature-version must be {ALGORITHM}."),
+        (
+            is_signed and version not in ("", ALGORITHM),
+            f"x-oss-signature-version must be {ALGORITHM}.",
+        ),
         (has_no_names, "x-oss-additional-headers must not be empty (EC 0002-00000076)."),
     ):
         if is_malformed:
@@ -142,10 +175,18 @@ def check_parameters(link: LenientUrl) -> Iterator[Fact]:
         elif "security-token" in link.names and not link.value("x-oss-security-token"):
             evidence = "Its name is security-token, which for V4 is a parameter like any other."
             yield Fact("token_not_signed", LINK, CERTAIN, evidence)
-    for what, value in (("security token", link.token), ("signature", link.signature if link.version == V1 else "")):
+    for what, value in (
+        ("security token", link.token),
+        ("signature", link.signature if link.version == V1 else ""),
+    ):
         if spaces := value.count(" "):
             count = "a space" if spaces == 1 else f"{spaces} spaces"
-            yield Fact("plus_decoded", LINK, CERTAIN, f"The {what} contains {count} where base64 has plus signs.")
+            yield Fact(
+                "plus_decoded",
+                LINK,
+                CERTAIN,
+                f"The {what} contains {count} where base64 has plus signs.",
+            )
     if link.access_key_id.startswith("STS.") and not link.token and link.signature:
         evidence = "The access key starts with STS., but the link has no security token."
         yield Fact("missing_token", LINK, CERTAIN, evidence)
@@ -178,21 +219,35 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
     if link.version in (V4, S3_V4) and link.expires:
         if not re.fullmatch(r"-?[0-9]{1,18}", link.expires):
             if link.value("x-oss-signature") or link.version == S3_V4:
-                yield Fact("malformed_parameter", LINK, CERTAIN, "The expiry must be an integer, in seconds.")
+                yield Fact(
+                    "malformed_parameter",
+                    LINK,
+                    CERTAIN,
+                    "The expiry must be an integer, in seconds.",
+                )
         elif not 1 <= int(link.expires) <= MAX_EXPIRES_IN:
             seconds = int(link.expires)
             unix = " This looks like a Unix time, as V1 uses it." if seconds > 10**9 else ""
-            yield Fact("expires_out_of_range", LINK, CERTAIN, f"The expiry is {seconds} seconds.{unix}")
+            yield Fact(
+                "expires_out_of_range", LINK, CERTAIN, f"The expiry is {seconds} seconds.{unix}"
+            )
             return
     if link.version == V1 and link.expires and link.expires_at is None and link.signature:
         yield Fact("malformed_parameter", LINK, CERTAIN, "Expires must be a Unix time, in seconds.")
     if link.issued_at is not None and link.issued_at > now + SKEW:
         ahead = format_duration(link.issued_at - now)
         evidence = f"That is {ahead} after now, {format_timestamp(now)}."
-        yield Fact("date_in_future", LINK, CERTAIN, f"It is dated {format_timestamp(link.issued_at)}. {evidence}")
+        yield Fact(
+            "date_in_future",
+            LINK,
+            CERTAIN,
+            f"It is dated {format_timestamp(link.issued_at)}. {evidence}",
+        )
     if link.expires_at is not None and link.expires_at <= now:
         lifetime = f" It was valid for {format_duration(link.lifetime)}." if link.lifetime else ""
-        expired = f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
+        expired = (
+            f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
+        )
         yield Fact("expired", LINK, CERTAIN, f"It expired at {expired}.{lifetime}")
 
 
@@ -205,11 +260,17 @@ def check_address(link: LenientUrl) -> Iterator[Fact]:
         yield Fact("wrong_region", LINK, CERTAIN, evidence)
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):
-        yield Fact("bucket_not_in_host", LINK, CERTAIN, f"The host is {link.host}, without the bucket.")
+        yield Fact(
+            "bucket_not_in_host", LINK, CERTAIN, f"The host is {link.host}, without the bucket."
+        )
     if in_host and link.path.startswith(f"{link.bucket}/"):
-        yield Fact("bucket_twice", LINK, LIKELY, f"The host and the path both start with {link.bucket}.")
+        yield Fact(
+            "bucket_twice", LINK, LIKELY, f"The host and the path both start with {link.bucket}."
+        )
     if link.host_kind == "internal":
-        yield Fact("internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host.")
+        yield Fact(
+            "internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host."
+        )
     segments = link.key.split("/")
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
@@ -218,11 +279,21 @@ def check_address(link: LenientUrl) -> Iterator[Fact]:
     elif link.key.startswith("\\"):
         yield Fact("rewritten_key", LINK, CERTAIN, "The key starts with a backslash.")
     elif re.search(r"[\x00-\x1f\x7f]", link.key):
-        yield Fact("rewritten_key", LINK, LIKELY, "The key contains a control character, which many clients reject.")
+        yield Fact(
+            "rewritten_key",
+            LINK,
+            LIKELY,
+            "The key contains a control character, which many clients reject.",
+        )
 
 
 def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Fact]:
     """Signed headers that are not among those sent (lower-case names)."""
     missing = [name for name in link.additional_headers if name not in sent and name != "host"]
     if missing:
-        yield Fact("missing_header", LINK, CERTAIN, f"Signed, but not among the headers sent: {join_names(missing)}.")
+        yield Fact(
+            "missing_header",
+            LINK,
+            CERTAIN,
+            f"Signed, but not among the headers sent: {join_names(missing)}.",
+        )

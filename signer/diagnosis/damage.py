@@ -34,7 +34,8 @@ _WRAPPED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SIGNED_LINK = re.compile(
-    "(?:signature|credential|accesskeyid|auth_key)=|(?:share|token|sign|sig)=[\\w%.~-]{16}", re.IGNORECASE
+    "(?:signature|credential|accesskeyid|auth_key)=|(?:share|token|sign|sig)=[\\w%.~-]{16}",
+    re.IGNORECASE,
 )
 _NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
 
@@ -76,7 +77,11 @@ def unwrap(string: str) -> tuple[str, str]:
     link = match[2] if match else ""
     for _ in range(4):
         link = link if "?" in link else unquote(link)
-    is_wrapped = match and _SIGNED_LINK.search(link) and not re.search(f"[?&]{_SIGNED}=", string[match.end() :])
+    is_wrapped = (
+        match
+        and _SIGNED_LINK.search(link)
+        and not re.search(f"[?&]{_SIGNED}=", string[match.end() :])
+    )
     return (link, match[1]) if match and is_wrapped else (string, "")
 
 
@@ -97,8 +102,12 @@ def _join_lines(url: str) -> _Step:
     first, newline, _ = url.partition("\n")
     if newline and _COMPLETE.search(first):
         return first.rstrip(), Damage("trailing_text", "Another line follows the link.")
-    if re.search(r"=\r?\n", url) or re.search(r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url):
-        evidence = "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
+    if re.search(r"=\r?\n", url) or re.search(
+        r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url
+    ):
+        evidence = (
+            "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
+        )
         return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage("line_broken", evidence)
     line_break = _LINE_BREAK.search(url)
     first_removed = line_break or _INVISIBLE.search(url)
@@ -119,13 +128,21 @@ def _where(start: str) -> str:
 
 def _unescape(url: str) -> _Step:
     if re.search(r"\\u0026|\\/", url, re.IGNORECASE):
-        plain = re.sub(r"\\u0026", "&", url, flags=re.IGNORECASE).replace("\\u003d", "=").replace("\\/", "/")
-        return plain, Damage("json_escaped", r"The link contains \u0026 or \/, as JSON source does.")
+        plain = (
+            re.sub(r"\\u0026", "&", url, flags=re.IGNORECASE)
+            .replace("\\u003d", "=")
+            .replace("\\/", "/")
+        )
+        return plain, Damage(
+            "json_escaped", r"The link contains \u0026 or \/, as JSON source does."
+        )
     if re.search(r"(?:\\[?&=]|\^&)", url):
         evidence = r"The link contains the shell escapes \& or \? or ^&."
         return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage("shell_escaped", evidence)
     if count := len(_ENTITY.findall(url)):
-        plain = _ENTITY.sub(lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url)
+        plain = _ENTITY.sub(
+            lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url
+        )
         entities = "an HTML entity" if count == 1 else f"{count} HTML entities"
         return plain, Damage("html_escaped", f"The link contains {entities}, such as &amp; for &.")
     return url, None
@@ -134,7 +151,9 @@ def _unescape(url: str) -> _Step:
 def _decode_url(url: str) -> _Step:
     if not re.match(r"https?%3a", url, re.IGNORECASE):
         return url, None
-    return unquote(url), Damage("double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F.")
+    return unquote(url), Damage(
+        "double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F."
+    )
 
 
 def _restore_question_mark(url: str) -> _Step:
@@ -154,16 +173,25 @@ def _encode_spaces(url: str) -> _Step:
         damage = Damage("decoded", "The path contains a raw space: %20 was decoded.")
         return path.replace(" ", "%20") + mark + query.replace(" ", "+"), damage
     if _COMPLETE.search(query.partition(" ")[0]):
-        return path + mark + query.partition(" ")[0], Damage("trailing_text", "More text follows the link.")
+        return path + mark + query.partition(" ")[0], Damage(
+            "trailing_text", "More text follows the link."
+        )
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     if any(name.endswith(_BASE64) for name in names):
         # OSS reads a plus sign as a space too, so check_parameters still reports the value.
         pairs = [parameter.partition("=") for parameter in query.split("&")]
-        parts = ["".join(pair).replace(" ", "+" if pair[0].endswith(_BASE64) else "%20") for pair in pairs]
+        parts = [
+            "".join(pair).replace(" ", "+" if pair[0].endswith(_BASE64) else "%20")
+            for pair in pairs
+        ]
         return path + mark + "&".join(parts), None
     if names[0] in v1.REQUIRED or (names[0].startswith("x-oss-") and names[0] != "x-oss-process"):
-        return url.replace(" ", ""), Damage("line_broken", "A parameter of the signature contains a space.")
-    return url.replace(" ", "%20"), Damage("decoded", "The query contains a raw space: %20 was decoded.")
+        return url.replace(" ", ""), Damage(
+            "line_broken", "A parameter of the signature contains a space."
+        )
+    return url.replace(" ", "%20"), Damage(
+        "decoded", "The query contains a raw space: %20 was decoded."
+    )
 
 
 def _encode_delimiters(url: str) -> _Step:
@@ -178,7 +206,9 @@ def _encode_delimiters(url: str) -> _Step:
         return url, None
     mark, code = ("#", "%23") if "#" in path else ("?", "%3F")
     path = path.replace("#", "%23").replace("?", "%3F")
-    evidence = f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
+    evidence = (
+        f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
+    )
     return url[:start] + path + query, Damage("decoded", evidence)
 
 
@@ -186,13 +216,18 @@ def _decode_query(url: str) -> _Step:
     """Undoes a second encoding of the query, where a value has a percent sign that never has one."""
     path, mark, query = url.partition("?")
     if "=" not in query and re.search("%3D", query, re.IGNORECASE):
-        return path + mark + unquote(query), Damage("double_encoded", "The = and & of the query are percent-encoded.")
+        return path + mark + unquote(query), Damage(
+            "double_encoded", "The = and & of the query are percent-encoded."
+        )
     names = r"x-oss-(?:credential|security-token|date|additional-headers)|\b(?:security-token|Signature)"
     match = re.search(rf"({names})=[^&]*%25[0-9A-Fa-f]{{2}}", query)
     if match is None:
         return url, None
     once = _ENCODED_TWICE.sub("%", path) + mark + _ENCODED_TWICE.sub("%", query)
-    return once, Damage("double_encoded", f"{match[1]} contains an encoded percent sign: %252F where %2F is expected.")
+    return once, Damage(
+        "double_encoded",
+        f"{match[1]} contains an encoded percent sign: %252F where %2F is expected.",
+    )
 
 
 def _remove_tail(url: str) -> _Step:

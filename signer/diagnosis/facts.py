@@ -47,7 +47,14 @@ SIGNATURE_CODES = frozenset(
 )
 # OSS checks these before the signature, so none of them holds where OSS complains about the signature.
 CHECKED_BEFORE_SIGNATURE = frozenset(
-    {"bucket_not_in_host", "date_in_future", "expired", "internal_host", "missing_token", "wrong_region"}
+    {
+        "bucket_not_in_host",
+        "date_in_future",
+        "expired",
+        "internal_host",
+        "missing_token",
+        "wrong_region",
+    }
 )
 # A key that clients rewrite breaks even a right signature.
 _REFUTED = SIGNATURE_CODES - {"rewritten_key"}
@@ -109,7 +116,9 @@ def overrule(facts: Iterable[Fact], verdict: Verdict | None) -> list[Fact]:
     left = []
     for fact in facts:
         lines = _OVERRULED[verdict] if verdict else ()
-        fitting = (now for source, codes, now in lines if source == fact.source and fact.code in codes)
+        fitting = (
+            now for source, codes, now in lines if source == fact.source and fact.code in codes
+        )
         certainty = next(fitting, fact.certainty)
         if certainty is not None:
             left.append(fact._replace(certainty=certainty))
@@ -121,7 +130,11 @@ def rank(facts: Iterable[Fact]) -> tuple[Finding, ...]:
 
     def position(fact: Fact) -> tuple[int, bool, int]:
         # Most clients encode a raw space themselves, and most wrappers lead to their link: these are last among equals.
-        return CERTAINTIES.index(fact.certainty), fact.code in ("decoded", "wrapped"), SOURCES.index(fact.source)
+        return (
+            CERTAINTIES.index(fact.certainty),
+            fact.code in ("decoded", "wrapped"),
+            SOURCES.index(fact.source),
+        )
 
     ordered = sorted(facts, key=position)
     if any(fact.certainty != POSSIBLE and fact.source not in (GUESS, OWNER) for fact in ordered):

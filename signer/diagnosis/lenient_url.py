@@ -23,7 +23,13 @@ REQUIRED_PARAMETERS = {
     V4: REQUIRED,
     V1: v1.REQUIRED,
     V2: ("x-oss-signature-version", "x-oss-access-key-id", "x-oss-expires", "x-oss-signature"),
-    S3_V4: ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature"),
+    S3_V4: (
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-Signature",
+    ),
     S3_V2: ("AWSAccessKeyId", "Expires", "Signature"),
 }
 # Of the versions that a secret can prove: a complete signature, the beginning of one, and what it is in words.
@@ -34,7 +40,9 @@ SIGNATURES = {
 MAX_LENGTH = 1 << 15  # characters
 
 _TOKENS = ("x-oss-security-token", "security-token", "X-Amz-Security-Token")
-_SECRET = re.compile(r"signature$|credential|token|access-?key-?id|policy|share|auth_key|secret", re.IGNORECASE)
+_SECRET = re.compile(
+    r"signature$|credential|token|access-?key-?id|policy|share|auth_key|secret", re.IGNORECASE
+)
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -85,7 +93,9 @@ class LenientUrl(NamedTuple):
     def target(self) -> str:
         """The path and query, as a browser sends them; "" for a host of OSS."""
         bucket = f"/{self.bucket}" if self.bucket and self.host_kind == "address" else ""
-        target = quote(f"{bucket}/{self.path}?{'&'.join(map('='.join, self.raw_query))}", safe=punctuation)
+        target = quote(
+            f"{bucket}/{self.path}?{'&'.join(map('='.join, self.raw_query))}", safe=punctuation
+        )
         return target if self.host_kind in ("custom", "address") else ""
 
     @property
@@ -116,27 +126,41 @@ class LenientUrl(NamedTuple):
         """
         has_mark = all(damage.code != "missing_question_mark" for damage in self.damages)
         end = re.findall(_END_OF_SIGNATURE if has_mark else _END_OF_BASE64, unquote(self.path))
-        digits = re.findall("[0-9a-f]{16,}", self.host + self.target, re.IGNORECASE) if not self.version else ()
-        pairs = [(name, value) for name, value in (*self.query, *self.raw_query) if _SECRET.search(name)]
+        digits = (
+            re.findall("[0-9a-f]{16,}", self.host + self.target, re.IGNORECASE)
+            if not self.version
+            else ()
+        )
+        pairs = [
+            (name, value) for name, value in (*self.query, *self.raw_query) if _SECRET.search(name)
+        ]
         named = (value for name, value in pairs if "credential" not in name.lower())
         return (self.access_key_id, *end, *digits, *named)
 
     @property
     def lifetime(self) -> int | None:
         """Seconds from signing to expiry."""
-        return self.expires_at - self.issued_at if self.expires_at is not None and self.issued_at is not None else None
+        return (
+            self.expires_at - self.issued_at
+            if self.expires_at is not None and self.issued_at is not None
+            else None
+        )
 
     @property
     def additional_headers(self) -> tuple[str, ...]:
         """The lower-case names of headers that are signed besides those that always are."""
-        names = self.value("X-Amz-SignedHeaders" if self.version == S3_V4 else "x-oss-additional-headers")
+        names = self.value(
+            "X-Amz-SignedHeaders" if self.version == S3_V4 else "x-oss-additional-headers"
+        )
         return tuple(name for name in names.lower().split(";") if name)
 
 
 def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     """The link in a string; `bucket` names the bucket of a custom domain. Raises `InvalidLink`."""
     if not isinstance(string, str) or not string.strip():
-        raise InvalidLink("The link is missing: give the full URL, from https:// to the end of its signature.")
+        raise InvalidLink(
+            "The link is missing: give the full URL, from https:// to the end of its signature."
+        )
     if len(string) > MAX_LENGTH:
         raise InvalidLink(f"The link is longer than {MAX_LENGTH} characters: give the link alone.")
     inner, wrapper = unwrap(as_unicode(string))
@@ -153,8 +177,12 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     is_v1 = any(name.lower() == "ossaccesskeyid" for name, _ in pairs)
     raw_query = tuple(_restore_case(name, value, is_v1=is_v1) for name, value in pairs)
     if raw_query != pairs:
-        damages += (Damage("case_changed", "The parameters of the signature are in the wrong case."),)
-    query = tuple((unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query)
+        damages += (
+            Damage("case_changed", "The parameters of the signature are in the wrong case."),
+        )
+    query = tuple(
+        (unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query
+    )
     oss = parse_oss_host(hostname)
     kind: str = "address" if is_address(hostname) else "custom"
     owner = None
@@ -215,14 +243,20 @@ def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:
     lower = name.lower()
     if is_v1:
         return next((own for own in (*v1.REQUIRED, v1.TOKEN) if own.lower() == lower), name), value
-    if lower == "x-oss-date" or (lower == "x-oss-signature-version" and value.upper() == "OSS4-HMAC-SHA256"):
+    if lower == "x-oss-date" or (
+        lower == "x-oss-signature-version" and value.upper() == "OSS4-HMAC-SHA256"
+    ):
         return lower, value.upper()
     return (lower if lower in REQUIRED or lower == "x-oss-security-token" else name), value
 
 
 def as_unicode(string: str) -> str:
     """The string with U+FFFD for half a surrogate pair, which stands for a byte of an argument that was not UTF-8."""
-    return string if string.isascii() else string.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return (
+        string
+        if string.isascii()
+        else string.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    )
 
 
 def _version(query: _Pairs) -> str | None:
@@ -238,7 +272,11 @@ def _version(query: _Pairs) -> str | None:
     # Cut within its first parameters: a token, x-oss-ac-* and the like have no use without a signature.
     if "ossaccesskeyid" in values or {"signature", "expires"} <= set(values) or v1.TOKEN in values:
         return V1
-    return V4 if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values) else None
+    return (
+        V4
+        if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values)
+        else None
+    )
 
 
 def _signature_parts(
@@ -246,14 +284,18 @@ def _signature_parts(
 ) -> tuple[str, str | None, int | None, str, int | None]:
     """Access key id, region, signing time, expiry parameter and expiry time."""
     if version in (V4, S3_V4):
-        credential, date, expires = (values.get(name, "") for name in REQUIRED_PARAMETERS[version][1:4])
+        credential, date, expires = (
+            values.get(name, "") for name in REQUIRED_PARAMETERS[version][1:4]
+        )
         access_key_id, _, scope = credential.partition("/")
         region = scope.split("/")[1] if "/" in scope else ""
         issued_at = read_timestamp(date)
         valid = re.fullmatch(r"-?[0-9]{1,11}", expires)
         expires_at = issued_at + int(expires) if issued_at is not None and valid else None
         return access_key_id, region or None, issued_at, expires, expires_at
-    identity = {V1: "OSSAccessKeyId", S3_V2: "AWSAccessKeyId", V2: "x-oss-access-key-id"}.get(version or "", "")
+    identity = {V1: "OSSAccessKeyId", S3_V2: "AWSAccessKeyId", V2: "x-oss-access-key-id"}.get(
+        version or "", ""
+    )
     expires = values.get("x-oss-expires" if version == V2 else "Expires", "")
     expires_at = int(expires) if re.fullmatch(r"[0-9]{1,11}", expires) else None
     return values.get(identity, ""), None, None, expires, expires_at

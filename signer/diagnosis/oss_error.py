@@ -19,17 +19,22 @@ from ..errors import InvalidLink
 # What people and programs put in place of a secret before they pass an answer on.
 _MASKED = re.compile(r"REDACTED|\*\*\*|\.\.\.|…")
 _CDN_SAID = re.compile(
-    r"x-tengine-error: *((?:denied by )?((?:req auth: )?\w+)[\w <>]{0,80}(?:= ?(?:black|white)list)?)", re.IGNORECASE
+    r"x-tengine-error: *((?:denied by )?((?:req auth: )?\w+)[\w <>]{0,80}(?:= ?(?:black|white)list)?)",
+    re.IGNORECASE,
 )
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 _HEADER = re.compile(r"^(?:< )?x-oss-(ec|err):[ \t]*([\w+/=-]+)", re.IGNORECASE | re.MULTILINE)
-_ANSWER = re.compile(r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M)
+_ANSWER = re.compile(
+    r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M
+)
 _ARGUMENT = re.compile(
     r"credential|x-oss-(?:date|content-sha256)|(?<![\w-])(?:(?:x-oss-)?(?:expires|signature|security-token"
     r"|additional-headers)|ossaccesskeyid|authorization)\b"
 )
 # What OSS says of AccessDenied where somebody has no right; anything else that it says has another reason.
-_NO_RIGHT = re.compile(r"no right|polic|acl|permission|authori[sz]|belong|anonymous|^access ?denied\.?$|^$")
+_NO_RIGHT = re.compile(
+    r"no right|polic|acl|permission|authori[sz]|belong|anonymous|^access ?denied\.?$|^$"
+)
 # The words of AccessDeniedDetail that are known, and so are shown.
 _DETAIL = re.compile(
     "oss:[A-Za-z]{3,40}|(?:Im|Ex)plicitDeny|(?:Session|Control|AssumeRole|Vpc|VpcEndpoint|AccessPoint|ResourceBased"
@@ -89,7 +94,9 @@ _FINDING_BY_WORDS = {
 }
 _FINDINGS = {code: finding for finding, codes in _CODES.items() for code in codes.split(", ")}
 FINDING_BY_EC = {code: finding for code, finding in _FINDINGS.items() if code[0].isdigit()}
-FINDING_BY_CODE = {code: finding for code, finding in _FINDINGS.items() if code not in FINDING_BY_EC}
+FINDING_BY_CODE = {
+    code: finding for code, finding in _FINDINGS.items() if code not in FINDING_BY_EC
+}
 
 
 class ServerError(NamedTuple):
@@ -115,7 +122,10 @@ class ServerError(NamedTuple):
     @property
     def detail(self) -> str:
         """Who denied what, as far as its words are known, "" if absent."""
-        words = (self.elements.get(name, "").strip() for name in ("AuthAction", "NoPermissionType", "PolicyType"))
+        words = (
+            self.elements.get(name, "").strip()
+            for name in ("AuthAction", "NoPermissionType", "PolicyType")
+        )
         said = ", ".join(filter(_DETAIL.fullmatch, words))
         return f"AccessDeniedDetail: {said}." if said else ""
 
@@ -151,7 +161,11 @@ class ServerError(NamedTuple):
             about = f"{self.elements.get('ArgumentName', '').strip()} {message}".lower()
             if "expires" in about and "604800" in message:
                 return "expires_out_of_range"
-            is_signature = self.code != "InvalidArgument" or self.ec.startswith("0002-") or _ARGUMENT.search(about)
+            is_signature = (
+                self.code != "InvalidArgument"
+                or self.ec.startswith("0002-")
+                or _ARGUMENT.search(about)
+            )
             return "malformed_parameter" if is_signature else "other_error"
         if self.code == "AccessDenied" and not self.detail and not _NO_RIGHT.search(message):
             return "other_error"
@@ -215,7 +229,11 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
     lines = request.split("\n")
     if len(lines) > 4 and lines[-1].startswith("/"):
         path, _, resources = lines[-1].partition("?")
-        pairs = [(name, value) for name, value in (("content-md5", lines[1]), ("content-type", lines[2])) if value]
+        pairs = [
+            (name, value)
+            for name, value in (("content-md5", lines[1]), ("content-type", lines[2]))
+            if value
+        ]
         pairs += [line.partition(":")[::2] for line in lines[4:-1]]
         resource = [pair.partition("=")[::2] for pair in resources.split("&") if pair]
         return CanonicalRequest(
@@ -229,7 +247,9 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
     if len(lines) < 6:
         return None
     query: dict[str, str] = {}
-    for name, _, value in (parameter.partition("=") for parameter in lines[2].split("&") if parameter):
+    for name, _, value in (
+        parameter.partition("=") for parameter in lines[2].split("&") if parameter
+    ):
         query[name] = f"{query[name]}&{value}" if name in query else value
     return CanonicalRequest(
         method=lines[0],
@@ -242,7 +262,11 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
 
 
 def compare_canonical_requests(
-    received: str, expected: str, *, unknown_headers: frozenset[str] = frozenset(), knows_headers: bool = True
+    received: str,
+    expected: str,
+    *,
+    unknown_headers: frozenset[str] = frozenset(),
+    knows_headers: bool = True,
 ) -> tuple[Difference, ...]:
     """How the request that OSS received differs from the one that the link is for, line by line.
 
@@ -305,10 +329,16 @@ def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list
     added = [unquote(name) for name in received if name not in expected]
     lost = [unquote(name) for name in expected if name not in received]
     if added:
-        code = "token_not_signed" if all("security-token" in name for name in added) else "added_parameters"
+        code = (
+            "token_not_signed"
+            if all("security-token" in name for name in added)
+            else "added_parameters"
+        )
         differences.append((code, f"received {join_names(added)}, which is not in the link"))
     if lost:
-        code = "missing_token" if any("security-token" in name for name in lost) else "changed_query"
+        code = (
+            "missing_token" if any("security-token" in name for name in lost) else "changed_query"
+        )
         differences.append((code, f"did not receive {join_names(lost)} of the link"))
     for name, value in received.items():
         if value != expected.get(name, value):
@@ -360,7 +390,11 @@ def join_names(names: Sequence[str]) -> str:
 
 def printable_name(name: str) -> str:
     """The name, or "a parameter" where the name may be a piece of a secret."""
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _looks_secret(name) else "a parameter"
+    return (
+        name
+        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _looks_secret(name)
+        else "a parameter"
+    )
 
 
 def is_region(name: str) -> bool:
@@ -370,4 +404,7 @@ def is_region(name: str) -> bool:
 
 def _looks_secret(name: str) -> bool:
     """Whether a name looks less like words than like a part of a signature or of base64."""
-    return len(name) > 11 and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None
+    return (
+        len(name) > 11
+        and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None
+    )

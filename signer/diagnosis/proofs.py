@@ -10,7 +10,19 @@ from ..credentials import Credentials
 from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer
-from .facts import ANSWER, CERTAIN, GUESS, LIKELY, OWNER, POSSIBLE, PROVED, SECRET, SIGNATURE_CODES, Fact, Verdict
+from .facts import (
+    ANSWER,
+    CERTAIN,
+    GUESS,
+    LIKELY,
+    OWNER,
+    POSSIBLE,
+    PROVED,
+    SECRET,
+    SIGNATURE_CODES,
+    Fact,
+    Verdict,
+)
 from .lenient_url import SIGNATURES, LenientUrl
 from .oss_error import printable_name
 
@@ -66,18 +78,29 @@ def prove(
     if credentials is None or link.version not in SIGNATURES:
         return proof
     if not link.bucket:
-        return proof._replace(note="The signature was not checked: it requires the bucket. Give its name (--bucket).")
+        return proof._replace(
+            note="The signature was not checked: it requires the bucket. Give its name (--bucket)."
+        )
     if link.access_key_id != credentials.access_key_id:
         reason = "the credentials are those of another access key than the link's."
         return proof._replace(note=f"The signature was not checked: {reason}")
     if is_cut:
-        return proof._replace(verdict="cut" if repairs.signature_is_cut(proof.request, link, credentials) else None)
-    verified = [(request, verify_request(*request, credentials=credentials, now=now)) for request in requests]
+        return proof._replace(
+            verdict="cut" if repairs.signature_is_cut(proof.request, link, credentials) else None
+        )
+    verified = [
+        (request, verify_request(*request, credentials=credentials, now=now))
+        for request in requests
+    ]
     proofs = [Proof(request, verification=verification) for request, verification in verified]
     for proof in proofs:
         if proof.verification.signature:
             has_token = link.token and not credentials.security_token
-            note = "The security token was not compared: the credentials have none." if has_token else ""
+            note = (
+                "The security token was not compared: the credentials have none."
+                if has_token
+                else ""
+            )
             return proof._replace(signature=True, verdict="right", note=note)
     if not proofs[0].verification.string_to_sign:
         return proofs[0]
@@ -89,7 +112,11 @@ def prove(
 
 
 def weigh(
-    proof: Proof, link: LenientUrl, credentials: Credentials | None, facts: Sequence[Fact], answer: Answer | None
+    proof: Proof,
+    link: LenientUrl,
+    credentials: Credentials | None,
+    facts: Sequence[Fact],
+    answer: Answer | None,
 ) -> tuple[Proof, list[Fact]]:
     """The proof with its last verdict, given what OSS answered, and the facts that it adds to those that are left."""
     if credentials is None or proof.signature is None:
@@ -119,8 +146,13 @@ def weigh(
     if any(fact.code in reasons and fact.source != GUESS for fact in (*facts, *added)):
         return proof, added
     evidence = "The signature does not match with this secret, and none of the usual changes makes it match."
-    certainty = POSSIBLE if stated & _HEADERS else LIKELY  # a header may have been signed with another value
-    return proof._replace(verdict="other signer"), [Fact("wrong_secret", SECRET, certainty, evidence), *added]
+    certainty = (
+        POSSIBLE if stated & _HEADERS else LIKELY
+    )  # a header may have been signed with another value
+    return proof._replace(verdict="other signer"), [
+        Fact("wrong_secret", SECRET, certainty, evidence),
+        *added,
+    ]
 
 
 def _find_other_secret(
@@ -130,7 +162,9 @@ def _find_other_secret(
     if answer.code != "signature_mismatch":
         return None
     is_exact = repairs.is_signed(answer.error.canonical_request, request, credentials)
-    if not is_exact and (answer.differences != () or not repairs.signature_matches(request, credentials)):
+    if not is_exact and (
+        answer.differences != () or not repairs.signature_matches(request, credentials)
+    ):
         return None
     evidence = f"{answer.sentence}. Its canonical request is what was signed with the given secret."
     if is_exact and answer.error.provided_signature == request.value(link.signature_name).lower():

@@ -58,7 +58,14 @@ _CONTENT_TYPES = (
     "audio/mpeg",
     "multipart/form-data",
 )
-_CHARSETS = ("", *(f";{space}charset={name}" for space in (" ", "") for name in ("utf-8", "UTF-8", "utf8", "UTF8")))
+_CHARSETS = (
+    "",
+    *(
+        f";{space}charset={name}"
+        for space in (" ", "")
+        for name in ("utf-8", "UTF-8", "utf8", "UTF8")
+    ),
+)
 _MAX_SPACES = 8  # of a key, that are tried one by one
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
@@ -88,7 +95,9 @@ class CandidateRequest(NamedTuple):
         return self._replace(headers={**self.headers, name: value})
 
     def without_headers(self, *names: str) -> CandidateRequest:
-        return self._replace(headers={name: value for name, value in self.headers.items() if name not in names})
+        return self._replace(
+            headers={name: value for name, value in self.headers.items() if name not in names}
+        )
 
 
 class Repair(NamedTuple):
@@ -108,7 +117,9 @@ def signature_is_cut(request: CandidateRequest, link: LenientUrl, credentials: C
     """Whether the signature is the beginning of the right one."""
     parsable = request.with_parameter(link.signature_name, "0")
     string_to_sign = verify_request(*parsable, credentials=credentials, now=0).string_to_sign
-    return bool(string_to_sign) and _sign(string_to_sign, credentials).startswith(link.signature.partition("%")[0])
+    return bool(string_to_sign) and _sign(string_to_sign, credentials).startswith(
+        link.signature.partition("%")[0]
+    )
 
 
 def is_signed(canonical_request: str, request: CandidateRequest, credentials: Credentials) -> bool:
@@ -131,11 +142,17 @@ def _sign(string_to_sign: str, credentials: Credentials) -> str:
     return v4.signature(key, string_to_sign)
 
 
-def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> tuple[Repair, ...]:
+def find_repairs(
+    request: CandidateRequest, link: LenientUrl, credentials: Credentials
+) -> tuple[Repair, ...]:
     """The repair, or the two repairs, with which the signature matches, or ()."""
     common = list(_common_repairs(request, link, credentials))
     # Common values for what the link does not show or no longer has.
-    guesses = (*_guess_headers(request), *_guess_host(request, link), *_guess_parameters(request, link))
+    guesses = (
+        *_guess_headers(request),
+        *_guess_host(request, link),
+        *_guess_parameters(request, link),
+    )
     for first in (*common, *guesses):
         if signature_matches(first.request, credentials):
             return (first,)
@@ -148,7 +165,9 @@ def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Crede
     return ()
 
 
-def _common_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> Iterator[Repair]:
+def _common_repairs(
+    request: CandidateRequest, link: LenientUrl, credentials: Credentials
+) -> Iterator[Repair]:
     """What happens often, and so may happen together."""
     yield from _repair_method(request)
     yield from _repair_token(request, link, credentials)
@@ -164,19 +183,29 @@ def _repair_method(request: CandidateRequest) -> Iterator[Repair]:
             yield Repair("wrong_method", change, request._replace(method=method))
 
 
-def _repair_token(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> Iterator[Repair]:
+def _repair_token(
+    request: CandidateRequest, link: LenientUrl, credentials: Credentials
+) -> Iterator[Repair]:
     token = request.value(link.token_name)
     for what, name in (("security token", link.token_name), ("signature", link.signature_name)):
         if " " in request.value(name):
             repaired = request.with_parameter(name, request.value(name).replace(" ", "+"))
-            yield Repair("plus_decoded", f"with plus signs instead of spaces in the {what}", repaired)
+            yield Repair(
+                "plus_decoded", f"with plus signs instead of spaces in the {what}", repaired
+            )
     if token:
-        yield Repair("token_not_signed", "without the security token", request.without_parameters(link.token_name))
+        yield Repair(
+            "token_not_signed",
+            "without the security token",
+            request.without_parameters(link.token_name),
+        )
     repaired = request.without_parameters(v1.TOKEN)
     if repaired != request and link.version != V1:
         yield Repair("token_not_signed", "without security-token, its name in V1", repaired)
     if _TOKEN in request.headers:
-        yield Repair("token_not_signed", f"without the header {_TOKEN}", request.without_headers(_TOKEN))
+        yield Repair(
+            "token_not_signed", f"without the header {_TOKEN}", request.without_headers(_TOKEN)
+        )
     if credentials.security_token and token != credentials.security_token:
         code, place = ("wrong_token", " instead of this one") if token else ("missing_token", "")
         repaired = request.with_parameter(link.token_name, credentials.security_token)
@@ -185,11 +214,19 @@ def _repair_token(request: CandidateRequest, link: LenientUrl, credentials: Cred
 
 def _repair_query(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     never = _NEVER_ADDED | {link.token_name}
-    removable = [n for n, _ in request.query if n not in never and (link.version != V1 or n in v1.SUB_RESOURCES)]
+    removable = [
+        n
+        for n, _ in request.query
+        if n not in never and (link.version != V1 or n in v1.SUB_RESOURCES)
+    ]
     likely = [name for name in added_after_signing(link) if name in removable]
     for names in [[name] for name in dict.fromkeys((*likely, *removable))] + [likely, removable]:
         if names:
-            yield Repair("added_parameters", f"without {join_names(names)}", request.without_parameters(*names))
+            yield Repair(
+                "added_parameters",
+                f"without {join_names(names)}",
+                request.without_parameters(*names),
+            )
     raw = [pair for pair in link.raw_query if pair[0] != link.signature_name]
     decoded = request.without_parameters(link.signature_name).query
     signature = (link.signature_name, request.value(link.signature_name))
@@ -203,19 +240,30 @@ def _repair_query(request: CandidateRequest, link: LenientUrl) -> Iterator[Repai
     encoded = {name: value for name, value in link.raw_query if "%" in value and name in removable}
     query = tuple((name, encoded.get(name, value)) for name, value in request.query)
     if query != request.query:
-        yield Repair("decoded", "with the values of the query decoded once less", request._replace(query=query))
+        yield Repair(
+            "decoded",
+            "with the values of the query decoded once less",
+            request._replace(query=query),
+        )
 
 
 def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
     signed = [name for name in request.headers if v4.is_always_signed(name)]
     for names in [[name] for name in signed] + ([signed] if len(signed) > 1 else []):
-        yield Repair("extra_header", f"without the header {join_names(names)}", request.without_headers(*names))
+        yield Repair(
+            "extra_header",
+            f"without the header {join_names(names)}",
+            request.without_headers(*names),
+        )
 
 
 def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     key = request.key
     spaces = [at for at, letter in enumerate(key) if letter == " "]
-    signs = [(f"space {number}", f"{key[:at]}+{key[at + 1 :]}") for number, at in enumerate(spaces[:_MAX_SPACES], 1)]
+    signs = [
+        (f"space {number}", f"{key[:at]}+{key[at + 1 :]}")
+        for number, at in enumerate(spaces[:_MAX_SPACES], 1)
+    ]
     for space, repaired in (("each space", key.replace(" ", "+")), *signs) if spaces else ():
         change = f"with a plus sign instead of {space} in the key"
         yield Repair("plus_decoded", change, request._replace(key=repaired))
@@ -226,9 +274,21 @@ def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]
         ("rewritten_key", "with a slash before the key", "/" + key),
         ("rewritten_key", "with a slash after the key", key + "/"),
         ("rewritten_key", "without the slash after the key", key.removesuffix("/")),
-        ("rewritten_key", "with the accents of the key composed (NFC)", unicodedata.normalize("NFC", key)),
-        ("rewritten_key", "with the accents of the key decomposed (NFD)", unicodedata.normalize("NFD", key)),
-        ("bucket_twice", "without the bucket before the key", key.removeprefix(request.bucket + "/")),
+        (
+            "rewritten_key",
+            "with the accents of the key composed (NFC)",
+            unicodedata.normalize("NFC", key),
+        ),
+        (
+            "rewritten_key",
+            "with the accents of the key decomposed (NFD)",
+            unicodedata.normalize("NFD", key),
+        ),
+        (
+            "bucket_twice",
+            "without the bucket before the key",
+            key.removeprefix(request.bucket + "/"),
+        ),
         ("rewritten_key", "with the key decoded twice more", unquote(unquote(key))),
     ):
         if repaired != key:
@@ -247,7 +307,11 @@ def _guess_headers(request: CandidateRequest) -> Iterator[Repair]:
         yield Repair(code, "with Content-Type cut at its semicolon", repaired)
     for name, value in (("x-oss-forbid-overwrite", "true"), ("x-oss-object-acl", "private")):
         if name not in request.headers:
-            yield Repair("missing_header", f"with the header {name}: {value}", request.with_header(name, value))
+            yield Repair(
+                "missing_header",
+                f"with the header {name}: {value}",
+                request.with_header(name, value),
+            )
 
 
 def _guess_host(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
@@ -263,7 +327,9 @@ def _guess_host(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]
     ):
         for host in (f"{request.bucket}.{domain}", domain):
             if host != request.headers.get("host"):
-                yield Repair("wrong_host", f"with the host {host}", request.with_header("host", host))
+                yield Repair(
+                    "wrong_host", f"with the host {host}", request.with_header("host", host)
+                )
 
 
 def _guess_parameters(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
@@ -274,6 +340,10 @@ def _guess_parameters(request: CandidateRequest, link: LenientUrl) -> Iterator[R
             repaired = request.with_parameter("x-oss-expires", lifetime)
             yield Repair("altered_parameter", f"with x-oss-expires={lifetime}", repaired)
     if link.host_region and link.region and link.host_region != link.region:
-        credential = request.value("x-oss-credential").replace(f"/{link.region}/", f"/{link.host_region}/")
+        credential = request.value("x-oss-credential").replace(
+            f"/{link.region}/", f"/{link.host_region}/"
+        )
         repaired = request.with_parameter("x-oss-credential", credential)
-        yield Repair("altered_parameter", "with the region of the host in x-oss-credential", repaired)
+        yield Repair(
+            "altered_parameter", "with the region of the host in x-oss-credential", repaired
+        )

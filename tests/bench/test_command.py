@@ -37,7 +37,15 @@ def test_all_measurements_fit_a_screen_with_the_longest_values() -> None:
     assert "share page, new process" in names
     # Signing has a figure for each of three peers, and one call in its code.
     figures = [
-        Figure(name, "ms", 1234.5678, "alibabacloud-oss-v2", 1234.5678, Spread(0.0042, 1111.1, 1999.9), Bound(0.18))
+        Figure(
+            name,
+            "ms",
+            1234.5678,
+            "alibabacloud-oss-v2",
+            1234.5678,
+            Spread(0.0042, 1111.1, 1999.9),
+            Bound(0.18),
+        )
         for name in [*names, "a link", "a link"]
     ]
     lines = command.screen(figures, ORIGIN).splitlines()
@@ -70,12 +78,18 @@ def test_the_ratio_of_runs_in_turns_is_the_median_of_the_pairs() -> None:
         (2.4, None, "peer"),
     ],
 )
-def test_a_line_ends_with_the_requirement_and_its_verdict(ratio: float, bound: Bound | None, end: str) -> None:
+def test_a_line_ends_with_the_requirement_and_its_verdict(
+    ratio: float, bound: Bound | None, end: str
+) -> None:
     figure = Figure("warm event", "µs", 30.0, "peer", 150.0, Spread(ratio, ratio, ratio), bound)
     _, line = table.lines([figure])
     assert line.split()[0] == table.number(ratio)
     assert line.endswith(f" {end}")
-    missed = "1 of 1 figures MISSED." if "MISSED" in end else "1 figures, and every requirement is reached."
+    missed = (
+        "1 of 1 figures MISSED."
+        if "MISSED" in end
+        else "1 figures, and every requirement is reached."
+    )
     assert f"\n{missed}" in command.screen([figure], ORIGIN)
 
 
@@ -85,7 +99,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     def replace(ratio: float) -> None:
         module = ModuleType("bench.stub")
-        figure = Figure.against("warm event", "µs", [ratio * 100, ratio * 100], "peer", [100.0, 100.0], Bound(0.2))
+        figure = Figure.against(
+            "warm event", "µs", [ratio * 100, ratio * 100], "peer", [100.0, 100.0], Bound(0.2)
+        )
         vars(module)["measure"] = lambda: [figure]
         monkeypatch.setattr(command, "MEASUREMENTS", ("stub",))
         monkeypatch.setitem(sys.modules, "bench.stub", module)
@@ -111,7 +127,10 @@ def test_a_name_that_is_unknown_or_only_a_part_of_the_page_is_refused(
     assert refused.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "unknown measurement 'speed': choose from signing" in printed.err or "--docs requires" in printed.err
+    assert (
+        "unknown measurement 'speed': choose from signing" in printed.err
+        or "--docs requires" in printed.err
+    )
 
 
 def test_docs_writes_into_the_page_what_is_printed(

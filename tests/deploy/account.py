@@ -39,9 +39,18 @@ PARAMETERS = {
     "fc GetCustomDomain": "domainName",
     "fc UpdateCustomDomain": "body domainName",
     "ims CreateOIDCProvider": "ClientIds Description Fingerprints IssuanceLimitTime IssuerUrl OIDCProviderName",
-    **{f"mns-open {action}": "QueueName" for action in ("CreateQueue", "DeleteQueue", "GetQueueAttributes")},
-    **{f"ram {action}Role": "PolicyName PolicyType RoleName" for action in ("AttachPolicyTo", "DetachPolicyFrom")},
-    **{f"ram {action}User": "PolicyName PolicyType UserName" for action in ("AttachPolicyTo", "DetachPolicyFrom")},
+    **{
+        f"mns-open {action}": "QueueName"
+        for action in ("CreateQueue", "DeleteQueue", "GetQueueAttributes")
+    },
+    **{
+        f"ram {action}Role": "PolicyName PolicyType RoleName"
+        for action in ("AttachPolicyTo", "DetachPolicyFrom")
+    },
+    **{
+        f"ram {action}User": "PolicyName PolicyType UserName"
+        for action in ("AttachPolicyTo", "DetachPolicyFrom")
+    },
     "ram CreatePolicy": "Description PolicyDocument PolicyName Tag",
     "ram CreatePolicyVersion": "PolicyDocument PolicyName RotateStrategy SetAsDefault",
     "ram CreateRole": "AssumeRolePolicyDocument Description MaxSessionDuration RoleName Tag",
@@ -51,7 +60,10 @@ PARAMETERS = {
     "ram ListPoliciesForUser": "UserName",
     "ram UpdateRole": "NewAssumeRolePolicyDocument NewDescription NewMaxSessionDuration RoleName",
     **{f"sls {action}": "body project" for action in ("CreateAlert", "CreateLogStore")},
-    **{f"sls {action}": "body logstore project" for action in ("CreateIndex", "UpdateIndex", "UpdateLogStore")},
+    **{
+        f"sls {action}": "body logstore project"
+        for action in ("CreateIndex", "UpdateIndex", "UpdateLogStore")
+    },
     **{f"sls {action}Alert": "alertName project" for action in ("Delete", "Get")},
     **{f"sls {action}": "logstore project" for action in ("GetIndex", "GetLogStore")},
     "sls CreateProject": "body",
@@ -75,8 +87,26 @@ CONFIGURATION = {
     "noDataSeverity",
     "policyConfiguration",
 }
-INDEX = {"keys", "line", "log_reduce", "log_reduce_black_list", "log_reduce_white_list", "max_text_len", "ttl"}
-FIELD = {"type", "doc_value", "token", "alias", "caseSensitive", "chn", "index_all", "max_depth", "json_keys"}
+INDEX = {
+    "keys",
+    "line",
+    "log_reduce",
+    "log_reduce_black_list",
+    "log_reduce_white_list",
+    "max_text_len",
+    "ttl",
+}
+FIELD = {
+    "type",
+    "doc_value",
+    "token",
+    "alias",
+    "caseSensitive",
+    "chn",
+    "index_all",
+    "max_depth",
+    "json_keys",
+}
 
 
 class Account:
@@ -87,7 +117,9 @@ class Account:
         command = folder / "aliyun"
         # A script calls it often: a module that is imported is compiled only once, and needs no site-packages.
         here = os.path.dirname(__file__)
-        start = "import sys; sys.path[0] = sys.argv.pop(1); import account; account.main(*sys.argv[1:])"
+        start = (
+            "import sys; sys.path[0] = sys.argv.pop(1); import account; account.main(*sys.argv[1:])"
+        )
         command.write_text(
             f"#!/bin/sh\nexec '{sys.executable}' -S -c '{start}' '{here}' \"${{0%/*}}\" \"$@\"\n",
             encoding="utf-8",
@@ -105,7 +137,11 @@ class Account:
     @property
     def calls(self) -> list[list[str]]:
         file = self.folder / "calls"
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        return (
+            [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            if file.exists()
+            else []
+        )
 
     @property
     def path(self) -> str:
@@ -154,7 +190,11 @@ def trust_in(state: State, document: str) -> str:
     """The trust policy; it names only roles that exist."""
     for statement in json.loads(document)["Statement"]:
         for arn in statement["Principal"].get("RAM", []):
-            get(state["roles"], arn.rpartition("role/")[2], "InvalidParameter.AssumeRolePolicyDocument")
+            get(
+                state["roles"],
+                arn.rpartition("role/")[2],
+                "InvalidParameter.AssumeRolePolicyDocument",
+            )
     return document
 
 
@@ -165,10 +205,19 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
     role, policy = given.get("RoleName", ""), given.get("PolicyName", "")
     if action == "GetRole":
         trust, longest = get(roles, role, "EntityNotExist.Role"), state["longest_sessions"][role]
-        return {"Role": {"RoleName": role, "AssumeRolePolicyDocument": trust, "MaxSessionDuration": longest}}
+        return {
+            "Role": {
+                "RoleName": role,
+                "AssumeRolePolicyDocument": trust,
+                "MaxSessionDuration": longest,
+            }
+        }
     if action in ("CreateRole", "UpdateRole"):
         new = {name.removeprefix("New"): value for name, value in given.items()}
-        trust, longest = trust_in(state, new["AssumeRolePolicyDocument"]), int(new.get("MaxSessionDuration", "3600"))
+        trust, longest = (
+            trust_in(state, new["AssumeRolePolicyDocument"]),
+            int(new.get("MaxSessionDuration", "3600")),
+        )
         if not 3600 <= longest <= 43_200:
             fail("InvalidParameter.MaxSessionDuration")
         if action == "CreateRole":
@@ -178,18 +227,27 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         return {}
     if action == "GetPolicy":
         default = json.dumps(get(policies, policy, "EntityNotExist.Policy")[-1], indent=2)
-        return {"Policy": {"PolicyName": policy}, "DefaultPolicyVersion": {"PolicyDocument": default}}
+        return {
+            "Policy": {"PolicyName": policy},
+            "DefaultPolicyVersion": {"PolicyDocument": default},
+        }
     if action in ("DeleteRole", "DeletePolicy"):
         records, name = (roles, role) if action == "DeleteRole" else (policies, policy)
         if any(name in key.split()[1:] for key in attached):
             fail("DeleteConflict.Policy")
         versions = get(records, name, f"EntityNotExist.{action.removeprefix('Delete')}")
-        if action == "DeletePolicy" and len(versions) > 1 and given.get("CascadingDelete") != "true":
+        if (
+            action == "DeletePolicy"
+            and len(versions) > 1
+            and given.get("CascadingDelete") != "true"
+        ):
             fail("DeleteConflict.Policy.Version")
         del records[name]
         return {}
     if action == "CreatePolicy":
-        return create(policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy")
+        return create(
+            policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy"
+        )
     if action == "CreatePolicyVersion":
         versions = get(policies, policy, "EntityNotExist.Policy")
         if len(versions) == 5 and "RotateStrategy" not in given:
@@ -202,23 +260,36 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         get(policies, policy, "EntityNotExist.Policy")
         if kind == "Role":
             get(roles, role, "EntityNotExist.Role")
-        return create(attached, f"{kind} {name} {policy}", True, f"EntityAlreadyExists.{kind}.Policy")
+        return create(
+            attached, f"{kind} {name} {policy}", True, f"EntityAlreadyExists.{kind}.Policy"
+        )
     if action == f"DetachPolicyFrom{kind}":
         get(attached, f"{kind} {name} {policy}", f"EntityNotExist.{kind}.Policy")
         del attached[f"{kind} {name} {policy}"]
         return {}
     names = [key.split()[2] for key in attached if key.split()[:2] == [kind, name]]
-    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
+    return {
+        "Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}
+    }
 
 
 def queues(state: State, action: str, given: dict[str, str]) -> object:
     # The CLI has a region of its own.
     name = f"{given.get('region', 'cn-hangzhou')} {given['QueueName']}"
     if action == "CreateQueue":
-        return create(state["queues"], name, {"ActiveMessages": 0, "visible": 0}, "QueueAlreadyExist")
+        return create(
+            state["queues"], name, {"ActiveMessages": 0, "visible": 0}, "QueueAlreadyExist"
+        )
     queue = get(state["queues"], name, "QueueNotExist")
     if action == "GetQueueAttributes":
-        return {"Data": {"QueueName": given["QueueName"], "InactiveMessages": 0, "DelayMessages": 0, **queue}}
+        return {
+            "Data": {
+                "QueueName": given["QueueName"],
+                "InactiveMessages": 0,
+                "DelayMessages": 0,
+                **queue,
+            }
+        }
     del state["queues"][name]
     return {}
 
@@ -228,7 +299,12 @@ def metrics(state: State, action: str, given: dict[str, str]) -> object:
     assert given["Namespace"] == "acs_smq"
     visible = given["MetricName"] == "NumberOfMessagesVisible"
     points = [
-        {"timestamp": 1772347260000, "userId": "1", "queueName": name.split()[1], "Maximum": queue["visible"] * visible}
+        {
+            "timestamp": 1772347260000,
+            "userId": "1",
+            "queueName": name.split()[1],
+            "Maximum": queue["visible"] * visible,
+        }
         for name, queue in state["queues"].items()
         if name.split()[0] == given["region"] and queue["visible"] is not None
     ]
@@ -270,12 +346,19 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
         return create(state[records], name, body, exists)
     found = get(state[records], name, missing)
     if verb == "Get":
-        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1, **found} if kind == "Index" else found
+        return (
+            {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1, **found}
+            if kind == "Index"
+            else found
+        )
     if verb == "Delete":
         del state[records][name]
     elif kind == "Index":
         # The service adds what is not given.
-        state[records][name] = {**body, "keys": {name: {"alias": "", **field} for name, field in body["keys"].items()}}
+        state[records][name] = {
+            **body,
+            "keys": {name: {"alias": "", **field} for name, field in body["keys"].items()},
+        }
     else:
         found.update(body)
     return {}
@@ -294,7 +377,12 @@ def domains(state: State, action: str, given: dict[str, str]) -> object:
 def identities(state: State, action: str, given: dict[str, str]) -> object:
     # The identity provider is part of RAM, but its operations are those of the product IMS.
     assert set(given) == {"OIDCProviderName", "IssuerUrl", "ClientIds", "Fingerprints"}
-    return create(state["identity_providers"], given["OIDCProviderName"], given, "EntityAlreadyExists.OIDCProvider")
+    return create(
+        state["identity_providers"],
+        given["OIDCProviderName"],
+        given,
+        "EntityAlreadyExists.OIDCProvider",
+    )
 
 
 def oss(state: State, words: list[str]) -> str:
@@ -310,7 +398,9 @@ def oss(state: State, words: list[str]) -> str:
             put(words[2], file.read())
         return ""
     if words[0] in ("stat", "ls") and len(words) == 2:
-        return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
+        return str(
+            get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket")
+        )
     if words[:3] == ["logging", "--method", "put"] and len(words) == 5:
         return ""
     if words[:2] != ["lifecycle", "--method"]:

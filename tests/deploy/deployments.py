@@ -78,39 +78,60 @@ def rendered_here(config: Path, environment: str | None = None) -> dict[str, Any
     known = read_environments(config, source)
     overlays = known[environment].get("overlays", {}).get("resources", {}) if environment else {}
     for name in overlays.keys() & source["resources"].keys():
-        source["resources"][name]["props"] = overlaid(source["resources"][name]["props"], overlays[name])
+        source["resources"][name]["props"] = overlaid(
+            source["resources"][name]["props"], overlays[name]
+        )
     text = json.dumps(s_yaml.render(source, {})).replace(ACCOUNT, "${config('AccountID')}")
     rendered: dict[str, Any] = json.loads(text)
     return rendered
 
 
-HTTP, EVENTS = (resource["props"] for resource in rendered_here(ROOT / "s.yaml", "dev")["resources"].values())
+HTTP, EVENTS = (
+    resource["props"] for resource in rendered_here(ROOT / "s.yaml", "dev")["resources"].values()
+)
 
 
 def configured(props: Mapping[str, Any], config: Config) -> Function:
     """A function that reads a links.toml."""
     function = function_of("links_events" if props is EVENTS else "links_http", props, ROOT)
-    own: dict[str, Any] = {"environment_name": None, "file": "links.toml", "config": config, "variables": frozenset()}
+    own: dict[str, Any] = {
+        "environment_name": None,
+        "file": "links.toml",
+        "config": config,
+        "variables": frozenset(),
+    }
     return Function(**{**vars(function), **own})
 
 
 def deployed(
-    oss_url: str, credentials: Credentials | None, links: str = LINKS, sts_url: str = "", *functions: Mapping[str, Any]
+    oss_url: str,
+    credentials: Credentials | None,
+    links: str = LINKS,
+    sts_url: str = "",
+    *functions: Mapping[str, Any],
 ) -> Deployment:
     """A deployment with OSS and STS at addresses of this machine: the HTTP function, or those in `functions`."""
     config = make_config(links, {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
-    return Deployment(ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials)
+    return Deployment(
+        ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials
+    )
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
     """An aliyun CLI that answers commands with JSON, or fails with a code or words; those it does not know, too."""
-    cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
+    cases = "".join(
+        f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items()
+    )
     install(folder / "aliyun", f'case "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac')
 
 
 def _shell(answer: object) -> str:
     if isinstance(answer, str):
-        error = f"ERROR: {answer}" if " " in answer else f"ERROR: SDK.ServerError ErrorCode: {answer} RequestId: 1"
+        error = (
+            f"ERROR: {answer}"
+            if " " in answer
+            else f"ERROR: SDK.ServerError ErrorCode: {answer} RequestId: 1"
+        )
         return f"echo {shlex.quote(error)} >&2; exit 1"
     return f"printf %s {shlex.quote(json.dumps(answer))}"
 

@@ -15,13 +15,23 @@ from deploy import account_script, alarms
 from deploy.command import output_of
 from tests.deploy.account import Account, State
 from tests.deploy.project_copy import ROOT
-from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
+from tests.deploy.test_policies import (
+    ASSUME_ROLE,
+    FUNCTIONS,
+    LINKS,
+    OPS,
+    Document,
+    configured,
+    policies_for,
+)
 
 pytestmark = pytest.mark.ci
 
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
 ABORT = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
-OLD_UPLOADS = f"<Rule><ID>links-uploads-old</ID><Prefix>old/</Prefix><Status>Enabled</Status>{ABORT}</Rule>"
+OLD_UPLOADS = (
+    f"<Rule><ID>links-uploads-old</ID><Prefix>old/</Prefix><Status>Enabled</Status>{ABORT}</Rule>"
+)
 LOGS = [{"project": "my-logs", "logstore": "links-http-logs", "region": "cn-hangzhou", "days": 190}]
 
 
@@ -40,7 +50,9 @@ def documents_in(folder: Path) -> Document:
 
 
 @pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], State]:
+def created(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[subprocess.CompletedProcess[str], State]:
     """The first run in an empty account."""
     account = Account(tmp_path_factory.mktemp("created"))
     return run(account, documents_in(account.folder)), account.state
@@ -52,17 +64,25 @@ def rules_alone(documents: Document) -> Document:
     return {**documents, "roles": {}, "queues": [], "logs": []}
 
 
-def run(account: Account, documents: Document, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    account: Account, documents: Document, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return run_script(account, account_script.script(documents), **environment)
 
 
-def remove(account: Account, documents: Document, *kept: Document) -> subprocess.CompletedProcess[str]:
+def remove(
+    account: Account, documents: Document, *kept: Document
+) -> subprocess.CompletedProcess[str]:
     return run_script(account, account_script.removal(documents, kept))
 
 
-def run_script(account: Account, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(
+    account: Account, script: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return output_of(
-        ["sh", "-c", script], 60, env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment}
+        ["sh", "-c", script],
+        60,
+        env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment},
     )
 
 
@@ -117,23 +137,41 @@ def test_the_script_can_be_run_again_and_changes_what_changed(
 ) -> None:
     _, first = created
     # RAM keeps five versions of a policy. Those that are as they should be get no new one.
-    account.write({**first, "policies": {name: [{}, *versions] * 2 for name, versions in first["policies"].items()}})
+    account.write(
+        {
+            **first,
+            "policies": {name: [{}, *versions] * 2 for name, versions in first["policies"].items()},
+        }
+    )
     before = {name: len(versions) for name, versions in account.state["policies"].items()}
     old = documents["roles"]["links-http"]["policy"]["Statement"].pop(0)
     done = run(account, documents)
     assert (done.returncode, done.stderr) == (0, "")
     changed = account.state["policies"]["links-http"]
     assert (len(changed), changed[-1]) == (5, documents["roles"]["links-http"]["policy"])
-    assert without_versions(account.state, but="links-http") == without_versions(first, but="links-http")
-    assert {name: len(versions) for name, versions in account.state["policies"].items()} == {**before, "links-http": 5}
-    (replaced,) = re.findall("policy    (.*) is replaced. It was (.*)\npolicy    links-http\n", done.stdout)
+    assert without_versions(account.state, but="links-http") == without_versions(
+        first, but="links-http"
+    )
+    assert {name: len(versions) for name, versions in account.state["policies"].items()} == {
+        **before,
+        "links-http": 5,
+    }
+    (replaced,) = re.findall(
+        "policy    (.*) is replaced. It was (.*)\npolicy    links-http\n", done.stdout
+    )
     assert (replaced[0], json.loads(replaced[1])["Statement"][0]) == ("links-http", old)
 
 
 def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: Document) -> None:
-    trust = {"Version": "1", "Statement": [{"Principal": {"Service": ["ecs.aliyuncs.com"]}, "Condition": "\n\u202e"}]}
+    trust = {
+        "Version": "1",
+        "Statement": [{"Principal": {"Service": ["ecs.aliyuncs.com"]}, "Condition": "\n\u202e"}],
+    }
     state = account.state
-    state["roles"]["links-http"], state["longest_sessions"]["links-http"] = json.dumps(trust, indent=1), 3600
+    state["roles"]["links-http"], state["longest_sessions"]["links-http"] = (
+        json.dumps(trust, indent=1),
+        3600,
+    )
     account.write(state)
     answer_first(account, '*UpdateRole*links-http*) echo "stopped" >&2; exit 1;;')
     done = run(account, documents)
@@ -141,19 +179,33 @@ def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: 
     assert done.stdout == f"trust     links-http is replaced. It was {json.dumps(trust)}\n"
 
 
-def test_a_logstore_and_its_index_keep_what_operators_set(account: Account, rules_alone: Document) -> None:
+def test_a_logstore_and_its_index_keep_what_operators_set(
+    account: Account, rules_alone: Document
+) -> None:
     logs = {**rules_alone, "logs": LOGS, "lifecycle": {}}
     theirs = {"type": "text", "doc_value": True, "alias": "path", "token": ["/"]}
-    index = {"ttl": 90, "max_text_len": 2048, "line": {"token": [","]}, "keys": {"path": theirs, "message": theirs}}
+    index = {
+        "ttl": 90,
+        "max_text_len": 2048,
+        "line": {"token": [","]},
+        "keys": {"path": theirs, "message": theirs},
+    }
     state = account.state
     state["projects"]["my-logs"] = {}
-    state["logstores"]["my-logs links-http-logs"] = {"logstoreName": "links-http-logs", "ttl": 90, "hot_ttl": 30}
+    state["logstores"]["my-logs links-http-logs"] = {
+        "logstoreName": "links-http-logs",
+        "ttl": 90,
+        "hot_ttl": 30,
+    }
     state["indexes"]["my-logs links-http-logs"] = index
     account.write(state)
     done = run(account, logs)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\nlogstore  links-http-logs: UpdateLogStore for all lines: ttl 190\n" in done.stdout
-    assert "\nlogstore  links-http-logs: UpdateIndex for new lines: max_text_len 16384, message, err" in done.stdout
+    assert (
+        "\nlogstore  links-http-logs: UpdateIndex for new lines: max_text_len 16384, message, err"
+        in done.stdout
+    )
     changed = account.state
     (store,) = changed["logstores"].values()
     assert store == {"logstoreName": "links-http-logs", "ttl": 190, "hot_ttl": 30}
@@ -162,15 +214,25 @@ def test_a_logstore_and_its_index_keep_what_operators_set(account: Account, rule
     ours = account_script.INDEX["keys"]
     assert merged["keys"]["path"] == theirs
     assert merged["keys"]["message"] == {**theirs, **ours["message"]}
-    assert {field["type"] for field in merged["keys"].values()} == {"text", "long", "double", "json"}
+    assert {field["type"] for field in merged["keys"].values()} == {
+        "text",
+        "long",
+        "double",
+        "json",
+    }
     assert set(merged["keys"]) == {*ours, "path"}
     again = run(account, {**logs, "logs": [{**LOGS[0], "days": 30}]})
     assert again.stdout.splitlines()[-2:] == ["project   my-logs", "logstore  links-http-logs"]
-    assert again.stderr == "ttl stays 190 days: a shorter one deletes lines, so set it in the console.\n"
+    assert (
+        again.stderr
+        == "ttl stays 190 days: a shorter one deletes lines, so set it in the console.\n"
+    )
     assert account.state == changed
 
 
-def test_the_role_of_sessions_is_made_after_those_it_trusts(account: Account, tmp_path: Path) -> None:
+def test_the_role_of_sessions_is_made_after_those_it_trusts(
+    account: Account, tmp_path: Path
+) -> None:
     for duration, longest in (("12h", 43_200), ("15m", 3600)):
         changed = policies_for(tmp_path, f'{LINKS}{ASSUME_ROLE}duration = "{duration}"')
         changed |= {"queues": [], "lifecycle": {}}
@@ -180,7 +242,10 @@ def test_the_role_of_sessions_is_made_after_those_it_trusts(account: Account, tm
             **dict.fromkeys(("links-http", "links-events", "oss-calls-links"), 3600),
             "links-signer": longest,
         }
-        assert json.loads(account.state["roles"]["links-signer"]) == changed["roles"]["links-signer"]["trust"]
+        assert (
+            json.loads(account.state["roles"]["links-signer"])
+            == changed["roles"]["links-signer"]["trust"]
+        )
         assert "Role links-signer links-signer" in account.state["attached"]
 
 
@@ -199,22 +264,30 @@ def test_an_error_ends_the_script_and_is_shown(account: Account, documents: Docu
     assert account.state["queues"] == {}
 
 
-def test_other_lifecycle_rules_end_the_script_which_prints_both(account: Account, rules_alone: Document) -> None:
+def test_other_lifecycle_rules_end_the_script_which_prints_both(
+    account: Account, rules_alone: Document
+) -> None:
     with_rules(account, "examplebucket", OTHER + OLD_UPLOADS)
     before = account.state["lifecycle"]["examplebucket"]
     done = run(account, rules_alone)
     assert done.returncode == 1
     assert account.state["lifecycle"]["examplebucket"] == before
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("Bucket examplebucket has other lifecycle rules than those of this project")
+    assert lines[0].startswith(
+        "Bucket examplebucket has other lifecycle rules than those of this project"
+    )
     needed = [account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"]]
     assert lines[1:-3] == [OTHER, OLD_UPLOADS, "It needs:", *needed]
     assert "aliyun oss lifecycle --method put oss://examplebucket FILE" in done.stderr
 
 
-def test_rules_of_others_stay_and_those_of_removed_mounts_go(account: Account, rules_alone: Document) -> None:
+def test_rules_of_others_stay_and_those_of_removed_mounts_go(
+    account: Account, rules_alone: Document
+) -> None:
     """Somebody whom the script asked for it has added ours to others."""
-    needed = "".join(account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"])
+    needed = "".join(
+        account_script.rule_xml(rule) for rule in rules_alone["lifecycle"]["examplebucket"]
+    )
     for rules, status, kept in (
         (OTHER + needed, 0, OTHER + needed),
         (OTHER + needed + OLD_UPLOADS, 1, OLD_UPLOADS),
@@ -236,27 +309,41 @@ def test_rules_of_others_stay_and_those_of_removed_mounts_go(account: Account, r
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
     ],
 )
-def test_rules_of_others_or_without_a_name_stay(rule: str, account: Account, rules_alone: Document) -> None:
+def test_rules_of_others_or_without_a_name_stay(
+    rule: str, account: Account, rules_alone: Document
+) -> None:
     with_rules(account, "examplebucket", rule)
     assert run(account, rules_alone).returncode == 1
     assert rule in account.state["lifecycle"]["examplebucket"]
 
 
-def test_a_queue_that_is_refused_with_a_success_ends_the_script(account: Account, documents: Document) -> None:
-    answer_first(account, '*CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;;')
+def test_a_queue_that_is_refused_with_a_success_ends_the_script(
+    account: Account, documents: Document
+) -> None:
+    answer_first(
+        account, '*CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;;'
+    )
     done = run(account, documents)
     assert (done.returncode, "AccessDenied" in done.stderr) == (1, True)
     assert "queue" not in done.stdout
 
 
-def test_lifecycle_rules_are_asked_for_in_the_region_of_the_bucket(account: Account, rules_alone: Document) -> None:
+def test_lifecycle_rules_are_asked_for_in_the_region_of_the_bucket(
+    account: Account, rules_alone: Document
+) -> None:
     rules_alone["bucket_regions"]["other-bucket"] = "cn-beijing"
     run(account, rules_alone)
-    regions = {call[4]: call[-1] for call in account.calls if call[:2] == ["oss", "lifecycle"] and call[3] == "get"}
+    regions = {
+        call[4]: call[-1]
+        for call in account.calls
+        if call[:2] == ["oss", "lifecycle"] and call[3] == "get"
+    }
     assert regions == {"oss://examplebucket": "cn-hangzhou", "oss://other-bucket": "cn-beijing"}
 
 
-def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(account: Account, rules_alone: Document) -> None:
+def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(
+    account: Account, rules_alone: Document
+) -> None:
     answer_first(account, '*lifecycle*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')
     done = run(account, rules_alone)
     assert (done.returncode, done.stderr.strip()) == (1, "ErrorCode=AccessDenied")
@@ -279,8 +366,18 @@ def test_what_the_script_created_is_removed_but_no_log_bucket_message_or_rule_of
     done = remove(account, documents)
     assert (done.returncode, done.stderr) == (0, "")
     left = {kind: records for kind, records in account.state.items() if records}
-    assert set(left) == {"longest_sessions", "users", "buckets", "projects", "logstores", "indexes", "lifecycle"}
-    assert left["lifecycle"] == {"examplebucket": f"<LifecycleConfiguration>{OTHER}</LifecycleConfiguration>"}
+    assert set(left) == {
+        "longest_sessions",
+        "users",
+        "buckets",
+        "projects",
+        "logstores",
+        "indexes",
+        "lifecycle",
+    }
+    assert left["lifecycle"] == {
+        "examplebucket": f"<LifecycleConfiguration>{OTHER}</LifecycleConfiguration>"
+    }
 
 
 def test_what_another_environment_needs_is_not_removed(documents: Document) -> None:
@@ -288,7 +385,9 @@ def test_what_another_environment_needs_is_not_removed(documents: Document) -> N
     script = account_script.removal({**documents, "deployers": {"dev": {}}}, [other])
     assert "DEPLOYER" not in script
     removed = script.partition("\nonce")[2]
-    assert re.findall(r"(?:RoleName|PolicyName|queue|lifecycle) (\S+)(?: --Casc| cn-|$)", removed, re.MULTILINE) == [
+    assert re.findall(
+        r"(?:RoleName|PolicyName|queue|lifecycle) (\S+)(?: --Casc| cn-|$)", removed, re.MULTILINE
+    ) == [
         "links-events",
         "links-events",
         "oss-calls-links",
@@ -308,7 +407,12 @@ def test_queues_that_may_have_messages_are_kept(account: Account, rules_alone: D
         "uncounted": {"ActiveMessages": 0, "visible": None},
         "in-use": {"ActiveMessages": 0, "InactiveMessages": 2, "visible": 0},
     }
-    account.write({**account.state, "queues": {f"cn-hangzhou {name}": counts for name, counts in queues.items()}})
+    account.write(
+        {
+            **account.state,
+            "queues": {f"cn-hangzhou {name}": counts for name, counts in queues.items()},
+        }
+    )
     named = [{"name": name, "region": "cn-hangzhou"} for name in (*queues, "never-made")]
     done = remove(account, {**rules_alone, "lifecycle": {}, "bucket_regions": {}, "queues": named})
     assert (done.returncode, done.stderr) == (0, "")
@@ -322,7 +426,9 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
     (tmp_path / "links.toml").write_text(LINKS + OPS, encoding="utf-8")
     # The rest takes a second.
     script = re.sub(
-        "(?m)^alarm .*(percentile|failed|waiting|dead).*\n", "", alarms.script(configured(tmp_path, functions))
+        "(?m)^alarm .*(percentile|failed|waiting|dead).*\n",
+        "",
+        alarms.script(configured(tmp_path, functions)),
     )
     account.write({**account.state, "projects": {"my-logs": {}}})
     for policy in ("", "o'ps"):
@@ -330,16 +436,30 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
         assert (done.returncode, done.stderr) == (0, "")
         created = account.state["alerts"]
         assert list(created) == [
-            f"my-logs links-logs-{name}" for name in ("no-links", "server-errors", "guessed-shares", "ticks")
+            f"my-logs links-logs-{name}"
+            for name in ("no-links", "server-errors", "guessed-shares", "ticks")
         ]
         for alert in created.values():
-            assert alert["configuration"]["policyConfiguration"]["actionPolicyId"] == (policy or "sls.builtin")
+            assert alert["configuration"]["policyConfiguration"]["actionPolicyId"] == (
+                policy or "sls.builtin"
+            )
     configuration = created["my-logs links-logs-no-links"]["configuration"]
     (query,) = configuration["queryList"]
-    assert (query["project"], query["store"], query["region"]) == ("my-logs", "links-logs", "cn-hangzhou")
+    assert (query["project"], query["store"], query["region"]) == (
+        "my-logs",
+        "links-logs",
+        "cn-hangzhou",
+    )
     assert query["query"] == " ".join(alarms.queries()["No links"].split())
     assert (query["start"], configuration["noDataFire"]) == ("-60m", True)
     assert configuration["severityConfigurations"][0]["evalCondition"]["condition"] == "links == 0"
-    (delete,) = re.findall("`(aliyun sls DeleteAlert .*)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8"))
-    assert run_script(account, delete.replace("example-logs", "my-logs").replace("links-http", "links")).returncode == 0
+    (delete,) = re.findall(
+        "`(aliyun sls DeleteAlert .*)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    )
+    assert (
+        run_script(
+            account, delete.replace("example-logs", "my-logs").replace("links-http", "links")
+        ).returncode
+        == 0
+    )
     assert len(account.state["alerts"]) == 3

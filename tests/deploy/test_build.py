@@ -112,7 +112,9 @@ def searched_once() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], build.Package]:
     """One build for each runtime, which tests must not change."""
-    return cache(lambda runtime: built(project(tmp_path_factory.mktemp("built") / "project", runtime)))
+    return cache(
+        lambda runtime: built(project(tmp_path_factory.mktemp("built") / "project", runtime))
+    )
 
 
 @pytest.fixture
@@ -135,11 +137,15 @@ def installed(package: build.Package, monkeypatch: pytest.MonkeyPatch) -> None:
     """What pip installs for Python 3.10 is copied from the build above."""
     left_out = shutil.ignore_patterns(*contents.OURS, "links.toml", "__pycache__")
     monkeypatch.setattr(
-        vendor, "install", lambda lock, runtime, folder: shutil.copytree(package.code, folder, ignore=left_out)
+        vendor,
+        "install",
+        lambda lock, runtime, folder: shutil.copytree(package.code, folder, ignore=left_out),
     )
 
 
-def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str) -> str:
+def run_isolated(
+    interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str
+) -> str:
     """What a program prints in an interpreter without site-packages."""
     done = output_of(
         [str(interpreter), "-I", "-S", "-c", program, *map(str, arguments)],
@@ -218,25 +224,56 @@ def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_run
     assert result["uncompiled"] == []
 
 
-def test_it_contains_only_our_packages_links_toml_and_the_locked_requirements(package: build.Package) -> None:
+def test_it_contains_only_our_packages_links_toml_and_the_locked_requirements(
+    package: build.Package,
+) -> None:
     names = top_level(package)
-    assert {"handler", "signer", "links.toml", "jinja2", "itsdangerous", "markupsafe", "certifi", "tomli"} <= names
+    assert {
+        "handler",
+        "signer",
+        "links.toml",
+        "jinja2",
+        "itsdangerous",
+        "markupsafe",
+        "certifi",
+        "tomli",
+    } <= names
     assert names.isdisjoint(
-        {"local", "deploy", "tests", "docs", "bin", "share", "s.yaml", "Makefile", "requirements.txt"}
+        {
+            "local",
+            "deploy",
+            "tests",
+            "docs",
+            "bin",
+            "share",
+            "s.yaml",
+            "Makefile",
+            "requirements.txt",
+        }
     )
     assert package.size == package.zip.stat().st_size <= contents.MAX_ZIP
     with zipfile.ZipFile(package.zip) as file:
         entries = file.infolist()
-    assert [entry.filename for entry in entries] == [path.as_posix() for path in contents.files(package.code)]
-    assert {(entry.date_time, entry.external_attr >> 16) for entry in entries} == {(archive.DATE, 0o100644)}
+    assert [entry.filename for entry in entries] == [
+        path.as_posix() for path in contents.files(package.code)
+    ]
+    assert {(entry.date_time, entry.external_attr >> 16) for entry in entries} == {
+        (archive.DATE, 0o100644)
+    }
 
 
-def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_package: build.Package) -> None:
+def test_a_built_in_runtime_gets_no_web_server(
+    package: build.Package, custom_package: build.Package
+) -> None:
     """uvicorn, what only it needs, and our module for it; everything else is the same."""
     assert top_level(custom_package) >= SERVER
     assert not any(name.startswith(tuple(SERVER)) for name in top_level(package))
     ours, custom = (
-        {path for path in contents.files(each.code) if path.parts[0] in contents.OURS and path.suffix == ".py"}
+        {
+            path
+            for path in contents.files(each.code)
+            if path.parts[0] in contents.OURS and path.suffix == ".py"
+        }
         for each in (package, custom_package)
     )
     assert custom - ours == {Path("handler/asgi.py")}
@@ -252,14 +289,19 @@ def test_no_function_gets_a_command_line_or_the_diagnosis(custom_package: build.
 
 
 @pytest.mark.parametrize(
-    "runtime", ["python3.10", "custom.debian10", pytest.param("custom.debian11", marks=pytest.mark.long)]
+    "runtime",
+    ["python3.10", "custom.debian10", pytest.param("custom.debian11", marks=pytest.mark.long)],
 )
 def test_every_module_of_ours_can_be_imported_from_the_package_alone(
     runtime: str, packages: Callable[[str], build.Package], tmp_path: Path
 ) -> None:
     code = packages(runtime).code
     imported = run_isolated(interpreter_of(runtime), IMPORT_ALL, code, folder=tmp_path).splitlines()
-    ours = [path.as_posix() for path in contents.files(code) if path.parts[0] in contents.OURS and path.suffix == ".py"]
+    ours = [
+        path.as_posix()
+        for path in contents.files(code)
+        if path.parts[0] in contents.OURS and path.suffix == ".py"
+    ]
     assert sorted(imported) == sorted(ours)
     assert len(imported) > 50
 
@@ -299,14 +341,19 @@ def test_without_an_interpreter_it_has_no_bytecode_and_the_report_says_what_that
 def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
     for folder, script in (("shims", "exit 127"), ("wrong", "echo 3.8 cpython")):
         install(tmp_path / folder / "python3.99", script)
-        assert interpreters.find("3.99", {"PATH": str(tmp_path / folder), "HOME": str(tmp_path)}) is None
+        assert (
+            interpreters.find("3.99", {"PATH": str(tmp_path / folder), "HOME": str(tmp_path)})
+            is None
+        )
     python = tmp_path / ".pyenv/versions/3.99.1/bin/python3"
     install(python, "echo 3.99 cpython")
     environ = {"PATH": str(tmp_path / "shims"), "HOME": str(tmp_path)}
     assert interpreters.find("3.99", environ) == python
 
 
-def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
+def test_a_locked_package_that_nothing_requires_stops_the_build(
+    custom_package: build.Package,
+) -> None:
     requirements = ["certifi", "httptools", "itsdangerous", "jinja2", "PyJWT", "tomli", "uvicorn"]
     with pytest.raises(DeployError, match="segno is locked, but not required by anything"):
         contents.check_package(custom_package.code, requirements)
@@ -331,11 +378,21 @@ LINE = "LINK_REGION: "
     [
         ("python3.10", "nodejs20", "runtime nodejs20 is not supported: choose one of"),
         ("./build/code", "./", "code must be a folder below build/"),
-        (LINE, f"LINK_CONFIG: ../other.toml\n        {LINE}", "LINK_CONFIG must be a .toml file beside links.toml"),
-        (LINE, f"LINK_CONFIG: absent.toml\n        {LINE}", "project/absent.toml not found. Create it"),
+        (
+            LINE,
+            f"LINK_CONFIG: ../other.toml\n        {LINE}",
+            "LINK_CONFIG must be a .toml file beside links.toml",
+        ),
+        (
+            LINE,
+            f"LINK_CONFIG: absent.toml\n        {LINE}",
+            "project/absent.toml not found. Create it",
+        ),
     ],
 )
-def test_an_s_yaml_that_cannot_be_built_is_refused(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+def test_an_s_yaml_that_cannot_be_built_is_refused(
+    old: str, new: str, sentence: str, tmp_path: Path
+) -> None:
     copy = ProjectCopy.of(tmp_path / "project")
     shutil.copy(ROOT / "links.toml", tmp_path / "other.toml")
     with pytest.raises(DeployError, match=re.escape(sentence)):
@@ -353,7 +410,13 @@ def test_make_build_prints_the_size_and_the_contents(package: build.Package) -> 
     lines = build.report(planned, package).splitlines()
     assert lines[0].startswith("Built for python3.10 (Python 3.10): ")
     assert re.fullmatch(r"  \d\.\d MB zipped, sha256 [0-9a-f]{64}", lines[1])
-    assert {line.split()[-1] for line in lines[2:]} >= {"handler", "signer", "jinja2", "links.toml", "*.dist-info"}
+    assert {line.split()[-1] for line in lines[2:]} >= {
+        "handler",
+        "signer",
+        "jinja2",
+        "links.toml",
+        "*.dist-info",
+    }
 
 
 PIP_OUTPUTS = {
@@ -369,7 +432,10 @@ PIP_OUTPUTS = {
         "\n[notice] To update, run: pip install --upgrade pip\n",
         "Could not find a version that satisfies the requirement tomli==2.0.1 (from versions: none)",
     ),
-    "no error line": ("/usr/bin/python3: No module named pip\n", "/usr/bin/python3: No module named pip"),
+    "no error line": (
+        "/usr/bin/python3: No module named pip\n",
+        "/usr/bin/python3: No module named pip",
+    ),
     "nothing": ("", "no output"),
 }
 
@@ -380,7 +446,9 @@ def test_the_reason_is_the_first_error_of_pip(case: str) -> None:
     assert vendor.reason(output) == reason
 
 
-def test_a_failure_of_pip_reaches_the_reader_without_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_pip_reaches_the_reader_without_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")
     lock = tmp_path / "3.10.lock"

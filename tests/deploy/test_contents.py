@@ -19,23 +19,41 @@ STRAY = {
     "handler/test_links.py": ("", "handler/test_links.py is a test"),
     "handler/tests/data.json": ("{}", "handler/tests/data.json is a test"),
     "signer/conftest.py": ("", "signer/conftest.py is a test"),
-    "signer/pem.py": (PEM.format("PRIVATE KEY"), "signer/pem.py contains what looks like a private key"),
-    "handler/robot.py": ("hooks.slack.com/services/T0", "handler/robot.py contains what looks like a chat robot's"),
+    "signer/pem.py": (
+        PEM.format("PRIVATE KEY"),
+        "signer/pem.py contains what looks like a private key",
+    ),
+    "handler/robot.py": (
+        "hooks.slack.com/services/T0",
+        "handler/robot.py contains what looks like a chat robot's",
+    ),
     "handler/notes.md": ("", "handler/notes.md is a development file"),
     "handler/.env": ("", "handler/.env is a development file"),
     "signer/Makefile": ("", "signer/Makefile is a development file"),
     "handler/s.yaml": ("", "handler/s.yaml is a development file"),
     "handler/keys.json": (SHARE_KEY, "handler/keys.json contains what looks like"),
-    "handler/who.py": ('KEY = "LTAI5tEXAMPLEEXAMPLE00"', "handler/who.py contains what looks like an access key id"),
+    "handler/who.py": (
+        'KEY = "LTAI5tEXAMPLEEXAMPLE00"',
+        "handler/who.py contains what looks like an access key id",
+    ),
     **{
-        name: ("", f"{name} is not one of the files that are deployed, .html, .js, .json, .py, .toml, .typed: move it")
+        name: (
+            "",
+            f"{name} is not one of the files that are deployed, .html, .js, .json, .py, .toml, .typed: move it",
+        )
         for name in ("handler/ci.key", "handler/LICENSE.pem", "signer/prod.env", "handler/k")
     },
-    "click/data.bin": ("\0whsec_" + "a" * 40, "click/data.bin contains what looks like a webhook secret"),
+    "click/data.bin": (
+        "\0whsec_" + "a" * 40,
+        "click/data.bin contains what looks like a webhook secret",
+    ),
     "_cffi_backend.cpython-310-x86_64-linux-gnu.so": ("", ""),
     "certifi/cacert.pem": (PEM.format("CERTIFICATE"), ""),
     "click-8.0.dist-info/METADATA": ("Name: click\n", ""),
-    "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is locked, but not required by anything: run make lock."),
+    "boto3-1.0.dist-info/METADATA": (
+        "Name: boto3\n",
+        "boto3 is locked, but not required by anything: run make lock.",
+    ),
 }
 
 
@@ -70,7 +88,11 @@ def locked(lock: Path) -> set[str]:
     """The packages of a lock that is pinned, hashed, and free of markers and addresses."""
     lines = re.sub(r" \\\n\s*", " ", lock.read_text(encoding="utf-8")).splitlines()
     pins = [line for line in lines if not line.startswith("#")]
-    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+]+( --hash=sha256:[0-9a-f]{64})+", pin)] == []
+    assert [
+        pin
+        for pin in pins
+        if not re.fullmatch(r"[\w.-]+==[\w.!+]+( --hash=sha256:[0-9a-f]{64})+", pin)
+    ] == []
     return {pin.partition("==")[0] for pin in pins}
 
 
@@ -85,7 +107,9 @@ def test_a_release_is_built_with_what_its_lock_pins() -> None:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=str)
-def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(runtime: Runtime) -> None:
+def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(
+    runtime: Runtime,
+) -> None:
     vendor.require_lock(ROOT, runtime)
     names = locked(ROOT / runtime.lock)
     assert "certifi" in names
@@ -97,6 +121,7 @@ def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path)
     with (copy.folder / "requirements.txt").open("a") as file:
         file.write("boto3>=1\n")
     with pytest.raises(
-        DeployError, match=r"deploy/requirements/3\.10\.lock does not match requirements\.txt: run make"
+        DeployError,
+        match=r"deploy/requirements/3\.10\.lock does not match requirements\.txt: run make",
     ):
         vendor.require_lock(copy.folder, RUNTIMES["python3.10"])

@@ -20,7 +20,10 @@ from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy, install
 
 pytestmark = [
     pytest.mark.ci,
-    pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"),
+    pytest.mark.skipif(
+        not s_preview.INSTALLED_FOR_TESTS.exists(),
+        reason="s is not installed: npm ci in tests/node",
+    ),
 ]
 
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
@@ -60,7 +63,9 @@ def commands(section: str) -> list[str]:
     return [block for block in blocks if block.split()[0] in COMMANDS]
 
 
-STEPS = {title: commands(section) for title, section in sections().items() if re.match(r"\d\. ", title)}
+STEPS = {
+    title: commands(section) for title, section in sections().items() if re.match(r"\d\. ", title)
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ class Laptop:
 
     def run(self, block: str) -> subprocess.CompletedProcess[str]:
         """A block of commands, in a shell that ends at the first failure."""
-        url = re.sub(r"https://links-http-dev-\w+\.cn-hangzhou\.fcapp\.run", self.stack.http_url, block)
+        url = re.sub(
+            r"https://links-http-dev-\w+\.cn-hangzhou\.fcapp\.run", self.stack.http_url, block
+        )
         return output_of(
             ["bash", "-ec", filled_in(url)],
             120,
@@ -128,7 +135,12 @@ def followed(laptop: Laptop) -> dict[str, list[str]]:
 
 
 def test_the_commands_for_prod_are_those_for_dev() -> None:
-    for_dev = [line for title, blocks in STEPS.items() if title[0] in "12345" for line in "".join(blocks).splitlines()]
+    for_dev = [
+        line
+        for title, blocks in STEPS.items()
+        if title[0] in "12345"
+        for line in "".join(blocks).splitlines()
+    ]
     once = ("npm ", "export DEPLOYER", "s config add")
     as_prod = [
         re.sub(r"\bdev\b", "prod", line)
@@ -141,21 +153,32 @@ def test_the_commands_for_prod_are_those_for_dev() -> None:
     assert sorted(for_prod.splitlines()) == sorted(as_prod)
 
 
-def test_the_script_creates_what_the_page_says_must_exist(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+def test_the_script_creates_what_the_page_says_must_exist(
+    laptop: Laptop, followed: dict[str, list[str]]
+) -> None:
     assert followed["1. Configure"][0].splitlines()[-1] == "s.yaml can be deployed to dev."
     state = laptop.account.state
     assert list(state["buckets"]) == ["my-links"]
-    assert set(state["roles"]) == {"links-http-dev-role", "links-events-dev-role", "links-events-dev-caller"}
+    assert set(state["roles"]) == {
+        "links-http-dev-role",
+        "links-events-dev-role",
+        "links-events-dev-caller",
+    }
     assert "User links-deploy links-deployer" in state["attached"]
     assert list(state["queues"]) == ["cn-hangzhou links-events-dev-failures"]
-    assert list(state["indexes"]) == ["my-links-logs links-http-dev-logs", "my-links-logs links-events-dev-logs"]
+    assert list(state["indexes"]) == [
+        "my-links-logs links-http-dev-logs",
+        "my-links-logs links-events-dev-logs",
+    ]
     assert list(state["lifecycle"]) == ["my-links"]
     stores, queues = ([name.split()[1] for name in state[kind]] for kind in ("logstores", "queues"))
     table = sections()["What must exist"]
     assert [name for name in (*state["roles"], *stores, *queues) if f"`{name}`" not in table] == []
 
 
-def test_each_way_to_see_something_is_a_command_that_sees_it(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+def test_each_way_to_see_something_is_a_command_that_sees_it(
+    laptop: Laptop, followed: dict[str, list[str]]
+) -> None:
     rows = re.findall(r"(?m)^\| (?!what|--).* \| `([^`]+)`[^|]*\|$", sections()["What must exist"])
     assert len(rows) == 9
     for command in rows:
@@ -168,17 +191,26 @@ def test_each_way_to_see_something_is_a_command_that_sees_it(laptop: Laptop, fol
 def test_dev_is_what_is_deployed(laptop: Laptop, followed: dict[str, list[str]]) -> None:
     deployed = json.loads((laptop.account.folder / "deployed.json").read_text(encoding="utf-8"))
     functions = {name: resource["props"] for name, resource in deployed["resources"].items()}
-    assert {props["functionName"] for props in functions.values()} == {"links-http-dev", "links-events-dev"}
-    assert {props["environmentVariables"]["LINK_BUCKET"] for props in functions.values()} == {"my-links"}
+    assert {props["functionName"] for props in functions.values()} == {
+        "links-http-dev",
+        "links-events-dev",
+    }
+    assert {props["environmentVariables"]["LINK_BUCKET"] for props in functions.values()} == {
+        "my-links"
+    }
     calls = (laptop.account.folder / "s-calls").read_text(encoding="utf-8").splitlines()
     assert calls == ["s config add", "s deploy --env dev -y"]
 
 
 def test_the_last_command_prints_the_file(followed: dict[str, list[str]]) -> None:
-    assert followed["5. Deploy"][-1].strip() == (ROOT / "LICENSE").read_text(encoding="utf-8").strip()
+    assert (
+        followed["5. Deploy"][-1].strip() == (ROOT / "LICENSE").read_text(encoding="utf-8").strip()
+    )
 
 
-def test_the_doctor_finds_no_fault_and_prints_no_secret(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+def test_the_doctor_finds_no_fault_and_prints_no_secret(
+    laptop: Laptop, followed: dict[str, list[str]]
+) -> None:
     keys = laptop.stack.credentials
     for secret in (keys.access_key_secret, keys.security_token or "", "x-oss-signature="):
         assert secret not in followed["5. Deploy"][0]

@@ -53,7 +53,12 @@ def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedPro
         ["bash", "-e", "-o", "pipefail", "-c", command],
         60,
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "GITHUB_ENV": str(folder / "github.env"), **variables},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "GITHUB_ENV": str(folder / "github.env"),
+            **variables,
+        },
     )
 
 
@@ -65,12 +70,19 @@ def variables_for_later_steps(folder: Path) -> dict[str, str]:
 def test_main_goes_to_dev_and_only_a_tag_goes_to_prod_after_tests_and_check() -> None:
     # YAML 1.1 reads the key `on` as true.
     assert WORKFLOW[True] == {"push": {"branches": ["main"], "tags": ["v*"]}}
-    conditions = {"dev": "github.ref == 'refs/heads/main'", "prod": "startsWith(github.ref, 'refs/tags/v')"}
+    conditions = {
+        "dev": "github.ref == 'refs/heads/main'",
+        "prod": "startsWith(github.ref, 'refs/tags/v')",
+    }
     deploying = {name for name, job in JOBS.items() if "s deploy" in json.dumps(job)}
     assert deploying == {"dev", "prod"}
     for name, condition in conditions.items():
         job = JOBS[name]
-        assert (job["if"], job["environment"], job["env"]) == (condition, name, {"ENVIRONMENT": name})
+        assert (job["if"], job["environment"], job["env"]) == (
+            condition,
+            name,
+            {"ENVIRONMENT": name},
+        )
         assert job["needs"] == ["test", "check"]
         assert job["concurrency"] == {"group": f"deploy-{name}"}
 
@@ -84,7 +96,9 @@ def test_the_tests_do_not_read_the_files_that_whoever_deploys_has_changed() -> N
     for folder in folders:
         for file in (ROOT / folder).rglob("test_*.py"):
             content = file.read_text(encoding="utf-8")
-            if re.search(r'ROOT / "(?:s\.yaml|links\.toml|env\.yaml|deploy/custom-runtime)', content):
+            if re.search(
+                r'ROOT / "(?:s\.yaml|links\.toml|env\.yaml|deploy/custom-runtime)', content
+            ):
                 assert "pytest.mark.shipped_files" in content, file
 
 
@@ -98,9 +112,13 @@ def test_only_jobs_that_deploy_have_an_identity_and_nobody_has_a_key_that_lasts(
 
 def test_actions_are_pinned_to_commits_and_s_and_its_components_to_versions() -> None:
     actions = re.findall(r"uses: (?!\./)(.+)", CONTENT)
-    assert [a for a in actions if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", a)] == []
+    assert [
+        a for a in actions if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", a)
+    ] == []
     assert len(actions) == 9
-    assert re.fullmatch(r"fc3-domain@\d+\.\d+\.\d+", WORKFLOW["env"]["core_load_serverless_devs_component"])
+    assert re.fullmatch(
+        r"fc3-domain@\d+\.\d+\.\d+", WORKFLOW["env"]["core_load_serverless_devs_component"]
+    )
     installs = {step["run"] for step in STEPS if "npm" in step.get("run", "")}
     assert installs == {"npm install --global --ignore-scripts @serverless-devs/s@3.1.10"}
 
@@ -111,7 +129,9 @@ def test_the_doctor_gets_environment_address_and_key(environment: str, tmp_path:
     (tmp_path / "Makefile").write_text("doctor:\n\t@echo '$(ENV)' '$(URL)' '$(ARGS)'\n")
     url = "https://links.example.com"
     done = run(command, tmp_path, ENVIRONMENT=environment, SERVICE_URL=url)
-    assert done.stdout == f"{environment} {url} --access links_serverless_devs_key --allow-unknown\n", done.stderr
+    assert (
+        done.stdout == f"{environment} {url} --access links_serverless_devs_key --allow-unknown\n"
+    ), done.stderr
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
@@ -132,7 +152,9 @@ def test_the_credentials_are_masked_before_later_steps_get_them(tmp_path: Path) 
 
 @pytest.mark.ci
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+@pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
 def test_the_real_s_deploys_the_environment_with_these_credentials(tmp_path: Path) -> None:
     run(step("prod", "jq"), tmp_path, **TEMPORARY)
     (tmp_path / "component").mkdir()
@@ -142,11 +164,15 @@ def test_the_real_s_deploys_the_environment_with_these_credentials(tmp_path: Pat
     config = {"edition": "3.0.0", "name": "links", "access": "default", "env": "./env.yaml"}
     overlay = {"resources": {"links_http": {"functionName": "links-http"}}}
     environments = [{"name": "dev"}, {"name": "prod", "overlays": overlay}]
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump({**config, "resources": {"links_http": function}}))
+    (tmp_path / "s.yaml").write_text(
+        yaml.safe_dump({**config, "resources": {"links_http": function}})
+    )
     (tmp_path / "env.yaml").write_text(yaml.safe_dump({"environments": environments}))
     path = f"{s_preview.INSTALLED_FOR_TESTS.parent}{os.pathsep}{os.environ['PATH']}"
     later = variables_for_later_steps(tmp_path)
-    done = run(step("prod", "s deploy"), tmp_path, PATH=path, ENVIRONMENT="prod", NODE_ENV="test", **later)
+    done = run(
+        step("prod", "s deploy"), tmp_path, PATH=path, ENVIRONMENT="prod", NODE_ENV="test", **later
+    )
     assert done.returncode == 0, done.stdout
     received = json.loads((tmp_path / "received").read_text(encoding="utf-8"))
     assert received["props"]["functionName"] == "links-http"

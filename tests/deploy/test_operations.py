@@ -37,7 +37,9 @@ PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECONDS = 1_772_347_260  # the beginning of a minute
 IP = "203.0.113.7"
 METRICS = ("functionName", "durationMs", "isColdStart", "hasFunctionError", "errorType")
-IN_TEXT = {text.partition(":")[0]: text for text in re.findall(r"`(\w+: true \| select [^`]*)`", PAGE)}
+IN_TEXT = {
+    text.partition(":")[0]: text for text in re.findall(r"`(\w+: true \| select [^`]*)`", PAGE)
+}
 Row = str | dict[str, Any]  # a message, or what Function Compute measured of a call
 LINKS = {
     "region": "cn-hangzhou",
@@ -63,7 +65,11 @@ class Percentile:
         self.values += [] if value is None else [value]
 
     def finalize(self) -> float | None:
-        return sorted(self.values)[int(self.fraction * (len(self.values) - 1))] if self.values else None
+        return (
+            sorted(self.values)[int(self.fraction * (len(self.values) - 1))]
+            if self.values
+            else None
+        )
 
 
 def member(line: str, path: str) -> Any:
@@ -89,11 +95,16 @@ def logstore(rows: list[tuple[int, Row]]) -> Iterator[sqlite3.Connection]:
         database.create_function("json_extract_scalar", 2, scalar)
         database.create_function("json_extract", 2, structure)
         database.create_function("json_format", 1, lambda value: value)
-        database.create_function("date_trunc", 2, lambda unit, time: {"minute": time - time % 60}[unit])
+        database.create_function(
+            "date_trunc", 2, lambda unit, time: {"minute": time - time % 60}[unit]
+        )
         database.create_aggregate("approx_percentile", 2, Percentile)  # type: ignore[arg-type]
         database.execute(f"create table log (__time__, message, {', '.join(METRICS)})")
         measured = [row if isinstance(row, dict) else {"message": row} for _, row in rows]
-        values = [[time, *map(row.get, ("message", *METRICS))] for (time, _), row in zip(rows, measured, strict=True)]
+        values = [
+            [time, *map(row.get, ("message", *METRICS))]
+            for (time, _), row in zip(rows, measured, strict=True)
+        ]
         database.executemany("insert into log values (?, ?, ?, ?, ?, ?, ?)", values)
         yield database
 
@@ -104,7 +115,9 @@ def matches(search: str, row: Row) -> bool:
         return isinstance(row, str) and search.strip('"') in row
     ((field, operator, value),) = re.findall(r"^(\w+)(: | > )(\w+)$", search)
     measured = row.get(field) if isinstance(row, dict) else None
-    return measured is not None and (measured > float(value) if operator == " > " else measured == value)
+    return measured is not None and (
+        measured > float(value) if operator == " > " else measured == value
+    )
 
 
 def run(title: str, lines: list[tuple[int, Row]], **examples: str) -> list[tuple[Any, ...]]:
@@ -121,7 +134,9 @@ def run(title: str, lines: list[tuple[int, Row]], **examples: str) -> list[tuple
         return database.execute(statement).fetchall()
 
 
-def answered(path: str, ip: str = "192.0.2.7", config: Config = CONFIG, key: str = "", **query: str) -> str:
+def answered(
+    path: str, ip: str = "192.0.2.7", config: Config = CONFIG, key: str = "", **query: str
+) -> str:
     """The audit line of one response."""
     asked = event(path, query=query, headers={"Authorization": f"Bearer {key}"} if key else {})
     asked["requestContext"]["http"]["sourceIp"] = ip
@@ -143,7 +158,10 @@ def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
     def refused(state: object, delivery: Delivery) -> None:
         raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
-    with event_function(tmp_path_factory.mktemp("events")) as function, receiver(respond(500)) as hook:
+    with (
+        event_function(tmp_path_factory.mktemp("events")) as function,
+        receiver(respond(500)) as hook,
+    ):
         function.add_sink("ops", hook)
         function.toml = notice(["ops"])
         idle_tick = function.tick()
@@ -168,10 +186,17 @@ class HandedOut(NamedTuple):
 def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
     with memory_oss({}, now=lambda: NOW) as oss:
         oss.fill({"reports/q3.pdf": b"content"})
-        world = system.service(tmp_path_factory.mktemp("service")).with_mount("/reports/", lists=True)
+        world = system.service(tmp_path_factory.mktemp("service")).with_mount(
+            "/reports/", lists=True
+        )
         rights = {"paths": ["/"], "methods": ["GET", "POST", "LIST", "SHARE"]}
         world = world.with_keys(api=[api("reader", READER), api("maker", system.MAKER, **rights)])
-        batch = [{"path": "/reports/q3.pdf"}, {"path": "/reports/none.pdf"}, {"path": "/none"}, {"path": "/in/a.txt"}]
+        batch = [
+            {"path": "/reports/q3.pdf"},
+            {"path": "/reports/none.pdf"},
+            {"path": "/none"},
+            {"path": "/in/a.txt"},
+        ]
         shared, folder = world.request_share(), world.request_share(path="/reports/")
         sent = world.request_share(path="/in/", method="POST", upload={"max_files": 1})
         url, folder_url, sent_url = (response.json["url"] for response in (shared, folder, sent))
@@ -199,9 +224,17 @@ def handed_out(tmp_path_factory: pytest.TempPathFactory) -> HandedOut:
 def lines(event_lines: EventLines) -> list[tuple[int, Row]]:
     """Two minutes of a service: links, a health check, refusals, guesses, events, ticks, a line of the platform."""
     first: list[Row] = [answered(f"/reports/{number}.pdf") for number in range(5)]
-    first += [answered("/nothing"), answered("/private/a.pdf"), answered("/-/s/a.pdf", share="guess")]
+    first += [
+        answered("/nothing"),
+        answered("/private/a.pdf"),
+        answered("/-/s/a.pdf", share="guess"),
+    ]
     second: list[Row] = [answered("/reports/q3.pdf"), answered("/-/health"), *event_lines[:-1]]
-    second += ["FC Invoke Start RequestId: 1\n", answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
+    second += [
+        "FC Invoke Start RequestId: 1\n",
+        answered("/nothing/event"),
+        "2026-03-01 [WARN] waiting for event\n",
+    ]
     second += [answered("/private/a.pdf", ip="198.51.100.9") for _ in range(31)]
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
@@ -211,7 +244,9 @@ ROWS = {
     "No links": [(6,)],
     "Server errors": [(0,)],
     "Guessed shares and keys": [("198.51.100.9", 31)],
-    "Failed events": [("state_unavailable", "PutObject: 403 AccessDenied (a missing permission)", 1)],
+    "Failed events": [
+        ("state_unavailable", "PutObject: 403 AccessDenied (a missing permission)", 1)
+    ],
     "Dead notices": [("gone.old", 1)],
     "Ticks": [(2,)],
     "Links by mount and caller": [("/reports/", None, 6)],
@@ -226,12 +261,23 @@ def test_the_rows_of_a_query(title: str, lines: list[tuple[int, Row]]) -> None:
 def test_every_link_and_form_is_counted_and_nothing_else(handed_out: HandedOut) -> None:
     assert run("Links per minute", handed_out.lines) == [(SECONDS, 7)]
     assert run("No links", handed_out.lines) == [(7,)]
-    rows = {("/in/", None, 2), ("/open/", None, 1), ("/reports/", None, 1), ("/reports/", "api:reader", 3)}
+    rows = {
+        ("/in/", None, 2),
+        ("/open/", None, 1),
+        ("/reports/", None, 1),
+        ("/reports/", "api:reader", 3),
+    }
     assert set(run("Links by mount and caller", handed_out.lines)) == rows
 
 
 def test_who_got_a_link_to_a_file(handed_out: HandedOut, event_lines: EventLines) -> None:
-    link = (SECONDS, "api:reader", IP, "GET", None)  # once from its address, once from `POST /-/sign`
+    link = (
+        SECONDS,
+        "api:reader",
+        IP,
+        "GET",
+        None,
+    )  # once from its address, once from `POST /-/sign`
     opened = (SECONDS, None, IP, "GET", handed_out.share)
     shared = (SECONDS, "api:maker", IP, "POST", handed_out.share)
     assert run("Links to a file", handed_out.lines) == [shared, link, link, opened]
@@ -257,10 +303,21 @@ def test_what_became_of_a_share(handed_out: HandedOut) -> None:
 
 
 def test_what_function_compute_measured() -> None:
-    call = {"functionName": "links-http", "durationMs": 500.0, "isColdStart": "false", "hasFunctionError": "false"}
+    call = {
+        "functionName": "links-http",
+        "durationMs": 500.0,
+        "isColdStart": "false",
+        "hasFunctionError": "false",
+    }
     start = call | {"durationMs": 1500.0, "isColdStart": "true"}
-    failed = call | {"durationMs": 1000.0, "hasFunctionError": "true", "errorType": "FunctionTimeoutError"}
-    rows: list[tuple[int, Row]] = [(SECONDS, row) for row in (call, start, failed, answered("/reports/q3.pdf"))]
+    failed = call | {
+        "durationMs": 1000.0,
+        "hasFunctionError": "true",
+        "errorType": "FunctionTimeoutError",
+    }
+    rows: list[tuple[int, Row]] = [
+        (SECONDS, row) for row in (call, start, failed, answered("/reports/q3.pdf"))
+    ]
     assert run("Function duration", rows) == [("links-http", 3, 3.0, 1.0)]
     assert run("isColdStart", rows) == [(1, 1500.0)]
     assert run("hasFunctionError", rows) == [("FunctionTimeoutError", 1)]
@@ -273,7 +330,9 @@ def test_no_links_and_server_errors(lines: list[tuple[int, Row]]) -> None:
     assert run("Server errors", [*lines, (SECONDS, error), (SECONDS, error)]) == [(2,)]
 
 
-def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, Row]]) -> None:
+def test_the_percentile_is_per_minute_and_excludes_health_checks(
+    lines: list[tuple[int, Row]],
+) -> None:
     rows = run("99th percentile of the function's own time", lines)
     assert [minute for minute, _ in rows] == [SECONDS, SECONDS + 60]
     assert all(isinstance(p99, float) for _, p99 in rows)
@@ -289,7 +348,8 @@ def test_refusals_by_code(lines: list[tuple[int, Row]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "code"), [("fcp_" + "EXAMPLE0" * 6, "unknown_credential"), ("fcp_EXAMPLE", "malformed_credential")]
+    ("key", "code"),
+    [("fcp_" + "EXAMPLE0" * 6, "unknown_credential"), ("fcp_EXAMPLE", "malformed_credential")],
 )
 def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(json.dumps(document()), "utf-8")
@@ -305,7 +365,9 @@ def test_a_guessed_code_counts_like_a_guessed_share() -> None:
 
 
 def test_failed_notices(lines: list[tuple[int, Row]]) -> None:
-    failed = {json.dumps(json.loads(sinks)): times for sinks, _, times in run("Failed notices", lines)}
+    failed = {
+        json.dumps(json.loads(sinks)): times for sinks, _, times in run("Failed notices", lines)
+    }
     assert failed == {
         '[{"sink": "ops", "code": "state_unavailable"}]': 1,
         '[{"sink": "ops", "code": "status_500"}]': 2,
@@ -316,7 +378,10 @@ def test_waiting_and_dead_notices(lines: list[tuple[int, Row]]) -> None:
     ((sink, oldest),) = run("Waiting notices", lines)
     assert sink == "ops"
     assert 3600 <= oldest < 3900
-    many = (SECONDS, '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}')
+    many = (
+        SECONDS,
+        '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}',
+    )
     assert run("Dead notices", [*lines, many]) == [("gone.old", 1000)]
 
 
@@ -338,22 +403,31 @@ def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
 
 
 def commands(name: str, page: str = PAGE) -> list[str]:
-    blocks = [block for language, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page) if not language]
+    blocks = [
+        block for language, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page) if not language
+    ]
     return re.findall(rf"(?m)^{name} .*$", "".join(blocks))
 
 
 def test_every_aliyun_command_is_one_that_the_stand_in_knows(tmp_path: Path) -> None:
     account, domain = Account(tmp_path), "cn-hangzhou links.example.com"
     old = {"routes": [{"path": "/*", "functionName": "links-http", "qualifier": "LATEST"}]}
-    account.write({**account.state, "policies": {"links-deployer-dev": [{}]}, "domains": {domain: old}})
-    moving = commands("aliyun fc UpdateCustomDomain", (ROOT / "docs/custom-runtime.md").read_text(encoding="utf-8"))
+    account.write(
+        {**account.state, "policies": {"links-deployer-dev": [{}]}, "domains": {domain: old}}
+    )
+    moving = commands(
+        "aliyun fc UpdateCustomDomain",
+        (ROOT / "docs/custom-runtime.md").read_text(encoding="utf-8"),
+    )
     assert (len(moving), len(commands("aliyun"))) == (1, 6)
     for command in [*moving, *commands("aliyun")]:
         done = output_of(["sh", "-ec", command], 30, env={"PATH": account.path})
         assert done.returncode == 0, done.stderr
         if command in moving:
             assert account.state["domains"][domain]["routes"][0]["functionName"] == "links-traffic"
-    assert account.state["domains"][domain] == {"routes": [{**old["routes"][0], "qualifier": "prod"}]}
+    assert account.state["domains"][domain] == {
+        "routes": [{**old["routes"][0], "qualifier": "prod"}]
+    }
     assert "Role links-deploy-dev links-deployer-dev" in account.state["attached"]
     assert "repo:OWNER/REPOSITORY:environment:dev" in account.state["roles"]["links-deploy-dev"]
 
@@ -364,7 +438,13 @@ def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> 
     message = json.dumps({"requestPayload": '{"events": [{"a": "\\u00e9"}]}', "requestContext": {}})
     install(tmp_path / "mnscmd/bin/mnscmd", "cat message.txt")
     install(tmp_path / "s", 'echo "$@"; cat event.json')
-    lines = ["peekmessage succeed!", "", f"MessageBody                   :{message}", "MessageID    :M1", ""]
+    lines = [
+        "peekmessage succeed!",
+        "",
+        f"MessageBody                   :{message}",
+        "MessageID    :M1",
+        "",
+    ]
     (tmp_path / "message.txt").write_text("\n".join(lines))
     (block,) = re.findall(r"(?ms)^```\n([^`]*?peekmessage.*?)^```$", PAGE)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}

@@ -30,7 +30,11 @@ CALLER = "acs:ram::1000000000000001:role/oss-calls-links"
 
 def plain(props: Document, **own: object) -> Document:
     """The properties of a function, without a log and with the variables of LINKS."""
-    return {**{name: props[name] for name in props if name != "logConfig"}, "environmentVariables": VARIABLES, **own}
+    return {
+        **{name: props[name] for name in props if name != "logConfig"},
+        "environmentVariables": VARIABLES,
+        **own,
+    }
 
 
 HTTP = plain(deployments.HTTP, functionName="links-http", role="links-http")
@@ -96,7 +100,9 @@ def list_below(bucket: str, *prefixes: str) -> Document:
 
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resource"])
-IN = allow(["oss:AbortMultipartUpload", "oss:ListParts", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
+IN = allow(
+    ["oss:AbortMultipartUpload", "oss:ListParts", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*"
+)
 STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
 SHARES = allow(
     ["oss:GetObject", "oss:PutObject"],
@@ -105,27 +111,41 @@ SHARES = allow(
 OUTBOX = [
     allow(
         ["oss:GetObject", "oss:PutObject"],
-        *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*", "done/*", "probe")),
+        *(
+            f"{STATE_PREFIX}{name}"
+            for name in ("outbox/*", "dead/*", "lease/*", "pause/*", "done/*", "probe")
+        ),
     ),
-    allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*"))),
+    allow(
+        ["oss:DeleteObject"],
+        *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*")),
+    ),
     list_below("examplebucket", *(f".links/state/{name}" for name in ("outbox/*", "dead/*"))),
 ]
 STATE_LISTS = (".links/state/index/*", ".links/state/uses/*")
 LIST_STATE = list_below("examplebucket", *STATE_LISTS)
 LIST_IN = list_below("other-bucket", "in/*")
 MANIFEST = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
-FAILURES = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages")
+FAILURES = allow(
+    ["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-events-dev-failures/messages"
+)
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {**KEYS, "Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"]}
 
 
-def policies_for(folder: Path, links: str = LINKS, functions: dict[str, Document] = FUNCTIONS) -> Document:
+def policies_for(
+    folder: Path, links: str = LINKS, functions: dict[str, Document] = FUNCTIONS
+) -> Document:
     (folder / "links.toml").write_text(links, encoding="utf-8")
     return policies.policies(configured(folder, functions))
 
 
-def configured(folder: Path, functions: dict[str, Document], environment: str | None = None) -> list[Function]:
-    return [shipped.configured(props, folder, environment, name) for name, props in functions.items()]
+def configured(
+    folder: Path, functions: dict[str, Document], environment: str | None = None
+) -> list[Function]:
+    return [
+        shipped.configured(props, folder, environment, name) for name, props in functions.items()
+    ]
 
 
 def statements_of(documents: Document, role: str) -> list[Document]:
@@ -134,34 +154,59 @@ def statements_of(documents: Document, role: str) -> list[Document]:
     return list(policy["Statement"])
 
 
-def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
+def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_assumes_it(
+    tmp_path: Path,
+) -> None:
     documents = policies_for(tmp_path, LINKS + NOTICES)
     web = [IN, REPORTS, LIST_STATE, LIST_IN, SHARES, KEYS, KEYS_PROTECTED]
     assert statements_of(documents, "links-http") == web
-    assert statements_of(documents, "links-events") == [TOLD_REPORTS, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
+    assert statements_of(documents, "links-events") == [
+        TOLD_REPORTS,
+        MANIFEST,
+        KEYS,
+        KEYS_PROTECTED,
+        FAILURES,
+    ]
     functions = [f"acs:fc:cn-hangzhou:*:functions/links-events{below}" for below in ("", "/*")]
     assert statements_of(documents, "oss-calls-links") == [allow(["fc:InvokeFunction"], *functions)]
-    trust = [(name, role["trust"]["Statement"][0]["Principal"]["Service"]) for name, role in documents["roles"].items()]
+    trust = [
+        (name, role["trust"]["Statement"][0]["Principal"]["Service"])
+        for name, role in documents["roles"].items()
+    ]
     services = {"links-http": "fc", "links-events": "fc", "oss-calls-links": "oss"}
     assert dict(trust) == {name: [f"{service}.aliyuncs.com"] for name, service in services.items()}
     assert "operator" not in documents
 
 
-def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(tmp_path: Path) -> None:
+def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(
+    tmp_path: Path,
+) -> None:
     documents = policies_for(tmp_path, LINKS + OPS)
     events = [TOLD_REPORTS, *OUTBOX, KEYS, KEYS_PROTECTED, FAILURES]
     assert statements_of(documents, "links-events") == events
-    assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
+    assert statements_of(documents, "links-http") == statements_of(
+        policies_for(tmp_path), "links-http"
+    )
     shares = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "share"'
     assert SHARES in statements_of(policies_for(tmp_path, shares), "links-events")
-    assert documents["operator"] == {"Version": "1", "Statement": OUTBOX}  # for those who repair notices
+    assert documents["operator"] == {
+        "Version": "1",
+        "Statement": OUTBOX,
+    }  # for those who repair notices
 
 
-def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(tmp_path: Path) -> None:
+def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(
+    tmp_path: Path,
+) -> None:
     folders = [f"{STATE_PREFIX}{name}" for name in ("outbox/*", "opened/*")]
     opened = policies_for(tmp_path, LINKS + OPS.replace("created", "opened"))
-    http, before = statements_of(opened, "links-http"), statements_of(policies_for(tmp_path, LINKS), "links-http")
-    assert [each for each in http if each not in before] == [allow(["oss:GetObject", "oss:PutObject"], *folders)]
+    http, before = (
+        statements_of(opened, "links-http"),
+        statements_of(policies_for(tmp_path, LINKS), "links-http"),
+    )
+    assert [each for each in http if each not in before] == [
+        allow(["oss:GetObject", "oss:PutObject"], *folders)
+    ]
     assert statements_of(opened, "links-events")[:3] == OUTBOX  # and no right to the objects
 
 
@@ -173,7 +218,11 @@ def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Pa
     assert code == allow(["fc:GetTempBucketToken"], "*")
     assert roles == {
         **allow(
-            ["ram:PassRole"], *(f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links"))
+            ["ram:PassRole"],
+            *(
+                f"acs:ram::*:role/{name}"
+                for name in ("links-events", "links-http", "oss-calls-links")
+            ),
         ),
         "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
     }
@@ -183,10 +232,17 @@ def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Pa
     assert policies_for(tmp_path, LINKS + ASSUME_ROLE)["deployer"] == deployer
 
 
-def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_notice(tmp_path: Path) -> None:
+def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_notice(
+    tmp_path: Path,
+) -> None:
     assert policies_for(tmp_path)["lifecycle"] == {
         "examplebucket": [
-            {"ID": name, "Prefix": f".links/state/{folder}", "Status": "Enabled", "Expiration": {"Days": days}}
+            {
+                "ID": name,
+                "Prefix": f".links/state/{folder}",
+                "Status": "Enabled",
+                "Expiration": {"Days": days},
+            }
             for name, folder, days in (
                 ("links-notices-done", "done/", 31),
                 ("links-notices-leases", "lease/", 1),
@@ -199,13 +255,20 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             )
         ],
         "other-bucket": [
-            {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
+            {
+                "ID": "links-uploads-in",
+                "Prefix": "in/",
+                "Status": "Enabled",
+                "AbortMultipartUpload": {"Days": 7},
+            }
         ],
     }
 
 
 @pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
-def test_a_mount_for_upload_pages_alone_aborts_parts(tmp_path: Path, share: str, count: int) -> None:
+def test_a_mount_for_upload_pages_alone_aborts_parts(
+    tmp_path: Path, share: str, count: int
+) -> None:
     pages = LINKS.replace('["PUT", "POST"]', '["POST"]').replace('max_share = "30d"', share)
     documents = policies_for(tmp_path, pages)
     assert len(documents["lifecycle"].get("other-bucket", [])) == count
@@ -227,7 +290,10 @@ def test_the_rule_that_aborts_parts_has_the_days_of_the_page() -> None:
     ],
 )
 def test_the_role_may_send_to_the_destination(arn: str, action: str, tmp_path: Path) -> None:
-    sending = {**EVENTS, "asyncInvokeConfig": {"destinationConfig": {"onSuccess": {"destination": arn}}}}
+    sending = {
+        **EVENTS,
+        "asyncInvokeConfig": {"destinationConfig": {"onSuccess": {"destination": arn}}},
+    }
     documents = policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
     assert allow([action], arn.replace("::", ":*:")) in statements_of(documents, "links-events")
     assert documents["queues"] == []
@@ -237,7 +303,9 @@ def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path)
     fetch = allow(["yundun-cert:DescribeUserCertificateDetail"], "*")
     for certificate, expected in (({"certId": "12345678"}, True), ({"certName": "a"}, False)):
         domain = {"domainName": "links.example.com", "protocol": "HTTPS", "certConfig": certificate}
-        deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})["deployer"]["Statement"]
+        deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})[
+            "deployer"
+        ]["Statement"]
         assert allow(["fc:*"], "acs:fc:cn-hangzhou:*:custom-domains/links.example.com") in deployer
         assert (fetch in deployer) is expected
 
@@ -253,7 +321,11 @@ def environments(
             **props,
             "functionName": f"{props['functionName']}-prod",
             "role": f"{props['functionName']}-prod-role",
-            "environmentVariables": {**VARIABLES, "LINK_BUCKET": bucket, "LINK_CONFIG": "prod.toml"},
+            "environmentVariables": {
+                **VARIABLES,
+                "LINK_BUCKET": bucket,
+                "LINK_CONFIG": "prod.toml",
+            },
             "logConfig": {"project": "logs", "logstore": name},
         }
         for name, props in FUNCTIONS.items()
@@ -272,7 +344,10 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["deployers"] == {**dev["deployers"], **prod["deployers"]}
     for name, suffix in (("dev", ""), ("prod", "-prod")):
         functions = documents["deployers"][name]["Statement"][0]["Resource"]
-        assert {arn.split("/")[1] for arn in functions} == {f"links-http{suffix}", f"links-events{suffix}"}
+        assert {arn.split("/")[1] for arn in functions} == {
+            f"links-http{suffix}",
+            f"links-events{suffix}",
+        }
     queues = [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
     assert documents["queues"] == dev["queues"] == prod["queues"] == queues
 
@@ -288,7 +363,9 @@ def functions_of(config: Path) -> Sequence[Function]:
 def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) -> None:
     target = "oss://${LINK_BUCKET}/exampledir/"
     config = ProjectCopy.of(tmp_path).edit(target, f"oss://examplebucket/{key}", "links.toml")
-    with pytest.raises(pytest.fail.Exception, match=r"must not contain \* or \?: for RAM they are wildcards"):
+    with pytest.raises(
+        pytest.fail.Exception, match=r"must not contain \* or \?: for RAM they are wildcards"
+    ):
         functions_of(config)
 
 
@@ -320,25 +397,50 @@ def trusted_by(documents: Document, role: str) -> list[str]:
     return [arn.rpartition("/")[2] for arn in arns]
 
 
-def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_assume_it(tmp_path: Path) -> None:
+def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_assume_it(
+    tmp_path: Path,
+) -> None:
     documents = policies_for(tmp_path, LINKS + NOTICES + ASSUME_ROLE)
-    assert list(documents["roles"]) == ["links-http", "links-events", "oss-calls-links", "links-signer"]
+    assert list(documents["roles"]) == [
+        "links-http",
+        "links-events",
+        "oss-calls-links",
+        "links-signer",
+    ]
     assert statements_of(documents, "links-signer") == [IN, LIST_IN, TOLD_REPORTS]
     assert trusted_by(documents, "links-signer") == ["links-http", "links-events"]
     assert documents["roles"]["links-signer"]["max_session_duration"] == 3600
-    assert statements_of(documents, "links-http") == [ASSUME, LIST_STATE, SHARES, KEYS, KEYS_PROTECTED]
-    assert statements_of(documents, "links-events") == [ASSUME, MANIFEST, KEYS, KEYS_PROTECTED, FAILURES]
+    assert statements_of(documents, "links-http") == [
+        ASSUME,
+        LIST_STATE,
+        SHARES,
+        KEYS,
+        KEYS_PROTECTED,
+    ]
+    assert statements_of(documents, "links-events") == [
+        ASSUME,
+        MANIFEST,
+        KEYS,
+        KEYS_PROTECTED,
+        FAILURES,
+    ]
 
 
-def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
+def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(
+    tmp_path: Path,
+) -> None:
     links = LINKS + ASSUME_ROLE.replace("[assume_role]", '[assume_role]\nduration = "2h"')
     rendered = environments(tmp_path, links, links.replace('"2h"', '"12h"'))
     everything, dev = policies.policies(rendered), policies.policies(rendered, "dev")
     assert dev["roles"]["links-signer"] == everything["roles"]["links-signer"]
     assert trusted_by(dev, "links-signer") == ["links-http", "links-http-prod-role"]
     assert dev["roles"]["links-signer"]["max_session_duration"] == 43_200
-    reports = {f"acs:oss:*:*:{bucket}/reports/*" for bucket in ("examplebucket", "examplebucket-prod")}
-    assert reports <= {arn for statement in statements_of(dev, "links-signer") for arn in statement["Resource"]}
+    reports = {
+        f"acs:oss:*:*:{bucket}/reports/*" for bucket in ("examplebucket", "examplebucket-prod")
+    }
+    assert reports <= {
+        arn for statement in statements_of(dev, "links-signer") for arn in statement["Resource"]
+    }
     # RAM knows only roles that exist, so those that are trusted are made before.
     functions = ["links-http", "links-events", "links-http-prod-role", "oss-calls-links"]
     assert list(dev["roles"]) == [*functions, "links-signer"]
@@ -374,12 +476,19 @@ def test_what_a_cdn_serves_may_only_be_read_and_listed_by_what_the_service_itsel
     head, _, sinks = NOTICES.replace("/reports/", "/videos/").partition("[[notice]]")
     links = f"{LINKS.partition('[[mount]]')[0]}{VIDEOS}{more}\n{head}[[notice]]{sinks}{role}"
     documents = policies_for(tmp_path, links)
-    own = {name: [s for s in statements_of(documents, name) if "videos" in str(s)] for name in documents["roles"]}
+    own = {
+        name: [s for s in statements_of(documents, name) if "videos" in str(s)]
+        for name in documents["roles"]
+    }
     users = {"links-http": bool(web), "links-events": events}
     if role:
         assert own.get("links-signer", []) == web
-        assert [name for name in users if ASSUME in statements_of(documents, name)] == [n for n in users if users[n]]
-        assert not web or trusted_by(documents, "links-signer") == [name for name in users if users[name]]
+        assert [name for name in users if ASSUME in statements_of(documents, name)] == [
+            n for n in users if users[n]
+        ]
+        assert not web or trusted_by(documents, "links-signer") == [
+            name for name in users if users[name]
+        ]
     else:
         assert (own["links-http"], own["links-events"]) == (web, web * events)
     assert all(KEYS in statements_of(documents, name) for name in users)
@@ -388,18 +497,41 @@ def test_what_a_cdn_serves_may_only_be_read_and_listed_by_what_the_service_itsel
 FAR = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
 SAME_ROLE = ASSUME_ROLE.replace("links-signer", "links-http")
 OTHER_ARN = SIGNER.replace("links", "Links")
-MANY = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
+MANY = "".join(
+    f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n'
+    for n in range(60)
+)
 
 
 @pytest.mark.parametrize(
     ("more", "functions", "sentence"),
     [
-        ("", {"a": HTTP, "b": {**EVENTS, "role": "links-http"}}, "a and b: role links-http is used by 2 functions"),
-        (SAME_ROLE, FUNCTIONS, r"role links-http of \[assume_role\] or a mount is also the role of"),
-        (f'role = "{OTHER_ARN}"\n{ASSUME_ROLE}', FUNCTIONS, "have one name: write the same ARN everywhere"),
-        ("", {"a": HTTP, "b": FAR}, "bucket examplebucket is used in cn-hangzhou and in cn-beijing"),
+        (
+            "",
+            {"a": HTTP, "b": {**EVENTS, "role": "links-http"}},
+            "a and b: role links-http is used by 2 functions",
+        ),
+        (
+            SAME_ROLE,
+            FUNCTIONS,
+            r"role links-http of \[assume_role\] or a mount is also the role of",
+        ),
+        (
+            f'role = "{OTHER_ARN}"\n{ASSUME_ROLE}',
+            FUNCTIONS,
+            "have one name: write the same ARN everywhere",
+        ),
+        (
+            "",
+            {"a": HTTP, "b": FAR},
+            "bucket examplebucket is used in cn-hangzhou and in cn-beijing",
+        ),
         (MANY, FUNCTIONS, "characters and exceeds 6144"),
-        ('[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n', FUNCTIONS, "for RAM they are wildcards"),
+        (
+            '[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n',
+            FUNCTIONS,
+            "for RAM they are wildcards",
+        ),
     ],
 )
 def test_what_ram_or_oss_cannot_do_has_no_policies(
@@ -419,10 +551,16 @@ def test_a_mount_in_another_region_has_its_lifecycle_rules_there(tmp_path: Path)
     ("links", "environment"),
     [(LINKS.replace(".links/state", ".links/prod"), "dev"), (LINKS.replace("90d", "300d"), None)],
 )
-def test_two_different_rules_of_one_name_are_an_error(links: str, environment: str | None, tmp_path: Path) -> None:
+def test_two_different_rules_of_one_name_are_an_error(
+    links: str, environment: str | None, tmp_path: Path
+) -> None:
     """Also for one environment: its script would take the rules of another for old ones of its own."""
-    with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
-        policies.policies(environments(tmp_path, prod_links=links, bucket="examplebucket"), environment)
+    with pytest.raises(
+        DeployError, match="Bucket examplebucket would get two lifecycle rules named"
+    ):
+        policies.policies(
+            environments(tmp_path, prod_links=links, bucket="examplebucket"), environment
+        )
 
 
 @pytest.mark.parametrize(
@@ -433,24 +571,41 @@ def test_two_different_rules_of_one_name_are_an_error(links: str, environment: s
         (["photos"], "photos"),
     ],
 )
-def test_policies_are_called_as_functions_names_begin(names: list[str], prefix: str, tmp_path: Path) -> None:
+def test_policies_are_called_as_functions_names_begin(
+    names: list[str], prefix: str, tmp_path: Path
+) -> None:
     functions = {name: {**HTTP, "functionName": name, "role": name} for name in names}
     documents = policies_for(tmp_path, functions=functions)
     assert documents["prefix"] == prefix
     assert documents["lifecycle"]["examplebucket"][0]["ID"] == f"{prefix}-notices-done"
 
 
-def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_policies_of_an_environment(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev"]) == 0
     printed = capsys.readouterr()
-    assert "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n" in printed.err
+    assert (
+        "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n"
+        in printed.err
+    )
     documents = json.loads(printed.out)
-    assert list(documents["roles"]) == ["links-http-dev-role", "links-events-dev-role", "links-events-dev-caller"]
-    (mount,) = [s for s in statements_of(documents, "links-http-dev-role") if "exampledir" in s["Resource"][0]]
+    assert list(documents["roles"]) == [
+        "links-http-dev-role",
+        "links-events-dev-role",
+        "links-events-dev-caller",
+    ]
+    (mount,) = [
+        s
+        for s in statements_of(documents, "links-http-dev-role")
+        if "exampledir" in s["Resource"][0]
+    ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
     assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--remove"]) == 0
-    removed = re.findall(r"(?m)^once aliyun ram DeletePolicy --PolicyName (\S+)", capsys.readouterr().out)
+    removed = re.findall(
+        r"(?m)^once aliyun ram DeletePolicy --PolicyName (\S+)", capsys.readouterr().out
+    )
     assert removed == [*documents["roles"], "links-deployer-dev"]
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms"]) == 0
     created = re.findall(r"(?m)^alarm example-logs cn-hangzhou (\S+) ", capsys.readouterr().out)
@@ -458,8 +613,12 @@ def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.Captur
 
 
 def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
-    sentence = "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
+    config = ProjectCopy.of(tmp_path).edit(
+        "functionName: links-http-dev", "functionName: a$(touch x)b-http"
+    )
+    sentence = (
+        "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
+    )
     with pytest.raises(DeployError, match=re.escape(sentence)):
         policies.main([str(config)])
     assert capsys.readouterr().out == ""
@@ -467,16 +626,26 @@ def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("interrupted", "options", "status", "said"),
-    [(True, "", 130, "make policies: Interrupted.\n"), (False, ", unread=0", 0, ""), (False, "", 1, "")],
+    [
+        (True, "", 130, "make policies: Interrupted.\n"),
+        (False, ", unread=0", 0, ""),
+        (False, "", 1, ""),
+    ],
 )
-def test_who_stops_the_command_gets_no_traceback(interrupted: bool, options: str, status: int, said: str) -> None:
+def test_who_stops_the_command_gets_no_traceback(
+    interrupted: bool, options: str, status: int, said: str
+) -> None:
     code = (
         "import sys\nfrom deploy.command import run\n"
         f"def main():\n    if {interrupted}: raise KeyboardInterrupt\n    print('x' * 1_000_000)\n    return 0\n"
         f"sys.exit(run('make policies', main{options}))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     process.stdout.close()
@@ -487,7 +656,10 @@ def test_who_stops_the_command_gets_no_traceback(interrupted: bool, options: str
 def test_ctrl_c_while_modules_are_loaded_is_a_sentence() -> None:
     code = "import sys; sys.argv = ['-m']; import deploy; sys.argv = ['deploy/check.py']; raise KeyboardInterrupt"
     done = output_of([sys.executable, "-c", code], 60, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, "python -m deploy.check: Interrupted.\n")
+    assert (done.returncode, done.stderr) == (
+        -signal.SIGINT,
+        "python -m deploy.check: Interrupted.\n",
+    )
 
 
 def test_each_fault_of_a_package_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:

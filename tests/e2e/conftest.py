@@ -109,7 +109,9 @@ def open_quiet_page(open_page: Callable[..., Page]) -> Iterator[Callable[..., Pa
 
     yield new_page
     # Chromium looks for an icon of each origin that it meets.
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+    assert [
+        message for message in messages if not message.startswith("Failed to load resource")
+    ] == []
 
 
 @pytest.fixture

@@ -41,9 +41,24 @@ def curl(program: str, *arguments: str | Path) -> Exchange:
     with tempfile.TemporaryDirectory() as folder:
         head, body = Path(folder, "head"), Path(folder, "body")
         body.touch()
-        options: list[str | Path] = ["-q", "-sS", "--noproxy", "*", "--max-time", "30", "-D", head, "-o", body]
+        options: list[str | Path] = [
+            "-q",
+            "-sS",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "30",
+            "-D",
+            head,
+            "-o",
+            body,
+        ]
         subprocess.run([program, *options, *arguments], check=True, timeout=TIMEOUT)
-        blocks = [block.splitlines() for block in head.read_bytes().decode("latin-1").split("\r\n\r\n") if block]
+        blocks = [
+            block.splitlines()
+            for block in head.read_bytes().decode("latin-1").split("\r\n\r\n")
+            if block
+        ]
         statuses = [int(lines[0].split(" ")[1]) for lines in blocks]
         pairs = (line.partition(":") for line in blocks[-1][1:])
         return Exchange(
@@ -59,15 +74,24 @@ def node_fetch(program: str, method: str, urls: Sequence[str]) -> list[FinalResp
     responses = [json.loads(line) for line in _lines(program, CLIENTS / "fetch.mjs", method, *urls)]
     assert all(entry["redirected"] for entry in responses)
     return [
-        FinalResponse(entry["status"], int(entry["length"]), base64.b64decode(entry["body"])) for entry in responses
+        FinalResponse(entry["status"], int(entry["length"]), base64.b64decode(entry["body"]))
+        for entry in responses
     ]
 
 
 def java_get(program: str, method: str, urls: Sequence[str]) -> list[FinalResponse]:
     """Requests each address with Java's `HttpURLConnection`."""
-    lines = [line.split(" ") for line in _lines(program, *JAVA_OPTIONS, CLIENTS / "Get.java", method, *urls)]
-    return [FinalResponse(int(status), int(length), base64.b64decode(content)) for status, length, content in lines]
+    lines = [
+        line.split(" ")
+        for line in _lines(program, *JAVA_OPTIONS, CLIENTS / "Get.java", method, *urls)
+    ]
+    return [
+        FinalResponse(int(status), int(length), base64.b64decode(content))
+        for status, length, content in lines
+    ]
 
 
 def _lines(*command: str | Path) -> list[str]:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT).stdout.splitlines()
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=TIMEOUT
+    ).stdout.splitlines()

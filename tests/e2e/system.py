@@ -112,7 +112,9 @@ class System(system.System):
     """The functions of `s.yaml` and a private bucket; `folder` has the log, and the files of a world."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
-        super().__init__(folder, oss=LocalOss(stack.oss_url, stack.root, credentials=stack.credentials), now=None)
+        super().__init__(
+            folder, oss=LocalOss(stack.oss_url, stack.root, credentials=stack.credentials), now=None
+        )
         self.stack = stack
 
     def address(self, key: str, query: str = "") -> str:
@@ -121,7 +123,11 @@ class System(system.System):
 
     def link(self, method: str, key: str, **options: Any) -> Link:
         """A link that the library signs with these options, by default for ten minutes at the local OSS."""
-        defaults = {"credentials": self.stack.credentials, "endpoint": self.oss.endpoint, "expires_in": 600}
+        defaults = {
+            "credentials": self.stack.credentials,
+            "endpoint": self.oss.endpoint,
+            "expires_in": 600,
+        }
         return presign(method, self.stack.bucket, key, **{**defaults, **options})
 
     def bucket_client(self) -> oss2.Bucket:
@@ -138,7 +144,9 @@ class System(system.System):
         """Lets only pages of this origin use the bucket, for as long as the block runs."""
         bucket, methods = self.bucket_client(), ["GET", "HEAD", "PUT", "POST", "DELETE"]
         rules = bucket.get_bucket_cors().rules
-        bucket.put_bucket_cors(oss2.models.BucketCors([CorsRule([origin], methods, ["*"], list(expose_headers))]))
+        bucket.put_bucket_cors(
+            oss2.models.BucketCors([CorsRule([origin], methods, ["*"], list(expose_headers))])
+        )
         try:
             yield
         finally:
@@ -149,10 +157,15 @@ class System(system.System):
         return {key: self.oss.get(key).body for key in self.object_keys(prefix)}
 
     def send(self, http_event: dict[str, Any], now: float) -> Answered:
-        url, method = self.stack.http_url + http_event["rawPath"], http_event["requestContext"]["http"]["method"]
+        url, method = (
+            self.stack.http_url + http_event["rawPath"],
+            http_event["requestContext"]["http"]["method"],
+        )
         sent = {"params": http_event["queryParameters"], "headers": http_event["headers"]}
         body = http_event["body"].encode()
-        response = requests.request(method, url, data=body, allow_redirects=False, timeout=TIMEOUT, **sent)
+        response = requests.request(
+            method, url, data=body, allow_redirects=False, timeout=TIMEOUT, **sent
+        )
         return Answered(response.status_code, dict(response.headers), response.text, "")
 
     def request_share(self, key: str | None = KEY, **params: Any) -> Answered:
@@ -189,7 +202,9 @@ def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Ite
     """Starts the system with the mounts of tests/links.toml, and one program that may do everything."""
     program = api("program", KEY, paths=["/"], methods=["GET", "PUT", "POST", "SHARE", "LIST"])
     (folder / "keys.json").write_text(json.dumps(keys(api=[program])))
-    links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace('"1MB"', '"10MB"')
+    links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace(
+        '"1MB"', '"10MB"'
+    )
     (folder / "links.toml").write_text(f'cors = ["{cors_origin}"]\n{links}{MORE_MOUNTS}')
     with run_system(folder, {"LINK_CONFIG": str(folder / "links.toml")}) as world:
         world.put(FILE, CONTENT, {"Content-Type": "application/pdf"})
@@ -207,9 +222,14 @@ def leaks(log: str, credentials: Credentials) -> list[str]:
     names = [
         name
         for name, secret in secrets.items()
-        if any(secret[start : start + _FRAGMENT] in plain for start in range(len(secret) - _FRAGMENT + 1))
+        if any(
+            secret[start : start + _FRAGMENT] in plain
+            for start in range(len(secret) - _FRAGMENT + 1)
+        )
     ]
-    return names + ["signature"] * bool(re.search(r"x-oss-signature=(?!REDACTED)", plain, re.IGNORECASE))
+    return names + ["signature"] * bool(
+        re.search(r"x-oss-signature=(?!REDACTED)", plain, re.IGNORECASE)
+    )
 
 
 def error_code(document: bytes) -> str:

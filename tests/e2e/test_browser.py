@@ -38,7 +38,9 @@ def headers_to(origin: str, requests: list[Request]) -> dict[str, str]:
     return request.all_headers()
 
 
-def test_a_page_of_another_origin_fetches_through_the_redirect(system: System, page: Page, site: str) -> None:
+def test_a_page_of_another_origin_fetches_through_the_redirect(
+    system: System, page: Page, site: str
+) -> None:
     stored = system.put(KEY, CONTENT)
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))
@@ -53,7 +55,9 @@ def test_a_page_of_another_origin_fetches_through_the_redirect(system: System, p
     assert headers_to(system.stack.oss_url, requests)["origin"] == "null"
 
 
-def test_a_bucket_must_allow_the_null_origin_and_not_that_of_the_page(system: System, page: Page, site: str) -> None:
+def test_a_bucket_must_allow_the_null_origin_and_not_that_of_the_page(
+    system: System, page: Page, site: str
+) -> None:
     for key in ("exampledir/first", "exampledir/second"):
         system.put(key, CONTENT)
     with system.allowing(site), pytest.raises(Error, match="Failed to fetch"):
@@ -63,7 +67,9 @@ def test_a_bucket_must_allow_the_null_origin_and_not_that_of_the_page(system: Sy
 
 
 def test_a_person_opens_a_link_and_reads(system: System, page: Page) -> None:
-    system.put("exampledir/read me.txt", "你好".encode(), {"Content-Type": "text/plain; charset=utf-8"})
+    system.put(
+        "exampledir/read me.txt", "你好".encode(), {"Content-Type": "text/plain; charset=utf-8"}
+    )
     page.set_content(f'<a href="{system.address("exampledir/read me.txt")}">read</a>')
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))
@@ -94,8 +100,12 @@ def png(width: int, height: int) -> bytes:
     """A grey image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     rows = zlib.compress((b"\0" + b"\x80" * width) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )

@@ -21,7 +21,9 @@ from tests.e2e.system import TIMEOUT, Requires, System, error_code, run_system
 
 NAME = "季度 报告+1.txt"
 CONTENT = "你好, 季度\n".encode() * 1000
-KEYS = {name: {"type": "A", "key": f"aliyuncdnexp{name}", "valid_for": 1800} for name in ("one", "two")}
+KEYS = {
+    name: {"type": "A", "key": f"aliyuncdnexp{name}", "valid_for": 1800} for name in ("one", "two")
+}
 MOUNT = """
 [[mount]]
 path = "/{0}/"
@@ -93,11 +95,15 @@ def test_a_video_element_seeks(served: Served, page: Page) -> None:
     sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
         file.setparams((1, 1, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(range(256)) * 8 * 4 * 600)  # more than the CDN keeps, and than a browser reads at once
+        file.writeframes(
+            bytes(range(256)) * 8 * 4 * 600
+        )  # more than the CDN keeps, and than a browser reads at once
     served.system.put("one/long.wav", sound.getvalue(), {"Content-Type": "audio/wav"})
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status))
-    page.set_content(f'<video src="{served.system.address("one/long.wav")}" preload="metadata"></video>')
+    page.set_content(
+        f'<video src="{served.system.address("one/long.wav")}" preload="metadata"></video>'
+    )
     for seconds in (600, 5, 300):
         assert page.locator("video").evaluate(
             """(video, seconds) => new Promise((resolve, reject) => {
@@ -115,16 +121,24 @@ def test_a_video_element_seeks(served: Served, page: Page) -> None:
 def test_the_service_asks_oss_and_never_the_cdn(served: Served) -> None:
     served.system.put("checked/a.txt", CONTENT)
     served.requests.clear()
-    for path, accept, status in (("a.txt", "*/*", 302), ("missing", "*/*", 404), ("", "application/json", 200)):
+    for path, accept, status in (
+        ("a.txt", "*/*", 302),
+        ("missing", "*/*", 404),
+        ("", "application/json", 200),
+    ):
         address = f"{served.system.stack.http_url}/checked/{path}"
-        response = requests.get(address, headers={"Accept": accept}, allow_redirects=False, timeout=TIMEOUT)
+        response = requests.get(
+            address, headers={"Accept": accept}, allow_redirects=False, timeout=TIMEOUT
+        )
         assert response.status_code == status
     assert served.requests == []
     assert requests.get(served.system.address("checked/a.txt"), timeout=TIMEOUT).content == CONTENT
     assert served.requests == ["GET"]
 
 
-def test_only_the_cdn_reads_what_the_service_does_not_check_and_it_writes_nothing(served: Served) -> None:
+def test_only_the_cdn_reads_what_the_service_does_not_check_and_it_writes_nothing(
+    served: Served,
+) -> None:
     stack = served.system.stack
     function, of_cdn = stack.account.credentials_of(stack.function), stack.account.cdn()
     for method, key, credentials, code in (
@@ -154,7 +168,11 @@ def test_a_changed_key_counts_at_once(served: Served) -> None:
     served.system.put("two/a.txt", CONTENT)
     address = served.system.address("two/a.txt")
     link = requests.get(address, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
-    for entries, status in ((KEYS, 200), ({**KEYS, "two": {"type": "A", "key": "another1"}}, 403), ({}, 503)):
+    for entries, status in (
+        (KEYS, 200),
+        ({**KEYS, "two": {"type": "A", "key": "another1"}}, 403),
+        ({}, 503),
+    ):
         put_keys(served.system, entries)
         assert requests.get(link, timeout=TIMEOUT).status_code == status
     put_keys(served.system, KEYS)
@@ -163,7 +181,9 @@ def test_a_changed_key_counts_at_once(served: Served) -> None:
 def test_a_new_cdn_needs_a_new_start(served: Served) -> None:
     try:
         served.links.write_text(LINKS + MOUNT.format("later", "later", "false"))
-        with pytest.raises(LocalError, match="The CDN later is new: stop the stack, and start it again"):
+        with pytest.raises(
+            LocalError, match="The CDN later is new: stop the stack, and start it again"
+        ):
             served.system.stack.reload()
     finally:
         served.links.write_text(LINKS)

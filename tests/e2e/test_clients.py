@@ -40,12 +40,17 @@ def addresses(system: System) -> Mapping[str, str]:
     return {key: system.address(key) for key in KEYS}
 
 
-def test_curl_downloads_and_requests_only_the_headers(addresses: Mapping[str, str], requires: Requires) -> None:
+def test_curl_downloads_and_requests_only_the_headers(
+    addresses: Mapping[str, str], requires: Requires
+) -> None:
     for key, address in addresses.items():
         response = curl(requires("curl"), "-L", address)
         assert (response.statuses, response.body) == ((302, 200), content_of(key))
     response = curl(requires("curl"), "-I", "-L", address)
-    assert (response.statuses, response.headers["content-length"]) == ((302, 200), str(len(content_of(key))))
+    assert (response.statuses, response.headers["content-length"]) == (
+        (302, 200),
+        str(len(content_of(key))),
+    )
 
 
 def test_curl_accepts_an_unencoded_address(system: System, requires: Requires) -> None:
@@ -68,13 +73,17 @@ def test_node_downloads(addresses: Mapping[str, str], requires: Requires) -> Non
 
 
 @pytest.mark.ci
-def test_java_downloads_with_httpurlconnection(addresses: Mapping[str, str], requires: Requires) -> None:
+def test_java_downloads_with_httpurlconnection(
+    addresses: Mapping[str, str], requires: Requires
+) -> None:
     requires("javac")  # a Java that runs source files
     downloads = [FinalResponse(200, len(content_of(key)), content_of(key)) for key in KEYS]
     assert java_get(requires("java"), "GET", [*addresses.values()]) == downloads
 
 
-def test_a_missing_tool_is_an_error_only_on_ci(requires: Requires, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tool_is_an_error_only_on_ci(
+    requires: Requires, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no-such-tool is not installed"):
         requires("no-such-tool", "nor-this")

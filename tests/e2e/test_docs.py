@@ -15,10 +15,16 @@ from tests.e2e.system import ROOT
 def blocks(language: str, page: str = "README.md") -> list[str]:
     """The fenced blocks of a page with a language, or "" for those without one."""
     content = (ROOT / page).read_text("utf-8")
-    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
+    return [
+        code
+        for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content)
+        if name == language
+    ]
 
 
-def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_library_code_of_the_readme(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (code,) = blocks("python")
     assert len(code.splitlines()) == 4
     credentials = signer.Credentials("LTAI5tEXAMPLE", "EXAMPLE")

@@ -13,7 +13,8 @@ PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile":
 RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
     .map(({ id, nodes }) => [id, nodes.map((node) => node.html)])"""
 SCHEMES = pytest.mark.parametrize(
-    ("scheme", "locale"), [pytest.param("light", "en-GB", marks=pytest.mark.long), ("dark", "zh-CN")]
+    ("scheme", "locale"),
+    [pytest.param("light", "en-GB", marks=pytest.mark.long), ("dark", "zh-CN")],
 )
 
 
@@ -25,12 +26,20 @@ def violations(page: Page) -> list[Any]:
 
 
 @pytest.mark.parametrize("locale", [pytest.param("en-GB", marks=pytest.mark.long), "zh-CN"])
-def test_an_error_is_a_page_in_the_language_of_its_reader(world: System, open_page: Any, locale: str) -> None:
+def test_an_error_is_a_page_in_the_language_of_its_reader(
+    world: System, open_page: Any, locale: str
+) -> None:
     page: Page = open_page(**PHONE, locale=locale)
     for path, status, code, english, chinese in [
         ("/-/s/q3.pdf?share=modified", 404, "share_invalid", "Invalid link", "链接无效"),
         ("/nowhere", 404, "not_found", "Page not found", "页面不存在"),
-        (f"/{FILE}", 401, "unauthorized", "This link is not open to everyone", "此链接不对所有人开放"),
+        (
+            f"/{FILE}",
+            401,
+            "unauthorized",
+            "This link is not open to everyone",
+            "此链接不对所有人开放",
+        ),
         ("/exampledir/none.txt", 404, "no_such_object", "File not found", "文件不存在"),
         ("/exampledir/%FF", 400, "bad_path", "This link does not work", "链接无法使用"),
     ]:
@@ -40,13 +49,20 @@ def test_an_error_is_a_page_in_the_language_of_its_reader(world: System, open_pa
         title = english if locale == "en-GB" else chinese
         expect(page).to_have_title(title)
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
-        assert page.locator("footer").inner_text() == f"{status} {code} · {response.headers['x-fc-request-id']}"
+        assert (
+            page.locator("footer").inner_text()
+            == f"{status} {code} · {response.headers['x-fc-request-id']}"
+        )
 
 
 @SCHEMES
-def test_the_page_of_a_share_is_accessible(world: System, open_page: Any, scheme: str, locale: str) -> None:
+def test_the_page_of_a_share_is_accessible(
+    world: System, open_page: Any, scheme: str, locale: str
+) -> None:
     # axe-core is a script that the policy of the page would block.
-    page: Page = open_page(color_scheme=scheme, locale=locale, viewport={"width": 800, "height": 900}, bypass_csp=True)
+    page: Page = open_page(
+        color_scheme=scheme, locale=locale, viewport={"width": 800, "height": 900}, bypass_csp=True
+    )
     for params in ({"max_uses": 3}, {}):
         page.goto(world.create_share(**params))
         page.locator("summary").click()
@@ -60,7 +76,9 @@ def test_the_page_of_a_share_is_accessible(world: System, open_page: Any, scheme
 
 
 @SCHEMES
-def test_the_page_of_an_error_is_accessible(world: System, open_page: Any, scheme: str, locale: str) -> None:
+def test_the_page_of_an_error_is_accessible(
+    world: System, open_page: Any, scheme: str, locale: str
+) -> None:
     address = f"{world.stack.http_url}/nowhere"
     page: Page = open_page(address, **PHONE, color_scheme=scheme, locale=locale, bypass_csp=True)
     assert violations(page) == []

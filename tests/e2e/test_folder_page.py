@@ -49,7 +49,9 @@ def test_a_person_looks_into_folders_filters_and_downloads(
     world: System, folder: str, open_quiet_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
     address = world.create_share(path=folder, expires="30d")
-    page: Page = open_quiet_page(address, **screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai")
+    page: Page = open_quiet_page(
+        address, **screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai"
+    )
     expect(page).to_have_title("page")
     expect_rows(page, NAMES)
     assert ("GMT+8" if java_script else "UTC") in page.locator("#rows time").first.inner_text()
@@ -60,7 +62,10 @@ def test_a_person_looks_into_folders_filters_and_downloads(
         for each in (".size", "time")
     )
     # Beside each other, or on a phone one below the other.
-    assert [one == other for one, other in zip(size, modified, strict=True)] == [screen is PHONE, screen is DESKTOP]
+    assert [one == other for one, other in zip(size, modified, strict=True)] == [
+        screen is PHONE,
+        screen is DESKTOP,
+    ]
     expect(page.locator("#sort")).to_be_visible(visible=java_script)
     # The form, the folders and the way back stay in the share.
     page.get_by_label("Names that begin with").fill("a")
@@ -71,12 +76,16 @@ def test_a_person_looks_into_folders_filters_and_downloads(
     expect_rows(page, ["inner.txt"])
     page.get_by_role("navigation").get_by_role("link", name="page").click()
     expect_rows(page, NAMES)
-    response = page.request.get(world.local_url(page.get_by_role("link", name="a10.pdf").evaluate("a => a.href")))
+    response = page.request.get(
+        world.local_url(page.get_by_role("link", name="a10.pdf").evaluate("a => a.href"))
+    )
     assert len(response.body()) == 3000
     page.goto(f"{page.url}&limit=4")
     expect(page.locator("#sort")).to_have_count(0)
     page.get_by_role("link", name="Next page").click()
-    expect_rows(page, [NAMES[1], NAMES[5]])  # in the order of OSS, and the folders of each page first
+    expect_rows(
+        page, [NAMES[1], NAMES[5]]
+    )  # in the order of OSS, and the folders of each page first
 
 
 def test_it_is_sorted_with_the_keyboard(world: System, folder: str, open_page: Any) -> None:
@@ -100,7 +109,8 @@ def test_it_is_sorted_with_the_keyboard(world: System, folder: str, open_page: A
 
 
 @pytest.mark.parametrize(
-    ("scheme", "locale"), [pytest.param("light", "en-GB", marks=pytest.mark.long), ("dark", "zh-CN")]
+    ("scheme", "locale"),
+    [pytest.param("light", "en-GB", marks=pytest.mark.long), ("dark", "zh-CN")],
 )
 def test_the_page_of_a_folder_is_accessible(
     world: System, folder: str, open_page: Any, scheme: str, locale: str
@@ -123,7 +133,11 @@ def test_the_command_of_the_page_saves_every_file_under_its_name(
     url = page.locator("code").inner_text().split("'")[1]
     # The addresses of the list are public ones, which are not those of this machine.
     listed = world.local_url(page.request.get(world.local_url(url)).text())
-    assert [unquote(line).partition("?")[0].rpartition("/")[2] for line in listed.splitlines()] == NAMES[2:]
+    assert [
+        unquote(line).partition("?")[0].rpartition("/")[2] for line in listed.splitlines()
+    ] == NAMES[2:]
     wget = ["wget", "-q", "--content-disposition", "-i", "-"]
     subprocess.run(wget, cwd=tmp_path, input=listed.encode(), check=True, timeout=60)
-    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == dict(zip(NAMES[2:], SIZES, strict=True))
+    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == dict(
+        zip(NAMES[2:], SIZES, strict=True)
+    )

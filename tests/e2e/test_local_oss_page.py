@@ -36,7 +36,9 @@ def example(heading: str, language: str) -> str:
 
 def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
     environment = {"PATH": PATH, "no_proxy": "*", **variables}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -66,7 +68,10 @@ def test_an_example(
     requires: Requires,
 ) -> None:
     if language == "js":
-        variables = {**variables, "NODE_PATH": str(script_of_npm("ali-oss/package.json").parents[1])}
+        variables = {
+            **variables,
+            "NODE_PATH": str(script_of_npm("ali-oss/package.json").parents[1]),
+        }
     if language == "sh":
         requires("curl")
     start = COMMAND if language == "sh" else ""
@@ -98,18 +103,27 @@ def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> Non
     assert "1 passed" in run([*SHELL, commands], tmp_path, variables)
     (project / "conftest.py").write_text(example("In pytest", "python"))
     assert "1 passed" in run(["pytest", "-q", "tests"], tmp_path, variables)
-    (clone / ".venv/bin/python").write_text("#!/bin/sh\necho The port is not available. >&2\nexit 2\n")
+    (clone / ".venv/bin/python").write_text(
+        "#!/bin/sh\necho The port is not available. >&2\nexit 2\n"
+    )
     failing = ["sh", "-c", "! pytest -q tests"]
-    assert "Failed: The OSS did not start. The port is not available." in run(failing, tmp_path, variables)
+    assert "Failed: The OSS did not start. The port is not available." in run(
+        failing, tmp_path, variables
+    )
 
 
 def test_the_measured_operations_and_clients_are_those_of_today() -> None:
     tables = (operations.SERVICE, operations.BUCKET, operations.OBJECT)
     offered = [each for table in tables for methods in table.values() for each in methods.values()]
-    count = len({each.name for each in offered}.union(each.copy[0] for each in offered if each.copy))
+    count = len(
+        {each.name for each in offered}.union(each.copy[0] for each in offered if each.copy)
+    )
     clients = json.loads((ROOT / "tests/node/package.json").read_text("utf-8"))["dependencies"]
     required = (ROOT / "pyproject.toml").read_text("utf-8")
-    versions = {name: re.findall(rf'"{name}>=(\d+)', required)[0] for name in ("oss2", "alibabacloud-oss-v2")}
+    versions = {
+        name: re.findall(rf'"{name}>=(\d+)', required)[0]
+        for name in ("oss2", "alibabacloud-oss-v2")
+    }
     versions["ali-oss"] = clients["ali-oss"].partition(".")[0]
     named = [f"{name} {version}" for name, version in versions.items()]
     for page, words in ((PAGE, "answers {} operations of OSS"), (CHINESE, "实现 OSS 的 {} 个操作")):
@@ -119,7 +133,9 @@ def test_the_measured_operations_and_clients_are_those_of_today() -> None:
 
 def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
     """Without an image: in a folder that has what it copies, with pip among the packages of these tests."""
-    lines = [line.partition(" ") for line in (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()]
+    lines = [
+        line.partition(" ") for line in (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()
+    ]
     pip = {"PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
     commands = [arguments for name, _, arguments in lines if name == "RUN"]
     for name, _, arguments in lines:
@@ -132,13 +148,17 @@ def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
             assert "Would install" not in run(["sh", "-c", arguments], tmp_path, pip)
     assert [command.split()[:2] for command in commands] == [["pip", "install"]] * 2
     (entry,) = [json.loads(arguments) for name, _, arguments in lines if name == "ENTRYPOINT"]
-    with started(*entry[3:], "--oss-port", "0", folder=tmp_path, ports=False, path=tmp_path) as program:
+    with started(
+        *entry[3:], "--oss-port", "0", folder=tmp_path, ports=False, path=tmp_path
+    ) as program:
         said = program.wait_for("# A test tool: an OSS for a container, which its network reaches.")
         assert entry[:3] == ["python", "-m", "local"]
         program.wait_for("OSS_ENDPOINT")
         url = program.lines[-1].strip().rpartition("=")[2]
         port = url.rpartition(":")[2]
-        assert said.strip().endswith(f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}")
+        assert said.strip().endswith(
+            f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
+        )
         assert "docker run --rm -p 127.0.0.1:9001:9001 fc-presign-oss" in PAGE
         for host in ("127.0.0.1", "127.0.0.2"):
             assert requests.get(f"http://{host}:{port}/", timeout=20).status_code == 403

@@ -19,7 +19,12 @@ def command(system: System, *arguments: str) -> str:
     keys = system.stack.credentials
     secrets = (keys.access_key_id, keys.access_key_secret, keys.security_token or "")
     names = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
-    done = run(*arguments, "--endpoint", system.stack.oss_url, env={**BARE, **dict(zip(names, secrets, strict=True))})
+    done = run(
+        *arguments,
+        "--endpoint",
+        system.stack.oss_url,
+        env={**BARE, **dict(zip(names, secrets, strict=True))},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -32,7 +37,9 @@ def test_the_page_of_many_links_fits_a_phone_and_speaks_the_readers_language(
         system.put(f"bulk/2026/{name}", b"x" * 1_500)
     output = tmp_path / "index.html"
     command(system, "bulk", f"oss://{system.stack.bucket}/bulk/2026/", "--output", str(output))
-    page: Page = open_page(output.as_uri(), **PHONE, color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai")
+    page: Page = open_page(
+        output.as_uri(), **PHONE, color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai"
+    )
     title, other = ("Files", "文件") if locale == "en-GB" else ("文件", "Files")
     expect(page).to_have_title(title)
     expect(page.get_by_role("heading", name=title)).to_be_visible()
@@ -40,7 +47,9 @@ def test_the_page_of_many_links_fits_a_phone_and_speaks_the_readers_language(
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     expect(page.locator("td.size").first).to_have_text("1.5 KB")
     assert "GMT+8" in page.locator("time").first.inner_text()
-    said = page.locator("td:has(time)").first.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    said = page.locator("td:has(time)").first.evaluate(
+        "(cell) => getComputedStyle(cell, '::before').content"
+    )
     assert said == ('"until "' if title == "Files" else '"有效期至 "')
     with page.expect_response("**/photo.png*") as opened:
         page.get_by_role("link", name="photo.png", exact=True).click()

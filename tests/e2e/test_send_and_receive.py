@@ -45,7 +45,12 @@ def key(system: System) -> str:
 def command(system: System, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command with a key, in a folder of its own; the proxy of its environment does not answer."""
     monkeypatch.chdir(tmp_path)
-    env = {**BARE, "FC_PRESIGN_URL": system.stack.http_url, "FC_PRESIGN_KEY": key, "http_proxy": "http://127.0.0.1:9"}
+    env = {
+        **BARE,
+        "FC_PRESIGN_URL": system.stack.http_url,
+        "FC_PRESIGN_KEY": key,
+        "http_proxy": "http://127.0.0.1:9",
+    }
 
     def execute(*arguments: str, runs: Run = run, **changes: str) -> CompletedProcess[str]:
         done = runs(*arguments, env={**env, **changes}, stdin=f"{key}\n")
@@ -72,8 +77,15 @@ def elsewhere(system: System, url: str) -> Any:
     return patch.object(sharing, "send", to)
 
 
-def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(system: System, command: Run, tmp_path: Path) -> None:
-    contents = {"季度 报告#1.pdf": LARGE, "empty.txt": b"", "+%41&?.txt": b"name", "deep/q3.pdf": b"three"}
+def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(
+    system: System, command: Run, tmp_path: Path
+) -> None:
+    contents = {
+        "季度 报告#1.pdf": LARGE,
+        "empty.txt": b"",
+        "+%41&?.txt": b"name",
+        "deep/q3.pdf": b"three",
+    }
     (tmp_path / "deep").mkdir()
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -85,47 +97,94 @@ def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(system: System, com
         assert requests.get(address, timeout=TIMEOUT).content == content
     for note, name in zip(done.stderr.splitlines(), contents, strict=True):
         name = re.escape(os.path.basename(name))
-        assert re.fullmatch(rf"[\w-]{{12}}: /send/[\w-]{{8}}/{name}, until [\d-]{{10}}T[\d:]{{8}}Z\.", note)
-    again = command("share", "empty.txt", "--to", "/send/for/anna", "--key", "-", FC_PRESIGN_KEY="fcp_other")
+        assert re.fullmatch(
+            rf"[\w-]{{12}}: /send/[\w-]{{8}}/{name}, until [\d-]{{10}}T[\d:]{{8}}Z\.", note
+        )
+    again = command(
+        "share", "empty.txt", "--to", "/send/for/anna", "--key", "-", FC_PRESIGN_KEY="fcp_other"
+    )
     assert re.search(r": /send/for/anna/[\w-]{8}/empty\.txt,", again.stderr)
 
 
-def test_a_share_has_the_limits_code_and_words_of_the_options(system: System, command: Run, tmp_path: Path) -> None:
+def test_a_share_has_the_limits_code_and_words_of_the_options(
+    system: System, command: Run, tmp_path: Path
+) -> None:
     (tmp_path / "a.txt").write_bytes(b"content")
     words = ("--title", "季度", "--message", "Two\nlines")
     done = command("share", "a.txt", "--password", "--max-uses", "2", *words)
     assert (address := re.fullmatch(rf"({ADDRESS}) (\w{{4}}-\w{{4}})\n", done.stdout)), done
-    assert requests.post(address[1], json={"password": "K7QM-2TXP"}, timeout=TIMEOUT).status_code == 403
-    assert requests.post(address[1], json={"password": address[2]}, timeout=TIMEOUT).content == b"content"
-    (shared,) = json.loads(command("share", "a.txt", "--password", "--json", *words).stdout)["shares"]
+    assert (
+        requests.post(address[1], json={"password": "K7QM-2TXP"}, timeout=TIMEOUT).status_code
+        == 403
+    )
+    assert (
+        requests.post(address[1], json={"password": address[2]}, timeout=TIMEOUT).content
+        == b"content"
+    )
+    (shared,) = json.loads(command("share", "a.txt", "--password", "--json", *words).stdout)[
+        "shares"
+    ]
     assert [*shared] == ["path", "url", "id", "expires_at", "clamped_by", "password"]
-    page = requests.get(shared["url"], headers={"Accept": "text/html,application/xhtml+xml"}, timeout=TIMEOUT).text
+    page = requests.get(
+        shared["url"], headers={"Accept": "text/html,application/xhtml+xml"}, timeout=TIMEOUT
+    ).text
     assert all(word in page for word in ("季度", "Two", "lines"))
 
 
 def test_what_is_there_is_shared_also_a_folder(system: System, command: Run) -> None:
     system.put("send/there/报告.txt", b"report")
-    done = command("share", "--path", "/send/there/报告.txt", "--path", "/send/there/", "--path", "/send/none.txt")
+    done = command(
+        "share",
+        "--path",
+        "/send/there/报告.txt",
+        "--path",
+        "/send/there/",
+        "--path",
+        "/send/none.txt",
+    )
     assert done.returncode == 2
     file, folder = done.stdout.splitlines()
     assert requests.get(file, timeout=TIMEOUT).content == b"report"
-    assert [each["name"] for each in requests.get(folder, timeout=TIMEOUT).json()["files"]] == ["报告.txt"]
+    assert [each["name"] for each in requests.get(folder, timeout=TIMEOUT).json()["files"]] == [
+        "报告.txt"
+    ]
     assert "also what is added later." in done.stderr
-    assert re.search(r"(?m)^Error: /send/none\.txt: The object does not exist\. .* \(no_such_object,", done.stderr)
+    assert re.search(
+        r"(?m)^Error: /send/none\.txt: The object does not exist\. .* \(no_such_object,",
+        done.stderr,
+    )
 
 
 def test_receive_prints_the_address_of_an_upload_page(system: System, command: Run) -> None:
-    done = command("receive", "--max-files", "3", "--max-size", "1KB", "--password", "--title", "Photos", "--to", "/in")
+    done = command(
+        "receive",
+        "--max-files",
+        "3",
+        "--max-size",
+        "1KB",
+        "--password",
+        "--title",
+        "Photos",
+        "--to",
+        "/in",
+    )
     address, code = done.stdout.split()
     file = {"name": "a.txt", "size": 5, "type": "text/plain", "password": code}
     for size, status in ((1025, 400), (5, 200)):
-        assert requests.post(address, json={**file, "size": size}, timeout=TIMEOUT).status_code == status
+        assert (
+            requests.post(address, json={**file, "size": size}, timeout=TIMEOUT).status_code
+            == status
+        )
     assert re.fullmatch(r"[\w-]{12}: /in/, until .*\.\n", done.stderr)
     (shared,) = json.loads(command("receive", "--expires", "1h", "--json").stdout)["shares"]
     large = {**file, "size": 100 * 1024**2}
     assert requests.post(shared["url"], json=large, timeout=TIMEOUT).status_code == 200
     refused = command("receive", "--to", "/send/")
-    assert (refused.returncode, refused.stdout, "POST is not enabled" in refused.stderr) == (2, "", True)
+    assert (refused.returncode, refused.stdout, "POST is not enabled" in refused.stderr) == (
+        2,
+        "",
+        True,
+    )
 
 
 @pytest.mark.parametrize("path", ["/exampledir/", "/exampledir/x"])
@@ -133,7 +192,9 @@ def test_ls_says_that_a_mount_does_not_list(command: Run, path: str) -> None:
     assert "set list in links.toml. (not_listed," in command("ls", path, FC_PRESIGN_KEY="").stderr
 
 
-def test_who_cannot_be_sent_is_named_and_the_others_stand(system: System, command: Run, tmp_path: Path) -> None:
+def test_who_cannot_be_sent_is_named_and_the_others_stand(
+    system: System, command: Run, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     with (tmp_path / "large").open("wb") as file:
@@ -146,7 +207,9 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(system: System, comman
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     note, *errors = done.stderr.splitlines()
     assert "good.txt" in note
-    assert errors[0].startswith('Error: bell\\u0007.txt: Invalid "path": it contains a control character.')
+    assert errors[0].startswith(
+        'Error: bell\\u0007.txt: Invalid "path": it contains a control character.'
+    )
     assert "it is not valid UTF-8" in errors[1]
     assert [error.split(": ", 2)[2].partition(".")[0] for error in errors[2:]] == [
         *["This is a pipe or device"] * 2,
@@ -185,7 +248,10 @@ def test_a_file_that_changes_while_it_is_sent_fails_and_is_not_stored(
     with patch.object(Service, "ask", answer):
         done = command("share", name)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"Error: {name}: The file changed while it was sent. Try again when it is complete.\n"
+    assert (
+        done.stderr
+        == f"Error: {name}: The file changed while it was sent. Try again when it is complete.\n"
+    )
     assert name not in sent(system)
 
 
@@ -193,7 +259,9 @@ def test_a_file_that_changes_while_it_is_sent_fails_and_is_not_stored(
 def test_a_file_with_more_or_fewer_bytes_than_its_size_fails(command: Run, file: str) -> None:
     if not os.path.exists(file):
         pytest.skip("Linux alone has such files")
-    assert command("share", file).stderr.startswith(f"Error: {file}: The file changed while it was sent.")
+    assert command("share", file).stderr.startswith(
+        f"Error: {file}: The file changed while it was sent."
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +303,9 @@ def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
 
 
 @pytest.mark.parametrize("fault", ["reset", "reset after", "503"])
-def test_of_two_files_one_is_cut_and_the_other_stands(system: System, command: Run, tmp_path: Path, fault: str) -> None:
+def test_of_two_files_one_is_cut_and_the_other_stands(
+    system: System, command: Run, tmp_path: Path, fault: str
+) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"content")
     with fault_proxy(system.stack.oss_url) as proxy, elsewhere(system, proxy.url):
@@ -268,7 +338,10 @@ def test_a_file_that_is_sent_and_not_shared_is_named_with_what_to_do(
 ) -> None:
     (tmp_path / "a b.txt").write_bytes(b"content")
     done = command("share", "a b.txt", "--max-uses", "21")
-    again = re.search(r"It was sent, and not shared: try fc-presign share --path '(/send/.{8}/a b\.txt)'$", done.stderr)
+    again = re.search(
+        r"It was sent, and not shared: try fc-presign share --path '(/send/.{8}/a b\.txt)'$",
+        done.stderr,
+    )
     assert (done.returncode, bool(again)) == (2, True), done.stderr
     assert command("share", "--path", again[1] if again else "").returncode == 0
 

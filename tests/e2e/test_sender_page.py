@@ -18,7 +18,13 @@ from tests.system import HTML
 
 MARKUP = "<img src=x onerror=\"document.title='run'\"><a href=evil>'&.txt"
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
-ADMIN = {"id": "api:a", "methods": ["GET", "ADMIN"], "paths": None, "expires_at": None, "mounts": []}
+ADMIN = {
+    "id": "api:a",
+    "methods": ["GET", "ADMIN"],
+    "paths": None,
+    "expires_at": None,
+    "mounts": [],
+}
 # Where a script of the page, or one that reads its storage, would find the key.
 PLACES = """() => [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state),
     JSON.stringify(localStorage), ...[...document.querySelectorAll("input, textarea")].map((field) => field.value)]"""
@@ -53,14 +59,18 @@ def copied(page: Page) -> list[list[str]]:
     """What the one button copies: name, address and code of each."""
     page.click("#copy")
     expect(page.locator("#result")).to_have_text("Copied.")
-    return [line.split("  ") for line in page.evaluate("navigator.clipboard.readText()").split("\n")]
+    return [
+        line.split("  ") for line in page.evaluate("navigator.clipboard.readText()").split("\n")
+    ]
 
 
 def answer_with(page: Page, path: str, **answer: Any) -> None:
     page.route(re.compile(rf"/-/{path}(\?|$)"), lambda route: route.fulfill(**answer))
 
 
-def test_each_file_is_sent_and_shared_and_one_button_copies_all_addresses(world: System, open_sender: OpenPage) -> None:
+def test_each_file_is_sent_and_shared_and_one_button_copies_all_addresses(
+    world: System, open_sender: OpenPage
+) -> None:
     page = open_sender()
     page.fill("#send [name=title]", "For you")
     page.fill("#send [name=count]", "2")
@@ -73,7 +83,16 @@ def test_each_file_is_sent_and_shared_and_one_button_copies_all_addresses(world:
     _, address, code = lines[1]
     assert requests.post(address, json={}, timeout=TIMEOUT).json()["code"] == "wrong_password"
     assert requests.post(address, json={"password": code}, timeout=TIMEOUT).content == b"three"
-    assert len([key for key in world.stored_objects("team/") if re.fullmatch(r"team/[\w-]{8}/季度 q3\.txt", key)]) == 1
+    assert (
+        len(
+            [
+                key
+                for key in world.stored_objects("team/")
+                if re.fullmatch(r"team/[\w-]{8}/季度 q3\.txt", key)
+            ]
+        )
+        == 1
+    )
     page.click("#shares summary")
     mine = page.locator("#mine > li").filter(has_text="q3.txt")
     for fact in ("For you", "Used: 1 / 2", "Last used"):
@@ -103,9 +122,15 @@ def test_a_page_that_receives_files_is_created_by_the_same_form(open_sender: Ope
     expect(page.locator("#fault")).to_contain_text('"upload.max_files" must be from 1 to 100')
 
 
-def test_a_key_is_refused_in_the_words_of_the_service_and_one_with_admin_by_the_page(open_sender: OpenPage) -> None:
+def test_a_key_is_refused_in_the_words_of_the_service_and_one_with_admin_by_the_page(
+    open_sender: OpenPage,
+) -> None:
     page = open_sender(key="")
-    for key, sentence in (("", "An API key or token is required."), ("fcp_密", "be Bearer"), (KEY + "x", "not valid")):
+    for key, sentence in (
+        ("", "An API key or token is required."),
+        ("fcp_密", "be Bearer"),
+        (KEY + "x", "not valid"),
+    ):
         sign_in(page, key)
         expect(page.locator("#fault")).to_contain_text(sentence)
     answer_with(page, "me", json=ADMIN)
@@ -117,7 +142,9 @@ def test_a_key_is_refused_in_the_words_of_the_service_and_one_with_admin_by_the_
     expect(page.locator("#fault")).to_contain_text("neither send files nor receive any")
 
 
-def test_the_key_is_forgotten_with_the_tab_by_signing_out_and_by_a_401(open_sender: OpenPage) -> None:
+def test_the_key_is_forgotten_with_the_tab_by_signing_out_and_by_a_401(
+    open_sender: OpenPage,
+) -> None:
     page = open_sender()
     page.reload()
     expect(page.locator("#who")).to_have_text("api:program")
@@ -130,7 +157,10 @@ def test_the_key_is_forgotten_with_the_tab_by_signing_out_and_by_a_401(open_send
     assert page.evaluate("sessionStorage.length") == 0
     sign_in(page, KEY)
     expect(page.locator("#signed-in")).to_be_visible()
-    page.route(re.compile("/-/sign$"), lambda route: route.fulfill(status=401, json={"detail": "It has expired."}))
+    page.route(
+        re.compile("/-/sign$"),
+        lambda route: route.fulfill(status=401, json={"detail": "It has expired."}),
+    )
     choose(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "not_allowed")
     expect(row(page, 1).locator(".state")).to_have_text("It has expired.")
@@ -147,11 +177,24 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     page: Page = open_page(f"{world.stack.http_url}/-/")
     page.on("console", lambda message: said.append(message.text))
     page.on("request", lambda request: sent.append(request))
-    me = {"methods": ["PUT", "GET", "POST"], "list": True, "max_share": 9, "max_size": 9, "require_password": False}
+    me = {
+        "methods": ["PUT", "GET", "POST"],
+        "list": True,
+        "max_share": 9,
+        "max_size": 9,
+        "require_password": False,
+    }
     mounts = [{**me, "path": f"/{MARKUP}/"}, {**me, "path": "/team/"}]
-    answer_with(page, "me", json={**ADMIN, "id": MARKUP, "methods": ["PUT"], "expires_at": MARKUP, "mounts": mounts})
+    answer_with(
+        page,
+        "me",
+        json={**ADMIN, "id": MARKUP, "methods": ["PUT"], "expires_at": MARKUP, "mounts": mounts},
+    )
     names = ("id", "state", "expires_at", "max_uses", "uses", "opened_at", "last_use")
-    share = dict.fromkeys(names, MARKUP) | {"path": f"/{MARKUP}", "title": f"{MARKUP}\u202e\u200b\u3164\U000e0041"}
+    share = dict.fromkeys(names, MARKUP) | {
+        "path": f"/{MARKUP}",
+        "title": f"{MARKUP}\u202e\u200b\u3164\U000e0041",
+    }
     page.route(
         re.compile(r"/-/shares(\?|$)"),
         lambda route: route.fulfill(
@@ -171,21 +214,28 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     bucket = re.compile(re.escape(world.stack.oss_url))
     headers = {"Location": "https://evil.invalid/", "Access-Control-Allow-Origin": "*"}
     statuses = iter((307, 403, 200, 200, 200))
-    page.route(bucket, lambda route: route.fulfill(status=next(statuses), headers=headers, body=MARKUP))
+    page.route(
+        bucket, lambda route: route.fulfill(status=next(statuses), headers=headers, body=MARKUP)
+    )
     choose(page, *(file(f"{number}.txt", b"a") for number in range(3)))
     expect(page.locator("#list > li[data-outcome]")).to_have_count(4, timeout=20_000)
     assert page.locator("main img, main a, main iframe").count() == 0
     assert page.title() == "Send and receive files"
     assert not {*"\u202e\u200b\u3164\U000e0041"} & {*page.content()}
     assert f"{MARKUP}____" in page.locator("body").inner_text()
-    assert {f"{urlsplit(each.url).scheme}://{urlsplit(each.url).netloc}" for each in sent} <= {
-        world.stack.http_url,
-        world.stack.oss_url,
-        "https://evil.invalid",  # only where the redirect of a bucket leads, which the policy refuses
-    }
+    assert (
+        {f"{urlsplit(each.url).scheme}://{urlsplit(each.url).netloc}" for each in sent}
+        <= {
+            world.stack.http_url,
+            world.stack.oss_url,
+            "https://evil.invalid",  # only where the redirect of a bucket leads, which the policy refuses
+        }
+    )
     for each in sent:
         assert KEY not in each.url + (each.post_data or "")
-        assert ("authorization" in each.headers) <= each.url.startswith(f"{world.stack.http_url}/-/")
+        assert ("authorization" in each.headers) <= each.url.startswith(
+            f"{world.stack.http_url}/-/"
+        )
         assert each.headers.get("referer", "") in ("", f"{world.stack.http_url}/")
     assert [line for line in said if "evil.invalid" in line and "has been blocked" in line], said
     assert KEY not in "".join([*said, *page.evaluate(PLACES)])
@@ -207,11 +257,15 @@ def test_another_origin_can_neither_show_it_nor_hold_it_nor_send_it_a_form(
     assert opened.value.evaluate("window.opener") is None
     assert page.evaluate("window.held.closed")
     with page.expect_response(address) as answered:
-        page.set_content(f"<form method=post action={address}></form><script>document.forms[0].submit()</script>")
+        page.set_content(
+            f"<form method=post action={address}></form><script>document.forms[0].submit()</script>"
+        )
     assert answered.value.status == 405
 
 
-def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(world: System, open_sender: OpenPage) -> None:
+def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(
+    world: System, open_sender: OpenPage
+) -> None:
     page = open_sender()
     names = [f"cut-{number}.txt" for number in range(20)]
     lost: dict[str, set[str]] = {"PUT": set(), "POST": set()}
@@ -230,7 +284,9 @@ def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(world: Sys
     choose(page, *(file(name, name.encode() * 100) for name in names))
     for _ in range(2):
         expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(20, timeout=20_000)
-        page.get_by_role("button", name="Try again").evaluate_all("buttons => buttons.forEach((each) => each.click())")
+        page.get_by_role("button", name="Try again").evaluate_all(
+            "buttons => buttons.forEach((each) => each.click())"
+        )
     expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(20, timeout=20_000)
     assert {each: len(found) for each, found in lost.items()} == {"PUT": 20, "POST": 20}
     lines = copied(page)
@@ -248,7 +304,9 @@ def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenP
     page.context.set_offline(False)
     held: list[Route] = []
     page.route(re.compile(re.escape(world.stack.oss_url)), lambda route: held.append(route))
-    page.get_by_role("button", name="Try again").evaluate_all("buttons => buttons.forEach((each) => each.click())")
+    page.get_by_role("button", name="Try again").evaluate_all(
+        "buttons => buttons.forEach((each) => each.click())"
+    )
     for number in (4, 1):  # one that waits, and one that is sent
         page.get_by_role("button", name=f"Stop: {number - 1}.txt").click()
         expect_outcome(page, number, "stopped")
@@ -268,7 +326,9 @@ def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenP
 
 
 @pytest.mark.parametrize("exposed", [["ETag"], []], ids=["exposed", "hidden"])
-def test_a_large_file_is_sent_in_parts_by_the_json_routes(world: System, open_page: Any, exposed: list[str]) -> None:
+def test_a_large_file_is_sent_in_parts_by_the_json_routes(
+    world: System, open_page: Any, exposed: list[str]
+) -> None:
     page: Page = open_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD)
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
@@ -290,7 +350,9 @@ def test_a_large_file_is_sent_in_parts_by_the_json_routes(world: System, open_pa
 def test_the_page_in_chinese_on_a_phone_and_without_script(
     world: System, open_sender: OpenPage, open_page: Any
 ) -> None:
-    page = open_sender(locale="zh-CN", viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True)
+    page = open_sender(
+        locale="zh-CN", viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True
+    )
     choose(page, file("a" * 150, b"a"))
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
@@ -307,7 +369,17 @@ def test_the_page_in_chinese_on_a_phone_and_without_script(
 def test_the_page_works_with_the_keyboard(open_sender: OpenPage) -> None:
     page = open_sender()
     page.locator("#send summary").focus()
-    for name in ("to", "expires", "count", "title", "message", "code", "files", "Receive files", "My shares"):
+    for name in (
+        "to",
+        "expires",
+        "count",
+        "title",
+        "message",
+        "code",
+        "files",
+        "Receive files",
+        "My shares",
+    ):
         page.keyboard.press("Tab")
         assert name in page.evaluate(FOCUSED)
     page.keyboard.press("Enter")

@@ -12,7 +12,11 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.e2e.system import CONTENT, System, script_of_npm
 
-PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 3, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "device_scale_factor": 3,
+    "is_mobile": True,
+}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 # Chromium drops keys that come before its first frame, which a busy machine paints late.
 PAINTED = "new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))"
@@ -90,11 +94,16 @@ def test_a_person_sees_the_facts_and_downloads(
     assert "Each download counts once;" in page.locator("main").inner_text()
     # The page loads nothing else, and fits the screen. Without scripts, browsers load images at once.
     page_url = world.local_url(share["url"])
-    assert [request.url for request in requests] == [page_url, *([] if java_script else [f"{page_url}&format=qr"])]
+    assert [request.url for request in requests] == [
+        page_url,
+        *([] if java_script else [f"{page_url}&format=qr"]),
+    ]
     main = page.locator("main").bounding_box()
     assert main is not None
     assert main["x"] >= 0
-    expect(page.locator("details")).to_be_visible(visible=screen is DESKTOP)  # not to open it on a phone
+    expect(page.locator("details")).to_be_visible(
+        visible=screen is DESKTOP
+    )  # not to open it on a phone
     assert main["x"] + main["width"] <= screen["viewport"]["width"]
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
 
@@ -138,7 +147,9 @@ def expect_words(page: Page) -> None:
 def test_before_its_code_a_share_shows_the_words_of_its_sender_alone(
     world: System, open_page: Any, screen: dict[str, Any], java_script: bool, locale: str
 ) -> None:
-    page: Page = open_page(**screen, java_script_enabled=java_script, locale=locale, color_scheme="dark")
+    page: Page = open_page(
+        **screen, java_script_enabled=java_script, locale=locale, color_scheme="dark"
+    )
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     share = world.request_share(max_uses=1, password=True, **WORDS).json
     is_chinese = locale == "zh-CN"
@@ -159,13 +170,21 @@ def test_before_its_code_a_share_shows_the_words_of_its_sender_alone(
         with page.expect_response(page.url) as answered:
             page.get_by_role("button").click()
         assert answered.value.status == 403
-        wrong = "提取码不正确，请核对后重试。" if is_chinese else "This code is not right. Check it and try again."
+        wrong = (
+            "提取码不正确，请核对后重试。"
+            if is_chinese
+            else "This code is not right. Check it and try again."
+        )
         expect(page.get_by_role("alert")).to_have_text(wrong)
     assert world.shown(share["url"])["uses"] == 1
 
 
-@pytest.mark.parametrize("params", [{}, {"path": "/folders/"}, {"path": "/in/", "method": "POST"}], ids=str)
-def test_the_words_of_a_sender_are_text_on_every_page(world: System, open_page: Any, params: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "params", [{}, {"path": "/folders/"}, {"path": "/in/", "method": "POST"}], ids=str
+)
+def test_the_words_of_a_sender_are_text_on_every_page(
+    world: System, open_page: Any, params: dict[str, str]
+) -> None:
     world.put("folders/a.txt", b"")
     page: Page = open_page(**PHONE, bypass_csp=True)
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
@@ -192,12 +211,17 @@ def test_clicks_on_one_page_are_one_use(world: System, open_page: Any) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Download limit reached")
 
 
-def test_pressing_again_within_ten_minutes_is_one_use_even_after_a_reload(world: System, open_page: Any) -> None:
+def test_pressing_again_within_ten_minutes_is_one_use_even_after_a_reload(
+    world: System, open_page: Any
+) -> None:
     share = world.request_share(max_uses=3).json
     page: Page = open_page()
     page.clock.install()
     page.goto(world.local_url(share["url"]))
-    assert "Pressing the button again on this page within ten minutes does not count twice." in page.inner_text("main")
+    assert (
+        "Pressing the button again on this page within ten minutes does not count twice."
+        in page.inner_text("main")
+    )
     download(page)
     page.clock.run_for(590_000)  # the rest is for a busy machine
     download(page)
@@ -225,7 +249,9 @@ def test_the_downloads_left_count_those_of_other_people(world: System, open_page
 
 
 def test_a_tablet_does_not_offer_to_open_the_page_on_a_phone(world: System, open_page: Any) -> None:
-    page: Page = open_page(world.create_share(max_uses=1), **DESKTOP, has_touch=True, is_mobile=True)
+    page: Page = open_page(
+        world.create_share(max_uses=1), **DESKTOP, has_touch=True, is_mobile=True
+    )
     expect(page.get_by_role("button")).to_be_visible()
     expect(page.locator("details")).to_be_hidden()
 
@@ -253,7 +279,10 @@ def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     url = world.create_share(max_uses=1)
     page: Page = open_page(**DESKTOP, color_scheme=scheme)
     images: list[str] = []
-    page.on("request", lambda request: images.append(request.url) if request.resource_type == "image" else None)
+    page.on(
+        "request",
+        lambda request: images.append(request.url) if request.resource_type == "image" else None,
+    )
     page.goto(world.local_url(url), wait_until="networkidle")
     assert images == []
     page.locator("summary").click()
@@ -295,7 +324,9 @@ def test_the_page_follows_the_color_scheme(world: System, open_page: Any) -> Non
         assert (red + green + blue < 3 * 64) is dark
 
 
-def test_the_policy_blocks_frames_and_nothing_of_the_page(world: System, open_page: Any, open_quiet_page: Any) -> None:
+def test_the_policy_blocks_frames_and_nothing_of_the_page(
+    world: System, open_page: Any, open_quiet_page: Any
+) -> None:
     url = world.create_share(max_uses=1)
     page: Page = open_quiet_page(url)
     page.locator("summary").click()

@@ -63,7 +63,9 @@ def open_upload_page(world: System, open_quiet_page: Any) -> OpenPage:
         *, max_files: int = 3, max_size: int = 1000, content_type: str | None = None, **options: Any
     ) -> Page:
         upload = {"max_files": max_files, "max_size": max_size, "content_type": content_type}
-        page: Page = open_quiet_page(world.create_share(path="/in/", method="POST", upload=upload), **options)
+        page: Page = open_quiet_page(
+            world.create_share(path="/in/", method="POST", upload=upload), **options
+        )
         return page
 
     return open_share
@@ -89,7 +91,11 @@ def expect_outcome(page: Page, number: int, outcome: str) -> None:
 def arrived(system: System, page: Page) -> dict[str, bytes]:
     """The files of the page's share, by the rest of their keys."""
     prefix = f"inbox/{share_id(page.url)}/"
-    return {key[len(prefix) :]: content for key, content in system.stored_objects().items() if key.startswith(prefix)}
+    return {
+        key[len(prefix) :]: content
+        for key, content in system.stored_objects().items()
+        if key.startswith(prefix)
+    }
 
 
 def test_two_files_with_one_name_are_both_sent(world: System, open_upload_page: OpenPage) -> None:
@@ -103,7 +109,11 @@ def test_two_files_with_one_name_are_both_sent(world: System, open_upload_page: 
     expect(row(page, 1).locator("div").first).to_have_text(name)
     expect(page.locator("#files-left")).to_have_text("1")
     expect(page.locator("#list .state")).to_have_text(["Sent", "Sent"])
-    assert page.locator("progress").evaluate_all("bars => bars.map((bar) => bar.value)") == [1, 1, 1]
+    assert page.locator("progress").evaluate_all("bars => bars.map((bar) => bar.value)") == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_its_end_is_shown_in_the_zone_of_the_reader(open_upload_page: OpenPage) -> None:
@@ -118,7 +128,12 @@ def test_a_large_file_shows_its_progress(world: System, open_upload_page: OpenPa
     page = open_upload_page(max_size=4 * MEGABYTE)
     page.evaluate(WATCH)
     devtools = page.context.new_cdp_session(page)
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3 * MEGABYTE}
+    limits = {
+        "offline": False,
+        "latency": 0,
+        "downloadThroughput": -1,
+        "uploadThroughput": 3 * MEGABYTE,
+    }
     devtools.send("Network.enable")
     devtools.send("Network.emulateNetworkConditions", limits)
     content = bytes(range(256)) * (MEGABYTE // 256)
@@ -135,7 +150,12 @@ def test_a_file_that_is_too_large_or_of_a_wrong_type_is_refused_at_once(
     world: System, open_upload_page: OpenPage
 ) -> None:
     page = open_upload_page(content_type="text/")
-    choose(page, file("big.txt", b"x" * 1001), file("x.png", b"x", "image/png"), file("good.txt", b"x" * 1000))
+    choose(
+        page,
+        file("big.txt", b"x" * 1001),
+        file("x.png", b"x", "image/png"),
+        file("good.txt", b"x" * 1000),
+    )
     expect_outcome(page, 3, "sent")
     expect(page.locator("#list .state")).to_have_text(
         ["Not sent: the file is too large.", "Not sent: this type of file is not accepted.", "Sent"]
@@ -146,7 +166,9 @@ def test_a_file_that_is_too_large_or_of_a_wrong_type_is_refused_at_once(
     expect(page.locator("#files")).to_have_attribute("accept", "text/*")
 
 
-def test_a_modified_page_cannot_exceed_the_limits(world: System, open_upload_page: OpenPage) -> None:
+def test_a_modified_page_cannot_exceed_the_limits(
+    world: System, open_upload_page: OpenPage
+) -> None:
     """The service and OSS enforce the limits; the page only saves requests."""
     page = open_upload_page(content_type="text/")
     page.evaluate("checkFile = () => ''")
@@ -168,7 +190,9 @@ def test_more_files_than_the_share_allows(world: System, open_upload_page: OpenP
     expect_outcome(page, 1, "sent")
     choose(page, file("b.txt", b"b"))
     expect_outcome(page, 2, "full")
-    expect(row(page, 2).locator(".state")).to_have_text("Not sent: the maximum number of files has been reached.")
+    expect(row(page, 2).locator(".state")).to_have_text(
+        "Not sent: the maximum number of files has been reached."
+    )
     assert arrived(world, page) == {"1-a.txt": b"a"}
 
 
@@ -182,9 +206,16 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
             return
         failed.append(route)
         if after_arrival:
-            headers = {name: value for name, value in route.request.headers.items() if name != "content-length"}
+            headers = {
+                name: value
+                for name, value in route.request.headers.items()
+                if name != "content-length"
+            }
             response = requests.post(
-                route.request.url, data=route.request.post_data_buffer, headers=headers, timeout=TIMEOUT
+                route.request.url,
+                data=route.request.post_data_buffer,
+                headers=headers,
+                timeout=TIMEOUT,
             )
             assert response.status_code == 200
         route.abort("failed")
@@ -192,7 +223,9 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
     page.route(re.compile(re.escape(address)), handle)
 
 
-def test_a_share_that_was_revoked_in_the_meantime(world: System, open_upload_page: OpenPage) -> None:
+def test_a_share_that_was_revoked_in_the_meantime(
+    world: System, open_upload_page: OpenPage
+) -> None:
     page = open_upload_page()
     assert world.revoke(page.url).status == 204
     choose(page, file("a.txt", b"a"))
@@ -203,7 +236,10 @@ def test_a_share_that_was_revoked_in_the_meantime(world: System, open_upload_pag
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [pytest.param(503, '{"code": "state_unavailable"}', marks=pytest.mark.long), (429, "Too Many Requests")],
+    [
+        pytest.param(503, '{"code": "state_unavailable"}', marks=pytest.mark.long),
+        (429, "Too Many Requests"),
+    ],
     ids=["503", "429"],
 )
 def test_a_retry_follows_when_the_service_was_unavailable(
@@ -214,14 +250,18 @@ def test_a_retry_follows_when_the_service_was_unavailable(
     page.route(address, lambda route: route.fulfill(status=status, body=body), times=1)
     choose(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "unavailable")
-    expect(row(page, 1).locator(".state")).to_have_text("Not sent: the service is temporarily unavailable. Try again.")
+    expect(row(page, 1).locator(".state")).to_have_text(
+        "Not sent: the service is temporarily unavailable. Try again."
+    )
     page.get_by_role("button", name="Try again: a.txt").click()
     expect_outcome(page, 1, "sent")
     assert arrived(world, page) == {"1-a.txt": b"a"}
 
 
 @pytest.mark.parametrize(
-    "after_arrival", [pytest.param(False, marks=pytest.mark.long), True], ids=["the request", "the response"]
+    "after_arrival",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["the request", "the response"],
 )
 @pytest.mark.parametrize("server", ["service", "OSS"])
 def test_a_lost_connection_is_reported_and_a_retry_does_not_count_twice(
@@ -306,18 +346,27 @@ def test_the_page_in_chinese(open_upload_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("java_script", [True, False])
-def test_a_code_is_asked_where_files_can_be_sent(world: System, open_page: Any, java_script: bool) -> None:
+def test_a_code_is_asked_where_files_can_be_sent(
+    world: System, open_page: Any, java_script: bool
+) -> None:
     share = world.create_share(path="/in/", method="POST", password=True)
     page: Page = open_page(share, java_script_enabled=java_script)
     for asked in ("#code", "#drop"):
         expect(page.locator(asked)).to_be_visible(visible=java_script)
 
 
-def test_a_wrong_code_is_tried_once_and_the_right_one_sends_every_file(world: System, open_page: Any) -> None:
-    share = world.request_share(path="/in/", method="POST", password=True, upload={"max_files": 5}).json
+def test_a_wrong_code_is_tried_once_and_the_right_one_sends_every_file(
+    world: System, open_page: Any
+) -> None:
+    share = world.request_share(
+        path="/in/", method="POST", password=True, upload={"max_files": 5}
+    ).json
     page: Page = open_page()
     tries: list[str] = []
-    page.on("request", lambda request: tries.append(request.post_data or "") if "/-/s/" in request.url else None)
+    page.on(
+        "request",
+        lambda request: tries.append(request.post_data or "") if "/-/s/" in request.url else None,
+    )
     page.goto(world.local_url(share["url"]))
     page.fill("#code", "WRONG-CODE")
     choose(page, *(file(f"{number}.txt", b"x") for number in range(5)))
@@ -331,7 +380,9 @@ def test_a_wrong_code_is_tried_once_and_the_right_one_sends_every_file(world: Sy
 
 def test_the_page_fits_a_phone(open_upload_page: OpenPage) -> None:
     page = open_upload_page(viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True)
-    choose(page, file("a-very-long-name-without-a-single-place-to-break-" * 3 + ".txt", b"x" * 1001))
+    choose(
+        page, file("a-very-long-name-without-a-single-place-to-break-" * 3 + ".txt", b"x" * 1001)
+    )
     expect_outcome(page, 1, "too_large")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     box = page.locator("#drop").bounding_box()
@@ -364,7 +415,9 @@ def open_big_page(world: System, open_page: Any) -> OpenPage:
 
     def open_share(max_files: int = 3, **options: Any) -> Page:
         upload = {"max_files": max_files, "max_size": 70 * MEGABYTE}
-        page: Page = open_page(world.create_share(path="/big/", method="POST", upload=upload), **options)
+        page: Page = open_page(
+            world.create_share(path="/big/", method="POST", upload=upload), **options
+        )
         return page
 
     return open_share
@@ -401,7 +454,9 @@ class TestLargeFile:
         assert parts_sent(page) == [*range(1, 10)]
         assert any(0 < value < 1 for value in page.evaluate("window.progress"))
 
-    def test_after_a_reload_the_same_file_goes_on(self, world: System, open_big_page: OpenPage, big: Path) -> None:
+    def test_after_a_reload_the_same_file_goes_on(
+        self, world: System, open_big_page: OpenPage, big: Path
+    ) -> None:
         page = open_big_page()
         page.on("dialog", lambda dialog: dialog.accept())
         cut(page, part8=9, part9=9)
@@ -416,7 +471,9 @@ class TestLargeFile:
         page.reload()
         expect(page.locator("#files-left")).to_have_text("2")
 
-    def test_a_file_that_failed_is_tried_again_alone(self, world: System, open_big_page: OpenPage, big: Path) -> None:
+    def test_a_file_that_failed_is_tried_again_alone(
+        self, world: System, open_big_page: OpenPage, big: Path
+    ) -> None:
         page = open_big_page()
         page.clock.install()
         cut(page, part5=5)
@@ -432,7 +489,9 @@ class TestLargeFile:
         assert parts_sent(page).count(5) == 1
         assert arrived_big(world, page) == [big.read_bytes()]
 
-    def test_leaving_the_page_asks_while_files_are_sent(self, open_big_page: OpenPage, big: Path) -> None:
+    def test_leaving_the_page_asks_while_files_are_sent(
+        self, open_big_page: OpenPage, big: Path
+    ) -> None:
         page = open_big_page()
         asked: list[str] = []
 
@@ -459,4 +518,6 @@ class TestLargeFile:
             expect_outcome(page, 1, "no_cors")
         origin = re.match("https?://[^/]+", page.url)
         assert origin is not None
-        expect(row(page, 1).locator(".state")).to_contain_text(f"must allow PUT and POST from {origin[0]}.")
+        expect(row(page, 1).locator(".state")).to_contain_text(
+            f"must allow PUT and POST from {origin[0]}."
+        )

@@ -49,9 +49,14 @@ def send(system: System, page: Page, path: str, size: int) -> dict[str, Any]:
     return result
 
 
-def test_a_file_is_sent_three_parts_at_a_time_with_links_for_a_hundred(world: System, page: Page, site: str) -> None:
+def test_a_file_is_sent_three_parts_at_a_time_with_links_for_a_hundred(
+    world: System, page: Page, site: str
+) -> None:
     asked: list[object] = []
-    page.on("request", lambda request: asked.append(request.post_data_json) if "/parts" in request.url else None)
+    page.on(
+        "request",
+        lambda request: asked.append(request.post_data_json) if "/parts" in request.url else None,
+    )
     size = 101 * PART + 7
     with world.allowing(site):
         result = send(world, page, "/in/script/季度 big.txt", size)

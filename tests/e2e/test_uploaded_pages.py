@@ -32,8 +32,15 @@ def cookies(context: BrowserContext) -> list[str]:
 
 def sign_put(system: System, path: str, content_type: str) -> dict[str, Any]:
     """The result of a request for an upload link by somebody without a key."""
-    item = {"path": path, "method": "PUT", "size": len(ATTACK), "headers": {"Content-Type": content_type}}
-    response = requests.post(f"{system.stack.http_url}/-/sign", json={"links": [item]}, timeout=TIMEOUT)
+    item = {
+        "path": path,
+        "method": "PUT",
+        "size": len(ATTACK),
+        "headers": {"Content-Type": content_type},
+    }
+    response = requests.post(
+        f"{system.stack.http_url}/-/sign", json={"links": [item]}, timeout=TIMEOUT
+    )
     (result,) = response.json()["links"]
     assert isinstance(result, dict)
     return result
@@ -54,9 +61,14 @@ def test_the_attack_works_with_a_link_that_nothing_limits(world: System, page: P
     assert cookies(page.context) == ["stolen"]
 
 
-def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(world: System, page: Page) -> None:
+def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(
+    world: System, page: Page
+) -> None:
     link = sign_put(world, "/site/attack.html", "text/plain")
-    assert requests.put(link["url"], data=ATTACK, headers=link["headers"], timeout=TIMEOUT).status_code == 200
+    assert (
+        requests.put(link["url"], data=ATTACK, headers=link["headers"], timeout=TIMEOUT).status_code
+        == 200
+    )
     assert save(page, world.address("site/attack.html")) == ATTACK
     assert cookies(page.context) == []
 
@@ -73,7 +85,9 @@ def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(world
 def test_a_page_from_before_the_rule_is_saved_and_never_runs(
     world: System, page: Page, name: str, content_type: str
 ) -> None:
-    world.put(f"site/{name}", ATTACK, {"Content-Type": content_type, "Content-Disposition": "inline"})
+    world.put(
+        f"site/{name}", ATTACK, {"Content-Type": content_type, "Content-Disposition": "inline"}
+    )
     assert save(page, world.address(f"site/{name}")) == ATTACK
     assert cookies(page.context) == []
 
@@ -96,9 +110,12 @@ def test_an_image_of_a_listed_type_is_shown(world: System, page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "types", [_RUN, pytest.param({*EXTENSIONS, *_RUN, *_OTHER_TYPES.split()}, marks=pytest.mark.long)]
+    "types",
+    [_RUN, pytest.param({*EXTENSIONS, *_RUN, *_OTHER_TYPES.split()}, marks=pytest.mark.long)],
 )
-def test_chromium_runs_no_type_that_an_upload_may_have(world: System, page: Page, types: set[str]) -> None:
+def test_chromium_runs_no_type_that_an_upload_may_have(
+    world: System, page: Page, types: set[str]
+) -> None:
     ran = set()
     for number, content_type in enumerate(types):
         key = f"elsewhere/{number}"
@@ -106,7 +123,9 @@ def test_chromium_runs_no_type_that_an_upload_may_have(world: System, page: Page
         # Chromium saves some types, which playwright reports as an error of the navigation.
         with suppress(Error):
             page.goto(world.link("GET", key).url)
-        for _ in range(100 if content_type in _RUN else 1):  # a script that runs may set its cookie a moment later
+        for _ in range(
+            100 if content_type in _RUN else 1
+        ):  # a script that runs may set its cookie a moment later
             if cookies(page.context):
                 break
             page.wait_for_timeout(50)

@@ -39,7 +39,10 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
 ) -> None:
     headers, body = {"Origin": site}, None
     if method == "OPTIONS":
-        headers |= {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        headers |= {
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        }
     if method == "POST":
         headers |= {**HEADERS, "Content-Type": "application/json"}
         body = json.dumps({"path": "/reports/q3.pdf", "allow_missing": True})
@@ -52,7 +55,9 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
     assert answer.headers.get_all("Access-Control-Allow-Origin") == [site]
 
 
-def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_with_it(world: System) -> None:
+def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_with_it(
+    world: System,
+) -> None:
     """As wget does, Python's urllib sends Authorization to the target of a redirect."""
     opener = build_opener(ProxyHandler({}))
     opener.addheaders = [*HEADERS.items()]
@@ -65,7 +70,9 @@ def test_a_client_that_sends_its_key_on_gets_json_because_oss_refuses_a_link_wit
 
 
 @pytest.mark.parametrize("max_uses", [pytest.param(1, marks=pytest.mark.long), 3])
-def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
+def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(
+    world: System, max_uses: int
+) -> None:
     share = world.request_share(path=f"/{FILE}", max_uses=max_uses).json
     url = world.local_url(share["url"])
     barrier = threading.Barrier(REQUESTS)
@@ -76,7 +83,10 @@ def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: Sys
 
     with ThreadPoolExecutor(REQUESTS) as executor:
         responses = list(executor.map(use, range(REQUESTS)))
-    assert Counter(response.status_code for response in responses) == {303: max_uses, 410: REQUESTS - max_uses}
+    assert Counter(response.status_code for response in responses) == {
+        303: max_uses,
+        410: REQUESTS - max_uses,
+    }
     for response in responses:
         if response.status_code == 303:
             assert requests.get(response.headers["Location"], timeout=30).content == CONTENT

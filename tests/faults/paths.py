@@ -93,7 +93,9 @@ def get_share(service: Service, url: str) -> bytes:
 def shared(**params: Any) -> Callable[[Service], str]:
     """The address of a new share of a new object."""
 
-    return lambda service: service.create_share(path=f"/reports/{service.new_object('reports')}", **params)
+    return lambda service: service.create_share(
+        path=f"/reports/{service.new_object('reports')}", **params
+    )
 
 
 def _check_page(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -141,11 +143,17 @@ def _shown(service: Service, url: str) -> Answered:
 def _check_shown(service: Service, url: str, first: Answered, last: Answered) -> None:
     for response in (first, last):
         if response.status == 200:
-            assert (response.json["max_uses"], response.json["uses"], response.json["state"]) == (1, 0, "active")
+            assert (response.json["max_uses"], response.json["uses"], response.json["state"]) == (
+                1,
+                0,
+                "active",
+            )
 
 
 def _check_listed(service: Service, url: str, first: Answered, last: Answered) -> None:
-    assert [each["state"] in ("active", "used_up", "revoked") for each in last.json["shares"]] == [True]
+    assert [each["state"] in ("active", "used_up", "revoked") for each in last.json["shares"]] == [
+        True
+    ]
 
 
 def _extended(service: Service, url: str) -> Answered:
@@ -180,7 +188,12 @@ def _path_in(service: Service) -> str:
 
 
 def _check_put(service: Service, path: str, first: Answered, last: Answered) -> None:
-    links = [link for response in (first, last) if response.status == 200 for link in response.json["links"]]
+    links = [
+        link
+        for response in (first, last)
+        if response.status == 200
+        for link in response.json["links"]
+    ]
     # Each of the links is for one upload, and the second finds the object of the first.
     assert [follow_link(link, b"12345").status for link in links] == [200, 409][: len(links)]
 
@@ -212,7 +225,10 @@ def send_parts(service: Service, path: str, upload: dict[str, Any]) -> None:
         response = requests.put(part["url"], data=chunk, headers=part["headers"], timeout=30)
         assert response.status_code == 200, response.text
         etags.append(response.headers["ETag"])
-    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in enumerate(etags, 1))
+    parts = "".join(
+        f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>"
+        for n, etag in enumerate(etags, 1)
+    )
     body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
     assert follow_link(upload["complete"], body).status == 200
     assert service.read(f"inbox/{path.rpartition('/')[2]}") == content
@@ -235,7 +251,9 @@ def _more_parts(service: Service, started: tuple[str, dict[str, Any]]) -> Answer
     return service.post(f"/-/uploads/{upload['upload_id']}/parts", {"path": path}, CALLER)
 
 
-def _check_more(service: Service, started: tuple[str, dict[str, Any]], first: Answered, last: Answered) -> None:
+def _check_more(
+    service: Service, started: tuple[str, dict[str, Any]], first: Answered, last: Answered
+) -> None:
     send_parts(service, started[0], last.json)
 
 
@@ -250,7 +268,9 @@ def _check_upload_page(service: Service, url: str, first: Answered, last: Answer
 
 
 def _form_of_page(service: Service, url: str) -> Answered:
-    return service.share(url, "POST", name="a.txt", size=5, type="text/plain", nonce=NONCE, again=True)
+    return service.share(
+        url, "POST", name="a.txt", size=5, type="text/plain", nonce=NONCE, again=True
+    )
 
 
 def _page_with_form(service: Service) -> str:
@@ -294,7 +314,9 @@ def _send_large(response: Answered) -> None:
 
 
 def _check_begun(service: Service, url: str, first: Answered, last: Answered) -> None:
-    assert len(service.upload_folders()) <= 2, "a begin that was lost has no parts, and nobody has its id"
+    assert len(service.upload_folders()) <= 2, (
+        "a begin that was lost has no parts, and nobody has its id"
+    )
     assert {response.json["number"] for response in (first, last) if response.status == 200} == {1}
     _send_large(last)
     done = _large(service, url, upload_id="1", complete=True)
@@ -317,7 +339,9 @@ PATHS = {
     ),
     "many links with check": Path(
         lambda service: [service.new_object("checked") for _ in range(3)],
-        lambda service, names: service.post("/-/sign", {"links": [{"path": f"/checked/{name}"} for name in names]}),
+        lambda service, names: service.post(
+            "/-/sign", {"links": [{"path": f"/checked/{name}"} for name in names]}
+        ),
         _check_signed,
         ("oss_unavailable",),
         ("not_found",),
@@ -334,7 +358,9 @@ PATHS = {
     "a use with a nonce": _used(nonce=NONCE),
     "a use without a nonce": _used(),
     "the same use again": _used(is_repeat=True, nonce=NONCE),
-    "opening a share": Path(shared(), lambda service, url: service.share(url), opens, UNAVAILABLE, ("no_such_object",)),
+    "opening a share": Path(
+        shared(), lambda service, url: service.share(url), opens, UNAVAILABLE, ("no_such_object",)
+    ),
     "showing a share": Path(shared(max_uses=1), _shown, _check_shown, UNAVAILABLE),
     "listing shares": Path(
         shared(max_uses=1),
@@ -342,11 +368,15 @@ PATHS = {
         _check_listed,
         UNAVAILABLE,
     ),
-    "extending a share": Path(shared(max_uses=1), _extended, _check_extended, UNAVAILABLE, later="bad_expires"),
+    "extending a share": Path(
+        shared(max_uses=1), _extended, _check_extended, UNAVAILABLE, later="bad_expires"
+    ),
     "revoking a share": Path(shared(max_uses=1), _revoked, _check_revoked, UNAVAILABLE),
     "a PUT link": Path(
         _path_in,
-        lambda service, path: service.post("/-/sign", {"links": [{"path": path, "method": "PUT", "size": 5}]}, CALLER),
+        lambda service, path: service.post(
+            "/-/sign", {"links": [{"path": path, "method": "PUT", "size": 5}]}, CALLER
+        ),
         _check_put,
         UNAVAILABLE,
     ),
@@ -359,9 +389,14 @@ PATHS = {
     "beginning a multipart upload": Path(_path_in, _started, _check_started, UNAVAILABLE),
     "further parts": Path(_started_upload, _more_parts, _check_more, UNAVAILABLE),
     "an upload page": Path(
-        upload_page_for, lambda service, url: service.share(url, "GET", HTML), _check_upload_page, UNAVAILABLE
+        upload_page_for,
+        lambda service, url: service.share(url, "GET", HTML),
+        _check_upload_page,
+        UNAVAILABLE,
     ),
-    "a form of an upload page": Path(upload_page_for, _form_of_page, _check_form_of_page, UNAVAILABLE),
+    "a form of an upload page": Path(
+        upload_page_for, _form_of_page, _check_form_of_page, UNAVAILABLE
+    ),
     "the same form again": Path(_page_with_form, _form_of_page, _check_form_of_page, UNAVAILABLE),
     "a large file of an upload page": Path(_page_of_large, _begun, _check_begun, UNAVAILABLE),
     "the same large file again": Path(_page_with_parts, _begun, _check_begun, UNAVAILABLE),
@@ -386,5 +421,8 @@ def errors_of(response: Answered) -> list[dict[str, Any]]:
     """The problems of a response: its own, or those of its links."""
     if response.status >= 400:  # it may be a page, or have no body
         return [{"code": response.line["code"], "status": response.status}]
-    is_list = response.headers.get("Content-Type", "").startswith("application/json") and "links" in response.json
+    is_list = (
+        response.headers.get("Content-Type", "").startswith("application/json")
+        and "links" in response.json
+    )
     return [link["error"] for link in response.json["links"] if "error" in link] if is_list else []

@@ -44,7 +44,9 @@ class Service(System):
             self.instance = self.restarted().instance
         return super().send(http_event, now)
 
-    def share(self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, **body: Any) -> Answered:
+    def share(
+        self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Answered:
         """The response to a request for the address of a share."""
         return self.open(url, method, headers, params=body if method == "POST" else ...)
 
@@ -69,6 +71,8 @@ class Service(System):
 def service(folder: Path) -> Iterator[Service]:
     with local_oss(folder / "oss") as oss, fault_proxy(oss.url) as faults:
         methods = ["GET", "PUT", "POST", "SHARE"]
-        oss.put_keys(keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)]))
+        oss.put_keys(
+            keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
+        )
         oss.put(f"{STATE}probe", b"")
         yield Service(folder, oss, faults)

@@ -80,7 +80,9 @@ class TestLinks:
     @OFF
     def test_a_link_is_refused_with_an_explanation(self, running: Service, behind: int) -> None:
         running.oss.clock.moved = behind
-        (link,) = running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER).json["links"]
+        (link,) = running.request("/-/sign", "POST", params={"links": [REPORT]}, key=CALLER).json[
+            "links"
+        ]
         url = link["url"]
         assert parse_rfc3339(link["expires_at"]) == end_of(url)
         response = requests.get(url, timeout=30)
@@ -92,8 +94,13 @@ class TestLinks:
 
 class TestRequestsThatAskOss:
     @OFF
-    def test_each_is_a_documented_503_that_may_be_tried_again(self, running: Service, behind: int) -> None:
-        shares = [running.create_share(**params) for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)]
+    def test_each_is_a_documented_503_that_may_be_tried_again(
+        self, running: Service, behind: int
+    ) -> None:
+        shares = [
+            running.create_share(**params)
+            for params in ({}, {"max_uses": 2}, {"password": True}, UPLOAD)
+        ]
         params = {"path": "/in/a", "size": 1000}
         running.oss.clock.moved = behind
         answers = [
@@ -101,7 +108,9 @@ class TestRequestsThatAskOss:
             running.request_share(),
             running.request("/-/uploads", "POST", params=params, key=CALLER),
         ]
-        assert [errors_of(answer)[0]["code"] for answer in answers] == ["oss_unavailable"] * len(answers)
+        assert [errors_of(answer)[0]["code"] for answer in answers] == ["oss_unavailable"] * len(
+            answers
+        )
         answers = [
             running.request_share(allow_missing=True, max_uses=1),
             running.request("/-/shares", key=CALLER),
@@ -109,17 +118,25 @@ class TestRequestsThatAskOss:
             *(used(running, url) for url in shares),
         ]
         for answer in answers:
-            assert (errors_of(answer)[0]["code"], answer.headers["Retry-After"]) == ("state_unavailable", "5")
+            assert (errors_of(answer)[0]["code"], answer.headers["Retry-After"]) == (
+                "state_unavailable",
+                "5",
+            )
             assert "our clock is" in answer.line["cause"]
 
     @OFF
-    def test_no_use_no_extension_and_no_revocation_is_lost_or_invented(self, running: Service, behind: int) -> None:
+    def test_no_use_no_extension_and_no_revocation_is_lost_or_invented(
+        self, running: Service, behind: int
+    ) -> None:
         limited, kept = running.create_share(max_uses=2), running.request_share(page=False).json
         path = f"/-/shares/{kept['id']}"
         assert used(running, limited, "first").status == 200
         running.oss.clock.moved = behind
         assert used(running, limited, "second").status == 503
-        changes = [running.request(path, method, params={"expires": "9d"}, key=CALLER) for method in ("POST", "DELETE")]
+        changes = [
+            running.request(path, method, params={"expires": "9d"}, key=CALLER)
+            for method in ("POST", "DELETE")
+        ]
         assert [change.code for change in changes] == ["state_unavailable"] * 2
         running.oss.clock.moved = 0
         assert running.uses_left(limited) == 1
@@ -145,7 +162,9 @@ class TestRequestsThatAskOss:
 
 class TestKeys:
     @OFF
-    def test_a_new_instance_says_that_its_clock_is_refused(self, running: Service, behind: int) -> None:
+    def test_a_new_instance_says_that_its_clock_is_refused(
+        self, running: Service, behind: int
+    ) -> None:
         running = running.restarted()
         running.oss.clock.moved = behind
         answer = linked(running)
@@ -161,7 +180,9 @@ class TestNotices:
     def function(self, tmp_path: Path, hook: Receiver) -> Iterator[EventFunction]:
         with event_function(tmp_path, is_wired=True) as started:
             started.add_sink("ops", hook)
-            started.toml = notice(["manifest", "ops"]) + notice(["ops"], mount="/exampledir/", every="1h")
+            started.toml = notice(["manifest", "ops"]) + notice(
+                ["ops"], mount="/exampledir/", every="1h"
+            )
             started.toml += notice(["ops"], "message", mount="/exampledir/", every="1h")
             yield started
 
@@ -238,4 +259,6 @@ class TestKeysCommand:
 def end_of(url: str) -> int:
     """When a link expires, in Unix seconds."""
     query = parse_qs(urlsplit(url).query)
-    return timegm(time.strptime(query["x-oss-date"][0], "%Y%m%dT%H%M%SZ")) + int(query["x-oss-expires"][0])
+    return timegm(time.strptime(query["x-oss-date"][0], "%Y%m%dT%H%M%SZ")) + int(
+        query["x-oss-expires"][0]
+    )

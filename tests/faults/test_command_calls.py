@@ -48,7 +48,11 @@ class Operator(NamedTuple):
 @pytest.fixture
 def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
     clock = FakeClock()
-    with clock.everywhere(), local_oss(tmp_path / "oss") as running, fault_proxy(running.url) as faults:
+    with (
+        clock.everywhere(),
+        local_oss(tmp_path / "oss") as running,
+        fault_proxy(running.url) as faults,
+    ):
         environment = {**ENVIRONMENT, "LINK_OSS_ENDPOINT": faults.url}
         with patch.dict(os.environ, environment, clear=True):
             yield Operator(running, faults, clock, capsys)
@@ -90,7 +94,14 @@ def bulk(operator: Operator) -> int:
     """Signs what is below a prefix, into a file that is there already; whatever happens, it is complete."""
     output = Path(os.environ["LINK_CONFIG"]).with_name("links.jsonl")
     output.write_text("before\n")
-    arguments = ["bulk", "oss://examplebucket/reports/", "--region", "cn-hangzhou", "--output", str(output)]
+    arguments = [
+        "bulk",
+        "oss://examplebucket/reports/",
+        "--region",
+        "cn-hangzhou",
+        "--output",
+        str(output),
+    ]
     status = cli.run([*arguments, "--endpoint", operator.faults.url])
     keys = ["before\n"] if status else [f"reports/{number}.txt" for number in range(3)]
     lines = output.read_text().splitlines(keepends=True)
@@ -99,7 +110,9 @@ def bulk(operator: Operator) -> int:
 
 
 COMMANDS: dict[str, Callable[[Operator], int]] = {
-    "keys": lambda operator: keys_main(["--keys", str(PLACE), "show"], clock=operator.clock.clock()),
+    "keys": lambda operator: keys_main(
+        ["--keys", str(PLACE), "show"], clock=operator.clock.clock()
+    ),
     "notices": lambda operator: notices_main(["list"]),
     "doctor": diagnose,
     "bulk": bulk,

@@ -85,10 +85,15 @@ class TestKeys:
             f"file:{document}: write: File too large. Check the path and its permissions.",
         )
         assert document.read_bytes() == before
-        assert sorted(path.name for path in document.parent.iterdir()) == ["keys.json", "keys.json.lock"]
+        assert sorted(path.name for path in document.parent.iterdir()) == [
+            "keys.json",
+            "keys.json.lock",
+        ]
 
     def test_a_document_that_cannot_be_written_is_not_created(self, tmp_path: Path) -> None:
-        done = run("handler.commands", "keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
+        done = run(
+            "handler.commands", "keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160
+        )
         assert_one_sentence(done, "write: File too large.")
         assert [path.name for path in tmp_path.iterdir()] == ["keys.json.lock"]
 
@@ -108,20 +113,26 @@ class TestBulk:
         output = keys.with_name(f"links.{form}")
         output.write_text("before\n")
         done = run(*BULK, str(keys), "--output", str(output), size=size)
-        assert_one_sentence(done, f"{output} cannot be written (File too large). The previous file was kept.")
+        assert_one_sentence(
+            done, f"{output} cannot be written (File too large). The previous file was kept."
+        )
         assert output.read_text() == "before\n"
         assert sorted(path.name for path in keys.parent.iterdir()) == ["keys.txt", output.name]
 
     def test_no_half_file_is_left(self, keys: Path) -> None:
         output = keys.with_name("links.csv")
         done = run(*BULK, str(keys), "--output", str(output), size=4000)
-        assert_one_sentence(done, f"{output} cannot be written (File too large). Nothing was written.")
+        assert_one_sentence(
+            done, f"{output} cannot be written (File too large). Nothing was written."
+        )
         assert list(keys.parent.iterdir()) == [keys]
 
     def test_what_is_written_directly_is_incomplete_and_says_so(self, keys: Path) -> None:
         with keys.with_name("output").open("w") as output:
             done = run(*BULK, str(keys), "--format", "html", size=4000, stdout=output)
-        assert_one_sentence(done, "Standard output cannot be written (File too large). The output is incomplete.")
+        assert_one_sentence(
+            done, "Standard output cannot be written (File too large). The output is incomplete."
+        )
         # An incomplete page looks incomplete: its end is missing.
         assert not keys.with_name("output").read_text().endswith("</html>\n")
 
@@ -168,7 +179,11 @@ class TestDeploy:
         ids=["copy", "zip"],
     )
     def test_a_build_keeps_the_package_before(
-        self, tmp_path: Path, step: tuple[Any, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        tmp_path: Path,
+        step: tuple[Any, str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         copy = ProjectCopy.of(tmp_path, BUILT)
         package = tmp_path / "build/code"
@@ -183,7 +198,10 @@ class TestDeploy:
             monkeypatch.setattr(module, name, lambda *arguments: set())
         monkeypatch.setattr(*step, full_disk)
         assert command.run("make build", lambda: build.main([str(copy.config)])) == 1
-        assert capsys.readouterr().err == "make build: The package cannot be written (No space left on device).\n"
+        assert (
+            capsys.readouterr().err
+            == "make build: The package cannot be written (No space left on device).\n"
+        )
         assert [path.name for path in (tmp_path / "build").iterdir()] == ["code"]
         assert (package / "before").exists()
 
@@ -192,7 +210,9 @@ class TestDeploy:
     ) -> None:
         with monkeypatch.context() as context:
             context.setattr(template, "s_yaml", full_disk)
-            assert command.run("make template", lambda: template.main([str(tmp_path / "made")])) == 1
+            assert (
+                command.run("make template", lambda: template.main([str(tmp_path / "made")])) == 1
+            )
         said = capsys.readouterr().err
         assert ("No space left on device" in said, said.count("\n")) == (True, 1)
         assert list(tmp_path.iterdir()) == []
@@ -213,8 +233,12 @@ class TestDeploy:
             timeout=60,
             preexec_fn=disk_of(2000),
         )
-        assert_one_sentence(done, f"{tmp_path / 'configuration.md'} cannot be written (File too large)")
-        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("configuration.md", "before")]
+        assert_one_sentence(
+            done, f"{tmp_path / 'configuration.md'} cannot be written (File too large)"
+        )
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+            ("configuration.md", "before")
+        ]
 
 
 def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
@@ -238,5 +262,11 @@ def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:
 def test_a_log_that_is_full_fails_no_response() -> None:
     script = "from handler.core import audit; audit.write({}); import os; os._exit(7)"
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
     assert (done.returncode, done.stderr) == (7, b"")

@@ -19,9 +19,13 @@ SHORT = 0.2  # seconds that the service waits for an OSS that never answers, in 
 READ_TIMEOUT = oss.TIMEOUT[1]  # seconds
 STATUSES = {
     code: int(status)
-    for status, code in re.findall(r"(?m)^\| (\d{3}) \| `(\w+)` \|", (ROOT / "docs/errors.md").read_text("utf-8"))
+    for status, code in re.findall(
+        r"(?m)^\| (\d{3}) \| `(\w+)` \|", (ROOT / "docs/errors.md").read_text("utf-8")
+    )
 }
-SECONDS = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))["resources"]["links_http"]["props"]["timeout"]
+SECONDS = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))["resources"]["links_http"]["props"][
+    "timeout"
+]
 
 
 def record(service: Service, name: str) -> list[str]:
@@ -35,7 +39,13 @@ def record(service: Service, name: str) -> list[str]:
 
 
 def try_fault(
-    service: Service, name: str, fault: str, number: int, *, is_lasting: bool, monkeypatch: pytest.MonkeyPatch
+    service: Service,
+    name: str,
+    fault: str,
+    number: int,
+    *,
+    is_lasting: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Meets a fault at a call, and does the same again without it."""
     path, waits = PATHS[name], 0
@@ -67,7 +77,9 @@ def try_fault(
 
 def assert_secret_free(response: Answered) -> None:
     token = KEYS.security_token or ""
-    assert not any(secret in response.printed for secret in (KEYS.access_key_secret, token, "x-oss-signature"))
+    assert not any(
+        secret in response.printed for secret in (KEYS.access_key_secret, token, "x-oss-signature")
+    )
     if errors_of(response) and response.status != 200:
         assert "x-oss-signature" not in response.body
 
@@ -79,7 +91,14 @@ def test_at_one_call_of_each_path(
     calls = record(shared_service, name)
     fault = FAULTS[number % len(FAULTS)]
     is_lasting = number % 3 == 0
-    try_fault(shared_service, name, fault, number % len(calls), is_lasting=is_lasting, monkeypatch=monkeypatch)
+    try_fault(
+        shared_service,
+        name,
+        fault,
+        number % len(calls),
+        is_lasting=is_lasting,
+        monkeypatch=monkeypatch,
+    )
 
 
 @pytest.mark.long
@@ -87,14 +106,20 @@ def test_at_one_call_of_each_path(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", PATHS)
 def test_at_each_call_of_each_path(
-    shared_service: Service, name: str, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch
+    shared_service: Service,
+    name: str,
+    fault: str,
+    is_lasting: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failed = []
     calls = record(shared_service, name)
     assert calls
     for number, call in enumerate(calls):
         try:
-            try_fault(shared_service, name, fault, number, is_lasting=is_lasting, monkeypatch=monkeypatch)
+            try_fault(
+                shared_service, name, fault, number, is_lasting=is_lasting, monkeypatch=monkeypatch
+            )
         except AssertionError as error:
             failed.append(f"call {number}, {call}: {str(error)[:1500]}")
     assert not failed, "\n".join(failed)

@@ -36,7 +36,9 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
 
     def put(number: int) -> None:
         names = [api(f"{each}-{number}", f"{READER}{each}") for each in ("one", "two")]
-        oss.client.put(PLACE, json.dumps(document(api=names)).encode(), content_type="application/json")
+        oss.client.put(
+            PLACE, json.dumps(document(api=names)).encode(), content_type="application/json"
+        )
 
     def use() -> None:
         while not ended.is_set():
@@ -50,7 +52,9 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
     with ThreadPoolExecutor(THREADS) as pool:
         users = [pool.submit(use) for _ in range(THREADS)]
         for number, is_valid in zip(range(1, REPLACED), cycle((True, True, False)), strict=False):
-            put(number) if is_valid else oss.client.put(PLACE, b"{", content_type="application/json")
+            put(number) if is_valid else oss.client.put(
+                PLACE, b"{", content_type="application/json"
+            )
             now[0] += 30
             time.sleep(0.01)
         ended.set()

@@ -19,7 +19,14 @@ from tests.fault_proxy import fault_proxy
 from tests.faults.instances import KILLED, Instances, Work, instances
 from tests.faults.paths import PATHS, errors_of
 from tests.faults.service import Service
-from tests.handler.notice_fixtures import TIMER_EVENT, created, event_function, notice, receiver, respond
+from tests.handler.notice_fixtures import (
+    TIMER_EVENT,
+    created,
+    event_function,
+    notice,
+    receiver,
+    respond,
+)
 
 AFTER = "reset after"
 
@@ -31,9 +38,15 @@ def running() -> Iterator[Instances]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "the last use" else pytest.mark.long) for name in PATHS]
+    "name",
+    [
+        pytest.param(name, marks=() if name == "the last use" else pytest.mark.long)
+        for name in PATHS
+    ],
 )
-def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instances, name: str) -> None:
+def test_a_request_at_each_call_of_oss(
+    shared_service: Service, running: Instances, name: str
+) -> None:
     """It is sent again, to another instance."""
     path = PATHS[name]
     for number in count():
@@ -55,7 +68,11 @@ FILES = [f"outbox/{number}.txt" for number in range(3)]
 @pytest.mark.parametrize("at", ["message", pytest.param("call", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("kind", "rule"),
-    [("webhook", {"give": "share"}), ("webhook", {}), pytest.param("wecom", {"give": "share"}, marks=pytest.mark.long)],
+    [
+        ("webhook", {"give": "share"}),
+        ("webhook", {}),
+        pytest.param("wecom", {"give": "share"}, marks=pytest.mark.long),
+    ],
     ids=["share", "link", "robot"],
 )
 def test_an_event_and_a_tick_at_each_request(
@@ -72,7 +89,9 @@ def test_an_event_and_a_tick_at_each_request(
             function.toml = notice(["ops"], **rule)
             killed = list[bool]()
 
-            def kill(request: BaseHTTPRequestHandler | None = None, killed: list[bool] = killed) -> None:
+            def kill(
+                request: BaseHTTPRequestHandler | None = None, killed: list[bool] = killed
+            ) -> None:
                 killed.append(True)
                 running.kill_running()
 
@@ -81,11 +100,15 @@ def test_an_event_and_a_tick_at_each_request(
             else:
                 faults.arm(AFTER, number, act=kill)
             event, config = created(*FILES), function.config_at(faults.url)
-            results = [running.run(Work(config, "", each.decode())) for each in (event, TIMER_EVENT)]
+            results = [
+                running.run(Work(config, "", each.decode())) for each in (event, TIMER_EVENT)
+            ]
             faults.disarm()
             if not killed:
                 assert None not in results
-                assert len(ended) > (0 if at == "message" else 18)  # three notices of four requests, a lease, a tick
+                assert len(ended) > (
+                    0 if at == "message" else 18
+                )  # three notices of four requests, a lease, a tick
                 return
             if None in results:
                 ended.append(number)
@@ -94,7 +117,12 @@ def test_an_event_and_a_tick_at_each_request(
                 function.pass_time(60)
                 assert function.tick().error is None
             assert function.state_names("outbox/") == function.state_names("dead/") == []
-            told = Counter(key for request in hook.received for key in FILES if f"{key[7:]}?" in request.body.decode())
+            told = Counter(
+                key
+                for request in hook.received
+                for key in FILES
+                if f"{key[7:]}?" in request.body.decode()
+            )
             assert set(told) == set(FILES)
             assert max(told.values()) <= 2
             marks = [name for name in function.state_names("done/") if name != "done/probe"]

@@ -22,7 +22,12 @@ from tests.handler.client import context, make_config
 from tests.system import HTML, JSON, LINKS, MAKER, keys, secret_of, share_id
 from tests.virtual_time import FAULTS, Process, World, each_world
 
-KINDS: tuple[dict[str, Any], ...] = ({"page": False}, {"max_uses": 1}, {"max_uses": 3}, {"password": True})
+KINDS: tuple[dict[str, Any], ...] = (
+    {"page": False},
+    {"max_uses": 1},
+    {"max_uses": 3},
+    {"password": True},
+)
 SKEWS = (0.0, 0.0, -600.0, 600.0)  # seconds
 OPENED = (200, 302, 303)
 
@@ -34,7 +39,9 @@ class Life:
         dice = world.dice
         self.world = world
         self.config = make_config(LINKS)
-        world.oss.fill({"reports/q3.pdf": b"content", ".links/keys.json": json.dumps(keys()).encode()})
+        world.oss.fill(
+            {"reports/q3.pdf": b"content", ".links/keys.json": json.dumps(keys()).encode()}
+        )
         self.made: dict[str, Any] = {}
         self.max_uses = 0
         self.granted: set[str] = set()
@@ -43,7 +50,10 @@ class Life:
         world.start(Process(world, is_reliable=True), self.make)
         world.run()
         world.latency = dice.choice((0.02, 0.2, 2.0))
-        world.fault_rate, world.faults = dice.choice((0.0, 0.1, 0.3)), dice.sample(FAULTS, dice.randint(1, 4))
+        world.fault_rate, world.faults = (
+            dice.choice((0.0, 0.1, 0.3)),
+            dice.sample(FAULTS, dice.randint(1, 4)),
+        )
         self.kill_rate = dice.choice((0.0, 0.1, 0.4))
         self.seconds = dice.choice((1, 5, 60))
 
@@ -55,7 +65,9 @@ class Life:
 
     def run(self) -> None:
         dice = self.world.dice
-        people: tuple[tuple[Callable[[str, int], Response], tuple[int, ...], tuple[int, ...]], ...] = (
+        people: tuple[
+            tuple[Callable[[str, int], Response], tuple[int, ...], tuple[int, ...]], ...
+        ] = (
             (self.open, OPENED, (2, 5)),
             (self.use, OPENED, (2, 5, 8)),
             (self.extend, (200, 400), (0, 1, 3)),
@@ -69,7 +81,9 @@ class Life:
         self.world.start(Process(self.world, is_reliable=True), self.look)
         self.world.run()
 
-    def later(self, within: float, act: Callable[[str, int], Response], wanted: tuple[int, ...], name: str) -> None:
+    def later(
+        self, within: float, act: Callable[[str, int], Response], wanted: tuple[int, ...], name: str
+    ) -> None:
         """Somebody does something, and again until the answer is what they want or one that is final."""
         dice = self.world.dice
         process = Process(self.world, skew=dice.choice(SKEWS))
@@ -98,7 +112,9 @@ class Life:
 
     def use(self, name: str, number: int) -> Response:
         began = self.world.now
-        answer = self.ask("POST", "/-/s/", JSON, {"nonce": name, "password": self.made.get("password", "")})
+        answer = self.ask(
+            "POST", "/-/s/", JSON, {"nonce": name, "password": self.made.get("password", "")}
+        )
         if answer.status in OPENED:
             self.granted.add(name)
             if began > self.revoked_at:
@@ -130,7 +146,9 @@ class Life:
         if not is_share:
             sent["authorization"] = f"Bearer {MAKER}"
         query = {"share": secret_of(self.made["url"])} if is_share else {}
-        request = Request(method, path, query, sent, json.dumps(body).encode() if body is not None else b"", "")
+        request = Request(
+            method, path, query, sent, json.dumps(body).encode() if body is not None else b"", ""
+        )
         instance = Instance(self.config, self.world.thread().process.clock)
         return app.answer(lambda: request, lambda: instance, context(), request_id="req-EXAMPLE")
 
@@ -148,6 +166,8 @@ def live(world: World) -> Iterable[str]:
     return life.violations()
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(25, 425, 50))])
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(25, 425, 50))]
+)
 def test_in_random_worlds(first: int) -> None:
     each_world(range(first, first + (50 if first else 25)), live)

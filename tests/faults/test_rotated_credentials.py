@@ -53,7 +53,9 @@ class Rotation:
     @property
     def credentials(self) -> Any:
         number = len(self.issued)
-        keys = Credentials(f"STS.EXAMPLE{number}", f"secretEXAMPLE{number}", f"CAIS+token{number}/EXAMPLE==")
+        keys = Credentials(
+            f"STS.EXAMPLE{number}", f"secretEXAMPLE{number}", f"CAIS+token{number}/EXAMPLE=="
+        )
         self.issued.append(keys)
         self._principals.add(Principal.of(keys))
         return SimpleNamespace(
@@ -89,7 +91,10 @@ def signers_of(links: list[str]) -> set[tuple[str, str]]:
         responses = list(pool.map(lambda link: session.get(link, timeout=30), links))
     assert [response.content for response in responses] == [b"content"] * len(links)
     queries = [parse_qs(urlsplit(link).query) for link in links]
-    return {(query["x-oss-credential"][0].partition("/")[0], query["x-oss-security-token"][0]) for query in queries}
+    return {
+        (query["x-oss-credential"][0].partition("/")[0], query["x-oss-security-token"][0])
+        for query in queries
+    }
 
 
 def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
@@ -99,7 +104,11 @@ def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
 def sign(instance: Instance, context: object, folder: str) -> list[str]:
     body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(SIZE)]})
     http_event = event(
-        "/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False
+        "/-/sign",
+        "POST",
+        headers={"Content-Type": "application/json"},
+        body=body,
+        isBase64Encoded=False,
     )
     response = invoke(json.dumps(http_event), invocation=context, instance=instance)
     assert response.status == 200, response
@@ -107,7 +116,9 @@ def sign(instance: Instance, context: object, folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", ["open", "checked"])
-def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_others(oss: Oss, folder: str) -> None:
+def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_others(
+    oss: Oss, folder: str
+) -> None:
     context, instance = Rotation(oss.principals), Instance(oss.config(), Clock())
     links = [link for _ in range(3) for link in sign(instance, context, folder)]
     assert signers_of(links) <= pairs(context.issued)

@@ -14,7 +14,12 @@ from tests.handler.keys_fixtures import READER, SHARER, base64url
 Run = Callable[[bytes], object]  # raises only if the code under test breaks its word
 
 # Nothing of these is ever printed, whatever the request: they are of the service and not of the request.
-SECRETS = (KEYS.access_key_secret, KEYS.security_token or "", base64url(b"n" * 32), base64url(b"o" * 32))
+SECRETS = (
+    KEYS.access_key_secret,
+    KEYS.security_token or "",
+    base64url(b"n" * 32),
+    base64url(b"o" * 32),
+)
 # These are of callers, and a log must not have them either.
 API_KEYS = (READER, SHARER)
 # Of the service, but never the fault of a request.
@@ -26,8 +31,12 @@ def check_response(response: Answered) -> None:
     *others, line = [json.loads(line) for line in response.printed.splitlines()]
     assert response.printed.endswith("\n")
     links = [each for each in others if "warning" not in each or "request_id" in each]
-    assert len(links) == (line["links"] if line["path"] == "/-/sign" and "links" in line else 0), others
-    assert all(each["request_id"] == line["request_id"] and each["expires_in"] for each in links), links
+    assert len(links) == (line["links"] if line["path"] == "/-/sign" and "links" in line else 0), (
+        others
+    )
+    assert all(each["request_id"] == line["request_id"] and each["expires_in"] for each in links), (
+        links
+    )
     assert line["status"] == response.status, (line, response.status)
     check_no_fault(line)
     check_no_secret(response.printed, (*SECRETS, *API_KEYS))
@@ -53,7 +62,9 @@ def check_no_fault(line: Mapping[str, Any]) -> None:
     """An audit line without an unexpected error, of which the last frame is in the message."""
     if "fault" in line:
         frames = line["fault"]["frames"]
-        raise AssertionError(f"{line['fault']['error']} at {frames[-1] if frames else '?'}: {frames}")
+        raise AssertionError(
+            f"{line['fault']['error']} at {frames[-1] if frames else '?'}: {frames}"
+        )
 
 
 def check_refused(error: HandlerError, *codes: str) -> None:

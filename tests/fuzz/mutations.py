@@ -121,7 +121,9 @@ _WORDS = re.compile(rb"[A-Za-z0-9_.~-]+|%[0-9A-Fa-f]{2}|[\x80-\xff]+|\s+|.", re.
 _NEW_WORDS = st.lists(st.one_of(st.sampled_from(SPECIAL), st.sampled_from(WORDS)), max_size=2)
 _LENGTHS, _REPEATS = st.sampled_from((1, 0, 4, 16, 64, 4096)), st.sampled_from((1, 0, 2, 50))
 _ANY_BYTE = st.integers(0, 255).map(lambda number: bytes([number]))
-_NUMBERS = st.sampled_from((0, -1, 1, 1.5, 2**31, 2**53, 2**63 - 1, 2**64, 10**30, 1e300, float("nan")))
+_NUMBERS = st.sampled_from(
+    (0, -1, 1, 1.5, 2**31, 2**53, 2**63 - 1, 2**64, 10**30, 1e300, float("nan"))
+)
 _OTHERS: st.SearchStrategy[Any] = st.sampled_from(
     (None, True, False, "", [], {}, "\ud800", "\x00", "a" * 2000, "[" * 3000)
 )
@@ -162,9 +164,14 @@ def _change_line(draw: st.DrawFn, data: bytes, other: bytes) -> bytes:
     sign = re.search(rb"\s*[=:]\s*", lines[place])
     if sign and draw(st.booleans()):
         value = draw(
-            st.one_of(st.sampled_from(SPECIAL), donors.map(lambda line: re.split(rb"[=:]\s*", line, maxsplit=1)[-1]))
+            st.one_of(
+                st.sampled_from(SPECIAL),
+                donors.map(lambda line: re.split(rb"[=:]\s*", line, maxsplit=1)[-1]),
+            )
         )
-        lines[place] = lines[place][: sign.end()] + value.rstrip(b"\r") + b"\r" * lines[place].endswith(b"\r")
+        lines[place] = (
+            lines[place][: sign.end()] + value.rstrip(b"\r") + b"\r" * lines[place].endswith(b"\r")
+        )
     else:
         lines[place : place + draw(st.integers(0, 1))] = draw(st.lists(donors, max_size=2))
     return b"\n".join(lines)
@@ -185,10 +192,14 @@ def _change_json(draw: st.DrawFn, data: bytes, other: bytes) -> bytes:
     elif kind == 1 and isinstance(container, dict):
         container[draw(st.sampled_from(WORDS)).decode()] = value
     elif kind == 2:
-        container[name] = draw(st.sampled_from(([value], [value] * 3, {"a": value}, str(value), json.dumps(value))))
+        container[name] = draw(
+            st.sampled_from(([value], [value] * 3, {"a": value}, str(value), json.dumps(value)))
+        )
     elif kind <= 6 and isinstance(value, str):
         change = _change_json if kind % 2 else _change_word
-        container[name] = change(draw, value.encode("utf-8", "surrogatepass"), other).decode("utf-8", "replace")
+        container[name] = change(draw, value.encode("utf-8", "surrogatepass"), other).decode(
+            "utf-8", "replace"
+        )
     elif kind <= 6 and type(value) is int:
         container[name] = draw(st.sampled_from((-value, value + 1, value * 1000, value // 2)))
     else:
@@ -202,13 +213,25 @@ def _places(document: Any) -> list[tuple[Any, Any]]:
     while waiting:
         container = waiting.pop()
         if isinstance(container, (dict, list)):
-            here = [(container, name) for name in (container if isinstance(container, dict) else range(len(container)))]
+            here = [
+                (container, name)
+                for name in (container if isinstance(container, dict) else range(len(container)))
+            ]
             places += here
             waiting += [container[name] for container, name in here]
     return places
 
 
 _Change = Callable[[st.DrawFn, bytes, bytes], bytes]
-_CHANGES: list[_Change] = [_change_word, _change_json, _change_json, _change_line, _change_slice, _change_slice]
+_CHANGES: list[_Change] = [
+    _change_word,
+    _change_json,
+    _change_json,
+    _change_line,
+    _change_slice,
+    _change_slice,
+]
 _SOME_CHANGES = st.lists(st.sampled_from(_CHANGES), min_size=1, max_size=3)
-_SOME_JSON_CHANGES = st.lists(st.sampled_from([_change_json] * 12 + _CHANGES), min_size=1, max_size=3)
+_SOME_JSON_CHANGES = st.lists(
+    st.sampled_from([_change_json] * 12 + _CHANGES), min_size=1, max_size=3
+)

@@ -39,7 +39,9 @@ MORE: dict[str, Callable[[], Iterable[bytes]]] = {
     "explanations": links.explanation_seeds,
 }
 # A call that takes longer than the deadline is a fault.
-SETTINGS = settings(deadline=timedelta(seconds=10), database=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    deadline=timedelta(seconds=10), database=None, suppress_health_check=list(HealthCheck)
+)
 
 
 def corpus(name: str) -> dict[str, bytes]:
@@ -74,7 +76,9 @@ def test_every_corpus_has_a_target_and_is_small() -> None:
 
 def test_valid_inputs_of_the_corpus_are_still_valid() -> None:
     """Others that come from them would be refused early."""
-    requested = {name: data for name, data in corpus("http-events").items() if name[:4].endswith("-")}
+    requested = {
+        name: data for name, data in corpus("http-events").items() if name[:4].endswith("-")
+    }
     with requests.service() as (config, oss):
         for name, data in requested.items():
             oss.forget()

@@ -35,7 +35,9 @@ else:
     import tomli as tomllib
 
 # A busy machine must not make a test fail.
-settings.register_profile("client", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "client", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
@@ -141,7 +143,15 @@ class Answered(NamedTuple):
 
 
 SIGNATURE = frozenset(
-    f"x-oss-{name}" for name in ("credential", "date", "expires", "security-token", "signature", "signature-version")
+    f"x-oss-{name}"
+    for name in (
+        "credential",
+        "date",
+        "expires",
+        "security-token",
+        "signature",
+        "signature-version",
+    )
 )
 
 
@@ -182,7 +192,9 @@ def context(keys: Credentials | None = KEYS, request_id: str = "req-EXAMPLE") ->
             access_key_secret=keys.access_key_secret,
             security_token=keys.security_token,
         ),
-        function=SimpleNamespace(name="links_http", handler="handler.on_http", memory=512, timeout=10),
+        function=SimpleNamespace(
+            name="links_http", handler="handler.on_http", memory=512, timeout=10
+        ),
         region="cn-hangzhou",
         account_id="1000000000000001",
     )
@@ -190,7 +202,9 @@ def context(keys: Credentials | None = KEYS, request_id: str = "req-EXAMPLE") ->
 
 def variables(keys: Credentials) -> dict[str, str]:
     """The environment in which Function Compute passes credentials."""
-    names = (f"ALIBABA_CLOUD_{name}" for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN"))
+    names = (
+        f"ALIBABA_CLOUD_{name}" for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+    )
     return dict(zip(names, map(str, keys[:3]), strict=True))
 
 
@@ -207,9 +221,9 @@ def event(
     document["queryParameters"] = dict(query or {})
     document["headers"] = {"Accept": "*/*", "User-Agent": "curl/8.5.0", **(headers or {})}
     document["requestContext"]["http"]["method"] = method
-    document["requestContext"]["http"]["path"] = unquote_to_bytes(path.encode("utf-8", "replace")).decode(
-        "utf-8", "replace"
-    )
+    document["requestContext"]["http"]["path"] = unquote_to_bytes(
+        path.encode("utf-8", "replace")
+    ).decode("utf-8", "replace")
     return {**document, **changes}
 
 
@@ -279,7 +293,11 @@ def raw_path(path: str) -> str:
 @contextlib.contextmanager
 def environment(environ: Mapping[str, str]) -> Iterator[None]:
     """Replaces what the service may read of the environment."""
-    before = {name: os.environ.pop(name) for name in (*FUNCTION_COMPUTE, *OFFICIAL_SDK) if name in os.environ}
+    before = {
+        name: os.environ.pop(name)
+        for name in (*FUNCTION_COMPUTE, *OFFICIAL_SDK)
+        if name in os.environ
+    }
     os.environ.update(environ)
     try:
         yield

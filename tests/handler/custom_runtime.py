@@ -40,7 +40,9 @@ def read(response: http.client.HTTPResponse, method: str) -> Answered:
     return Answered(response.status, headers, body.decode(), "")
 
 
-def platform(control: str = "/http-invoke", keys: Credentials = KEYS, request_id: str = REQUEST_ID) -> dict[str, str]:
+def platform(
+    control: str = "/http-invoke", keys: Credentials = KEYS, request_id: str = REQUEST_ID
+) -> dict[str, str]:
     """The headers that the platform adds to a request."""
     return {
         "x-fc-request-id": request_id,
@@ -66,7 +68,11 @@ class Instance(NamedTuple):
     def lines(self, request_id: str) -> list[dict[str, Any]]:
         """The audit lines of one request."""
         log = self.log
-        lines = [json.loads(line) for line in log.splitlines() if request_id in line] if request_id in log else []
+        lines = (
+            [json.loads(line) for line in log.splitlines() if request_id in line]
+            if request_id in log
+            else []
+        )
         return [line for line in lines if line["request_id"] == request_id]
 
     def connect(self) -> http.client.HTTPConnection:
@@ -84,7 +90,9 @@ class Instance(NamedTuple):
     ) -> Answered:
         """Sends a request as the platform forwards it; `added` are the platform's own headers."""
         own = connection or self.connect()
-        own.request(method, target, body, {"Accept": "*/*", **(headers or {}), **(added or platform())})
+        own.request(
+            method, target, body, {"Accept": "*/*", **(headers or {}), **(added or platform())}
+        )
         return read(own.getresponse(), method)
 
     def open(self, raw: bytes) -> socket.socket:
@@ -105,19 +113,27 @@ def received(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def instance(folder: Path, links: str, environment: Mapping[str, str] | None = None) -> Iterator[Instance]:
+def instance(
+    folder: Path, links: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Instance]:
     """Starts an instance with a links.toml, waits for its port, and stops it at the end."""
     folder.mkdir(exist_ok=True)
     (folder / "links.toml").write_text(links, "utf-8")
     port = free_port()
-    variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(folder / "links.toml"), **(environment or {})}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "LINK_CONFIG": str(folder / "links.toml"),
+        **(environment or {}),
+    }
     with (folder / "out").open("ab") as out, (folder / "err").open("ab") as err:
         process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
     try:
         wait_for_port(port, process)
         running = Instance(port, folder, process)
         yield running
-        assert all("request_id" in json.loads(line) for line in running.log.splitlines()), "not an audit line"
+        assert all("request_id" in json.loads(line) for line in running.log.splitlines()), (
+            "not an audit line"
+        )
     finally:
         process.terminate()
         process.wait(30)

@@ -39,7 +39,13 @@ def hash_of(key: str) -> str:
 
 def api(name: str, key: str, **changes: object) -> dict[str, object]:
     """An API key's entry."""
-    entry = {"id": name, "sha256": hash_of(key), "paths": ["/reports/"], "methods": ["GET"], "expires_at": None}
+    entry = {
+        "id": name,
+        "sha256": hash_of(key),
+        "paths": ["/reports/"],
+        "methods": ["GET"],
+        "expires_at": None,
+    }
     return {**entry, **changes}
 
 
@@ -61,7 +67,10 @@ def document(**changes: object) -> dict[str, Any]:
     """A keys document with entries of every kind."""
     return {
         "version": 1,
-        "share": [{"id": "old", "secret": base64url(b"o" * 32)}, {"id": "new", "secret": base64url(b"n" * 32)}],
+        "share": [
+            {"id": "old", "secret": base64url(b"o" * 32)},
+            {"id": "new", "secret": base64url(b"n" * 32)},
+        ],
         "api": [
             api("reader", READER),
             api("sharer", SHARER, methods=["GET", "SHARE"], expires_at="2026-03-01T06:51:11Z"),
@@ -74,12 +83,20 @@ def document(**changes: object) -> dict[str, Any]:
 
 
 def token(
-    now: float = NOW, *, key: Any = SECRET, alg: str = "HS256", header: Mapping[str, Any] | None = None, **claims: Any
+    now: float = NOW,
+    *,
+    key: Any = SECRET,
+    alg: str = "HS256",
+    header: Mapping[str, Any] | None = None,
+    **claims: Any,
 ) -> str:
     """A token that expires in ten minutes; a claim that is None is omitted."""
     members = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(now) + 600, **claims}
     return jwt.encode(
-        {name: value for name, value in members.items() if value is not None}, key, alg, dict(header or {})
+        {name: value for name, value in members.items() if value is not None},
+        key,
+        alg,
+        dict(header or {}),
     )
 
 
@@ -90,7 +107,9 @@ def write_keys(keys: object, folder: Path) -> Path:
     return path
 
 
-def config_with(keys: object, folder: Path, text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
+def config_with(
+    keys: object, folder: Path, text: str = LINKS, environ: Mapping[str, str] | None = None
+) -> Config:
     """A configuration whose keys document is a file with this content."""
     return make_config(text, environ)._replace(keys_document=write_keys(keys, folder))
 
@@ -100,7 +119,9 @@ def watch_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     keys: list[str] = []
     send = OssClient.request
 
-    def record(client: OssClient, method: str, location: Location, **options: Any) -> oss.OssResponse:
+    def record(
+        client: OssClient, method: str, location: Location, **options: Any
+    ) -> oss.OssResponse:
         keys.append(location.key)
         return send(client, method, location, **options)
 

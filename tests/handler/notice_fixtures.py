@@ -75,12 +75,16 @@ def record(key: str = "outbox/a.txt", *, etag: str = "ETAG1", **changes: Any) ->
 
 def created(*keys: str, etag: str = "ETAG1") -> bytes:
     """The event of new objects."""
-    return json.dumps({"events": [record(key, etag=etag) for key in keys or ("outbox/a.txt",)]}).encode()
+    return json.dumps(
+        {"events": [record(key, etag=etag) for key in keys or ("outbox/a.txt",)]}
+    ).encode()
 
 
 def created_at(timestamp: float, *keys: str) -> bytes:
     """The event of objects that were written at a time, in Unix seconds."""
-    return json.dumps({"events": [record(key, eventTime=rfc3339(timestamp)) for key in keys]}).encode()
+    return json.dumps(
+        {"events": [record(key, eventTime=rfc3339(timestamp)) for key in keys]}
+    ).encode()
 
 
 def links(*paths: str) -> bytes:
@@ -196,7 +200,12 @@ class EventFunction(System):
     """
 
     def __init__(
-        self, folder: Path, ends: ExitStack, *, is_wired: bool = False, clock: FakeClock | None = None
+        self,
+        folder: Path,
+        ends: ExitStack,
+        *,
+        is_wired: bool = False,
+        clock: FakeClock | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.sinks: dict[str, dict[str, Any]] = {}
@@ -205,7 +214,9 @@ class EventFunction(System):
         self.remembered = OssMemory()
         clock = clock or FakeClock()
         ends.enter_context(clock.everywhere())
-        super().__init__(folder, oss=ends.enter_context(local_oss(folder / "oss")) if is_wired else LocalOss())
+        super().__init__(
+            folder, oss=ends.enter_context(local_oss(folder / "oss")) if is_wired else LocalOss()
+        )
         self.clock = clock
         if not is_wired:
             self.memory = ends.enter_context(memory_oss({}, self.oss.clock.now, self.clock.work))
@@ -259,7 +270,9 @@ class EventFunction(System):
         invocation_context.function = SimpleNamespace(timeout=timeout)
         instance = new_instance(config, NOW, self.remembered)
         instance.clock = self.own_clock or self.clock.clock()
-        return events.answer(event, invocation_context, lambda: instance, network=network or Network())
+        return events.answer(
+            event, invocation_context, lambda: instance, network=network or Network()
+        )
 
     def with_clock(self, clock: Clock) -> EventFunction:
         """Another instance, with a clock of its own."""

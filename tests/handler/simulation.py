@@ -32,7 +32,9 @@ from tests.virtual_time import Process, World
 MINUTE, HOUR = 60, 3600  # seconds
 DELIVERED = b'{"errcode": 0, "code": 0}'
 # What stands for a notice in a message: the key for programs; for people the name, which in a link follows a slash.
-_SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')
+_SHOWN = re.compile(
+    rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)'
+)
 
 
 class WorldClock(FakeClock):
@@ -83,7 +85,9 @@ class Inbox:
         self.trouble: Trouble | None = None
         self.accepted: list[Message] = []
         self.tries: list[float] = []  # their times
-        self.delays: list[float] = []  # seconds until each of the next messages arrives; later ones arrive at once
+        self.delays: list[
+            float
+        ] = []  # seconds until each of the next messages arrives; later ones arrive at once
 
     def receive(self, post: Post) -> WebhookResponse:
         if self.delays:
@@ -115,7 +119,9 @@ def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
 
 def answers(status: int, *names: str) -> Callable[[Inbox, Post], WebhookResponse | None]:
     """A receiver that answers with this status to each message that shows one of these files."""
-    return lambda _, post: WebhookResponse(status, {}, b"", True) if {*names} & {*files_in(post.body)} else None
+    return lambda _, post: (
+        WebhookResponse(status, {}, b"", True) if {*names} & {*files_in(post.body)} else None
+    )
 
 
 class Simulation(EventFunction):
@@ -131,7 +137,9 @@ class Simulation(EventFunction):
 
     def inbox(self, name: str, kind: str, **more: object) -> Inbox:
         """A sink of this kind in the keys document, with more members."""
-        inbox = Inbox(f"https://{name}.invalid", self.clock, b"ok" if kind == "slack" else DELIVERED)
+        inbox = Inbox(
+            f"https://{name}.invalid", self.clock, b"ok" if kind == "slack" else DELIVERED
+        )
         self.add_sink(name, cast(Receiver, inbox), kind)
         self.sinks[name] |= more
         self.world.sinks[f"{name}.invalid"] = inbox.receive
@@ -211,4 +219,7 @@ def use_pages_of(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def most_within(seconds: float, times: Sequence[float]) -> int:
     """How many of these times are in any so many seconds, at most; the last moment does not belong to them."""
     ordered = sorted(times)
-    return max((bisect_left(ordered, first + seconds) - place for place, first in enumerate(ordered)), default=0)
+    return max(
+        (bisect_left(ordered, first + seconds) - place for place, first in enumerate(ordered)),
+        default=0,
+    )

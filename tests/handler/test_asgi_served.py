@@ -21,7 +21,15 @@ from handler.asgi import MAX_HEAD
 from handler.startup import THREADS
 from signer import Credentials, verify
 from tests.handler.client import KEYS, TOKEN
-from tests.handler.custom_runtime import REQUEST_ID, ROOT, Instance, command, instance, platform, received
+from tests.handler.custom_runtime import (
+    REQUEST_ID,
+    ROOT,
+    Instance,
+    command,
+    instance,
+    platform,
+    received,
+)
 from tests.local_oss import local_oss
 from tests.system import LINKS, MAKER, keys, secret_of
 
@@ -31,7 +39,9 @@ SIGN = b"POST /-/sign HTTP/1.1\r\nContent-Type: application/json\r\n"
 UPGRADE = b"Upgrade: h2c\r\nConnection: upgrade\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 # A call of the platform, which nothing that clients send may become.
-FIELDS = "".join(f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items())
+FIELDS = "".join(
+    f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items()
+)
 CALL = f"POST /invoke HTTP/1.1\r\n{FIELDS}Content-Length: 2\r\n\r\n{{}}".encode()
 
 
@@ -56,13 +66,17 @@ def is_quick(running: Instance) -> bool:
     return time.monotonic() - started < 3
 
 
-def test_events_are_processed_one_of_32_mb_too_and_one_that_fails_has_the_platforms_header(running: Instance) -> None:
+def test_events_are_processed_one_of_32_mb_too_and_one_that_fails_has_the_platforms_header(
+    running: Instance,
+) -> None:
     event = (ROOT / "tests/data/events/oss-trigger.json").read_bytes()
     for number, body in enumerate((event, event.ljust(32 * 1024**2), b'{"events": 7}')):
         added = platform("/invoke", request_id=f"req-event-{number}")
         reply = running.ask("/invoke", "POST", body=body, added=added)
         (line,) = running.lines(f"req-event-{number}")
-        assert (line["code"], reply.json.get("items")) == ((None, 1) if number < 2 else (reply.json["errorType"], None))
+        assert (line["code"], reply.json.get("items")) == (
+            (None, 1) if number < 2 else (reply.json["errorType"], None)
+        )
         assert reply.headers.get("X-Fc-Status") == (None if number < 2 else "404")
 
 
@@ -77,12 +91,21 @@ def test_no_secret_is_in_the_log_or_in_a_problem(running: Instance) -> None:
         ask("/reports/q3.pdf?format=xml", headers={"Authorization": f"Bearer {MAKER}"}),
         ask("/open/a.txt?format=xml", headers={"Cookie": "session=hiddencookie"}),
         ask(f"/nothing/?share={share}"),
-        ask("/invoke", "POST", body=b'{"events": [{"oss": "hiddenevent"}]}', added=platform("/invoke")),
+        ask(
+            "/invoke",
+            "POST",
+            body=b'{"events": [{"oss": "hiddenevent"}]}',
+            added=platform("/invoke"),
+        ),
     ]
     assert all(reply.status >= 400 for reply in replies)
     shown = running.log + "".join(reply.body for reply in replies)
     secrets = [TOKEN, KEYS.access_key_id, KEYS.access_key_secret, MAKER, share, "hiddencookie"]
-    for secret in (*secrets, dict(parse_qsl(urlsplit(link).query))["x-oss-signature"], "hiddenevent"):
+    for secret in (
+        *secrets,
+        dict(parse_qsl(urlsplit(link).query))["x-oss-signature"],
+        "hiddenevent",
+    ):
         assert secret not in shown
 
 
@@ -114,15 +137,24 @@ def test_requests_in_a_pipeline_are_answered_in_their_order(running: Instance) -
 
 def test_concurrent_requests_share_nothing(running: Instance) -> None:
     def send_requests(number: int) -> None:
-        keys = Credentials(f"STS.EXAMPLE{number}", f"secret{number}EXAMPLE", f"CAIS+token/{number}EXAMPLE==")
+        keys = Credentials(
+            f"STS.EXAMPLE{number}", f"secret{number}EXAMPLE", f"CAIS+token/{number}EXAMPLE=="
+        )
         connection = running.connect()
         for turn in range(15):
             name = f"concurrent-{number}-{turn}"
             added = platform(keys=keys, request_id=name)
-            url = running.ask(f"/open/{name}.txt", added=added, connection=connection).headers["Location"]
+            url = running.ask(f"/open/{name}.txt", added=added, connection=connection).headers[
+                "Location"
+            ]
             assert urlsplit(url).path.endswith(f"/open/{name}.txt")
             assert verify("GET", url, credentials=keys).ok
-            assert running.ask(f"/nothing/{name}", added=added, connection=connection).json["request_id"] == name
+            assert (
+                running.ask(f"/nothing/{name}", added=added, connection=connection).json[
+                    "request_id"
+                ]
+                == name
+            )
         connection.close()
 
     with ThreadPoolExecutor(16) as pool:
@@ -131,11 +163,17 @@ def test_concurrent_requests_share_nothing(running: Instance) -> None:
     assert (redirect["key"], problem["status"]) == ("open/concurrent-7-14.txt", 404)
 
 
-WAITING = [(b"", GET + b"\r\n"), (GET + b"X: ", b"\r\n\r\n"), (SIGN + b"Content-Length: 9\r\n\r\n", b" " * 9)]
+WAITING = [
+    (b"", GET + b"\r\n"),
+    (GET + b"X: ", b"\r\n\r\n"),
+    (SIGN + b"Content-Length: 9\r\n\r\n", b" " * 9),
+]
 
 
 @pytest.mark.parametrize(("sent", "rest"), WAITING)
-def test_others_are_answered_while_200_connections_wait(running: Instance, sent: bytes, rest: bytes) -> None:
+def test_others_are_answered_while_200_connections_wait(
+    running: Instance, sent: bytes, rest: bytes
+) -> None:
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(running.open(sent)) for _ in range(200)]
         assert is_quick(running)
@@ -144,11 +182,15 @@ def test_others_are_answered_while_200_connections_wait(running: Instance, sent:
             assert statuses(connection.recv(65536)) == [400 if sent.startswith(SIGN) else 200]
 
 
-def test_clients_that_do_not_read_large_responses_delay_nobody_and_are_not_kept_twice(tmp_path: Path) -> None:
+def test_clients_that_do_not_read_large_responses_delay_nobody_and_are_not_kept_twice(
+    tmp_path: Path,
+) -> None:
     links = [{"path": f"/open/{'你' * 300}{number}"} for number in range(300)]
     body = json.dumps({"links": links}, ensure_ascii=False).encode()
     with contextlib.ExitStack() as stack:
-        running = stack.enter_context(instance(tmp_path / "unread", LINKS))  # its log has a line for each link
+        running = stack.enter_context(
+            instance(tmp_path / "unread", LINKS)
+        )  # its log has a line for each link
         size = len(running.ask("/-/sign", "POST", JSON, body).body)
         status = Path(f"/proc/{running.process.pid}/status")
         before = int(re.findall(r"VmRSS:\s*(\d+)", status.read_text())[0])
@@ -170,7 +212,9 @@ def test_a_length_above_1_mb_is_refused_before_the_body_arrives_and_no_byte_of_i
     with contextlib.ExitStack() as stack:
         started, head = time.monotonic(), SIGN + b"Content-Length: 1048577\r\n"
         connections = [stack.enter_context(running.open(head + b"\r\n"))]
-        connections.append(stack.enter_context(running.open(head + b"Expect: 100-continue\r\n\r\n")))
+        connections.append(
+            stack.enter_context(running.open(head + b"Expect: 100-continue\r\n\r\n"))
+        )
         for connection in connections:
             head = connection.recv(65536)
             assert time.monotonic() - started < 1.5
@@ -181,13 +225,21 @@ def test_a_length_above_1_mb_is_refused_before_the_body_arrives_and_no_byte_of_i
     assert running.lines("smuggled") == []
 
 
-def test_a_client_that_sends_a_large_body_at_once_reads_why_it_is_refused(running: Instance) -> None:
+def test_a_client_that_sends_a_large_body_at_once_reads_why_it_is_refused(
+    running: Instance,
+) -> None:
     reply = running.ask("/-/sign", "POST", JSON, b" " * 8_000_000)
-    assert (reply.status, reply.code, reply.headers["Connection"]) == (413, "body_too_large", "close")
+    assert (reply.status, reply.code, reply.headers["Connection"]) == (
+        413,
+        "body_too_large",
+        "close",
+    )
 
 
 def test_a_body_is_awaited_that_a_client_sends_only_when_asked(running: Instance) -> None:
-    with running.open(SIGN + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n") as connection:
+    with running.open(
+        SIGN + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"
+    ) as connection:
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"{}")
         assert statuses(received(connection)) == [400]
@@ -201,17 +253,35 @@ INVALID = {
         SIGN + CHUNKED + b"Content-Length: 2\r\n\r\n0\r\n\r\n",
         SIGN + CHUNKED + CHUNKED + b"\r\n0\r\n\r\n",
         SIGN + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
-        *(SIGN + b"Content-Length:%b\r\n\r\n" % value for value in (b" -1", b" +2", b" 2, 2", b" 0x2", b"")),
-        *(SIGN + b"Transfer-Encoding: %b\r\n\r\n" % value for value in (b"gzip", b"chunked, gzip", b"identity")),
+        *(
+            SIGN + b"Content-Length:%b\r\n\r\n" % value
+            for value in (b" -1", b" +2", b" 2, 2", b" 0x2", b"")
+        ),
+        *(
+            SIGN + b"Transfer-Encoding: %b\r\n\r\n" % value
+            for value in (b"gzip", b"chunked, gzip", b"identity")
+        ),
         # Invalid chunks.
-        *(SIGN + CHUNKED + b"\r\n" + chunk for chunk in (b"zz\r\n", b"2\r\n{}x\r\n", b"-2\r\n", b"2\n{}\n0\n\n")),
+        *(
+            SIGN + CHUNKED + b"\r\n" + chunk
+            for chunk in (b"zz\r\n", b"2\r\n{}x\r\n", b"-2\r\n", b"2\n{}\n0\n\n")
+        ),
         # After Upgrade, nothing is parsed.
         SIGN + UPGRADE + b"Content-Length: %d\r\n\r\n" % len(CALL),
         SIGN + UPGRADE + CHUNKED + b"\r\n0\r\n\r\n",
         # An invalid head.
-        *(b"%b HTTP/1.1\r\n\r\n" % line for line in (b"GET /\xe4", b"GET /a b", b"GET a", b"CONNECT a:443", b"get /")),
-        *(GET + line + b"\r\n\r\n" for line in (b"X: a\r\n x-fc-control-path: /invoke", b"X hiddentoken", b"X: \0")),
-        *(line + b"\r\n\r\n" for line in (b"GET /?share=hiddenshare HTTP/9.9", b"hiddentoken", GET + b"X Y: hidden")),
+        *(
+            b"%b HTTP/1.1\r\n\r\n" % line
+            for line in (b"GET /\xe4", b"GET /a b", b"GET a", b"CONNECT a:443", b"get /")
+        ),
+        *(
+            GET + line + b"\r\n\r\n"
+            for line in (b"X: a\r\n x-fc-control-path: /invoke", b"X hiddentoken", b"X: \0")
+        ),
+        *(
+            line + b"\r\n\r\n"
+            for line in (b"GET /?share=hiddenshare HTTP/9.9", b"hiddentoken", GET + b"X Y: hidden")
+        ),
     ],
     (200,): [GET + UPGRADE + b"\r\n", GET + b"\r\n" + GET + b"X: a\r\n" * MAX_HEAD],
     # A head that is too large, also without an end, and trailers that are: the connection is closed.
@@ -224,7 +294,9 @@ INVALID = {
 
 
 @pytest.mark.parametrize("expected", INVALID, ids=str)
-def test_an_invalid_request_smuggles_none_and_leaves_no_secret(running: Instance, expected: tuple[int, ...]) -> None:
+def test_an_invalid_request_smuggles_none_and_leaves_no_secret(
+    running: Instance, expected: tuple[int, ...]
+) -> None:
     for raw in INVALID[expected]:
         with contextlib.suppress(ConnectionError):  # the server closes without reading the rest
             assert statuses(running.send(raw + CALL)) == [*expected], raw[:200]
@@ -245,7 +317,10 @@ def test_an_invalid_configuration_fails_the_start_and_the_log_says_why(tmp_path:
 
 def test_a_frozen_instance_goes_on_when_it_is_thawed(running: Instance) -> None:
     head = b"HEAD /-/health HTTP/1.1\r\n\r\n"
-    with running.open(head) as connection, running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
+    with (
+        running.open(head) as connection,
+        running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late,
+    ):
         assert statuses(connection.recv(65536)) == [200]
         running.process.send_signal(signal.SIGSTOP)
         late.sendall(b"{}")
@@ -257,7 +332,10 @@ def test_a_frozen_instance_goes_on_when_it_is_thawed(running: Instance) -> None:
 
 
 def test_a_terminated_instance_answers_what_is_in_flight(tmp_path: Path) -> None:
-    with instance(tmp_path / "stopping", LINKS) as running, running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
+    with (
+        instance(tmp_path / "stopping", LINKS) as running,
+        running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late,
+    ):
         connection = running.connect()
         assert running.ask("/-/health", connection=connection).status == 200
         running.process.terminate()
@@ -272,14 +350,19 @@ def test_a_terminated_instance_answers_what_is_in_flight(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.long), THREADS + 1])
-def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(tmp_path: Path, number: int) -> None:
+def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(
+    tmp_path: Path, number: int
+) -> None:
     with contextlib.ExitStack() as stack:
         silent_oss = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
         variables = {"LINK_OSS_ENDPOINT": f"http://127.0.0.1:{silent_oss.getsockname()[1]}"}
         running = stack.enter_context(instance(tmp_path / "hanging", LINKS, variables))
         for _ in range(number):
             stack.enter_context(
-                running.open(GET[:5] + f"reports/a HTTP/1.1\r\nAuthorization: Bearer {MAKER}\r\n{FIELDS}\r\n".encode())
+                running.open(
+                    GET[:5]
+                    + f"reports/a HTTP/1.1\r\nAuthorization: Bearer {MAKER}\r\n{FIELDS}\r\n".encode()
+                )
             )
         silent_oss.settimeout(60)
         silent_oss.accept()
@@ -292,8 +375,11 @@ def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(tmp_p
 
 def test_a_port_in_use_is_named_in_one_line(running: Instance) -> None:
     variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(running.folder / "links.toml")}
-    process = subprocess.run(command(running.port), cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    process = subprocess.run(
+        command(running.port), cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60
+    )
     assert process.returncode == 1
     assert re.fullmatch(
-        rf"The server cannot start: .*{running.port}.* already in use\n", process.stdout + process.stderr
+        rf"The server cannot start: .*{running.port}.* already in use\n",
+        process.stdout + process.stderr,
     )

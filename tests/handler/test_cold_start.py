@@ -44,7 +44,11 @@ print(json.dumps([statuses, sorted(set(sys.modules) - before)]))
 def run(code: str) -> str:
     """What this Python prints without site-packages and without the environment."""
     process = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-I", "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert process.returncode == 0, process.stderr
     return process.stdout.splitlines()[-1]
@@ -62,15 +66,25 @@ def code_folders() -> list[str]:
 
 def loaded(links_toml: Path, *events: bytes, initialize: bool = True) -> tuple[list[int], set[str]]:
     """The statuses of the responses of a new process, and the modules that it loaded for them."""
-    environ = {"LINK_CONFIG": str(links_toml), "LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+    environ = {
+        "LINK_CONFIG": str(links_toml),
+        "LINK_REGION": "cn-hangzhou",
+        "LINK_BUCKET": "examplebucket",
+    }
     keys = KEYS[:3]
-    code = RESPOND.format(path=code_folders(), environ=environ, initialize=initialize, keys=keys, events=events)
+    code = RESPOND.format(
+        path=code_folders(), environ=environ, initialize=initialize, keys=keys, events=events
+    )
     statuses, modules = json.loads(run(code))
     return statuses, set(modules)
 
 
 def heavy(modules: set[str]) -> list[str]:
-    return sorted(name for name in HEAVY.split() if any(m == name or m.startswith(f"{name}.") for m in modules))
+    return sorted(
+        name
+        for name in HEAVY.split()
+        if any(m == name or m.startswith(f"{name}.") for m in modules)
+    )
 
 
 PLAIN = json.dumps(event()).encode()
@@ -91,7 +105,9 @@ def links_toml(tmp_path: Path) -> Path:
     return path
 
 
-def test_redirects_load_a_small_part_of_the_standard_library_and_nothing_else(links_toml: Path) -> None:
+def test_redirects_load_a_small_part_of_the_standard_library_and_nothing_else(
+    links_toml: Path,
+) -> None:
     statuses, modules = loaded(links_toml, *REDIRECTS)
     assert statuses == [302] * len(REDIRECTS)
     assert heavy(modules) == []
@@ -135,9 +151,16 @@ def test_a_mount_that_decides_what_browsers_show_loads_nothing_heavy(tmp_path: P
     assert "mimetypes" not in modules
 
 
-def test_json_and_problems_and_a_first_request_without_initializer_load_nothing_heavy(links_toml: Path) -> None:
-    events = (event(headers={"Accept": "application/json"}), *map(event, ("/nothing", "/exampledir/%ff", "/-/health")))
-    statuses, modules = loaded(links_toml, *(json.dumps(each).encode() for each in events), initialize=False)
+def test_json_and_problems_and_a_first_request_without_initializer_load_nothing_heavy(
+    links_toml: Path,
+) -> None:
+    events = (
+        event(headers={"Accept": "application/json"}),
+        *map(event, ("/nothing", "/exampledir/%ff", "/-/health")),
+    )
+    statuses, modules = loaded(
+        links_toml, *(json.dumps(each).encode() for each in events), initialize=False
+    )
     assert statuses == [200, 404, 400, 200]
     assert heavy(modules) == []
 

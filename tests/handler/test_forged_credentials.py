@@ -35,8 +35,12 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 
 
 @pytest.mark.parametrize("keys", [FORGED, KEYS._replace(access_key_secret="forgedEXAMPLE")])
-def test_a_request_whose_key_oss_refuses_is_answered_with_the_environments(keys: Credentials, oss: LocalOss) -> None:
-    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "Authorization": f"Bearer {READER}"})
+def test_a_request_whose_key_oss_refuses_is_answered_with_the_environments(
+    keys: Credentials, oss: LocalOss
+) -> None:
+    raw = Row("/reports/a.pdf").head(
+        "", {**platform(keys=keys), "Authorization": f"Bearer {READER}"}
+    )
     response = served(raw, oss.config, ENVIRONMENT)
     assert response.signs(keys=KEYS)
     assert response.line["code"] is None
@@ -51,7 +55,9 @@ def test_a_complete_set_is_used_and_one_without_a_token_is_not(oss: LocalOss) ->
 
 
 @pytest.mark.parametrize("reason", ["InvalidAccessKeyId.NotFound", "Throttling.User"])
-def test_a_key_that_sts_refuses_pauses_no_mount(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_sts_refuses_pauses_no_mount(
+    reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     callers = []
@@ -68,5 +74,7 @@ def test_a_key_that_sts_refuses_pauses_no_mount(reason: str, monkeypatch: pytest
         request = partial(Request, "GET", path, {}, {}, b"", "")
         response = app.answer(request, lambda: instance, context, request_id="req-EXAMPLE")
         assert response.status == 302
-    assert callers == [(path, keys.access_key_id) for path in ("/docs/", "/images/") for keys in (FORGED, KEYS)]
+    assert callers == [
+        (path, keys.access_key_id) for path in ("/docs/", "/images/") for keys in (FORGED, KEYS)
+    ]
     assert asgi.context_of(platform("/invoke"), is_control=True).may_be_forged is False

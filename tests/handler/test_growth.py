@@ -85,7 +85,9 @@ def document(count: int, **keys: object) -> dict[str, Any]:
     return {"region": "cn-hangzhou", "mount": tables}
 
 
-def answered(read: Callable[[], Request], config: Config, *memory: object, size: int = TOKEN) -> Call:
+def answered(
+    read: Callable[[], Request], config: Config, *memory: object, size: int = TOKEN
+) -> Call:
     """One request through the service, with a token of so many characters; its audit line goes to stdout."""
     instance, invocation = new_instance(config, NOW, *memory), context(credentials(size))
 
@@ -103,7 +105,11 @@ def credentials(size: int) -> Credentials:
 
 def link(path: str, query: str = "", size: int = TOKEN, config: Config = ANY) -> Call:
     """A request for a link as JSON, which has no limit of length."""
-    return answered(lambda: Request("GET", path, parse_query(f"format=json{query}"), {}, b"", ""), config, size=size)
+    return answered(
+        lambda: Request("GET", path, parse_query(f"format=json{query}"), {}, b"", ""),
+        config,
+        size=size,
+    )
 
 
 def signed_query(count: int) -> Call:
@@ -111,7 +117,13 @@ def signed_query(count: int) -> Call:
     query = {f"response-parameter-{number:02}": f"value {number}" for number in range(count)}
     signer, endpoint = credentials(TOKEN), Endpoint.public("cn-hangzhou")
     return lambda: presign(
-        "GET", "examplebucket", "reports/q3.pdf", credentials=signer, endpoint=endpoint, query=query, now=NOW
+        "GET",
+        "examplebucket",
+        "reports/q3.pdf",
+        credentials=signer,
+        endpoint=endpoint,
+        query=query,
+        now=NOW,
     )
 
 
@@ -119,7 +131,11 @@ def signed_query(count: int) -> Call:
 PARTS: dict[str, tuple[Callable[[int], Call], int, int]] = {
     "plain key": (lambda size: link("/" + "k" * size), 1, 1023),
     "encoded key": (lambda size: link("/" + "%E6%8A%A5" * (size // 3) + "k" * (size % 3)), 1, 1023),
-    "ignored query": (lambda size: link("/a", "".join(f"&utm_{n:02}=a%20value" for n in range(size))), 0, 100),
+    "ignored query": (
+        lambda size: link("/a", "".join(f"&utm_{n:02}=a%20value" for n in range(size))),
+        0,
+        100,
+    ),
     "signed query": (signed_query, 0, 100),
     "token": (lambda size: link("/a", size=size), 0, MAX_TOKEN),
 }
@@ -127,7 +143,11 @@ PARTS: dict[str, tuple[Callable[[int], Call], int, int]] = {
 
 def test_a_link_takes_as_much_work_among_a_thousand_mounts_as_with_one() -> None:
     one, many = (
-        work(link(f"/mount-{count // 2:05}/reports/2026/q3.pdf", config=load.read(document(count), {})))
+        work(
+            link(
+                f"/mount-{count // 2:05}/reports/2026/q3.pdf", config=load.read(document(count), {})
+            )
+        )
         for count in (1, 1000)
     )
     assert many <= TOLERANCE * one
@@ -135,7 +155,10 @@ def test_a_link_takes_as_much_work_among_a_thousand_mounts_as_with_one() -> None
 
 @pytest.mark.parametrize(
     ("route", "body"),
-    [("/-/sign", {"links": [{"path": "/mount-00000/q3.pdf"}]}), ("/-/form", {"path": "/mount-00000/in/"})],
+    [
+        ("/-/sign", {"links": [{"path": "/mount-00000/q3.pdf"}]}),
+        ("/-/form", {"path": "/mount-00000/in/"}),
+    ],
 )
 def test_so_do_links_and_forms_of_the_routes(route: str, body: dict[str, object]) -> None:
     request = Request("POST", route, {}, {}, json.dumps(body).encode(), "")
@@ -163,14 +186,22 @@ def test_a_kept_session_adds_little_work_to_a_link() -> None:
 
 CONTENT_TYPE = {"query": ["response-content-type"]}
 UPLOADS = {"methods": ["GET", "PUT"], "max_size": "1MB"}
-WITH_STATE = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebucket/.links/state/"}
+WITH_STATE = {
+    "keys": "oss://examplebucket/.links/keys.json",
+    "state": "oss://examplebucket/.links/state/",
+}
 SAME = {"target": "oss://examplebucket/all/", "access": "anonymous"}
 TO_A_DOMAIN = {**UPLOADS, "endpoint": "https://a.example.com"}
 
 
 @pytest.mark.parametrize(
     ("mount", "top"),
-    [({}, ROLE), (TO_A_DOMAIN, WITH_STATE), ({**SAME, **CONTENT_TYPE}, {}), ({**SAME, **TO_A_DOMAIN}, {})],
+    [
+        ({}, ROLE),
+        (TO_A_DOMAIN, WITH_STATE),
+        ({**SAME, **CONTENT_TYPE}, {}),
+        ({**SAME, **TO_A_DOMAIN}, {}),
+    ],
     ids=["sessions", "uploads to a domain", "the same target", "uploads to the same target"],
 )
 def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(

@@ -71,9 +71,17 @@ def request(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
 ) -> Request:
-    fields = {"Host": "links.example.com", "Accept": "*/*", "User-Agent": "load", **PLATFORM, **(headers or {})}
+    fields = {
+        "Host": "links.example.com",
+        "Accept": "*/*",
+        "User-Agent": "load",
+        **PLATFORM,
+        **(headers or {}),
+    }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return Request(name, f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body, status, code, method)
+    return Request(
+        name, f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body, status, code, method
+    )
 
 
 def post(name: str, body: bytes, status: int, code: str = "", content_type: str = JSON) -> Request:
@@ -105,14 +113,33 @@ BAD = [
     request("unlisted parameter", f"{A}?x-oss-process=image/resize,w_1", 400, "not_signable"),
     request("wrong method", A, 405, "method_not_allowed", method="DELETE"),
     request("no key", "/reports/a.pdf", 401, "unauthorized"),
-    request("unknown key", A, 401, "unknown_credential", headers={"Authorization": "Bearer fcp_" + "x" * 43}),
-    request("broken token", A, 401, "malformed_credential", headers={"Authorization": "Bearer eyJ.eyJ.x"}),
+    request(
+        "unknown key",
+        A,
+        401,
+        "unknown_credential",
+        headers={"Authorization": "Bearer fcp_" + "x" * 43},
+    ),
+    request(
+        "broken token",
+        A,
+        401,
+        "malformed_credential",
+        headers={"Authorization": "Bearer eyJ.eyJ.x"},
+    ),
     post("broken JSON", b'{"links": [{"path": ', 400, "bad_body"),
     post("not JSON", b"path=/exampledir/a.pdf", 415, "not_json", content_type="text/plain"),
-    post("too many links", json.dumps({"links": [{"path": A}] * 1001}).encode(), 413, "too_many_links"),
+    post(
+        "too many links",
+        json.dumps({"links": [{"path": A}] * 1001}).encode(),
+        413,
+        "too_many_links",
+    ),
     post("body too large", bytes(MAX_BYTES + 1), 413, "body_too_large"),
     # httptools' own answers.
-    request("broken chunks", "/-/sign", 400, "", "POST", {"Transfer-Encoding": "chunked"}, b"zz\r\n\r\n"),
+    request(
+        "broken chunks", "/-/sign", 400, "", "POST", {"Transfer-Encoding": "chunked"}, b"zz\r\n\r\n"
+    ),
     request("not ASCII", "/exampledir/\u00e4.pdf", 400),
     request("unknown method", A, 400, method="get"),
     Request("not HTTP", b"exampledir\r\n\r\n", 400),
@@ -128,14 +155,25 @@ def keep_busy(port: int, seconds: float, seed: int) -> Counter[tuple[str, bool]]
     while time.monotonic() < end:
         chosen = dice.choice(GOOD if dice.randrange(MALFORMED) else BAD)
         connection = connection or socket.create_connection(("127.0.0.1", port), timeout=30)
-        with suppress(ConnectionError):  # the server may close the connection before it has read all, and answers first
+        with suppress(
+            ConnectionError
+        ):  # the server may close the connection before it has read all, and answers first
             connection.sendall(chosen.sent)
         response = http.client.HTTPResponse(connection, method=chosen.method)
         response.begin()
         body = response.read()
-        code = json.loads(body)["code"] if response.headers["Content-Type"] == "application/problem+json" else ""
-        is_link = response.status not in (200, 302) or b"x-oss-signature=" in body + str(response.headers).encode()
-        answers[chosen.name, (response.status, code) == (chosen.status, chosen.code) and is_link] += 1
+        code = (
+            json.loads(body)["code"]
+            if response.headers["Content-Type"] == "application/problem+json"
+            else ""
+        )
+        is_link = (
+            response.status not in (200, 302)
+            or b"x-oss-signature=" in body + str(response.headers).encode()
+        )
+        answers[
+            chosen.name, (response.status, code) == (chosen.status, chosen.code) and is_link
+        ] += 1
         if response.will_close:
             connection.close()
             connection = None
@@ -145,18 +183,26 @@ def keep_busy(port: int, seconds: float, seed: int) -> Counter[tuple[str, bool]]
 
 
 @pytest.mark.long
-def test_an_instance_under_full_load_refuses_only_what_is_malformed_and_does_not_grow(tmp_path: Path) -> None:
+def test_an_instance_under_full_load_refuses_only_what_is_malformed_and_does_not_grow(
+    tmp_path: Path,
+) -> None:
     seconds = float(os.environ.get("LOAD_SECONDS") or SECONDS)
-    (tmp_path / "keys.json").write_text(json.dumps(document(api=[api("reader", READER)], jwt=[])), "utf-8")
+    (tmp_path / "keys.json").write_text(
+        json.dumps(document(api=[api("reader", READER)], jwt=[])), "utf-8"
+    )
     connections = shipped.custom()["instanceConcurrency"]
     memory = list[float]()
     with instance(tmp_path, LINKS) as running, ThreadPoolExecutor(connections) as pool:
         for duration in (WARM_UP, seconds):
             memory.clear()
-            busy = [pool.submit(keep_busy, running.port, duration, seed) for seed in range(connections)]
+            busy = [
+                pool.submit(keep_busy, running.port, duration, seed) for seed in range(connections)
+            ]
             while wait(busy, timeout=1).not_done:
                 memory.append(resident(running.process.pid))
-                os.truncate(tmp_path / "out", 0)  # the audit lines of millions of requests would fill the disk
+                os.truncate(
+                    tmp_path / "out", 0
+                )  # the audit lines of millions of requests would fill the disk
         assert (tmp_path / "err").read_text("utf-8") == ""
     answers = sum((each.result() for each in busy), Counter[tuple[str, bool]]())
     assert [name for name, is_right in answers if not is_right] == []
@@ -164,7 +210,9 @@ def test_an_instance_under_full_load_refuses_only_what_is_malformed_and_does_not
     assert {each.name for each in BAD} <= {name for name, _ in answers}
     # In a short run, the last third is compared with the first.
     window = max(1, int(min(WINDOW, seconds / 3)))
-    assert statistics.median(memory[-window:]) - statistics.median(memory[:window]) <= MAX_GROWTH, memory
+    assert statistics.median(memory[-window:]) - statistics.median(memory[:window]) <= MAX_GROWTH, (
+        memory
+    )
 
 
 def resident(process: int) -> float:
@@ -174,4 +222,6 @@ def resident(process: int) -> float:
         pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
     except OSError:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(resident(int(child)) for child in children)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(
+        resident(int(child)) for child in children
+    )

@@ -59,9 +59,16 @@ OPENED = OpenedShare(REQUEST, INVOCATION, TARGET, STATE, RECORD, "/-/s/a.txt", 1
 
 # Each value with what its repr must still show.
 VALUES: dict[str, tuple[object, tuple[str, ...]]] = {
-    "a request": (REQUEST, ("POST", "/-/uploads/", "'share'", "'authorization'", "links.example.com")),
+    "a request": (
+        REQUEST,
+        ("POST", "/-/uploads/", "'share'", "'authorization'", "links.example.com"),
+    ),
     "a response": (
-        Response(302, {"Location": f"https://examplebucket.example/a?x-oss-signature={MARK}"}, f'{{"url": "{MARK}"}}'),
+        Response(
+            302,
+            {"Location": f"https://examplebucket.example/a?x-oss-signature={MARK}"},
+            f'{{"url": "{MARK}"}}',
+        ),
         ("302", "'Location'"),
     ),
     "a response of OSS": (OssResponse(200, {"etag": MARK}, MARK.encode(), ""), ("200", "'etag'")),
@@ -73,7 +80,9 @@ VALUES: dict[str, tuple[object, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("to_string", FORMATTERS.values(), ids=FORMATTERS)
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_shows_its_facts_and_no_secret(name: str, to_string: Callable[[object], str]) -> None:
+def test_a_value_shows_its_facts_and_no_secret(
+    name: str, to_string: Callable[[object], str]
+) -> None:
     value, facts = VALUES[name]
     string = to_string(value)
     assert MARK not in string

@@ -23,13 +23,17 @@ class OssResult(NamedTuple):
     code: str
 
 
-def follow_link(link: Mapping[str, Any], content: bytes | Iterator[bytes] = b"", /, **headers: str | None) -> OssResult:
+def follow_link(
+    link: Mapping[str, Any], content: bytes | Iterator[bytes] = b"", /, **headers: str | None
+) -> OssResult:
     """Sends a request to a link with its headers; `headers` (_ for -) replace some, None removes one."""
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     own = {name: value for name, value in link["headers"].items() if name.lower() not in changed}
     sent = {**own, **{name: value for name, value in changed.items() if value is not None}}
     return _result(
-        requests.request(link.get("method", "PUT"), link["url"], data=content, headers=sent, timeout=TIMEOUT)
+        requests.request(
+            link.get("method", "PUT"), link["url"], data=content, headers=sent, timeout=TIMEOUT
+        )
     )
 
 
@@ -40,17 +44,28 @@ def send_parts(upload: Mapping[str, Any], *numbers: int) -> dict[int, str]:
         number, size = part["part_number"], int(part["headers"]["Content-Length"])
         if not numbers or number in numbers:
             body = CONTENT[(number - 1) * PART :][:size]
-            response = requests.put(part["url"], data=body, headers=part["headers"], timeout=TIMEOUT)
+            response = requests.put(
+                part["url"], data=body, headers=part["headers"], timeout=TIMEOUT
+            )
             assert response.status_code == 200, response.text
             etags[number] = response.headers["ETag"]
     return etags
 
 
-def submit_form(form: Mapping[str, Any], content: bytes, name: str = "file.bin", /, **fields: str | None) -> OssResult:
+def submit_form(
+    form: Mapping[str, Any], content: bytes, name: str = "file.bin", /, **fields: str | None
+) -> OssResult:
     """Sends a form; `fields` (_ for -) replace some of its own, None removes one."""
-    changed = {name if name.startswith("success") else name.replace("_", "-"): value for name, value in fields.items()}
-    sent = {name: value for name, value in {**form["fields"], **changed}.items() if value is not None}
-    return _result(requests.post(form["url"], data=sent, files={"file": (name, content)}, timeout=TIMEOUT))
+    changed = {
+        name if name.startswith("success") else name.replace("_", "-"): value
+        for name, value in fields.items()
+    }
+    sent = {
+        name: value for name, value in {**form["fields"], **changed}.items() if value is not None
+    }
+    return _result(
+        requests.post(form["url"], data=sent, files={"file": (name, content)}, timeout=TIMEOUT)
+    )
 
 
 def _result(response: requests.Response) -> OssResult:
@@ -66,5 +81,7 @@ def query_of(url: str) -> dict[str, str]:
 
 
 def conditions(form: dict[str, Any]) -> list[Any]:
-    policy_conditions: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
+    policy_conditions: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))[
+        "conditions"
+    ]
     return policy_conditions

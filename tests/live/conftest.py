@@ -21,7 +21,14 @@ from tests.live.online import KEY, ROLE, Online, online
 
 RENDER, CHECK = answers.render, answers.check
 # Cases that leave something: objects, uploads, versions.
-FEW = ("bucket/settings/", "content/put/", "content/parts/initiate", "content/read/if", "open/upload/", "versions/")
+FEW = (
+    "bucket/settings/",
+    "content/put/",
+    "content/parts/initiate",
+    "content/read/if",
+    "open/upload/",
+    "versions/",
+)
 
 
 class Complete(NamedTuple):
@@ -38,7 +45,9 @@ class Complete(NamedTuple):
 
     @property
     def recording(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / "recorded-local/cn-hongkong.json").read_text("utf-8"))
+        document: dict[str, Any] = json.loads(
+            (self.folder / "recorded-local/cn-hongkong.json").read_text("utf-8")
+        )
         return document
 
 
@@ -88,7 +97,9 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
 
     def decide(layers: Any, action: str, resource: str, context: Any = None) -> Any:
         decision = evaluate(layers, action, resource, context)
-        if len(layers) == 1 and len(layers[0][0].statements) == 3:  # those of the user, not of a session
+        if (
+            len(layers) == 1 and len(layers[0][0].statements) == 3
+        ):  # those of the user, not of a session
             actions.add(action)
             denied.update([] if decision.allowed else [f"{action} {resource}"])
         return decision
@@ -110,4 +121,6 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
         patch.setattr(answers, "check", check)
         with redirect_stdout(printed):
             status = run(service, folder, "--yes", "--sts", "--kms", "--role-arn", ROLE)
-        yield Complete(folder, service, status, printed.getvalue(), results, secrets, actions, denied)
+        yield Complete(
+            folder, service, status, printed.getvalue(), results, secrets, actions, denied
+        )

@@ -38,7 +38,9 @@ def changed(status: int = 0, body: tuple[str, str] = ("", ""), **headers: str | 
 
 def instead(status: int, content: str = "", content_type: str | None = None) -> Change:
     """Another answer altogether."""
-    return lambda response: Response(content, status, {"Content-Type": content_type} if content_type else {})
+    return lambda response: Response(
+        content, status, {"Content-Type": content_type} if content_type else {}
+    )
 
 
 STATUS = {"status"}
@@ -49,7 +51,10 @@ TYPE = "content-type"
 ERROR = STATUS | CODE | NAMES | {"Message", "body", TYPE}  # what an error has and an object has not
 MISMATCH = ("SignatureDoesNotMatch", "SignatureMismatch")
 EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired.</Message></Error>"
-OTHER_ORDER, ELSEWHERE = instead(403, EXPIRED, "application/xml"), changed(Location="https://b.example.com")
+OTHER_ORDER, ELSEWHERE = (
+    instead(403, EXPIRED, "application/xml"),
+    changed(Location="https://b.example.com"),
+)
 OTHER_EC = ("0002-00000227", "0002-00000999")
 ETAG = '"0123456789ABCDEF0123456789ABCDEF"'
 
@@ -66,7 +71,11 @@ DEVIATIONS = [
         ("content/read/key=missing/GET", changed(body=("NoSuchKey", "NoSuchFile")), CODE),
         ("forged/link/secret=wrong/GET", changed(body=MISMATCH), CODE),
         ("forged/form/policy", changed(body=("InvalidPolicyDocument", "BadPolicy")), CODE),
-        ("open/link/region", changed(body=("AuthorizationQueryParametersError", "InvalidArgument")), CODE),
+        (
+            "open/link/region",
+            changed(body=("AuthorizationQueryParametersError", "InvalidArgument")),
+            CODE,
+        ),
         ("sts/assume/secret=wrong", changed(body=MISMATCH), CODE),
         # The EC, in the document, in its header, or in both
         ("open/link/expires-missing", changed(body=("0002-00000215", "0002-00000216")), {"EC"}),
@@ -74,24 +83,64 @@ DEVIATIONS = [
         ("forged/header/product=s3/GET", changed(body=OTHER_EC, x_oss_ec=OTHER_EC[1]), EC),
         ("open/link/credential", changed(body=("  <EC>0002-00000224</EC>\n", "")), {"EC", "body"}),
         # Headers: missing, further, another value
-        ("content/read/key=text.txt/HEAD", changed(x_oss_object_type=None), NAMES | {"x-oss-object-type"}),
+        (
+            "content/read/key=text.txt/HEAD",
+            changed(x_oss_object_type=None),
+            NAMES | {"x-oss-object-type"},
+        ),
         ("content/read/gzip/GET", changed(Vary="Accept-Encoding, Origin"), {"vary"}),
-        ("content/read/Range=bytes=-4/GET", changed(Content_Range="bytes 0-3/19"), {"content-range"}),
-        ("open/link/response-type", changed(x_oss_force_download="true"), NAMES | {"x-oss-force-download"}),
-        ("cors/browser/preflight", changed(Access_Control_Allow_Origin="*"), {"access-control-allow-origin"}),
+        (
+            "content/read/Range=bytes=-4/GET",
+            changed(Content_Range="bytes 0-3/19"),
+            {"content-range"},
+        ),
+        (
+            "open/link/response-type",
+            changed(x_oss_force_download="true"),
+            NAMES | {"x-oss-force-download"},
+        ),
+        (
+            "cors/browser/preflight",
+            changed(Access_Control_Allow_Origin="*"),
+            {"access-control-allow-origin"},
+        ),
         ("kms/kms/put", changed(ETag=ETAG), {"etag"}),
         ("content/form/success_action_redirect=https://a.example.com/", ELSEWHERE, {"location"}),
         ("versions/versions/read", changed(x_oss_version_id=None), NAMES | {"x-oss-version-id"}),
         # The body, and a message
         ("content/read/key=文件+&%.txt/GET", changed(body=("content", "CONTENT")), {"body"}),
-        ("content/list/max-keys=2,encoding-type=url", changed(body=("MaxKeys", "MaxItems")), {"body"}),
-        ("forged/header/id=LTAI5tUnknownEXAMPLE/GET", changed(body=("does not exist", "is unknown")), {"Message"}),
+        (
+            "content/list/max-keys=2,encoding-type=url",
+            changed(body=("MaxKeys", "MaxItems")),
+            {"body"},
+        ),
+        (
+            "forged/header/id=LTAI5tUnknownEXAMPLE/GET",
+            changed(body=("does not exist", "is unknown")),
+            {"Message"},
+        ),
         # The order of checks
-        ("forged/order/at=-1000,expires=60+id=LTAI5tUnknownEXAMPLE", OTHER_ORDER, (ERROR - STATUS - {TYPE}) | EC),
-        ("forged/order/secret=wrong+key=missing", changed(404, (MISMATCH[0], "NoSuchKey")), STATUS | CODE),
+        (
+            "forged/order/at=-1000,expires=60+id=LTAI5tUnknownEXAMPLE",
+            OTHER_ORDER,
+            (ERROR - STATUS - {TYPE}) | EC,
+        ),
+        (
+            "forged/order/secret=wrong+key=missing",
+            changed(404, (MISMATCH[0], "NoSuchKey")),
+            STATUS | CODE,
+        ),
         # A signature that is accepted
-        ("forged/header/secret=wrong/GET", instead(200, "content", "text/plain"), ERROR | EC | {"content-length"}),
-        ("forged/link/expires-604801/GET", instead(200, "content", "text/plain"), ERROR | EC | {"content-length"}),
+        (
+            "forged/header/secret=wrong/GET",
+            instead(200, "content", "text/plain"),
+            ERROR | EC | {"content-length"},
+        ),
+        (
+            "forged/link/expires-604801/GET",
+            instead(200, "content", "text/plain"),
+            ERROR | EC | {"content-length"},
+        ),
         ("forged/form/at=-604900", instead(204), ERROR),
     )
 ]

@@ -22,7 +22,9 @@ from signer import Credentials
 REGION = "cn-hongkong"
 ROLE = "acs:ram::1234567890123456:role/fcp-live"
 KEY = Credentials("LTAI5tLiveEXAMPLE0001", "secretLiveEXAMPLEsecretLive001")
-OWN = re.compile(r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-([a-z]{2}-\w+|accelerate))\.aliyuncs\.com")
+OWN = re.compile(
+    r"fcp-live-[0-9a-f]{16}\.([a-z]{2}-\w+\.oss|(s3\.)?oss-([a-z]{2}-\w+|accelerate))\.aliyuncs\.com"
+)
 CASE = re.compile(r"fc-presign live \((.*)\)")
 Change = Callable[[Response], Response | None]
 
@@ -60,7 +62,10 @@ class Online:
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         self.requests += 1
-        host, source = environ.get("HTTP_HOST", ""), environ.get("HTTP_X_OSS_COPY_SOURCE", "/fcp-live-")
+        host, source = (
+            environ.get("HTTP_HOST", ""),
+            environ.get("HTTP_X_OSS_COPY_SOURCE", "/fcp-live-"),
+        )
         if not OWN.fullmatch(host) or not source.startswith("/fcp-live-"):
             self.outside.append(host)
             if not self.lists_buckets:
@@ -75,7 +80,9 @@ class Online:
 
     def before_sts(self, app: Any) -> Any:
         """STS, whose answers are changed too."""
-        return lambda environ, start: self._changed(Received.from_app(app, environ), environ)(environ, start)
+        return lambda environ, start: self._changed(Received.from_app(app, environ), environ)(
+            environ, start
+        )
 
     def _changed(self, response: Response, environ: Any) -> Response:
         case = CASE.fullmatch(environ.get("HTTP_USER_AGENT", ""))
@@ -88,12 +95,23 @@ def online(folder: Path, *, lists_buckets: bool = False) -> Iterator[Online]:
     """Runs OSS and STS for a RAM user whose policy is that of the dry run, and no other but to list buckets."""
     policies = plan.policies(ROLE, kms=True)
     if lists_buckets:
-        statement = {"Effect": "Allow", "Action": ["oss:ListBuckets"], "Resource": ["acs:oss:*:*:*"]}
+        statement = {
+            "Effect": "Allow",
+            "Action": ["oss:ListBuckets"],
+            "Resource": ["acs:oss:*:*:*"],
+        }
         policies["the run"]["Statement"].append(statement)
-    principals = Principals([Principal.of(KEY, "acs:ram::1234567890123456:user/live", None, [[policies["the run"]]])])
-    role = sts.Role(ROLE, frozenset({"acs:ram::1234567890123456:root"}), policies=(policies["the role"],))
+    principals = Principals(
+        [Principal.of(KEY, "acs:ram::1234567890123456:user/live", None, [[policies["the run"]]])]
+    )
+    role = sts.Role(
+        ROLE, frozenset({"acs:ram::1234567890123456:root"}), policies=(policies["the role"],)
+    )
     service = Online(folder, principals, lists_buckets)
     sts_app = service.before_sts(sts.create_app(principals, lambda: {ROLE: role}))
-    with closing(serve(service, listen(0))) as oss_server, closing(serve(sts_app, listen(0))) as sts_server:
+    with (
+        closing(serve(service, listen(0))) as oss_server,
+        closing(serve(sts_app, listen(0))) as sts_server,
+    ):
         service.url, service.sts_url = oss_server.url, sts_server.url
         yield service

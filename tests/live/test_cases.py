@@ -23,7 +23,11 @@ def test_there_are_ordinary_and_forged_cases_and_one_for_each_open_question() ->
     assert len(forged) >= 200
     assert len(CASES) - len(forged) - len(is_open) >= 40
     assert len(is_open) >= 91
-    assert {path.name for path, content in live_status.pages().items() if path.read_text("utf-8") != content} == set()
+    assert {
+        path.name
+        for path, content in live_status.pages().items()
+        if path.read_text("utf-8") != content
+    } == set()
 
 
 def test_a_part_that_was_not_asked_for_is_not_sent() -> None:
@@ -35,27 +39,55 @@ def test_a_part_that_was_not_asked_for_is_not_sent() -> None:
 def test_requests_are_what_the_cases_say() -> None:
     values = {"region": "cn-hongkong", "bucket": "fcp-live-1", "other": "fcp-live-2"}
     sessions = {"": Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")}
-    case = {"key": "a b", "forge": {"unset": "x-oss-date"}, "sub": ["signature=.*", "signature={0*3}"]}
+    case = {
+        "key": "a b",
+        "forge": {"unset": "x-oss-date"},
+        "sub": ["signature=.*", "signature={0*3}"],
+    }
     sent = cases.build(case, values, sessions)
-    assert (sent.origin, sent.host) == (f"https://{sent.host}", "fcp-live-1.oss-cn-hongkong.aliyuncs.com")
-    assert re.fullmatch(r"/a%20b\?x-oss-credential=LTAI5tEXAMPLE%2F.*&x-oss-signature=000", sent.target)
+    assert (sent.origin, sent.host) == (
+        f"https://{sent.host}",
+        "fcp-live-1.oss-cn-hongkong.aliyuncs.com",
+    )
+    assert re.fullmatch(
+        r"/a%20b\?x-oss-credential=LTAI5tEXAMPLE%2F.*&x-oss-signature=000", sent.target
+    )
     assert "x-oss-date" not in sent.target
     assert "secretEXAMPLE" not in repr(sent)
-    form = cases.build({"key": "a", "sign": "form", "body": "x", "sub": ["key: a", "key: b\nkey: c"]}, values, sessions)
-    assert [form.body.count(part) for part in (b"\r\n\r\nb\r\n", b"\r\n\r\nc\r\n", b'filename="f.txt"')] == [1, 1, 1]
+    form = cases.build(
+        {"key": "a", "sign": "form", "body": "x", "sub": ["key: a", "key: b\nkey: c"]},
+        values,
+        sessions,
+    )
+    assert [
+        form.body.count(part) for part in (b"\r\n\r\nb\r\n", b"\r\n\r\nc\r\n", b'filename="f.txt"')
+    ] == [1, 1, 1]
 
 
-def test_a_recording_answers_open_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("live.__main__.load", lambda *parts: [case for case in CASES if "open/link/h" in case.name])
+def test_a_recording_answers_open_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "live.__main__.load", lambda *parts: [case for case in CASES if "open/link/h" in case.name]
+    )
     pages = {path.name: content for path, content in live_status.pages(tmp_path).items()}
-    assert "**Status: not yet compared with a live account: `make live` does it.** " in pages["README.md"]
+    assert (
+        "**Status: not yet compared with a live account: `make live` does it.** "
+        in pages["README.md"]
+    )
     assert "- whether a link for GET is good for HEAD\n" in pages["live.md"]
     (tmp_path / "recorded").mkdir()
     answers = '{"open/link/head-on-get": {"status": 200}, "open/link/http": null}'
     recording = f'{{"region": "cn-beijing", "date": "2026-12-01", "answers": {answers}}}'
     (tmp_path / "recorded/cn-beijing.json").write_text(recording)
     pages = {path.name: content for path, content in live_status.pages(tmp_path).items()}
-    assert "**Status: compared with OSS in cn-beijing on 2026-12-01: 0 of 1 answers equal.** " in pages["README.md"]
-    assert "已于 2026-12-01 与 cn-beijing 的 OSS 比对：1 个应答中 0 个相同。**" in pages["README.zh-CN.md"]
+    assert (
+        "**Status: compared with OSS in cn-beijing on 2026-12-01: 0 of 1 answers equal.** "
+        in pages["README.md"]
+    )
+    assert (
+        "已于 2026-12-01 与 cn-beijing 的 OSS 比对：1 个应答中 0 个相同。**"
+        in pages["README.zh-CN.md"]
+    )
     assert "- whether a link for GET is good for HEAD\n" not in pages["live.md"]
     assert "- whether a link made for https is good at http\n" in pages["live.md"]

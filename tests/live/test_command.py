@@ -44,16 +44,25 @@ def test_the_dry_run_needs_no_key_sends_nothing_and_prints_what_a_run_would(
     monkeypatch.setattr(side, "make_side", lambda *options: pytest.fail("sent"))
     for arguments, region, policies in (
         ([], REGION, plan.policies("")),
-        (["--sts", "--role-arn", ROLE, "--kms", "--region", "cn-beijing"], "cn-beijing", plan.policies(ROLE, kms=True)),
+        (
+            ["--sts", "--role-arn", ROLE, "--kms", "--region", "cn-beijing"],
+            "cn-beijing",
+            plan.policies(ROLE, kms=True),
+        ),
         (["--sts"], REGION, plan.policies(plan.EXAMPLE_ROLE)),
     ):
         assert command.main(arguments) == 0
         printed = capsys.readouterr().out
         assert f"Region {region}. The bucket fcp-live-<16 random>" in printed
-        assert [json.dumps(policy, indent=2) in printed for policy in policies.values()] == [True] * len(policies)
+        assert [json.dumps(policy, indent=2) in printed for policy in policies.values()] == [
+            True
+        ] * len(policies)
         assert ("sts:AssumeRole" in printed) == ("--sts" in arguments)
         parts = [part for part in ("sts", "kms") if f"--{part}" in arguments]
-        assert all(f"{count:>6} {kind}\n" in printed for kind, count in plan.kinds(cases.load(*parts)).items())
+        assert all(
+            f"{count:>6} {kind}\n" in printed
+            for kind, count in plan.kinds(cases.load(*parts)).items()
+        )
 
 
 REFUSED = [
@@ -67,7 +76,9 @@ REFUSED = [
 ]
 
 
-def test_what_must_not_start_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_must_not_start_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(command, "run", lambda *options: 0)
     monkeypatch.setattr(side.Side, "ask", lambda *options: pytest.fail("sent"))
     for arguments, variables, message in REFUSED:
@@ -77,7 +88,9 @@ def test_what_must_not_start_is_refused(monkeypatch: pytest.MonkeyPatch, capsys:
             assert command.main(arguments) == 1
             assert message in capsys.readouterr().err
             patch.setenv("LIVE_IN_CI", "1")
-            assert command.main(["--yes"]) == (0 if "CI" in variables or "ROLE_ARN" in message else 1)
+            assert command.main(["--yes"]) == (
+                0 if "CI" in variables or "ROLE_ARN" in message else 1
+            )
 
 
 def test_nothing_is_sent_to_another_bucket(service: Online) -> None:
@@ -96,16 +109,22 @@ def test_nothing_is_sent_to_another_bucket(service: Online) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"limit": 12}, {"bytes": side.MAX_BYTES - 2000}])
-def test_a_run_ends_at_its_limit(service: Online, few: list[cases.Case], tmp_path: Path, limit: dict[str, int]) -> None:
+def test_a_run_ends_at_its_limit(
+    service: Online, few: list[cases.Case], tmp_path: Path, limit: dict[str, int]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         make = side.make_side
-        patch.setattr(side, "make_side", lambda *options: vars(made := make(*options)).update(limit) or made)
+        patch.setattr(
+            side, "make_side", lambda *options: vars(made := make(*options)).update(limit) or made
+        )
         assert run(service, tmp_path, "--yes") == 1
     assert 1 < service.requests < 60
     assert service.buckets == []
 
 
-def test_a_bucket_that_is_not_ours_is_left_alone(service: Online, few: list[cases.Case], tmp_path: Path) -> None:
+def test_a_bucket_that_is_not_ours_is_left_alone(
+    service: Online, few: list[cases.Case], tmp_path: Path
+) -> None:
     service.changes["set-up"] = lambda response: setattr(response, "status_code", 409)
     assert run(service, tmp_path, "--yes") == 1
     assert service.requests == 1
@@ -113,7 +132,9 @@ def test_a_bucket_that_is_not_ours_is_left_alone(service: Online, few: list[case
 
 
 DENIED = "failed (403 AccessDenied). Is the policy that of the dry run?"
-TAGS, VERSIONS, BUCKET = (f"{each} {DENIED}" for each in ("PUT bucket tagging", "GET bucket versions", "DELETE bucket"))
+TAGS, VERSIONS, BUCKET = (
+    f"{each} {DENIED}" for each in ("PUT bucket tagging", "GET bucket versions", "DELETE bucket")
+)
 
 
 @pytest.mark.usefixtures("few")
@@ -137,8 +158,12 @@ def test_why_a_run_failed_is_said_before_what_is_left(
     with online(tmp_path / "oss") as service:
         assert run(service, tmp_path, "--yes") == (2 if clean_up else 1)
         left = service.buckets
-    lines = [f"make live: {failure}"] * bool(failure) + [f"The clean-up failed: {clean_up}"] * bool(clean_up)
-    lines += [f"Bucket {name} in {REGION} may be left: make live-sweep deletes it." for name in left]
+    lines = [f"make live: {failure}"] * bool(failure) + [f"The clean-up failed: {clean_up}"] * bool(
+        clean_up
+    )
+    lines += [
+        f"Bucket {name} in {REGION} may be left: make live-sweep deletes it." for name in left
+    ]
     lines += ["Otherwise OSS empties it after a day, and it stays, at no cost." for _ in left]
     assert capsys.readouterr().err.splitlines() == lines
     assert len(left) == bool(clean_up)
@@ -147,12 +172,20 @@ def test_why_a_run_failed_is_said_before_what_is_left(
 
 @pytest.mark.parametrize("cause", ["secret", "name", "garbage"])
 def test_a_bucket_that_was_never_made_is_not_left(
-    cause: str, service: Online, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cause: str,
+    service: Online,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if cause == "name":
-        monkeypatch.setattr(Connections, "send", Mock(side_effect=gaierror("Name or service not known")))
+        monkeypatch.setattr(
+            Connections, "send", Mock(side_effect=gaierror("Name or service not known"))
+        )
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secretOfAnotherKeyEXAMPLE")
-    service.changes |= {"set-up": lambda response: Response("garbage", 403)} if cause == "garbage" else {}
+    service.changes |= (
+        {"set-up": lambda response: Response("garbage", 403)} if cause == "garbage" else {}
+    )
     assert run(service, tmp_path, "--yes") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
@@ -174,7 +207,10 @@ def test_a_bucket_whose_making_was_not_answered_may_be_left_also_if_the_next_try
     service.changes["set-up"] = lambda response: next(answers, Response("", 403))
     assert run(service, tmp_path, "--yes") == 2
     first, _, left, _ = capsys.readouterr().err.splitlines()
-    assert (first, "may be left: make live-sweep" in left) == ("make live: PUT bucket failed (403).", True)
+    assert (first, "may be left: make live-sweep" in left) == (
+        "make live: PUT bucket failed (403).",
+        True,
+    )
     service.changes.clear()
     assert (run(service, tmp_path, "--sweep"), service.buckets) == (0, [])
 
@@ -202,14 +238,22 @@ def test_a_replay_without_a_recording_compares_with_a_second_local_oss(
     assert command.main(["--replay", "--folder", str(tmp_path)]) == 1
     printed = capsys.readouterr()
     assert f"differs: 1, only live: 0, only here: {len(few) - 1}" in printed.out
-    assert printed.err == f"{few[0].name} differs: correct the local OSS, or list it in expected.toml.\n"
+    assert (
+        printed.err
+        == f"{few[0].name} differs: correct the local OSS, or list it in expected.toml.\n"
+    )
 
 
 def test_a_501_that_no_case_expects_is_a_difference() -> None:
     case = cases.Case("a", "b", {}, is_open=False, only_live=False)
     assert answers.compare(case, {"status": 501}, {"status": 200}).verdict == "differs"
     for here, verdict in ((501, "only live"), (404, "differs")):
-        assert answers.compare(case._replace(only_live=True), {"status": here}, {"status": 200}).verdict == verdict
+        assert (
+            answers.compare(
+                case._replace(only_live=True), {"status": here}, {"status": 200}
+            ).verdict
+            == verdict
+        )
     assert answers.compare(case, {"status": 200}, None).verdict == "only here"
 
 
@@ -223,15 +267,35 @@ SECRETS = (
     "1234567890123456",
     "5F0A1B2C3D4E5F6071829304",
 )
-HEADERS = ("content-type", "content-range", "content-md5", "etag", "location", "vary", "x-oss-ec", "x-oss-version-id")
-FIELDS = ("Code", "EC", "Message", "HostId", "RequestId", "OSSAccessKeyId", "StringToSign", "Owner", "Xsecret")
+HEADERS = (
+    "content-type",
+    "content-range",
+    "content-md5",
+    "etag",
+    "location",
+    "vary",
+    "x-oss-ec",
+    "x-oss-version-id",
+)
+FIELDS = (
+    "Code",
+    "EC",
+    "Message",
+    "HostId",
+    "RequestId",
+    "OSSAccessKeyId",
+    "StringToSign",
+    "Owner",
+    "Xsecret",
+)
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_secret_in_any_field_is_not_written(secret: str) -> None:
     line = secret.replace("\n", " ")
     responses = [
-        HttpResponse(403, {name: line}, b"") for name in (*HEADERS, "access-control-allow-origin", "set-cookie")
+        HttpResponse(403, {name: line}, b"")
+        for name in (*HEADERS, "access-control-allow-origin", "set-cookie")
     ]
     for name in FIELDS:
         document = f"<Error><{name}>{secret.replace('&', '&amp;')}</{name}></Error>"
@@ -239,7 +303,10 @@ def test_a_secret_in_any_field_is_not_written(secret: str) -> None:
             HttpResponse(403, {}, document.encode()),
             HttpResponse(400, {}, json.dumps({name: secret}).encode()),
         ]
-    responses += [HttpResponse(200, {line.replace(" ", "-"): "1"}, b""), HttpResponse(200, {}, secret.encode())]
+    responses += [
+        HttpResponse(200, {line.replace(" ", "-"): "1"}, b""),
+        HttpResponse(200, {}, secret.encode()),
+    ]
     for response in responses:
         kept = json.dumps(answers.keep(response, {NAME: "bucket"}, ()), ensure_ascii=False)
         assert secret in kept or line in kept or answers.check(kept, {secret, line})

@@ -22,7 +22,11 @@ SECONDS = 60
 CHANGES: Mapping[str, tuple[bytes, bytes, set[str]]] = {
     "content/put/new": (b"HTTP/1.1 200", b"HTTP/1.1 201", {"status"}),
     "content/read/key=missing/GET": (b"NoSuchKey", b"NoSuchDoc", {"Code"}),
-    "forged/link/secret=wrong/HEAD": (b"\r\nx-oss-ec: 0002-00000040", b"\r\nx-oss-ec: 0002-00000041", {"x-oss-ec"}),
+    "forged/link/secret=wrong/HEAD": (
+        b"\r\nx-oss-ec: 0002-00000040",
+        b"\r\nx-oss-ec: 0002-00000041",
+        {"x-oss-ec"},
+    ),
     "open/link/unsigned": (b"bucket acl", b"object acl", {"Message"}),
     "versions/versions/gone": (b"HTTP/1.1 404", b"HTTP/1.1 403", {"status"}),
 }
@@ -47,7 +51,9 @@ def changing_proxy(upstream: tuple[str, int]) -> Iterator[str]:
 
             with socket.create_connection(upstream, SECONDS) as oss:
                 for end in (oss, self.request):
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it, a body waits for an ACK
+                    end.setsockopt(
+                        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+                    )  # without it, a body waits for an ACK
                 sender = threading.Thread(target=send, daemon=True)
                 sender.start()
                 with suppress(OSError):
@@ -73,19 +79,37 @@ def changing_proxy(upstream: tuple[str, int]) -> Iterator[str]:
 def test_a_run_against_make_oss_reports_what_a_proxy_changed_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with started("oss", "--oss-port", "0", "--root", str(tmp_path / "data"), "--json", ports=False) as program:
+    with started(
+        "oss", "--oss-port", "0", "--root", str(tmp_path / "data"), "--json", ports=False
+    ) as program:
         variables = json.loads(program.wait_for("{"))
         for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):
             monkeypatch.setenv(name, variables[name])
         host, _, port = variables["OSS_ENDPOINT"].partition("//")[2].partition(":")
         with changing_proxy((host, int(port))) as url:
             monkeypatch.setenv("LIVE_OSS_ENDPOINT", url)
-            assert command.main(["--yes", "--kms", "--region", variables["OSS_REGION"], "--folder", str(tmp_path)]) == 0
+            assert (
+                command.main(
+                    [
+                        "--yes",
+                        "--kms",
+                        "--region",
+                        variables["OSS_REGION"],
+                        "--folder",
+                        str(tmp_path),
+                    ]
+                )
+                == 0
+            )
     output = capsys.readouterr()
     assert output.err == ""
-    reported = re.findall(r"(?m)^- `(.*)` differs .*\n((?:  - .*\n)*)", (tmp_path / "report.md").read_text("utf-8"))
+    reported = re.findall(
+        r"(?m)^- `(.*)` differs .*\n((?:  - .*\n)*)", (tmp_path / "report.md").read_text("utf-8")
+    )
     found = {case: set(re.findall(r"(?m)^  - ([\w-]+): here", fields)) for case, fields in reported}
     assert found == {case: fields for case, (*_, fields) in CHANGES.items()}
     assert "The bucket is deleted, after " in output.out
-    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [variables["OSS_BUCKET"]]
+    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [
+        variables["OSS_BUCKET"]
+    ]
     assert list((tmp_path / ".runs").iterdir()) == []

@@ -19,13 +19,19 @@ CASES = cases.load("sts", "kms")
 
 
 def test_each_deviation_is_in_the_report_and_nothing_else(complete: Complete) -> None:
-    differing = {each.case.name: {name for name, _, _ in each.fields} for each in complete.results if each.fields}
+    differing = {
+        each.case.name: {name for name, _, _ in each.fields}
+        for each in complete.results
+        if each.fields
+    }
     assert len(DEVIATIONS) == 30
     assert differing == {each.case: each.fields for each in DEVIATIONS}
     report = (complete.folder / "report.md").read_text("utf-8")
     assert set(re.findall(r"(?m)^- `(.*)` differs ", report)) == differing.keys()
     # The OSS of this test leaves the same out.
-    left_out = {name for name, each in complete.recording["answers"].items() if each.get("status") == 501}
+    left_out = {
+        name for name, each in complete.recording["answers"].items() if each.get("status") == 501
+    }
     assert {each.case.name for each in complete.results if each.verdict == ""} == left_out
     assert left_out < {case.name for case in CASES if case.only_live}
     assert {"only live", "only here"}.isdisjoint(each.verdict for each in complete.results)
@@ -34,8 +40,15 @@ def test_each_deviation_is_in_the_report_and_nothing_else(complete: Complete) ->
 def test_a_run_uses_the_rights_of_the_dry_run_and_only_its_own_bucket(complete: Complete) -> None:
     statements = plan.policies(ROLE)["the run"]["Statement"]
     left_out = {"oss:PutBucketReferer"}  # of the local OSS
-    assert complete.actions | left_out == {action for statement in statements for action in statement["Action"]}
-    assert (complete.denied, complete.oss.outside, complete.oss.buckets, complete.status) == (set(), [], [], 0)
+    assert complete.actions | left_out == {
+        action for statement in statements for action in statement["Action"]
+    }
+    assert (complete.denied, complete.oss.outside, complete.oss.buckets, complete.status) == (
+        set(),
+        [],
+        [],
+        0,
+    )
     assert list((complete.folder / ".runs").iterdir()) == []
     match = re.search(r"after (\d+) requests and (\d+) bytes", complete.printed)
     assert match
@@ -52,12 +65,25 @@ def test_what_is_allowed_succeeds(complete: Complete) -> None:
     given = complete.recording["answers"]
     for name in [each for each in given if each.removeprefix("content/").startswith(names)]:
         assert given[name]["status"] < 300, name
-    assert [given[f"sts/session/method={method}"]["status"] for method in ("GET", "PUT")] == [200, 403]
-    assert sorted(answer["status"] for answer in given["content/put/race"]["race"]) == [200, *[409] * 7]
+    assert [given[f"sts/session/method={method}"]["status"] for method in ("GET", "PUT")] == [
+        200,
+        403,
+    ]
+    assert sorted(answer["status"] for answer in given["content/put/race"]["race"]) == [
+        200,
+        *[409] * 7,
+    ]
 
 
-def test_uploads_of_which_the_documents_say_nothing_are_held_to_what_was_signed(complete: Complete) -> None:
-    expected = {"length/as-signed": 200, "length/chunks": 400, "length/stored": 404, "upload/signed-length": 400}
+def test_uploads_of_which_the_documents_say_nothing_are_held_to_what_was_signed(
+    complete: Complete,
+) -> None:
+    expected = {
+        "length/as-signed": 200,
+        "length/chunks": 400,
+        "length/stored": 404,
+        "upload/signed-length": 400,
+    }
     expected |= {"form/missing": 403, "form/empty": 204, "form/empty-sent": 403}
     given = complete.recording["answers"]
     assert {name: given[f"open/{name}"]["status"] for name in expected} == expected
@@ -67,16 +93,28 @@ def test_no_file_and_no_output_has_a_secret_of_the_run(complete: Complete) -> No
     assert {KEY.access_key_secret, KEY.access_key_id, "1234567890123456"} < complete.secrets
     assert len(complete.secrets) > 500  # signatures, tokens, request IDs
     # The signatures of two cases of V1, and other ones if a second began between both sides.
-    assert len([each for each in complete.secrets if re.fullmatch(r"[\w+/]{27}=", each)]) in (2, 3, 4)
+    assert len([each for each in complete.secrets if re.fullmatch(r"[\w+/]{27}=", each)]) in (
+        2,
+        3,
+        4,
+    )
     texts = [path.read_text("utf-8") for path in complete.folder.rglob("*") if path.is_file()]
     assert len(texts) == 2
     assert all("fcp-live-" not in text for text in texts)
     texts.append(complete.printed.partition("\n")[2])  # the first line is the name of the bucket
-    assert [secret for secret in complete.secrets for text in texts if len(secret) > 5 and secret in text] == []
+    assert [
+        secret
+        for secret in complete.secrets
+        for text in texts
+        if len(secret) > 5 and secret in text
+    ] == []
 
 
 def test_a_recording_is_replayed(
-    complete: Complete, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    complete: Complete,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recorded, expected = tmp_path / "recorded", tmp_path / "expected.toml"
     recorded.mkdir()

@@ -18,7 +18,14 @@ from tests.live.online import Online, online
 
 MOMENTS = 50
 # The names of faults of the proxy, and whether each later request meets it too.
-LOSSES = {"503": True, "500 after": False, "slow": False, "reset": True, "never after": True, "half of the body": False}
+LOSSES = {
+    "503": True,
+    "500 after": False,
+    "slow": False,
+    "reset": True,
+    "never after": True,
+    "half of the body": False,
+}
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"""
 import sys
@@ -30,7 +37,12 @@ command.load = lambda *parts: [case for case in load() if case.name.startswith({
 sys.exit(command.main(sys.argv[1:]))
 """
 SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
-QUICK = {("503", 9), ("reset", 30), (signal.SIGKILL, 30), (signal.SIGINT, 9)}  # the others: make test-long
+QUICK = {
+    ("503", 9),
+    ("reset", 30),
+    (signal.SIGKILL, 30),
+    (signal.SIGINT, 9),
+}  # the others: make test-long
 
 
 def at_moments(stops: Iterable[object]) -> pytest.MarkDecorator:
@@ -43,8 +55,12 @@ def at_moments(stops: Iterable[object]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def proxied(few: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Online, FaultProxy]]:
-    monkeypatch.setattr(side, "TIMEOUT", (1.0, 0.5))  # a busy machine must not seem to be a lost OSS
+def proxied(
+    few: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Online, FaultProxy]]:
+    monkeypatch.setattr(
+        side, "TIMEOUT", (1.0, 0.5)
+    )  # a busy machine must not seem to be a lost OSS
     with online(tmp_path / "oss") as service, fault_proxy(service.url) as proxy:
         service.url = proxy.url
         yield service, proxy
@@ -78,9 +94,13 @@ def test_a_run_that_is_ended_leaves_nothing(
     arguments: list[str | Path] = [sys.executable, "-c", PROGRAM, "--yes", "--folder", tmp_path]
     # Before or after OSS carried the request out.
     proxy.arm("slow" if moment % 2 else "503", moment, act=lambda: process.send_signal(stop))
-    with subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **service.environment}) as process:
+    with subprocess.Popen(
+        arguments, cwd=ROOT, env={**os.environ, **service.environment}
+    ) as process:
         status = process.wait(120)
-    assert status in ((-stop,) if stop == signal.SIGKILL else (130, 0))  # 0: in the clean-up, which goes on
+    assert status in (
+        (-stop,) if stop == signal.SIGKILL else (130, 0)
+    )  # 0: in the clean-up, which goes on
     if stop != signal.SIGKILL:
         assert service.buckets == []
     proxy.disarm()

@@ -27,7 +27,9 @@ class SharedListener:
         assert self.app
         return self.app(*request)
 
-    def oss(self, folder: Path, clock: FakeClock, principals: Principals | None = None, *buckets: str) -> LocalOss:
+    def oss(
+        self, folder: Path, clock: FakeClock, principals: Principals | None = None, *buckets: str
+    ) -> LocalOss:
         """A local OSS for a test."""
         oss = LocalOss(self.server.url, folder / "oss", clock)
         self.app = oss.app(principals, *buckets)

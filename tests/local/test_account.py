@@ -46,7 +46,11 @@ OTHER = '\n[[mount]]\npath = "/b/"\ntarget = "oss://examplebucket/b/"\nrole = "a
 
 def function(handler: str = "handler.on_http", **changes: Any) -> Function:
     http = HttpTrigger("http", ("GET",), "anonymous")
-    values = {"role": "links-role", "http": http if handler == "handler.on_http" else None, **changes}
+    values = {
+        "role": "links-role",
+        "http": http if handler == "handler.on_http" else None,
+        **changes,
+    }
     return Function("links", "links", "cn-hangzhou", "python3.10", handler, ROOT, **values)
 
 
@@ -61,7 +65,9 @@ def layers(account: Account, key: Credentials) -> tuple[Any, ...]:
 
 def test_a_function_has_the_policy_of_its_deployment() -> None:
     config = make_config(LINKS)
-    roles = make_roles([(function(), config), (function("handler.on_event", role="events-role"), config)])
+    roles = make_roles(
+        [(function(), config), (function("handler.on_event", role="events-role"), config)]
+    )
     web = rights.role_statements(config, web=True, events=False)
     assert roles[f"acs:ram::{ACCOUNT}:role/links-role"].policies == (policy(web),)
     assert rights.role_statements(config, web=False, events=True) != web
@@ -101,7 +107,9 @@ def test_a_function_gets_new_credentials_before_the_old_ones_expire() -> None:
 
 
 def test_a_key_that_ram_cannot_express_is_an_error() -> None:
-    config = make_config('region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n')
+    config = make_config(
+        'region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a*/"\n'
+    )
     with pytest.raises(LocalError, match=r"must not contain \* or \?"):
         make_roles([(function(), config)])
 
@@ -119,31 +127,46 @@ def stack(folder: Path) -> Iterator[Stack]:
     links = folder / "links.toml"
     links.write_text(LINKS)
     environment = {"LINK_CONFIG": str(links)}
-    with (folder / "log").open("w+b") as log, Stack.start(ROOT / "s.yaml", environment=environment, log=log) as running:
+    with (
+        (folder / "log").open("w+b") as log,
+        Stack.start(ROOT / "s.yaml", environment=environment, log=log) as running,
+    ):
         endpoint = Endpoint.path_style(running.oss_url, running.region)
         for key in ("a/1.txt", "a/keys.json", "b/2.txt"):
-            link = presign("PUT", running.bucket, key, credentials=running.credentials, endpoint=endpoint)
+            link = presign(
+                "PUT", running.bucket, key, credentials=running.credentials, endpoint=endpoint
+            )
             assert requests.put(link.url, data=b'{"version": 1}', timeout=20).status_code == 200
         yield running
 
 
-def test_an_official_sdk_with_the_sessions_credentials_is_refused_outside_the_mount(stack: Stack) -> None:
+def test_an_official_sdk_with_the_sessions_credentials_is_refused_outside_the_mount(
+    stack: Stack,
+) -> None:
     answer = requests.get(f"{stack.http_url}/a/1.txt?format=json&expires=12h", timeout=20)
     assert answer.status_code == 200, answer.text
     key_id = parse_qs(urlsplit(answer.json()["url"]).query)["x-oss-credential"][0].partition("/")[0]
     session = stack.account.principals.find(key_id)
     assert session is not None
     provider = oss2.credentials.StaticCredentialsProvider(*session.credentials[:3])
-    bucket: Any = oss2.Bucket(oss2.ProviderAuthV4(provider), stack.oss_url, stack.bucket, region=stack.region)
+    bucket: Any = oss2.Bucket(
+        oss2.ProviderAuthV4(provider), stack.oss_url, stack.bucket, region=stack.region
+    )
     assert bucket.get_object("a/1.txt").status == 200
-    for key, ec in (("b/2.txt", "0003-00000202"), ("a/keys.json", "0003-00000201"), ("a/1.txt", "0003-00000202")):
+    for key, ec in (
+        ("b/2.txt", "0003-00000202"),
+        ("a/keys.json", "0003-00000201"),
+        ("a/1.txt", "0003-00000202"),
+    ):
         with pytest.raises(oss2.exceptions.AccessDenied) as caught:
             bucket.put_object(key, b"") if key == "a/1.txt" else bucket.get_object(key)
         error: Any = caught.value
         assert (error.status, error.details["EC"]) == (403, ec)
 
 
-def test_the_operator_may_assume_every_role_and_a_function_only_those_of_its_mounts(stack: Stack) -> None:
+def test_the_operator_may_assume_every_role_and_a_function_only_those_of_its_mounts(
+    stack: Stack,
+) -> None:
     def assume(role: str, keys: Credentials) -> Credentials:
         return assume_role(stack.sts_url, role, "operator", "", 3600, keys, time.time()).credentials
 
@@ -164,7 +187,10 @@ def test_a_redirect_with_the_longest_policy_fits_into_the_headers_of_function_co
 ) -> None:
     """What is reserved makes the policy longer, up to STS's 2,048 bytes."""
     name = "z" * 60
-    sinks = "".join(f'[[sink]]\nname = "s{n}"\ntarget = "oss://examplebucket/a/{name}{n:02}/"\n' for n in range(19))
+    sinks = "".join(
+        f'[[sink]]\nname = "s{n}"\ntarget = "oss://examplebucket/a/{name}{n:02}/"\n'
+        for n in range(19)
+    )
     config = make_config(LINKS + sinks)
     policy = session_policy(config, config.mounts[0])
     padding = "x" * (MAX_POLICY - len(policy))

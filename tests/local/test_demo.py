@@ -68,13 +68,20 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_every_step_gets_what_it_expects(output: str) -> None:
-    for part in ("302 200 The figures", "403 <Code>SignatureDoesNotMatch", '"clamped_by": "mount"', "was withdrawn"):
+    for part in (
+        "302 200 The figures",
+        "403 <Code>SignatureDoesNotMatch",
+        '"clamped_by": "mount"',
+        "was withdrawn",
+    ):
         assert part in output
     log, end = output.splitlines()[-2:]
     assert ('"status":302' in log, end.partition(".")[0]) == (True, "Every step succeeded")
 
 
-def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, log: IO[bytes]) -> None:
+def test_the_printed_lines_get_the_same_in_a_shell(
+    output: str, tmp_path: Path, log: IO[bytes]
+) -> None:
     """Beside what `make run` starts, with its `samples/env.sh`."""
     curl, jq = shutil.which("curl"), shutil.which("jq")
     if curl is None or jq is None:
@@ -87,9 +94,13 @@ def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, 
         (tmp_path / name).chmod(0o755)
     entries: Any = read_yaml(Path(story.__file__).with_name("steps.yaml"))
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", log=log) as stack:
-        samples.write_script(stack.root, samples.variables(stack, samples.prepare(stack).api_key.value))
+        samples.write_script(
+            stack.root, samples.variables(stack, samples.prepare(stack).api_key.value)
+        )
         state = quote(str(stack.root / samples.ENVIRONMENT))
-        for step, (lines, result) in zip((story.Step(**entry) for entry in entries), STEP.findall(output), strict=True):
+        for step, (lines, result) in zip(
+            (story.Step(**entry) for entry in entries), STEP.findall(output), strict=True
+        ):
             stack.dispatcher.wait(20)
             commands = re.sub(r"(?m)^\$ ", "", lines)
             process = subprocess.run(
@@ -103,7 +114,9 @@ def test_the_printed_lines_get_the_same_in_a_shell(output: str, tmp_path: Path, 
             redirects, status = map(int, process.stderr.splitlines()[-1].split())
             assert (redirects, status) == (len(step.status) - 1, step.status[-1]), commands
             shown = re.search(step.shows, process.stdout)
-            same = redact(f"{' '.join(map(str, step.status))} {shown[0] if shown else None}".rstrip())
+            same = redact(
+                f"{' '.join(map(str, step.status))} {shown[0] if shown else None}".rstrip()
+            )
             assert without_what_varies(same) == without_what_varies(result)
         with pytest.raises(LocalError, match=r"404.* was expected, not .200. "):
             story.Step("Wrong", "$SERVICE/-/health", [404]).send(stack, {"SERVICE": stack.http_url})

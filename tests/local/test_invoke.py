@@ -47,23 +47,37 @@ def invoke(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[b
 
 
 @pytest.mark.parametrize("name", ["noted", "events"])
-def test_a_function_is_found_by_its_name_and_its_resource(invoke: Invoke, tmp_path: Path, name: str) -> None:
+def test_a_function_is_found_by_its_name_and_its_resource(
+    invoke: Invoke, tmp_path: Path, name: str
+) -> None:
     result = invoke(name, "--event", "-", "--config", str(config(tmp_path)), stdin=b'{"n": 1}')
     assert (result.returncode, json.loads(result.stdout)["event"]) == (0, {"n": 1})
     assert len(notes(tmp_path)) == 1
 
 
 def test_a_failed_invocation_is_exit_status_1_with_the_error(tmp_path: Path) -> None:
-    arguments: list[str | Path] = ["noted", "--event", EVENTS / "timer.json", "--config", config(tmp_path, fails=1)]
+    arguments: list[str | Path] = [
+        "noted",
+        "--event",
+        EVENTS / "timer.json",
+        "--config",
+        config(tmp_path, fails=1),
+    ]
     result = subprocess.run(
-        [sys.executable, "-m", "local", "invoke", *arguments], cwd=ROOT, capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "local", "invoke", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert (result.returncode, result.stdout) == (1, b"")
     assert b"noted failed: RuntimeError: not this time" in result.stderr
     assert notes(tmp_path)[0]["event"]["triggerName"] == "timer-trigger"
 
 
-def test_the_projects_own_function_works_with_a_running_stack(invoke: Invoke, tmp_path: Path) -> None:
+def test_the_projects_own_function_works_with_a_running_stack(
+    invoke: Invoke, tmp_path: Path
+) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"links": [{"path": "/outbox/nowhere.txt"}]}')
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss") as stack:
@@ -85,14 +99,19 @@ def test_the_projects_own_function_works_with_a_running_stack(invoke: Invoke, tm
         record["events"][0]["oss"]["object"]["key"] = "outbox/b.txt"
         event.write_text(json.dumps(record))
         first, second = (
-            json.loads(invoke("links_events", "--event", str(event), environ=environ).stdout) for _ in range(2)
+            json.loads(invoke("links_events", "--event", str(event), environ=environ).stdout)
+            for _ in range(2)
         )
         assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
 
 
-def test_the_addresses_of_a_running_stack_reach_the_function(invoke: Invoke, tmp_path: Path) -> None:
+def test_the_addresses_of_a_running_stack_reach_the_function(
+    invoke: Invoke, tmp_path: Path
+) -> None:
     path = stack_config(tmp_path, f"handler: shown.environment, {WEB}")
-    addresses = {name: f"http://127.0.0.1:1/{name}" for name in PASSED_ON if name != "LINK_STS_ENDPOINT"}
+    addresses = {
+        name: f"http://127.0.0.1:1/{name}" for name in PASSED_ON if name != "LINK_STS_ENDPOINT"
+    }
     assert "LINK_CDN_ENDPOINT" in addresses
     result = invoke("f0", "--event", "-", "--config", str(path), environ={**KEYS, **addresses})
     assert json.loads(result.stdout).items() >= addresses.items()
@@ -108,8 +127,12 @@ def test_a_local_sts_that_does_not_answer_is_exit_status_2(invoke: Invoke) -> No
     )
 
 
-def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(invoke: Invoke) -> None:
-    result = invoke("links-events-dev", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
+def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(
+    invoke: Invoke,
+) -> None:
+    result = invoke(
+        "links-events-dev", "--event", str(EVENTS / "async-destination.json"), environ=KEYS
+    )
     assert result.returncode == 1
     message = b'InvocationFailed: Unsupported event: an object with the members "timestamp", "requestContext"'
     assert message in result.stderr
@@ -123,7 +146,10 @@ def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(
             "Function 'nothing' not found (functions that run locally: links-http-dev, links-",
         ),
         (["links-events-dev", "--event", "no-such-file"], "Event file no-such-file cannot be read"),
-        (["links-events-dev", "--event", "-", "--config", "no-such.yaml"], "no-such.yaml does not exist"),
+        (
+            ["links-events-dev", "--event", "-", "--config", "no-such.yaml"],
+            "no-such.yaml does not exist",
+        ),
         (["links-events-dev", "--event", "-"], "Credentials are required. Set OSS_ACCESS_KEY_ID"),
     ],
 )

@@ -21,10 +21,17 @@ ROOT = Path(__file__).parents[2]
         (["bench"], "make bench"),
     ],
 )
-def test_a_package_that_is_missing_is_named_in_one_sentence(command: list[str], target: str) -> None:
+def test_a_package_that_is_missing_is_named_in_one_sentence(
+    command: list[str], target: str
+) -> None:
     # With -S, Python does not see what is installed.
     done = subprocess.run(
-        [sys.executable, "-S", "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-S", "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()

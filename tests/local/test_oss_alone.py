@@ -25,7 +25,16 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
     for path in (folder, tmp_path / "other"):
         path.mkdir()
     (folder / "before.txt").write_text("before")
-    options = ["--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", "--bucket", "b-bucket"]
+    options = [
+        "--oss-port",
+        "0",
+        "--root",
+        str(tmp_path),
+        "--bucket",
+        "a-bucket",
+        "--bucket",
+        "b-bucket",
+    ]
     html = {"Accept": "text/html,*/*;q=0.8"}
     with started("oss", *options, ports=False, quick=True) as program:
         program.wait_for("OSS_STS_SESSION_TOKEN")
@@ -33,7 +42,10 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
         assert program.output.endswith(script)
         assert "\nunset OSS_SESSION_TOKEN\n" in script  # it may be of another stack
         assert "# A test tool: an OSS that only this machine reaches (127.0.0.1)." in program.output
-        for sentence in ("other is not a bucket: its files are not taken in.", "before.txt was taken in"):
+        for sentence in (
+            "other is not a bucket: its files are not taken in.",
+            "before.txt was taken in",
+        ):
             assert sentence in program.output
         (folder / "while.txt").write_text("while it runs")
         program.wait_for("while.txt was taken in")
@@ -50,7 +62,11 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
         script = quote(f"{tmp_path}/env.sh")
         for shown in (f". {script}", f"{tmp_path}/a-bucket/", f"{tmp_path}/later-bucket/"):
             assert shown in page
-        assert not [name for name, value in variables.items() if re.search("KEY|TOKEN", name) and value in page]
+        assert not [
+            name
+            for name, value in variables.items()
+            if re.search("KEY|TOKEN", name) and value in page
+        ]
         for headers in ({}, {**html, "Authorization": "OSS a:b"}):
             assert requests.get(url, headers=headers, timeout=20).status_code == 403
         assert requests.get(f"{url}/later-bucket/", headers=html, timeout=20).status_code == 403
@@ -72,9 +88,13 @@ def test_an_unknown_region_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script starts a job in the background
+    usual = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # as a script starts a job in the background
     try:
-        with started("oss", "--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", ports=False) as program:
+        with started(
+            "oss", "--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", ports=False
+        ) as program:
             program.wait_for("OSS_STS_SESSION_TOKEN")
             program.process.send_signal(signal.SIGINT)
             (tmp_path / "a-bucket/while.txt").write_text("while it runs")
@@ -85,7 +105,9 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) ->
         signal.signal(signal.SIGINT, usual)
 
 
-def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_since(tmp_path: Path) -> None:
+def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_since(
+    tmp_path: Path,
+) -> None:
     names = ["kept", "written", "removed"]
     with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
         for name in names[1:]:
@@ -95,7 +117,9 @@ def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_sinc
     with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
         files = PlainFiles(alone)
         assert list(files.take_in()) == []
-        assert client.request(alone, "PUT", "examplebucket", "written", b"by a program").status == 200
+        assert (
+            client.request(alone, "PUT", "examplebucket", "written", b"by a program").status == 200
+        )
         for name in names[1:]:
             (tmp_path / "examplebucket" / name).unlink()
         assert len(list(files.take_in())) == 1
@@ -106,8 +130,12 @@ def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_sinc
 
 
 @pytest.mark.parametrize("root", [__file__, "/sys/oss"])
-def test_a_root_that_cannot_be_used_is_one_sentence(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_root_that_cannot_be_used_is_one_sentence(
+    root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with patch.object(command, "exit_on_signals"):
         assert command.main(["oss", "--oss-port", "0", "--root", root]) == 2
     said = "".join(capsys.readouterr())
-    assert re.fullmatch(rf"python -m local oss: Objects cannot be stored in {root} \(.*\)\. Name another .*\n", said)
+    assert re.fullmatch(
+        rf"python -m local oss: Objects cannot be stored in {root} \(.*\)\. Name another .*\n", said
+    )

@@ -69,7 +69,9 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
     log: IO[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / samples.ENVIRONMENT).write_text("open to all")
-    document, mine = keys_edit.add_api_key(keys_edit.new(), "mine", ["/send/"], ["POST", "GET"], None)
+    document, mine = keys_edit.add_api_key(
+        keys_edit.new(), "mine", ["/send/"], ["POST", "GET"], None
+    )
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         content = keys_edit.serialize(document)
         assert client.request(stack, "PUT", stack.bucket, ".links/keys.json", content).status == 200
@@ -87,24 +89,38 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         for key in (first.api_key.value, mine):  # other entries of the keys document stay
             assert signed(stack, key) == samples.CONTENT
         lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
-        assert {f"export {name}={stack.http_url}" for name in ("SERVICE", "FC_PRESIGN_URL")} <= {*lines}
+        assert {f"export {name}={stack.http_url}" for name in ("SERVICE", "FC_PRESIGN_URL")} <= {
+            *lines
+        }
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
         full = OSError(errno.ENOSPC, "No space left on device")
-        with patch("signer.files.os.fsync", side_effect=full), pytest.raises(LocalError, match="No space left"):
+        with (
+            patch("signer.files.os.fsync", side_effect=full),
+            pytest.raises(LocalError, match="No space left"),
+        ):
             samples.write_script(tmp_path, {"KEY": "fcp_another"})
-        assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, "the file before stays"
+        assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, (
+            "the file before stays"
+        )
         assert not list(tmp_path.glob("*.incomplete"))
     assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
-        assert client.request(stack, "PUT", stack.bucket, "exampledir/exampleobject.txt", b"mine").status == 200
+        assert (
+            client.request(
+                stack, "PUT", stack.bucket, "exampledir/exampleobject.txt", b"mine"
+            ).status
+            == 200
+        )
         second = samples.prepare(stack)
         assert requests.get(value(second.object), timeout=20).content == b"mine"
         share = stack.http_url + value(first.folder)[len("http://127.0.0.1:00000") :]
         assert requests.get(share, headers=PAGE, timeout=20).status_code == 200
         assert stack.dispatcher.wait(20)
         tick = {"triggerTime": "2026-11-28T00:00:00Z", "triggerName": "minute", "payload": ""}
-        assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
+        assert (
+            stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
+        )
     assert second.api_key == first.api_key
     log.seek(0)
     *others, idle = log.readlines()
@@ -127,7 +143,10 @@ def test_a_lost_key_is_replaced_and_an_invalid_keys_document_is_named_and_left_a
         assert len({*keys}) == 4
         stack.reload()
         assert value(samples.prepare(stack).folder)
-        assert client.request(stack, "PUT", stack.bucket, ".links/keys.json", b"not JSON").status == 200
+        assert (
+            client.request(stack, "PUT", stack.bucket, ".links/keys.json", b"not JSON").status
+            == 200
+        )
         made = samples.prepare(stack)
         assert client.request(stack, "GET", stack.bucket, ".links/keys.json").body == b"not JSON"
     assert made.api_key.value is None
@@ -138,10 +157,27 @@ def test_a_lost_key_is_replaced_and_an_invalid_keys_document_is_named_and_left_a
 @pytest.mark.parametrize(
     ("links", "advice"),
     [
-        (TOP + SENT, {"object": "set access = ", "sender_page": "add the table [sender_page] with enabled = true"}),
-        (TOP + OPEN, {"folder": 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'}),
-        (TOP.replace("keys ", "# ") + SENT, {"api_key": "add keys = ", "folder": "an API key is required"}),
-        ('region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN, {"api_key": "which is yours to change"}),
+        (
+            TOP + SENT,
+            {
+                "object": "set access = ",
+                "sender_page": "add the table [sender_page] with enabled = true",
+            },
+        ),
+        (
+            TOP + OPEN,
+            {
+                "folder": 'add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'
+            },
+        ),
+        (
+            TOP.replace("keys ", "# ") + SENT,
+            {"api_key": "add keys = ", "folder": "an API key is required"},
+        ),
+        (
+            'region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN,
+            {"api_key": "which is yours to change"},
+        ),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_add(
@@ -149,7 +185,9 @@ def test_what_is_missing_is_named_with_what_to_add(
 ) -> None:
     path = tmp_path / "links.toml"
     path.write_text(links)
-    with Stack.start(ROOT / "s.yaml", environment={"LINK_CONFIG": str(path)}, log=log, warm=False) as stack:
+    with Stack.start(
+        ROOT / "s.yaml", environment={"LINK_CONFIG": str(path)}, log=log, warm=False
+    ) as stack:
         made = samples.prepare(stack)._asdict()
     for name, sentence in advice.items():
         assert made[name].value is None

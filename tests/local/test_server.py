@@ -63,9 +63,15 @@ def test_many_requests_share_one_connection(start: Start) -> None:
         ("PUT", "/fifth", b""),
         ("GET", "/sixth", None),
     ):
-        connection.request(method, target, body, encode_chunked=method == "PUT" and not isinstance(body, bytes))
+        connection.request(
+            method, target, body, encode_chunked=method == "PUT" and not isinstance(body, bytes)
+        )
         response = connection.getresponse()
-        assert (response.status, response.reason, response.getheader("Connection")) == (200, "Fine", "keep-alive")
+        assert (response.status, response.reason, response.getheader("Connection")) == (
+            200,
+            "Fine",
+            "keep-alive",
+        )
         expected = {"/second": b"/second content", "//third": b"//third in chunks", "/fourth": b""}
         assert response.read() == expected.get(target, target.encode() + b" ")
         assert connection.sock.getsockname() == local
@@ -82,7 +88,9 @@ def test_requests_reuses_its_connection(start: Start) -> None:
 
     server = start(app)
     with requests.Session() as session:
-        assert {session.get(server.url, timeout=10).content for _ in range(5)} == {b"a" + b"b" * 100_000}
+        assert {session.get(server.url, timeout=10).content for _ in range(5)} == {
+            b"a" + b"b" * 100_000
+        }
     assert len(ports) == 1
 
 
@@ -113,7 +121,9 @@ def test_a_connection_ends_after_a_body_of_unclear_length(start: Start) -> None:
         b"Content-Length: five",
         b"Content-Length: -5",
     ):
-        response = exchange(server, b"PUT /unread HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n" + hidden)
+        response = exchange(
+            server, b"PUT /unread HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n" + hidden
+        )
         assert b"hidden" not in response
         assert response.count(b"HTTP/1.1") == 1
 
@@ -126,7 +136,9 @@ def test_a_response_of_another_length_than_announced_ends_the_connection(
         start_response("200 OK", [("Content-Length", str(length))])
         return [content]
 
-    response = exchange(start(app), b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = exchange(
+        start(app), b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
     assert response.count(b"HTTP/1.1") == 1
 
 
@@ -144,7 +156,9 @@ def test_a_client_that_requests_it_gets_a_closed_connection(start: Start) -> Non
     assert b"Connection: close" in response
 
 
-def test_an_application_that_fails_is_a_500_without_its_reason(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_application_that_fails_is_a_500_without_its_reason(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         raise ValueError("secret")
 

@@ -47,7 +47,9 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
         line = json.loads(program.wait_for("{"))
         assert list(line["samples"]) == ["object", "folder", "sender_page", "api_key"]
         assert all(line["samples"].values())
-        names = "http oss sts cdn bucket region access_key_id access_key_secret security_token samples"
+        names = (
+            "http oss sts cdn bucket region access_key_id access_key_secret security_token samples"
+        )
         assert list(line) == names.split()
         assert (line["bucket"], line["region"], line["cdn"]) == ("examplebucket", "cn-hangzhou", {})
         assert requests.get(line["http"] + "/-/health", timeout=20).status_code == 200
@@ -57,9 +59,13 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             assert address.hostname == "127.0.0.1"
             with pytest.raises(ConnectionRefusedError), socket.socket() as other:
                 other.connect(("127.0.0.2", address.port or 0))
-        credentials = Credentials(line["access_key_id"], line["access_key_secret"], line["security_token"])
+        credentials = Credentials(
+            line["access_key_id"], line["access_key_secret"], line["security_token"]
+        )
         endpoint = Endpoint.path_style(line["oss"], line["region"])
-        upload = presign("PUT", line["bucket"], "exampledir/报告.txt", credentials=credentials, endpoint=endpoint)
+        upload = presign(
+            "PUT", line["bucket"], "exampledir/报告.txt", credentials=credentials, endpoint=endpoint
+        )
         assert requests.put(upload.url, data=b"private", timeout=20).status_code == 200
         path = f"{line['http']}/exampledir/%E6%8A%A5%E5%91%8A.txt"
         link = requests.get(path, allow_redirects=False, timeout=20).headers["Location"]
@@ -79,12 +85,20 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
     lines = log.read().decode()
     assert leaks(lines, credentials) == []
     audit = [entry for entry in map(json.loads, lines.splitlines()) if entry.get("event") != "oss"]
-    assert [entry["path"][:12] for entry in audit] == ["/-/shares", "/-/health", *["/exampledir/"] * 2]
+    assert [entry["path"][:12] for entry in audit] == [
+        "/-/shares",
+        "/-/health",
+        *["/exampledir/"] * 2,
+    ]
 
 
-def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
+def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(
+    tmp_path: Path,
+) -> None:
     with Stack.start(config(tmp_path, f"handler: shown.event_of, {WEB}"), warm=False) as stack:
-        assert set(json.loads(command._as_json(stack, samples.prepare(stack)))["samples"].values()) == {None}
+        assert set(
+            json.loads(command._as_json(stack, samples.prepare(stack)))["samples"].values()
+        ) == {None}
 
 
 CDN = """
@@ -97,7 +111,9 @@ cdn = "static"
 """
 
 
-def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss(tmp_path: Path) -> None:
+def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss(
+    tmp_path: Path,
+) -> None:
     project(tmp_path)
     links, root = tmp_path / "links.toml", tmp_path / "a b"
     whole = links.read_text() + CDN
@@ -122,7 +138,9 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
         assert requests.get(rows["object"], timeout=20).text.startswith("A private object")
         assert requests.get(rows["sender page"], headers=html, timeout=20).status_code == 200
         assert rows["API key"].startswith("fcp_")
-        shown = subprocess.run(["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, timeout=60)
+        shown = subprocess.run(
+            ["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, timeout=60
+        )
         assert shown.stdout == f"{program.http}\n"
         # A CDN of links.toml, without its key yet.
         assert requests.get(rows["CDN static"], timeout=20).status_code == 503
@@ -138,9 +156,14 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
         with pytest.raises(LocalError, match=r"Another stack uses .*/a b"):
             Stack.start(ROOT / "s.yaml", root=root)
         # Another links.toml.
-        assert rows["folder"] == 'none: add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'
+        assert (
+            rows["folder"]
+            == 'none: add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'
+        )
         links.write_text(whole + "[[mounts]]\n")
-        assert "unknown key 'mounts' (did you mean 'mount'?)" in program.wait_for("links.toml changed")
+        assert "unknown key 'mounts' (did you mean 'mount'?)" in program.wait_for(
+            "links.toml changed"
+        )
         links.write_text(whole)
         program.wait_for("links.toml changed and was read again.")
         address = program.wait_for("folder").split()[-1]
@@ -157,8 +180,12 @@ def test_the_folder_of_a_stack_that_was_killed_is_free(tmp_path: Path) -> None:
     Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", warm=False).close()
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
-def test_a_signal_stops_everything_cleanly_even_during_an_invocation(tmp_path: Path, name: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
+def test_a_signal_stops_everything_cleanly_even_during_an_invocation(
+    tmp_path: Path, name: signal.Signals
+) -> None:
     with hanging(tmp_path) as (program, held):
         program.process.send_signal(name)
         assert program.end() == 0
@@ -176,14 +203,31 @@ def test_a_port_in_use_is_reported_on_one_line(
             assert command.main(["--http-port", "0", "--oss-port", "0", option, number]) == 2
             out, error = capfd.readouterr()
             assert out == ""
-            assert re.fullmatch(rf"python -m local: Port {number} is not available .*{option}.*\n", error)
+            assert re.fullmatch(
+                rf"python -m local: Port {number} is not available .*{option}.*\n", error
+            )
 
 
 MISTAKES = {
-    "a key of links.toml": ("links.toml", "access", "acess", "unknown key 'acess' (did you mean 'access'?)"),
+    "a key of links.toml": (
+        "links.toml",
+        "access",
+        "acess",
+        "unknown key 'acess' (did you mean 'access'?)",
+    ),
     "the syntax of s.yaml": ("s.yaml", "resources:", "resources: [", "is not valid YAML"),
-    "the handler of events": ("s.yaml", "handler.on_event", "handler.on_evnt", "Did you mean handler.on_event?"),
-    "an initializer": ("s.yaml", "handler.on_initialize", "handler.on_init", "Handler 'handler.on_init' not found"),
+    "the handler of events": (
+        "s.yaml",
+        "handler.on_event",
+        "handler.on_evnt",
+        "Did you mean handler.on_event?",
+    ),
+    "an initializer": (
+        "s.yaml",
+        "handler.on_initialize",
+        "handler.on_init",
+        "Handler 'handler.on_init' not found",
+    ),
 }
 
 
@@ -212,7 +256,10 @@ def test_a_mistake_is_one_sentence(
     ],
 )
 def test_invalid_arguments_are_refused(
-    main: Callable[[list[str]], int], arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+    main: Callable[[list[str]], int],
+    arguments: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
@@ -242,7 +289,9 @@ def blocking_project(folder: Path) -> None:
     path.write_text(path.read_text().replace(f"code: {FUNCTIONS}, role: reader", "code: ."))
 
 
-def test_ctrl_c_during_the_imports_leaves_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_the_imports_leaves_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("fifo", "fifo2"):
         os.mkfifo(tmp_path / name)
     (tmp_path / "werkzeug.py").write_text(BLOCKING)
@@ -254,7 +303,9 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(tmp_path: Path, monkeypat
     assert program.output == ""
 
 
-@pytest.mark.parametrize(("arguments", "status"), [((), 0), (("invoke", "f0", "--event", "event"), 130)])
+@pytest.mark.parametrize(
+    ("arguments", "status"), [((), 0), (("invoke", "f0", "--event", "event"), 130)]
+)
 def test_ctrl_c_while_a_function_starts_leaves_no_traceback(
     arguments: tuple[str, ...], status: int, tmp_path: Path
 ) -> None:
@@ -285,7 +336,9 @@ def hanging(folder: Path, *arguments: str) -> Iterator[tuple[Program, int]]:
     try:
         with started("--json", "--config", str(s_yaml), *arguments) as program:
             address = urlsplit(json.loads(program.wait_for("{"))["http"])
-            with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
+            with socket.create_connection(
+                (address.hostname or "", address.port or 0), timeout=20
+            ) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert read_within(held) == b"x"
                 yield program, held

@@ -31,7 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(folder: Path) -> Iterator[Program]:
     """What `make run` starts, on free ports, in a folder that has nothing else."""
-    with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=folder, quick=True) as program:
+    with started(
+        "--root", "samples", "--config", str(ROOT / "s.yaml"), folder=folder, quick=True
+    ) as program:
         program.wait_for('"path":"/-/shares"')  # of the sample
         for_you = program.output
         yield program
@@ -39,7 +41,9 @@ def stack(folder: Path) -> Iterator[Program]:
         program.end()
         # It prints an API key and a share to try, and no other secret, also while these are used.
         environment = (folder / "samples/env.sh").read_text("utf-8")
-        made = re.findall(r"(?m)^export (?:KEY|OSS_ACCESS_KEY_SECRET|OSS_SESSION_TOKEN)='?([^'\n]+)", environment)
+        made = re.findall(
+            r"(?m)^export (?:KEY|OSS_ACCESS_KEY_SECRET|OSS_SESSION_TOKEN)='?([^'\n]+)", environment
+        )
         assert len(made) == 3
         kinds = {finding.kind for finding in secret_search.search(for_you)}
         assert kinds == {"an API key", "a share"}
@@ -74,7 +78,12 @@ def run(folder: Path) -> Run:
 def blocks(page: str) -> list[list[str]]:
     """The commands in each console block of the section."""
     title = "A running service" if page == "cli.md" else "Try it"
-    section = (ROOT / "docs" / page).read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    section = (
+        (ROOT / "docs" / page)
+        .read_text("utf-8")
+        .partition(f"## {title}\n")[2]
+        .partition("\n## ")[0]
+    )
     consoles = re.findall(r"^```console\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     assert len(consoles) >= 1
     return [re.findall(r"^\$ ((?:.*\\\n)*.*)$", console, re.MULTILINE) for console in consoles]
@@ -85,7 +94,11 @@ def commands(page: str) -> list[str]:
 
 
 def test_make_run_starts_the_stack_that_these_tests_start() -> None:
-    assert re.search(r"^run: .*\n\t@\$\(BIN\)/python -m local --root samples\b", (ROOT / "Makefile").read_text(), re.M)
+    assert re.search(
+        r"^run: .*\n\t@\$\(BIN\)/python -m local --root samples\b",
+        (ROOT / "Makefile").read_text(),
+        re.M,
+    )
 
 
 def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
@@ -98,13 +111,23 @@ def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert re.fullmatch(rf"{stack.http}/-/s/\?share=.*\n(.*\n)*[\w-]{{12}}  active    .*  0  /in/\n(.*\n)*", output)
+    assert re.fullmatch(
+        rf"{stack.http}/-/s/\?share=.*\n(.*\n)*[\w-]{{12}}  active    .*  0  /in/\n(.*\n)*", output
+    )
 
 
-def test_the_commands_of_cli_md_and_readme_md_ask_the_service(stack: Program, run: Run, folder: Path) -> None:
+def test_the_commands_of_cli_md_and_readme_md_ask_the_service(
+    stack: Program, run: Run, folder: Path
+) -> None:
     output = run(commands("cli.md"))
-    assert re.match(rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n{stack.http}/-/s/exampledir/\?share=", output)
-    assert re.search(r"\nExtended (.{12}) until .*\.\nRevoked \1\.\n.* exampleobject\.txt\n.* 示例\.txt\n$", output)
+    assert re.match(
+        rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n{stack.http}/-/s/exampledir/\?share=",
+        output,
+    )
+    assert re.search(
+        r"\nExtended (.{12}) until .*\.\nRevoked \1\.\n.* exampleobject\.txt\n.* 示例\.txt\n$",
+        output,
+    )
     readme = (ROOT / "README.md").read_text("utf-8")
     shutil.copy(ROOT / "README.md", folder)
     shutil.copy(ROOT / "README.md", folder / "q3.pdf")
@@ -116,32 +139,50 @@ def test_the_commands_of_cli_md_and_readme_md_ask_the_service(stack: Program, ru
     assert [len(line.split()) for line in asked] == [2, 1, 2]
 
 
-def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run, folder: Path) -> None:
+def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(
+    stack: Program, run: Run, folder: Path
+) -> None:
     examples = [
         block
         for page in ("uploads.md", "api.md")
-        for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8"))
+        for block in re.findall(
+            r"(?ms)^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8")
+        )
     ]
     assert len(examples) >= 8
     output = run([". samples/env.sh", *examples])
-    for part in ('"part_count": 3', "/-/s/?share=", '"expires_in": 600, "clamped_by": null', "Allow: POST, OPTIONS"):
+    for part in (
+        '"part_count": 3',
+        "/-/s/?share=",
+        '"expires_in": 600, "clamped_by": null',
+        "Allow: POST, OPTIONS",
+    ):
         assert part in output
     assert output.count('3600\nnull\n900\nnull\nnull\n"not_found"\n') == 1
     bucket = Buckets(folder / "samples").get("examplebucket")
     assert bucket is not None
     sizes = {key: record.size for key in bucket.all_keys() if (record := bucket.current(key))}
-    assert [sizes.get(f"inbox/{name}") for name in ("a.txt", "photo.png", "big.bin")] == [5, 8, None]
+    assert [sizes.get(f"inbox/{name}") for name in ("a.txt", "photo.png", "big.bin")] == [
+        5,
+        8,
+        None,
+    ]
     assert (folder / "object.txt").read_text("utf-8").startswith("A private object")
 
 
 def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> None:
-    page = requests.get(f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20).text
+    page = requests.get(
+        f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20
+    ).text
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 3
     assert Path(commands.pop()).name == "outbox"
     assert requests.get(run(commands).strip(), timeout=20).text.startswith("A private object")
     (sender,) = re.findall(r'<a href="(/-/)">', page)
-    assert "<title>Send and receive files</title>" in requests.get(stack.http + sender, timeout=20).text
+    assert (
+        "<title>Send and receive files</title>"
+        in requests.get(stack.http + sender, timeout=20).text
+    )
     # Programs get the function's own answers, and an icon is not worth a line of the log.
     assert requests.get(f"{stack.http}/", timeout=20).status_code == 404
     assert requests.get(f"{stack.http}/favicon.ico", timeout=20).status_code == 204

@@ -28,7 +28,10 @@ from tests.signer.signing import LinkRequest
 def query_pairs(url: str) -> list[tuple[str, str]]:
     """The decoded pairs of a URL's query, sorted."""
     parts = [part.partition("=") for part in urlsplit(url).query.split("&")]
-    return sorted((unquote(name, errors="strict"), unquote(value, errors="strict")) for name, _, value in parts)
+    return sorted(
+        (unquote(name, errors="strict"), unquote(value, errors="strict"))
+        for name, _, value in parts
+    )
 
 
 def _convert(credentials: Credentials) -> oss.credentials.Credentials:
@@ -45,14 +48,19 @@ def _headers(link_request: LinkRequest) -> dict[str, str]:
 
 
 def _context(link_request: LinkRequest) -> SigningContext:
-    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in link_request.query.items())
+    query = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}"
+        for name, value in link_request.query.items()
+    )
     url = f"https://{link_request.host}/{quote(link_request.key, safe='/')}"
     return SigningContext(
         product=link_request.product,
         region=link_request.region,
         bucket=link_request.bucket,
         key=link_request.key,
-        request=HttpRequest(link_request.method, f"{url}?{query}" if query else url, headers=_headers(link_request)),
+        request=HttpRequest(
+            link_request.method, f"{url}?{query}" if query else url, headers=_headers(link_request)
+        ),
         credentials=_convert(link_request.credentials),
         signing_time=link_request.signed_at,
         additional_headers=set(link_request.signed_headers),
@@ -63,7 +71,9 @@ def url_of_v2(link_request: LinkRequest) -> str:
     """The presigned URL of alibabacloud-oss-v2's signer."""
     context = _context(link_request)
     context.auth_method_query = True
-    context.expiration_time = link_request.signed_at + clock.timedelta(seconds=link_request.expires_in)
+    context.expiration_time = link_request.signed_at + clock.timedelta(
+        seconds=link_request.expires_in
+    )
     SignerV4().sign(context)
     assert context.request is not None
     return str(context.request.url)
@@ -82,7 +92,11 @@ def v1_url_of_oss2(link_request: LinkRequest) -> str:
     seconds = SimpleNamespace(time=lambda: link_request.now)
     with _oss2_request(link_request) as request, patch("oss2.auth.time", seconds):
         signer = ProviderAuth(_provider(link_request))
-        return str(signer._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in))
+        return str(
+            signer._sign_url(
+                request, link_request.bucket, link_request.key, link_request.expires_in
+            )
+        )
 
 
 @contextmanager
@@ -100,7 +114,9 @@ def _oss2_request(link_request: LinkRequest) -> Iterator[Request]:
 
 
 def _provider(link_request: LinkRequest) -> StaticCredentialsProvider:
-    return StaticCredentialsProvider(*link_request.credentials[:2], link_request.credentials.security_token or "")
+    return StaticCredentialsProvider(
+        *link_request.credentials[:2], link_request.credentials.security_token or ""
+    )
 
 
 def url_of_oss2(link_request: LinkRequest) -> str:
@@ -108,14 +124,20 @@ def url_of_oss2(link_request: LinkRequest) -> str:
     with _oss2_request(link_request) as request:
         signer = ProviderAuthV4(_provider(link_request))
         names = set(link_request.signed_headers)
-        return str(signer._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in, names))
+        return str(
+            signer._sign_url(
+                request, link_request.bucket, link_request.key, link_request.expires_in, names
+            )
+        )
 
 
 def signed_headers_of_oss2(link_request: LinkRequest) -> Mapping[str, str]:
     """The headers, Authorization among them, with which oss2 would send the request itself."""
     with _oss2_request(link_request) as request:
         signer = ProviderAuthV4(_provider(link_request))
-        signer._sign_request(request, link_request.bucket, link_request.key, set(link_request.signed_headers))
+        signer._sign_request(
+            request, link_request.bucket, link_request.key, set(link_request.signed_headers)
+        )
     return {name: value for name, value in request.headers.items() if value is not None}
 
 

@@ -81,9 +81,27 @@ def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments:
 LETTERS = string.ascii_letters + string.digits
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 # Characters that encoders treat differently come often.
-_TRICKY = (*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^-_", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;")
+_TRICKY = (
+    *" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^-_",
+    "é",
+    "报",
+    "🙂",
+    "\u00a0",
+    "\u2028",
+    "%20",
+    "%2F",
+    "&amp;",
+)
 _UNICODE = (range(0x20, 0x7F), range(0x80, 0xD800), range(0xE000, 0x110000))
-_REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-hongkong", "us-west-1", "ap-southeast-1", "eu-central-1", "xx-new-1")
+_REGIONS = (
+    "cn-hangzhou",
+    "cn-shanghai",
+    "cn-hongkong",
+    "us-west-1",
+    "ap-southeast-1",
+    "eu-central-1",
+    "xx-new-1",
+)
 _PARAMETERS = {
     "versionId": "CAEQNhiBgMDJgZCA0BYiIDc4MGZjZGI2OTBjOTRmNTE5NmU5NmFhZjhjYmY0",
     "response-content-disposition": "attachment; filename=\"q3 report.pdf\"; filename*=UTF-8''q3%20report.pdf",
@@ -120,7 +138,9 @@ def _random_text(random: Random, minimum: int, maximum: int) -> str:
 
 def _random_key(random: Random) -> str:
     while True:
-        segments = [_random_text(random, 1, 12).replace("/", "-") for _ in range(random.randint(1, 4))]
+        segments = [
+            _random_text(random, 1, 12).replace("/", "-") for _ in range(random.randint(1, 4))
+        ]
         key = "/".join(segments) + random.choice(("", "", "/"))
         if not {".", ".."} & {*segments} and key[0] != "\\":
             return key
@@ -137,10 +157,15 @@ def _random_credentials(random: Random) -> Credentials:
 def random_request(random: Random) -> LinkRequest:
     """Any valid request for a link."""
     names = random.sample(sorted(_PARAMETERS), random.choice((0, 0, 1, 2, 6)))
-    query = {name: random.choice((_PARAMETERS[name], _random_text(random, 0, 12))) for name in names}
+    query = {
+        name: random.choice((_PARAMETERS[name], _random_text(random, 0, 12))) for name in names
+    }
     if random.random() < 0.3:
         query[_random_text(random, 2, 12)] = _random_text(random, 0, 12)
-    headers = {name: _HEADERS[name] for name in random.sample(sorted(_HEADERS), random.choice((0, 0, 1, 2, 6)))}
+    headers = {
+        name: _HEADERS[name]
+        for name in random.sample(sorted(_HEADERS), random.choice((0, 0, 1, 2, 6)))
+    }
     if random.random() < 0.3:
         headers["X-Oss-Empty"] = ""
     with_value = [name for name, value in headers.items() if value]
@@ -156,7 +181,9 @@ def random_request(random: Random) -> LinkRequest:
         query,
         headers,
         tuple(random.sample([*with_value, "host"], random.randint(0, len(with_value)))),
-        random.choice((random.randint(1_700_000_000, 1_900_000_000), random.randint(901, LAST_SECOND - 2**21))),
+        random.choice(
+            (random.randint(1_700_000_000, 1_900_000_000), random.randint(901, LAST_SECOND - 2**21))
+        ),
     )
 
 

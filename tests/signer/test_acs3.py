@@ -20,8 +20,12 @@ NONCE = "3156853299f313e23d1673dc12e1703d"
 EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def call(params: Mapping[str, str], credentials: Credentials = KEYS, nonce: str = NONCE) -> acs3.SignedCall:
-    return acs3.sign_call(HOST, "AssumeRole", "2015-04-01", params, credentials=credentials, now=NOW, nonce=nonce)
+def call(
+    params: Mapping[str, str], credentials: Credentials = KEYS, nonce: str = NONCE
+) -> acs3.SignedCall:
+    return acs3.sign_call(
+        HOST, "AssumeRole", "2015-04-01", params, credentials=credentials, now=NOW, nonce=nonce
+    )
 
 
 # --- the example of the specification -------------------------------------------------------------------------
@@ -34,7 +38,10 @@ EXAMPLE_HEADERS = {
     "x-acs-signature-nonce": NONCE,
     "x-acs-version": "2014-05-26",
 }
-EXAMPLE_PARAMS = {"RegionId": "cn-shanghai", "ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd"}
+EXAMPLE_PARAMS = {
+    "RegionId": "cn-shanghai",
+    "ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd",
+}
 EXAMPLE_SIGNATURE = "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
 
 
@@ -62,16 +69,29 @@ def test_a_signed_call_is_the_request_of_the_example() -> None:
 
 # --- the official SDK -----------------------------------------------------------------------------------------
 
-ALPHABET = [*"abcXYZ019-._~ *+/=%&?#:;,@!$'()[]{}|\\\"<>\t\n\r\0", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F"]
+ALPHABET = [
+    *"abcXYZ019-._~ *+/=%&?#:;,@!$'()[]{}|\\\"<>\t\n\r\0",
+    "é",
+    "报",
+    "🙂",
+    "\u00a0",
+    "\u2028",
+    "%20",
+    "%2F",
+]
 
 
-def authorization_of_sdk(signed: acs3.SignedCall, params: Mapping[str, str], credentials: Credentials) -> str:
+def authorization_of_sdk(
+    signed: acs3.SignedCall, params: Mapping[str, str], credentials: Credentials
+) -> str:
     request = DaraRequest()
     request.method = "POST"
     request.pathname = "/"
     request.query = dict(params)
     # The SDK signs every header that it gets; the specification names those that acs3.is_signed selects.
-    request.headers = {name: value for name, value in signed.headers.items() if acs3.is_signed(name)}
+    request.headers = {
+        name: value for name, value in signed.headers.items() if acs3.is_signed(name)
+    }
     keys = (credentials.access_key_id, credentials.access_key_secret)
     return str(Utils.get_authorization(request, acs3.ALGORITHM, EMPTY_HASH, *keys))
 
@@ -84,7 +104,10 @@ def test_random_calls_are_those_that_alibabacloud_tea_openapi_signs() -> None:
 
     for _ in range(150):
         # The SDK does not encode names, which are letters, digits, "." and "-" in every API.
-        names = ["".join(source.choices("ABCabc019.-_~", k=8)) for _ in range(source.choice((0, 1, 4, 60)))]
+        names = [
+            "".join(source.choices("ABCabc019.-_~", k=8))
+            for _ in range(source.choice((0, 1, 4, 60)))
+        ]
         params = {name: string(source.choice((1, 12, 200))) for name in names}
         token = source.choice((None, "", "CAIS+token/of+STS==" * 40))
         credentials = Credentials(f"LTAI{source.randrange(10**9)}", f"{source.random()}", token)
@@ -121,13 +144,20 @@ def test_an_authorization_header_is_read_as_it_was_written(credentials: Credenti
     assert str(authorization) == header
     assert authorization.access_key_id == credentials.access_key_id
     assert ("x-acs-security-token" in authorization.signed_headers) == (credentials is TEMPORARY)
-    for other in ("", "ACS3-HMAC-SHA256", "ACS3-HMAC-SM3 Credential=a,SignedHeaders=host,Signature=b", "OSS a:b"):
+    for other in (
+        "",
+        "ACS3-HMAC-SHA256",
+        "ACS3-HMAC-SM3 Credential=a,SignedHeaders=host,Signature=b",
+        "OSS a:b",
+    ):
         assert acs3.Authorization.parse(other) is None
 
 
 def test_a_call_may_be_sent_to_a_laptop() -> None:
     at = "127.0.0.1:9000"
-    signed = acs3.sign_call(at, "A", "1", {"B": ""}, credentials=KEYS, now=NOW, nonce=NONCE, scheme="http")
+    signed = acs3.sign_call(
+        at, "A", "1", {"B": ""}, credentials=KEYS, now=NOW, nonce=NONCE, scheme="http"
+    )
 
     assert (signed.url, signed.headers["host"]) == ("http://127.0.0.1:9000/?B=", "127.0.0.1:9000")
 
@@ -142,7 +172,10 @@ def test_a_call_may_be_sent_to_a_laptop() -> None:
         (lambda: call({}, KEYS._replace(security_token="CAIS\nX: y")), InvalidCredentials),
         (lambda: call({}, nonce="a\r\nx: y"), InvalidHeader),
         (lambda: call({"Policy": "\ud800"}), InvalidQuery),
-        (lambda: acs3.sign_call(HOST, "A", "1", {}, credentials=KEYS, now=-1, nonce=NONCE), InvalidTime),
+        (
+            lambda: acs3.sign_call(HOST, "A", "1", {}, credentials=KEYS, now=-1, nonce=NONCE),
+            InvalidTime,
+        ),
     ],
     ids=["no key", "token", "nonce", "surrogate", "time"],
 )

@@ -9,7 +9,16 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 import signer
-from signer import CdnKey, InvalidCdnKey, InvalidExpiry, InvalidKey, InvalidLink, InvalidTime, SignerError, presign_cdn
+from signer import (
+    CdnKey,
+    InvalidCdnKey,
+    InvalidExpiry,
+    InvalidKey,
+    InvalidLink,
+    InvalidTime,
+    SignerError,
+    presign_cdn,
+)
 from signer.cdn import SignedAddress, digest, fault_of, read_address
 
 KEY = CdnKey("aliyuncdnexp1234")  # of the documentation
@@ -49,7 +58,8 @@ def test_random_addresses_are_signed_as_the_page_says() -> None:
     for _ in range(500):
         key = KEY._replace(valid_for=random.randrange(1, 100_000))
         names = "/x".join(
-            "".join(random.choices(LETTERS.replace("/", ""), k=random.randrange(1, 30))) for _ in range(3)
+            "".join(random.choices(LETTERS.replace("/", ""), k=random.randrange(1, 30)))
+            for _ in range(3)
         )
         path = quote(f"/x{names}", safe="/")
         signed = presign_cdn(
@@ -59,7 +69,9 @@ def test_random_addresses_are_signed_as_the_page_says() -> None:
             now=random.randrange(10**9 + 100_000, 3 * 10**9),
         )
         time = end(signed) - key.valid_for
-        md5 = hashlib.md5(f"{path}-{time}-0-0-{key.key}".encode(), usedforsecurity=False).hexdigest()
+        md5 = hashlib.md5(
+            f"{path}-{time}-0-0-{key.key}".encode(), usedforsecurity=False
+        ).hexdigest()
         assert target(signed.url) == f"{path}?auth_key={time}-0-0-{md5}"
 
 
@@ -70,12 +82,19 @@ def test_a_link_opens_until_its_end_and_no_second_longer(valid_for: int) -> None
         signed = link(key=key, expires_in=expires_in)
         assert fault_of(key, target(signed.url), end(signed) - 1) is None
         assert fault_of(key, target(signed.url), end(signed)) == "expired"
-        assert (signed.expires_in, signed.clamped, end(signed)) == (expires_in, False, NOW + expires_in)
+        assert (signed.expires_in, signed.clamped, end(signed)) == (
+            expires_in,
+            False,
+            NOW + expires_in,
+        )
 
 
 @pytest.mark.parametrize(
     ("key", "rand", "query"),
-    [(KEY, "7f", f"auth_key={NOW - 1200}-7f-0-"), (KEY._replace(parameter="k"), "0", f"k={NOW - 1200}-0-0-")],
+    [
+        (KEY, "7f", f"auth_key={NOW - 1200}-7f-0-"),
+        (KEY._replace(parameter="k"), "0", f"k={NOW - 1200}-0-0-"),
+    ],
 )
 def test_the_parameter_has_the_name_of_the_domain_and_the_part_that_is_asked_for(
     key: CdnKey, rand: str, query: str
@@ -97,7 +116,9 @@ def test_an_altered_link_opens_nothing() -> None:
     random, signed = Random(0), target(link().url)
 
     def signed_parts(address: SignedAddress | None) -> SignedAddress | None:
-        return address and address._replace(query="")  # a parameter may be added, which is not signed
+        return address and address._replace(
+            query=""
+        )  # a parameter may be added, which is not signed
 
     for _ in range(500):
         place = random.randrange(len(signed))
@@ -122,17 +143,29 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature() -> None
 @pytest.mark.parametrize(
     ("changes", "error", "field"),
     [
-        *(({"key": KEY._replace(key=k)}, InvalidCdnKey, "key") for k in ("short", "k" * 129, "with-hyphen")),
+        *(
+            ({"key": KEY._replace(key=k)}, InvalidCdnKey, "key")
+            for k in ("short", "k" * 129, "with-hyphen")
+        ),
         ({"key": CdnKey(None)}, InvalidCdnKey, "key"),  # type: ignore[arg-type]
-        *(({"key": KEY._replace(valid_for=value)}, InvalidCdnKey, "valid_for") for value in (0, True, 31_536_001)),
+        *(
+            ({"key": KEY._replace(valid_for=value)}, InvalidCdnKey, "valid_for")
+            for value in (0, True, 31_536_001)
+        ),
         ({"key": KEY._replace(parameter="auth key")}, InvalidCdnKey, "parameter"),
         ({"rand": "a-b"}, InvalidCdnKey, "rand"),
         *(({"expires_in": seconds}, InvalidExpiry, None) for seconds in (0, 31_536_001, 1.5)),
         *(({"now": now}, InvalidTime, None) for now in (10**9 + 1199, 10**10 + 1200)),
         ({"url": "static.example.com/a"}, InvalidLink, None),
         ({"url": "https://user@static.example.com/a"}, InvalidLink, None),
-        *(({"url": f"{ORIGIN}/{path}"}, InvalidLink, None) for path in ("", "a#b", "a b", "ä", "a%2")),
-        *(({"url": f"{ORIGIN}/{path}"}, InvalidKey, None) for path in ("a/../b", "a/%2e%2e/b", "/a", "%ff")),
+        *(
+            ({"url": f"{ORIGIN}/{path}"}, InvalidLink, None)
+            for path in ("", "a#b", "a b", "ä", "a%2")
+        ),
+        *(
+            ({"url": f"{ORIGIN}/{path}"}, InvalidKey, None)
+            for path in ("a/../b", "a/%2e%2e/b", "/a", "%ff")
+        ),
         ({"url": f"{URL}?auth_key=1"}, InvalidLink, None),
     ],
 )

@@ -11,7 +11,10 @@ from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
 SDK = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "secretEXAMPLE"}
 SDK_TOKEN = {"OSS_SESSION_TOKEN": "CAISEXAMPLE"}
-FC = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fcsecretEXAMPLE"}
+FC = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fcsecretEXAMPLE",
+}
 SDK_KEYS = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
 FC_KEYS = Credentials("STS.EXAMPLE", "fcsecretEXAMPLE")
 FC_TOKEN = {"ALIBABA_CLOUD_SECURITY_TOKEN": "CAISFCEXAMPLE"}
@@ -27,7 +30,10 @@ FC_TOKEN = {"ALIBABA_CLOUD_SECURITY_TOKEN": "CAISFCEXAMPLE"}
         ({**FC, **FC_TOKEN, **SDK}, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
         ({**FC, **FC_TOKEN, **SDK_TOKEN}, ("STS.EXAMPLE", "fcsecretEXAMPLE", "CAISFCEXAMPLE")),
         ({**SDK, "OSS_SESSION_TOKEN": ""}, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
-        ({**FC, "OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}, ("STS.EXAMPLE", "fcsecretEXAMPLE", None)),
+        (
+            {**FC, "OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""},
+            ("STS.EXAMPLE", "fcsecretEXAMPLE", None),
+        ),
     ],
 )
 def test_the_first_complete_family_is_used_without_the_others(
@@ -41,8 +47,16 @@ def test_the_first_complete_family_is_used_without_the_others(
     [
         ({"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"}, "OSS_ACCESS_KEY_SECRET", OFFICIAL_SDK),
         ({"OSS_ACCESS_KEY_SECRET": "secretEXAMPLE", **FC}, "OSS_ACCESS_KEY_ID", OFFICIAL_SDK),
-        ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}, "ALIBABA_CLOUD_ACCESS_KEY_SECRET", FUNCTION_COMPUTE),
-        ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"}, "ALIBABA_CLOUD_ACCESS_KEY_ID", FUNCTION_COMPUTE),
+        (
+            {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"},
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            FUNCTION_COMPUTE,
+        ),
+        (
+            {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"},
+            "ALIBABA_CLOUD_ACCESS_KEY_ID",
+            FUNCTION_COMPUTE,
+        ),
     ],
 )
 def test_half_a_family_is_refused_with_the_name_of_the_missing_variable(

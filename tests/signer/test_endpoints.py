@@ -31,17 +31,41 @@ CONSTRUCTORS: tuple[Callable[..., Endpoint], ...] = (
     [
         (Endpoint.public(REGION), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a%20b"),
         (Endpoint.public("us-west-1"), "https://examplebucket.oss-us-west-1.aliyuncs.com/a%20b"),
-        (Endpoint.internal(REGION), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com/a%20b"),
+        (
+            Endpoint.internal(REGION),
+            "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com/a%20b",
+        ),
         (Endpoint.accelerate(REGION), "https://examplebucket.oss-accelerate.aliyuncs.com/a%20b"),
         (OVERSEAS, "https://examplebucket.oss-accelerate-overseas.aliyuncs.com/a%20b"),
         (Endpoint.dual_stack(REGION), "https://examplebucket.cn-hangzhou.oss.aliyuncs.com/a%20b"),
-        (Endpoint.custom_domain("https://static.example.com", REGION), "https://static.example.com/a%20b"),
-        (Endpoint.custom_domain("https://STATIC.example.com/", REGION), "https://static.example.com/a%20b"),
-        (Endpoint.custom_domain("http://static.example.com:8080", REGION), "http://static.example.com:8080/a%20b"),
-        (Endpoint.custom_domain("https://static.example.com:443", REGION), "https://static.example.com/a%20b"),
-        (Endpoint.custom_domain("http://static.example.com:80", REGION), "http://static.example.com/a%20b"),
-        (Endpoint.custom_domain("https://static.example.com:80", REGION), "https://static.example.com:80/a%20b"),
-        (Endpoint.path_style("http://127.0.0.1:9001", REGION), "http://127.0.0.1:9001/examplebucket/a%20b"),
+        (
+            Endpoint.custom_domain("https://static.example.com", REGION),
+            "https://static.example.com/a%20b",
+        ),
+        (
+            Endpoint.custom_domain("https://STATIC.example.com/", REGION),
+            "https://static.example.com/a%20b",
+        ),
+        (
+            Endpoint.custom_domain("http://static.example.com:8080", REGION),
+            "http://static.example.com:8080/a%20b",
+        ),
+        (
+            Endpoint.custom_domain("https://static.example.com:443", REGION),
+            "https://static.example.com/a%20b",
+        ),
+        (
+            Endpoint.custom_domain("http://static.example.com:80", REGION),
+            "http://static.example.com/a%20b",
+        ),
+        (
+            Endpoint.custom_domain("https://static.example.com:80", REGION),
+            "https://static.example.com:80/a%20b",
+        ),
+        (
+            Endpoint.path_style("http://127.0.0.1:9001", REGION),
+            "http://127.0.0.1:9001/examplebucket/a%20b",
+        ),
         (Endpoint.path_style("http://[::1]:9001", REGION), "http://[::1]:9001/examplebucket/a%20b"),
         (Endpoint.path_style("http://localhost", REGION), "http://localhost/examplebucket/a%20b"),
     ],
@@ -62,7 +86,20 @@ def test_a_cloud_box_is_named_in_the_scope() -> None:
 
 
 @pytest.mark.parametrize(
-    "region", ["", "CN-hangzhou", "cn_hangzhou", "cn-hangzhou.", "-cn", "cn-", "cn/hangzhou", "cn\n", "é", None, 1]
+    "region",
+    [
+        "",
+        "CN-hangzhou",
+        "cn_hangzhou",
+        "cn-hangzhou.",
+        "-cn",
+        "cn-",
+        "cn/hangzhou",
+        "cn\n",
+        "é",
+        None,
+        1,
+    ],
 )
 def test_an_invalid_region_is_refused(region: str) -> None:
     for make in CONSTRUCTORS:
@@ -73,7 +110,9 @@ def test_an_invalid_region_is_refused(region: str) -> None:
 
 @pytest.mark.parametrize("name", ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1])
 def test_a_product_that_oss_does_not_sign_for_is_refused(name: str) -> None:
-    calls: list[Callable[[], object]] = [partial(make, REGION, product=name) for make in CONSTRUCTORS]
+    calls: list[Callable[[], object]] = [
+        partial(make, REGION, product=name) for make in CONSTRUCTORS
+    ]
     calls.append(partial(sign, endpoint=Endpoint.public(REGION)._replace(product=name)))
     for call in calls:
         with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
@@ -95,8 +134,14 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
         "//static.example.com",
         "ftp://static.example.com",
         "https://",
-        *("https://static.example.com" + end for end in ("/prefix", "/?", "?a=1", "#a", ":0", ":65536", ":", "\n")),
-        *(f"https://{host}" for host in ("user@a.example", "a example", ".example.com", "éxample.com")),
+        *(
+            "https://static.example.com" + end
+            for end in ("/prefix", "/?", "?a=1", "#a", ":0", ":65536", ":", "\n")
+        ),
+        *(
+            f"https://{host}"
+            for host in ("user@a.example", "a example", ".example.com", "éxample.com")
+        ),
         *(f"https://{host}" for host in ("[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1")),
         "https://example.com\\@evil.example",
     ],
@@ -129,7 +174,9 @@ def test_a_host_of_oss_is_the_endpoint_of_its_region() -> None:
         ("oss-cn-shanghai-finance-1-pub.aliyuncs.com", "cn-shanghai-finance-1"),
     ],
 )
-def test_a_host_of_the_finance_cloud_is_signed_for_the_id_of_its_region(host: str, region: str) -> None:
+def test_a_host_of_the_finance_cloud_is_signed_for_the_id_of_its_region(
+    host: str, region: str
+) -> None:
     assert Endpoint.custom_domain(f"https://{host}", region).host(BUCKET) == f"{BUCKET}.{host}"
     with pytest.raises(InvalidEndpoint, match=region):
         Endpoint.custom_domain(f"https://{host}", REGION)
@@ -150,7 +197,9 @@ def test_a_host_of_oss_in_another_region_or_with_a_bucket_is_refused(url: str) -
         Endpoint.custom_domain(url, REGION)
 
 
-@pytest.mark.parametrize("host", ["oss-cn-hangzhou", "oss-cn-hangzhou-internal", "oss-accelerate", "cn-hangzhou.oss"])
+@pytest.mark.parametrize(
+    "host", ["oss-cn-hangzhou", "oss-cn-hangzhou-internal", "oss-accelerate", "cn-hangzhou.oss"]
+)
 def test_a_host_of_oss_is_never_path_style(host: str) -> None:
     with pytest.raises(InvalidEndpoint, match="OSS refuses a bucket in the path"):
         Endpoint.path_style(f"https://{host}.aliyuncs.com", REGION)
@@ -177,7 +226,12 @@ def test_a_host_of_another_service_has_neither_a_bucket_nor_a_region(host: str) 
 
 
 def test_every_host_of_a_region_is_read_with_and_without_a_bucket() -> None:
-    hosts = (("public", "oss-{}"), ("public", "s3.oss-{}"), ("internal", "oss-{}-internal"), ("dual-stack", "{}.oss"))
+    hosts = (
+        ("public", "oss-{}"),
+        ("public", "s3.oss-{}"),
+        ("internal", "oss-{}-internal"),
+        ("dual-stack", "{}.oss"),
+    )
     for region, (kind, host) in product([*KNOWN_REGIONS, "xx-new-1"], hosts):
         domain = f"{host.format(region)}.aliyuncs.com"
         assert parse_oss_host(domain) == (kind, region, None, domain)
@@ -191,10 +245,24 @@ def test_the_name_of_another_endpoint_is_not_a_region(region: str) -> None:
 
 
 def test_no_address_is_signed_that_explain_calls_broken() -> None:
-    of_oss = ("http://oss-{}.aliyuncs.com", "https://oss-{}-internal.aliyuncs.com", "http://{}.oss.aliyuncs.com")
-    names = (REGION, "xx-new-1", "accelerate", "accelerate-overseas", "cn-hangzhou-internal", "127.0.0.1", "localhost")
+    of_oss = (
+        "http://oss-{}.aliyuncs.com",
+        "https://oss-{}-internal.aliyuncs.com",
+        "http://{}.oss.aliyuncs.com",
+    )
+    names = (
+        REGION,
+        "xx-new-1",
+        "accelerate",
+        "accelerate-overseas",
+        "cn-hangzhou-internal",
+        "127.0.0.1",
+        "localhost",
+    )
     makes = (Endpoint.custom_domain, Endpoint.path_style)
-    for make, form, name, region in product(makes, ("https://{}", *of_oss), names, (REGION, "xx-new-1")):
+    for make, form, name, region in product(
+        makes, ("https://{}", *of_oss), names, (REGION, "xx-new-1")
+    ):
         with suppress(InvalidEndpoint):
             endpoint = make(form.format(name), region)
             bucket = BUCKET if endpoint.addressing == "custom" else None

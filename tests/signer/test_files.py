@@ -11,8 +11,12 @@ from signer.files import replace_file
 
 
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
-def test_the_previous_file_stays_if_another_cannot_be_written(tmp_path: Path, step: str, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"]
+)
+def test_the_previous_file_stays_if_another_cannot_be_written(
+    tmp_path: Path, step: str, error: BaseException
+) -> None:
     (tmp_path / "page.md").write_text("before")
     with patch(f"signer.files.os.{step}", side_effect=error), pytest.raises(type(error)):
         replace_file(str(tmp_path / "page.md"), b"after")
@@ -26,7 +30,9 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
     assert error.value.filename == str(path)
 
 
-def test_a_new_file_can_be_read_by_all_and_another_keeps_its_mode_unless_one_is_passed(tmp_path: Path) -> None:
+def test_a_new_file_can_be_read_by_all_and_another_keeps_its_mode_unless_one_is_passed(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "page.md"
     replace_file(str(path), b"new")
     assert path.stat().st_mode & 0o777 == 0o644

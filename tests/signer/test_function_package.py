@@ -11,7 +11,11 @@ import pytest
 
 import signer
 
-LIBRARY = [path.stem for path in Path(signer.__file__).parent.glob("*.py") if path.stem not in ("__init__", "__main__")]
+LIBRARY = [
+    path.stem
+    for path in Path(signer.__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "__main__")
+]
 WORKS = """
 import signer
 keys = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
@@ -33,7 +37,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     # -S: only the standard library can be imported.
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}",
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -45,12 +55,18 @@ def test_the_library_works_without_the_command_line_and_the_diagnosis(package: P
 
 def test_explain_says_what_to_install(package: Path) -> None:
     both = "import signer\ntry: signer.explain\nexcept ImportError as error: print(error)\nfrom signer import explain"
-    done, words = run(both, package), "signer.explain is not part of this package: install fc-presign[cli] to use it."
+    done, words = (
+        run(both, package),
+        "signer.explain is not part of this package: install fc-presign[cli] to use it.",
+    )
 
     assert (done.stdout, done.stderr.splitlines()[-1]) == (f"{words}\n", f"ImportError: {words}")
 
 
 def test_the_library_imports_neither_where_both_are_installed() -> None:
-    code = WORKS + "print([name for name in sys.modules if name.startswith(('signer.cli', 'signer.diagnosis'))])"
+    code = (
+        WORKS
+        + "print([name for name in sys.modules if name.startswith(('signer.cli', 'signer.diagnosis'))])"
+    )
 
     assert run(code, Path(signer.__file__).parents[1]).stdout == "[]\n"

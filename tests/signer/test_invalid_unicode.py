@@ -27,7 +27,9 @@ LINK = sign(credentials=KEYS).url
         {"error_xml": f"<Error><Code>AccessDenied</Code><Message>{HALF}</Message></Error>"},
     ],
 )
-def test_an_explanation_can_be_printed(arguments: dict[str, object], credentials: signer.Credentials | None) -> None:
+def test_an_explanation_can_be_printed(
+    arguments: dict[str, object], credentials: signer.Credentials | None
+) -> None:
     explanation = signer.explain(**{"url": LINK, **arguments}, credentials=credentials, now=NOW)  # type: ignore[arg-type]
     assert f"{explanation}{json.dumps(explanation.to_json(), ensure_ascii=False)}".encode()
 
@@ -37,4 +39,6 @@ def test_a_link_is_refused_and_a_header_is_not_the_one_that_was_signed() -> None
         with pytest.raises(signer.InvalidLink):
             signer.verify("GET", url, credentials=KEYS, now=NOW)
     link = sign("PUT", credentials=KEYS, headers={"Content-Type": "text/plain"})
-    assert not signer.verify("PUT", link.url, headers={"Content-Type": HALF}, credentials=KEYS, now=NOW).ok
+    assert not signer.verify(
+        "PUT", link.url, headers={"Content-Type": HALF}, credentials=KEYS, now=NOW
+    ).ok

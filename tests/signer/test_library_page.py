@@ -9,7 +9,11 @@ import pytest
 import signer
 
 # In a clone, the library is called signer.
-PAGE = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8").replace("fc_presign", "signer")
+PAGE = (
+    (Path(__file__).parents[2] / "docs" / "library.md")
+    .read_text(encoding="utf-8")
+    .replace("fc_presign", "signer")
+)
 CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 
 
@@ -28,7 +32,11 @@ def test_every_call_on_the_page_returns_a_link(
 
 
 def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
-    example = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "presign_cdn" in block)
+    example = next(
+        block
+        for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        if "presign_cdn" in block
+    )
     namespace: dict[str, Any] = {"signer": signer}
     exec(example, namespace)  # noqa: S102
     now, key = 1_772_347_271, "k" * 32

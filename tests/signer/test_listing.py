@@ -24,8 +24,12 @@ DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 
 @pytest.mark.parametrize("namespace", ["", ' xmlns="http://doc.oss-cn-hangzhou.aliyuncs.com"'])
 def test_a_list_is_read_with_and_without_the_namespace_of_the_documentation(namespace: str) -> None:
-    listed = ListedObject("a/b c", 25, "35a27c2b9eaeeb6f48fd7fb5861d7a0f", "2020-05-18T05:45:43.000Z")
-    assert read_page(DOCUMENT.format(namespace).encode()) == ListedPage([listed], ["a/d/"], "CgJiYw--")
+    listed = ListedObject(
+        "a/b c", 25, "35a27c2b9eaeeb6f48fd7fb5861d7a0f", "2020-05-18T05:45:43.000Z"
+    )
+    assert read_page(DOCUMENT.format(namespace).encode()) == ListedPage(
+        [listed], ["a/d/"], "CgJiYw--"
+    )
 
 
 @pytest.mark.parametrize(

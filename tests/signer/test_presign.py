@@ -24,7 +24,11 @@ def expiry(link: Link) -> tuple[int, int, bool, int]:
 def test_the_headers_of_a_link_are_exactly_those_that_are_signed() -> None:
     for request in random_requests(100):
         names = {*request.signed_headers, "Content-Type", "content-md5"}
-        signed = {n: value for n, value in request.headers.items() if n in names or n.lower().startswith("x-oss-")}
+        signed = {
+            n: value
+            for n, value in request.headers.items()
+            if n in names or n.lower().startswith("x-oss-")
+        }
         assert request.link().headers == signed
 
 
@@ -43,11 +47,28 @@ def test_no_link_outlives_its_credentials(remaining: float) -> None:
 
 def test_a_token_whose_end_is_unknown_lasts_as_long_as_the_longest_session() -> None:
     for requested, expected in ((43_200, False), (43_201, True), (604_800, True)):
-        assert expiry(sign(credentials=TEMPORARY, expires_in=requested)) == (43_200, 43_200, expected, 43_200)
-    form = post_form(BUCKET, KEY, credentials=TEMPORARY, endpoint=HANGZHOU, max_size=1, expires_in=86_400, now=NOW)
+        assert expiry(sign(credentials=TEMPORARY, expires_in=requested)) == (
+            43_200,
+            43_200,
+            expected,
+            43_200,
+        )
+    form = post_form(
+        BUCKET,
+        KEY,
+        credentials=TEMPORARY,
+        endpoint=HANGZHOU,
+        max_size=1,
+        expires_in=86_400,
+        now=NOW,
+    )
     assert (form.expires_in, form.clamped) == (43_200, True)
     # A known end lifts it, and a key without a token has none.
-    for credentials in (TEMPORARY._replace(expires_at=NOW + 129_600), KEYS, KEYS._replace(security_token="")):
+    for credentials in (
+        TEMPORARY._replace(expires_at=NOW + 129_600),
+        KEYS,
+        KEYS._replace(security_token=""),
+    ):
         assert sign(credentials=credentials, expires_in=129_600).expires_in == 129_600
 
 
@@ -97,7 +118,9 @@ def test_a_host_in_the_headers_is_not_in_the_link() -> None:
     assert sign(headers={"Host": host}) == sign()
 
 
-@pytest.mark.parametrize("value", ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ""])
+@pytest.mark.parametrize(
+    "value", ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ""]
+)
 def test_the_hash_of_a_payload_is_refused_because_oss_does_not_check_it(value: str) -> None:
     with pytest.raises(InvalidHeader, match="must be UNSIGNED-PAYLOAD"):
         sign("PUT", headers={"X-Oss-Content-Sha256": value})

@@ -31,34 +31,85 @@ def rows(kind: type[SignerError], code: str, argument: str, *values: object) -> 
 
 
 TIMES = (NO_ZONE, -1, float("nan"), float("inf"), "2026-03-01T06:41:11Z", LAST)
-PAIRS = (("", "s"), ("LTAI", ""), ("LTAI\n", "s"), ("LTAI", "a b"), ("LTAI", "s", "t\r\n"), ("LTAI", "s", "é"))
+PAIRS = (
+    ("", "s"),
+    ("LTAI", ""),
+    ("LTAI\n", "s"),
+    ("LTAI", "a b"),
+    ("LTAI", "s", "t\r\n"),
+    ("LTAI", "s", "é"),
+)
 EXPIRED = KEYS._replace(expires_at=NOW)
 UNSENDABLE = ("v\r\nb: c", " v", "v\t", "é", 1)
 UNSAFE_KEYS = ("a//b", "a//", ".", "..", "../a", "a/./b", "a/..", "a\nb", "a\x7f")
 TABLE: list[Row] = [
-    *(row(signer.InvalidQuery, "reserved_query", {"name": n}, query={n: "v"}) for n in (*RESERVED, "X-Oss-Expires")),
-    *rows(signer.InvalidExpiry, "invalid_expiry", "expires_in", 0, -5, MAX_EXPIRES_IN + 1, 600.0, "600", True, None),
+    *(
+        row(signer.InvalidQuery, "reserved_query", {"name": n}, query={n: "v"})
+        for n in (*RESERVED, "X-Oss-Expires")
+    ),
+    *rows(
+        signer.InvalidExpiry,
+        "invalid_expiry",
+        "expires_in",
+        0,
+        -5,
+        MAX_EXPIRES_IN + 1,
+        600.0,
+        "600",
+        True,
+        None,
+    ),
     *rows(signer.InvalidMethod, "invalid_method", "method", "get", "PATCH", ""),
     *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "ab", "a" * 64, "-abc", "abc-"),
     *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "Bucket", "a.b", "abc\n", "bücket"),
-    *rows(signer.InvalidKey, "invalid_key", "key", "", "/a", "\\a", "a" * 1024, "报" * 342, "a\ud800", 7),
+    *rows(
+        signer.InvalidKey,
+        "invalid_key",
+        "key",
+        "",
+        "/a",
+        "\\a",
+        "a" * 1024,
+        "报" * 342,
+        "a\ud800",
+        7,
+    ),
     *rows(signer.InvalidKey, "unsafe_key", "key", *UNSAFE_KEYS),
     row(signer.InvalidHeader, "invalid_header", {"name": "a b"}, headers={"a b": "v"}),
     row(signer.InvalidHeader, "invalid_header", {"name": ""}, headers={"": "v"}),
-    *(row(signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, headers={"x-oss-a": v}) for v in UNSENDABLE),
+    *(
+        row(signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, headers={"x-oss-a": v})
+        for v in UNSENDABLE
+    ),
     row(signer.InvalidHeader, "invalid_header", {"name": "host"}, headers={"Host": "example.com"}),
     row(signer.InvalidHeader, "invalid_header", {"name": "host"}, signed_headers="host"),
     row(signer.InvalidHeader, "missing_header", {"name": "range"}, signed_headers=["Range"]),
     row(signer.InvalidHeader, "duplicate_header", {"name": "a"}, headers={"A": "v", "a": "v"}),
     row(signer.InvalidQuery, "invalid_query", {"name": ""}, query={"": "v"}),
     row(signer.InvalidQuery, "invalid_query", {"name": "a\n"}, query={"a\n": "v"}),
-    *(row(signer.InvalidQuery, "invalid_query", {"name": "a"}, query={"a": v}) for v in ("v\x00", "\udc80", 1, None)),
+    *(
+        row(signer.InvalidQuery, "invalid_query", {"name": "a"}, query={"a": v})
+        for v in ("v\x00", "\udc80", 1, None)
+    ),
     *(row(signer.InvalidTime, "invalid_time", {}, now=now) for now in TIMES),
     row(signer.InvalidTime, "invalid_time", {}, credentials=KEYS._replace(expires_at=NO_ZONE)),
-    (signer.InvalidEndpoint, "invalid_endpoint", {"value": "oss-cn-a"}, lambda: Endpoint.public("oss-cn-a")),
+    (
+        signer.InvalidEndpoint,
+        "invalid_endpoint",
+        {"value": "oss-cn-a"},
+        lambda: Endpoint.public("oss-cn-a"),
+    ),
     (signer.InvalidEndpoint, "invalid_endpoint", {"value": ""}, lambda: Endpoint.internal("")),
-    (signer.InvalidLink, "invalid_link", {}, lambda: signer.verify("GET", "no link", credentials=KEYS)),
-    *(row(signer.InvalidCredentials, "invalid_credentials", {}, credentials=Credentials(*pair)) for pair in PAIRS),
+    (
+        signer.InvalidLink,
+        "invalid_link",
+        {},
+        lambda: signer.verify("GET", "no link", credentials=KEYS),
+    ),
+    *(
+        row(signer.InvalidCredentials, "invalid_credentials", {}, credentials=Credentials(*pair))
+        for pair in PAIRS
+    ),
     (
         signer.MissingCredentials,
         "missing_credentials",
@@ -85,7 +136,11 @@ def test_an_error_has_its_code_its_attributes_and_a_message_of_one_line_and_can_
 
 
 def test_the_classes_are_those_of_the_tree() -> None:
-    kinds = {kind for kind in vars(signer.errors).values() if isinstance(kind, type) and issubclass(kind, SignerError)}
+    kinds = {
+        kind
+        for kind in vars(signer.errors).values()
+        if isinstance(kind, type) and issubclass(kind, SignerError)
+    }
 
     # The tests of forms and of keys of CDNs have their own tables.
     without: set[type[SignerError]] = {SignerError, signer.InvalidForm, signer.InvalidCdnKey}
@@ -101,7 +156,19 @@ def test_expired_and_missing_credentials_are_credentials_that_cannot_sign() -> N
 
 
 def test_the_shortest_and_the_longest_names_and_expiries_are_signed() -> None:
-    for key in ("a" * 1023, "报" * 341, "...", "a/...", "a/.b", "a..b", " a ", "a\\b", "a\u0085\u2028", "a\ufeff", "?"):
+    for key in (
+        "a" * 1023,
+        "报" * 341,
+        "...",
+        "a/...",
+        "a/.b",
+        "a..b",
+        " a ",
+        "a\\b",
+        "a\u0085\u2028",
+        "a\ufeff",
+        "?",
+    ):
         assert signer.verify("GET", sign(key=key).url, credentials=KEYS, now=NOW).ok
     for bucket in ("abc", "a" * 63, "1-2", "a--b"):
         assert sign(bucket=bucket).url.startswith(f"https://{bucket}.oss-cn-hangzhou.aliyuncs.com/")

@@ -33,14 +33,20 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "in quotes": lambda url: f'GET "{url}" HTTP/1.1" 200',
     "as a header": lambda url: f"< Location: {url}\r\n< Vary: Accept\r\n",
     "percent-encoded": lambda url: f"/login?next={quote(url, safe='')}&lang=en",
-    "percent-encoded in small letters": lambda url: f"/login?next={quote(url, safe='').replace('%3D', '%3d')}&lang=en",
-    "percent-encoded twice": lambda url: f"/login?next={quote(quote(url, safe=''), safe='')}&lang=en",
+    "percent-encoded in small letters": lambda url: (
+        f"/login?next={quote(url, safe='').replace('%3D', '%3d')}&lang=en"
+    ),
+    "percent-encoded twice": lambda url: (
+        f"/login?next={quote(quote(url, safe=''), safe='')}&lang=en"
+    ),
     "percent-encoded three times": lambda url: quote(quote(quote(url, safe=""), safe=""), safe=""),
     "HTML-escaped": lambda url: f'<a href="{escaped(url)}">open</a>',
     "HTML-escaped with numbers": lambda url: url.replace("&", "&#38;"),
     "in JSON": lambda url: json.dumps({"url": url, "expires_in": 600}),
     "in JSON within JSON": lambda url: json.dumps({"body": json.dumps({"url": url})}),
-    "in JSON that escapes the ampersand": lambda url: json.dumps({"url": url}).replace("&", "\\u0026"),
+    "in JSON that escapes the ampersand": lambda url: json.dumps({"url": url}).replace(
+        "&", "\\u0026"
+    ),
     "in JSON that escapes slashes": lambda url: json.dumps({"url": url}).replace("/", "\\/"),
     "as Python writes it": lambda url: repr({"url": url}),
     "as bytes": lambda url: repr(url.encode()),
@@ -83,9 +89,18 @@ def test_no_secret_survives_wherever_the_url_is_written() -> None:
 @pytest.mark.parametrize(
     ("string", "redacted"),
     [
-        ("?x-oss-date=2026&x-oss-signature=abc&versionId=1", "?x-oss-date=2026&x-oss-signature=REDACTED&versionId=1"),
-        ("?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=abc", "?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"),
-        ("/reports/q3.pdf?share=s1.abc.def&format=json", "/reports/q3.pdf?share=REDACTED&format=json"),
+        (
+            "?x-oss-date=2026&x-oss-signature=abc&versionId=1",
+            "?x-oss-date=2026&x-oss-signature=REDACTED&versionId=1",
+        ),
+        (
+            "?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=abc",
+            "?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED",
+        ),
+        (
+            "/reports/q3.pdf?share=s1.abc.def&format=json",
+            "/reports/q3.pdf?share=REDACTED&format=json",
+        ),
         ("Authorization: Bearer eyJhbGciOi.eyJzdWI.c2ln", "Authorization: REDACTED"),
         (
             "authorization: OSS4-HMAC-SHA256 Credential=LTAI5tEXAMPLE/20260301, Signature=abc, AdditionalHeaders=host",
@@ -96,7 +111,10 @@ def test_no_secret_survives_wherever_the_url_is_written() -> None:
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: REDACTED"),
         ("Proxy-Authorization: Basic dXNlcjpwYXNz", "Proxy-Authorization: REDACTED"),
         ("X-Api-Key: fcp_0123456789abcdef", "X-Api-Key: REDACTED"),
-        ('{"security_token": "CAIS+/==", "region": "cn"}', '{"security_token": "REDACTED", "region": "cn"}'),
+        (
+            '{"security_token": "CAIS+/==", "region": "cn"}',
+            '{"security_token": "REDACTED", "region": "cn"}',
+        ),
         ('{"SecurityToken":"CAIS+/=="}', '{"SecurityToken":"REDACTED"}'),
         ('{"AccessKeySecret":"abc"}', '{"AccessKeySecret":"REDACTED"}'),
         ("access_key_id='LTAI5tEXAMPLE'", "access_key_id='REDACTED'"),
@@ -108,9 +126,15 @@ def test_no_secret_survives_wherever_the_url_is_written() -> None:
         ("ALIBABA_CLOUD_SECURITY_TOKEN=CAIS+/==", "ALIBABA_CLOUD_SECURITY_TOKEN=REDACTED"),
         ("x-fc-access-key-secret: abc", "x-fc-access-key-secret: REDACTED"),
         ("x-oss-signature: \r\nVary: Accept", "x-oss-signature: \r\nVary: Accept"),
-        ("[('x-oss-security-token', 'CAIS+/=='), ('a', 'b')]", "[('x-oss-security-token', 'REDACTED'), ('a', 'b')]"),
+        (
+            "[('x-oss-security-token', 'CAIS+/=='), ('a', 'b')]",
+            "[('x-oss-security-token', 'REDACTED'), ('a', 'b')]",
+        ),
         ('[["x-oss-signature","abc"]]', '[["x-oss-signature","REDACTED"]]'),
-        ("{&quot;security_token&quot;:&quot;CAIS+/==&quot;}", "{&quot;security_token&quot;:&quot;REDACTED&quot;}"),
+        (
+            "{&quot;security_token&quot;:&quot;CAIS+/==&quot;}",
+            "{&quot;security_token&quot;:&quot;REDACTED&quot;}",
+        ),
         ('{"policy": "eyJleHBpcmF0aW9uIjoi", "key": "a"}', '{"policy": "REDACTED", "key": "a"}'),
         ("client_secret=abc&a=b", "client_secret=REDACTED&a=b"),
         ("He sent Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln to us", "He sent Bearer REDACTED to us"),
@@ -129,23 +153,35 @@ def test_no_secret_survives_wherever_the_url_is_written() -> None:
         ("CAISSON-foundations-of-bridges.pdf", "CAISSON-foundations-of-bridges.pdf"),
         # A link that lost the beginning of a name.
         ("http://e/esecurity-token=CAIStokenEXAMPLE%2B", "http://e/esecurity-token=REDACTED"),
-        ("the token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x has expired", "the token REDACTED has expired"),
+        (
+            "the token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x has expired",
+            "the token REDACTED has expired",
+        ),
         ("/login/eyJhbGciOiJIUzI1NiJ9.e30.c2ln/next", "/login/REDACTED/next"),
         ("token_eyJhbGciOiJub25lIn0.e30.", "token_REDACTED"),
         ("jwt%3DeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln%26a", "jwt%3DREDACTED%26a"),
         ("令牌eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln，", "令牌REDACTED，"),
         ("eyJhbGciOiJSU0EtT0FFUCJ9.a2V5.aXY.Y2lwaGVy.dGFn", "REDACTED"),
-        ("/reports/q3.pdf?share\uff1dAbCdEf0123&format=json", "/reports/q3.pdf?share\uff1dREDACTED&format=json"),
+        (
+            "/reports/q3.pdf?share\uff1dAbCdEf0123&format=json",
+            "/reports/q3.pdf?share\uff1dREDACTED&format=json",
+        ),
         ("?share%EF%BC%9DAbCdEf0123%26a", "?share%EF%BC%9DREDACTED%26a"),
         ("?share%25EF%25BC%259DAbCdEf0123%2526a", "?share%25EF%25BC%259DREDACTED%2526a"),
         ("?x-oss-signature\uff1dabc", "?x-oss-signature\uff1dREDACTED"),
         ("签名 signature\uff1aabc", "签名 signature\uff1aREDACTED"),
-        ("/reports/q3.pdf?share[]=AbCdEf0123&format=json", "/reports/q3.pdf?share[]=REDACTED&format=json"),
+        (
+            "/reports/q3.pdf?share[]=AbCdEf0123&format=json",
+            "/reports/q3.pdf?share[]=REDACTED&format=json",
+        ),
         ("?share[0]=AbCdEf0123", "?share[0]=REDACTED"),
         ("?share%5B%5D=AbCdEf0123&a=b", "?share%5B%5D=REDACTED&a=b"),
         ("?share%255B%255D%253DAbCdEf0123%2526a", "?share%255B%255D%253DREDACTED%2526a"),
         ("?share[]\uff1dAbCdEf0123", "?share[]\uff1dREDACTED"),
-        ("?x-oss-signature[]=abc&security-token[a]=CAIS", "?x-oss-signature[]=REDACTED&security-token[a]=REDACTED"),
+        (
+            "?x-oss-signature[]=abc&security-token[a]=CAIS",
+            "?x-oss-signature[]=REDACTED&security-token[a]=REDACTED",
+        ),
     ],
 )
 def test_other_strings_with_secrets(string: str, redacted: str) -> None:
@@ -205,7 +241,8 @@ def test_a_link_of_a_cdn_loses_its_md5_and_keeps_its_object(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "string", [f"X-Tengine-Error: denied by req auth: invalid md5hash={MD5}", f"201508150800/{MD5}/a"]
+    "string",
+    [f"X-Tengine-Error: denied by req auth: invalid md5hash={MD5}", f"201508150800/{MD5}/a"],
 )
 def test_the_md5_of_a_link_is_no_less_secret_alone(string: str) -> None:
     assert MD5 not in redact(string)

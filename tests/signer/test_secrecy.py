@@ -19,7 +19,9 @@ from signer.names import parse_oss_url
 from signer.signed_request import parse_header_signature, parse_query_signature, parse_url
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, sign
 
-KEYS = Credentials("LTAI5tSECRETIVE", "sKSECRETIVE", "CAISECRETIVE", datetime(2100, 1, 1, tzinfo=timezone.utc))
+KEYS = Credentials(
+    "LTAI5tSECRETIVE", "sKSECRETIVE", "CAISECRETIVE", datetime(2100, 1, 1, tzinfo=timezone.utc)
+)
 MARK = "SECRETIVE"
 
 FORMATTERS: dict[str, Callable[[object], str]] = {
@@ -67,7 +69,9 @@ def test_a_verification_shows_faults_and_no_secrets(to_string: Callable[[object]
 
 
 @with_every_formatter
-def test_a_signing_context_shows_neither_the_day_s_key_nor_the_credentials(to_string: Callable[[object], str]) -> None:
+def test_a_signing_context_shows_neither_the_day_s_key_nor_the_credentials(
+    to_string: Callable[[object], str],
+) -> None:
     context = signing_context(KEYS, HANGZHOU, NOW, 900)
     string = to_string(context)
 
@@ -77,7 +81,9 @@ def test_a_signing_context_shows_neither_the_day_s_key_nor_the_credentials(to_st
 
 
 @with_every_formatter
-def test_a_parsed_link_shows_neither_its_signature_nor_its_token(to_string: Callable[[object], str]) -> None:
+def test_a_parsed_link_shows_neither_its_signature_nor_its_token(
+    to_string: Callable[[object], str],
+) -> None:
     url = sign(credentials=KEYS).url
     parsed = parse_url(url)
     in_query = parse_query_signature(dict(parsed.query))
@@ -98,7 +104,9 @@ def test_a_parsed_link_shows_neither_its_signature_nor_its_token(to_string: Call
     assert KEY in to_string(parsed)
     assert "x-oss-date" in to_string(parsed)
     for value in (in_query, in_header):
-        assert all(fact in to_string(value) for fact in (in_query.issued_at, "cn-hangzhou", "faults=()"))
+        assert all(
+            fact in to_string(value) for fact in (in_query.issued_at, "cn-hangzhou", "faults=()")
+        )
 
 
 def everything(error: BaseException) -> str:
@@ -121,13 +129,25 @@ CALLS: dict[str, Callable[[], object]] = {
     "a duplicate header": lambda: sign(headers={"x-oss-a": MARK, "X-Oss-A": MARK}),
     "another host": lambda: sign(headers={"host": MARK}),
     "half of the environment": lambda: Credentials.from_environment({"OSS_ACCESS_KEY_ID": MARK}),
-    "the other half": lambda: Credentials.from_environment({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": MARK}),
-    "a link as an endpoint": lambda: Endpoint.custom_domain(sign(credentials=KEYS).url, "cn-hangzhou"),
+    "the other half": lambda: Credentials.from_environment(
+        {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": MARK}
+    ),
+    "a link as an endpoint": lambda: Endpoint.custom_domain(
+        sign(credentials=KEYS).url, "cn-hangzhou"
+    ),
     "a link as an oss:// address": lambda: parse_oss_url(sign(credentials=KEYS).url),
-    "an endpoint with a password": lambda: Endpoint.path_style(f"https://user:{MARK}@example.com", "cn-hangzhou"),
-    "another string than a link": lambda: verify("GET", f"ftp://a/?x-oss-security-token={MARK}", credentials=KEYS),
-    "a link without a bucket": lambda: verify("GET", f"https://a.example/k?x-oss-signature={MARK}", credentials=KEYS),
-    "a link of bad UTF-8": lambda: verify("GET", f"https://a.example/%ff?x-oss-signature={MARK}", credentials=KEYS),
+    "an endpoint with a password": lambda: Endpoint.path_style(
+        f"https://user:{MARK}@example.com", "cn-hangzhou"
+    ),
+    "another string than a link": lambda: verify(
+        "GET", f"ftp://a/?x-oss-security-token={MARK}", credentials=KEYS
+    ),
+    "a link without a bucket": lambda: verify(
+        "GET", f"https://a.example/k?x-oss-signature={MARK}", credentials=KEYS
+    ),
+    "a link of bad UTF-8": lambda: verify(
+        "GET", f"https://a.example/%ff?x-oss-signature={MARK}", credentials=KEYS
+    ),
 }
 
 
@@ -175,7 +195,13 @@ def test_any_argument_is_signed_or_raises_a_signer_error_and_neither_shows_the_c
 
 def test_a_form_shows_only_the_names_of_its_fields() -> None:
     form = signer.post_form(
-        BUCKET, KEY, credentials=KEYS, endpoint=HANGZHOU, max_size=10, content_type="image/png", now=NOW
+        BUCKET,
+        KEY,
+        credentials=KEYS,
+        endpoint=HANGZHOU,
+        max_size=10,
+        content_type="image/png",
+        now=NOW,
     )
 
     assert form.fields["x-oss-security-token"] == "CAISECRETIVE"

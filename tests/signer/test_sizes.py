@@ -27,7 +27,9 @@ def test_a_size_is_in_bytes(string: str, size: int) -> None:
 
 
 # The last two are a full-width digit and the Kelvin sign, which equals k where case is ignored.
-@pytest.mark.parametrize("string", ["", "B", "-1", "1.5M", "5X", "5KM", " 5", "1" * 16, "\uff15", "5\u212a"])
+@pytest.mark.parametrize(
+    "string", ["", "B", "-1", "1.5M", "5X", "5KM", " 5", "1" * 16, "\uff15", "5\u212a"]
+)
 def test_anything_else_is_not_a_size(string: str) -> None:
     assert parse_size(string) is None
 

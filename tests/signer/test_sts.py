@@ -33,7 +33,9 @@ def test_a_session_is_read_with_its_end() -> None:
 @pytest.mark.parametrize("value", [None, "", 7, ["x"], "a b"])
 def test_half_a_session_is_refused(value: object) -> None:
     for name in SESSION:
-        with pytest.raises(StsError, match=r"^STS answered with an incomplete session\.$") as caught:
+        with pytest.raises(
+            StsError, match=r"^STS answered with an incomplete session\.$"
+        ) as caught:
             read_assumed_role(200, answer(**{name: value}))
         assert caught.value.reason == "incomplete_session"
 
@@ -46,7 +48,11 @@ def test_half_a_session_is_refused(value: object) -> None:
         (200, b"<html>", "status_200"),
         (200, b"\xff", "status_200"),
         (502, b"[" * 60_000, "status_502"),
-        (404, b'{"Code": "EntityNotExist.Role", "Message": "The specified Role not exists ."}', "EntityNotExist.Role"),
+        (
+            404,
+            b'{"Code": "EntityNotExist.Role", "Message": "The specified Role not exists ."}',
+            "EntityNotExist.Role",
+        ),
         (400, b'{"Code": "x\\ny"}', "status_400"),
         (400, b'{"Code": 7}', "status_400"),
         (503, b"[]", "status_503"),

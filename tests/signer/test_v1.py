@@ -19,7 +19,11 @@ from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, TEMPORARY, LinkRequest, random_requests
 
 OSS2_SUB_RESOURCES = oss2.auth.ProviderAuth._subresource_key_set
-HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
+HEADERS = {
+    "Content-Type": "image/png",
+    "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==",
+    "X-Oss-Meta-Author": "a b",
+}
 QUERY = {"response-content-type": "a+b c", "acl": ""}
 REQUEST = LinkRequest("PUT", credentials=TEMPORARY, query=QUERY, headers=HEADERS)
 LINK = v1_url_of_oss2(REQUEST)
@@ -37,7 +41,9 @@ def verified(
 
 def altered(name: str, value: str | None) -> str:
     """The link with another raw value of a parameter, or without it if the value is None."""
-    return re.sub(rf"&?\b{name}(?:=[^&]*)?(?=&|$)", "" if value is None else f"&{name}={value}", LINK)
+    return re.sub(
+        rf"&?\b{name}(?:=[^&]*)?(?=&|$)", "" if value is None else f"&{name}={value}", LINK
+    )
 
 
 # --- the specification, step by step ---------------------------------------------------------------------------------
@@ -63,7 +69,9 @@ def test_the_documented_request_signed_in_its_header() -> None:
 
 
 def test_the_documented_url() -> None:
-    string = v1.string_to_sign("GET", {}, "1141889120", v1.canonicalized_resource("oss-example", "oss-api.pdf", []))
+    string = v1.string_to_sign(
+        "GET", {}, "1141889120", v1.canonicalized_resource("oss-example", "oss-api.pdf", [])
+    )
     assert string == "GET\n\n\n1141889120\n/oss-example/oss-api.pdf"
     assert v1.signature(SECRET, string) == "EwaNTn1erJGkimiJ9WmXgwnANLc="
 
@@ -85,7 +93,9 @@ def test_the_sub_resources_are_those_of_the_sdks() -> None:
         ([("Expires", "1"), ("Signature", "x"), ("OSSAccessKeyId", "y")], "/b/k"),
     ],
 )
-def test_the_resource_has_the_sub_resources_by_name(query: list[tuple[str, str]], expected: str) -> None:
+def test_the_resource_has_the_sub_resources_by_name(
+    query: list[tuple[str, str]], expected: str
+) -> None:
     assert v1.canonicalized_resource("b", "k", query) == expected
     assert v1.canonicalized_resource("", "", query) == expected.replace("/b/k", "/")
 
@@ -103,14 +113,21 @@ def test_links_of_oss2_are_valid_until_they_expire() -> None:
             assert (result.faults, result.access_key_id) == ((), keys.access_key_id), request
         assert result.expires_at is not None
         assert result.expires_at.timestamp() == ends
-        assert [fault.code for fault in verified(url, method, headers, keys, ends).faults] == ["expired"]
-        assert verified(url, method, {**headers, "x-oss-a": "b"}, keys, ends - 1).fault == "signature_mismatch"
+        assert [fault.code for fault in verified(url, method, headers, keys, ends).faults] == [
+            "expired"
+        ]
+        assert (
+            verified(url, method, {**headers, "x-oss-a": "b"}, keys, ends - 1).fault
+            == "signature_mismatch"
+        )
 
 
 def test_a_link_of_oss2_is_valid_as_its_client_makes_it() -> None:
     bucket = oss2.Bucket(oss2.Auth(*KEYS[:2]), "https://oss-cn-hangzhou.aliyuncs.com", BUCKET)
     for slash_safe in (False, True):
-        url = bucket.sign_url("GET", "dir/a b+ü%2F?.txt", 600, params={"versionId": "a+b"}, slash_safe=slash_safe)
+        url = bucket.sign_url(
+            "GET", "dir/a b+ü%2F?.txt", 600, params={"versionId": "a+b"}, slash_safe=slash_safe
+        )
         assert verify("GET", url, credentials=KEYS).ok
 
 
@@ -128,7 +145,10 @@ ALTERED: dict[str, tuple[str, str, Verification]] = {
     "a sub-resource, removed": (*MISMATCH, verified(altered("acl", None))),
     "a sub-resource, repeated": (*MISMATCH, verified(LINK + "&acl")),
     "a content type": (*MISMATCH, verified(headers={**HEADERS, "Content-Type": "a/b"})),
-    "a content MD5, removed": (*MISMATCH, verified(headers={n: v for n, v in HEADERS.items() if n != "Content-MD5"})),
+    "a content MD5, removed": (
+        *MISMATCH,
+        verified(headers={n: v for n, v in HEADERS.items() if n != "Content-MD5"}),
+    ),
     "a header of OSS, added": (*MISMATCH, verified(headers={**HEADERS, "x-oss-acl": "private"})),
     "the expiry": (*MISMATCH, verified(altered("Expires", str(NOW + 601)))),
     "the expiry, removed": ("bad_parameter", "Expires", verified(altered("Expires", None))),
@@ -137,10 +157,22 @@ ALTERED: dict[str, tuple[str, str, Verification]] = {
     "the signature, removed": ("bad_parameter", "Signature", verified(altered("Signature", None))),
     "the signature, empty": ("bad_parameter", "Signature", verified(altered("Signature", ""))),
     "the signature, repeated": ("bad_parameter", "Signature", verified(LINK + "&Signature=a")),
-    "the access key": ("unknown_access_key", "OSSAccessKeyId", verified(altered("OSSAccessKeyId", "LTAI5tOTHER"))),
-    "the access key, removed": ("bad_parameter", "OSSAccessKeyId", verified(altered("OSSAccessKeyId", None))),
+    "the access key": (
+        "unknown_access_key",
+        "OSSAccessKeyId",
+        verified(altered("OSSAccessKeyId", "LTAI5tOTHER")),
+    ),
+    "the access key, removed": (
+        "bad_parameter",
+        "OSSAccessKeyId",
+        verified(altered("OSSAccessKeyId", None)),
+    ),
     "the token": ("wrong_token", "security-token", verified(altered("security-token", "other"))),
-    "the token, removed": ("missing_token", "security-token", verified(altered("security-token", None))),
+    "the token, removed": (
+        "missing_token",
+        "security-token",
+        verified(altered("security-token", None)),
+    ),
     "the credentials' end": ("token_expired", "security-token", verified(credentials=ENDED)),
     "the clock": ("expired", "Expires", verified(now=NOW + 600)),
 }
@@ -162,9 +194,13 @@ def test_an_altered_part_has_its_own_fault(what: str) -> None:
     assert (result.fault, result.parameter) == (code, parameter)
 
 
-@pytest.mark.parametrize("query", ["Expires=1", "Signature=a", "security-token=CAIS", "x-oss-traffic-limit=1"])
+@pytest.mark.parametrize(
+    "query", ["Expires=1", "Signature=a", "security-token=CAIS", "x-oss-traffic-limit=1"]
+)
 def test_a_part_of_a_signature_alone_is_unsigned(query: str) -> None:
-    assert verified(f"https://{BUCKET}.oss-cn-hangzhou.aliyuncs.com/{KEY}?{query}").fault == "unsigned"
+    assert (
+        verified(f"https://{BUCKET}.oss-cn-hangzhou.aliyuncs.com/{KEY}?{query}").fault == "unsigned"
+    )
 
 
 # --- in the Authorization header -------------------------------------------------------------------------------------
@@ -176,8 +212,14 @@ def at(seconds: int) -> str:
 
 def sent_by_header(times: dict[str, str], changes: dict[str, str | None]) -> Verification:
     """Of a request signed with these times, of which x-oss-date counts, and then changed (None: without the header)."""
-    headers = {"x-oss-meta-author": "a b", "x-oss-security-token": TEMPORARY.security_token or "", **times}
-    string = v1.string_to_sign("PUT", headers, [*times.values()][-1], v1.canonicalized_resource(BUCKET, KEY, []))
+    headers = {
+        "x-oss-meta-author": "a b",
+        "x-oss-security-token": TEMPORARY.security_token or "",
+        **times,
+    }
+    string = v1.string_to_sign(
+        "PUT", headers, [*times.values()][-1], v1.canonicalized_resource(BUCKET, KEY, [])
+    )
     signed = v1.signature(TEMPORARY.access_key_secret, string)
     sent = {**headers, "authorization": f"OSS {TEMPORARY.access_key_id}:{signed}", **changes}
     given = {name: value for name, value in sent.items() if value is not None}
@@ -185,7 +227,8 @@ def sent_by_header(times: dict[str, str], changes: dict[str, str | None]) -> Ver
 
 
 @pytest.mark.parametrize(
-    "times", [{"date": at(0)}, {"date": at(-901), "x-oss-date": at(0)}, {"x-oss-date": "20260301T064111Z"}]
+    "times",
+    [{"date": at(0)}, {"date": at(-901), "x-oss-date": at(0)}, {"x-oss-date": "20260301T064111Z"}],
 )
 def test_a_date_or_an_x_oss_date_is_the_time_of_a_header(times: dict[str, str]) -> None:
     result = sent_by_header(times, {})
@@ -196,7 +239,9 @@ def test_a_date_or_an_x_oss_date_is_the_time_of_a_header(times: dict[str, str]) 
 @pytest.mark.parametrize("seconds", [-901, -900, 900, 901])
 def test_a_header_is_valid_for_15_minutes_before_and_after_its_time(seconds: int) -> None:
     result = sent_by_header({"date": at(seconds)}, {})
-    assert (result.fault, result.parameter) == (("skewed", "date") if abs(seconds) > 900 else (None, None))
+    assert (result.fault, result.parameter) == (
+        ("skewed", "date") if abs(seconds) > 900 else (None, None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +259,9 @@ def test_a_header_is_valid_for_15_minutes_before_and_after_its_time(seconds: int
         ("authorization", "OSS LTAI5tOTHER:c2ln", "unknown_access_key", "authorization"),
     ],
 )
-def test_an_altered_header_has_its_own_fault(name: str, value: str | None, fault: str, parameter: str) -> None:
+def test_an_altered_header_has_its_own_fault(
+    name: str, value: str | None, fault: str, parameter: str
+) -> None:
     result = sent_by_header({"date": at(0)}, {name: value})
     assert (result.fault, result.parameter) == (fault, parameter)
 
@@ -223,7 +270,9 @@ def test_an_altered_header_has_its_own_fault(name: str, value: str | None, fault
 
 
 @pytest.mark.parametrize("credentials", [None, TEMPORARY, KEYS])
-def test_an_explanation_shows_neither_the_signature_nor_the_token(credentials: Credentials | None) -> None:
+def test_an_explanation_shows_neither_the_signature_nor_the_token(
+    credentials: Credentials | None,
+) -> None:
     signature = unquote(LINK.partition("Signature=")[2].partition("&")[0])
     for url in (LINK, LINK.replace(KEY, "a"), LINK[:-3], LINK.replace("&", "&amp;")):
         explanation = explain(url, method="PUT", headers=HEADERS, credentials=credentials, now=NOW)

@@ -21,7 +21,9 @@ REQUEST = LinkRequest(
 )
 
 
-def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float | None = None) -> Verification:
+def verified(
+    link_request: LinkRequest, headers: Mapping[str, str], now: float | None = None
+) -> Verification:
     return verify_request(
         link_request.method,
         link_request.bucket,
@@ -39,7 +41,11 @@ def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[s
         headers = sdk(request)
         for now in (request.now - 900, request.now + 900):
             result = verified(request, headers, now)
-            assert (result.faults, result.issued_at, result.expires_at) == ((), request.signed_at, None)
+            assert (result.faults, result.issued_at, result.expires_at) == (
+                (),
+                request.signed_at,
+                None,
+            )
         for now in (request.now - 901, request.now + 901):
             assert verified(request, headers, now).fault == "skewed"
 
@@ -65,13 +71,22 @@ def test_every_request_of_an_sdk_is_valid(sdk: Callable[[LinkRequest], Mapping[s
         ("host", None, "missing_header", "host"),
         ("authorization", None, "unsigned", None),
         ("authorization", "OSS LTAI5tEXAMPLE:c2ln", "unknown_access_key", "authorization"),
-        ("authorization", "OSS4-HMAC-SHA256 Credential=STS.EXAMPLE", "bad_parameter", "authorization"),
+        (
+            "authorization",
+            "OSS4-HMAC-SHA256 Credential=STS.EXAMPLE",
+            "bad_parameter",
+            "authorization",
+        ),
         ("authorization", "OSS4-HMAC-SHA256 ", "bad_parameter", "authorization"),
     ],
 )
-def test_an_altered_header_has_its_own_fault(name: str, value: str | None, fault: str, parameter: str | None) -> None:
+def test_an_altered_header_has_its_own_fault(
+    name: str, value: str | None, fault: str, parameter: str | None
+) -> None:
     sent = {header.lower(): string for header, string in signed_headers_of_v2(REQUEST).items()}
-    headers = {header: string for header, string in sent.items() if header != "date"} | {name: value or ""}
+    headers = {header: string for header, string in sent.items() if header != "date"} | {
+        name: value or ""
+    }
     if value is None:
         del headers[name]
 
@@ -93,12 +108,16 @@ def test_an_altered_part_of_the_authorization_is_refused() -> None:
         ("Signature=", "Signature=0", "signature_mismatch"),
     ):
         assert old in signed
-        assert verified(REQUEST, {**headers, "authorization": signed.replace(old, new)}).fault == fault
+        assert (
+            verified(REQUEST, {**headers, "authorization": signed.replace(old, new)}).fault == fault
+        )
 
 
 def test_requests_to_a_bucket_and_to_the_service_have_short_paths() -> None:
     for bucket, path in (("examplebucket", "/examplebucket/"), ("", "/")):
-        result = verify_request("GET", bucket, "", [], signed_headers_of_v2(REQUEST), credentials=TEMPORARY, now=NOW)
+        result = verify_request(
+            "GET", bucket, "", [], signed_headers_of_v2(REQUEST), credentials=TEMPORARY, now=NOW
+        )
         assert result.canonical_request.split("\n")[:2] == ["GET", path]
 
 
@@ -115,11 +134,15 @@ def signed_by_date(signed_date: str, sent_date: str | None = None) -> dict[str, 
     OSS's Go SDK 3 sends such requests: it signs Date as it is sent (`oss/auth.go`, getSignedStrV4).
     """
     headers = {"content-type": "text/plain", "x-oss-content-sha256": v4.UNSIGNED_PAYLOAD}
-    canonical = v4.canonical_request("PUT", f"/{BUCKET}/{KEY}", "", v4.canonical_headers(headers), "")
+    canonical = v4.canonical_request(
+        "PUT", f"/{BUCKET}/{KEY}", "", v4.canonical_headers(headers), ""
+    )
     scope = v4.scope("20260301", "cn-hangzhou")
     key = v4.signing_key(KEYS.access_key_secret, "20260301", "cn-hangzhou")
     signature = v4.signature(key, v4.string_to_sign(signed_date, scope, canonical))
-    authorization = f"OSS4-HMAC-SHA256 Credential={KEYS.access_key_id}/{scope},Signature={signature}"
+    authorization = (
+        f"OSS4-HMAC-SHA256 Credential={KEYS.access_key_id}/{scope},Signature={signature}"
+    )
     return {**headers, "Date": sent_date or DATE, "Authorization": authorization}
 
 

@@ -32,10 +32,14 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
         return None
     match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
     if not match:
-        raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
+        raise malformed_credential(
+            "Authorization must be Bearer, a space, and one API key or token"
+        )
     credential = match[1]
     if credential.startswith("fcp_") and not _API_KEY.fullmatch(credential):
-        raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
+        raise malformed_credential(
+            "The API key in Authorization is incomplete. Send it exactly as you received it"
+        )
     config = invocation.config
     now = invocation.now
     if config.keys_document is None and config.mounts.all_anonymous:
@@ -51,7 +55,10 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
 
 
 def authorize(
-    invocation: Invocation, target: Target, method: str, limits: tuple[ExpiryLimit, ...] | None = None
+    invocation: Invocation,
+    target: Target,
+    method: str,
+    limits: tuple[ExpiryLimit, ...] | None = None,
 ) -> Access:
     """The access of the caller to a target by a method; with the `limits` of a share or notice, that of anybody.
 
@@ -69,7 +76,9 @@ def authorize(
         limits = caller.limits(invocation.now) if caller is not None else ()
     if method not in mount.methods and not (method == "LIST" and mount.lists):
         enabled = ", ".join(mount.methods)
-        raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
+        raise Problem(
+            "method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled})."
+        )
     if mount.cdn is not None and method != "LIST":
         from ..keys.current import current_keys
 

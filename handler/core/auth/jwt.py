@@ -24,7 +24,12 @@ MAX_SUBJECT = 120  # characters
 CLAIMABLE = ("GET", "PUT", "POST", "SHARE")
 MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON
 
-_CHECKS = {"require": ["iss", "aud", "exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+_CHECKS = {
+    "require": ["iss", "aud", "exp"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
 
 
 def identify(token: str, keys: Keys, now: float) -> Caller:
@@ -67,7 +72,11 @@ def _segments(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def _decode(part: str) -> bytes | None:
     """The bytes of one part (RFC 7515 §2): without padding, and in the one encoding that has no excess bits."""
     content = base64url(part)
-    return content if content is not None and urlsafe_b64encode(content).rstrip(b"=") == part.encode() else None
+    return (
+        content
+        if content is not None and urlsafe_b64encode(content).rstrip(b"=") == part.encode()
+        else None
+    )
 
 
 def _object(part: bytes | None) -> dict[str, Any]:
@@ -81,7 +90,9 @@ def _object(part: bytes | None) -> dict[str, Any]:
 
 
 def _invalid_token() -> Problem:
-    return malformed_credential("The bearer token must be a JWT, or an API key that begins with fcp_")
+    return malformed_credential(
+        "The bearer token must be a JWT, or an API key that begins with fcp_"
+    )
 
 
 def _verify(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
@@ -91,7 +102,14 @@ def _verify(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any
     key: Any = issuer.secret or _public_key(header, issuer)
     options: Any = _CHECKS
     try:
-        return jwt.decode(token, key, algorithms=[issuer.alg], options=options, audience=issuer.aud, issuer=issuer.iss)
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[issuer.alg],
+            options=options,
+            audience=issuer.aud,
+            issuer=issuer.iss,
+        )
     except jwt.PyJWTError:
         raise Problem("unknown_credential") from None
 
@@ -114,7 +132,8 @@ def _public_key(header: dict[str, Any], issuer: Issuer) -> object:
         key: object = PyJWK(dict(matches[0]), issuer.alg).key
     except (PyJWTError, ValueError):
         raise Problem(
-            "keys_unavailable", "A public key of this issuer is invalid. The operator can fix the keys document."
+            "keys_unavailable",
+            "A public key of this issuer is invalid. The operator can fix the keys document.",
         ) from None
     return key
 
@@ -160,10 +179,14 @@ def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
     return tuple(method for method in named if method in allowed)
 
 
-def _either(claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
+def _either(
+    claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str
+) -> tuple[str, ...]:
     values = claimed if claimed is not None else allowed
     if values is None:
-        raise malformed_credential(f"The token requires {name}, because the entry of its issuer does not name any")
+        raise malformed_credential(
+            f"The token requires {name}, because the entry of its issuer does not name any"
+        )
     return values
 
 

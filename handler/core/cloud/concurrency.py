@@ -11,7 +11,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> list[Result]:
+def map_concurrently(
+    func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
+) -> list[Result]:
     """The results in order; up to so many calls wait at the same time."""
     arguments = list(items)
     if len(arguments) < 2:

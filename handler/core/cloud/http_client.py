@@ -18,10 +18,14 @@ from functools import cache
 from threading import Lock, Thread
 from typing import IO, NamedTuple, TypeVar, cast
 
-MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
+MAX_IDLE_SECONDS = (
+    30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
+)
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
 MAX_THREADS = 200
-MAX_HEAD = 256 * 1024  # bytes; OSS keeps 8 KB of metadata for an object, and sends each entry as a header
+MAX_HEAD = (
+    256 * 1024
+)  # bytes; OSS keeps 8 KB of metadata for an object, and sends each entry as a header
 MAX_STRICT_HEAD = 32 * 1024  # bytes
 MAX_LINE = 64 * 1024  # bytes
 
@@ -67,20 +71,32 @@ class Response(http.client.HTTPResponse):
         self.fields = {}
         for name, value in pairs:
             self.fields[name] = f"{self.fields[name]}, {value}" if name in self.fields else value
-        lengths = {part.strip(" \t") for name, value in pairs if name == "content-length" for part in value.split(",")}
+        lengths = {
+            part.strip(" \t")
+            for name, value in pairs
+            if name == "content-length"
+            for part in value.split(",")
+        }
         codings = [value.lower() for name, value in pairs if name == "transfer-encoding"]
-        if (lengths and not re.fullmatch("[0-9]{1,20}", ",".join(lengths))) or codings not in ([], ["chunked"]):
+        if (lengths and not re.fullmatch("[0-9]{1,20}", ",".join(lengths))) or codings not in (
+            [],
+            ["chunked"],
+        ):
             raise http.client.HTTPException("Invalid response (expected one length).")
         self.chunked = bool(codings)
         self.length = int(lengths.pop()) if lengths and not codings else None
         if self.status < 200 or self.status in (204, 304) or self._method == "HEAD":  # type: ignore[attr-defined]
             self.length = 0
-        is_last = head.startswith(b"HTTP/1.0") or "close" in self.fields.get("connection", "").lower()
+        is_last = (
+            head.startswith(b"HTTP/1.0") or "close" in self.fields.get("connection", "").lower()
+        )
         self.will_close = is_last or (self.length is None and not self.chunked)
 
     def receive(self, limit: int) -> tuple[bytes, bool]:
         """At most `limit` bytes of the body, and whether they are all of it. Raises `HTTPException`."""
-        if not self.chunked or self.length == 0:  # also after HEAD, 204 and 304, which have no chunks
+        if (
+            not self.chunked or self.length == 0
+        ):  # also after HEAD, 204 and 304, which have no chunks
             # Python 3.10 allocates as many bytes as it may read.
             content = self.fp.read(limit if self.length is None else min(self.length, limit))
             if self.length is None:
@@ -239,7 +255,9 @@ class Connections:
             # After a 1xx other than 100 the response itself follows.
             is_reusable = is_complete and not response.will_close and response.status >= 200
         except (ConnectionError, http.client.HTTPException):
-            if kept is not None:  # what ended one kept connection, such as a restart, may have ended all
+            if (
+                kept is not None
+            ):  # what ended one kept connection, such as a restart, may have ended all
                 self.close()
             raise
         finally:
@@ -258,7 +276,9 @@ class Connections:
         """The connection to a host that was used last, if it is still open."""
         while True:
             with self._lock:
-                matching = [each for each in self._idle if (each.scheme, each.host) == (scheme, host)]
+                matching = [
+                    each for each in self._idle if (each.scheme, each.host) == (scheme, host)
+                ]
                 if not matching:
                     return None
                 idle = matching[-1]

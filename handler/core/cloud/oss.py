@@ -116,10 +116,18 @@ class OssClient(NamedTuple):
         return self.request("GET", location, headers={"If-None-Match": etag} if etag else None)
 
     def put(
-        self, location: Location, body: bytes, *, content_type: str, retry: bool = True, issued_at: float | None = None
+        self,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str,
+        retry: bool = True,
+        issued_at: float | None = None,
     ) -> OssResponse:
         headers = {"Content-Type": content_type}
-        return self.request("PUT", location, headers=headers, body=body, retry=retry, issued_at=issued_at)
+        return self.request(
+            "PUT", location, headers=headers, body=body, retry=retry, issued_at=issued_at
+        )
 
     def claim(self, location: Location, body: bytes, *, content_type: str) -> OssResponse:
         """Writes an object, or 409 FileAlreadyExists if it exists.
@@ -169,7 +177,13 @@ class OssClient(NamedTuple):
         for last in (False, True) if retry else (True,):
             try:
                 response = self.connections.send(
-                    method, link.url, sent, body, timeout=TIMEOUT, max_body=MAX_BODY + 1, is_new=is_new
+                    method,
+                    link.url,
+                    sent,
+                    body,
+                    timeout=TIMEOUT,
+                    max_body=MAX_BODY + 1,
+                    is_new=is_new,
                 )
             except TimeoutError:
                 raise OssUnavailable("OSS did not answer in time. Try again.") from None
@@ -178,9 +192,13 @@ class OssClient(NamedTuple):
                     break
             else:
                 if len(response.body) > MAX_BODY:
-                    raise OssUnavailable(f"{location} exceeds {MAX_BODY} bytes: the service did not write this object.")
+                    raise OssUnavailable(
+                        f"{location} exceeds {MAX_BODY} bytes: the service did not write this object."
+                    )
                 if self.may_be_forged and response.status in (400, 403):
-                    raise CredentialsRefused("OSS refused the credentials in the headers of the request.")
+                    raise CredentialsRefused(
+                        "OSS refused the credentials in the headers of the request."
+                    )
                 return OssResponse(*response, code=error_code(*response))
         raise OssUnavailable("OSS cannot be reached. Check the endpoint and the network.")
 
@@ -224,7 +242,9 @@ def head_object(target: Target, query: Mapping[str, str], invocation: Invocation
     return response
 
 
-def list_folder(access: Access, invocation: Invocation, begins: str, limit: int, after: str) -> ListedPage:
+def list_folder(
+    access: Access, invocation: Invocation, begins: str, limit: int, after: str
+) -> ListedPage:
     """At most `limit` folders and objects directly below a prefix whose names begin with `begins`, for one request.
 
     `after` is the token of the page before, "" for the first one. Raises the 400 `bad_query` if OSS knows no such
@@ -246,15 +266,23 @@ def list_folder(access: Access, invocation: Invocation, begins: str, limit: int,
         bucket = Location(mount.target.bucket, "")
         response = client.request("GET", bucket, query=listing_query(key + begins, **more))
     except InvalidQuery:
-        raise Problem("bad_query", 'Invalid "begins" or "after": control characters are not allowed.') from None
+        raise Problem(
+            "bad_query", 'Invalid "begins" or "after": control characters are not allowed.'
+        ) from None
     if response.status == 400 and after:
         raise Problem("bad_query", 'Invalid "after": it must be the "next" of the page before.')
     try:
         page = read_page(response.body) if response.ok else None
     except ValueError:
         page = None
-    if page is None or len(page.objects) + len(page.prefixes) > limit or (page.token and page.token == after):
-        raise Problem("oss_unavailable", cause=refusal("ListObjects", response, invocation.now).sentence)
+    if (
+        page is None
+        or len(page.objects) + len(page.prefixes) > limit
+        or (page.token and page.token == after)
+    ):
+        raise Problem(
+            "oss_unavailable", cause=refusal("ListObjects", response, invocation.now).sentence
+        )
     return page
 
 
@@ -264,7 +292,9 @@ def head_for_page(target: Target, query: Mapping[str, str], invocation: Invocati
         return head_object(target, query, invocation)
     except Problem as problem:
         if problem.code == "not_found":
-            raise Problem("no_such_object", "The file is not available. Ask the sender of the link for it.") from None
+            raise Problem(
+                "no_such_object", "The file is not available. Ask the sender of the link for it."
+            ) from None
         raise
 
 
@@ -276,7 +306,10 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
     try:
         in_time(lambda: head_for_page(target, query, invocation), Problem("oss_unavailable"))
     except HandlerError as error:
-        if isinstance(error, CredentialsRefused) or error.code in ("no_such_object", "object_archived"):
+        if isinstance(error, CredentialsRefused) or error.code in (
+            "no_such_object",
+            "object_archived",
+        ):
             raise
 
 
@@ -304,7 +337,9 @@ def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
     if (response.status == 403 and behind >= EXPIRES_IN) or response.code == "RequestTimeTooSkewed":
         code = WRONG_CLOCK
         reason = f"our clock is {abs(round(behind))} s {'behind' if behind > 0 else 'ahead of'} that of OSS"
-    return StoreError(operation, response.status, code, f"{response.code} ({reason})" if reason else response.code)
+    return StoreError(
+        operation, response.status, code, f"{response.code} ({reason})" if reason else response.code
+    )
 
 
 def _client(invocation: Invocation, credentials: RoleCredentials, endpoint: Endpoint) -> OssClient:

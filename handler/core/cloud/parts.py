@@ -40,9 +40,18 @@ class Parts(NamedTuple):
                 raise Problem("not_found")
             try:
                 of_list = dict(_ELEMENT.findall(response.body))
-                parts = [dict(_ELEMENT.findall(part)) for part in response.body.split(b"<Part>")[1:]]
-                yield {int(part[b"PartNumber"]): (int(part[b"Size"]), part[b"ETag"].decode()) for part in parts}
-                following = int(of_list[b"NextPartNumberMarker"]) if of_list[b"IsTruncated"] == b"true" else -1
+                parts = [
+                    dict(_ELEMENT.findall(part)) for part in response.body.split(b"<Part>")[1:]
+                ]
+                yield {
+                    int(part[b"PartNumber"]): (int(part[b"Size"]), part[b"ETag"].decode())
+                    for part in parts
+                }
+                following = (
+                    int(of_list[b"NextPartNumberMarker"])
+                    if of_list[b"IsTruncated"] == b"true"
+                    else -1
+                )
                 if 0 <= following <= marker:
                     raise ValueError
             except (KeyError, ValueError):
@@ -51,18 +60,27 @@ class Parts(NamedTuple):
 
     def complete(self, etags: Mapping[int, str]) -> bool:
         """Makes the object of exactly these parts; False where the upload has ended, or the object exists."""
-        listed = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in etags.items())
+        listed = "".join(
+            f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>"
+            for n, etag in etags.items()
+        )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         headers = {"Content-Type": "application/xml", "x-oss-forbid-overwrite": "true"}
         known = "NoSuchUpload FileAlreadyExists"
-        return self._ask("CompleteMultipartUpload", "POST", {}, known=known, headers=headers, body=body).ok
+        return self._ask(
+            "CompleteMultipartUpload", "POST", {}, known=known, headers=headers, body=body
+        ).ok
 
     def abort(self) -> None:
         self._ask("AbortMultipartUpload", "DELETE", {}, known="NoSuchUpload")
 
-    def _ask(self, operation: str, method: str, query: Mapping[str, str], *, known: str, **sent: Any) -> OssResponse:
+    def _ask(
+        self, operation: str, method: str, query: Mapping[str, str], *, known: str, **sent: Any
+    ) -> OssResponse:
         client = mount_client(self.invocation, self.target.mount)
-        response = client.request(method, self.target.location, query={**query, "uploadId": self.oss_id}, **sent)
+        response = client.request(
+            method, self.target.location, query={**query, "uploadId": self.oss_id}, **sent
+        )
         if not response.ok and response.code not in known.split():
             raise _failed(operation, response, self.invocation)
         return response
@@ -73,7 +91,9 @@ def begin(target: Target, headers: Mapping[str, str], invocation: Invocation) ->
     headers = {**headers, "x-oss-forbid-overwrite": "true"}
     try:
         client = mount_client(invocation, target.mount)
-        response = client.request("POST", target.location, query={"uploads": ""}, headers=headers, retry=False)
+        response = client.request(
+            "POST", target.location, query={"uploads": ""}, headers=headers, retry=False
+        )
     except InvalidKey:
         raise invalid_key() from None
     if response.code == "FileAlreadyExists":

@@ -21,7 +21,9 @@ from .sts import TIMEOUT, StsUnavailable, assume_role
 
 MIN_LIFE = 60  # seconds that a session must still be valid, so that its links are of use
 MIN_LEFT = 120  # seconds; with less it is renewed even if links are shorter, so that nobody has to wait for STS
-MIN_AGE = 900  # seconds after which a session may be renewed, or a quarter of its life if that is shorter
+MIN_AGE = (
+    900  # seconds after which a session may be renewed, or a quarter of its life if that is shorter
+)
 MAX_PAUSE = 60.0  # seconds between two attempts that fail
 
 
@@ -104,7 +106,9 @@ class Sessions:
         self._slots: dict[str, _Slot] = {}
         self._not_before = 0.0  # of all mounts
 
-    def get(self, config: Config, mount: Mount, own: Callable[[], RoleCredentials], now: float) -> RoleCredentials:
+    def get(
+        self, config: Config, mount: Mount, own: Callable[[], RoleCredentials], now: float
+    ) -> RoleCredentials:
         """The credentials of a mount's session; `own` returns those that open one.
 
         Raises the 503 `credentials_unavailable` without a session that serves, and `CredentialsRefused`.
@@ -136,18 +140,27 @@ class Sessions:
 
     def _pauses(self, slot: _Slot, now: float) -> bool:
         """Whether to leave STS alone. A pause that is too long is one of a clock that was corrected since."""
-        return any(0 < not_before - now <= MAX_PAUSE + TIMEOUT for not_before in (slot.not_before, self._not_before))
+        return any(
+            0 < not_before - now <= MAX_PAUSE + TIMEOUT
+            for not_before in (slot.not_before, self._not_before)
+        )
 
-    def _renew(self, slot: _Slot, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> None:
+    def _renew(
+        self, slot: _Slot, config: Config, mount: Mount, credentials: RoleCredentials, now: float
+    ) -> None:
         """Replaces the session, or says when to try again. Raises `CredentialsRefused` for what may be forged."""
         started = self._monotonic()
         try:
             session = self._open(config, mount, credentials, now)
             if not session.serves(now):
-                raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
+                raise StsUnavailable(
+                    "The session that STS answered has already expired.", "ended_session"
+                )
         except StsUnavailable as error:
             if credentials.may_be_forged:  # a client must not pause the mount for others
-                raise CredentialsRefused("STS refused the credentials in the headers of the request.") from None
+                raise CredentialsRefused(
+                    "STS refused the credentials in the headers of the request."
+                ) from None
             pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
             slot.failures = slot.failures + 1
             slot.reason = error.reason
@@ -157,7 +170,9 @@ class Sessions:
             if error.is_general:
                 # One request must not wait for each of its mounts.
                 self._not_before = slot.not_before
-            audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
+            audit.write(
+                {"warning": "session_not_renewed", "mount": mount.path, "why": error.reason}
+            )
             return
         slot.session = session
         slot.failures = 0

@@ -83,7 +83,9 @@ class Store(NamedTuple):
                 last = error
             else:
                 if response.ok and "x-oss-version-id" in response.headers:
-                    raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
+                    raise StoreError(
+                        "PutObject", response.status, VERSIONED, "the bucket has versioning"
+                    )
                 if response.ok or (is_known and response.code == "FileAlreadyExists"):
                     return StoredObject(body, 0.0)
                 last = self._refused("PutObject", response)
@@ -95,13 +97,17 @@ class Store(NamedTuple):
                 return claimed
         raise last
 
-    def replace(self, name: str, body: bytes, *, retry: bool = True, issued_at: float | None = None) -> None:
+    def replace(
+        self, name: str, body: bytes, *, retry: bool = True, issued_at: float | None = None
+    ) -> None:
         """Writes or overwrites an object; with `retry`, again once after a connection error.
 
         OSS accepts the request for `oss.EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
         response = self._ask(
-            lambda: self.client.put(self._at(name), body, content_type=JSON, retry=retry, issued_at=issued_at)
+            lambda: self.client.put(
+                self._at(name), body, content_type=JSON, retry=retry, issued_at=issued_at
+            )
         )
         if not response.ok:
             raise self._refused("PutObject", response)
@@ -118,7 +124,9 @@ class Store(NamedTuple):
 
         path = quote(f"/{self.prefix.bucket}/{self._at(source).key}")
         response = self._ask(
-            lambda: self.client.request("PUT", self._at(target), headers={"x-oss-copy-source": path}, body=b"")
+            lambda: self.client.request(
+                "PUT", self._at(target), headers={"x-oss-copy-source": path}, body=b""
+            )
         )
         if response.code == "NoSuchKey":
             return False
@@ -135,7 +143,11 @@ class Store(NamedTuple):
         """
         for page, responded in self._pages(prefix, after, deep, size):
             for entry in page.objects:
-                age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
+                age = (
+                    0.0
+                    if responded is None or entry.modified is None
+                    else responded - entry.modified
+                )
                 yield ListedObject(entry.key[len(prefix.key) :], entry.etag, age, entry.size)
 
     def list_folder(
@@ -147,7 +159,11 @@ class Store(NamedTuple):
     def list_folders(self, name: str) -> Iterator[str]:
         """The names of the folders directly below a folder, in order; empty ones do not exist."""
         prefix = self._at(name)
-        return (folder[len(prefix.key) :].rstrip("/") for page, _ in self._pages(prefix) for folder in page.prefixes)
+        return (
+            folder[len(prefix.key) :].rstrip("/")
+            for page, _ in self._pages(prefix)
+            for folder in page.prefixes
+        )
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
@@ -176,7 +192,9 @@ class Store(NamedTuple):
                 continue
             created += 1
             if created == 2:
-                raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
+                raise StoreError(
+                    "PutObject", response.status, VERSIONED, "the bucket has versioning"
+                )
         raise last
 
     def now(self) -> float:
@@ -246,7 +264,9 @@ def state_for(invocation: Invocation) -> Store:
     return store_at(oss.client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
 
 
-def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None) -> Store:
+def store_at(
+    client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None
+) -> Store:
     return Store(client, prefix, OssClock(clock, memory or OssMemory()))
 
 

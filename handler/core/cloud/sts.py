@@ -37,12 +37,16 @@ def assume_role(
     try:
         call = sign_assume_role(url, role, name, policy, duration, credentials, now)
     except SignerError:
-        raise StsUnavailable("The function's own credentials are invalid.", "no_credentials") from None
+        raise StsUnavailable(
+            "The function's own credentials are invalid.", "no_credentials"
+        ) from None
 
     def send(bound: Bound) -> HttpResponse:
         timeout = TIMEOUT, TIMEOUT
         with closing(Connections(bound)) as connections:
-            return connections.send(call.method, call.url, call.headers, None, timeout=timeout, max_body=MAX_BODY + 1)
+            return connections.send(
+                call.method, call.url, call.headers, None, timeout=timeout, max_body=MAX_BODY + 1
+            )
 
     try:
         response = within(TIMEOUT, send)
@@ -50,10 +54,16 @@ def assume_role(
             raise ValueError("too long")
         session = read_assumed_role(response.status, response.body)
     except StsError as error:
-        raise StsUnavailable(str(error), error.reason, is_general=error.reason.startswith("Throttling")) from None
+        raise StsUnavailable(
+            str(error), error.reason, is_general=error.reason.startswith("Throttling")
+        ) from None
     except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
         # RuntimeError: no further thread can be started.
-        raise StsUnavailable("STS did not answer in time.", type(error).__name__, is_general=True) from None
+        raise StsUnavailable(
+            "STS did not answer in time.", type(error).__name__, is_general=True
+        ) from None
     if len(session.credentials.security_token or "") > MAX_KEY:
-        raise StsUnavailable("The token that STS answered is too long for a link.", "token_too_long")
+        raise StsUnavailable(
+            "The token that STS answered is too long for a link.", "token_too_long"
+        )
     return session

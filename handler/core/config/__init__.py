@@ -180,7 +180,11 @@ class Mounts(tuple[Mount, ...]):
         if not mount.target.contains(Location(bucket, key)):
             return None
         target = self.get(mount.path + key[len(mount.target.key) :])
-        return target if target is not None and target.mount == mount and key != mount.target.key else None
+        return (
+            target
+            if target is not None and target.mount == mount and key != mount.target.key
+            else None
+        )
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
@@ -188,11 +192,16 @@ class Mounts(tuple[Mount, ...]):
 
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name, _ in self.reserved}
+        return {
+            name: tuple(key for bucket, key in self.reserved if bucket == name)
+            for name, _ in self.reserved
+        }
 
     def one_for_each_target(self, matches: Callable[[Mount], bool]) -> Mounts:
         """Of all that match, one for each target: to compare many mounts of one target with each other takes long."""
-        return Mounts({mount.target: mount for mount in reversed(self) if matches(mount)}.values(), ())
+        return Mounts(
+            {mount.target: mount for mount in reversed(self) if matches(mount)}.values(), ()
+        )
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""
@@ -201,7 +210,9 @@ class Mounts(tuple[Mount, ...]):
     def overlapping(self, prefix: Location) -> list[Mount]:
         """Those whose target contains this prefix (in "/" or empty), or is below it."""
         *above, _ = _prefixes(prefix)
-        return [mount for location in above for mount in self._by_target.get(location, ())] + self.within(prefix)
+        return [
+            mount for location in above for mount in self._by_target.get(location, ())
+        ] + self.within(prefix)
 
     @cached_property
     def _by_target(self) -> dict[Location, list[Mount]]:
@@ -278,8 +289,12 @@ class Config(NamedTuple):
     @property
     def keys_sinks(self) -> frozenset[str]:
         """The sinks of the keys document that notices go to, for which they wait in the state prefix."""
-        return frozenset(name for notice in self.notices for name in notice.to) - {sink.name for sink in self.sinks}
+        return frozenset(name for notice in self.notices for name in notice.to) - {
+            sink.name for sink in self.sinks
+        }
 
     def use_notices(self, mount: str | None = None) -> tuple[NoticeRule, ...]:
         """The notices of the uses of shares, of a mount (its path) or of all."""
-        return tuple(rule for rule in self.notices if rule.on in USES and mount in (None, rule.mount.path))
+        return tuple(
+            rule for rule in self.notices if rule.on in USES and mount in (None, rule.mount.path)
+        )

@@ -26,7 +26,9 @@ def read_assume_role(top: TableReader, region: str, environ: Mapping[str, str]) 
     reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
     role = reader.required_string("role")
     if not ROLE_ARN.fullmatch(role):
-        reader.refuse_value("role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer")
+        reader.refuse_value(
+            "role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer"
+        )
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
     host = reader.string("endpoint") or sts_host(region)
     if not _HOST.fullmatch(host):
@@ -45,8 +47,12 @@ def check_sessions(config: Config) -> None:
                 raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
             continue
         if mount.role_arn and not ROLE_ARN.fullmatch(mount.role_arn):
-            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r}).")
+            raise InvalidConfig(
+                f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r})."
+            )
         if mount.cache and mount.cache > config.assume_role.duration // 2:
             maximum = f"half of duration of [assume_role] ({config.assume_role.duration} s)"
-            raise InvalidConfig(f"mount {mount.path}: cache ({mount.cache} s) must be at most {maximum}.")
+            raise InvalidConfig(
+                f"mount {mount.path}: cache ({mount.cache} s) must be at most {maximum}."
+            )
         session_policy(config, mount)

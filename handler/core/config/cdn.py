@@ -21,17 +21,23 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
     if not IDENTIFIER.fullmatch(name):
         reader.refuse_value("cdn", f"must be {IDENTIFIER_FORM}")
     if endpoint.addressing != "custom":
-        reader.refuse("cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com")
+        reader.refuse(
+            "cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com"
+        )
     if methods != ("GET",):
         reason = "a link of a CDN does not sign its method. Use another mount for uploads"
         reader.refuse("methods", f"must be GET only: {reason}")
     for key in ("query", "headers", "process", "unknown_query", "traffic_limit", "inline"):
         if key in reader.table:
-            reader.refuse(key, "is about requests to OSS: a CDN does not sign it, so anybody could change it")
+            reader.refuse(
+                key, "is about requests to OSS: a CDN does not sign it, so anybody could change it"
+            )
     return name
 
 
-def check_cdn_mounts(mounts: Mounts, keys_document: Location | Path | None, environ: Mapping[str, str]) -> Mounts:
+def check_cdn_mounts(
+    mounts: Mounts, keys_document: Location | Path | None, environ: Mapping[str, str]
+) -> Mounts:
     """The mounts, on a laptop with the address of its CDN as their endpoint. Raises `InvalidConfig`."""
     endpoints = read_cdn_endpoints(environ)
     uploads = mounts.one_for_each_target(lambda mount: mount.allows_uploads)

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_CDN_EXPIRES, MAX_SHARE, MIN_SHARE, TRAFFIC_LIMIT, Config, InvalidConfig, Location, Mount, Mounts
+from . import (
+    MAX_CDN_EXPIRES,
+    MAX_SHARE,
+    MIN_SHARE,
+    TRAFFIC_LIMIT,
+    Config,
+    InvalidConfig,
+    Location,
+    Mount,
+    Mounts,
+)
 from .reader import Table, TableReader, check_literal, covered_path_fault, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -122,12 +132,21 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     name = path.rsplit("/", 1)[-1]
     try:
         with open(path, "rb") as file:
-            document = tomllib.loads(file.read().decode("utf-8-sig"))  # Notepad writes a mark at the start
+            document = tomllib.loads(
+                file.read().decode("utf-8-sig")
+            )  # Notepad writes a mark at the start
     except FileNotFoundError:
-        raise InvalidConfig(f"File {path} not found. Create it, or set LINK_CONFIG to another file.") from None
+        raise InvalidConfig(
+            f"File {path} not found. Create it, or set LINK_CONFIG to another file."
+        ) from None
     except OSError as error:
-        raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Fix its permissions.") from None
-    except (ValueError, RecursionError) as error:  # not only of TOML: also of UTF-8, and of numbers of 5,000 digits
+        raise InvalidConfig(
+            f"{path} cannot be read ({error.strerror}). Fix its permissions."
+        ) from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # not only of TOML: also of UTF-8, and of numbers of 5,000 digits
         raise InvalidConfig(f"{name} is not valid TOML: {error}.") from None
     try:
         return read(document, environ, os.path.dirname(os.path.abspath(path)))
@@ -149,8 +168,14 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     if public_url is not None:
         read_origin(top, "public_url", public_url)
     keys_document = read_keys(top, "keys", folder)
-    state = read_prefix(top, "state", top.table["state"], ".links/state/") if top.string("state") is not None else None
-    reserved = tuple(location for location in (keys_document, state) if isinstance(location, Location))
+    state = (
+        read_prefix(top, "state", top.table["state"], ".links/state/")
+        if top.string("state") is not None
+        else None
+    )
+    reserved = tuple(
+        location for location in (keys_document, state) if isinstance(location, Location)
+    )
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
     local_endpoint = None
     if environ.get("LINK_OSS_ENDPOINT") or environ.get("LINK_PUBLIC_URL"):
@@ -165,7 +190,10 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         assume_role = read_assume_role(top, region, environ)
     # With sessions, their real expiry counts, which is at most 12 hours after they are opened.
     max_life = credential_life if assume_role is None else 43_200
-    tables = [_read_mount(reader, region, max_life, local_endpoint) for reader in top.tables("mount", MOUNT_KEYS)]
+    tables = [
+        _read_mount(reader, region, max_life, local_endpoint)
+        for reader in top.tables("mount", MOUNT_KEYS)
+    ]
     mounts = Mounts((mount for mount, _ in tables), reserved)
     if any(mount.cdn for mount in mounts):
         from .cdn import check_cdn_mounts
@@ -210,11 +238,17 @@ def _check(config: Config) -> None:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
         if mount.max_share is not None and config.state is None:
-            raise InvalidConfig(f"mount {mount.path}: max_share requires state, at the top of the file.")
+            raise InvalidConfig(
+                f"mount {mount.path}: max_share requires state, at the top of the file."
+            )
         if mount.require_password and config.public_url is None:
-            raise InvalidConfig(f"mount {mount.path}: require_password requires public_url, at the top of the file.")
+            raise InvalidConfig(
+                f"mount {mount.path}: require_password requires public_url, at the top of the file."
+            )
     if config.sender_page and sum(map(len, config.upload_origins)) > MAX_ORIGINS:
-        raise InvalidConfig("sender_page: the mounts with PUT have too many buckets for the page. Remove the table.")
+        raise InvalidConfig(
+            "sender_page: the mounts with PUT have too many buckets for the page. Remove the table."
+        )
     _check_regions(config)
     authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
     uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
@@ -243,10 +277,14 @@ def _read_mount(
     """A mount, and the endpoint that it names, which on a laptop is not that of its links; `home` is our own region."""
     region = home if reader.string("region") is None else reader.table["region"]
     # An internal endpoint can be reached in its own region only.
-    own_endpoint = reader.parsed("region", Endpoint.internal if region == home else Endpoint.public, region)
+    own_endpoint = reader.parsed(
+        "region", Endpoint.internal if region == home else Endpoint.public, region
+    )
     path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
-        reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
+        reader.refuse_value(
+            "path", "must begin and end with /: otherwise /pub would also cover /public-secret"
+        )
     if fault := covered_path_fault(path):
         reader.refuse("path", f"is invalid: {fault}")
     check_literal(reader, "path", path)
@@ -275,7 +313,10 @@ def _read_mount(
     if process and "x-oss-process" not in query:
         reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
-        reader.refuse("query", "contains x-oss-process, which requires process: the exact values that are allowed")
+        reader.refuse(
+            "query",
+            "contains x-oss-process, which requires process: the exact values that are allowed",
+        )
     headers = reader.strings("headers", (), HEADERS)
     if headers and "GET" not in methods:
         reader.refuse("headers", "requires GET in methods")
@@ -315,11 +356,15 @@ def _read_mount(
         process=frozenset(process),
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
-        max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
+        max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE)
+        if "max_share" in reader.table
+        else None,
         check=check is True,
         check_pages=check == "pages",
         cache=_read_cache(reader, access, max_expires if has_cdn else min(max_expires, max_life)),
-        overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
+        overwrite=reader.boolean("overwrite")
+        if "overwrite" in reader.table
+        else access != "anonymous",
         inline=inline,
         app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
@@ -338,7 +383,10 @@ def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | No
     if "cache" not in reader.table:
         return None
     if access != "anonymous":
-        reader.refuse("cache", 'requires access = "anonymous": links of one caller must not be cached for others')
+        reader.refuse(
+            "cache",
+            'requires access = "anonymous": links of one caller must not be cached for others',
+        )
     return reader.duration("cache", "5m", 10, max_lifetime // 2)
 
 
@@ -349,14 +397,18 @@ def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
     if value in ENDPOINTS:
         return ENDPOINTS[value](region)
     if not value.startswith(("https://", "http://")):
-        expected = f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
+        expected = (
+            f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
+        )
         reader.refuse_value("endpoint", expected)
     return reader.parsed("endpoint", lambda url: Endpoint.custom_domain(url, region), value)
 
 
 def _is_own_public_domain(endpoint: Endpoint) -> bool:
     """Whether it is one of OSS's own that the internet reaches, where OSS answers ApkDownloadForbidden."""
-    return endpoint.addressing == "virtual" and not endpoint.domain.endswith("-internal.aliyuncs.com")
+    return endpoint.addressing == "virtual" and not endpoint.domain.endswith(
+        "-internal.aliyuncs.com"
+    )
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
@@ -375,7 +427,10 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, list):
         return [_fill(item, environ, f"{where} {number}") for number, item in enumerate(value, 1)]
     if isinstance(value, dict):
-        return {name: _fill(item, environ, f"{where}, {name}" if where else name) for name, item in value.items()}
+        return {
+            name: _fill(item, environ, f"{where}, {name}" if where else name)
+            for name, item in value.items()
+        }
     return value
 
 
@@ -423,4 +478,6 @@ def _check_regions(config: Config) -> None:
         both = sorted({mount.region, regions.setdefault(bucket, mount.region)})
         if len(both) > 1:
             places = " and in ".join(both)
-            raise InvalidConfig(f"mount {mount.path}: the bucket {bucket} cannot be in {places}. Correct region.")
+            raise InvalidConfig(
+                f"mount {mount.path}: the bucket {bucket} cannot be in {places}. Correct region."
+            )

@@ -46,9 +46,9 @@ _LISTED = re.compile(r"[^;]+(?:; charset=[A-Za-z0-9-]+)?")
 _WORD = re.compile(r"[a-z]+")
 # Words of the types that run, as a page or in one. Browsers replace "multipart" and "unknown" by what they find in the
 # content. Source: the WHATWG's MIME Sniffing Standard, and "rdf" as Firefox reads it.
-_ACTIVE_WORDS = frozenset(("html", "xhtml", "svg", "xml", "xsl", "rdf", "multipart", "unknown")).union(
-    ("javascript", "ecmascript", "jscript", "livescript")
-)
+_ACTIVE_WORDS = frozenset(
+    ("html", "xhtml", "svg", "xml", "xsl", "rdf", "multipart", "unknown")
+).union(("javascript", "ecmascript", "jscript", "livescript"))
 
 
 def is_active(media_type: str) -> bool:

@@ -43,7 +43,10 @@ def read_notices(top: TableReader, config: Config) -> Config:
             reader.refuse_value("name", "must be different for each sink")
         for location in config.mounts.reserved:
             if target.overlaps(location):
-                reader.refuse("target", f"overlaps {location}, which belongs to the service itself: choose another")
+                reader.refuse(
+                    "target",
+                    f"overlaps {location}, which belongs to the service itself: choose another",
+                )
         sinks.append(OssSink(name, target))
     mounts = Mounts(config.mounts, (*config.mounts.reserved, *(sink.target for sink in sinks)))
     config = config._replace(mounts=mounts, sinks=tuple(sinks))
@@ -53,10 +56,15 @@ def read_notices(top: TableReader, config: Config) -> Config:
         for number, other in enumerate(rules, 1):
             shared = ", ".join(name for name in rule.to if name in other.to)
             if shared and other[:3] == rule[:3]:  # all of a rule that an id of a notice has
-                repeat = f"{reader.where} repeats notice {number} for {shared} (same on, mount and give)"
+                repeat = (
+                    f"{reader.where} repeats notice {number} for {shared} (same on, mount and give)"
+                )
                 raise reader.error(f"{repeat}: name a sink in only one of the two.")
             if other[:-1] == rule[:-1]:  # all but `to`
-                reader.refuse("to", f"is the only difference from notice {number}: add these sinks to that notice")
+                reader.refuse(
+                    "to",
+                    f"is the only difference from notice {number}: add these sinks to that notice",
+                )
         _check_requirements(reader, rule, config)
         _check_loop(reader, rule, config)
         rules.append(rule)
@@ -77,7 +85,9 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
             if name in reader.table:
                 reader.refuse(name, f'is not allowed with on = "{on}": no link is made')
     elif "GET" not in mount.methods:
-        reader.refuse_value("mount", "must be a mount with GET, which the link of a notice requires")
+        reader.refuse_value(
+            "mount", "must be a mount with GET, which the link of a notice requires"
+        )
     to = reader.strings("to", required=True)
     if not all(IDENTIFIER.fullmatch(name) for name in to):
         reader.refuse_value("to", "must be a list of names of sinks")
@@ -87,7 +97,9 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
         mount=mount,
         give=give,
         expires=_read_expires(reader, give, mount),
-        every=reader.duration("every", "1m", MIN_EVERY, MAX_EVERY) if "every" in reader.table else None,
+        every=reader.duration("every", "1m", MIN_EVERY, MAX_EVERY)
+        if "every" in reader.table
+        else None,
         to=to,
     )
 
@@ -106,24 +118,43 @@ def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -
     is_clamped = rule.give == "link" and rule.mount.cdn is None
     if is_clamped and rule.expires is not None and rule.expires > config.credential_life:
         problem = f"exceeds credential_life ({config.credential_life} s), after which a link may have expired"
-        reader.refuse("expires", f'({rule.expires} s) {problem}: use give = "share", which lasts longer')
+        reader.refuse(
+            "expires", f'({rule.expires} s) {problem}: use give = "share", which lasts longer'
+        )
     own = {sink.name for sink in config.sinks}
     others = [name for name in rule.to if name not in own]
     if rule.give == "share":
         if config.public_url is None:
-            reader.refuse("give", '= "share" requires public_url: an event does not contain this service\'s address')
+            reader.refuse(
+                "give",
+                '= "share" requires public_url: an event does not contain this service\'s address',
+            )
         if config.keys_document is None:
             reader.refuse("give", '= "share" requires keys: the keys document holds the share keys')
         if rule.mount.require_password:
-            reader.refuse("give", '= "share" is not possible for a mount with require_password: a notice has no code')
+            reader.refuse(
+                "give",
+                '= "share" is not possible for a mount with require_password: a notice has no code',
+            )
     if others and config.keys_document is None:
-        reader.refuse("to", f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys")
+        reader.refuse(
+            "to",
+            f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys",
+        )
     if others and config.state is None:
-        reader.refuse("to", f"names {others[0]!r}, which requires state: it records which notices were sent")
+        reader.refuse(
+            "to", f"names {others[0]!r}, which requires state: it records which notices were sent"
+        )
     if rule.on in USES and len(others) < len(rule.to):
-        reader.refuse("to", f'must not name a [[sink]] with on = "{rule.on}": it waits for a sink of the keys document')
+        reader.refuse(
+            "to",
+            f'must not name a [[sink]] with on = "{rule.on}": it waits for a sink of the keys document',
+        )
     if rule.every is not None and len(others) < len(rule.to):
-        reader.refuse("every", "is not allowed with a [[sink]], which is written at once: use another notice for it")
+        reader.refuse(
+            "every",
+            "is not allowed with a [[sink]], which is written at once: use another notice for it",
+        )
 
 
 def _check_loop(reader: TableReader, rule: NoticeRule, config: Config) -> None:
@@ -135,4 +166,6 @@ def _check_loop(reader: TableReader, rule: NoticeRule, config: Config) -> None:
         if location is not None and rule.mount.target.overlaps(location):
             problem = f"has the target {rule.mount.target}, which overlaps {location} of {writer}"
             effect = "every notice would cause the next one"
-            reader.refuse("mount", f"= {rule.mount.path!r} {problem}: {effect}. Use separate prefixes")
+            reader.refuse(
+                "mount", f"= {rule.mount.path!r} {problem}: {effect}. Use separate prefixes"
+            )

@@ -19,8 +19,13 @@ def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | Non
 def read_cdn_endpoints(environ: Mapping[str, str]) -> dict[str, str]:
     """The local CDNs of `LINK_CDN_ENDPOINT`, which are `name=address` pairs, separated by commas."""
     variable = "LINK_CDN_ENDPOINT"
-    pairs = [pair.strip().partition("=")[::2] for pair in environ.get(variable, "").split(",") if pair]
-    return {name: read_local_url({variable: url or "none"}, variable, "CDN", 9004) for name, url in pairs}
+    pairs = [
+        pair.strip().partition("=")[::2] for pair in environ.get(variable, "").split(",") if pair
+    ]
+    return {
+        name: read_local_url({variable: url or "none"}, variable, "CDN", 9004)
+        for name, url in pairs
+    }
 
 
 def read_local_url(environ: Mapping[str, str], name: str, service: str, port: int) -> str:
@@ -34,5 +39,7 @@ def read_local_url(environ: Mapping[str, str], name: str, service: str, port: in
         raise InvalidConfig(f"{name}: {error}") from None
     if not is_loopback(host):
         expected = f"a loopback address such as http://127.0.0.1:{port}, without a path"
-        raise InvalidConfig(f"{name} must be {expected}: it is for a local {service} only. Change or unset it.")
+        raise InvalidConfig(
+            f"{name} must be {expected}: it is for a local {service} only. Change or unset it."
+        )
     return value.removesuffix("/")

@@ -56,7 +56,9 @@ class TableReader:
         for name in table:
             if name not in known:
                 unknown = "member" if json else f"key {name!r}"
-                raise error(f"{self.where}: unknown {unknown} ({_advice('' if json else name, known, outer)}).")
+                raise error(
+                    f"{self.where}: unknown {unknown} ({_advice('' if json else name, known, outer)})."
+                )
 
     def refuse(self, name: str, why: str) -> NoReturn:
         raise self.error(f"{self.where}: {name} {why}.")
@@ -105,14 +107,24 @@ class TableReader:
         return value
 
     def strings(
-        self, name: str, default: tuple[str, ...] = (), choices: tuple[str, ...] = (), *, required: bool = False
+        self,
+        name: str,
+        default: tuple[str, ...] = (),
+        choices: tuple[str, ...] = (),
+        *,
+        required: bool = False,
     ) -> tuple[str, ...]:
         """Different strings, each one of `choices` if there are any; with `required` at least one."""
         values = self.items(name, default)
-        if not all(isinstance(value, str) and (not choices or value in choices) for value in values):
+        if not all(
+            isinstance(value, str) and (not choices or value in choices) for value in values
+        ):
             self.refuse_value(name, f"must be a list of {', '.join(choices) or 'strings'}")
         if required and not values:
-            self.refuse(name, f"must be a list of at least one {'of ' + ', '.join(choices) if choices else 'string'}")
+            self.refuse(
+                name,
+                f"must be a list of at least one {'of ' + ', '.join(choices) if choices else 'string'}",
+            )
         if len(set(values)) != len(values):
             self.refuse_value(name, "must not contain the same value twice")
         return tuple(values)
@@ -136,7 +148,9 @@ class TableReader:
         if isinstance(value, str):
             seconds = parse_duration(value)
         if type(seconds) is not int or not minimum <= seconds <= maximum:
-            expected = f"must be a duration from {minimum} to {maximum} seconds, such as 90, 15m, 2h or 1d"
+            expected = (
+                f"must be a duration from {minimum} to {maximum} seconds, such as 90, 15m, 2h or 1d"
+            )
             self.refuse_value(name, expected)
         return seconds
 
@@ -152,17 +166,23 @@ class TableReader:
         if isinstance(value, str):
             size = parse_size(value)
         if type(size) is not int or not minimum <= size <= maximum:
-            self.refuse_value(name, f"must be a size from {minimum} to {maximum} bytes, such as 5242880 or 5MB")
+            self.refuse_value(
+                name, f"must be a size from {minimum} to {maximum} bytes, such as 5242880 or 5MB"
+            )
         return size
 
     def tables(self, name: str, known: Collection[str]) -> list[TableReader]:
         """Readers of a list of tables or objects, named by their numbers."""
         value = self.table.get(name, [])
         if not isinstance(value, list):
-            self.refuse(name, f"must be a list of {'objects' if self.json else f'tables: write [[{name}]]'}")
+            self.refuse(
+                name, f"must be a list of {'objects' if self.json else f'tables: write [[{name}]]'}"
+            )
         outer = () if self.json else self.known
         return [
-            TableReader(f"{name} {number}", item, known, error=self.error, json=self.json, outer=outer)
+            TableReader(
+                f"{name} {number}", item, known, error=self.error, json=self.json, outer=outer
+            )
             for number, item in enumerate(value, 1)
         ]
 
@@ -205,7 +225,9 @@ def read_prefix(reader: TableReader, name: str, value: str, example: str = "") -
 
 def check_literal(reader: TableReader, name: str, value: str) -> None:
     """Refuses the path or prefix of a mount that only seems to be another one: it would protect nothing."""
-    if ("%" in value or not value.isascii()) and re.search(f"%[0-9A-Fa-f]{{2}}|[{UNSEEN}{TAGS}]", value):
+    if ("%" in value or not value.isascii()) and re.search(
+        f"%[0-9A-Fa-f]{{2}}|[{UNSEEN}{TAGS}]", value
+    ):
         expected = "must be written as it is: not percent-encoded, and without control or invisible characters"
         reader.refuse_value(name, expected)
 

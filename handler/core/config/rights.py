@@ -29,7 +29,11 @@ def compact_json(value: object) -> str:
 
 def session_statements(config: Config, mount: Mount) -> list[Statement]:
     """What the session of a mount may do. It may nothing to the service's own objects, whatever the target."""
-    allowed = [mount_statement(mount, versions=links_to_versions(config, mount))] if uses_objects(mount) else []
+    allowed = (
+        [mount_statement(mount, versions=links_to_versions(config, mount))]
+        if uses_objects(mount)
+        else []
+    )
     if lists_objects(config, mount):
         allowed.append(list_statement(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.mounts.reserved if mount.target.overlaps(location)]
@@ -59,7 +63,9 @@ def object_arn(location: Location, *, prefix: bool = True) -> str:
     return f"acs:oss:*:*:{location.bucket}/{_literal(location)}{'*' if prefix else ''}"
 
 
-def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
+def mount_statement(
+    mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False
+) -> Statement:
     """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
     actions = {ACTIONS[method] for method in methods or mount.methods}
     if "PUT" in (methods or mount.methods) or (methods is None and has_upload_pages(mount)):
@@ -89,7 +95,8 @@ def has_upload_pages(mount: Mount) -> bool:
 def links_to_versions(config: Config, mount: Mount) -> bool:
     """A link in a notice of a new object is one to the version of the event, but not where a CDN checks it."""
     return mount.cdn is None and any(
-        notice.mount.path == mount.path and (notice.on, notice.give) == ("created", "link") for notice in config.notices
+        notice.mount.path == mount.path and (notice.on, notice.give) == ("created", "link")
+        for notice in config.notices
     )
 
 
@@ -108,7 +115,9 @@ def list_statement(bucket: str, keys: Sequence[str]) -> Statement:
 def _literal(location: Location) -> str:
     """The key, which RAM takes literally. Raises `InvalidConfig` if it would not."""
     if re.search(r"[*?]", location.key):
-        raise InvalidConfig(f"{location} must not contain * or ?: for RAM they are wildcards that match other objects.")
+        raise InvalidConfig(
+            f"{location} must not contain * or ?: for RAM they are wildcards that match other objects."
+        )
     return location.key
 
 

@@ -26,7 +26,17 @@ from .fields import InvalidKeys
 if TYPE_CHECKING:
     from signer import CdnKey
 
-__all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
+__all__ = [
+    "METHODS",
+    "ApiKey",
+    "InvalidKeys",
+    "Issuer",
+    "Keys",
+    "ShareKey",
+    "load_json",
+    "owner_tag",
+    "parse",
+]
 
 VERSION = 1
 METHODS = ("GET", "PUT", "POST", "SHARE", "LIST", "ADMIN")
@@ -130,12 +140,17 @@ class Keys(NamedTuple):
 
 def parse(document: bytes | str) -> Keys:
     """The keys of a document. Raises `InvalidKeys`."""
-    top = fields.read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks", "cdn"))
+    top = fields.read_object(
+        "keys document", load_json(document), ("version", "share", "api", "jwt", "sinks", "cdn")
+    )
     version = top.required("version")
     if type(version) is not int or version != VERSION:
         top.refuse("version", f"must be {VERSION}, the only one that this release supports")
     share = tuple(
-        ShareKey(fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), fields.read_secret(reader, "secret"))
+        ShareKey(
+            fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM),
+            fields.read_secret(reader, "secret"),
+        )
         for reader in top.tables("share", ("id", "secret"))
     )
     api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
@@ -163,12 +178,16 @@ def load_json(document: bytes | str) -> Any:
         string = document.decode() if isinstance(document, bytes) else document
         loaded = json.loads(string, object_pairs_hook=_unique_members, parse_constant=_no_constant)
         if "\\u" in string:
-            json.dumps(loaded, ensure_ascii=False).encode()  # JSON can escape half of a character, which UTF-8 cannot
+            json.dumps(
+                loaded, ensure_ascii=False
+            ).encode()  # JSON can escape half of a character, which UTF-8 cannot
         return loaded
     except UnicodeError:
         raise InvalidKeys("keys document: it must be UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise InvalidKeys(f"keys document: invalid JSON (line {error.lineno}, column {error.colno}).") from None
+        raise InvalidKeys(
+            f"keys document: invalid JSON (line {error.lineno}, column {error.colno})."
+        ) from None
     except (ValueError, RecursionError):
         raise InvalidKeys("keys document: invalid JSON.") from None
 
@@ -178,7 +197,9 @@ def _read_api_key(reader: TableReader) -> ApiKey:
     reader.where += f" ({name})"
     return ApiKey(
         id=name,
-        sha256=fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
+        sha256=fields.read_match(
+            reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"
+        ),
         paths=fields.read_paths(reader),
         methods=_read_methods(reader),
         expires_at=fields.read_time(reader, "expires_at"),
@@ -209,18 +230,26 @@ def _read_issuer(reader: TableReader) -> Issuer:
         methods=_read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=fields.read_max_share(reader),
-        id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,
+        id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
+        if "id" in reader.table
+        else None,
     )
 
 
 def _read_jwks(reader: TableReader, alg: str) -> tuple[Mapping[str, Any], ...]:
     document = reader.required("jwks")
     if not isinstance(document, dict):
-        reader.refuse("jwks", 'must be an object {"keys": […]} with the public keys: addresses are never fetched')
+        reader.refuse(
+            "jwks",
+            'must be an object {"keys": […]} with the public keys: addresses are never fetched',
+        )
     keys = _read_known(f"{reader.where}: jwks", document, ("keys",)).items("keys")
     if not keys:
         reader.refuse("jwks", "must have at least one key")
-    jwks = tuple(_read_jwk(f"{reader.where}: jwks, key {number}", key, alg) for number, key in enumerate(keys, 1))
+    jwks = tuple(
+        _read_jwk(f"{reader.where}: jwks, key {number}", key, alg)
+        for number, key in enumerate(keys, 1)
+    )
     key_ids = [key.get("kid") for key in jwks]
     if len(jwks) > 1 and (None in key_ids or len(set(key_ids)) != len(key_ids)):
         reader.refuse("jwks", "must have a different kid for each key")
@@ -229,7 +258,9 @@ def _read_jwks(reader: TableReader, alg: str) -> tuple[Mapping[str, Any], ...]:
 
 def _read_jwk(where: str, value: object, alg: str) -> Mapping[str, Any]:
     if isinstance(value, dict) and not _PRIVATE.isdisjoint(value):
-        raise InvalidKeys(f"{where} is a private key. Use the public key only, and replace this key pair.")
+        raise InvalidKeys(
+            f"{where} is a private key. Use the public key only, and replace this key pair."
+        )
     key = _read_known(where, value, _JWK)
     key.choice("kty", ("RSA",) if alg == "RS256" else ("EC",), required=True)
     if "kid" in key.table:
@@ -271,7 +302,9 @@ def _check_unique(name: str, entries: Sequence[object], *members: str) -> None:
     for member in members:
         values = [value for entry in entries if (value := getattr(entry, member)) is not None]
         if len(set(values)) != len(values):
-            raise InvalidKeys(f"keys document: two entries of {name} have the same {member}. Remove one.")
+            raise InvalidKeys(
+                f"keys document: two entries of {name} have the same {member}. Remove one."
+            )
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

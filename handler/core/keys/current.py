@@ -71,7 +71,9 @@ def current_keys(invocation: Invocation) -> Keys:
         try:
             # Another request may have read the document, or failed to, before this one had the lock.
             until, monotonic_until = memory.paused_until
-            is_paused = invocation.now < until and invocation.instance.clock.monotonic() < monotonic_until
+            is_paused = (
+                invocation.now < until and invocation.instance.clock.monotonic() < monotonic_until
+            )
             if memory.cached is cached and not is_paused:
                 _renew(memory, invocation, is_usable)
         finally:
@@ -121,7 +123,9 @@ def _read(invocation: Invocation, known: str, bound: Bound | None = None) -> Sto
     if bound is None:
         return store_at(client, document, invocation.instance.clock).read("", known)
     with closing(type(client.connections)(bound)) as connections:
-        return store_at(client._replace(connections=connections), document, invocation.instance.clock).read("", known)
+        return store_at(
+            client._replace(connections=connections), document, invocation.instance.clock
+        ).read("", known)
 
 
 def _unavailable(

@@ -29,7 +29,9 @@ def read_object(where: str, value: object, known: tuple[str, ...]) -> TableReade
 
 
 def read_string(reader: TableReader, name: str) -> str:
-    return read_match(reader, name, _STRING, "a string of 1 to 256 characters without control characters")
+    return read_match(
+        reader, name, _STRING, "a string of 1 to 256 characters without control characters"
+    )
 
 
 def read_match(reader: TableReader, name: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -47,7 +49,9 @@ def read_secret(reader: TableReader, name: str) -> bytes:
     if secret is None:
         reader.refuse(name, "is incomplete: it is not valid base64url")
     if not MIN_SECRET <= len(secret) <= MAX_SECRET:
-        reader.refuse(name, f"has {len(secret)} bytes: it must have {MIN_SECRET} to {MAX_SECRET} random bytes")
+        reader.refuse(
+            name, f"has {len(secret)} bytes: it must have {MIN_SECRET} to {MAX_SECRET} random bytes"
+        )
     return secret
 
 
@@ -64,13 +68,20 @@ def read_time(reader: TableReader, name: str) -> float | None:
     value = reader.required(name)
     timestamp = parse_rfc3339(value) if isinstance(value, str) else None
     if timestamp is None and value is not None:
-        reader.refuse(name, "must be a time such as 2027-01-31T00:00:00Z, or null for a key that never expires")
+        reader.refuse(
+            name,
+            "must be a time such as 2027-01-31T00:00:00Z, or null for a key that never expires",
+        )
     return timestamp
 
 
 def read_max_share(reader: TableReader) -> int | None:
     """The maximum lifetime of shares in seconds, None without one."""
-    return reader.duration("max_share", "", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None
+    return (
+        reader.duration("max_share", "", MIN_SHARE, MAX_SHARE)
+        if "max_share" in reader.table
+        else None
+    )
 
 
 def read_number_size(reader: TableReader, name: str, minimum: int, maximum: int) -> int:

@@ -54,7 +54,9 @@ class OpenedShare(NamedTuple):
     def expires_at(self) -> int:
         """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
         return (
-            self.end if self.is_end_known else in_time(partial(record.load_end, self.state, self.record), unavailable())
+            self.end
+            if self.is_end_known
+            else in_time(partial(record.load_end, self.state, self.record), unavailable())
         )
 
     def check_code(self, typed: object) -> None:
@@ -113,12 +115,17 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     )
 
 
-def share_fault(match: Record, target: Target | None, end: int, keys: Keys, now: float) -> Problem | None:
+def share_fault(
+    match: Record, target: Target | None, end: int, keys: Keys, now: float
+) -> Problem | None:
     """The problem that opening a share has, apart from its code and its uses; None where it opens."""
     if match.revoked_at is not None:
         return Problem("share_revoked")
     # An inner mount between the share and the object is another mount.
-    if target is None or (target.mount.path, str(target.mount.target)) != (match.mount, match.target):
+    if target is None or (target.mount.path, str(target.mount.target)) != (
+        match.mount,
+        match.target,
+    ):
         return Problem("share_invalid")
     mount = target.mount
     if (

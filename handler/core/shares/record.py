@@ -73,8 +73,14 @@ class Record(NamedTuple):
 
 
 _HINTS = get_type_hints(Record).items()
-_UPLOAD: Mapping[str, Sequence[Any]] = {"max_size": [int], "max_files": [int], "content_type": [str, type(None)]}
-_TYPES = {name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS}
+_UPLOAD: Mapping[str, Sequence[Any]] = {
+    "max_size": [int],
+    "max_files": [int],
+    "content_type": [str, type(None)],
+}
+_TYPES = {
+    name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS
+}
 
 
 def base64url(content: bytes) -> str:
@@ -162,12 +168,18 @@ def load_end(state: Store, record: Record) -> int:
 def _read(stored: StoredObject) -> Record:
     try:
         document = json.loads(stored.body)
-        json.dumps(document, ensure_ascii=False).encode()  # no name and no page can have half a surrogate pair
+        json.dumps(
+            document, ensure_ascii=False
+        ).encode()  # no name and no page can have half a surrogate pair
         record = Record(**{name: document[name] for name in Record._fields})
         is_typed = _has(document, _TYPES)
         if record.upload is not None or record.method == "POST":
             is_typed = is_typed and record.method == "POST" and _has(record.upload, _UPLOAD)
-        if document["version"] != 1 or not is_typed or not 0 <= record.created_at <= record.expires_at <= _LAST:
+        if (
+            document["version"] != 1
+            or not is_typed
+            or not 0 <= record.created_at <= record.expires_at <= _LAST
+        ):
             raise ValueError
         if not all(map(_HASH.fullmatch, (record.hash, record.password or record.hash))):
             raise ValueError

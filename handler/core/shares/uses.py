@@ -77,7 +77,9 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
     return len(ages), min(ages, default=None)
 
 
-def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float, notify: Notify = None) -> int:
+def claim_use(
+    state: Store, record_id: str, uses: int, nonce: str, now: float, notify: Notify = None
+) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
     Calls `notify` while it claims it.
@@ -112,7 +114,9 @@ class Folder(NamedTuple):
     def of(cls, state: Store, invocation: Invocation, target: Target, record_id: str) -> Folder:
         prefix = target.location
         client = mount_client(invocation, target.mount)
-        return cls(state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/"))
+        return cls(
+            state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/")
+        )
 
 
 def arrived(folder: Folder) -> dict[int, float]:
@@ -136,7 +140,9 @@ class Places(NamedTuple):
         claims = _claims(self.state, self.record_id)
         return max(0, self.files - _count(claims, arrived(self.folder)))
 
-    def claim(self, identity: str, now: float, *, again: bool = False, lapsed: bool = False) -> tuple[int, int]:
+    def claim(
+        self, identity: str, now: float, *, again: bool = False, lapsed: bool = False
+    ) -> tuple[int, int]:
         """The next number for a file, or with `again` the one that `identity` holds, and the seconds for its form.
 
         With `lapsed` also one that no longer counts, which `renew` must follow. Raises the 410 `share_full` if as many
@@ -151,7 +157,11 @@ class Places(NamedTuple):
             present = arrived(self.folder)
             newest = max((claim.number for claim in claims), default=0)
             # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
-            usable = [each for each in claims if lapsed or each.number in present or FORMS - each.age >= MIN_FORM]
+            usable = [
+                each
+                for each in claims
+                if lapsed or each.number in present or FORMS - each.age >= MIN_FORM
+            ]
             own = _own(self.state, self.record_id, usable, body) if again else None
             left = self.files - _count(claims, present)
             if own is not None:
@@ -177,7 +187,9 @@ class Places(NamedTuple):
         # One that may have lapsed requires a place, which another claim takes: so no two get the last one.
         if ages.get(number, HELD) > FORMS - MIN_FORM:
             self._replace(notify=None).claim(token_hex(), now)
-        self.state.replace(_name(self.record_id, number), identity.encode(), issued_at=self.state.now())
+        self.state.replace(
+            _name(self.record_id, number), identity.encode(), issued_at=self.state.now()
+        )
         return False
 
     def upload(self, number: int) -> Upload | None:
@@ -187,7 +199,9 @@ class Places(NamedTuple):
 
     def record_upload(self, number: int, upload: Upload) -> Upload:
         """Records the upload of a number, unless it has one, and returns the one that it has."""
-        return _read_upload(self.state.create(_upload(self.record_id, number), json.dumps(upload).encode()).body)
+        return _read_upload(
+            self.state.create(_upload(self.record_id, number), json.dumps(upload).encode()).body
+        )
 
     def end_upload(self, number: int) -> None:
         """Notes that the upload of a number was aborted."""
@@ -221,7 +235,9 @@ def _upload(record_id: str, number: int | None = None) -> str:
     return f"uses/{record_id}/uploads/{'' if number is None else _numeral(number)}"
 
 
-def _claim(state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int) -> StoredObject:
+def _claim(
+    state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int
+) -> StoredObject:
     """The claim of a number that exists then: with `body` if it is ours."""
     create = partial(state.create, _name(record_id, number), body)
     if notify is None:
@@ -252,7 +268,10 @@ def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> 
         is_read = stored is not None and stored.body == body
         own = newest if is_read else None
     # Only a claim notices that versioning was enabled meanwhile.
-    if own is None or state.create(_name(record_id, own.number), body, is_known=is_read).body != body:
+    if (
+        own is None
+        or state.create(_name(record_id, own.number), body, is_known=is_read).body != body
+    ):
         return None
     return own
 

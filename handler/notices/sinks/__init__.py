@@ -10,7 +10,13 @@ from .base import InvalidSink, Kind, Post, Sink, read_sink
 
 __all__ = ["KINDS", "InvalidSink", "Kind", "Post", "Sink", "batches", "read_sink"]
 
-KINDS: Mapping[str, Kind] = {"webhook": webhook, "dingtalk": dingtalk, "feishu": feishu, "wecom": wecom, "slack": slack}
+KINDS: Mapping[str, Kind] = {
+    "webhook": webhook,
+    "dingtalk": dingtalk,
+    "feishu": feishu,
+    "wecom": wecom,
+    "slack": slack,
+}
 
 
 def batches(kind: Kind, deliveries: list[Delivery]) -> list[tuple[Delivery, ...]]:

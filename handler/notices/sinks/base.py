@@ -93,7 +93,9 @@ class Kind(Protocol):
 
 
 def json_post(url: str, document: Mapping[str, object]) -> Post:
-    return Post(url, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(document).encode())
+    return Post(
+        url, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(document).encode()
+    )
 
 
 def by_status(status: int) -> Verdict:
@@ -115,7 +117,11 @@ def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozens
         document = json.loads(body)
     except (ValueError, RecursionError):
         return failure or DeliveryFailed("no_answer", is_down=True)
-    code = next((document[name] for name in members if name in document), None) if isinstance(document, dict) else None
+    code = (
+        next((document[name] for name in members if name in document), None)
+        if isinstance(document, dict)
+        else None
+    )
     if type(code) is not int or abs(code) > MAX_CODE:
         return failure or DeliveryFailed("no_code", is_down=True)
     if code in sink_refused:
@@ -165,7 +171,8 @@ def _read_secret(reader: TableReader, kind: str, is_needed: bool) -> str:
         reader.refuse("secret", f"is not allowed, because {kind} messages are not signed")
     if is_needed and not (secret and secret.isascii() and secret.isprintable()):
         reader.refuse(
-            "secret", f"is required, because {kind} messages are signed (expected printable ASCII characters)"
+            "secret",
+            f"is required, because {kind} messages are signed (expected printable ASCII characters)",
         )
     if kind == "webhook" and webhook_key(secret) is None:
         reader.refuse("secret", "must be whsec_ followed by the base64 of 24 to 64 bytes")

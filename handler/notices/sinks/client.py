@@ -144,7 +144,12 @@ class _Try:
 
     def run(self, bound: Bound) -> tuple[bytes, bool]:
         """The response's body, and whether it is complete. Raises `NoResponse` where no head arrived."""
-        headers = {"Host": self._url.netloc, "User-Agent": "fc-presign", "Accept": "*/*", "Connection": "close"}
+        headers = {
+            "Host": self._url.netloc,
+            "User-Agent": "fc-presign",
+            "Accept": "*/*",
+            "Connection": "close",
+        }
         target = f"{self._url.path or '/'}{'?' + self._url.query if self._url.query else ''}"
         connection = http.client.HTTPConnection(self._url.netloc)
         connection.response_class = StrictResponse
@@ -159,7 +164,9 @@ class _Try:
         except Exception as error:
             # Whatever reading a broken answer raises is a failed try of this message alone.
             if self.head is None:
-                raise NoResponse("too_slow" if isinstance(error, TimeoutError) else "no_answer") from None
+                raise NoResponse(
+                    "too_slow" if isinstance(error, TimeoutError) else "no_answer"
+                ) from None
             return b"", False
         finally:
             connection.close()
@@ -194,7 +201,11 @@ class _Try:
                 return context.wrap_socket(plain, server_hostname=host)
             except TimeoutError:
                 code = "too_slow"
-            except (ssl.SSLError, ssl.CertificateError, ValueError):  # ValueError: a host that no certificate has
+            except (
+                ssl.SSLError,
+                ssl.CertificateError,
+                ValueError,
+            ):  # ValueError: a host that no certificate has
                 code = "no_tls"
             except OSError:
                 pass

@@ -18,7 +18,9 @@ BY_MESSAGE = frozenset({"status_403", "no_answer", "too_slow"})
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def deliver(kind: Kind, sink: Sink, deliveries: tuple[Delivery, ...], network: Network, now: float) -> None:
+def deliver(
+    kind: Kind, sink: Sink, deliveries: tuple[Delivery, ...], network: Network, now: float
+) -> None:
     """Sends one message once, at `now` (Unix seconds). Raises `DeliveryFailed`."""
     post = kind.post(sink, deliveries, now)
     try:
@@ -48,5 +50,10 @@ def read_retry_after(value: str | None, now: float) -> float:
     try:
         date = parsedate_to_datetime(value)
         return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now)
-    except (ValueError, TypeError, LookupError, ArithmeticError):  # the parser raises many things, which differ
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+    ):  # the parser raises many things, which differ
         return 0.0

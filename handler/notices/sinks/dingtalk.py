@@ -40,7 +40,10 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
         f"{sink.url}{separator}timestamp={timestamp}&sign={quote(b64encode(digest).decode(), safe='')}",
         {
             "msgtype": "markdown",
-            "markdown": {"title": heading, "text": "\n".join((f"#### {heading}", "", *map(_line, deliveries)))},
+            "markdown": {
+                "title": heading,
+                "text": "\n".join((f"#### {heading}", "", *map(_line, deliveries))),
+            },
             "at": {"atMobiles": [], "atUserIds": [], "isAtAll": False},
         },
     )

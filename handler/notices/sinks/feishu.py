@@ -43,7 +43,10 @@ def post(sink: Sink, deliveries: tuple[Delivery, ...], now: float) -> Post:
             "msg_type": "interactive",
             "card": {
                 "config": {"wide_screen_mode": True},
-                "header": {"template": "blue", "title": {"tag": "plain_text", "content": title(deliveries)}},
+                "header": {
+                    "template": "blue",
+                    "title": {"tag": "plain_text", "content": title(deliveries)},
+                },
                 "elements": [_element(delivery) for delivery in deliveries],
             },
         },

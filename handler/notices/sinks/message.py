@@ -16,11 +16,15 @@ MAX_NAME = 160  # characters shown of a name
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # What shows nothing although its category is visible: Unicode's other Default_Ignorable_Code_Points (Hangul fillers and
 # Khmer's inherent vowels), the blank pattern of braille, the blanks of hieroglyphs, Khitan and musical notation.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00013441\U00013442\U00016fe4\U0001d159")
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00013441\U00013442\U00016fe4\U0001d159"
+)
 _SPACES = re.compile(r"\s+")
 # What is markup in the markdown of a chat becomes its full-width form, which looks alike and means nothing. Backslash
 # escapes would not help: each service has its own, or none.
-_FULL_WIDTH = str.maketrans({character: chr(ord(character) + 0xFEE0) for character in "\\`*[]()<>#|!~@&{}$^"})
+_FULL_WIDTH = str.maketrans(
+    {character: chr(ord(character) + 0xFEE0) for character in "\\`*[]()<>#|!~@&{}$^"}
+)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _LIST_MARKER = re.compile(r"^(?:[-+=]+|[0-9]+[.)])(?=\s|$)")
 
@@ -45,7 +49,11 @@ def document(delivery: Delivery) -> dict[str, object]:
         "url": delivery.link.url or None,
         "expires_at": delivery.link.expires_at or None,
         "version": notice.version,
-        **{name: getattr(notice, name) for name in ("share", "title", "owner", "uses_left") if notice.share},
+        **{
+            name: getattr(notice, name)
+            for name in ("share", "title", "owner", "uses_left")
+            if notice.share
+        },
     }
 
 
@@ -57,7 +65,9 @@ def file_name(delivery: Delivery) -> str:
 
 def display_name(name: str) -> str:
     """A name on one line, without invisible characters and never empty to the eye; a long one loses its middle."""
-    hidden = {letter for letter in name if letter in _BLANK or unicodedata.category(letter) in _HIDDEN}
+    hidden = {
+        letter for letter in name if letter in _BLANK or unicodedata.category(letter) in _HIDDEN
+    }
     shown = "".join("\ufffd" if letter in hidden else letter for letter in name)
     shown = _SPACES.sub(" ", shown).strip()
     # A mark (a variation selector is one, too) shows only on a letter before it, and a slash alone names nothing.
@@ -84,7 +94,9 @@ def details(delivery: Delivery, form: str = "({})") -> str:
         title = f" ({escape_markup(notice.title)})" if notice.title else ""
         left = "" if notice.uses_left is None else f", {_count(notice.uses_left, 'use')} left"
         return f"was opened {minute}{title}{left}"
-    return form.format(f"until {minute}" if notice.size is None else f"{format_size(notice.size)}, until {minute}")
+    return form.format(
+        f"until {minute}" if notice.size is None else f"{format_size(notice.size)}, until {minute}"
+    )
 
 
 def title(deliveries: tuple[Delivery, ...]) -> str:

@@ -36,7 +36,14 @@ SINK_REFUSED = frozenset(
     }
 )
 MESSAGE_REFUSED = frozenset(
-    {"invalid_blocks", "invalid_blocks_format", "invalid_payload", "msg_blocks_too_long", "msg_too_long", "no_text"}
+    {
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_payload",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+    }
 )
 _WORD = re.compile(r"[a-z_]{1,60}")
 
@@ -62,11 +69,15 @@ def verdict(status: int, body: bytes) -> Verdict:
     """By the word in the body. A 2xx without one does not say what became of the message, as `robot_verdict` has it."""
     word = body.decode("latin-1").strip()
     if word in SINK_REFUSED | MESSAGE_REFUSED:
-        return DeliveryFailed(word, is_down=word in SINK_REFUSED, is_refused=word in MESSAGE_REFUSED)
+        return DeliveryFailed(
+            word, is_down=word in SINK_REFUSED, is_refused=word in MESSAGE_REFUSED
+        )
     if word == "ok" or by_status(status) is not None:
         return by_status(status)
     is_word = _WORD.fullmatch(word) is not None
-    return DeliveryFailed("not_ok" if is_word else "no_answer", is_down=not is_word, is_refused=is_word)
+    return DeliveryFailed(
+        "not_ok" if is_word else "no_answer", is_down=not is_word, is_refused=is_word
+    )
 
 
 def _section(delivery: Delivery) -> dict[str, Any]:

@@ -56,4 +56,8 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 def _message_id(ids: list[str]) -> str:
     """That of the only notice, or a hash of all ids."""
-    return f"notice_{ids[0]}" if len(ids) == 1 else f"digest_{sha256(json.dumps(ids).encode()).hexdigest()[:32]}"
+    return (
+        f"notice_{ids[0]}"
+        if len(ids) == 1
+        else f"digest_{sha256(json.dumps(ids).encode()).hexdigest()[:32]}"
+    )

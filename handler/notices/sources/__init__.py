@@ -23,9 +23,19 @@ class Source(NamedTuple):
 SOURCES = (
     Source("oss", lambda document: member(document, "events") is not None, oss.trigger),
     Source("eventbridge", oss.is_event_of_bus, oss.event_of_bus),
-    Source("mns-queue", lambda document: is_cloud_event(document, "mns:Queue:"), messages.mns_queue),
-    Source("mns-topic", lambda document: has_members(document, "TopicName", "Message"), messages.mns_topic),
-    Source("timer", lambda document: has_members(document, "triggerTime", "triggerName"), messages.timer),
+    Source(
+        "mns-queue", lambda document: is_cloud_event(document, "mns:Queue:"), messages.mns_queue
+    ),
+    Source(
+        "mns-topic",
+        lambda document: has_members(document, "TopicName", "Message"),
+        messages.mns_topic,
+    ),
+    Source(
+        "timer",
+        lambda document: has_members(document, "triggerTime", "triggerName"),
+        messages.timer,
+    ),
     Source("invocation", messages.is_direct, messages.direct),
 )
 
@@ -45,10 +55,14 @@ def read(event: bytes | str) -> ParsedEvent:
     try:
         document: object = event.decode() if isinstance(event, bytes) else event
     except UnicodeDecodeError:
-        return ParsedEvent((), (InvalidEntry(f"Invalid event: its {len(event)} bytes are not valid UTF-8."),))
+        return ParsedEvent(
+            (), (InvalidEntry(f"Invalid event: its {len(event)} bytes are not valid UTF-8."),)
+        )
     document = decode(document)
     if document == []:
-        return ParsedEvent((), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),))
+        return ParsedEvent(
+            (), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),)
+        )
     is_list = isinstance(document, list)
     elements = document if isinstance(document, list) else [document]
     names: dict[str, None] = {}
@@ -58,7 +72,11 @@ def read(event: bytes | str) -> ParsedEvent:
         entry = f", entry {number}" if is_list else ""
         source = next((source for source in SOURCES if source.recognise(element)), None)
         if source is None:
-            items.append(InvalidEntry(f"Unsupported event{entry}: {describe(element)} matches no known source."))
+            items.append(
+                InvalidEntry(
+                    f"Unsupported event{entry}: {describe(element)} matches no known source."
+                )
+            )
             continue
         names[source.name] = None
         try:

@@ -18,7 +18,14 @@ MAX_TIME = 253_402_300_800  # Unix seconds at which the year 10000 begins
 # JSON can escape half of a surrogate pair, which no encoding can write.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_TYPES = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
+_TYPES = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def decode(element: object) -> object:
@@ -110,7 +117,9 @@ def describe(document: object) -> str:
     if isinstance(document, dict):
         names = [json.dumps(str(name)[:MAX_NAME]) for name in list(document)[:MAX_NAMES]]
         more = ", …" if len(document) > MAX_NAMES else ""
-        return f"an object with the members {', '.join(names)}{more}" if names else "an empty object"
+        return (
+            f"an object with the members {', '.join(names)}{more}" if names else "an empty object"
+        )
     if isinstance(document, list):
         return f"a list of {len(document)} items"
     if isinstance(document, str):

@@ -70,18 +70,24 @@ def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidEvent(f'the message is {describe(body)} and not JSON (expected {{"path": "/…"}})') from None
+        raise InvalidEvent(
+            f'the message is {describe(body)} and not JSON (expected {{"path": "/…"}})'
+        ) from None
     return requested_links(document, "message", origin, sent_at)
 
 
-def requested_links(document: object, on: str, origin: str, happened_at: float | None) -> Iterator[Item]:
+def requested_links(
+    document: object, on: str, origin: str, happened_at: float | None
+) -> Iterator[Item]:
     """The links that `{"path": "/reports/q3.pdf"}` or `{"links": [{"path": …}, …]}` requests, possibly none.
 
     `origin` identifies the message, "" where it has no id. An invalid link of several is an `InvalidEntry`. Raises
     `InvalidEvent` for anything else that is invalid.
     """
     if not isinstance(document, dict):
-        raise InvalidEvent(f'the message is {describe(document)} (expected {{"path": "/…"}} or {{"links": […]}})')
+        raise InvalidEvent(
+            f'the message is {describe(document)} (expected {{"path": "/…"}} or {{"links": […]}})'
+        )
     if "links" not in document:
         yield _requested_link(document, "the message", on, origin, happened_at)
         return
@@ -89,10 +95,14 @@ def requested_links(document: object, on: str, origin: str, happened_at: float |
     if len(document) > 1 or not isinstance(links, list):
         raise InvalidEvent(f'the message is {describe(document)} (expected only "links", a list)')
     if len(links) > MAX_LINKS:
-        raise InvalidEvent(f"the message requests {len(links)} links, which exceeds the maximum of {MAX_LINKS}")
+        raise InvalidEvent(
+            f"the message requests {len(links)} links, which exceeds the maximum of {MAX_LINKS}"
+        )
     for number, link in enumerate(links, 1):
         try:
-            yield _requested_link(link, f"link {number}", on, origin and f"{origin}#{number}", happened_at)
+            yield _requested_link(
+                link, f"link {number}", on, origin and f"{origin}#{number}", happened_at
+            )
         except InvalidEvent as error:
             yield InvalidEntry(error.sentence)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .fields import InvalidEvent, decode, optional_milliseconds, optional_string, optional_timestamp, required_string
+from .fields import (
+    InvalidEvent,
+    decode,
+    optional_milliseconds,
+    optional_string,
+    optional_timestamp,
+    required_string,
+)
 from .items import Item, TimerTick, links_in_message, requested_links
 
 

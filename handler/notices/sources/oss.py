@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .fields import InvalidEvent, is_cloud_event, member, optional_integer, optional_string, optional_timestamp
+from .fields import (
+    InvalidEvent,
+    is_cloud_event,
+    member,
+    optional_integer,
+    optional_string,
+    optional_timestamp,
+)
 from .fields import required_string as required
 from .items import CreatedObject, InvalidEntry, Item, SkippedRecord
 
 # The ObjectCreated events after which there is an object to link; UploadPart, for one, leaves none.
 CREATED = frozenset(
     f"ObjectCreated:{operation}"
-    for operation in ("PutObject", "PostObject", "CopyObject", "AppendObject", "CompleteMultipartUpload")
+    for operation in (
+        "PutObject",
+        "PostObject",
+        "CopyObject",
+        "AppendObject",
+        "CompleteMultipartUpload",
+    )
 )
 # The version id of what is written to a bucket without versions, or while they are suspended.
 UNVERSIONED = "null"

@@ -22,7 +22,11 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/form": {"POST": "form:create"},
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
-    "/-/shares": {"GET": "list_shares:answer", "HEAD": "list_shares:answer", "POST": "shares:create"},
+    "/-/shares": {
+        "GET": "list_shares:answer",
+        "HEAD": "list_shares:answer",
+        "POST": "shares:create",
+    },
     "/-/shares/{id}": {
         **dict.fromkeys(("GET", "HEAD"), "list_shares:show"),
         "POST": "shares:extend",

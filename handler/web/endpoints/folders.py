@@ -26,7 +26,9 @@ from . import objects
 
 PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
-MAX_HIDING = 900  # names of a page where others may be hidden: of those, OSS's page has places for a hundred
+MAX_HIDING = (
+    900  # names of a page where others may be hidden: of those, OSS's page has places for a hundred
+)
 MAX_ABOVE = 10  # folders above, on a page
 
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
@@ -49,16 +51,28 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
     mount = target.mount
     caller = invocation.caller
     is_read = request.method in objects.READING
-    is_seen = mount.access == "anonymous" or (caller is not None and caller.sees(mount, target.path))
+    is_seen = mount.access == "anonymous" or (
+        caller is not None and caller.sees(mount, target.path)
+    )
     if not mount.lists:
-        is_object = target.path != mount.path and "GET" in mount.methods and "limit" not in request.query
+        is_object = (
+            target.path != mount.path and "GET" in mount.methods and "limit" not in request.query
+        )
         if is_seen and is_read and not is_object:
             raise Problem("not_listed")
         return objects.answer(request, invocation, target.path)
     if not is_read:
         return objects.answer_other(request.method, target, caller)
-    if is_seen and caller is not None and mount.access != "anonymous" and not caller.allows(target.path, "LIST"):
-        raise Problem("not_listed", "This API key or token may not list this folder: it needs the method LIST.")
+    if (
+        is_seen
+        and caller is not None
+        and mount.access != "anonymous"
+        and not caller.allows(target.path, "LIST")
+    ):
+        raise Problem(
+            "not_listed",
+            "This API key or token may not list this folder: it needs the method LIST.",
+        )
     access = authorize(invocation, target, "LIST")
     for name, value in request.query.items():
         if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):
@@ -86,9 +100,14 @@ def _answer(folder: Folder, access: Access) -> Response:
     if chosen not in (None, "json", "urls") or (chosen == "urls" and folder.opened is None):
         raise Problem("bad_format")
     if chosen == "urls" and "after" in params:
-        raise Problem("bad_query", "Parameter after is not allowed with format=urls, which has all addresses or none.")
+        raise Problem(
+            "bad_query",
+            "Parameter after is not allowed with format=urls, which has all addresses or none.",
+        )
     if "/" in begins:
-        raise Problem("bad_query", 'Invalid "begins": it must be the beginning of a name, without /.')
+        raise Problem(
+            "bad_query", 'Invalid "begins": it must be the beginning of a name, without /.'
+        )
     if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:
         raise Problem("bad_query", f'Invalid "limit": it must be a number from 1 to {PAGE}.')
     bucket, key = folder.target.location
@@ -148,19 +167,32 @@ def _shown(folder: Folder, page: ListedPage) -> ListedPage:
     mounts = folder.invocation.config.mounts
     (bucket, key) = folder.target.location
     # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-    objects = [each for each in page.objects if each.key != key and not mounts.is_reserved(bucket, each.key)]
-    return ListedPage(objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token)
+    objects = [
+        each
+        for each in page.objects
+        if each.key != key and not mounts.is_reserved(bucket, each.key)
+    ]
+    return ListedPage(
+        objects, [each for each in page.prefixes if _shows(folder, each[len(key) :])], page.token
+    )
 
 
 def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
     """A name that no link can carry has no path."""
     start = len(folder.target.key)
     files = [
-        {"name": name, "path": _path(folder, name), "size": each.size, "modified_at": each.modified_at}
+        {
+            "name": name,
+            "path": _path(folder, name),
+            "size": each.size,
+            "modified_at": each.modified_at,
+        }
         for each in listed.objects
         for name in (each.key[start:],)
     ]
-    folders = [{"name": each[start:-1], "path": _path(folder, each[start:])} for each in listed.prefixes]
+    folders = [
+        {"name": each[start:-1], "path": _path(folder, each[start:])} for each in listed.prefixes
+    ]
     return {"path": _base(folder), "folders": folders, "files": files, "next": listed.token or None}
 
 
@@ -191,7 +223,9 @@ def _shows(folder: Folder, name: str) -> bool:
 def _may_list(invocation: Invocation, target: Target) -> bool:
     caller = invocation.caller
     mount = target.mount
-    is_allowed = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, "LIST"))
+    is_allowed = mount.access == "anonymous" or (
+        caller is not None and caller.allows(target.path, "LIST")
+    )
     return mount.lists and is_allowed
 
 
@@ -226,7 +260,9 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
         query=f"?{urlencode({'share': opened.secret})}" if opened is not None else "",
         chosen=chosen,
         is_first=not params.get("after"),
-        next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
+        next_page=f"?{urlencode({**chosen, 'after': document['next']})}"
+        if document["next"]
+        else "",
         shared=shared,
         urls=urls,
     )
@@ -239,11 +275,17 @@ def _above(folder: Folder) -> list[tuple[str, str]]:
     first = len(opened.record.path if opened is not None else folder.target.mount.path)
     paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
     if opened is None:
-        paths = [each for each in paths if _may_list(folder.invocation, folder.target._replace(path=each))]
+        paths = [
+            each
+            for each in paths
+            if _may_list(folder.invocation, folder.target._replace(path=each))
+        ]
     is_long = len(paths) > MAX_ABOVE + 1
     if is_long:
         paths = [paths[0], *paths[-MAX_ABOVE:]]
-    addresses = paths if opened is None else [share_path(opened.record, each[first:]) for each in paths]
+    addresses = (
+        paths if opened is None else [share_path(opened.record, each[first:]) for each in paths]
+    )
     names = [each.strip("/").rpartition("/")[2] or "/" for each in paths]
     if is_long:
         names[1] = "…"  # leads to the last one that is left out

@@ -27,13 +27,17 @@ def create(request: Request, invocation: Invocation) -> Response:
     mount = target.mount
     if target.path.endswith("/"):
         check_prefix(invocation.config, target)
-    max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
+    max_size = (
+        min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
+    )
     max_size = check_size(max_size, mount)
     min_size = params["min_size"] or 0
     if not 0 <= min_size <= max_size:
         raise bad_body('"min_size" must be from 0 to "max_size"')
     content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
-    form, clamped_by = sign_form(access, invocation, max_size, min_size, content_type, expires=params["expires"])
+    form, clamped_by = sign_form(
+        access, invocation, max_size, min_size, content_type, expires=params["expires"]
+    )
     links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
     return json_response(
         {

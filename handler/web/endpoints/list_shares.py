@@ -50,13 +50,20 @@ def answer(request: Request, invocation: Invocation) -> Response:
         raise Problem("bad_query", "Parameter after must be the next of the page before.")
     names: list[str] = []
     documents: list[dict[str, object] | None] = []
-    if config.state is not None and any(mount.max_share for mount in config.mounts):  # otherwise there are no shares
+    if config.state is not None and any(
+        mount.max_share for mount in config.mounts
+    ):  # otherwise there are no shares
         state = state_for(invocation)
         folder = records.INDEX if everyone else records.index_of(caller.owner, caller.id)
         # One more than the page has shows whether another page follows.
         size = int(limit) + 1
-        names = [entry.name for entry in islice(state.list_folder(folder, after=after, deep=True, size=size), size)]
-        listed = partial(_listed, state=state, caller=caller, invocation=invocation, everyone=everyone)
+        names = [
+            entry.name
+            for entry in islice(state.list_folder(folder, after=after, deep=True, size=size), size)
+        ]
+        listed = partial(
+            _listed, state=state, caller=caller, invocation=invocation, everyone=everyone
+        )
         documents = map_concurrently(listed, names[: int(limit)])
     shares = [document for document in documents if document is not None]
     return json_response({"shares": shares, "next": names[-2] if len(names) > int(limit) else None})
@@ -93,7 +100,13 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
     now = int(invocation.now)
     end = records.load_end(state, record)
     count, age = uses.count(state, record, invocation)
-    fault = share_fault(record, invocation.config.mounts.get(record.path), end, current.current_keys(invocation), now)
+    fault = share_fault(
+        record,
+        invocation.config.mounts.get(record.path),
+        end,
+        current.current_keys(invocation),
+        now,
+    )
     if fault is None and record.uses is not None and count is not None and count >= record.uses:
         fault = Problem("share_used_up")
     document: dict[str, object] = {
@@ -110,7 +123,11 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
     if invocation.config.use_notices(record.mount):
         first = state.read(outbox.OPENED + record.id)
         document["opened_at"] = None if first is None else rfc3339(now - first.age)
-    optional = {"title": record.title, "password": record.password is not None, "upload": record.upload}
+    optional = {
+        "title": record.title,
+        "password": record.password is not None,
+        "upload": record.upload,
+    }
     return document | {name: value for name, value in optional.items() if value}
 
 

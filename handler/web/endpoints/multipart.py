@@ -24,11 +24,20 @@ from ..uploads import check_size, check_type
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2
 MAX_LINKS = 1000
-FIRST_LINKS = 100  # of a new upload, so that a small request gets no huge response unless it requests one
+FIRST_LINKS = (
+    100  # of a new upload, so that a small request gets no huge response unless it requests one
+)
 PART_TYPE = "application/octet-stream"
 COMPLETE_TYPE = "application/xml"
 SALT = b"fc-presign.upload.v1"
-MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "count": int, "expires": str}
+MEMBERS = {
+    "path": str,
+    "size": int,
+    "part_size": int,
+    "content_type": str,
+    "count": int,
+    "expires": str,
+}
 PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
 
 # 32 bytes in base64url. The last character has two unused bits, which must be zero.
@@ -59,14 +68,20 @@ def create(request: Request, invocation: Invocation) -> Response:
     size = check_size(params["size"], target.mount, MAX_UPLOAD)
     part_size = default_part(size) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
-        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
+        raise bad_body(
+            f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts'
+        )
     count = _count(params["count"], FIRST_LINKS)
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation, access, params["expires"])
-    begun = at_oss.begin(target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation)
+    begun = at_oss.begin(
+        target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation
+    )
     upload = MultipartUpload(begun.oss_id, size, part_size)
     upload_id = _seal(upload, target, invocation)
-    return json_response(document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
+    return json_response(
+        document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201
+    )
 
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
@@ -77,7 +92,9 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     upload = _unseal(upload_id, target, invocation)
     check_size(upload.size, target.mount, MAX_UPLOAD)
     first, count = chosen_parts(upload, params["from"], params["count"])
-    return json_response(document(upload_id, upload, access, invocation, first, count, params["expires"]))
+    return json_response(
+        document(upload_id, upload, access, invocation, first, count, params["expires"])
+    )
 
 
 def default_part(size: int) -> int:
@@ -114,21 +131,33 @@ def document(
 ) -> dict[str, object]:
     """The upload with the links of `count` parts from number `first`; with `ends` also what completes and aborts it."""
 
-    def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
+    def link(
+        method: str, query: dict[str, str], headers: dict[str, str], *extra: str
+    ) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
         issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
-        links.note(invocation.facts, access.target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+        links.note(
+            invocation.facts,
+            access.target,
+            expires_in=issued.link.expires_in,
+            clamped_by=issued.clamped_by,
+        )
         return issued
 
     parts = []
     for number in range(first, min(first + count, upload.part_count + 1)):
         headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
         issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
-        parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
+        parts.append(
+            {"part_number": number, "url": issued.link.url, "headers": issued.link.headers}
+        )
     more = {}
     if ends:
         headers = {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"}
-        more = {"complete": link("POST", {}, headers).document(), "abort": link("DELETE", {}, {}).document()}
+        more = {
+            "complete": link("POST", {}, headers).document(),
+            "abort": link("DELETE", {}, {}).document(),
+        }
     invocation.facts["links"] = len(parts) + len(more)
     sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
     return {"upload_id": upload_id, **sizes, "parts": parts, **more}
@@ -137,7 +166,9 @@ def document(
 def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:
     """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
     content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
-    return f"{content}~{_signer(invocation).get_signature(_signed_content(content, target)).decode()}"
+    return (
+        f"{content}~{_signer(invocation).get_signature(_signed_content(content, target)).decode()}"
+    )
 
 
 def _unseal(upload_id: str, target: Target, invocation: Invocation) -> MultipartUpload:
@@ -146,7 +177,9 @@ def _unseal(upload_id: str, target: Target, invocation: Invocation) -> Multipart
     signer = _signer(invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     signed = _signed_content(content, target)
-    if not (_SIGNATURE.fullmatch(signature) and signer.verify_signature(signed, signature.encode())):
+    if not (
+        _SIGNATURE.fullmatch(signature) and signer.verify_signature(signed, signature.encode())
+    ):
         raise Problem("not_found")
     oss_id, size, part_size = content.rsplit("~", 2)
     return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))

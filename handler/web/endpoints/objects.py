@@ -44,15 +44,25 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from ...core.cloud.oss import check_for_page
 
         check_for_page(target, query, invocation)
-    signed = links.Signed(query, window=mount.cache) if mount.cache and caller is None else links.Signed(query)
-    issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
-    links.note(invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+    signed = (
+        links.Signed(query, window=mount.cache)
+        if mount.cache and caller is None
+        else links.Signed(query)
+    )
+    issued = links.create_link(
+        invocation, access, request.method, expires=params.get("expires"), signed=signed
+    )
+    links.note(
+        invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+    )
     if as_json:
         return json_response(issued.document())
     response = redirect(issued)
     # A mount with `check` checks each time, so browsers must come back.
     if mount.cache and not mount.check and caller is None and issued.link.expires_in > MIN_LIFETIME:
-        response.headers["Cache-Control"] = f"private, max-age={issued.link.expires_in - MIN_LIFETIME}"
+        response.headers["Cache-Control"] = (
+            f"private, max-age={issued.link.expires_in - MIN_LIFETIME}"
+        )
     return response
 
 
@@ -68,19 +78,29 @@ def answer_other(method: str, target: Target, caller: Caller | None) -> Response
     # A path that the key does not cover must look as if it did not exist.
     if caller is not None and not caller.sees(mount, target.path):
         raise Problem("not_found")
-    permitted = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, method))
-    raise method_not_allowed(allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else "")
+    permitted = mount.access == "anonymous" or (
+        caller is not None and caller.allows(target.path, method)
+    )
+    raise method_not_allowed(
+        allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else ""
+    )
 
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
     """The parameters for OSS. A mount with unknown_query = "ignore" drops those that it does not list."""
-    params = {name: value for name, value in params.items() if name not in OWN_PARAMETERS and (name != "null" or value)}
+    params = {
+        name: value
+        for name, value in params.items()
+        if name not in OWN_PARAMETERS and (name != "null" or value)
+    }
     if mount.unknown_query == "ignore":
         return {name: value for name, value in params.items() if name in mount.query}
     return params
 
 
-def signed_query(target: Target, params: Mapping[str, object], download: str | None) -> dict[str, str]:
+def signed_query(
+    target: Target, params: Mapping[str, object], download: str | None
+) -> dict[str, str]:
     """What `links.read_query` returns for a caller's parameters. Raises a 400 `Problem` for one that is not listed."""
     signed: dict[str, str] = {}
     for name, value in params.items():
@@ -101,11 +121,16 @@ def parameter_not_allowed(name: str) -> Problem:
 
 def _check_value(mount: Mount, name: str, value: str) -> None:
     if not value:
-        raise Problem("bad_query", f"Parameter {name} must not be empty. Add a value, or remove it.")
+        raise Problem(
+            "bad_query", f"Parameter {name} must not be empty. Add a value, or remove it."
+        )
     if name == "x-oss-process" and value not in mount.process:
         raise Problem("bad_query", "This value of x-oss-process is not allowed on this mount.")
     if name == "x-oss-traffic-limit":
         minimum = TRAFFIC_LIMIT[0]
         maximum = mount.traffic_limit or TRAFFIC_LIMIT[1]
         if not (re.fullmatch(_NUMBER, value) and minimum <= int(value) <= maximum):
-            raise Problem("bad_query", f"Parameter x-oss-traffic-limit must be a number from {minimum} to {maximum}.")
+            raise Problem(
+                "bad_query",
+                f"Parameter x-oss-traffic-limit must be a number from {minimum} to {maximum}.",
+            )

@@ -47,7 +47,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     is_page = record.page and request.is_browser() and not as_json and chosen != "redirect"
     if record.password is not None and not is_page and request.method != "POST":
         # All that a program learns of a share with a code before it sends that.
-        return json_response({"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"})
+        return json_response(
+            {"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"}
+        )
     if record.upload is not None:
         from . import upload_page
 
@@ -56,7 +58,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return _page(opened)
     if record.uses is not None:
         expires_at = rfc3339(opened.expires_at())
-        return json_response({"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"})
+        return json_response(
+            {"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"}
+        )
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
 
@@ -106,7 +110,9 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
-    links.note(invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+    links.note(
+        invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+    )
     return issued
 
 

@@ -32,7 +32,8 @@ def me(request: Request, invocation: Invocation) -> Response:
     reached = {
         mount.path: mount
         for mount in mounts
-        if mount.access == "anonymous" or any(covers(allowed, mount.path) for allowed in caller.paths)
+        if mount.access == "anonymous"
+        or any(covers(allowed, mount.path) for allowed in caller.paths)
     }
     for path in caller.paths:
         target = mounts.get(path)
@@ -44,7 +45,9 @@ def me(request: Request, invocation: Invocation) -> Response:
         "methods": list(caller.methods),
         "paths": None if "/" in caller.paths else list(caller.paths),
         "expires_at": None if caller.expires_at is None else rfc3339(caller.expires_at),
-        "mounts": [entry for entry in entries if entry["methods"] or entry["list"] or entry["max_share"]],
+        "mounts": [
+            entry for entry in entries if entry["methods"] or entry["list"] or entry["max_share"]
+        ],
     }
     return json_response(document)
 

@@ -63,7 +63,9 @@ def create(request: Request, invocation: Invocation) -> Response:
     if method not in ("GET", "POST"):
         raise bad_body('"method" must be GET or POST')
     if method not in mount.methods:
-        raise bad_body(f"{method} is not enabled for this mount (enabled: {', '.join(mount.methods)})")
+        raise bad_body(
+            f"{method} is not enabled for this mount (enabled: {', '.join(mount.methods)})"
+        )
     shares.check_app_package(target)
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
@@ -87,7 +89,11 @@ def create(request: Request, invocation: Invocation) -> Response:
     if needs_page and params["page"] is False:
         raise bad_body('"page": false is not possible with "max_uses", "password" or "upload"')
     origin = origin_of(request, invocation, needs_page=needs_page or bool(params["page"]))
-    page = params["page"] if params["page"] is not None else invocation.config.public_url is not None and not is_folder
+    page = (
+        params["page"]
+        if params["page"] is not None
+        else invocation.config.public_url is not None and not is_folder
+    )
     state = state_for(invocation)
     if method == "GET" and not params["allow_missing"]:
         (_check_folder_exists if is_folder else _check_exists)(target, invocation)
@@ -160,7 +166,10 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     mount = target.mount
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        creating = {"share_invalid": Problem("not_found"), "share_not_enabled": Problem("not_shareable")}
+        creating = {
+            "share_invalid": Problem("not_found"),
+            "share_not_enabled": Problem("not_shareable"),
+        }
         raise creating.get(fault.code, fault)
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     expires_at = now + seconds
@@ -169,10 +178,14 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
         clamped_by = "mount"
         expires_at = latest
     if expires_at <= max(now, records.load_end(state, record)):
-        raise Problem("bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.')
+        raise Problem(
+            "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
+        )
     records.extend(state, record.id, expires_at)
     invocation.facts.update(mount=mount.path, expires_at=rfc3339(expires_at))
-    return json_response({**list_shares.describe(state, record, invocation), "clamped_by": clamped_by})
+    return json_response(
+        {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
+    )
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -197,11 +210,17 @@ def _shareable(invocation: Invocation, path: str, is_folder: bool, method: str) 
     if not caller.allows(path, "SHARE"):
         raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
     if is_folder and mount.lists and not all(caller.allows(path, each) for each in ("GET", "LIST")):
-        raise Problem("share_not_allowed", "A folder can only be shared with the methods SHARE, GET and LIST for it.")
+        raise Problem(
+            "share_not_allowed",
+            "A folder can only be shared with the methods SHARE, GET and LIST for it.",
+        )
     if mount.max_share is None:
         raise Problem("not_shareable")
     if is_folder and not mount.lists:
-        raise Problem("not_shareable", "Folders can only be shared on a mount that has list = true in links.toml.")
+        raise Problem(
+            "not_shareable",
+            "Folders can only be shared on a mount that has list = true in links.toml.",
+        )
     return target
 
 
@@ -234,7 +253,9 @@ def _check_folder(params: dict[str, Any], has_code: bool) -> None:
     if params["max_uses"] is not None or has_code:
         raise Problem("folder_not_limited")
     if params["download"]:
-        raise bad_body('"download" of a folder must be empty: each file is saved under its own name')
+        raise bad_body(
+            '"download" of a folder must be empty: each file is saved under its own name'
+        )
 
 
 def _check_folder_exists(target: Target, invocation: Invocation) -> None:
@@ -249,7 +270,9 @@ def _upload(params: dict[str, Any], target: Target, invocation: Invocation) -> d
     if not target.path.endswith("/"):
         raise bad_body('"path" of an upload share must end with "/": files are stored below it')
     if params["max_uses"] is not None or params["download"] is not None:
-        raise bad_body('"max_uses" and "download" are not allowed for uploads; use "upload": {"max_files": …}')
+        raise bad_body(
+            '"max_uses" and "download" are not allowed for uploads; use "upload": {"max_files": …}'
+        )
     if len(target.key.encode()) > MAX_PREFIX:
         raise bad_body('"path" is too long: file names are added to it')
     check_prefix(invocation.config, target)
@@ -258,12 +281,18 @@ def _upload(params: dict[str, Any], target: Target, invocation: Invocation) -> d
     max_files = 1 if upload["max_files"] is None else upload["max_files"]
     if not 1 <= max_files <= MAX_FILES:
         raise bad_body(f'"upload.max_files" must be from 1 to {MAX_FILES}')
-    max_size = min(mount.max_size or 0, MAX_UPLOAD) if upload["max_size"] is None else upload["max_size"]
+    max_size = (
+        min(mount.max_size or 0, MAX_UPLOAD) if upload["max_size"] is None else upload["max_size"]
+    )
     content_type = upload["content_type"]
     if content_type is not None:
         # A prefix may include active types: each file has one exact type, which is checked when it is sent.
         check_type(f"{content_type}any" if content_type.endswith("/") else content_type, mount)
-    return {"max_size": check_size(max_size, mount, MAX_UPLOAD), "max_files": max_files, "content_type": content_type}
+    return {
+        "max_size": check_size(max_size, mount, MAX_UPLOAD),
+        "max_files": max_files,
+        "content_type": content_type,
+    }
 
 
 def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[str | None, int]:

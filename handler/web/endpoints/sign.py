@@ -20,7 +20,9 @@ from .objects import parameter_not_allowed, signed_query
 Document = dict[str, object]
 
 MAX_LINKS = 1000
-MAX_CHECK_SECONDS = 15.0  # within which the check of an object may begin; the function may run for 30
+MAX_CHECK_SECONDS = (
+    15.0  # within which the check of an object may begin; the function may run for 30
+)
 MEMBERS = {
     "path": str,
     "method": str,
@@ -37,7 +39,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     """200 with the links in the order of the request. Each link has a line of its own in the log."""
     items = request.json({"links": list}, required=("links",))["links"]
     if len(items) > MAX_LINKS:
-        raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
+        raise Problem(
+            "too_many_links",
+            f"A request must not exceed {MAX_LINKS} links. Split it into several requests.",
+        )
     invocation.credentials()  # without any, each link would fail
     request_id = str(invocation.facts.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
@@ -55,10 +60,14 @@ def create(request: Request, invocation: Invocation) -> Response:
     return json_response({"links": [document for document, _ in results]})
 
 
-def _result(item: object, invocation: Invocation, request_id: str, deadline: float) -> tuple[Document, Document]:
+def _result(
+    item: object, invocation: Invocation, request_id: str, deadline: float
+) -> tuple[Document, Document]:
     """The link and its audit line; or the error, which has none."""
     try:
-        target, issued = _link(read_members(item, MEMBERS, required=("path",)), invocation, deadline)
+        target, issued = _link(
+            read_members(item, MEMBERS, required=("path",)), invocation, deadline
+        )
         line = {name: invocation.facts[name] for name in ("request_id", "client_ip", "caller")}
         line |= {"method": issued.link.method, "path": audit.path(target.path)}
         links.note(line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
@@ -68,10 +77,15 @@ def _result(item: object, invocation: Invocation, request_id: str, deadline: flo
         if not isinstance(problem, Problem):
             raise
         path = item.get("path") if isinstance(item, dict) else None
-        return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}, {}
+        return {
+            "path": path if isinstance(path, str) else None,
+            "error": problem.document(request_id),
+        }, {}
 
 
-def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> tuple[Target, links.IssuedLink]:
+def _link(
+    item: dict[str, Any], invocation: Invocation, deadline: float
+) -> tuple[Target, links.IssuedLink]:
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
@@ -88,7 +102,10 @@ def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> tupl
     else:
         for name in headers:
             if method != "GET" or name.lower() not in target.mount.headers:
-                raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for {method} on this mount.")
+                raise Problem(
+                    "not_signable",
+                    f"Header {name[:100]!r} is not allowed for {method} on this mount.",
+                )
         if item["size"] is not None or item["overwrite"] is not None:
             raise bad_body('"size" and "overwrite" are for uploads (PUT)')
         query = signed_query(target, params, item["download"])

@@ -29,7 +29,14 @@ from ..uploads import check_type
 from . import multipart
 from .form import sign_form
 
-MEMBERS: dict[str, type] = {"name": str, "size": int, "type": str, "nonce": str, "again": bool, "password": str}
+MEMBERS: dict[str, type] = {
+    "name": str,
+    "size": int,
+    "type": str,
+    "nonce": str,
+    "again": bool,
+    "password": str,
+}
 MEMBERS |= {"upload_id": str, "from": int, "count": int, "complete": bool}
 MAX_NAME = 200  # bytes
 # Of a form, whose policy is the only documented limit of what OSS stores. A presigned PUT would leave headers open.
@@ -62,7 +69,9 @@ def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Res
         files_left = _places(opened, upload).left()
         if not is_page:
             expires_at = rfc3339(shared.expires_at)
-            return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
+            return json_response(
+                {**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"}
+            )
         shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
     language = opened.request.headers.get("accept-language", "")
     return pages.upload_page(language, shared, shown, link_origin=opened.target.mount.link_origin)
@@ -100,7 +109,11 @@ def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)
     allowed = upload["content_type"]
-    matches = allowed is None or content_type == allowed or (allowed.endswith("/") and content_type.startswith(allowed))
+    matches = (
+        allowed is None
+        or content_type == allowed
+        or (allowed.endswith("/") and content_type.startswith(allowed))
+    )
     if not matches:
         raise Problem("wrong_type", f"The type of a file must be {allowed}.")
     nonce = params["nonce"] or token_urlsafe(18)
@@ -109,7 +122,12 @@ def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     file = uses.Upload("", safe_name(params["name"]), params["size"], content_type)
     file = file._replace(identity=_identity(nonce, file))
     begin = _form if file.size <= MAX_FORM else _begin
-    return json_response({**begin(opened, _places(opened, upload), file, again=bool(params["again"])), "nonce": nonce})
+    return json_response(
+        {
+            **begin(opened, _places(opened, upload), file, again=bool(params["again"])),
+            "nonce": nonce,
+        }
+    )
 
 
 def _check_size(size: int, upload: dict[str, Any]) -> None:
@@ -117,19 +135,27 @@ def _check_size(size: int, upload: dict[str, Any]) -> None:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
 
 
-def _form(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
+def _form(
+    opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool
+) -> dict[str, object]:
     """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     invocation = opened.invocation
     number, seconds_left = places.claim(file.identity, invocation.now, again=again)
     target = _target(opened, number, file)
-    access = authorize(invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left)))
-    form, clamped_by = sign_form(access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS)
+    access = authorize(
+        invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left))
+    )
+    form, clamped_by = sign_form(
+        access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS
+    )
     links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
     expires_at = rfc3339(form.expires_at.timestamp())
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
 
-def _begin(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool) -> dict[str, object]:
+def _begin(
+    opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool
+) -> dict[str, object]:
     """The first parts of the file's upload, which is begun if its number has none."""
     number, _ = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True)
     begun = places.upload(number) if again else None
@@ -150,7 +176,9 @@ def _begin(opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again
 
 def _continue(opened: OpenedShare, upload: dict[str, Any], params: dict[str, Any]) -> Response:
     """Further parts of an upload, or its end. Raises the 404 `not_found` without the nonce of its number."""
-    number = int(params["upload_id"]) if re.fullmatch(r"[1-9][0-9]{0,8}", params["upload_id"]) else 0
+    number = (
+        int(params["upload_id"]) if re.fullmatch(r"[1-9][0-9]{0,8}", params["upload_id"]) else 0
+    )
     places = _places(opened, upload)
     begun = places.upload(number)
     if begun is None or begun.identity != _identity(params["nonce"], begun):
@@ -164,10 +192,14 @@ def _continue(opened: OpenedShare, upload: dict[str, Any], params: dict[str, Any
     return json_response({**_links(opened, number, begun, first, count), "nonce": params["nonce"]})
 
 
-def _links(opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int) -> dict[str, object]:
+def _links(
+    opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int
+) -> dict[str, object]:
     limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
     access = authorize(opened.invocation, _target(opened, number, begun), "POST", limits)
-    document = multipart.document(str(number), _sizes(begun), access, opened.invocation, first, count, ends=False)
+    document = multipart.document(
+        str(number), _sizes(begun), access, opened.invocation, first, count, ends=False
+    )
     return {"number": number, "upload": document}
 
 
@@ -187,9 +219,13 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses
                 return False
         if any(size > lengths.get(each, -1) for each, (size, _) in arrived.items()):
             _abort(opened, places, number)
-            raise Problem("too_large", "A part is larger than its link allows: send the file again.")
+            raise Problem(
+                "too_large", "A part is larger than its link allows: send the file again."
+            )
         problem = Problem("parts_missing")
-        problem.members["parts"] = [each for each in lengths if arrived.get(each, (-1,))[0] != lengths[each]]
+        problem.members["parts"] = [
+            each for each in lengths if arrived.get(each, (-1,))[0] != lengths[each]
+        ]
         if problem.members["parts"]:
             raise problem
         is_complete = upload.complete({each: arrived[each][1] for each in lengths})
@@ -219,7 +255,9 @@ def _identity(nonce: str, file: uses.Upload) -> str:
 
 
 def _target(opened: OpenedShare, number: int, file: uses.Upload) -> Target:
-    return opened.invocation.config.mounts.find(f"{opened.target.path}{opened.record.id}/{number}-{file.name}")
+    return opened.invocation.config.mounts.find(
+        f"{opened.target.path}{opened.record.id}/{number}-{file.name}"
+    )
 
 
 def _sizes(file: uses.Upload) -> multipart.MultipartUpload:

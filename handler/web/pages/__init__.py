@@ -90,7 +90,9 @@ def share_page(
     )
 
 
-def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload | None, *, link_origin: str) -> Response:
+def upload_page(
+    accept_language: str, shared: SharedPage, upload: SharedUpload | None, *, link_origin: str
+) -> Response:
     """The page of an upload share; without an `upload` it asks for the code of the share."""
     lang = language(accept_language)
     content_type = upload.content_type or "" if upload is not None else ""
@@ -115,7 +117,11 @@ def upload_page(accept_language: str, shared: SharedPage, upload: SharedUpload |
 def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
     """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
     lang = language(accept_language)
-    ended = {str(code): title for code, (title, _) in PROBLEMS[lang].items() if str(code).startswith("share_")}
+    ended = {
+        str(code): title
+        for code, (title, _) in PROBLEMS[lang].items()
+        if str(code).startswith("share_")
+    }
     page = _page(
         "sender.html",
         lang,
@@ -124,7 +130,9 @@ def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
         words={**UPLOAD[lang], **SHARE[lang], **SENDER[lang], **ended},
         title=SENDER[lang]["title"],
     )
-    page.headers["Cross-Origin-Opener-Policy"] = "same-origin"  # a page that opens it gets no hold of it
+    page.headers["Cross-Origin-Opener-Policy"] = (
+        "same-origin"  # a page that opens it gets no hold of it
+    )
     return page
 
 
@@ -155,9 +163,17 @@ def folder_page(
         words=FOLDER[lang],
         above=[(name, quote(path) + query) for name, path in above],
         title=above[-1][0],
-        folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
+        folders=[
+            (each["name"], each["path"] and quote(each["path"]) + query)
+            for each in folder["folders"]
+        ],
         files=[
-            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), *each.values())
+            (
+                icon,
+                each["path"] and quote(each["path"]) + query,
+                format_size(each["size"]),
+                *each.values(),
+            )
             for icon, each in zip(icons, folder["files"], strict=True)
         ],
         icons=sorted({*icons}),
@@ -178,7 +194,14 @@ def qr_code(address: str) -> str:
 
     document = BytesIO()
     segno.make(address, error="l", micro=False).save(
-        document, kind="svg", border=4, dark="#000000", light="#ffffff", omitsize=True, xmldecl=False, nl=False
+        document,
+        kind="svg",
+        border=4,
+        dark="#000000",
+        light="#ffffff",
+        omitsize=True,
+        xmldecl=False,
+        nl=False,
     )
     return document.getvalue().decode()
 
@@ -228,7 +251,12 @@ def _page(
             f"frame-ancestors 'none'; form-action {form_action}{script}{connections}"
         ),
     }
-    values |= {"style_nonce": style_nonce, "script_nonce": script_nonce, "lang": lang, "minute": _format_minute}
+    values |= {
+        "style_nonce": style_nonce,
+        "script_nonce": script_nonce,
+        "lang": lang,
+        "minute": _format_minute,
+    }
     values["unseen"] = UNSEEN
     return Response(status, headers, _environment().get_template(name).render(values))
 
@@ -238,7 +266,11 @@ def _environment() -> Environment:
     gc.freeze()  # as at the start of the process: the modules for pages stay
     folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
     return Environment(
-        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_display
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_display,
     )
 
 

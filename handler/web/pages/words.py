@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 
 def _by_language(pairs: Mapping[str, tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
-    return {lang: {name: pair[place] for name, pair in pairs.items()} for place, lang in enumerate(("en", "zh"))}
+    return {
+        lang: {name: pair[place] for name, pair in pairs.items()}
+        for place, lang in enumerate(("en", "zh"))
+    }
 
 
 SHARE = _by_language(
@@ -30,7 +33,10 @@ SHARE = _by_language(
         "code": ("Code", "提取码"),
         "code_title": ("Enter the code", "请输入提取码"),
         "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
-        "wrong_code": ("This code is not right. Check it and try again.", "提取码不正确，请核对后重试。"),
+        "wrong_code": (
+            "This code is not right. Check it and try again.",
+            "提取码不正确，请核对后重试。",
+        ),
     }
 )
 
@@ -68,17 +74,29 @@ UPLOAD = _by_language(
                 "{origin} 的 PUT 和 POST。"
             ),
         ),
-        "refused": ("Not sent: the storage service refused the file.", "未上传：存储服务拒绝了此文件。"),
+        "refused": (
+            "Not sent: the storage service refused the file.",
+            "未上传：存储服务拒绝了此文件。",
+        ),
         "too_large": ("Not sent: the file is too large.", "未上传：文件超过大小上限。"),
-        "wrong_type": ("Not sent: this type of file is not accepted.", "未上传：不接受此类型的文件。"),
-        "full": ("Not sent: the maximum number of files has been reached.", "未上传：已达到文件数量上限。"),
+        "wrong_type": (
+            "Not sent: this type of file is not accepted.",
+            "未上传：不接受此类型的文件。",
+        ),
+        "full": (
+            "Not sent: the maximum number of files has been reached.",
+            "未上传：已达到文件数量上限。",
+        ),
         "expired": ("Not sent: this link is no longer valid.", "未上传：链接已失效。"),
         "unavailable": (
             "Not sent: the service is temporarily unavailable. Try again.",
             "未上传：服务暂不可用，请重试。",
         ),
         "retry": ("Try again", "重试"),
-        "done": ("All files have been sent. You can close this page.", "全部文件已上传，可以关闭本页。"),
+        "done": (
+            "All files have been sent. You can close this page.",
+            "全部文件已上传，可以关闭本页。",
+        ),
         "partly": ("Some files have not been sent.", "部分文件未上传。"),
         "no_script": (
             "To send files here, allow JavaScript in your browser.",
@@ -93,7 +111,10 @@ FOLDER = _by_language(
     {
         "above": ("Folders above", "上级文件夹"),
         "begins": ("Names that begin with", "名称开头"),
-        "no_slash": ("A name has no /: open the folder instead.", "名称中没有 /，请直接打开文件夹。"),
+        "no_slash": (
+            "A name has no /: open the folder instead.",
+            "名称中没有 /，请直接打开文件夹。",
+        ),
         "show": ("Show", "筛选"),
         "all": ("Show the entire folder", "显示整个文件夹"),
         "sort": ("Sort by", "排序"),
@@ -161,14 +182,20 @@ SENDER = _by_language(
         ),
         "copy_all": ("Copy all addresses", "复制全部地址"),
         "copied": ("Copied.", "已复制。"),
-        "not_copied": ("Not copied: select the addresses, and copy them yourself.", "未能复制：请选中地址后自行复制。"),
+        "not_copied": (
+            "Not copied: select the addresses, and copy them yourself.",
+            "未能复制：请选中地址后自行复制。",
+        ),
         "active": ("Active", "有效"),
         "uses": ("Used", "已使用"),
         "opened_at": ("First used", "首次使用"),
         "last_use": ("Last used", "最近使用"),
         "extend": ("Extend", "延长"),
         "revoke": ("Revoke", "撤销"),
-        "sure": ("Revoke this share? Its address will open nothing.", "撤销此分享后，其地址将无法打开。"),
+        "sure": (
+            "Revoke this share? Its address will open nothing.",
+            "撤销此分享后，其地址将无法打开。",
+        ),
         "more": ("More", "更多"),
         "none": ("There are no shares of yours.", "您还没有分享。"),
         "no_cors": (
@@ -194,29 +221,50 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         ),
         "share_expired": ("This link has expired", "Ask the sender for a new link."),
         "share_owner_removed": ("This link was withdrawn", "Ask the sender for a new link."),
-        "share_revoked": ("This link was withdrawn", "The sender withdrew it. Ask the sender for a new link."),
+        "share_revoked": (
+            "This link was withdrawn",
+            "The sender withdrew it. Ask the sender for a new link.",
+        ),
         "share_not_enabled": ("This link is no longer available", "Ask the sender for a new link."),
         "share_used_up": ("Download limit reached", "Ask the sender for a new link."),
         "share_full": ("Upload limit reached", "Ask the sender for a new link."),
-        "object_archived": ("This file is in cold storage", "Ask the sender to restore the file first."),
+        "object_archived": (
+            "This file is in cold storage",
+            "Ask the sender to restore the file first.",
+        ),
         "app_package_domain": (
             "This app cannot be downloaded here",
             "The storage service does not serve apps (.apk, .ipa) at this address. Ask the sender for another way.",
         ),
-        "no_such_object": ("File not found", "It was removed, or it is not there yet. Ask the sender for the file."),
+        "no_such_object": (
+            "File not found",
+            "It was removed, or it is not there yet. Ask the sender for the file.",
+        ),
         "bad_nonce": ("The download did not start", "Open the link again, and press the button."),
-        400: ("This link does not work", "It may be incomplete. Copy the full link again, or ask the sender for it."),
+        400: (
+            "This link does not work",
+            "It may be incomplete. Copy the full link again, or ask the sender for it.",
+        ),
         401: (
             "This link is not open to everyone",
             "Ask the sender for a share link to this file: it opens in any browser, without an account.",
         ),
         403: ("Not allowed", "Ask the sender for a link that allows this."),
-        404: ("Page not found", "Check that the link is complete, or ask the sender for a new one."),
-        **dict.fromkeys((405, 415), ("Not possible here", "Open the link again, or ask the sender for a new one.")),
+        404: (
+            "Page not found",
+            "Check that the link is complete, or ask the sender for a new one.",
+        ),
+        **dict.fromkeys(
+            (405, 415),
+            ("Not possible here", "Open the link again, or ask the sender for a new one."),
+        ),
         409: ("Not possible", "Ask the sender for another link."),
         410: ("This link is no longer valid", "Ask the sender for a new link."),
         413: ("Too large", "Send less at once."),
-        500: ("Something went wrong", "Try again later. If it happens again, send the sender the number below."),
+        500: (
+            "Something went wrong",
+            "Try again later. If it happens again, send the sender the number below.",
+        ),
         503: ("Temporarily unavailable", "Try again in a few minutes."),
     },
     "zh": {
@@ -235,7 +283,10 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "no_such_object": ("文件不存在", "文件已被移除或尚未上传，请联系发送者。"),
         "bad_nonce": ("下载未开始", "请重新打开链接，再点击按钮。"),
         400: ("链接无法使用", "链接可能不完整，请重新复制完整链接，或向发送者索取。"),
-        401: ("此链接不对所有人开放", "请向发送者索取此文件的分享链接，用任何浏览器都能打开，无需账号。"),
+        401: (
+            "此链接不对所有人开放",
+            "请向发送者索取此文件的分享链接，用任何浏览器都能打开，无需账号。",
+        ),
         403: ("没有权限", "请向发送者索取允许此操作的链接。"),
         404: ("页面不存在", "请检查链接是否完整，或向发送者索取新的链接。"),
         **dict.fromkeys((405, 415), ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。")),

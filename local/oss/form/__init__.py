@@ -37,7 +37,9 @@ def form_target(request: OssRequest) -> Resource | None:
     content_type = request.headers.get("content-type", "").lower()
     if request.method != "POST" or not content_type.startswith("multipart/form-data"):
         return None
-    return next((resource for resource in request.resources if resource.bucket and not resource.key), None)
+    return next(
+        (resource for resource in request.resources if resource.bucket and not resource.key), None
+    )
 
 
 def post(service: Service, request: OssRequest, target: Resource) -> Response:
@@ -45,16 +47,24 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
     bucket = service.bucket(target.bucket)
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
-        raise OssError(400, "MalformedPOSTRequest", "The Content-Type of the form requires a boundary.")
+        raise OssError(
+            400, "MalformedPOSTRequest", "The Content-Type of the form requires a boundary."
+        )
     form = read_form(request.body.blocks(), boundary)
     fields = _effective_fields(form, bucket)
     policy, principal = _authorize(service, fields)
     check_key(fields["key"])
     actions = ["oss:PutObject", *(["oss:PutObjectTagging"] if fields.get(TAGGING) else [])]
-    check_rights(service, principal, [Right(action, Resource(bucket.name, fields["key"])) for action in actions])
+    check_rights(
+        service,
+        principal,
+        [Right(action, Resource(bucket.name, fields["key"])) for action in actions],
+    )
     if "callback" in fields:
         raise not_implemented("callback")
-    metadata, storage_class = metadata_of({name: value.encode().decode("latin-1") for name, value in fields.items()})
+    metadata, storage_class = metadata_of(
+        {name: value.encode().decode("latin-1") for name, value in fields.items()}
+    )
     with bucket.draft() as draft:
         draft.write(_limited(policy, form.content))
         policy.check_min_size(draft.size)
@@ -69,8 +79,12 @@ def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
     """The fields as the policy sees them: the key with the file's name, the content type that the object gets."""
     if not form.fields.get("key"):
         advice = "If it is specified, please check the order of the fields."
-        raise OssError(400, "InvalidArgument", f"Bucket POST must contain a field named 'key'. {advice}")
-    content_type = form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
+        raise OssError(
+            400, "InvalidArgument", f"Bucket POST must contain a field named 'key'. {advice}"
+        )
+    content_type = (
+        form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
+    )
     fields = {
         **form.fields,
         "bucket": bucket.name,
@@ -100,7 +114,9 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     issued = read_timestamp(issued_at)
     if credential.count("/") != 4 or suffix != v4.REQUEST or date != issued_at[:8]:
         form = "<AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the date of x-oss-date"
-        raise invalid_argument("x-oss-credential", credential, f"x-oss-credential must be {form}.", ec="0002-00000710")
+        raise invalid_argument(
+            "x-oss-credential", credential, f"x-oss-credential must be {form}.", ec="0002-00000710"
+        )
     for part, valid, ec in (
         ("region", region == service.region, "0002-00000715"),
         ("product", product in PRODUCTS, "0002-00000716"),
@@ -109,7 +125,9 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
             message = f"The signing {part} in credential is invalid."
             raise invalid_argument("x-oss-credential", credential, message, ec=ec)
     if issued is None:
-        raise invalid_argument("x-oss-date", issued_at, "x-oss-date must have the form YYYYMMDDThhmmssZ.")
+        raise invalid_argument(
+            "x-oss-date", issued_at, "x-oss-date must have the form YYYYMMDDThhmmssZ."
+        )
     now = service.now()
     principal = _find_principal(service, key_id, fields, now)
     credentials = principal.credentials
@@ -122,12 +140,16 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     if now >= issued + MAX_EXPIRES_IN:
         raise denied("x-oss-date is more than 7 days ago.")
     policy = parse_policy(fields["policy"])
-    policy.check_bound((*_SIGNED, *(["x-oss-security-token"] if credentials.security_token else [])))
+    policy.check_bound(
+        (*_SIGNED, *(["x-oss-security-token"] if credentials.security_token else []))
+    )
     policy.check(fields, now)
     return policy, principal
 
 
-def _find_principal(service: Service, key_id: str, fields: Mapping[str, str], now: float) -> Principal:
+def _find_principal(
+    service: Service, key_id: str, fields: Mapping[str, str], now: float
+) -> Principal:
     """Who signs with this access key, if the form has its token and that has not expired. Raises `OssError`."""
     principal = service.principals(key_id)
     if principal is None:
@@ -149,18 +171,27 @@ def _limited(policy: FormPolicy, content: Iterator[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _response(bucket: Bucket, record: ObjectRecord, fields: Mapping[str, str], host: str) -> Response:
+def _response(
+    bucket: Bucket, record: ObjectRecord, fields: Mapping[str, str], host: str
+) -> Response:
     headers = upload_headers(record, versioning=bucket.versioning)
     etag = f'"{record.etag}"'
     redirect = urlsplit(fields.get("success_action_redirect", ""))
     if redirect.scheme in ("http", "https") and redirect.netloc:
         added = urlencode({"bucket": bucket.name, "key": record.key, "etag": etag})
         query = f"{redirect.query}&{added}" if redirect.query else added
-        return respond(303, headers={**headers, "Location": redirect._replace(query=query).geturl()})
+        return respond(
+            303, headers={**headers, "Location": redirect._replace(query=query).geturl()}
+        )
     location = f"http://{host}/{bucket.name}/{quote(record.key)}"
     headers["Location"] = location
     status = fields.get("success_action_status")
     if status == "201":
-        result: list[Node] = [("Bucket", bucket.name), ("Location", location), ("Key", record.key), ("ETag", etag)]
+        result: list[Node] = [
+            ("Bucket", bucket.name),
+            ("Location", location),
+            ("Key", record.key),
+            ("ETag", etag),
+        ]
         return respond_xml("PostResponse", result, status=201, headers=headers)
     return respond(200 if status == "200" else 204, headers=headers)

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
+from werkzeug.sansio.multipart import (
+    NEED_DATA,
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+)
 
 from ..errors import OssError
 
@@ -38,14 +46,18 @@ def read_form(blocks: Iterable[bytes], boundary: str) -> PostedForm:
         name = (event.name or "").lower()
         if name == "file":
             file_name = event.filename if isinstance(event, File) else ""
-            return PostedForm(fields, file_name, event.headers.get("content-type", ""), _content(events))
+            return PostedForm(
+                fields, file_name, event.headers.get("content-type", ""), _content(events)
+            )
         if isinstance(event, File):
             raise _no_file()
         value = b""
         for data in _data(events):
             size += len(data)
             if size > _MAX_FIELD_BYTES:
-                raise OssError(400, "FieldItemTooLong", "Your form fields exceed the maximum allowed size.")
+                raise OssError(
+                    400, "FieldItemTooLong", "Your form fields exceed the maximum allowed size."
+                )
             value += data
         if name in fields:
             raise OssError(400, "InvalidArgument", f"Duplicate form field {name}: send it once.")
@@ -87,7 +99,11 @@ def _content(events: Iterator[Event]) -> Iterator[bytes]:
 
 
 def _no_file() -> OssError:
-    return OssError(400, "InvalidArgument", 'POST requires exactly one file upload per request, in the field "file".')
+    return OssError(
+        400,
+        "InvalidArgument",
+        'POST requires exactly one file upload per request, in the field "file".',
+    )
 
 
 def _malformed() -> OssError:

@@ -60,13 +60,25 @@ class FormPolicy(NamedTuple):
         """Raises `OssError` EntityTooLarge."""
         if self.max_size is not None and size > self.max_size:
             message = "Your proposed upload exceeds the maximum allowed size."
-            raise OssError(400, "EntityTooLarge", message, ProposedSize=str(size), MaxSizeAllowed=str(self.max_size))
+            raise OssError(
+                400,
+                "EntityTooLarge",
+                message,
+                ProposedSize=str(size),
+                MaxSizeAllowed=str(self.max_size),
+            )
 
     def check_min_size(self, size: int) -> None:
         """Raises `OssError` EntityTooSmall."""
         if size < self.min_size:
             message = "Your proposed upload is smaller than the minimum allowed size."
-            raise OssError(400, "EntityTooSmall", message, ProposedSize=str(size), MinSizeAllowed=str(self.min_size))
+            raise OssError(
+                400,
+                "EntityTooSmall",
+                message,
+                ProposedSize=str(size),
+                MinSizeAllowed=str(self.min_size),
+            )
 
 
 def parse_policy(encoded: str) -> FormPolicy:
@@ -98,19 +110,28 @@ def _condition(condition: Any) -> PolicyCondition:
     source = json.dumps(condition, ensure_ascii=False)
     if isinstance(condition, dict):
         if len(condition) != 1:
-            raise _invalid("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
+            raise _invalid(
+                "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
+            )
         ((field, value),) = condition.items()
         if not isinstance(value, str):
-            raise _invalid(f"Invalid Simple-Condition: the value of {field} must be a string.", ec="0006-00000224")
+            raise _invalid(
+                f"Invalid Simple-Condition: the value of {field} must be a string.",
+                ec="0006-00000224",
+            )
         return PolicyCondition("eq", field.lower().removeprefix("$"), (value,), source)
     if not isinstance(condition, list):
         raise _invalid("a condition must be a map or a list.", ec="0006-00000222")
     if len(condition) != 3:
-        raise _invalid("a condition must have the form [operator, $field, value].", ec="0006-00000216")
+        raise _invalid(
+            "a condition must have the form [operator, $field, value].", ec="0006-00000216"
+        )
     operator, field, value = condition
     operator = operator.lower() if isinstance(operator, str) else ""
     if operator not in (*_MATCHES, *_LISTS):
-        raise _invalid("a condition's operator must be eq, starts-with, in, not-in or content-length-range.")
+        raise _invalid(
+            "a condition's operator must be eq, starts-with, in, not-in or content-length-range."
+        )
     values = [value] if operator in _MATCHES else value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
         expected = "a string" if operator in _MATCHES else "a list of strings"
@@ -124,7 +145,9 @@ def _size_range(condition: list[Any]) -> tuple[int, int]:
     sizes = condition[1:]
     if len(sizes) == 2 and all(type(size) is int for size in sizes) and 0 <= sizes[0] <= sizes[1]:
         return sizes[0], sizes[1]
-    raise _invalid("content-length-range requires two integers, the smaller first.", ec="0006-00000221")
+    raise _invalid(
+        "content-length-range requires two integers, the smaller first.", ec="0006-00000221"
+    )
 
 
 def _expiration(value: str) -> float:

@@ -88,7 +88,9 @@ class Bucket:
     def draft(self) -> Draft:
         return Draft(self.own / "drafts")
 
-    def publish(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
+    def publish(
+        self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False
+    ) -> ObjectRecord:
         """Makes the draft the key's current version. Raises `AlreadyExists`.
 
         `forbid_overwrite` applies only if versioning was never enabled, as in OSS.
@@ -96,7 +98,9 @@ class Bucket:
         with self.locked():
             return self.publish_locked(draft, record, forbid_overwrite=forbid_overwrite)
 
-    def publish_locked(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
+    def publish_locked(
+        self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False
+    ) -> ObjectRecord:
         """`publish`, for a caller that holds the lock already."""
         versioning = self.versioning
         following = (other.sequence + 1 for other in self._records(record.key)[:1])
@@ -106,7 +110,11 @@ class Bucket:
             draft.commit(record, self._path(record.key, record.version_id))
             return record
         try:
-            draft.commit(record, self._path(record.key, "null"), exclusive=forbid_overwrite and not versioning)
+            draft.commit(
+                record,
+                self._path(record.key, "null"),
+                exclusive=forbid_overwrite and not versioning,
+            )
         except FileExistsError:
             raise AlreadyExists(record.key) from None
         return record
@@ -127,7 +135,9 @@ class Bucket:
                 self._path(key, "null").unlink(missing_ok=True)
                 return Deletion()
             with self.draft() as draft:
-                marker = ObjectRecord(key=key, size=0, etag="", crc64=0, modified=modified, is_marker=True)
+                marker = ObjectRecord(
+                    key=key, size=0, etag="", crc64=0, modified=modified, is_marker=True
+                )
                 return Deletion(self.publish_locked(draft, marker).version_id, is_marker=True)
 
     def delete_version(self, key: str, version_id: str) -> Deletion:
@@ -163,7 +173,10 @@ class Bucket:
 
     def all_keys(self) -> list[str]:
         """Every key that has a version, in the order of their UTF-8 bytes; some may have only delete markers."""
-        return [key.decode() for key in sorted({*keys_below(self._objects), *keys_below(self._versions)})]
+        return [
+            key.decode()
+            for key in sorted({*keys_below(self._objects), *keys_below(self._versions)})
+        ]
 
     def versions(self, key: str) -> list[ObjectRecord]:
         """The records of a key's versions, newest first."""

@@ -38,7 +38,10 @@ class Buckets:
 
     def all(self) -> list[Bucket]:
         """The buckets, sorted by name."""
-        return [Bucket(path.parents[1]) for path in sorted(self._root.glob(f"[a-z0-9]*/{OWN}/bucket.json"))]
+        return [
+            Bucket(path.parents[1])
+            for path in sorted(self._root.glob(f"[a-z0-9]*/{OWN}/bucket.json"))
+        ]
 
     def get(self, name: str) -> Bucket | None:
         if not _NAME.fullmatch(name) or not (self._root / name / OWN / "bucket.json").is_file():
@@ -51,11 +54,18 @@ class Buckets:
         A folder of that name without a bucket becomes one; its files stay, and do not count as objects.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError(f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -.")
+            raise ValueError(
+                f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -."
+            )
         draft = self._root / f".{secrets.token_hex(8)}"
         for folder in _FOLDERS:
             (draft / folder).mkdir(parents=True)
-        settings = {"created": created, "versioning": "", "cors": None, "storage_class": storage_class}
+        settings = {
+            "created": created,
+            "versioning": "",
+            "cors": None,
+            "storage_class": storage_class,
+        }
         (draft / "bucket.json").write_text(json.dumps(settings))
         bucket = Bucket(self._root / name)
         try:
@@ -85,7 +95,10 @@ def _remove_old_drafts(folder: Path) -> None:
     """Removes what a killed process left; a draft that is being written is younger."""
     for path in folder.iterdir():
         try:
-            if not _DRAFT.fullmatch(path.name) or time.time() - path.stat().st_mtime < _MAX_DRAFT_AGE:
+            if (
+                not _DRAFT.fullmatch(path.name)
+                or time.time() - path.stat().st_mtime < _MAX_DRAFT_AGE
+            ):
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

@@ -40,9 +40,15 @@ class Uploads:
         self._bucket = bucket
         self._folder = bucket.own / "uploads"
 
-    def initiate(self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str) -> MultipartUpload:
+    def initiate(
+        self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str
+    ) -> MultipartUpload:
         upload = MultipartUpload(
-            id=secrets.token_hex(16).upper(), key=key, initiated=initiated, headers=headers, storage_class=storage_class
+            id=secrets.token_hex(16).upper(),
+            key=key,
+            initiated=initiated,
+            headers=headers,
+            storage_class=storage_class,
         )
         draft = self._bucket.own / "drafts" / upload.id
         draft.mkdir()
@@ -57,10 +63,16 @@ class Uploads:
     def all(self) -> list[MultipartUpload]:
         return [upload for path in self._folder.iterdir() if (upload := self._read(path.name))]
 
-    def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> ObjectRecord:
+    def add_part(
+        self, upload: MultipartUpload, number: int, draft: Draft, modified: float
+    ) -> ObjectRecord:
         """Replaces an earlier part of the same number. Raises `UploadGone`."""
         record = ObjectRecord(
-            key=upload.key, size=draft.size, etag=draft.md5.hex().upper(), crc64=draft.crc64, modified=modified
+            key=upload.key,
+            size=draft.size,
+            etag=draft.md5.hex().upper(),
+            crc64=draft.crc64,
+            modified=modified,
         )
         with self._bucket.locked():
             self._check(upload)
@@ -76,7 +88,12 @@ class Uploads:
         return parts
 
     def complete(
-        self, upload: MultipartUpload, numbers: Sequence[int], modified: float, *, forbid_overwrite: bool
+        self,
+        upload: MultipartUpload,
+        numbers: Sequence[int],
+        modified: float,
+        *,
+        forbid_overwrite: bool,
     ) -> ObjectRecord:
         """Joins the parts into an object and removes the upload. Raises `UploadGone`, `AlreadyExists`."""
         with self._bucket.draft() as draft:
@@ -87,7 +104,9 @@ class Uploads:
                 except FileNotFoundError:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
-                etags.update(opened.record.etag.encode())  # OSS hashes the upper-case hexadecimal string
+                etags.update(
+                    opened.record.etag.encode()
+                )  # OSS hashes the upper-case hexadecimal string
             etag = f"{etags.hexdigest().upper()}-{len(numbers)}"
             record = ObjectRecord(
                 key=upload.key,
@@ -101,7 +120,9 @@ class Uploads:
             )
             with self._bucket.locked():
                 self._check(upload)
-                record = self._bucket.publish_locked(draft, record, forbid_overwrite=forbid_overwrite)
+                record = self._bucket.publish_locked(
+                    draft, record, forbid_overwrite=forbid_overwrite
+                )
                 self._remove(upload)
         return record
 
@@ -111,7 +132,9 @@ class Uploads:
 
     def _read(self, upload_id: str) -> MultipartUpload | None:
         try:
-            return MultipartUpload(**json.loads((self._folder / upload_id / "upload.json").read_bytes()))
+            return MultipartUpload(
+                **json.loads((self._folder / upload_id / "upload.json").read_bytes())
+            )
         except FileNotFoundError:
             return None
 

@@ -15,7 +15,10 @@ Props = dict[str, Any]
 
 def functions(config: str = "s.yaml") -> dict[str, Props]:
     """Properties by resource, in dev."""
-    return {name: resource["props"] for name, resource in s_yaml.load(ROOT / config, {})["resources"].items()}
+    return {
+        name: resource["props"]
+        for name, resource in s_yaml.load(ROOT / config, {})["resources"].items()
+    }
 
 
 def web() -> Props:
@@ -38,7 +41,9 @@ def read(props: Props, resource: str = "links") -> local_functions.Function:
     return local_functions.function_of(resource, props, ROOT)
 
 
-def configured(props: Props, folder: Path = ROOT, environment: str | None = None, resource: str = "links") -> Function:
+def configured(
+    props: Props, folder: Path = ROOT, environment: str | None = None, resource: str = "links"
+) -> Function:
     """A function with the links.toml of a folder."""
     project = Project(folder, folder / "s.yaml", {}, {}, ())
     return project.with_config(project.read(Resource(resource, "fc3@0.1.22", props)), environment)

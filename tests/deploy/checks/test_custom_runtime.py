@@ -55,7 +55,11 @@ def test_the_server_has_as_many_threads_as_the_function_says() -> None:
     state: dict[str, Any] = {}
     with pytest.raises(Started):
         asyncio.run(asgi.app({"type": "lifespan", "state": state}, receive, send))
-    assert startup.THREADS == state["threads"]._max_workers == shipped.custom()["instanceConcurrency"] + 4
+    assert (
+        startup.THREADS
+        == state["threads"]._max_workers
+        == shipped.custom()["instanceConcurrency"] + 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,9 @@ def test_the_server_has_as_many_threads_as_the_function_says() -> None:
         ("custom.debian10", "python3", "3.10"),
     ],
 )
-def test_another_python_than_the_one_of_the_build_is_a_fault(runtime: str, program: str, version: str) -> None:
+def test_another_python_than_the_one_of_the_build_is_a_fault(
+    runtime: str, program: str, version: str
+) -> None:
     props = {**shipped.custom(command=[program, "-m", "uvicorn"]), "runtime": runtime}
     assert faults(props) == [expected(runtime, version)]
     own = f"/var/fc/lang/python{version}/bin/python3"
@@ -85,14 +91,18 @@ def test_another_python_than_the_one_of_the_build_is_a_fault(runtime: str, progr
         (COMMAND, [*ARGS, "--reload"]),
     ],
 )
-def test_a_command_that_does_not_start_this_server_is_a_fault(command: object, args: object) -> None:
+def test_a_command_that_does_not_start_this_server_is_a_fault(
+    command: object, args: object
+) -> None:
     assert faults(shipped.custom(command=command, args=args)) == [expected()]
 
 
 def test_the_environment_must_not_set_options_of_the_server() -> None:
     props = shipped.custom()
     props["environmentVariables"]["UVICORN_ROOT_PATH"] = "/x"
-    assert faults(props) == ["environmentVariables.UVICORN_ROOT_PATH is not allowed: args has all options of uvicorn."]
+    assert faults(props) == [
+        "environmentVariables.UVICORN_ROOT_PATH is not allowed: args has all options of uvicorn."
+    ]
 
 
 def test_a_function_that_nothing_calls_is_a_fault() -> None:

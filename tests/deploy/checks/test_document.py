@@ -58,13 +58,17 @@ def test_the_key_must_have_a_plain_name(access: object) -> None:
     ]
 
 
-RESOURCES = tuple(Resource(name, "fc3@0.1.22", props) for name, props in shipped.functions().items())
+RESOURCES = tuple(
+    Resource(name, "fc3@0.1.22", props) for name, props in shipped.functions().items()
+)
 ENVIRONMENT = Environment("prod", ("links_http", "links_events", "site"), RESOURCES)
 
 
 def environment_faults(**fields: object) -> list[str]:
     """Those of an environment in a s.yaml that also has a resource of another component."""
-    return list(document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
+    return list(
+        document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT)
+    )
 
 
 @pytest.mark.parametrize("kind", [None, "", "prod", "Production", ["production"]])
@@ -77,7 +81,9 @@ def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
 
 def test_each_overlay_without_effect_is_named_whatever_its_key() -> None:
     choose = "does not exist in s.yaml: choose one of links_http, links_events, site."
-    assert environment_faults(overlays={"vars": {"bucket": "mine"}, 5: {}, "resources": {"other": {}, 7: {}}}) == [
+    assert environment_faults(
+        overlays={"vars": {"bucket": "mine"}, 5: {}, "resources": {"other": {}, 7: {}}}
+    ) == [
         "overlays.5 has no effect: use overlays.resources.",
         "overlays.vars has no effect: use overlays.resources.",
         f"overlays.resources.7 {choose}",
@@ -86,7 +92,9 @@ def test_each_overlay_without_effect_is_named_whatever_its_key() -> None:
 
 
 def test_overlays_that_are_not_mappings_are_named() -> None:
-    assert environment_faults(overlays=["a"]) == ["overlays must be a mapping (got ['a']): it has no effect."]
+    assert environment_faults(overlays=["a"]) == [
+        "overlays must be a mapping (got ['a']): it has no effect."
+    ]
     assert environment_faults(overlays={"resources": ["a"]}) == [
         "overlays.resources must be a mapping (got ['a']): it has no effect."
     ]
@@ -95,16 +103,38 @@ def test_overlays_that_are_not_mappings_are_named() -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "sentence"),
     [
-        ("s.yaml", "./env.yaml", "5", r"env must be the path of a file, such as \./env\.yaml \(got 5\)\.$"),
-        ("s.yaml", "./env.yaml", "[a]", r"env must be the path of a file, such as \./env\.yaml \(got \['a'\]\)\.$"),
-        ("env.yaml", "prod", "dev", r"more than one environment is named dev: each needs its own name\.$"),
+        (
+            "s.yaml",
+            "./env.yaml",
+            "5",
+            r"env must be the path of a file, such as \./env\.yaml \(got 5\)\.$",
+        ),
+        (
+            "s.yaml",
+            "./env.yaml",
+            "[a]",
+            r"env must be the path of a file, such as \./env\.yaml \(got \['a'\]\)\.$",
+        ),
+        (
+            "env.yaml",
+            "prod",
+            "dev",
+            r"more than one environment is named dev: each needs its own name\.$",
+        ),
         *(
-            ("env.yaml", "prod", name, "an environment is named '.*': use only letters, digits, - and _")
+            (
+                "env.yaml",
+                "prod",
+                name,
+                "an environment is named '.*': use only letters, digits, - and _",
+            )
             for name in ('"prod\\necho PWNED #"', "pr.od", '"prod "', "生产", "[1]")
         ),
     ],
 )
-def test_environments_that_s_confuses_are_refused(file: str, old: str, new: str, sentence: str, tmp_path: Path) -> None:
+def test_environments_that_s_confuses_are_refused(
+    file: str, old: str, new: str, sentence: str, tmp_path: Path
+) -> None:
     key = "env" if file == "s.yaml" else "name"
     config = ProjectCopy.of(tmp_path).edit(f"{key}: {old}", f"{key}: {new}", file)
     with pytest.raises(DeployError, match=rf"^{re.escape(file)}: {sentence}"):

@@ -21,7 +21,9 @@ def test_a_name_that_function_compute_accepts_is_fine(name: str) -> None:
     assert faults(functionName=name) == []
 
 
-@pytest.mark.parametrize("name", ["1links", "-links", "links.http", "links http", "lïnks", "a" * 65])
+@pytest.mark.parametrize(
+    "name", ["1links", "-links", "links.http", "links http", "lïnks", "a" * 65]
+)
 def test_an_invalid_name_of_a_function_is_one_fault(name: str) -> None:
     derived = {"role": f"{name}-role", "logConfig": log(logstore=f"{name}-logs")}
     assert faults(functionName=name, **derived) == [
@@ -31,7 +33,12 @@ def test_an_invalid_name_of_a_function_is_one_fault(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "role", ["links-http-role", "acs:ram::1000000000000001:role/a", "acs:ram::${config('AccountID')}:role/a"]
+    "role",
+    [
+        "links-http-role",
+        "acs:ram::1000000000000001:role/a",
+        "acs:ram::${config('AccountID')}:role/a",
+    ],
 )
 def test_a_role_is_given_by_name_or_by_arn(role: str) -> None:
     assert faults(role=role) == []
@@ -45,7 +52,10 @@ def test_a_role_whose_name_is_too_long_or_invalid_is_a_fault() -> None:
         assert faults(role=invalid) == [
             f"role must be the name or the ARN of a role, of letters, digits, . and - (got {invalid!r})."
         ]
-    trigger = {"triggerName": "outbox", "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}"}
+    trigger = {
+        "triggerName": "outbox",
+        "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}",
+    }
     assert faults(triggers=[{"triggerType": "oss", **trigger}]) == [
         f"trigger outbox: invocationRole {sentence.removeprefix('role ')}"
     ]

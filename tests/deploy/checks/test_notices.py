@@ -41,7 +41,9 @@ NO_TIMER = (
 Trigger = dict[str, Any]
 
 
-def oss_trigger(prefix: str, bucket: str = "examplebucket", event: str = "oss:ObjectCreated:*") -> Trigger:
+def oss_trigger(
+    prefix: str, bucket: str = "examplebucket", event: str = "oss:ObjectCreated:*"
+) -> Trigger:
     return {
         "triggerName": "uploads",
         "triggerType": "oss",
@@ -72,7 +74,10 @@ DELETED = oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject")
         oss_trigger("outbox/reports/"),
         oss_trigger(""),
         # Others may deliver the events of a bucket, too.
-        *({"triggerName": "a", "triggerType": kind, "triggerConfig": {}} for kind in ("eventbridge", "mns_topic")),
+        *(
+            {"triggerName": "a", "triggerType": kind, "triggerConfig": {}}
+            for kind in ("eventbridge", "mns_topic")
+        ),
     ],
 )
 def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_path: Path) -> None:
@@ -83,7 +88,9 @@ def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_p
     "triggers",
     [(), (oss_trigger("inbox/"),), (oss_trigger("outbox/", "otherbucket"),), (DELETED,)],
 )
-def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Trigger, ...], tmp_path: Path) -> None:
+def test_a_created_notice_that_no_trigger_watches_is_a_fault(
+    triggers: tuple[Trigger, ...], tmp_path: Path
+) -> None:
     assert faults(tmp_path, "", *triggers) == [
         "an oss trigger is missing, so the created notice of /outbox/ in links.toml is never sent: add one that "
         "watches oss://examplebucket/outbox/."
@@ -91,7 +98,9 @@ def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Tri
 
 
 @pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
-def test_a_timer_notice_or_a_digest_without_a_timer_is_a_fault(timers: tuple[Trigger, ...], tmp_path: Path) -> None:
+def test_a_timer_notice_or_a_digest_without_a_timer_is_a_fault(
+    timers: tuple[Trigger, ...], tmp_path: Path
+) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *timers) == [NO_TIMER]
     assert faults(tmp_path, TIMER, OUTBOX, *timers) == [
         "an enabled timer trigger is missing, so the timer notice of /exampledir/ in links.toml is never sent: add one "
@@ -102,14 +111,21 @@ def test_a_timer_notice_or_a_digest_without_a_timer_is_a_fault(timers: tuple[Tri
 
 @pytest.mark.parametrize(
     "expressions",
-    [["@every 5m"], ["0 0/5 * * * *"], ["CRON_TZ=Asia/Shanghai 0 * * * * *"], ["0 0 9 * * *", "@every 1m"]],
+    [
+        ["@every 5m"],
+        ["0 0/5 * * * *"],
+        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
+        ["0 0 9 * * *", "@every 1m"],
+    ],
 )
 def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], tmp_path: Path) -> None:
     assert faults(tmp_path, OPS, OUTBOX, *map(timer, expressions)) == []
 
 
 @pytest.mark.parametrize("expression", ["@every 6m", "0 * 9-17 * * *", "0 * * * * MON-FRI"])
-def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp_path: Path) -> None:
+def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(
+    expression: str, tmp_path: Path
+) -> None:
     assert faults(tmp_path, OPS, OUTBOX, timer(expression), timer("@every 1m", enabled=False)) == [
         "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
         "'@every 1m'."
@@ -119,17 +135,27 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
 
 
 @pytest.mark.parametrize(
-    ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
+    ("reserved", "concurrency", "needed"),
+    [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)],
 )
-def test_a_hanging_sink_leaves_calls_free(reserved: int, concurrency: int, needed: int | None, tmp_path: Path) -> None:
-    limits = {"instanceConcurrency": concurrency, "concurrencyConfig": {"reservedConcurrency": reserved}}
+def test_a_hanging_sink_leaves_calls_free(
+    reserved: int, concurrency: int, needed: int | None, tmp_path: Path
+) -> None:
+    limits = {
+        "instanceConcurrency": concurrency,
+        "concurrencyConfig": {"reservedConcurrency": reserved},
+    }
     props = {**shipped.events(), **limits, "triggers": [OUTBOX, timer("@every 1m")]}
-    sentences = [sentence for _, sentence in notices.faults([shipped.with_more(props, tmp_path, OPS)])]
+    sentences = [
+        sentence for _, sentence in notices.faults([shipped.with_more(props, tmp_path, OPS)])
+    ]
     if needed is None:
         assert sentences == []
     else:
         (sentence,) = sentences
-        assert sentence.startswith(f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {reserved}):")
+        assert sentence.startswith(
+            f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {reserved}):"
+        )
 
 
 def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
@@ -139,9 +165,16 @@ def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
 
 @pytest.mark.parametrize(
     ("prefix", "bucket"),
-    [("outbox-2", "examplebucket"), ("", "examplebucket"), ("inbox/outbox-2/", "examplebucket"), ("outbox/", "other")],
+    [
+        ("outbox-2", "examplebucket"),
+        ("", "examplebucket"),
+        ("inbox/outbox-2/", "examplebucket"),
+        ("outbox/", "other"),
+    ],
 )
-def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, bucket: str, tmp_path: Path) -> None:
+def test_an_oss_trigger_that_watches_other_objects_is_a_fault(
+    prefix: str, bucket: str, tmp_path: Path
+) -> None:
     sentence = trigger_faults(tmp_path, oss_trigger(prefix, bucket))[0]
     assert sentence.startswith(
         f"trigger uploads: it watches oss://{bucket}/{prefix}, but its prefix must be in the target of a mount"
@@ -163,7 +196,11 @@ OPENED = (
 
 
 def test_nothing_of_the_service_may_be_in_the_bucket_of_a_mount_with_cdn(tmp_path: Path) -> None:
-    faults = list(links_toml.faults(shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="examplebucket"))))
+    faults = list(
+        links_toml.faults(
+            shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="examplebucket"))
+        )
+    )
     assert faults == [
         f"links.toml: oss://examplebucket/.links/{name} must not be in {OPENED}"
         for name in ("keys.json", "state/", "notices/")
@@ -176,7 +213,9 @@ def test_a_mount_with_cdn_needs_a_key_and_should_have_a_bucket_of_its_own(tmp_pa
     """Uploads to the same objects do not come nearer to others."""
     same = '[[mount]]\npath = "/up/"\ntarget = "oss://videos-bucket/videos/in/"\n'
     beside = '[[mount]]\npath = "/reports/"\ntarget = "oss://videos-bucket/reports/"\n'
-    function = shipped.with_more(shipped.web(), tmp_path, CDN.format(bucket="videos-bucket") + same + beside)
+    function = shipped.with_more(
+        shipped.web(), tmp_path, CDN.format(bucket="videos-bucket") + same + beside
+    )
     assert sorted(links_toml.warnings(function)) == [
         f"links.toml: /reports/ is in {OPENED} Give mounts with cdn a bucket of their own.",
         "links.toml: links of /videos/ are signed with the key static of the keys document: run make doctor, which "
@@ -188,7 +227,9 @@ def test_a_mount_with_cdn_needs_a_key_and_should_have_a_bucket_of_its_own(tmp_pa
     ("keys", "needs_keys"),
     [('access = "anonymous"', False), ('access = "anonymous"\nmax_share = "1d"', True), ("", True)],
 )
-def test_shares_and_authenticated_mounts_need_the_keys_document(keys: str, needs_keys: bool, tmp_path: Path) -> None:
+def test_shares_and_authenticated_mounts_need_the_keys_document(
+    keys: str, needs_keys: bool, tmp_path: Path
+) -> None:
     mount = '[[mount]]\npath = "/a/"\ntarget = "oss://${LINK_BUCKET}/a/"\n'
     top = 'region = "${LINK_REGION}"\nstate = "oss://${LINK_BUCKET}/.links/state/"\n'
     (tmp_path / "links.toml").write_text(f"{top}{mount}{keys}\n", encoding="utf-8")
@@ -196,6 +237,9 @@ def test_shares_and_authenticated_mounts_need_the_keys_document(keys: str, needs
         "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/a/): set it to "
         "oss://bucket/.links/keys.json."
     )
-    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [sentence] * needs_keys
+    assert (
+        list(links_toml.faults(shipped.configured(shipped.web(), tmp_path)))
+        == [sentence] * needs_keys
+    )
     # It is about requests.
     assert sentence not in links_toml.faults(shipped.configured(shipped.events(), tmp_path))

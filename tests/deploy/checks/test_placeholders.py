@@ -29,7 +29,9 @@ def own(bucket: str = "mine", project: str = "my-logs") -> Props:
     return props
 
 
-def faults(props: Props, environments: dict[str, object] | None = None, document: object = DOCUMENT) -> list[str]:
+def faults(
+    props: Props, environments: dict[str, object] | None = None, document: object = DOCUMENT
+) -> list[str]:
     return list(placeholders.faults([shipped.configured(props)], document, environments or {}))
 
 
@@ -53,15 +55,21 @@ def test_each_example_is_one_sentence_that_says_where_it_is_written() -> None:
 def test_an_example_in_links_toml_names_the_file(line: str, tmp_path: Path) -> None:
     mount = '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
     tables = [line, mount] if line.startswith(("keys", "state")) else [mount, line]
-    (tmp_path / "links.toml").write_text("\n".join(['region = "cn-hangzhou"', *tables]), encoding="utf-8")
+    (tmp_path / "links.toml").write_text(
+        "\n".join(['region = "cn-hangzhou"', *tables]), encoding="utf-8"
+    )
     assert list(placeholders.faults([shipped.configured(own(), tmp_path)], {}, {})) == [
         BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
     ]
 
 
 @pytest.mark.parametrize("where", ["assume_role", "mount"])
-def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(where: str, tmp_path: Path) -> None:
-    arns = {name: f"acs:ram::{number}:role/a" for name, number in (("assume_role", 42), ("mount", 43))}
+def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(
+    where: str, tmp_path: Path
+) -> None:
+    arns = {
+        name: f"acs:ram::{number}:role/a" for name, number in (("assume_role", 42), ("mount", 43))
+    }
     arns[where] = "acs:ram::1000000000000001:role/a"
     mount = f'[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nrole = "{arns["mount"]}"\n'
     links = f'region = "cn-hangzhou"\n{mount}[assume_role]\nrole = "{arns["assume_role"]}"\n'
@@ -74,7 +82,11 @@ def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(where:
 def test_the_example_of_a_domain_is_a_placeholder() -> None:
     props = own()
     certificate = {"certId": "12345678"}
-    props["customDomain"] = {"domainName": "links.example.com", "protocol": "HTTP", "certConfig": certificate}
+    props["customDomain"] = {
+        "domainName": "links.example.com",
+        "protocol": "HTTP",
+        "certConfig": certificate,
+    }
     document = {"resources": {"links_http": {"props": {"customDomain": props["customDomain"]}}}}
     where = "resources.links_http.props.customDomain"
     assert faults(props, document=document) == [

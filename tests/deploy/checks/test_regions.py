@@ -38,7 +38,11 @@ def test_python_3_12_is_a_warning_where_the_vendors_page_did_not_list_the_region
             props = {**shipped.web(), "runtime": runtime, "region": region}
             assert list(functions.faults(shipped.read(props))) == []
             is_warned = (runtime, region) == ("python3.12", "ap-southeast-1")
-            sentences = [each for each in regions.warnings(shipped.configured(props)) if "mainland" not in each]
+            sentences = [
+                each
+                for each in regions.warnings(shipped.configured(props))
+                if "mainland" not in each
+            ]
             assert sentences == ([warned] if is_warned else [])
 
 
@@ -46,11 +50,18 @@ def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
     here, there = shipped.events(), shipped.events()
     assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
     there["region"] = there["environmentVariables"]["LINK_REGION"] = "cn-shanghai"
-    assert list(regions.across([shipped.configured(here), shipped.configured(there), shipped.configured(here)])) == [
+    assert list(
+        regions.across(
+            [shipped.configured(here), shipped.configured(there), shipped.configured(here)]
+        )
+    ) == [
         f"{thing} is used in cn-hangzhou and in cn-shanghai: it is in one region, so name another one."
         for thing in ("bucket examplebucket", "log project example-logs")
     ]
-    there["environmentVariables"]["LINK_BUCKET"], there["logConfig"]["project"] = "other", "other-logs"
+    there["environmentVariables"]["LINK_BUCKET"], there["logConfig"]["project"] = (
+        "other",
+        "other-logs",
+    )
     there["triggers"], there["logConfig"] = [], {}
     assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
 

@@ -51,7 +51,9 @@ def test_a_service_that_calls_the_function_needs_a_role(kind: str, service: str)
     props["triggers"][0]["triggerType"] = kind
     assert faults(props) == []
     del props["triggers"][0]["invocationRole"]
-    assert faults(props) == [f"trigger outbox: invocationRole is missing: {service} needs it to call the function."]
+    assert faults(props) == [
+        f"trigger outbox: invocationRole is missing: {service} needs it to call the function."
+    ]
 
 
 EVENTS = shipped.events()["triggers"]
@@ -67,7 +69,9 @@ EVENTS = shipped.events()["triggers"]
         ({**shipped.custom(), "triggers": [*shipped.custom()["triggers"], *EVENTS]}, True),
     ],
 )
-def test_a_function_that_takes_events_needs_seventy_seconds(props: Props, takes_events: bool) -> None:
+def test_a_function_that_takes_events_needs_seventy_seconds(
+    props: Props, takes_events: bool
+) -> None:
     assert list(functions.faults(shipped.read({**props, "timeout": 70}))) == []
     sentences = list(functions.faults(shipped.read({**props, "timeout": 69})))
     assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (
@@ -84,8 +88,14 @@ def test_a_missing_timeout_is_a_fault() -> None:
 
 
 def destination_faults(destination: str, **changes: object) -> list[str]:
-    config = {"qualifier": "LATEST", "destinationConfig": {"onFailure": {"destination": destination}}, **changes}
-    return list(triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config})))
+    config = {
+        "qualifier": "LATEST",
+        "destinationConfig": {"onFailure": {"destination": destination}},
+        **changes,
+    }
+    return list(
+        triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config}))
+    )
 
 
 OWNER = "cn-hangzhou:${config('AccountID')}"

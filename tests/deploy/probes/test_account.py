@@ -25,7 +25,9 @@ ROLES = {
     "links-events-dev-role": "fc.aliyuncs.com",
     "links-events-dev-caller": "oss.aliyuncs.com",
 }
-QUEUE = "mns-open GetQueueAttributes --force --region cn-hangzhou --QueueName links-events-dev-failures"
+QUEUE = (
+    "mns-open GetQueueAttributes --force --region cn-hangzhou --QueueName links-events-dev-failures"
+)
 PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
 LOGSTORE = "sls GetLogStore --project example-logs --region cn-hangzhou --logstore {}"
 INDEX = LOGSTORE.replace("LogStore", "Index")
@@ -34,7 +36,9 @@ DEPLOYER = "ram GetPolicy --PolicyType Custom --PolicyName links-deployer"
 
 def trusting(longest: int = 7200, **principals: Sequence[str]) -> Mapping[str, object]:
     """A role."""
-    trust = {"Statement": [{"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}]
+    }
     return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust), "MaxSessionDuration": longest}}
 
 
@@ -46,15 +50,22 @@ def policies(name: str, kind: str = "Custom", *more: Mapping[str, str]) -> Mappi
     return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": kind}, *more]}}
 
 
-def needed(links: str = LINKS, kind: str = "roles", web: Mapping[str, Any] = HTTP) -> Mapping[str, Any]:
+def needed(
+    links: str = LINKS, kind: str = "roles", web: Mapping[str, Any] = HTTP
+) -> Mapping[str, Any]:
     """The roles, or the deployer's policy, as `make policies` prints them."""
-    made: Mapping[str, Any] = documents(deployed("http://127.0.0.1:9", None, links, "", web, EVENTS).functions)[kind]
+    made: Mapping[str, Any] = documents(
+        deployed("http://127.0.0.1:9", None, links, "", web, EVENTS).functions
+    )[kind]
     return made
 
 
 def document(policy: object) -> Mapping[str, object]:
     """An answer of GetPolicy."""
-    return {"Policy": {"DefaultVersion": "v2"}, "DefaultPolicyVersion": {"PolicyDocument": json.dumps(policy)}}
+    return {
+        "Policy": {"DefaultVersion": "v2"},
+        "DefaultPolicyVersion": {"PolicyDocument": json.dumps(policy)},
+    }
 
 
 FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
@@ -62,13 +73,21 @@ GET_POLICY = "ram GetPolicy --PolicyType Custom --PolicyName {}"
 GOOD: Mapping[str, object] = {
     **{f"ram GetRole --RoleName {name}": role(service) for name, service in ROLES.items()},
     **{f"ram ListPoliciesForRole --RoleName {name}": policies(name) for name in ROLES},
-    **{GET_POLICY.format(name): document(documents["policy"]) for name, documents in needed().items()},
+    **{
+        GET_POLICY.format(name): document(documents["policy"])
+        for name, documents in needed().items()
+    },
     QUEUE: {"Code": 200, "Success": True, "Data": {"QueueName": "links-events-dev-failures"}},
     PROJECT: {"projectName": "example-logs", "status": "Normal"},
     LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs", "ttl": 190},
-    LOGSTORE.format("links-events-dev-logs"): {"logstoreName": "links-events-dev-logs", "ttl": 3650},
+    LOGSTORE.format("links-events-dev-logs"): {
+        "logstoreName": "links-events-dev-logs",
+        "ttl": 3650,
+    },
     INDEX.format("links-http-dev-logs"): account_script.INDEX,
-    INDEX.format("links-events-dev-logs"): {"keys": {**account_script.INDEX["keys"], "own": {"type": "text"}}},
+    INDEX.format("links-events-dev-logs"): {
+        "keys": {**account_script.INDEX["keys"], "own": {"type": "text"}}
+    },
     DEPLOYER: document(needed(kind="deployer")),
 }
 
@@ -80,10 +99,14 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
 
 
 def examined(deployment: Deployment) -> list[Finding]:
-    return readable([*account.roles(deployment), *account.queues(deployment), *account.logs(deployment)])
+    return readable(
+        [*account.roles(deployment), *account.queues(deployment), *account.logs(deployment)]
+    )
 
 
-def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
+def test_everything_that_the_functions_name_is_looked_up(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     install_aliyun(tmp_path, GOOD)
     findings = examined(deployment)
     assert {finding.level for finding in findings} == {"ok"}
@@ -98,14 +121,23 @@ def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment,
     ]
 
 
-ROLE, CALLER = "ram GetRole --RoleName links-events-dev-role", "ram GetRole --RoleName links-events-dev-caller"
+ROLE, CALLER = (
+    "ram GetRole --RoleName links-events-dev-role",
+    "ram GetRole --RoleName links-events-dev-caller",
+)
 POLICIES = "ram ListPoliciesForRole --RoleName links-events-dev-role"
 NO_POLICY = "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little"
-NO_QUEUE = "Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost"
+NO_QUEUE = (
+    "Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost"
+)
 NAME = "links-events-dev-role"
 POLICY = needed()[NAME]["policy"]["Statement"]
-OTHERS = trusting(Service=["fc.aliyuncs.com"], RAM=["acs:ram::9:root"], Federated=["acs:ram::1:oidc/x"])
-TRUSTS_OTHERS = f"{NAME} also trusts acs:ram::1:oidc/x and acs:ram::9:root, who may do all that it may"
+OTHERS = trusting(
+    Service=["fc.aliyuncs.com"], RAM=["acs:ram::9:root"], Federated=["acs:ram::1:oidc/x"]
+)
+TRUSTS_OTHERS = (
+    f"{NAME} also trusts acs:ram::1:oidc/x and acs:ram::9:root, who may do all that it may"
+)
 DIFFERS = f"The policy {NAME} is not what links.toml needs"
 WEB_LOGS, EVENT_LOGS = (LOGSTORE.format(f"links-{name}-dev-logs") for name in ("http", "events"))
 NO_LOGS = "Logstore links-events-dev-logs not found in example-logs, so logs would be lost"
@@ -119,13 +151,28 @@ FOUND: list[tuple[str, object, str, str]] = [
     (ROLE, "EntityNotExist.Role", "fault", f"Role {NAME} not found"),
     (ROLE, role("ecs.aliyuncs.com"), "fault", f"{NAME} does not trust fc.aliyuncs.com"),
     (ROLE, OTHERS, "warning", TRUSTS_OTHERS),
-    (CALLER, role("fc.aliyuncs.com"), "fault", "links-events-dev-caller does not trust oss.aliyuncs.com"),
+    (
+        CALLER,
+        role("fc.aliyuncs.com"),
+        "fault",
+        "links-events-dev-caller does not trust oss.aliyuncs.com",
+    ),
     (POLICIES, {"Policies": {"Policy": []}}, "fault", NO_POLICY),
     (POLICIES, policies(NAME, "System"), "fault", NO_POLICY),
-    (GET_POLICY.format(NAME), document({"Statement": POLICY[1:]}), "fault", DIFFERS),  # before a mount was added
+    (
+        GET_POLICY.format(NAME),
+        document({"Statement": POLICY[1:]}),
+        "fault",
+        DIFFERS,
+    ),  # before a mount was added
     (GET_POLICY.format(NAME), document({"Statement": [*POLICY, FULL]}), "warning", DIFFERS),
     (QUEUE, "QueueNotExist", "fault", NO_QUEUE),
-    (QUEUE, {"Code": "QueueNotExist", "Success": False}, "fault", NO_QUEUE),  # with the status of a success
+    (
+        QUEUE,
+        {"Code": "QueueNotExist", "Success": False},
+        "fault",
+        NO_QUEUE,
+    ),  # with the status of a success
     (EVENT_LOGS, "LogStoreNotExist", "fault", NO_LOGS),
     (WEB_LOGS, {"ttl": 90}, "warning", SHORT),
     (EVENT_INDEX, "IndexConfigNotExist", "fault", NO_INDEX),
@@ -143,7 +190,9 @@ def test_what_is_missing_or_of_others_is_found_with_what_makes_it_right(
     assert finding == (level, SUBJECTS[command.split()[0]], f"{sentence}: {SCRIPT}")
 
 
-def test_another_policy_of_a_role_is_named_with_what_detaches_it(deployment: Deployment, tmp_path: Path) -> None:
+def test_another_policy_of_a_role_is_named_with_what_detaches_it(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     both = policies(NAME, "Custom", {"PolicyName": "AliyunOSSFullAccess", "PolicyType": "System"})
     install_aliyun(tmp_path, {**GOOD, POLICIES: both})
     (finding,) = [each for each in examined(deployment) if each.level != "ok"]
@@ -155,15 +204,26 @@ def test_another_policy_of_a_role_is_named_with_what_detaches_it(deployment: Dep
     )
 
 
-def test_a_deployer_s_policy_from_before_a_domain_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployer_s_policy_from_before_a_domain_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With it, `s deploy` ends in AccessDenied after it has changed the functions."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    web = {**HTTP, "customDomain": {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}}
+    web = {
+        **HTTP,
+        "customDomain": {
+            "domainName": "links.example.com",
+            "protocol": "HTTP",
+            "route": {"path": "/*"},
+        },
+    }
     deployment = deployed("http://127.0.0.1:9", None, LINKS, "", web, EVENTS)
     install_aliyun(tmp_path, GOOD)
     (finding,) = [each for each in account.roles(deployment) if each.level != "ok"]
     lacking = "fc:* on acs:fc:cn-hangzhou:*:custom-domains/links.example.com"
-    sentence = f"The policy links-deployer lacks {lacking}, so s deploy would end half way: {SCRIPT}"
+    sentence = (
+        f"The policy links-deployer lacks {lacking}, so s deploy would end half way: {SCRIPT}"
+    )
     assert finding == ("fault", "deployer", sentence)
     # It may be for other environments, too.
     policy = {"Statement": [FULL, *needed(kind="deployer", web=web)["Statement"]]}
@@ -174,7 +234,11 @@ def test_a_deployer_s_policy_from_before_a_domain_is_a_fault(tmp_path: Path, mon
 
 @pytest.mark.parametrize(
     ("environment", "names"),
-    [("dev", ["links-traffic-dev"]), ("prod", ["links-traffic"]), (None, ["links-http-dev", "links-events-dev"])],
+    [
+        ("dev", ["links-traffic-dev"]),
+        ("prod", ["links-traffic"]),
+        (None, ["links-http-dev", "links-events-dev"]),
+    ],
 )
 def test_the_deployer_s_policy_is_that_over_all_environments(
     environment: str | None, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -184,18 +248,26 @@ def test_the_deployer_s_policy_is_that_over_all_environments(
     deployment = deployed("http://127.0.0.1:9", None, LINKS, "", *props)
     functions = tuple(replace(each, environment_name=environment) for each in deployment.functions)
     install_aliyun(tmp_path, {DEPLOYER: "EntityNotExist.Policy"})
-    (finding,) = [each for each in account.roles(replace(deployment, functions=functions)) if each.subject != "role"]
+    (finding,) = [
+        each
+        for each in account.roles(replace(deployment, functions=functions))
+        if each.subject != "role"
+    ]
     sentence = f"Policy links-deployer not found, so what the deployer may do is unknown: {SCRIPT}"
     assert finding == ("unknown", "deployer", sentence)
 
 
-def test_of_functions_without_a_role_only_the_check_says_something(deployment: Deployment, tmp_path: Path) -> None:
+def test_of_functions_without_a_role_only_the_check_says_something(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     install_aliyun(tmp_path, GOOD)
     functions = tuple(replace(each, role="") for each in deployment.functions)
     assert list(account.roles(replace(deployment, functions=functions))) == []
 
 
-def test_without_its_project_no_logstore_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
+def test_without_its_project_no_logstore_is_looked_up(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     install_aliyun(tmp_path, {**GOOD, PROJECT: "ProjectNotExist"})
     (finding,) = account.logs(deployment)
     assert finding.level == "fault"
@@ -216,18 +288,35 @@ CAPITALS = [*(arn.replace("links", "Links") for arn in FUNCTIONS), f"{SIGNER}-pr
     [
         (CAPITALS, 7200, "ok", f"trusts {' and '.join(FUNCTIONS)} and has its policy."),
         (FUNCTIONS[1:], 7200, "fault", f"does not trust {FUNCTIONS[0]}: {SCRIPT}"),
-        (FUNCTIONS, 3600, "fault", f"allows sessions of 3600 s, shorter than the 7200 s needed: {SCRIPT}"),
-        ([*FUNCTIONS, ROOT_USER], 7200, "warning", f"also trusts {ROOT_USER}, who may do all that it may: {SCRIPT}"),
+        (
+            FUNCTIONS,
+            3600,
+            "fault",
+            f"allows sessions of 3600 s, shorter than the 7200 s needed: {SCRIPT}",
+        ),
+        (
+            [*FUNCTIONS, ROOT_USER],
+            7200,
+            "warning",
+            f"also trusts {ROOT_USER}, who may do all that it may: {SCRIPT}",
+        ),
     ],
 )
 def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
-    trusted: list[str], longest: int, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trusted: list[str],
+    longest: int,
+    level: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
     # Another environment may have statements of its own in the same policy.
     policy = needed(links)["links-signer"]["policy"]
-    policy["Statement"].append({"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:prod/*"]})
+    policy["Statement"].append(
+        {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:prod/*"]}
+    )
     answers = {
         "ram GetRole --RoleName links-signer": trusting(longest, RAM=trusted),
         "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
@@ -257,11 +346,14 @@ def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
     install_aliyun(tmp_path, {**GOOD, command: "NoPermission"})
     (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
     assert finding.level == "unknown"
-    assert f"aliyun {command} failed (NoPermission): allow {PERMISSIONS[command]}" in finding.sentence
+    assert (
+        f"aliyun {command} failed (NoPermission): allow {PERMISSIONS[command]}" in finding.sentence
+    )
 
 
 @pytest.mark.parametrize(
-    ("error", "shown"), [("Throttling.User", "failed (Throttling.User)"), ("unchecked version 2022-01-19", "failed")]
+    ("error", "shown"),
+    [("Throttling.User", "failed (Throttling.User)"), ("unchecked version 2022-01-19", "failed")],
 )
 def test_another_error_ends_one_probe_and_asks_for_no_permission(
     error: str, shown: str, deployment: Deployment, tmp_path: Path
@@ -273,14 +365,23 @@ def test_another_error_ends_one_probe_and_asks_for_no_permission(
     assert finding.sentence.endswith(f"aliyun {QUEUE} {shown}: run it to see why.")
 
 
-def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tmp_path: Path) -> None:
-    install_aliyun(tmp_path, {command: {"Role": 1, "Policies": 1} for command in GOOD if command.startswith("ram")})
+def test_an_answer_that_is_not_understood_is_never_ok(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    install_aliyun(
+        tmp_path,
+        {command: {"Role": 1, "Policies": 1} for command in GOOD if command.startswith("ram")},
+    )
     assert "ok" not in {finding.level for finding in account.roles(deployment)}
 
 
-def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_aliyun_command_that_is_not_configured_ends_the_probe(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     install_aliyun(tmp_path, dict.fromkeys(GOOD, "default is not configured"))
-    with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
+    with pytest.raises(
+        aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"
+    ):
         examined(deployment)
 
 
@@ -297,24 +398,45 @@ def route(function: str, qualifier: str) -> Mapping[str, str]:
         ([OTHER, route("links-http-dev", "prod")], "ok", "leads to links-http-dev, prod."),
         (None, "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
         ([OTHER], "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
-        ([OTHER, route("links-http-dev", "LATEST")], "fault", "leads to links-http-dev, LATEST, and not to"),
-        ([route("links-traffic-dev", "prod"), OTHER], "fault", "leads to links-traffic-dev, prod, and not to"),
+        (
+            [OTHER, route("links-http-dev", "LATEST")],
+            "fault",
+            "leads to links-http-dev, LATEST, and not to",
+        ),
+        (
+            [route("links-traffic-dev", "prod"), OTHER],
+            "fault",
+            "leads to links-traffic-dev, prod, and not to",
+        ),
     ],
 )
 def test_a_domain_that_leads_elsewhere_is_found_with_the_command_that_moves_it(
-    routes: list[object] | None, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    routes: list[object] | None,
+    level: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The stand-in of the command knows its parameters."""
     cli, name = Account(tmp_path), "cn-hangzhou links.example.com"
     cli.write({**cli.state, "domains": {name: {"routes": routes}} if routes else {}})
     monkeypatch.setenv("PATH", cli.path)
-    domain = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*", "qualifier": "prod"}}
+    domain = {
+        "domainName": "links.example.com",
+        "protocol": "HTTP",
+        "route": {"path": "/*", "qualifier": "prod"},
+    }
     deployment = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": domain})
     (finding,) = readable(account.domains(deployment))
     assert (finding.level, finding.subject) == (level, "domain")
     assert sentence in finding.sentence
     if level == "fault":
-        assert output_of(["sh", "-ec", finding.sentence.partition("or run ")[2]], 60).returncode == 0
+        assert (
+            output_of(["sh", "-ec", finding.sentence.partition("or run ")[2]], 60).returncode == 0
+        )
         moved = cli.state["domains"][name]["routes"]
-        assert moved in ([OTHER, route("links-http-dev", "prod")], [route("links-http-dev", "prod"), OTHER])
+        assert moved in (
+            [OTHER, route("links-http-dev", "prod")],
+            [route("links-http-dev", "prod"), OTHER],
+        )
         assert [finding.level for finding in account.domains(deployment)] == ["ok"]

@@ -20,7 +20,8 @@ ADDRESS = "oss://examplebucket/.links/keys.json"
 COMMAND = f'LINK_REGION=cn-hangzhou make keys ARGS="--keys {ADDRESS} '
 WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
 SHARES = LINKS.replace(
-    'target = "oss://examplebucket/outbox/"', 'target = "oss://examplebucket/outbox/"\nmax_share = "7d"'
+    'target = "oss://examplebucket/outbox/"',
+    'target = "oss://examplebucket/outbox/"\nmax_share = "7d"',
 ).replace("[[notice]]", '[[notice]]\ngive = "share"')
 URL = "https://hooks.example.com/robot/EXAMPLE"
 SINK = {"kind": "slack", "url": URL}
@@ -56,7 +57,9 @@ def put(deployment: Deployment, body: bytes) -> None:
 
 def test_a_document_with_all_that_links_toml_needs_is_good(oss: str) -> None:
     assert examined(oss, new_document(ops=SINK), WEBHOOK) == [
-        Finding("ok", "keys", f"{ADDRESS} is valid (share keys: 1, API keys: 1, issuers: 0, sinks: 1)."),
+        Finding(
+            "ok", "keys", f"{ADDRESS} is valid (share keys: 1, API keys: 1, issuers: 0, sinks: 1)."
+        ),
         Finding("ok", "sinks", "ops is in the keys document."),
     ]
 
@@ -65,8 +68,12 @@ def test_a_document_that_does_not_exist_is_a_fault_with_the_command_that_creates
     oss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing, sinks = readable(document_and_sinks(deployed(oss, KEYS, WEBHOOK)))
-    assert missing == Finding("fault", "keys", f'{ADDRESS} not found: create it with {COMMAND}init"')
-    assert sinks == Finding("unknown", "sinks", f"Not checked, because {ADDRESS} was not read: ops.")
+    assert missing == Finding(
+        "fault", "keys", f'{ADDRESS} not found: create it with {COMMAND}init"'
+    )
+    assert sinks == Finding(
+        "unknown", "sinks", f"Not checked, because {ADDRESS} was not read: ops."
+    )
     for name, value in {
         "LINK_REGION": "cn-hangzhou",
         "LINK_OSS_ENDPOINT": oss,
@@ -95,7 +102,10 @@ def test_a_document_that_is_invalid_is_a_fault(document: object, sentence: str, 
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("AccessDenied", "GetObject: 403 AccessDenied (a missing permission): allow oss:GetObject on it."),
+        (
+            "AccessDenied",
+            "GetObject: 403 AccessDenied (a missing permission): allow oss:GetObject on it.",
+        ),
         ("SignatureDoesNotMatch", "the secret does not belong to this access key: set it again."),
     ],
 )
@@ -121,7 +131,9 @@ def test_notices_with_shares_but_without_a_share_key_are_a_warning(oss: str) -> 
     assert levels(iter(examined(oss, new_document(share=False)))) == [("ok", "keys")]
     _, finding = examined(oss, new_document(share=False), SHARES)
     assert finding == Finding(
-        "warning", "keys", f'{ADDRESS} has no share key, which notices with shares require: run {COMMAND}rotate-share"'
+        "warning",
+        "keys",
+        f'{ADDRESS} has no share key, which notices with shares require: run {COMMAND}rotate-share"',
     )
 
 
@@ -135,4 +147,6 @@ def test_a_sink_that_neither_file_has_is_a_fault(oss: str) -> None:
 def test_a_sink_that_cannot_be_used_is_a_fault(oss: str) -> None:
     document = new_document(ops={"kind": "slack", "url": URL.replace("https", "http")})
     (sentence,) = faults(iter(examined(oss, document, WEBHOOK)))
-    assert sentence.startswith("Invalid sink ops in the keys document: url must begin with https://")
+    assert sentence.startswith(
+        "Invalid sink ops in the keys document: url must begin with https://"
+    )

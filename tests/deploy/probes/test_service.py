@@ -13,7 +13,17 @@ from deploy.probes import service
 from deploy.probes.deployment import CANARY, Deployment
 from deploy.probes.findings import Finding
 from local.stack import Stack
-from tests.deploy.deployments import EVENTS, HTTP, LINKS, XML, ServerResponse, deployed, faults, levels, serving
+from tests.deploy.deployments import (
+    EVENTS,
+    HTTP,
+    LINKS,
+    XML,
+    ServerResponse,
+    deployed,
+    faults,
+    levels,
+    serving,
+)
 from tests.deploy.project_copy import install
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
@@ -46,7 +56,9 @@ LOG = "read the log of the function with s links_http logs."
         (500, "internal_error", f"no link (500 internal_error): {LOG}"),
     ],
 )
-def test_a_service_that_returns_no_link_is_reported_by_its_code(status: int, code: str, sentence: str) -> None:
+def test_a_service_that_returns_no_link_is_reported_by_its_code(
+    status: int, code: str, sentence: str
+) -> None:
     with serving(lambda method, path: (status, PROBLEM, f'{{"code": "{code}"}}')) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {}))
     assert sentence in sentences[0]
@@ -55,7 +67,9 @@ def test_a_service_that_returns_no_link_is_reported_by_its_code(status: int, cod
 @pytest.mark.parametrize(("status", "code"), [(404, ""), (401, "unknown_credential")])
 def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(status: int, code: str) -> None:
     with serving(lambda method, path: (status, PROBLEM, f'{{"code": "{code}"}}')) as url:
-        sentences = faults(service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"}))
+        sentences = faults(
+            service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"})
+        )
     words = f"{status} {code}".rstrip()
     # HEAD would say it again.
     assert [s.partition(" set it to a valid key")[0] for s in sentences if "/outbox/" in s] == [
@@ -69,9 +83,13 @@ def test_a_link_to_another_host_or_bucket_than_the_files_name_is_a_fault(stack: 
     for oss, links in (("http://127.0.0.1:9", LINKS), (stack.oss_url, other)):
         sentences = faults(service.canaries(deployed(oss, None, links), stack.http_url, {}))
         assert len(sentences) == 2
-        shown = f"{stack.oss_url.removeprefix('http://')}/examplebucket/exampledir/{CANARY}, and not"
+        shown = (
+            f"{stack.oss_url.removeprefix('http://')}/examplebucket/exampledir/{CANARY}, and not"
+        )
         for sentence in sentences:
-            assert sentence.startswith(f"/exampledir/: the link is for {shown} below {oss}/examplebucket")
+            assert sentence.startswith(
+                f"/exampledir/: the link is for {shown} below {oss}/examplebucket"
+            )
 
 
 MAY_NOT = "the function's role may not read oss://examplebucket/exampledir/: run the script of make policies FORMAT="
@@ -82,20 +100,42 @@ MAY_NOT = "the function's role may not read oss://examplebucket/exampledir/: run
     [
         ("AccessDenied", 403, f"{MAY_NOT}commands."),
         ("PublicEndpointForbidden", 400, "bind a domain to the bucket"),
-        ("SignatureDoesNotMatch", 403, "refused the link (403 SignatureDoesNotMatch): see docs/explain.md."),
+        (
+            "SignatureDoesNotMatch",
+            403,
+            "refused the link (403 SignatureDoesNotMatch): see docs/explain.md.",
+        ),
     ],
 )
-def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str, status: int, sentence: str) -> None:
-    assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
+def test_a_link_that_oss_refuses_is_reported_by_its_code(
+    code: str, status: int, sentence: str
+) -> None:
+    assert (
+        sentence
+        in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
+    )
 
 
 @pytest.mark.parametrize("status", [200, 400])
-@pytest.mark.parametrize("names", [("Via", "X-Cache", "X-Swift-SaveTime"), ("x-swift-cachetime",), ()])
-def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...], status: int) -> None:
-    headers = {"X-Oss-Request-Id": "6743A0F1", "X-Cached": "no", "Server": "AliyunOSS", **dict.fromkeys(names, "HIT")}
-    found = [finding for finding in findings_of_links(status, headers, "") if finding.subject == "cdn"]
+@pytest.mark.parametrize(
+    "names", [("Via", "X-Cache", "X-Swift-SaveTime"), ("x-swift-cachetime",), ()]
+)
+def test_a_cdn_between_the_visitor_and_oss_is_a_warning(
+    names: tuple[str, ...], status: int
+) -> None:
+    headers = {
+        "X-Oss-Request-Id": "6743A0F1",
+        "X-Cached": "no",
+        "Server": "AliyunOSS",
+        **dict.fromkeys(names, "HIT"),
+    }
+    found = [
+        finding for finding in findings_of_links(status, headers, "") if finding.subject == "cdn"
+    ]
     assert [finding.level for finding in found] == ["warning"] * bool(names)
-    assert all(f"(it adds {', '.join(names).lower()}): links fail" in finding.sentence for finding in found)
+    assert all(
+        f"(it adds {', '.join(names).lower()}): links fail" in finding.sentence for finding in found
+    )
 
 
 def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
@@ -112,7 +152,11 @@ def findings_of_links(*oss: Any) -> list[Finding]:
 
     def respond(method: str, path: str) -> ServerResponse:
         if path.startswith("/exampledir/"):
-            return 200, {"Content-Type": "application/json"}, f'{{"url": "{url}/examplebucket/a?signature=0"}}'
+            return (
+                200,
+                {"Content-Type": "application/json"},
+                f'{{"url": "{url}/examplebucket/a?signature=0"}}',
+            )
         return oss
 
     with serving(respond) as url:
@@ -122,7 +166,10 @@ def findings_of_links(*oss: Any) -> list[Finding]:
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
     with serving(lambda method, path: (403 if method == "HEAD" else 404, {}, "")) as url:
         sentences = faults(service.canaries(deployed(stack.oss_url, None), url, {}))
-    assert sentences[-1] == "/exampledir/: HEAD does not reach the function: add it to methods in s.yaml."
+    assert (
+        sentences[-1]
+        == "/exampledir/: HEAD does not reach the function: add it to methods in s.yaml."
+    )
 
 
 ORIGINS = "A response has 2 Access-Control-Allow-Origin values, and browsers refuse it"
@@ -133,9 +180,24 @@ PROGRAM = "is another program, as /-/health shows: check the address."
     ("status", "headers", "body", "found"),
     [
         (200, {}, HEALTHY, {"ok service": "", "ok cors": ""}),
-        (200, {"Access-Control-Allow-Origin": "https://a.example.com\n*"}, HEALTHY, {"fault cors": ORIGINS}),
-        (200, {"Access-Control-Allow-Origin": "https://a.example.com, *"}, HEALTHY, {"fault cors": ORIGINS}),
-        (200, {"Content-Disposition": "attachment"}, HEALTHY, {"ok cors": "", "warning domain": "download its pages"}),
+        (
+            200,
+            {"Access-Control-Allow-Origin": "https://a.example.com\n*"},
+            HEALTHY,
+            {"fault cors": ORIGINS},
+        ),
+        (
+            200,
+            {"Access-Control-Allow-Origin": "https://a.example.com, *"},
+            HEALTHY,
+            {"fault cors": ORIGINS},
+        ),
+        (
+            200,
+            {"Content-Disposition": "attachment"},
+            HEALTHY,
+            {"ok cors": "", "warning domain": "download its pages"},
+        ),
         (200, {}, "[]", {"fault service": PROGRAM}),
         (200, {}, '{"status": "UP"}', {"fault service": PROGRAM}),
         (404, {}, "Not Found", {"fault service": PROGRAM}),
@@ -145,12 +207,17 @@ def test_the_health_of_a_service_is_judged_by_what_browsers_make_of_it(
     status: int, headers: dict[str, str], body: str, found: dict[str, str]
 ) -> None:
     with serving(lambda method, path: (status, headers, body)) as url:
-        findings = {f"{each.level} {each.subject}": each.sentence for each in service.health(deployed(url, None), url)}
+        findings = {
+            f"{each.level} {each.subject}": each.sentence
+            for each in service.health(deployed(url, None), url)
+        }
     assert findings.keys() == found.keys() | ({"ok service"} if body == HEALTHY else set())
     assert all(words in findings[name] for name, words in found.items())
 
 
-@pytest.mark.parametrize("address", ["http://a..b/", "http://[::1", "http://a:b/", "http://a b/é", "http://", ""])
+@pytest.mark.parametrize(
+    "address", ["http://a..b/", "http://[::1", "http://a:b/", "http://a b/é", "http://", ""]
+)
 def test_an_address_that_cannot_be_parsed_cannot_be_reached(address: str) -> None:
     deployment = deployed("http://127.0.0.1:9", None)
     response = deployment.request("GET", address)
@@ -172,7 +239,9 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
 
 
 def test_a_visitor_cannot_send_events(stack: Stack) -> None:
-    assert levels(service.control_path(deployed(stack.oss_url, None), stack.http_url)) == [("ok", "events")]
+    assert levels(service.control_path(deployed(stack.oss_url, None), stack.http_url)) == [
+        ("ok", "events")
+    ]
 
 
 def test_a_platform_that_passes_the_header_on_is_found(tmp_path: Path) -> None:
@@ -183,11 +252,17 @@ def test_a_platform_that_passes_the_header_on_is_found(tmp_path: Path) -> None:
     assert sentence.startswith(f"{address}/invoke took an event from a visitor")
 
 
-def test_a_service_that_signs_with_a_visitors_credentials_is_a_warning(stack: Stack, tmp_path: Path) -> None:
-    assert levels(service.credentials_headers(deployed(stack.oss_url, None), stack.http_url)) == [("ok", "headers")]
+def test_a_service_that_signs_with_a_visitors_credentials_is_a_warning(
+    stack: Stack, tmp_path: Path
+) -> None:
+    assert levels(service.credentials_headers(deployed(stack.oss_url, None), stack.http_url)) == [
+        ("ok", "headers")
+    ]
     with instance(tmp_path / "instance", PLAIN) as running:
         address = f"http://127.0.0.1:{running.port}"
-        assert levels(service.credentials_headers(deployed(address, None, PLAIN), address)) == [("warning", "headers")]
+        assert levels(service.credentials_headers(deployed(address, None, PLAIN), address)) == [
+            ("warning", "headers")
+        ]
     with serving(lambda method, path: (400, {}, "")) as url:
         assert levels(service.credentials_headers(deployed(url, None), url)) == [("ok", "headers")]
 
@@ -202,7 +277,9 @@ def test_a_service_that_signs_with_a_visitors_credentials_is_a_warning(stack: St
         (502, "", "unknown"),
     ],
 )
-def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body: str, level: str) -> None:
+def test_a_service_that_takes_events_from_visitors_is_a_fault(
+    status: int, body: str, level: str
+) -> None:
     sent: list[tuple[str, str]] = []
 
     def respond(method: str, path: str) -> ServerResponse:
@@ -231,14 +308,20 @@ def with_s(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deploy
 def test_the_event_function_is_invoked_without_links_to_create(
     script: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployment = with_s(f"printf '%s\\n' \"$@\" > '{tmp_path}/arguments'\n{script}", tmp_path, monkeypatch)
-    assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [(level, "notices")]
+    deployment = with_s(
+        f"printf '%s\\n' \"$@\" > '{tmp_path}/arguments'\n{script}", tmp_path, monkeypatch
+    )
+    assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [
+        (level, "notices")
+    ]
     arguments = (tmp_path / "arguments").read_text().splitlines()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
     assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod", "-a", "ci"]
 
 
-def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_function_that_takes_too_long_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment = with_s("exec tail -f /dev/null", tmp_path, monkeypatch)
     monkeypatch.setattr(service, "TIMEOUT", 0.01)
     (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))

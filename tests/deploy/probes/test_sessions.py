@@ -64,14 +64,18 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     cloud = Cloud()
     principals = ram.Principals([ram.Principal.of(KEYS, USER)])
     roles = sts.create_app(
-        principals, lambda: {SIGNER: cloud.role} if cloud.role else {}, before=lambda action: cloud.before(action)
+        principals,
+        lambda: {SIGNER: cloud.role} if cloud.role else {},
+        before=lambda action: cloud.before(action),
     )
     with local_oss(tmp_path / "oss", principals) as oss, closing(serve(roles, listen(0))) as server:
         cloud.oss_url, cloud.sts_url = oss.url, server.url
         functions = deployed(oss.url, KEYS, LINKS + ASSUME_ROLE, server.url, HTTP, EVENTS).functions
         signer = signer_roles(functions)["links-signer"]
         policy = signer.documents()["policy"]
-        cloud.role = sts.Role(SIGNER, frozenset({USER, *signer.trusted}), signer.max_session_duration, (policy,))
+        cloud.role = sts.Role(
+            SIGNER, frozenset({USER, *signer.trusted}), signer.max_session_duration, (policy,)
+        )
         yield cloud
 
 
@@ -79,17 +83,28 @@ def bad(findings: Iterator[Finding]) -> list[Finding]:
     return [finding for finding in readable(findings) if finding.level != "ok"]
 
 
-def test_each_mount_has_a_session_that_ends_as_requested_and_at_the_edge_of_the_mount(cloud: Cloud) -> None:
+def test_each_mount_has_a_session_that_ends_as_requested_and_at_the_edge_of_the_mount(
+    cloud: Cloud,
+) -> None:
     findings = readable(sessions(cloud.deployment()))
     assert {(finding.level, finding.subject) for finding in findings} == {("ok", "session")}
     opened = [finding.sentence for finding in findings if "token" in finding.sentence]
-    assert [sentence.partition(":")[0] for sentence in opened] == ["/exampledir/", "/in/", "/outbox/"]
-    assert all(": a session of links-signer ends in 120 min, and its token has " in sentence for sentence in opened)
+    assert [sentence.partition(":")[0] for sentence in opened] == [
+        "/exampledir/",
+        "/in/",
+        "/outbox/",
+    ]
+    assert all(
+        ": a session of links-signer ends in 120 min, and its token has " in sentence
+        for sentence in opened
+    )
     assert [finding.sentence for finding in findings if "token" not in finding.sentence] == GOOD
 
 
 def test_a_mount_of_the_entire_bucket_may_not_read_the_objects_of_the_service(cloud: Cloud) -> None:
-    links = LINKS.replace('"oss://examplebucket/outbox/"', '"oss://examplebucket/"').partition("[[sink]]")[0]
+    links = LINKS.replace('"oss://examplebucket/outbox/"', '"oss://examplebucket/"').partition(
+        "[[sink]]"
+    )[0]
     cloud.change_role(policies=(ram_policy("acs:oss:*:*:examplebucket/*"),))
     findings = readable(sessions(cloud.deployment(links)))
     assert findings[-1] == Finding(
@@ -97,27 +112,38 @@ def test_a_mount_of_the_entire_bucket_may_not_read_the_objects_of_the_service(cl
     )
 
 
-@pytest.mark.parametrize(("more", "tried"), [("", []), ("list = true", [GOOD[1]]), ("check = true", GOOD[:2])])
+@pytest.mark.parametrize(
+    ("more", "tried"), [("", []), ("list = true", [GOOD[1]]), ("check = true", GOOD[:2])]
+)
 def test_a_mount_with_cdn_has_a_session_only_for_what_the_service_itself_asks(
     more: str, tried: list[str], cloud: Cloud
 ) -> None:
     """It is tried at OSS, not at the CDN."""
     with_cdn = f'access = "authenticated"\nendpoint = "http://127.0.0.1:9"\ncdn = "static"\n{more}'
     findings = readable(sessions(cloud.deployment(LINKS.replace('access = "anonymous"', with_cdn))))
-    sentences = [finding.sentence for finding in findings if finding.sentence.startswith("/exampledir/:")]
+    sentences = [
+        finding.sentence for finding in findings if finding.sentence.startswith("/exampledir/:")
+    ]
     assert [sentence for sentence in sentences if "token" not in sentence] == tried
     assert len(sentences) == len(tried) + bool(tried)
 
 
 def ram_policy(resource: str) -> dict[str, object]:
-    return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:*", "Resource": resource}]}
+    return {
+        "Version": "1",
+        "Statement": [{"Effect": "Allow", "Action": "oss:*", "Resource": resource}],
+    }
 
 
 @pytest.mark.parametrize(
     ("changes", "level", "sentence"),
     [
         (None, "fault", f"Role links-signer not found: {SCRIPT}."),
-        ({"max_session_duration": 3600}, "fault", f"links-signer allows no session of 7200 s: {SCRIPT}."),
+        (
+            {"max_session_duration": 3600},
+            "fault",
+            f"links-signer allows no session of 7200 s: {SCRIPT}.",
+        ),
         (
             {"trusted": frozenset({"acs:ram::1000000000000001:role/links-http-dev-role"})},
             "unknown",
@@ -132,7 +158,9 @@ def test_what_is_wrong_with_a_role_is_one_sentence_for_all_its_mounts(
 ) -> None:
     cloud.change_role(**(changes or {}))
     cloud.role = cloud.role if changes else None
-    assert {(finding.level, finding.sentence) for finding in sessions(cloud.deployment())} == {(level, sentence)}
+    assert {(finding.level, finding.sentence) for finding in sessions(cloud.deployment())} == {
+        (level, sentence)
+    }
 
 
 def test_a_role_that_allows_too_little_for_one_mount_is_a_fault(cloud: Cloud) -> None:
@@ -141,7 +169,9 @@ def test_a_role_that_allows_too_little_for_one_mount_is_a_fault(cloud: Cloud) ->
     assert bad(sessions(cloud.deployment())) == [Finding("fault", "session", sentence)]
 
 
-def test_a_session_that_reads_outside_its_mount_is_a_fault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_reads_outside_its_mount_is_a_fault(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add = ram.Principals.add
 
     def add_without_session_policy(principals: ram.Principals, principal: ram.Principal) -> None:
@@ -149,7 +179,9 @@ def test_a_session_that_reads_outside_its_mount_is_a_fault(cloud: Cloud, monkeyp
 
     monkeypatch.setattr(ram.Principals, "add", add_without_session_policy)
     cloud.change_role(policies=(ram_policy("*"),))
-    assert [finding.sentence.partition(", which")[0] for finding in bad(sessions(cloud.deployment()))] == [
+    assert [
+        finding.sentence.partition(", which")[0] for finding in bad(sessions(cloud.deployment()))
+    ] == [
         f"{path}: its session may read oss://examplebucket/fc-presign-canary.txt"
         for path in ("/exampledir/", "/in/", "/outbox/")
     ]
@@ -168,7 +200,11 @@ def test_sts_that_refuses_for_another_reason_leaves_the_session_unknown(cloud: C
 
 
 def test_a_link_that_would_fill_the_headers_is_a_warning(cloud: Cloud) -> None:
-    keys = {"AccessKeyId": "STS.EXAMPLE", "AccessKeySecret": "secretEXAMPLE", "SecurityToken": "C" * 4000}
+    keys = {
+        "AccessKeyId": "STS.EXAMPLE",
+        "AccessKeySecret": "secretEXAMPLE",
+        "SecurityToken": "C" * 4000,
+    }
     answer = {"Credentials": {**keys, "Expiration": rfc3339(int(time.time()) + 7200)}}
     cloud.before = lambda action: Response(json.dumps(answer))
     (level, _, sentence), *_ = sessions(cloud.deployment())
@@ -179,7 +215,9 @@ def test_a_link_that_would_fill_the_headers_is_a_warning(cloud: Cloud) -> None:
 
 
 def test_sts_that_cannot_be_reached_is_said_once() -> None:
-    (finding,) = sessions(deployed("http://127.0.0.1:9", KEYS, LINKS + ASSUME_ROLE, "http://127.0.0.1:9"))
+    (finding,) = sessions(
+        deployed("http://127.0.0.1:9", KEYS, LINKS + ASSUME_ROLE, "http://127.0.0.1:9")
+    )
     assert (finding.level, finding.sentence) == (
         "fault",
         "127.0.0.1:9 cannot be reached (ConnectionRefusedError): check the network, and endpoint in [assume_role] of "
@@ -202,12 +240,16 @@ def test_without_credentials_no_role_is_assumed() -> None:
     assert levels(sessions(deployed("http://127.0.0.1:9", None))) == []
 
 
-def test_the_doctor_asks_a_local_sts_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_asks_a_local_sts_and_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = ProjectCopy.of(tmp_path)
     with (tmp_path / "links.toml").open("a", encoding="utf-8") as links:
         links.write(ASSUME_ROLE)
     project = Project.load(copy.config, lambda path, _: s_yaml.load(path, {}), base=True)
-    functions = [project.with_config(project.read(each), None) for each in project.environments[0].resources]
+    functions = [
+        project.with_config(project.read(each), None) for each in project.environments[0].resources
+    ]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     deployment = open_deployment(project, functions, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
     assert deployment.config.assume_role is not None

@@ -25,7 +25,14 @@ from handler.notices.sinks.base import DeliveryFailed
 from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import deliver
 from signer import Endpoint
-from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
+from tests.fuzz.laws import (
+    SECRETS,
+    Run,
+    check_no_fault,
+    check_no_secret,
+    check_refused,
+    check_response,
+)
 from tests.fuzz.raw_server import RawServer, raw_server
 from tests.fuzz.targets.requests import SHARES, secret_of
 from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke
@@ -70,7 +77,9 @@ def sink_answers() -> Iterator[Run]:
                 failure = error
             assert time.monotonic() - started < TRY + 1
             if failure is None:
-                assert re.match(rb"HTTP/1\.[01] 2[0-9][0-9]", server.answer[server.answer.find(b" 2") - 8 :])
+                assert re.match(
+                    rb"HTTP/1\.[01] 2[0-9][0-9]", server.answer[server.answer.find(b" 2") - 8 :]
+                )
                 return
             assert _CODE.fullmatch(failure.code), failure.code
             assert failure.code != "no_connection"
@@ -93,12 +102,21 @@ class _Service:
         environ = {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": server.url}
         toml = HEAD + MOUNT + notice(["manifest"]) + notice(["ops"], "timer")
         role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links"\n'
-        self._config, self._with_sessions = (config_with(keys, folder, text, environ) for text in (toml, toml + role))
-        self._client = OssClient(KEYS, Endpoint.path_style(server.url, "cn-hangzhou"), Connections())
+        self._config, self._with_sessions = (
+            config_with(keys, folder, text, environ) for text in (toml, toml + role)
+        )
+        self._client = OssClient(
+            KEYS, Endpoint.path_style(server.url, "cn-hangzhou"), Connections()
+        )
 
-    def _ask(self, path: str, method: str = "GET", config: Config | None = None, body: str = "") -> None:
+    def _ask(
+        self, path: str, method: str = "GET", config: Config | None = None, body: str = ""
+    ) -> None:
         is_share = path == "/-/s/"
-        headers = {"Content-Type": "application/json", **(HTML if is_share else {"Authorization": f"Bearer {SHARER}"})}
+        headers = {
+            "Content-Type": "application/json",
+            **(HTML if is_share else {"Authorization": f"Bearer {SHARER}"}),
+        }
         query = {"share": secret_of("page")} if is_share else {}
         request = event(path, method, query, headers, body=body, isBase64Encoded=False)
         check_response(invoke(json.dumps(request), config=config or self._config))
@@ -142,7 +160,9 @@ class _Service:
     def keys(self) -> None:
         self._ask(
             "/exampledir/a.txt",
-            config=self._config._replace(keys_document=Location("examplebucket", ".links/keys.json")),
+            config=self._config._replace(
+                keys_document=Location("examplebucket", ".links/keys.json")
+            ),
         )
         try:
             store_at(self._client, Location("examplebucket", ".links/keys.json"), Clock()).read("")
@@ -162,13 +182,17 @@ class _Service:
         self._ask("/-/shares", "POST", body=json.dumps({"path": "/reports/q3.pdf"}))
 
     def upload(self) -> None:
-        self._ask("/-/uploads", "POST", body=json.dumps({"path": "/reports/q3.pdf", "size": 5_000_000}))
+        self._ask(
+            "/-/uploads", "POST", body=json.dumps({"path": "/reports/q3.pdf", "size": 5_000_000})
+        )
 
     def session(self) -> None:
         self._ask("/exampledir/a.txt", config=self._with_sessions)
 
     def write(self) -> None:
-        self._trigger((EVENTS / "oss-trigger.json").read_bytes().replace(b"exampledir/", b"outbox/"))
+        self._trigger(
+            (EVENTS / "oss-trigger.json").read_bytes().replace(b"exampledir/", b"outbox/")
+        )
 
     def tick(self) -> None:
         self._trigger((EVENTS / "timer.json").read_bytes())

@@ -27,7 +27,12 @@ WEBHOOK = "https://hooks.example.com/EXAMPLE-SECRET-PATH"
 KEYS_SECRETS = (base64url(b"n" * 32), base64url(b"o" * 32), base64url(SECRET), WHSEC, WEBHOOK)
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
 
-TOKEN_CODES = ("malformed_credential", "unknown_credential", "authorization_expired", "keys_unavailable")
+TOKEN_CODES = (
+    "malformed_credential",
+    "unknown_credential",
+    "authorization_expired",
+    "keys_unavailable",
+)
 TOML = r"links\.toml(?:: | is not valid TOML: )\S"
 _IN_ITS_PLACE = re.compile(r'"(?:secret|url)"\s*:\s*"[^"]*"')
 ENTRY = r"(?:keys document|Invalid sink|share \d+|api \d+|jwt \d+)\b"
@@ -43,7 +48,9 @@ def keys_documents() -> Iterator[Run]:
 
     def run(data: bytes) -> None:
         rest = _IN_ITS_PLACE.sub("", data.decode("utf-8", "replace"))
-        secrets = [secret for secret in KEYS_SECRETS if secret not in rest]  # that are only where secrets belong
+        secrets = [
+            secret for secret in KEYS_SECRETS if secret not in rest
+        ]  # that are only where secrets belong
         try:
             keys = parse(data)
         except InvalidKeys as error:
@@ -101,7 +108,9 @@ def links_toml() -> Iterator[Run]:
                 for reserved in filter(mount.target.contains, config.mounts.reserved):
                     path_below = mount.path + reserved.key[len(mount.target.key) :]
                     try:
-                        target = config.mounts.find(path_below + ("x" if path_below.endswith("/") else ""))
+                        target = config.mounts.find(
+                            path_below + ("x" if path_below.endswith("/") else "")
+                        )
                     except Problem as problem:
                         check_refused(problem, "not_found")
                     else:
@@ -111,4 +120,7 @@ def links_toml() -> Iterator[Run]:
 
 
 def links_toml_seeds() -> list[bytes]:
-    return [(ROOT / name).read_bytes() for name in ("links.toml", "tests/links.toml", "tests/fuzz/links.toml")]
+    return [
+        (ROOT / name).read_bytes()
+        for name in ("links.toml", "tests/links.toml", "tests/fuzz/links.toml")
+    ]

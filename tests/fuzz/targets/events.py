@@ -40,7 +40,11 @@ LINKS = (
 @contextmanager
 def trigger_events() -> Iterator[Run]:
     """Every event has a summary or a documented failure, its audit lines, and notices that programs can read."""
-    sink = {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE-SECRET-PATH", "secret": WHSEC}
+    sink = {
+        "kind": "webhook",
+        "url": "https://hooks.example.com/EXAMPLE-SECRET-PATH",
+        "secret": WHSEC,
+    }
     secrets = (*SECRETS, WHSEC, sink["url"])
     clock = Clock(lambda: NOW, lambda: 0.0, lambda seconds: None)
     sent: list[str] = []
@@ -51,7 +55,11 @@ def trigger_events() -> Iterator[Run]:
         sent.append(getattr(post, "body", b"").decode())
         return WebhookResponse(200, {}, b"", True)
 
-    with TemporaryDirectory() as folder, memory_oss({}, lambda: NOW) as oss, patch.object(delivery, "send", send):
+    with (
+        TemporaryDirectory() as folder,
+        memory_oss({}, lambda: NOW) as oss,
+        patch.object(delivery, "send", send),
+    ):
         config = config_with(document(sinks={"ops": sink}), Path(folder), LINKS)
 
         def run(data: bytes) -> None:
@@ -61,7 +69,9 @@ def trigger_events() -> Iterator[Run]:
             code, out = "", StringIO()
             with redirect_stdout(out):
                 try:
-                    summary = events.answer(data, invocation, lambda: Instance(config, clock), network=Network())
+                    summary = events.answer(
+                        data, invocation, lambda: Instance(config, clock), network=Network()
+                    )
                 except InvocationFailed as failure:
                     code = failure.code
                     check_no_secret(failure.sentence, secrets)
@@ -89,7 +99,9 @@ def check_notices(data: dict[str, Any]) -> None:
     for each in data.get("notices", [data]):
         assert each["url"].startswith("https://"), each["path"]
         assert parse_rfc3339(each["expires_at"]) is not None, each["expires_at"]
-        assert each["happened_at"] is None or parse_rfc3339(each["happened_at"]) is not None, each["happened_at"]
+        assert each["happened_at"] is None or parse_rfc3339(each["happened_at"]) is not None, each[
+            "happened_at"
+        ]
 
 
 def trigger_event_seeds() -> list[bytes]:

@@ -25,7 +25,9 @@ SIGNATURE = LINK.partition("x-oss-signature=")[2][:64]
 TOKEN = CREDENTIALS.security_token or ""
 SECRETS = (CREDENTIALS.access_key_secret, TOKEN, quote(TOKEN, safe=""), SIGNATURE)
 
-_IN_ITS_PLACE = re.compile(f"(?:signature|security-token)=(?:{'|'.join(map(re.escape, SECRETS))})", re.IGNORECASE)
+_IN_ITS_PLACE = re.compile(
+    f"(?:signature|security-token)=(?:{'|'.join(map(re.escape, SECRETS))})", re.IGNORECASE
+)
 
 
 def hidden(string: str) -> list[str]:
@@ -50,7 +52,12 @@ def explanations() -> Iterator[Run]:
         for credentials in (None, CREDENTIALS):
             try:
                 explanation = signer.explain(
-                    link, error_xml=xml, method=method, headers=headers, credentials=credentials, now=NOW + 60
+                    link,
+                    error_xml=xml,
+                    method=method,
+                    headers=headers,
+                    credentials=credentials,
+                    now=NOW + 60,
                 )
             except signer.InvalidLink as error:
                 check_no_secret(str(error), secrets)
@@ -73,8 +80,12 @@ def explanations() -> Iterator[Run]:
 def explanation_seeds() -> Iterator[bytes]:
     """Every way in which a link breaks, without OSS's answer and with it."""
     sent = signer.verify("HEAD", LINK, credentials=CREDENTIALS, now=NOW)
-    error = mismatch(sent.access_key_id, sent.provided_signature, sent.string_to_sign, sent.canonical_request)
-    answer = error.xml("65E01A2B3C4D5E6F70819203", "examplebucket.oss-cn-hangzhou.aliyuncs.com").decode()
+    error = mismatch(
+        sent.access_key_id, sent.provided_signature, sent.string_to_sign, sent.canonical_request
+    )
+    answer = error.xml(
+        "65E01A2B3C4D5E6F70819203", "examplebucket.oss-cn-hangzhou.aliyuncs.com"
+    ).decode()
     for row in read_tables()["findings"].values():
         url = edited(LINK, row["example"].get("edit", ()))
         yield from (url.encode(), f"{url}\n{answer}".encode())
@@ -96,7 +107,11 @@ def command_lines() -> Iterator[Run]:
         first, _, pasted = data.partition(b"\n")
         _, *arguments = first.decode("utf-8", "surrogateescape").split("\t")
         # No file of this machine is opened, and nothing is asked for credentials.
-        arguments = [each for each in arguments if not each.startswith(("--config", "--profile", "--error-xml"))]
+        arguments = [
+            each
+            for each in arguments
+            if not each.startswith(("--config", "--profile", "--error-xml"))
+        ]
         helps = "--help" in arguments or "-h" in arguments
         out, err = io.StringIO(), io.StringIO()
         stdin = io.TextIOWrapper(io.BytesIO(pasted))

@@ -45,9 +45,15 @@ def check_link(response: Answered, document: dict[str, Any], config: Config) -> 
     assert 1 <= response.expires_in <= mount.max_expires + (mount.cache or 0)
     if not is_share:
         asked = document.get("queryParameters") or {}
-        shown = {DISPOSITION, CONTENT_TYPE} if "download" in asked or mount.inline is not None else set()
+        shown = (
+            {DISPOSITION, CONTENT_TYPE}
+            if "download" in asked or mount.inline is not None
+            else set()
+        )
         assert {*response.query} <= mount.query | shown
-        assert all(response.query[name] == asked[name] for name in response.query.keys() & asked.keys())
+        assert all(
+            response.query[name] == asked[name] for name in response.query.keys() & asked.keys()
+        )
 
 
 @contextmanager
@@ -76,7 +82,11 @@ def addresses() -> Iterator[Run]:
             path, _, query = address.partition(b"?")
             params = parse_query(query.decode("latin-1"))
             assert parse_query(urlencode(params)) == params
-            headers = {"Accept": accept.decode("latin-1"), "Origin": "https://app.example.com"} if accept else {}
+            headers = (
+                {"Accept": accept.decode("latin-1"), "Origin": "https://app.example.com"}
+                if accept
+                else {}
+            )
             document = event(path.decode("utf-8", "surrogateescape"), query=params, headers=headers)
             response = invoke(json.dumps(document), config=config)
             check_response(response)
@@ -89,13 +99,28 @@ def addresses() -> Iterator[Run]:
 @contextmanager
 def share_records() -> Iterator[Run]:
     """A record of a share and its second end are refused, or they open what they say, as long as they say."""
-    json_body, form = {"Content-Type": "application/json"}, {"Content-Type": "application/x-www-form-urlencoded"}
+    json_body, form = (
+        {"Content-Type": "application/json"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
     requests: list[tuple[str, str, dict[str, str], str]] = [
-        *((path, "GET", accept, "") for path in ("/-/s/", "/-/s/reports/q3.pdf") for accept in (HTML, JSON)),
+        *(
+            (path, "GET", accept, "")
+            for path in ("/-/s/", "/-/s/reports/q3.pdf")
+            for accept in (HTML, JSON)
+        ),
         ("/-/s", "POST", {**form, **HTML}, f"nonce=0123456789abcdef&password={CODE}"),
-        ("/-/s", "POST", json_body, json.dumps({"name": "a.png", "size": 5, "type": "image/png", "password": CODE})),
+        (
+            "/-/s",
+            "POST",
+            json_body,
+            json.dumps({"name": "a.png", "size": 5, "type": "image/png", "password": CODE}),
+        ),
         ("/-/shares", "GET", {}, ""),
-        *((f"/-/shares/{SHARES['page'].id}", method, json_body, '{"expires": "20d"}') for method in ("POST", "DELETE")),
+        *(
+            (f"/-/shares/{SHARES['page'].id}", method, json_body, '{"expires": "20d"}')
+            for method in ("POST", "DELETE")
+        ),
     ]
     with service() as (config, oss):
 
@@ -103,12 +128,16 @@ def share_records() -> Iterator[Run]:
             oss.forget()
             try:
                 document = json.loads(data)
-                record, end = (json.dumps(document[name]).encode() for name in ("record", "extended"))
+                record, end = (
+                    json.dumps(document[name]).encode() for name in ("record", "extended")
+                )
             except (ValueError, RecursionError, KeyError, TypeError):
                 record = end = data
             share = SHARES["page"].id
             for path, method, headers, body in requests:
-                oss.fill({f"{STATE}shares/{share}.json": record, f"{STATE}extended/{share}.json": end})
+                oss.fill(
+                    {f"{STATE}shares/{share}.json": record, f"{STATE}extended/{share}.json": end}
+                )
                 is_opened = path.startswith("/-/s/") or path == "/-/s"
                 query = {"share": secret_of("page")} if is_opened else {}
                 sent = headers if is_opened else {**headers, "Authorization": f"Bearer {SHARER}"}
@@ -143,7 +172,9 @@ WORDS = {"title": "Q3 \u202e<b>", "message": "For you:\n1 & 2"}
 UPLOAD = {"max_size": 1000, "max_files": 3, "content_type": "image/"}
 SHARES = {
     "page": _share("page", "/reports/q3.pdf", **WORDS),
-    "code": _share("code", "/reports/q3.pdf", uses=3, password=code_hash(secret_of("code"), CODE), **WORDS),
+    "code": _share(
+        "code", "/reports/q3.pdf", uses=3, password=code_hash(secret_of("code"), CODE), **WORDS
+    ),
     "folder": _share("folder", "/reports/", page=False),
     "upload": _share("upload", "/inbox/", "POST", uses=3, upload=UPLOAD),
 }
@@ -154,11 +185,17 @@ def service() -> Iterator[tuple[Config, MemoryOss]]:
     """The configuration of a service with API keys, an issuer, `SHARES` and a few objects, and its OSS."""
     everywhere, methods = [*PATHS, "/"], ["GET", "LIST", "PUT", "POST", "SHARE"]
     keys = document(
-        api=[api("reader", READER, paths=everywhere), api("sharer", SHARER, paths=everywhere, methods=methods)],
+        api=[
+            api("reader", READER, paths=everywhere),
+            api("sharer", SHARER, paths=everywhere, methods=methods),
+        ],
         jwt=[issuer(paths=everywhere)],
     )
     names = ("reports/q3.pdf", "exampledir/a.txt", "reports/a.txt")
     objects = {Location("examplebucket", name): b"content" for name in names}
-    objects |= {Location("examplebucket", f"{STATE}shares/{each.id}.json"): encode(each) for each in SHARES.values()}
+    objects |= {
+        Location("examplebucket", f"{STATE}shares/{each.id}.json"): encode(each)
+        for each in SHARES.values()
+    }
     with TemporaryDirectory() as folder, memory_oss(objects, lambda: NOW) as oss:
         yield CONFIG._replace(keys_document=write_keys(keys, Path(folder))), oss

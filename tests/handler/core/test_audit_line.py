@@ -14,7 +14,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.core import audit
-from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount, variables
+from tests.handler.client import (
+    KEYLESS,
+    KEYS,
+    OTHER_KEYS,
+    Answered,
+    ask,
+    context,
+    event,
+    invoke,
+    mount,
+    variables,
+)
 
 NAMES = {
     "request_id",
@@ -40,7 +51,12 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
     # What alarms read comes first: a log's index may cut a long line, and the path may be long.
     assert list(line)[:6] == ["request_id", "method", "code", "status", "client_ip", "path"]
     path, expires = "/exampledir/你 a.txt", {"expires_in": 3600, "clamped_by": "mount"}
-    request = {"request_id": "req-EXAMPLE", "method": "GET", "path": path, "client_ip": "203.0.113.7"}
+    request = {
+        "request_id": "req-EXAMPLE",
+        "method": "GET",
+        "path": path,
+        "client_ip": "203.0.113.7",
+    }
     facts = {"mount": "/exampledir/", "caller": None, "code": None, "status": 302}
     assert line == {**request, **facts, **expires, "bucket": "examplebucket", "key": path[1:]}
     redirect, as_json = ask().line, ask(query={"format": "json"}).line
@@ -54,7 +70,13 @@ def test_every_response_has_one_line_with_the_same_names() -> None:
 
 def test_a_line_feed_cannot_forge_a_line() -> None:
     forged = '\n{"status": 200}\u2028\u0085\r'
-    response = ask("/a" + forged, forged, {forged: forged}, {"Accept": forged}, invocation=context(request_id=forged))
+    response = ask(
+        "/a" + forged,
+        forged,
+        {forged: forged},
+        {"Accept": forged},
+        invocation=context(request_id=forged),
+    )
     assert response.printed.isascii()
     assert response.line["status"] == 400
 
@@ -70,7 +92,11 @@ def test_a_line_stays_under_16_kb(filling: str) -> None:
     worst = event(f"/exampledir/{many}", many, {many: many}, {many: many, "Accept": many})
     worst["requestContext"]["http"]["sourceIp"] = many
     worst["requestContext"]["domainName"] = many
-    for document in (worst, event(f"/exampledir/{many}"), event(f"/exampledir/{filling * (900 // len(filling))}")):
+    for document in (
+        worst,
+        event(f"/exampledir/{many}"),
+        event(f"/exampledir/{filling * (900 // len(filling))}"),
+    ):
         document["requestContext"] |= {"requestId": many, "accountId": many}
         for invocation in (context(), context(request_id=many), object()):
             response = invoke(json.dumps(document), invocation=invocation)
@@ -107,7 +133,12 @@ LABELS = [
 
 def encodings(secret: str) -> list[str]:
     """A secret as it is, and encoded as in URLs and JSON."""
-    return [secret, quote(secret, safe=""), quote(quote(secret, safe=""), safe=""), json.dumps(secret)[1:-1]]
+    return [
+        secret,
+        quote(secret, safe=""),
+        quote(quote(secret, safe=""), safe=""),
+        json.dumps(secret)[1:-1],
+    ]
 
 
 def assert_not_logged(secret: str, response: Answered) -> None:
@@ -129,18 +160,34 @@ def test_a_secret_in_the_path_does_not_reach_the_log(
     assert_not_logged(secret, ask(template.format(labelled)))
 
 
-@given(secret=SECRET, label=st.sampled_from(["", *LABELS]), method=st.sampled_from(["GET", "HEAD", "POST", "DELETE"]))
-def test_a_secret_in_query_headers_or_body_does_not_reach_the_log(secret: str, label: str, method: str) -> None:
+@given(
+    secret=SECRET,
+    label=st.sampled_from(["", *LABELS]),
+    method=st.sampled_from(["GET", "HEAD", "POST", "DELETE"]),
+)
+def test_a_secret_in_query_headers_or_body_does_not_reach_the_log(
+    secret: str, label: str, method: str
+) -> None:
     value = label + secret
     headers = {"Authorization": value, "Cookie": value, "X-Fc-Security-Token": value, value: "a"}
     headers |= {"Accept": value, "User-Agent": value, "Referer": value, "Origin": value}
-    for query in ({value: ""}, {"versionId": value}, {"expires": value}, {"download": value}, {"format": value}):
-        document = event("/exampledir/a.txt", method, query, headers, body=value, isBase64Encoded=False)
+    for query in (
+        {value: ""},
+        {"versionId": value},
+        {"expires": value},
+        {"download": value},
+        {"format": value},
+    ):
+        document = event(
+            "/exampledir/a.txt", method, query, headers, body=value, isBase64Encoded=False
+        )
         document["requestContext"]["domainName"] = value
         document["requestContext"]["http"]["userAgent"] = value
         for config in (KEYLESS, OPEN):
             assert_not_logged(secret, invoke(json.dumps(document), config=config))
-        assert_not_logged(secret, invoke(json.dumps({**document, "isBase64Encoded": True}), config=KEYLESS))
+        assert_not_logged(
+            secret, invoke(json.dumps({**document, "isBase64Encoded": True}), config=KEYLESS)
+        )
 
 
 @given(secret=SECRET, token=SECRET, format_=st.sampled_from(["json", "redirect", "xml"]))
@@ -178,7 +225,9 @@ PASTED = [
 
 
 @pytest.mark.parametrize("pasted", PASTED)
-def test_a_token_a_key_a_share_or_a_link_of_a_cdn_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
+def test_a_token_a_key_a_share_or_a_link_of_a_cdn_pasted_into_a_path_does_not_reach_the_log(
+    pasted: str,
+) -> None:
     secret = max(re.split(r"[._=\uff1d]|fcp", pasted.removesuffix(".txt")), key=len)
     for path in (f"/exampledir/{pasted}", f"/-/s/{pasted}", f"/{pasted}", f"/whole/{pasted}/\x00"):
         for written in (path, quote(path), quote(quote(path))):
@@ -188,7 +237,9 @@ def test_a_token_a_key_a_share_or_a_link_of_a_cdn_pasted_into_a_path_does_not_re
 WORDS = ("fcp_", "whsec_", "bearer", "eyj")
 SIGNS = "=:%,~\uff1d\uff1a"
 # Entire words, some without their first or last letter, and letters that the search looks around.
-PIECES = st.sampled_from([*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for word in WORDS), *"_jbx/"])
+PIECES = st.sampled_from(
+    [*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for word in WORDS), *"_jbx/"]
+)
 
 
 @given(st.lists(PIECES | PIECES.map(str.upper) | st.characters(), max_size=8).map("".join))
@@ -211,8 +262,15 @@ def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:
 
 def test_a_link_pasted_after_the_services_address_is_logged_without_its_secrets() -> None:
     link = ask().url
-    signature, token = (ask().parameters[name] for name in ("x-oss-signature", "x-oss-security-token"))
-    for pasted in (link, link.partition("://")[2], quote(link, safe=""), quote(quote(link, safe=""), safe="")):
+    signature, token = (
+        ask().parameters[name] for name in ("x-oss-signature", "x-oss-security-token")
+    )
+    for pasted in (
+        link,
+        link.partition("://")[2],
+        quote(link, safe=""),
+        quote(quote(link, safe=""), safe=""),
+    ):
         for path in ("/", "/exampledir/", "/whole/"):
             response = ask(path + pasted)
             assert_not_logged(signature, response)

@@ -82,7 +82,11 @@ def test_expires_at_is_true_to_the_second(tmp_path: Path) -> None:
         assert opens(link.url, ends(link) - 1, 700)
         assert not opens(link.url, ends(link), 700)
         assert link.json["expires_in"] == ends(link) - int(NOW)
-        assert (link.json["method"], link.json["headers"], link.json["clamped_by"]) == ("GET", {}, None)
+        assert (link.json["method"], link.json["headers"], link.json["clamped_by"]) == (
+            "GET",
+            {},
+            None,
+        )
 
 
 def test_its_path_keeps_what_clients_decode(tmp_path: Path) -> None:
@@ -98,7 +102,9 @@ def test_its_path_keeps_what_clients_decode(tmp_path: Path) -> None:
 def test_get_and_head_have_one_address_and_a_window_one_for_all(tmp_path: Path) -> None:
     running = service(tmp_path)
     addresses = {
-        running.request("/videos/a.mp4", method, now=now).url for method in ("GET", "HEAD") for now in (NOW, NOW + 20)
+        running.request("/videos/a.mp4", method, now=now).url
+        for method in ("GET", "HEAD")
+        for now in (NOW, NOW + 20)
     }
     assert len(addresses) == 1
     assert running.request("/videos/a.mp4", now=NOW + 300).url not in addresses
@@ -123,9 +129,13 @@ def test_what_would_have_to_be_signed_is_refused_also_in_a_batch(tmp_path: Path)
 
 
 @pytest.mark.parametrize("entry", [None, "text", {**ENTRY, "key": "short"}])
-def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(tmp_path: Path, entry: object) -> None:
+def test_a_key_that_is_missing_or_malformed_is_said_at_the_request(
+    tmp_path: Path, entry: object
+) -> None:
     other = {} if entry is None else {"static": entry}
-    running = service(tmp_path, text=LINKS.replace('cdn = "static"\nmax_expires = "1h"', 'cdn = "other"'))
+    running = service(
+        tmp_path, text=LINKS.replace('cdn = "static"\nmax_expires = "1h"', 'cdn = "other"')
+    )
     running = running.with_keys(cdn={"other": ENTRY, **other})
     refused = running.request("/videos/a.mp4")
     assert (refused.status, refused.code) == (503, "cdn_key_missing")
@@ -147,7 +157,9 @@ def test_the_key_is_read_once_for_all_links_and_stays_in_the_keys_document(
     assert read.call_count == 1
 
 
-def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path, oss: MemoryOss) -> None:
+def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(
+    tmp_path: Path, oss: MemoryOss
+) -> None:
     running = service(tmp_path, text=f'public_url = "{system.HOST}"\n{LINKS}')
     address = running.create_share(expires="600")
     opened = running.open(address, headers=system.JSON, now=NOW + 100)
@@ -158,7 +170,9 @@ def test_a_share_opens_links_of_the_cdn_that_do_not_outlive_it(tmp_path: Path, o
     assert (refused.status, refused.code) == (409, "download_not_signed")
 
 
-def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: Path, oss: MemoryOss) -> None:
+def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(
+    tmp_path: Path, oss: MemoryOss
+) -> None:
     text = f'public_url = "{system.HOST}"\n{LINKS}'
     before = service(tmp_path, text=text.replace('cdn = "static"\nmax_expires = "1h"', ""))
     address = before.create_share(download="b.pdf")
@@ -169,7 +183,15 @@ def test_a_share_with_a_name_that_was_made_before_the_cdn_still_opens(tmp_path: 
 def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path: Path) -> None:
     running = service(tmp_path)
     invocation = Invocation(running.instance, context(), NOW, {})
-    notice = Notice("created", "/reports/", "examplebucket", "reports/a.pdf", "mark", "team", version="3.EXAMPLE")
+    notice = Notice(
+        "created",
+        "/reports/",
+        "examplebucket",
+        "reports/a.pdf",
+        "mark",
+        "team",
+        version="3.EXAMPLE",
+    )
     sent = LinkIssuer(invocation).link(notice)
     assert sent is not None
     assert opens(sent.url, NOW)
@@ -181,5 +203,7 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
 def test_a_link_of_a_cdn_opens_no_session(tmp_path: Path) -> None:
     role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links-signer"\n'
     # Nothing answers at this address.
-    running = System(tmp_path, LINKS + role, LINK_STS_ENDPOINT="http://127.0.0.1:9").with_keys(cdn={"static": ENTRY})
+    running = System(tmp_path, LINKS + role, LINK_STS_ENDPOINT="http://127.0.0.1:9").with_keys(
+        cdn={"static": ENTRY}
+    )
     assert running.request("/videos/a.mp4").status == 302

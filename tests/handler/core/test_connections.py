@@ -37,7 +37,9 @@ ROUNDS = 2
 
 
 @contextmanager
-def answering(*conversations: Sequence[bytes], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+def answering(
+    *conversations: Sequence[bytes], tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
     """The address of a server that accepts a connection for each conversation, with `tls` (certificate and key).
 
     It sends one answer for each request, and closes the connection after the last one.
@@ -51,25 +53,34 @@ def answering(*conversations: Sequence[bytes], tls: tuple[Path, Path] | None = N
             for answers in conversations:
                 plain, _ = server.accept()
                 with plain, suppress(ConnectionError, ssl.SSLError):
-                    connection = plain if tls is None else context.wrap_socket(plain, server_side=True)
+                    connection = (
+                        plain if tls is None else context.wrap_socket(plain, server_side=True)
+                    )
                     for response in answers:
                         connection.recv(65536)
                         connection.sendall(response)
 
-        thread = threading.Thread(target=answer, daemon=True)  # a test that fails must not wait for it
+        thread = threading.Thread(
+            target=answer, daemon=True
+        )  # a test that fails must not wait for it
         thread.start()
         yield f"{'http' if tls is None else 'https'}://localhost:{server.getsockname()[1]}"
         thread.join(10)
         assert not thread.is_alive()
 
 
-def get(opened: Connections, address: str, *, method: str = "GET", max_body: int = 1000) -> HttpResponse:
+def get(
+    opened: Connections, address: str, *, method: str = "GET", max_body: int = 1000
+) -> HttpResponse:
     return opened.send(method, f"{address}/a", {}, None, timeout=(5.0, 5.0), max_body=max_body)
 
 
 def malformed(body: bytes) -> bytes:
     """A response with a header without a colon, which urllib3 reports together with the URL."""
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno colon here\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno colon here\r\nConnection: close\r\n\r\n%s"
+        % (len(body), body)
+    )
 
 
 @pytest.fixture
@@ -94,7 +105,10 @@ def test_nor_does_it_when_the_command_line_lists_objects(log: pytest.LogCaptureF
     credentials = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
     with answering([malformed(LISTED)]) as address:
         endpoint = Endpoint.path_style(address, "cn-hangzhou")
-        assert list(listing.objects("examplebucket", "", credentials=credentials, endpoint=endpoint)) == []
+        assert (
+            list(listing.objects("examplebucket", "", credentials=credentials, endpoint=endpoint))
+            == []
+        )
     assert not [record for record in log.records if record.name.startswith("urllib3")]
 
 
@@ -115,7 +129,9 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
 def test_a_connection_is_closed_after_the_answer_that_says_it_is_the_last(last: bytes) -> None:
     """The server itself leaves it open for now."""
     opened = Connections()
-    with answering([last + b"\r\nContent-Length: 2\r\n\r\nok", OK.replace(b"ok", b"no")], [OK]) as address:
+    with answering(
+        [last + b"\r\nContent-Length: 2\r\n\r\nok", OK.replace(b"ok", b"no")], [OK]
+    ) as address:
         assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
 
 
@@ -125,8 +141,12 @@ def test_chunks_count_and_not_a_length_beside_them() -> None:
         assert get(Connections(), address).body == b"ok"
 
 
-@pytest.mark.parametrize("more", [b"", b", and more than announced"])  # the server closes the connection
-def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(more: bytes) -> None:
+@pytest.mark.parametrize(
+    "more", [b"", b", and more than announced"]
+)  # the server closes the connection
+def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(
+    more: bytes,
+) -> None:
     opened = Connections()
     with answering([OK + more], [OK]) as address:
         assert get(opened, address).body == b"ok"
@@ -154,19 +174,32 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + b"1\r\nx\r\n" * 60_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
+        + b"1\r\nx\r\n" * 60_000,
     ],
 )
 def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -> None:
-    with answering([answer]) as address, pytest.raises((ConnectionError, http.client.HTTPException)):
+    with (
+        answering([answer]) as address,
+        pytest.raises((ConnectionError, http.client.HTTPException)),
+    ):
         get(Connections(), address, max_body=100_000)
 
 
-@pytest.mark.parametrize("chunks", [b"2\r\nok\r\n0\r\n\r\n", b"1;x=y\r\no\r\n1 \r\nk\r\n00\r\nX: 1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "chunks", [b"2\r\nok\r\n0\r\n\r\n", b"1;x=y\r\no\r\n1 \r\nk\r\n00\r\nX: 1\r\n\r\n"]
+)
 def test_chunks_are_read_up_to_the_limit_and_all_of_them_keep_the_connection(chunks: bytes) -> None:
-    opened, answer = Connections(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    opened, answer = (
+        Connections(),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
+    )
     with answering([answer, answer], [OK]) as address:
-        assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [b"ok", b"o", b"ok"]
+        assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [
+            b"ok",
+            b"o",
+            b"ok",
+        ]
 
 
 def test_a_header_that_comes_twice_has_both_values() -> None:
@@ -220,16 +253,25 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return certificate, key
 
 
-def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(trusted: tuple[Path, Path]) -> None:
+def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(
+    trusted: tuple[Path, Path],
+) -> None:
     head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ", b"\r\n\r\nok"
     # A first answer as long as what is read at a time, so that the second stays in the TLS record.
-    both = head + b"a" * (io.DEFAULT_BUFFER_SIZE - len(head) - len(body)) + body + OK.replace(b"ok", b"no")
+    both = (
+        head
+        + b"a" * (io.DEFAULT_BUFFER_SIZE - len(head) - len(body))
+        + body
+        + OK.replace(b"ok", b"no")
+    )
     opened = Connections()
     with answering([both, OK], [OK], tls=trusted) as address:
         assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
 
 
-def test_connections_to_other_hosts_are_closed_once_they_are_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_to_other_hosts_are_closed_once_they_are_too_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     opened, start = Connections(), time.time()
     monkeypatch.setattr("handler.core.cloud.http_client.time.time", lambda: start)
     with answering([OK]) as first, answering([OK]) as second:
@@ -282,7 +324,9 @@ def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() ->
         get(Connections(), address)
 
 
-def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(http.client.HTTPConnection, "connect", Mock(side_effect=TimeoutError))
     with pytest.raises(ConnectionError):
         get(Connections(), "http://localhost:1")
@@ -296,7 +340,9 @@ def test_a_connection_serves_its_own_host_alone() -> None:
         assert [get(opened, address).body for address in addresses] == [b"ok", b"no"] * 2
 
 
-def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_connections_are_kept_as_there_may_be_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(http_client, "MAX_THREADS", 1)
     opened = Connections()
     reused = OK.replace(b"ok", b"no")
@@ -318,7 +364,9 @@ def test_every_thread_keeps_its_connection() -> None:
     with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
         addresses = [stack.enter_context(answering([OK] * ROUNDS)) for _ in range(count)]
         for _ in range(ROUNDS):
-            assert [*pool.map(lambda address: get(opened, address).body, addresses)] == [b"ok"] * count
+            assert [*pool.map(lambda address: get(opened, address).body, addresses)] == [
+                b"ok"
+            ] * count
 
 
 def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_host() -> None:
@@ -383,7 +431,9 @@ def test_after_its_time_a_call_sends_nothing() -> None:
     def call(bound: Bound) -> None:
         is_over.wait(10)  # as if the name was looked up for so long
         try:
-            Connections(bound).send("POST", f"{address}/", {}, b"late", timeout=(5.0, 5.0), max_body=10)
+            Connections(bound).send(
+                "POST", f"{address}/", {}, b"late", timeout=(5.0, 5.0), max_body=10
+            )
         except Exception as error:
             outcomes.put(error)
 
@@ -427,7 +477,9 @@ class Server:
 
     def __init__(self) -> None:
         self.received: list[tuple[int, str]] = []  # the number of the connection, and the method
-        self.answered: dict[int, int] = {}  # how many requests of a connection are answered, always without an entry
+        self.answered: dict[
+            int, int
+        ] = {}  # how many requests of a connection are answered, always without an entry
 
     def serve(self, listening: socket.socket) -> None:
         number = 0
@@ -457,9 +509,15 @@ def serving(server: Server) -> Iterator[Store]:
     """A store at this server."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=server.serve, args=[listening], daemon=True).start()
-        endpoint = Endpoint.path_style(f"http://127.0.0.1:{listening.getsockname()[1]}", "cn-hangzhou")
+        endpoint = Endpoint.path_style(
+            f"http://127.0.0.1:{listening.getsockname()[1]}", "cn-hangzhou"
+        )
         connections = Connections()
-        yield store_at(OssClient(KEYS, endpoint, connections), Location("examplebucket", ".links/keys.json"), Clock())
+        yield store_at(
+            OssClient(KEYS, endpoint, connections),
+            Location("examplebucket", ".links/keys.json"),
+            Clock(),
+        )
         connections.close()
         listening.shutdown(socket.SHUT_RDWR)
 

@@ -15,14 +15,19 @@ FUNCTION_COMPUTE = variables(OTHER_KEYS)
 
 def context_with(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
     """A context with these values as its credentials."""
-    credentials = SimpleNamespace(access_key_id=key_id, access_key_secret=secret, security_token=token)
+    credentials = SimpleNamespace(
+        access_key_id=key_id, access_key_secret=secret, security_token=token
+    )
     return SimpleNamespace(request_id="req-EXAMPLE", credentials=credentials)
 
 
 EMPTY = [
     pytest.param(SimpleNamespace(request_id="req-EXAMPLE"), id="the context of Python 3.12"),
     pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=None), id="no credentials"),
-    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=SimpleNamespace()), id="without attributes"),
+    pytest.param(
+        SimpleNamespace(request_id="req-EXAMPLE", credentials=SimpleNamespace()),
+        id="without attributes",
+    ),
     pytest.param(context_with(), id="empty strings"),
     pytest.param(context_with(None, None, None), id="None for each"),
     pytest.param(context_with("STS.EXAMPLE"), id="an id alone"),
@@ -36,7 +41,11 @@ def test_without_credentials_of_the_invocation_the_environments_sign_or_the_resp
     invocation: object,
 ) -> None:
     assert ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW).signs(keys=OTHER_KEYS)
-    for environ in ({}, dict.fromkeys(FUNCTION_COMPUTE, ""), {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}):
+    for environ in (
+        {},
+        dict.fromkeys(FUNCTION_COMPUTE, ""),
+        {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"},
+    ):
         response = ask(invocation=invocation, environ=environ)
         assert (response.status, response.code) == (503, "no_credentials")
         assert "role in s.yaml" in response.json["detail"]
@@ -46,14 +55,19 @@ def test_without_credentials_of_the_invocation_the_environments_sign_or_the_resp
 def test_credentials_of_two_sources_are_never_mixed() -> None:
     response = ask(invocation=context_with("STS.EXAMPLE", "", "token"), environ=FUNCTION_COMPUTE)
     assert response.parameters["x-oss-security-token"] == OTHER_KEYS.security_token
-    permanent = ask(invocation=context_with("LTAI5tEXAMPLE", "secretEXAMPLE"), environ=FUNCTION_COMPUTE)
+    permanent = ask(
+        invocation=context_with("LTAI5tEXAMPLE", "secretEXAMPLE"), environ=FUNCTION_COMPUTE
+    )
     assert "x-oss-security-token" not in permanent.parameters
     assert permanent.signs(keys=Credentials("LTAI5tEXAMPLE", "secretEXAMPLE"))
 
 
 def test_the_variables_of_the_official_sdk_are_read_too() -> None:
     keys = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
-    environ = {"OSS_ACCESS_KEY_ID": keys.access_key_id, "OSS_ACCESS_KEY_SECRET": keys.access_key_secret}
+    environ = {
+        "OSS_ACCESS_KEY_ID": keys.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": keys.access_key_secret,
+    }
     assert ask(invocation=context(None), environ=environ).signs(keys=keys)
     both = ask(invocation=context(None), environ={**environ, **FUNCTION_COMPUTE})
     assert both.signs(keys=OTHER_KEYS)
@@ -62,9 +76,9 @@ def test_the_variables_of_the_official_sdk_are_read_too() -> None:
 def test_changed_credentials_are_used_immediately() -> None:
     for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token="CAIS+another")):
         # Those of the environment come second.
-        assert ask(invocation=context(keys), environ={**FUNCTION_COMPUTE, "OSS_ACCESS_KEY_ID": "other"}).signs(
-            keys=keys
-        )
+        assert ask(
+            invocation=context(keys), environ={**FUNCTION_COMPUTE, "OSS_ACCESS_KEY_ID": "other"}
+        ).signs(keys=keys)
         assert ask(invocation=context(None), environ=variables(keys)).signs(keys=keys)
 
 
@@ -82,7 +96,9 @@ def test_changed_credentials_are_used_immediately() -> None:
         (["STS.EXAMPLE"], ["secretEXAMPLE"], ["tokenEXAMPLE"]),
     ],
 )
-def test_invalid_credentials_are_a_problem_that_does_not_show_them(keys: tuple[object, object, object]) -> None:
+def test_invalid_credentials_are_a_problem_that_does_not_show_them(
+    keys: tuple[object, object, object],
+) -> None:
     response = ask(invocation=context_with(*keys))
     assert (response.status, response.code) == (503, "no_credentials")
     for value in keys:

@@ -12,7 +12,9 @@ HANDLER = Path(__file__).parents[3] / "handler"
 
 
 def test_an_entry_has_two_sentences() -> None:
-    for sentence in (sentence for entry in ERRORS.values() for sentence in (entry.meaning, entry.action)):
+    for sentence in (
+        sentence for entry in ERRORS.values() for sentence in (entry.meaning, entry.action)
+    ):
         assert re.fullmatch(r'[A-Z"][^\n]{4,130}[^.\s]\.', sentence), sentence
 
 
@@ -20,8 +22,13 @@ def test_every_code_is_raised_and_every_raised_code_has_an_entry() -> None:
     raised = set()
     for path in HANDLER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "Problem":
-                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: write the code as a string"
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "attr", getattr(node.func, "id", "")) == "Problem"
+            ):
+                assert isinstance(node.args[0], ast.Constant), (
+                    f"{path}:{node.lineno}: write the code as a string"
+                )
                 raised.add(node.args[0].value)
     assert raised == set(ERRORS)
 
@@ -51,7 +58,9 @@ def test_a_401_says_how_to_authenticate() -> None:
 def test_a_problem_says_the_meaning_and_the_action_of_its_code() -> None:
     problem = Problem("credentials_expiring")
     assert problem.sentence == str(problem)
-    assert problem.sentence == ("The credentials of this instance expire in less than a minute. Try again in a minute.")
+    assert problem.sentence == (
+        "The credentials of this instance expire in less than a minute. Try again in a minute."
+    )
     assert problem.headers == {"Retry-After": "60"}
     assert problem.document("req-EXAMPLE") == {
         "type": "about:blank",
@@ -71,4 +80,7 @@ def test_the_factories_use_the_entries_of_their_codes() -> None:
     assert (refused.status, refused.headers) == (405, {"Allow": "GET, OPTIONS"})
     assert refused.sentence == "The method is not allowed here (allowed: GET, OPTIONS)."
     assert bad_body('"path" is required').sentence == 'Invalid request body: "path" is required.'
-    assert malformed_credential("The token is malformed").headers == ERRORS["malformed_credential"].headers
+    assert (
+        malformed_credential("The token is malformed").headers
+        == ERRORS["malformed_credential"].headers
+    )

@@ -47,7 +47,9 @@ def test_of_the_objects_of_many_threads_one_is_kept() -> None:
 def test_no_module_of_the_handler_keeps_what_an_instance_should() -> None:
     """Modules hold constants, functions and classes, and no object of a kind."""
     kinds = (Connections, KeysMemory, Sessions, OssMemory)
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "handler"]
+    modules = [
+        module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "handler"
+    ]
     kept = [
         f"{module.__name__}.{name}"
         for module in modules

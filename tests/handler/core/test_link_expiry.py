@@ -8,7 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.core.config import Config
-from handler.core.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invocation, RoleCredentials
+from handler.core.context import (
+    ENVIRONMENT_LIFETIME,
+    Access,
+    ExpiryLimit,
+    Invocation,
+    RoleCredentials,
+)
 from handler.core.links import IssuedLink, create_link
 from signer import Credentials
 from signer.times import parse_duration
@@ -25,14 +31,34 @@ def ask_json(expires: str | None, config: Config = LONG, keys: Credentials = KEY
 
 
 def test_a_link_is_valid_for_the_requested_seconds() -> None:
-    for written, seconds in (("1", 1), ("90", 90), ("90s", 90), ("0090", 90), ("15m", 900), ("7d", WEEK)):
+    for written, seconds in (
+        ("1", 1),
+        ("90", 90),
+        ("90s", 90),
+        ("0090", 90),
+        ("15m", 900),
+        ("7d", WEEK),
+    ):
         response = ask_json(written, keys=PERMANENT)
         assert response.json["expires_in"] == response.expires_in == seconds
         assert response.json["clamped_by"] is None
 
 
 def test_an_invalid_expiry_is_a_problem_that_names_the_parameter() -> None:
-    for written in ("", "0", "-90s", " 90", "90\n", "1.5h", "15M", "1h30m", "soon", "²", "9" * 400, "\ud800"):
+    for written in (
+        "",
+        "0",
+        "-90s",
+        " 90",
+        "90\n",
+        "1.5h",
+        "15M",
+        "1h30m",
+        "soon",
+        "²",
+        "9" * 400,
+        "\ud800",
+    ):
         response = ask_json(written)
         assert (response.status, response.code) == (400, "bad_expires"), ascii(written)
         assert "expires" in response.json["detail"]
@@ -49,12 +75,19 @@ def test_a_duration_is_a_positive_number_of_seconds_or_invalid(string: str) -> N
 
 
 def create(
-    requested: int, maximum: int, share: int, caller: int, credential_life: int, role: RoleCredentials
+    requested: int,
+    maximum: int,
+    share: int,
+    caller: int,
+    credential_life: int,
+    role: RoleCredentials,
 ) -> IssuedLink:
     config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
     limits = (ExpiryLimit("share", share), ExpiryLimit("caller", caller))
     access = Access(config.mounts.find("/exampledir/a.txt"), role, limits)
-    return create_link(Invocation(new_instance(config), None, NOW, {}), access, "GET", expires=str(requested))
+    return create_link(
+        Invocation(new_instance(config), None, NOW, {}), access, "GET", expires=str(requested)
+    )
 
 
 SECONDS = st.integers(1, 6).map(lambda step: step * 60)
@@ -63,13 +96,27 @@ SECONDS = st.integers(1, 6).map(lambda step: step * 60)
 @given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400), st.booleans())
 @example(360, 360, 360, 360, 60, 400, True)
 def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
-    requested: int, maximum: int, share: int, caller: int, credential_life: int, left: int | None, is_session: bool
+    requested: int,
+    maximum: int,
+    share: int,
+    caller: int,
+    credential_life: int,
+    left: int | None,
+    is_session: bool,
 ) -> None:
     """The end of a session is known, so that credential_life is of no account for it."""
     role = RoleCredentials(KEYS, None if left is None else NOW + left, is_session=is_session)
     issued = create(requested, maximum, share, caller, credential_life, role)
-    credentials = credential_life if left is None else left if is_session else min(credential_life, left)
-    order = [(None, requested), ("mount", maximum), ("share", share), ("caller", caller), ("credentials", credentials)]
+    credentials = (
+        credential_life if left is None else left if is_session else min(credential_life, left)
+    )
+    order = [
+        (None, requested),
+        ("mount", maximum),
+        ("share", share),
+        ("caller", caller),
+        ("credentials", credentials),
+    ]
     shortest = min(seconds for _, seconds in order)
     assert issued.link.expires_in == shortest
     assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
@@ -89,14 +136,18 @@ def ask_late(left: float, *, expires: str = "1h") -> Answered:
     )
 
 
-def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_of_the_start() -> None:
+def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_of_the_start() -> (
+    None
+):
     assert ENVIRONMENT_LIFETIME == 35 * 3600
     for left in (61.5, 90, 600, 3599):
         response = ask_late(left)
         assert response.status == 200
         assert response.json["clamped_by"] == "credentials"
         assert left - 2 <= response.json["expires_in"] < left + 1
-        expires_at = datetime.strptime(response.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        expires_at = datetime.strptime(
+            response.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z"
+        ).timestamp()
         assert expires_at <= NOW + ENVIRONMENT_LIFETIME
 
 

@@ -32,7 +32,9 @@ def service(tmp_path: Path) -> Iterator[System]:
 
 def archived(service: System, key: str, storage_class: str) -> None:
     headers = {"Content-Type": "text/plain", "x-oss-storage-class": storage_class}
-    assert service.oss.client.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
+    assert service.oss.client.request(
+        "PUT", Location(BUCKET, key), headers=headers, body=b"cold"
+    ).ok
 
 
 def test_what_is_there_is_linked(service: System) -> None:
@@ -44,14 +46,19 @@ def test_what_is_there_is_linked(service: System) -> None:
 
 def test_a_missing_object_is_our_404_like_any_other(service: System) -> None:
     nowhere = service.request("/nowhere/none.txt")
-    for answer in (service.request("/open/none.txt"), service.request("/open/none.txt", query={"format": "json"})):
+    for answer in (
+        service.request("/open/none.txt"),
+        service.request("/open/none.txt", query={"format": "json"}),
+    ):
         assert (answer.status, answer.json) == (404, nowhere.json)
     assert service.request("/open/none.txt", "HEAD").status == 404
     assert service.request("/open/none.txt").line["mount"] is None
 
 
 def test_without_check_nothing_is_checked(service: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
+    monkeypatch.setattr(
+        oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked")
+    )
     assert service.with_mount("/open/", check=False).request("/open/none.txt").status == 302
 
 
@@ -68,15 +75,23 @@ def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
     restored = 'ongoing-request="false", expiry-date="Sun, 16 Apr 2017 08:12:33 GMT"'
     for restore, status in (('ongoing-request="true"', 409), (restored, 302)):
         headers = {"x-oss-storage-class": storage_class, "x-oss-restore": restore}
-        monkeypatch.setattr(oss.OssClient, "head", lambda *_, headers=headers: oss.OssResponse(200, headers, b"", ""))
+        monkeypatch.setattr(
+            oss.OssClient,
+            "head",
+            lambda *_, headers=headers: oss.OssResponse(200, headers, b"", ""),
+        )
         assert service.request("/open/cold.txt").status == status
 
 
 def test_the_requested_version_is_checked(service: System) -> None:
     service.oss.set_versioning("Enabled")
-    stored = service.oss.client.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
+    stored = service.oss.client.put(
+        Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain"
+    )
     version = stored.headers["x-oss-version-id"]
-    assert service.request("/open/a.txt", query={"versionId": version}).query == {"versionId": version}
+    assert service.request("/open/a.txt", query={"versionId": version}).query == {
+        "versionId": version
+    }
     marker = service.oss.client.delete(Location(BUCKET, "open/a.txt")).headers["x-oss-version-id"]
     assert service.request("/open/a.txt").status == 404
     assert service.request("/open/a.txt", query={"versionId": version}).status == 302
@@ -95,11 +110,15 @@ def test_the_requested_version_is_checked(service: System) -> None:
 def test_what_cannot_be_signed_is_a_400(
     service: System, target: str, path: str, query: dict[str, str], code: str
 ) -> None:
-    answer = service.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
+    answer = service.with_mount("/open/", target=Location(BUCKET, target)).request(
+        path, query=query
+    )
     assert (answer.status, answer.code) == (400, code)
 
 
-def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: System) -> None:
+def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(
+    service: System,
+) -> None:
     silent = service.at("http://127.0.0.1:1")
     refused = service.at(service.oss.url, "cn-beijing")
     for broken, cause in (
@@ -154,23 +173,32 @@ class TestPages:
             assert (page.status, page.headers["Cache-Control"]) == (status, "no-store")
             assert page.headers["Content-Type"] == "text/html; charset=utf-8"
             assert title in page.body
-        assert service.request("/open/none.txt", query={"versionId": "none"}, headers=HTML).status == 404
+        assert (
+            service.request("/open/none.txt", query={"versionId": "none"}, headers=HTML).status
+            == 404
+        )
 
     def test_what_can_be_downloaded_is_redirected_as_without_it(
         self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         requests = watch_requests(monkeypatch)
-        without = service.with_mount("/open/", check_pages=False).request("/open/a.txt", headers=HTML)
+        without = service.with_mount("/open/", check_pages=False).request(
+            "/open/a.txt", headers=HTML
+        )
         assert requests == []
         answer = service.request("/open/a.txt", headers=HTML)
         assert requests == ["open/a.txt"]
         assert (answer.status, answer.headers) == (302, without.headers)
         assert answer.headers["Cache-Control"].startswith("private, max-age=")
 
-    def test_everything_else_is_not_checked(self, service: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_else_is_not_checked(
+        self, service: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         requests = watch_requests(monkeypatch)
         assert service.request("/open/none.txt").status == 302
-        assert service.request("/open/none.txt", query={"format": "json"}, headers=HTML).status == 200
+        assert (
+            service.request("/open/none.txt", query={"format": "json"}, headers=HTML).status == 200
+        )
         assert [link["method"] for link in service.sign({"path": "/open/none.txt"})] == ["GET"]
         assert service.request("/open/none.txt", query={"expires": "soon"}).status == 400
         assert requests == []
@@ -187,7 +215,9 @@ class TestPages:
             assert time.monotonic() - started < 1.5
         for other in (service.at(service.oss.url, "cn-beijing"), service.at("http://127.0.0.1:1")):
             assert other.request("/open/none.txt", headers=HTML).status == 302
-        monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(403, {}, b"", "AccessDenied"))
+        monkeypatch.setattr(
+            oss.OssClient, "head", lambda *args: oss.OssResponse(403, {}, b"", "AccessDenied")
+        )
         assert service.request("/open/none.txt", headers=HTML).status == 302
 
 
@@ -196,7 +226,10 @@ class TestManyLinks:
 
     def outcomes(self, service: System, *links: Mapping[str, Any]) -> list[str]:
         """For each link its method or the code of its error."""
-        return [result["error"]["code"] if "error" in result else result["method"] for result in service.sign(*links)]
+        return [
+            result["error"]["code"] if "error" in result else result["method"]
+            for result in service.sign(*links)
+        ]
 
     def test_each_link_has_an_error_of_its_own(self, service: System) -> None:
         archived(service, "open/cold.txt", "Archive")
@@ -206,12 +239,23 @@ class TestManyLinks:
             {"path": "/open/a.txt", "query": {"versionId": "none"}},
             {"path": "/open/none.txt", "expires": "soon"},
         ]
-        codes = ["GET", "not_found", "object_archived", "HEAD", "not_found", "not_found", "not_found", "bad_expires"]
+        codes = [
+            "GET",
+            "not_found",
+            "object_archived",
+            "HEAD",
+            "not_found",
+            "not_found",
+            "not_found",
+            "bad_expires",
+        ]
         assert self.outcomes(service, *links) == codes
         missing, nowhere = service.sign({"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
         assert missing["error"] == nowhere["error"]
 
-    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: System) -> None:
+    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(
+        self, service: System
+    ) -> None:
         silent = service.at("http://127.0.0.1:1")
         unchecked = silent.with_mount("/reports/", access="anonymous")
         links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
@@ -220,11 +264,21 @@ class TestManyLinks:
     def test_uploads_mounts_without_check_and_what_is_refused_anyway_are_not_checked(
         self, service: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
+        monkeypatch.setattr(
+            oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked")
+        )
         upload = {"path": "/open/new.txt", "method": "PUT", "size": 1}
-        assert self.outcomes(service.with_mount("/open/", methods=("GET", "PUT"), max_size=1), upload) == ["PUT"]
-        assert self.outcomes(service.with_mount("/open/", check=False), {"path": "/open/none.txt"}) == ["GET"]
-        links = [{"path": "/reports/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
+        assert self.outcomes(
+            service.with_mount("/open/", methods=("GET", "PUT"), max_size=1), upload
+        ) == ["PUT"]
+        assert self.outcomes(
+            service.with_mount("/open/", check=False), {"path": "/open/none.txt"}
+        ) == ["GET"]
+        links = [
+            {"path": "/reports/a.txt"},
+            {"path": "/open/a.txt", "expires": "soon"},
+            {"path": "/nowhere/a"},
+        ]
         codes = ["unauthorized", "bad_expires", "not_found"]
         assert self.outcomes(service.with_mount("/reports/", check=True), *links) == codes
 
@@ -253,4 +307,7 @@ class TestManyLinks:
     ) -> None:
         monkeypatch.setattr(sign, "MAX_CHECK_SECONDS", 0)
         monkeypatch.setattr(oss.OssClient, "head", lambda *args: pytest.fail("OSS was asked"))
-        assert self.outcomes(service, {"path": "/open/a.txt"}, {"path": "/open/b.txt"}) == ["oss_unavailable"] * 2
+        assert (
+            self.outcomes(service, {"path": "/open/a.txt"}, {"path": "/open/b.txt"})
+            == ["oss_unavailable"] * 2
+        )

@@ -164,7 +164,11 @@ def test_a_path_is_decoded_once_or_a_problem(raw: str) -> None:
 
 
 VALID_KEYS = st.lists(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=8),
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"),
+        min_size=1,
+        max_size=8,
+    ),
     min_size=1,
     max_size=5,
 ).map("/".join)
@@ -209,15 +213,24 @@ def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
         with pytest.raises(Problem) as error:
             check_path(path)
         assert error.value.code == "bad_path"
-        assert error.value.sentence == f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
+        assert (
+            error.value.sentence
+            == f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
+        )
 
 
 def test_a_bad_path_in_a_url_is_advised_to_be_encoded() -> None:
     for raw in ("/a%2", "/a%FFb"):
-        assert "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
+        assert (
+            "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
+        )
 
 
-@given(st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map("".join))
+@given(
+    st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map(
+        "".join
+    )
+)
 def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -> None:
     decoded = path_or_problem(quote(path, safe="/", errors="surrogatepass"))
     assert (path_fault(path) is None) == (decoded == path)

@@ -18,7 +18,9 @@ MEMBERS = {"path": str, "size": int, "overwrite": bool, "query": dict, "links": 
 VALUES = {"path": "/a", "size": 7, "overwrite": False, "query": {"a": "b"}, "links": [1]}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 
@@ -37,14 +39,19 @@ def problem_of(document: object, *, required: tuple[str, ...] = ()) -> Problem:
 
 def test_a_json_body_is_read_and_another_media_type_is_a_415() -> None:
     for json_type in (None, "application/json", "APPLICATION/JSON ; charset=utf-8"):
-        assert request(json.dumps(VALUES).encode(), json_type).json(MEMBERS, required=tuple(MEMBERS)) == VALUES
+        assert (
+            request(json.dumps(VALUES).encode(), json_type).json(MEMBERS, required=tuple(MEMBERS))
+            == VALUES
+        )
     for other in ("", "text/plain", "application/jsonp"):
         with pytest.raises(Problem) as error:
             request(b"{}", other).json(MEMBERS)
         assert (error.value.status, error.value.code) == (415, "not_json")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"{} {}", b"[" * 20_000], ids=lambda body: ascii(body)[:20])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"{} {}", b"[" * 20_000], ids=lambda body: ascii(body)[:20]
+)
 def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
     with pytest.raises(Problem) as error:
         request(body).json(MEMBERS)
@@ -88,16 +95,22 @@ def test_the_problem_names_the_member_and_what_it_must_be(document: object, reas
     assert problem_of(document).sentence == f"Invalid request body: {reason}."
 
 
-def test_a_required_member_must_not_be_missing_or_null_and_a_long_unknown_name_is_shortened() -> None:
+def test_a_required_member_must_not_be_missing_or_null_and_a_long_unknown_name_is_shortened() -> (
+    None
+):
     for document in ({}, {"size": 7}, {"path": None}):
-        assert problem_of(document, required=("path",)).sentence == 'Invalid request body: "path" is required.'
+        assert (
+            problem_of(document, required=("path",)).sentence
+            == 'Invalid request body: "path" is required.'
+        )
     assert len(problem_of({"x" * 5000: 1}).sentence) < 300
 
 
 @given(JSON | st.dictionaries(st.sampled_from([*MEMBERS, "other"]), JSON, max_size=4))
 def test_any_document_has_values_of_the_right_types_or_is_a_problem(document: Any) -> None:
     valid = isinstance(document, dict) and all(
-        name in MEMBERS and (value is None or type(value) is MEMBERS[name]) for name, value in document.items()
+        name in MEMBERS and (value is None or type(value) is MEMBERS[name])
+        for name, value in document.items()
     )
     if valid:
         assert read_members(document, MEMBERS) == {**dict.fromkeys(MEMBERS), **document}
@@ -109,12 +122,18 @@ def test_any_document_has_values_of_the_right_types_or_is_a_problem(document: An
     ("header", "weights"),
     [
         ("*/*", {"*/*": 1.0}),
-        ("text/html,application/xml;q=0.9,*/*;q=0.8", {"text/html": 1.0, "application/xml": 0.9, "*/*": 0.8}),
+        (
+            "text/html,application/xml;q=0.9,*/*;q=0.8",
+            {"text/html": 1.0, "application/xml": 0.9, "*/*": 0.8},
+        ),
         ("Text/HTML ; level=1 ; Q=0.25", {"text/html": 0.25}),
         ('a/b;title="x,y;q=0.1\\"";q=0.5', {"a/b": 0.5}),
         ('a/b;title="never closed;q=0.5, c/d', {"a/b": 1.0}),
         ("a/b;q=.5, c/d;q=1., e/f;q=7", {"a/b": 0.5, "c/d": 1.0, "e/f": 1.0}),
-        ("a/b;q=, c/d;q=nan, e/f;q=-1, g/h;q=1e1, i/j;q=0x1", dict.fromkeys(("a/b", "c/d", "e/f", "g/h", "i/j"), 0.0)),
+        (
+            "a/b;q=, c/d;q=nan, e/f;q=-1, g/h;q=1e1, i/j;q=0x1",
+            dict.fromkeys(("a/b", "c/d", "e/f", "g/h", "i/j"), 0.0),
+        ),
         ("a/b;q=0.2, a/b;q=0.4", {"a/b": 0.4}),
         ("de-DE, zh-CN;q=0.9, en;q=0.8", {"de-de": 1.0, "zh-cn": 0.9, "en": 0.8}),
     ],
@@ -124,7 +143,8 @@ def test_the_weights_of_a_header_are_read(header: str, weights: dict[str, float]
 
 
 @given(
-    st.text(max_size=60) | st.lists(st.sampled_from(['"', "\\", ",", ";", "q=", "0", "1.", "a/b", " "])).map("".join)
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(['"', "\\", ",", ";", "q=", "0", "1.", "a/b", " "])).map("".join)
 )
 def test_any_header_has_weights_from_0_to_1(header: str) -> None:
     assert all(0 <= weight <= 1 for weight in read_weights(header).values())

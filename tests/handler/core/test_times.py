@@ -24,7 +24,10 @@ def test_a_time_is_read_in_seconds() -> None:
         "2026-02-28T22:41:11-08:00",
     ):
         assert parse_rfc3339(string) == 1_772_347_271
-    assert (parse_rfc3339("1970-01-01T00:00:00Z"), parse_rfc3339("2028-02-29T00:00:00Z")) == (0, 1_835_395_200)
+    assert (parse_rfc3339("1970-01-01T00:00:00Z"), parse_rfc3339("2028-02-29T00:00:00Z")) == (
+        0,
+        1_835_395_200,
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,8 +77,15 @@ def test_any_string_is_a_time_or_none(string: str) -> None:
 
 
 @given(st.floats(0, 1e10), st.floats(-100, 100))
-def test_a_caller_has_expired_exactly_when_no_link_could_last_a_second(now: float, left: float) -> None:
-    assert [has_expired(100.9, each) for each in (99.9, 99.999, 100.0, 101)] == [False, False, True, True]
+def test_a_caller_has_expired_exactly_when_no_link_could_last_a_second(
+    now: float, left: float
+) -> None:
+    assert [has_expired(100.9, each) for each in (99.9, 99.999, 100.0, 101)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
     caller = Caller("api:a", "a", ("/",), ("GET",), now + left)
     (limit,) = caller.limits(now)
     assert has_expired(now + left, now) == (limit.seconds < 1)

@@ -49,7 +49,11 @@ def self_signed(folder: Path, host: str = HOST) -> tuple[Path, Path]:
     paths = folder / f"{host}.pem", folder / f"{host}.key"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     return paths
 
@@ -68,12 +72,17 @@ def with_tls(
             sink.answer(self)
 
     with http_server(Hook, address, context) as url:
-        yield int(url.rpartition(":")[2]), lambda: ssl.create_default_context(cafile=str(certificate))
+        yield (
+            int(url.rpartition(":")[2]),
+            lambda: ssl.create_default_context(cafile=str(certificate)),
+        )
 
 
 @contextmanager
 def listening(
-    serve: Callable[[socket.socket, threading.Event], object], address: str = "127.0.0.1", port: int = 0
+    serve: Callable[[socket.socket, threading.Event], object],
+    address: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[int]:
     """The port of a server that handles one connection at a time until the event is set."""
     ended = threading.Event()
@@ -121,7 +130,9 @@ def to_loopback(host: str, port: int) -> list[str]:
 
 
 class TestTls:
-    def test_a_host_is_reached_by_name_at_the_checked_address(self, hook: Receiver, tmp_path: Path) -> None:
+    def test_a_host_is_reached_by_name_at_the_checked_address(
+        self, hook: Receiver, tmp_path: Path
+    ) -> None:
         with with_tls(hook, tmp_path) as (port, context):
             network = Network(to_loopback, loopback_is_public, context)
             assert attempt(f"https://{HOST}:{port}/x?y=1", network, loopback=False) == "delivered"
@@ -145,19 +156,27 @@ class TestTls:
 
 
 class TestNames:
-    def test_a_name_that_changes_between_check_and_use_has_no_effect(self, hook: Receiver, tmp_path: Path) -> None:
+    def test_a_name_that_changes_between_check_and_use_has_no_effect(
+        self, hook: Receiver, tmp_path: Path
+    ) -> None:
         results = [["127.0.0.2"]]
 
         def rebinding(host: str, port: int) -> list[str]:
             return results.pop(0) if results else ["127.0.0.1"]
 
         # 127.0.0.2 plays the public host; what must never be reached listens on the same port of 127.0.0.1.
-        with with_tls(hook, tmp_path, address="127.0.0.2") as (port, context), trap("127.0.0.1", port) as reached:
+        with (
+            with_tls(hook, tmp_path, address="127.0.0.2") as (port, context),
+            trap("127.0.0.1", port) as reached,
+        ):
             network = Network(rebinding, lambda address: str(address) == "127.0.0.2", context)
             assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == "delivered"
             assert len(hook.received) == 1
             # The next message resolves the name again.
-            assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == "address_refused down"
+            assert (
+                attempt(f"https://{HOST}:{port}/", network, loopback=False)
+                == "address_refused down"
+            )
             assert (len(hook.received), reached) == (1, [])
 
     # Of each network that is special the first or the last address, and IPv4 in IPv6.
@@ -207,7 +226,15 @@ class TestNames:
 
     @pytest.mark.parametrize(
         "address",
-        ["8.8.8.8", "192.0.1.1", "223.255.255.255", "2001:200::1", "2400:3200::1", "3fff:1000::1", "::ffff:8.8.8.8"],
+        [
+            "8.8.8.8",
+            "192.0.1.1",
+            "223.255.255.255",
+            "2001:200::1",
+            "2400:3200::1",
+            "3fff:1000::1",
+            "::ffff:8.8.8.8",
+        ],
     )
     def test_a_public_address_is_accepted(self, address: str) -> None:
         assert is_public(ipaddress.ip_address(address))
@@ -224,7 +251,9 @@ class TestNames:
         with pytest.raises(NoResponse, match="name_unknown"):
             public_addresses(HOST, 443, Network(lambda host, port: []))
 
-    def test_the_environments_proxies_are_ignored(self, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_environments_proxies_are_ignored(
+        self, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         assert attempt(hook.url) == "delivered"
@@ -258,15 +287,25 @@ class TestTimeOfATry:
     def test_addresses_that_drop_syns_end_within_the_time(self) -> None:
         addresses = [f"127.0.0.{number}" for number in range(2, 6)]
         with dropping_syns(addresses) as port:
-            network = Network(lambda host, port: addresses, loopback_is_public, connect_timeout=0.2, try_timeout=0.5)
+            network = Network(
+                lambda host, port: addresses,
+                loopback_is_public,
+                connect_timeout=0.2,
+                try_timeout=0.5,
+            )
             code, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
         assert code == "no_connection"
         assert seconds < 1
 
-    def test_an_address_that_drops_syns_leaves_time_for_the_next_one(self, hook: Receiver, tmp_path: Path) -> None:
+    def test_an_address_that_drops_syns_leaves_time_for_the_next_one(
+        self, hook: Receiver, tmp_path: Path
+    ) -> None:
         with with_tls(hook, tmp_path) as (port, context), dropping_syns(["127.0.0.2"], port):
             network = Network(
-                lambda host, port: ["127.0.0.2", "127.0.0.1"], loopback_is_public, context, connect_timeout=0.2
+                lambda host, port: ["127.0.0.2", "127.0.0.1"],
+                loopback_is_public,
+                context,
+                connect_timeout=0.2,
             )
             assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == "delivered"
 
@@ -284,7 +323,10 @@ class TestTimeOfATry:
         with with_tls(hook, tmp_path) as (port, context):
             network = Network(hang, loopback_is_public, context, try_timeout=0.2)
             code, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
-            assert (code, threads[0].daemon) == ("name_unknown", True)  # so that the exit does not wait for it
+            assert (code, threads[0].daemon) == (
+                "name_unknown",
+                True,
+            )  # so that the exit does not wait for it
             assert seconds < 0.7
             released.set()
             threads[0].join(10)
@@ -302,7 +344,9 @@ class TestTimeOfATry:
         assert code == "too_slow"
         assert seconds < 0.8
 
-    def test_a_peer_that_reads_the_request_slowly_ends_within_the_time(self, tmp_path: Path) -> None:
+    def test_a_peer_that_reads_the_request_slowly_ends_within_the_time(
+        self, tmp_path: Path
+    ) -> None:
         certificate, key = self_signed(tmp_path)
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(certificate, key)

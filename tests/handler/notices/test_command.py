@@ -57,11 +57,19 @@ class NoticesCli:
         return Result(status, *self._capsys.readouterr())
 
     def add(
-        self, sink: str, count: int = 1, folder: str = WAITING, *, due: int = 1_772_000_000, reason: str | None = None
+        self,
+        sink: str,
+        count: int = 1,
+        folder: str = WAITING,
+        *,
+        due: int = 1_772_000_000,
+        reason: str | None = None,
     ) -> list[Delivery]:
         """Writes entries, which are read only where their content matters."""
         body = json.dumps({"reason": reason} if reason else {}).encode()
-        entries = [read_delivery(sink, f"{due:010}-{place:06}-{place:032x}", due) for place in range(count)]
+        entries = [
+            read_delivery(sink, f"{due:010}-{place:06}-{place:032x}", due) for place in range(count)
+        ]
         self.put(body, *(f"{folder}/{sink}/{entry.name}" for entry in entries))
         return entries
 
@@ -94,7 +102,9 @@ def refuse(method: str, code: str = "AccessDenied", after: int = 0) -> Any:
     """OSS refuses the requests of a method, of which `after` are still accepted."""
     send, requests = OssClient.request, []
 
-    def request(client: OssClient, requested: str, location: Location, **options: Any) -> OssResponse:
+    def request(
+        client: OssClient, requested: str, location: Location, **options: Any
+    ) -> OssResponse:
         if requested == method:
             requests.append(location)
             if len(requests) > after:
@@ -107,9 +117,15 @@ def refuse(method: str, code: str = "AccessDenied", after: int = 0) -> Any:
 class TestList:
     def test_an_empty_outbox_is_a_sentence(self, cli: NoticesCli) -> None:
         assert cli.run("list") == (0, NOTHING, "")
-        assert cli.run("list", "--sink", "ops") == (0, "No notices of ops wait, and none are dead.\n", "")
+        assert cli.run("list", "--sink", "ops") == (
+            0,
+            "No notices of ops wait, and none are dead.\n",
+            "",
+        )
 
-    def test_it_shows_what_waits_what_is_not_due_and_what_is_dead_for_each_sink(self, cli: NoticesCli) -> None:
+    def test_it_shows_what_waits_what_is_not_due_and_what_is_dead_for_each_sink(
+        self, cli: NoticesCli
+    ) -> None:
         cli.add("ops", 12)
         cli.function.pass_time(3 * 3600 + 300)
         cli.add("ops", 40, due=4_102_444_800)
@@ -125,10 +141,15 @@ class TestList:
             "",
         )
         before = cli.names()
-        assert cli.run("list", "--sink", "team").out == "team:\n  dead: 3 (status_500: 2, mount_changed: 1)\n"
+        assert (
+            cli.run("list", "--sink", "team").out
+            == "team:\n  dead: 3 (status_500: 2, mount_changed: 1)\n"
+        )
         assert cli.names() == before
 
-    def test_what_cannot_be_read_is_counted_also_of_a_sink_that_no_document_names(self, cli: NoticesCli) -> None:
+    def test_what_cannot_be_read_is_counted_also_of_a_sink_that_no_document_names(
+        self, cli: NoticesCli
+    ) -> None:
         for number, body in enumerate((b"not JSON", b"[1]", b'{"reason": 5}', b"")):
             cli.put(body, f"dead/gone/strange name {number}")
         cli.put(b"not JSON", "outbox/gone/strange name")
@@ -136,7 +157,9 @@ class TestList:
         assert (name, dead) == ("gone:", "  dead: 4 (unreadable: 4)")
         assert re.fullmatch(r"  waiting: 1, the oldest for \d seconds?", waiting)
 
-    def test_the_reason_of_a_foreign_object_cannot_control_a_terminal_or_fill_it(self, cli: NoticesCli) -> None:
+    def test_the_reason_of_a_foreign_object_cannot_control_a_terminal_or_fill_it(
+        self, cli: NoticesCli
+    ) -> None:
         cli.put(json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode(), "dead/ops/1")
         result = cli.run("list")
         assert all(line.isprintable() and len(line) < 100 for line in result.out.splitlines())
@@ -146,7 +169,9 @@ class TestList:
         cli.add("ops", 1001)
         assert cli.run("list").out.startswith("ops:\n  waiting: 1000+, the oldest for ")
 
-    def test_everything_is_counted_up_to_one_page(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_is_counted_up_to_one_page(
+        self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         use_pages_of(10, monkeypatch)
         cli.add("ops", 4)
         cli.add("ops", 9, due=4_102_444_800)
@@ -199,7 +224,9 @@ class TestTheDead:
         assert cli.run(command).out == f"ops: 33 dead notices {done}.\n"
         assert (len(cli.names(WAITING)), cli.names(DEAD)) == (33 if command == "retry" else 0, [])
 
-    def test_it_neither_waits_for_those_who_send_nor_stops_them(self, cli: NoticesCli, command: str, done: str) -> None:
+    def test_it_neither_waits_for_those_who_send_nor_stops_them(
+        self, cli: NoticesCli, command: str, done: str
+    ) -> None:
         cli.add("ops", 1, DEAD)
         state = cli.function.state()
         state.now()
@@ -238,7 +265,9 @@ class TestRetry:
         assert len(cli.names(DEAD)) == 6
 
     @pytest.mark.parametrize("name", ["strange", f"1772000000-000000-{'a' * 32}"])
-    def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli, name: str) -> None:
+    def test_what_cannot_be_read_is_dead_again_and_never_lost(
+        self, cli: NoticesCli, name: str
+    ) -> None:
         cli.put(b"not JSON", f"dead/ops/{name}")
         copy = Store.copy
 
@@ -254,7 +283,9 @@ class TestRetry:
             for call in (copy_while_the_timer_fires, copy):
                 with patch.object(Store, "copy", call):
                     assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-            cli.function.pass_time(2)  # what is due again within the same second is due in the next one
+            cli.function.pass_time(
+                2
+            )  # what is due again within the same second is due in the next one
             cli.function.tick()
         assert cli.names(WAITING) == []
         assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"
@@ -269,7 +300,9 @@ class TestRetry:
 
 
 class TestDrop:
-    def test_it_deletes_what_waits_for_one_sink_digests_included_and_leaves_its_pause(self, cli: NoticesCli) -> None:
+    def test_it_deletes_what_waits_for_one_sink_digests_included_and_leaves_its_pause(
+        self, cli: NoticesCli
+    ) -> None:
         pause = cli.pause("ops")
         cli.add("ops", 2)
         cli.add("ops", 1, due=4_102_444_800)
@@ -278,7 +311,10 @@ class TestDrop:
         result = cli.run("drop", "--waiting", "--sink", "ops")
         assert result == (0, "ops: 3 waiting notices deleted.\n", "")
         assert cli.names() == [f"dead/ops/{dead.name}", f"outbox/team/{team.name}", pause]
-        assert cli.run("drop", "--waiting", "--sink", "ops").out == "There are no waiting notices of ops.\n"
+        assert (
+            cli.run("drop", "--waiting", "--sink", "ops").out
+            == "There are no waiting notices of ops.\n"
+        )
 
 
 class TestFaults:
@@ -294,7 +330,9 @@ class TestFaults:
             ("drop", "--sink", "n" * 65),
         ],
     )
-    def test_invalid_usage_exits_with_2_and_changes_nothing(self, cli: NoticesCli, arguments: tuple[str, ...]) -> None:
+    def test_invalid_usage_exits_with_2_and_changes_nothing(
+        self, cli: NoticesCli, arguments: tuple[str, ...]
+    ) -> None:
         cli.add("ops", 1, DEAD)
         before = cli.names()
         result = cli.run(*arguments)
@@ -305,9 +343,17 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("changes", "status", "sentence"),
         [
-            ({"LINK_CONFIG": "stateless"}, 2, "links.toml does not name a state prefix. Add state = … to it."),
+            (
+                {"LINK_CONFIG": "stateless"},
+                2,
+                "links.toml does not name a state prefix. Add state = … to it.",
+            ),
             ({"LINK_CONFIG": "none.toml"}, 2, "none.toml"),
-            ({"OSS_ACCESS_KEY_SECRET": "wrongEXAMPLE"}, 1, "ListObjects: 403 SignatureDoesNotMatch."),
+            (
+                {"OSS_ACCESS_KEY_SECRET": "wrongEXAMPLE"},
+                1,
+                "ListObjects: 403 SignatureDoesNotMatch.",
+            ),
             ({"OSS_ACCESS_KEY_ID": ""}, 1, "OSS_ACCESS_KEY_ID"),
             (
                 {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9"},
@@ -317,10 +363,17 @@ class TestFaults:
         ],
     )
     def test_a_wrong_environment_is_a_sentence(
-        self, wired: NoticesCli, changes: dict[str, str], status: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+        self,
+        wired: NoticesCli,
+        changes: dict[str, str],
+        status: int,
+        sentence: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.chdir(wired.function.folder)
-        Path("stateless").write_text(HEAD.replace("state = ", "# state = ").replace("max_share", "# max_share"))
+        Path("stateless").write_text(
+            HEAD.replace("state = ", "# state = ").replace("max_share", "# max_share")
+        )
         wired.environment |= changes
         result = wired.run("list")
         assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
@@ -345,7 +398,9 @@ class TestFaults:
         with refuse(method):
             result = cli.run(*arguments)
         assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert f"cannot be used: {operation}: 403 AccessDenied (a missing permission)." in result.err
+        assert (
+            f"cannot be used: {operation}: 403 AccessDenied (a missing permission)." in result.err
+        )
         assert cli.names(DEAD) == before
 
     def test_after_a_failure_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
@@ -369,14 +424,21 @@ class TestFaults:
 
         with patch.object(SinkQueue, "deliveries", interrupt):
             result = cli.run("retry")
-        assert result == (130, "ops: 2 dead notices due again.\n", "python -m handler.commands notices: Interrupted.\n")
+        assert result == (
+            130,
+            "ops: 2 dead notices due again.\n",
+            "python -m handler.commands notices: Interrupted.\n",
+        )
 
 
 class TestOutput:
     @FULL
     @pytest.mark.parametrize(
         ("arguments", "redirection", "sentence"),
-        [("retry", ">&-", "ops: 2 dead notices due again."), ("drop", ">/dev/full", "ops: 2 dead notices deleted.")],
+        [
+            ("retry", ">&-", "ops: 2 dead notices due again."),
+            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
+        ],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
         self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
@@ -384,6 +446,8 @@ class TestOutput:
         wired.add("ops", 2, DEAD)
         shell = f"exec '{sys.executable}' -m handler.commands notices {arguments} {redirection}"
         environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
-        result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
+        result = subprocess.run(
+            ["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60
+        )
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert sentence in result.stderr

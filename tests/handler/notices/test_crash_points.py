@@ -13,7 +13,14 @@ import pytest
 from handler.core.cloud.oss import REFUSED, StoreError
 from handler.core.cloud.store import Store
 from handler.notices.sink_queue import DEAD
-from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, received_keys, respond
+from tests.handler.notice_fixtures import (
+    EventFunction,
+    Killed,
+    Receiver,
+    created,
+    received_keys,
+    respond,
+)
 
 
 def recover(function: EventFunction) -> None:
@@ -61,7 +68,11 @@ def test_moved_to_a_later_name_and_not_deleted(notified: EventFunction, hook: Re
     assert (first.id, first.position, first.tries + 1) == (later.id, later.position, later.tries)
     notified.pass_time(120)
     outcome = notified.tick()
-    assert (len(hook.received), outcome.summary["notices"], outcome.summary["repeated"]) == (2, 1, 1)
+    assert (len(hook.received), outcome.summary["notices"], outcome.summary["repeated"]) == (
+        2,
+        1,
+        1,
+    )
     recover(notified)
     assert received_keys(hook) == Counter({"outbox/a.txt": 2})
 
@@ -85,7 +96,9 @@ def test_moved_to_the_dead_and_not_deleted(notified: EventFunction, hook: Receiv
     assert hook.received == []
 
 
-def test_made_due_again_and_not_deleted_among_the_dead(notified: EventFunction, hook: Receiver) -> None:
+def test_made_due_again_and_not_deleted_among_the_dead(
+    notified: EventFunction, hook: Receiver
+) -> None:
     notified.sinks.pop("ops")
     notified.invoke(created())
     outbox = notified.queue()

@@ -29,7 +29,9 @@ def sink_at(url: str, kind: str = "webhook", *, allow_loopback: bool = True) -> 
     return Sink("ops", kind, url, WHSEC if kind == "webhook" else "secret", allow_loopback)
 
 
-def attempt(url: str, network: Network | None = None, *, kind: str = "webhook", loopback: bool = True) -> str:
+def attempt(
+    url: str, network: Network | None = None, *, kind: str = "webhook", loopback: bool = True
+) -> str:
     """What one delivery says: "delivered", or the code of its failure, with " refused" where it refuses the message,
     and " down" where the sink takes no other either, with the seconds that it asked for.
     """
@@ -83,7 +85,9 @@ class TestStatuses:
         assert len(hook.received) == len(statuses)
 
     @pytest.mark.parametrize(("status", "says"), [(429, "status_429 down"), (500, "status_500")])
-    def test_such_a_status_counts_more_than_a_code(self, hook: Receiver, status: int, says: str) -> None:
+    def test_such_a_status_counts_more_than_a_code(
+        self, hook: Receiver, status: int, says: str
+    ) -> None:
         hook.default = respond(status, b'{"code": 99991400}')
         assert attempt(hook.url, kind="feishu") == says
 
@@ -124,7 +128,10 @@ class TestRetryAfter:
 
     DATES = st.tuples(st.integers(0, 99), st.integers(0, 999_999), st.integers(-(10**9), 10**9))
 
-    @given(st.text(max_size=60) | DATES.map(lambda numbers: "Fri, {} Dec {} 23:59:59 {:+}".format(*numbers)))
+    @given(
+        st.text(max_size=60)
+        | DATES.map(lambda numbers: "Fri, {} Dec {} 23:59:59 {:+}".format(*numbers))
+    )
     def test_any_retry_after_is_a_number_of_seconds(self, value: str) -> None:
         assert read_retry_after(value, 1_772_347_271.0) >= 0
 
@@ -144,7 +151,10 @@ class TestSlow:
 
     @pytest.mark.parametrize(
         ("head", "drop", "says"),
-        [(b"", b"X-Drip: 1\r\n", "too_slow down"), (b"Content-Length: 100\r\n\r\n", b"x", "delivered")],
+        [
+            (b"", b"X-Drip: 1\r\n", "too_slow down"),
+            (b"Content-Length: 100\r\n\r\n", b"x", "delivered"),
+        ],
         ids=["head", "body"],
     )
     def test_a_dripping_response_is_cut_at_the_end_of_the_try(
@@ -165,7 +175,9 @@ class TestSlow:
 
 
 class TestFraming:
-    def test_an_incomplete_body_is_success_for_a_webhook_and_no_answer_for_a_robot(self, hook: Receiver) -> None:
+    def test_an_incomplete_body_is_success_for_a_webhook_and_no_answer_for_a_robot(
+        self, hook: Receiver
+    ) -> None:
         def half(request: BaseHTTPRequestHandler) -> None:
             request.send_response(200)
             request.send_header("Content-Length", "100")
@@ -178,7 +190,8 @@ class TestFraming:
         assert attempt(hook.url, kind="dingtalk") == "no_answer down"
 
     @pytest.mark.parametrize(
-        "head", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nX: 1\r\n"]
+        "head",
+        [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nX: 1\r\n"],
     )
     def test_an_incomplete_head_is_no_answer(self, hook: Receiver, head: bytes) -> None:
         def half(request: BaseHTTPRequestHandler) -> None:
@@ -231,7 +244,9 @@ class TestFraming:
             b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n",
         ],
     )
-    def test_a_response_that_is_not_valid_http_1_is_no_answer(self, hook: Receiver, response: bytes) -> None:
+    def test_a_response_that_is_not_valid_http_1_is_no_answer(
+        self, hook: Receiver, response: bytes
+    ) -> None:
         hook.default = raw(response)
         assert attempt(hook.url) == "no_answer down"
 
@@ -245,7 +260,9 @@ class TestFraming:
             b'c\r\n{"errcode":0}\r\n0\r\nno trailer\r\n\r\n',
         ],
     )
-    def test_chunks_that_are_incomplete_or_invalid_are_an_incomplete_body(self, hook: Receiver, body: bytes) -> None:
+    def test_chunks_that_are_incomplete_or_invalid_are_an_incomplete_body(
+        self, hook: Receiver, body: bytes
+    ) -> None:
         response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
         hook.default = raw(response)
         assert attempt(hook.url) == "delivered"
@@ -291,7 +308,9 @@ class TestHostileAnswers:
 
     def test_whatever_reading_an_answer_raises_is_no_answer(self, hook: Receiver) -> None:
         with (
-            patch("handler.core.cloud.http_client.StrictResponse.begin", side_effect=AssertionError),
+            patch(
+                "handler.core.cloud.http_client.StrictResponse.begin", side_effect=AssertionError
+            ),
             pytest.raises(NoResponse, match="no_answer"),
         ):
             send(Post(hook.url, {}, b"{}"), Network(), allow_loopback=True)
@@ -305,10 +324,28 @@ class TestVerdicts:
             ("webhook", 204, b"", "delivered", ""),
             ("dingtalk", 200, b'{"errcode": 0, "errmsg": "ok"}', "delivered", ""),
             ("dingtalk", 200, b'{"errcode": -1}', "sink_refused", "-1"),
-            ("dingtalk", 200, b'{"errcode": 130101, "errmsg": "send too fast"}', "sink_refused", "130101"),
-            ("dingtalk", 200, b'{"errcode": 300005, "errmsg": "token is not exist"}', "sink_refused", "300005"),
+            (
+                "dingtalk",
+                200,
+                b'{"errcode": 130101, "errmsg": "send too fast"}',
+                "sink_refused",
+                "130101",
+            ),
+            (
+                "dingtalk",
+                200,
+                b'{"errcode": 300005, "errmsg": "token is not exist"}',
+                "sink_refused",
+                "300005",
+            ),
             # A wrong signature, a wrong address, or a keyword that the name lacks.
-            ("dingtalk", 200, b'{"errcode": 310000, "errmsg": "sign not match"}', "message_refused", "310000"),
+            (
+                "dingtalk",
+                200,
+                b'{"errcode": 310000, "errmsg": "sign not match"}',
+                "message_refused",
+                "310000",
+            ),
             ("dingtalk", 200, b'{"errcode": 999999999}', "message_refused", "999999999"),
             ("dingtalk", 200, b'{"errcode": 1000000000}', "sink_refused", "no_code"),
             ("dingtalk", 200, b'{"errcode": "0"}', "sink_refused", "no_code"),
@@ -329,7 +366,13 @@ class TestVerdicts:
             ("feishu", 200, b'{"code": 11232}', "sink_refused", "11232"),
             ("feishu", 400, b'{"code": 11232}', "sink_refused", "11232"),
             ("feishu", 200, b'{"code": 19021, "StatusCode": 0}', "sink_refused", "19021"),
-            ("feishu", 200, b'{"code": 19024, "msg": "Key Words Not Found"}', "message_refused", "19024"),
+            (
+                "feishu",
+                200,
+                b'{"code": 19024, "msg": "Key Words Not Found"}',
+                "message_refused",
+                "19024",
+            ),
             ("slack", 200, b"ok", "delivered", ""),
             ("slack", 200, b"ok\n", "delivered", ""),
             ("slack", 200, b"some_new_word", "message_refused", "not_ok"),
@@ -340,23 +383,38 @@ class TestVerdicts:
             ("slack", 400, b"no_team", "sink_refused", "no_team"),
         ],
     )
-    def test_a_response_means(self, kind: str, status: int, body: bytes, outcome: str, code: str) -> None:
+    def test_a_response_means(
+        self, kind: str, status: int, body: bytes, outcome: str, code: str
+    ) -> None:
         verdict = KINDS[kind].verdict(status, body)
-        shown = (verdict.is_down, verdict.is_refused, verdict.code) if verdict is not None else (False, False, "")
+        shown = (
+            (verdict.is_down, verdict.is_refused, verdict.code)
+            if verdict is not None
+            else (False, False, "")
+        )
         assert shown == (outcome == "sink_refused", outcome == "message_refused", code)
 
     @pytest.mark.parametrize(
         ("kind", "body"),
-        [("webhook", b"anything"), ("dingtalk", b'{"errcode": 7}'), ("wecom", b"<html>"), ("slack", b"some_new_word")],
+        [
+            ("webhook", b"anything"),
+            ("dingtalk", b'{"errcode": 7}'),
+            ("wecom", b"<html>"),
+            ("slack", b"some_new_word"),
+        ],
     )
     @pytest.mark.parametrize("status", [400, 403])
-    def test_without_a_known_code_the_status_of_an_error_decides(self, kind: str, body: bytes, status: int) -> None:
+    def test_without_a_known_code_the_status_of_an_error_decides(
+        self, kind: str, body: bytes, status: int
+    ) -> None:
         verdict = KINDS[kind].verdict(status, body)
         assert verdict is not None
         assert (verdict.code, verdict.is_down) == (f"status_{status}", status == 403)
 
     @given(st.sampled_from(list(KINDS)), st.sampled_from([200, 204, 299]), st.binary(max_size=60))
-    def test_any_2xx_is_a_verdict_with_a_short_code(self, kind: str, status: int, body: bytes) -> None:
+    def test_any_2xx_is_a_verdict_with_a_short_code(
+        self, kind: str, status: int, body: bytes
+    ) -> None:
         verdict = KINDS[kind].verdict(status, body)
         assert verdict is None or len(verdict.code) <= 40
 

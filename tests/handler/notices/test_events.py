@@ -14,7 +14,15 @@ from handler.core.context import Clock, Instance
 from handler.core.keys import current
 from handler.events import InvocationFailed
 from tests.handler.client import EVENTS, KEYS, TOKEN, context
-from tests.handler.notice_fixtures import EventFunction, Receiver, created, links, notice, receiver, respond
+from tests.handler.notice_fixtures import (
+    EventFunction,
+    Receiver,
+    created,
+    links,
+    notice,
+    receiver,
+    respond,
+)
 
 
 def test_the_package_exports_the_entry_point() -> None:
@@ -38,10 +46,17 @@ def test_it_returns_a_summary(
         "queued": 0,
     }
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (line["event"], line["request_id"], line["code"], line["notices"]) == ("oss", "req-EXAMPLE", None, 1)
+    assert (line["event"], line["request_id"], line["code"], line["notices"]) == (
+        "oss",
+        "req-EXAMPLE",
+        None,
+        1,
+    )
 
 
-@pytest.mark.parametrize("event", [b"", b"null", b"{}", b"[]", b"hello", (EVENTS / "http-get.json").read_bytes()])
+@pytest.mark.parametrize(
+    "event", [b"", b"null", b"{}", b"[]", b"hello", (EVENTS / "http-get.json").read_bytes()]
+)
 def test_an_unsupported_event_fails_with_a_sentence(function: EventFunction, event: bytes) -> None:
     outcome = function.invoke(event)
     assert outcome.error is not None
@@ -50,13 +65,18 @@ def test_an_unsupported_event_fails_with_a_sentence(function: EventFunction, eve
     assert outcome.line["code"] == "bad_event"
 
 
-def test_valid_records_are_delivered_before_invalid_ones_fail_the_invocation(function: EventFunction) -> None:
+def test_valid_records_are_delivered_before_invalid_ones_fail_the_invocation(
+    function: EventFunction,
+) -> None:
     function.toml = notice(["manifest"])
     document = json.loads(created("outbox/a.txt", "outbox/b.txt"))
     document["events"][0]["oss"]["object"]["key"] = 7
     outcome = function.invoke(json.dumps(document).encode())
     assert outcome.error is not None
-    assert "Invalid oss event: record 1: oss.object.key is a number (expected a string)." in outcome.error.sentence
+    assert (
+        "Invalid oss event: record 1: oss.object.key is a number (expected a string)."
+        in outcome.error.sentence
+    )
     assert [line["key"] for line in function.manifest_lines()] == ["outbox/b.txt"]
     assert (outcome.line["items"], outcome.line["notices"]) == (1, 1)
 
@@ -78,11 +98,18 @@ MESSAGE = '{"path": "/outbox/a.txt"}'
         {"path": "/outbox/a.txt", "expires": "soon"},
         {"path": "/outbox/a.txt", "download": "a/b"},
         {"path": "/outbox/../a.txt"},
-        {"TopicName": "links", "MessageId": "M" * 20_000, "Message": MESSAGE, "PublishTime": 1772347480040},
+        {
+            "TopicName": "links",
+            "MessageId": "M" * 20_000,
+            "Message": MESSAGE,
+            "PublishTime": 1772347480040,
+        },
     ],
     ids=["expires", "download", "path", "a long id"],
 )
-def test_an_invalid_link_request_fails_the_invocation(notified: EventFunction, event: dict[str, object]) -> None:
+def test_an_invalid_link_request_fails_the_invocation(
+    notified: EventFunction, event: dict[str, object]
+) -> None:
     notified.toml = notice(["manifest", "ops"], on="message")
     outcome = notified.invoke(json.dumps(event).encode())
     assert outcome.error is not None
@@ -90,7 +117,9 @@ def test_an_invalid_link_request_fails_the_invocation(notified: EventFunction, e
     assert (notified.manifest_lines(), notified.state_names("outbox/")) == ([], [])
 
 
-def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def broken() -> Instance:
         raise InvalidConfig("links.toml: notice 1: on is missing.")
 
@@ -101,9 +130,15 @@ def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys:
     assert json.loads(capsys.readouterr().out)["code"] == "invalid_config"
 
 
-@pytest.mark.parametrize(("where", "received"), [("events.sources.read", 0), ("notices.sender.oss_sink.write", 1)])
+@pytest.mark.parametrize(
+    ("where", "received"), [("events.sources.read", 0), ("notices.sender.oss_sink.write", 1)]
+)
 def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_other_sink(
-    notified: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, where: str, received: int
+    notified: EventFunction,
+    hook: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    received: int,
 ) -> None:
     def fault(*arguments: object) -> None:
         raise RuntimeError(f"a secret: {TOKEN}")
@@ -119,7 +154,9 @@ def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_ot
     assert len(hook.received) == received
 
 
-def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notified: EventFunction) -> None:
+def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(
+    notified: EventFunction,
+) -> None:
     config = notified.config
     with patch.object(current, "current_keys", side_effect=RuntimeError("can't start new thread")):
         outcome = notified.invoke(created("outbox/a.txt"), config=config)
@@ -128,7 +165,9 @@ def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notifi
     assert outcome.summary["queued"] == 1
 
 
-def test_an_invocation_with_the_same_links_is_a_retry_and_an_id_makes_it_another(function: EventFunction) -> None:
+def test_an_invocation_with_the_same_links_is_a_retry_and_an_id_makes_it_another(
+    function: EventFunction,
+) -> None:
     function.toml = notice(["manifest"], on="message")
     for request_id in ("", None, "req-1"):
         function.invoke(links("/outbox/a.txt"), request_id=request_id)
@@ -145,7 +184,9 @@ def test_no_secret_is_printed_returned_or_raised(function: EventFunction, hook: 
         function.toml = notice(["ops", "bad", "manifest"]) + notice(["ops"], give="share")
         outcome = function.invoke(created("outbox/a.txt"))
         assert outcome.summary["failed"] == [{"sink": "bad", "code": "status_400"}]
-        output = json.dumps(outcome.summary) + outcome.printed + str(outcome.error) + repr(outcome.error)
+        output = (
+            json.dumps(outcome.summary) + outcome.printed + str(outcome.error) + repr(outcome.error)
+        )
         secrets = [
             function.sinks["ops"]["secret"],
             function.sinks["bad"]["secret"],

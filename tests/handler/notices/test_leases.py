@@ -102,7 +102,9 @@ class TestSlots:
         assert not held.has_time()
         assert len(slot_names(function)) == slots
 
-    def test_a_slot_that_is_taken_after_the_one_before_has_ended_covers_nothing(self, function: EventFunction) -> None:
+    def test_a_slot_that_is_taken_after_the_one_before_has_ended_covers_nothing(
+        self, function: EventFunction
+    ) -> None:
         """Another one may have held it, and released it, before."""
         function.go_to(20)
         held = instance(function)
@@ -169,9 +171,13 @@ def test_by_a_wrong_clock_a_digest_is_sent_neither_early_nor_late_and_others_at_
     assert wrong.tick().summary["notices"] == 1
 
 
-def test_by_a_wrong_clock_nothing_is_given_up_early(notified: EventFunction, hook: Receiver) -> None:
+def test_by_a_wrong_clock_nothing_is_given_up_early(
+    notified: EventFunction, hook: Receiver
+) -> None:
     hook.default = respond(500)
-    wrong = notified.with_clock(notified.clock.clock()._replace(now=lambda: time.time() + 4 * 86_400))
+    wrong = notified.with_clock(
+        notified.clock.clock()._replace(now=lambda: time.time() + 4 * 86_400)
+    )
     wrong.invoke(created())
     notified.pass_time(60)
     wrong.tick()
@@ -194,7 +200,9 @@ def test_a_holder_that_stalls_repeats_only_the_message_before_which_it_stalled(
         return client.send(post, network, allow_loopback=allow_loopback)
 
     with patch.object(delivery, "send", stall):
-        function.invoke(created(*(f"outbox/f{number:06}.txt" for number in range(60))), config=config)
+        function.invoke(
+            created(*(f"outbox/f{number:06}.txt" for number in range(60))), config=config
+        )
     messages = [tuple(files_in(request.body)) for request in hook.received]
     assert len({name for names in messages for name in names}) == 60
     assert len(messages) == len(set(messages)) + 1 > 2
@@ -204,7 +212,9 @@ def test_a_holder_that_stalls_repeats_only_the_message_before_which_it_stalled(
 class TestNothingWaitsForTheNextMinute:
     """What arrives while another instance has the lease is sent by that one, before it ends."""
 
-    def test_a_notice_that_arrives_while_a_message_is_sent(self, notified: EventFunction, hook: Receiver) -> None:
+    def test_a_notice_that_arrives_while_a_message_is_sent(
+        self, notified: EventFunction, hook: Receiver
+    ) -> None:
         config = notified.config
         arrivals = [created("outbox/b.txt"), created("outbox/c.txt")]
         summaries: list[dict[str, Any]] = []
@@ -234,7 +244,9 @@ class TestNothingWaitsForTheNextMinute:
                 release(self)
             if arrivals:
                 summary = notified.answer(arrivals.pop(), config)
-                assert (summary["notices"], summary["queued"]) == ((1, 0) if is_released else (0, 1))
+                assert (summary["notices"], summary["queued"]) == (
+                    (1, 0) if is_released else (0, 1)
+                )
             if not is_released:
                 release(self)
 
@@ -255,7 +267,9 @@ def test_the_latest_slot_is_deleted_first_and_each_once(function: EventFunction)
 
     def note(self: OssClient, location: Location, **options: Any) -> OssResponse:
         deleted.append(location.key.rpartition("/")[2])
-        assert options == {"retry": False}  # a second deletion could delete the lease of the next holder
+        assert options == {
+            "retry": False
+        }  # a second deletion could delete the lease of the next holder
         return delete(self, location, **options)
 
     with patch.object(OssClient, "delete", note):

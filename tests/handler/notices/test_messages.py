@@ -29,11 +29,29 @@ URL = (
     "&x-oss-security-token=CAIS%2B%2F%3D&x-oss-signature=0123456789abcdef"
 )
 ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
-SECRETS = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "feishu-secret", "wecom": "", "slack": ""}
+SECRETS = {
+    "webhook": WHSEC,
+    "dingtalk": "SECexample",
+    "feishu": "feishu-secret",
+    "wecom": "",
+    "slack": "",
+}
 
 
-def delivery(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Delivery:
-    notice = Notice("created", "/outbox/", "examplebucket", f"outbox/{name}", "ETAG", "link", None, size, 1772347543.0)
+def delivery(
+    name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0
+) -> Delivery:
+    notice = Notice(
+        "created",
+        "/outbox/",
+        "examplebucket",
+        f"outbox/{name}",
+        "ETAG",
+        "link",
+        None,
+        size,
+        1772347543.0,
+    )
     link = Link(f"/outbox/{name}", url, "2026-03-08T06:45:43Z")
     return Delivery("ops", "", id=f"{number:032x}", notice=notice, link=link)
 
@@ -50,7 +68,9 @@ def message(kind: str, *deliveries: Delivery) -> Any:
 def visible_text(value: Any) -> str:
     """All that a message shows, except its links."""
     if isinstance(value, Mapping):
-        return visible_text([inner for name, inner in value.items() if name not in ("url", "sign", "timestamp")])
+        return visible_text(
+            [inner for name, inner in value.items() if name not in ("url", "sign", "timestamp")]
+        )
     if isinstance(value, list):
         return "\n".join(visible_text(inner) for inner in value)
     return value if isinstance(value, str) else ""
@@ -77,7 +97,10 @@ class TestSignatures:
     def test_a_message_has_the_same_id_whenever_it_has_the_same_notices(self) -> None:
         one, two = delivery("a", number=1), delivery("b", number=2)
         sent = [(one, two), (one, two), (one,), (two,)]
-        posts = [KINDS["webhook"].post(sink("webhook"), each, NOW + after) for after, each in enumerate(sent)]
+        posts = [
+            KINDS["webhook"].post(sink("webhook"), each, NOW + after)
+            for after, each in enumerate(sent)
+        ]
         ids = [post.headers["webhook-id"] for post in posts]
         assert ids[0] == ids[1]
         assert len(set(ids)) == 3
@@ -115,18 +138,37 @@ class TestContent:
         assert URL in json.dumps(document).replace("\\u0026", "&")
 
     @pytest.mark.parametrize("kind", ROBOTS)
-    @pytest.mark.parametrize(("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (None, "")])
-    def test_a_use_of_a_share_has_a_title_and_no_link(self, kind: str, left: int | None, shows: str) -> None:
+    @pytest.mark.parametrize(
+        ("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (None, "")]
+    )
+    def test_a_use_of_a_share_has_a_title_and_no_link(
+        self, kind: str, left: int | None, shows: str
+    ) -> None:
         use = Notice(
-            "opened", "/outbox/", "b", "k", "m", "", happened_at=1772347543.0, share="id", path="/outbox/a.pdf"
+            "opened",
+            "/outbox/",
+            "b",
+            "k",
+            "m",
+            "",
+            happened_at=1772347543.0,
+            share="id",
+            path="/outbox/a.pdf",
         )
-        opened = Delivery("ops", "", notice=use._replace(title=NASTY[0], uses_left=left), link=Link(use.path, "", ""))
+        opened = Delivery(
+            "ops",
+            "",
+            notice=use._replace(title=NASTY[0], uses_left=left),
+            link=Link(use.path, "", ""),
+        )
         document = message(kind, delivery(), opened, opened._replace(link=Link("/outbox/", "", "")))
         was_opened = f"was opened 2026-03-01 06:45 UTC ({escape_markup(NASTY[0])}){shows}"
         text = [line.rstrip() for line in visible_text(document).splitlines()]
         assert len([line for line in text if line.endswith(was_opened)]) == 2
         assert "1 new file, 2 share uses" in "\n".join(text)
-        assert {"a.pdf", "/outbox/"} <= {word for line in text for word in line.removeprefix("- ").split()}
+        assert {"a.pdf", "/outbox/"} <= {
+            word for line in text for word in line.removeprefix("- ").split()
+        }
         assert json.dumps(document).count(URL[:40]) == 1
 
     def test_each_message_has_the_shape_of_its_service(self) -> None:
@@ -137,14 +179,26 @@ class TestContent:
         assert message("slack", delivery())["blocks"][0]["type"] == "rich_text"
 
     @pytest.mark.parametrize(
-        ("size", "shows"), [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")]
+        ("size", "shows"),
+        [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")],
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
         assert shows in visible_text(message("dingtalk", delivery(size=size)))
 
     @pytest.mark.parametrize(
         "name",
-        ["", " ", "\u3000\u00a0", "\u200b", "\u3164", "\ufe0f", "\U000e0041\U000e007f", " \u0301 ", "//", "\u0301/"],
+        [
+            "",
+            " ",
+            "\u3000\u00a0",
+            "\u200b",
+            "\u3164",
+            "\ufe0f",
+            "\U000e0041\U000e007f",
+            " \u0301 ",
+            "//",
+            "\u0301/",
+        ],
     )
     def test_a_name_that_nobody_would_see_is_shown(self, name: str) -> None:
         assert "\ufffd" in display_name(name)
@@ -154,7 +208,18 @@ class TestContent:
         assert display_name(f"a{blank}b") == f"a{chr(0xFFFD) * len(blank)}b"
 
     @pytest.mark.parametrize(
-        "name", ["reports/", "报告/", "é", "e\u0301.pdf", "❤\ufe0f.png", "葛\U000e0100.txt", "⠓⠊", "한글", "/x"]
+        "name",
+        [
+            "reports/",
+            "报告/",
+            "é",
+            "e\u0301.pdf",
+            "❤\ufe0f.png",
+            "葛\U000e0100.txt",
+            "⠓⠊",
+            "한글",
+            "/x",
+        ],
     )
     def test_a_visible_name_is_shown_as_it_is(self, name: str) -> None:
         assert display_name(name) == name
@@ -196,7 +261,11 @@ NASTY = [
     " ",
 ]
 _MARKUP = set("\\`*[]()<>#|!~@&{}$^")
-names = st.text(max_size=80) | st.sampled_from(NASTY) | st.lists(st.sampled_from(NASTY), max_size=4).map("".join)
+names = (
+    st.text(max_size=80)
+    | st.sampled_from(NASTY)
+    | st.lists(st.sampled_from(NASTY), max_size=4).map("".join)
+)
 
 
 def is_plain(text: str) -> bool:
@@ -205,7 +274,9 @@ def is_plain(text: str) -> bool:
         not _MARKUP & set(text)
         and "://" not in text
         and not re.match(r"([-+=]+|[0-9]+[.)])(\s|$)", text)
-        and all(unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in text)
+        and all(
+            unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in text
+        )
         and not re.search(r"(?<![^\W_])_|_(?![^\W_])", text)
     )
 
@@ -222,11 +293,15 @@ class TestNamesAreData:
         def same(mine: Any, other: Any) -> Any:
             if isinstance(mine, dict):
                 assert list(mine) == list(other)
-                return [same(mine[key], other[key]) for key in mine if key not in ("sign", "timestamp")]
+                return [
+                    same(mine[key], other[key]) for key in mine if key not in ("sign", "timestamp")
+                ]
             if isinstance(mine, list):
                 assert len(mine) == len(other)
                 return list(map(same, mine, other))
-            assert mine == (other.replace(escape_markup(name), "a.txt") if isinstance(other, str) else other)
+            assert mine == (
+                other.replace(escape_markup(name), "a.txt") if isinstance(other, str) else other
+            )
             return None
 
         for name in NASTY:
@@ -260,7 +335,9 @@ class TestNamesAreData:
 class TestLimits:
     @pytest.mark.parametrize("kind", KINDS)
     def test_many_notices_are_few_messages_within_the_limits(self, kind: str) -> None:
-        deliveries = [delivery(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)]
+        deliveries = [
+            delivery(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)
+        ]
         split = batches(KINDS[kind], deliveries)
         assert [entry for batch in split for entry in batch] == deliveries
         assert len(max(split, key=len)) <= 200
@@ -271,7 +348,10 @@ class TestLimits:
                 assert len(body["markdown"]["content"].encode()) <= 4096
             else:
                 assert len(json.dumps(body)) <= limits[kind]
-        assert len(split) <= {"webhook": 2, "wecom": 150, "slack": 30, "dingtalk": 15, "feishu": 20}[kind]
+        assert (
+            len(split)
+            <= {"webhook": 2, "wecom": 150, "slack": 30, "dingtalk": 15, "feishu": 20}[kind]
+        )
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_one_notice_alone_always_fits(self, kind: str) -> None:
@@ -289,7 +369,11 @@ class TestLimits:
 
 
 class TestEntries:
-    GOOD: Mapping[str, Any] = {"kind": "webhook", "url": "https://hooks.example.com/x?y=1", "secret": WHSEC}
+    GOOD: Mapping[str, Any] = {
+        "kind": "webhook",
+        "url": "https://hooks.example.com/x?y=1",
+        "secret": WHSEC,
+    }
 
     @pytest.mark.parametrize(
         "entry",
@@ -306,9 +390,12 @@ class TestEntries:
         assert read_sink("ops", entry, KINDS).url == entry["url"]
 
     @pytest.mark.parametrize(
-        ("entry", "seconds"), [({}, 259_200), ({"retry_for": "1h"}, 3600), ({"retry_for": "30d"}, 2_592_000)]
+        ("entry", "seconds"),
+        [({}, 259_200), ({"retry_for": "1h"}, 3600), ({"retry_for": "30d"}, 2_592_000)],
     )
-    def test_a_sink_is_tried_again_for_so_long(self, entry: Mapping[str, Any], seconds: int) -> None:
+    def test_a_sink_is_tried_again_for_so_long(
+        self, entry: Mapping[str, Any], seconds: int
+    ) -> None:
         assert read_sink("ops", {**self.GOOD, **entry}, KINDS).retry_for == seconds
 
     @pytest.mark.parametrize(
@@ -324,8 +411,14 @@ class TestEntries:
             ({"url": "http://hooks.example.com/x"}, "allow_loopback permits only http://127.0.0.1"),
             ({"url": "http://127.0.0.1/x"}, "allow_loopback permits only"),
             ({"url": "http://localhost/x", "allow_loopback": True}, "allow_loopback permits only"),
-            ({"url": "http://127.0.0.1@evil.example/", "allow_loopback": True}, "allow_loopback permits only"),
-            ({"url": "http://user@127.0.0.1/", "allow_loopback": True}, "scheme, host, path and query only"),
+            (
+                {"url": "http://127.0.0.1@evil.example/", "allow_loopback": True},
+                "allow_loopback permits only",
+            ),
+            (
+                {"url": "http://user@127.0.0.1/", "allow_loopback": True},
+                "scheme, host, path and query only",
+            ),
             ({"url": "https://user:pass@x.example/"}, "scheme, host, path and query only"),
             ({"url": "https://x.example/#top"}, "scheme, host, path and query only"),
             ({"url": "https:///x"}, "scheme, host, path and query only"),
@@ -337,12 +430,21 @@ class TestEntries:
             ({"secret": "whsec_" + base64.b64encode(b"a" * 65).decode()}, "secret must be whsec_"),
             ({"secret": "whsec_!!!!" + "a" * 40}, "secret must be whsec_"),
             ({"kind": "slack"}, "secret is not allowed, because slack messages are not signed"),
-            ({"Secret-member-EXAMPLE": 1}, "unknown member (known: kind, url, secret, allow_loopback, retry_for)"),
+            (
+                {"Secret-member-EXAMPLE": 1},
+                "unknown member (known: kind, url, secret, allow_loopback, retry_for)",
+            ),
         ],
     )
-    def test_an_invalid_entry_is_refused_without_its_values(self, change: Mapping[str, Any], reason: str) -> None:
-        with pytest.raises(InvalidSink, match=r"^Invalid sink ops in the keys document: ") as refused:
+    def test_an_invalid_entry_is_refused_without_its_values(
+        self, change: Mapping[str, Any], reason: str
+    ) -> None:
+        with pytest.raises(
+            InvalidSink, match=r"^Invalid sink ops in the keys document: "
+        ) as refused:
             read_sink("ops", {**self.GOOD, **change}, KINDS)
         sentence = refused.value.sentence
         assert reason in sentence
-        assert not any(value in sentence for value in (WHSEC, "hooks.example.com", "pass@", "Secret-member"))
+        assert not any(
+            value in sentence for value in (WHSEC, "hooks.example.com", "pass@", "Secret-member")
+        )

@@ -40,7 +40,9 @@ from tests.system import STATE
 
 
 class TestOneObject:
-    def test_a_webhook_receives_it_and_can_verify_it(self, wired: EventFunction, hook: Receiver) -> None:
+    def test_a_webhook_receives_it_and_can_verify_it(
+        self, wired: EventFunction, hook: Receiver
+    ) -> None:
         wired.add_sink("ops", hook)
         wired.toml = notice(["ops"], give="link", expires="30m")
         wired.put("outbox/a.txt", b"the bytes")
@@ -48,7 +50,9 @@ class TestOneObject:
         (request,) = hook.received
         payload = Webhook(wired.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
         assert payload["type"] == "notice.created"
-        assert {name: payload["data"][name] for name in ("key", "path", "size", "mount", "give")} == {
+        assert {
+            name: payload["data"][name] for name in ("key", "path", "size", "mount", "give")
+        } == {
             "key": "outbox/a.txt",
             "path": "/outbox/a.txt",
             "size": 1234,
@@ -78,19 +82,30 @@ class TestOneObject:
         assert unquote(urlsplit(line["url"]).path) == "/examplebucket/outbox/a 100%+b%20.png"
         assert requests.get(line["url"], timeout=10).content == b"the bytes"
 
-    def test_a_message_shortens_the_link_and_never_lengthens_it(self, function: EventFunction) -> None:
+    def test_a_message_shortens_the_link_and_never_lengthens_it(
+        self, function: EventFunction
+    ) -> None:
         function.toml = notice(["manifest"], on="message", expires="20m")
         for expires in ("5m", "1h"):
-            function.invoke(json.dumps({"path": "/outbox/a.txt", "expires": expires}).encode(), request_id=expires)
-        assert sorted(line["url"].partition("x-oss-expires=")[2][:4] for line in function.manifest_lines()) == [
+            function.invoke(
+                json.dumps({"path": "/outbox/a.txt", "expires": expires}).encode(),
+                request_id=expires,
+            )
+        assert sorted(
+            line["url"].partition("x-oss-expires=")[2][:4] for line in function.manifest_lines()
+        ) == [
             "1200",
             "300&",
         ]
 
     @pytest.mark.parametrize("ahead", [3600, -3600])
-    def test_it_is_signed_at_the_time_of_oss(self, notified: EventFunction, hook: Receiver, ahead: float) -> None:
+    def test_it_is_signed_at_the_time_of_oss(
+        self, notified: EventFunction, hook: Receiver, ahead: float
+    ) -> None:
         now = time.time()
-        notified.with_clock(notified.clock.clock()._replace(now=lambda: time.time() + ahead)).invoke(created())
+        notified.with_clock(
+            notified.clock.clock()._replace(now=lambda: time.time() + ahead)
+        ).invoke(created())
         (request,) = hook.received
         assert abs(int(request.headers["webhook-timestamp"]) - now) < 3
 
@@ -107,7 +122,14 @@ class TestWhichObjects:
         [
             (
                 notice(["manifest"]),
-                created("other/a.txt", "outbox", "outbox/", "outboxes/a.txt", ".links/state/x", "outbox/a.txt"),
+                created(
+                    "other/a.txt",
+                    "outbox",
+                    "outbox/",
+                    "outboxes/a.txt",
+                    ".links/state/x",
+                    "outbox/a.txt",
+                ),
                 ["outbox/a.txt"],
                 5,
             ),
@@ -131,21 +153,36 @@ class TestWhichObjects:
                 1,
             ),
         ],
-        ids=["outside of the mount", "another bucket", "a longer path", "another mount", "one of two for a prefix"],
+        ids=[
+            "outside of the mount",
+            "another bucket",
+            "a longer path",
+            "another mount",
+            "one of two for a prefix",
+        ],
     )
     def test_only_those_of_the_mount_make_a_link(
         self, function: EventFunction, toml: str, event: bytes, sent: list[str], skipped: int
     ) -> None:
         function.toml = toml
-        assert function.invoke(event).counts() == (len(sent) + skipped, len(sent), len(sent), skipped)
+        assert function.invoke(event).counts() == (
+            len(sent) + skipped,
+            len(sent),
+            len(sent),
+            skipped,
+        )
         assert [line["key"] for line in function.manifest_lines()] == sent
 
-    def test_an_object_of_the_service_is_skipped_even_if_a_mount_covers_it(self, function: EventFunction) -> None:
+    def test_an_object_of_the_service_is_skipped_even_if_a_mount_covers_it(
+        self, function: EventFunction
+    ) -> None:
         function.toml = notice(["manifest"])
         config = function.config
         everything = config.notices[0].mount._replace(target=Location("examplebucket", ""))
         notices = (config.notices[0]._replace(mount=everything),)
-        config = config._replace(mounts=Mounts([everything], config.mounts.reserved), notices=notices)
+        config = config._replace(
+            mounts=Mounts([everything], config.mounts.reserved), notices=notices
+        )
         outcome = function.invoke(created(".links/state/a", ".links/notices/b", "c"), config=config)
         assert outcome.counts() == (3, 1, 1, 2)
         assert outcome.summary["reasons"] == {"own_object": 2}
@@ -158,7 +195,9 @@ class TestWhichObjects:
         assert outcome.summary["reasons"] == {"deletion": 1, "other_event": 1}
 
     @pytest.mark.parametrize("key", ["outbox/../a", "outbox/a\n.txt", "outbox/" + "a" * 1020])
-    def test_a_key_that_no_link_can_carry_is_counted(self, function: EventFunction, hook: Receiver, key: str) -> None:
+    def test_a_key_that_no_link_can_carry_is_counted(
+        self, function: EventFunction, hook: Receiver, key: str
+    ) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["manifest", "ops"]) + notice(["ops"], give="share")
         outcome = function.invoke(created(key, "outbox/b.txt"))
@@ -167,7 +206,9 @@ class TestWhichObjects:
         assert {request.json["data"]["key"] for request in hook.received} == {"outbox/b.txt"}
         assert outcome.summary["reasons"] == {"unlinkable": 2}
 
-    def test_a_timer_makes_a_link_for_the_path_in_its_payload_each_time(self, function: EventFunction) -> None:
+    def test_a_timer_makes_a_link_for_the_path_in_its_payload_each_time(
+        self, function: EventFunction
+    ) -> None:
         function.toml = notice(["manifest"], on="timer", mount="/exampledir/")
         tick = {"triggerName": "t", "payload": '{"path": "/exampledir/a.txt"}'}
         for time_ in ("2026-03-01T07:49:00Z", "2026-03-01T07:50:00Z"):
@@ -182,11 +223,15 @@ class TestOnce:
         function.add_sink("ops", hook)
         function.toml = notice(["ops", "manifest"])
         for number in range(3):
-            outcome = function.invoke(created("outbox/a.txt", "outbox/a.txt"), request_id=f"r{number}")
+            outcome = function.invoke(
+                created("outbox/a.txt", "outbox/a.txt"), request_id=f"r{number}"
+            )
             assert outcome.summary["repeated"] == (0 if number == 0 else 2)
         assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
 
-    def test_another_version_of_an_object_is_notified_again(self, notified: EventFunction, hook: Receiver) -> None:
+    def test_another_version_of_an_object_is_notified_again(
+        self, notified: EventFunction, hook: Receiver
+    ) -> None:
         ids = set()
         for etag in ("ETAG1", "ETAG2", "ETAG1"):
             notified.invoke(created(etag=etag))
@@ -195,7 +240,9 @@ class TestOnce:
 
 
 class TestFailures:
-    def test_if_one_sink_fails_the_others_are_notified_once(self, function: EventFunction, hook: Receiver) -> None:
+    def test_if_one_sink_fails_the_others_are_notified_once(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
         with receiver(respond(401, b"no")) as broken:
             function.add_sink("ops", hook)
             function.add_sink("bad", broken)
@@ -242,9 +289,15 @@ class TestFailures:
         assert received_keys(hook) == dict.fromkeys(keys, 1)
         assert notified.state_names("pause/") + notified.state_names("dead/") == []
 
-    @pytest.mark.parametrize("damage", [{"failures": 0}, {"failures": True}, {"until": 0.5}, {"until": None}])
-    def test_a_pause_that_was_damaged_is_none(self, function: EventFunction, damage: dict[str, object]) -> None:
-        function.fill({f"{STATE}pause/ops": json.dumps({"until": 1, "failures": 1, **damage}).encode()})
+    @pytest.mark.parametrize(
+        "damage", [{"failures": 0}, {"failures": True}, {"until": 0.5}, {"until": None}]
+    )
+    def test_a_pause_that_was_damaged_is_none(
+        self, function: EventFunction, damage: dict[str, object]
+    ) -> None:
+        function.fill(
+            {f"{STATE}pause/ops": json.dumps({"until": 1, "failures": 1, **damage}).encode()}
+        )
         assert function.queue().pause() is None
 
     def test_while_marks_are_refused_a_sink_gets_no_more_than_was_under_way(
@@ -262,7 +315,9 @@ class TestFailures:
             sent = received_keys(hook)
             for _ in range(5):
                 notified.pass_time(600)
-                assert notified.tick().summary["failed"] == [{"sink": "ops", "code": "state_unavailable"}]
+                assert notified.tick().summary["failed"] == [
+                    {"sink": "ops", "code": "state_unavailable"}
+                ]
         assert received_keys(hook) == sent
         assert len(sent) <= 2 * THREADS
         notified.pass_time(600)
@@ -270,7 +325,9 @@ class TestFailures:
         assert received_keys(hook) == Counter(keys) + sent
 
     @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-    def test_in_a_versioned_bucket_notices_wait(self, wired: EventFunction, hook: Receiver, status: str) -> None:
+    def test_in_a_versioned_bucket_notices_wait(
+        self, wired: EventFunction, hook: Receiver, status: str
+    ) -> None:
         wired.add_sink("ops", hook)
         wired.toml = notice(["ops"])
         for each in ("Enabled", status):
@@ -284,7 +341,10 @@ class TestFailures:
         ("sink", "code"),
         [
             ({}, "unknown_sink"),
-            ({"kind": "webhook", "url": "https://x.example", "secret": "whsec_c2hvcnQ="}, "invalid_sink"),
+            (
+                {"kind": "webhook", "url": "https://x.example", "secret": "whsec_c2hvcnQ="},
+                "invalid_sink",
+            ),
         ],
     )
     def test_notices_for_a_missing_or_invalid_sink_wait_until_it_is_repaired(
@@ -316,13 +376,17 @@ class TestFailures:
             outcome = notified.invoke(created())
         assert outcome.error is None
         assert outcome.summary.get("not_marked", 0) == posts - 1
-        assert outcome.line.get("cause") == ("PutObject: 503 ServiceUnavailable" if posts == 2 else None)
+        assert outcome.line.get("cause") == (
+            "PutObject: 503 ServiceUnavailable" if posts == 2 else None
+        )
         for _ in range(3):
             notified.pass_time(60)
             notified.tick()
         assert len(hook.received) == posts
 
-    def test_what_cannot_be_written_fails_the_invocation_and_no_other_is_tried(self, notified: EventFunction) -> None:
+    def test_what_cannot_be_written_fails_the_invocation_and_no_other_is_tried(
+        self, notified: EventFunction
+    ) -> None:
         tried: list[str] = []
 
         def refused(state: object, delivery: Delivery) -> None:
@@ -342,7 +406,9 @@ class TestFailures:
         self, function: EventFunction, status: int, tries: int
     ) -> None:
         function.toml = notice(["manifest"])
-        with patch.object(OssClient, "request", return_value=OssResponse(status, {}, b"", "Refused")) as asked:
+        with patch.object(
+            OssClient, "request", return_value=OssResponse(status, {}, b"", "Refused")
+        ) as asked:
             outcome = function.invoke(created())
         assert outcome.error is not None
         assert (outcome.error.code, asked.call_count) == ("Refused", tries)
@@ -351,7 +417,9 @@ class TestFailures:
         function.toml = notice(["manifest"])
         config = function.config
         with pytest.raises(HandlerError, match=r"manifest \(no_credentials\)"):
-            events.answer(created(), context(None), lambda: Instance(config, Clock()), network=Network())
+            events.answer(
+                created(), context(None), lambda: Instance(config, Clock()), network=Network()
+            )
 
 
 def test_credentials_are_those_of_the_invocation(function: EventFunction) -> None:

@@ -29,7 +29,9 @@ def requests_to_oss() -> Iterator[Counter[str]]:
     lock = Lock()
     request: Callable[..., OssResponse] = OssClient.request
 
-    def counted(client: OssClient, method: str, location: Location, **options: object) -> OssResponse:
+    def counted(
+        client: OssClient, method: str, location: Location, **options: object
+    ) -> OssResponse:
         query = options.get("query")
         prefix = query.get("prefix", "") if isinstance(query, dict) else ""
         folder = (location.key or prefix).removeprefix(STATE).split("/")[0]
@@ -41,7 +43,9 @@ def requests_to_oss() -> Iterator[Counter[str]]:
         yield counts
 
 
-def requests_of(function: EventFunction, event: bytes | None, *, fails: bool = False) -> Counter[str]:
+def requests_of(
+    function: EventFunction, event: bytes | None, *, fails: bool = False
+) -> Counter[str]:
     """The requests of one invocation, of a tick for None, without the probe of every five minutes."""
     function.go_to(1)
     with requests_to_oss() as counts:
@@ -57,7 +61,9 @@ def new_event(function: EventFunction, size: int) -> bytes:
 
 
 @contextmanager
-def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule: str) -> Iterator[None]:
+def sinks(
+    function: EventFunction, kind: str = "webhook", count: int = 1, **rule: str
+) -> Iterator[None]:
     """Sinks that take everything, and a notice for them."""
     with ExitStack() as ends:
         names = [f"{kind}-{number}" for number in range(count)]
@@ -104,7 +110,9 @@ def measure(function: EventFunction) -> dict[str, list[int]]:
 
 def show(rows: dict[str, list[int]]) -> str:
     lines = [
-        f"| requests to OSS for | {SIZES[0]} notice | " + " | ".join(f"{size} notices" for size in SIZES[1:]) + " |",
+        f"| requests to OSS for | {SIZES[0]} notice | "
+        + " | ".join(f"{size} notices" for size in SIZES[1:])
+        + " |",
         "|---|" + "---:|" * len(SIZES),
         *(f"| {title} | " + " | ".join(map(str, counts)) + " |" for title, counts in rows.items()),
     ]
@@ -135,7 +143,11 @@ class TestMore:
                 function.go_to(1)
                 with requests_to_oss() as counts:
                     function.invoke(created("outbox/a", "outbox/b", "outbox/c"))
-                assert [counts[name] for name in ("PUT shares", "GET shares", "PUT index")] == [3, found, 3]
+                assert [counts[name] for name in ("PUT shares", "GET shares", "PUT index")] == [
+                    3,
+                    found,
+                    3,
+                ]
 
     def test_a_notice_that_fails_alone_takes_four_too(self, function: EventFunction) -> None:
         with receiver(respond(500)) as hook:
@@ -145,7 +157,9 @@ class TestMore:
             function.pass_time(60)
             assert requests_of(function, None, fails=True).total() == 2 + 4 + 5 + 2
 
-    def test_a_pause_takes_one_then_nothing_and_two_at_its_end(self, function: EventFunction) -> None:
+    def test_a_pause_takes_one_then_nothing_and_two_at_its_end(
+        self, function: EventFunction
+    ) -> None:
         with receiver(respond(429, Retry_After="600")) as hook:
             function.add_sink("ops", hook)
             function.toml = notice(["ops"])
@@ -153,7 +167,10 @@ class TestMore:
             # The notice stays where it is, unlisted.
             assert (counts["PUT pause"], counts.total()) == (1, 4 + 4 + 1 - 3)
             hook.default = respond()
-            assert requests_of(function, new_event(function, 1)) == {"PUT outbox": 1, "GET pause": 1}
+            assert requests_of(function, new_event(function, 1)) == {
+                "PUT outbox": 1,
+                "GET pause": 1,
+            }
             assert requests_of(function, None).total() == 2 + 2
             function.pass_time(600)
             assert requests_of(function, None).total() == 2 + 2 * 4 + 5 + 2 + 1

@@ -37,7 +37,9 @@ from tests.local_oss import BUCKET
 NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-[0-9]+-[0-9a-f]{32}(-[0-9]{10}-[0-9]+[lrs])?")
 DAY = 86_400
 HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
-ELSEWHERE = notice(["ops"], mount="/exampledir/")  # a rule that has nothing to do with the notices that wait
+ELSEWHERE = notice(
+    ["ops"], mount="/exampledir/"
+)  # a rule that has nothing to do with the notices that wait
 
 
 def dues(function: EventFunction) -> list[int]:
@@ -86,7 +88,9 @@ def write_for_later(function: EventFunction, event: bytes) -> list[str]:
 
 
 class TestNames:
-    def test_an_entry_says_when_it_is_due_its_place_and_its_notice(self, function: EventFunction) -> None:
+    def test_an_entry_says_when_it_is_due_its_place_and_its_notice(
+        self, function: EventFunction
+    ) -> None:
         function.toml = notice(["ops"])
         keys = [f"outbox/{number}.txt" for number in range(12)]
         function.invoke(created(*keys))
@@ -106,7 +110,9 @@ class TestNames:
         assert function.state_names("outbox/") == names
 
     @pytest.mark.parametrize("ahead", [0, 3600, -3600])
-    def test_without_a_time_a_notice_is_due_now_by_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
+    def test_without_a_time_a_notice_is_due_now_by_the_clock_of_oss(
+        self, function: EventFunction, ahead: int
+    ) -> None:
         function.toml = notice(["ops"], on="message")
         before = int(time.time())
         function.with_clock(wrong_clock(function, ahead)).invoke(links("/outbox/a.txt"))
@@ -116,7 +122,13 @@ class TestNames:
     @pytest.mark.parametrize(
         ("every", "windows"),
         [
-            ("1m", {"2026-03-01T06:45:00Z": "2026-03-01T06:46:00Z", "2026-03-01T06:45:43Z": "2026-03-01T06:46:00Z"}),
+            (
+                "1m",
+                {
+                    "2026-03-01T06:45:00Z": "2026-03-01T06:46:00Z",
+                    "2026-03-01T06:45:43Z": "2026-03-01T06:46:00Z",
+                },
+            ),
             (
                 "1d",
                 {
@@ -133,7 +145,10 @@ class TestNames:
         """Of events of several windows in one invocation, each at the end of its own."""
         function.toml = notice(["ops"], every=every)
         function.pass_time(90 * DAY)  # beyond the last of these times
-        records = [record(f"outbox/{number}", eventTime=happened) for number, happened in enumerate(windows)]
+        records = [
+            record(f"outbox/{number}", eventTime=happened)
+            for number, happened in enumerate(windows)
+        ]
         function.invoke(json.dumps({"events": records}).encode())
         assert dues(function) == [parse_rfc3339(due) for due in windows.values()]
 
@@ -152,7 +167,9 @@ def test_the_state_never_contains_a_link(function: EventFunction, hook: Receiver
     function.tick()
     keys = function.object_keys(".links/state/")
     assert any("/outbox/" in key for key in keys)
-    assert not [key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))]
+    assert not [
+        key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))
+    ]
 
 
 WRONG_TYPES: dict[str, list[Any]] = {
@@ -181,7 +198,11 @@ UNREADABLE = [
     b" " * 5_000_000,
     json.dumps(waiting_notice(extra="x" * 100_000)).encode(),
     json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
-    *(json.dumps(waiting_notice(**{name: each})).encode() for name, values in WRONG_TYPES.items() for each in values),
+    *(
+        json.dumps(waiting_notice(**{name: each})).encode()
+        for name, values in WRONG_TYPES.items()
+        for each in values
+    ),
 ]
 
 # Types are right, and there is no such notice.
@@ -192,7 +213,9 @@ INVALID: list[dict[str, Any]] = [
     {"expires": -5},
     {"expires": 10**30},
     {"expires": 10**30, "give": "share"},
-    *({name: "outbox/\ud800"} for name in ("key", "mark", "on", "version", "download")),  # half a surrogate pair
+    *(
+        {name: "outbox/\ud800"} for name in ("key", "mark", "on", "version", "download")
+    ),  # half a surrogate pair
     {"version": ""},
     {"version": "a\r\nb"},
     {"key": "outbox/a\r\nb"},
@@ -232,7 +255,10 @@ class TestWhatCannotBeRead:
     ) -> None:
         self.prepare(function, hook)
         names = [f"{HAPPENED}-{place:06}-{'a' * 32}" for place in range(len(UNREADABLE))]
-        for name, body in [*zip(names, UNREADABLE, strict=True), *((each, b"{}") for each in STRANGE_NAMES)]:
+        for name, body in [
+            *zip(names, UNREADABLE, strict=True),
+            *((each, b"{}") for each in STRANGE_NAMES),
+        ]:
             put_entry(function, name, body)
         names += STRANGE_NAMES
         outcomes = [function.tick() for _ in range(2)]
@@ -242,7 +268,9 @@ class TestWhatCannotBeRead:
         assert function.state_names("dead/") == sorted(f"dead/ops/{name}" for name in names)
         assert set(dead_reasons(function).values()) == {"unreadable"}
 
-    def test_entries_of_invalid_values_block_nobody(self, function: EventFunction, hook: Receiver) -> None:
+    def test_entries_of_invalid_values_block_nobody(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
         self.prepare(function, hook)
         for place, changes in enumerate(INVALID):
             body = json.dumps(waiting_notice(**changes)).encode()
@@ -268,7 +296,12 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver
     ) -> None:
         self.prepare(function, hook)
-        others = ["outbox/file", "outbox/ops/folder/file", "outbox/a name/entry", f"outbox/{'x' * 70}/entry"]
+        others = [
+            "outbox/file",
+            "outbox/ops/folder/file",
+            "outbox/a name/entry",
+            f"outbox/{'x' * 70}/entry",
+        ]
         for name in others:
             function.state().replace(name, b"{}")
         function.put(".links/state/outbox/ops/", b"")  # a folder as consoles make it
@@ -282,19 +315,35 @@ class TestWhatCannotBeRead:
         self.prepare(function, hook)
         sent, buried = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
         put_entry(function, sent, json.dumps(waiting_notice(colour="blue")).encode())
-        put_entry(function, buried, json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode())
+        put_entry(
+            function,
+            buried,
+            json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode(),
+        )
         assert function.tick().summary["notices"] == 4
         assert received_keys(hook)["outbox/a.txt"] == 1
         function.pass_time(4 * DAY)
         function.tick()
-        document = {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
-        assert json.loads(function.read(f".links/state/{function.state_names('dead/')[0]}")) == document
+        document = {
+            **waiting_notice(mount="/gone/"),
+            "colour": {"is": "red"},
+            "reason": "mount_changed",
+        }
+        assert (
+            json.loads(function.read(f".links/state/{function.state_names('dead/')[0]}"))
+            == document
+        )
         outbox = function.queue()
         outbox.revive(*outbox.first(DEAD))
-        assert json.loads(function.read(f".links/state/{function.state_names('outbox/')[0]}")) == document
+        assert (
+            json.loads(function.read(f".links/state/{function.state_names('outbox/')[0]}"))
+            == document
+        )
 
 
-DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
+DROP = (
+    '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
+)
 CHECKED = DROP + "check = true\n"
 MOUNTS = {
     "removed": "",
@@ -303,14 +352,25 @@ MOUNTS = {
     "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
     "shares withdrawn": DROP.replace('max_share = "30d"', ""),
 }
-LOOKS: dict[str, OssResponse | Exception] = {  # only NoSuchKey, NoSuchVersion and a delete marker say that it is gone
+LOOKS: dict[
+    str, OssResponse | Exception
+] = {  # only NoSuchKey, NoSuchVersion and a delete marker say that it is gone
     "forbidden": OssResponse(403, {}, b"", "AccessDenied"),
     "no bucket": OssResponse(404, {}, b"", "NoSuchBucket"),
     "archived": OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", ""),
     "unreachable": OssUnavailable("OSS cannot be reached."),
 }
-SHARES = ("removed", "hidden by a longer path", "shares withdrawn", "no_share_key", "public_url_required")
-NO_LINK = [*((case, "share") for case in SHARES), *((case, "link") for case in ("narrowed", "GET withdrawn", *LOOKS))]
+SHARES = (
+    "removed",
+    "hidden by a longer path",
+    "shares withdrawn",
+    "no_share_key",
+    "public_url_required",
+)
+NO_LINK = [
+    *((case, "share") for case in SHARES),
+    *((case, "link") for case in ("narrowed", "GET withdrawn", *LOOKS)),
+]
 
 
 def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -321,12 +381,16 @@ def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPa
     if case in LOOKS:
         look, head = Mock(side_effect=[LOOKS[case]] * 100), OssClient.head
         monkeypatch.setattr(
-            OssClient, "head", lambda self, at, *query: (look if at.key[0] == "w" else head)(self, at, *query)
+            OssClient,
+            "head",
+            lambda self, at, *query: (look if at.key[0] == "w" else head)(self, at, *query),
         )
         return "object_archived" if case == "archived" else "oss_unavailable"
     if case == "no_share_key":
         read = current.current_keys
-        monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
+        monkeypatch.setattr(
+            current, "current_keys", lambda invocation: read(invocation)._replace(share=())
+        )
     else:
         config = function.config._replace(public_url=None)
         monkeypatch.setattr(type(function), "config", config)
@@ -345,7 +409,12 @@ class TestNoticesThatGetNoLink:
 
     @pytest.mark.parametrize(("case", "give"), NO_LINK)
     def test_each_reason_lets_a_notice_wait_longer_and_longer_and_others_be_sent(
-        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, case: str, give: str
+        self,
+        function: EventFunction,
+        hook: Receiver,
+        monkeypatch: pytest.MonkeyPatch,
+        case: str,
+        give: str,
     ) -> None:
         function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give) + notice(["ops"])
         function.put("wide/drop/a/b.txt")
@@ -388,7 +457,9 @@ class TestNoticesThatGetNoLink:
 
 
 class TestMountsThatChange:
-    def test_a_share_lasts_no_longer_than_the_mount_allows_now(self, function: EventFunction, hook: Receiver) -> None:
+    def test_a_share_lasts_no_longer_than_the_mount_allows_now(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
         function.add_sink("ops", hook)
         function.toml = DROP + notice(["ops"], mount="/drop/", give="share", expires="20d")
         write_for_later(function, created("wide/drop/a.txt"))
@@ -398,7 +469,9 @@ class TestMountsThatChange:
         assert expires_at is not None
         assert 3590 <= expires_at - time.time() <= 3600
 
-    def test_a_notice_is_sent_with_the_mount_of_today(self, wired: EventFunction, hook: Receiver) -> None:
+    def test_a_notice_is_sent_with_the_mount_of_today(
+        self, wired: EventFunction, hook: Receiver
+    ) -> None:
         wired.add_sink("ops", hook)
         wired.put("wide/drop/a.txt", b"the bytes")
         wired.toml = DROP + notice(["ops"], mount="/drop/")
@@ -446,10 +519,19 @@ class TestRulesThatChange:
 
     @pytest.mark.parametrize(
         ("before", "after", "is_sent"),
-        [({}, {"every": "1m"}, True), ({}, {"every": "1m"}, False), ({"expires": "20m"}, {"expires": "5m"}, True)],
+        [
+            ({}, {"every": "1m"}, True),
+            ({}, {"every": "1m"}, False),
+            ({"expires": "20m"}, {"expires": "5m"}, True),
+        ],
     )
     def test_every_or_expires_of_an_event_that_comes_again(
-        self, function: EventFunction, hook: Receiver, before: dict[str, str], after: dict[str, str], is_sent: bool
+        self,
+        function: EventFunction,
+        hook: Receiver,
+        before: dict[str, str],
+        after: dict[str, str],
+        is_sent: bool,
     ) -> None:
         self.wait(function, hook, **before)
         if is_sent:
@@ -458,8 +540,12 @@ class TestRulesThatChange:
         function.invoke(created())
         self.send(function, hook)
 
-    @pytest.mark.parametrize("toml", ["", notice(["manifest"])], ids=["no rule", "only a sink in OSS"])
-    def test_to_while_no_rule_has_a_webhook(self, function: EventFunction, hook: Receiver, toml: str) -> None:
+    @pytest.mark.parametrize(
+        "toml", ["", notice(["manifest"])], ids=["no rule", "only a sink in OSS"]
+    )
+    def test_to_while_no_rule_has_a_webhook(
+        self, function: EventFunction, hook: Receiver, toml: str
+    ) -> None:
         """The function has no rights to look at the outbox then."""
         self.wait(function, hook)
         function.toml = toml
@@ -482,7 +568,9 @@ def test_an_object_that_was_deleted_is_not_sent_where_the_mount_checks(
     assert function.state_names("outbox/") == function.state_names("dead/") == []
 
 
-def test_a_share_of_an_app_package_waits_until_the_mount_allows_it(function: EventFunction, hook: Receiver) -> None:
+def test_a_share_of_an_app_package_waits_until_the_mount_allows_it(
+    function: EventFunction, hook: Receiver
+) -> None:
     function.add_sink("ops", hook)
     function.toml = DROP + notice(["ops"], mount="/drop/", give="share")
     function.put("wide/drop/app.apk")
@@ -506,7 +594,9 @@ class TestVersions:
     def put(self, wired: EventFunction, key: str, content: bytes) -> str:
         """Writes a version; its id."""
         location = Location("databucket", key)
-        return wired.oss.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
+        return wired.oss.client.put(location, content, content_type="text/plain").headers[
+            "x-oss-version-id"
+        ]
 
     def event(self, key: str, version: str) -> bytes:
         created = record(key)
@@ -519,14 +609,19 @@ class TestVersions:
         wired.oss.bucket("databucket").change(versioning="Enabled")
         wired.add_sink("ops", hook)
 
-    def test_a_link_opens_the_version_that_was_reported(self, wired: EventFunction, hook: Receiver) -> None:
+    def test_a_link_opens_the_version_that_was_reported(
+        self, wired: EventFunction, hook: Receiver
+    ) -> None:
         wired.toml = self.TOML + notice(["ops"], mount="/data/")
         first = self.put(wired, "in/a.txt", b"first")
         write_for_later(wired, self.event("in/a.txt", first))
         second = self.put(wired, "in/a.txt", b"second")
         wired.invoke(self.event("in/a.txt", second))
         wired.tick()
-        data = {request.json["data"]["version"]: request.json["data"]["url"] for request in hook.received}
+        data = {
+            request.json["data"]["version"]: request.json["data"]["url"]
+            for request in hook.received
+        }
         contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
         assert contents == {first: b"first", second: b"second"}
 
@@ -563,7 +658,9 @@ class TestTicksThatCannotRead:
         with patch.object(Store, "_pages", refuse):
             outcome = function.tick()
         assert "waiting" not in outcome.line
-        assert outcome.summary["failed"] == [{"sink": folder.rstrip("/"), "code": "state_unavailable"}]
+        assert outcome.summary["failed"] == [
+            {"sink": folder.rstrip("/"), "code": "state_unavailable"}
+        ]
         assert outcome.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
         assert (outcome.summary["notices"], len(hook.received)) == (sent, sent)
         assert set(function.tick().line["waiting"]) <= {"ops"}
@@ -573,7 +670,13 @@ class TestTicksThatCannotRead:
     ) -> None:
         """Only entries of a sink are counted: no folder that a console made, and nothing below one."""
         function.toml = notice(["ops"])
-        names = ["", "chat/", "file", "ops/folder/file", *(f"{sink}/{n}" for sink in ("chat", "ops") for n in range(3))]
+        names = [
+            "",
+            "chat/",
+            "file",
+            "ops/folder/file",
+            *(f"{sink}/{n}" for sink in ("chat", "ops") for n in range(3)),
+        ]
         function.fill({f".links/state/dead/{name}": b"{}" for name in names})
         report: dict[str, dict[str, object]] = {
             sink: {"notices": 0, "oldest": 0, "dead": 3} for sink in ("chat", "ops")

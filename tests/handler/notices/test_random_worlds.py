@@ -78,7 +78,10 @@ class Sink:
         self._rate = dice.choice((0.0, 0.1, 0.5))  # of messages with one of the faults
         self._faults = dice.sample(SINK_FAULTS, dice.randint(1, 3))
         self._refused = dice.choice(("", "", "37", "024"))
-        self._outage = world.now + dice.uniform(0, 20) * MINUTE, dice.choice((0.0, 2.0, 10.0, 70.0)) * MINUTE
+        self._outage = (
+            world.now + dice.uniform(0, 20) * MINUTE,
+            dice.choice((0.0, 2.0, 10.0, 70.0)) * MINUTE,
+        )
         self._outage_fault = dice.choice(OUTAGES)
         self.accepted: defaultdict[str, list[Delivery]] = defaultdict(list)  # by file
         world.sinks[f"{name}.invalid"] = self.receive
@@ -92,7 +95,10 @@ class Sink:
         world = self._world
         dice = self._world.dice
         process = self._world.thread().process
-        files, fault = files_in(post.body), dice.choice(self._faults) if dice.random() < self._rate else ""
+        files, fault = (
+            files_in(post.body),
+            dice.choice(self._faults) if dice.random() < self._rate else "",
+        )
         if 0 <= world.now - self._outage[0] < self._outage[1]:
             fault = self._outage_fault
         elif any(file[6] in self._refused for file in files):
@@ -121,18 +127,33 @@ class Service:
         dice = world.dice
         self.world = world
         world.latency = dice.choice((0.02, 0.2))
-        world.fault_rate, world.faults = dice.choice((0.0, 0.05, 0.1, 0.3)), dice.sample(FAULTS, dice.randint(1, 3))
-        world.stall_rate, world.server_skew = dice.choice((0.0, 0.0, 0.001, 0.004)), dice.choice((0.0, 0.5))
+        world.fault_rate, world.faults = (
+            dice.choice((0.0, 0.05, 0.1, 0.3)),
+            dice.sample(FAULTS, dice.randint(1, 3)),
+        )
+        world.stall_rate, world.server_skew = (
+            dice.choice((0.0, 0.0, 0.001, 0.004)),
+            dice.choice((0.0, 0.5)),
+        )
         world.watch = self._watch
         self.kill_rate = dice.choice((0.0, 0.1, 0.4))  # of invocations and commands
         self.limit = dice.choice((2, 3, 10))  # of instances
-        self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.choice((1, 1, 2, 3))))]
+        self.sinks = [
+            Sink(world, name)
+            for name in sorted(dice.sample(sorted(SINKS), dice.choice((1, 1, 2, 3))))
+        ]
         self.has_manifest = dice.random() < 0.3  # a sink in OSS
-        at_once = [sink.name for sink in self.sinks if sink.name != "digest"] + ["manifest"] * self.has_manifest
+        at_once = [sink.name for sink in self.sinks if sink.name != "digest"] + [
+            "manifest"
+        ] * self.has_manifest
         toml = HEAD if dice.random() < 0.7 else HEAD.replace("max_share", "check = true\nmax_share")
         gives = {"give": dice.choice(("link", "share"))}
         toml += notice(at_once, **gives) if at_once else ""
-        toml += notice(["digest"], every="1m", **gives) if "digest" in {sink.name for sink in self.sinks} else ""
+        toml += (
+            notice(["digest"], every="1m", **gives)
+            if "digest" in {sink.name for sink in self.sinks}
+            else ""
+        )
         self.config = make_config(toml)
         self.seconds = dice.choice((*(1, 2, 5) * 5, 1, 2, 15, 15, 70)) * MINUTE  # with faults
         self.sizes = dice.choice(((1, 1, 2),) * 19 + ((1, 3, 10, 20),))  # of uploads
@@ -172,10 +193,18 @@ class Service:
             sink.heal()
 
     def write_keys(self, sinks: Iterable[Sink]) -> None:
-        entries = {sink.name: {"kind": SINKS[sink.name], "url": f"https://{sink.name}.invalid/hook"} for sink in sinks}
+        entries = {
+            sink.name: {"kind": SINKS[sink.name], "url": f"https://{sink.name}.invalid/hook"}
+            for sink in sinks
+        }
         for entry in entries.values():
             entry |= {"retry_for": "1h"} | ({"secret": WHSEC} if entry["kind"] == "webhook" else {})
-        document = {"version": 1, "share": [{"id": "k1", "secret": base64url(b"s" * 32)}], "api": [], "jwt": []}
+        document = {
+            "version": 1,
+            "share": [{"id": "k1", "secret": base64url(b"s" * 32)}],
+            "api": [],
+            "jwt": [],
+        }
         self.world.oss.fill({KEYS_KEY: json.dumps({**document, "sinks": entries}).encode()})
 
     def lose(self) -> None:
@@ -205,7 +234,8 @@ class Service:
         for _ in range(dice.choice((1, 1, 1, 2))):
             self.unacknowledged += 1
             world.at(
-                world.now + dice.choice((0, 0, 100)), lambda: self.invoke(json.dumps({"events": records}).encode())
+                world.now + dice.choice((0, 0, 100)),
+                lambda: self.invoke(json.dumps({"events": records}).encode()),
             )
 
     def tick(self) -> None:
@@ -254,7 +284,10 @@ class Service:
         if process in self._running:
             self._running.remove(process)
             if event != TIMER_EVENT and not is_done:
-                self.world.at(self.world.now + self.world.dice.choice((1, 60, 300)), lambda: self.invoke(event))
+                self.world.at(
+                    self.world.now + self.world.dice.choice((1, 60, 300)),
+                    lambda: self.invoke(event),
+                )
             self.unacknowledged -= is_done and event != TIMER_EVENT
 
     def operate(self) -> None:
@@ -264,10 +297,14 @@ class Service:
             world.at(world.now + dice.uniform(0, MINUTE), self.operate)
             return
         sink = ("--sink", dice.choice(self.sinks).name)
-        command = dice.choice((("retry",), ("retry",), ("retry", *sink), ("drop",), ("drop", "--waiting", *sink)))
+        command = dice.choice(
+            (("retry",), ("retry",), ("retry", *sink), ("drop",), ("drop", "--waiting", *sink))
+        )
         process = self._process(command[0], dice.choice(SKEWS))
         process.interrupted_in = dice.randint(2, 40) if dice.random() < 0.1 else 0
-        world.start(process, lambda: notices.main([*command, "--endpoint", "internal"], clock=process.clock))
+        world.start(
+            process, lambda: notices.main([*command, "--endpoint", "internal"], clock=process.clock)
+        )
 
     def _process(self, job: str, skew: float) -> Process:
         process, dice = Process(self.world, skew=skew), self.world.dice
@@ -288,24 +325,47 @@ class Service:
         if self.unacknowledged:
             yield f"{self.unacknowledged} events failed to the end"
         allowed = ("status_400", *((*REASONS, *OSS_REASONS) if self.seconds > HOUR else ()))
-        dead = {found[0]: json.loads(oss.read(key))["reason"] for key in oss.keys(DEAD) if (found := ID.search(key))}
-        yield from (f"{reason} made {notice_id} dead" for notice_id, reason in dead.items() if reason not in allowed)
+        dead = {
+            found[0]: json.loads(oss.read(key))["reason"]
+            for key in oss.keys(DEAD)
+            if (found := ID.search(key))
+        }
+        yield from (
+            f"{reason} made {notice_id} dead"
+            for notice_id, reason in dead.items()
+            if reason not in allowed
+        )
         shares = {key[len(SHARES) : -5]: json.loads(oss.read(key)) for key in oss.keys(SHARES)}
         listed = {key[-12:] for key in oss.keys(INDEX)}
-        yield from (f"{share} opens again" for share in self.revoked if shares[share]["revoked_at"] is None)
-        paths = Counter(record["path"] for record in shares.values())  # all within half the lifetime of a share
+        yield from (
+            f"{share} opens again" for share in self.revoked if shares[share]["revoked_at"] is None
+        )
+        paths = Counter(
+            record["path"] for record in shares.values()
+        )  # all within half the lifetime of a share
         yield from (f"{path} has {count} shares" for path, count in paths.items() if count > 1)
-        sent = {url for sink in self.sinks for each in chain(*sink.accepted.values()) for url in each.urls}
-        yield from (f"{url} is in no list" for url in sent if share_id(url) not in shares.keys() & listed)
+        sent = {
+            url
+            for sink in self.sinks
+            for each in chain(*sink.accepted.values())
+            for url in each.urls
+        }
+        yield from (
+            f"{url} is in no list" for url in sent if share_id(url) not in shares.keys() & listed
+        )
         objects = [oss.read(key) for key in oss.keys(MANIFEST)]
-        written = Counter(json.loads(line)["key"][7:] for body in objects for line in body.splitlines())
+        written = Counter(
+            json.loads(line)["key"][7:] for body in objects for line in body.splitlines()
+        )
         for file in self.uploaded if self.has_manifest else ():
             if written[file] != 1 and file not in self.revoked.values():
                 yield f"{file} is {written[file]} times in OSS"
         for sink in self.sinks:
             for file in self.uploaded:
                 deliveries, notice_id = sink.accepted[file], self.ids.get((sink.name, file))
-                is_gone = notice_id in dead or notice_id in self.dropped or file in self.revoked.values()
+                is_gone = (
+                    notice_id in dead or notice_id in self.dropped or file in self.revoked.values()
+                )
                 if not deliveries and not is_gone:
                     yield f"{file} is lost for {sink.name}"
                 lost = self.lost[notice_id or ""] + self.lost[sink.name]

@@ -34,9 +34,13 @@ class Refusal(NamedTuple):
 
 WECOM = Refusal("wecom", WebhookResponse(200, {}, b'{"errcode": 40058}', True), "40058")
 WEBHOOK = Refusal("webhook", WebhookResponse(422, {}, b"", True), "status_422")
-ERROR = Refusal("webhook", WebhookResponse(500, {}, b"", True), "status_500")  # that may be the sink's
+ERROR = Refusal(
+    "webhook", WebhookResponse(500, {}, b"", True), "status_500"
+)  # that may be the sink's
 BOTH = pytest.mark.parametrize("refusal", [WECOM, WEBHOOK], ids=["WeCom", "a webhook's 422"])
-ALL = pytest.mark.parametrize("refusal", [WECOM, WEBHOOK, ERROR], ids=["WeCom", "a webhook's 422", "a 500"])
+ALL = pytest.mark.parametrize(
+    "refusal", [WECOM, WEBHOOK, ERROR], ids=["WeCom", "a webhook's 422", "a 500"]
+)
 
 
 class PickySink:
@@ -98,7 +102,10 @@ class PickySink:
     @property
     def dead(self) -> dict[str, str]:
         """The names of the dead notices, with their reasons."""
-        found = [json.loads(self.function.read(STATE + name)) for name in self.function.state_names(f"{DEAD}/")]
+        found = [
+            json.loads(self.function.read(STATE + name))
+            for name in self.function.state_names(f"{DEAD}/")
+        ]
         return {each["key"].removeprefix("outbox/"): each["reason"] for each in found}
 
     @property
@@ -119,7 +126,9 @@ Picky = Callable[[Refusal, Iterable[str]], PickySink]
 
 class TestOneBadNotice:
     @BOTH
-    def test_the_others_are_sent_once_at_once_and_it_waits_by_itself(self, picky: Picky, refusal: Refusal) -> None:
+    def test_the_others_are_sent_once_at_once_and_it_waits_by_itself(
+        self, picky: Picky, refusal: Refusal
+    ) -> None:
         sink = picky(refusal, [FILES[10]])
         sink.tell(*FILES)
         outcome, posts = sink.tick()
@@ -153,9 +162,16 @@ class TestOneBadNotice:
         for failures in range(1, 20):
             outcome, posts = sink.tick(3600)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": "status_422"}]
-            assert (posts, sink.waiting, sink.dead, sink.failures) == (1, {FILES[0]: failures}, {}, 0)
+            assert (posts, sink.waiting, sink.dead, sink.failures) == (
+                1,
+                {FILES[0]: failures},
+                {},
+                0,
+            )
 
-    @pytest.mark.parametrize(("refusal", "hours"), [(WECOM, 2), (ERROR, 23)], ids=["WeCom", "a 500"])
+    @pytest.mark.parametrize(
+        ("refusal", "hours"), [(WECOM, 2), (ERROR, 23)], ids=["WeCom", "a 500"]
+    )
     def test_neither_an_hour_without_three_tries_nor_a_server_error_before_retry_for_is_enough(
         self, picky: Picky, refusal: Refusal, hours: int
     ) -> None:
@@ -175,7 +191,9 @@ class TestOneBadNotice:
     ids=["WeCom", "a digest", "one by one"],
 )
 @pytest.mark.parametrize(
-    ("bad", "ticks"), [(FILES[::5], 1), (FILES[:5], 2), (FILES[-15:], 20)], ids=["apart", "first", "most"]
+    ("bad", "ticks"),
+    [(FILES[::5], 1), (FILES[:5], 2), (FILES[-15:], 20)],
+    ids=["apart", "first", "most"],
 )
 def test_all_others_among_several_bad_notices_are_sent_once(
     picky: Picky, refusal: Refusal, rule: dict[str, str], bad: list[str], ticks: int
@@ -184,7 +202,9 @@ def test_all_others_among_several_bad_notices_are_sent_once(
     sink.function.toml = notice(["ops"], **rule)
     sink.config = sink.function.config
     sink.tell(*FILES)
-    posts = sink.tick_until_sent([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
+    posts = sink.tick_until_sent(
+        [name for name in FILES if name not in bad], at_most=ticks, seconds=490
+    )
     assert (set(sink.waiting), sink.dead) == (set(bad), {})
     assert posts <= 60
 
@@ -219,7 +239,9 @@ class TestASinkThatRefusesEverything:
 
 
 @pytest.mark.parametrize("status", [500, 422, 429])
-def test_a_sink_that_takes_only_few_at_once_gets_messages_as_large_as_it_takes(picky: Picky, status: int) -> None:
+def test_a_sink_that_takes_only_few_at_once_gets_messages_as_large_as_it_takes(
+    picky: Picky, status: int
+) -> None:
     sink = picky(WEBHOOK._replace(refused=WebhookResponse(status, {}, b"", True)), [])
     sink.limit = 4
     sink.tell(*FILES)

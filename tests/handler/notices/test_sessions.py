@@ -43,7 +43,12 @@ from tests.system import STATE
 from tests.virtual_time import Process
 
 # Of each robot, as its service documents it: so many messages in so many seconds.
-LIMITS = {"dingtalk": [(20, 60.0)], "wecom": [(20, 60.0)], "feishu": [(100, 60.0), (5, 1.0)], "slack": [(1, 1.0)]}
+LIMITS = {
+    "dingtalk": [(20, 60.0)],
+    "wecom": [(20, 60.0)],
+    "feishu": [(100, 60.0), (5, 1.0)],
+    "slack": [(1, 1.0)],
+}
 ROUNDED = 0.001  # seconds
 IDLE_TICK = 2  # requests to OSS
 FAR = '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\nmax_share = "30d"\n'
@@ -121,7 +126,9 @@ class TestTime:
             assert time.time() - began < 120
         assert sorted(inbox.files().elements()) == function.uploaded
 
-    def test_a_digest_begins_with_25_notices_and_doubles_with_each_success(self, function: Simulation) -> None:
+    def test_a_digest_begins_with_25_notices_and_doubles_with_each_success(
+        self, function: Simulation
+    ) -> None:
         """Each time, at a receiver that takes 0.2 s for a notice: no message takes longer than a try may."""
         function.toml = notice(["ops"], every="5m")
         inbox, sizes = function.inbox("ops", "webhook"), list[int]()
@@ -140,7 +147,9 @@ class TestTime:
             assert sizes == [25, 50, 100]
         assert sorted(inbox.files().elements()) == function.uploaded
 
-    def test_a_webhook_that_takes_a_second_gets_eight_messages_at_a_time(self, function: Simulation) -> None:
+    def test_a_webhook_that_takes_a_second_gets_eight_messages_at_a_time(
+        self, function: Simulation
+    ) -> None:
         inbox = function.inbox("ops", "webhook")
         config = function.config
         began = time.time()
@@ -190,7 +199,9 @@ class TestChoice:
         assert list(inbox.files().elements()) == function.uploaded
         assert inbox.accepted[0].at - inbox.tries[0] < 5 * MINUTE
 
-    def test_what_failed_before_is_in_no_message_with_what_did_not(self, function: Simulation) -> None:
+    def test_what_failed_before_is_in_no_message_with_what_did_not(
+        self, function: Simulation
+    ) -> None:
         function.toml = notice(["ops"], every="1m")
         inbox, mixed = function.inbox("ops", "webhook"), list[list[str]]()
 
@@ -211,7 +222,9 @@ class TestChoice:
 
 
 class TestBlame:
-    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(self, function: Simulation) -> None:
+    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(
+        self, function: Simulation
+    ) -> None:
         inbox, config = function.inbox("ops", "webhook", retry_for="1h"), function.config
         inbox.trouble = fails
         function.pass_minutes(75, config)
@@ -225,7 +238,9 @@ class TestBlame:
         assert sorted([*names, *inbox.files().elements()]) == function.uploaded
 
     @pytest.mark.parametrize("trouble", ["403", "reset"])
-    def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(self, function: Simulation, trouble: str) -> None:
+    def test_a_name_that_brings_a_quiet_sink_down_delays_few_others(
+        self, function: Simulation, trouble: str
+    ) -> None:
         """Six hours with another upload about each ten minutes."""
         inbox = function.inbox("ops", "webhook")
         config = function.config
@@ -250,10 +265,14 @@ class TestBlame:
             else:
                 function.succeed(TIMER_EVENT, config)
                 tick += MINUTE
-        delays = [message.at - uploaded[name] for message in inbox.accepted for name in message.files]
+        delays = [
+            message.at - uploaded[name] for message in inbox.accepted for name in message.files
+        ]
         assert len(delays) > 30
         assert max(delays) < MINUTE
-        assert len(inbox.tries) - len(inbox.accepted) < 50  # that name waits by itself, 15 minutes in the end
+        assert (
+            len(inbox.tries) - len(inbox.accepted) < 50
+        )  # that name waits by itself, 15 minutes in the end
 
     def test_only_what_was_refused_four_times_dies_by_a_refusal(
         self, function: Simulation, forbidden: set[str]
@@ -261,7 +280,9 @@ class TestBlame:
         """OSS could not be asked for 70 minutes; then one of two pods refuses everything for ten seconds."""
         function.toml = FAR + notice(["ops"], mount="/far/")
         inbox, config = function.inbox("ops", "webhook"), function.config
-        function.succeed(json.dumps({"events": [record(f"far/f{n:06}.txt") for n in range(20)]}).encode(), config)
+        function.succeed(
+            json.dumps({"events": [record(f"far/f{n:06}.txt") for n in range(20)]}).encode(), config
+        )
         function.pass_minutes(70, config, uploads=False)
         assert inbox.tries == []
         function.fill({f"far/f{number:06}.txt": b"content" for number in range(20)})
@@ -269,7 +290,11 @@ class TestBlame:
         forbidden.add("nothing/")
 
         def one_refuses(inbox: Inbox, post: Post) -> WebhookResponse | None:
-            return WebhookResponse(400, {}, b"", True) if len(inbox.tries) % 2 and len(inbox.tries) < 20 else None
+            return (
+                WebhookResponse(400, {}, b"", True)
+                if len(inbox.tries) % 2 and len(inbox.tries) < 20
+                else None
+            )
 
         inbox.trouble = one_refuses
         function.pass_minutes(90, config, uploads=False)
@@ -278,7 +303,9 @@ class TestBlame:
 
 
 class TestReceivers:
-    def test_a_digest_reaches_a_receiver_that_takes_six_seconds_for_each_notice(self, function: Simulation) -> None:
+    def test_a_digest_reaches_a_receiver_that_takes_six_seconds_for_each_notice(
+        self, function: Simulation
+    ) -> None:
         function.toml = notice(["ops"], every="1m")
         inbox = function.inbox("ops", "webhook")
 
@@ -317,7 +344,9 @@ class TestReceivers:
         function.pass_minutes(10, config)
         assert sorted(inbox.files().elements()) == function.uploaded[55:]
 
-    def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
+    def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(
+        self, function: Simulation
+    ) -> None:
         inbox = function.inbox("ops", "webhook")
         config = function.config
 
@@ -334,7 +363,9 @@ class TestReceivers:
 
 
 class TestRequests:
-    @pytest.mark.parametrize(("trouble", "uploads", "at_most"), [(refuses, False, 220), (fails, True, 340)])
+    @pytest.mark.parametrize(
+        ("trouble", "uploads", "at_most"), [(refuses, False, 220), (fails, True, 340)]
+    )
     def test_a_sink_that_is_down_costs_few_requests_an_hour(
         self, function: Simulation, trouble: Trouble, uploads: bool, at_most: int
     ) -> None:
@@ -361,7 +392,9 @@ class TestMounts:
         config = function.config
         request = OssClient.request
 
-        def unreachable(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
+        def unreachable(
+            client: OssClient, method: str, location: Location, **options: Any
+        ) -> OssResponse:
             if location.key.startswith("far/"):
                 function.memory.calls["far"] += 1
                 function.pass_time(3)
@@ -398,7 +431,11 @@ class TestMounts:
         config = function.config
         world.latency = 0.65  # of each of three ways, at most
         for minute in range(20):
-            world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 2))
+            world.start(
+                Process(world),
+                partial(function.answer, TIMER_EVENT, config),
+                after=MINUTE * (minute + 2),
+            )
         world.run()
         assert sum(message.body.count(b'"key"') for message in inbox.accepted) == 300
 

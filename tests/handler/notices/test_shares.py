@@ -91,7 +91,9 @@ def open_share(function: EventFunction, url: str) -> Answered:
     return function.open(url, headers=JSON)
 
 
-def test_it_opens_through_the_service_and_is_in_the_list(wired: EventFunction, hook: Receiver) -> None:
+def test_it_opens_through_the_service_and_is_in_the_list(
+    wired: EventFunction, hook: Receiver
+) -> None:
     assert wired.invoke(EVENT).counts() == (1, 1, 2, 0)
     (url,) = {url for request in hook.received for url in urls(request)}
     assert url.startswith("https://links.example.com/-/s/%E6%8A%A5%E5%91%8A%201.txt?share=")
@@ -99,7 +101,12 @@ def test_it_opens_through_the_service_and_is_in_the_list(wired: EventFunction, h
     assert opened.status == 200, opened
     assert requests.get(opened.json["url"], timeout=10).content == b"content"
     record = record_of(wired, share_id(url))
-    assert (record.owner, record.path, record.page, record.uses) == ("notice", f"/{OBJECT}", True, None)
+    assert (record.owner, record.path, record.page, record.uses) == (
+        "notice",
+        f"/{OBJECT}",
+        True,
+        None,
+    )
     entry = f"{records.index_of('notice', 'notice')}{9_999_999_999 - record.created_at}-{record.id}"
     assert wired.state_names("index/") == [entry]
     revoke(wired, record.id)
@@ -119,7 +126,12 @@ def test_all_tries_and_sinks_of_a_period_find_the_same_share_with_half_its_lifet
     times = sorted({request.at // HALF for request, _ in sent})
     periods = [{share for request, share in sent if request.at // HALF == each} for each in times]
     assert [len(found) for found in periods] == [1, 1, 1]
-    assert len(set.union(*periods)) == len(shared.state_names("shares/")) == len(shared.state_names("index/")) == 3
+    assert (
+        len(set.union(*periods))
+        == len(shared.state_names("shares/"))
+        == len(shared.state_names("index/"))
+        == 3
+    )
     assert {share_id(line["url"]) for line in shared.manifest_lines()} == periods[0]
     for request, share in sent:
         end = record_of(shared, share).expires_at
@@ -145,8 +157,12 @@ def test_one_that_was_revoked_is_dropped_like_a_deleted_object_and_never_opens_a
     assert record_of(shared, name[7:-5]).revoked_at is not None
 
 
-@pytest.mark.parametrize("other", [{"hash": "same-id-here"}, {"target": "oss://examplebucket/"}, {"path": "/outbox/b"}])
-def test_another_share_with_its_id_is_left_alone(shared: EventFunction, hook: Receiver, other: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "other", [{"hash": "same-id-here"}, {"target": "oss://examplebucket/"}, {"path": "/outbox/b"}]
+)
+def test_another_share_with_its_id_is_left_alone(
+    shared: EventFunction, hook: Receiver, other: dict[str, str]
+) -> None:
     """Of the same secret, one of a place that the mount had before. A second one is another, so the notice waits."""
     hook.default = respond(500)
     for taken in (1, 2):
@@ -156,7 +172,11 @@ def test_another_share_with_its_id_is_left_alone(shared: EventFunction, hook: Re
         assert len(names) == taken
         for name in names:
             document = json.loads(shared.read(STATE + name))
-            change = {**other, "hash": f"{document['hash'][:12]}{'x' * 31}"} if "hash" in other else other
+            change = (
+                {**other, "hash": f"{document['hash'][:12]}{'x' * 31}"}
+                if "hash" in other
+                else other
+            )
             shared.put(STATE + name, json.dumps(document | change).encode())
         kept = [shared.read(STATE + name) for name in names]
     received = len(hook.received)
@@ -180,7 +200,9 @@ def test_its_secret_is_made_by_the_newest_share_key(shared: EventFunction) -> No
     assert made[0] != made[1] == made[2]
 
 
-def test_in_a_bucket_with_versioning_a_revoked_one_is_not_written_again(wired: EventFunction) -> None:
+def test_in_a_bucket_with_versioning_a_revoked_one_is_not_written_again(
+    wired: EventFunction,
+) -> None:
     wired.toml = notice(["manifest"], give="share", expires="1h")
     wired.invoke(EVENT)
     (name,) = wired.state_names("shares/")
@@ -204,8 +226,15 @@ def test_those_of_one_object_of_a_sink_are_made_side_by_side(tmp_path: Path) -> 
 
 
 NONCE = "nonce-EXAMPLE-000000000"
-OPENED = notice(["ops"], on="opened", mount="/reports/") + notice(["ops"], on="opened", mount="/in/")
-UPLOADS = {"key": WRITER, "path": "/in/", "method": "POST", "upload": {"max_size": 9, "max_files": 3}}
+OPENED = notice(["ops"], on="opened", mount="/reports/") + notice(
+    ["ops"], on="opened", mount="/in/"
+)
+UPLOADS = {
+    "key": WRITER,
+    "path": "/in/",
+    "method": "POST",
+    "upload": {"max_size": 9, "max_files": 3},
+}
 KINDS: list[dict[str, Any]] = [{"title": "Q3 <@all>"}, {"max_uses": 3}, {"password": True}, UPLOADS]
 
 
@@ -217,7 +246,9 @@ class Share(NamedTuple):
     def use(self, nonce: str | None = None) -> Answered:
         """A press of the button of its page."""
         if "/?" in self.url and not self.code:
-            return self.service.request_form(self.url, **({"nonce": nonce, "again": True} if nonce else {}))
+            return self.service.request_form(
+                self.url, **({"nonce": nonce, "again": True} if nonce else {})
+            )
         return self.service.use(self.url, nonce, accept=HTML["Accept"], password=self.code)
 
 
@@ -240,7 +271,9 @@ class World(NamedTuple):
         return self.function.state_names("outbox/")
 
     def with_rules(self, toml: str) -> World:
-        service = System(self.function.folder, LINKS + toml, now=time.time()).with_keys(sinks=self.function.sinks)
+        service = System(self.function.folder, LINKS + toml, now=time.time()).with_keys(
+            sinks=self.function.sinks
+        )
         return self._replace(service=service)
 
     def share(self, **params: Any) -> Share:
@@ -256,22 +289,41 @@ def world(function: EventFunction, hook: Receiver) -> World:
 
 
 @pytest.mark.parametrize("params", KINDS, ids=["page", "limited", "code", "uploads"])
-def test_the_first_use_is_sent_once_with_nothing_of_the_visitor(world: World, params: dict[str, Any]) -> None:
+def test_the_first_use_is_sent_once_with_nothing_of_the_visitor(
+    world: World, params: dict[str, Any]
+) -> None:
     share = world.share(**params)
     service = world.service
     key = params.get("key", MAKER)
     for headers in (HTML, JSON, {}):
-        assert {service.open(share.url, method, headers).status for method in ("GET", "HEAD")} < {200, 302}
+        assert {service.open(share.url, method, headers).status for method in ("GET", "HEAD")} < {
+            200,
+            302,
+        }
     assert (world.waiting(), service.shown(share.url, key)["opened_at"]) == ([], None)
     used = share.use(NONCE)
     assert (used.status in (200, 303), used.line["code"]) == (True, None)
     entries, (sent,) = world.waiting(), world.sent()
     assert entries == [f"outbox/ops/{int(service.now)}-000000-{sent['id']}"]
-    path, object_key = ("/in/", "inbox/") if params is UPLOADS else ("/reports/q3.pdf", "reports/q3.pdf")
+    path, object_key = (
+        ("/in/", "inbox/") if params is UPLOADS else ("/reports/q3.pdf", "reports/q3.pdf")
+    )
     left = 2 if params is UPLOADS or "max_uses" in params else None
     owner, shared = "api:writer" if params is UPLOADS else "api:maker", share_id(share.url)
-    facts = {"on": "opened", "share": shared, "title": params.get("title"), "owner": owner, "uses_left": left}
-    facts |= {"mount": path[: path.rindex("/") + 1], "path": path, "bucket": BUCKET, "key": object_key, "mark": shared}
+    facts = {
+        "on": "opened",
+        "share": shared,
+        "title": params.get("title"),
+        "owner": owner,
+        "uses_left": left,
+    }
+    facts |= {
+        "mount": path[: path.rindex("/") + 1],
+        "path": path,
+        "bucket": BUCKET,
+        "key": object_key,
+        "mark": shared,
+    }
     facts |= dict.fromkeys(("give", "size", "url", "expires_at", "version"))
     assert sent == {**facts, "id": sent["id"], "happened_at": sent["happened_at"]}
     assert [share.use(nonce).line["code"] for nonce in (NONCE, None)] == [None, None]
@@ -285,8 +337,12 @@ def test_the_first_use_is_sent_once_with_nothing_of_the_visitor(world: World, pa
     assert {name.partition("/")[0] for name in state if NONCE.encode() in state[name]} <= {"uses"}
 
 
-@pytest.mark.parametrize(("params", "left"), [*zip(KINDS, ([None] * 2, [2, 1], [None] * 2, [2, 1]), strict=True)])
-def test_every_use_is_sent_once(world: World, params: dict[str, Any], left: list[int | None]) -> None:
+@pytest.mark.parametrize(
+    ("params", "left"), [*zip(KINDS, ([None] * 2, [2, 1], [None] * 2, [2, 1]), strict=True)]
+)
+def test_every_use_is_sent_once(
+    world: World, params: dict[str, Any], left: list[int | None]
+) -> None:
     world = world.with_rules(OPENED.replace("opened", "used"))
     share, sent = world.share(**params), list[dict[str, Any]]()
     for nonce in (NONCE, NONCE, NONCE[::-1], NONCE):
@@ -301,14 +357,20 @@ def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
     def use(share: Share) -> Response:
         parts = urlsplit(share.url)
         request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
-        return app.answer(lambda: request, lambda: share.service.instance, context(), request_id="req-EXAMPLE")
+        return app.answer(
+            lambda: request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
+        )
 
     assert {response.status for response in map_concurrently(use, shares * 8)} == {303}
-    assert sorted(each["share"] for each in world.sent()) == sorted(share_id(share.url) for share in shares)
+    assert sorted(each["share"] for each in world.sent()) == sorted(
+        share_id(share.url) for share in shares
+    )
 
 
 @pytest.mark.parametrize("is_sent", [False, True])
-def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world: World, is_sent: bool) -> None:
+def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(
+    world: World, is_sent: bool
+) -> None:
     share = world.share(max_uses=3)
     with world.function.memory.refusing(f"{STATE}opened/"):
         assert share.use().line["code"] == "notice_not_written"
@@ -320,7 +382,9 @@ def test_after_a_crash_before_the_claim_the_next_use_writes_the_same_entry(world
     assert world.waiting() == []
 
 
-def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent(world: World) -> None:
+def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent(
+    world: World,
+) -> None:
     oss = world.function.memory
     share = world.share(max_uses=3)
     answered = Event()
@@ -341,21 +405,34 @@ def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent
         (slow, "OSS cannot be reached"),
         (refused, "PutObject: 403 AccessDenied (a missing permission)"),
     ):
-        assert (used.status, used.line["code"], used.line["cause"]) == (303, "notice_not_written", cause)
+        assert (used.status, used.line["code"], used.line["cause"]) == (
+            303,
+            "notice_not_written",
+            cause,
+        )
     assert (share.use().line["code"], len(world.sent())) == (None, 1)
 
 
 @pytest.mark.parametrize("params", [{"max_uses": 3}, UPLOADS])
-def test_where_no_thread_can_be_started_the_link_is_given(world: World, params: dict[str, Any]) -> None:
+def test_where_no_thread_can_be_started_the_link_is_given(
+    world: World, params: dict[str, Any]
+) -> None:
     share = world.share(**params)
-    with patch("concurrent.futures.ThreadPoolExecutor", side_effect=RuntimeError("can't start new thread")):
+    with patch(
+        "concurrent.futures.ThreadPoolExecutor", side_effect=RuntimeError("can't start new thread")
+    ):
         used = share.use(NONCE)
-    assert (used.status, used.line["code"]) == (200 if "upload" in params else 303, "notice_not_written")
+    assert (used.status, used.line["code"]) == (
+        200 if "upload" in params else 303,
+        "notice_not_written",
+    )
     assert share.use(NONCE[::-1]).line["code"] is None
     assert len(world.sent()) == 1
 
 
-def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_claim(world: World) -> None:
+def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_claim(
+    world: World,
+) -> None:
     oss = world.function.memory
     found = list[Counter[str]]()
     together = Barrier(2)
@@ -366,7 +443,12 @@ def test_a_use_asks_oss_little_more_and_its_entry_is_written_beside_its_own_clai
                 assert share.use().status == 303
                 found.append(+oss.calls)
     more = [dict(after - before) for before, after in zip(found[:4], found[4:], strict=True)]
-    assert more == [{"GetObject": 1, "PutObject": 2}, {"GetObject": 1}, {"PutObject": 2}, {"GetObject": 1}]
+    assert more == [
+        {"GetObject": 1, "PutObject": 2},
+        {"GetObject": 1},
+        {"PutObject": 2},
+        {"GetObject": 1},
+    ]
     share, answer = world.share(max_uses=3), oss.answer
 
     def meet(method: str, place: Location, *rest: Any) -> Any:
@@ -386,7 +468,12 @@ def test_what_is_refused_is_no_use(world: World) -> None:
     without = world.with_rules("")
     used_up = without.share(max_uses=1)
     used_up.use()
-    refused = (revoked, locked._replace(code="AAAA-AAAA"), missing, used_up._replace(service=world.service))
+    refused = (
+        revoked,
+        locked._replace(code="AAAA-AAAA"),
+        missing,
+        used_up._replace(service=world.service),
+    )
     codes = ["share_revoked", "wrong_password", "no_such_object", "share_used_up"]
     assert [each.use().line["code"] for each in refused] == codes
     assert world.waiting() == []

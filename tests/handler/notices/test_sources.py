@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from handler.notices.sources import SOURCES, read
 from handler.notices.sources.fields import describe
-from handler.notices.sources.items import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick
+from handler.notices.sources.items import (
+    CreatedObject,
+    InvalidEntry,
+    RequestedLink,
+    SkippedRecord,
+    TimerTick,
+)
 from signer.times import rfc3339
 from tests.handler.client import EVENTS
 
@@ -44,7 +50,14 @@ READABLE: dict[str, tuple[str, Any]] = {
     ),
     "mns-topic.json": (
         "mns-topic",
-        RequestedLink("message", "mns-topic:links:2F5B3C281B283D4EAC694B7425288675", PATH, None, None, 1772347480.04),
+        RequestedLink(
+            "message",
+            "mns-topic:links:2F5B3C281B283D4EAC694B7425288675",
+            PATH,
+            None,
+            None,
+            1772347480.04,
+        ),
     ),
     "mns-queue.json": (
         "mns-queue",
@@ -90,9 +103,13 @@ def test_an_event_without_an_object_is_refused_with_what_it_is(name: str) -> Non
 def test_an_array_of_all_kinds_is_read_entry_by_entry() -> None:
     elements = [*(json.loads(load(name)) for name in (*READABLE, *REFUSED)), "hello"]
     parsed = items(json.dumps(elements))
-    assert [item for item in parsed if not isinstance(item, InvalidEntry)] == [item for _, item in READABLE.values()]
+    assert [item for item in parsed if not isinstance(item, InvalidEntry)] == [
+        item for _, item in READABLE.values()
+    ]
     assert len(parsed) == len(elements)
-    assert all(" event, entry " in item.sentence for item in parsed if isinstance(item, InvalidEntry))
+    assert all(
+        " event, entry " in item.sentence for item in parsed if isinstance(item, InvalidEntry)
+    )
 
 
 def test_each_source_recognises_only_its_own_events() -> None:
@@ -121,10 +138,22 @@ def test_each_source_recognises_only_its_own_events() -> None:
             'Unsupported event: an object with the members "specversion", "type", "data" matches no known source.',
         ),
         (b'{"links": "all"}', 'an object with the members "links" (expected only "links", a list)'),
-        (b'{"links": [{"path": "/a", "headers": {}}]}', "(allowed: path, method, expires, download, id)"),
-        (b'{"links": [{"path": "/a", "expires": 7}]}', "link 1: expires is a number (expected a string)"),
-        (b'{"links": ["/a"]}', 'link 1 is a string of 2 characters (expected an object with a "path")'),
-        (json.dumps({"links": [{"path": "/a"}] * 1001}).encode(), "requests 1001 links, which exceeds the maximum"),
+        (
+            b'{"links": [{"path": "/a", "headers": {}}]}',
+            "(allowed: path, method, expires, download, id)",
+        ),
+        (
+            b'{"links": [{"path": "/a", "expires": 7}]}',
+            "link 1: expires is a number (expected a string)",
+        ),
+        (
+            b'{"links": ["/a"]}',
+            'link 1 is a string of 2 characters (expected an object with a "path")',
+        ),
+        (
+            json.dumps({"links": [{"path": "/a"}] * 1001}).encode(),
+            "requests 1001 links, which exceeds the maximum",
+        ),
         (b"[" * 100_000, "characters"),
     ],
 )
@@ -137,7 +166,9 @@ def test_anything_else_is_an_error_that_says_what_arrived(event: bytes, reason: 
 
 def test_a_cloud_event_is_skipped_if_either_of_its_names_is_a_deletion() -> None:
     document = json.loads(load("eventbridge-oss.json"))
-    assert items(json.dumps({**document, "type": "oss:ObjectRemoved:DeleteObject"})) == (SkippedRecord("deletion"),)
+    assert items(json.dumps({**document, "type": "oss:ObjectRemoved:DeleteObject"})) == (
+        SkippedRecord("deletion"),
+    )
     document["data"]["eventName"] = "ObjectRemoved:DeleteObjects"
     assert items(json.dumps(document)) == (SkippedRecord("deletion"),)
 
@@ -155,7 +186,11 @@ def test_an_empty_list_of_links_has_no_items() -> None:
 
 def test_each_link_of_a_message_has_its_own_origin() -> None:
     """That of its content, and of its number among equal ones, in whatever event it comes."""
-    links = [{"path": "/a"}, {"path": "/a", "expires": "5m", "download": "b.txt"}, {"path": "/a", "id": "2"}]
+    links = [
+        {"path": "/a"},
+        {"path": "/a", "expires": "5m", "download": "b.txt"},
+        {"path": "/a", "id": "2"},
+    ]
     requested = items(json.dumps({"links": [*links, {"path": "/a"}]}))
     origins = [item.origin for item in requested]
     assert len(set(origins)) == 4
@@ -174,7 +209,13 @@ def test_a_timer_whose_payload_requests_nothing_ticks(payload: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "change", [{"payload": '{"path": null}'}, {"payload": 7}, {"payload": "\ud800"}, {"triggerTime": "today"}]
+    "change",
+    [
+        {"payload": '{"path": null}'},
+        {"payload": 7},
+        {"payload": "\ud800"},
+        {"triggerTime": "today"},
+    ],
 )
 def test_a_timer_whose_event_is_invalid_ticks_and_says_so(change: dict[str, Any]) -> None:
     event = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": ""} | change
@@ -211,7 +252,9 @@ class TestObjects:
     def test_neither_quotes_nor_letter_case_of_an_etag_make_another_object(
         self, etag: str, version: str | None
     ) -> None:
-        assert self.created(eTag=etag, versionId=version) == self.created(eTag="ABC", versionId=version)
+        assert self.created(eTag=etag, versionId=version) == self.created(
+            eTag="ABC", versionId=version
+        )
 
     def test_a_version_without_an_etag_is_enough(self) -> None:
         created = self.created(eTag=None, versionId="ABC")
@@ -246,7 +289,11 @@ LINKS: list[Any] = [
     {"path": "/d", "headers": {}},
     {"path": "/e"},
 ]
-FAULTS = {2: "invalid path: it must begin with /", 4: "method must be GET", 6: "path is a number (expected a string)"}
+FAULTS = {
+    2: "invalid path: it must begin with /",
+    4: "method must be GET",
+    6: "path is a number (expected a string)",
+}
 
 
 # Where each documented event has its message.
@@ -273,24 +320,43 @@ def carried(name: str, links: object) -> Any:
 class TestLinks:
     @pytest.mark.parametrize("name", CARRIERS)
     def test_a_malformed_link_ends_none_of_the_others(self, name: str) -> None:
-        parsed = [item for item in items(json.dumps(carried(name, LINKS))) if not isinstance(item, TimerTick)]
-        assert [item.path for item in parsed if isinstance(item, RequestedLink)] == ["/a", "/c", "/e"]
-        invalid = {number: item.sentence for number, item in enumerate(parsed, 1) if isinstance(item, InvalidEntry)}
+        parsed = [
+            item
+            for item in items(json.dumps(carried(name, LINKS)))
+            if not isinstance(item, TimerTick)
+        ]
+        assert [item.path for item in parsed if isinstance(item, RequestedLink)] == [
+            "/a",
+            "/c",
+            "/e",
+        ]
+        invalid = {
+            number: item.sentence
+            for number, item in enumerate(parsed, 1)
+            if isinstance(item, InvalidEntry)
+        }
         assert list(invalid) == [2, 3, 4, 6, 7]
         for number, sentence in invalid.items():
             assert f" event: link {number}" in sentence
             assert FAULTS.get(number, "") in sentence
 
     def test_a_malformed_link_does_not_change_the_origins_of_the_others(self) -> None:
-        valid = [link if number in (1, 5, 8) else {"path": "/x"} for number, link in enumerate(LINKS, 1)]
+        valid = [
+            link if number in (1, 5, 8) else {"path": "/x"} for number, link in enumerate(LINKS, 1)
+        ]
         parsed = [items(json.dumps({"links": links})) for links in (LINKS, valid)]
         origins = [{item.origin for item in each if hasattr(item, "origin")} for each in parsed]
         assert origins[0] < origins[1]
         assert len(origins[0]) == 3
 
     def test_a_malformed_message_in_an_array_says_which_entry_and_link(self) -> None:
-        *_, invalid = items(json.dumps([carried("mns-queue.json", LINKS[:number]) for number in (1, 2)]))
-        assert invalid.sentence == "Invalid mns-queue event, entry 2: link 2: invalid path: it must begin with /."
+        *_, invalid = items(
+            json.dumps([carried("mns-queue.json", LINKS[:number]) for number in (1, 2)])
+        )
+        assert (
+            invalid.sentence
+            == "Invalid mns-queue event, entry 2: link 2: invalid path: it must begin with /."
+        )
 
     @pytest.mark.parametrize("path", ["/", "/exampledir/", "/exampledir/2026/"])
     def test_a_request_for_a_folder_is_skipped(self, path: str) -> None:
@@ -310,7 +376,13 @@ WRONG: list[Any] = [None, "", 7, -1, 1.5, True, [], {}, "text", ["a"], {"a": 1},
 
 def paths(value: Any, parent: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path of every member and element of a document."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, inner in entries:
         yield (*parent, name)
         yield from paths(inner, (*parent, name))
@@ -388,7 +460,10 @@ def test_a_time_outside_of_the_calendar_counts_as_absent(name: str, path: tuple[
 
 
 def test_the_first_and_the_last_second_of_the_calendar_are_times() -> None:
-    for time, timestamp in (("1970-01-01T00:00:00Z", 0.0), ("9999-12-31T23:59:59Z", 253_402_300_799.0)):
+    for time, timestamp in (
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("9999-12-31T23:59:59Z", 253_402_300_799.0),
+    ):
         (item,) = items(changed_event("mns-queue.json", ("time",), time))
         assert item.happened_at == timestamp
     (item,) = items(changed_event("mns-topic.json", ("PublishTime",), 253_402_300_799_999))
@@ -397,7 +472,9 @@ def test_the_first_and_the_last_second_of_the_calendar_are_times() -> None:
 
 def test_a_size_that_no_object_can_have_counts_as_absent() -> None:
     for size in (10**400, 2**63, -1, 1.5, "12"):
-        (item,) = items(changed_event("oss-trigger.json", ("events", 0, "oss", "object", "size"), size))
+        (item,) = items(
+            changed_event("oss-trigger.json", ("events", 0, "oss", "object", "size"), size)
+        )
         assert item.size is None
 
 
@@ -415,8 +492,14 @@ def test_a_size_that_no_object_can_have_counts_as_absent() -> None:
         ("timer.json", ("payload",)),
     ],
 )
-def test_a_value_that_is_not_valid_unicode_is_refused_by_name(name: str, path: tuple[Any, ...]) -> None:
-    (entry,) = [item for item in items(changed_event(name, path, "\ud800")) if not isinstance(item, TimerTick)]
+def test_a_value_that_is_not_valid_unicode_is_refused_by_name(
+    name: str, path: tuple[Any, ...]
+) -> None:
+    (entry,) = [
+        item
+        for item in items(changed_event(name, path, "\ud800"))
+        if not isinstance(item, TimerTick)
+    ]
     assert isinstance(entry, InvalidEntry)
     assert entry.sentence.endswith("is not valid Unicode.")
     assert str(path[-1]) in entry.sentence
@@ -454,15 +537,25 @@ def test_deeply_nested_json_is_an_invalid_entry_or_ignored(depth: int) -> None:
         json.dumps({"TopicName": "t", "MessageId": "m", "Message": f'{{"links": [{deep}]}}'}),
     ):
         parsed = items(event)
-        assert any(isinstance(item, InvalidEntry) and item.sentence.endswith(".") for item in parsed)
-        assert all(isinstance(item, (InvalidEntry, CreatedObject, RequestedLink)) for item in parsed)
-    tick = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": f'{{"job": {deep}}}'}
+        assert any(
+            isinstance(item, InvalidEntry) and item.sentence.endswith(".") for item in parsed
+        )
+        assert all(
+            isinstance(item, (InvalidEntry, CreatedObject, RequestedLink)) for item in parsed
+        )
+    tick = {
+        "triggerTime": "2026-03-01T07:49:00Z",
+        "triggerName": "t",
+        "payload": f'{{"job": {deep}}}',
+    }
     assert items(json.dumps(tick)) == (TimerTick("t"),)
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

@@ -11,7 +11,10 @@ from tests.system import LINKS, MAKER, System
 
 APP = "https://app.example.com"
 TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'
-PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type",
+}
 
 
 @pytest.fixture
@@ -29,7 +32,9 @@ def cors_headers(headers: dict[str, str]) -> set[str]:
     return {name for name in headers if name.lower().startswith("access-control-")}
 
 
-@pytest.mark.parametrize("path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"])
+@pytest.mark.parametrize(
+    "path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"]
+)
 def test_a_preflight_is_answered_without_a_key(alone: System, path: str) -> None:
     answer = alone.request(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert (answer.status, answer.body) == (204, "")
@@ -53,7 +58,10 @@ def test_a_preflight_names_the_route_s_own_methods(alone: System) -> None:
 
 def test_an_answer_may_be_read_and_so_may_a_refusal(alone: System) -> None:
     headers = {"Origin": APP, "Accept": "application/json"}
-    for answer in (alone.request("/-/health", headers=headers), alone.request("/reports/q3.pdf", headers=headers)):
+    for answer in (
+        alone.request("/-/health", headers=headers),
+        alone.request("/reports/q3.pdf", headers=headers),
+    ):
         assert answer.headers["Access-Control-Allow-Origin"] == APP
         assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Fc-Request-Id"
         assert "Access-Control-Allow-Credentials" not in answer.headers

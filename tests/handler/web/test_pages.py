@@ -37,13 +37,19 @@ def share_page(
     return pages.share_page(lang, shared, file, nonce=NONCE, link_origin=ORIGIN)
 
 
-def upload_page(title: str | None, content_type: str | None = None, message: str | None = None) -> Response:
+def upload_page(
+    title: str | None, content_type: str | None = None, message: str | None = None
+) -> Response:
     upload = pages.SharedUpload(1, content_type, 1)
-    return pages.upload_page("en", pages.SharedPage(title, message, END), upload, link_origin=ORIGIN)
+    return pages.upload_page(
+        "en", pages.SharedPage(title, message, END), upload, link_origin=ORIGIN
+    )
 
 
 def code_page(title: str | None, message: str | None = None) -> Response:
-    return pages.share_page("en", pages.SharedPage(title, message, END), None, nonce=NONCE, link_origin=ORIGIN)
+    return pages.share_page(
+        "en", pages.SharedPage(title, message, END), None, nonce=NONCE, link_origin=ORIGIN
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,12 +61,22 @@ def code_page(title: str | None, message: str | None = None) -> Response:
         lambda words: code_page(None, words),
         lambda words: upload_page("", None, words),
     ],
-    ids=["a file name", "a title of uploads", "a title before the code", "a message", "a message of uploads"],
+    ids=[
+        "a file name",
+        "a title of uploads",
+        "a title before the code",
+        "a message",
+        "a message of uploads",
+    ],
 )
 def test_a_control_of_direction_becomes_an_underscore(page: Callable[[str], Response]) -> None:
     """Every one of Unicode (UAX 9, table 1 and section 2)."""
     kinds = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-    controls = [each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.bidirectional(each) in kinds]
+    controls = [
+        each
+        for each in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.bidirectional(each) in kinds
+    ]
     for control in (*controls, "\u061c", "\u200e", "\u200f"):
         body = page(f"report{control}fdp.exe").body
         assert control not in unescape(body)
@@ -68,9 +84,13 @@ def test_a_control_of_direction_becomes_an_underscore(page: Callable[[str], Resp
         assert not re.search(r"&#x?[0-9a-f]+;", body, re.IGNORECASE), ascii(control)
 
 
-@pytest.mark.parametrize("letter", [*"\u200b\u2060\u3164\ufeff\u00ad\u2800\u2028\u115f\U000e0001\U000e0061\U000e01ef"])
+@pytest.mark.parametrize(
+    "letter", [*"\u200b\u2060\u3164\ufeff\u00ad\u2800\u2028\u115f\U000e0001\U000e0061\U000e01ef"]
+)
 @pytest.mark.parametrize("page", [share_page, upload_page, lambda words: code_page(None, words)])
-def test_what_nobody_sees_becomes_an_underscore(page: Callable[[str], Response], letter: str) -> None:
+def test_what_nobody_sees_becomes_an_underscore(
+    page: Callable[[str], Response], letter: str
+) -> None:
     body = page(f"a{letter}b.txt").body
     assert "a_b.txt" in unescape(body)
     assert letter not in unescape(body)
@@ -79,14 +99,26 @@ def test_what_nobody_sees_becomes_an_underscore(page: Callable[[str], Response],
 def test_a_name_of_nothing_but_blanks_is_shown_and_every_other_as_it_is() -> None:
     for name in (" ", "\u3000\xa0", "\u200b"):
         assert "<h1>_</h1>" in share_page(name).body
-    for name in ("报告 q3.pdf", "می\u200cروم.pdf", "דוח.pdf", "👩\u200d💻.png", "a & b <c>.txt", "Zoë_$1.txt"):
+    for name in (
+        "报告 q3.pdf",
+        "می\u200cروم.pdf",
+        "דוח.pdf",
+        "👩\u200d💻.png",
+        "a & b <c>.txt",
+        "Zoë_$1.txt",
+    ):
         assert f"<h1>{name}</h1>" in unescape(share_page(name).body)
 
 
-def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(in_memory: System, oss: MemoryOss) -> None:
+def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(
+    in_memory: System, oss: MemoryOss
+) -> None:
     path = "/reports/q3\u202efdp.exe"
     oss.fill({path[1:]: b"content"})
-    for url in (in_memory.create_share(path=path), in_memory.create_share(path=path, download="q4\u2066fdp.exe")):
+    for url in (
+        in_memory.create_share(path=path),
+        in_memory.create_share(path=path, download="q4\u2066fdp.exe"),
+    ):
         page = in_memory.open(url, headers=HTML)
         assert re.search("<h1>q[34]_fdp.exe</h1>", page.body)
         assert re.search("<title>q[34]_fdp.exe</title>", page.body)
@@ -113,18 +145,33 @@ def test_no_error_speaks_to_developers(code: str, lang: str) -> None:
         ("bad_path", "This link does not work", "链接无法使用"),
     ],
 )
-def test_an_error_has_a_title_in_the_language_of_its_reader(code: str, english: str, chinese: str) -> None:
-    for accept, title in (("en-GB", english), ("zh-TW, en;q=0.5", chinese), ("de", english), ("zh;q=0.1, en", english)):
+def test_an_error_has_a_title_in_the_language_of_its_reader(
+    code: str, english: str, chinese: str
+) -> None:
+    for accept, title in (
+        ("en-GB", english),
+        ("zh-TW, en;q=0.5", chinese),
+        ("de", english),
+        ("zh;q=0.1, en", english),
+    ):
         page = pages.problem_page(Problem(code), "req-EXAMPLE", accept)
         policy = page.headers["Content-Security-Policy"]
-        assert (policy.startswith("default-src 'none';"), "script-src" in policy, "unsafe" in policy) == (
+        assert (
+            policy.startswith("default-src 'none';"),
+            "script-src" in policy,
+            "unsafe" in policy,
+        ) == (
             True,
             False,
             False,
         )
-        assert all(f"{name} 'none'" in policy for name in ("base-uri", "form-action", "frame-ancestors"))
+        assert all(
+            f"{name} 'none'" in policy for name in ("base-uri", "form-action", "frame-ancestors")
+        )
         assert f"<title>{title}</title>" in page.body
-        assert not re.search(r"<(script|link|img|iframe|form|a|svg|object)\b|https?://|url\(|@import", page.body)
+        assert not re.search(
+            r"<(script|link|img|iframe|form|a|svg|object)\b|https?://|url\(|@import", page.body
+        )
 
 
 def test_the_policy_of_a_share_allows_its_own_script_and_the_origin_of_the_link() -> None:
@@ -154,7 +201,12 @@ def test_both_languages_have_the_same_words(words: dict[str, dict[str, object]])
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 BINARY = "application/octet-stream"
-MARKS = dict(re.findall(r'"(\w+)": "([^"]*)",', (Path(pages.__file__).parents[1] / "templates/icon.html").read_text()))
+MARKS = dict(
+    re.findall(
+        r'"(\w+)": "([^"]*)",',
+        (Path(pages.__file__).parents[1] / "templates/icon.html").read_text(),
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +226,9 @@ MARKS = dict(re.findall(r'"(\w+)": "([^"]*)",', (Path(pages.__file__).parents[1]
         ("invoice.pdf.exe", "application/pdf", "Program", "程序", "program"),
     ],
 )
-def test_a_type_is_called_as_people_know_it(name: str, media_type: str, english: str, chinese: str, icon: str) -> None:
+def test_a_type_is_called_as_people_know_it(
+    name: str, media_type: str, english: str, chinese: str, icon: str
+) -> None:
     kind = file_type(name, media_type)
     assert kind is not None
     assert (kind.en, kind.zh, kind.icon) == (english, chinese, icon)
@@ -185,14 +239,17 @@ def test_a_type_is_called_as_people_know_it(name: str, media_type: str, english:
         assert not media_type or media_type not in body
 
 
-@pytest.mark.parametrize("name", ["README", "v1.2 final", ".profile", "2026.07", "data.", "a.季度", "x." + "y" * 9])
+@pytest.mark.parametrize(
+    "name", ["README", "v1.2 final", ".profile", "2026.07", "data.", "a.季度", "x." + "y" * 9]
+)
 def test_a_type_that_nothing_says_is_left_out(name: str) -> None:
     assert file_type(name, BINARY) is None
     assert "<dt>Type</dt>" not in share_page(name, BINARY).body
 
 
 @pytest.mark.parametrize(
-    ("accepted", "word"), [("image/", "Image"), ("application/pdf", "PDF document"), ("text/csv", "Table (CSV)")]
+    ("accepted", "word"),
+    [("image/", "Image"), ("application/pdf", "PDF document"), ("text/csv", "Table (CSV)")],
 )
 def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
     kind = media_file_type(accepted)

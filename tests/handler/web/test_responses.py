@@ -45,7 +45,14 @@ class Case(NamedTuple):
 
     def ask(self, **headers: str) -> Answered:
         invocation = context() if self.has_credentials else context(None)
-        return ask(self.path, self.method, dict(self.query), headers, config=self.config, invocation=invocation)
+        return ask(
+            self.path,
+            self.method,
+            dict(self.query),
+            headers,
+            config=self.config,
+            invocation=invocation,
+        )
 
 
 CASES = [
@@ -73,12 +80,16 @@ PROBLEMS = [case for case in CASES if case.code]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_response_has_the_headers_that_keep_it_private_and_none_that_function_compute_refuses(case: Case) -> None:
+def test_every_response_has_the_headers_that_keep_it_private_and_none_that_function_compute_refuses(
+    case: Case,
+) -> None:
     for accept in ("*/*", "text/html", "application/json"):
         response = case.ask(Accept=accept)
         assert_private(response)
         assert (
-            response.body.endswith("}\n") or not response.body or response.headers["Content-Type"].startswith("text/")
+            response.body.endswith("}\n")
+            or not response.body
+            or response.headers["Content-Type"].startswith("text/")
         )
         is_link = response.status in (200, 302) and not case.path.startswith("/-/")
         assert bool(response.line.get("bucket")) == bool(response.line.get("key")) == is_link
@@ -149,10 +160,14 @@ DOCUMENT = [
 ]
 
 
-def test_clients_that_ask_for_html_at_least_as_much_as_json_get_a_page_and_others_a_problem_document() -> None:
+def test_clients_that_ask_for_html_at_least_as_much_as_json_get_a_page_and_others_a_problem_document() -> (
+    None
+):
     for accept in (*PAGE, *DOCUMENT):
         content_type = ask("/nothing", headers={"Accept": accept}).headers["Content-Type"]
-        assert content_type == ("text/html; charset=utf-8" if accept in PAGE else "application/problem+json"), accept
+        assert content_type == (
+            "text/html; charset=utf-8" if accept in PAGE else "application/problem+json"
+        ), accept
 
 
 def test_what_a_client_sends_never_becomes_markup() -> None:
@@ -194,7 +209,11 @@ def test_all_paths_that_do_not_exist_have_the_same_404(path: str) -> None:
         assert uncovered.status == 404
         for query in ({}, {"expires": "soon"}, {"acl": ""}, {"format": "xml"}):
             response = ask(path, method, query)
-            assert (response.status, response.headers, response.body) == (404, uncovered.headers, uncovered.body)
+            assert (response.status, response.headers, response.body) == (
+                404,
+                uncovered.headers,
+                uncovered.body,
+            )
 
 
 @pytest.mark.parametrize("path", ["/exampledir/", "/%65xampledir%2F", "/whole/"])
@@ -211,26 +230,37 @@ def test_all_paths_that_do_not_exist_have_the_same_page_and_audit_line(path: str
     uncovered, response = ask("/nowhere", headers=HTML), ask(path, headers=HTML)
     assert response.status == uncovered.status == 404
     assert without_nonces(response) == without_nonces(uncovered)
-    assert {**response.line, "path": "", "milliseconds": 0} == {**uncovered.line, "path": "", "milliseconds": 0}
+    assert {**response.line, "path": "", "milliseconds": 0} == {
+        **uncovered.line,
+        "path": "",
+        "milliseconds": 0,
+    }
 
 
 def without_nonces(response: Answered) -> tuple[dict[str, str], str]:
     """Headers and body of a page, without the nonces."""
     nonce = re.compile(r"nonce(-|=\")[\w-]+")
-    return {name: nonce.sub("nonce", value) for name, value in response.headers.items()}, nonce.sub("", response.body)
+    return {name: nonce.sub("nonce", value) for name, value in response.headers.items()}, nonce.sub(
+        "", response.body
+    )
 
 
 def test_a_404_needs_no_credentials() -> None:
     assert ask("/whole/.links/keys.json", invocation=context(None)).status == 404
 
 
-RESERVED = st.sampled_from([".links/keys.json", ".links/keys.json.lock", ".links/keys.json/x", ".links/state/a"])
+RESERVED = st.sampled_from(
+    [".links/keys.json", ".links/keys.json.lock", ".links/keys.json/x", ".links/state/a"]
+)
 
 
 @given(key=RESERVED, data=st.data())
-def test_the_services_own_objects_are_not_found_however_the_path_is_encoded(key: str, data: st.DataObject) -> None:
+def test_the_services_own_objects_are_not_found_however_the_path_is_encoded(
+    key: str, data: st.DataObject
+) -> None:
     path = "/whole/" + "".join(
-        data.draw(st.sampled_from([letter, f"%{ord(letter):02x}", f"%{ord(letter):02X}"])) for letter in key
+        data.draw(st.sampled_from([letter, f"%{ord(letter):02x}", f"%{ord(letter):02X}"]))
+        for letter in key
     )
     for query in ({}, {"format": "json"}, {"download": "x"}):
         assert ask(path, query=query).status == 404
@@ -240,7 +270,12 @@ def test_objects_next_to_the_services_own_are_linked() -> None:
     assert ask("/whole/.links/readme.txt").key == ".links/readme.txt"
     assert ask("/whole/links/keys.json").key == "links/keys.json"
     # To a program that decodes twice, folds case or normalises Unicode, they are the same.
-    for path in ("/%252Elinks/keys.json", "/.LINKS/keys.json", "/.links/key%EF%BD%93.json", "/.links%5Ckeys.json"):
+    for path in (
+        "/%252Elinks/keys.json",
+        "/.LINKS/keys.json",
+        "/.links/key%EF%BD%93.json",
+        "/.links%5Ckeys.json",
+    ):
         assert ask(f"/whole{path}").key == unquote(path)[1:]
 
 
@@ -248,7 +283,9 @@ def test_objects_next_to_the_services_own_are_linked() -> None:
 
 
 @pytest.mark.parametrize("path", ["/exampledir/a.txt", "/-/health"])
-def test_a_method_that_is_not_allowed_is_a_405_that_lists_the_others_as_options_does(path: str) -> None:
+def test_a_method_that_is_not_allowed_is_a_405_that_lists_the_others_as_options_does(
+    path: str,
+) -> None:
     allow = "GET, HEAD, OPTIONS"
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "GET "):
         response = ask(path, method)
@@ -267,13 +304,19 @@ def test_a_mount_for_uploads_has_no_download_links() -> None:
 
 
 @pytest.mark.parametrize(("method", "route"), [("PUT", "POST /-/sign"), ("POST", "POST /-/form")])
-def test_an_upload_to_the_path_of_an_object_is_a_405_that_names_the_route_for_it(method: str, route: str) -> None:
+def test_an_upload_to_the_path_of_an_object_is_a_405_that_names_the_route_for_it(
+    method: str, route: str
+) -> None:
     for methods in (["PUT", "POST"], ["GET", "PUT", "POST"]):
         response = ask(method=method, config=mount(methods=methods, max_size="1MB"))
         assert (response.status, response.code) == (405, "method_not_allowed")
         assert route in response.json["detail"]
         assert response.headers["Allow"] in response.json["detail"]
-    for response in (ask(method=method), ask("/-/health", "PUT"), ask(method="DELETE", config=mount())):
+    for response in (
+        ask(method=method),
+        ask("/-/health", "PUT"),
+        ask(method="DELETE", config=mount()),
+    ):
         assert response.status == 405
         assert "/-/sign" not in response.body
         assert "/-/form" not in response.body
@@ -292,14 +335,27 @@ def test_health_needs_no_credentials(path: str) -> None:
 STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@given(path=STRINGS, name=STRINGS, value=STRINGS, method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]))
-def test_no_problem_reveals_a_bucket_a_prefix_or_a_stack(path: str, name: str, value: str, method: str) -> None:
+@given(
+    path=STRINGS,
+    name=STRINGS,
+    value=STRINGS,
+    method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]),
+)
+def test_no_problem_reveals_a_bucket_a_prefix_or_a_stack(
+    path: str, name: str, value: str, method: str
+) -> None:
     for below in (f"/private/{path}", f"/exampledir/{path}", f"/{path}"):
         response = ask(raw_path(below), method, {name: value})
         assert response.status != 500
         if response.status >= 400:
             output = response.body + str(response.headers) + response.printed
-            for secret in ("privatebucket", "examplebucket", KEYS.access_key_id, "Traceback", ".py"):
+            for secret in (
+                "privatebucket",
+                "examplebucket",
+                KEYS.access_key_id,
+                "Traceback",
+                ".py",
+            ):
                 if secret not in path + name + value:
                     assert secret not in output
 
@@ -315,7 +371,12 @@ CAP = 8192
 # What Function Compute adds itself: the request's id, date, length, server, CORS, and a Content-Disposition.
 OWN_HEADERS = 512
 AT_ROOT = mount(
-    query=["versionId", "response-content-disposition", "response-content-type", "response-cache-control"],
+    query=[
+        "versionId",
+        "response-content-disposition",
+        "response-content-type",
+        "response-cache-control",
+    ],
     path="/",
     target="oss://examplebucket/dir/",
 )
@@ -328,7 +389,9 @@ def size(response: Answered) -> int:
 
 
 def with_token(length: int) -> object:
-    return context(KEYS._replace(security_token=base64.b64encode(b"\xff\xfe" * length).decode()[:length]))
+    return context(
+        KEYS._replace(security_token=base64.b64encode(b"\xff\xfe" * length).decode()[:length])
+    )
 
 
 @given(
@@ -337,20 +400,31 @@ def with_token(length: int) -> object:
     token=st.integers(1, 3000),
     page=st.booleans(),
 )
-def test_the_headers_of_any_response_stay_below_the_cap(key: str, value: str, token: int, page: bool) -> None:
+def test_the_headers_of_any_response_stay_below_the_cap(
+    key: str, value: str, token: int, page: bool
+) -> None:
     path = "/a" + raw_path(key.encode()[:1000].decode("utf-8", "ignore"))
     response = ask(
-        path, query={"versionId": value}, headers=BROWSER if page else {}, config=AT_ROOT, invocation=with_token(token)
+        path,
+        query={"versionId": value},
+        headers=BROWSER if page else {},
+        config=AT_ROOT,
+        invocation=with_token(token),
     )
     assert response.status in (302, 400)
     assert size(response) <= CAP - OWN_HEADERS
     if response.status == 302:
         assert response.query == {"versionId": value}
-        assert response.signs(keys=KEYS._replace(security_token=response.parameters["x-oss-security-token"]))
+        assert response.signs(
+            keys=KEYS._replace(security_token=response.parameters["x-oss-security-token"])
+        )
 
 
 def test_the_longest_redirect_stays_below_the_cap_and_one_more_letter_is_a_problem() -> None:
-    answers = [ask("/a", query={"versionId": "v" * letters}, config=AT_ROOT) for letters in range(6000, 8000, 50)]
+    answers = [
+        ask("/a", query={"versionId": "v" * letters}, config=AT_ROOT)
+        for letters in range(6000, 8000, 50)
+    ]
     fitting = [answer for answer in answers if answer.status == 302]
     assert CAP - 2048 < size(fitting[-1]) <= CAP - OWN_HEADERS
     assert {answer.code for answer in answers[len(fitting) :]} == {"link_too_long"}

@@ -15,8 +15,12 @@ UNDER = make_config(f'public_url = "https://{OWN}"\n' + LINKS)
 NAME, ONE_YEAR = "Strict-Transport-Security", "max-age=31536000"
 
 
-def ask(domain: object, path: str = "/exampledir/a.txt", method: str = "GET", **headers: str) -> Answered:
-    document = event(path, method, headers={name.replace("_", "-"): value for name, value in headers.items()})
+def ask(
+    domain: object, path: str = "/exampledir/a.txt", method: str = "GET", **headers: str
+) -> Answered:
+    document = event(
+        path, method, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     document["requestContext"]["domainName"] = domain
     return invoke(json.dumps(document), config=UNDER)
 
@@ -32,13 +36,17 @@ def ask(domain: object, path: str = "/exampledir/a.txt", method: str = "GET", **
         ("/-/health", "HEAD", "*/*", 200),
     ],
 )
-def test_every_response_of_an_own_domain_asks_for_tls(path: str, method: str, accept: str, status: int) -> None:
+def test_every_response_of_an_own_domain_asks_for_tls(
+    path: str, method: str, accept: str, status: int
+) -> None:
     response = ask(OWN, path, method, Accept=accept)
     assert response.status == status
     assert response.headers[NAME] == ONE_YEAR
 
 
-def test_a_domain_is_the_same_in_capitals_and_with_the_port_of_https_and_no_other_asks_for_it() -> None:
+def test_a_domain_is_the_same_in_capitals_and_with_the_port_of_https_and_no_other_asks_for_it() -> (
+    None
+):
     for domain in ("Links.Example.com", f"{OWN}:443"):
         assert NAME in ask(domain).headers
     for other in (DEFAULT, f"www.{OWN}", f"{OWN}.evil.example"):
@@ -59,14 +67,24 @@ def test_a_service_without_an_https_address_does_not(public_url: str) -> None:
     for domain in (DEFAULT, OWN, "127.0.0.1:8000", ""):
         document = event()
         document["requestContext"]["domainName"] = domain
-        assert NAME not in invoke(json.dumps(document), config=make_config(public_url + LINKS)).headers
+        assert (
+            NAME not in invoke(json.dumps(document), config=make_config(public_url + LINKS)).headers
+        )
 
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [(OWN, ONE_YEAR), ("LINKS.example.com", ONE_YEAR), (DEFAULT, None), ("127.0.0.1:9000", None), (None, None)],
+    [
+        (OWN, ONE_YEAR),
+        ("LINKS.example.com", ONE_YEAR),
+        (DEFAULT, None),
+        ("127.0.0.1:9000", None),
+        (None, None),
+    ],
 )
-def test_a_custom_runtime_learns_the_domain_from_the_host_header_alone(host: str | None, expected: str | None) -> None:
+def test_a_custom_runtime_learns_the_domain_from_the_host_header_alone(
+    host: str | None, expected: str | None
+) -> None:
     headers = {} if host is None else {"Host": host}
     response = Row("/-/health", headers=headers).asgi(config=UNDER)
     assert response.status == 200

@@ -65,7 +65,10 @@ class World(NamedTuple):
 @pytest.fixture
 def world(live_cloud: LocalOss) -> Iterator[World]:
     domains, clock = list[cdn.Domain](), FakeClock(time.time())
-    server = serve(cdn.create_app(lambda: domains[0], cdn.Origin(live_cloud.url, REGION, KEYS), clock.now), listen(0))
+    server = serve(
+        cdn.create_app(lambda: domains[0], cdn.Origin(live_cloud.url, REGION, KEYS), clock.now),
+        listen(0),
+    )
     world = World(server.url, live_cloud, clock, domains)
     world.set_domain()
     live_cloud.put(NAME, CONTENT)
@@ -106,7 +109,10 @@ def test_what_is_not_signed_is_refused_with_a_reason(world: World) -> None:
     world.set_domain(parameter="token")
     link = world.link()
     response = world.send(f"/{quote(NAME)}")
-    assert (response.status, response.headers["x-tengine-error"]) == (403, "denied by req auth: no url arg token")
+    assert (response.status, response.headers["x-tengine-error"]) == (
+        403,
+        "denied by req auth: no url arg token",
+    )
     world.set_domain(key="another1", parameter="token")
     assert world.send(link.url).headers["x-tengine-error"] == "denied by req auth: invalid md5hash"
 
@@ -126,7 +132,11 @@ def test_a_presigned_link_behind_a_cdn_has_two_signatures_and_opens_only_where_t
 ) -> None:
     query = "?" + world.oss.link("GET", NAME).partition("?")[2]
     response = world.send(world.link(query=query).url)
-    assert (response.status, response.code, response.text("EC")) == (400, "InvalidArgument", "0002-00000039")
+    assert (response.status, response.code, response.text("EC")) == (
+        400,
+        "InvalidArgument",
+        "0002-00000039",
+    )
     world.set_domain(text=f"{TEXT}cdn_ignores_query = true\n")
     assert world.get(world.link(query=query))[::2] == (200, CONTENT)
 
@@ -149,7 +159,9 @@ def test_a_copy_outlives_the_object_and_the_link_until_its_lifetime_ends(world: 
 
 
 @pytest.mark.parametrize("cache", ["MISS", "HIT"])
-def test_ranges_and_conditions_are_answered_from_oss_and_from_a_copy(world: World, cache: str) -> None:
+def test_ranges_and_conditions_are_answered_from_oss_and_from_a_copy(
+    world: World, cache: str
+) -> None:
     link = world.link()
     head = world.send(link.url, "HEAD")
     assert (head.status, head.body, head.headers["x-cache"]) == (200, b"", "MISS")

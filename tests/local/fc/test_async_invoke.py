@@ -46,7 +46,9 @@ RETRIES = (
 )
 
 
-def config(folder: Path, *triggers: str, fails: int = 0, retries: str = "", web: bool = True) -> Path:
+def config(
+    folder: Path, *triggers: str, fails: int = 0, retries: str = "", web: bool = True
+) -> Path:
     """An s.yaml with one function that records its events and, with `web`, one with an http trigger."""
     function = f"region: cn-hangzhou, runtime: python3.10, code: {FUNCTIONS}"
     environment = f"{{LINK_BUCKET: examplebucket, NOTES: {folder / 'notes'}, FAILS: '{fails}'}}"
@@ -56,7 +58,9 @@ def config(folder: Path, *triggers: str, fails: int = 0, retries: str = "", web:
         f"{retries}triggers: [{', '.join(triggers)}]",
     }
     lines = [
-        f"  {name}: {{component: fc3, props: {{{function}, {props[name]}}}}}" for name in props if web or name != "web"
+        f"  {name}: {{component: fc3, props: {{{function}, {props[name]}}}}}"
+        for name in props
+        if web or name != "web"
     ]
     path = folder / "s.yaml"
     path.write_text("\n".join(["resources:", *lines]))
@@ -85,27 +89,45 @@ def put(stack: Stack, key: str, body: bytes = b"content") -> None:
 
 
 class TestOssEvents:
-    def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(self, deployment: Deployment) -> None:
+    def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(
+        self, deployment: Deployment
+    ) -> None:
         trigger = deployment.functions[1].triggers[0]
-        created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject")
+        created = CreatedObject(
+            "examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject"
+        )
         assert oss_events.matches(trigger, created)
-        assert oss_events.matches(trigger, replace(created, event_name="ObjectCreated:CompleteMultipartUpload"))
+        assert oss_events.matches(
+            trigger, replace(created, event_name="ObjectCreated:CompleteMultipartUpload")
+        )
         posted = replace(created, event_name="ObjectCreated:PostObject")
         assert not oss_events.matches(trigger, posted)
         assert not oss_events.matches(trigger, replace(created, bucket="otherbucket"))
         keys = ("outbox/a.csv", "inbox/a.txt", "outbox/报告.txt")
-        assert [oss_events.matches(trigger, replace(created, key=key)) for key in keys] == [False, False, True]
-        every = functions.Trigger("new", "oss", {**trigger.config, "events": ["oss:ObjectCreated:*"]}, trigger.source)
+        assert [oss_events.matches(trigger, replace(created, key=key)) for key in keys] == [
+            False,
+            False,
+            True,
+        ]
+        every = functions.Trigger(
+            "new", "oss", {**trigger.config, "events": ["oss:ObjectCreated:*"]}, trigger.source
+        )
         assert oss_events.matches(every, posted)
 
     def test_the_handler_can_read_the_event(self, deployment: Deployment) -> None:
         function = deployment.functions[1]
-        created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
+        created = CreatedObject(
+            "examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject"
+        )
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
         assert sources.read(event).items == (
-            items.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0),
+            items.CreatedObject(
+                "examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0
+            ),
         )
-        official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
+        official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())[
+            "events"
+        ][0]
         local = json.loads(event)["events"][0]
         assert official.keys() == local.keys()
         assert official["oss"].keys() == local["oss"].keys()
@@ -113,7 +135,9 @@ class TestOssEvents:
 
 
 class TestStack:
-    def test_a_put_that_a_trigger_matches_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_put_that_a_trigger_matches_is_one_event(
+        self, tmp_path: Path, log: IO[bytes]
+    ) -> None:
         with Stack.start(config(tmp_path, OSS), log=log) as stack:
             for key in ("outbox/a.txt", "outbox/b.csv", "elsewhere/c.txt"):
                 put(stack, key)
@@ -122,14 +146,18 @@ class TestStack:
         assert note["event"]["events"][0]["oss"]["object"]["key"] == "outbox/a.txt"
         assert note["event"]["events"][0]["eventName"] == "ObjectCreated:PutObject"
 
-    def test_an_invalid_schedule_is_reported_at_the_start(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_an_invalid_schedule_is_reported_at_the_start(
+        self, tmp_path: Path, log: IO[bytes]
+    ) -> None:
         path = config(tmp_path, TIMER.replace("@every 1m", "@hourly"))
         with pytest.raises(InvalidSchedule, match="@hourly"):
             Stack.start(path, log=log)
 
 
 @contextmanager
-def dispatching(path: Path, log: IO[bytes], backoff: float = 1) -> Iterator[tuple[Dispatcher, functions.Function]]:
+def dispatching(
+    path: Path, log: IO[bytes], backoff: float = 1
+) -> Iterator[tuple[Dispatcher, functions.Function]]:
     """A dispatcher for the one function of an s.yaml."""
     (function,) = functions.read(path, {}).functions
     runtime = Runtime([function], credentials=lambda _: Credentials("id", "secret"), log=log)
@@ -150,14 +178,20 @@ class TestRetries:
             assert dispatcher.wait(SECONDS)
         return dispatcher
 
-    def test_a_failed_event_is_retried_under_its_request_id(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_failed_event_is_retried_under_its_request_id(
+        self, tmp_path: Path, log: IO[bytes]
+    ) -> None:
         dispatcher = self.run(tmp_path, log, fails=2)
         assert [note["retry_count"] for note in notes(tmp_path)] == [0, 1, 2]
         assert len({note["request_id"] for note in notes(tmp_path)}) == 1
         assert dispatcher.failures == []
 
     @pytest.mark.parametrize(
-        "error", [BlockingIOError(11, "Resource temporarily unavailable"), RuntimeError("can't start new thread")]
+        "error",
+        [
+            BlockingIOError(11, "Resource temporarily unavailable"),
+            RuntimeError("can't start new thread"),
+        ],
     )
     def test_a_process_that_cannot_be_started_is_retried_like_a_failed_event(
         self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -195,7 +229,10 @@ class TestRetries:
                 dispatcher.submit(function, b"{}")
             assert dispatcher.wait(SECONDS)
             assert len(dispatcher.failures) == 2 * async_invoke.WORKERS
-            assert {failure["requestContext"]["approximateInvokeCount"] for failure in dispatcher.failures} == {4}
+            assert {
+                failure["requestContext"]["approximateInvokeCount"]
+                for failure in dispatcher.failures
+            } == {4}
             assert "Too many open files" in dispatcher.failures[0]["responsePayload"]
             refused = False
             dispatcher.submit(function, b"{}")
@@ -227,7 +264,9 @@ class TestRetries:
         assert b"noted failed 4 times. Failure destination (not configured): {" in log.read()
 
     @pytest.mark.parametrize("retries", [0, 1])
-    def test_s_yaml_sets_the_number_of_retries(self, tmp_path: Path, log: IO[bytes], retries: int) -> None:
+    def test_s_yaml_sets_the_number_of_retries(
+        self, tmp_path: Path, log: IO[bytes], retries: int
+    ) -> None:
         dispatcher = self.run(tmp_path, log, fails=99, retries=RETRIES.format(retries=retries))
         assert len(notes(tmp_path)) == retries + 1
         log.seek(0)
@@ -236,7 +275,9 @@ class TestRetries:
 
 
 class TestTimers:
-    def test_a_timer_sends_its_event(self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_timer_sends_its_event(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         ticks = [0.0, 0.0]
         exhausted = threading.Event()
 
@@ -251,7 +292,11 @@ class TestTimers:
             assert exhausted.wait(SECONDS)
             assert dispatcher.wait(SECONDS)
         (first, second) = (note["event"] for note in notes(tmp_path))
-        assert first == second == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
+        assert (
+            first
+            == second
+            == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
+        )
 
     @pytest.mark.parametrize(
         ("jump", "sent"),
@@ -263,7 +308,12 @@ class TestTimers:
         ],
     )
     def test_a_clock_that_jumps_ahead_fires_a_timer_once(
-        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch, jump: float, sent: list[float]
+        self,
+        tmp_path: Path,
+        log: IO[bytes],
+        monkeypatch: pytest.MonkeyPatch,
+        jump: float,
+        sent: list[float],
     ) -> None:
         """`sent` are the seconds of the first four ticks of `@every 1s`, if the clock jumps during the first wait."""
         now = 0.0
@@ -287,7 +337,9 @@ class TestTimers:
             return after + 1
 
         monkeypatch.setattr(async_invoke, "time", SimpleNamespace(time=lambda: now))
-        monkeypatch.setattr(async_invoke, "threading", SimpleNamespace(**{**vars(threading), "Event": Closed}))
+        monkeypatch.setattr(
+            async_invoke, "threading", SimpleNamespace(**{**vars(threading), "Event": Closed})
+        )
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: every_second)
         monkeypatch.setattr(Dispatcher, "submit", submit)
         with dispatching(config(tmp_path, TIMER, web=False), log):
@@ -295,7 +347,9 @@ class TestTimers:
         assert events == [rfc3339(tick) for tick in sent]
 
     def test_a_disabled_timer_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
-        off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")
+        off = TIMER.replace("enable: true", "enable: false").replace(
+            "@every 1m", "not even a schedule"
+        )
         with dispatching(config(tmp_path, off, web=False), log) as (dispatcher, _):
             assert dispatcher.wait(1)
         assert notes(tmp_path) == []

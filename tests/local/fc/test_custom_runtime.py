@@ -19,7 +19,9 @@ from local.stack import Stack
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_start_line_is_that_of_s_yaml_at_a_port_of_the_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_line_is_that_of_s_yaml_at_a_port_of_the_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lines = []
 
     def start(line: list[str]) -> None:
@@ -27,7 +29,10 @@ def test_the_start_line_is_that_of_s_yaml_at_a_port_of_the_loopback(monkeypatch:
         raise OSError("No server is needed here")
 
     monkeypatch.setattr("subprocess.Popen", start)
-    for command in (["/var/fc/lang/python3.10/bin/python3", "-b", "0.0.0.0:9000", "19000"], ["./bootstrap", "9000"]):
+    for command in (
+        ["/var/fc/lang/python3.10/bin/python3", "-b", "0.0.0.0:9000", "19000"],
+        ["./bootstrap", "9000"],
+    ):
         with pytest.raises(OSError, match="No server"):
             worker.Server([*command, 9000])
     (python, _, address, unchanged), (bootstrap, port) = lines
@@ -37,19 +42,27 @@ def test_the_start_line_is_that_of_s_yaml_at_a_port_of_the_loopback(monkeypatch:
     assert port != "9000"
 
 
-def test_the_custom_runtime_serves_requests_and_events_with_the_rights_of_its_role(log: IO[bytes]) -> None:
+def test_the_custom_runtime_serves_requests_and_events_with_the_rights_of_its_role(
+    log: IO[bytes],
+) -> None:
     with Stack.start(ROOT / "deploy/custom-runtime/s.yaml", log=log) as stack:
         assert stack.notes == ()
         (role,) = stack.account.roles().values()
         assert role.arn == f"acs:ram::{ACCOUNT}:role/links-traffic-dev-role"
         assert '"Action": ["*"]' not in json.dumps(role.policies)
-        assert client.request(stack, "PUT", stack.bucket, "exampledir/a b.txt", b"an object").status == 200
+        assert (
+            client.request(stack, "PUT", stack.bucket, "exampledir/a b.txt", b"an object").status
+            == 200
+        )
         address = f"{stack.http_url}/exampledir/a%20b.txt"
         assert requests.get(address, timeout=20).content == b"an object"
         assert requests.head(address, timeout=20).status_code == 302
         # What clients send cannot pass for what the platform sends.
         forged = {"X-Fc-Control-Path": "/invoke", "X-Fc-Access-Key-Id": "LTAI5tEXAMPLE"}
-        assert requests.post(f"{stack.http_url}/invoke", b"{}", headers=forged, timeout=20).status_code == 404
+        assert (
+            requests.post(f"{stack.http_url}/invoke", b"{}", headers=forged, timeout=20).status_code
+            == 404
+        )
         event = stack.runtime.invoke(stack.function.name, b'{"a": 1}')
         assert '"errorType": "bad_event"' in str(event.error_message)
         stack.reload()

@@ -42,7 +42,11 @@ class Client(NamedTuple):
     address: str
 
     def send(
-        self, method: str, target: str = "/", headers: tuple[tuple[str, str], ...] = (), body: bytes = b""
+        self,
+        method: str,
+        target: str = "/",
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
     ) -> Response:
         connection = http.client.HTTPConnection(self.address, timeout=20)
         try:
@@ -67,7 +71,10 @@ def serving() -> Iterator[Serving]:
 
     @functools.cache
     def start(
-        handler: str, methods: tuple[str, ...] = METHODS, auth_type: str = "anonymous", timeout: int = 20
+        handler: str,
+        methods: tuple[str, ...] = METHODS,
+        auth_type: str = "anonymous",
+        timeout: int = 20,
     ) -> Client:
         http = HttpTrigger("web", methods, auth_type)
         function = function_of(handler, timeout=timeout, http=http)
@@ -115,7 +122,12 @@ EventOf = Callable[..., dict[str, Any]]
 def test_the_event_has_the_documented_shape(event_of: EventOf) -> None:
     event = event_of(
         target="/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1.txt?expires=600&download=%E6%8A%A5%E5%91%8A.txt",
-        headers=(("accept", "*/*"), ("user-agent", "curl/8.5.0"), ("x-multi", "v1"), ("X-MULTI", "v2")),
+        headers=(
+            ("accept", "*/*"),
+            ("user-agent", "curl/8.5.0"),
+            ("x-multi", "v1"),
+            ("X-MULTI", "v2"),
+        ),
     )
     context = event.pop("requestContext")
     web = context.pop("http")
@@ -134,7 +146,14 @@ def test_the_event_has_the_documented_shape(event_of: EventOf) -> None:
         "sourceIp": "127.0.0.1",
         "userAgent": "curl/8.5.0",
     }
-    assert set(context) == {"accountId", "domainName", "domainPrefix", "requestId", "time", "timeEpoch"}
+    assert set(context) == {
+        "accountId",
+        "domainName",
+        "domainPrefix",
+        "requestId",
+        "time",
+        "timeEpoch",
+    }
     assert isinstance(context["timeEpoch"], str)
     assert len(context["timeEpoch"]) == 13
 
@@ -186,7 +205,12 @@ def test_the_query_is_decoded_and_repeated_names_are_joined(event_of: EventOf) -
 
 def test_headers_of_the_connection_and_of_function_compute_are_removed(event_of: EventOf) -> None:
     headers = event_of(
-        headers=(("Connection", "close"), ("Keep-Alive", "5"), ("X-Fc-Control-Path", "/invoke"), ("x-kept", "你好"))
+        headers=(
+            ("Connection", "close"),
+            ("Keep-Alive", "5"),
+            ("X-Fc-Control-Path", "/invoke"),
+            ("x-kept", "你好"),
+        )
     )["headers"]
     assert headers == {"X-Kept": "你好"}
 
@@ -224,7 +248,9 @@ def test_every_method_of_the_trigger_reaches_the_function(serving: Serving) -> N
 # What is refused without running the function
 
 
-def test_a_method_that_the_trigger_does_not_list_is_a_403_and_the_function_does_not_run(serving: Serving) -> None:
+def test_a_method_that_the_trigger_does_not_list_is_a_403_and_the_function_does_not_run(
+    serving: Serving,
+) -> None:
     for method in ("HEAD", "OPTIONS", "PUT", "TRACE", "BREW"):
         response = serving("faults.raising", methods=("GET",)).send(method)
         assert (response.status, response.headers["X-Fc-Error-Type"]) == (403, "FcCommonError")
@@ -238,7 +264,9 @@ def test_a_trigger_with_authentication_refuses_every_request(serving: Serving) -
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_the_path_with_its_query_has_at_most_4_kb_and_the_headers_8_kb(serving: Serving, over: int) -> None:
+def test_the_path_with_its_query_has_at_most_4_kb_and_the_headers_8_kb(
+    serving: Serving, over: int
+) -> None:
     client = serving("shown.event_of")
     target = "/?" + "a" * (MAX_TARGET_BYTES - 2 + over)
     used = len("Host") + len(client.address) + len("X-Long")
@@ -261,7 +289,9 @@ Answering = Callable[[object], Response]
 
 def test_a_result_becomes_status_headers_and_body(answering: Answering) -> None:
     location = "http://127.0.0.1:9001/b/k%20%2B?x-oss-signature=%2B%2F"
-    response = answering({"statusCode": 302, "headers": {"location": location, "x-own": "ü"}, "body": "moved"})
+    response = answering(
+        {"statusCode": 302, "headers": {"location": location, "x-own": "ü"}, "body": "moved"}
+    )
     assert response.status == 302
     assert response.headers["Location"] == location
     assert response.headers["X-Own"].encode("latin-1") == "ü".encode()
@@ -288,7 +318,9 @@ def test_a_result_is_a_200_with_the_result_or_its_decoded_body(answering: Answer
 def test_a_forbidden_header_is_not_sent(answering: Answering) -> None:
     ours = ("X-Fc-Status", "x-fc-request-id")
     for name in (*ours, "Connection", "Content-Length", "Date", "Keep-Alive", "Server", "upgrade"):
-        response = answering({"statusCode": 200, "headers": {name: "7777", "X-Kept": "yes"}, "body": "body"})
+        response = answering(
+            {"statusCode": 200, "headers": {name: "7777", "X-Kept": "yes"}, "body": "body"}
+        )
         assert response.status == 200
         assert "7777" not in response.headers.values()
         assert response.headers["X-Kept"] == "yes"
@@ -307,7 +339,10 @@ def test_an_invalid_result_is_a_502(answering: Answering) -> None:
     answers: list[object] = [
         *({"statusCode": status} for status in ("200", True, 99, 600)),
         {"statusCode": 200, "headers": []},
-        *({"statusCode": 200, "headers": headers} for headers in ({"X-List": ["a"]}, {"X-Number": 1})),
+        *(
+            {"statusCode": 200, "headers": headers}
+            for headers in ({"X-List": ["a"]}, {"X-Number": 1})
+        ),
         *({"statusCode": 200, "headers": {name: "a"}} for name in ("X Space", "")),
         {"statusCode": 200, "headers": {"X-Line": "a\r\nSet-Cookie: b"}},
         {"statusCode": 200, "body": {"a": 1}},
@@ -316,22 +351,33 @@ def test_an_invalid_result_is_a_502(answering: Answering) -> None:
     ]
     for answer in answers:
         response = answering(answer)
-        assert (response.status, response.headers["X-Fc-Error-Type"]) == (502, "UnhandledInvocationError")
+        assert (response.status, response.headers["X-Fc-Error-Type"]) == (
+            502,
+            "UnhandledInvocationError",
+        )
         assert set(response.json) == {"errorMessage", "errorType"}
 
 
 def test_an_exception_is_a_502_with_the_error(serving: Serving) -> None:
     response = serving("faults.raising").send("GET")
-    assert (response.status, response.headers["X-Fc-Error-Type"]) == (502, "UnhandledInvocationError")
+    assert (response.status, response.headers["X-Fc-Error-Type"]) == (
+        502,
+        "UnhandledInvocationError",
+    )
     assert response.headers["Content-Type"] == "application/json"
-    assert (response.json["errorType"], response.json["errorMessage"]) == ("ValueError", "the event does not suit me")
+    assert (response.json["errorType"], response.json["errorMessage"]) == (
+        "ValueError",
+        "the event does not suit me",
+    )
     assert response.json["stackTrace"]
 
 
 # CORS
 
 
-def test_the_origin_is_echoed_and_the_functions_own_cors_headers_are_appended(serving: Serving) -> None:
+def test_the_origin_is_echoed_and_the_functions_own_cors_headers_are_appended(
+    serving: Serving,
+) -> None:
     plain = serving("shown.event_of").send("GET", headers=(("Origin", "https://page.example.com"),))
     assert plain.headers.get_all("Access-Control-Allow-Origin") == ["https://page.example.com"]
     assert plain.headers["Access-Control-Allow-Credentials"] == "true"

@@ -57,7 +57,9 @@ def test_in_the_last_hour_the_process_ends_after_its_answer_and_a_new_one_takes_
     (tmp_path / "aged.py").write_text(AGED)
     (tmp_path / "links.toml").write_text(LINKS)
     environment = {"AGE": age, "PYTHONPATH": str(ROOT), "LINK_CONFIG": str(tmp_path / "links.toml")}
-    with running(function(handler, runtime=runtime, code=tmp_path), environment=environment) as local:
+    with running(
+        function(handler, runtime=runtime, code=tmp_path), environment=environment
+    ) as local:
         local.warm("links")
         (process,) = local.processes("links")
         for _ in range(2):
@@ -82,9 +84,14 @@ class Context:
         (SimpleNamespace(credentials=object()), 0, []),
     ],
 )
-def test_where_it_cannot_end_after_the_answer_it_ends_instead(context: object, left: int, ends: list[int]) -> None:
+def test_where_it_cannot_end_after_the_answer_it_ends_instead(
+    context: object, left: int, ends: list[int]
+) -> None:
     instance, codes = new_instance(), list[int]()
     instance.started = NOW + left - ENVIRONMENT_LIFETIME
-    with patch.object(os, "_exit", codes.append), patch.object(startup, "instance", lambda: instance):
+    with (
+        patch.object(os, "_exit", codes.append),
+        patch.object(startup, "instance", lambda: instance),
+    ):
         startup.end_after_answer(context)
     assert codes == ends

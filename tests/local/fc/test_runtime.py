@@ -53,7 +53,11 @@ def running(
 ) -> Iterator[Runtime]:
     with tempfile.TemporaryFile() as silence:
         runtime = Runtime(
-            [one], credentials=credentials, environment=environment, log=log or silence, instances=instances
+            [one],
+            credentials=credentials,
+            environment=environment,
+            log=log or silence,
+            instances=instances,
         )
         try:
             yield runtime
@@ -86,13 +90,17 @@ def test_the_event_arrives_byte_for_byte() -> None:
         assert runtime.invoke("links", event).payload == event
 
 
-def test_a_function_runs_in_its_own_process_in_its_code_folder_with_an_empty_stdin_and_no_module_of_ours() -> None:
+def test_a_function_runs_in_its_own_process_in_its_code_folder_with_an_empty_stdin_and_no_module_of_ours() -> (
+    None
+):
     shown = result_of(function("shown.process"))
     assert shown["pid"] != os.getpid()
     assert shown["folder"] == shown["path"] == str(FUNCTIONS)
     assert (shown["stdin"], shown["event_type"]) == ("", "bytes")
     modules = {name.split(".")[0] for name in shown["modules"]}
-    assert modules.isdisjoint({"local", "handler", "signer", "werkzeug", "requests", "yaml", "http"})
+    assert modules.isdisjoint(
+        {"local", "handler", "signer", "werkzeug", "requests", "yaml", "http"}
+    )
 
 
 def test_the_context_of_python_3_10_has_credentials_and_the_functions_settings() -> None:
@@ -102,15 +110,26 @@ def test_the_context_of_python_3_10_has_credentials_and_the_functions_settings()
         "access_key_secret": "secret-EXAMPLE",
         "security_token": "token+/EXAMPLE=",
     }
-    assert shown["function"] == {"name": "links", "handler": "shown.context_of", "memory": 256, "timeout": 7}
-    assert (shown["region"], shown["account_id"], shown["retry_count"]) == ("cn-hangzhou", "1000000000000001", 0)
+    assert shown["function"] == {
+        "name": "links",
+        "handler": "shown.context_of",
+        "memory": 256,
+        "timeout": 7,
+    }
+    assert (shown["region"], shown["account_id"], shown["retry_count"]) == (
+        "cn-hangzhou",
+        "1000000000000001",
+        0,
+    )
     assert shown["request_id"].startswith("1-")
     assert "EXAMPLE" not in shown["repr"]
 
 
 def test_the_credentials_of_python_3_12_are_in_the_environment_and_not_in_the_context() -> None:
     assert result_of(function("shown.context_of", runtime="python3.12"))["credentials"] is None
-    variables = invocation.environment(function("shown.environment", runtime="python3.12"), KEYS, {}, {})
+    variables = invocation.environment(
+        function("shown.environment", runtime="python3.12"), KEYS, {}, {}
+    )
     assert variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "STS.EXAMPLE"
     assert variables["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] == "secret-EXAMPLE"
     assert variables["ALIBABA_CLOUD_SECURITY_TOKEN"] == "token+/EXAMPLE="
@@ -118,7 +137,9 @@ def test_the_credentials_of_python_3_12_are_in_the_environment_and_not_in_the_co
 
 def test_a_function_without_a_role_has_no_credentials_anywhere() -> None:
     assert set(result_of(function("shown.context_of", role=""))["credentials"].values()) == {""}
-    assert "ALIBABA_CLOUD" not in "".join(invocation.environment(function("shown.environment"), None, {}, {}))
+    assert "ALIBABA_CLOUD" not in "".join(
+        invocation.environment(function("shown.environment"), None, {}, {})
+    )
 
 
 def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_first() -> None:
@@ -132,7 +153,10 @@ def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_f
 
 
 def test_the_environment_is_the_functions_own_and_not_the_machines() -> None:
-    own = function("shown.environment", environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"})
+    own = function(
+        "shown.environment",
+        environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"},
+    )
     extra = {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001", "LINK_CONFIG": "other.toml"}
     host = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "PATH": "/bin"}
     variables = invocation.environment(own, KEYS, host, extra)
@@ -183,7 +207,10 @@ def test_an_exception_is_reported_with_its_stack_and_logged_and_the_instance_is_
         log.seek(0)
         assert log.read().count(b"ValueError: the event does not suit me") == 2
     for outcome in outcomes:
-        assert (outcome.error_type, outcome.error_message) == ("UnhandledInvocationError", "the event does not suit me")
+        assert (outcome.error_type, outcome.error_message) == (
+            "UnhandledInvocationError",
+            "the event does not suit me",
+        )
         place = [f'File "{FUNCTIONS / "faults.py"}"', "line 12", "in raising"]
         assert json.loads(outcome.payload) == {
             "errorMessage": "the event does not suit me",
@@ -222,7 +249,10 @@ def test_child_processes_end_with_the_function(tmp_path: Path) -> None:
 
 def test_closing_the_runtime_ends_a_running_invocation(tmp_path: Path) -> None:
     fifo, reader = readable_fifo(tmp_path)
-    with running(function("faults.hanging_with_a_child", timeout=600)) as runtime, ThreadPoolExecutor() as threads:
+    with (
+        running(function("faults.hanging_with_a_child", timeout=600)) as runtime,
+        ThreadPoolExecutor() as threads,
+    ):
         invocation = threads.submit(runtime.invoke, "links", str(fifo).encode())
         assert read_within(reader) == b"x"
         runtime.close()
@@ -234,7 +264,10 @@ def test_closing_the_runtime_ends_a_running_invocation(tmp_path: Path) -> None:
 def test_an_unknown_function_is_refused_with_the_known_names() -> None:
     with (
         running(function("shown.event_of")) as runtime,
-        pytest.raises(UnknownFunction, match=r"Function 'other' not found \(functions that run locally: links\)"),
+        pytest.raises(
+            UnknownFunction,
+            match=r"Function 'other' not found \(functions that run locally: links\)",
+        ),
     ):
         runtime.invoke("other", b"")
 
@@ -245,12 +278,19 @@ def test_an_unknown_function_is_refused_with_the_known_names() -> None:
 def test_the_initializer_runs_once_before_the_first_invocation_of_an_instance() -> None:
     one = function("started.how_often", initializer=Initializer("started.initialize", 3))
     with running(one, instances=1) as runtime:
-        assert [json.loads(runtime.invoke("links", b"").payload) for _ in range(2)] == [["links"], ["links"]]
+        assert [json.loads(runtime.invoke("links", b"").payload) for _ in range(2)] == [
+            ["links"],
+            ["links"],
+        ]
 
 
-def test_a_failing_initializer_fails_each_start_and_a_warm_instance_serves_the_first_invocation(tmp_path: Path) -> None:
+def test_a_failing_initializer_fails_each_start_and_a_warm_instance_serves_the_first_invocation(
+    tmp_path: Path,
+) -> None:
     one = function(
-        "started.how_often", initializer=Initializer("started.refuse", 3), environment={"STARTED_IN": str(tmp_path)}
+        "started.how_often",
+        initializer=Initializer("started.refuse", 3),
+        environment={"STARTED_IN": str(tmp_path)},
     )
     with running(one, instances=1) as runtime:
         for start in (runtime.warm("links"), runtime.invoke("links", b"")):
@@ -286,8 +326,16 @@ def test_a_submodule_that_needs_its_package_does_not_load() -> None:
 def test_a_handler_that_is_not_found_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(FUNCTIONS)
     for handler, kind, sentence in (
-        ("late.missing.handler", ModuleNotFoundError, "there is no module late.missing. Correct it in s.yaml."),
-        ("shown.event_off", AttributeError, "shown has no such function. Did you mean shown.event_of?"),
+        (
+            "late.missing.handler",
+            ModuleNotFoundError,
+            "there is no module late.missing. Correct it in s.yaml.",
+        ),
+        (
+            "shown.event_off",
+            AttributeError,
+            "shown has no such function. Did you mean shown.event_of?",
+        ),
         ("late.missing", AttributeError, "late has no such function. Correct it in s.yaml."),
         ("answers.not_a_function", TypeError, "answers.not_a_function"),
         ("nodot", ImportError, "Invalid handler 'nodot' (expected module.function)."),
@@ -298,7 +346,8 @@ def test_a_handler_that_is_not_found_is_a_sentence(monkeypatch: pytest.MonkeyPat
 
 # The last one is beside the worker.
 @pytest.mark.parametrize(
-    ("handler", "kind"), [("unloadable.handler", "RuntimeError"), ("instances.handler", "ModuleNotFoundError")]
+    ("handler", "kind"),
+    [("unloadable.handler", "RuntimeError"), ("instances.handler", "ModuleNotFoundError")],
 )
 def test_a_handler_that_does_not_load_fails_each_invocation_and_a_mistyped_one_is_a_sentence_in_the_log(
     handler: str, kind: str
@@ -376,7 +425,11 @@ def test_two_concurrent_requests_run_in_two_instances(tmp_path: Path) -> None:
 def test_an_instance_handles_one_request_at_a_time_and_the_others_wait(tmp_path: Path) -> None:
     one = function("meeting.alone", instances=1)
     with running(one) as runtime, ThreadPoolExecutor(16) as threads:
-        outcomes = list(threads.map(lambda _: runtime.invoke("links", str(tmp_path / "lock").encode()), range(100)))
+        outcomes = list(
+            threads.map(
+                lambda _: runtime.invoke("links", str(tmp_path / "lock").encode()), range(100)
+            )
+        )
     assert {outcome.error_message for outcome in outcomes} == {None}
     assert len({outcome.payload for outcome in outcomes}) == 1
 
@@ -396,13 +449,18 @@ def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> Non
 
 
 def test_a_hundred_concurrent_requests_start_no_more_instances_than_allowed() -> None:
-    with running(function("faults.hanging"), instances=3) as runtime, ThreadPoolExecutor(100) as threads:
+    with (
+        running(function("faults.hanging"), instances=3) as runtime,
+        ThreadPoolExecutor(100) as threads,
+    ):
         outcomes = list(threads.map(lambda _: runtime.invoke("links", b""), range(100)))
     assert {outcome.error_type for outcome in outcomes} == {None}
     assert 1 <= len({outcome.payload for outcome in outcomes}) <= 3
 
 
-def test_an_asynchronous_invocation_returns_at_once_and_runs_in_the_background(tmp_path: Path) -> None:
+def test_an_asynchronous_invocation_returns_at_once_and_runs_in_the_background(
+    tmp_path: Path,
+) -> None:
     fifo, reader = readable_fifo(tmp_path)
     one = function("faults.hanging_with_a_child", timeout=600)
     with running(one) as runtime:

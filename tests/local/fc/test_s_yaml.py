@@ -64,7 +64,9 @@ def write(folder: Path, content: str) -> Path:
 def with_props(props: str) -> str:
     """A document with one function: the required props and `props`."""
     required = "functionName: f\nregion: cn-hangzhou\nruntime: python3.10\nhandler: index.handler\n"
-    return "resources:\n  f:\n    component: fc3\n    props:\n" + indent(required + dedent(props), " " * 6)
+    return "resources:\n  f:\n    component: fc3\n    props:\n" + indent(
+        required + dedent(props), " " * 6
+    )
 
 
 def only_function(folder: Path, content: str, **environ: str) -> Function:
@@ -75,7 +77,12 @@ def only_function(folder: Path, content: str, **environ: str) -> Function:
 def test_a_function_is_read_with_its_placeholders_replaced(tmp_path: Path) -> None:
     one = only_function(tmp_path, COMPLETE, LINK_BUCKET="reports")
     assert (one.resource, one.name, one.region) == ("links_http", "links-http", "cn-hangzhou")
-    assert (one.runtime, one.handler, one.timeout, one.memory) == ("python3.10", "handler.on_http", 10, 256)
+    assert (one.runtime, one.handler, one.timeout, one.memory) == (
+        "python3.10",
+        "handler.on_http",
+        10,
+        256,
+    )
     assert one.role == "acs:ram::1000000000000001:role/links-reader"
     assert one.environment == {
         "LINK_BUCKET": "reports",
@@ -100,7 +107,9 @@ def test_sources_next_to_s_yaml_run_if_they_hold_the_handler(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("code", ["code: ./build", "code:\n  src: build"])
-def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(tmp_path: Path, code: str) -> None:
+def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(
+    tmp_path: Path, code: str
+) -> None:
     assert only_function(tmp_path, with_props(code)).code == tmp_path / "build"
 
 
@@ -165,7 +174,10 @@ def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path) -> N
         ("resources: {}", "`resources` is required"),
         ("extend: ./base.yaml\nresources: {f: {}}", "`extend` is not supported"),
         ("vars: [a]\nresources: {f: {}}", "`vars` must be a mapping"),
-        ("resources: {f: {component: fc3-domain}}", "at least one resource with `component: fc3` is required"),
+        (
+            "resources: {f: {component: fc3-domain}}",
+            "at least one resource with `component: fc3` is required",
+        ),
         ("resources: {f: {component: fc3}}", "runtime is required"),
         ("resources: {f: {component: fc3, props: x}}", "props must be a mapping"),
     ]
@@ -178,7 +190,9 @@ def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path) -> N
 
 
 def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
-    http = "{triggerName: w, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET]}}"
+    http = (
+        "{triggerName: w, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET]}}"
+    )
     rows: list[tuple[str, str]] = [
         ("timeout: 0", "timeout must be an integer from 1 to 86400"),
         ("timeout: true", "timeout must be an integer"),
@@ -186,7 +200,10 @@ def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
         ("memorySize: lots", "memorySize must be an integer"),
         ("environmentVariables: {FC_REGION: x}", "names must not begin with FC_"),
         ("environmentVariables: {COUNT: 3}", "environmentVariables.COUNT must be a string"),
-        ("environmentVariables: {A: " + "x" * 4096 + "}", "must be smaller than 4096 bytes in total (got 4097)"),
+        (
+            "environmentVariables: {A: " + "x" * 4096 + "}",
+            "must be smaller than 4096 bytes in total (got 4097)",
+        ),
         ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "handler is required"),
         ("instanceLifecycleConfig: {initializer: {handler: a.b, timeout: 301}}", "from 1 to 300"),
         ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency must be an integer"),

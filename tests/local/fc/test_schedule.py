@@ -46,7 +46,13 @@ def test_a_day_that_never_comes_has_no_tick() -> None:
 
 
 def test_an_invalid_schedule_is_refused() -> None:
-    other_dialects = ("0 0 0 L * *", "0 0 0 15W * *", "0 0 0 ? * MON#1", "0 0 0 * * FRI-MON", "R 0 0 * * *")
+    other_dialects = (
+        "0 0 0 L * *",
+        "0 0 0 15W * *",
+        "0 0 0 ? * MON#1",
+        "0 0 0 * * FRI-MON",
+        "R 0 0 * * *",
+    )
     for expression in (
         "",
         "@every",

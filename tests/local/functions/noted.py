@@ -8,7 +8,11 @@ from typing import Any
 
 
 def on_event(event: bytes, context: Any) -> dict[str, Any]:
-    note = {"request_id": context.request_id, "retry_count": context.retry_count, "event": json.loads(event)}
+    note = {
+        "request_id": context.request_id,
+        "retry_count": context.retry_count,
+        "event": json.loads(event),
+    }
     with open(os.environ["NOTES"], "a", encoding="utf-8") as notes:
         notes.write(json.dumps(note) + "\n")
     if context.retry_count < int(os.environ.get("FAILS", "0")):

@@ -12,7 +12,10 @@ def event_of(event: bytes, context: object) -> bytes:
 
 
 def context_of(event: bytes, context: Any) -> dict[str, Any]:
-    shown = {name: getattr(context, name) for name in ("request_id", "region", "account_id", "retry_count")}
+    shown = {
+        name: getattr(context, name)
+        for name in ("request_id", "region", "account_id", "retry_count")
+    }
     shown["function"] = vars(context.function)
     shown["credentials"] = vars(context.credentials) if hasattr(context, "credentials") else None
     shown["repr"] = repr(context)

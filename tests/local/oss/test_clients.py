@@ -24,7 +24,9 @@ KEY = "exampledir/a b+ü%2F中.bin"
 # --- oss2 ---------------------------------------------------------------------------------------------------------
 
 
-with_v1 = pytest.mark.parametrize("bucket", [oss2.ProviderAuthV4, oss2.ProviderAuth], indirect=True, ids=["V4", "V1"])
+with_v1 = pytest.mark.parametrize(
+    "bucket", [oss2.ProviderAuthV4, oss2.ProviderAuth], indirect=True, ids=["V4", "V1"]
+)
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def bucket(live_cloud: LocalOss, request: pytest.FixtureRequest) -> Any:
 
 @with_v1
 def test_oss2_puts_gets_heads_and_deletes(bucket: Any) -> None:
-    put = bucket.put_object(KEY, LARGE, headers={"x-oss-meta-owner": "someone", "Content-Type": "text/plain"})
+    put = bucket.put_object(
+        KEY, LARGE, headers={"x-oss-meta-owner": "someone", "Content-Type": "text/plain"}
+    )
     assert f'"{put.etag}"' == etag_of(LARGE)
     got = bucket.get_object(KEY)
     assert got.read() == LARGE
@@ -92,7 +96,10 @@ def test_oss2_lists_and_copies(bucket: Any) -> None:
 def test_oss2_deletes_many_objects_at_once(bucket: Any) -> None:
     for key in ("a/b+ü\x0c", "kept"):
         bucket.put_object(key, b"content")
-    assert bucket.batch_delete_objects(["a/b+ü\x0c", "missing"]).deleted_keys == ["a/b+ü\x0c", "missing"]
+    assert bucket.batch_delete_objects(["a/b+ü\x0c", "missing"]).deleted_keys == [
+        "a/b+ü\x0c",
+        "missing",
+    ]
     assert [item.key for item in oss2.ObjectIterator(bucket)] == ["kept"]
     bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
     (marked,) = bucket.batch_delete_objects(["kept"]).delete_versions
@@ -109,13 +116,18 @@ def test_oss2_lists_uploads(bucket: Any) -> None:
     keys = ["a b", "b/1", "b/2", "ü", "ü"]
     ids = {bucket.init_multipart_upload(key).upload_id for key in keys}
     listed = list(oss2.MultipartUploadIterator(bucket, max_uploads=2))
-    assert ([upload.key for upload in listed], {upload.upload_id for upload in listed}) == (keys, ids)
+    assert ([upload.key for upload in listed], {upload.upload_id for upload in listed}) == (
+        keys,
+        ids,
+    )
     folded = list(oss2.MultipartUploadIterator(bucket, delimiter="/", max_uploads=1))
     assert sorted(upload.key for upload in folded) == ["a b", "b/", "ü", "ü"]
     assert [upload.key for upload in oss2.MultipartUploadIterator(bucket, prefix="b/2")] == ["b/2"]
     by_id = list(oss2.ObjectUploadIterator(bucket, "ü"))
     assert bucket.list_multipart_uploads(prefix="a").next_key_marker == "a b"
-    assert {upload.upload_id for upload in by_id} == {each.upload_id for each in listed if each.key == "ü"}
+    assert {upload.upload_id for upload in by_id} == {
+        each.upload_id for each in listed if each.key == "ü"
+    }
 
 
 def test_oss2_reads_the_acl_of_an_object(bucket: Any) -> None:
@@ -134,7 +146,9 @@ def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
     for number in (1, 2):
         piece = LARGE[(number - 1) * 200_000 : number * 200_000 if number == 1 else None]
         result = bucket.upload_part(KEY, upload, number, piece)
-        parts.append(oss2.models.PartInfo(number, result.etag, size=len(piece), part_crc=result.crc))
+        parts.append(
+            oss2.models.PartInfo(number, result.etag, size=len(piece), part_crc=result.crc)
+        )
     assert [part.part_number for part in oss2.PartIterator(bucket, KEY, upload)] == [1, 2]
     result = bucket.complete_multipart_upload(KEY, upload, parts)
     assert result.crc == bucket.head_object(KEY).server_crc
@@ -196,14 +210,20 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: LocalOss) -> No
         second.get_bucket_lifecycle()
     for days in (7, 30):
         expiration = oss2.models.LifecycleExpiration(days=days)
-        rule = oss2.models.LifecycleRule(f"after-{days}", "a/", status="Enabled", expiration=expiration)
+        rule = oss2.models.LifecycleRule(
+            f"after-{days}", "a/", status="Enabled", expiration=expiration
+        )
         second.put_bucket_lifecycle(oss2.models.BucketLifecycle([rule]))
         (kept,) = second.get_bucket_lifecycle().rules
         assert (kept.id, kept.prefix, kept.expiration.days) == (f"after-{days}", "a/", days)
     second.delete_bucket_lifecycle()
     with pytest.raises(oss2.exceptions.NoSuchLifecycle):
         second.get_bucket_lifecycle()
-    assert (second.get_bucket_acl().acl, info.resource_group_id[:3], info.comment) == ("private", "rg-", "")
+    assert (second.get_bucket_acl().acl, info.resource_group_id[:3], info.comment) == (
+        "private",
+        "rg-",
+        "",
+    )
     second.delete_bucket()
     with pytest.raises(oss2.exceptions.NoSuchBucket):
         second.get_object("object")
@@ -215,7 +235,12 @@ def test_oss2_lists_buckets_and_their_tags(bucket: Any, live_cloud: LocalOss) ->
     assert bucket.get_bucket_tagging().tag_set.tagging_rule == {"team": "a b", "stage": ""}
     oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION).create_bucket()
     (first, second) = oss2.BucketIterator(service, max_keys=1)
-    assert (first.name, first.region, first.storage_class, second.name) == (BUCKET, REGION, "Standard", "second-bucket")
+    assert (first.name, first.region, first.storage_class, second.name) == (
+        BUCKET,
+        REGION,
+        "Standard",
+        "second-bucket",
+    )
     for group, count in ((bucket.get_bucket_info().resource_group_id, 2), ("rg-other", 0)):
         found = service.list_buckets(headers={"x-oss-resource-group-id": group})
         assert len(found.buckets) == count
@@ -245,7 +270,10 @@ def test_oss2_tags_objects_and_their_copies(bucket: Any) -> None:
 
     bucket.put_object("object", b"content", headers={"x-oss-tagging": "team=a%20b&%E4%B8%AD=%2B"})
     before = bucket.head_object("object")
-    assert (tags("object"), before.headers["x-oss-tagging-count"]) == ({"team": "a b", "中": "+"}, "2")
+    assert (tags("object"), before.headers["x-oss-tagging-count"]) == (
+        {"team": "a b", "中": "+"},
+        "2",
+    )
     bucket.copy_object(BUCKET, "object", "copy")
     replaced = {"x-oss-tagging-directive": "Replace", "x-oss-tagging": "a=1"}
     bucket.copy_object(BUCKET, "object", "other", headers=replaced)
@@ -256,7 +284,11 @@ def test_oss2_tags_objects_and_their_copies(bucket: Any) -> None:
     assert tags("parts") == {"a": ""}
     bucket.put_object_tagging("object", tagging(stage="2"))
     after = bucket.get_object("object")
-    assert (tags("object"), after.read(), after.last_modified) == ({"stage": "2"}, b"content", before.last_modified)
+    assert (tags("object"), after.read(), after.last_modified) == (
+        {"stage": "2"},
+        b"content",
+        before.last_modified,
+    )
     bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
     version = bucket.put_object("object", b"second").versionid
     assert (tags("object"), tags("object", versionId="null")) == ({}, {"stage": "2"})
@@ -278,7 +310,12 @@ def test_oss2_lists_versions(bucket: Any) -> None:
     bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
     written = [bucket.put_object("b/1", b"after").versionid, bucket.put_object("ü", b"").versionid]
     marker = bucket.delete_object("b/1").versionid
-    expected = [("b/1", marker, True), ("b/1", written[0], False), ("b/1", "null", False), ("ü", written[1], True)]
+    expected = [
+        ("b/1", marker, True),
+        ("b/1", written[0], False),
+        ("b/1", "null", False),
+        ("ü", written[1], True),
+    ]
     listed, page = [], bucket.list_object_versions(max_keys=1)
     listed += [*page.versions, *page.delete_marker]
     while page.is_truncated:
@@ -288,7 +325,9 @@ def test_oss2_lists_versions(bucket: Any) -> None:
     assert [(each.key, each.versionid, each.is_latest) for each in listed] == expected
     folded = bucket.list_object_versions(delimiter="/", max_keys=1)
     assert (folded.common_prefix, folded.next_key_marker) == (["b/"], "b/")
-    assert [each.key for each in bucket.list_object_versions(delimiter="/", key_marker="b/").versions] == ["ü"]
+    assert [
+        each.key for each in bucket.list_object_versions(delimiter="/", key_marker="b/").versions
+    ] == ["ü"]
     assert [each.key for each in bucket.list_object_versions(key_marker="b/1").versions] == ["ü"]
     bucket.delete_object("b/1", params={"versionId": written[0]})
     rest = bucket.list_object_versions(key_marker="b/1", versionid_marker=written[0])
@@ -301,14 +340,19 @@ def test_oss2_copies_parts(bucket: Any) -> None:
     parts = []
     for number, byte_range in enumerate([(0, 199_999), (200_000, len(LARGE) - 1)], 1):
         part = bucket.upload_part_copy(BUCKET, "source", byte_range, "copy", upload, number)
-        assert part.resp.headers["Content-Range"] == "bytes {}-{}/{}".format(*byte_range, len(LARGE))
+        assert part.resp.headers["Content-Range"] == "bytes {}-{}/{}".format(
+            *byte_range, len(LARGE)
+        )
         parts.append(oss2.models.PartInfo(number, part.etag))
     bucket.complete_multipart_upload("copy", upload, parts)
     assert bucket.get_object("copy").read() == LARGE
     upload = bucket.init_multipart_upload("copy").upload_id
     for headers in ({}, {"x-oss-copy-source-range": "bytes=a"}):
         whole = bucket.upload_part_copy(BUCKET, "source", None, "copy", upload, 1, headers=headers)
-        assert (f'"{whole.etag}"', whole.resp.headers.get("Content-Range")) == (etag_of(LARGE), None)
+        assert (f'"{whole.etag}"', whole.resp.headers.get("Content-Range")) == (
+            etag_of(LARGE),
+            None,
+        )
     with pytest.raises(oss2.exceptions.NoSuchKey):
         bucket.upload_part_copy(BUCKET, "missing", None, "copy", upload, 1)
     only = {"x-oss-copy-source-if-match": '"0"'}
@@ -321,9 +365,18 @@ def test_oss2_copies_parts(bucket: Any) -> None:
 @with_v1
 @pytest.mark.parametrize("slash_safe", [False, True])
 def test_links_that_oss2_signs_work_with_its_escapes(bucket: Any, slash_safe: bool) -> None:
-    put = bucket.sign_url("PUT", KEY, 60, headers={"Content-Type": "text/plain"}, slash_safe=slash_safe)
-    assert requests.put(put, data=LARGE, headers={"Content-Type": "text/plain"}, timeout=20).status_code == 200
-    get = bucket.sign_url("GET", KEY, 60, params={"response-content-type": "text/html"}, slash_safe=slash_safe)
+    put = bucket.sign_url(
+        "PUT", KEY, 60, headers={"Content-Type": "text/plain"}, slash_safe=slash_safe
+    )
+    assert (
+        requests.put(
+            put, data=LARGE, headers={"Content-Type": "text/plain"}, timeout=20
+        ).status_code
+        == 200
+    )
+    get = bucket.sign_url(
+        "GET", KEY, 60, params={"response-content-type": "text/html"}, slash_safe=slash_safe
+    )
     got = requests.get(get, timeout=20)
     assert (got.content, got.headers["content-type"]) == (LARGE, "text/html")
     assert requests.put(put, data=b"", timeout=20).status_code == 403
@@ -354,8 +407,14 @@ def test_v2_puts_gets_heads_and_deletes(client: Any) -> None:
     assert client.put_object(request).etag == etag_of(LARGE)
     assert stored(client, KEY) == LARGE
     head = client.head_object(oss_v2.HeadObjectRequest(bucket=BUCKET, key=KEY))
-    assert (head.content_length, head.content_type, head.metadata["owner"]) == (len(LARGE), "text/plain", "someone")
-    part = client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY, range_header="bytes=10-19"))
+    assert (head.content_length, head.content_type, head.metadata["owner"]) == (
+        len(LARGE),
+        "text/plain",
+        "someone",
+    )
+    part = client.get_object(
+        oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY, range_header="bytes=10-19")
+    )
     assert (part.status_code, part.body.read()) == (206, LARGE[10:20])
     assert client.is_object_exist(BUCKET, KEY)
     client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
@@ -373,11 +432,15 @@ def test_v2_reads_the_error_of_a_head_from_its_header(client: Any) -> None:
 
 def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) -> None:
     uploader = oss_v2.Uploader(client, part_size=110_000, parallel_num=3)
-    result = uploader.upload_from(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE))
+    result = uploader.upload_from(
+        oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE)
+    )
     assert result.etag.endswith('-5"')
     assert stored(client, KEY) == LARGE
     downloader = oss_v2.Downloader(client, part_size=110_000, parallel_num=3)
-    downloader.download_file(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY), str(tmp_path / "back"))
+    downloader.download_file(
+        oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY), str(tmp_path / "back")
+    )
     assert (tmp_path / "back").read_bytes() == LARGE
 
 
@@ -387,22 +450,33 @@ def test_v2_lists_buckets_versions_and_tags_and_copies_in_parts(client: Any) -> 
     assert [each.name for page in pages for each in page.buckets] == [BUCKET]
     assert client.get_bucket_acl(oss_v2.GetBucketAclRequest(bucket=BUCKET)).acl == "private"
     versions = client.list_object_versions(oss_v2.ListObjectVersionsRequest(bucket=BUCKET))
-    assert [(each.key, each.version_id, each.is_latest) for each in versions.version] == [(KEY, "null", True)]
+    assert [(each.key, each.version_id, each.is_latest) for each in versions.version] == [
+        (KEY, "null", True)
+    ]
     got = client.get_object_tagging(oss_v2.GetObjectTaggingRequest(bucket=BUCKET, key=KEY))
     assert [(tag.key, tag.value) for tag in got.tag_set.tags] == [("a", "1")]
-    client.put_bucket_tags(oss_v2.PutBucketTagsRequest(bucket=BUCKET, tagging=oss_v2.Tagging(got.tag_set)))
+    client.put_bucket_tags(
+        oss_v2.PutBucketTagsRequest(bucket=BUCKET, tagging=oss_v2.Tagging(got.tag_set))
+    )
     (tag,) = client.get_bucket_tags(oss_v2.GetBucketTagsRequest(bucket=BUCKET)).tagging.tag_set.tags
     assert (tag.key, tag.value) == ("a", "1")
     copier = oss_v2.Copier(client, part_size=110_000, multipart_copy_threshold=110_000)
-    result = copier.copy(oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key=KEY), disable_shallow_copy=True)
+    result = copier.copy(
+        oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key=KEY),
+        disable_shallow_copy=True,
+    )
     assert (result.etag[-3:], stored(client, "copy")) == ('-5"', LARGE)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_links_that_v2_signs_work(client: Any, method: str) -> None:
     client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=LARGE))
-    request = {"GET": oss_v2.GetObjectRequest, "PUT": oss_v2.PutObjectRequest}[method](bucket=BUCKET, key=KEY)
+    request = {"GET": oss_v2.GetObjectRequest, "PUT": oss_v2.PutObjectRequest}[method](
+        bucket=BUCKET, key=KEY
+    )
     signed = client.presign(request)
-    response = requests.request(method, signed.url, headers=dict(signed.signed_headers), data=b"new", timeout=20)
+    response = requests.request(
+        method, signed.url, headers=dict(signed.signed_headers), data=b"new", timeout=20
+    )
     assert response.status_code == 200
     assert stored(client, KEY) == (LARGE if method == "GET" else b"new")

@@ -21,12 +21,16 @@ DOCUMENTED = [
 ]
 
 
-def get(cloud: LocalOss, content_type: str, body: bytes = KIB, *, accept: str = "gzip") -> OssResponse:
+def get(
+    cloud: LocalOss, content_type: str, body: bytes = KIB, *, accept: str = "gzip"
+) -> OssResponse:
     cloud.put("object", body, {"Content-Type": content_type})
     return cloud.get("object", {"Accept-Encoding": accept})
 
 
-def test_a_kibibyte_of_a_documented_type_is_compressed_for_a_client_that_accepts_it(cloud: LocalOss) -> None:
+def test_a_kibibyte_of_a_documented_type_is_compressed_for_a_client_that_accepts_it(
+    cloud: LocalOss,
+) -> None:
     for content_type in (*DOCUMENTED, "text/plain; charset=utf-8", "Text/HTML"):
         got = get(cloud, content_type)
         assert (got.status, gzip.decompress(got.body)) == (200, KIB)

@@ -19,10 +19,14 @@ RULES = b"""<CORSConfiguration>
 </CORSConfiguration>"""
 
 
-def preflight(cloud: LocalOss, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object") -> int:
+def preflight(
+    cloud: LocalOss, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object"
+) -> int:
     requested = {"Origin": origin, "Access-Control-Request-Method": method}
     return cloud.send(
-        "OPTIONS", target, requested | ({"Access-Control-Request-Headers": headers} if headers else {})
+        "OPTIONS",
+        target,
+        requested | ({"Access-Control-Request-Headers": headers} if headers else {}),
     ).status
 
 
@@ -31,7 +35,10 @@ def test_a_new_bucket_allows_no_page(cloud: LocalOss) -> None:
     for origin in ("http://localhost:3000", "null"):
         assert [preflight(cloud, origin, method) for method in ("GET", "PUT")] == [403, 403]
         got = cloud.send("GET", cloud.link("GET", "object"), {"Origin": origin})
-        assert (got.status, [name for name in got.headers if name.startswith("access-control")]) == (200, [])
+        assert (
+            got.status,
+            [name for name in got.headers if name.startswith("access-control")],
+        ) == (200, [])
     missing = cloud.call("GET", query={"cors": ""})
     assert (missing.code, missing.text("Message")) == (
         "NoSuchCORSConfiguration",
@@ -39,7 +46,9 @@ def test_a_new_bucket_allows_no_page(cloud: LocalOss) -> None:
     )
 
 
-def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_it(cloud: LocalOss) -> None:
+def test_a_page_may_read_an_answer_also_why_it_was_refused_where_a_rule_allows_it(
+    cloud: LocalOss,
+) -> None:
     cloud.call("PUT", query={"cors": ""}, body=RULES.replace(b"https://*.example.com", b"*"))
     cloud.put("object")
     requested = {"Origin": "null", "Access-Control-Request-Method": "PUT"}
@@ -73,16 +82,30 @@ def test_only_what_the_rules_of_a_bucket_allow_is_allowed(cloud: LocalOss) -> No
     assert "access-control-allow-origin" not in cloud.send("GET", link, {"Origin": "null"}).headers
 
 
-def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(cloud: LocalOss) -> None:
+def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(
+    cloud: LocalOss,
+) -> None:
     cloud.put("object")
-    for wanted in (b"", b"<ResponseVary>false</ResponseVary>", b"<ResponseVary>true</ResponseVary>"):
+    for wanted in (
+        b"",
+        b"<ResponseVary>false</ResponseVary>",
+        b"<ResponseVary>true</ResponseVary>",
+    ):
         body = RULES.replace(b"</CORSConfiguration>", wanted + b"</CORSConfiguration>")
         assert cloud.call("PUT", query={"cors": ""}, body=body).status == 200
-        for headers in ({"Origin": "https://app.example.com"}, {"Origin": "https://app.example.org"}, {}):
+        for headers in (
+            {"Origin": "https://app.example.com"},
+            {"Origin": "https://app.example.org"},
+            {},
+        ):
             for response in (
                 cloud.send("GET", cloud.link("GET", "object"), headers),
                 cloud.send("GET", f"/{BUCKET}/object", headers),
-                cloud.send("OPTIONS", f"/{BUCKET}/object", {**headers, "Access-Control-Request-Method": "GET"}),
+                cloud.send(
+                    "OPTIONS",
+                    f"/{BUCKET}/object",
+                    {**headers, "Access-Control-Request-Method": "GET"},
+                ),
             ):
                 assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
 
@@ -101,8 +124,12 @@ def test_invalid_rules_are_refused(cloud: LocalOss) -> None:
 
 
 @pytest.mark.parametrize(("entity", "status"), [("b", 200), ("j", 400)])
-def test_rules_whose_entities_grow_to_a_gigabyte_are_refused(entity: str, status: int, cloud: LocalOss) -> None:
-    entities = "".join(f'<!ENTITY {outer} "{f"&{inner};" * 10}">' for inner, outer in pairwise("abcdefghij"))
+def test_rules_whose_entities_grow_to_a_gigabyte_are_refused(
+    entity: str, status: int, cloud: LocalOss
+) -> None:
+    entities = "".join(
+        f'<!ENTITY {outer} "{f"&{inner};" * 10}">' for inner, outer in pairwise("abcdefghij")
+    )
     document = f"<!DOCTYPE x [<!ENTITY a 'x'>{entities}]>".encode()
     rules = document + RULES.replace(b"ETag", f"&{entity};".encode())
     assert cloud.call("PUT", query={"cors": ""}, body=rules).status == status

@@ -26,7 +26,9 @@ SIGNED = {
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 
 
-def policy_of(*conditions: Any, expiration: str = "2025-11-24T16:10:00.000Z", signed: bool = True) -> str:
+def policy_of(
+    *conditions: Any, expiration: str = "2025-11-24T16:10:00.000Z", signed: bool = True
+) -> str:
     """The Base64 of a policy, with the conditions that every policy requires unless `signed` is False."""
     required = [{name: value} for name, value in SIGNED.items()] if signed else []
     document = {"expiration": expiration, "conditions": [*required, *conditions]}
@@ -36,8 +38,16 @@ def policy_of(*conditions: Any, expiration: str = "2025-11-24T16:10:00.000Z", si
 def fields_of(policy: str, /, **fields: str | None) -> dict[str, str]:
     """A signed form; underscores stand for hyphens, None leaves a field out, `key` is `user/photo.png`."""
     signature = v4.signature(v4.signing_key(KEYS.access_key_secret, DATE[:8], REGION), policy)
-    form: dict[str, str | None] = {"key": "user/photo.png", "policy": policy, **SIGNED, "x-oss-signature": signature}
-    form |= {name if name.startswith("success") else name.replace("_", "-"): value for name, value in fields.items()}
+    form: dict[str, str | None] = {
+        "key": "user/photo.png",
+        "policy": policy,
+        **SIGNED,
+        "x-oss-signature": signature,
+    }
+    form |= {
+        name if name.startswith("success") else name.replace("_", "-"): value
+        for name, value in fields.items()
+    }
     return {name: value for name, value in form.items() if value is not None}
 
 
@@ -56,16 +66,28 @@ def body_of(
     return b"".join([*parts, content, f"\r\n--{BOUNDARY}--\r\n".encode()])
 
 
-def post(cloud: LocalOss, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> OssResponse:
+def post(
+    cloud: LocalOss, fields: Mapping[str, str], content: bytes = PNG, **file: str
+) -> OssResponse:
     return send(cloud, body_of(fields, content, **file))
 
 
-def send(cloud: LocalOss, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> OssResponse:
-    return cloud.send("POST", target, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}, body)
+def send(
+    cloud: LocalOss, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str
+) -> OssResponse:
+    return cloud.send(
+        "POST",
+        target,
+        {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers},
+        body,
+    )
 
 
 def test_a_form_that_is_signed_with_v1_is_a_501(cloud: LocalOss) -> None:
-    refused = post(cloud, {"key": "a", "OSSAccessKeyId": KEYS.access_key_id, "policy": "e30=", "Signature": "c2ln"})
+    refused = post(
+        cloud,
+        {"key": "a", "OSSAccessKeyId": KEYS.access_key_id, "policy": "e30=", "Signature": "c2ln"},
+    )
     assert (refused.status, refused.text("Header")) == (501, "PostObject with a signature of V1")
 
 
@@ -78,7 +100,9 @@ def test_a_form_that_meets_its_policy_stores_the_file(cloud: LocalOss) -> None:
         ["not-in", "$cache-control", ["no-cache"]],
         ["eq", "$x-oss-meta-owner", "someone"],
     )
-    response = post(cloud, fields_of(policy, x_oss_meta_owner="someone", Content_Disposition="attachment"))
+    response = post(
+        cloud, fields_of(policy, x_oss_meta_owner="someone", Content_Disposition="attachment")
+    )
     assert (response.status, response.body) == (204, b"")
     assert response.headers["etag"] == etag_of(PNG)
     got = cloud.get("user/photo.png")
@@ -87,7 +111,9 @@ def test_a_form_that_meets_its_policy_stores_the_file(cloud: LocalOss) -> None:
     assert got.headers["x-oss-meta-owner"] == "someone"
     assert got.headers["content-disposition"] == "attachment"
     assert cloud.created == [
-        CreatedObject(BUCKET, "user/photo.png", len(PNG), etag_of(PNG).strip('"'), "ObjectCreated:PostObject")
+        CreatedObject(
+            BUCKET, "user/photo.png", len(PNG), etag_of(PNG).strip('"'), "ObjectCreated:PostObject"
+        )
     ]
 
 
@@ -103,18 +129,32 @@ def test_the_form_chooses_its_status(cloud: LocalOss) -> None:
         assert response.status == expected
     elements = {element.tag: element.text for element in response.xml}
     location = f"{cloud.url}/{BUCKET}/user/photo.png"
-    assert elements == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
+    assert elements == {
+        "Bucket": BUCKET,
+        "Location": location,
+        "Key": "user/photo.png",
+        "ETag": etag_of(PNG),
+    }
 
 
 def test_the_form_can_redirect(cloud: LocalOss) -> None:
-    response = post(cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b"))
+    response = post(
+        cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b")
+    )
     assert response.status == 303
     target = urlsplit(response.headers["location"])
     assert target.netloc == "app.example.com"
-    assert parse_qs(target.query) == {"a": ["b"], "bucket": [BUCKET], "key": ["user/photo.png"], "etag": [etag_of(PNG)]}
+    assert parse_qs(target.query) == {
+        "a": ["b"],
+        "bucket": [BUCKET],
+        "key": ["user/photo.png"],
+        "etag": [etag_of(PNG)],
+    }
 
 
-def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(cloud: LocalOss) -> None:
+def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(
+    cloud: LocalOss,
+) -> None:
     fields = fields_of(policy_of(["starts-with", "$key", "user/"]), key="user/${filename}")
     assert post(cloud, fields, name='name="file"; filename="größe 中.png"').status == 204
     assert cloud.get("user/größe 中.png").body == PNG
@@ -139,14 +179,18 @@ def test_a_form_that_does_not_meet_a_condition_is_refused(cloud: LocalOss) -> No
     for condition, fields in rows:
         refused = post(cloud, fields_of(policy_of(condition), **fields))
         assert (refused.status, refused.code) == (403, "AccessDenied")
-        assert refused.text("Message").startswith("Invalid according to Policy: Policy Condition failed: ")
+        assert refused.text("Message").startswith(
+            "Invalid according to Policy: Policy Condition failed: "
+        )
         assert cloud.get("user/photo.png").status == 404
 
 
 def test_the_size_of_the_file_is_limited(cloud: LocalOss) -> None:
     for size, code in ((9, "EntityTooSmall"), (21, "EntityTooLarge"), (10, ""), (20, "")):
         response = post(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
-        assert (response.status, response.body and response.code) == ((400, code) if code else (204, b""))
+        assert (response.status, response.body and response.code) == (
+            (400, code) if code else (204, b"")
+        )
         assert cloud.get("user/photo.png").status == (404 if code else 200)
 
 
@@ -156,7 +200,10 @@ def test_a_policy_expires(cloud: LocalOss) -> None:
     assert post(cloud, fields).status == 204
     cloud.clock.set(NOW + 600)
     refused = post(cloud, fields)
-    assert (refused.status, refused.text("Message")) == (403, "Invalid according to Policy: Policy expired.")
+    assert (refused.status, refused.text("Message")) == (
+        403,
+        "Invalid according to Policy: Policy expired.",
+    )
 
 
 def test_a_form_expires_after_a_week_at_the_latest(cloud: LocalOss) -> None:
@@ -185,9 +232,21 @@ def test_a_form_with_one_field_changed_is_refused(cloud: LocalOss) -> None:
         ({"policy": None}, 400, "InvalidArgument"),
         ({"policy": policy_of(["eq", "$key", "x"])}, 403, "SignatureDoesNotMatch"),
         ({"policy": None, "x_oss_signature": None}, 403, "AccessDenied"),
-        ({"x_oss_signature_version": None, "OSSAccessKeyId": "STS.EXAMPLE"}, 400, "InvalidArgument"),
-        ({"x_oss_credential": "LTAI5tEXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"}, 403, "InvalidAccessKeyId"),
-        ({"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"}, 400, "InvalidArgument"),
+        (
+            {"x_oss_signature_version": None, "OSSAccessKeyId": "STS.EXAMPLE"},
+            400,
+            "InvalidArgument",
+        ),
+        (
+            {"x_oss_credential": "LTAI5tEXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"},
+            403,
+            "InvalidAccessKeyId",
+        ),
+        (
+            {"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"},
+            400,
+            "InvalidArgument",
+        ),
         ({"x_oss_credential": "STS.EXAMPLE"}, 400, "InvalidArgument"),
         ({"x_oss_date": "20251124T160001Z"}, 403, "AccessDenied"),
         ({"x_oss_date": "20251124"}, 400, "InvalidArgument"),
@@ -206,8 +265,12 @@ def test_a_form_with_one_field_changed_is_refused(cloud: LocalOss) -> None:
         assert cloud.created == []
 
 
-@pytest.mark.parametrize(("scope", "ec"), [("cn-beijing/oss", "0002-00000715"), (f"{REGION}/s3", "0002-00000716")])
-def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: LocalOss, scope: str, ec: str) -> None:
+@pytest.mark.parametrize(
+    ("scope", "ec"), [("cn-beijing/oss", "0002-00000715"), (f"{REGION}/s3", "0002-00000716")]
+)
+def test_the_region_and_the_product_of_a_form_have_their_own_codes(
+    cloud: LocalOss, scope: str, ec: str
+) -> None:
     credential = f"STS.EXAMPLE/20251124/{scope}/aliyun_v4_request"
     refused = post(cloud, fields_of(policy_of(), x_oss_credential=credential))
     assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", ec)
@@ -215,7 +278,10 @@ def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: LocalO
 
 def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: LocalOss) -> None:
     refused = post(cloud, fields_of(policy_of(), x_oss_signature="0" * 64))
-    assert (refused.text("StringToSign"), refused.text("SignatureProvided")) == (policy_of(), "0" * 64)
+    assert (refused.text("StringToSign"), refused.text("SignatureProvided")) == (
+        policy_of(),
+        "0" * 64,
+    )
 
 
 def encoded(document: object) -> str:
@@ -230,10 +296,16 @@ def test_an_invalid_policy_is_refused(cloud: LocalOss) -> None:
         (policy_of(expiration="tomorrow"), ""),
         (policy_of(123), "0006-00000222"),
         (policy_of(["$key"]), "0006-00000216"),
-        *((policy_of(each), "") for each in (["like", "$key", "x"], ["eq", "key", "x"], {"key": "a", "bucket": "b"})),
+        *(
+            (policy_of(each), "")
+            for each in (["like", "$key", "x"], ["eq", "key", "x"], {"key": "a", "bucket": "b"})
+        ),
         (policy_of({"key": 1}), "0006-00000224"),
         (policy_of(["not-in", "$cache-control", "no-cache"]), "0006-00000224"),
-        *((policy_of(["content-length-range", *s]), "0006-00000221") for s in ((10, "test"), (10, 9), (True, 9))),
+        *(
+            (policy_of(["content-length-range", *s]), "0006-00000221")
+            for s in ((10, "test"), (10, 9), (True, 9))
+        ),
     ]
     for policy, ec in rows:
         refused = post(cloud, fields_of(policy))
@@ -244,7 +316,10 @@ def test_an_invalid_policy_is_refused(cloud: LocalOss) -> None:
 def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: LocalOss) -> None:
     fields = fields_of(policy_of())
     late = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="x-oss-meta-late"\r\n\r\nx\r\n--{BOUNDARY}--\r\n'
-    body = body_of(fields, name='name="file"', kind="").removesuffix(f"--{BOUNDARY}--\r\n".encode()) + late.encode()
+    body = (
+        body_of(fields, name='name="file"', kind="").removesuffix(f"--{BOUNDARY}--\r\n".encode())
+        + late.encode()
+    )
     assert send(cloud, body).status == 204
     got = cloud.get("user/photo.png")
     assert got.body == PNG
@@ -274,4 +349,6 @@ def test_a_form_requires_a_bucket_and_a_boundary(cloud: LocalOss) -> None:
     body = body_of(fields_of(policy_of()))
     assert send(cloud, body, "/otherbucket/").code == "NoSuchBucket"
     assert send(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"
-    assert send(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
+    assert (
+        send(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
+    )

@@ -38,7 +38,11 @@ def change(link: str, **parts: str | None) -> str:
         else:
             query[name] = value
     return (
-        split.path + "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+        split.path
+        + "?"
+        + "&".join(
+            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items()
+        )
     )
 
 
@@ -47,7 +51,11 @@ def test_a_link_opens_the_object_until_it_expires(filled: LocalOss) -> None:
     assert filled.send("GET", link).body == b"content"
     filled.clock.set(NOW + 600)
     expired = filled.send("GET", link)
-    assert (expired.status, expired.code, expired.text("Message")) == (403, "AccessDenied", "Request has expired.")
+    assert (expired.status, expired.code, expired.text("Message")) == (
+        403,
+        "AccessDenied",
+        "Request has expired.",
+    )
     assert expired.text("Expires") == "2025-11-24T16:10:00.000Z"
     assert expired.text("ServerTime") == "2025-11-24T16:10:00.000Z"
 
@@ -56,7 +64,9 @@ def test_a_link_opens_the_object_until_it_expires(filled: LocalOss) -> None:
     ("key", "content_type"),
     [("a.apk", ""), ("A.IPA", "application/zip"), ("a", "application/vnd.android.package-archive")],
 )
-def test_an_app_package_is_refused_to_links_on_the_internet(cloud: LocalOss, key: str, content_type: str) -> None:
+def test_an_app_package_is_refused_to_links_on_the_internet(
+    cloud: LocalOss, key: str, content_type: str
+) -> None:
     cloud.put(key, headers={"Content-Type": content_type} if content_type else {})
     refused = cloud.send("GET", cloud.link("GET", key))
     assert (refused.status, refused.code) == (400, "ApkDownloadForbidden")
@@ -78,9 +88,24 @@ def test_a_link_with_one_parameter_changed_is_refused(filled: LocalOss) -> None:
         ({"x_oss_signature": "0" * 64}, 403, "SignatureDoesNotMatch", "0002-00000040"),
         ({"x_oss_signature": None}, 400, PARAMETER, "0002-00000219"),
         ({"x_oss_signature_version": "OSS2"}, 400, PARAMETER, ""),
-        ({"x_oss_credential": CREDENTIAL.replace("STS.", "LTAI")}, 403, "InvalidAccessKeyId", "0002-00000902"),
-        ({"x_oss_credential": CREDENTIAL.replace("hangzhou", "beijing")}, 400, PARAMETER, "0002-00000228"),
-        ({"x_oss_credential": CREDENTIAL.replace("/oss/", "/s3/")}, 400, "InvalidArgument", "0002-00000227"),
+        (
+            {"x_oss_credential": CREDENTIAL.replace("STS.", "LTAI")},
+            403,
+            "InvalidAccessKeyId",
+            "0002-00000902",
+        ),
+        (
+            {"x_oss_credential": CREDENTIAL.replace("hangzhou", "beijing")},
+            400,
+            PARAMETER,
+            "0002-00000228",
+        ),
+        (
+            {"x_oss_credential": CREDENTIAL.replace("/oss/", "/s3/")},
+            400,
+            "InvalidArgument",
+            "0002-00000227",
+        ),
         ({"x_oss_expires": "604801"}, 400, PARAMETER, "0002-00000232"),
         ({"x_oss_expires": "soon"}, 400, PARAMETER, "0002-00000215"),
         ({"x_oss_security_token": "another"}, 403, "InvalidSecurityToken", "0002-00000006"),
@@ -114,7 +139,9 @@ def test_a_mismatch_shows_what_the_server_signed(filled: LocalOss) -> None:
 def test_the_path_is_decoded_once_however_it_was_encoded(filled: LocalOss) -> None:
     link = filled.link("GET", KEY)
     assert filled.send("GET", link.replace(KEY, KEY.replace("/", "%2F"))).body == b"content"
-    assert filled.send("GET", link.replace(KEY, "%65xampledir/exampleobject.txt")).body == b"content"
+    assert (
+        filled.send("GET", link.replace(KEY, "%65xampledir/exampleobject.txt")).body == b"content"
+    )
     for other in (KEY.replace("/", "%252F"), KEY.replace("/", "//"), f"x/../{KEY}"):
         assert filled.send("GET", link.replace(KEY, other)).code == "SignatureDoesNotMatch"
 
@@ -125,7 +152,10 @@ def test_an_unsigned_request_is_refused(filled: LocalOss) -> None:
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
             refused = filled.send(method, target)
             assert refused.status == 403
-            shown = method == "HEAD" or [refused.code, *map(refused.text, ("Message", "AccessDeniedDetail"))]
+            shown = method == "HEAD" or [
+                refused.code,
+                *map(refused.text, ("Message", "AccessDeniedDetail")),
+            ]
             assert shown in (True, ["AccessDenied", message, ""])
 
 
@@ -135,9 +165,17 @@ def test_a_link_can_be_restricted_to_ip_addresses(filled: LocalOss) -> None:
         ({"x-oss-ac-source-ip": "127.0.0.9"}, {}, 403),
         ({"x-oss-ac-source-ip": "127.0.0.9", "x-oss-ac-subnet-mask": "24"}, {}, 200),
         ({"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8"}, {}, 403),
-        ({"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8"}, {"X-Forwarded-For": "10.1.2.3"}, 403),
         (
-            {"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8", "x-oss-ac-forward-allow": "true"},
+            {"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8"},
+            {"X-Forwarded-For": "10.1.2.3"},
+            403,
+        ),
+        (
+            {
+                "x-oss-ac-source-ip": "10.0.0.0",
+                "x-oss-ac-subnet-mask": "8",
+                "x-oss-ac-forward-allow": "true",
+            },
             {"X-Forwarded-For": "10.1.2.3, 192.0.2.1"},
             200,
         ),
@@ -148,7 +186,10 @@ def test_a_link_can_be_restricted_to_ip_addresses(filled: LocalOss) -> None:
         response = filled.send("GET", filled.link("GET", KEY, query=query), headers)
         assert response.status == status
         if status == 403:  # the address is part of what OSS signs
-            assert (response.code, response.text("EC")) == ("SignatureDoesNotMatch", "0002-00000225")
+            assert (response.code, response.text("EC")) == (
+                "SignatureDoesNotMatch",
+                "0002-00000225",
+            )
 
 
 def test_no_part_of_a_link_is_printed(filled: LocalOss, capfd: pytest.CaptureFixture[str]) -> None:
@@ -166,5 +207,6 @@ def test_a_request_that_the_disk_refuses_names_the_reason_and_no_link(
     monkeypatch.setattr(Bucket, "draft", full)
     assert filled.send("PUT", filled.link("PUT", KEY), body=b"content").code == "InternalError"
     assert re.fullmatch(
-        r"oss: request \w+ failed with OSError \(No space left on device\) at \w+\.py:\d+\n", capfd.readouterr().err
+        r"oss: request \w+ failed with OSError \(No space left on device\) at \w+\.py:\d+\n",
+        capfd.readouterr().err,
     )

@@ -32,7 +32,9 @@ def paged(cloud: LocalOss, version: str, **query: str) -> tuple[list[str], list[
     while True:
         page = cloud.call("GET", query=params | ({"list-type": "2"} if version == "2" else {}))
         assert page.status == 200, page.body
-        assert len(page.texts("Key")) + len(list(page.xml.iter("CommonPrefixes"))) <= int(params.get("max-keys", "100"))
+        assert len(page.texts("Key")) + len(list(page.xml.iter("CommonPrefixes"))) <= int(
+            params.get("max-keys", "100")
+        )
         keys += page.texts("Key")
         prefixes += [element.findtext("Prefix", "") for element in page.xml.iter("CommonPrefixes")]
         if page.text("IsTruncated") == "false":
@@ -84,7 +86,10 @@ def test_an_invalid_bucket_name_is_refused(cloud: LocalOss) -> None:
 
 ENABLED = "<Status>Enabled</Status>"
 IA, ARCHIVE = ("<StorageClass>IA</StorageClass>", "<StorageClass>Archive</StorageClass>")
-EXPIRES, MOVES = "<Expiration><Days>30</Days></Expiration>", "<Transition><Days>{}</Days>{}</Transition>"
+EXPIRES, MOVES = (
+    "<Expiration><Days>30</Days></Expiration>",
+    "<Transition><Days>{}</Days>{}</Transition>",
+)
 
 
 @pytest.mark.parametrize(
@@ -92,24 +97,44 @@ EXPIRES, MOVES = "<Expiration><Days>30</Days></Expiration>", "<Transition><Days>
     [
         (EXPIRES, "", ""),
         (MOVES.format(5, IA) + MOVES.format(9, ARCHIVE) + EXPIRES, "", ""),
-        (EXPIRES.replace("<Days>30</Days>", "<ExpiredObjectDeleteMarker>True</ExpiredObjectDeleteMarker>"), "", ""),
+        (
+            EXPIRES.replace(
+                "<Days>30</Days>", "<ExpiredObjectDeleteMarker>True</ExpiredObjectDeleteMarker>"
+            ),
+            "",
+            "",
+        ),
         (EXPIRES + "<AbortMultipartUpload><Days>99</Days></AbortMultipartUpload>", "", ""),
         (EXPIRES + "<Tag><Key>a b</Key><Value>ü+-=._:/</Value></Tag>", "", ""),
         ("", "MalformedXML", "0014-00000026"),
         (EXPIRES + "<Status>On</Status>", "MalformedXML", "0014-00000024"),
         ("<Expiration/>", "MalformedXML", "0014-00000060"),
         (EXPIRES.replace("30", "0"), "MalformedXML", ""),
-        (EXPIRES.replace("<Days>30</Days>", "<CreatedBeforeDate>2026-01-01</CreatedBeforeDate>"), "MalformedXML", ""),
-        (EXPIRES.replace("<Days>", "<Date>2026-01-01T00:00:00.000Z</Date><Days>"), "MalformedXML", "0014-00000050"),
+        (
+            EXPIRES.replace("<Days>30</Days>", "<CreatedBeforeDate>2026-01-01</CreatedBeforeDate>"),
+            "MalformedXML",
+            "",
+        ),
+        (
+            EXPIRES.replace("<Days>", "<Date>2026-01-01T00:00:00.000Z</Date><Days>"),
+            "MalformedXML",
+            "0014-00000050",
+        ),
         (MOVES.format(5, ""), "MalformedXML", "0014-00000045"),
         (MOVES.format(5, IA.replace("IA", "Standard")), "InvalidArgument", "0014-00000044"),
         (MOVES.format(30, IA) + EXPIRES, "InvalidArgument", ""),
         (MOVES.format(9, IA) + MOVES.format(5, ARCHIVE), "InvalidArgument", ""),
         (EXPIRES + "<Tag><Key>%</Key><Value/></Tag>", "InvalidArgument", ""),
-        (f"<ID>a</ID>{EXPIRES}</Rule><Rule><ID>a</ID>{ENABLED}{EXPIRES}", "MalformedXML", "0014-00000020"),
+        (
+            f"<ID>a</ID>{EXPIRES}</Rule><Rule><ID>a</ID>{ENABLED}{EXPIRES}",
+            "MalformedXML",
+            "0014-00000020",
+        ),
         (
             MOVES.format(5, IA)
-            + EXPIRES.replace("<Days>30</Days>", "<CreatedBeforeDate>2026-01-01T00:00:00.000Z</CreatedBeforeDate>"),
+            + EXPIRES.replace(
+                "<Days>30</Days>", "<CreatedBeforeDate>2026-01-01T00:00:00.000Z</CreatedBeforeDate>"
+            ),
             "InvalidRequest",
             "",
         ),
@@ -121,7 +146,9 @@ def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(
     status = "" if "On" in rule else ENABLED
     document = f"<LifecycleConfiguration><Rule><Prefix>True/</Prefix>{status}{rule}</Rule></LifecycleConfiguration>"
     response = cloud.call("PUT", query={"lifecycle": ""}, body=document.encode())
-    assert (response.status, response.body and response.code) == ((400, code) if code else (200, b""))
+    assert (response.status, response.body and response.code) == (
+        (400, code) if code else (200, b"")
+    )
     shown = cloud.call("GET", query={"lifecycle": ""})
     if code:
         assert (response.text("EC"), shown.code) == (ec, "NoSuchLifecycle")
@@ -133,7 +160,10 @@ def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(
 def test_an_invalid_list_of_keys_deletes_nothing(cloud: LocalOss) -> None:
     rows: list[tuple[str, str]] = [
         ("<Object><Key>kept</Key></Object>" * 1001, "0016-00000609"),
-        ("<Object><Key>kept</Key></Object><Object><VersionId>null</VersionId></Object>", "0016-00000613"),
+        (
+            "<Object><Key>kept</Key></Object><Object><VersionId>null</VersionId></Object>",
+            "0016-00000613",
+        ),
         ("<Object><Key>kept</Key></Object><Object><Key></Key></Object>", "0016-00000611"),
         ("<Quiet>true</Quiet>", "0016-00000615"),
         ("<Object>", ""),
@@ -141,7 +171,9 @@ def test_an_invalid_list_of_keys_deletes_nothing(cloud: LocalOss) -> None:
     for body, ec in rows:
         cloud.put("kept")
         document = f"<Delete>{body}</Delete>".encode()
-        refused = cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document)
+        refused = cloud.call(
+            "POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document
+        )
         assert (refused.status, refused.code, refused.text("EC")) == (400, "MalformedXML", ec)
         assert cloud.get("kept").status == 200
 
@@ -153,7 +185,10 @@ def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: LocalOss) ->
     document = b"<Delete><Quiet>true</Quiet>" + objects + b"</Delete>"
     missing = cloud.call("POST", "", {"delete": ""}, body=document)
     assert (missing.status, missing.text("EC")) == (400, "0016-00000606")
-    assert cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(b"")}, document).code == "InvalidDigest"
+    assert (
+        cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(b"")}, document).code
+        == "InvalidDigest"
+    )
     assert cloud.get("a").status == 200
     deleted = cloud.call("POST", "", {"delete": ""}, {"Content-MD5": digest(document)}, document)
     assert (deleted.status, deleted.body, cloud.call("GET").texts("Key")) == (200, b"", [])
@@ -161,19 +196,35 @@ def test_a_list_of_keys_requires_its_digest_and_may_be_quiet(cloud: LocalOss) ->
 
 def test_what_limits_a_list_has_the_length_of_a_key_at_most(cloud: LocalOss) -> None:
     versions, limits = {"versions": ""}, ("prefix", "delimiter")
-    for name, query in (("marker", {}), *((name, each) for name in limits for each in ({}, versions))):
+    for name, query in (
+        ("marker", {}),
+        *((name, each) for name in limits for each in ({}, versions)),
+    ):
         assert cloud.call("GET", "", {**query, name: "é" * 511}).status == 200
         refused = cloud.call("GET", "", {**query, name: "é" * 512})
-        assert (refused.status, refused.code, refused.text("ArgumentName")) == (400, "InvalidArgument", name)
+        assert (refused.status, refused.code, refused.text("ArgumentName")) == (
+            400,
+            "InvalidArgument",
+            name,
+        )
 
 
-def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(cloud: LocalOss) -> None:
+def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_early(
+    cloud: LocalOss,
+) -> None:
     for name in ("a-bucket", "b-bucket"):
         cloud.call("PUT", bucket=name)
     every = cloud.call("GET", bucket="")
-    assert (every.texts("Name"), every.texts("IsTruncated")) == (["a-bucket", "b-bucket", BUCKET], [])
+    assert (every.texts("Name"), every.texts("IsTruncated")) == (
+        ["a-bucket", "b-bucket", BUCKET],
+        [],
+    )
     page = cloud.call("GET", "", {"max-keys": "1", "marker": "a-bucket"}, bucket="")
-    assert (page.texts("Name"), page.text("IsTruncated"), page.text("NextMarker")) == (["b-bucket"], "true", "b-bucket")
+    assert (page.texts("Name"), page.text("IsTruncated"), page.text("NextMarker")) == (
+        ["b-bucket"],
+        "true",
+        "b-bucket",
+    )
     assert cloud.call("GET", "", {"prefix": "ex"}, bucket="").texts("Name") == [BUCKET]
     for method in ("PUT", "POST", "DELETE"):
         assert cloud.call(method, bucket="").status == 405

@@ -42,21 +42,33 @@ def test_server_side_encryption_is_repeated_in_every_response_about_the_object(
     query = {"uploadId": upload.text("UploadId")}
     part = cloud.call("PUT", "parts", {**query, "partNumber": "1"}, body=b"part")
     done = cloud.call("POST", "parts", query, {"x-oss-complete-all": "yes"})
-    copied = cloud.call("PUT", "copy", headers={**headers, "x-oss-copy-source": f"/{BUCKET}/object"})
+    copied = cloud.call(
+        "PUT", "copy", headers={**headers, "x-oss-copy-source": f"/{BUCKET}/object"}
+    )
     responses = [put, upload, part, done, copied]
     for key in ("object", "parts", "copy"):
         responses += [cloud.get(key), cloud.call("HEAD", key)]
     assert [response.status for response in responses] == [200] * len(responses)
     for response in responses:
         sent = encryption(dict(response.headers))
-        managed = sent.pop(KEY_ID) if headers == {"x-oss-server-side-encryption": "KMS"} else "0" * 36
+        managed = (
+            sent.pop(KEY_ID) if headers == {"x-oss-server-side-encryption": "KMS"} else "0" * 36
+        )
         assert (sent, len(managed)) == (headers, 36)
 
 
 def test_an_encryption_that_oss_does_not_know_stores_nothing(cloud: LocalOss) -> None:
     rows: list[tuple[dict[str, str], str, str]] = [
-        ({"x-oss-server-side-encryption": "DES"}, "InvalidEncryptionAlgorithmError", "0005-00000003"),
-        ({"x-oss-server-side-encryption": "aes256"}, "InvalidEncryptionAlgorithmError", "0005-00000003"),
+        (
+            {"x-oss-server-side-encryption": "DES"},
+            "InvalidEncryptionAlgorithmError",
+            "0005-00000003",
+        ),
+        (
+            {"x-oss-server-side-encryption": "aes256"},
+            "InvalidEncryptionAlgorithmError",
+            "0005-00000003",
+        ),
         ({**AES, "x-oss-server-side-encryption-key-id": "9468da86"}, "InvalidArgument", ""),
         ({"x-oss-server-side-encryption-key-id": "9468da86"}, "InvalidArgument", ""),
         ({**KMS, "x-oss-server-side-data-encryption": "AES256"}, "InvalidArgument", ""),
@@ -79,7 +91,11 @@ def test_only_uploads_may_name_an_encryption(cloud: LocalOss) -> None:
         ("POST", "parts", {"uploadId": upload}),
     ):
         refused = cloud.call(method, key, query, AES, b"" if method != "GET" else None)
-        assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0005-00000002")
+        assert (refused.status, refused.code, refused.text("EC")) == (
+            400,
+            "InvalidArgument",
+            "0005-00000002",
+        )
 
 
 def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: LocalOss) -> None:
@@ -110,7 +126,11 @@ def test_a_bucket_with_settings_that_are_not_kept_is_not_created(cloud: LocalOss
         ({}, "<StorageClass>", 400, "MalformedXML"),
     ]
     for headers, body, status, code in rows:
-        document = f"<CreateBucketConfiguration>{body}</CreateBucketConfiguration>".encode() if body else b""
+        document = (
+            f"<CreateBucketConfiguration>{body}</CreateBucketConfiguration>".encode()
+            if body
+            else b""
+        )
         refused = cloud.call("PUT", headers=headers, body=document, bucket="second-bucket")
         assert (refused.status, refused.code) == (status, code)
         assert cloud.call("GET", bucket="second-bucket").code == "NoSuchBucket"
@@ -118,5 +138,7 @@ def test_a_bucket_with_settings_that_are_not_kept_is_not_created(cloud: LocalOss
 
 def test_a_bucket_with_the_settings_that_hold_here_is_created(cloud: LocalOss) -> None:
     document = b"<CreateBucketConfiguration><StorageClass>Standard</StorageClass></CreateBucketConfiguration>"
-    created = cloud.call("PUT", headers={"x-oss-acl": "private"}, body=document, bucket="second-bucket")
+    created = cloud.call(
+        "PUT", headers={"x-oss-acl": "private"}, body=document, bucket="second-bucket"
+    )
     assert created.status == 200

@@ -24,20 +24,34 @@ def upload_part(cloud: LocalOss, upload: str, number: int, body: bytes = FULL) -
     return response.headers["etag"]
 
 
-def complete(cloud: LocalOss, upload: str, parts: list[tuple[int, str]], **headers: str) -> OssResponse:
-    requested = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
+def complete(
+    cloud: LocalOss, upload: str, parts: list[tuple[int, str]], **headers: str
+) -> OssResponse:
+    requested = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+        for number, etag in parts
+    )
     body = f"<CompleteMultipartUpload>{requested}</CompleteMultipartUpload>".encode()
-    return cloud.call("POST", KEY, {"uploadId": upload}, {k.replace("_", "-"): v for k, v in headers.items()}, body)
+    return cloud.call(
+        "POST",
+        KEY,
+        {"uploadId": upload},
+        {k.replace("_", "-"): v for k, v in headers.items()},
+        body,
+    )
 
 
 def test_parts_in_any_order_become_one_object(cloud: LocalOss) -> None:
     upload = initiate(cloud, {"Content-Type": "application/pdf", "x-oss-meta-owner": "someone"})
     etags = {
-        number: upload_part(cloud, upload, number, body) for number, body in ((3, TAIL), (1, FULL), (2, FULL[::-1]))
+        number: upload_part(cloud, upload, number, body)
+        for number, body in ((3, TAIL), (1, FULL), (2, FULL[::-1]))
     }
     response = complete(cloud, upload, sorted(etags.items()))
     body = FULL + FULL[::-1] + TAIL
-    digests = b"".join(hashlib.md5(piece).hexdigest().upper().encode() for piece in (FULL, FULL[::-1], TAIL))
+    digests = b"".join(
+        hashlib.md5(piece).hexdigest().upper().encode() for piece in (FULL, FULL[::-1], TAIL)
+    )
     assert response.status == 200
     assert response.text("ETag") == f'"{hashlib.md5(digests).hexdigest().upper()}-3"'
     assert response.headers["x-oss-hash-crc64ecma"] == str(CRC64(body))
@@ -47,23 +61,38 @@ def test_parts_in_any_order_become_one_object(cloud: LocalOss) -> None:
     assert got.headers["x-oss-object-type"] == "Multipart"
     assert got.headers["content-type"] == "application/pdf"
     assert got.headers["x-oss-meta-owner"] == "someone"
-    assert cloud.get(KEY, {"Range": f"bytes={len(FULL) - 1}-{len(FULL)}"}).body == FULL[-1:] + FULL[-1:]
-    assert [created.event_name for created in cloud.created] == ["ObjectCreated:CompleteMultipartUpload"]
+    assert (
+        cloud.get(KEY, {"Range": f"bytes={len(FULL) - 1}-{len(FULL)}"}).body
+        == FULL[-1:] + FULL[-1:]
+    )
+    assert [created.event_name for created in cloud.created] == [
+        "ObjectCreated:CompleteMultipartUpload"
+    ]
 
 
 def test_parts_are_listed_and_can_be_sent_again(cloud: LocalOss) -> None:
     encryption = {"key": "a", "cek-alg": "AES"}
-    upload = initiate(cloud, {f"x-oss-meta-client-side-encryption-{name}": each for name, each in encryption.items()})
+    upload = initiate(
+        cloud,
+        {f"x-oss-meta-client-side-encryption-{name}": each for name, each in encryption.items()},
+    )
     for number in (1, 2, 5):
         upload_part(cloud, upload, number, b"old")
     upload_part(cloud, upload, 2, FULL)
     listed = cloud.call("GET", KEY, {"uploadId": upload})
     assert listed.texts("PartNumber") == ["1", "2", "5"]
-    assert (listed.text("ClientEncryptionKey"), listed.text("ClientEncryptionCekAlg")) == ("a", "AES")
+    assert (listed.text("ClientEncryptionKey"), listed.text("ClientEncryptionCekAlg")) == (
+        "a",
+        "AES",
+    )
     assert listed.texts("Size") == ["3", str(len(FULL)), "3"]
     assert listed.texts("ETag")[1] == etag_of(FULL)
     page = cloud.call("GET", KEY, {"uploadId": upload, "max-parts": "1", "part-number-marker": "1"})
-    assert (page.texts("PartNumber"), page.text("IsTruncated"), page.text("NextPartNumberMarker")) == (
+    assert (
+        page.texts("PartNumber"),
+        page.text("IsTruncated"),
+        page.text("NextPartNumberMarker"),
+    ) == (
         ["2"],
         "true",
         "2",
@@ -105,10 +134,19 @@ def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: Local
     aborted = initiate(cloud)
     assert cloud.call("DELETE", KEY, {"uploadId": aborted}).status == 204
     for upload in (finished, aborted, "0" * 32, "../../bucket.json", ""):
-        for method, query in (("PUT", {"partNumber": "1"}), ("GET", {}), ("DELETE", {}), ("POST", {})):
+        for method, query in (
+            ("PUT", {"partNumber": "1"}),
+            ("GET", {}),
+            ("DELETE", {}),
+            ("POST", {}),
+        ):
             refused = cloud.call(method, KEY, {**query, "uploadId": upload}, body=b"")
             ec = "0042-00000104" if method == "PUT" else "0042-00000002"
-            assert (refused.status, refused.code, refused.headers["x-oss-ec"]) == (404, "NoSuchUpload", ec)
+            assert (refused.status, refused.code, refused.headers["x-oss-ec"]) == (
+                404,
+                "NoSuchUpload",
+                ec,
+            )
 
 
 def test_an_upload_belongs_to_its_key(cloud: LocalOss) -> None:
@@ -133,7 +171,9 @@ def test_only_one_of_many_concurrent_completions_succeeds(cloud: LocalOss) -> No
     upload = initiate(cloud)
     etag = upload_part(cloud, upload, 1)
     with ThreadPoolExecutor(8) as threads:
-        statuses = list(threads.map(lambda _: complete(cloud, upload, [(1, etag)]).status, range(16)))
+        statuses = list(
+            threads.map(lambda _: complete(cloud, upload, [(1, etag)]).status, range(16))
+        )
     assert sorted(statuses) == [200] + [404] * 15
     assert len(cloud.created) == 1
     assert cloud.get(KEY).body == FULL

@@ -27,7 +27,11 @@ def node() -> Iterator[Node]:
     if not (NODE / "node_modules" / "ali-oss").is_dir():
         pytest.skip("ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
     with subprocess.Popen(
-        [executable, "ali_oss.cjs"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [executable, "ali_oss.cjs"],
+        cwd=NODE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         watchdog = threading.Timer(SECONDS, process.kill)
         watchdog.start()
@@ -55,7 +59,9 @@ def run_scenario(node: Node, cloud: LocalOss, scenario: str, *, bucket_in_path: 
     assert json.loads(node.stdout.readline()) == "ok"
 
 
-@pytest.mark.parametrize("scenario", ["objects", "streams", "lists", "parts", "versions", "links", "forgeries"])
+@pytest.mark.parametrize(
+    "scenario", ["objects", "streams", "lists", "parts", "versions", "links", "forgeries"]
+)
 @pytest.mark.parametrize("bucket_in_path", [False, True])
 def test_ali_oss_works_with_the_bucket_in_the_host_and_in_the_path(
     node: Node, live_cloud: LocalOss, scenario: str, bucket_in_path: bool

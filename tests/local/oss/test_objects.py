@@ -19,7 +19,11 @@ TEXT = b"0123456789abcdefghij"
 
 def test_an_object_is_returned_as_it_was_put_with_its_checksums(cloud: LocalOss) -> None:
     body = bytes(range(256)) * 1000
-    put = cloud.put("exampledir/exampleobject.txt", body, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
+    put = cloud.put(
+        "exampledir/exampleobject.txt",
+        body,
+        {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"},
+    )
     got = cloud.get("exampledir/exampleobject.txt")
     assert got.status == 200
     assert got.body == body
@@ -44,7 +48,11 @@ def test_a_range_is_answered_cut_ignored_or_refused(cloud: LocalOss) -> None:
         ("bytes=0-19", TEXT, "bytes 0-19/20"),
     ):
         got = cloud.get("object", {"Range": range_})
-        assert (got.status, got.body, got.headers["content-range"]) == (206, expected, content_range)
+        assert (got.status, got.body, got.headers["content-range"]) == (
+            206,
+            expected,
+            content_range,
+        )
         assert got.headers["content-length"] == str(len(expected))
     after = ("bytes=10-40", "bytes=-40", "bytes=20-", "bytes=-0")
     for ignored in (*after, "bytes=9-5", "characters=0-3", "bytes=", "bytes=x-3"):
@@ -55,7 +63,11 @@ def test_a_range_is_answered_cut_ignored_or_refused(cloud: LocalOss) -> None:
         assert (got.status, got.body) == (206, expected)
     for empty in ("bytes=20-", "bytes=-0", "bytes=0-1,3-4"):
         got = cloud.get("object", {"Range": empty, **standard})
-        assert (got.status, got.code, got.headers["content-range"]) == (416, "InvalidRange", "bytes */20")
+        assert (got.status, got.code, got.headers["content-range"]) == (
+            416,
+            "InvalidRange",
+            "bytes */20",
+        )
     assert cloud.get("object", {"Range": "bytes=0-1,3-4"}).status == 416
 
 
@@ -67,7 +79,9 @@ def test_if_range_returns_the_complete_object_after_a_change(cloud: LocalOss) ->
     assert cloud.get("object", headers).status == 200
 
 
-BEFORE, AT, AFTER = (f"Mon, 24 Nov 2025 {time} GMT" for time in ("15:59:59", "16:00:00", "16:00:01"))
+BEFORE, AT, AFTER = (
+    f"Mon, 24 Nov 2025 {time} GMT" for time in ("15:59:59", "16:00:00", "16:00:01")
+)
 
 
 def test_conditions_are_checked(cloud: LocalOss) -> None:
@@ -118,10 +132,16 @@ def test_a_put_with_a_condition_is_refused_with_a_400(cloud: LocalOss) -> None:
     cloud.put("object", TEXT)
     values = (BEFORE, AT, etag_of(TEXT), "*")
     for name, value in zip(
-        ("If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"), values, strict=True
+        ("If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"),
+        values,
+        strict=True,
     ):
         refused = cloud.call("PUT", "object", headers={name: value}, body=b"second")
-        assert (refused.status, refused.code, refused.text("EC")) == (400, "NotImplemented", "0017-00000245")
+        assert (refused.status, refused.code, refused.text("EC")) == (
+            400,
+            "NotImplemented",
+            "0017-00000245",
+        )
         assert refused.texts("Header") == [name]
     assert cloud.get("object").body == TEXT
 
@@ -139,7 +159,9 @@ def test_a_put_requires_a_content_length(cloud: LocalOss) -> None:
     link = cloud.link("PUT", "object")
     host, _, port = cloud.host.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as wire:
-        wire.sendall(f"PUT {link} HTTP/1.1\r\nHost: {cloud.host}\r\nConnection: close\r\n\r\n".encode())
+        wire.sendall(
+            f"PUT {link} HTTP/1.1\r\nHost: {cloud.host}\r\nConnection: close\r\n\r\n".encode()
+        )
         assert b"411" in wire.recv(4096).split(b"\r\n")[0]
 
 
@@ -158,13 +180,22 @@ def test_the_traffic_limit_has_bounds_and_is_in_the_query_or_in_a_header(cloud: 
         ("838860800", ""),
         *((each, "0004-00000502") for each in ("819199", "838860801", "x")),
     ]:
-        by_link = cloud.send("GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit}))
+        by_link = cloud.send(
+            "GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit})
+        )
         by_header = cloud.call("PUT", "object", headers={"x-oss-traffic-limit": limit}, body=b"")
         for response in (by_link, by_header):
-            assert (response.status, response.headers.get("x-oss-ec", "")) == (400 if ec else 200, ec)
+            assert (response.status, response.headers.get("x-oss-ec", "")) == (
+                400 if ec else 200,
+                ec,
+            )
     limits = {"x-oss-traffic-limit": "819200"}
     refused = cloud.call("PUT", "object", limits, limits, b"")
-    assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0004-00000501")
+    assert (refused.status, refused.code, refused.text("EC")) == (
+        400,
+        "InvalidArgument",
+        "0004-00000501",
+    )
 
 
 def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: LocalOss) -> None:
@@ -196,14 +227,18 @@ def test_a_copy_checks_the_conditions_on_its_source(cloud: LocalOss) -> None:
     assert (changed.status, changed.code) == (412, "PreconditionFailed")
     unknown = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?part=1"})
     assert (unknown.status, unknown.text("EC")) == (400, "0016-00000304")
-    unnamed = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?versionId="})
+    unnamed = cloud.call(
+        "PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?versionId="}
+    )
     assert (unnamed.status, unnamed.text("EC")) == (400, "0016-00000305")
     cloud.put("taken")
     taken = cloud.call("PUT", "taken", headers={**source, "x-oss-forbid-overwrite": "true"})
     assert (taken.status, taken.code) == (409, "FileAlreadyExists")
 
 
-def test_the_listener_is_called_for_every_object_written_and_for_no_refused_one(cloud: LocalOss) -> None:
+def test_the_listener_is_called_for_every_object_written_and_for_no_refused_one(
+    cloud: LocalOss,
+) -> None:
     cloud.put("object", TEXT)
     cloud.call("PUT", "object", headers={"x-oss-forbid-overwrite": "true"}, body=b"second")
     cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object"})
@@ -242,11 +277,15 @@ def test_any_valid_key_has_its_own_file_below_the_root(cloud: LocalOss) -> None:
         "back\\slash",
         "q?#&",
     ]
-    outside = {path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)}
+    outside = {
+        path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)
+    }
     for key in keys:
         cloud.put(key, key.encode())
     assert [cloud.get(key).body for key in keys] == [key.encode() for key in keys]
-    assert {path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)} == outside
+    assert {
+        path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)
+    } == outside
     listed = cloud.call("GET", query={"list-type": "2", "encoding-type": "url"})
     assert sorted(keys) == sorted(unquote(name) for name in listed.texts("Key"))
 
@@ -267,7 +306,12 @@ def test_the_reason_phrases_are_those_of_oss_and_the_connection_is_kept(cloud: L
         ("PUT", {"If-Match": "*"}, 400, "Bad Request"),
         ("PUT", {"x-oss-forbid-overwrite": "true"}, 409, "Conflict"),
         ("GET", {"If-Match": '"0"'}, 412, "Precondition Failed"),
-        ("GET", {"Range": "bytes=99-", "x-oss-range-behavior": "standard"}, 416, "Requested Range Not Satisfiable"),
+        (
+            "GET",
+            {"Range": "bytes=99-", "x-oss-range-behavior": "standard"},
+            416,
+            "Requested Range Not Satisfiable",
+        ),
         ("PUT", {"x-oss-callback": "e30="}, 501, "Not Implemented"),
         ("DELETE", {}, 204, "No Content"),
     ]
@@ -275,7 +319,9 @@ def test_the_reason_phrases_are_those_of_oss_and_the_connection_is_kept(cloud: L
     try:
         for method, headers, status, reason in requests:
             target, signed = cloud.signed(method, "object", headers=headers)
-            connection.request(method, target, TEXT if method == "PUT" and status == 409 else None, signed)
+            connection.request(
+                method, target, TEXT if method == "PUT" and status == 409 else None, signed
+            )
             response = connection.getresponse()
             response.read()
             assert (response.status, response.reason) == (status, reason)

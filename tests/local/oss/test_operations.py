@@ -71,7 +71,9 @@ def find(method: str, level: str, query: Mapping[str, str]) -> operations.Operat
     """The operation of a request for the service, the bucket or the object with these parameters."""
     bucket, key, _ = LEVELS[level]
     body = RequestBody(io.BytesIO(), 0, chunked=False)
-    return operations.find_operation(OssRequest(method, (), (*query.items(),), {}, body, "", bucket, key))
+    return operations.find_operation(
+        OssRequest(method, (), (*query.items(),), {}, body, "", bucket, key)
+    )
 
 
 def requests_of_v2() -> dict[str, tuple[str, str, dict[str, str]]]:
@@ -89,7 +91,11 @@ def requests_of_v2() -> dict[str, tuple[str, str, dict[str, str]]]:
                     for name, value in zip(each.keys, each.values, strict=True)
                     if isinstance(name, ast.Constant)
                 }
-                requests[ast.literal_eval(of["op_name"])] = (ast.literal_eval(of["method"]), level, pairs)
+                requests[ast.literal_eval(of["op_name"])] = (
+                    ast.literal_eval(of["method"]),
+                    level,
+                    pairs,
+                )
     return requests
 
 
@@ -103,7 +109,12 @@ def test_the_list_has_every_subresource_that_the_official_sdks_send() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_subresource_that_is_not_offered_is_a_501(level: str, method: str) -> None:
     offered = LEVELS[level][2]
-    plain = {name for methods in offered.values() for each in methods.values() for name in each.parameters}
+    plain = {
+        name
+        for methods in offered.values()
+        for each in methods.values()
+        for name in each.parameters
+    }
     refused = [name for name in SUBRESOURCES if name not in offered and name not in plain]
     assert len(refused) > 90
     for name in refused:
@@ -136,10 +147,16 @@ def test_no_unknown_parameter_is_ignored(cloud: LocalOss) -> None:
 def test_a_link_with_a_parameter_that_is_not_offered_is_a_501(cloud: LocalOss) -> None:
     cloud.put(KEY, b"content")
     assert cloud.send("GET", cloud.link("GET", KEY, query={"versionId": "null"})).status == 200
-    for name, said in (("legalHold", "PutObjectLegalHold"), ("later", 'PutObject with the parameter "later"')):
+    for name, said in (
+        ("legalHold", "PutObjectLegalHold"),
+        ("later", 'PutObject with the parameter "later"'),
+    ):
         refused = cloud.send("PUT", cloud.link("PUT", KEY, query={name: ""}), body=b"forged")
         assert (refused.status, refused.text("Header")) == (501, said)
-        assert refused.text("Message") == f"The local OSS does not implement {said}. Use OSS itself to test it."
+        assert (
+            refused.text("Message")
+            == f"The local OSS does not implement {said}. Use OSS itself to test it."
+        )
     assert cloud.get(KEY).body == b"content"
 
 
@@ -152,7 +169,9 @@ def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: LocalOss) -> No
         assert (refused.status, refused.text("Header")) == (501, f"{name} with x-oss-copy-source")
 
 
-def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(cloud: LocalOss) -> None:
+def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(
+    cloud: LocalOss,
+) -> None:
     """PutBucketAcl creates a bucket that is missing."""
     for bucket in (BUCKET, "missing-bucket"):
         refused = cloud.call("PUT", query={"acl": ""}, bucket=bucket)

@@ -29,7 +29,9 @@ ARN = f"acs:oss:*:*:{BUCKET}"
 Document = dict[str, Any]
 
 
-def allow(*actions: str, on: str = f"{ARN}/exampledir/*", effect: str = "Allow", **prefix: str) -> Document:
+def allow(
+    *actions: str, on: str = f"{ARN}/exampledir/*", effect: str = "Allow", **prefix: str
+) -> Document:
     """A statement; `prefix=…` limits a list."""
     condition = {"Condition": {"StringLike": {"oss:Prefix": prefix["prefix"]}}} if prefix else {}
     return {"Effect": effect, "Action": list(actions), "Resource": [on], **condition}
@@ -66,14 +68,23 @@ def rights(shared: SharedListener, tmp_path: Path) -> Rights:
 def denial(response: OssResponse) -> tuple[int, str, str, str]:
     """Status, EC, action and type of denial."""
     assert response.code == "AccessDenied"
-    return response.status, response.text("EC"), response.text("AuthAction"), response.text("NoPermissionType")
+    return (
+        response.status,
+        response.text("EC"),
+        response.text("AuthAction"),
+        response.text("NoPermissionType"),
+    )
 
 
 # --- every operation ----------------------------------------------------------------------------------------------
 
 TABLE = [
     (level, subresource, method, operation)
-    for level, table in (("", operations.SERVICE), ("bucket", operations.BUCKET), ("object", operations.OBJECT))
+    for level, table in (
+        ("", operations.SERVICE),
+        ("bucket", operations.BUCKET),
+        ("object", operations.OBJECT),
+    )
     for subresource, methods in table.items()
     for method, operation in methods.items()
 ]
@@ -87,8 +98,16 @@ DOCUMENTED = {
     "oss:DeleteBucketLifecycle",
     "oss:GetBucketAcl",
     "oss:ListObjectVersions",
-    *(f"oss:{verb}{level}Tagging" for verb in ("Get", "Put", "Delete") for level in ("Bucket", "Object")),
-    *(f"oss:{verb}Bucket{name}" for verb in ("Get", "Put") for name in ("Versioning", "Cors", "Lifecycle")),
+    *(
+        f"oss:{verb}{level}Tagging"
+        for verb in ("Get", "Put", "Delete")
+        for level in ("Bucket", "Object")
+    ),
+    *(
+        f"oss:{verb}Bucket{name}"
+        for verb in ("Get", "Put")
+        for name in ("Versioning", "Cors", "Lifecycle")
+    ),
     "oss:DeleteBucketCors",
     "oss:GetObject",
     "oss:PutObject",
@@ -107,12 +126,16 @@ def test_every_action_is_one_of_oss() -> None:
 
 def deletion_of(*keys: str) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a DeleteMultipleObjects."""
-    body = f"<Delete>{''.join(f'<Object><Key>{key}</Key></Object>' for key in keys)}</Delete>".encode()
+    body = (
+        f"<Delete>{''.join(f'<Object><Key>{key}</Key></Object>' for key in keys)}</Delete>".encode()
+    )
     return body, {"Content-MD5": digest(body)}
 
 
 @pytest.mark.parametrize(
-    ("level", "subresource", "method", "operation"), TABLE, ids=[f"{m} {lv} {s}" for lv, s, m, _ in TABLE]
+    ("level", "subresource", "method", "operation"),
+    TABLE,
+    ids=[f"{m} {lv} {s}" for lv, s, m, _ in TABLE],
 )
 def test_every_operation_requires_its_action(
     rights: Rights, level: str, subresource: str, method: str, operation: operations.Operation
@@ -142,16 +165,30 @@ def test_every_operation_requires_its_action(
         ("GET", KEY, {"tagging": "", "versionId": "null"}, {}, "oss:GetObjectVersionTagging"),
         ("PUT", KEY, {}, {"x-oss-tagging": "a=1"}, "oss:PutObjectTagging"),
         ("PUT", KEY, {}, {"x-oss-copy-source": f"/{BUCKET}/otherdir/object.txt"}, "oss:GetObject"),
-        ("PUT", KEY, {}, {"x-oss-copy-source": f"/{BUCKET}/{KEY}?versionId=null"}, "oss:GetObjectVersion"),
+        (
+            "PUT",
+            KEY,
+            {},
+            {"x-oss-copy-source": f"/{BUCKET}/{KEY}?versionId=null"},
+            "oss:GetObjectVersion",
+        ),
         ("PUT", "otherdir/copy", {}, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"}, "oss:PutObject"),
     ],
 )
 def test_versions_and_copies_require_more(
-    rights: Rights, method: str, key: str, query: dict[str, str], headers: dict[str, str], missing: str
+    rights: Rights,
+    method: str,
+    key: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    missing: str,
 ) -> None:
     usual = allow("oss:GetObject", "oss:PutObject", "oss:DeleteObject", "oss:GetObjectTagging")
     rights.of(policy(usual))
-    assert denial(rights.session.call(method, key, query, headers))[1:3] == ("0003-00000202", missing)
+    assert denial(rights.session.call(method, key, query, headers))[1:3] == (
+        "0003-00000202",
+        missing,
+    )
     rights.of(policy(usual, allow(missing, on=f"{ARN}/*")))
     assert rights.session.call(method, key, query, headers).status in (200, 204)
 
@@ -162,9 +199,14 @@ def test_a_deletion_requires_the_right_to_each_key_or_deletes_nothing(rights: Ri
     refused = rights.session.call("POST", "", {"delete": ""}, headers, body)
     assert denial(refused) == (403, "0003-00000202", "oss:DeleteObject", "ImplicitDeny")
     assert rights.account.call("GET").texts("Key") == [KEY, "otherdir/object.txt"]
-    versioned = body.replace(b"<Key>otherdir/object.txt", b"<VersionId>null</VersionId><Key>" + KEY.encode())
+    versioned = body.replace(
+        b"<Key>otherdir/object.txt", b"<VersionId>null</VersionId><Key>" + KEY.encode()
+    )
     headers = {"Content-MD5": digest(versioned)}
-    assert denial(rights.session.call("POST", "", {"delete": ""}, headers, versioned))[2] == "oss:DeleteObjectVersion"
+    assert (
+        denial(rights.session.call("POST", "", {"delete": ""}, headers, versioned))[2]
+        == "oss:DeleteObjectVersion"
+    )
     body, headers = deletion_of(KEY)
     assert rights.session.call("POST", "", {"delete": ""}, headers, body).texts("Key") == [KEY]
     assert rights.account.call("GET").texts("Key") == ["otherdir/object.txt"]
@@ -176,7 +218,10 @@ def test_a_list_requires_an_allowed_prefix(rights: Rights) -> None:
         listed = rights.session.call("GET", "", {**version, "prefix": "exampledir/"})
         assert listed.texts("Key") == [KEY]
         for prefix in ({}, {"prefix": "exampledir"}, {"prefix": "otherdir/"}):
-            assert denial(rights.session.call("GET", "", {**version, **prefix}))[2] == "oss:ListObjects"
+            assert (
+                denial(rights.session.call("GET", "", {**version, **prefix}))[2]
+                == "oss:ListObjects"
+            )
 
 
 # --- who is refused, and how ------------------------------------------------------------------------------------------
@@ -191,7 +236,9 @@ def test_each_kind_of_denial_has_its_code(rights: Rights) -> None:
     assert implicit == (403, "0003-00000202", "oss:PutObject", "ImplicitDeny")
     outside = rights.session.get("otherdir/object.txt")
     assert denial(outside) == (403, "0003-00000301", "oss:GetObject", "ImplicitDeny")
-    assert {name: outside.text(name) for name in ("Message", "PolicyType", "AuthPrincipalType")} == {
+    assert {
+        name: outside.text(name) for name in ("Message", "PolicyType", "AuthPrincipalType")
+    } == {
         "Message": "Access denied by authorizer's policy.",
         "PolicyType": "SessionPolicy",
         "AuthPrincipalType": "AssumedRoleUser",
@@ -199,7 +246,10 @@ def test_each_kind_of_denial_has_its_code(rights: Rights) -> None:
     assert outside.text("AuthPrincipalDisplayName") == "links-signer:fc-presign-files-0a1b2c"
     assert outside.text("AuthPrincipalOwnerId") == "1000000000000001"
     assert outside.text("EncodedDiagnosticMessage")
-    rights.of(policy(*reads["Statement"], allow("oss:GetObject", on=f"{ARN}/{KEY}", effect="Deny")), narrow)
+    rights.of(
+        policy(*reads["Statement"], allow("oss:GetObject", on=f"{ARN}/{KEY}", effect="Deny")),
+        narrow,
+    )
     denied = rights.session.get(KEY)
     assert denial(denied) == (403, "0003-00000201", "oss:GetObject", "ExplicitDeny")
     assert denied.text("PolicyType") == "AccountLevelIdentityBasedPolicy"
@@ -211,7 +261,9 @@ def test_a_link_has_the_rights_of_its_signer(rights: Rights) -> None:
     link = rights.account.link("GET", KEY, credentials=SESSION_KEYS)
     assert rights.account.send("GET", link).body == b"content"
     for method, key in (("GET", "otherdir/object.txt"), ("PUT", KEY)):
-        refused = rights.account.send(method, rights.account.link(method, key, credentials=SESSION_KEYS), body=b"")
+        refused = rights.account.send(
+            method, rights.account.link(method, key, credentials=SESSION_KEYS), body=b""
+        )
         assert denial(refused)[:2] == (403, "0003-00000202")
     rights.of(policy(allow("oss:GetObject", effect="Deny")))
     assert denial(rights.account.send("GET", link))[1] == "0003-00000201"
@@ -228,7 +280,9 @@ def test_a_form_requires_the_right_to_put(rights: Rights) -> None:
             overwrite=True,
             now=rights.account.clock.now(),
         )
-        return requests.post(form.url, data={**form.fields, **more}, files={"file": b"posted"}, timeout=20)
+        return requests.post(
+            form.url, data={**form.fields, **more}, files={"file": b"posted"}, timeout=20
+        )
 
     rights.of(policy(allow("oss:PutObject")))
     assert post(KEY).status_code == 200
@@ -248,7 +302,10 @@ def test_a_session_ends_by_the_clock_of_oss(rights: Rights) -> None:
     rights.account.clock.moved += 898
     assert rights.session.get(KEY).status == 200
     rights.account.clock.moved += 2
-    assert (rights.session.get(KEY).status, rights.session.get(KEY).code) == (403, "SecurityTokenExpired")
+    assert (rights.session.get(KEY).status, rights.session.get(KEY).code) == (
+        403,
+        "SecurityTokenExpired",
+    )
 
 
 def test_a_missing_object_is_a_404_and_a_missing_bucket_too(rights: Rights) -> None:

@@ -30,7 +30,8 @@ def refusal(response: OssResponse) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("part", "value", "ec"), [("region", "cn-beijing", "0002-00000226"), ("product", "s3", "0002-00000227")]
+    ("part", "value", "ec"),
+    [("region", "cn-beijing", "0002-00000226"), ("product", "s3", "0002-00000227")],
 )
 def test_a_scope_of_another_region_or_product_is_refused_before_the_access_key(
     filled: LocalOss, part: str, value: str, ec: str
@@ -56,7 +57,9 @@ def test_the_payload_hash_must_be_unsigned_payload(filled: LocalOss) -> None:
 def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: LocalOss, bucket: str) -> None:
     known = cloud.call("GET", KEY, bucket=bucket)
     target, headers = cloud.signed("GET", KEY, bucket=bucket)
-    headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
+    headers["authorization"] = headers["authorization"].replace(
+        KEYS.access_key_id, STRANGER.access_key_id
+    )
     unknown = cloud.send("GET", target, headers)
     assert refusal(known) == refusal(unknown) == (404, "NoSuchBucket", "0015-00000101")
     assert refusal(cloud.send("GET", f"/{bucket}/{KEY}")) == (404, "NoSuchBucket", "0015-00000101")
@@ -65,14 +68,18 @@ def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: LocalOss, buc
     assert cloud.send("GET", link.replace(BUCKET, bucket)).code == "NoSuchBucket"
 
 
-def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_listed(cloud: LocalOss) -> None:
+def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_listed(
+    cloud: LocalOss,
+) -> None:
     for method, bucket, query in (
         ("PUT", "missing-bucket", ""),
         ("GET", "", ""),
         ("PUT", "missing-bucket", "versioning"),
     ):
         target, headers = cloud.signed(method, bucket=bucket, query={query: ""} if query else {})
-        headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
+        headers["authorization"] = headers["authorization"].replace(
+            KEYS.access_key_id, STRANGER.access_key_id
+        )
         unknown = (403, "InvalidAccessKeyId", "0002-00000902")
         expected = (404, "NoSuchBucket", "0015-00000101") if query else unknown
         assert refusal(cloud.send(method, target, headers)) == expected
@@ -127,7 +134,9 @@ def raw(cloud: LocalOss, request: str) -> bytes:
 
 
 def by_link(cloud: LocalOss) -> tuple[str, dict[str, str]]:
-    return cloud.link("PUT", KEY, headers={"Content-Length": "3"}, signed_headers=["content-length"]), {}
+    return cloud.link(
+        "PUT", KEY, headers={"Content-Length": "3"}, signed_headers=["content-length"]
+    ), {}
 
 
 def by_header(cloud: LocalOss) -> tuple[str, dict[str, str]]:
@@ -138,11 +147,19 @@ def by_header(cloud: LocalOss) -> tuple[str, dict[str, str]]:
 def test_a_length_that_is_signed_and_a_transfer_encoding_together_are_refused(
     filled: LocalOss, sign: Callable[[LocalOss], tuple[str, dict[str, str]]]
 ) -> None:
-    for encoding, length_first in product(("gzip, chunked", "identity", "chunked", "Chunked"), (True, False)):
-        is_taken = sign is by_header and encoding.lower() == "chunked"  # as ali-oss sends a stream of known length
+    for encoding, length_first in product(
+        ("gzip, chunked", "identity", "chunked", "Chunked"), (True, False)
+    ):
+        is_taken = (
+            sign is by_header and encoding.lower() == "chunked"
+        )  # as ali-oss sends a stream of known length
         target, signed = sign(filled)
         pair = [("Content-Length", "3"), ("Transfer-Encoding", encoding)]
-        headers = [("Host", filled.host), *signed.items(), *(pair if length_first else reversed(pair))]
+        headers = [
+            ("Host", filled.host),
+            *signed.items(),
+            *(pair if length_first else reversed(pair)),
+        ]
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         answer = raw(filled, f"PUT {target} HTTP/1.1\r\n{head}\r\n8\r\n12345678\r\n0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 " if is_taken else b"HTTP/1.1 400 ")
@@ -157,13 +174,24 @@ def test_a_malformed_credential_has_an_ec_of_its_place(filled: LocalOss) -> None
     in_link = filled.send("GET", link)
     assert refusal(in_link) == (400, "AuthorizationQueryParametersError", "0002-00000224")
     target, headers = filled.signed("GET", KEY)
-    malformed = {**headers, "authorization": headers["authorization"].replace("/oss/aliyun_v4_request", "/abc")}
-    assert refusal(filled.send("GET", target, malformed)) == (400, "InvalidArgument", "0002-00000213")
+    malformed = {
+        **headers,
+        "authorization": headers["authorization"].replace("/oss/aliyun_v4_request", "/abc"),
+    }
+    assert refusal(filled.send("GET", target, malformed)) == (
+        400,
+        "InvalidArgument",
+        "0002-00000213",
+    )
     cut = {**headers, "authorization": headers["authorization"].partition(",")[0]}
     assert refusal(filled.send("GET", target, cut)) == (400, "InvalidArgument", "")
 
 
-@pytest.mark.parametrize("target", [f"/{BUCKET}/exampledir/exampleobject.txt", f"/{BUCKET}/?list-type=2", "/"])
-def test_an_answer_has_one_date_which_is_that_of_the_clock_of_oss(cloud: LocalOss, target: str) -> None:
+@pytest.mark.parametrize(
+    "target", [f"/{BUCKET}/exampledir/exampleobject.txt", f"/{BUCKET}/?list-type=2", "/"]
+)
+def test_an_answer_has_one_date_which_is_that_of_the_clock_of_oss(
+    cloud: LocalOss, target: str
+) -> None:
     cloud.clock.moved += 3600
     assert cloud.send("GET", target).headers["date"] == formatdate(cloud.clock.now(), usegmt=True)

@@ -50,7 +50,9 @@ def drafts(cloud: LocalOss) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("length", "chunked", "rest"), [(2000, False, b""), (2000, True, b""), (1000, True, b"\r\n")], ids=str
+    ("length", "chunked", "rest"),
+    [(2000, False, b""), (2000, True, b""), (1000, True, b"\r\n")],
+    ids=str,
 )
 def test_a_body_that_ends_early_or_without_its_last_chunk_stores_nothing(
     cloud: LocalOss, length: int, chunked: bool, rest: bytes
@@ -65,7 +67,9 @@ def test_a_body_that_ends_early_or_without_its_last_chunk_stores_nothing(
     assert drafts(cloud) == []
 
 
-def test_an_unfinished_put_changes_nothing_that_the_next_process_finds(start: Callable[..., LocalOss]) -> None:
+def test_an_unfinished_put_changes_nothing_that_the_next_process_finds(
+    start: Callable[..., LocalOss],
+) -> None:
     cloud = start()
     cloud.put("object", b"before")
     with start_put(cloud, b"x" * (3 << 20), 6 << 20):
@@ -85,15 +89,22 @@ def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[...,
     version = before.put("object", b"second").headers["x-oss-version-id"]
     upload = before.call("POST", "large", {"uploads": ""}).text("UploadId")
     before.call("PUT", "large", {"uploadId": upload, "partNumber": "1"}, body=b"part")
-    rule = b"<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
-    before.call("PUT", query={"cors": ""}, body=b"<CORSConfiguration>" + rule + b"</CORSConfiguration>")
+    rule = (
+        b"<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
+    )
+    before.call(
+        "PUT", query={"cors": ""}, body=b"<CORSConfiguration>" + rule + b"</CORSConfiguration>"
+    )
 
     after = start()
     assert after.get("object", versionId=version).body == b"second"
     assert after.get("object", versionId="null").headers["x-oss-meta-owner"] == "someone"
     assert after.call("GET", query={"versioning": ""}).text("Status") == "Enabled"
     assert after.call("GET", query={"cors": ""}).text("AllowedOrigin") == "*"
-    assert after.call("POST", "large", {"uploadId": upload}, {"x-oss-complete-all": "yes"}).status == 200
+    assert (
+        after.call("POST", "large", {"uploadId": upload}, {"x-oss-complete-all": "yes"}).status
+        == 200
+    )
     assert after.get("large").body == b"part"
 
 
@@ -117,7 +128,10 @@ def test_only_one_of_two_processes_writes_each_key(tmp_path: Path) -> None:
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        won = [[int(line) for line in process.communicate(timeout=30)[0].split()] for process in processes]
+        won = [
+            [int(line) for line in process.communicate(timeout=30)[0].split()]
+            for process in processes
+        ]
     finally:
         for process in processes:
             process.kill()
@@ -130,10 +144,14 @@ def test_only_one_of_two_processes_writes_each_key(tmp_path: Path) -> None:
             assert b"".join(opened.blocks()) == name
 
 
-def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> ObjectRecord:
+def put(
+    bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False
+) -> ObjectRecord:
     with bucket.draft() as draft:
         draft.write([content])
-        return bucket.publish(draft, ObjectRecord(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
+        return bucket.publish(
+            draft, ObjectRecord(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite
+        )
 
 
 def test_an_opened_object_can_be_read_while_others_write_and_delete(tmp_path: Path) -> None:
@@ -170,7 +188,14 @@ def test_drafts_of_a_killed_process_are_removed_after_a_day(tmp_path: Path) -> N
     assert {path.name for path in folder.iterdir()} == {young, foreign}
 
 
-NAMES_OF_PEOPLE = ("drafts/a.txt", "objects/a.txt", "uploads/a.txt", "versions/a.txt", "bucket.json", "lock")
+NAMES_OF_PEOPLE = (
+    "drafts/a.txt",
+    "objects/a.txt",
+    "uploads/a.txt",
+    "versions/a.txt",
+    "bucket.json",
+    "lock",
+)
 
 
 def test_the_files_of_people_may_have_any_visible_name_and_stay(tmp_path: Path) -> None:
@@ -201,6 +226,8 @@ def test_a_deleted_bucket_without_the_files_of_people_leaves_no_folder(tmp_path:
 
 def test_a_foreign_file_in_the_root_is_not_taken_for_an_object(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
-    (tmp_path / "examplebucket" / ".oss" / "objects" / "foreign=").write_bytes(b"not written by this program")
+    (tmp_path / "examplebucket" / ".oss" / "objects" / "foreign=").write_bytes(
+        b"not written by this program"
+    )
     with pytest.raises(ValueError, match="Invalid object file"):
         bucket.open("foreign")

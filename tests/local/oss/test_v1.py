@@ -25,10 +25,15 @@ Sent = tuple[str, str, dict[str, str]]
 
 
 def by_link(
-    method: str, headers: Mapping[str, str] = {}, credentials: Credentials = KEYS, query: Mapping[str, str] = {}
+    method: str,
+    headers: Mapping[str, str] = {},
+    credentials: Credentials = KEYS,
+    query: Mapping[str, str] = {},
 ) -> Sent:
     """A link that oss2 signs for ten minutes, as it is sent."""
-    request = LinkRequest(method, BUCKET, KEY, credentials, REGION, "oss", 600, query, headers, (), NOW)
+    request = LinkRequest(
+        method, BUCKET, KEY, credentials, REGION, "oss", 600, query, headers, (), NOW
+    )
     url = v1_url_of_oss2(request)
     return method, url[url.index("/", 8) :], {"Host": request.host, **headers}
 
@@ -37,7 +42,11 @@ def alter(sent: Sent, old: str = "", new: str = "", **headers: str | None) -> Se
     """Another target, or other headers (None: without one)."""
     assert old in sent[1]
     changed = {**sent[2], **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return sent[0], sent[1].replace(old, new, 1), {n: value for n, value in changed.items() if value is not None}
+    return (
+        sent[0],
+        sent[1].replace(old, new, 1),
+        {n: value for n, value in changed.items() if value is not None},
+    )
 
 
 @pytest.fixture
@@ -47,7 +56,9 @@ def filled(cloud: LocalOss) -> LocalOss:
 
 
 def test_a_link_for_another_address_is_a_mismatch(filled: LocalOss) -> None:
-    assert filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.1"})).body == b"content"
+    assert (
+        filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.1"})).body == b"content"
+    )
     elsewhere = filled.send(*by_link("GET", query={"x-oss-ac-source-ip": "127.0.0.9"}))
     assert refusal(elsewhere) == (403, "SignatureDoesNotMatch", "0002-00000602")
 
@@ -65,26 +76,56 @@ SIGNED = (
 )
 REFUSED: dict[str, tuple[Sent, tuple[int, str, str]]] = {
     "the object": (alter(LINK, "exampledir", "otherdir"), MISMATCH),
-    "the expiry, removed": (alter(LINK, "Expires=", "Ended="), (403, "AccessDenied", "0002-00000067")),
+    "the expiry, removed": (
+        alter(LINK, "Expires=", "Ended="),
+        (403, "AccessDenied", "0002-00000067"),
+    ),
     "the expiry, empty": (alter(LINK, str(NOW + 600)), (403, "AccessDenied", "0002-00000068")),
-    "the expiry, malformed": (alter(LINK, str(NOW + 600), "abc"), (403, "AccessDenied", "0002-00000070")),
+    "the expiry, malformed": (
+        alter(LINK, str(NOW + 600), "abc"),
+        (403, "AccessDenied", "0002-00000070"),
+    ),
     "the access key": (alter(LINK, "STS.EXAMPLE", "LTAI5tSTRANGER"), UNKNOWN),
-    "the access key, removed": (alter(LINK, "OSSAccessKeyId", "Id"), (403, "AccessDenied", "0002-00000071")),
+    "the access key, removed": (
+        alter(LINK, "OSSAccessKeyId", "Id"),
+        (403, "AccessDenied", "0002-00000071"),
+    ),
     "the access key, empty": (alter(LINK, "STS.EXAMPLE"), (403, "AccessDenied", "0002-00000072")),
-    "the signature, removed": (alter(LINK, "&Signature=", "&Sign="), (403, "AccessDenied", "0002-00000074")),
+    "the signature, removed": (
+        alter(LINK, "&Signature=", "&Sign="),
+        (403, "AccessDenied", "0002-00000074"),
+    ),
     "the token": (alter(LINK, "security-token=CAIS", "security-token=CAISO"), WRONG_TOKEN),
-    "the token, in a header": (alter(LINK, "security-token", "x", x_oss_security_token=KEYS.security_token), NO_TOKEN),
+    "the token, in a header": (
+        alter(LINK, "security-token", "x", x_oss_security_token=KEYS.security_token),
+        NO_TOKEN,
+    ),
     "in the header, the signature": (SIGNED, MISMATCH),
     "the date, removed": (alter(SIGNED, date=None), (403, "AccessDenied", "0002-00000503")),
     "the date, malformed": (alter(SIGNED, date="now"), (403, "AccessDenied", "0002-00000502")),
     "an old date": (alter(SIGNED, date=formatdate(NOW - 901, usegmt=True)), SKEWED),
     "the token of a header": (alter(SIGNED, x_oss_security_token="CAISOTHER"), WRONG_TOKEN),
     "the token of a header, removed": (alter(SIGNED, x_oss_security_token=None), NO_TOKEN),
-    "the colon": (alter(SIGNED, authorization="OSS STS.EXAMPLE"), (400, "InvalidArgument", "0002-00000062")),
-    "no access key": (alter(SIGNED, authorization="OSS  :c2ln"), (400, "InvalidArgument", "0002-00000063")),
-    "no signature": (alter(SIGNED, authorization="OSS STS.EXAMPLE:"), (400, "InvalidArgument", "0002-00000065")),
-    "the scheme": (alter(SIGNED, authorization="oss STS.EXAMPLE:c2ln"), (400, "InvalidArgument", "0002-00000061")),
-    "both": (alter(LINK, authorization="OSS STS.EXAMPLE:c2ln"), (400, "InvalidArgument", "0002-00000039")),
+    "the colon": (
+        alter(SIGNED, authorization="OSS STS.EXAMPLE"),
+        (400, "InvalidArgument", "0002-00000062"),
+    ),
+    "no access key": (
+        alter(SIGNED, authorization="OSS  :c2ln"),
+        (400, "InvalidArgument", "0002-00000063"),
+    ),
+    "no signature": (
+        alter(SIGNED, authorization="OSS STS.EXAMPLE:"),
+        (400, "InvalidArgument", "0002-00000065"),
+    ),
+    "the scheme": (
+        alter(SIGNED, authorization="oss STS.EXAMPLE:c2ln"),
+        (400, "InvalidArgument", "0002-00000061"),
+    ),
+    "both": (
+        alter(LINK, authorization="OSS STS.EXAMPLE:c2ln"),
+        (400, "InvalidArgument", "0002-00000039"),
+    ),
 }
 
 

@@ -32,13 +32,20 @@ def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: LocalOss
     marker = deleted.headers["x-oss-version-id"]
     assert (deleted.status, deleted.headers["x-oss-delete-marker"]) == (204, "true")
     gone = versioned.get("object")
-    assert (gone.status, gone.code, gone.headers["x-oss-delete-marker"]) == (404, "NoSuchKey", "true")
+    assert (gone.status, gone.code, gone.headers["x-oss-delete-marker"]) == (
+        404,
+        "NoSuchKey",
+        "true",
+    )
     of_marker = versioned.get("object", versionId=marker)
     assert (of_marker.status, of_marker.code) == (405, "MethodNotAllowed")
     assert versioned.get("object", versionId=first).body == b"first"
     assert versioned.call("GET").texts("Key") == []
     removed = versioned.call("DELETE", "object", {"versionId": marker})
-    assert (removed.headers["x-oss-version-id"], removed.headers["x-oss-delete-marker"]) == (marker, "true")
+    assert (removed.headers["x-oss-version-id"], removed.headers["x-oss-delete-marker"]) == (
+        marker,
+        "true",
+    )
     assert versioned.get("object").body == b"first"
 
 
@@ -55,7 +62,9 @@ def test_suspended_versioning_overwrites_only_the_null_version(versioned: LocalO
 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_overwriting_cannot_be_forbidden_once_there_are_versions(cloud: LocalOss, status: str) -> None:
+def test_overwriting_cannot_be_forbidden_once_there_are_versions(
+    cloud: LocalOss, status: str
+) -> None:
     cloud.put("object")
     cloud.set_versioning(status)
     cloud.put("object", b"second", {"x-oss-forbid-overwrite": "true"})
@@ -66,18 +75,30 @@ def test_the_versioning_status_is_reported_and_an_invalid_one_refused(cloud: Loc
     assert cloud.call("GET", query={"versioning": ""}).texts("Status") == []
     cloud.set_versioning()
     assert cloud.call("GET", query={"versioning": ""}).text("Status") == "Enabled"
-    for invalid in (b"", b"<a>", b"<VersioningConfiguration><Status>On</Status></VersioningConfiguration>"):
+    for invalid in (
+        b"",
+        b"<a>",
+        b"<VersioningConfiguration><Status>On</Status></VersioningConfiguration>",
+    ):
         assert cloud.call("PUT", query={"versioning": ""}, body=invalid).code == "MalformedXML"
 
 
 def test_copies_and_multipart_uploads_get_versions_too(versioned: LocalOss) -> None:
     first = version_of(versioned, b"first")
     version_of(versioned, b"second")
-    copied = versioned.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={first}"})
+    copied = versioned.call(
+        "PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={first}"}
+    )
     assert copied.headers["x-oss-copy-source-version-id"] == first
     marker = versioned.call("DELETE", "object").headers["x-oss-version-id"]
-    deleted = versioned.call("PUT", "other", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={marker}"})
-    assert (deleted.status, deleted.code, deleted.text("EC")) == (400, "InvalidArgument", "0016-00000307")
+    deleted = versioned.call(
+        "PUT", "other", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={marker}"}
+    )
+    assert (deleted.status, deleted.code, deleted.text("EC")) == (
+        400,
+        "InvalidArgument",
+        "0016-00000307",
+    )
     hidden = versioned.call("PUT", "other", headers={"x-oss-copy-source": f"/{BUCKET}/object"})
     assert (hidden.status, hidden.code) == (404, "NoSuchKey")
     assert versioned.get("copy", versionId=copied.headers["x-oss-version-id"]).body == b"first"

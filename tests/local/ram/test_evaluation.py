@@ -18,7 +18,11 @@ RESOURCES = (ARN, OBJECT, f"{ARN}/secret")
 
 def statement(effect: str, action: Any, resource: Any, **prefix: Any) -> dict[str, Any]:
     """`StringLike=…` and `StringEquals=…` are conditions on oss:Prefix."""
-    condition = {"Condition": {name: {"oss:Prefix": value} for name, value in prefix.items()}} if prefix else {}
+    condition = (
+        {"Condition": {name: {"oss:Prefix": value} for name, value in prefix.items()}}
+        if prefix
+        else {}
+    )
     return {"Effect": effect, "Action": action, "Resource": resource, **condition}
 
 
@@ -54,7 +58,9 @@ def test_an_explicit_deny_wins_in_any_layer(denying: int) -> None:
     layers = [[READS], [DIRECTORY]]
     layers[denying].append(deny)
     frozen: Layers = tuple(tuple(layer) for layer in layers)
-    assert evaluate(frozen, "oss:GetObject", f"{ARN}/exampledir/keys.json") == Decision("explicit_deny", denying)
+    assert evaluate(frozen, "oss:GetObject", f"{ARN}/exampledir/keys.json") == Decision(
+        "explicit_deny", denying
+    )
     assert evaluate(frozen, "oss:GetObject", OBJECT).allowed
 
 
@@ -72,7 +78,9 @@ def test_an_explicit_deny_wins_in_any_layer(denying: int) -> None:
         ({"StringLike": "a*", "StringEquals": "ab"}, {"oss:Prefix": "ac"}, False),
     ],
 )
-def test_a_list_is_allowed_for_its_prefixes(conditions: Any, context: dict[str, str], allowed: bool) -> None:
+def test_a_list_is_allowed_for_its_prefixes(
+    conditions: Any, context: dict[str, str], allowed: bool
+) -> None:
     lists = policy(statement("Allow", "oss:ListObjects", "acs:oss:*:*:examplebucket", **conditions))
     assert evaluate(((lists,),), "oss:ListObjects", ARN, context).allowed is allowed
 
@@ -92,7 +100,12 @@ def test_a_list_is_allowed_for_its_prefixes(conditions: Any, context: dict[str, 
     ],
 )
 def test_a_resource_is_compared_part_by_part(pattern: str, matches: bool) -> None:
-    assert evaluate(((policy(statement("Allow", "oss:*", pattern)),),), "oss:GetObject", OBJECT).allowed is matches
+    assert (
+        evaluate(
+            ((policy(statement("Allow", "oss:*", pattern)),),), "oss:GetObject", OBJECT
+        ).allowed
+        is matches
+    )
 
 
 def statements(effects: tuple[str, ...] = ("Allow", "Deny")) -> st.SearchStrategy[dict[str, Any]]:
@@ -114,7 +127,9 @@ def allowed(layers: Layers) -> set[tuple[str, str]]:
 
 
 @given(layers=LAYERS, deny=statements(("Deny",)), data=st.data())
-def test_another_deny_never_allows_more(layers: Layers, deny: dict[str, Any], data: st.DataObject) -> None:
+def test_another_deny_never_allows_more(
+    layers: Layers, deny: dict[str, Any], data: st.DataObject
+) -> None:
     changed = [*layers, ()] if not layers else list(layers)
     number = data.draw(st.integers(0, len(changed) - 1))
     changed[number] = (*changed[number], policy(deny))
@@ -122,6 +137,8 @@ def test_another_deny_never_allows_more(layers: Layers, deny: dict[str, Any], da
 
 
 @given(layers=LAYERS, layer=st.lists(POLICIES, max_size=2).map(tuple), data=st.data())
-def test_another_layer_never_allows_more(layers: Layers, layer: tuple[Policy, ...], data: st.DataObject) -> None:
+def test_another_layer_never_allows_more(
+    layers: Layers, layer: tuple[Policy, ...], data: st.DataObject
+) -> None:
     number = data.draw(st.integers(0, len(layers)))
     assert allowed((*layers[:number], layer, *layers[number:])) <= allowed(layers)

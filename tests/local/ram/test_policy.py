@@ -30,26 +30,53 @@ def test_what_is_not_evaluated_is_refused() -> None:
     rows: list[tuple[object, str]] = [
         ([], "policy: a policy must be a JSON object."),
         ({"Statement": [READ]}, 'policy: Version must be "1".'),
-        ({"Version": "1", "Statement": []}, "policy: Statement must be a list of at least one object."),
+        (
+            {"Version": "1", "Statement": []},
+            "policy: Statement must be a list of at least one object.",
+        ),
         ({"Version": "1", "Statement": [READ], "Id": "x"}, "policy: the element Id is unknown."),
-        ({"Version": "1", "Statement": [READ, "x"]}, "policy, statement 2: a statement must be a JSON object."),
+        (
+            {"Version": "1", "Statement": [READ, "x"]},
+            "policy, statement 2: a statement must be a JSON object.",
+        ),
         (policy(Effect="allow"), "Effect must be Allow or Deny."),
         (policy(Sid="x"), "the element Sid is unknown."),
         (policy(Principal="*"), "the element Principal is unknown."),
         (policy(Resource=None, NotResource="*"), "the element NotResource is unknown."),
         (policy(Action=None), "either Action or NotAction is required, not both."),
         (policy(NotAction="oss:PutObject"), "either Action or NotAction is required, not both."),
-        (policy(Action="GetObject"), "Action GetObject is invalid. Use * or the form service:Action."),
+        (
+            policy(Action="GetObject"),
+            "Action GetObject is invalid. Use * or the form service:Action.",
+        ),
         (policy(Action=[]), "Action must be a string, or a list of at least one string."),
         (policy(Resource=None), "Resource must be a string, or a list of at least one string."),
         (policy(Resource=["examplebucket/*"]), "Resource examplebucket/* is invalid."),
-        (policy(Resource="acs:oss:*:examplebucket"), "Use * or the form acs:service:region:account:name."),
+        (
+            policy(Resource="acs:oss:*:examplebucket"),
+            "Use * or the form acs:service:region:account:name.",
+        ),
         (policy(Condition=[]), "Condition must be a JSON object."),
-        (policy(Condition={"StringNotLike": {"oss:Prefix": "a"}}), "the operator StringNotLike is unknown."),
-        (policy(Condition={"IpAddress": {"acs:SourceIp": "192.0.2.1"}}), "the operator IpAddress is unknown."),
-        (policy(Condition={"StringLike": {"oss:Delimiter": "/"}}), "the condition key oss:Delimiter is unknown."),
-        (policy(Condition={"StringLike": {"oss:prefix": "a/"}}), "the condition key oss:prefix is unknown."),
-        (policy(Condition={"StringLike": {"oss:Prefix": 1}}), "oss:Prefix must be a string, or a list"),
+        (
+            policy(Condition={"StringNotLike": {"oss:Prefix": "a"}}),
+            "the operator StringNotLike is unknown.",
+        ),
+        (
+            policy(Condition={"IpAddress": {"acs:SourceIp": "192.0.2.1"}}),
+            "the operator IpAddress is unknown.",
+        ),
+        (
+            policy(Condition={"StringLike": {"oss:Delimiter": "/"}}),
+            "the condition key oss:Delimiter is unknown.",
+        ),
+        (
+            policy(Condition={"StringLike": {"oss:prefix": "a/"}}),
+            "the condition key oss:prefix is unknown.",
+        ),
+        (
+            policy(Condition={"StringLike": {"oss:Prefix": 1}}),
+            "oss:Prefix must be a string, or a list",
+        ),
     ]
     for document, sentence in rows:
         with pytest.raises(PolicyError, match=re.escape(sentence)):

@@ -65,7 +65,9 @@ def with_core_sdk(call: Call) -> Json:
     """`aliyun-python-sdk-core`, signature version 1."""
     keys = call.credentials
     token = keys.security_token
-    credential = StsTokenCredential(keys.access_key_id, keys.access_key_secret, token) if token else None
+    credential = (
+        StsTokenCredential(keys.access_key_id, keys.access_key_secret, token) if token else None
+    )
     client = AcsClient(
         None if token else keys.access_key_id,
         None if token else keys.access_key_secret,

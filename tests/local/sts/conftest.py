@@ -19,7 +19,10 @@ FUNCTION = f"acs:ram::{ACCOUNT}:role/links"
 SIGNER = f"acs:ram::{ACCOUNT}:role/links-signer"
 USER_KEYS = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
 FUNCTION_KEYS = Credentials("STS.EXAMPLE", "temporarysecretEXAMPLE", "CAISEXAMPLE+token/of+STS==")
-ROLE_POLICY = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}]}
+ROLE_POLICY = {
+    "Version": "1",
+    "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}],
+}
 
 
 @dataclass

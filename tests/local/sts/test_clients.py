@@ -18,12 +18,18 @@ from tests.local.sts.conftest import FUNCTION_KEYS, OPERATOR, SIGNER, USER_KEYS,
 Client = Callable[[Call], Json]
 
 with_every_client = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
-with_every_key = pytest.mark.parametrize("keys", [USER_KEYS, FUNCTION_KEYS], ids=["permanent", "temporary"])
+with_every_key = pytest.mark.parametrize(
+    "keys", [USER_KEYS, FUNCTION_KEYS], ids=["permanent", "temporary"]
+)
 
 SESSION_POLICY = {
     "Version": "1",
     "Statement": [
-        {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:examplebucket/报告 +%/*"]}
+        {
+            "Effect": "Allow",
+            "Action": ["oss:GetObject"],
+            "Resource": ["acs:oss:*:*:examplebucket/报告 +%/*"],
+        }
     ],
 }
 PARAMS = {"RoleArn": SIGNER, "RoleSessionName": "fc-presign-docs-0a1b2c"}
@@ -37,10 +43,14 @@ def refusal(client: Client, call: Call) -> Failure:
 
 @with_every_client
 @with_every_key
-def test_a_role_is_assumed_for_a_duration_and_with_a_policy(client: Client, keys: Any, sts: Sts) -> None:
+def test_a_role_is_assumed_for_a_duration_and_with_a_policy(
+    client: Client, keys: Any, sts: Sts
+) -> None:
     policy = json.dumps(SESSION_POLICY, ensure_ascii=False)
     started = int(time.time())
-    response = client(Call(sts.url, keys, "AssumeRole", {**PARAMS, "Policy": policy, "DurationSeconds": "43200"}))
+    response = client(
+        Call(sts.url, keys, "AssumeRole", {**PARAMS, "Policy": policy, "DurationSeconds": "43200"})
+    )
 
     issued = response["Credentials"]
     assert response["AssumedRoleUser"]["Arn"] == f"{SIGNER}/fc-presign-docs-0a1b2c"
@@ -85,9 +95,15 @@ def test_a_refusal_is_an_error_of_the_client(client: Client, sts: Sts) -> None:
     ):
         failure = refusal(client, Call(sts.url, keys, "GetCallerIdentity", {}))
         assert (failure.status, failure.code) == (status, code)
-    failure = refusal(client, Call(sts.url, USER_KEYS._replace(access_key_secret="wrong"), "GetCallerIdentity", {}))
+    failure = refusal(
+        client,
+        Call(sts.url, USER_KEYS._replace(access_key_secret="wrong"), "GetCallerIdentity", {}),
+    )
     # The older SDK finds its own string to sign in the message, and concludes that the secret is wrong.
-    assert (failure.status, failure.code) in [(400, "SignatureDoesNotMatch"), (400, "InvalidAccessKeySecret")]
+    assert (failure.status, failure.code) in [
+        (400, "SignatureDoesNotMatch"),
+        (400, "InvalidAccessKeySecret"),
+    ]
     sts.principals.add(Principal.of(FUNCTION_KEYS, SIGNER, expires_at=time.time() - 1))
     failure = refusal(client, Call(sts.url, FUNCTION_KEYS, "GetCallerIdentity", {}))
     assert (failure.status, failure.code) == (400, "InvalidSecurityToken.Expired")

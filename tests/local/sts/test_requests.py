@@ -41,7 +41,14 @@ class Request(NamedTuple):
 def v3(params: Mapping[str, str] | None = None, nonce: str = "1", now: float = NOW) -> Request:
     keys, version = USER_KEYS, "2015-04-01"
     call = acs3.sign_call(
-        HOST, "GetCallerIdentity", version, params or {}, credentials=keys, now=now, nonce=nonce, scheme="http"
+        HOST,
+        "GetCallerIdentity",
+        version,
+        params or {},
+        credentials=keys,
+        now=now,
+        nonce=nonce,
+        scheme="http",
     )
     return Request(call.method, call.url.partition("?")[2], dict(call.headers))
 
@@ -118,12 +125,19 @@ def code(response: TestResponse) -> str:
         (v1()._replace(path="/api"), "InvalidAction.NotFound"),
     ],
 )
-def test_a_request_with_the_older_signature(request_: Request, expected: str, app: Application) -> None:
+def test_a_request_with_the_older_signature(
+    request_: Request, expected: str, app: Application
+) -> None:
     assert code(send(app, request_)) == expected
 
 
 def statement(**changes: str) -> str:
-    return json.dumps({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", **changes}]})
+    return json.dumps(
+        {
+            "Version": "1",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", **changes}],
+        }
+    )
 
 
 def assume(app: Application, nonce: int, **params: str) -> TestResponse:
@@ -133,8 +147,13 @@ def assume(app: Application, nonce: int, **params: str) -> TestResponse:
 
 def test_a_parameter_that_is_not_valid_has_a_code_of_its_own() -> None:
     closed = f"acs:ram::{ACCOUNT}:role/closed"
-    roles = {SIGNER: Role(SIGNER, frozenset({OPERATOR}), 43_200), closed: Role(closed, frozenset({SIGNER}))}
-    app = create_app(Principals([Principal.of(USER_KEYS, OPERATOR)]), lambda: roles, now=lambda: NOW)
+    roles = {
+        SIGNER: Role(SIGNER, frozenset({OPERATOR}), 43_200),
+        closed: Role(closed, frozenset({SIGNER})),
+    }
+    app = create_app(
+        Principals([Principal.of(USER_KEYS, OPERATOR)]), lambda: roles, now=lambda: NOW
+    )
     for nonce, (name, value, status, expected) in enumerate(
         [
             ("RoleArn", "", 400, "MissingRoleArn"),
@@ -142,7 +161,10 @@ def test_a_parameter_that_is_not_valid_has_a_code_of_its_own() -> None:
             ("RoleArn", f"{SIGNER}/alice", 400, "InvalidParameter.RoleArn"),
             ("RoleArn", f"acs:ram::{ACCOUNT}:role/other", 404, "EntityNotExist.Role"),
             ("RoleArn", closed, 403, "NoPermission"),
-            *(("RoleSessionName", name, 400, "InvalidParameter.RoleSessionName") for name in ("a", "a" * 65, "docs/x")),
+            *(
+                ("RoleSessionName", name, 400, "InvalidParameter.RoleSessionName")
+                for name in ("a", "a" * 65, "docs/x")
+            ),
             ("DurationSeconds", "43201", 400, "InvalidParameter.DurationSeconds"),
             ("Policy", statement(Resource="x" * 2048), 400, "InvalidParameter.PolicySize"),
             ("Policy", "{", 400, "InvalidParameter.PolicyGrammar"),
@@ -157,10 +179,17 @@ def test_a_parameter_that_is_not_valid_has_a_code_of_its_own() -> None:
 def test_a_root_account_may_not_assume_a_role_and_a_user_whose_own_policies_allow_it() -> None:
     principals = Principals()
     app = create_app(principals, lambda: {SIGNER: Role(SIGNER, frozenset({"*"}))}, now=lambda: NOW)
-    own = [[json.loads(statement(Action="sts:AssumeRole", Resource=arn))] for arn in (f"{SIGNER}-other", SIGNER)]
+    own = [
+        [json.loads(statement(Action="sts:AssumeRole", Resource=arn))]
+        for arn in (f"{SIGNER}-other", SIGNER)
+    ]
     root = f"acs:ram::{ACCOUNT}:root"
     for nonce, (arn, policies, expected) in enumerate(
-        [(root, [], "NoPermission"), (OPERATOR, [own[0]], "NoPermission"), (OPERATOR, [own[1]], "OK")]
+        [
+            (root, [], "NoPermission"),
+            (OPERATOR, [own[0]], "NoPermission"),
+            (OPERATOR, [own[1]], "OK"),
+        ]
     ):
         principals.add(Principal.of(USER_KEYS, arn, documents=policies))
         answer = assume(app, nonce)
@@ -179,7 +208,9 @@ def changed(**headers: str) -> Request:
     """A signed request of which headers are changed, added, or removed (if "")."""
     request = v3({"A": "1"})
     new = {name.replace("_", "-"): value for name, value in headers.items()}
-    return request._replace(headers={name: value for name, value in {**request.headers, **new}.items() if value})
+    return request._replace(
+        headers={name: value for name, value in {**request.headers, **new}.items() if value}
+    )
 
 
 AUTHORIZATION = changed().headers["Authorization"]
@@ -201,9 +232,15 @@ AUTHORIZATION = changed().headers["Authorization"]
         (changed(x_acs_date=""), "MissingTimestamp"),
         (changed(x_acs_signature_nonce=""), "MissingSignatureNonce"),
         (changed(x_acs_added="not signed"), "IncompleteSignature"),
-        (changed(content_type="application/octet-stream"), "OK"),  # aiohttp adds it to a POST without a body
+        (
+            changed(content_type="application/octet-stream"),
+            "OK",
+        ),  # aiohttp adds it to a POST without a body
         (changed(Authorization=AUTHORIZATION.replace("x-acs-action;", "")), "IncompleteSignature"),
-        (changed(Authorization=AUTHORIZATION.replace("host;", "host;x-gone;")), "IncompleteSignature"),
+        (
+            changed(Authorization=AUTHORIZATION.replace("host;", "host;x-gone;")),
+            "IncompleteSignature",
+        ),
         (changed(Authorization=AUTHORIZATION[:-1]), "SignatureDoesNotMatch"),
         (changed(Authorization="ACS3-HMAC-SHA256"), "IncompleteSignature"),
     ],
@@ -213,14 +250,18 @@ def test_a_request_with_acs3(request_: Request, expected: str, app: Application)
 
 
 @pytest.mark.parametrize(("body", "expected"), [("a", "IncompleteSignature"), ("", "OK")])
-def test_only_the_type_of_an_empty_body_may_be_left_unsigned(body: str, expected: str, app: Application) -> None:
+def test_only_the_type_of_an_empty_body_may_be_left_unsigned(
+    body: str, expected: str, app: Application
+) -> None:
     sent = {name: value for name, value in v3().headers.items() if acs3.is_signed(name)}
     sent["x-acs-content-sha256"] = acs3.payload_hash(body.encode())
     names = v4.additional_headers(sent)
     parts = ("POST", "/", "", v4.canonical_headers(sent), names, sent["x-acs-content-sha256"])
     string = acs3.string_to_sign(acs3.canonical_request(*parts))
     signed = acs3.signature(USER_KEYS.access_key_secret, string)
-    sent["Authorization"] = str(acs3.Authorization(USER_KEYS.access_key_id, tuple(sorted(sent)), signed))
+    sent["Authorization"] = str(
+        acs3.Authorization(USER_KEYS.access_key_id, tuple(sorted(sent)), signed)
+    )
     sent |= {"content-type": "text/plain", "accept": "application/json"}
     assert code(send(app, Request("POST", "", sent, body))) == expected
 
@@ -231,7 +272,10 @@ def test_a_nonce_serves_once(make: Callable[[], Request], app: Application) -> N
 
 
 def test_a_request_that_is_refused_does_not_use_its_nonce(app: Application) -> None:
-    assert [code(send(app, request)) for request in (v1(Signature="AAAA"), v1())] == ["SignatureDoesNotMatch", "OK"]
+    assert [code(send(app, request)) for request in (v1(Signature="AAAA"), v1())] == [
+        "SignatureDoesNotMatch",
+        "OK",
+    ]
 
 
 def test_of_equal_requests_at_once_one_is_served(app: Application) -> None:
@@ -255,16 +299,26 @@ def test_the_response_is_xml_unless_json_is_requested(app: Application) -> None:
     success = send(app, v1(Format="XML"))
     failure = send(app, v1(Format="", Action="Get<&>"))
 
-    assert success.headers["Content-Type"] == failure.headers["Content-Type"] == "text/xml;charset=utf-8"
+    assert (
+        success.headers["Content-Type"]
+        == failure.headers["Content-Type"]
+        == "text/xml;charset=utf-8"
+    )
     document = ElementTree.fromstring(success.data)
     assert (document.tag, document.findtext("AccountId")) == ("GetCallerIdentityResponse", ACCOUNT)
     document = ElementTree.fromstring(failure.data)
-    assert [document.tag, *map(document.findtext, ("Code", "HostId"))] == ["Error", "InvalidAction.NotFound", HOST]
+    assert [document.tag, *map(document.findtext, ("Code", "HostId"))] == [
+        "Error",
+        "InvalidAction.NotFound",
+        HOST,
+    ]
     assert failure.status_code == 404
     assert document.findtext("RequestId") == failure.headers["x-acs-request-id"]
 
 
-def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def fail(action: str) -> None:
         raise ValueError(USER_KEYS.access_key_secret)
 
@@ -342,7 +396,9 @@ def test_a_policy_has_at_most_2048_bytes(character: str) -> None:
 def test_the_error_says_which_durations_are_allowed() -> None:
     for maximum, longest in ((3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")):
         roles = {SIGNER: Role(SIGNER, frozenset({"*"}), maximum)}
-        app = create_app(Principals([Principal.of(USER_KEYS, OPERATOR)]), roles.copy, now=lambda: NOW)
+        app = create_app(
+            Principals([Principal.of(USER_KEYS, OPERATOR)]), roles.copy, now=lambda: NOW
+        )
         for nonce, duration in enumerate(("899", "43201", "1h", "-900", "9" * 400)):
             message = json.loads(assume(app, nonce, DurationSeconds=duration).data)["Message"]
             assert message == f"The Min/Max value of DurationSeconds is 15min/{longest}."

@@ -16,14 +16,18 @@ from unittest.mock import patch
 import signer
 from signer import __main__ as program
 
-KEYS = signer.Credentials("STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStoken+/EXAMPLE==")
+KEYS = signer.Credentials(
+    "STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStoken+/EXAMPLE=="
+)
 _PACKAGE = find_spec("alibabacloud_credentials")
 BARE = {
     "PATH": os.environ["PATH"],
     # Neither the profiles of who runs the tests nor a proxy of theirs.
     "HOME": "/nonexistent",
     "PYTHONPATH": os.pathsep.join(
-        str(Path(file).parents[1]) for file in (signer.__file__, _PACKAGE.origin if _PACKAGE else None) if file
+        str(Path(file).parents[1])
+        for file in (signer.__file__, _PACKAGE.origin if _PACKAGE else None)
+        if file
     ),
     "PYTHONIOENCODING": "utf-8",
     "OSS_REGION": "cn-hangzhou",
@@ -37,7 +41,10 @@ ENVIRONMENT = {
 
 
 def run(
-    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: Iterable[str] = ()
+    *arguments: str,
+    stdin: str = "",
+    env: Mapping[str, str] = ENVIRONMENT,
+    missing: Iterable[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command in this process, where the modules `missing` cannot be imported any more.
 
@@ -78,11 +85,18 @@ def _as_descriptor_1(descriptor: int) -> Iterator[None]:
 
 
 def run_process(
-    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
+    *arguments: str,
+    stdin: str = "",
+    env: Mapping[str, str] = ENVIRONMENT,
+    missing: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command as a process, where the modules `missing` cannot be imported."""
     block = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); "
-    start = ["-c", block + "from signer.__main__ import main; sys.exit(main())"] if missing else ["-m", "signer"]
+    start = (
+        ["-c", block + "from signer.__main__ import main; sys.exit(main())"]
+        if missing
+        else ["-m", "signer"]
+    )
     return subprocess.run(
         [sys.executable, *start, *arguments],
         input=stdin,

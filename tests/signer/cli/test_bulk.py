@@ -36,7 +36,9 @@ from tests.signer.cli.command import ENVIRONMENT, KEYS
 
 BUCKET = "examplebucket"
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
-EARLIER = "They expire at the latest 1 hour after they were signed; earlier if the security token does."
+EARLIER = (
+    "They expire at the latest 1 hour after they were signed; earlier if the security token does."
+)
 NOW = 1_732_494_588
 ODD = [
     "a.txt",
@@ -57,7 +59,9 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 def records(text: str, form: str) -> list[tuple[int, str, str]]:
     """Line, key and URL of each record, read with standard parsers."""
     if form == "csv":
-        return [(int(row["line"]), row["key"], row["url"]) for row in csv.DictReader(io.StringIO(text))]
+        return [
+            (int(row["line"]), row["key"], row["url"]) for row in csv.DictReader(io.StringIO(text))
+        ]
     if form == "jsonl":
         return [(r["line"], r["key"], r["url"]) for r in map(json.loads, text.splitlines())]
     page = Page()
@@ -94,9 +98,17 @@ def lines_of(number: int) -> str:
 
 
 @pytest.mark.parametrize("form", ["csv", "html"])
-def test_a_character_that_breaks_or_reorders_lines_is_an_escape_in_a_file_for_people(form: str) -> None:
+def test_a_character_that_breaks_or_reorders_lines_is_an_escape_in_a_file_for_people(
+    form: str,
+) -> None:
     key = "a\u0085b\u2028c\u202efdp.exe\x9b2J"
-    (batch,) = sign(read_lines([key], BUCKET), credentials=KEYS, endpoint=HANGZHOU, expires_in=600, clock=lambda: NOW)
+    (batch,) = sign(
+        read_lines([key], BUCKET),
+        credentials=KEYS,
+        endpoint=HANGZHOU,
+        expires_in=600,
+        clock=lambda: NOW,
+    )
     assert not isinstance(batch[0], Refusal)
     record = FORMATS[form].record(*batch[0])
     assert len(record.splitlines()) == 1
@@ -114,9 +126,14 @@ def test_a_file_of_another_format_is_refused_as_output(name: str, tmp_path: Path
 def test_each_second_has_its_own_signing_time() -> None:
     times = iter(range(NOW, NOW + 100))
     items = read_lines(lines_of(1100).splitlines(), BUCKET)
-    batches = list(sign(items, credentials=KEYS, endpoint=HANGZHOU, expires_in=60, clock=lambda: next(times)))
+    batches = list(
+        sign(items, credentials=KEYS, endpoint=HANGZHOU, expires_in=60, clock=lambda: next(times))
+    )
     expiries = {
-        int(entry.link.expires_at.timestamp()) for batch in batches for entry in batch if not isinstance(entry, Refusal)
+        int(entry.link.expires_at.timestamp())
+        for batch in batches
+        for entry in batch
+        if not isinstance(entry, Refusal)
     }
     assert expiries == {NOW + 60, NOW + 61, NOW + 62}
 
@@ -133,12 +150,26 @@ def test_odd_keys_survive_each_format(form: str) -> None:
 
 
 def test_an_invalid_key_is_reported_with_its_line_and_skipped() -> None:
-    lines = ["a.txt", "", "../b", "c.txt", "\udcff\udcfe", "oss://other-bucket/d.txt", "oss://Bad_Bucket/e", "x" * 1024]
+    lines = [
+        "a.txt",
+        "",
+        "../b",
+        "c.txt",
+        "\udcff\udcfe",
+        "oss://other-bucket/d.txt",
+        "oss://Bad_Bucket/e",
+        "x" * 1024,
+    ]
     done = run("--bucket", BUCKET, stdin="\n".join([*lines, "last"]))
     assert done.returncode == 1
     assert [line for line, _, _ in records(done.stdout, "csv")] == [1, 4, 6, 9]
     errors = done.stderr.splitlines()
-    assert [error.partition(":")[0] for error in errors[:-1]] == ["line 3", "line 5", "line 7", "line 8"]
+    assert [error.partition(":")[0] for error in errors[:-1]] == [
+        "line 3",
+        "line 5",
+        "line 7",
+        "line 8",
+    ]
     assert errors[-1] == f"4 links, 4 refused. {EARLIER}"
 
 
@@ -153,8 +184,14 @@ def test_a_csv_column_is_taken_by_name_or_by_number(tmp_path: Path) -> None:
     table = tmp_path / "orders.csv"
     table.write_text('id,invoice key\n1,"a, b.pdf"\n2,c.pdf\n', encoding="utf-8-sig")
     done = run(str(table), "--column", "invoice key", "--bucket", BUCKET)
-    assert [(line, key) for line, key, _ in records(done.stdout, "csv")] == [(2, "a, b.pdf"), (3, "c.pdf")]
-    assert list(read_column(io.StringIO("x,a\ny,b\n"), "2", BUCKET)) == [Item(1, BUCKET, "a"), Item(2, BUCKET, "b")]
+    assert [(line, key) for line, key, _ in records(done.stdout, "csv")] == [
+        (2, "a, b.pdf"),
+        (3, "c.pdf"),
+    ]
+    assert list(read_column(io.StringIO("x,a\ny,b\n"), "2", BUCKET)) == [
+        Item(1, BUCKET, "a"),
+        Item(2, BUCKET, "b"),
+    ]
     assert run(str(table), "--bucket", BUCKET).returncode == 2
     unknown = run(str(table), "--column", "nothing", "--bucket", BUCKET)
     assert unknown.returncode == 2
@@ -172,9 +209,25 @@ def test_only_the_summary_is_printed_to_a_pipe() -> None:
 
 def test_a_terminal_shows_the_progress(tmp_path: Path) -> None:
     screen, terminal = pty.openpty()
-    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")]
+    command = [
+        sys.executable,
+        "-m",
+        "signer",
+        "bulk",
+        "--bucket",
+        BUCKET,
+        "--output",
+        str(tmp_path / "links.csv"),
+    ]
     try:
-        subprocess.run(command, input=lines_of(1000).encode(), stderr=terminal, env=ENVIRONMENT, timeout=60, check=True)
+        subprocess.run(
+            command,
+            input=lines_of(1000).encode(),
+            stderr=terminal,
+            env=ENVIRONMENT,
+            timeout=60,
+            check=True,
+        )
         screen_text = os.read(screen, 1 << 16).decode()
     finally:
         os.close(terminal)
@@ -186,7 +239,11 @@ def test_a_terminal_shows_the_progress(tmp_path: Path) -> None:
 def test_a_closed_pipe_ends_the_run_without_a_traceback() -> None:
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
     ) as process:
         assert process.stdout
         process.stdout.close()
@@ -195,10 +252,14 @@ def test_a_closed_pipe_ends_the_run_without_a_traceback() -> None:
 
 
 @pytest.mark.parametrize(("form", "number"), [("html", signal.SIGINT), ("csv", signal.SIGTERM)])
-def test_an_interrupted_run_prints_complete_records_and_says_that_they_are_incomplete(form: str, number: int) -> None:
+def test_an_interrupted_run_prints_complete_records_and_says_that_they_are_incomplete(
+    form: str, number: int
+) -> None:
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--format", form]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT
+    ) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(lines_of(1200).encode())
@@ -221,14 +282,17 @@ def test_an_interrupted_run_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     output = tmp_path / "links.csv"
     output.write_text("before")
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(output)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
         assert process.stdin
         process.stdin.write(lines_of(1200).encode())
         process.stdin.flush()
 
         def written() -> int:
             return sum(
-                path.read_bytes().count(b"examplebucket.oss") for path in tmp_path.glob("links.csv.*.incomplete")
+                path.read_bytes().count(b"examplebucket.oss")
+                for path in tmp_path.glob("links.csv.*.incomplete")
             )
 
         deadline = time.monotonic() + 30
@@ -238,7 +302,9 @@ def test_an_interrupted_run_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 130
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("links.csv", "before")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("links.csv", "before")
+    ]
     assert errors == b"1024 links, interrupted. The previous file was kept.\n"
 
 
@@ -256,15 +322,24 @@ def test_a_signal_is_delayed_until_the_batch_is_written(tmp_path: Path) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert (out.is_complete, out.outcome, out.stopped_by) == (False, "Nothing was written.", signal.SIGTERM)
+    assert (out.is_complete, out.outcome, out.stopped_by) == (
+        False,
+        "Nothing was written.",
+        signal.SIGTERM,
+    )
     assert written == "line,bucket,key,size,expires_at,url\na record\n"
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_is_ignored_when_the_run_starts_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
-    out, handler = Output(str(tmp_path / "links.csv"), FORMATS["csv"]), signal.signal(number, signal.SIG_IGN)
+def test_a_signal_that_is_ignored_when_the_run_starts_stays_ignored(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    out, handler = (
+        Output(str(tmp_path / "links.csv"), FORMATS["csv"]),
+        signal.signal(number, signal.SIG_IGN),
+    )
     try:
         with out.opened():
             os.kill(os.getpid(), number)
@@ -297,7 +372,9 @@ def write(output: Path) -> None:
 class TestExistingFiles:
     """What is at the path of the output, and what becomes of it."""
 
-    def test_only_the_owner_can_read_a_new_file_and_another_keeps_its_mode(self, tmp_path: Path) -> None:
+    def test_only_the_owner_can_read_a_new_file_and_another_keeps_its_mode(
+        self, tmp_path: Path
+    ) -> None:
         output = tmp_path / "links.csv"
         write(output)
         assert output.stat().st_mode & 0o777 == 0o600
@@ -311,7 +388,9 @@ class TestExistingFiles:
         keys = tmp_path / "keys.txt"
         keys.write_text("a.txt\n")
         assert run(str(keys), "--bucket", BUCKET, "--output", str(keys)).returncode == 0
-        assert keys.read_text().startswith("line,bucket,key,size,expires_at,url\n1,examplebucket,a.txt,")
+        assert keys.read_text().startswith(
+            "line,bucket,key,size,expires_at,url\n1,examplebucket,a.txt,"
+        )
 
     def test_a_symbolic_link_stays_one(self, tmp_path: Path) -> None:
         (tmp_path / "folder").mkdir()
@@ -323,13 +402,19 @@ class TestExistingFiles:
             (tmp_path / "folder/real.csv").write_text(before)
 
     @pytest.mark.parametrize(
-        "make", [os.mkfifo, os.mkdir, partial(os.symlink, "/dev/null")], ids=["pipe", "folder", "device"]
+        "make",
+        [os.mkfifo, os.mkdir, partial(os.symlink, "/dev/null")],
+        ids=["pipe", "folder", "device"],
     )
-    def test_what_is_not_a_file_is_refused_and_stays(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    def test_what_is_not_a_file_is_refused_and_stays(
+        self, tmp_path: Path, make: Callable[[Path], None]
+    ) -> None:
         path = tmp_path / "links.csv"
         make(path)
         before = path.stat()
-        with pytest.raises(OutputFailed, match=r"\(it is not a regular file: .*\)\. The previous file was kept\."):
+        with pytest.raises(
+            OutputFailed, match=r"\(it is not a regular file: .*\)\. The previous file was kept\."
+        ):
             write(path)
         assert path.stat().st_ino == before.st_ino
         assert list(tmp_path.iterdir()) == [path]
@@ -345,14 +430,23 @@ class TestExistingFiles:
         open_file = os.open
         (tmp_path / "links.csv").write_text("before")
         monkeypatch.setattr("signer.cli.bulk_output.os.open", refuse)
-        with pytest.raises(OutputFailed, match=r"\(Permission denied\)\. The previous file was kept\."):
+        with pytest.raises(
+            OutputFailed, match=r"\(Permission denied\)\. The previous file was kept\."
+        ):
             write(tmp_path / "links.csv")
         assert (tmp_path / "links.csv").read_text() == "before"
 
     @pytest.mark.parametrize("path", ["{}/nothing/links.csv", "{}/" + "x" * 255, ""])
-    def test_a_file_that_cannot_be_created_is_named_at_once(self, tmp_path: Path, path: str) -> None:
+    def test_a_file_that_cannot_be_created_is_named_at_once(
+        self, tmp_path: Path, path: str
+    ) -> None:
         output = Output(path.format(tmp_path), FORMATS["csv"])
-        with pytest.raises(OutputFailed, match=r"cannot be written \(.*\)\. .* was (written|kept)\."), output.opened():
+        with (
+            pytest.raises(
+                OutputFailed, match=r"cannot be written \(.*\)\. .* was (written|kept)\."
+            ),
+            output.opened(),
+        ):
             pytest.fail("it was opened")
         assert list(tmp_path.iterdir()) == []
 
@@ -362,7 +456,10 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
     for number in (1, 600, 2_600):  # the first loads modules
         source.write_text(lines_of(number))
         tracemalloc.start()
-        assert run(str(source), "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")).returncode == 0
+        assert (
+            run(str(source), "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")).returncode
+            == 0
+        )
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] - peaks[1] < 250_000  # bytes, for 2,000 links, of which each has 500
@@ -373,7 +470,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[signer.Endpoint]
     """A local OSS with 22 objects under in/ and one outside it."""
     with local_oss(tmp_path_factory.mktemp("oss"), Principals.of_account([KEYS])) as running:
         oss = replace(running, credentials=KEYS)
-        for number, key in enumerate(["other.txt", *(f"in/報告 {number:04d}+&.txt" for number in range(1, 23))]):
+        for number, key in enumerate(
+            ["other.txt", *(f"in/報告 {number:04d}+&.txt" for number in range(1, 23))]
+        ):
             oss.put(key, b"x" * max(number, 1))
         yield oss.endpoint
 
@@ -384,7 +483,9 @@ def test_bulk_signs_all_objects_under_a_prefix_page_by_page_with_their_sizes(
     monkeypatch.setattr("signer.listing.PAGE", 5)
     output = tmp_path / "index.html"
     address = f"{cloud.scheme}://{cloud.domain}"
-    assert run(f"oss://{BUCKET}/in/", "--output", str(output), "--endpoint", address).returncode == 0
+    assert (
+        run(f"oss://{BUCKET}/in/", "--output", str(output), "--endpoint", address).returncode == 0
+    )
     page = output.read_text()
     assert [(line, key) for line, key, _ in records(page, "html")] == [
         (n, f"in/報告 {n:04d}+&.txt") for n in range(1, 23)
@@ -401,8 +502,13 @@ def test_a_proxy_is_not_asked_for_a_list_of_this_machine(
 ) -> None:
     for name in ("http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    own = signer.Endpoint.path_style(f"http://{host}:{cloud.domain.rpartition(':')[2]}", "cn-hangzhou")
-    assert len(list(objects(BUCKET, "", credentials=KEYS, endpoint=own, pause=lambda seconds: None))) == 23
+    own = signer.Endpoint.path_style(
+        f"http://{host}:{cloud.domain.rpartition(':')[2]}", "cn-hangzhou"
+    )
+    assert (
+        len(list(objects(BUCKET, "", credentials=KEYS, endpoint=own, pause=lambda seconds: None)))
+        == 23
+    )
 
 
 def test_a_list_is_asked_for_four_times_where_nobody_answers() -> None:
@@ -410,21 +516,40 @@ def test_a_list_is_asked_for_four_times_where_nobody_answers() -> None:
     pauses: list[float] = []
     reports: list[str] = []
     with pytest.raises(ListingFailed, match=r"at 127\.0\.0\.1:9: Connection refused\."):
-        list(objects(BUCKET, "", credentials=KEYS, endpoint=unreachable, pause=pauses.append, report=reports.append))
+        list(
+            objects(
+                BUCKET,
+                "",
+                credentials=KEYS,
+                endpoint=unreachable,
+                pause=pauses.append,
+                report=reports.append,
+            )
+        )
     assert len(pauses) == 3
     assert reports[0] == "127.0.0.1:9: Connection refused. Trying again (2 of 4)..."
     assert len(reports) == 3
 
 
-def test_a_failed_list_names_host_and_reason_before_anything_is_written(cloud: signer.Endpoint, tmp_path: Path) -> None:
+def test_a_failed_list_names_host_and_reason_before_anything_is_written(
+    cloud: signer.Endpoint, tmp_path: Path
+) -> None:
     output = tmp_path / "links.csv"
     output.write_text("precious")
     for target in (str(output), "-"):
-        done = run("oss://missing-bucket/in/", "--endpoint", f"{cloud.scheme}://{cloud.domain}", "--output", target)
+        done = run(
+            "oss://missing-bucket/in/",
+            "--endpoint",
+            f"{cloud.scheme}://{cloud.domain}",
+            "--output",
+            target,
+        )
         assert (done.returncode, done.stdout) == (2, "")
         assert f"at {cloud.domain}: NoSuchBucket" in done.stderr
         assert done.stderr.count("\n") == 1
-    assert run(str(tmp_path / "none.txt"), "--bucket", BUCKET, "--output", str(output)).returncode == 2
+    assert (
+        run(str(tmp_path / "none.txt"), "--bucket", BUCKET, "--output", str(output)).returncode == 2
+    )
     assert output.read_text() == "precious"
 
 
@@ -447,7 +572,11 @@ def test_a_list_that_fails_later_says_what_became_of_the_output(
         assert not output.exists() or output.read_text() == "before"
         if path != "-":
             output.write_text("before")
-    assert outcomes == ["The output is incomplete.\n", "Nothing was written.\n", "The previous file was kept.\n"]
+    assert outcomes == [
+        "The output is incomplete.\n",
+        "Nothing was written.\n",
+        "The previous file was kept.\n",
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["links.csv"]
 
 

@@ -70,7 +70,12 @@ def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
     assert "versionId=v1" in output["url"]
     assert "filename%2A%3DUTF-8%27%27r%25C3%25A9sum%25C3%25A9.txt" in output["url"]
     verification = signer.verify(
-        "GET", output["url"], credentials=KEYS, headers=output["headers"], endpoint=None, bucket="examplebucket"
+        "GET",
+        output["url"],
+        credentials=KEYS,
+        headers=output["headers"],
+        endpoint=None,
+        bucket="examplebucket",
     )
     assert verification.ok
 
@@ -80,10 +85,19 @@ def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
     [
         (("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
         (("--endpoint", "accelerate"), "examplebucket.oss-accelerate.aliyuncs.com"),
-        (("--endpoint", "accelerate-overseas"), "examplebucket.oss-accelerate-overseas.aliyuncs.com"),
-        (("--endpoint", "dual-stack", "--region", "us-west-1"), "examplebucket.us-west-1.oss.aliyuncs.com"),
+        (
+            ("--endpoint", "accelerate-overseas"),
+            "examplebucket.oss-accelerate-overseas.aliyuncs.com",
+        ),
+        (
+            ("--endpoint", "dual-stack", "--region", "us-west-1"),
+            "examplebucket.us-west-1.oss.aliyuncs.com",
+        ),
         (("--endpoint", "http://127.0.0.1:9001"), "127.0.0.1:9001/examplebucket"),
-        (("--endpoint", "https://oss.example.com", "--path-style"), "oss.example.com/examplebucket"),
+        (
+            ("--endpoint", "https://oss.example.com", "--path-style"),
+            "oss.example.com/examplebucket",
+        ),
     ],
 )
 def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
@@ -94,17 +108,31 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("sign", url) for url in ("examplebucket/a.txt", "oss://examplebucket", "oss://examplebucket/a//b")),
-        *(("sign", "oss://examplebucket/a", "--endpoint", endpoint) for endpoint in ("moon", "https://[foo")),
+        *(
+            ("sign", url)
+            for url in ("examplebucket/a.txt", "oss://examplebucket", "oss://examplebucket/a//b")
+        ),
+        *(
+            ("sign", "oss://examplebucket/a", "--endpoint", endpoint)
+            for endpoint in ("moon", "https://[foo")
+        ),
         ("sign", "oss://examplebucket/a", "--header", "Content-Type"),
         ("sign", "oss://examplebucket/a", "--query", "x=1", "--query", "x=2"),
         ("sign", "oss://examplebucket/a", "--header", "x-oss-a: 1", "--header", "x-oss-a: 2"),
-        *(("sign", "oss://a-bucket/a", "--credentials-expire-at", at) for at in ("2026-01-01", "2020-01-01T00:00:00Z")),
+        *(
+            ("sign", "oss://a-bucket/a", "--credentials-expire-at", at)
+            for at in ("2026-01-01", "2020-01-01T00:00:00Z")
+        ),
         ("receive", "--max-size", "big"),
         *(("share", "a.txt", *option) for option in (("--expires", "soon"), ("--max-uses", "0"))),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
-        ("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a", "--error-xml", "/nonexistent.xml"),
+        (
+            "explain",
+            "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a",
+            "--error-xml",
+            "/nonexistent.xml",
+        ),
         ("bulk", "/nonexistent.txt", "--bucket", "examplebucket"),
         ("bulk", "oss://Bad_Bucket/"),
         ("nothing",),
@@ -122,7 +150,12 @@ def test_a_failure_is_status_2_and_a_message(arguments: tuple[str, ...]) -> None
 
 
 def test_no_option_takes_a_secret() -> None:
-    names = {name for command in commands.commands.values() for option in command.params for name in option.opts}
+    names = {
+        name
+        for command in commands.commands.values()
+        for option in command.params
+        for name in option.opts
+    }
     assert not {name for name in names if "secret" in name and name != "--no-secret"}
     assert not {name for name in names if "token" in name or "access-key" in name}
 
@@ -135,7 +168,10 @@ def test_explain_with_the_secret_says_whether_a_link_is_valid() -> None:
     assert valid.returncode == 0
     assert "signature  matches with the given secret\n\nNothing wrong was found.\n" in valid.stdout
     put = a_link("PUT", headers={"Content-Type": "image/png"})
-    assert run("explain", put, "--method", "PUT", "--header", "Content-Type: image/png").returncode == 0
+    assert (
+        run("explain", put, "--method", "PUT", "--header", "Content-Type: image/png").returncode
+        == 0
+    )
     for arguments, code in (
         ((a_link(now=1_732_494_588),), "expired"),
         ((a_link().replace("a%20b", "a%20c"),), "wrong_secret"),
@@ -156,16 +192,25 @@ def test_explain_does_not_say_that_a_link_is_valid_without_its_secret(key_id: st
 
 
 @pytest.mark.parametrize("expires", ["8d", "1h30m"])
-@pytest.mark.parametrize("command", [("sign", "oss://examplebucket/a"), ("bulk", "oss://examplebucket/")])
-def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ...], expires: str) -> None:
+@pytest.mark.parametrize(
+    "command", [("sign", "oss://examplebucket/a"), ("bulk", "oss://examplebucket/")]
+)
+def test_an_expiry_is_refused_in_the_words_of_the_command(
+    command: tuple[str, ...], expires: str
+) -> None:
     done = run(*command, "--expires", expires)
     assert done.returncode == 2
-    assert "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90" in done.stderr
+    assert (
+        "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
-    arguments = {"explain": (a_link(),), "bulk": ("oss://examplebucket/",)}.get(command, ("oss://examplebucket/a",))
+    arguments = {"explain": (a_link(),), "bulk": ("oss://examplebucket/",)}.get(
+        command, ("oss://examplebucket/a",)
+    )
     with patch("signer.credentials.Credentials.from_environment", side_effect=KeyboardInterrupt):
         done = run(command, *arguments)
     assert (done.returncode, done.stdout) == (130, "")
@@ -222,7 +267,16 @@ def test_the_curl_command_is_for_the_method_and_quoted_for_a_shell() -> None:
     assert get[:4] == ["curl", "-fgsS", "-o", "./it's a $file.txt"]
     assert signer.verify("GET", get[4], credentials=KEYS).ok
     put = shlex.split(
-        run("curl", "oss://examplebucket/a", "--method", "PUT", "--header", "Content-Type: a/b", "--file", "f").stdout
+        run(
+            "curl",
+            "oss://examplebucket/a",
+            "--method",
+            "PUT",
+            "--header",
+            "Content-Type: a/b",
+            "--file",
+            "f",
+        ).stdout
     )
     assert put[2:6] == ["-T", "f", "-H", "Content-Type: a/b"]
     output = json.loads(run("curl", "oss://examplebucket/a", "--method", "HEAD", "--json").stdout)
@@ -230,7 +284,9 @@ def test_the_curl_command_is_for_the_method_and_quoted_for_a_shell() -> None:
     assert output["url"] in output["command"]
 
 
-@pytest.mark.parametrize("command", [(), ("sign",), ("explain",), ("curl",), ("bulk",), ("share",), ("receive",)])
+@pytest.mark.parametrize(
+    "command", [(), ("sign",), ("explain",), ("curl",), ("bulk",), ("share",), ("receive",)]
+)
 def test_help_has_examples(command: tuple[str, ...]) -> None:
     done = run(*command, "--help", env=BARE)
     assert done.returncode == 0
@@ -246,7 +302,9 @@ def test_completion_offers_what_matches(tmp_path: Path) -> None:
     assert script.returncode == 0
     assert "_FC_PRESIGN_COMPLETE" in script.stdout
     config = tmp_path / "a b.json"
-    config.write_text(json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]}))
+    config.write_text(
+        json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]})
+    )
     for words, number, expected in (
         ("", 1, "sign curl explain bulk share receive shares revoke extend ls"),
         ("sign oss://b/k --endpoint acc", 4, "accelerate accelerate-overseas"),
@@ -254,7 +312,9 @@ def test_completion_offers_what_matches(tmp_path: Path) -> None:
         (f"sign --config '{config}' --profile ", 5, "default job role"),
     ):
         typed = {"COMP_WORDS": f"fc-presign {words}", "COMP_CWORD": str(number)}
-        offered = run(env={**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", **typed}).stdout.splitlines()
+        offered = run(
+            env={**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", **typed}
+        ).stdout.splitlines()
         assert {line.partition(",")[2] for line in offered} == {*expected.split()}
 
 
@@ -278,7 +338,9 @@ NO_REGION = {name: value for name, value in ENVIRONMENT.items() if name != "OSS_
 @pytest.mark.parametrize("scheme", ["", "https://", "http://"])
 def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(scheme: str) -> None:
     domain = "oss-us-west-1-internal.aliyuncs.com"
-    url = run("sign", "oss://examplebucket/a", "--endpoint", f"{scheme}{domain}/", env=NO_REGION).stdout.strip()
+    url = run(
+        "sign", "oss://examplebucket/a", "--endpoint", f"{scheme}{domain}/", env=NO_REGION
+    ).stdout.strip()
     assert url.startswith(f"{scheme or 'https://'}examplebucket.{domain}/a?")
     assert signer.explain(url, credentials=KEYS, inside=True).ok
 
@@ -286,8 +348,14 @@ def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(sche
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--endpoint", "https://oss-us-west-1.aliyuncs.com"), ("cn-hangzhou", "oss-us-west-1.aliyuncs.com")),
-        (("--endpoint", "oss-us-west-1.aliyuncs.com", "--region", "us-east-1"), ("us-east-1", "us-west-1")),
+        (
+            ("--endpoint", "https://oss-us-west-1.aliyuncs.com"),
+            ("cn-hangzhou", "oss-us-west-1.aliyuncs.com"),
+        ),
+        (
+            ("--endpoint", "oss-us-west-1.aliyuncs.com", "--region", "us-east-1"),
+            ("us-east-1", "us-west-1"),
+        ),
         (("--endpoint", "us-west-1.oss.aliyuncs.com"), ("cn-hangzhou", "us-west-1")),
         (("--endpoint", "oss-cn-hangzhou.aliyuncs.com", "--path-style"), ("bucket in the path",)),
         (("--region", "cn hangzhou"), ("Invalid region",)),
@@ -306,19 +374,39 @@ def test_a_region_that_does_not_fit_the_endpoint_or_is_none_is_refused(
     ("arguments", "domain", "meant"),
     [
         (("--region", "moon-base-9"), "//examplebucket.oss-moon-base-9.aliyuncs.com/", ""),
-        (("--region", "ap-southeast-9"), "//examplebucket.oss-ap-southeast-9.aliyuncs.com/", "ap-southeast-8"),
-        (("--endpoint", "oss-cn-hangzuo.aliyuncs.com"), ".oss-cn-hangzuo.aliyuncs.com/", "cn-hangzhou"),
-        (("--region", "us-west-l", "--endpoint", "accelerate"), ".oss-accelerate.aliyuncs.com/", "us-west-1"),
-        (("--region", "cn-bejing", "--endpoint", "https://a.example.com"), "//a.example.com/", "cn-beijing"),
+        (
+            ("--region", "ap-southeast-9"),
+            "//examplebucket.oss-ap-southeast-9.aliyuncs.com/",
+            "ap-southeast-8",
+        ),
+        (
+            ("--endpoint", "oss-cn-hangzuo.aliyuncs.com"),
+            ".oss-cn-hangzuo.aliyuncs.com/",
+            "cn-hangzhou",
+        ),
+        (
+            ("--region", "us-west-l", "--endpoint", "accelerate"),
+            ".oss-accelerate.aliyuncs.com/",
+            "us-west-1",
+        ),
+        (
+            ("--region", "cn-bejing", "--endpoint", "https://a.example.com"),
+            "//a.example.com/",
+            "cn-beijing",
+        ),
     ],
 )
-def test_an_unknown_region_is_signed_with_one_warning(arguments: tuple[str, ...], domain: str, meant: str) -> None:
+def test_an_unknown_region_is_signed_with_one_warning(
+    arguments: tuple[str, ...], domain: str, meant: str
+) -> None:
     region = arguments[1].removeprefix("oss-").removesuffix(".aliyuncs.com")
     question = f" (did you mean {meant}?)" if meant else ""
     for command in (("sign", "oss://examplebucket/a"), ("bulk", "--bucket", "examplebucket")):
         done = run(*command, *arguments, stdin="a\n", env=NO_REGION)
         assert (done.returncode, domain in done.stdout) == (0, True)
-        assert done.stderr.startswith(f"Warning: unknown region {region!r}{question}: OSS refuses the link unless")
+        assert done.stderr.startswith(
+            f"Warning: unknown region {region!r}{question}: OSS refuses the link unless"
+        )
         assert done.stderr.count("unknown region") == 1
 
 
@@ -328,7 +416,9 @@ def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint()
         ("us-west-1", (), {"ALIBABA_CLOUD_REGION_ID": "us-east-1", "OSS_REGION": "us-west-1"}),
         ("eu-west-1", ("--region", "eu-west-1"), {"OSS_REGION": "us-west-1"}),
     ):
-        url = run("sign", "oss://examplebucket/a", *arguments, env={**NO_REGION, **variables}).stdout
+        url = run(
+            "sign", "oss://examplebucket/a", *arguments, env={**NO_REGION, **variables}
+        ).stdout
         assert url.startswith(f"https://examplebucket.oss-{region}.aliyuncs.com/")
 
 
@@ -352,7 +442,11 @@ def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry_or_after_the_lo
         "pass --credentials-expire-at if the token lives longer).\n"
     )
     output = json.loads(run(*command, "--expires", "7d", "--json").stdout)
-    assert (output["expires_in"], output["clamped"], output["may_end_early"]) == (43_200, True, True)
+    assert (output["expires_in"], output["clamped"], output["may_end_early"]) == (
+        43_200,
+        True,
+        True,
+    )
     permanent = run(*command, "--expires", "7d", env=PERMANENT)
     assert permanent.stderr.endswith("in 7 days.\n")
     assert "at the latest" not in permanent.stderr
@@ -360,11 +454,17 @@ def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry_or_after_the_lo
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_link_outlives_the_expiry_of_the_credentials_that_is_passed(command: tuple[str, ...]) -> None:
+def test_no_link_outlives_the_expiry_of_the_credentials_that_is_passed(
+    command: tuple[str, ...],
+) -> None:
     expiry = rfc3339(int(time.time()) + 129_600)
     arguments = (*command, "--expires", "7d", "--credentials-expire-at", expiry)
     output = json.loads(run(*arguments, "--json").stdout)
-    assert (output["expires_at"], output["clamped"], output["may_end_early"]) == (expiry, True, False)
+    assert (output["expires_at"], output["clamped"], output["may_end_early"]) == (
+        expiry,
+        True,
+        False,
+    )
     done = run(*arguments)
     assert "at the latest" not in done.stderr
     assert "when the credentials expire" in done.stderr

@@ -37,7 +37,9 @@ def link() -> str:
 class Terminal:
     """A command on a terminal; its standard output may be a file."""
 
-    def __init__(self, *arguments: str, output: IO[bytes] | None = None, kind: str = "dumb") -> None:
+    def __init__(
+        self, *arguments: str, output: IO[bytes] | None = None, kind: str = "dumb"
+    ) -> None:
         self.screen, self.terminal = pty.openpty()
         self.before = self.mode
         self.shown = ""
@@ -83,7 +85,9 @@ class Terminal:
 
     def _read(self, seconds: float) -> None:
         if select.select([self.screen], [], [], seconds)[0]:
-            self.shown += os.read(self.screen, 1 << 16).decode(errors="replace").replace("\r\n", "\n")
+            self.shown += (
+                os.read(self.screen, 1 << 16).decode(errors="replace").replace("\r\n", "\n")
+            )
 
 
 Start = Callable[..., Terminal]
@@ -102,7 +106,9 @@ def start() -> Iterator[Start]:
         terminal.close()
 
 
-def test_a_link_longer_than_a_line_of_the_terminal_arrives_complete(start: Start, link: str) -> None:
+def test_a_link_longer_than_a_line_of_the_terminal_arrives_complete(
+    start: Start, link: str
+) -> None:
     terminal = start(kind="xterm")
     terminal.wait_for(PROMPT)
     terminal.paste(f"\x1b[200~{link}\x1b[201~\n\x04".encode())  # as xterm marks what is pasted
@@ -114,7 +120,9 @@ def test_keys_edit_what_is_typed_and_the_answer_of_oss_may_follow(start: Start, 
     terminal = start()
     terminal.wait_for(PROMPT)
     terminal.paste(b"what is not UTF-8: \xff\ntwo words\x17\x17https://example.com/\x15")
-    terminal.paste(f"{link}xx\x7f\x08\n\n<Error>\n  <Code>InvalidObjectState</Code>\n</Error>\n\x04".encode())
+    terminal.paste(
+        f"{link}xx\x7f\x08\n\n<Error>\n  <Code>InvalidObjectState</Code>\n</Error>\n\x04".encode()
+    )
     terminal.wait_for(MATCHES)
     terminal.wait_for("[archived, certain]")
     assert terminal.end() == 1
@@ -131,9 +139,12 @@ def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
 )
-def test_a_signal_leaves_the_terminal_as_it_was(start: Start, link: str, number: int, status: int) -> None:
+def test_a_signal_leaves_the_terminal_as_it_was(
+    start: Start, link: str, number: int, status: int
+) -> None:
     terminal = start()
     terminal.wait_for(PROMPT)
     terminal.paste(link.encode())
@@ -146,14 +157,18 @@ def test_without_readline_the_prompt_says_what_to_do_and_a_line_is_read(start: S
     block = "import sys; sys.modules['readline'] = None; from signer.__main__ import main; sys.exit(main())"
     terminal = start("-c", block, "explain", "-")
     terminal.wait_for(f"(longer than 1,000 characters: fc-presign explain - < file), {PROMPT}")
-    terminal.paste(b"https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a\n\x04")
+    terminal.paste(
+        b"https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a\n\x04"
+    )
     terminal.wait_for("[html_escaped, certain]")
     assert terminal.end() == 1
 
 
 def test_the_key_of_a_cdn_is_asked_for_before_the_link_and_not_shown(start: Start) -> None:
     key = "aliyuncdnexp1234"
-    link = signer.presign_cdn("https://static.example.com/a.mp4", signer.CdnKey(key), expires_in=600).url
+    link = signer.presign_cdn(
+        "https://static.example.com/a.mp4", signer.CdnKey(key), expires_in=600
+    ).url
     terminal = start("-m", "signer", "explain", "-", "--cdn-key", "-")
     terminal.wait_for("Key of the CDN: ")
     assert not terminal.mode[3] & termios.ECHO

@@ -22,8 +22,17 @@ SECRET = "profilesecretEXAMPLE"
 TOKEN = "profiletokenEXAMPLE"
 PACKAGE = ("alibabacloud_credentials.provider", "alibabacloud_credentials")
 AK = {"mode": "AK", "access_key_id": "LTAI5tEXAMPLE", "access_key_secret": SECRET}
-STS = {"mode": "StsToken", "access_key_id": "STS.EXAMPLE", "access_key_secret": SECRET, "sts_token": TOKEN}
-ROLE = {"ram_role_arn": "acs:ram::1234567890123456:role/example", "ram_session_name": "s", "expired_seconds": 900}
+STS = {
+    "mode": "StsToken",
+    "access_key_id": "STS.EXAMPLE",
+    "access_key_secret": SECRET,
+    "sts_token": TOKEN,
+}
+ROLE = {
+    "ram_role_arn": "acs:ram::1234567890123456:role/example",
+    "ram_session_name": "s",
+    "expired_seconds": 900,
+}
 INI_KEY = {"access_key_id": "LTAIiniEXAMPLE", "access_key_secret": SECRET}
 SSO = {
     "mode": "CloudSSO",
@@ -52,23 +61,35 @@ def home(tmp_path: Path) -> Path:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     # What a provider sends to the internet goes to a closed port of this machine.
-    return {**BARE, "HOME": str(home), "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", **more}
+    return {
+        **BARE,
+        "HOME": str(home),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        **more,
+    }
 
 
 def write_profiles(home: Path, current: str = "default", **profiles: Mapping[str, object]) -> None:
     entries = [{"name": name, **profile} for name, profile in profiles.items()]
-    (home / ".aliyun" / "config.json").write_text(json.dumps({"current": current, "profiles": entries}))
+    (home / ".aliyun" / "config.json").write_text(
+        json.dumps({"current": current, "profiles": entries})
+    )
 
 
 def write_ini(home: Path, **sections: Mapping[str, str]) -> None:
     lines = [
-        line for name, pairs in sections.items() for line in (f"[{name}]", *(f"{k} = {v}" for k, v in pairs.items()))
+        line
+        for name, pairs in sections.items()
+        for line in (f"[{name}]", *(f"{k} = {v}" for k, v in pairs.items()))
     ]
     (home / ".alibabacloud" / "credentials.ini").write_text("\n".join(lines))
 
 
 def is_signed_with(url: str, key_id: str, token: str | None = None) -> bool:
-    return signer.verify("GET", url.strip(), credentials=signer.Credentials(key_id, SECRET, token)).ok
+    return signer.verify(
+        "GET", url.strip(), credentials=signer.Credentials(key_id, SECRET, token)
+    ).ok
 
 
 def test_the_current_profile_is_used_without_an_option(home: Path) -> None:
@@ -84,9 +105,13 @@ def test_a_profile_is_chosen_by_the_option_then_by_the_variable(home: Path) -> N
     write_profiles(home, default={**AK, "access_key_secret": "other"}, a=AK, b=STS)
     by_variable = environment(home, ALIBABA_CLOUD_PROFILE="a")
     assert is_signed_with(run(*SIGN, env=by_variable).stdout, "LTAI5tEXAMPLE")
-    assert is_signed_with(run(*SIGN, "--profile", "b", env=by_variable).stdout, "STS.EXAMPLE", TOKEN)
+    assert is_signed_with(
+        run(*SIGN, "--profile", "b", env=by_variable).stdout, "STS.EXAMPLE", TOKEN
+    )
     arguments = ("--profile", "a", "--config", str(home / ".aliyun" / "config.json"))
-    assert is_signed_with(run(*SIGN, *arguments, env=environment(Path("/nonexistent"))).stdout, "LTAI5tEXAMPLE")
+    assert is_signed_with(
+        run(*SIGN, *arguments, env=environment(Path("/nonexistent"))).stdout, "LTAI5tEXAMPLE"
+    )
 
 
 def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
@@ -99,14 +124,23 @@ def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
     assert (nowhere.returncode, "--region" in nowhere.stderr) == (2, True)
 
 
-def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it(home: Path) -> None:
+def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it(
+    home: Path,
+) -> None:
     write_profiles(home, default=AK)
     half = environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE")
     done = run(*SIGN, env=half)
     assert (done.returncode, "OSS_ACCESS_KEY_SECRET is not" in done.stderr) == (2, True)
-    explained = run("explain", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a", env=half)
+    explained = run(
+        "explain",
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a",
+        env=half,
+    )
     assert (explained.returncode, "[html_escaped, certain]" in explained.stdout) == (1, True)
-    assert "OSS_ACCESS_KEY_SECRET is not: set both, or neither. Going on without the secret." in explained.stderr
+    assert (
+        "OSS_ACCESS_KEY_SECRET is not: set both, or neither. Going on without the secret."
+        in explained.stderr
+    )
 
 
 def test_the_environment_comes_before_profiles_which_need_a_package(home: Path) -> None:
@@ -128,11 +162,15 @@ def test_the_token_of_a_profile_may_expire_before_the_link(home: Path) -> None:
 
 
 @pytest.mark.parametrize("expires_in", [None, -86_400, 7200])
-def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(expires_in: int | None, home: Path) -> None:
+def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(
+    expires_in: int | None, home: Path
+) -> None:
     expiration = None if expires_in is None else rfc3339(int(time.time()) + expires_in)
     answer = {**STS, "expiration": expiration}
     command = home / "command"
-    command.write_text(f"#!/bin/sh\necho run >> '{home}/runs'\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    command.write_text(
+        f"#!/bin/sh\necho run >> '{home}/runs'\ncat <<'END'\n{json.dumps(answer)}\nEND\n"
+    )
     command.chmod(0o700)
     write_profiles(home, default={"mode": "External", "process_command": f"'{command}'"})
     done = run(*SIGN, "--expires", "7d", "--json", env=environment(home))
@@ -142,7 +180,10 @@ def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(expires_in: in
     else:
         output = json.loads(done.stdout)
         assert is_signed_with(output["url"], "STS.EXAMPLE", TOKEN)
-        assert (output["expires_at"] == expiration, output["may_end_early"]) == (bool(expiration), not expiration)
+        assert (output["expires_at"] == expiration, output["may_end_early"]) == (
+            bool(expiration),
+            not expiration,
+        )
     written = json.loads((home / ".aliyun" / "config.json").read_text())["profiles"][0]
     assert (written["access_key_secret"], written["sts_token"]) == (SECRET, TOKEN)
 
@@ -151,7 +192,9 @@ def test_a_section_of_credentials_ini_is_used_after_the_profiles_of_the_cli(home
     ini = {"type": "access_key", **INI_KEY}
     write_ini(home, default=ini, team=ini)
     for arguments in ((), ("--profile", "team")):
-        assert is_signed_with(run(*SIGN, *arguments, env=environment(home)).stdout, "LTAIiniEXAMPLE")
+        assert is_signed_with(
+            run(*SIGN, *arguments, env=environment(home)).stdout, "LTAIiniEXAMPLE"
+        )
     write_profiles(home, default=AK)
     assert is_signed_with(run(*SIGN, env=environment(home)).stdout, "LTAI5tEXAMPLE")
     (home / ".alibabacloud" / "credentials.ini").rename(home / "elsewhere")
@@ -167,13 +210,17 @@ def uri() -> Iterator[str]:
     """The address of a server that gives credentials for one hour, to those who know its secret path."""
     keys = {"AccessKeyId": "STS.EXAMPLE", "AccessKeySecret": SECRET, "SecurityToken": TOKEN}
     answer = json.dumps({"Code": "Success", **keys, "Expiration": rfc3339(int(time.time()) + 3600)})
-    app = Request.application(lambda request: Response(answer, 200 if request.path == "/keys" else 500))
+    app = Request.application(
+        lambda request: Response(answer, 200 if request.path == "/keys" else 500)
+    )
     server = serve(app, listen(0))
     yield server.url
     server.close()
 
 
-def test_a_credentials_uri_gives_credentials_and_their_expiry_and_no_answer_is_repeated(home: Path, uri: str) -> None:
+def test_a_credentials_uri_gives_credentials_and_their_expiry_and_no_answer_is_repeated(
+    home: Path, uri: str
+) -> None:
     env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/keys"}
     output = json.loads(run(*SIGN, "--expires", "7d", "--json", env=env).stdout)
     assert is_signed_with(output["url"], "STS.EXAMPLE", TOKEN)
@@ -195,7 +242,10 @@ BODY = json.dumps({"refresh_token": SECRET, "access_token": TOKEN, "id_token": T
     ("message", "reason"),
     [
         (f"failed to refresh OAuth token, status code: 400, response: {BODY}", "status code: 400"),
-        (f"failed to refresh OAuth token, status code: 400, response: {SECRET}", "status code: 400"),
+        (
+            f"failed to refresh OAuth token, status code: 400, response: {SECRET}",
+            "status code: 400",
+        ),
         (f"failed to refresh OAuth token: {BODY}", "failed to refresh"),
         (f"failed to refresh OAuth token: [{json.dumps(SECRET)}]", "failed to refresh"),
         (f"get session token failed, httpStatus: 400, result: {BODY}", "httpStatus: 400"),
@@ -206,7 +256,9 @@ BODY = json.dumps({"refresh_token": SECRET, "access_token": TOKEN, "id_token": T
 def test_a_reason_never_holds_the_body_of_a_response(message: str, reason: str) -> None:
     given = reason_of(RuntimeError(message))
     assert reason in given
-    assert not any(hidden in given for hidden in (SECRET, TOKEN, "refresh_token", "access_token", "{"))
+    assert not any(
+        hidden in given for hidden in (SECRET, TOKEN, "refresh_token", "access_token", "{")
+    )
 
 
 def assert_one_sentence(status: int, out: str, error: str) -> None:
@@ -221,7 +273,10 @@ def assert_one_sentence(status: int, out: str, error: str) -> None:
     [
         ({**AK, **ROLE, "mode": "RamRoleArn"}, "Connection refused"),
         ({**ROLE, "mode": "ChainableRamRoleArn", "source_profile": "source"}, "Connection refused"),
-        ({**ROLE, "mode": "OIDC", "oidc_provider_arn": "p", "oidc_token_file": __file__}, "refused"),
+        (
+            {**ROLE, "mode": "OIDC", "oidc_provider_arn": "p", "oidc_token_file": __file__},
+            "refused",
+        ),
         ({"mode": "EcsRamRole", "ram_role_name": "example"}, "Connection refused"),
         (SSO, "Connection refused (127.0.0.1)"),
         (OAUTH, "Connection refused"),
@@ -257,13 +312,18 @@ def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(home: P
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("ALIBABA_CLOUD_CREDENTIALS_URI", "http://user:profilesecretEXAMPLE@127.0.0.1:9/keys?a=profiletokenEXAMPLE"),
+        (
+            "ALIBABA_CLOUD_CREDENTIALS_URI",
+            "http://user:profilesecretEXAMPLE@127.0.0.1:9/keys?a=profiletokenEXAMPLE",
+        ),
         pytest.param("ALIBABA_CLOUD_CREDENTIALS_URI", "nonsense", marks=pytest.mark.long),
         ("ALIBABA_CLOUD_CREDENTIALS_URI", "http://[::1/keys"),
         ("ALIBABA_CLOUD_ECS_METADATA", "example"),
     ],
 )
-def test_a_source_in_the_environment_that_does_not_answer_is_named(variable: str, value: str, home: Path) -> None:
+def test_a_source_in_the_environment_that_does_not_answer_is_named(
+    variable: str, value: str, home: Path
+) -> None:
     # One as a process: pytest takes what the package would log.
     start = run_process if "@" in value else run
     done = start(*SIGN, env=environment(home, **{variable: value}))
@@ -272,9 +332,16 @@ def test_a_source_in_the_environment_that_does_not_answer_is_named(variable: str
 
 
 def test_nothing_found_is_one_sentence_at_once_without_the_package(home: Path) -> None:
-    done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests"))
+    done = run_process(
+        *SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests")
+    )
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
-    names = ("OSS_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_CREDENTIALS_URI", "--profile")
+    names = (
+        "OSS_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_CREDENTIALS_URI",
+        "--profile",
+    )
     for name in (*names, "~/.aliyun/config.json", "~/.alibabacloud/credentials.ini"):
         assert name in done.stderr
 
@@ -288,8 +355,12 @@ def test_a_profile_that_does_not_exist_is_refused_with_those_that_do(home: Path)
     assert "(available: default, team)" in done.stderr
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"profiles": [{}]}', '{"profiles": [1]}', b"\xff"])
-def test_a_configuration_file_that_cannot_be_read_is_refused(content: str | bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [None, "{", "[]", '{"profiles": [{}]}', '{"profiles": [1]}', b"\xff"]
+)
+def test_a_configuration_file_that_cannot_be_read_is_refused(
+    content: str | bytes | None, tmp_path: Path
+) -> None:
     config = tmp_path / "config.json"
     if content is not None:
         config.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -298,7 +369,9 @@ def test_a_configuration_file_that_cannot_be_read_is_refused(content: str | byte
     assert str(config) in done.stderr
 
 
-@pytest.mark.parametrize("content", ["type = access_key\n", f"[default]\naccess_key_secret = %{SECRET}\n"])
+@pytest.mark.parametrize(
+    "content", ["type = access_key\n", f"[default]\naccess_key_secret = %{SECRET}\n"]
+)
 def test_an_ini_file_that_cannot_be_read_is_refused(content: str, home: Path) -> None:
     (home / ".alibabacloud" / "credentials.ini").write_text(content)
     done = run(*SIGN, env=environment(home))

@@ -23,11 +23,19 @@ from tests.system import HOST, MAKER, OTHER, System, secret_of, service, share_i
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
 TIME = "2026-03-01T06:41:11Z"
-FILES = [{"name": f"{n}.txt", "path": f"/reports/{n}.txt", "size": n, "modified_at": TIME} for n in range(5)]
+FILES = [
+    {"name": f"{n}.txt", "path": f"/reports/{n}.txt", "size": n, "modified_at": TIME}
+    for n in range(5)
+]
 FILES[1] |= {"name": HOSTILE, "path": None, "size": 1_500_000}
 FOLDERS = [{"name": "2026", "path": "/reports/2026/"}, {"name": "季度", "path": "/reports/%E5/"}]
 # The first has folders, and one is empty although more follow.
-PAGES: list[tuple[list[Any], list[Any]]] = [(FOLDERS, FILES[:1]), ([], []), ([], FILES[1:3]), ([], FILES[3:])]
+PAGES: list[tuple[list[Any], list[Any]]] = [
+    (FOLDERS, FILES[:1]),
+    ([], []),
+    ([], FILES[1:3]),
+    ([], FILES[3:]),
+]
 
 
 ODD: dict[str, object] = {
@@ -41,9 +49,18 @@ ODD: dict[str, object] = {
 # What may stand in place of the service, whatever it is asked.
 ANSWERS: list[tuple[int, str]] = [
     (204, ""),
-    *((200, body) for body in ("", "7", "[]", '"a"', "{}", "[" * 3000, '{"shares": 1}', '{"shares": [[]]}')),
-    *((200, f'{{"shares": [{{"id": "a"}}], "next": {following}}}') for following in ('"again"', "7", "{}", "true")),
-    (200, '{"shares": [{"id": {}, "path": [], "state": 5, "expires_at": {"a": null}}], "expires_at": [], "next": 0}'),
+    *(
+        (200, body)
+        for body in ("", "7", "[]", '"a"', "{}", "[" * 3000, '{"shares": 1}', '{"shares": [[]]}')
+    ),
+    *(
+        (200, f'{{"shares": [{{"id": "a"}}], "next": {following}}}')
+        for following in ('"again"', "7", "{}", "true")
+    ),
+    (
+        200,
+        '{"shares": [{"id": {}, "path": [], "state": 5, "expires_at": {"a": null}}], "expires_at": [], "next": 0}',
+    ),
     *((201, f'{{"url": {url}, "id": "a", "expires_at": "b"}}') for url in ("7", '""', '["a"]')),
     *(
         (200, f'{{"links": [{link}]}}')
@@ -54,7 +71,10 @@ ANSWERS: list[tuple[int, str]] = [
         for url in ("file:///etc/passwd", "//[", "http://[/")
     ),
     (200, '{"links": [{"url": "http://127.0.0.1:1/", "headers": {"Ü": {}}}]}'),
-    *((404, body) for body in ("null", '{"code": 7}', '{"code": ["a"]}', '{"code": "\\ud800", "detail": {}}')),
+    *(
+        (404, body)
+        for body in ("null", '{"code": 7}', '{"code": ["a"]}', '{"code": "\\ud800", "detail": {}}')
+    ),
 ]
 
 
@@ -72,7 +92,10 @@ class Stub:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
 
     def answer(self, request: Request) -> Response:
-        path, key = request.environ["RAW_URI"].partition("?")[0], request.headers.get("Authorization")
+        path, key = (
+            request.environ["RAW_URI"].partition("?")[0],
+            request.headers.get("Authorization"),
+        )
         self.keys.append(key)
         assert request.headers["Accept"] == "application/json"
         if self.odd is not None:
@@ -81,7 +104,9 @@ class Stub:
             sent = {"Authorization": key} if key else {}
             self.sent.append(request.url)
             body = request.get_data(as_text=True)
-            answered = self.world.request(path, request.method, request.args.to_dict(), sent, body=body)
+            answered = self.world.request(
+                path, request.method, request.args.to_dict(), sent, body=body
+            )
             return Response(answered.body, answered.status, answered.headers)
         if path in ODD:
             return Response(json.dumps(ODD[path]), mimetype="application/json")
@@ -129,10 +154,21 @@ def test_all_names_the_owners_and_requires_admin(stub: Stub) -> None:
     identifier = create(stub, max_uses=2)
     refused = run("shares", "--all", env=stub.env())
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert re.search(r"Use one that has the method ADMIN, .+ \(admin_required, request .+\)", refused.stderr)
-    stub.world = stub.world.with_keys(api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN"])])
+    assert re.search(
+        r"Use one that has the method ADMIN, .+ \(admin_required, request .+\)", refused.stderr
+    )
+    stub.world = stub.world.with_keys(
+        api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN"])]
+    )
     cells = run("shares", "--all", env=stub.env(ADMIN)).stdout.split()
-    assert cells == [identifier, "active", "2026-03-08T06:41:11Z", "0", "/reports/q3.pdf", "api:maker"]
+    assert cells == [
+        identifier,
+        "active",
+        "2026-03-08T06:41:11Z",
+        "0",
+        "/reports/q3.pdf",
+        "api:maker",
+    ]
 
 
 def address(stub: Stub, **params: Any) -> Any:
@@ -140,40 +176,58 @@ def address(stub: Stub, **params: Any) -> Any:
     return stub.world.create_share(**params).replace(HOST, stub.url)
 
 
-def test_revoke_takes_ids_and_addresses_and_says_which_failed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revoke_takes_ids_and_addresses_and_says_which_failed(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     awkward = iter([f"{name}{'A' * 31}" for name in ("-h0123456789", "--json567890")])
     with monkeypatch.context() as patch:
         patch.setattr("handler.core.shares.record.secret_hash", lambda _: next(awkward))
         created = [create(stub) for _ in range(2)]
     shared = address(stub, title="Figures")
     secret, elsewhere = secret_of(shared), shared.replace(stub.url, "https://links.example.org")
-    wrong = (elsewhere, shared.partition("://")[2], f"{stub.url}/reports/q3.pdf?share={secret}", "\udcff")
+    wrong = (
+        elsewhere,
+        shared.partition("://")[2],
+        f"{stub.url}/reports/q3.pdf?share={secret}",
+        "\udcff",
+    )
     done = run("revoke", created[0], "z0dbH3m320oM", shared, *wrong, created[1], env=stub.env())
     assert done.returncode == 2
-    assert done.stdout == "".join(f"Revoked {each}.\n" for each in (created[0], share_id(shared), created[1]))
+    assert done.stdout == "".join(
+        f"Revoked {each}.\n" for each in (created[0], share_id(shared), created[1])
+    )
     unknown, *others = done.stderr.splitlines()
     assert unknown.startswith("Error: z0dbH3m320oM: Not found.")
     assert others[2].endswith("This is not the address of a share. Copy it completely.")
-    assert [line.endswith(f"Expected an id, or an address of {stub.url}.") for line in others].count(True) == 3
+    assert [
+        line.endswith(f"Expected an id, or an address of {stub.url}.") for line in others
+    ].count(True) == 3
     assert len(stub.sent) == 4
     assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
     assert [share["state"] for share in states] == ["revoked"] * 3
-    again = run("revoke", "--json", "--key", "-", created[0], stdin=f"{MAKER}\n", env=stub.env("fcp_wrong"))
+    again = run(
+        "revoke", "--json", "--key", "-", created[0], stdin=f"{MAKER}\n", env=stub.env("fcp_wrong")
+    )
     assert (again.returncode, json.loads(again.stdout)) == (0, {"revoked": [created[0]]})
 
 
 def test_extend_says_the_new_end_and_which_failed(stub: Stub) -> None:
     shared = address(stub)
     done = run("extend", shared, "z0dbH3m320oM", "--expires", "30d", env=stub.env())
-    assert (done.returncode, done.stdout) == (2, f"Extended {share_id(shared)} until 2026-03-31T06:41:11Z.\n")
+    assert (done.returncode, done.stdout) == (
+        2,
+        f"Extended {share_id(shared)} until 2026-03-31T06:41:11Z.\n",
+    )
     assert done.stderr.startswith("Error: z0dbH3m320oM: Not found.")
     assert secret_of(shared) not in done.stdout + done.stderr + "".join(stub.sent)
     refused = run("extend", share_id(shared), "--expires", "1d", env=stub.env())
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "bad_expires" in refused.stderr
     output = run("extend", share_id(shared), "--expires", "40d", "--json", env=stub.env()).stdout
-    assert [share["expires_at"] for share in json.loads(output)["shares"]] == ["2026-04-10T06:41:11Z"]
+    assert [share["expires_at"] for share in json.loads(output)["shares"]] == [
+        "2026-04-10T06:41:11Z"
+    ]
 
 
 @pytest.mark.parametrize("command", ["revoke", "extend"])
@@ -187,13 +241,22 @@ def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None
 
 @pytest.mark.parametrize(
     "command",
-    ["shares", "revoke z0dbH3m320oM", "extend z0dbH3m320oM --expires 1d", "receive", "share --path /a", "share {}"],
+    [
+        "shares",
+        "revoke z0dbH3m320oM",
+        "extend z0dbH3m320oM --expires 1d",
+        "receive",
+        "share --path /a",
+        "share {}",
+    ],
 )
 def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) -> None:
     for stub.odd in ANSWERS:
         done = run(*command.format(__file__).split(), env=stub.env())
         is_done = {204: "revoke", 201: "extend"}.get(stub.odd[0]) == command.split()[0]
-        assert (done.returncode, done.stderr.startswith("Error: ")) == ((0, False) if is_done else (2, True)), stub.odd
+        assert (done.returncode, done.stderr.startswith("Error: ")) == (
+            (0, False) if is_done else (2, True)
+        ), stub.odd
         assert len(stub.keys) <= 3
         stub.keys.clear()
 
@@ -201,7 +264,8 @@ def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) ->
 def test_the_commands_of_the_skill_have_the_options_that_it_names() -> None:
     skill = (Path(__file__).parents[3] / "skills/fc-presign-share/SKILL.md").read_text("utf-8")
     commands = [
-        shlex.split(line) for line in re.findall(r"fc-presign ((?:share|receive|extend|revoke) [^`\n]+)", skill)
+        shlex.split(line)
+        for line in re.findall(r"fc-presign ((?:share|receive|extend|revoke) [^`\n]+)", skill)
     ]
     assert {command for command, *_ in commands} == {"share", "receive", "extend", "revoke"}
     for command in commands:
@@ -233,9 +297,13 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
     (home / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
     for key, *arguments in ((MAKER,), ("fcp_wrong", "--key", "-"), ("",)):
         stub.keys.clear()
-        done = run("ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=stub.env(key, HOME=str(home)))
+        done = run(
+            "ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=stub.env(key, HOME=str(home))
+        )
         assert done.returncode == 0, done.stderr
-        assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}  # a folder for everybody needs none
+        assert {*stub.keys} == {
+            f"Bearer {MAKER}" if key else None
+        }  # a folder for everybody needs none
         assert MAKER not in done.stdout + done.stderr
     assert [path.name for path in home.rglob("*")] == [".netrc"]
     refused = run("shares", env=stub.env("")).stderr
@@ -248,8 +316,16 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
     [
         (("shares",), {"FC_PRESIGN_URL": ""}, "Set FC_PRESIGN_URL"),
         (("shares",), {"FC_PRESIGN_URL": "http://links.example.com"}, "must begin with https://"),
-        (("shares",), {"FC_PRESIGN_URL": "https://links.example.com/a"}, "expected only scheme and host"),
-        (("shares",), {"FC_PRESIGN_URL": "http://127.0.0.1:9"}, "Cannot reach http://127.0.0.1:9: Connection refused."),
+        (
+            ("shares",),
+            {"FC_PRESIGN_URL": "https://links.example.com/a"},
+            "expected only scheme and host",
+        ),
+        (
+            ("shares",),
+            {"FC_PRESIGN_URL": "http://127.0.0.1:9"},
+            "Cannot reach http://127.0.0.1:9: Connection refused.",
+        ),
         (("shares",), {"FC_PRESIGN_KEY": "fcp_a\nX-Evil: 1"}, "Invalid API key or token"),
         (("shares", "--key", "fcp_key_EXAMPLE"), {}, "'-'"),
         (("revoke",), {}, "Missing argument"),

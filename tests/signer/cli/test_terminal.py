@@ -30,7 +30,9 @@ LINKS = {
     "host": f"https://a{HOSTILE}.example.com/a?x-oss-signature=1",
     "signed key": presign(),
 }
-ANSWER = f"<Error><Code>Some{HOSTILE}</Code><Message>No{HOSTILE}</Message><EC>1{HOSTILE}</EC></Error>"
+ANSWER = (
+    f"<Error><Code>Some{HOSTILE}</Code><Message>No{HOSTILE}</Message><EC>1{HOSTILE}</EC></Error>"
+)
 
 
 @pytest.mark.parametrize("url", LINKS.values(), ids=LINKS)
@@ -52,7 +54,10 @@ def test_what_oss_answered_is_shown_without_controls() -> None:
 def test_a_line_break_in_a_key_makes_no_line_of_its_own() -> None:
     done = run("explain", f"{OSS}/a%0ANothing%20wrong?x-oss-signature=1")
     assert "oss://examplebucket/a\\u000aNothing wrong\n" in done.stdout
-    assert json.loads(run("explain", f"{OSS}/a%0Ab?x-oss-signature=1", "--json").stdout)["key"] == "a\nb"
+    assert (
+        json.loads(run("explain", f"{OSS}/a%0Ab?x-oss-signature=1", "--json").stdout)["key"]
+        == "a\nb"
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ OTHER_KEY = signer.Credentials("LTAI5tANOTHEREXAMPLE", "anotherSecretEXAMPLE")
 
 
 def presign(method: str = "GET", key: str = KEY, **options: Any) -> str:
-    return sign(method, BUCKET, key, **{"credentials": SECRET, "expires_in": 600, "now": ISSUED, **options}).url
+    return sign(
+        method, BUCKET, key, **{"credentials": SECRET, "expires_in": 600, "now": ISSUED, **options}
+    ).url
 
 
 class LocalOss(NamedTuple):
@@ -64,7 +66,14 @@ def without(answer: str, *elements: str) -> str:
 @pytest.mark.parametrize(
     ("method", "old", "new", "sent_method", "sent_headers", "code"),
     [
-        ("GET", "x-oss-expires=600", "x-oss-expires=600&x-oss-expires=600", None, {}, "added_parameters"),
+        (
+            "GET",
+            "x-oss-expires=600",
+            "x-oss-expires=600&x-oss-expires=600",
+            None,
+            {},
+            "added_parameters",
+        ),
         ("GET", "file=a...", "file=b...", None, {}, "changed_query"),
         ("GET", "%20", "%2520", None, {}, "double_encoded"),
         ("PUT", "", "", "POST", {}, "wrong_method"),
@@ -72,10 +81,18 @@ def without(answer: str, *elements: str) -> str:
     ],
 )
 def test_a_change_on_the_way_is_named_as_without_the_secret(
-    oss: LocalOss, method: str, old: str, new: str, sent_method: str | None, sent_headers: dict[str, str], code: str
+    oss: LocalOss,
+    method: str,
+    old: str,
+    new: str,
+    sent_method: str | None,
+    sent_headers: dict[str, str],
+    code: str,
 ) -> None:
     url = presign(method, query={"file": "a..."})
-    answer = oss.answer(url.replace(old, new, 1) if old else url, sent_method or method, sent_headers)
+    answer = oss.answer(
+        url.replace(old, new, 1) if old else url, sent_method or method, sent_headers
+    )
     with_secret = explain(url, answer, method)
     without_secret = explain(url, answer, method, credentials=None, headers={})
     assert codes(with_secret) == [code]
@@ -106,7 +123,9 @@ def test_a_header_added_on_the_way_is_found_though_the_method_was_not_given(oss:
     assert codes(explanation) == ["extra_header"]
 
 
-@pytest.mark.parametrize("signed", [{}, {"Content-Type": "image/png"}, {"x-oss-object-acl": "private"}])
+@pytest.mark.parametrize(
+    "signed", [{}, {"Content-Type": "image/png"}, {"x-oss-object-acl": "private"}]
+)
 @pytest.mark.parametrize("credentials", [None, OTHER_SECRET])
 def test_a_header_that_only_oss_shows_may_have_been_signed(
     oss: LocalOss, signed: dict[str, str], credentials: signer.Credentials | None
@@ -116,13 +135,18 @@ def test_a_header_that_only_oss_shows_may_have_been_signed(
     explanation = explain(url, oss.answer(url, "PUT", sent), "PUT", credentials=credentials)
     finding = next(finding for finding in explanation.findings if finding.code == "extra_header")
     assert finding.certainty == "likely"
-    assert "Either it was not signed with this value, or the link was signed with another secret." in finding.evidence
+    assert (
+        "Either it was not signed with this value, or the link was signed with another secret."
+        in finding.evidence
+    )
 
 
 # --- OSS received what was signed ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "headers"), [("HEAD", {}), ("PUT", {"Content-Type": "image/png"})])
+@pytest.mark.parametrize(
+    ("method", "headers"), [("HEAD", {}), ("PUT", {"Content-Type": "image/png"})]
+)
 def test_oss_knows_another_secret_where_it_received_what_was_signed(
     oss: LocalOss, method: str, headers: dict[str, str]
 ) -> None:
@@ -131,13 +155,17 @@ def test_oss_knows_another_secret_where_it_received_what_was_signed(
     # They need not be given: OSS received them.
     for given in (method, "GET"):
         explanation = explain(url, answer, given, headers=headers if given == method else None)
-        assert [(finding.code, finding.certainty) for finding in explanation.findings] == [("other_secret", "proved")]
+        assert [(finding.code, finding.certainty) for finding in explanation.findings] == [
+            ("other_secret", "proved")
+        ]
         assert "OSS knows another secret for this access key" in str(explanation)
         assert explanation.signature is True
 
 
 def test_an_answer_without_its_signature_may_also_belong_to_another_link(oss: LocalOss) -> None:
-    answer = without(oss.answer(presign(), credentials=OTHER_SECRET), "SignatureProvided", "OSSAccessKeyId")
+    answer = without(
+        oss.answer(presign(), credentials=OTHER_SECRET), "SignatureProvided", "OSSAccessKeyId"
+    )
     finding = explain(presign(), answer).findings[0]
     assert (finding.code, finding.certainty) == ("other_secret", "likely")
     assert "another link" in finding.evidence
@@ -145,7 +173,11 @@ def test_an_answer_without_its_signature_may_also_belong_to_another_link(oss: Lo
 
 def test_a_masked_answer_is_compared_without_what_is_masked(oss: LocalOss) -> None:
     masked = signer.redact(
-        without(oss.answer(presign(), credentials=OTHER_SECRET), "CanonicalRequestBytes", "SignatureProvided")
+        without(
+            oss.answer(presign(), credentials=OTHER_SECRET),
+            "CanonicalRequestBytes",
+            "SignatureProvided",
+        )
     )
     assert "x-oss-credential=REDACTED" in masked
     assert codes(explain(presign(), masked)) == ["other_secret"]
@@ -154,7 +186,9 @@ def test_a_masked_answer_is_compared_without_what_is_masked(oss: LocalOss) -> No
 
 
 def test_an_answer_without_its_canonical_request_is_not_overruled(oss: LocalOss) -> None:
-    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes")
+    answer = without(
+        oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes"
+    )
     for said in (answer, without(answer, "Message")):
         explanation = explain(presign(), said)
         assert codes(explanation) == ["signature_mismatch"]
@@ -162,14 +196,18 @@ def test_an_answer_without_its_canonical_request_is_not_overruled(oss: LocalOss)
 
 
 def test_a_canonical_request_that_cannot_be_read_is_not_said_to_be_the_same(oss: LocalOss) -> None:
-    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequestBytes").replace("\n", " ")
+    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequestBytes").replace(
+        "\n", " "
+    )
     for credentials in (None, SECRET):
         explanation = explain(presign(), answer, credentials=credentials)
         assert codes(explanation) == ["signature_mismatch"]
         assert "the same as the link's" not in explanation.findings[0].evidence
 
 
-def test_the_secret_that_did_not_sign_is_named_where_oss_received_the_link_unchanged(oss: LocalOss) -> None:
+def test_the_secret_that_did_not_sign_is_named_where_oss_received_the_link_unchanged(
+    oss: LocalOss,
+) -> None:
     url = presign("PUT", credentials=OTHER_SECRET)
     assert codes(explain(url, oss.answer(url, "PUT"), "PUT")) == ["wrong_secret"]
 
@@ -186,16 +224,27 @@ def test_the_secret_that_did_not_sign_is_named_where_oss_received_the_link_uncha
     ],
     ids=["time", "key", "access key"],
 )
-def test_the_answer_to_another_link_is_recognised_whatever_the_secret(oss: LocalOss, url: str, parts: str) -> None:
+def test_the_answer_to_another_link_is_recognised_whatever_the_secret(
+    oss: LocalOss, url: str, parts: str
+) -> None:
     known = OTHER_KEY if OTHER_KEY.access_key_id in url else SECRET
     answer = oss.answer(url, credentials=known._replace(access_key_secret="unknownEXAMPLE"))
     for credentials in (None, SECRET, SECRET._replace(access_key_secret="thirdEXAMPLE")):
         explanation = explain(presign(), answer, credentials=credentials)
-        assert codes(explanation) == ["other_link", "wrong_secret"][: 1 if credentials in (None, SECRET) else 2]
-        assert f"The {parts} not the same in OSS's answer and in the link." in explanation.findings[0].evidence
+        assert (
+            codes(explanation)
+            == ["other_link", "wrong_secret"][: 1 if credentials in (None, SECRET) else 2]
+        )
+        assert (
+            f"The {parts} not the same in OSS's answer and in the link."
+            in explanation.findings[0].evidence
+        )
         assert explanation.differences == ()
     # What is wrong with the link itself comes first.
-    assert codes(explain(presign() + "&utm_source=mail", answer)) == ["added_parameters", "other_link"]
+    assert codes(explain(presign() + "&utm_source=mail", answer)) == [
+        "added_parameters",
+        "other_link",
+    ]
 
 
 def test_an_answer_that_names_another_access_key_belongs_to_another_link(oss: LocalOss) -> None:
@@ -206,7 +255,9 @@ def test_an_answer_that_names_another_access_key_belongs_to_another_link(oss: Lo
 
 def test_the_bucket_of_another_link_is_not_that_of_a_custom_domain(oss: LocalOss) -> None:
     domain = signer.Endpoint.custom_domain("https://static.example.com", "cn-hangzhou")
-    url = signer.presign("GET", "otherbucket", KEY, credentials=SECRET, endpoint=domain, now=ISSUED).url
+    url = signer.presign(
+        "GET", "otherbucket", KEY, credentials=SECRET, endpoint=domain, now=ISSUED
+    ).url
     explanation = explain(url, oss.answer(presign(now=ISSUED + 1), credentials=OTHER_SECRET))
     assert codes(explanation) == ["other_link"]
     assert explanation.bucket is None
@@ -244,7 +295,9 @@ def test_a_link_that_was_cut_after_its_answer_is_not_another_link(oss: LocalOss)
 )
 def test_no_finer_code_of_oss_is_overruled_by_a_right_signature(ec: str, code: str) -> None:
     for key in (KEY, f"{BUCKET}/{KEY}"):
-        explanation = explain(presign(key=key), f"<Error><Code>InvalidArgument</Code><EC>{ec}</EC></Error>")
+        explanation = explain(
+            presign(key=key), f"<Error><Code>InvalidArgument</Code><EC>{ec}</EC></Error>"
+        )
         assert (explanation.signature, codes(explanation)[0]) == (True, code)
 
 
@@ -255,13 +308,18 @@ def test_what_oss_says_after_it_accepted_the_signature_comes_first(oss: LocalOss
     assert codes(explanation) == ["already_exists"]
     assert any("give the method and the headers" in note for note in explanation.notes)
     assert (
-        explain(presign("PUT"), answer, "PUT").notes == explain(presign("PUT"), answer, "PUT", credentials=None).notes
+        explain(presign("PUT"), answer, "PUT").notes
+        == explain(presign("PUT"), answer, "PUT", credentials=None).notes
     )
 
 
 def test_a_mismatch_is_named_besides_credentials_that_have_expired(oss: LocalOss) -> None:
-    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes")
-    explanation = explain(presign(), answer, credentials=SECRET._replace(security_token=None, expires_at=NOW - 1))
+    answer = without(
+        oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes"
+    )
+    explanation = explain(
+        presign(), answer, credentials=SECRET._replace(security_token=None, expires_at=NOW - 1)
+    )
     assert codes(explanation) == ["token_expired", "signature_mismatch"]
 
 

@@ -55,35 +55,57 @@ TABLE = {
     "nothing, with a parameter of the domain": Damage(link(TOKEN), TOKEN, ()),
     "nothing, a query that is not signed": Damage(link(path=f"{PATH}?v=1"), CDN, ()),
     "expired": Damage(signed(PATH, TIME - 601), CDN, ("expired",)),
-    "expired, and its key is another": Damage(signed(PATH, TIME - 601), ANOTHER, ("expired", "cdn_mismatch")),
+    "expired, and its key is another": Damage(
+        signed(PATH, TIME - 601), ANOTHER, ("expired", "cdn_mismatch")
+    ),
     "another key": Damage(link(), ANOTHER, ("cdn_mismatch",)),
     "another object": Damage(link().replace("videos", "photos"), CDN, ("cdn_mismatch",)),
-    "a time that was changed": Damage(link().replace(str(TIME), str(TIME + 3600)), CDN, ("altered_parameter!",)),
+    "a time that was changed": Damage(
+        link().replace(str(TIME), str(TIME + 3600)), CDN, ("altered_parameter!",)
+    ),
     "a time in milliseconds": Damage(signed(PATH, TIME * 1000), CDN, ("cdn_encoding",), "unsigned"),
-    "a time with a zero before it": Damage(signed(PATH, f"0{TIME}"), CDN, ("cdn_encoding",), "unsigned"),
+    "a time with a zero before it": Damage(
+        signed(PATH, f"0{TIME}"), CDN, ("cdn_encoding",), "unsigned"
+    ),
     "the path signed decoded": Damage(signed("/videos/a b/阿里.mp4"), CDN, ("cdn_encoding!",)),
     "the path signed and sent decoded": Damage(
         signed("/videos/阿里.mp4", sent="/videos/阿里.mp4"), CDN, ("cdn_encoding!",)
     ),
-    "the path signed encoded twice": Damage(signed(PATH.replace("%", "%25")), CDN, ("cdn_encoding!",)),
-    "a plus sign signed for a space": Damage(signed(PATH.replace("%20", "+")), CDN, ("cdn_encoding!",)),
-    "a plus sign sent for a space": Damage(signed(PATH, sent=PATH.replace("%20", "+")), CDN, ("cdn_encoding!",)),
+    "the path signed encoded twice": Damage(
+        signed(PATH.replace("%", "%25")), CDN, ("cdn_encoding!",)
+    ),
+    "a plus sign signed for a space": Damage(
+        signed(PATH.replace("%20", "+")), CDN, ("cdn_encoding!",)
+    ),
+    "a plus sign sent for a space": Damage(
+        signed(PATH, sent=PATH.replace("%20", "+")), CDN, ("cdn_encoding!",)
+    ),
     "small escapes signed": Damage(signed(SMALL), CDN, ("cdn_encoding!",)),
     "small escapes sent": Damage(signed(PATH, sent=SMALL), CDN, ("cdn_encoding!",)),
     "no first slash signed": Damage(signed(PATH[1:]), CDN, ("cdn_encoding!",)),
-    "the query signed": Damage(signed(f"{PATH}?v=1").replace("?auth_key", "?v=1&auth_key"), CDN, ("cdn_encoding!",)),
+    "the query signed": Damage(
+        signed(f"{PATH}?v=1").replace("?auth_key", "?v=1&auth_key"), CDN, ("cdn_encoding!",)
+    ),
     "a parameter of another name": Damage(link(TOKEN), CDN, ("cdn_wrong_type!",)),
-    "a parameter of another name, and another key": Damage(link(TOKEN), ANOTHER, ("cdn_wrong_type",)),
+    "a parameter of another name, and another key": Damage(
+        link(TOKEN), ANOTHER, ("cdn_wrong_type",)
+    ),
     "the parameter is missing": Damage(ORIGIN + PATH, CDN, ("unsigned",), "unsigned"),
     "the parameter twice": Damage(f"{link()}&auth_key=1", CDN, ("unsigned",)),
-    "a time out of any calendar": Damage(signed(PATH, "9" * 20), CDN, ("cdn_encoding",), "unsigned"),
+    "a time out of any calendar": Damage(
+        signed(PATH, "9" * 20), CDN, ("cdn_encoding",), "unsigned"
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", TABLE.values(), ids=TABLE)
-def test_the_key_proves_what_is_wrong_wherever_verify_finds_a_fault_and_is_not_shown(damage: Damage) -> None:
+def test_the_key_proves_what_is_wrong_wherever_verify_finds_a_fault_and_is_not_shown(
+    damage: Damage,
+) -> None:
     explanation = signer.explain(damage.url, cdn=damage.cdn, now=NOW)
-    found = tuple(finding.code + "!" * (finding.certainty == "proved") for finding in explanation.findings)
+    found = tuple(
+        finding.code + "!" * (finding.certainty == "proved") for finding in explanation.findings
+    )
     assert found == damage.findings
     assert "for OSS" in str(explanation)
     fault = signer.verify_cdn(damage.url, damage.cdn, now=NOW)
@@ -91,7 +113,9 @@ def test_the_key_proves_what_is_wrong_wherever_verify_finds_a_fault_and_is_not_s
     assert explanation.signature or fault
     (finding,) = signer.explain(damage.url, now=NOW).findings
     assert finding.code == damage.without_key
-    assert ("the CDN's default validity of 30 minutes" in finding.evidence) == (finding.code == "cdn_address")
+    assert ("the CDN's default validity of 30 minutes" in finding.evidence) == (
+        finding.code == "cdn_address"
+    )
     md5s = [] if damage.url == ORIGIN + PATH else [md5_of(damage.url)]
     for cdn in (None, damage.cdn):
         shown = printed_by(damage.url, cdn=cdn, now=NOW)
@@ -100,8 +124,13 @@ def test_the_key_proves_what_is_wrong_wherever_verify_finds_a_fault_and_is_not_s
 
 
 def test_the_end_without_the_key_is_that_of_the_default() -> None:
-    before, after = (signer.explain(link(), now=now).findings[0].evidence for now in (ENDS - 1, ENDS))
-    assert ("it ends at 2026-05-28 20:36:40" in before, "it ended at 2026-05-28 20:36:40" in after) == (True, True)
+    before, after = (
+        signer.explain(link(), now=now).findings[0].evidence for now in (ENDS - 1, ENDS)
+    )
+    assert (
+        "it ends at 2026-05-28 20:36:40" in before,
+        "it ended at 2026-05-28 20:36:40" in after,
+    ) == (True, True)
 
 
 # The addresses of the pages on the other types.
@@ -134,25 +163,39 @@ def answer(reason: str) -> str:
 @pytest.mark.parametrize(("reason", "code"), REASONS.items())
 def test_the_header_of_the_answer_names_the_cause(reason: str, code: str) -> None:
     explanation = signer.explain(link(), error_xml=answer(f"req auth: {reason}"), now=NOW)
-    assert [(f.code, f.certainty) for f in explanation.findings] == [(code, "certain"), ("cdn_address", "possible")]
+    assert [(f.code, f.certainty) for f in explanation.findings] == [
+        (code, "certain"),
+        ("cdn_address", "possible"),
+    ]
     assert "de7bfdc915ced05e" not in str(explanation)
 
 
 def test_the_key_says_more_than_the_header_and_another_rule_more_than_the_key() -> None:
     url = signed("/videos/a b/阿里.mp4")
     codes = [
-        [finding.code for finding in signer.explain(url, cdn=CDN, error_xml=answer(reason), now=NOW).findings]
+        [
+            finding.code
+            for finding in signer.explain(url, cdn=CDN, error_xml=answer(reason), now=NOW).findings
+        ]
         for reason in ("req auth: invalid md5hash=0", "Referer ACL")
     ]
     assert codes == [["cdn_encoding"], ["cdn_encoding", "other_error"]]
-    right = signer.explain(link(), cdn=CDN, error_xml=answer("req auth: invalid md5hash=0"), now=NOW)
-    assert (right.signature, [finding.code for finding in right.findings]) == (True, ["cdn_mismatch"])
+    right = signer.explain(
+        link(), cdn=CDN, error_xml=answer("req auth: invalid md5hash=0"), now=NOW
+    )
+    assert (right.signature, [finding.code for finding in right.findings]) == (
+        True,
+        ["cdn_mismatch"],
+    )
 
 
 def test_a_link_of_oss_behind_a_cdn_lacks_the_signature_of_the_cdn() -> None:
     url = sign(endpoint=signer.Endpoint.custom_domain(ORIGIN, "cn-hangzhou"), now=NOW).url
     explanation = signer.explain(url, cdn=CDN, now=NOW)
-    assert ([finding.code for finding in explanation.findings], explanation.signature) == (["unsigned"], False)
+    assert ([finding.code for finding in explanation.findings], explanation.signature) == (
+        ["unsigned"],
+        False,
+    )
 
 
 def test_a_cdn_on_the_laptop_is_read_like_a_domain() -> None:
@@ -163,7 +206,10 @@ def test_a_cdn_on_the_laptop_is_read_like_a_domain() -> None:
 
 def test_an_invalid_key_is_named_and_not_shown() -> None:
     wrong = CdnKey("secret EXAMPLE")
-    for call in (lambda: signer.explain(link(), cdn=wrong), lambda: signer.verify_cdn(link(), wrong)):
+    for call in (
+        lambda: signer.explain(link(), cdn=wrong),
+        lambda: signer.verify_cdn(link(), wrong),
+    ):
         with pytest.raises(signer.InvalidCdnKey) as caught:
             call()
         assert "EXAMPLE" not in str(caught.value)
@@ -196,7 +242,10 @@ def lasting(cdn: CdnKey = CDN) -> str:
     ("cdn", "options"),
     [
         (CDN, ["--cdn-key", "-"]),
-        (CdnKey(KEY, 60, "token"), ["--cdn-key", "-", "--cdn-valid-for", "60", "--cdn-parameter", "token"]),
+        (
+            CdnKey(KEY, 60, "token"),
+            ["--cdn-key", "-", "--cdn-valid-for", "60", "--cdn-parameter", "token"],
+        ),
     ],
     ids=str,
 )
@@ -211,7 +260,11 @@ def test_the_command_reads_the_key_from_the_first_line(cdn: CdnKey, options: lis
 
 def test_what_curl_printed_may_follow_the_link() -> None:
     pasted = f"{lasting()}\n{answer('req auth: invalid md5hash=de7bfdc915ced05e17380a149bd760be')}"
-    for text in (pasted, pasted.replace("X-Tengine", "x-tengine"), pasted.replace("\r\n", "\r\n< ")):
+    for text in (
+        pasted,
+        pasted.replace("X-Tengine", "x-tengine"),
+        pasted.replace("\r\n", "\r\n< "),
+    ):
         done = run("explain", "-", "--json", stdin=text, env=BARE)
         codes = [finding["code"] for finding in json.loads(done.stdout)["findings"]]
         assert (done.returncode, codes) == (1, ["cdn_mismatch", "cdn_address"])

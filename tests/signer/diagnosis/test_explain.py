@@ -38,7 +38,9 @@ def test_a_working_link_has_no_finding(make: Callable[[Random], Use]) -> None:
 
 
 def link(key: str = "dir/a b.txt", **options: Any) -> str:
-    return sign(key=key, **{"credentials": CREDENTIALS, "expires_in": 600, "now": ISSUED, **options}).url
+    return sign(
+        key=key, **{"credentials": CREDENTIALS, "expires_in": 600, "now": ISSUED, **options}
+    ).url
 
 
 def v1_link_of(key: str, **query: str) -> str:
@@ -48,21 +50,49 @@ def v1_link_of(key: str, **query: str) -> str:
 
 V4, V1 = link(), v1_link_of("dir/a b.txt")
 # Token and signature have plus signs.
-PLUS = next(url for url in map(v1_link_of, map(str, range(99))) if "%2B" in url.partition("&Signature=")[2])
+PLUS = next(
+    url for url in map(v1_link_of, map(str, range(99))) if "%2B" in url.partition("&Signature=")[2]
+)
 PLUS_HEAD, PLUS_SIGNATURE = PLUS.split("Signature=")
 ODD_KEY = link("dir/a#b?c d.txt")
 QUERY = link(query={"response-content-disposition": "attachment; filename=a+b.txt"})
 REQUIRED = ("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version")
 # What the examples of tools/findings.yaml do not show. A code that needs the secret ends with !.
 BROKEN: dict[str, list[str]] = {
-    "truncated": [V4[:-20], V4[:-20] + "...", V4[:-90] + "\u2026", V4.partition("&")[0], V1[:-9], V1.partition("&")[0]],
-    "missing_question_mark": [*(V4.replace("?", mark) for mark in ("", "%3F", "/", "\uff1f")), V1.replace("?", "")],
+    "truncated": [
+        V4[:-20],
+        V4[:-20] + "...",
+        V4[:-90] + "\u2026",
+        V4.partition("&")[0],
+        V1[:-9],
+        V1.partition("&")[0],
+    ],
+    "missing_question_mark": [
+        *(V4.replace("?", mark) for mark in ("", "%3F", "/", "\uff1f")),
+        V1.replace("?", ""),
+    ],
     "line_broken": [
-        *(V4[:90] + line_break + V4[90:] for line_break in ("\n", "\n> ", " \n", "\n    ", "\u200b", "\u00ad")),
+        *(
+            V4[:90] + line_break + V4[90:]
+            for line_break in ("\n", "\n> ", " \n", "\n    ", "\u200b", "\u00ad")
+        ),
         "=\r\n".join(re.findall(".{1,75}", V4.replace("=", "=3D"))),
     ],
     "trailing_text": [
-        *(V4 + tail for tail in (".", ",", ")", ">", "%22", "%3E", "';", '">here</a>', "\n\nRegards, somebody")),
+        *(
+            V4 + tail
+            for tail in (
+                ".",
+                ",",
+                ")",
+                ">",
+                "%22",
+                "%3E",
+                "';",
+                '">here</a>',
+                "\n\nRegards, somebody",
+            )
+        ),
         *(V1 + tail for tail in (".", ",", ")", ">")),
     ],
     "html_escaped": [V4.replace("&", "&#38;"), V4.replace("&", "&amp%3B"), html.escape(V1)],
@@ -72,9 +102,15 @@ BROKEN: dict[str, list[str]] = {
     "double_encoded!": [url.replace("%20b", "%2520b") for url in (V4, V1)],
     "plus_decoded": [
         *(PLUS.replace("%2B", sign) for sign in ("+", "%20", " ")),
-        *("Signature=".join((PLUS_HEAD, PLUS_SIGNATURE.replace("%2B", sign))) for sign in ("+", "%20", " ")),
+        *(
+            "Signature=".join((PLUS_HEAD, PLUS_SIGNATURE.replace("%2B", sign)))
+            for sign in ("+", "%20", " ")
+        ),
     ],
-    "plus_decoded!": [QUERY.replace("a%2Bb", "a+b"), *(link(key).replace("%2B", "%20") for key in ("a+c+b", "a+c b"))],
+    "plus_decoded!": [
+        QUERY.replace("a%2Bb", "a+b"),
+        *(link(key).replace("%2B", "%20") for key in ("a+c+b", "a+c b")),
+    ],
     "decoded": [ODD_KEY.replace(quote(mark), mark, 1) for mark in "#? "],
     "decoded!": [link("a%20b").replace("%2520", "%20")],
     "missing_parameter": [
@@ -84,23 +120,33 @@ BROKEN: dict[str, list[str]] = {
     "malformed_parameter": [re.sub("(Expires=[0-9]+)", r"\g<1>000", V1)],
     "case_changed": [V4.lower(), V1.lower()],
     "added_parameters": [
-        *(f"{V4}&{added}" for added in ("_=1732494588", "from=singlemessage&isappinstalled=0", "versionId=null")),
+        *(
+            f"{V4}&{added}"
+            for added in ("_=1732494588", "from=singlemessage&isappinstalled=0", "versionId=null")
+        ),
         f"{V4}&x-oss-process=image%2Finfo",
         V4.replace("?", "?fbclid=IwAR0EXAMPLE&"),
     ],
     "added_parameters!": [f"{V1}&x-oss-traffic-limit=819200"],
     "token_not_signed": [
-        link(credentials=CREDENTIALS._replace(security_token=None)).replace("?", "?security-token=CAIS&")
+        link(credentials=CREDENTIALS._replace(security_token=None)).replace(
+            "?", "?security-token=CAIS&"
+        )
     ],
-    "rewritten_key": [V4.replace("dir/", f"dir{odd}") for odd in ("//", "/./", "/../")] + [V4.replace("?", "/..?")],
+    "rewritten_key": [V4.replace("dir/", f"dir{odd}") for odd in ("//", "/./", "/../")]
+    + [V4.replace("?", "/..?")],
     "wrong_secret!": [V1.replace("/dir/", "/photos/")],
 }
 
 
-@pytest.mark.parametrize(("code", "url"), [(code, url) for code, urls in BROKEN.items() for url in urls])
+@pytest.mark.parametrize(
+    ("code", "url"), [(code, url) for code, urls in BROKEN.items() for url in urls]
+)
 def test_what_broke_a_link_is_the_first_finding(code: str, url: str) -> None:
     for credentials in (CREDENTIALS,) if code.endswith("!") else (None, CREDENTIALS):
-        assert signer.explain(url, credentials=credentials, now=ISSUED).findings[0].code == code.removesuffix("!")
+        assert signer.explain(url, credentials=credentials, now=ISSUED).findings[
+            0
+        ].code == code.removesuffix("!")
 
 
 def test_one_changed_character_is_always_found() -> None:
@@ -112,17 +158,36 @@ def test_one_changed_character_is_always_found() -> None:
         if unquote(changed) == unquote(use.url):
             continue  # such as %2f for %2F
         explanation = use._replace(url=changed).explain(use.credentials)
-        assert explanation.findings or explanation.signature is None  # None: the access key was changed
+        assert (
+            explanation.findings or explanation.signature is None
+        )  # None: the access key was changed
         assert explanation.signature is not True or "x-oss-" not in str(explanation.findings)
 
 
 @pytest.mark.parametrize(
-    "filling", [" ", "\n", "?", "&amp;", "%25", "x-oss-date=", "?x-oss-date", "Signature=", "=\n", "\\", "#", "+"]
+    "filling",
+    [
+        " ",
+        "\n",
+        "?",
+        "&amp;",
+        "%25",
+        "x-oss-date=",
+        "?x-oss-date",
+        "Signature=",
+        "=\n",
+        "\\",
+        "#",
+        "+",
+    ],
 )
 def test_hostile_strings_are_explained_quickly(filling: str) -> None:
     started = time.process_time()
     for tail in ("", "?x-oss-signature=1", "&x-oss-credential=a/b/c/d/e?"):
-        signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 16_000)[:16_000] + tail)
+        signer.explain(
+            ("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 16_000)[:16_000]
+            + tail
+        )
     assert time.process_time() - started < 0.8
     with pytest.raises(signer.InvalidLink, match="longer"):
         signer.explain("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/" + "a" * 40_000)
@@ -153,9 +218,13 @@ def test_a_link_expires_when_it_says_and_one_with_a_security_token_at_the_latest
     explanation = signer.explain(link(), now=ISSUED + 60)
     assert f"{latest}; earlier if the security token does\n" in str(explanation)
     assert explanation.to_json()["has_token"] is True
-    assert "expired    2024-11-25 00:39:48 UTC, 1 minute ago" in str(signer.explain(link(), now=ISSUED + 660))
+    assert "expired    2024-11-25 00:39:48 UTC, 1 minute ago" in str(
+        signer.explain(link(), now=ISSUED + 660)
+    )
     v1 = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?OSSAccessKeyId=STS.EXAMPLE&Expires=1732495188"
-    assert "; earlier if the security" in str(signer.explain(f"{v1}&security-token=C&Signature=c2ln", now=ISSUED))
+    assert "; earlier if the security" in str(
+        signer.explain(f"{v1}&security-token=C&Signature=c2ln", now=ISSUED)
+    )
     exact = signer.explain(link(credentials=KEYS), now=ISSUED + 60)
     assert "expires    2024-11-25 00:39:48 UTC, in 9 minutes, valid for 10 minutes\n" in str(exact)
     assert not exact.has_token
@@ -167,7 +236,9 @@ def test_a_link_is_found_in_other_text() -> None:
 
 
 @pytest.mark.parametrize(("make", "version"), [(oss2.Auth, "V1"), (oss2.AuthV2, "V2")])
-def test_older_signature_versions_of_the_official_sdk_are_recognised(make: type, version: str) -> None:
+def test_older_signature_versions_of_the_official_sdk_are_recognised(
+    make: type, version: str
+) -> None:
     bucket = oss2.Bucket(make(*KEYS[:2]), "https://oss-cn-hangzhou.aliyuncs.com", "examplebucket")
     url = bucket.sign_url("GET", "a.txt", 600)
     explanation = signer.explain(url)
@@ -182,7 +253,9 @@ def test_older_signature_versions_of_the_official_sdk_are_recognised(make: type,
 
 def test_a_temporary_key_without_its_token_is_found_in_v1_too() -> None:
     url = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?OSSAccessKeyId=STS.EXAMPLE&Expires=1732495188&Signature=c2lnbmF0dXJlRVhBTVBMRWV4YW0%3D"
-    assert [finding.code for finding in signer.explain(url, now=ISSUED).findings] == ["missing_token"]
+    assert [finding.code for finding in signer.explain(url, now=ISSUED).findings] == [
+        "missing_token"
+    ]
     assert signer.explain(url + "&security-token=CAIS", now=ISSUED).ok
 
 
@@ -195,7 +268,11 @@ def test_links_for_the_s3_compatible_interface_are_recognised(region: str) -> No
         f"&X-Amz-Credential=LTAI5tEXAMPLE%2F20241125%2F{region}%2Fs3%2Faws4_request&X-Amz-Signature={'0' * 64}"
     )
     explanation = signer.explain(v4_link, now=ISSUED)
-    assert (explanation.version, explanation.lifetime, explanation.findings) == ("S3-compatible V4", 600, ())
+    assert (explanation.version, explanation.lifetime, explanation.findings) == (
+        "S3-compatible V4",
+        600,
+        (),
+    )
     assert signer.explain(v4_link, now=ISSUED + 601).findings[0].code == "expired"
     v2_link = f"{base}?AWSAccessKeyId=LTAI5tEXAMPLE&Expires=1732495188&Signature=c2lnbg%3D%3D"
     assert signer.explain(v2_link, now=ISSUED).version == "S3-compatible V2"
@@ -218,7 +295,9 @@ def test_credentials_of_another_access_key_prove_nothing_and_a_note_says_so() ->
 
 
 def test_two_faults_at_once_are_both_proved() -> None:
-    explanation = signer.explain(link() + "&utm_source=mail", method="HEAD", credentials=CREDENTIALS, now=ISSUED)
+    explanation = signer.explain(
+        link() + "&utm_source=mail", method="HEAD", credentials=CREDENTIALS, now=ISSUED
+    )
     proved = {finding.code for finding in explanation.findings if finding.certainty == "proved"}
     assert proved == {"wrong_method", "added_parameters"}
 

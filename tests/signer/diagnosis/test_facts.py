@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from signer.diagnosis import facts
-from signer.diagnosis.facts import ANSWER, CERTAIN, DAMAGE, LIKELY, LINK, OWNER, POSSIBLE, PROVED, SECRET, Fact
+from signer.diagnosis.facts import (
+    ANSWER,
+    CERTAIN,
+    DAMAGE,
+    LIKELY,
+    LINK,
+    OWNER,
+    POSSIBLE,
+    PROVED,
+    SECRET,
+    Fact,
+)
 
 
 def fact(code: str, source: str, certainty: str = CERTAIN) -> Fact:
@@ -54,7 +65,14 @@ def test_the_most_certain_comes_first_and_then_the_better_source() -> None:
         fact("wrong_region", LINK, POSSIBLE),
     ]
     codes = [finding.code for finding in facts.rank(given)]
-    assert codes == ["wrong_method", "added_parameters", "expired", "token_expired", "decoded", "wrong_region"]
+    assert codes == [
+        "wrong_method",
+        "added_parameters",
+        "expired",
+        "token_expired",
+        "decoded",
+        "wrong_region",
+    ]
 
 
 def test_a_code_is_reported_once_by_its_most_certain_fact() -> None:

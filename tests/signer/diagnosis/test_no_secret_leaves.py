@@ -16,7 +16,9 @@ from tests.signer.signing import LETTERS, TEMPORARY, sign
 RUN = 16  # characters in a row
 ISSUED = 1_764_000_000
 CREDENTIALS = signer.Credentials(
-    "STS.NTuExAmPleExAmPLeExAmPle", "secretEXAMPLEsecretEXAMPLE", "CAIS" + "aB3+/dE5fG7hJ9kL" * 6 + "Qw=="
+    "STS.NTuExAmPleExAmPLeExAmPle",
+    "secretEXAMPLEsecretEXAMPLE",
+    "CAIS" + "aB3+/dE5fG7hJ9kL" * 6 + "Qw==",
 )
 LINK = sign(key="a.txt", credentials=CREDENTIALS, now=ISSUED).url
 QUERY = LINK.partition("?")[2]
@@ -31,7 +33,13 @@ OSS = "oss-cn-hangzhou.aliyuncs.com"
 def secrets_of(credentials: signer.Credentials, url: str) -> tuple[str, ...]:
     token = credentials.security_token or ""
     signature = url.partition("x-oss-signature=")[2][:64]
-    return credentials.access_key_id, credentials.access_key_secret, token, quote(token, safe=""), signature
+    return (
+        credentials.access_key_id,
+        credentials.access_key_secret,
+        token,
+        quote(token, safe=""),
+        signature,
+    )
 
 
 def leaked(secrets: tuple[str, ...], printed: str) -> set[str]:
@@ -49,7 +57,9 @@ def printed_by(url: str, **options: object) -> str:
         explanation = signer.explain(url, **options)  # type: ignore[arg-type]
     except signer.InvalidLink as error:
         return str(error)
-    return f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
+    return (
+        f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
+    )
 
 
 CRAFTED = {
@@ -71,7 +81,11 @@ CRAFTED = {
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
     **{f"{mark!a} for the question mark": SHORT.replace("?", mark) for mark in LOST_MARKS},
-    **{f"{mark!a} for each slash": SHORT.replace("/", mark).replace(mark * 2, "//", 1) for mark in LOST_MARKS if mark},
+    **{
+        f"{mark!a} for each slash": SHORT.replace("/", mark).replace(mark * 2, "//", 1)
+        for mark in LOST_MARKS
+        if mark
+    },
 }
 
 
@@ -80,7 +94,9 @@ def test_a_crafted_link_shows_none_of_its_secrets(url: str) -> None:
     own = (*secrets_of(CREDENTIALS, LINK), *secrets_of(TEMPORARY, SHORT))
     secrets = (*own, "axN_" * 10, "LE4WPfu97prv246oawk")
     for credentials in (None, CREDENTIALS, TEMPORARY):
-        assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
+        assert not leaked(
+            secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={})
+        )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +123,11 @@ def lose_delimiter(url: str, random: Random) -> str:
 
 def put_in(url: str, random: Random) -> str:
     at = random.randrange(8, len(url))
-    return url[:at] + random.choice(("/", "?", "&", "#", "@", ":", ";", "%", "%2F", "%26", " ", "\n", "x")) + url[at:]
+    return (
+        url[:at]
+        + random.choice(("/", "?", "&", "#", "@", ":", ";", "%", "%2F", "%26", " ", "\n", "x"))
+        + url[at:]
+    )
 
 
 def replace_one(url: str, random: Random) -> str:
@@ -125,10 +145,19 @@ def decode(url: str, random: Random) -> str:
     return url[:at] + unquote(url[at:])
 
 
-DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_in, replace_one, repeat, decode)
+DAMAGES: tuple[Callable[[str, Random], str], ...] = (
+    lose,
+    lose_delimiter,
+    put_in,
+    replace_one,
+    repeat,
+    decode,
+)
 
 
-@pytest.mark.parametrize("numbers", [range(25), pytest.param(range(25, 4000), marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "numbers", [range(25), pytest.param(range(25, 4000), marks=pytest.mark.long)]
+)
 def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
     leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
@@ -137,7 +166,9 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
         damage = random.choice(DAMAGES)
         url = damage(use.url, random)
         for credentials in (None, use.credentials):
-            printed = printed_by(url, credentials=credentials, now=use.now, method=use.method, headers={})
+            printed = printed_by(
+                url, credentials=credentials, now=use.now, method=use.method, headers={}
+            )
             pieces = leaked(secrets_of(use.credentials, use.url), printed)
             if pieces:
                 leaks[number, damage.__name__] = min(pieces)

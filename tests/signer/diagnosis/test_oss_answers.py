@@ -41,14 +41,24 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
     [
         # The pages of docs/errors name what stands in the table of codes.
         ("NoSuchKey", "", "", "no_such_key"),
-        ("InvalidArgument", "Invalid signing region in Authorization header.", "0002-00000226", "wrong_region"),
+        (
+            "InvalidArgument",
+            "Invalid signing region in Authorization header.",
+            "0002-00000226",
+            "wrong_region",
+        ),
         ("InvalidArgument", "Invalid signing region in Authorization header.", "", "wrong_region"),
         ("AuthorizationHeaderMalformed", "", "", "wrong_region"),
         ("BucketDisable", "BucketDisable", "", "suspended"),
         ("InDebtOverdue", "Current user is indebted Overdue", "", "suspended"),
         ("InvalidPolicyDocument", "", "", "upload_refused"),
         ("AccessKeyIdAndSecurityTokenNotMatch", "The token does not match", "", "wrong_token"),
-        ("InvalidAccessKeyId", "The OSSAccessKeyId is disabled.", "0002-00000904", "network_policy"),
+        (
+            "InvalidAccessKeyId",
+            "The OSSAccessKeyId is disabled.",
+            "0002-00000904",
+            "network_policy",
+        ),
         ("", "", "0048-00000203", "app_package_domain"),
         ("AccessDenied", "Invalid according to Policy: too long", "", "upload_refused"),
         ("AccessDenied", "You have no right to access this object.", "", "access_denied"),
@@ -60,8 +70,18 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
         ("AccessDenied", "Access denied by VPC endpoint policy.", "", "access_denied"),
         ("AccessDenied", "Access denied for requester pay bucket.", "0003-00000702", "other_error"),
         ("AccessDenied", "The source image is protected.", "", "other_error"),
-        ("InvalidArgument", "The value: abc of parameter: w is invalid.", "0017-00000102", "other_error"),
-        ("InvalidArgument", "The callback configuration is not json format.", "0007-00000002", "other_error"),
+        (
+            "InvalidArgument",
+            "The value: abc of parameter: w is invalid.",
+            "0017-00000102",
+            "other_error",
+        ),
+        (
+            "InvalidArgument",
+            "The callback configuration is not json format.",
+            "0007-00000002",
+            "other_error",
+        ),
         ("InvalidArgument", "The value of response-expires is invalid.", "", "other_error"),
         ("InvalidArgument", "The value of x-oss-date is invalid.", "", "malformed_parameter"),
         ("InvalidArgument", "The value is invalid.", "0002-00000070", "malformed_parameter"),
@@ -81,8 +101,15 @@ def test_each_code_of_oss_leads_to_its_finding_and_its_message_is_shown(
 
 
 def test_who_denied_what_is_shown_in_the_words_that_are_known() -> None:
-    said = {"AuthAction": "oss:GetObject", "NoPermissionType": "ExplicitDeny", "PolicyType": "SessionPolicy"}
-    detail = "".join(f"<{name}>{value}</{name}>" for name, value in (*said.items(), ("AuthPrincipalOwnerId", "1032")))
+    said = {
+        "AuthAction": "oss:GetObject",
+        "NoPermissionType": "ExplicitDeny",
+        "PolicyType": "SessionPolicy",
+    }
+    detail = "".join(
+        f"<{name}>{value}</{name}>"
+        for name, value in (*said.items(), ("AuthPrincipalOwnerId", "1032"))
+    )
     for change, shown in (
         ("", "oss:GetObject, ExplicitDeny, SessionPolicy."),
         ("SessionPolicy", "oss:GetObject, ExplicitDeny."),
@@ -100,12 +127,42 @@ def test_who_denied_what_is_shown_in_the_words_that_are_known() -> None:
     [
         ("GET", "HEAD", "wrong_method", "Line 1 (method): OSS received HEAD instead of GET."),
         ("a%20b", "a%2520b", "double_encoded", "Line 2 (path): OSS received it encoded twice"),
-        ("/a%20b.txt", "/examplebucket/a%20b.txt", "bucket_twice", "OSS received it with the bucket twice"),
-        ("a%20b.txt", "a%2Bb.txt", "changed_path", "character 19 on, OSS received 'Bb.txt' instead of '0b.txt'"),
-        ("x-oss-credential", "utm=1&x-oss-credential", "added_parameters", "Line 3 (query): OSS received utm, which"),
-        ("&x-oss-security-token=a%2Bb", "", "missing_token", "OSS did not receive x-oss-security-token of the link"),
-        ("a%2Bb", "a%20b", "plus_decoded", "OSS received x-oss-security-token with spaces for plus signs"),
-        ("host:h\n", "content-type:text/plain\nhost:h\n", "extra_header", "content-type was sent but not signed"),
+        (
+            "/a%20b.txt",
+            "/examplebucket/a%20b.txt",
+            "bucket_twice",
+            "OSS received it with the bucket twice",
+        ),
+        (
+            "a%20b.txt",
+            "a%2Bb.txt",
+            "changed_path",
+            "character 19 on, OSS received 'Bb.txt' instead of '0b.txt'",
+        ),
+        (
+            "x-oss-credential",
+            "utm=1&x-oss-credential",
+            "added_parameters",
+            "Line 3 (query): OSS received utm, which",
+        ),
+        (
+            "&x-oss-security-token=a%2Bb",
+            "",
+            "missing_token",
+            "OSS did not receive x-oss-security-token of the link",
+        ),
+        (
+            "a%2Bb",
+            "a%20b",
+            "plus_decoded",
+            "OSS received x-oss-security-token with spaces for plus signs",
+        ),
+        (
+            "host:h\n",
+            "content-type:text/plain\nhost:h\n",
+            "extra_header",
+            "content-type was sent but not signed",
+        ),
         ("host:h\n", "", "missing_header", "host was signed but not sent"),
         ("host:h\n", "host:other\n", "wrong_host", "host was sent with another value"),
         ("UNSIGNED-PAYLOAD", "e3b0c442", "extra_header", "x-oss-content-sha256"),
@@ -117,11 +174,15 @@ def test_the_first_difference_is_described(old: str, new: str, code: str, senten
     assert sentence in first.sentence
 
 
-@pytest.mark.parametrize("signed", ["a%20b//c", "a%20b/./c", "a%20b/d/../c", "/a%20b/c", "a%20b/c/d/.."])
+@pytest.mark.parametrize(
+    "signed", ["a%20b//c", "a%20b/./c", "a%20b/d/../c", "/a%20b/c", "a%20b/c/d/.."]
+)
 def test_a_path_whose_odd_segments_a_client_removed_is_a_rewritten_key(signed: str) -> None:
     expected = EXPECTED.replace("a%20b.txt", signed)
     received = EXPECTED.replace("a%20b.txt", "a%20b/c/" if signed.endswith("..") else "a%20b/c")
-    assert [difference.code for difference in compare_canonical_requests(received, expected)] == ["rewritten_key"]
+    assert [difference.code for difference in compare_canonical_requests(received, expected)] == [
+        "rewritten_key"
+    ]
 
 
 def test_differences_are_in_the_order_of_the_lines_and_equal_requests_have_none() -> None:
@@ -138,16 +199,23 @@ def canonical(url: str, method: str = "GET") -> str:
 
 def test_an_answer_is_read_in_whatever_form_it_was_pasted() -> None:
     request = canonical(LINK, "HEAD")
-    document = mismatch("STS.EXAMPLE", "0" * 64, "OSS4-HMAC-SHA256\nd\ns\nh", request).xml("R", "H").decode()
+    document = (
+        mismatch("STS.EXAMPLE", "0" * 64, "OSS4-HMAC-SHA256\nd\ns\nh", request)
+        .xml("R", "H")
+        .decode()
+    )
     pasted = [
         document,
         document.replace("\n", "\r\n"),
         document.partition("<OSSAccessKeyId>")[0] + document.partition("</SignatureProvided>")[2],
         base64.b64encode(document.encode()).decode(),
-        "This XML file does not appear to have any style information associated with it.\n" + document,
+        "This XML file does not appear to have any style information associated with it.\n"
+        + document,
     ]
     for error_xml in pasted:
-        assert signer.explain(LINK, error_xml=error_xml, now=ISSUED).findings[0].code == "wrong_method"
+        assert (
+            signer.explain(LINK, error_xml=error_xml, now=ISSUED).findings[0].code == "wrong_method"
+        )
 
 
 def test_the_bytes_of_the_canonical_request_are_preferred_to_its_text() -> None:
@@ -168,7 +236,13 @@ def test_a_custom_domain_s_bucket_is_taken_from_the_answer() -> None:
 
 
 def test_what_is_not_an_error_document_is_refused_with_what_was_expected() -> None:
-    for error_xml in ("", "hello", "<html>403</html>", "aGVsbG8=", "HTTP/1.1 403 Forbidden\nx-oss-err: aGVsbG8=\n"):
+    for error_xml in (
+        "",
+        "hello",
+        "<html>403</html>",
+        "aGVsbG8=",
+        "HTTP/1.1 403 Forbidden\nx-oss-err: aGVsbG8=\n",
+    ):
         with pytest.raises(signer.InvalidLink, match="<Error>"):
             signer.explain(LINK, error_xml=error_xml)
 
@@ -183,7 +257,11 @@ def test_an_answer_about_the_signature_outranks_a_later_expiry() -> None:
 
 def refused(ec: str = "0002-00000040", **elements: str) -> str:
     said = {"Code": "SignatureDoesNotMatch", "Message": MESSAGE, **elements, "EC": ec}
-    return "<Error>" + "".join(f"<{name}>{value}</{name}>" for name, value in said.items()) + "</Error>"
+    return (
+        "<Error>"
+        + "".join(f"<{name}>{value}</{name}>" for name, value in said.items())
+        + "</Error>"
+    )
 
 
 def explain(url: str, answer: str, **options: Any) -> Explanation:
@@ -205,7 +283,9 @@ def firsts(explanation: Explanation) -> list[tuple[str, str]]:
         ("DELETE", {}, "wrong_method"),
     ],
 )
-def test_what_was_sent_is_suspected_before_the_method(method: str, headers: dict[str, str] | None, code: str) -> None:
+def test_what_was_sent_is_suspected_before_the_method(
+    method: str, headers: dict[str, str] | None, code: str
+) -> None:
     (finding,) = explain(presign(method), refused(), method=method, headers=headers).findings
     assert (finding.code, finding.certainty) == (code, "likely")
 
@@ -223,13 +303,21 @@ def test_a_link_that_is_limited_to_an_address_may_be_refused_as_a_wrong_signatur
 def test_the_secret_is_not_proved_wrong_where_an_address_may_be() -> None:
     for query, certainty in ((LIMITED, "likely"), (None, "proved")):
         url = presign(query=query)
-        assert firsts(explain(url, answered(url), credentials=KEYS))[0] == ("other_secret", certainty)
+        assert firsts(explain(url, answered(url), credentials=KEYS))[0] == (
+            "other_secret",
+            certainty,
+        )
 
 
 def answered(url: str, **headers: str) -> str:
     """OSS's answer to a GET, as it knows another secret."""
     checked = signer.verify("GET", url, headers=headers, credentials=KEYS, now=ISSUED)
-    error = mismatch("LTAI5tEXAMPLE", checked.provided_signature, checked.string_to_sign, checked.canonical_request)
+    error = mismatch(
+        "LTAI5tEXAMPLE",
+        checked.provided_signature,
+        checked.string_to_sign,
+        checked.canonical_request,
+    )
     return error.xml("R", "H").decode()
 
 
@@ -243,7 +331,9 @@ def answered(url: str, **headers: str) -> str:
 )
 def test_a_signature_that_oss_refused_was_not_missing(path: str, options: dict[str, str]) -> None:
     method = options.pop("method", "GET")
-    explanation = explain(f"https://{HOST}/{path}", refused("0002-00000705", **options), method=method)
+    explanation = explain(
+        f"https://{HOST}/{path}", refused("0002-00000705", **options), method=method
+    )
     assert firsts(explanation) == [("signature_mismatch", "likely"), ("unsigned", "possible")]
     assert "it was in a form, or in the header Authorization" in explanation.findings[0].evidence
 
@@ -254,10 +344,17 @@ def test_of_an_address_without_a_signature_only_an_anonymous_request_is_denied()
     for answer, method, code in (
         (denied, "GET", "unsigned"),
         (denied, "POST", "access_denied"),
-        (denied.replace("{}", "<AuthPrincipalType>SubUser</AuthPrincipalType>"), "GET", "access_denied"),
+        (
+            denied.replace("{}", "<AuthPrincipalType>SubUser</AuthPrincipalType>"),
+            "GET",
+            "access_denied",
+        ),
         (unknown, "POST", "unknown_access_key"),
     ):
-        assert firsts(explain(f"https://{HOST}/a.txt", answer, method=method))[0] == (code, "certain")
+        assert firsts(explain(f"https://{HOST}/a.txt", answer, method=method))[0] == (
+            code,
+            "certain",
+        )
 
 
 def v1_link(method: str = "GET", **headers: str) -> str:
@@ -272,17 +369,55 @@ RECEIVED = f"GET\n\n\n{ISSUED + 600}\n/examplebucket/a.txt"
 @pytest.mark.parametrize(
     ("old", "new", "code", "certainty", "evidence"),
     [
-        ("GET\n\n\n", "HEAD\n\n\n", "wrong_method", "certain", "String to sign (method): OSS received HEAD"),
+        (
+            "GET\n\n\n",
+            "HEAD\n\n\n",
+            "wrong_method",
+            "certain",
+            "String to sign (method): OSS received HEAD",
+        ),
         ("GET\n\n\n", "GET\n\nimage/png\n", "extra_header", "likely", "content-type was sent"),
         ("\n/ex", "\nx-oss-meta-a:1\n/ex", "extra_header", "likely", "x-oss-meta-a was sent"),
-        ("a.txt", "A.txt", "changed_path", "certain", "String to sign (path): from character 16 on"),
-        ("a.txt", "a.txt?acl", "added_parameters", "certain", "OSS received acl, which is not in the link"),
-        (str(ISSUED + 600), str(ISSUED + 900), "changed_query", "certain", "OSS received Expires with another value"),
-        (str(ISSUED + 600), "Tue, 23 May 2023 15:24:55 GMT", "signature_mismatch", "likely", MESSAGE),
-        ("", "", "signature_mismatch", "likely", "Its canonical request is the same as the link's."),
+        (
+            "a.txt",
+            "A.txt",
+            "changed_path",
+            "certain",
+            "String to sign (path): from character 16 on",
+        ),
+        (
+            "a.txt",
+            "a.txt?acl",
+            "added_parameters",
+            "certain",
+            "OSS received acl, which is not in the link",
+        ),
+        (
+            str(ISSUED + 600),
+            str(ISSUED + 900),
+            "changed_query",
+            "certain",
+            "OSS received Expires with another value",
+        ),
+        (
+            str(ISSUED + 600),
+            "Tue, 23 May 2023 15:24:55 GMT",
+            "signature_mismatch",
+            "likely",
+            MESSAGE,
+        ),
+        (
+            "",
+            "",
+            "signature_mismatch",
+            "likely",
+            "Its canonical request is the same as the link's.",
+        ),
     ],
 )
-def test_the_string_to_sign_of_v1_is_compared(old: str, new: str, code: str, certainty: str, evidence: str) -> None:
+def test_the_string_to_sign_of_v1_is_compared(
+    old: str, new: str, code: str, certainty: str, evidence: str
+) -> None:
     answer = refused(StringToSign=RECEIVED.replace(old, new) if old else RECEIVED)
     finding = explain(v1_link(), answer).findings[0]
     assert (finding.code, finding.certainty) == (code, certainty)
@@ -294,11 +429,19 @@ def test_the_bytes_of_the_string_to_sign_count_and_the_secret_proves_what_v1_sig
     answer = refused(StringToSign="HEAD /examplebucket/a.txt", StringToSignBytes=spoilt)
     assert firsts(explain(v1_link(), answer, credentials=KEYS)) == [("wrong_method", "certain")]
     wrong = KEYS._replace(access_key_secret="anotherEXAMPLE")
-    assert firsts(explain(v1_link(), refused(StringToSign=RECEIVED), credentials=wrong))[0][0] == "wrong_secret"
-    assert firsts(explain(v1_link(), refused(StringToSign=RECEIVED), credentials=KEYS))[0] == ("other_secret", "likely")
+    assert (
+        firsts(explain(v1_link(), refused(StringToSign=RECEIVED), credentials=wrong))[0][0]
+        == "wrong_secret"
+    )
+    assert firsts(explain(v1_link(), refused(StringToSign=RECEIVED), credentials=KEYS))[0] == (
+        "other_secret",
+        "likely",
+    )
 
 
-@pytest.mark.parametrize("signed", ["text/plain; charset=utf8", "text/html;charset=UTF-8", "text/csv; charset=utf-8"])
+@pytest.mark.parametrize(
+    "signed", ["text/plain; charset=utf8", "text/html;charset=UTF-8", "text/csv; charset=utf-8"]
+)
 def test_a_charset_that_was_signed_is_found_before_the_secret_is_doubted(signed: str) -> None:
     url = presign(headers={"Content-Type": signed})
     for sent, code in (({}, "missing_header"), ({"content-type": "text/plain"}, "changed_header")):

@@ -57,31 +57,61 @@ def test_what_oss_says_of_a_wrapped_link_counts_more_than_its_wrapper() -> None:
         f"{LINK}&next={quote('https://example.com/?token=1', safe='')}",
         "https://example.com/?next=https://example.com/a",
         f"https://example.com/callback?token=abc&redirect={quote('https://app.example.com/?token=xyz', safe='')}",
-        LINK.replace("?", f"?a-url={quote('https://example.com/?token=0123456789abcdef', safe='')}&"),
+        LINK.replace(
+            "?", f"?a-url={quote('https://example.com/?token=0123456789abcdef', safe='')}&"
+        ),
     ],
 )
 def test_what_is_no_signed_link_or_stands_in_one_is_not_unwrapped(url: str) -> None:
-    assert "wrapped" not in [finding.code for finding in signer.explain(url, now=ISSUED + 1).findings]
+    assert "wrapped" not in [
+        finding.code for finding in signer.explain(url, now=ISSUED + 1).findings
+    ]
 
 
 @pytest.mark.parametrize(
     ("url", "service", "certainty"),
     [
         ("https://b.s3.cn-north-1.amazonaws.com.cn/k?X-Amz-Signature=a", "Amazon S3", "certain"),
-        ("https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Signature=a&Expires=1764000600", "Amazon S3", "certain"),
-        ("https://b-1.cos.ap-guangzhou.myqcloud.com/k?q-sign-algorithm=sha1&q-signature=a", "Tencent COS", "certain"),
+        (
+            "https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Signature=a&Expires=1764000600",
+            "Amazon S3",
+            "certain",
+        ),
+        (
+            "https://b-1.cos.ap-guangzhou.myqcloud.com/k?q-sign-algorithm=sha1&q-signature=a",
+            "Tencent COS",
+            "certain",
+        ),
         ("https://cdn.example.com/k?q-sign-algorithm=sha1&q-signature=a", "Tencent COS", "likely"),
-        ("https://cdn.example.com/k?AccessKeyId=A&Expires=1764000600&Signature=a", "Huawei OBS", "likely"),
-        ("https://storage.googleapis.com/b/k?X-Goog-Signature=a", "Google Cloud Storage", "certain"),
-        ("https://a.blob.core.windows.net/c/k?sv=2020-08-04&sp=r&sig=a", "Azure Blob Storage", "certain"),
+        (
+            "https://cdn.example.com/k?AccessKeyId=A&Expires=1764000600&Signature=a",
+            "Huawei OBS",
+            "likely",
+        ),
+        (
+            "https://storage.googleapis.com/b/k?X-Goog-Signature=a",
+            "Google Cloud Storage",
+            "certain",
+        ),
+        (
+            "https://a.blob.core.windows.net/c/k?sv=2020-08-04&sp=r&sig=a",
+            "Azure Blob Storage",
+            "certain",
+        ),
         ("http://d.example.com/k?e=1764000600&token=A:a", "Qiniu Kodo", "likely"),
     ],
 )
-def test_a_link_of_another_service_is_named_whatever_was_answered(url: str, service: str, certainty: str) -> None:
+def test_a_link_of_another_service_is_named_whatever_was_answered(
+    url: str, service: str, certainty: str
+) -> None:
     for answer in (None, DENIED.format("Request has expired.")):
         explanation = signer.explain(url, error_xml=answer, now=ISSUED)
         (finding,) = explanation.findings
-        assert (finding.code, finding.certainty, explanation.version) == ("other_service", certainty, None)
+        assert (finding.code, finding.certainty, explanation.version) == (
+            "other_service",
+            certainty,
+            None,
+        )
         assert f"of {service}." in finding.evidence
 
 
@@ -100,7 +130,12 @@ EXPIRED = base64.b64encode(DENIED.format("Request has expired.").encode()).decod
     [
         (HEAD.format("0002-00000069", ""), "expired"),
         (HEAD.format("0003-00000001", f"x-oss-err: {EXPIRED}\r\n"), "expired"),
-        (HEAD.format("0002-00000040", "").replace("Server", "< Server").replace("x-oss", "< x-oss"), "wrong_method"),
+        (
+            HEAD.format("0002-00000040", "")
+            .replace("Server", "< Server")
+            .replace("x-oss", "< x-oss"),
+            "wrong_method",
+        ),
         (f"x-oss-err: {EXPIRED}", "expired"),
     ],
     ids=["its code", "its answer", "curl -v", "a line"],
@@ -112,13 +147,25 @@ def test_what_curl_printed_of_a_head_request_is_an_answer(answer: str, code: str
 
 def test_an_answer_without_its_link_is_explained() -> None:
     answer = DENIED.format("You are denied by bucket referer policy.")
-    for pasted in (answer, f"This XML file has no style information.\n{answer}\n", HEAD.format("0003-00000501", "")):
+    for pasted in (
+        answer,
+        f"This XML file has no style information.\n{answer}\n",
+        HEAD.format("0003-00000501", ""),
+    ):
         done = run("explain", "-", stdin=pasted, env={})
-        assert done.stdout.startswith("OSS's answer, without its link\n\n1. The bucket's Referer rule")
+        assert done.stdout.startswith(
+            "OSS's answer, without its link\n\n1. The bucket's Referer rule"
+        )
         assert done.returncode == 1
     explanation = signer.explain(None, error_xml=answer)
-    assert (explanation.host, explanation.to_json()["host"], explanation.signature) == ("", "", None)
-    assert run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout.startswith("OSS presigned URL")
+    assert (explanation.host, explanation.to_json()["host"], explanation.signature) == (
+        "",
+        "",
+        None,
+    )
+    assert run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout.startswith(
+        "OSS presigned URL"
+    )
     with pytest.raises(signer.InvalidLink, match="missing"):
         signer.explain(None)
 
@@ -131,7 +178,9 @@ def test_an_answer_without_its_link_is_explained() -> None:
         ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "docs/errors/expired.md"),
     ],
 )
-def test_the_last_line_names_the_page_of_the_first_finding(variables: dict[str, str], page: str) -> None:
+def test_the_last_line_names_the_page_of_the_first_finding(
+    variables: dict[str, str], page: str
+) -> None:
     done = run("explain", LINK, env=variables)
     assert done.stdout.endswith(f"\n\nMore: {page}\n")
 
@@ -139,8 +188,12 @@ def test_the_last_line_names_the_page_of_the_first_finding(variables: dict[str, 
 def test_a_signed_link_with_names_of_other_services_is_one_of_oss() -> None:
     url = "https://dl.example.com/a?OSSAccessKeyId=LTAI5tEXAMPLE&Expires=1764000600&Signature=AAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
     for added in ("&sv=1&sig=2", "&AccessKeyId=me"):
-        assert "other_service" not in [finding.code for finding in signer.explain(url + added, now=ISSUED).findings]
-    (finding,) = signer.explain("https://d1.cloudfront.net/a?Expires=1&Signature=a&Key-Pair-Id=K", now=ISSUED).findings
+        assert "other_service" not in [
+            finding.code for finding in signer.explain(url + added, now=ISSUED).findings
+        ]
+    (finding,) = signer.explain(
+        "https://d1.cloudfront.net/a?Expires=1&Signature=a&Key-Pair-Id=K", now=ISSUED
+    ).findings
     assert (finding.code, finding.certainty) == ("other_service", "certain")
 
 
@@ -148,8 +201,16 @@ def test_a_signed_link_with_names_of_other_services_is_one_of_oss() -> None:
     ("answer", "code", "said"),
     [
         ("X-Tengine-Error: black ua", "other_error", "The CDN answered: black ua."),
-        ("X-Tengine-Error: denied by IP ACL = blacklist", "other_error", "denied by IP ACL = blacklist."),
-        (DENIED.format("Anonymous access is forbidden for this operation."), "other_error", "OSS saw no signature"),
+        (
+            "X-Tengine-Error: denied by IP ACL = blacklist",
+            "other_error",
+            "denied by IP ACL = blacklist.",
+        ),
+        (
+            DENIED.format("Anonymous access is forbidden for this operation."),
+            "other_error",
+            "OSS saw no signature",
+        ),
         (
             "<Error><Code>AccessDenied</Code><Message>The bucket you are attempting to access must be addressed using "
             "the specified endpoint.</Message><Endpoint>oss-cn-shanghai.aliyuncs.com</Endpoint></Error>",
@@ -172,15 +233,22 @@ def test_the_words_of_an_answer_reach_the_reader(answer: str, code: str, said: s
 
 def test_a_get_of_a_delete_marker_is_said() -> None:
     url = sign(query={"versionId": "CAEQEhiBgM"}, now=ISSUED).url
-    answer = "<Error><Code>MethodNotAllowed</Code><Message>The method is not allowed.</Message></Error>"
-    assert "a delete marker" in signer.explain(url, error_xml=answer, now=ISSUED + 1).findings[0].evidence
+    answer = (
+        "<Error><Code>MethodNotAllowed</Code><Message>The method is not allowed.</Message></Error>"
+    )
+    assert (
+        "a delete marker"
+        in signer.explain(url, error_xml=answer, now=ISSUED + 1).findings[0].evidence
+    )
 
 
 def test_an_account_that_forbids_v1_is_said_of_a_v1_link_only() -> None:
     answer = "<Error><Code>AccessDenied</Code><Message>V1 signature is forbidden</Message></Error>"
     v1 = f"{presign().partition('?')[0]}?OSSAccessKeyId=LTAI5tEXAMPLE&Expires={ISSUED + 600}&Signature={'A' * 27}%3D"
     for url, code in ((v1, "v1_forbidden"), (presign(), "other_link")):
-        assert [f.code for f in signer.explain(url, error_xml=answer, now=ISSUED).findings] == [code]
+        assert [f.code for f in signer.explain(url, error_xml=answer, now=ISSUED).findings] == [
+            code
+        ]
 
 
 def test_of_two_links_in_one_paste_the_first_is_explained() -> None:
@@ -215,12 +283,16 @@ def test_an_empty_expiry_is_a_missing_parameter() -> None:
 
 
 def test_a_custom_domain_needs_its_bucket_to_be_checked() -> None:
-    url = presign(endpoint=signer.Endpoint.custom_domain("https://static.example.com", "cn-hangzhou"))
+    url = presign(
+        endpoint=signer.Endpoint.custom_domain("https://static.example.com", "cn-hangzhou")
+    )
     notes = signer.explain(url, credentials=KEYS, now=ISSUED).notes
     assert any("it requires the bucket" in note for note in notes)
 
 
-def test_a_link_of_temporary_credentials_for_more_than_12_hours_is_not_wrong_but_has_a_note() -> None:
+def test_a_link_of_temporary_credentials_for_more_than_12_hours_is_not_wrong_but_has_a_note() -> (
+    None
+):
     temporary = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIStokenEXAMPLE")
     noted = "STS credentials live 12 hours at most"
     # Not made by `presign`, which may limit it.
@@ -231,7 +303,9 @@ def test_a_link_of_temporary_credentials_for_more_than_12_hours_is_not_wrong_but
         assert not any(noted in note for note in signer.explain(other, now=ISSUED).notes)
 
 
-@pytest.mark.parametrize(("key", "is_noted"), [("app.apk", True), ("dir/App.IPA", True), ("apk.txt", False)])
+@pytest.mark.parametrize(
+    ("key", "is_noted"), [("app.apk", True), ("dir/App.IPA", True), ("apk.txt", False)]
+)
 def test_an_app_package_at_a_domain_of_oss_has_a_note(key: str, is_noted: bool) -> None:
     explanation = signer.explain(presign(key), now=ISSUED)
     assert explanation.ok
@@ -241,11 +315,20 @@ def test_an_app_package_at_a_domain_of_oss_has_a_note(key: str, is_noted: bool) 
 @pytest.mark.parametrize(
     ("url", "code"),
     [
-        ("http://127.0.0.1:9000/-/s/exampleobject.txt?share=axN_axN_axN_axN_axN_aw", "share_address"),
-        ("https://links.example.com/-/s/?share=axN_axN_axN_axN_axN_aw&format=json", "share_address"),
+        (
+            "http://127.0.0.1:9000/-/s/exampleobject.txt?share=axN_axN_axN_axN_axN_aw",
+            "share_address",
+        ),
+        (
+            "https://links.example.com/-/s/?share=axN_axN_axN_axN_axN_aw&format=json",
+            "share_address",
+        ),
         ("https://links.example.com/team-/s/a.txt?share=axN_axN_axN_axN_axN_aw", "unsigned"),
         ("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?share=1", "unsigned"),
-        ("https://cdn.example.com/a.mp4?auth_key=1444435200-0-0-23bf85053008f5c0e791667a313e28ce", "cdn_address"),
+        (
+            "https://cdn.example.com/a.mp4?auth_key=1444435200-0-0-23bf85053008f5c0e791667a313e28ce",
+            "cdn_address",
+        ),
         ("https://cdn.example.com/2015/test.flv?time=55CE8100", "unsigned"),
     ],
 )

@@ -27,7 +27,15 @@ from tests.handler.keys_fixtures import (
     issuer,
 )
 
-PATHS = ["/reports/q3.pdf", "/public/a.txt", "/nothing/here.txt", "/public/", "/-/health", "/-/nothing", "/-/shares"]
+PATHS = [
+    "/reports/q3.pdf",
+    "/public/a.txt",
+    "/nothing/here.txt",
+    "/public/",
+    "/-/health",
+    "/-/nothing",
+    "/-/shares",
+]
 
 
 @pytest.fixture
@@ -70,13 +78,19 @@ BAD = [
 
 
 @pytest.mark.parametrize(("code", "headers"), BAD)
-def test_a_bad_credential_is_a_401_everywhere(code: str, headers: dict[str, str], config: Config) -> None:
+def test_a_bad_credential_is_a_401_everywhere(
+    code: str, headers: dict[str, str], config: Config
+) -> None:
     for path in PATHS:
         answered = ask(path, headers=headers, config=config)
         assert (answered.status, answered.code) == (401, code)
         assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
         assert "Location" not in answered.headers
-        assert (answered.line["code"], answered.line["status"], answered.line["caller"]) == (code, 401, None)
+        assert (answered.line["code"], answered.line["status"], answered.line["caller"]) == (
+            code,
+            401,
+            None,
+        )
         for key in (READER, SHARER, ENDED, STRANGER):
             assert key not in answered.body + answered.printed
 
@@ -86,7 +100,9 @@ def test_a_bad_credential_is_a_401_whatever_the_method(config: Config) -> None:
         assert ask("/public/a.txt", method, headers=bearer(STRANGER), config=config).status == 401
 
 
-def test_no_credential_on_an_authenticated_mount_is_a_401_with_the_scheme_to_use(config: Config) -> None:
+def test_no_credential_on_an_authenticated_mount_is_a_401_with_the_scheme_to_use(
+    config: Config,
+) -> None:
     answered = ask("/reports/q3.pdf", config=config)
     assert (answered.status, answered.code) == (401, "unauthorized")
     assert answered.headers["WWW-Authenticate"] == "Bearer"
@@ -94,7 +110,9 @@ def test_no_credential_on_an_authenticated_mount_is_a_401_with_the_scheme_to_use
     assert ask("/nothing/here.txt", config=config).status == 404
 
 
-def test_a_key_in_another_header_is_none_and_the_answer_says_where_to_send_it(config: Config) -> None:
+def test_a_key_in_another_header_is_none_and_the_answer_says_where_to_send_it(
+    config: Config,
+) -> None:
     answered = ask("/reports/q3.pdf", headers={"X-Api-Key": READER}, config=config)
     assert (answered.status, answered.code) == (401, "unauthorized")
     assert "Send it in the Authorization header" in answered.json["detail"]
@@ -102,7 +120,9 @@ def test_a_key_in_another_header_is_none_and_the_answer_says_where_to_send_it(co
 
 
 @pytest.mark.parametrize("headers", [bearer(READER), {"Authorization": f"BEARER  {READER}"}])
-def test_a_valid_key_is_answered_with_json_and_named_in_the_audit_line(headers: dict[str, str], config: Config) -> None:
+def test_a_valid_key_is_answered_with_json_and_named_in_the_audit_line(
+    headers: dict[str, str], config: Config
+) -> None:
     answered = ask("/reports/q3.pdf", headers=headers, config=config)
     assert answered.status == 200
     assert answered.headers["Content-Type"] == "application/json"
@@ -114,7 +134,12 @@ def test_a_valid_key_is_answered_with_json_and_named_in_the_audit_line(headers: 
 
 def test_a_request_with_a_key_is_redirected_only_with_format_redirect(config: Config) -> None:
     def status(query: dict[str, str], accept: str = "*/*") -> int:
-        return ask("/reports/q3.pdf", query=query, headers={**bearer(READER), "Accept": accept}, config=config).status
+        return ask(
+            "/reports/q3.pdf",
+            query=query,
+            headers={**bearer(READER), "Accept": accept},
+            config=config,
+        ).status
 
     assert status({"format": "redirect"}) == 302
     assert status({"format": "json"}) == 200
@@ -128,7 +153,9 @@ def test_a_key_for_get_may_send_head_and_head_in_an_entry_is_ignored(tmp_path: P
     config = config_with(document(api=entries), tmp_path)
     body = json.dumps({"links": [{"path": "/reports/q3.pdf", "method": "HEAD"}]})
     for key, status, signed in ((READER, 302, "url"), (SHARER, 404, "error")):
-        response = ask("/reports/q3.pdf", "HEAD", {"format": "redirect"}, bearer(key), config=config)
+        response = ask(
+            "/reports/q3.pdf", "HEAD", {"format": "redirect"}, bearer(key), config=config
+        )
         assert response.status == status
         assert status == 404 or response.signs("HEAD")
         headers = {**bearer(key), "Content-Type": "application/json"}
@@ -144,9 +171,16 @@ def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [("/plans/secret.pdf", "GET"), ("/plans/secret.pdf", "POST"), ("/plans/secret.pdf", "HEAD"), ("/plans/", "GET")],
+    [
+        ("/plans/secret.pdf", "GET"),
+        ("/plans/secret.pdf", "POST"),
+        ("/plans/secret.pdf", "HEAD"),
+        ("/plans/", "GET"),
+    ],
 )
-def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(path: str, method: str, config: Config) -> None:
+def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(
+    path: str, method: str, config: Config
+) -> None:
     not_allowed = ask(path, method, headers=bearer(READER), config=config)
     absent = ask("/nothing/here.txt", method, headers=bearer(READER), config=config)
     assert not_allowed.status == 404
@@ -159,19 +193,39 @@ def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(path: str, meth
     assert line["caller"] == "api:reader"
 
 
-def test_the_decoded_path_decides_and_a_prefix_allows_no_path_that_only_begins_like_it(tmp_path: Path) -> None:
-    config = config_with(document(api=[api("one", READER, paths=["/reports/q3.pdf", "/reports/2026/"])]), tmp_path)
-    for path in ("/reports/q3.pdf", "/reports/%71%33.pdf", "/reports/2026/q3.pdf", "/reports/2026%2Fq3.pdf"):
+def test_the_decoded_path_decides_and_a_prefix_allows_no_path_that_only_begins_like_it(
+    tmp_path: Path,
+) -> None:
+    config = config_with(
+        document(api=[api("one", READER, paths=["/reports/q3.pdf", "/reports/2026/"])]), tmp_path
+    )
+    for path in (
+        "/reports/q3.pdf",
+        "/reports/%71%33.pdf",
+        "/reports/2026/q3.pdf",
+        "/reports/2026%2Fq3.pdf",
+    ):
         assert ask(path, headers=bearer(READER), config=config).status == 200, path
-    for path in ("/reports/q3.pdf/x", "/reports/q3", "/reports/2026-secret/q3.pdf", "/reports/2026%252Fq3.pdf"):
+    for path in (
+        "/reports/q3.pdf/x",
+        "/reports/q3",
+        "/reports/2026-secret/q3.pdf",
+        "/reports/2026%252Fq3.pdf",
+    ):
         assert ask(path, headers=bearer(READER), config=config).status == 404, path
 
 
 @pytest.mark.parametrize(("left", "expires_in"), [(600, 600), (1, 1), (0.5, 1)])
-def test_a_link_expires_in_the_same_second_as_its_key(left: float, expires_in: int, config: Config) -> None:
+def test_a_link_expires_in_the_same_second_as_its_key(
+    left: float, expires_in: int, config: Config
+) -> None:
     for path in ("/reports/q3.pdf", "/public/a.txt"):
         answered = ask(path, headers=bearer(SHARER), config=config, now=1772347871 - left)
-        assert (answered.status, answered.expires_in, answered.json["clamped_by"]) == (200, expires_in, "caller")
+        assert (answered.status, answered.expires_in, answered.json["clamped_by"]) == (
+            200,
+            expires_in,
+            "caller",
+        )
         assert answered.json["expires_at"] == "2026-03-01T06:51:11Z"
         for since in (0, 0.5, 86_400):
             ended = ask(path, headers=bearer(SHARER), config=config, now=1772347871 + since)
@@ -202,7 +256,10 @@ def test_an_api_key_is_an_owner_as_long_as_that_very_key_is_listed() -> None:
     before = keys(api=[api("ci", READER), api("other", SHARER)])
     assert len(before.owners()) == 3
     assert keys(api=[api("other", SHARER)]).owners() < before.owners()
-    assert keys(api=[api("ci", READER, methods=["SHARE"]), api("other", SHARER)]).owners() == before.owners()
+    assert (
+        keys(api=[api("ci", READER, methods=["SHARE"]), api("other", SHARER)]).owners()
+        == before.owners()
+    )
     assert not keys(api=[api("ci", STRANGER), api("other", SHARER)]).owners() >= before.owners()
 
 
@@ -235,5 +292,7 @@ def test_without_an_id_the_secret_or_the_public_keys_identify_the_entry() -> Non
     other = {**public, "x": base64url(b"z" * 32)}
     es256 = [owner(alg="ES256", secret=None, jwks={"keys": [each]}) for each in (public, other)]
     assert len({one, *es256}) == 3
-    assert owner(alg="ES256", secret=None, jwks={"keys": [dict(reversed(public.items()))]}) == es256[0]
+    assert (
+        owner(alg="ES256", secret=None, jwks={"keys": [dict(reversed(public.items()))]}) == es256[0]
+    )
     assert base64url(SECRET) not in one

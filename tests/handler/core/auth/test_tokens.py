@@ -19,7 +19,16 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from handler.core.auth import jwt as tokens
 from handler.core.keys import METHODS, parse
 from tests.handler.client import NOW, Answered, ask
-from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, config_with, document, issuer, token
+from tests.handler.keys_fixtures import (
+    AUDIENCE,
+    ISSUER,
+    SECRET,
+    base64url,
+    config_with,
+    document,
+    issuer,
+    token,
+)
 
 OTHER_SECRET = b"another example of thirty-two b.."
 
@@ -48,7 +57,12 @@ def signed_by(alg: str, *keys: dict[str, Any], **changes: object) -> dict[str, o
 
 
 def present(
-    bearer: str, folder: Path, *entries: object, path: str = "/reports/q3.pdf", method: str = "GET", now: float = NOW
+    bearer: str,
+    folder: Path,
+    *entries: object,
+    path: str = "/reports/q3.pdf",
+    method: str = "GET",
+    now: float = NOW,
 ) -> Answered:
     """The answer to a request with this bearer, if these issuers are listed (by default the HS256 one)."""
     config = config_with(document(jwt=list(entries) or [issuer()]), folder)
@@ -70,7 +84,9 @@ def claims(**changes: object) -> dict[str, object]:
     return {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(NOW) + 600, **changes}
 
 
-def test_a_valid_token_is_answered_with_json_and_its_subject_is_in_the_audit_line(tmp_path: Path) -> None:
+def test_a_valid_token_is_answered_with_json_and_its_subject_is_in_the_audit_line(
+    tmp_path: Path,
+) -> None:
     bearer = token(aud=["others", AUDIENCE])
     answered = present(bearer, tmp_path)
     assert (answered.status, answered.key) == (200, "reports/q3.pdf")
@@ -130,7 +146,12 @@ def test_a_public_key_is_not_accepted_as_a_secret(tmp_path: Path) -> None:
 
 def test_another_algorithm_of_the_same_secret_is_refused(tmp_path: Path) -> None:
     for alg in ("HS384", "HS512"):
-        assert present(token(key=SECRET * 2, alg=alg), tmp_path, issuer(secret=base64url(SECRET * 2))).status == 401
+        assert (
+            present(
+                token(key=SECRET * 2, alg=alg), tmp_path, issuer(secret=base64url(SECRET * 2))
+            ).status
+            == 401
+        )
 
 
 def test_a_token_with_the_algorithm_of_another_issuer_is_refused(tmp_path: Path) -> None:
@@ -143,14 +164,23 @@ def test_a_token_with_the_algorithm_of_another_issuer_is_refused(tmp_path: Path)
 
 def test_a_key_in_the_token_itself_is_not_used(tmp_path: Path) -> None:
     entry = signed_by("RS256", public(rsa_key()))
-    for header in ({"jwk": public(rsa_key(1))}, {"jku": "https://evil.example.com/jwks"}, {"x5u": "https://e.example"}):
-        assert present(token(key=rsa_key(1), alg="RS256", header=header), tmp_path, entry).status == 401
+    for header in (
+        {"jwk": public(rsa_key(1))},
+        {"jku": "https://evil.example.com/jwks"},
+        {"x5u": "https://e.example"},
+    ):
+        assert (
+            present(token(key=rsa_key(1), alg="RS256", header=header), tmp_path, entry).status
+            == 401
+        )
 
 
 def test_a_token_with_critical_headers_is_refused(tmp_path: Path) -> None:
     odd: list[dict[str, object]] = [{"crit": ["exp"]}, {"crit": []}, {"b64": False}]
     for header in odd:
-        assert present(by_hand({"alg": "HS256", **header}, claims(), SECRET), tmp_path).status == 401
+        assert (
+            present(by_hand({"alg": "HS256", **header}, claims(), SECRET), tmp_path).status == 401
+        )
 
 
 def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
@@ -189,7 +219,16 @@ def test_a_malformed_token_is_refused(bearer: str, tmp_path: Path) -> None:
 BAD_VALUES: dict[str, list[Any]] = {
     "iss": [..., "https://evil.example.com", ISSUER + "/"],
     "aud": [..., "others", AUDIENCE + "x", [], ["others", "more"], 1, {AUDIENCE: True}],
-    "exp": [..., str(int(NOW) + 600), True, [int(NOW) + 600], 10**400, -1, float("inf"), float("nan")],
+    "exp": [
+        ...,
+        str(int(NOW) + 600),
+        True,
+        [int(NOW) + 600],
+        10**400,
+        -1,
+        float("inf"),
+        float("nan"),
+    ],
     "nbf": ["now", False, int(NOW) + 60],
     "sub": [None, 7, "\ud800"],
     "paths": [None, "/reports/", {"/reports/": True}, [1], ["reports/"], ["/reports/../"]],
@@ -199,7 +238,9 @@ BAD_CLAIMS = [{name: value} for name, values in BAD_VALUES.items() for value in 
 
 
 @pytest.mark.parametrize("changes", BAD_CLAIMS)
-def test_a_token_with_bad_claims_is_a_401_everywhere(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_token_with_bad_claims_is_a_401_everywhere(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
     members = {name: value for name, value in claims(**changes).items() if value is not ...}
     for path in ("/reports/q3.pdf", "/public/a.txt", "/nothing/here"):
         answered = present(by_hand({"alg": "HS256"}, members, SECRET), tmp_path, path=path)
@@ -209,7 +250,9 @@ def test_a_token_with_bad_claims_is_a_401_everywhere(changes: dict[str, Any], tm
 
 
 @pytest.mark.parametrize("leeway", [0, 30])
-def test_a_token_is_valid_from_its_nbf_minus_the_leeway_until_its_exp_plus_it(leeway: int, tmp_path: Path) -> None:
+def test_a_token_is_valid_from_its_nbf_minus_the_leeway_until_its_exp_plus_it(
+    leeway: int, tmp_path: Path
+) -> None:
     nbf, exp = 1_772_347_400, 4_000_000_000  # the clock of the machine is not used
     for now, code in (
         (nbf - leeway - 1, "unknown_credential"),
@@ -243,7 +286,9 @@ def allowed_by(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...
         (["/a/", "/b/"], ["/b/c", "/a/d/", "/e/"], ("/b/c", "/a/d/")),
     ],
 )
-def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
+def test_a_token_only_narrows_the_paths_of_its_issuer(
+    entry: Any, claimed: Any, both: tuple[str, ...]
+) -> None:
     assert allowed_by({"paths": entry}, paths=claimed)[0] == both
 
 
@@ -258,11 +303,15 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
         (["HEAD", "GET"], ["HEAD"], ()),
     ],
 )
-def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
+def test_a_token_only_narrows_the_methods_of_its_issuer(
+    entry: Any, claimed: Any, both: tuple[str, ...]
+) -> None:
     assert allowed_by({"methods": entry}, methods=claimed)[1] == both
 
 
-def test_a_method_of_a_later_release_must_be_named_by_the_entry_of_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_of_a_later_release_must_be_named_by_the_entry_of_the_issuer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for module in ("handler.core.keys", "handler.core.auth.jwt"):
         monkeypatch.setattr(f"{module}.METHODS", (*METHODS, "LATER"), raising=False)
     assert (*tokens.CLAIMABLE, "LIST", "ADMIN") == METHODS
@@ -272,7 +321,9 @@ def test_a_method_of_a_later_release_must_be_named_by_the_entry_of_the_issuer(mo
 
 
 @pytest.mark.parametrize("name", ["paths", "methods"])
-def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(name: str, tmp_path: Path) -> None:
+def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(
+    name: str, tmp_path: Path
+) -> None:
     answered = present(token(), tmp_path, issuer(**{name: None}))
     assert (answered.status, answered.code) == (401, "malformed_credential")
     assert name in answered.json["detail"]
@@ -311,7 +362,9 @@ def _no_cryptography() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_no_cryptography")
 @pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
-def test_without_cryptography_tokens_of_public_keys_are_a_503(alg: str, key: Any, tmp_path: Path) -> None:
+def test_without_cryptography_tokens_of_public_keys_are_a_503(
+    alg: str, key: Any, tmp_path: Path
+) -> None:
     entry = signed_by(alg, public(key()))
     for signer in (key(), key(1)):
         answered = present(token(key=signer, alg=alg), tmp_path, entry)
@@ -319,7 +372,12 @@ def test_without_cryptography_tokens_of_public_keys_are_a_503(alg: str, key: Any
         assert "cryptography" in answered.json["detail"]
     assert present(token(), tmp_path, issuer(iss="https://hs.example.com"), entry).status == 401
     assert (
-        present(token(iss="https://hs.example.com"), tmp_path, issuer(iss="https://hs.example.com"), entry).status
+        present(
+            token(iss="https://hs.example.com"),
+            tmp_path,
+            issuer(iss="https://hs.example.com"),
+            entry,
+        ).status
         == 200
     )
 

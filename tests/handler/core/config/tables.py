@@ -19,7 +19,11 @@ UPLOADS: Mapping[str, Any] = {"methods": ["GET", "PUT"], "max_size": "10MB"}
 
 
 def document(*mounts: Mapping[str, Any], **top: Any) -> dict[str, Any]:
-    return {"region": "cn-hangzhou", **top, "mount": [dict(table) for table in mounts or (A_MOUNT,)]}
+    return {
+        "region": "cn-hangzhou",
+        **top,
+        "mount": [dict(table) for table in mounts or (A_MOUNT,)],
+    }
 
 
 def refusal(table: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> str:

@@ -36,14 +36,20 @@ def refused(*mounts: dict[str, Any], **table: Any) -> str:
     [
         ({}, 3600, "sts.cn-hangzhou.aliyuncs.com"),
         ({"region": "ap-southeast-1"}, 3600, "sts.ap-southeast-1.aliyuncs.com"),
-        ({"endpoint": "sts-vpc.cn-hangzhou.aliyuncs.com"}, 3600, "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        (
+            {"endpoint": "sts-vpc.cn-hangzhou.aliyuncs.com"},
+            3600,
+            "sts-vpc.cn-hangzhou.aliyuncs.com",
+        ),
         *(
             ({"duration": written}, seconds, "sts.cn-hangzhou.aliyuncs.com")
             for written, seconds in (("15m", 900), ("12h", 43_200), (3600, 3600))
         ),
     ],
 )
-def test_a_role_alone_has_the_regions_endpoint_and_one_hour(table: dict[str, Any], seconds: int, host: str) -> None:
+def test_a_role_alone_has_the_regions_endpoint_and_one_hour(
+    table: dict[str, Any], seconds: int, host: str
+) -> None:
     assert config(**table).assume_role == AssumeRole(ROLE, seconds, f"https://{host}")
 
 
@@ -57,13 +63,22 @@ VALUES: dict[str, list[object]] = {
         "acs:ram::\u0661\u0662:role/links-signer",
     ],
     "duration": ["14m", 899, "13h", 43_201, True],
-    "endpoint": ["https://sts.cn-hangzhou.aliyuncs.com", "sts.cn-hangzhou.aliyuncs.com/path", "STS", 7],
+    "endpoint": [
+        "https://sts.cn-hangzhou.aliyuncs.com",
+        "sts.cn-hangzhou.aliyuncs.com/path",
+        "STS",
+        7,
+    ],
     "policy": ["{}"],
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in VALUES for value in VALUES[name]])
-def test_an_invalid_or_unknown_key_of_the_table_is_refused_by_name(name: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in VALUES for value in VALUES[name]]
+)
+def test_an_invalid_or_unknown_key_of_the_table_is_refused_by_name(
+    name: str, value: object
+) -> None:
     sentence = refused(**{name: value})
     assert sentence.startswith("assume_role: ")
     assert name in sentence
@@ -78,7 +93,9 @@ def test_link_sts_endpoint_sends_the_calls_to_a_local_sts() -> None:
     assume_role = read(table, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"}).assume_role
     assert assume_role == AssumeRole(ROLE, 3600, "http://127.0.0.1:9002")
     # test_file.py has the other addresses.
-    assert refusal(table, {"LINK_STS_ENDPOINT": "https://sts.example.com"}).startswith("LINK_STS_ENDPOINT")
+    assert refusal(table, {"LINK_STS_ENDPOINT": "https://sts.example.com"}).startswith(
+        "LINK_STS_ENDPOINT"
+    )
 
 
 # --- mounts -------------------------------------------------------------------------------------------------------
@@ -94,10 +111,17 @@ def test_the_role_of_a_mount_requires_the_table_and_must_be_an_arn() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "host"),
-    [("public", "examplebucket.oss-ap-southeast-1.aliyuncs.com"), ("https://static.example.com", "static.example.com")],
+    [
+        ("public", "examplebucket.oss-ap-southeast-1.aliyuncs.com"),
+        ("https://static.example.com", "static.example.com"),
+    ],
 )
-def test_links_of_a_mount_in_another_region_have_its_endpoint_and_scope(kind: str, host: str) -> None:
-    response = ask(config=read(document({**A_MOUNT, "region": "ap-southeast-1", "endpoint": kind}), {}))
+def test_links_of_a_mount_in_another_region_have_its_endpoint_and_scope(
+    kind: str, host: str
+) -> None:
+    response = ask(
+        config=read(document({**A_MOUNT, "region": "ap-southeast-1", "endpoint": kind}), {})
+    )
     assert response.url.startswith(f"https://{host}/exampledir/a.txt?")
     assert "/ap-southeast-1/oss/aliyun_v4_request" in response.parameters["x-oss-credential"]
 
@@ -116,7 +140,10 @@ def test_the_functions_own_calls_to_another_region_go_by_the_public_endpoint(
     loaded = read(document({**A_MOUNT, **changes}), {})
     invocation = Invocation(new_instance(loaded), context(), NOW, {})
     client = mount_client(invocation, loaded.mounts[0])
-    assert (client.endpoint.domain, client.endpoint.region) == (domain, changes.get("region", "cn-hangzhou"))
+    assert (client.endpoint.domain, client.endpoint.region) == (
+        domain,
+        changes.get("region", "cn-hangzhou"),
+    )
     # The service's own objects stay in the region of the top level, and are read with the function's role.
     own = client_for(invocation)
     assert (own.endpoint.domain, own.credentials) == ("oss-cn-hangzhou-internal.aliyuncs.com", KEYS)
@@ -145,7 +172,11 @@ def test_a_session_policy_of_exactly_2048_bytes_is_accepted(letter: str) -> None
             assume_role={"role": ROLE},
             sink=[
                 sink,
-                {**sink, "name": "second", "target": f"oss://examplebucket/{letter * (900 // len(letter.encode()))}/"},
+                {
+                    **sink,
+                    "name": "second",
+                    "target": f"oss://examplebucket/{letter * (900 // len(letter.encode()))}/",
+                },
             ],
             notice=[{"on": "created", "mount": "/long/", "to": ["manifest", "second"]}],
         )
@@ -158,7 +189,9 @@ def test_a_session_policy_of_exactly_2048_bytes_is_accepted(letter: str) -> None
     fitting = 1000 + 2048 - size_of(1000)
     assert size_of(fitting) == 2048
     sentence = refusal(with_target(fitting + 1))
-    assert sentence.startswith("mount /exampledir/: the session policy has 2049 bytes and exceeds STS's limit")
+    assert sentence.startswith(
+        "mount /exampledir/: the session policy has 2049 bytes and exceeds STS's limit"
+    )
     assert "use a shorter target" in sentence
 
 
@@ -166,8 +199,15 @@ def test_a_session_policy_of_exactly_2048_bytes_is_accepted(letter: str) -> None
 
 
 def test_without_the_table_nothing_of_it_is_read() -> None:
-    loaded = read(document({**A_MOUNT, **UPLOADS}, credential_life="2h"), {"LINK_STS_ENDPOINT": "not an address"})
+    loaded = read(
+        document({**A_MOUNT, **UPLOADS}, credential_life="2h"),
+        {"LINK_STS_ENDPOINT": "not an address"},
+    )
     (mount,) = loaded.mounts
     assert (loaded.assume_role, loaded.credential_life, loaded.mounts.reserved) == (None, 7200, ())
-    assert (mount.role_arn, mount.region, mount.own_endpoint) == ("", "cn-hangzhou", loaded.own_endpoint)
+    assert (mount.role_arn, mount.region, mount.own_endpoint) == (
+        "",
+        "cn-hangzhou",
+        loaded.own_endpoint,
+    )
     assert not loaded.cors_by_function

@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[4]
 
 @pytest.mark.shipped_files
 def test_the_links_toml_of_the_repository_is_valid() -> None:
-    loaded = load(str(ROOT / "links.toml"), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
+    loaded = load(
+        str(ROOT / "links.toml"), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+    )
     mount = loaded.mounts.covering("/exampledir/a.txt")
     assert mount is not None
     assert mount.target == Location("examplebucket", "exampledir/")
@@ -55,7 +57,9 @@ def test_every_unknown_key_is_refused(name: str) -> None:
         refusal(document({**A_MOUNT, name: True}))
 
 
-@pytest.mark.parametrize("text", ["[mount]\npath = '/a/'", "mount = 'a'", "mount = [1]", "mounts = []", "[[mount.x]]"])
+@pytest.mark.parametrize(
+    "text", ["[mount]\npath = '/a/'", "mount = 'a'", "mount = [1]", "mounts = []", "[[mount.x]]"]
+)
 def test_mounts_must_be_a_list_of_tables(text: str) -> None:
     with pytest.raises(InvalidConfig, match="mount"):
         make_config(f"region = 'cn-hangzhou'\n{text}")
@@ -71,7 +75,14 @@ def test_a_message_names_the_number_of_the_mount() -> None:
 
 def test_variables_are_replaced_in_every_string() -> None:
     table = {**A_MOUNT, "path": "/$a/$$/", "target": "oss://${B}-${N}/${P}/", "query": ["${Q}"]}
-    environ = {"B": "examplebucket", "N": "1", "P": "a/b", "Q": "versionId", "R": "cn-beijing", "a": "x"}
+    environ = {
+        "B": "examplebucket",
+        "N": "1",
+        "P": "a/b",
+        "Q": "versionId",
+        "R": "cn-beijing",
+        "a": "x",
+    }
     config = read(document(table, region="${R}"), environ)
     assert (config.region, config.mounts[0].path) == ("cn-beijing", "/$a/$$/")
     assert config.mounts[0].target == Location("examplebucket-1", "a/b/")
@@ -95,7 +106,10 @@ def test_an_invalid_variable_is_refused(text: str) -> None:
 def test_the_value_of_a_variable_is_replaced_once_and_cannot_add_keys() -> None:
     for value in ("${OTHER}", '"\naccess = "anonymous', "a\\"):
         with pytest.raises(InvalidConfig):
-            read(document({**A_MOUNT, "target": "oss://${V}/a/"}), {"V": value, "OTHER": "examplebucket"})
+            read(
+                document({**A_MOUNT, "target": "oss://${V}/a/"}),
+                {"V": value, "OTHER": "examplebucket"},
+            )
 
 
 def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
@@ -105,10 +119,16 @@ def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        (document({**A_MOUNT, "acess": "anonymous"}), "unknown key 'acess' (did you mean 'access'?)"),
+        (
+            document({**A_MOUNT, "acess": "anonymous"}),
+            "unknown key 'acess' (did you mean 'access'?)",
+        ),
         (document(mounts=[]), "top level: unknown key 'mounts' (did you mean 'mount'?)"),
         (document(Public_URL="x"), "unknown key 'Public_URL' (did you mean 'public_url'?)"),
-        (document({**A_MOUNT, "active_content": True}), "unknown key 'active_content' (remove it: browsers download "),
+        (
+            document({**A_MOUNT, "active_content": True}),
+            "unknown key 'active_content' (remove it: browsers download ",
+        ),
         (document(zzzz=1), "unknown key 'zzzz' (known: region, "),
         *(
             (
@@ -119,7 +139,9 @@ def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
         ),
     ],
 )
-def test_a_mistyped_key_is_answered_with_the_key_that_was_meant(table: Mapping[str, Any], sentence: str) -> None:
+def test_a_mistyped_key_is_answered_with_the_key_that_was_meant(
+    table: Mapping[str, Any], sentence: str
+) -> None:
     assert sentence in refusal(table)
 
 
@@ -167,14 +189,19 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
         (b"region = " + b"[" * 10_000, "is not valid TOML"),
         (b"region = " + b"9" * 10_000, "links.toml"),
         # tomli refuses it, tomllib leaves it to us.
-        (b"region" + b".a" * 2_000 + b" = 1", "nested too deep" if sys.version_info >= (3, 11) else "not valid TOML"),
+        (
+            b"region" + b".a" * 2_000 + b" = 1",
+            "nested too deep" if sys.version_info >= (3, 11) else "not valid TOML",
+        ),
         (b"", "region"),
         (GOOD.replace("access", "acess").encode(), "'acess'"),
         (GOOD.replace("examplebucket", "${LINK_BUCKET}").encode(), "LINK_BUCKET"),
         ((GOOD + GOOD.partition("\n[[")[1] + GOOD.partition("\n[[")[2]).encode(), "/here/"),
     ],
 )
-def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, text: bytes, message: str) -> None:
+def test_an_invalid_file_fails_the_first_start_with_a_message(
+    links_toml: Path, text: bytes, message: str
+) -> None:
     links_toml.write_bytes(text)
     with pytest.raises(InvalidConfig) as raised:
         startup.start(os.environ)
@@ -183,7 +210,9 @@ def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, 
     assert str(raised.value).endswith(".")
 
 
-def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(links_toml: Path) -> None:
+def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(
+    links_toml: Path,
+) -> None:
     with pytest.raises(InvalidConfig, match="LINK_CONFIG"):
         startup.start(os.environ)
     links_toml.mkdir()
@@ -191,8 +220,12 @@ def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(links
         startup.start(os.environ)
 
 
-def test_an_invalid_file_is_read_again_and_a_valid_one_once(links_toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(startup, "instance", cache(startup.instance.__wrapped__))  # as in a new process
+def test_an_invalid_file_is_read_again_and_a_valid_one_once(
+    links_toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        startup, "instance", cache(startup.instance.__wrapped__)
+    )  # as in a new process
     monkeypatch.setattr("gc.freeze", lambda: None)
     links_toml.write_text("region = 7")
     for _ in range(2):
@@ -233,11 +266,17 @@ def test_links_go_to_a_loopback_address(address: str) -> None:
 def test_an_empty_address_counts_as_unset() -> None:
     assert with_oss("") == read(document(), {})
     assert with_oss("").mounts[0].endpoint == Endpoint.public("cn-hangzhou")
-    assert with_oss("").own_endpoint == with_oss("").mounts[0].own_endpoint == Endpoint.internal("cn-hangzhou")
+    assert (
+        with_oss("").own_endpoint
+        == with_oss("").mounts[0].own_endpoint
+        == Endpoint.internal("cn-hangzhou")
+    )
 
 
 def test_on_a_laptop_a_mount_of_another_region_has_the_local_address_too() -> None:
-    elsewhere = document({**A_MOUNT, "region": "cn-beijing", "endpoint": "https://static.example.com"})
+    elsewhere = document(
+        {**A_MOUNT, "region": "cn-beijing", "endpoint": "https://static.example.com"}
+    )
     config = read(elsewhere, {"LINK_OSS_ENDPOINT": LOOPBACK[0]})
     assert config.mounts[0].endpoint == config.mounts[0].own_endpoint == config.own_endpoint
     assert read(elsewhere, {}).mounts[0].own_endpoint == Endpoint.public("cn-beijing")
@@ -289,11 +328,15 @@ def with_address(address: str, **top: str) -> Config:
 
 def test_a_local_address_stands_in_for_the_public_url() -> None:
     for public in ({}, {"public_url": "https://links.example.com"}):
-        assert with_address("http://localhost:9000/", **public).public_url == "http://localhost:9000"
+        assert (
+            with_address("http://localhost:9000/", **public).public_url == "http://localhost:9000"
+        )
         assert with_address("", **public).public_url == public.get("public_url")
 
 
-def test_another_address_than_a_loopback_origin_is_refused_and_an_invalid_public_url_beside_one() -> None:
+def test_another_address_than_a_loopback_origin_is_refused_and_an_invalid_public_url_beside_one() -> (
+    None
+):
     with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL must be a loopback address"):
         with_address("https://links.example.com")
     with pytest.raises(InvalidConfig, match="public_url must be an https origin"):

@@ -50,7 +50,9 @@ def refusal(*notices: str, top: str = TOP) -> str:
 
 
 def test_every_key_of_a_notice_is_read() -> None:
-    config = config_with(notice(on="created", give="share", expires="7d", every="5m", to=["ops", "chat"]))
+    config = config_with(
+        notice(on="created", give="share", expires="7d", every="5m", to=["ops", "chat"])
+    )
     (rule,) = config.notices
     assert rule.mount.path == "/outbox/"
     assert rule[0::2] == ("created", "share", 300)
@@ -58,7 +60,9 @@ def test_every_key_of_a_notice_is_read() -> None:
     assert config.sinks == (OssSink("manifest", Location("examplebucket", ".links/notices/")),)
 
 
-def test_absent_keys_of_a_notice_have_their_defaults_and_the_targets_of_sinks_are_reserved() -> None:
+def test_absent_keys_of_a_notice_have_their_defaults_and_the_targets_of_sinks_are_reserved() -> (
+    None
+):
     config = config_with(notice())
     assert config.notices[0][2:5] == ("link", None, None)
     assert config.mounts.is_reserved("examplebucket", ".links/notices/2026/03/01/x.jsonl")
@@ -68,24 +72,34 @@ def test_absent_keys_of_a_notice_have_their_defaults_and_the_targets_of_sinks_ar
 
 def test_a_misspelt_key_is_refused() -> None:
     for name in NOTICE_KEYS:
-        assert f"unknown key '{name}s' (did you mean '{name}'?)" in refusal(notice(**{f"{name}s": "x"}))
+        assert f"unknown key '{name}s' (did you mean '{name}'?)" in refusal(
+            notice(**{f"{name}s": "x"})
+        )
     before, header, table = TOP.partition("[[sink]]")
     for name in SINK_KEYS:
         sink = header + table.replace(name, f"{name}s", 1)
-        assert f"sink 1: unknown key '{name}s' (did you mean '{name}'?)" in refusal(top=before + sink)
+        assert f"sink 1: unknown key '{name}s' (did you mean '{name}'?)" in refusal(
+            top=before + sink
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"on": None}, "notice 1: on is required"),
-        ({"on": "deleted"}, "on must be one of created, timer, message, opened, used (got 'deleted')"),
+        (
+            {"on": "deleted"},
+            "on must be one of created, timer, message, opened, used (got 'deleted')",
+        ),
         ({"mount": None}, "mount is required"),
         (
             {"mount": "/nowhere/"},
             "mount must be the path of a mount: /exampledir/, /everything/, /outbox/, /in/ (got '/nowhere/')",
         ),
-        ({"mount": "/in/"}, "mount must be a mount with GET, which the link of a notice requires (got '/in/')"),
+        (
+            {"mount": "/in/"},
+            "mount must be a mount with GET, which the link of a notice requires (got '/in/')",
+        ),
         ({"to": None}, "to must be a list of at least one string"),
         ({"to": ["ops", "ops"]}, "to must not contain the same value twice (got ['ops', 'ops'])"),
         ({"to": "ops"}, "to must be a list (got 'ops')"),
@@ -94,15 +108,36 @@ def test_a_misspelt_key_is_refused() -> None:
             "to must be a list of names of sinks (got ['https://hooks.example.com/x'])",
         ),
         ({"give": "file"}, "give must be link or share (got 'file')"),
-        ({"give": "share", "mount": "/exampledir/"}, 'give = "share" requires max_share on the mount'),
-        ({"give": "share", "expires": "31d"}, "expires must be a duration from 60 to 2592000 seconds"),
+        (
+            {"give": "share", "mount": "/exampledir/"},
+            'give = "share" requires max_share on the mount',
+        ),
+        (
+            {"give": "share", "expires": "31d"},
+            "expires must be a duration from 60 to 2592000 seconds",
+        ),
         ({"expires": "2h"}, "expires must be a duration from 60 to 3600 seconds"),
-        ({"every": "30s"}, "every must be a duration from 60 to 86400 seconds, such as 90, 15m, 2h or 1d (got '30s')"),
+        (
+            {"every": "30s"},
+            "every must be a duration from 60 to 86400 seconds, such as 90, 15m, 2h or 1d (got '30s')",
+        ),
         ({"every": "1m", "to": ["ops", "manifest"]}, "every is not allowed with a [[sink]]"),
-        ({"on": "opened", "give": "link"}, 'give is not allowed with on = "opened": no link is made'),
-        ({"on": "used", "expires": "1h"}, 'expires is not allowed with on = "used": no link is made'),
-        ({"on": "used", "mount": "/exampledir/"}, "mount must be a mount with max_share, which has shares"),
-        ({"on": "opened", "to": ["ops", "manifest"]}, 'to must not name a [[sink]] with on = "opened"'),
+        (
+            {"on": "opened", "give": "link"},
+            'give is not allowed with on = "opened": no link is made',
+        ),
+        (
+            {"on": "used", "expires": "1h"},
+            'expires is not allowed with on = "used": no link is made',
+        ),
+        (
+            {"on": "used", "mount": "/exampledir/"},
+            "mount must be a mount with max_share, which has shares",
+        ),
+        (
+            {"on": "opened", "to": ["ops", "manifest"]},
+            'to must not name a [[sink]] with on = "opened"',
+        ),
     ],
 )
 def test_an_invalid_notice_is_refused(changes: dict[str, Any], says: str) -> None:
@@ -114,11 +149,17 @@ def test_an_invalid_notice_is_refused(changes: dict[str, Any], says: str) -> Non
     [
         ("public_url", {"give": "share"}, 'give = "share" requires public_url'),
         ("keys", {"give": "share"}, 'give = "share" requires keys'),
-        ("keys", {}, "to names 'ops', which is not a [[sink]]; sinks of the keys document require keys"),
+        (
+            "keys",
+            {},
+            "to names 'ops', which is not a [[sink]]; sinks of the keys document require keys",
+        ),
         ("state", {}, "to names 'ops', which requires state: it records which notices were sent"),
     ],
 )
-def test_what_a_notice_requires_must_be_configured(line: str, changes: dict[str, Any], says: str) -> None:
+def test_what_a_notice_requires_must_be_configured(
+    line: str, changes: dict[str, Any], says: str
+) -> None:
     without = re.sub(rf"(?m)^{line} = .*\n", "", TOP)
     assert says in refusal(notice(**changes), top=without)
 
@@ -143,7 +184,10 @@ def test_an_oss_sink_requires_neither_keys_nor_state() -> None:
         ("oss://examplebucket/x", "target must end in /"),
         ("https://examplebucket/x/", "target: Invalid address 'https://examplebucket/x/'"),
         ("oss://examplebucket/.links/", "target overlaps oss://examplebucket/.links/keys.json"),
-        ("oss://examplebucket/.links/state/x/", "target overlaps oss://examplebucket/.links/state/"),
+        (
+            "oss://examplebucket/.links/state/x/",
+            "target overlaps oss://examplebucket/.links/state/",
+        ),
     ],
 )
 def test_a_sink_requires_a_prefix_of_its_own(target: str, says: str) -> None:
@@ -154,7 +198,9 @@ def test_an_invalid_name_of_a_sink_or_that_of_another_is_refused() -> None:
     for name in ("", "two words"):
         assert "name" in refusal(top=TOP.replace('"manifest"', f'"{name}"'))
     sink = '\n[[sink]]\nname = "manifest"\ntarget = "oss://examplebucket/.links/more/"\n'
-    assert "sink 2: name must be different for each sink (got 'manifest')" in refusal(top=TOP + sink)
+    assert "sink 2: name must be different for each sink (got 'manifest')" in refusal(
+        top=TOP + sink
+    )
 
 
 def test_two_notices_must_differ_in_more_than_their_sinks() -> None:
@@ -173,17 +219,26 @@ REPEATS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("changes", REPEATS.values(), ids=REPEATS)
-def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(changes: dict[str, str]) -> None:
+def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(
+    changes: dict[str, str],
+) -> None:
     """A sink would take the notice of one for that of the other, and get only one of them."""
-    first, repeat = notice(to=["chat", "ops", "mail"]), notice(to=["mail", "pager", "ops"], **changes)
+    first, repeat = (
+        notice(to=["chat", "ops", "mail"]),
+        notice(to=["mail", "pager", "ops"], **changes),
+    )
     assert refusal(first, notice(on="message"), repeat) == (
         "notice 3 repeats notice 1 for mail, ops (same on, mount and give): name a sink in only one of the two."
     )
     assert "notice 2 repeats notice 1 for ops" in refusal(notice(**changes), notice())
 
 
-@pytest.mark.parametrize("changes", [{"on": "message"}, {"mount": "/exampledir/"}, {"give": "share"}], ids=str)
-def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(changes: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"on": "message"}, {"mount": "/exampledir/"}, {"give": "share"}], ids=str
+)
+def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(
+    changes: dict[str, str],
+) -> None:
     for also in REPEATS.values():
         assert len(config_with(notice(), notice(**changes, **also)).notices) == 2
 
@@ -203,13 +258,19 @@ LOOPS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("sink", "rule"), LOOPS)
 def test_a_sink_that_overlaps_the_target_of_the_mount_is_refused(sink: str, rule: str) -> None:
     """What the function writes must never be an event that calls it."""
-    assert "every notice would cause the next one" in refusal(rule, top=TOP.replace(".links/notices/", sink))
+    assert "every notice would cause the next one" in refusal(
+        rule, top=TOP.replace(".links/notices/", sink)
+    )
 
 
 @pytest.mark.parametrize("state", ["outbox/", "outbox/state/", "all/"])
 def test_a_state_prefix_that_overlaps_the_target_is_refused(state: str) -> None:
-    top = TOP.replace(".links/state/", state).replace('/outbox/"\nmax', f'/{"all/" * (state == "all/")}outbox/"\nmax')
-    assert " of the state prefix: every notice would cause the next one" in refusal(notice(to=["manifest"]), top=top)
+    top = TOP.replace(".links/state/", state).replace(
+        '/outbox/"\nmax', f'/{"all/" * (state == "all/")}outbox/"\nmax'
+    )
+    assert " of the state prefix: every notice would cause the next one" in refusal(
+        notice(to=["manifest"]), top=top
+    )
 
 
 def test_only_new_objects_of_the_same_bucket_can_cause_a_loop() -> None:

@@ -76,10 +76,16 @@ REACHED = [
 
 
 @pytest.mark.parametrize("rules", REACHED, ids=range(len(REACHED)))
-def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(rules: list[Rule]) -> None:
+def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(
+    rules: list[Rule],
+) -> None:
     sentence = refusal(*rules)
     assert "authenticated" in sentence
-    assert any(f"the authenticated mount {rule.path}," in sentence for rule in rules if rule.access == PRIVATE)
+    assert any(
+        f"the authenticated mount {rule.path}," in sentence
+        for rule in rules
+        if rule.access == PRIVATE
+    )
 
 
 APART = [
@@ -165,8 +171,12 @@ TYPE = "response-content-type"
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-@pytest.mark.parametrize(("shown", "uploaded"), [("x/", "x/"), ("x/", "x/y/"), ("x/y/", "x/"), ("", "x/"), ("x/", "")])
-def test_links_that_choose_the_type_must_not_reach_uploaded_objects(method: str, shown: str, uploaded: str) -> None:
+@pytest.mark.parametrize(
+    ("shown", "uploaded"), [("x/", "x/"), ("x/", "x/y/"), ("x/y/", "x/"), ("", "x/"), ("x/", "")]
+)
+def test_links_that_choose_the_type_must_not_reach_uploaded_objects(
+    method: str, shown: str, uploaded: str
+) -> None:
     for access in ("anonymous", PRIVATE):
         showing = Rule("/show/", shown, access, query=f"versionId {TYPE}")
         sentence = refusal(showing, Rule("/upload/", uploaded, access, method))
@@ -177,8 +187,14 @@ def test_links_that_choose_the_type_must_not_reach_uploaded_objects(method: str,
 def test_links_may_choose_the_type_of_objects_that_nobody_uploads() -> None:
     config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "y/", methods="PUT"))
     config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "xy/", methods="PUT"))
-    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"))
-    config_of(Rule("/show/", "x/", query="response-content-disposition"), Rule("/upload/", "x/", methods="PUT"))
+    config_of(
+        Rule("/show/", "x/", query=TYPE),
+        Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"),
+    )
+    config_of(
+        Rule("/show/", "x/", query="response-content-disposition"),
+        Rule("/upload/", "x/", methods="PUT"),
+    )
     config_of(Rule("/show/", "x/", query=TYPE), Rule("/more/", "x/", methods="GET"))
 
 
@@ -189,7 +205,9 @@ OWN = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebu
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("prefix", ["", ".links/", ".links/state/uploads/", ".links/keys.json/"])
-def test_an_upload_mount_must_not_overlap_the_services_own_objects(method: str, prefix: str) -> None:
+def test_an_upload_mount_must_not_overlap_the_services_own_objects(
+    method: str, prefix: str
+) -> None:
     for access in ("anonymous", PRIVATE):
         sentence = refusal(Rule("/upload/", prefix, access, f"GET {method}"), **OWN)
         assert "/upload/" in sentence
@@ -207,8 +225,16 @@ def test_an_upload_mount_elsewhere_is_valid() -> None:
 
 
 def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() -> None:
-    config = config_of(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
-    for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
+    config = config_of(
+        Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN
+    )
+    for path in (
+        "/all/.links/keys.json",
+        "/links/keys.json",
+        "/links/state/a",
+        "/state/a",
+        "/state/b/c",
+    ):
         assert ask(path, config=config).status == 404
     assert ask("/links/readme", config=config).key == ".links/readme"
 
@@ -222,7 +248,9 @@ Place = tuple[str, str, str]
 
 
 def mounts(places: Iterable[Place]) -> Mounts:
-    tables = [{"path": f"/{path}", "target": f"oss://{bucket}/{key}"} for path, bucket, key in places]
+    tables = [
+        {"path": f"/{path}", "target": f"oss://{bucket}/{key}"} for path, bucket, key in places
+    ]
     return load.read({"region": "cn-hangzhou", "mount": tables}, {}).mounts
 
 
@@ -241,7 +269,9 @@ def test_a_path_belongs_to_the_mount_with_the_longest_path_that_it_begins_with(
 
 
 @given(st.lists(st.builds(Location, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS)), FOLDERS)
-def test_what_is_reserved_in_one_bucket_is_not_in_another(reserved: list[Location], key: str) -> None:
+def test_what_is_reserved_in_one_bucket_is_not_in_another(
+    reserved: list[Location], key: str
+) -> None:
     found = pickle.loads(pickle.dumps(Mounts((), tuple(reserved))))  # noqa: S301 - of this test
     for bucket in ("bucket-a", "bucket-b", "bucket-c"):
         expected = any(each.bucket == bucket and key.startswith(each.key) for each in reserved)
@@ -249,15 +279,23 @@ def test_what_is_reserved_in_one_bucket_is_not_in_another(reserved: list[Locatio
 
 
 @FEW
-@given(MANY, st.lists(st.builds(Location, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS), max_size=2), FOLDERS)
+@given(
+    MANY,
+    st.lists(st.builds(Location, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS), max_size=2),
+    FOLDERS,
+)
 def test_a_target_is_found_where_a_mount_covers_the_path_and_nothing_of_the_service_is(
     places: list[Place], reserved: list[Location], folder: str
 ) -> None:
     found = Mounts(mounts(places), tuple(reserved))
     for path in (f"/{folder}", f"/{folder}c.txt"):
         mount = found.covering(path)
-        location = mount and Location(mount.target.bucket, mount.target.key + path[len(mount.path) :])
-        expected = None if location is None or found.is_reserved(*location) else (mount, path, location)
+        location = mount and Location(
+            mount.target.bucket, mount.target.key + path[len(mount.path) :]
+        )
+        expected = (
+            None if location is None or found.is_reserved(*location) else (mount, path, location)
+        )
         target = found.get(path)
         assert (target and (target.mount, target.path, target.location)) == expected
         for prefix in (False, True):
@@ -287,7 +325,13 @@ def test_an_object_has_a_target_through_the_one_mount_that_covers_its_path(
 
 @FEW
 @given(MANY, PLACES)
-def test_the_mounts_within_a_prefix_and_those_that_overlap_it_are_all_found(places: list[Place], place: Place) -> None:
+def test_the_mounts_within_a_prefix_and_those_that_overlap_it_are_all_found(
+    places: list[Place], place: Place
+) -> None:
     found, prefix = mounts(places), Location(*place[1:])
-    assert paths(found.within(prefix)) == paths(mount for mount in found if prefix.contains(mount.target))
-    assert paths(found.overlapping(prefix)) == paths(mount for mount in found if prefix.overlaps(mount.target))
+    assert paths(found.within(prefix)) == paths(
+        mount for mount in found if prefix.contains(mount.target)
+    )
+    assert paths(found.overlapping(prefix)) == paths(
+        mount for mount in found if prefix.overlaps(mount.target)
+    )

@@ -52,7 +52,12 @@ def lists(effect: str, *prefixes: str) -> dict[str, Any]:
     """The statement about lists of these prefixes."""
     resource = ["acs:oss:*:*:examplebucket"]
     condition = {"StringLike": {"oss:Prefix": list(prefixes)}}
-    return {"Effect": effect, "Action": ["oss:ListObjects"], "Resource": resource, "Condition": condition}
+    return {
+        "Effect": effect,
+        "Action": ["oss:ListObjects"],
+        "Resource": resource,
+        "Condition": condition,
+    }
 
 
 def mount_at(loaded: Config, path: str) -> Mount:
@@ -73,47 +78,71 @@ UPLOADED = ["oss:AbortMultipartUpload", "oss:PutObject"]
         ({"methods": ["GET", "PUT"], "max_size": "1MB"}, sorted([*UPLOADED, "oss:GetObject"])),
     ],
 )
-def test_a_session_has_the_statement_that_the_role_would_have(changes: dict[str, Any], actions: list[str]) -> None:
+def test_a_session_has_the_statement_that_the_role_would_have(
+    changes: dict[str, Any], actions: list[str]
+) -> None:
     mount = {**DOCS, **changes}
     session = statements(config(mount), "/docs/")
-    assert session == [{"Effect": "Allow", "Action": actions, "Resource": ["acs:oss:*:*:examplebucket/docs/*"]}]
+    assert session == [
+        {"Effect": "Allow", "Action": actions, "Resource": ["acs:oss:*:*:examplebucket/docs/*"]}
+    ]
     assert session == role_statements(read(table(mount), {}), web=True, events=False)
 
 
 @pytest.mark.parametrize(
-    ("give", "actions"), [("link", ["oss:GetObject", "oss:GetObjectVersion"]), ("share", ["oss:GetObject"])]
+    ("give", "actions"),
+    [("link", ["oss:GetObject", "oss:GetObjectVersion"]), ("share", ["oss:GetObject"])],
 )
-def test_a_session_may_read_versions_where_notices_link_to_new_objects(give: str, actions: list[str]) -> None:
+def test_a_session_may_read_versions_where_notices_link_to_new_objects(
+    give: str, actions: list[str]
+) -> None:
     notice = {"on": "created", "mount": "/docs/", "give": give, "to": ["manifest"]}
     shared = {**DOCS, "max_share": "1d"}
-    top = {"notice": [notice], "sink": [SINK], "keys": KEYS, "state": STATE, "public_url": "https://links.example.com"}
+    top = {
+        "notice": [notice],
+        "sink": [SINK],
+        "keys": KEYS,
+        "state": STATE,
+        "public_url": "https://links.example.com",
+    }
     loaded = config(shared, **top)
     (allowed,) = statements(loaded, "/docs/")
     assert allowed["Action"] == actions
 
 
 def test_the_session_of_an_upload_mount_may_list_its_prefix_to_count_files() -> None:
-    assert statements(config(INBOX, keys=KEYS, state=STATE), "/inbox/")[1] == lists("Allow", "inbox/*")
+    assert statements(config(INBOX, keys=KEYS, state=STATE), "/inbox/")[1] == lists(
+        "Allow", "inbox/*"
+    )
 
 
 @pytest.mark.parametrize("signs", [True, False], ids=["sessions", "the role"])
 def test_folders_are_listed_with_the_prefix_of_their_mount_alone(signs: bool) -> None:
     mounts = ({**DOCS, "list": True}, {**DOCS, "path": "/other/", "target": "oss://otherbucket/x/"})
-    loaded = read(table(*mounts, keys=KEYS, **({"assume_role": {"role": ROLE}} if signs else {})), {})
+    loaded = read(
+        table(*mounts, keys=KEYS, **({"assume_role": {"role": ROLE}} if signs else {})), {}
+    )
     role = role_statements(loaded, web=True, events=False)
     allowed = statements(loaded, "/docs/") if signs else role
-    assert [each for each in allowed if "oss:ListObjects" in each["Action"]] == [lists("Allow", "docs/*")]
+    assert [each for each in allowed if "oss:ListObjects" in each["Action"]] == [
+        lists("Allow", "docs/*")
+    ]
     if signs:
         assert "oss:ListObjects" not in str((statements(loaded, "/other/"), role))
 
 
 def test_a_session_is_denied_exactly_the_services_own_objects_in_its_target() -> None:
     notice = {"on": "created", "mount": "/docs/", "to": ["manifest"]}
-    loaded = config(DOCS, {**WHOLE, "list": True}, keys=KEYS, state=STATE, notice=[notice], sink=[SINK])
+    loaded = config(
+        DOCS, {**WHOLE, "list": True}, keys=KEYS, state=STATE, notice=[notice], sink=[SINK]
+    )
     denied = [each for each in statements(loaded, "/all/") if each["Effect"] == "Deny"]
     prefixes = (".links/keys.json*", ".links/state/*", ".links/notices/*")
     objects = [f"acs:oss:*:*:examplebucket/{prefix}" for prefix in prefixes]
-    assert denied == [{"Effect": "Deny", "Action": ["oss:*"], "Resource": objects}, lists("Deny", *prefixes)]
+    assert denied == [
+        {"Effect": "Deny", "Action": ["oss:*"], "Resource": objects},
+        lists("Deny", *prefixes),
+    ]
     assert all(each["Effect"] == "Allow" for each in statements(loaded, "/docs/"))
 
 
@@ -130,7 +159,10 @@ def test_a_wildcard_in_a_target_is_refused_because_ram_would_widen_it() -> None:
 def test_a_role_of_several_mounts_has_no_deny_of_one_of_them() -> None:
     """Another mount or another environment may need what one denies its sessions."""
     loaded = config(WHOLE, DOCS, keys=KEYS, state=STATE)
-    assert any(statement["Effect"] == "Deny" for statement in session_statements(loaded, mount_at(loaded, "/all/")))
+    assert any(
+        statement["Effect"] == "Deny"
+        for statement in session_statements(loaded, mount_at(loaded, "/all/"))
+    )
     (needed,) = signer_statements(loaded, web=True, events=False).values()
     assert [statement["Effect"] for statement in needed] == ["Allow", "Allow"]
 
@@ -169,14 +201,25 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         )
     result = table(*mounts)
     if draw(st.booleans()):
-        result["keys"] = draw(st.sampled_from((KEYS, "oss://examplebucket/a/keys.json", "oss://otherbucket/keys")))
+        result["keys"] = draw(
+            st.sampled_from((KEYS, "oss://examplebucket/a/keys.json", "oss://otherbucket/keys"))
+        )
     if any("max_share" in mount for mount in mounts) or draw(st.booleans()):
-        result["state"] = draw(st.sampled_from((STATE, "oss://examplebucket/a/s/", "oss://otherbucket/b/")))
+        result["state"] = draw(
+            st.sampled_from((STATE, "oss://examplebucket/a/s/", "oss://otherbucket/b/"))
+        )
     if draw(st.booleans()):
         result["sink"] = [
-            {"name": "manifest", "target": draw(st.sampled_from((SINK["target"], "oss://otherbucket/n/")))}
+            {
+                "name": "manifest",
+                "target": draw(st.sampled_from((SINK["target"], "oss://otherbucket/n/"))),
+            }
         ]
-        notice = {"on": draw(st.sampled_from(("created", "message"))), "mount": "/m0/", "to": ["manifest"]}
+        notice = {
+            "on": draw(st.sampled_from(("created", "message"))),
+            "mount": "/m0/",
+            "to": ["manifest"],
+        }
         result["notice"] = [{**notice, "give": "link"}]
     return result
 
@@ -204,9 +247,19 @@ def requests(loaded: Config) -> Iterator[tuple[str, str, dict[str, str]]]:
         for folder in sorted(folders):
             for key in (f"{folder}x", f"{folder}.lock"):
                 arn = f"acs:oss:oss-cn-hangzhou:1000000000000001:{bucket}/{key}"
-                for action in ("GetObject", "GetObjectVersion", "PutObject", "AbortMultipartUpload", "DeleteObject"):
+                for action in (
+                    "GetObject",
+                    "GetObjectVersion",
+                    "PutObject",
+                    "AbortMultipartUpload",
+                    "DeleteObject",
+                ):
                     yield f"oss:{action}", arn, {}
-            yield "oss:ListObjects", f"acs:oss:oss-cn-hangzhou:1000000000000001:{bucket}", {"oss:Prefix": folder}
+            yield (
+                "oss:ListObjects",
+                f"acs:oss:oss-cn-hangzhou:1000000000000001:{bucket}",
+                {"oss:Prefix": folder},
+            )
 
 
 def is_reserved(loaded: Config, arn: str, context: dict[str, str]) -> bool:

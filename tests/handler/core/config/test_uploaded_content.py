@@ -16,7 +16,9 @@ from tests.handler.core.config.tables import document, refusal
 DOMAIN = "https://static.example.com"
 
 
-def table(path: str = "/a/", prefix: str = "x/", methods: str = "GET", **keys: Any) -> dict[str, Any]:
+def table(
+    path: str = "/a/", prefix: str = "x/", methods: str = "GET", **keys: Any
+) -> dict[str, Any]:
     uploads = {"max_size": "1MB"} if {"PUT", "POST"} & {*methods.split()} else {}
     target = {"path": path, "target": f"oss://examplebucket/{prefix}", "whole_bucket": True}
     return {**target, "access": "anonymous", "methods": methods.split(), **uploads, **keys}
@@ -24,7 +26,10 @@ def table(path: str = "/a/", prefix: str = "x/", methods: str = "GET", **keys: A
 
 def mounts(*tables: dict[str, Any]) -> dict[str, Mount]:
     """The mounts by their paths, which must not depend on their order."""
-    results = [{mount.path: mount for mount in read(document(*order), {}).mounts} for order in (tables, tables[::-1])]
+    results = [
+        {mount.path: mount for mount in read(document(*order), {}).mounts}
+        for order in (tables, tables[::-1])
+    ]
     assert results[0] == results[1]
     return results[0]
 
@@ -38,7 +43,10 @@ CONCERNED = {
     "another mount with a narrower target": [table(endpoint=DOMAIN), table("/in/", "x/y/", "PUT")],
     "another mount with a wider target": [table(endpoint=DOMAIN), table("/in/", "", "POST")],
     # Signatures do not contain the host.
-    "a domain of the same bucket": [table(methods="GET PUT"), table("/site/", "site/", endpoint=DOMAIN)],
+    "a domain of the same bucket": [
+        table(methods="GET PUT"),
+        table("/site/", "site/", endpoint=DOMAIN),
+    ],
 }
 
 
@@ -51,7 +59,9 @@ def accepts_pages(mount: Mount) -> bool:
 
 
 @pytest.mark.parametrize("name", CONCERNED)
-def test_a_domain_of_yours_shows_nothing_that_strangers_upload_and_accepts_no_active_types(name: str) -> None:
+def test_a_domain_of_yours_shows_nothing_that_strangers_upload_and_accepts_no_active_types(
+    name: str,
+) -> None:
     found = mounts(*CONCERNED[name])
     assert found["/a/"].inline == ()
     assert [accepts_pages(mount) for mount in found.values() if mount.allows_uploads] == [False]
@@ -62,7 +72,10 @@ UNCONCERNED = {
     "no domain": [table(methods="GET PUT")],
     "a domain of OSS": [table(methods="GET PUT", endpoint="accelerate")],
     "uploads elsewhere": [table(endpoint=DOMAIN), table("/in/", "xy/", "PUT")],
-    "another bucket": [table(endpoint=DOMAIN), table("/in/", methods="PUT", target="oss://otherbucket/x/")],
+    "another bucket": [
+        table(endpoint=DOMAIN),
+        table("/in/", methods="PUT", target="oss://otherbucket/x/"),
+    ],
 }
 
 
@@ -76,7 +89,9 @@ def test_all_other_links_show_an_object_as_its_type_says(name: str) -> None:
 
 def test_a_mount_lists_what_its_links_show() -> None:
     types = ["image/png", "application/pdf", "text/plain; charset=utf-8"]
-    assert mounts(table(methods="GET PUT", endpoint=DOMAIN, inline=types))["/a/"].inline == tuple(types)
+    assert mounts(table(methods="GET PUT", endpoint=DOMAIN, inline=types))["/a/"].inline == tuple(
+        types
+    )
     assert mounts(table(inline=types))["/a/"].inline == tuple(types)
     assert mounts(table(inline=[]))["/a/"].inline == ()
 
@@ -160,7 +175,9 @@ INERT = [
 ]
 
 
-def test_active_types_are_recognised_however_they_are_written_and_others_whatever_their_charset() -> None:
+def test_active_types_are_recognised_however_they_are_written_and_others_whatever_their_charset() -> (
+    None
+):
     prefixes = ("text/", "image/", "application/", "video/", "audio/", "font/")
     for content_type in (*ACTIVE, *prefixes, *(f"{prefix}x+xml" for prefix in prefixes)):
         for written in (content_type, content_type.upper(), f"{content_type};charset=utf-8"):
@@ -177,7 +194,9 @@ def test_only_a_mount_for_callers_with_a_key_allows_overwriting_unless_it_says_s
     assert not mounts(table(methods="PUT"))["/a/"].overwrite
     assert mounts(table(methods="PUT", overwrite=True))["/a/"].overwrite
     assert mounts(table(methods="PUT", access="authenticated"))["/a/"].overwrite
-    assert not mounts(table(methods="PUT", access="authenticated", overwrite=False))["/a/"].overwrite
+    assert not mounts(table(methods="PUT", access="authenticated", overwrite=False))[
+        "/a/"
+    ].overwrite
 
 
 def test_a_switch_is_true_or_false() -> None:

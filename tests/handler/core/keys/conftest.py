@@ -14,7 +14,9 @@ from tests.local_oss import LocalOss, local_oss
 
 
 @pytest.fixture(params=["file", "oss"])
-def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+def cli(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[KeysCli]:
     with keys_cli(request.param, tmp_path, capsys) as started:
         yield started
 

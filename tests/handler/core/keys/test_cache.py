@@ -23,8 +23,26 @@ from handler.core.errors import Problem
 from handler.core.keys import Keys, current, parse
 from handler.core.keys.file_store import FileStore
 from tests.fault_proxy import fault_proxy
-from tests.handler.client import KEYS, NOW, ask, context, event, invoke, make_config, mount, new_instance
-from tests.handler.keys_fixtures import LINKS, READER, STRANGER, api, config_with, document, watch_requests
+from tests.handler.client import (
+    KEYS,
+    NOW,
+    ask,
+    context,
+    event,
+    invoke,
+    make_config,
+    mount,
+    new_instance,
+)
+from tests.handler.keys_fixtures import (
+    LINKS,
+    READER,
+    STRANGER,
+    api,
+    config_with,
+    document,
+    watch_requests,
+)
 from tests.local_oss import PLACE, LocalOss
 
 FIRST = document()
@@ -56,7 +74,9 @@ def test_a_file_is_read_once_a_minute_and_an_unchanged_one_not_again(tmp_path: P
     assert names(instance, NOW + 10_060) == ["stranger"]
 
 
-def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(oss: LocalOss) -> None:
+def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(
+    oss: LocalOss,
+) -> None:
     oss.put_keys(FIRST)
     instance = new_instance(oss.config)
     first = keys_at(instance, NOW)
@@ -197,18 +217,31 @@ def test_a_clock_that_was_set_back_keeps_no_revoked_key_valid(tmp_path: Path) ->
     assert names(instance, NOW - 1) == ["stranger"]
 
 
-def test_without_a_keys_document_an_authenticated_mount_says_what_to_add_and_every_key_is_unknown() -> None:
-    answered = ask(headers={"Authorization": f"Bearer {READER}"}, config=mount(access="authenticated"))
+def test_without_a_keys_document_an_authenticated_mount_says_what_to_add_and_every_key_is_unknown() -> (
+    None
+):
+    answered = ask(
+        headers={"Authorization": f"Bearer {READER}"}, config=mount(access="authenticated")
+    )
     assert (answered.status, answered.code) == (503, "keys_unavailable")
     assert "Add keys" in answered.json["detail"]
-    assert ask(headers={"Authorization": f"Bearer {READER}"}, config=mount()).code == "unknown_credential"
+    assert (
+        ask(headers={"Authorization": f"Bearer {READER}"}, config=mount()).code
+        == "unknown_credential"
+    )
 
 
-@pytest.mark.parametrize("path", ["keys.json", "./keys.json", "../folder/keys.json", "{folder}/keys.json"])
-def test_a_file_is_found_relative_to_links_toml(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "path", ["keys.json", "./keys.json", "../folder/keys.json", "{folder}/keys.json"]
+)
+def test_a_file_is_found_relative_to_links_toml(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / "links.toml").write_text(f'region = "cn-hangzhou"\nkeys = "file:{path.format(folder=folder)}"\n')
+    (folder / "links.toml").write_text(
+        f'region = "cn-hangzhou"\nkeys = "file:{path.format(folder=folder)}"\n'
+    )
     monkeypatch.chdir(tmp_path)
     for links_toml in (str(folder / "links.toml"), "folder/links.toml"):
         assert load.load(links_toml, {}).keys_document == folder / "keys.json"

@@ -60,7 +60,9 @@ def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysC
 
 
 @pytest.mark.parametrize(("retired", "left"), [("old", "new"), ("new", "old")])
-def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(retired: str, left: str, in_file: KeysCli) -> None:
+def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(
+    retired: str, left: str, in_file: KeysCli
+) -> None:
     result = in_file.run("rotate-share", "--retire", retired)
     assert (result.status, retired in result.out) == (0, True)
     after = in_file.read()
@@ -89,7 +91,13 @@ def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
         existing.place,
     ):
         assert fact in result.out
-    for secret in (base64url(b"o" * 32), base64url(b"n" * 32), base64url(SECRET), hash_of(READER), "hooks.example"):
+    for secret in (
+        base64url(b"o" * 32),
+        base64url(b"n" * 32),
+        base64url(SECRET),
+        hash_of(READER),
+        "hooks.example",
+    ):
         assert secret not in result.out
 
 
@@ -98,7 +106,9 @@ INVALID = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode(
 
 @pytest.mark.parametrize("command", [ADD, ("show",)])
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "python -m handler.commands keys init"), (INVALID, "share 1")], ids=["none", "invalid"]
+    ("content", "says"),
+    [(None, "python -m handler.commands keys init"), (INVALID, "share 1")],
+    ids=["none", "invalid"],
 )
 def test_a_missing_or_invalid_document_is_reported_and_not_changed(
     command: tuple[str, ...], content: bytes | None, says: str, cli: KeysCli
@@ -130,7 +140,9 @@ def test_an_invalid_place_exits_with_2(keys: str, in_file: KeysCli) -> None:
     assert ("Invalid bucket name 'B'" if "//B/" in keys else "oss://bucket") in result.err
 
 
-def test_options_may_stand_before_the_command_or_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_may_stand_before_the_command_or_after_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = f"file:{tmp_path / 'keys.json'}"
     assert main(["init", "--keys", place]) == 0
     assert main(["--keys", place, "show"]) == 0
@@ -152,7 +164,9 @@ def run(cli: KeysCli, redirection: str, *arguments: str) -> subprocess.Completed
 
 @FULL
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
-def test_a_new_api_key_that_cannot_be_printed_is_not_added(in_file: KeysCli, redirection: str) -> None:
+def test_a_new_api_key_that_cannot_be_printed_is_not_added(
+    in_file: KeysCli, redirection: str
+) -> None:
     before = in_file.read()
     result = run(in_file, redirection, *ADD)
     assert result.returncode == 1
@@ -171,7 +185,9 @@ class FullDisk(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(("command", "undo"), [(ADD, "revoke-api-key ci"), (WEBHOOK, "remove-sink ops")])
+@pytest.mark.parametrize(
+    ("command", "undo"), [(ADD, "revoke-api-key ci"), (WEBHOOK, "remove-sink ops")]
+)
 def test_what_can_neither_be_printed_nor_removed_is_named(
     command: tuple[str, ...], undo: str, in_file: KeysCli
 ) -> None:
@@ -237,21 +253,47 @@ def test_a_standard_error_that_fails_takes_no_key_away(in_file: KeysCli, redirec
 
 
 def test_show_prints_no_terminal_escape(in_file: KeysCli) -> None:
-    escapes = ("\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b")
+    escapes = (
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\x9b31m",
+        "\r\n  admin: GET on /",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+    )
     for escape in escapes:
-        sinks = {f"team{escape}x": {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}}
-        in_file.write(json.dumps(document(sinks=sinks, jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
+        sinks = {
+            f"team{escape}x": {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}
+        }
+        in_file.write(
+            json.dumps(
+                document(sinks=sinks, jwt=[issuer(iss="https://id.example.com/\u202e")])
+            ).encode()
+        )
         result = in_file.run("show")
-        assert (result.status, {escape, "\u202e"} & {*result.out}, escape in result.out) == (0, set(), False)
+        assert (result.status, {escape, "\u202e"} & {*result.out}, escape in result.out) == (
+            0,
+            set(),
+            False,
+        )
         assert all(line.isprintable() for line in result.out.splitlines())
-        assert [line for line in result.out.splitlines() if line.startswith("  team") and "webhook" in line]
-    in_file.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode())
+        assert [
+            line
+            for line in result.out.splitlines()
+            if line.startswith("  team") and "webhook" in line
+        ]
+    in_file.write(
+        json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode()
+    )
     result = in_file.run("show")
     assert (result.status, "\u202e" in result.err) == (1, False)
 
 
 def test_a_misspelt_command_is_answered_with_the_names_of_all_commands(in_file: KeysCli) -> None:
-    choices = in_file.run("revoke").err.replace("'", "")  # which argparse quotes until Python 3.12.7
+    choices = in_file.run("revoke").err.replace(
+        "'", ""
+    )  # which argparse quotes until Python 3.12.7
     assert "revoke-api-key, add-issuer" in choices
 
 
@@ -261,11 +303,23 @@ KEY = "aliyuncdnexp1234"
 @pytest.mark.parametrize(
     ("entry", "fault"),
     [
-        ({"type": "C", "key": KEY}, "type must be A, the only type of URL signing that is supported."),
-        ({"type": ["A"], "key": KEY}, "type must be A, the only type of URL signing that is supported."),
+        (
+            {"type": "C", "key": KEY},
+            "type must be A, the only type of URL signing that is supported.",
+        ),
+        (
+            {"type": ["A"], "key": KEY},
+            "type must be A, the only type of URL signing that is supported.",
+        ),
         ({"type": "A"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
-        ({"type": "A", "key": "short"}, "Invalid key of a CDN: key must be 6 to 128 letters and digits."),
-        ({"type": "A", "key": KEY, "rand": "0"}, "unknown member (known: type, key, valid_for, parameter)."),
+        (
+            {"type": "A", "key": "short"},
+            "Invalid key of a CDN: key must be 6 to 128 letters and digits.",
+        ),
+        (
+            {"type": "A", "key": KEY, "rand": "0"},
+            "unknown member (known: type, key, valid_for, parameter).",
+        ),
     ],
 )
 def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
@@ -275,7 +329,10 @@ def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
     entries = {"other": {"type": "A", "key": KEY}, "static": entry}
     saved.write_text(json.dumps({**document(), "cdn": entries}))
     keys = parse(saved.read_bytes())
-    assert (keys.cdn, keys.cdn_faults) == ({"other": CdnKey(KEY)}, {"static": f"keys document: cdn static: {fault}"})
+    assert (keys.cdn, keys.cdn_faults) == (
+        {"other": CdnKey(KEY)},
+        {"static": f"keys document: cdn static: {fault}"},
+    )
     assert keys.api == parse(json.dumps(document())).api
     assert KEY not in repr(keys)
     assert in_file.run("restore", str(saved), "--yes").status == 0
@@ -285,12 +342,19 @@ def test_an_invalid_entry_is_named_and_takes_nothing_else_with_it(
 
 
 def restore(cli: KeysCli, file: Path, answer: Callable[[], str]) -> Result:
-    with patch.object(sys, "stdin", Terminal()) as terminal, patch.object(terminal, "readline", answer):
+    with (
+        patch.object(sys, "stdin", Terminal()) as terminal,
+        patch.object(terminal, "readline", answer),
+    ):
         return cli.run("restore", str(file))
 
 
-def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: KeysCli, tmp_path: Path) -> None:
-    static, another = ({"static": {"type": "A", "key": key}} for key in ("keyEXAMPLE1", "keyEXAMPLE2"))
+def test_a_restored_backup_brings_back_what_was_removed_and_says_so(
+    existing: KeysCli, tmp_path: Path
+) -> None:
+    static, another = (
+        {"static": {"type": "A", "key": key}} for key in ("keyEXAMPLE1", "keyEXAMPLE2")
+    )
     existing.write(json.dumps(document(cdn=static)).encode())
     copy, saved = tmp_path / "copy.json", existing.read()
     assert existing.run("backup", str(copy))[:2] == (0, "")
@@ -300,7 +364,11 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
     assert "File exists" in existing.run("backup", str(copy)).err
     share, (_, sharer, _), (issuer,) = (document()[member] for member in ("share", "api", "jwt"))
     other = document(
-        api=[api("reader", "fcp_other"), {**sharer, "paths": ["/"]}], share=share[1:], jwt=[], sinks={}, cdn=another
+        api=[api("reader", "fcp_other"), {**sharer, "paths": ["/"]}],
+        share=share[1:],
+        jwt=[],
+        sinks={},
+        cdn=another,
     )
     existing.write(json.dumps(other).encode())
     assert existing.run("restore", str(copy)).status == 2
@@ -310,7 +378,14 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
     assert existing.document == other
     status, out, err = restore(existing, copy, lambda: "y\n")
     assert (status, err, existing.read()) == (0, "Restore it? [y/N] ", saved)
-    back = ("share key old", "API key reader", "API key ended", f"issuer {issuer['iss']}", "sink team", "CDN static")
+    back = (
+        "share key old",
+        "API key reader",
+        "API key ended",
+        f"issuer {issuer['iss']}",
+        "sink team",
+        "CDN static",
+    )
     assert [line.strip() for line in out.splitlines()[1:-1]] == [
         *(f"Works again, although it was revoked, retired or removed: {entry}" for entry in back),
         "Goes: API key reader",
@@ -321,13 +396,19 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(existing: Ke
 
 
 @pytest.mark.parametrize("current", [None, b"{"])
-def test_a_document_that_is_gone_or_invalid_is_restored(current: bytes | None, cli: KeysCli, tmp_path: Path) -> None:
+def test_a_document_that_is_gone_or_invalid_is_restored(
+    current: bytes | None, cli: KeysCli, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy.json"
     copy.write_text(json.dumps(document()))
     if current:
         cli.write(current)
     result = cli.run("restore", str(copy), "--yes")
-    assert (result.status, "Comes: API key sharer" in result.out, cli.document) == (0, True, document())
+    assert (result.status, "Comes: API key sharer" in result.out, cli.document) == (
+        0,
+        True,
+        document(),
+    )
 
 
 def test_a_change_while_it_asks_is_not_undone(in_file: KeysCli, tmp_path: Path) -> None:
@@ -344,7 +425,12 @@ def test_what_is_no_keys_document_is_refused(in_file: KeysCli, tmp_path: Path) -
         if content:
             (tmp_path / "copy").write_text(content)
         result = in_file.run("restore", str(tmp_path / "copy"), "--yes")
-        assert (result.status, result.out, "copy: " in result.err, in_file.read()) == (2, "", True, before)
+        assert (result.status, result.out, "copy: " in result.err, in_file.read()) == (
+            2,
+            "",
+            True,
+            before,
+        )
 
 
 def test_standard_output_must_be_a_pipe(in_file: KeysCli, tmp_path: Path) -> None:

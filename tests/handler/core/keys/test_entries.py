@@ -27,7 +27,15 @@ ISS = "https://new.example.com"
 JWKS = {
     "RS256": {"keys": [{"kty": "RSA", "kid": "1", "n": base64url(b"\xff" * 256), "e": "AQAB"}]},
     "ES256": {
-        "keys": [{"kty": "EC", "kid": "1", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}]
+        "keys": [
+            {
+                "kty": "EC",
+                "kid": "1",
+                "crv": "P-256",
+                "x": base64url(b"x" * 32),
+                "y": base64url(b"y" * 32),
+            }
+        ]
     },
 }
 # A new secret: what a command makes, and where an entry has it.
@@ -48,9 +56,21 @@ def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
 
 # The arguments, standard input, the entry that is added, and what `show` says of it.
 API_KEYS: list[tuple[str, dict[str, Any], str]] = [
-    ("--path /q3.pdf --path /reports/", {"paths": ["/reports/", "/q3.pdf"]}, "GET on /reports/ /q3.pdf; never"),
-    ("--method GET --method put", {"methods": ["GET", "PUT"]}, "GET PUT on /reports/; never expires"),
-    ("--expires 90d", {"expires_at": "2026-05-30T06:41:11Z"}, "GET on /reports/; expires 2026-05-30T06:41:11Z"),
+    (
+        "--path /q3.pdf --path /reports/",
+        {"paths": ["/reports/", "/q3.pdf"]},
+        "GET on /reports/ /q3.pdf; never",
+    ),
+    (
+        "--method GET --method put",
+        {"methods": ["GET", "PUT"]},
+        "GET PUT on /reports/; never expires",
+    ),
+    (
+        "--expires 90d",
+        {"expires_at": "2026-05-30T06:41:11Z"},
+        "GET on /reports/; expires 2026-05-30T06:41:11Z",
+    ),
     (
         "--method SHARE --max-share 30d",
         {"methods": ["GET", "SHARE"], "max_share": "30d"},
@@ -66,7 +86,11 @@ SINKS: list[tuple[str, str, dict[str, Any]]] = [
         f"{URL}\r\n  SECEXAMPLE\n",
         {"url": URL, "secret": "SECEXAMPLE", "retry_for": "12h"},
     ),
-    (f"webhook --url {LOCAL} --allow-loopback", "", {"url": LOCAL, "secret": SAVED, "allow_loopback": True}),
+    (
+        f"webhook --url {LOCAL} --allow-loopback",
+        "",
+        {"url": LOCAL, "secret": SAVED, "allow_loopback": True},
+    ),
 ]
 ISSUERS: list[tuple[str, str, dict[str, Any]]] = [
     (
@@ -74,35 +98,78 @@ ISSUERS: list[tuple[str, str, dict[str, Any]]] = [
         "",
         {"secret": SAVED, "paths": ["/reports/"], "methods": ["GET", "SHARE"], "max_share": "30d"},
     ),
-    ("HS256 --secret - --leeway 30", base64url(SECRET), {"secret": base64url(SECRET), "leeway": 30}),
-    *((f"{alg} --jwks -", json.dumps(jwks, indent=2), {"jwks": jwks}) for alg, jwks in JWKS.items()),
+    (
+        "HS256 --secret - --leeway 30",
+        base64url(SECRET),
+        {"secret": base64url(SECRET), "leeway": 30},
+    ),
+    *(
+        (f"{alg} --jwks -", json.dumps(jwks, indent=2), {"jwks": jwks})
+        for alg, jwks in JWKS.items()
+    ),
 ]
 CDNS: list[tuple[str, str, dict[str, Any], int]] = [
     ("", "", {"key": SAVED}, 1800),
-    ("--key - --valid-for 600 --parameter k", f"{KEY}\n", {"key": KEY, "valid_for": 600, "parameter": "k"}, 600),
+    (
+        "--key - --valid-for 600 --parameter k",
+        f"{KEY}\n",
+        {"key": KEY, "valid_for": 600, "parameter": "k"},
+        600,
+    ),
 ]
-API_KEY: dict[str, Any] = {"id": "ci", "sha256": SAVED, "paths": ["/reports/"], "methods": ["GET"], "expires_at": None}
+API_KEY: dict[str, Any] = {
+    "id": "ci",
+    "sha256": SAVED,
+    "paths": ["/reports/"],
+    "methods": ["GET"],
+    "expires_at": None,
+}
 ISSUER: dict[str, Any] = {"iss": ISS, "aud": "links"}
 ADDED: list[tuple[tuple[str, ...], str, str, str, dict[str, Any], str]] = [
-    *((ADD, more, "", "api", {**API_KEY, **changes}, f"ci: {shown}") for more, changes, shown in API_KEYS),
+    *(
+        (ADD, more, "", "api", {**API_KEY, **changes}, f"ci: {shown}")
+        for more, changes, shown in API_KEYS
+    ),
     *(
         (SINK, more, given, "sinks", {"kind": more.split()[0], **entry}, f"ops: {more.split()[0]}")
         for more, given, entry in SINKS
     ),
     *(
-        (HS256[:-1], more, given, "jwt", {**ISSUER, "alg": more[:5], **entry}, f"{ISS}: {more[:5]}, audience links")
+        (
+            HS256[:-1],
+            more,
+            given,
+            "jwt",
+            {**ISSUER, "alg": more[:5], **entry},
+            f"{ISS}: {more[:5]}, audience links",
+        )
         for more, given, entry in ISSUERS
     ),
     *(
-        (CDN, more, given, "cdn", {"type": "A", **entry}, f"static: links are valid for {seconds} s after")
+        (
+            CDN,
+            more,
+            given,
+            "cdn",
+            {"type": "A", **entry},
+            f"static: links are valid for {seconds} s after",
+        )
         for more, given, entry, seconds in CDNS
     ),
 ]
 
 
-@pytest.mark.parametrize(("command", "more", "content", "member", "entry", "shown"), ADDED, ids=range(len(ADDED)))
+@pytest.mark.parametrize(
+    ("command", "more", "content", "member", "entry", "shown"), ADDED, ids=range(len(ADDED))
+)
 def test_an_entry_is_added_and_a_new_secret_is_shown_once(
-    command: tuple[str, ...], more: str, content: str, member: str, entry: dict[str, Any], shown: str, in_file: KeysCli
+    command: tuple[str, ...],
+    more: str,
+    content: str,
+    member: str,
+    entry: dict[str, Any],
+    shown: str,
+    in_file: KeysCli,
 ) -> None:
     result = run_with(in_file, content, *command, *more.split())
     assert result.status == 0, result.err
@@ -114,7 +181,11 @@ def test_an_entry_is_added_and_a_new_secret_is_shown_once(
         assert re.fullmatch(r"Added the (sink|issuer|CDN) \S+\.", new)
     saved = sha256(new.encode()).hexdigest() if member == "api" else new
     stored, before = in_file.document, document(cdn={})[member]
-    (added,) = stored[member][len(before) :] if isinstance(before, list) else [stored[member].get(command[1])]
+    (added,) = (
+        stored[member][len(before) :]
+        if isinstance(before, list)
+        else [stored[member].get(command[1])]
+    )
     assert member != "jwt" or len(added.pop("id")) == 16
     assert added == {name: saved if value == SAVED else value for name, value in entry.items()}
     assert stored == document(
@@ -122,7 +193,13 @@ def test_an_entry_is_added_and_a_new_secret_is_shown_once(
     )
     printed = run_with(in_file, "", "show").out
     assert f"  {shown}" in printed
-    for secret in (new if SAVED in entry.values() else URL, URL, "SECEXAMPLE", base64url(SECRET), KEY):
+    for secret in (
+        new if SAVED in entry.values() else URL,
+        URL,
+        "SECEXAMPLE",
+        base64url(SECRET),
+        KEY,
+    ):
         assert secret not in result.err + printed
 
 
@@ -132,13 +209,18 @@ def test_a_new_webhook_may_be_tried_for_three_days(in_file: KeysCli) -> None:
 
 
 def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(in_file: KeysCli) -> None:
-    with patch.object(sys, "stdin", Terminal()), patch("getpass.getpass", return_value=URL) as prompt:
+    with (
+        patch.object(sys, "stdin", Terminal()),
+        patch("getpass.getpass", return_value=URL) as prompt,
+    ):
         assert in_file.run("add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
     prompt.assert_called_once_with("--url: ")
     assert in_file.document["sinks"]["chat"]["url"] == URL
 
 
-def test_the_public_keys_of_an_issuer_may_come_from_a_file(in_file: KeysCli, tmp_path: Path) -> None:
+def test_the_public_keys_of_an_issuer_may_come_from_a_file(
+    in_file: KeysCli, tmp_path: Path
+) -> None:
     (tmp_path / "jwks.json").write_text(json.dumps(JWKS["ES256"]))
     assert in_file.run(*HS256[:-1], "ES256", "--jwks", str(tmp_path / "jwks.json")).status == 0
     assert in_file.document["jwt"][-1]["jwks"] == JWKS["ES256"]
@@ -160,12 +242,19 @@ def test_a_name_is_added_once_and_only_what_is_named_is_removed(
     assert first.status == 0
     with_it, again = existing.read(), existing.run(*command)
     assert (again.status, again.out, existing.read()) == (1, "", with_it)
-    assert f"{kind} {name} already exists." in again.err.replace("Sink", "sink").replace("Issuer", "issuer")
+    assert f"{kind} {name} already exists." in again.err.replace("Sink", "sink").replace(
+        "Issuer", "issuer"
+    )
     removed, again = (existing.run(undo, name) for _ in range(2))
     assert (removed.status, removed.err, again.status) == (0, "", 1)
     assert f"{done} the {kind} {name}." in removed.out
     assert {**existing.document, "cdn": {}} == document(cdn={})
-    names = {"API key": "reader, sharer, ended", "sink": "team", "issuer": "https://id.example.com", "CDN": "none"}
+    names = {
+        "API key": "reader, sharer, ended",
+        "sink": "team",
+        "issuer": "https://id.example.com",
+        "CDN": "none",
+    }
     assert f"There is no {kind} {name} (existing: {names[kind]})." in again.err
     assert existing.run(*command).out != first.out  # each new secret is another one
 
@@ -190,9 +279,15 @@ REFUSALS = [
     (("add-api-key", "ci", "--path", "/reports/../", "--method", "GET"), "", "invalid path"),
     (("add-api-key", "ci", "--path", "/-/shares", "--method", "GET"), "", "invalid path"),
     (("add-api-key", "ci", "--path", "/reports/", "--method", "DELETE"), "", "invalid choice"),
-    *(((*ADD, "--expires", value), "", "--expires") for value in ("0", "soon", "-1d", "999999999d")),
+    *(
+        ((*ADD, "--expires", value), "", "--expires")
+        for value in ("0", "soon", "-1d", "999999999d")
+    ),
     ((*ADD, "--max-share", "30d"), "", "--max-share requires --method SHARE"),
-    *(((*ADD, "--method", "SHARE", "--max-share", value), "", "--max-share") for value in ("59s", "long", "99999d")),
+    *(
+        ((*ADD, "--method", "SHARE", "--max-share", value), "", "--max-share")
+        for value in ("59s", "long", "99999d")
+    ),
     (("add-cdn", "static", "--key", "-"), "with-hyphen", "key must be 6 to 128 letters and digits"),
     (("add-cdn", "static", "--key", KEY), "", "--key"),
     (("add-cdn", "static", "--valid-for", "0"), "", "valid_for"),
@@ -200,14 +295,22 @@ REFUSALS = [
     ((*SINK, "email", "--url", URL), "", "invalid choice"),
     ((*SINK, "webhook", "--url", "ftp://x/0000EXAMPLE"), "", "url must begin with https://"),
     ((*SINK, "webhook", "--url", "-"), "", "--url - requires a line on standard input"),
-    ((*SINK, "webhook", "--url", "-", "--secret", "-"), URL, "--secret - requires a line on standard input"),
+    (
+        (*SINK, "webhook", "--url", "-", "--secret", "-"),
+        URL,
+        "--secret - requires a line on standard input",
+    ),
     ((*WEBHOOK, "--secret", "SECEXAMPLE"), "", "whsec_"),
     ((*SINK, "dingtalk", "--url", URL), "", "secret is required"),
     ((*SINK, "wecom", "--url", URL, "--secret", "SECEXAMPLE"), "", "secret is not allowed"),
     ((*SINK, "wecom", "--url", URL, "--output", "new.key"), "", "--output"),
     ((*WEBHOOK, "--retry-for", "59m"), "", "retry_for"),
     (("add-issuer", "https://new.example.com"), "", "--aud"),
-    (("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "none"), "", "invalid choice"),
+    (
+        ("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "none"),
+        "",
+        "invalid choice",
+    ),
     ((*HS256, "--secret", "-"), "", "--secret - requires a line on standard input"),
     ((*HS256, "--secret", "-"), "c2hvcnQ", "secret has 5 bytes"),
     ((*HS256, "--jwks", "-"), "{}", "--jwks requires --alg RS256 or ES256"),
@@ -216,17 +319,29 @@ REFUSALS = [
     ((*HS256[:-1], "RS256", "--jwks", "-"), "{", "--jwks: standard input is not valid JSON"),
     ((*HS256[:-1], "RS256", "--jwks", "-"), "[]", "jwks must be an object"),
     ((*HS256[:-1], "RS256", "--jwks", "missing.json"), "", "--jwks: missing.json cannot be read"),
-    ((*HS256[:-1], "ES256", "--jwks", "-"), '{"keys": [{"kty": "EC", "d": "c2hvcnQ"}]}', "is a private key"),
+    (
+        (*HS256[:-1], "ES256", "--jwks", "-"),
+        '{"keys": [{"kty": "EC", "d": "c2hvcnQ"}]}',
+        "is a private key",
+    ),
     ((*HS256, "--method", "GET", "--max-share", "30d"), "", "--max-share requires --method SHARE"),
     ((*HS256, "--max-share", "59s"), "", "invalid duration"),
     ((*HS256, "--leeway", "61"), "", "leeway must be an integer from 0 to 60"),
     ((*WEBHOOK, "--secrte", "whsec_SECEXAMPLE"), "", "unrecognized arguments: --secrte\n"),
-    ((*WEBHOOK, "--secrte=SECEXAMPLE", "-x", "-SECEXAMPLE"), "", "unrecognized arguments: --secrte -x\n"),
+    (
+        (*WEBHOOK, "--secrte=SECEXAMPLE", "-x", "-SECEXAMPLE"),
+        "",
+        "unrecognized arguments: --secrte -x\n",
+    ),
     ((*SINK, "dingtalk", "--url", "-", URL), "", "unrecognized arguments\n"),
     (("add-sink", "--ulr", URL, *WEBHOOK[1:]), "", "argument NAME: invalid name (expected"),
     (("--secrte", "SECEXAMPLE", *WEBHOOK), "", "argument COMMAND: invalid choice (choose from"),
     ((*HS256[:-1], "SECEXAMPLE (a b)"), "", "argument --alg: invalid choice (choose from"),
-    ((*WEBHOOK, "--allow-loopback=whsec_SECEXAMPLE0000"), "", "argument --allow-loopback: ignored explicit argument"),
+    (
+        (*WEBHOOK, "--allow-loopback=whsec_SECEXAMPLE0000"),
+        "",
+        "argument --allow-loopback: ignored explicit argument",
+    ),
     ((*WEBHOOK, "--ke=SECEXAMPLE", "--k=SECEXAMPLE"), "", "ambiguous option: --k could match"),
     ((*HS256, "--leeway", "SECEXAMPLE"), "", "argument --leeway: invalid int value\n"),
 ]

@@ -28,22 +28,33 @@ from tests.local_oss import PLACE, LocalOss, local_oss
 def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
     (tmp_path / "links.toml").write_text(LINKS)
     with local_oss(tmp_path / "oss") as oss:
-        environment = {**ENVIRONMENT, "LINK_CONFIG": str(tmp_path / "links.toml"), "LINK_OSS_ENDPOINT": oss.url}
+        environment = {
+            **ENVIRONMENT,
+            "LINK_CONFIG": str(tmp_path / "links.toml"),
+            "LINK_OSS_ENDPOINT": oss.url,
+        }
         del environment["LINK_REGION"]
         with patch.dict(os.environ, environment, clear=True):
             assert main(["init"]) == 0
         assert oss.keys_document()["version"] == 1
 
 
-def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     refusal = OssResponse(400, {"date": formatdate(usegmt=True)}, b"", "PublicEndpointForbidden")
-    with patch.dict(os.environ, ENVIRONMENT), patch.object(OssClient, "request", lambda *_, **__: refusal):
+    with (
+        patch.dict(os.environ, ENVIRONMENT),
+        patch.object(OssClient, "request", lambda *_, **__: refusal),
+    ):
         assert main(["--keys", str(PLACE), "init"]) == 1
     advice = "Bind a domain to the bucket, and use --endpoint https://static.example.com.\n"
     assert capsys.readouterr().err.partition("2025-03-20. ")[2] == advice
 
 
-@pytest.mark.parametrize(("text", "says"), [('region = "cn-hangzhou"', "use --keys"), ("region = 1", "region")])
+@pytest.mark.parametrize(
+    ("text", "says"), [('region = "cn-hangzhou"', "use --keys"), ("region = 1", "region")]
+)
 def test_a_links_toml_without_keys_or_an_invalid_one_exits_with_2(
     text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,7 +71,10 @@ def test_a_relative_path_is_relative_to_the_current_folder_and_a_missing_folder_
     assert main(["--keys", "file:keys.json", "init"]) == 0
     assert (tmp_path / "keys.json").exists()
     assert main(["--keys", "file:no/keys.json", "init"]) == 1
-    assert "lock: No such file or directory. Check the path and its permissions." in capsys.readouterr().err
+    assert (
+        "lock: No such file or directory. Check the path and its permissions."
+        in capsys.readouterr().err
+    )
 
 
 def test_only_the_owner_can_read_the_file_whatever_its_mode_was(
@@ -98,7 +112,10 @@ def test_a_link_is_kept_and_a_document_has_one_lock_whichever_leads_to_it(
                 assert main(["--keys", f"file:{other}", "rotate-share"], lock_timeout=0) == 1
                 assert "is locked by" in capsys.readouterr().err
     assert real.read_bytes() == before
-    assert sorted(each.name for each in (tmp_path / "real").iterdir()) == ["keys.json", "keys.json.lock"]
+    assert sorted(each.name for each in (tmp_path / "real").iterdir()) == [
+        "keys.json",
+        "keys.json.lock",
+    ]
 
 
 @pytest.fixture
@@ -117,21 +134,30 @@ def test_a_bucket_with_versioning_is_refused_because_a_lock_has_no_effect_there(
     assert oss.keys_document() == document()
     bucket = Buckets(oss.root).get(PLACE.bucket)
     assert bucket is not None
-    assert [key for key in bucket.all_keys() if oss.client.get(PLACE._replace(key=key)).ok] == [PLACE.key]
+    assert [key for key in bucket.all_keys() if oss.client.get(PLACE._replace(key=key)).ok] == [
+        PLACE.key
+    ]
 
 
 PLACED = ("--keys", str(PLACE))
 FAILURES: list[tuple[dict[str, str], tuple[str, ...], int, str]] = [
     ({}, ("--keys", "oss://another-bucket/keys.json", "init"), 1, "NoSuchBucket"),
     ({"OSS_ACCESS_KEY_SECRET": "wrongsecretEXAMPLE"}, (*PLACED, "init"), 1, "oss:GetObject"),
-    ({"OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}, (*PLACED, "show"), 1, "OSS_ACCESS_KEY_ID"),
+    (
+        {"OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""},
+        (*PLACED, "show"),
+        1,
+        "OSS_ACCESS_KEY_ID",
+    ),
     ({"LINK_OSS_ENDPOINT": "http://127.0.0.1:1"}, (*PLACED, "show"), 1, "cannot be reached"),
     ({"LINK_OSS_ENDPOINT": "https://evil.example.com"}, (*PLACED, "show"), 2, "loopback"),
     ({}, (*PLACED, "show", "--endpoint", "https://a/b"), 1, "Invalid endpoint 'https://a/b'"),
 ]
 
 
-@pytest.mark.parametrize(("environ", "arguments", "status", "says"), FAILURES, ids=range(len(FAILURES)))
+@pytest.mark.parametrize(
+    ("environ", "arguments", "status", "says"), FAILURES, ids=range(len(FAILURES))
+)
 def test_what_is_missing_or_refused_is_reported_without_a_secret(
     environ: dict[str, str],
     arguments: tuple[str, ...],
@@ -144,7 +170,12 @@ def test_what_is_missing_or_refused_is_reported_without_a_secret(
         assert main(arguments) == status
     result = capsys.readouterr()
     assert (result.out, says in result.err) == ("", True)
-    for secret in ("wrongsecretEXAMPLE", KEYS.access_key_id, KEYS.security_token or "", "x-oss-signature"):
+    for secret in (
+        "wrongsecretEXAMPLE",
+        KEYS.access_key_id,
+        KEYS.security_token or "",
+        "x-oss-signature",
+    ):
         assert secret not in result.err
 
 
@@ -157,7 +188,11 @@ LOCAL = "http://127.0.0.1:9001"
         ("", (), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
         (LOCAL, (), f"{LOCAL}/examplebucket"),
         (LOCAL, ("--endpoint", "public"), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"),
-        (LOCAL, ("--endpoint", "internal"), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
+        (
+            LOCAL,
+            ("--endpoint", "internal"),
+            "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com",
+        ),
         (LOCAL, ("--endpoint", "https://keys.example.com"), "https://keys.example.com"),
         (LOCAL, ("--endpoint", "http://127.0.0.1:9002"), "http://127.0.0.1:9002/examplebucket"),
     ],
@@ -181,7 +216,9 @@ def test_links_toml_of_the_working_directory_or_else_of_the_project_is_used(
 ) -> None:
     for name in ("here", "project"):
         (tmp_path / name).mkdir()
-    (tmp_path / folder / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own.json"\n')
+    (tmp_path / folder / "links.toml").write_text(
+        'region = "cn-hangzhou"\nkeys = "file:own.json"\n'
+    )
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("LINK_CONFIG", raising=False)
     monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))

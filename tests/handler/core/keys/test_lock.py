@@ -28,11 +28,15 @@ from tests.handler.core.keys.command import ADD, KeysCli, SleepingClock, keys_cl
 from tests.handler.keys_fixtures import document
 from tests.local_oss import PLACE, LocalOss
 
-OTHER = json.dumps({"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}).encode()
+OTHER = json.dumps(
+    {"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}
+).encode()
 
 
 @pytest.mark.parametrize("command", [("init",), ADD, ("rotate-share",)])
-def test_while_another_writer_holds_the_lock_nothing_is_written(command: tuple[str, ...], existing: KeysCli) -> None:
+def test_while_another_writer_holds_the_lock_nothing_is_written(
+    command: tuple[str, ...], existing: KeysCli
+) -> None:
     before = existing.read()
     with existing.held(OTHER):
         result = existing.run(*command)
@@ -43,8 +47,12 @@ def test_while_another_writer_holds_the_lock_nothing_is_written(command: tuple[s
     assert existing.run("show").status == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"owner": 1}', b'{"owner": "\x1b[2J\n", "at": "\x9b"}'])
-def test_a_lock_that_does_not_say_whose_it_is_keeps_others_out_too(content: bytes, in_file: KeysCli) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"owner": 1}', b'{"owner": "\x1b[2J\n", "at": "\x9b"}']
+)
+def test_a_lock_that_does_not_say_whose_it_is_keeps_others_out_too(
+    content: bytes, in_file: KeysCli
+) -> None:
     with in_file.held(content):
         result = in_file.run(*ADD)
     assert result.status == 1
@@ -52,7 +60,9 @@ def test_a_lock_that_does_not_say_whose_it_is_keeps_others_out_too(content: byte
     assert all(line.isprintable() for line in result.err.splitlines())
 
 
-def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_oss_the_message_says_until_when_at_most(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
         cli.oss.put_keys(document())
@@ -61,7 +71,9 @@ def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pyte
         for number in (0, 1):
             cli.oss.put(cli.lock_place(int(slot) + number).key, OTHER)
             end = (int(slot) + number + 1) * SLOT
-            assert f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
+            assert (
+                f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
+            )
 
 
 @pytest.mark.parametrize(("options", "seconds"), [((), 15), (("--wait",), 360)])
@@ -88,7 +100,10 @@ def test_the_lock_names_its_owner_and_the_time(existing: KeysCli) -> None:
     locks: list[Any] = []
 
     def read_lock(document: Any, retired: str | None = None) -> Any:
-        locks.extend(json.loads(existing.read(name.removeprefix("keys.json")) or b"") for name in existing.locks())
+        locks.extend(
+            json.loads(existing.read(name.removeprefix("keys.json")) or b"")
+            for name in existing.locks()
+        )
         return rotate_share(document, retired)
 
     with patch("handler.commands.keys_edit.rotate_share", read_lock):
@@ -110,7 +125,10 @@ def test_the_file_of_the_lock_stays_and_only_its_owner_can_read_it_and_alone_it_
     assert stat.S_IMODE(before.st_mode) == 0o600
     lock.write_bytes(OTHER * 100)
     assert in_file.run("rotate-share").status == 0
-    assert (lock.stat().st_ino, in_file.stored()) == (before.st_ino, ["keys.json", "keys.json.lock"])
+    assert (lock.stat().st_ino, in_file.stored()) == (
+        before.st_ino,
+        ["keys.json", "keys.json.lock"],
+    )
     assert json.loads(in_file.read(".lock") or b"")["owner"].endswith(f"process {os.getpid()}")
 
 
@@ -124,7 +142,10 @@ def test_a_disk_or_a_system_without_locks_is_reported_and_nothing_is_written(
         result = in_file.run("rotate-share")
         assert in_file.run("show").status == 0
     assert (result.status, result.out, in_file.read()) == (1, "", before)
-    assert f"{in_file.path('.lock')} cannot be locked ({reason}). Keep the keys document on a local disk" in result.err
+    assert (
+        f"{in_file.path('.lock')} cannot be locked ({reason}). Keep the keys document on a local disk"
+        in result.err
+    )
 
 
 def test_a_lock_that_is_a_symbolic_link_is_not_followed(in_file: KeysCli, tmp_path: Path) -> None:
@@ -133,7 +154,9 @@ def test_a_lock_that_is_a_symbolic_link_is_not_followed(in_file: KeysCli, tmp_pa
     in_file.path(".lock").symlink_to(precious)
     result = in_file.run("rotate-share")
     assert result.status == 1
-    assert "lock: Too many levels of symbolic links. Check the path and its permissions." in result.err
+    assert (
+        "lock: Too many levels of symbolic links. Check the path and its permissions." in result.err
+    )
     assert precious.read_text() == "content"
 
 
@@ -154,7 +177,11 @@ def run_concurrently(commands: list[list[str]]) -> list[tuple[int, str, str]]:
         for command in commands
     ]
     try:
-        return [(process.returncode, out, err) for process in started for out, err in [process.communicate(timeout=60)]]
+        return [
+            (process.returncode, out, err)
+            for process in started
+            for out, err in [process.communicate(timeout=60)]
+        ]
     finally:
         for process in started:
             if process.poll() is None:
@@ -192,7 +219,9 @@ def test_when_a_writer_of_a_file_is_killed_another_one_goes_on_at_once(
         "time.sleep(60); keys.main(sys.argv[1:])"
     )
     revoke = ["--keys", f"file:{path}", "revoke-api-key", "reader"]
-    with subprocess.Popen([sys.executable, "-c", script, *revoke], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *revoke], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"\n"
         assert main(revoke, lock_timeout=0) == 1
@@ -206,7 +235,10 @@ def test_when_a_writer_of_a_file_is_killed_another_one_goes_on_at_once(
 
 
 def test_a_lock_that_was_never_written_is_not_held(oss: LocalOss) -> None:
-    with patch.object(OssClient, "claim", side_effect=OssUnavailable("No answer.")), pytest.raises(StoreError):
+    with (
+        patch.object(OssClient, "claim", side_effect=OssUnavailable("No answer.")),
+        pytest.raises(StoreError),
+    ):
         store(oss).create(".lock.1", b"mine")
 
 

@@ -44,7 +44,9 @@ class Contest:
         world.fault_rate = dice.choice((0.0, 0.05, 0.15, 0.4))
         world.latency = dice.choice((0.02, 0.5))
         world.faults = dice.sample((*FAULTS, "interrupted"), dice.randint(1, 3))
-        self.is_contended = dice.random() < 0.2  # some wait for the end of the slot in which another one writes
+        self.is_contended = (
+            dice.random() < 0.2
+        )  # some wait for the end of the slot in which another one writes
         if self.is_contended:
             world.fault_rate = 0.15
             world.faults = ["slow"]
@@ -65,7 +67,9 @@ class Contest:
             # Many begin shortly before a slot ends, or while another one works.
             self.begin(after=dice.choice((dice.uniform(0, 20), dice.uniform(0, 2 * SLOT))))
         self.world.run()
-        self.violations += [f"{change!r} was refused, and made" for change in self.refused if change in self.history]
+        self.violations += [
+            f"{change!r} was refused, and made" for change in self.refused if change in self.history
+        ]
 
     def begin(self, *, after: float = 0.0, is_reliable: bool = False) -> None:
         self._writers += 1
@@ -84,7 +88,9 @@ class Contest:
     def left_by(self, command: Command) -> list[str]:
         """The locks of a command that keep others out."""
         slot = int(self.world.now // SLOT)
-        return [key for key, owner in self._owners.items() if owner is command and _slot(key) >= slot]
+        return [
+            key for key, owner in self._owners.items() if owner is command and _slot(key) >= slot
+        ]
 
     def ends_at(self, command: Command) -> float:
         """When the last slot of a command ends."""
@@ -100,7 +106,9 @@ class Contest:
         elif method == "PUT":
             if stored is None or stored.body != command.base:
                 self.violate(f"{command.name} replaces {stored!r}, but it read {command.base!r}")
-            slots = {int((world.now + skew) // SLOT) for skew in (-world.server_skew, world.server_skew)}
+            slots = {
+                int((world.now + skew) // SLOT) for skew in (-world.server_skew, world.server_skew)
+            }
             if not any(self._owners.get(f"{PLACE.key}.lock.{slot}") is command for slot in slots):
                 self.violate(f"{command.name} writes, but does not hold the lock")
             self.history.append(body)
@@ -120,8 +128,12 @@ class Writer:
     def __init__(self, contest: Contest, name: str, is_reliable: bool) -> None:
         dice = contest.world.dice
         self.contest, self.name = contest, name
-        self.process = Process(contest.world, skew=0.0 if is_reliable else dice.choice(SKEWS), is_reliable=is_reliable)
-        self.process.pauses = (10,) if is_reliable else (1,) if contest.is_contended else (1, 1, 4, 40)
+        self.process = Process(
+            contest.world, skew=0.0 if is_reliable else dice.choice(SKEWS), is_reliable=is_reliable
+        )
+        self.process.pauses = (
+            (10,) if is_reliable else (1,) if contest.is_contended else (1, 1, 4, 40)
+        )
         if not is_reliable:
             self.process.dies_in = dice.randint(5, 100) if dice.random() < 0.2 else 0
             self.process.interrupted_in = dice.randint(5, 100) if dice.random() < 0.1 else 0
@@ -163,7 +175,12 @@ class Writer:
                     write(change)
                 except KeysLocked as error:  # it must remain so
                     is_ahead = process.clock.now() - world.now > 850
-                    if work <= 70 and not is_ahead and not world.fault_rate and not world.stall_rate:
+                    if (
+                        work <= 70
+                        and not is_ahead
+                        and not world.fault_rate
+                        and not world.stall_rate
+                    ):
                         contest.violate(f"{name} has no time: {error}")
                     write(change)
                 outcome = "confirmed"
@@ -175,7 +192,9 @@ class Writer:
         except NotConfirmed:
             outcome = "unknown" if outcome == "refused" else outcome
         except (KeysLocked, StoreError) as error:
-            if process.is_reliable:  # 200 s, and what an answer and a pause take that nobody can know
+            if (
+                process.is_reliable
+            ):  # 200 s, and what an answer and a pause take that nobody can know
                 contest.violate(f"{BLOCKED} s after the last writer: {error}")
         except (Killed, KeyboardInterrupt):
             outcome, is_interrupted = "unknown", True

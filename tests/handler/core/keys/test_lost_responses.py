@@ -60,7 +60,9 @@ class Network(Connections):
             raise RemoteDisconnected("The connection was closed.")
         if fate == "500 after":
             response = response._replace(status=500)
-        return response._replace(headers={**response.headers, "date": formatdate(self.oss.clock.now(), usegmt=True)})
+        return response._replace(
+            headers={**response.headers, "date": formatdate(self.oss.clock.now(), usegmt=True)}
+        )
 
     def arrive(self) -> list[int]:
         """Lets every late request arrive: the statuses with which OSS answers."""
@@ -102,7 +104,9 @@ class Operator(NamedTuple):
 
 
 @pytest.fixture
-def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+def operator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Operator]:
     """Half a minute after a slot of OSS began."""
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
@@ -162,7 +166,9 @@ def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("request_", [("PUT", CHANGE), ("PUT", LOCK), ("DELETE", LOCK)])
-def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[str, str], operator: Operator) -> None:
+def test_an_interrupted_command_says_that_the_lock_may_remain(
+    request_: tuple[str, str], operator: Operator
+) -> None:
     operator.network.lose(*request_, "interrupted")
     status, out, err, _ = operator.run("rotate-share")
     assert (status, out) == (130, "")
@@ -186,7 +192,9 @@ def test_the_time_of_oss_is_asked_again_after_ten_seconds(operator: Operator) ->
 
 
 @pytest.mark.parametrize("is_noticed", [True, False])
-def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(is_noticed: bool, operator: Operator) -> None:
+def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(
+    is_noticed: bool, operator: Operator
+) -> None:
     """A machine that sleeps does not notice it: OSS refuses what expired meanwhile."""
 
     def work() -> None:

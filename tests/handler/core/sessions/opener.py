@@ -27,16 +27,25 @@ HOUR = 3600
 START = float(int(NOW))
 FUNCTION_SESSION = f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"
 # The signer's role may do everything: what confines a session is its own policy.
-ALL: dict[str, Any] = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}]}
+ALL: dict[str, Any] = {
+    "Version": "1",
+    "Statement": [{"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}],
+}
 
 
-def config(duration: str = "1h", *, environ: dict[str, str] | None = None, **changes: Any) -> Config:
+def config(
+    duration: str = "1h", *, environ: dict[str, str] | None = None, **changes: Any
+) -> Config:
     """Two anonymous mounts, /docs/ and /images/, with these keys in addition."""
     mounts = [
         {"path": path, "target": f"oss://examplebucket{path}", "access": "anonymous", **changes}
         for path in ("/docs/", "/images/")
     ]
-    table = {"region": "cn-hangzhou", "assume_role": {"role": ROLE, "duration": duration}, "mount": mounts}
+    table = {
+        "region": "cn-hangzhou",
+        "assume_role": {"role": ROLE, "duration": duration},
+        "mount": mounts,
+    }
     return read(table, environ or {})
 
 
@@ -62,10 +71,14 @@ class Opener:
         failure = self.failure
         self.during()
         if failure:
-            raise StsUnavailable("STS refused the session.", failure, is_general=failure.startswith("Throttling"))
+            raise StsUnavailable(
+                "STS refused the session.", failure, is_general=failure.startswith("Throttling")
+            )
         name = f"{mount.path.strip('/')}.{next(self._numbers)}"
         keys = Credentials(f"STS.{name}", f"secret.{name}", f"CAIS.{name}")
-        return Session(RoleCredentials(keys, now + self.life, is_session=True), now, now + self.life)
+        return Session(
+            RoleCredentials(keys, now + self.life, is_session=True), now, now + self.life
+        )
 
     @property
     def times(self) -> list[float]:
@@ -110,7 +123,9 @@ def local_sts(issued: Issued) -> Iterator[LocalSts]:
     listener = listen(0)
     sts = LocalSts("", issued)
     sts.roles[ROLE] = Role(ROLE, frozenset({f"acs:ram::{ACCOUNT}:role/links"}), 43_200, (ALL,))
-    app: Any = create_app(issued, lambda: sts.roles, now=lambda: sts.now(), before=lambda action: sts.answer(action))
+    app: Any = create_app(
+        issued, lambda: sts.roles, now=lambda: sts.now(), before=lambda action: sts.answer(action)
+    )
     server = serve(app, listener)
     sts.url, sts.close = server.url, server.close
     try:

@@ -58,7 +58,9 @@ class Running(NamedTuple):
 
     def session(self, path: str) -> Credentials:
         issued = self.sts.issued.added
-        names = [principal for principal in issued if principal.arn.endswith(f"/{session_name(path)}")]
+        names = [
+            principal for principal in issued if principal.arn.endswith(f"/{session_name(path)}")
+        ]
         return names[-1].credentials._replace(expires_at=None)
 
     def signers(self, method: str, prefix: str = "") -> set[str]:
@@ -66,7 +68,8 @@ class Running(NamedTuple):
         return {
             sent.key_id
             for sent in self.sent
-            if sent.method == method and (sent.key or sent.query.get("prefix", [""])[0]).startswith(prefix)
+            if sent.method == method
+            and (sent.key or sent.query.get("prefix", [""])[0]).startswith(prefix)
         }
 
 
@@ -94,7 +97,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     oss = local_oss(folder / "oss", principals, through=lambda app: Recorder(app, sent))
     with oss as running, local_sts(principals) as sts:
         sts.now, operated = time.time, replace(running, credentials=OPERATOR)
-        service = System(folder, LINKS + TABLES, operated, time.time(), LINK_STS_ENDPOINT=sts.url).with_keys()
+        service = System(
+            folder, LINKS + TABLES, operated, time.time(), LINK_STS_ENDPOINT=sts.url
+        ).with_keys()
         # The function's own role has what deploy.policies gives it.
         own = policy(role_statements(service.config, web=True, events=True))
         principals.add(Principal.of(KEYS, FUNCTION_SESSION, None, [[own]]))
@@ -105,7 +110,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def running(started: Running) -> Running:
     started.sent.clear()
     started.sts.issued.added.clear()
-    return started._replace(service=started.service.later(time.time() - started.service.now).restarted())
+    return started._replace(
+        service=started.service.later(time.time() - started.service.now).restarted()
+    )
 
 
 def test_a_check_is_made_with_the_session(running: Running) -> None:
@@ -116,7 +123,9 @@ def test_a_check_is_made_with_the_session(running: Running) -> None:
 
 
 def test_every_step_of_a_multipart_upload_is_signed_by_the_session(running: Running) -> None:
-    upload, other = (running.service.start_upload(path=f"/in/big{time.time_ns()}.bin") for _ in range(2))
+    upload, other = (
+        running.service.start_upload(path=f"/in/big{time.time_ns()}.bin") for _ in range(2)
+    )
     assert follow_link(upload["complete"], complete_document(send_parts(upload, 1))).status == 200
     assert follow_link(other["abort"]).status == 204
     assert {sent.key_id for sent in running.sent} == {running.key_id("/in/")}
@@ -161,9 +170,14 @@ def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Runni
 
 def test_a_batch_of_links_to_two_mounts_has_the_session_of_each(running: Running) -> None:
     results = running.service.sign(
-        {"path": "/both/a.txt"}, {"path": "/in/b.txt", "method": "PUT", "size": 5}, {"path": "/both/c.txt"}
+        {"path": "/both/a.txt"},
+        {"path": "/in/b.txt", "method": "PUT", "size": 5},
+        {"path": "/both/c.txt"},
     )
-    ids = [parse_qs(urlsplit(result["url"]).query)["x-oss-credential"][0].partition("/")[0] for result in results]
+    ids = [
+        parse_qs(urlsplit(result["url"]).query)["x-oss-credential"][0].partition("/")[0]
+        for result in results
+    ]
     assert ids == [running.key_id("/both/"), running.key_id("/in/"), running.key_id("/both/")]
     assert len(running.sts.issued.added) == 2
 

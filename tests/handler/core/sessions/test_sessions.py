@@ -87,7 +87,12 @@ def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None
     mount = mount_at(clocked.config)
     own = Mock(side_effect=Problem("no_credentials"))
     for seconds in (0, 2699):
-        assert clocked.sessions.get(clocked.config, mount, own, START + seconds).credentials.access_key_id == key_id
+        assert (
+            clocked.sessions.get(
+                clocked.config, mount, own, START + seconds
+            ).credentials.access_key_id
+            == key_id
+        )
     for seconds in (2701, HOUR):
         with pytest.raises(Problem, match="no credentials"):
             clocked.sessions.get(clocked.config, mount, own, START + seconds)
@@ -104,7 +109,9 @@ def test_all_links_of_a_window_of_cache_have_one_session() -> None:
 
 def test_a_session_of_short_links_is_renewed_while_the_old_one_serves() -> None:
     clocked = Clocked(Opener(), max_expires="30s")
-    assert [clocked.at(seconds) for seconds in (0, HOUR - 120, HOUR - 119)] == ["STS.docs.1"] * 2 + ["STS.docs.2"]
+    assert [clocked.at(seconds) for seconds in (0, HOUR - 120, HOUR - 119)] == [
+        "STS.docs.1"
+    ] * 2 + ["STS.docs.2"]
 
 
 # --- STS fails ----------------------------------------------------------------------------------------------------
@@ -132,7 +139,10 @@ def test_a_failing_sts_is_asked_after_1_2_4_to_60_seconds() -> None:
     clocked = Clocked(opener)
     for tick in range(4000):
         clocked.refusal(tick / 10)
-    waits = [round(later - earlier, 1) for earlier, later in zip(opener.times, opener.times[1:], strict=False)]
+    waits = [
+        round(later - earlier, 1)
+        for earlier, later in zip(opener.times, opener.times[1:], strict=False)
+    ]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
     for minute in range(1200):  # a day of failures is still a 503
         clocked.refusal(500 + minute * 61)
@@ -168,7 +178,9 @@ def test_a_clock_that_was_corrected_backwards_ends_the_pause() -> None:
     assert clocked.at(0) == "STS.docs.1"
 
 
-def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a_mount_is_not() -> None:
+def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a_mount_is_not() -> (
+    None
+):
     opener = Opener()
     clocked = Clocked(opener)
     opener.failure = "NoPermission"
@@ -190,7 +202,10 @@ def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a
 
 # Fractions that a time since 1970 has exactly.
 @given(
-    st.lists(st.tuples(st.integers(0, 6000).map(lambda quarters: quarters / 4), st.booleans()), max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 6000).map(lambda quarters: quarters / 4), st.booleans()),
+        max_size=40,
+    ),
     st.sampled_from(("15m", "1h", "12h")),
     st.integers(0, 64).map(lambda parts: parts / 64),
 )
@@ -210,7 +225,9 @@ def test_whatever_sts_does_a_link_has_a_session_that_serves_and_no_call_comes_wi
         opener.failure = "status_500" if fails else ""
         calls = len(opener.calls)
         serves = opened_at is not None and opened_at + life - now >= MIN_LIFE
-        due = opened_at is None or (now - opened_at >= min(900, life / 4) and opened_at + life - now < HOUR)
+        due = opened_at is None or (
+            now - opened_at >= min(900, life / 4) and opened_at + life - now < HOUR
+        )
         expected = (due or not serves) and now >= blocked_until
         try:
             clocked.at(now)
@@ -233,7 +250,12 @@ def test_whatever_sts_does_a_link_has_a_session_that_serves_and_no_call_comes_wi
 
 
 def test_the_name_of_a_session_has_the_mounts_path_and_six_digits_of_its_hash() -> None:
-    for path, shown in (("docs/2026 q3/", "docs-2026-q3"), ("报告/", "--"), ("", ""), ("a" * 500 + "/", "a" * 46)):
+    for path, shown in (
+        ("docs/2026 q3/", "docs-2026-q3"),
+        ("报告/", "--"),
+        ("", ""),
+        ("a" * 500 + "/", "a" * 46),
+    ):
         assert re.fullmatch(f"fc-presign-{shown}-[0-9a-f]{{6}}", session_name(f"/{path}"))
 
 
@@ -244,8 +266,12 @@ def test_every_name_is_valid_for_sts_and_different_for_each_path(paths: list[str
     assert first != second
 
 
-@pytest.mark.parametrize(("clock", "key_id"), [(0.0, "STS.docs.1"), (HOUR, "STS.docs.2"), (-HOUR, "STS.docs.1")])
-def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, key_id: str) -> None:
+@pytest.mark.parametrize(
+    ("clock", "key_id"), [(0.0, "STS.docs.1"), (HOUR, "STS.docs.2"), (-HOUR, "STS.docs.1")]
+)
+def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(
+    clock: float, key_id: str
+) -> None:
     """The time of an invocation is that of its begin; a clock behind it is not used."""
     instance = new_instance(DOCS, START, Sessions(Opener()))
     invocation = Invocation(instance, context(), START, {})
@@ -257,12 +283,20 @@ def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, 
 # --- links -----------------------------------------------------------------------------------------------------------
 
 
-def create(requested: int, maximum: int, session: float, *, window: int = 0, now: float = START) -> IssuedLink:
+def create(
+    requested: int, maximum: int, session: float, *, window: int = 0, now: float = START
+) -> IssuedLink:
     """A link of a session that ends `session` seconds after `START`."""
     loaded = config("12h", max_expires=maximum, expires=1)._replace(credential_life=60)
-    access = Access(loaded.mounts.find("/docs/a.txt"), RoleCredentials(KEYS, START + session, is_session=True), ())
+    access = Access(
+        loaded.mounts.find("/docs/a.txt"),
+        RoleCredentials(KEYS, START + session, is_session=True),
+        (),
+    )
     invocation = Invocation(new_instance(loaded), None, now, {})
-    return create_link(invocation, access, "GET", expires=str(requested), signed=Signed(window=window))
+    return create_link(
+        invocation, access, "GET", expires=str(requested), signed=Signed(window=window)
+    )
 
 
 def test_a_link_of_a_cached_window_ends_with_the_session_too() -> None:
@@ -295,10 +329,14 @@ TIMEOUT = 30  # seconds
 
 
 def key_id(sessions: Sessions, now: float, path: str = "/docs/") -> str:
-    return sessions.get(CONFIG, mount_at(CONFIG, path), lambda: FUNCTION, now).credentials.access_key_id
+    return sessions.get(
+        CONFIG, mount_at(CONFIG, path), lambda: FUNCTION, now
+    ).credentials.access_key_id
 
 
-def in_threads(request: Callable[[int], Any], while_they_run: Callable[[], object] = lambda: None) -> list[Any]:
+def in_threads(
+    request: Callable[[int], Any], while_they_run: Callable[[], object] = lambda: None
+) -> list[Any]:
     """The results of 50 threads that begin together."""
     begin = threading.Barrier(THREADS + 1)
 
@@ -313,8 +351,12 @@ def in_threads(request: Callable[[int], Any], while_they_run: Callable[[], objec
         return [future.result(TIMEOUT) for future in futures]
 
 
-@pytest.mark.parametrize(("failure", "answer"), [("", "STS.docs.1"), ("TimeoutError", "credentials_unavailable")])
-def test_the_first_use_by_many_threads_is_one_call_also_if_that_fails(failure: str, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("failure", "answer"), [("", "STS.docs.1"), ("TimeoutError", "credentials_unavailable")]
+)
+def test_the_first_use_by_many_threads_is_one_call_also_if_that_fails(
+    failure: str, answer: str
+) -> None:
     opener, release = Opener(), threading.Event()
     opener.failure = failure
     opener.during = lambda: release.wait(TIMEOUT)
@@ -353,8 +395,12 @@ def test_while_one_request_renews_all_others_use_the_old_session() -> None:
     assert len(opener.calls) == 2
 
 
-@pytest.mark.parametrize(("failure", "key"), [("Throttling.User", "STS.docs.1"), ("", "STS.docs.2")])
-def test_a_request_that_found_renewal_due_leaves_it_to_another_one_that_has_tried(failure: str, key: str) -> None:
+@pytest.mark.parametrize(
+    ("failure", "key"), [("Throttling.User", "STS.docs.1"), ("", "STS.docs.2")]
+)
+def test_a_request_that_found_renewal_due_leaves_it_to_another_one_that_has_tried(
+    failure: str, key: str
+) -> None:
     opener = Opener()
     sessions = Sessions(opener)
     key_id(sessions, START)
@@ -387,11 +433,16 @@ def test_sessions_of_mounts_are_never_mixed() -> None:
     def request(number: int) -> None:
         for step in range(40):
             mount: Mount = mounts[(number + step) % 2]
-            role: RoleCredentials = sessions.get(CONFIG, mount, lambda: FUNCTION, START + step * 100)
+            role: RoleCredentials = sessions.get(
+                CONFIG, mount, lambda: FUNCTION, START + step * 100
+            )
             name = mount.path.strip("/")
             for value in role.credentials[:3]:
                 assert f".{name}." in str(value)
-            assert role.credentials.access_key_id.partition(".")[2] in role.credentials.access_key_secret
+            assert (
+                role.credentials.access_key_id.partition(".")[2]
+                in role.credentials.access_key_secret
+            )
 
     in_threads(request)
     assert {path for path, _ in opener.calls} == {"/docs/", "/images/"}

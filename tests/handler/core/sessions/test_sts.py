@@ -54,19 +54,29 @@ def warnings(response: Answered) -> list[dict[str, Any]]:
 # --- STS answers --------------------------------------------------------------------------------------------------
 
 
-def test_a_link_is_signed_by_a_session_with_its_mounts_name_policy_and_duration(sts: LocalSts) -> None:
+def test_a_link_is_signed_by_a_session_with_its_mounts_name_policy_and_duration(
+    sts: LocalSts,
+) -> None:
     response = ask_link(sts, "2h")
     (principal,) = sts.issued.added
     assert response.signs(keys=principal.credentials._replace(expires_at=None))
     assert response.parameters["x-oss-security-token"] == principal.credentials.security_token
     assert response.line["status"] == 200
-    assert principal.arn.startswith("acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-docs-")
+    assert principal.arn.startswith(
+        "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-docs-"
+    )
     assert principal.expires_at == int(NOW) + 7200
-    expected = {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:examplebucket/docs/*"]}
+    expected = {
+        "Effect": "Allow",
+        "Action": ["oss:GetObject"],
+        "Resource": ["acs:oss:*:*:examplebucket/docs/*"],
+    }
     assert principal.layers[-1] == (parse_policy({"Version": "1", "Statement": [expected]}),)
 
 
-def test_twelve_hours_are_possible_and_the_end_of_a_link_is_that_of_its_session(sts: LocalSts) -> None:
+def test_twelve_hours_are_possible_and_the_end_of_a_link_is_that_of_its_session(
+    sts: LocalSts,
+) -> None:
     response = ask_link(sts, "12h", max_expires="12h", expires="12h")
     assert (response.json["expires_in"], response.json["clamped_by"]) == (43_200, None)
     (principal,) = sts.issued.added
@@ -177,7 +187,9 @@ def test_without_a_session_the_response_is_a_503_and_the_log_says_why(
     assert time.monotonic() - began < PATIENT
     assert (response.status, response.code) == (503, "credentials_unavailable")
     assert 1 <= int(response.headers["Retry-After"]) <= PATIENT
-    assert warnings(response) == [{"warning": "session_not_renewed", "mount": "/docs/", "why": reason}]
+    assert warnings(response) == [
+        {"warning": "session_not_renewed", "mount": "/docs/", "why": reason}
+    ]
     assert json.loads(response.printed.splitlines()[-1])["cause"] == f"AssumeRole: {reason}"
     for secret in (*KEYS[:3], SECRET, "links-signer"):
         assert str(secret) not in response.printed + response.body + repr(response.headers)
@@ -194,15 +206,33 @@ def test_a_name_that_is_looked_up_for_long_does_not_make_a_call_longer(
     sts_client.TIMEOUT = TIMEOUT
     began = time.monotonic()
     with pytest.raises(StsUnavailable) as raised:
-        assume_role("https://sts.cn-hangzhou.aliyuncs.com", ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
+        assume_role(
+            "https://sts.cn-hangzhou.aliyuncs.com",
+            ROLE,
+            "fc-presign-docs-0a1b2c",
+            "",
+            3600,
+            KEYS,
+            NOW,
+        )
     assert raised.value.reason == "TimeoutError"
     assert time.monotonic() - began < PATIENT
 
 
-def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(StsUnavailable):
-        assume_role("https://sts.cn-hangzhou.aliyuncs.com", ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
+        assume_role(
+            "https://sts.cn-hangzhou.aliyuncs.com",
+            ROLE,
+            "fc-presign-docs-0a1b2c",
+            "",
+            3600,
+            KEYS,
+            NOW,
+        )

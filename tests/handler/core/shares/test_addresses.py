@@ -41,7 +41,9 @@ LONG = "长" * 28  # 252 bytes in an address
         ({"path": "/in/", "method": "POST", "key": WRITER}, ""),
     ],
 )
-def test_it_has_the_name_of_the_download_and_a_secret(in_memory: System, params: dict[str, Any], name: str) -> None:
+def test_it_has_the_name_of_the_download_and_a_secret(
+    in_memory: System, params: dict[str, Any], name: str
+) -> None:
     response = in_memory.request_share(**params)
     url = response.json["url"]
     assert url == f"{HOST}/-/s/{quote(name, safe='')}?share={secret_of(url)}"
@@ -49,18 +51,39 @@ def test_it_has_the_name_of_the_download_and_a_secret(in_memory: System, params:
     assert response.json["id"] == share_id(url)
     assert in_memory.open(url).status in (200, 302)
     for other in () if name else ("q3.pdf", "in/", "in", "a"):
-        assert in_memory.request(f"/-/s/{other}", query={"share": secret_of(url)}).code == "share_invalid"
+        assert (
+            in_memory.request(f"/-/s/{other}", query={"share": secret_of(url)}).code
+            == "share_invalid"
+        )
     assert secret_of(in_memory.create_share(**params)) != secret_of(url)
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        *((path, 302) for path in ("/-/s", "/-/s/", "/-/s/q%C3%A9.pdf", "/-/s/%71%C3%A9%2Epdf", "/-/s%2Fq%c3%a9.pdf")),
-        *((f"/-/s/{name}", 404) for name in ("q3.pdf", "Q%C3%A9.pdf", "qe%CC%81.pdf", "q%C3%A9.pdf/", "q%C3%A9", "q3")),
+        *(
+            (path, 302)
+            for path in (
+                "/-/s",
+                "/-/s/",
+                "/-/s/q%C3%A9.pdf",
+                "/-/s/%71%C3%A9%2Epdf",
+                "/-/s%2Fq%c3%a9.pdf",
+            )
+        ),
+        *(
+            (f"/-/s/{name}", 404)
+            for name in ("q3.pdf", "Q%C3%A9.pdf", "qe%CC%81.pdf", "q%C3%A9.pdf/", "q%C3%A9", "q3")
+        ),
         *((f"/-/s/{name}", 404) for name in ("reports/q%C3%A9.pdf", "q%25C3%25A9.pdf")),
-        *((f"/-/s/{name}", 400) for name in ("//q%C3%A9.pdf", "../s/q%C3%A9.pdf", "q%C3", "%2E", "x" * 2050)),
-        *((path, 404) for path in ("/-/sq", "/-/S/q%C3%A9.pdf", "/s/q%C3%A9.pdf", "/-/share/q%C3%A9.pdf")),
+        *(
+            (f"/-/s/{name}", 400)
+            for name in ("//q%C3%A9.pdf", "../s/q%C3%A9.pdf", "q%C3", "%2E", "x" * 2050)
+        ),
+        *(
+            (path, 404)
+            for path in ("/-/sq", "/-/S/q%C3%A9.pdf", "/s/q%C3%A9.pdf", "/-/share/q%C3%A9.pdf")
+        ),
     ],
 )
 def test_it_opens_by_its_name_in_every_encoding_and_without_one_and_by_no_other(
@@ -84,14 +107,20 @@ def test_the_longest_path_can_be_shared(in_memory: System) -> None:
     assert in_memory.request_share(path=f"{path}b").code == "bad_path"
 
 
-@pytest.mark.parametrize("secret", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000])
-def test_a_malformed_secret_costs_no_request(in_memory: System, oss: MemoryOss, secret: str) -> None:
+@pytest.mark.parametrize(
+    "secret", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 21 + "=", "é" * 22, "A" * 5000]
+)
+def test_a_malformed_secret_costs_no_request(
+    in_memory: System, oss: MemoryOss, secret: str
+) -> None:
     responses = [
         in_memory.request("/-/s/q3.pdf", method, {"share": value})
         for method in ("GET", "POST")
         for value in (secret, f"{'A' * 22},{'A' * 22}", f"{'A' * 22}\n")
     ]
-    assert {(response.status, response.json["code"]) for response in responses} == {(404, "share_invalid")}
+    assert {(response.status, response.json["code"]) for response in responses} == {
+        (404, "share_invalid")
+    }
     assert in_memory.request("/-/s/q3.pdf").json == responses[0].json
     assert oss.calls == {}
     assert in_memory.request("/-/s/q3.pdf", query={"share": "A" * 22}).json == responses[0].json
@@ -130,8 +159,15 @@ def test_a_share_is_no_credential_for_the_routes_of_the_service(in_memory: Syste
     for headers in ({}, bearer):
         for path in ("/-/shares", f"/-/shares/{share_id(url)}", "/reports/q3.pdf"):
             assert in_memory.request(path, "GET", share, headers).status == 401
-        assert in_memory.request(f"/-/shares/{share_id(url)}", "DELETE", share, headers).status == 401
-        assert in_memory.request("/-/shares", "POST", share, headers, body='{"path": "/reports/q3.pdf"}').status == 401
+        assert (
+            in_memory.request(f"/-/shares/{share_id(url)}", "DELETE", share, headers).status == 401
+        )
+        assert (
+            in_memory.request(
+                "/-/shares", "POST", share, headers, body='{"path": "/reports/q3.pdf"}'
+            ).status
+            == 401
+        )
     assert in_memory.uses_left(url) == 1
 
 
@@ -140,7 +176,10 @@ def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: System, oss: Memor
     url, code = created.json["url"], created.json["password"]
     answers = [
         *(in_memory.open(url, method, JSON) for method in ("GET", "POST")),
-        *(in_memory.use(url, password=typed, accept="application/json") for typed in (code, "wrong")),
+        *(
+            in_memory.use(url, password=typed, accept="application/json")
+            for typed in (code, "wrong")
+        ),
         in_memory.request("/-/shares", key=MAKER),
         in_memory.request(f"/-/shares/{share_id(url)}", key=MAKER),
         in_memory.extend(url, "60d"),
@@ -155,7 +194,9 @@ def test_no_secret_is_in_the_state_a_list_or_a_log(in_memory: System, oss: Memor
     assert "For you" not in created.printed + "".join(answer.printed for answer in answers)
 
 
-def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(in_memory: System) -> None:
+def test_the_log_has_the_id_of_a_share_that_was_found_whatever_is_then_refused(
+    in_memory: System,
+) -> None:
     url = in_memory.create_share(password=True)
     elsewhere = in_memory.request("/-/s/x", query={"share": secret_of(url)})
     found = [in_memory.open(url), in_memory.use(url, password="wrong"), elsewhere]
@@ -187,14 +228,18 @@ def neighbours(secret: str) -> Iterator[str]:
     """Secrets that differ in one character: replaced by others, removed, doubled, swapped with the next."""
     for position, character in enumerate(secret):
         before, after = secret[:position], secret[position + 1 :]
-        yield from (before + other + after for other in ALPHABET[position % 3 :: 3] if other != character)
+        yield from (
+            before + other + after for other in ALPHABET[position % 3 :: 3] if other != character
+        )
         yield before + after
         yield before + character + character + after
         if after and after[0] != character:
             yield before + after[0] + character + after[1:]
 
 
-def test_a_secret_with_one_character_changed_opens_nothing(in_memory: System, oss: MemoryOss) -> None:
+def test_a_secret_with_one_character_changed_opens_nothing(
+    in_memory: System, oss: MemoryOss
+) -> None:
     url = in_memory.create_share()
     path, secret = unquote(urlsplit(url).path), secret_of(url)
     assert refusal(in_memory, path, secret) is None
@@ -231,7 +276,9 @@ def moved(service: System, bucket: str, key: str) -> System:
 def covered(service: System) -> System:
     """With a longer mount at the folder of the object, which leads to another one."""
     reports = service.config.mounts.find("/reports/x").mount._replace(path="/reports/2026/")
-    return service.with_config(mounts=Mounts([reports, *service.config.mounts], service.config.mounts.reserved))
+    return service.with_config(
+        mounts=Mounts([reports, *service.config.mounts], service.config.mounts.reserved)
+    )
 
 
 CHANGES: dict[str, Callable[[System], System]] = {
@@ -244,7 +291,9 @@ CHANGES: dict[str, Callable[[System], System]] = {
     ),
     "no keys document": lambda service: service.with_config(keys_document=None),
     "no state": lambda service: service.with_config(state=None),
-    "another state": lambda service: service.with_config(state=Location("examplebucket", ".links/other/")),
+    "another state": lambda service: service.with_config(
+        state=Location("examplebucket", ".links/other/")
+    ),
 }
 
 
@@ -265,11 +314,15 @@ def test_a_share_of_a_download_takes_no_upload(in_memory: System) -> None:
     assert verify("GET", response.json["url"], credentials=KEYS, now=NOW).ok
 
 
-def test_an_uploaded_file_is_not_read_with_the_share_of_its_folder(in_memory: System, oss: MemoryOss) -> None:
+def test_an_uploaded_file_is_not_read_with_the_share_of_its_folder(
+    in_memory: System, oss: MemoryOss
+) -> None:
     url = in_memory.create_upload_share()
     name = f"{share_id(url)}/1-a.txt"
     oss.fill({f"inbox/{name}": b"a"})
     for path in (f"/-/s/{name}", "/-/s/in/", f"/-/s/in/{name}", "/-/s/a.txt"):
         for method in ("GET", "HEAD", "POST"):
             assert in_memory.request(path, method, {"share": secret_of(url)}).status == 404
-    assert in_memory.request(f"/in/{name}", query={"share": secret_of(url)}, key=MAKER).status == 405
+    assert (
+        in_memory.request(f"/in/{name}", query={"share": secret_of(url)}, key=MAKER).status == 405
+    )

@@ -15,10 +15,24 @@ from signer.times import rfc3339
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import base64url
 from tests.memory_oss import MemoryOss
-from tests.system import DAY, HTML, JSON, MAKER, STATE, WRITER, System, nonce_of, secret_of, share_id
+from tests.system import (
+    DAY,
+    HTML,
+    JSON,
+    MAKER,
+    STATE,
+    WRITER,
+    System,
+    nonce_of,
+    secret_of,
+    share_id,
+)
 
 PROGRAM = {"password": True, "expires_at": rfc3339(NOW + 7 * DAY), "use": "POST"}
-SHARES: list[dict[str, Any]] = [{"max_uses": 2, "download": "q3 final.pdf"}, {"path": "/checked/none.pdf"}]
+SHARES: list[dict[str, Any]] = [
+    {"max_uses": 2, "download": "q3 final.pdf"},
+    {"path": "/checked/none.pdf"},
+]
 
 
 def locked(service: System, **params: Any) -> tuple[str, str]:
@@ -37,7 +51,9 @@ def claims(oss: MemoryOss, url: str) -> int:
     return len(oss.keys(f"{STATE}uses/{share_id(url)}/"))
 
 
-def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(in_memory: System, oss: MemoryOss) -> None:
+def test_the_service_makes_it_of_31_signs_and_keeps_a_hash(
+    in_memory: System, oss: MemoryOss
+) -> None:
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
     assert set("".join(codes)) == {*ALPHABET, "-"}
@@ -57,20 +73,36 @@ def test_only_its_letters_and_digits_count(in_memory: System) -> None:
     url, code = locked(in_memory)
     letters = code.replace("-", "")
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in code.lower())  # of a Chinese keyboard
-    for password in (code, letters, f"  {code.lower()} ", wide, " ".join(letters), f"„{code}“", f"{code}\n"):
+    for password in (
+        code,
+        letters,
+        f"  {code.lower()} ",
+        wide,
+        " ".join(letters),
+        f"„{code}“",
+        f"{code}\n",
+    ):
         assert in_memory.use(url, password=password).status == 303
         assert send(in_memory, url, password).signs()
 
 
-@pytest.mark.parametrize("typed", ["", "{0}A", "A{0}", "{1}", "{2}", "é{1}", "A" * 3000, None, 7, ["{0}"]])
-def test_another_one_is_a_403_that_costs_no_use(in_memory: System, oss: MemoryOss, typed: object) -> None:
+@pytest.mark.parametrize(
+    "typed", ["", "{0}A", "A{0}", "{1}", "{2}", "é{1}", "A" * 3000, None, 7, ["{0}"]]
+)
+def test_another_one_is_a_403_that_costs_no_use(
+    in_memory: System, oss: MemoryOss, typed: object
+) -> None:
     url, code = locked(in_memory, max_uses=2)
     other = "A" if code[-1] != "A" else "B"
     password = typed.format(code, code[:-1], code[:-1] + other) if isinstance(typed, str) else typed
     # The hash of this share's code is not that of another's.
     for each in (password, locked(in_memory)[1]):
         answer = send(in_memory, url, each)
-        assert (answer.status, answer.code, answer.line["code"]) == (403, "wrong_password", "wrong_password")
+        assert (answer.status, answer.code, answer.line["code"]) == (
+            403,
+            "wrong_password",
+            "wrong_password",
+        )
         assert claims(oss, url) == 0
     assert in_memory.open(url, "POST", JSON).code == in_memory.use(url).code == "wrong_password"
     assert send(in_memory, url, code).status == 200
@@ -78,11 +110,19 @@ def test_another_one_is_a_403_that_costs_no_use(in_memory: System, oss: MemoryOs
 
 
 @pytest.mark.parametrize("params", SHARES, ids=str)
-def test_a_program_learns_only_that_there_is_one(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
+def test_a_program_learns_only_that_there_is_one(
+    in_memory: System, oss: MemoryOss, params: dict[str, Any]
+) -> None:
     url, _ = locked(in_memory, title="Figures", **params)
     oss.calls.clear()
     straight = {"format": "redirect"}
-    requests: list[tuple[Any, Any]] = [({}, {}), (JSON, {}), ({}, {"format": "json"}), ({}, straight), (HTML, straight)]
+    requests: list[tuple[Any, Any]] = [
+        ({}, {}),
+        (JSON, {}),
+        ({}, {"format": "json"}),
+        ({}, straight),
+        (HTML, straight),
+    ]
     for headers, query in requests:
         assert in_memory.open(url, headers=headers, **query).json == PROGRAM
         assert in_memory.open(url, "HEAD", headers, **query).status == 200
@@ -96,27 +136,50 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
     in_memory: System, oss: MemoryOss, params: dict[str, Any]
 ) -> None:
     url, code = locked(in_memory, title="Figures", message="For <you>\nalone", **params)
-    used_up, _ = locked(in_memory, title="Figures", message="For <you>\nalone", **{**params, "max_uses": 1})
+    used_up, _ = locked(
+        in_memory, title="Figures", message="For <you>\nalone", **{**params, "max_uses": 1}
+    )
     oss.fill({"reports/q3.pdf": b"x" * 4321, f"{STATE}uses/{share_id(used_up)}/1": b""})
     oss.calls.clear()
     pages = [in_memory.open(each, headers=HTML) for each in (url, used_up)]
-    pages += [in_memory.use(each, accept=HTML["Accept"], password="wrong") for each in (url, used_up)]
+    pages += [
+        in_memory.use(each, accept=HTML["Accept"], password="wrong") for each in (url, used_up)
+    ]
     nothing: list[dict[str, Any]] = [{}, {"password": ""}]
     pages += [in_memory.use(url, accept=HTML["Accept"], **typed) for typed in nothing]
     assert oss.calls.keys() == {"GetObject"}
     for number, page in enumerate(pages):
         is_wrong = number > 1
-        assert (page.status, page.line["code"]) == ((403, "wrong_password") if is_wrong else (200, None))
+        assert (page.status, page.line["code"]) == (
+            (403, "wrong_password") if is_wrong else (200, None)
+        )
         assert (f'role="alert">{SHARE["en"]["wrong_code"]}<' in page.body) is is_wrong
-        for word in ("<h1>Figures</h1>", "For &lt;you&gt;<br>alone", 'name="password"', 'method="post"', "2026-03-08"):
+        for word in (
+            "<h1>Figures</h1>",
+            "For &lt;you&gt;<br>alone",
+            'name="password"',
+            'method="post"',
+            "2026-03-08",
+        ):
             assert word in page.body
-        for hidden in ("q3.pdf", "q3 final", "none.pdf", "4.2 KB", "PDF document", "Downloads left", "format=qr", code):
+        for hidden in (
+            "q3.pdf",
+            "q3 final",
+            "none.pdf",
+            "4.2 KB",
+            "PDF document",
+            "Downloads left",
+            "format=qr",
+            code,
+        ):
             assert hidden not in page.body
     assert len({nonce_of(page) for page in pages}) == len(pages)
     assert in_memory.open(url, "HEAD", HTML).headers["Content-Type"].startswith("text/html")
 
 
-def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: System, oss: MemoryOss) -> None:
+def test_its_form_is_answered_with_the_file_once_for_a_nonce(
+    in_memory: System, oss: MemoryOss
+) -> None:
     url, code = locked(in_memory, max_uses=1)
     oss.fill({"reports/q3.pdf": b"content"})
     nonce = nonce_of(in_memory.use(url, password="wrong", accept=HTML["Accept"]))
@@ -127,7 +190,10 @@ def test_its_form_is_answered_with_the_file_once_for_a_nonce(in_memory: System, 
     assert in_memory.use(url, password=code).code == "share_used_up"
     assert claims(oss, url) == 1
     for language, title in (("en", "Enter the code"), ("zh-CN", "请输入提取码")):
-        assert f"<h1>{title}</h1>" in in_memory.open(url, headers={**HTML, "Accept-Language": language}).body
+        assert (
+            f"<h1>{title}</h1>"
+            in in_memory.open(url, headers={**HTML, "Accept-Language": language}).body
+        )
 
 
 def test_a_mount_can_require_it(in_memory: System) -> None:

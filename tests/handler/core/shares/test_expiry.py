@@ -28,7 +28,9 @@ from tests.system import DAY, JSON, MAKER, OTHER, STATE, WRITER, System, share_i
         *((int(NOW) + passed, 410, None) for passed in (60, 10 * 365 * DAY)),
     ],
 )
-def test_a_share_expires_to_the_second(in_memory: System, now: float, status: int, remaining: int | None) -> None:
+def test_a_share_expires_to_the_second(
+    in_memory: System, now: float, status: int, remaining: int | None
+) -> None:
     response = in_memory.open(in_memory.create_share(expires="60"), now=now)
     assert response.status == status
     if remaining is None:
@@ -39,7 +41,9 @@ def test_a_share_expires_to_the_second(in_memory: System, now: float, status: in
         assert response.line["clamped_by"] == "share"
 
 
-def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owners_of_a_keys_document_are_hashed_once(
+    in_memory: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = in_memory.create_share()
     assert in_memory.open(url).status == 302
     monkeypatch.setattr(Keys, "owners", None)
@@ -49,9 +53,17 @@ def test_the_owners_of_a_keys_document_are_hashed_once(in_memory: System, monkey
 ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
 # What changes after a share was made, and the code with which it then answers: the table of docs/shares.md.
 CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
-    ("the key expires", {"api": [api("maker", MAKER, **{**ENTRY, "expires_at": "2026-03-01T06:41:12Z"})]}, None),
+    (
+        "the key expires",
+        {"api": [api("maker", MAKER, **{**ENTRY, "expires_at": "2026-03-01T06:41:12Z"})]},
+        None,
+    ),
     ("SHARE is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "methods": ["GET"]})]}, None),
-    ("the path is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]}, None),
+    (
+        "the path is taken away",
+        {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]},
+        None,
+    ),
     ("max_share is lowered", {"api": [api("maker", MAKER, **ENTRY, max_share="1m")]}, None),
     ("the key is revoked", {"api": []}, "share_owner_removed"),
     ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_owner_removed"),
@@ -60,8 +72,12 @@ CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
-def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str | None, in_memory: System) -> None:
+@pytest.mark.parametrize(
+    ("changes", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES]
+)
+def test_what_ends_a_share_and_what_does_not(
+    changes: dict[str, Any], code: str | None, in_memory: System
+) -> None:
     url = in_memory.with_keys(api=[api("maker", MAKER, **ENTRY)]).create_share(expires="7d")
     answer = in_memory.with_keys(**changes).open(url, now=NOW + DAY)
     if code is None:
@@ -75,7 +91,9 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
     created = in_memory.request_share(password=True, max_uses=1, expires="1d").json
     url, code = created["url"], created["password"]
     assert in_memory.use(url, password=code).status == 303
-    assert in_memory.use(url, password="wrong").code == "wrong_password"  # before the uses, and after all others
+    assert (
+        in_memory.use(url, password="wrong").code == "wrong_password"
+    )  # before the uses, and after all others
     other, end = api("other", OTHER, methods=["SHARE"]), NOW + DAY
     used_up = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"]), other])
     removed = in_memory.with_keys(api=[other])
@@ -92,7 +110,10 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
         if reason == "revoked":
             assert service.revoke(url, OTHER).status == 204
         refused = service.use(url, password=code, now=now)
-        assert (refused.status, refused.code) == (404 if reason == "invalid" else 410, f"share_{reason}")
+        assert (refused.status, refused.code) == (
+            404 if reason == "invalid" else 410,
+            f"share_{reason}",
+        )
         assert service.shown(url, OTHER, now)["state"] == reason
 
 
@@ -102,7 +123,9 @@ def test_shares_end_where_they_are_no_longer_enabled_and_not_where_new_ones_are_
 ) -> None:
     url = in_memory.create_share(expires="7d")
     response = in_memory.with_mount("/reports/", max_share=max_share).open(url, now=NOW + DAY)
-    assert (response.status, response.line["code"]) == ((302, None) if max_share else (410, "share_not_enabled"))
+    assert (response.status, response.line["code"]) == (
+        (302, None) if max_share else (410, "share_not_enabled")
+    )
 
 
 def test_share_includes_reading_and_with_post_taking_uploads(in_memory: System) -> None:
@@ -115,7 +138,8 @@ def test_share_includes_reading_and_with_post_taking_uploads(in_memory: System) 
 
 
 @pytest.mark.parametrize(
-    ("expires", "lifetime", "clamped_by"), [(None, 2 * DAY, None), ("2d", 2 * DAY, None), ("91d", 2 * DAY, "caller")]
+    ("expires", "lifetime", "clamped_by"),
+    [(None, 2 * DAY, None), ("2d", 2 * DAY, None), ("91d", 2 * DAY, "caller")],
 )
 def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
     expires: str | None, lifetime: int, clamped_by: str | None, in_memory: System
@@ -129,12 +153,20 @@ def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
         assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_expired"
 
 
-def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(in_memory: System) -> None:
+def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(
+    in_memory: System,
+) -> None:
     def clamped_by(max_share: str) -> object:
-        world = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"], max_share=max_share)])
+        world = in_memory.with_keys(
+            api=[api("maker", MAKER, methods=["SHARE"], max_share=max_share)]
+        )
         return world.request_share(expires="100d").json["clamped_by"]
 
-    assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == ["caller", "mount", "mount"]
+    assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == [
+        "caller",
+        "mount",
+        "mount",
+    ]
 
 
 # --- an extension ----------------------------------------------------------------------------------------------------
@@ -145,14 +177,19 @@ def places(url: str) -> tuple[str, str]:
     return f"{STATE}shares/{share_id(url)}.json", f"{STATE}extended/{share_id(url)}.json"
 
 
-def test_it_is_counted_from_now_and_kept_beside_the_record(in_memory: System, oss: MemoryOss) -> None:
+def test_it_is_counted_from_now_and_kept_beside_the_record(
+    in_memory: System, oss: MemoryOss
+) -> None:
     url = in_memory.create_share(expires="7d", title="Figures")
     record, extension = places(url)
     before, now = oss.read(record), NOW + 3 * DAY
     response = in_memory.extend(url, "30d", now=now)
     assert response.status == 200
     assert response.json == {**in_memory.shown(url, now=now), "clamped_by": None}
-    assert (response.json["expires_at"], response.json["title"]) == (rfc3339(now + 30 * DAY), "Figures")
+    assert (response.json["expires_at"], response.json["title"]) == (
+        rfc3339(now + 30 * DAY),
+        "Figures",
+    )
     assert (response.line["mount"], response.line["share"]) == ("/reports/", share_id(url))
     assert oss.read(record) == before
     assert json.loads(oss.read(extension)) == {"version": 1, "expires_at": int(now) + 30 * DAY}
@@ -183,7 +220,10 @@ def test_it_ends_later_and_within_max_share_and_within_twice_that_since_its_crea
         assert (response.status, response.code) == (400, "bad_expires")
         assert rfc3339(NOW + 180 * DAY) in response.json["detail"]
     else:
-        assert (response.json["expires_at"], response.json["clamped_by"]) == (rfc3339(NOW + end), clamped_by)
+        assert (response.json["expires_at"], response.json["clamped_by"]) == (
+            rfc3339(NOW + end),
+            clamped_by,
+        )
         assert in_memory.open(url, now=NOW + end - 1).status == 302
         assert in_memory.open(url, now=NOW + end).code == "share_expired"
         assert in_memory.extend(url, expires, now=now).code == "bad_expires"
@@ -191,10 +231,16 @@ def test_it_ends_later_and_within_max_share_and_within_twice_that_since_its_crea
 
 def test_max_share_of_the_caller_limits_it_too(in_memory: System) -> None:
     url = in_memory.create_share(expires="1d")
-    callers = [api("maker", MAKER, methods=["SHARE"]), api("other", OTHER, methods=["SHARE"], max_share="2d")]
+    callers = [
+        api("maker", MAKER, methods=["SHARE"]),
+        api("other", OTHER, methods=["SHARE"], max_share="2d"),
+    ]
     limited = in_memory.with_keys(api=callers)
     response = limited.extend(url, "30d", OTHER)
-    assert (response.json["expires_at"], response.json["clamped_by"]) == (rfc3339(NOW + 2 * DAY), "caller")
+    assert (response.json["expires_at"], response.json["clamped_by"]) == (
+        rfc3339(NOW + 2 * DAY),
+        "caller",
+    )
     assert limited.extend(url, "30d").json["clamped_by"] is None
 
 
@@ -203,10 +249,30 @@ REFUSALS: dict[str, tuple[Callable[[System], System], str | None, int, str]] = {
     "no key": (lambda service: service, None, 401, "unauthorized"),
     "a key without SHARE": (lambda service: service, READER, 404, "not_found"),
     "a key for another path": (lambda service: service, OTHER, 404, "not_found"),
-    "no max_share": (lambda service: service.with_mount("/reports/", max_share=None), MAKER, 409, "not_shareable"),
-    "no GET": (lambda service: service.with_mount("/reports/", methods=("PUT",)), MAKER, 409, "not_shareable"),
-    "codes": (lambda service: service.with_mount("/reports/", require_password=True), MAKER, 409, "not_shareable"),
-    "no mount": (lambda service: service.with_mount("/reports/", path="/gone/"), MAKER, 404, "not_found"),
+    "no max_share": (
+        lambda service: service.with_mount("/reports/", max_share=None),
+        MAKER,
+        409,
+        "not_shareable",
+    ),
+    "no GET": (
+        lambda service: service.with_mount("/reports/", methods=("PUT",)),
+        MAKER,
+        409,
+        "not_shareable",
+    ),
+    "codes": (
+        lambda service: service.with_mount("/reports/", require_password=True),
+        MAKER,
+        409,
+        "not_shareable",
+    ),
+    "no mount": (
+        lambda service: service.with_mount("/reports/", path="/gone/"),
+        MAKER,
+        404,
+        "not_found",
+    ),
     "another target": (
         lambda service: service.with_mount("/reports/", target=Location("otherbucket", "reports/")),
         MAKER,
@@ -223,7 +289,9 @@ REFUSALS: dict[str, tuple[Callable[[System], System], str | None, int, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_it_requires_what_the_same_share_would_require_now(in_memory: System, oss: MemoryOss, name: str) -> None:
+def test_it_requires_what_the_same_share_would_require_now(
+    in_memory: System, oss: MemoryOss, name: str
+) -> None:
     change, key, status, code = REFUSALS[name]
     url = in_memory.create_share()
     for expires in ("30d", "60"):
@@ -234,7 +302,10 @@ def test_it_requires_what_the_same_share_would_require_now(in_memory: System, os
 
 def test_a_folder_requires_list_and_get_too(in_memory: System) -> None:
     listing = in_memory.with_mount("/reports/", lists=True).with_keys(
-        api=[api("maker", MAKER, **{**ONLY, "methods": ["GET", "LIST", "SHARE"]}), api("other", OTHER, **ONLY)]
+        api=[
+            api("maker", MAKER, **{**ONLY, "methods": ["GET", "LIST", "SHARE"]}),
+            api("other", OTHER, **ONLY),
+        ]
     )
     url = listing.create_share(path="/reports/2026/")
     assert listing.extend(url, "30d", OTHER).code == "share_not_allowed"
@@ -244,13 +315,21 @@ def test_a_folder_requires_list_and_get_too(in_memory: System) -> None:
 
 def test_an_invalid_body_changes_nothing(in_memory: System, oss: MemoryOss) -> None:
     url = in_memory.create_share()
-    for body in ({}, {"expires": 90}, {"expires": "soon"}, {"expires": "0"}, {"expires": "9d", "path": ""}):
+    for body in (
+        {},
+        {"expires": 90},
+        {"expires": "soon"},
+        {"expires": "0"},
+        {"expires": "9d", "path": ""},
+    ):
         response = in_memory.post(f"/-/shares/{share_id(url)}", body, MAKER)
         assert (response.status, response.code[:4]) == (400, "bad_")
     assert oss.keys(f"{STATE}extended/") == []
 
 
-@pytest.mark.parametrize("params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join)
+@pytest.mark.parametrize(
+    "params", [{"max_uses": 1}, {"path": "/in/", "method": "POST", "key": WRITER}], ids=" ".join
+)
 def test_it_gives_no_use_back(in_memory: System, oss: MemoryOss, params: dict[str, Any]) -> None:
     url = in_memory.create_share(expires="1d", **params)
     key = params.get("key", MAKER)
@@ -263,8 +342,12 @@ def test_it_gives_no_use_back(in_memory: System, oss: MemoryOss, params: dict[st
         assert in_memory.use(url, now=late).code == "share_used_up"
 
 
-@pytest.mark.parametrize("second", [b"", b"null", b'{"version": 2, "expires_at": 1}', b"[" * 100_000])
-def test_an_unreadable_second_end_is_a_503_where_it_is_needed(in_memory: System, oss: MemoryOss, second: bytes) -> None:
+@pytest.mark.parametrize(
+    "second", [b"", b"null", b'{"version": 2, "expires_at": 1}', b"[" * 100_000]
+)
+def test_an_unreadable_second_end_is_a_503_where_it_is_needed(
+    in_memory: System, oss: MemoryOss, second: bytes
+) -> None:
     url = in_memory.create_share(expires="7d", max_uses=1)
     redirect = in_memory.create_share(expires="7d")
     oss.fill({places(each)[1]: second for each in (url, redirect)})
@@ -280,10 +363,18 @@ def test_an_unreadable_second_end_is_a_503_where_it_is_needed(in_memory: System,
 
 
 @pytest.mark.parametrize(("second", "end"), [(-DAY, 7 * DAY), (30 * DAY, 37 * DAY)])
-def test_the_later_of_both_ends_counts(in_memory: System, oss: MemoryOss, second: int, end: int) -> None:
+def test_the_later_of_both_ends_counts(
+    in_memory: System, oss: MemoryOss, second: int, end: int
+) -> None:
     """An extension that was delayed may arrive after a later one."""
     url = in_memory.create_share(expires="7d")
-    oss.fill({places(url)[1]: json.dumps({"version": 1, "expires_at": int(NOW) + 7 * DAY + second}).encode()})
+    oss.fill(
+        {
+            places(url)[1]: json.dumps(
+                {"version": 1, "expires_at": int(NOW) + 7 * DAY + second}
+            ).encode()
+        }
+    )
     assert in_memory.shown(url)["expires_at"] == rfc3339(NOW + end)
     assert in_memory.open(url, now=NOW + end - 1).status == 302
     assert in_memory.open(url, now=NOW + end).code == "share_expired"
@@ -308,7 +399,10 @@ def test_a_revocation_wins_whenever_an_extension_arrives(
 ) -> None:
     """One happens while the other is about to send its request with this number, whose PUT may be delayed or lost."""
     url = in_memory.create_share(expires="1d")
-    actions = {"extend": lambda: in_memory.extend(url).status, "revoke": lambda: in_memory.revoke(url).status}
+    actions = {
+        "extend": lambda: in_memory.extend(url).status,
+        "revoke": lambda: in_memory.revoke(url).status,
+    }
     (second,) = actions.keys() - {first}
     late: list[Callable[[], object]] = []
     statuses = dict[str, int]()

@@ -27,20 +27,30 @@ def share(service: System, **params: Any) -> str:
     return service.create_share(**{"path": FOLDER_PATH, "expires": "30d", **params})
 
 
-def open_at(service: System, url: str, path: str, query: dict[str, str] | None = None, **options: Any) -> Answered:
+def open_at(
+    service: System, url: str, path: str, query: dict[str, str] | None = None, **options: Any
+) -> Answered:
     """The response to the secret of a share at another path, below its own unless it begins with "/"."""
     path = path if path.startswith("/") else START + path
     return service.request(path, query={"share": secret_of(url), **(query or {})}, **options)
 
 
-def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(listing: System, oss: MemoryOss) -> None:
+def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(
+    listing: System, oss: MemoryOss
+) -> None:
     answer = listing.request_share(path=FOLDER_PATH, allow_missing=False)
     assert (answer.status, oss.calls) == (201, {"ListObjects": 1, "PutObject": 2})
     assert answer.json["url"].startswith(f"https://links.example.com{START}?share=")
     assert answer.json["covers"] == "Everything below this path, also what is added later."
     assert "covers" not in listing.request_share(path=FILE).json
-    assert listing.request_share(path="/reports/").json["url"].startswith("https://links.example.com/-/s/reports/?")
-    assert listing.request_share(path="/reports/none/", allow_missing=False).code == "no_such_object"
+    assert (
+        listing.request_share(path="/reports/")
+        .json["url"]
+        .startswith("https://links.example.com/-/s/reports/?")
+    )
+    assert (
+        listing.request_share(path="/reports/none/", allow_missing=False).code == "no_such_object"
+    )
     for methods in (["SHARE", "GET"], ["SHARE", "LIST"], ["GET", "LIST"]):
         caller = listing.with_keys(api=[api("caller", ALICE, paths=["/reports/"], methods=methods)])
         refused = caller.request_share(ALICE, path=FOLDER_PATH)
@@ -51,7 +61,9 @@ def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(listing: System
     assert listing.request_share(path="/reports/none/").status == 201
 
 
-def test_what_a_folder_cannot_have_is_refused_with_the_reason(listing: System, oss: MemoryOss) -> None:
+def test_what_a_folder_cannot_have_is_refused_with_the_reason(
+    listing: System, oss: MemoryOss
+) -> None:
     refusals: tuple[tuple[dict[str, Any], int, str], ...] = (
         *((each, 409, "folder_not_limited") for each in ({"max_uses": 1}, {"password": True})),
         ({"download": "all.zip"}, 400, "bad_body"),
@@ -69,14 +81,23 @@ def test_what_a_folder_cannot_have_is_refused_with_the_reason(listing: System, o
 def test_it_opens_what_is_below_it_and_what_is_added_later(listing: System, oss: MemoryOss) -> None:
     url = share(listing)
     for address in ("", "/-/s/", "/-/s"):
-        assert names(open_at(listing, url, address)) == (["a", "bad"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])
+        assert names(open_at(listing, url, address)) == (
+            ["a", "bad"],
+            ["\x07bell", "q3.pdf", "季度 q4.xlsx"],
+        )
     document = open_at(listing, url, "", {"begins": "q"}).json
     assert (document["path"], document["files"][0]["path"]) == (START, f"{START}q3.pdf")
     oss.fill({"reports/2026/a/deep/new.txt": b"new"})
     assert names(open_at(listing, url, "a/")) == (["deep"], ["b.txt"])
-    assert open_at(listing, url, "a/").json["folders"] == [{"name": "deep", "path": f"{START}a/deep/"}]
+    assert open_at(listing, url, "a/").json["folders"] == [
+        {"name": "deep", "path": f"{START}a/deep/"}
+    ]
     answer = open_at(listing, url, "a/deep/new.txt", headers=JSON)
-    assert (answer.key, answer.expires_in, answer.line["mount"]) == ("reports/2026/a/deep/new.txt", 900, "/reports/")
+    assert (answer.key, answer.expires_in, answer.line["mount"]) == (
+        "reports/2026/a/deep/new.txt",
+        900,
+        "/reports/",
+    )
     assert open_at(listing, url, "q3.pdf", {"versionId": "CAEQ"}).status == 302
     for encoded in ("%61/%62.txt", "/-/s%2F2026%2Fa/b.txt"):
         assert open_at(listing, url, encoded).key == "reports/2026/a/b.txt"
@@ -112,7 +133,10 @@ def test_the_longest_path_in_it_is_opened(listing: System, oss: MemoryOss) -> No
     assert open_at(listing, url, f"/-/s/reports/{quote(longest)}").key == f"reports/{longest}"
     assert open_at(listing, url, f"/-/s/reports/{quote(longest)}abcd").code == "share_invalid"
     pages, image = share(listing, path="/reports/", page=True), {"format": "qr"}
-    for length, status in ((1000, 200), (1001, 400)):  # of an address whose QR code few cameras can read
+    for length, status in (
+        (1000, 200),
+        (1001, 400),
+    ):  # of an address whose QR code few cameras can read
         name = "a" * (length - len(pages))
         assert open_at(listing, pages, f"/-/s/reports/{name}", image).status == status
 
@@ -142,13 +166,29 @@ def test_it_opens_nothing_outside(listing: System, oss: MemoryOss) -> None:
         oss.calls.clear()
         for path in OUTSIDE:
             answer = open_at(listing, url, path)
-            expected = [INVALID, *([(400, "bad_path")] if "//" in path or ".." in unquote(path) else [])]
+            expected = [
+                INVALID,
+                *([(400, "bad_path")] if "//" in path or ".." in unquote(path) else []),
+            ]
             expected += [(401, "unauthorized")] if path == "/-/shares" else []
             assert (answer.status, answer.code) in expected, path
         assert oss.calls.keys() == {"GetObject"}  # its record, and nothing of the folder
 
 
-SEGMENTS = ("2026", "reports", "inner", "..", "q3.pdf", "", "closed", "copy", "a", ".links", "\\x", "2026\\..")
+SEGMENTS = (
+    "2026",
+    "reports",
+    "inner",
+    "..",
+    "q3.pdf",
+    "",
+    "closed",
+    "copy",
+    "a",
+    ".links",
+    "\\x",
+    "2026\\..",
+)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(3, 6), pytest.param(4, 12, marks=pytest.mark.long)])
@@ -164,7 +204,11 @@ def test_every_path_opens_what_the_rule_says_and_nothing_else(
             for segments in product(SEGMENTS[:count], repeat=length):
                 relative = "/".join(segments)
                 opened = None
-                if path.endswith("/") and f"{relative}/".startswith(name) and not covered_path_fault(f"/{relative}"):
+                if (
+                    path.endswith("/")
+                    and f"{relative}/".startswith(name)
+                    and not covered_path_fault(f"/{relative}")
+                ):
                     opened = listing.config.mounts.get(path + relative[len(name) :])
                 opens = relative in ("", name) or (opened is not None and opened.mount is mount)
                 if opens and relative + "/" == name:
@@ -178,7 +222,9 @@ def test_a_longer_mount_that_is_added_later_is_outside(listing: System, oss: Mem
     assert open_at(listing, url, "/-/s/reports/2026/q3.pdf").status == 302
     inner = listing.config.mounts.by_path["/reports/2026/inner/"]
     same = inner._replace(path=FOLDER_PATH, target=inner.target._replace(key="reports/2026/"))
-    mounts = type(listing.config.mounts)([*listing.config.mounts, same], listing.config.mounts.reserved)
+    mounts = type(listing.config.mounts)(
+        [*listing.config.mounts, same], listing.config.mounts.reserved
+    )
     narrowed = listing.with_config(mounts=mounts)
     assert open_at(narrowed, url, "/-/s/reports/2026/q3.pdf").code == "share_invalid"
     assert names(narrowed.open(url)) == ([], ["top.txt"])
@@ -189,7 +235,9 @@ def test_it_ends_for_every_file_at_once(listing: System, oss: MemoryOss) -> None
     assert [open_at(listing, url, each).status for each in places] == [200, 302, 200]
     assert listing.shown(url)["path"] == FOLDER_PATH
     without = listing.with_keys(api=[api("reader", READER, paths=["/"], methods=["GET"])])
-    moved = listing.with_mount("/reports/", target=listing.config.mounts.find("/public/a").mount.target)
+    moved = listing.with_mount(
+        "/reports/", target=listing.config.mounts.find("/public/a").mount.target
+    )
     for changed, code in (
         (listing.with_mount("/reports/", lists=False), "share_not_enabled"),
         (listing.with_mount("/reports/", require_password=True), "share_not_enabled"),
@@ -225,7 +273,9 @@ def test_the_addresses_of_its_files_one_a_line(listing: System, oss: MemoryOss) 
 
 
 def test_more_than_1000_files_are_a_409_that_names_json(listing: System, oss: MemoryOss) -> None:
-    oss.fill({f"public/many/{number:04}.bin": b"" for number in range(1000)} | {"public/many/": b""})
+    oss.fill(
+        {f"public/many/{number:04}.bin": b"" for number in range(1000)} | {"public/many/": b""}
+    )
     url = share(listing, path="/public/many/")
     assert len(listing.open(url, format="urls").body.splitlines()) == 1000
     oss.fill({"public/many/more.bin": b""})
@@ -235,14 +285,18 @@ def test_more_than_1000_files_are_a_409_that_names_json(listing: System, oss: Me
     assert len(listing.open(url, format="urls", begins="09").body.splitlines()) == 100
     # 900, where a name may be hidden.
     inner = listing.config.mounts.by_path["/unlisted/"]._replace(path="/public/many/x/")
-    hiding = listing.with_config(mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved))
+    hiding = listing.with_config(
+        mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved)
+    )
     del oss.objects[Location(BUCKET, "public/many/more.bin")]
     oss.fill({})
     assert hiding.open(url, format="urls").code == "folder_too_large"
     assert len(hiding.open(url, format="urls", begins="08").body.splitlines()) == 100
 
 
-def test_its_page_keeps_the_secret_and_shows_nothing_outside(listing: System, oss: MemoryOss) -> None:
+def test_its_page_keeps_the_secret_and_shows_nothing_outside(
+    listing: System, oss: MemoryOss
+) -> None:
     url = share(listing, title="Figures <2026>", message="Two\nlines")
     page = open_at(listing, url, "a/", {"limit": "9", "utm_source": "chat"}, headers=HTML)
     query = f"?share={secret_of(url)}"

@@ -68,7 +68,9 @@ class LifeOfShares(RuleBasedStateMachine):
         super().__init__()
         self.now = NOW  # of all clocks
         self.stack = ExitStack()
-        self.oss = self.stack.enter_context(memory_oss({Location(BUCKET, OBJECT): b"content"}, lambda: self.now))
+        self.oss = self.stack.enter_context(
+            memory_oss({Location(BUCKET, OBJECT): b"content"}, lambda: self.now)
+        )
         self.empty = service(Path(self.stack.enter_context(TemporaryDirectory())))
         self.shares: list[Share] = []
         self.owner, self.made = "", 0
@@ -77,29 +79,43 @@ class LifeOfShares(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
 
-    @rule(change=st.sampled_from([*[""] * 12, "owner", "record"]))  # rarely, so that most shares live for a while
+    @rule(
+        change=st.sampled_from([*[""] * 12, "owner", "record"])
+    )  # rarely, so that most shares live for a while
     def change(self, change: str) -> None:
         """An operator replaces the owner's entry, which then has another key, or loses the newest record."""
         if change == "owner":
             self.made += 1
             self.owner = f"{MAKER}{self.made}"
-            entries = [api("maker", self.owner, methods=["SHARE"]), api("other", OTHER, methods=["SHARE"])]
+            entries = [
+                api("maker", self.owner, methods=["SHARE"]),
+                api("other", OTHER, methods=["SHARE"]),
+            ]
             self.service = self.empty.with_keys(api=entries)
         elif change == "record" and self.shares:
             self.delete(f"{STATE}shares/{share_id(self.shares[-1].url)}.json")
             self.shares[-1].is_lost = True
 
     @precondition(lambda self: len(self.shares) < 3)  # so that much happens to each
-    @rule(kind=st.sampled_from([*KINDS, "limited", "locked"]), expires=st.sampled_from([*LIFETIMES, "90d", "90d"]))
+    @rule(
+        kind=st.sampled_from([*KINDS, "limited", "locked"]),
+        expires=st.sampled_from([*LIFETIMES, "90d", "90d"]),
+    )
     def make(self, kind: str, expires: str) -> None:
         now = int(self.now)
-        answer = self.service.request_share(self.owner, now=now, path=f"/{OBJECT}", expires=expires, **KINDS[kind])
+        answer = self.service.request_share(
+            self.owner, now=now, path=f"/{OBJECT}", expires=expires, **KINDS[kind]
+        )
         assert answer.status == 201, answer
         url, code = answer.json["url"], answer.json.get("password")
         self.shares.append(Share(url, kind, self.owner, code, now, now + LIFETIMES[expires]))
 
     @precondition(lambda self: self.shares)
-    @rule(number=numbers, headers=st.sampled_from([{}, HTML, JSON]), method=st.sampled_from(["GET", "GET", "HEAD"]))
+    @rule(
+        number=numbers,
+        headers=st.sampled_from([{}, HTML, JSON]),
+        method=st.sampled_from(["GET", "GET", "HEAD"]),
+    )
     def look(self, number: int, headers: dict[str, str], method: str) -> None:
         """Opening is not a use, whoever opens it."""
         share = self.share(number)
@@ -127,11 +143,15 @@ class LifeOfShares(RuleBasedStateMachine):
     def use(self, number: int, headers: dict[str, str], nonce: str | None, wrong: str) -> None:
         share = self.share(number)
         fields = {"password": wrong or share.code or ""}
-        answer = self.service.use(share.url, nonce, now=self.now, accept=headers["Accept"], **fields)
+        answer = self.service.use(
+            share.url, nonce, now=self.now, accept=headers["Accept"], **fields
+        )
         if wrong and share.code:
             assert self.refuses(share, answer, {"wrong_password"})
             return
-        also = {"share_used_up"} if share.left == 0 and not share.repeats(nonce, self.now) else set()
+        also = (
+            {"share_used_up"} if share.left == 0 and not share.repeats(nonce, self.now) else set()
+        )
         also |= {"no_such_object"} if headers == HTML and not self.oss.keys(OBJECT) else set()
         if not self.refuses(share, answer, also):
             assert answer.status == (303 if headers == HTML else 200)
@@ -160,7 +180,9 @@ class LifeOfShares(RuleBasedStateMachine):
     def manage(self, number: int, method: str) -> None:
         """Who may share the path shows and revokes its shares as long as there is a record."""
         share = self.share(number)
-        answer = self.service.request(f"/-/shares/{share_id(share.url)}", method, key=OTHER, now=self.now)
+        answer = self.service.request(
+            f"/-/shares/{share_id(share.url)}", method, key=OTHER, now=self.now
+        )
         if share.is_lost:
             assert answer.code == "not_found"
         elif method == "DELETE":
@@ -189,7 +211,10 @@ class LifeOfShares(RuleBasedStateMachine):
         """Whether the share must be refused; then the answer is the first of its reasons, else one of the others."""
         reason = self.reason(share)
         reasons = {reason} if reason else also
-        assert (answer.line["code"] in reasons) if reasons else (answer.status < 400), (answer, reasons)
+        assert (answer.line["code"] in reasons) if reasons else (answer.status < 400), (
+            answer,
+            reasons,
+        )
         return bool(reasons)
 
     def reason(self, share: Share) -> str | None:

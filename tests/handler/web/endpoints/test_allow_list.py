@@ -42,7 +42,8 @@ x-oss-additional-headers x-oss-credential x-oss-date x-oss-expires x-oss-securit
 x-oss-signature-version OSSAccessKeyId Signature Expires
 """
 SUB_RESOURCES = sorted(
-    {*oss2.Auth._subresource_key_set, *_SUB_RESOURCES.split()} - {"expires", "format", "download", "share"}
+    {*oss2.Auth._subresource_key_set, *_SUB_RESOURCES.split()}
+    - {"expires", "format", "download", "share"}
 )
 _HEADERS = """
 x-oss-ac-forward-allow x-oss-ac-source-ip x-oss-ac-subnet-mask x-oss-ac-vpc-id x-oss-acl x-oss-additional-headers
@@ -59,7 +60,9 @@ content-language content-length date expires host if-match if-modified-since if-
 range referer transfer-encoding
 """
 _SDK_HEADERS = {value for value in vars(oss2.headers).values() if str(value).startswith("x-oss-")}
-HEADERS = sorted({*(name for name in _SDK_HEADERS if not name.startswith("x-oss-meta-")), *_HEADERS.split()})
+HEADERS = sorted(
+    {*(name for name in _SDK_HEADERS if not name.startswith("x-oss-meta-")), *_HEADERS.split()}
+)
 VALUES = ("", "1", "public-read", "/examplebucket/.links/keys.json")
 SIGNED_HEADERS = {"content-type", "content-length", "content-md5", "x-oss-forbid-overwrite"}
 FORM_FIELDS = {
@@ -112,7 +115,11 @@ def check(service: System, document: Any, own: frozenset[str] = frozenset()) -> 
     count = 0
     for link in links_in(document):
         headers = link.get("headers", {})
-        query = set(query_of(link["url"])) - SIGNATURE - {"x-oss-additional-headers", "uploadId", "partNumber"}
+        query = (
+            set(query_of(link["url"]))
+            - SIGNATURE
+            - {"x-oss-additional-headers", "uploadId", "partNumber"}
+        )
         assert query <= own, query
         assert {name.lower() for name in headers} <= SIGNED_HEADERS
         method = link.get("method", "PUT")
@@ -124,18 +131,30 @@ def check(service: System, document: Any, own: frozenset[str] = frozenset()) -> 
 def check_form(form: Any) -> None:
     """The policy of a form must contain only known fields."""
     names = {
-        next(iter(c)) if isinstance(c, dict) else c[1] if len(c) == 3 and c[0] != "content-length-range" else c[0]
+        next(iter(c))
+        if isinstance(c, dict)
+        else c[1]
+        if len(c) == 3 and c[0] != "content-length-range"
+        else c[0]
         for c in conditions(form)
     }
     assert names <= FORM_FIELDS
     assert {"x-oss-object-acl": "default"} in conditions(form)
-    assert set(form["fields"]) <= {"key", "policy", "x-oss-signature", "x-oss-content-type", *FORM_FIELDS}
+    assert set(form["fields"]) <= {
+        "key",
+        "policy",
+        "x-oss-signature",
+        "x-oss-content-type",
+        *FORM_FIELDS,
+    }
 
 
 class TestObjectPath:
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("config", [CONFIG, OPEN], ids=["nothing listed", "everything listed"])
-    def test_a_query_parameter_is_refused_by_name_unless_the_mount_lists_it(self, config: Config, method: str) -> None:
+    def test_a_query_parameter_is_refused_by_name_unless_the_mount_lists_it(
+        self, config: Config, method: str
+    ) -> None:
         for name in {*SUB_RESOURCES, *QUERY} - config.mounts.by_path["/exampledir/"].query:
             for value in VALUES:
                 response = ask(method=method, query={name: value}, config=config)
@@ -153,7 +172,15 @@ class TestObjectPath:
 
     @pytest.mark.parametrize("name", QUERY)
     def test_names_are_compared_exactly(self, name: str) -> None:
-        for written in (name.upper(), name.title(), f" {name}", f"{name} ", f"{name}\0", f"{name}\n", name[:-1]):
+        for written in (
+            name.upper(),
+            name.title(),
+            f" {name}",
+            f"{name} ",
+            f"{name}\0",
+            f"{name}\n",
+            name[:-1],
+        ):
             assert ask(query={written: "1000000"}, config=OPEN).code == "not_signable"
 
     def test_a_listed_parameter_is_signed_unchanged(self) -> None:
@@ -189,7 +216,9 @@ class TestObjectPath:
         assert ask(query={"expires": "600,60"}).code == "bad_expires"
         assert ask(query={"versionId": "a,b"}, config=OPEN).query == {"versionId": "a,b"}
 
-    def test_an_empty_null_is_dropped_and_one_with_a_value_is_like_any_other_parameter(self) -> None:
+    def test_an_empty_null_is_dropped_and_one_with_a_value_is_like_any_other_parameter(
+        self,
+    ) -> None:
         for config in (CONFIG, LENIENT, OPEN):
             response = ask(query={"null": "", "expires": "90"}, config=config)
             assert (response.query, response.expires_in) == ({}, 90)
@@ -199,9 +228,17 @@ class TestObjectPath:
     def test_only_a_listed_process_is_signed(self, unknown: str) -> None:
         config = open_mount(unknown_query=unknown)
         for value in PROCESS:
-            assert ask(query={"x-oss-process": value}, config=config).query == {"x-oss-process": value}
+            assert ask(query={"x-oss-process": value}, config=config).query == {
+                "x-oss-process": value
+            }
         listed = PROCESS[0]
-        for value in (listed[:-1], f"{listed} ", f"{listed},{listed}", f"{listed}|sys/saveas,o_YQ", listed.upper()):
+        for value in (
+            listed[:-1],
+            f"{listed} ",
+            f"{listed},{listed}",
+            f"{listed}|sys/saveas,o_YQ",
+            listed.upper(),
+        ):
             response = ask(query={"x-oss-process": value}, config=config)
             assert (response.status, response.code) == (400, "bad_query")
             assert "x-oss-process" in response.json["detail"]
@@ -209,23 +246,39 @@ class TestObjectPath:
 
     def test_only_a_traffic_limit_within_the_limits_of_oss_is_signed(self) -> None:
         for value in ("819200", "838860800"):
-            assert ask(query={"x-oss-traffic-limit": value}, config=OPEN).query == {"x-oss-traffic-limit": value}
-        odd = ("0819200", "+819200", "819200 ", "819200.0", "819_200", "\uff18\uff11\uff19\uff12\uff10\uff10", "1MB")
+            assert ask(query={"x-oss-traffic-limit": value}, config=OPEN).query == {
+                "x-oss-traffic-limit": value
+            }
+        odd = (
+            "0819200",
+            "+819200",
+            "819200 ",
+            "819200.0",
+            "819_200",
+            "\uff18\uff11\uff19\uff12\uff10\uff10",
+            "1MB",
+        )
         for value in ("819199", "838860801", *odd):
             response = ask(query={"x-oss-traffic-limit": value}, config=OPEN)
             assert (response.status, response.code) == (400, "bad_query"), value
             assert "x-oss-traffic-limit" in response.json["detail"]
 
     def test_a_download_and_a_disposition_exclude_each_other(self) -> None:
-        response = ask(query={"download": "a", "response-content-disposition": "inline"}, config=OPEN)
+        response = ask(
+            query={"download": "a", "response-content-disposition": "inline"}, config=OPEN
+        )
         assert (response.status, response.code) == (400, "bad_query")
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_the_headers_of_the_request_are_not_signed(self, in_memory: System, method: str) -> None:
+    def test_the_headers_of_the_request_are_not_signed(
+        self, in_memory: System, method: str
+    ) -> None:
         before = in_memory.request("/both/a", method, headers={"Accept": "application/json"})
         for name in UNKEYED:
             for value in VALUES:
-                response = in_memory.request("/both/a", method, headers={"Accept": "application/json", name: value})
+                response = in_memory.request(
+                    "/both/a", method, headers={"Accept": "application/json", name: value}
+                )
                 assert (response.status, response.body) == (before.status, before.body)
                 assert response.headers.get("Location") is None
 
@@ -237,10 +290,14 @@ class TestObjectPath:
             assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_with_a_share_all_other_parameters_are_dropped(self, in_memory: System, method: str) -> None:
+    def test_with_a_share_all_other_parameters_are_dropped(
+        self, in_memory: System, method: str
+    ) -> None:
         url = in_memory.create_share(key=WRITER, path="/both/a")
         for name in SUB_RESOURCES:
-            response = in_memory.open(f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None)
+            response = in_memory.open(
+                f"{url}&{name}=1", method, {name: "1"} if name in HEADERS else None
+            )
             assert response.status == 302
             assert set(query_of(response.headers["Location"])) == SIGNATURE
 
@@ -256,7 +313,10 @@ class TestSign:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in QUERY]
         size = {"size": 5} if method == "PUT" else {}
         for value in ("", "1", None, ["1"]):
-            items = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
+            items = [
+                {"path": "/both/a", "method": method, "query": {name: value}, **size}
+                for name in names
+            ]
             for name, result in zip(names, in_memory.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
@@ -265,17 +325,25 @@ class TestSign:
     def test_a_header_is_refused_by_name(self, in_memory: System, method: str) -> None:
         size = {"size": 5} if method == "PUT" else {}
         names = [
-            spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
+            spelling
+            for name in HEADERS
+            for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
         ]
-        items = [{"path": "/both/a", "method": method, "headers": {name: "1"}, **size} for name in names]
+        items = [
+            {"path": "/both/a", "method": method, "headers": {name: "1"}, **size} for name in names
+        ]
         for name, result in zip(names, in_memory.sign(*items), strict=True):
             assert result["error"]["code"] == "not_signable", name
             assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "get"])
     def test_other_methods_are_not_signed(self, in_memory: System, method: str) -> None:
-        names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
-        for result in in_memory.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
+        names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [
+            {"headers": {name: "1"}} for name in HEADERS
+        ]
+        for result in in_memory.sign(
+            *[{"path": "/both/a", "method": method, **more} for more in names]
+        ):
             assert result["error"]["code"] == "bad_body"
 
 
@@ -287,7 +355,9 @@ class TestRoutes:
             assert (response.status, response.code) == (400, "bad_body"), name
             assert repr(name) in response.json["detail"]
 
-    def test_the_query_and_headers_of_the_request_are_not_signed(self, uploads: System, route: str) -> None:
+    def test_the_query_and_headers_of_the_request_are_not_signed(
+        self, uploads: System, route: str
+    ) -> None:
         extra = dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
         headers = {**extra, "Content-Type": "application/json"}
         params = json.dumps(POST_ROUTES[route])
@@ -300,9 +370,14 @@ class TestRoutes:
 
 def test_further_parts_sign_no_other_parameters(uploads: System) -> None:
     upload = uploads.start_upload(path="/both/parts.bin")
-    route, extra = f"/-/uploads/{upload['upload_id']}/parts", dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
+    route, extra = (
+        f"/-/uploads/{upload['upload_id']}/parts",
+        dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1"),
+    )
     headers = {**extra, "Content-Type": "application/json"}
-    response = uploads.request(route, "POST", extra, headers, body=json.dumps({"path": "/both/parts.bin"}))
+    response = uploads.request(
+        route, "POST", extra, headers, body=json.dumps({"path": "/both/parts.bin"})
+    )
     assert check(uploads, response.json) == 5
     for name in {*extra} - {"expires"}:
         response = uploads.post(route, {"path": "/both/parts.bin", name: "1"})

@@ -39,10 +39,19 @@ mount = [
 """
 FOLDER_PATH = "/reports/2026/"
 OBJECTS = {
-    **dict.fromkeys(("reports/2026/", "reports/2026/q3.pdf", "reports/2026/季度 q4.xlsx"), b"content"),
-    **dict.fromkeys(("reports/2026/inner/hidden.txt", "reports/2026/closed/hidden.txt", "reports/2026/a/b.txt"), b"1"),
-    **dict.fromkeys(("reports/2026/bad//x", "reports/2026/\x07bell", "reports/top.txt", "public/a.txt"), b""),
-    **dict.fromkeys((".links/keys.json", ".links/keys.json.lock.1", ".links/state/probe", "unlisted/x.txt"), b""),
+    **dict.fromkeys(
+        ("reports/2026/", "reports/2026/q3.pdf", "reports/2026/季度 q4.xlsx"), b"content"
+    ),
+    **dict.fromkeys(
+        ("reports/2026/inner/hidden.txt", "reports/2026/closed/hidden.txt", "reports/2026/a/b.txt"),
+        b"1",
+    ),
+    **dict.fromkeys(
+        ("reports/2026/bad//x", "reports/2026/\x07bell", "reports/top.txt", "public/a.txt"), b""
+    ),
+    **dict.fromkeys(
+        (".links/keys.json", ".links/keys.json.lock.1", ".links/state/probe", "unlisted/x.txt"), b""
+    ),
     **dict.fromkeys(("data/.links/other.txt", "\\back.txt"), b""),
 }
 CALLERS = [
@@ -67,14 +76,20 @@ def oss() -> Iterator[MemoryOss]:
 
 def names(answer: Answered) -> tuple[list[str], list[str]]:
     assert answer.status == 200, answer.body
-    return [each["name"] for each in answer.json["folders"]], [each["name"] for each in answer.json["files"]]
+    return [each["name"] for each in answer.json["folders"]], [
+        each["name"] for each in answer.json["files"]
+    ]
 
 
 def test_a_folder_is_its_folders_and_files_for_one_list(listing: System, oss: MemoryOss) -> None:
     answer = listing.request(FOLDER_PATH, key=MAKER)
     document = answer.json
     assert oss.calls == {"ListObjects": 1}
-    assert (document["path"], document["next"], answer.headers["Cache-Control"]) == (FOLDER_PATH, None, "no-store")
+    assert (document["path"], document["next"], answer.headers["Cache-Control"]) == (
+        FOLDER_PATH,
+        None,
+        "no-store",
+    )
     assert document["folders"] == [
         {"name": "a", "path": "/reports/2026/a/"},
         {"name": "bad", "path": "/reports/2026/bad/"},
@@ -85,9 +100,16 @@ def test_a_folder_is_its_folders_and_files_for_one_list(listing: System, oss: Me
     assert document["files"] == [
         {"name": "\x07bell", "path": None, "size": 0, "modified_at": modified_at},
         {"name": "q3.pdf", "path": "/reports/2026/q3.pdf", "size": 7, "modified_at": modified_at},
-        {"name": "季度 q4.xlsx", "path": "/reports/2026/季度 q4.xlsx", "size": 7, "modified_at": modified_at},
+        {
+            "name": "季度 q4.xlsx",
+            "path": "/reports/2026/季度 q4.xlsx",
+            "size": 7,
+            "modified_at": modified_at,
+        },
     ]
-    assert listing.request("/reports/2026/bad/", key=MAKER).json["folders"] == [{"name": "", "path": None}]
+    assert listing.request("/reports/2026/bad/", key=MAKER).json["folders"] == [
+        {"name": "", "path": None}
+    ]
     assert names(listing.request("/reports/none/", key=MAKER)) == ([], [])
     head = listing.request(FOLDER_PATH, "HEAD", key=MAKER)
     assert (head.status, head.body, head.line["mount"]) == (200, "", "/reports/")
@@ -96,12 +118,18 @@ def test_a_folder_is_its_folders_and_files_for_one_list(listing: System, oss: Me
 def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_appear(
     listing: System, oss: MemoryOss
 ) -> None:
-    assert names(listing.request("/all/", key=MAKER)) == (["data", "public", "reports", "unlisted"], ["\\back.txt"])
+    assert names(listing.request("/all/", key=MAKER)) == (
+        ["data", "public", "reports", "unlisted"],
+        ["\\back.txt"],
+    )
     assert listing.request("/all/", key=MAKER).json["files"][0]["path"] is None
     assert names(listing.request("/all/.links/", key=MAKER)) == ([], [])
     assert listing.request("/all/.links/state/", key=MAKER).status == 404
     before = oss.calls["ListObjects"]
-    assert names(listing.request("/all/.links/", query={"begins": "keys.json"}, key=MAKER)) == ([], [])
+    assert names(listing.request("/all/.links/", query={"begins": "keys.json"}, key=MAKER)) == (
+        [],
+        [],
+    )
     assert oss.calls["ListObjects"] == before
     assert names(listing.request("/all/data/", key=MAKER)) == ([".links"], [])
     # In a folder of a longer mount are the objects of that mount.
@@ -128,15 +156,24 @@ def test_only_callers_with_list_see_a_folder(listing: System, oss: MemoryOss) ->
         (MAKER, "bad_path", "/reports/2026/%2E%2E/", "/reports/2026//"),
     ):
         assert [listing.request(path, key=key).code for path in paths] == [code] * len(paths)
-    reasons = [listing.request(path, key=READER).json["detail"] for path in (FOLDER_PATH, "/reports/2026/closed/")]
+    reasons = [
+        listing.request(path, key=READER).json["detail"]
+        for path in (FOLDER_PATH, "/reports/2026/closed/")
+    ]
     assert ["the method LIST" in reason for reason in reasons] == [True, False]
     assert ["list in links.toml" in reason for reason in reasons] == [False, True]
     assert listing.request("/unlisted/x/", query={"limit": "5"}).code == "not_listed"
     uploads = listing.with_mount("/unlisted/", methods=("POST",))
     assert uploads.request("/unlisted/x/").code == "not_listed"
-    assert listing.request("/unlisted/x/", key=MAKER).json["url"]  # a link to the object of this name
+    assert listing.request("/unlisted/x/", key=MAKER).json[
+        "url"
+    ]  # a link to the object of this name
     assert oss.calls == {}
-    for key, path in ((ALICE, "/reports/2026/a/"), (None, "/public/none/"), (MAKER, "/reports%2F2026%2F")):
+    for key, path in (
+        (ALICE, "/reports/2026/a/"),
+        (None, "/public/none/"),
+        (MAKER, "/reports%2F2026%2F"),
+    ):
         assert listing.request(path, key=key).status == 200
     assert oss.calls == {"ListObjects": 3}
 
@@ -144,13 +181,17 @@ def test_only_callers_with_list_see_a_folder(listing: System, oss: MemoryOss) ->
 def test_other_methods_of_a_folder_are_those_of_an_object(listing: System, oss: MemoryOss) -> None:
     assert listing.request(FOLDER_PATH, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
     # Who may only list may know of the folder, too.
-    only_list = listing.with_keys(api=[*CALLERS[:3], api("lister", ALICE, paths=["/reports/"], methods=["LIST"])])
+    only_list = listing.with_keys(
+        api=[*CALLERS[:3], api("lister", ALICE, paths=["/reports/"], methods=["LIST"])]
+    )
     for key, status in ((None, 401), (OTHER, 404), (MAKER, 405), (READER, 405), (ALICE, 405)):
         assert only_list.request(FOLDER_PATH, "DELETE", key=key).status == status
     assert oss.calls == {}
 
 
-def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: System, oss: MemoryOss) -> None:
+def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(
+    listing: System, oss: MemoryOss
+) -> None:
     for name, code, *values in (
         ("limit", "bad_query", "0", "1001", "+5", ""),
         ("begins", "bad_query", "../", "inner/", "a\nb"),
@@ -168,12 +209,20 @@ def test_a_wrong_parameter_is_named_and_begins_is_compared_with_names(listing: S
                 ignoring = listing.with_mount("/reports/", unknown_query="ignore")
                 assert ignoring.request(FOLDER_PATH, query=query, key=MAKER).status == 200
     # It is joined to the prefix, and reaches nothing above.
-    for begins, expected in {"q": ["q3.pdf"], "季": ["季度 q4.xlsx"], "..": [], "top": [], "clo": []}.items():
+    for begins, expected in {
+        "q": ["q3.pdf"],
+        "季": ["季度 q4.xlsx"],
+        "..": [],
+        "top": [],
+        "clo": [],
+    }.items():
         query = {"begins": begins, "null": ""}
         assert names(listing.request(FOLDER_PATH, query=query, key=MAKER)) == ([], expected)
 
 
-def test_a_large_folder_is_paged_and_never_loaded_completely(listing: System, oss: MemoryOss) -> None:
+def test_a_large_folder_is_paged_and_never_loaded_completely(
+    listing: System, oss: MemoryOss
+) -> None:
     oss.fill({f"public/big/{number:06}.bin": b"" for number in range(20_000)})
     found = list[str]()
     after = ""
@@ -201,14 +250,19 @@ CLOSED = [f"/all/reports/2026/c{number:04}/" for number in range(1100)]
     ("path", "expected"),
     [
         ("/all/", (["data", "public", "reports", "unlisted"], ["\\back.txt"])),
-        ("/all/reports/2026/", (["a", "bad", "closed", "inner"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"])),
+        (
+            "/all/reports/2026/",
+            (["a", "bad", "closed", "inner"], ["\x07bell", "q3.pdf", "季度 q4.xlsx"]),
+        ),
     ],
 )
 def test_no_page_is_short_and_no_token_tells_a_hidden_name(
     listing: System, oss: MemoryOss, path: str, expected: tuple[list[str], list[str]], limit: int
 ) -> None:
     closed = [listing.config.mounts.by_path["/unlisted/"]._replace(path=each) for each in CLOSED]
-    listing = listing.with_config(mounts=Mounts([*listing.config.mounts, *closed], listing.config.mounts.reserved))
+    listing = listing.with_config(
+        mounts=Mounts([*listing.config.mounts, *closed], listing.config.mounts.reserved)
+    )
     # More hidden folders in a row than one list has.
     oss.fill({f"{each.removeprefix('/all/')}x": b"" for each in CLOSED})
     found, after = (list[str](), list[str]()), ""
@@ -230,21 +284,38 @@ def test_no_page_is_short_and_no_token_tells_a_hidden_name(
     assert 'rel="next" href="?limit=1&amp;after=' in page.body
 
 
-def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(listing: System, oss: MemoryOss) -> None:
-    for after, limit, last, lists in ("", 3, "bad/", 2), ("", 4, "inner/", 2), ("reports/2026/bad/", 1, "inner/", 2):
-        before, query = oss.calls["ListObjects"], {"limit": str(limit), **({"after": after} if after else {})}
-        assert listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"] == f"reports/2026/{last}"
+def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(
+    listing: System, oss: MemoryOss
+) -> None:
+    for after, limit, last, lists in (
+        ("", 3, "bad/", 2),
+        ("", 4, "inner/", 2),
+        ("reports/2026/bad/", 1, "inner/", 2),
+    ):
+        before, query = (
+            oss.calls["ListObjects"],
+            {"limit": str(limit), **({"after": after} if after else {})},
+        )
+        assert (
+            listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"]
+            == f"reports/2026/{last}"
+        )
         assert oss.calls["ListObjects"] - before == lists
     assert listing.request("/public/", query={"limit": "1"}).json["next"] is None
     assert oss.calls["ListObjects"] == 7  # one, where nothing is hidden
 
 
-def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: System, oss: MemoryOss) -> None:
+def test_where_a_hidden_name_stands_cannot_be_found_with_after(
+    listing: System, oss: MemoryOss
+) -> None:
     """A page of two names was short where a hidden one stood between `after` and the next."""
     oss.fill({f"public/{name}": b"" for name in ("zz.txt", "zzz.txt", "merger-with-acme/x.pdf")})
     template = listing.config.mounts.by_path["/unlisted/"]
     target = template.target._replace(key="public/merger-with-acme/")
-    mounts = [*listing.config.mounts, template._replace(path="/public/merger-with-acme/", target=target)]
+    mounts = [
+        *listing.config.mounts,
+        template._replace(path="/public/merger-with-acme/", target=target),
+    ]
     listing = listing.with_config(mounts=Mounts(mounts, listing.config.mounts.reserved))
     for begun in ("", "a", "m", "merger-with-acmd", "merger-with-acmf", "y"):
         page = listing.request("/public/", query={"limit": "2", "after": f"public/{begun}"})
@@ -252,10 +323,14 @@ def test_where_a_hidden_name_stands_cannot_be_found_with_after(listing: System, 
     assert oss.calls == {"ListObjects": 6 + 2}  # a second one, where a third name can be seen
 
 
-def test_a_page_has_at_most_900_names_where_others_may_be_hidden(listing: System, oss: MemoryOss) -> None:
+def test_a_page_has_at_most_900_names_where_others_may_be_hidden(
+    listing: System, oss: MemoryOss
+) -> None:
     oss.fill({f"public/{number:04}": b"" for number in range(950)})
     inner = listing.config.mounts.by_path["/unlisted/"]._replace(path="/public/x/")
-    hiding = listing.with_config(mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved))
+    hiding = listing.with_config(
+        mounts=Mounts([*listing.config.mounts, inner], listing.config.mounts.reserved)
+    )
     for limit, shown in (("900", 900), ("901", 900), ("1000", 900)):
         assert len(names(hiding.request("/public/", query={"limit": limit}))[1]) == shown
     assert len(names(listing.request("/public/", query={"limit": "1000"}))[1]) == 951
@@ -280,7 +355,9 @@ def test_a_name_that_vanishes_in_between_brings_no_hidden_one_into_the_token(
     assert (answer.json["next"], oss.calls) == ("reports/2026/inner/", {"ListObjects": 4})
 
 
-def test_what_oss_answers_instead_of_a_list_is_a_503(listing: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_oss_answers_instead_of_a_list_is_a_503(
+    listing: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with memory_oss({}) as oss:
         for status, code, after, expected in (
             (403, "AccessDenied", "", (503, "oss_unavailable")),
@@ -289,13 +366,17 @@ def test_what_oss_answers_instead_of_a_list_is_a_503(listing: System, monkeypatc
             (400, "InvalidArgument", "", (503, "oss_unavailable")),
             (400, "InvalidArgument", "next", (400, "bad_query")),
         ):
-            monkeypatch.setattr(oss, "_list", lambda *_, answer=(status, b"", code): oss.respond(*answer))
+            monkeypatch.setattr(
+                oss, "_list", lambda *_, answer=(status, b"", code): oss.respond(*answer)
+            )
             answer = listing.request("/public/", query={"after": after} if after else {})
             assert (answer.status, answer.code) == expected
     assert answer.line["cause"] if expected[0] == 503 else True
 
 
-def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(listing: System, oss: MemoryOss) -> None:
+def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(
+    listing: System, oss: MemoryOss
+) -> None:
     answered, answer = Event(), oss.answer
 
     def hang(*arguments: Any) -> Any:
@@ -327,22 +408,37 @@ def test_a_person_gets_a_page_where_public_url_is_set(listing: System, oss: Memo
     inside = ["a/", "bad/", "inner/", "q3.pdf", "季度 q4.xlsx"]
     assert links(page) == ["/reports/", *(f"{FOLDER_PATH}{each}" for each in inside)]
     assert "<span>_bell</span>" in page.body
-    times = re.findall(r'<time datetime="([\d-]{10})T([\d:]{5}):\d\dZ">([^<]+) UTC</time>', page.body)
+    times = re.findall(
+        r'<time datetime="([\d-]{10})T([\d:]{5}):\d\dZ">([^<]+) UTC</time>', page.body
+    )
     assert len(times) >= 2
     assert [f"{day} {minute}" for day, minute, _ in times] == [shown for *_, shown in times]
     icons = re.findall(r'<use href="#(\w+)"/></svg><\w+[^>]*>([^<]+)', page.body)
     assert {("folder", "inner/"), ("text", "q3.pdf"), ("table", "季度 q4.xlsx")} <= set(icons)
     assert 'id="sort"' in page.body
     for query in ({"after": "reports/2026/q"}, {"limit": "1"}, {"begins": "q"}):
-        assert 'id="sort"' not in listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER).body
+        assert (
+            'id="sort"'
+            not in listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER).body
+        )
     as_json = listing.request(FOLDER_PATH, query={"format": "json"}, headers=HTML, key=MAKER)
     assert as_json.json["path"] == FOLDER_PATH
-    assert listing.with_config(public_url=None).request("/public/", headers=HTML).json["path"] == "/public/"
+    assert (
+        listing.with_config(public_url=None).request("/public/", headers=HTML).json["path"]
+        == "/public/"
+    )
 
 
-def test_a_page_names_at_most_ten_folders_above_which_the_caller_may_list(listing: System, oss: MemoryOss) -> None:
-    assert links(listing.request("/reports/2026/a/", headers=HTML, key=MAKER))[:2] == ["/reports/", FOLDER_PATH]
-    assert links(listing.request("/reports/2026/a/", headers=HTML, key=ALICE)) == ["/reports/2026/a/b.txt"]
+def test_a_page_names_at_most_ten_folders_above_which_the_caller_may_list(
+    listing: System, oss: MemoryOss
+) -> None:
+    assert links(listing.request("/reports/2026/a/", headers=HTML, key=MAKER))[:2] == [
+        "/reports/",
+        FOLDER_PATH,
+    ]
+    assert links(listing.request("/reports/2026/a/", headers=HTML, key=ALICE)) == [
+        "/reports/2026/a/b.txt"
+    ]
     paths = ["/public/" + "x/" * depth for depth in range(501)]
     for depth in (10, 11, 500):
         body = listing.request(paths[depth], headers=HTML).body
@@ -359,7 +455,10 @@ def test_the_box_is_a_form_that_keeps_the_limit_and_all_words_are_in_both_langua
 ) -> None:
     query = {"begins": 'q"3', "limit": "7"}
     page = listing.request(FOLDER_PATH, query=query, headers=HTML, key=MAKER)
-    assert re.findall(r'name="(\w+)" value="([^"]*)"', page.body) == [("limit", "7"), ("begins", "q&#34;3")]
+    assert re.findall(r'name="(\w+)" value="([^"]*)"', page.body) == [
+        ("limit", "7"),
+        ("begins", "q&#34;3"),
+    ]
     assert FOLDER["en"]["no_match"] in page.body
     assert links(page) == ["/reports/", FOLDER_PATH]
     assert FOLDER["en"].keys() == FOLDER["zh"].keys()

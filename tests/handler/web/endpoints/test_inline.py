@@ -65,12 +65,25 @@ SHOWN = {
     "报告.pdf": {TYPE: "application/pdf"},
     "sub.d/a.txt": {TYPE: "text/plain; charset=utf-8"},
 }
-DOWNLOADED = ["a.html", "a.jpg", "a", "png", "a.png.html", "a.png.", "a.png/b", "a.png%20", "a.p%C5%8Bg", "a.png/"]
+DOWNLOADED = [
+    "a.html",
+    "a.jpg",
+    "a",
+    "png",
+    "a.png.html",
+    "a.png.",
+    "a.png/b",
+    "a.png%20",
+    "a.p%C5%8Bg",
+    "a.png/",
+]
 
 
 @pytest.fixture
 def service(tmp_path: Path, oss: MemoryOss) -> System:
-    owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"])
+    owner = api(
+        "owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "PUT", "POST", "SHARE"]
+    )
     return System(tmp_path, LINKS).with_keys(api=[owner])
 
 
@@ -78,7 +91,9 @@ def service(tmp_path: Path, oss: MemoryOss) -> System:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_type_of_a_listed_extension_is_signed_and_everything_else_is_downloaded(method: str) -> None:
+def test_the_type_of_a_listed_extension_is_signed_and_everything_else_is_downloaded(
+    method: str,
+) -> None:
     for name, query in {**SHOWN, **dict.fromkeys(DOWNLOADED, DOWNLOAD)}.items():
         response = ask(f"/site/{name}", method, config=CONFIG)
         assert response.query == query, name
@@ -100,7 +115,9 @@ def test_only_the_end_of_a_name_decides(name: str) -> None:
 def test_a_link_of_a_mount_with_another_endpoint_is_valid_at_the_domain() -> None:
     """So the mount of the same bucket is limited, too: whoever has its link may replace the host."""
     response = ask("/silent/a.html", config=CONFIG)
-    assert response.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/silent/a.html?")
+    assert response.url.startswith(
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/silent/a.html?"
+    )
     moved = response.url.replace("examplebucket.oss-cn-hangzhou.aliyuncs.com", "static.example.com")
     assert verify("GET", moved, credentials=KEYS, now=NOW, bucket="examplebucket").ok
     assert response.query == DOWNLOAD
@@ -124,10 +141,15 @@ def test_a_caller_overrides_neither(name: str, parameter: str, value: str) -> No
     assert ask(f"/site/{name}", "HEAD", {parameter: value}, config=CONFIG).status == 400
 
 
-def test_a_caller_may_repeat_what_the_mount_says_and_a_mount_that_ignores_unknown_parameters_drops_them() -> None:
+def test_a_caller_may_repeat_what_the_mount_says_and_a_mount_that_ignores_unknown_parameters_drops_them() -> (
+    None
+):
     assert ask("/site/a.html", query=DOWNLOAD, config=CONFIG).query == DOWNLOAD
     assert ask("/site/a.png", query=DOWNLOAD, config=CONFIG).code == "not_signable"
-    assert ask("/silent/a.html", query={DISPOSITION: "inline", TYPE: "text/html"}, config=CONFIG).query == DOWNLOAD
+    assert (
+        ask("/silent/a.html", query={DISPOSITION: "inline", TYPE: "text/html"}, config=CONFIG).query
+        == DOWNLOAD
+    )
 
 
 def test_other_parameters_are_signed_beside_it() -> None:
@@ -139,7 +161,10 @@ def test_other_parameters_are_signed_beside_it() -> None:
 @pytest.mark.parametrize(("name", "limits"), [("a.png", {TYPE: "image/png"}), ("a.html", {})])
 def test_a_download_has_the_name_that_a_caller_gives_it(name: str, limits: dict[str, str]) -> None:
     query = ask(f"/site/{name}", query={"download": "b.html"}, config=CONFIG).query
-    assert query == {**limits, DISPOSITION: "attachment; filename=\"b.html\"; filename*=UTF-8''b.html"}
+    assert query == {
+        **limits,
+        DISPOSITION: "attachment; filename=\"b.html\"; filename*=UTF-8''b.html",
+    }
     assert ask(f"/site/{name}", query={"download": "b", **DOWNLOAD}, config=CONFIG).status == 400
 
 
@@ -151,7 +176,11 @@ def test_signed_links(service: System) -> None:
         *({"path": f"/{path}"} for path in ("site/a.png", "site/a.html", "free/a.html"))
     )
     assert query_of(shown["url"])[TYPE] == "image/png"
-    assert [query_of(each["url"]).get(DISPOSITION) for each in (shown, downloaded, free)] == [None, "attachment", None]
+    assert [query_of(each["url"]).get(DISPOSITION) for each in (shown, downloaded, free)] == [
+        None,
+        "attachment",
+        None,
+    ]
     for name, query in (("a.html", {DISPOSITION: "inline"}), ("a.png", {TYPE: "text/html"})):
         (result,) = service.sign({"path": f"/site/{name}", "query": query})
         assert result["error"]["code"] == "not_signable"
@@ -162,7 +191,9 @@ def test_shares(service: System, method: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
         share = service.create_share(key=WRITER, path=f"/site/{name}")
         query = query_of(service.open(share, method).headers["Location"])
-        assert {name: value for name, value in query.items() if name.startswith("response-")} == shown
+        assert {
+            name: value for name, value in query.items() if name.startswith("response-")
+        } == shown
     share = service.create_share(key=WRITER, path="/site/a.html", download="b.html")
     query = query_of(service.open(f"{share}&{DISPOSITION}=inline", method).headers["Location"])
     assert query[DISPOSITION].startswith('attachment; filename="b.html"')
@@ -170,13 +201,18 @@ def test_shares(service: System, method: str) -> None:
 
 def test_notices(tmp_path: Path) -> None:
     with event_function(tmp_path) as function:
-        function.toml = MOUNT + notice(["manifest"], mount="/site/") + notice(["manifest"], "message", "/site/")
+        function.toml = (
+            MOUNT + notice(["manifest"], mount="/site/") + notice(["manifest"], "message", "/site/")
+        )
         for name in ("a.html", "a.png"):
             function.put(f"site/{name}")
             function.invoke(created(f"site/{name}"))
         function.invoke(links("/site/a.html"))
         lines = function.manifest_lines()
-        shown = sorted((line["key"].partition("/")[2], query_of(line["url"]).get(DISPOSITION)) for line in lines)
+        shown = sorted(
+            (line["key"].partition("/")[2], query_of(line["url"]).get(DISPOSITION))
+            for line in lines
+        )
         assert shown == [("a.html", "attachment"), ("a.html", "attachment"), ("a.png", None)]
         assert {query_of(line["url"]).get(TYPE) for line in lines} == {None, "image/png"}
 
@@ -190,23 +226,31 @@ Attempt = Callable[[System, str, str], dict[str, Any]]
 
 
 def put(service: System, path: str, content_type: str) -> dict[str, Any]:
-    (result,) = service.sign({"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}})
+    (result,) = service.sign(
+        {"path": path, "method": "PUT", "size": 5, "headers": {"Content-Type": content_type}}
+    )
     error: dict[str, Any] = result.get("error", result)
     return error
 
 
 def form(service: System, path: str, content_type: str) -> dict[str, Any]:
-    document: dict[str, Any] = service.post("/-/form", {"path": path, "content_type": content_type}).json
+    document: dict[str, Any] = service.post(
+        "/-/form", {"path": path, "content_type": content_type}
+    ).json
     return document
 
 
 def multipart(service: System, path: str, content_type: str) -> dict[str, Any]:
-    document: dict[str, Any] = service.post("/-/uploads", {"path": path, "size": 5, "content_type": content_type}).json
+    document: dict[str, Any] = service.post(
+        "/-/uploads", {"path": path, "size": 5, "content_type": content_type}
+    ).json
     return document
 
 
 @pytest.mark.parametrize("attempt", [put, form, multipart])
-def test_active_types_are_refused_except_where_they_cannot_run(service: System, attempt: Attempt) -> None:
+def test_active_types_are_refused_except_where_they_cannot_run(
+    service: System, attempt: Attempt
+) -> None:
     for content_type in ACTIVE:
         problem = attempt(service, "/site/a.png", content_type)
         assert (problem.get("status"), problem.get("code")) == (400, "wrong_type")
@@ -236,7 +280,9 @@ class TestUploadShares:
         assert (response.status, response.code) == (400, "wrong_type")
         assert drop.request_form(url, name="a.png", type="image/png").status == 200
         upload = {"max_files": 1, "content_type": "text/html"}
-        response = drop.post("/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER)
+        response = drop.post(
+            "/-/shares", {"path": "/in/", "method": "POST", "upload": upload}, WRITER
+        )
         assert (response.status, response.code) == (400, "wrong_type")
 
     def test_with_a_prefix_every_file_has_one_type_and_no_active_one(self, drop: System) -> None:

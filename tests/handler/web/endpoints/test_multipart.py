@@ -41,10 +41,14 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     return service(tmp_path)
 
 
-def parts_of(service: System, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
+def parts_of(
+    service: System, upload: dict[str, Any], key: str | None = None, /, **params: object
+) -> Answered:
     """The response to a request for the parts of an upload."""
     return service.post(
-        f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **params}, key
+        f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts",
+        {"path": "/in/big.bin", **params},
+        key,
     )
 
 
@@ -56,7 +60,10 @@ def assert_hides_id(answer: Answered, upload_id: str) -> None:
 
 def complete_document(etags: dict[int, str]) -> bytes:
     """The XML document that completes an upload."""
-    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in sorted(etags.items()))
+    parts = "".join(
+        f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>"
+        for n, tag in sorted(etags.items())
+    )
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 
 
@@ -66,7 +73,11 @@ class TestUpload:
         upload = uploads.start_upload(path=path, content_type="text/plain")
         assert upload["part_count"] == 3
         assert [part["part_number"] for part in upload["parts"]] == [1, 2, 3]
-        assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [str(PART), str(PART), "7"]
+        assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [
+            str(PART),
+            str(PART),
+            "7",
+        ]
         etags = send_parts(upload, 1)
         again = parts_of(uploads, upload, path=path, **{"from": 2}).json
         assert (again["upload_id"], again["part_count"]) == (upload["upload_id"], 3)
@@ -118,12 +129,18 @@ class TestResuming:
             "a",
             "a~b~c~d",
         ):
-            response = started.post(f"/-/uploads/{altered.format(upload_id)}/parts", {"path": "/in/big.bin"})
+            response = started.post(
+                f"/-/uploads/{altered.format(upload_id)}/parts", {"path": "/in/big.bin"}
+            )
             assert response.status in (400, 404), altered
 
     def test_an_id_is_only_for_its_path(self, started: System) -> None:
         upload = started.start_upload(WRITER, path="/team/alice/a.bin")
-        for path, key in (("/team/alice/b.bin", WRITER), ("/both/a.bin", WRITER), ("/in/a.bin", None)):
+        for path, key in (
+            ("/team/alice/b.bin", WRITER),
+            ("/both/a.bin", WRITER),
+            ("/in/a.bin", None),
+        ):
             assert parts_of(started, upload, key, path=path).status == 404
         assert parts_of(started, upload, WRITER, path="/team/alice/a.bin").status == 200
 
@@ -138,19 +155,31 @@ class TestResuming:
         smaller = started.with_mount("/in/", max_size=PART)
         assert parts_of(smaller, started.start_upload()).code == "too_large"
 
-    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: System) -> None:
+    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(
+        self, started: System
+    ) -> None:
         older = started.with_keys(share=[share_key("a")])
         upload = older.start_upload()
-        assert parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), upload).status == 200
+        assert (
+            parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), upload).status == 200
+        )
         assert parts_of(older.with_keys(share=[share_key("b")]), upload).status == 404
 
     def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: System) -> None:
         keyless = started.with_keys(share=[])
         assert parts_of(keyless, keyless.start_upload()).status == 200
 
-    def test_parts_that_do_not_exist_are_refused_and_sizes_cannot_be_changed_later(self, started: System) -> None:
+    def test_parts_that_do_not_exist_are_refused_and_sizes_cannot_be_changed_later(
+        self, started: System
+    ) -> None:
         upload = started.start_upload()
-        odd: list[dict[str, Any]] = [{"from": 0}, {"from": 4}, {"count": 0}, {"count": 1001}, {"from": "1"}]
+        odd: list[dict[str, Any]] = [
+            {"from": 0},
+            {"from": 4},
+            {"count": 0},
+            {"count": 1001},
+            {"from": "1"},
+        ]
         odd += ({member: 1} for member in ("size", "part_size", "content_type"))
         for params in odd:
             response = parts_of(started, upload, **params)
@@ -160,7 +189,10 @@ class TestResuming:
         ("method", "path", "headers", "status"),
         [
             *(("OPTIONS", "/-/uploads/{}/parts", headers, 204) for headers in ({}, PREFLIGHT)),
-            *(("GET", "/-/uploads/{}/parts", headers, 405) for headers in ({}, {"Accept": "text/html"})),
+            *(
+                ("GET", "/-/uploads/{}/parts", headers, 405)
+                for headers in ({}, {"Accept": "text/html"})
+            ),
             ("DELETE", "/-/uploads/{}/parts", {}, 405),
             ("POST", "/-/uploads/{}/parts", {"Authorization": "Bearer fcp_unknown"}, 401),
             *(("POST", f"/-/uploads/{path}", {}, 404) for path in ("{}", "{}/", "a/{}/parts")),
@@ -195,8 +227,12 @@ class TestResuming:
         assert response.status == 500
         assert json.loads(out.getvalue())["path"] == ROUTE
 
-    @pytest.mark.parametrize("path", ["/links/-/uploads/{}/parts", "/-/upload/{}", "/-//uploads/{}/parts", "/in/{}"])
-    def test_an_id_at_a_wrong_address_is_not_logged_either(self, started: System, path: str) -> None:
+    @pytest.mark.parametrize(
+        "path", ["/links/-/uploads/{}/parts", "/-/upload/{}", "/-//uploads/{}/parts", "/in/{}"]
+    )
+    def test_an_id_at_a_wrong_address_is_not_logged_either(
+        self, started: System, path: str
+    ) -> None:
         upload_id = started.start_upload()["upload_id"]
         for written in (upload_id, upload_id.replace("~", "%7E").replace("A", "%41")):
             assert_hides_id(started.request(path.format(written), "GET"), upload_id)
@@ -205,7 +241,10 @@ class TestResuming:
 class TestSizes:
     @pytest.fixture
     def unstarted(self, in_memory: System, monkeypatch: pytest.MonkeyPatch) -> System:
-        monkeypatch.setattr("handler.core.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
+        monkeypatch.setattr(
+            "handler.core.cloud.oss.OssClient.request",
+            lambda *_, **__: pytest.fail("it was started"),
+        )
         return in_memory
 
     @pytest.mark.parametrize(("count", "first"), [(None, 100), (1, 1), (1000, 1000)])
@@ -217,7 +256,9 @@ class TestSizes:
         assert [part["part_number"] for part in upload["parts"]] == list(range(1, first + 1))
         response = parts_of(started, upload, path="/big/a", **{"from": 2001})
         assert [part["part_number"] for part in response.json["parts"]] == list(range(2001, 2501))
-        last = parts_of(started, upload, path="/big/a", **{"from": 2500, "count": 1000}).json["parts"]
+        last = parts_of(started, upload, path="/big/a", **{"from": 2500, "count": 1000}).json[
+            "parts"
+        ]
         assert [part["part_number"] for part in last] == [2500]
 
     @pytest.mark.parametrize(
@@ -225,7 +266,13 @@ class TestSizes:
         [
             *(
                 (size, PART, count)
-                for size, count in ((0, 1), (1, 1), (PART, 1), (PART + 1, 2), (10_000 * PART, 10_000))
+                for size, count in (
+                    (0, 1),
+                    (1, 1),
+                    (PART, 1),
+                    (PART + 1, 2),
+                    (10_000 * PART, 10_000),
+                )
             ),
             *((PART, part_size, None) for part_size in (PART - 1, 0, -1)),
             (10_000 * PART + 1, PART, None),
@@ -239,14 +286,22 @@ class TestSizes:
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
         self, started: System, size: int, part_size: int | None, count: int | None
     ) -> None:
-        response = started.post("/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size})
+        response = started.post(
+            "/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size}
+        )
         if count is None:
             assert (response.status, response.code) == (400, "bad_body")
             return
         assert response.json["part_count"] == count
-        last = parts_of(started, response.json, path="/big/a", **{"from": count, "count": 1}).json["parts"][0]
+        last = parts_of(started, response.json, path="/big/a", **{"from": count, "count": 1}).json[
+            "parts"
+        ][0]
         first = response.json["parts"][0]
-        assert int(first["headers"]["Content-Length"]) * (count - 1) + int(last["headers"]["Content-Length"]) == size
+        assert (
+            int(first["headers"]["Content-Length"]) * (count - 1)
+            + int(last["headers"]["Content-Length"])
+            == size
+        )
 
     @pytest.mark.parametrize(
         ("params", "code"),
@@ -260,7 +315,9 @@ class TestSizes:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_an_invalid_request_starts_nothing(self, unstarted: System, params: dict[str, object], code: str) -> None:
+    def test_an_invalid_request_starts_nothing(
+        self, unstarted: System, params: dict[str, object], code: str
+    ) -> None:
         response = unstarted.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
         assert (response.status, response.code) == (400, code)
 

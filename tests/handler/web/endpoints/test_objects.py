@@ -16,7 +16,18 @@ from werkzeug.http import parse_options_header
 from handler.core.cloud import oss
 from handler.core.config import Config
 from tests import system
-from tests.handler.client import EVENTS, KEYS, OTHER_KEYS, TOKEN, Answered, ask, context, invoke, mount, raw_path
+from tests.handler.client import (
+    EVENTS,
+    KEYS,
+    OTHER_KEYS,
+    TOKEN,
+    Answered,
+    ask,
+    context,
+    invoke,
+    mount,
+    raw_path,
+)
 from tests.handler.upload_fixtures import query_of, submit_form
 from tests.system import MAKER, WRITER, System
 
@@ -36,7 +47,9 @@ def test_the_recorded_event_is_redirected_to_its_object() -> None:
 
 
 @pytest.mark.parametrize(("method", "other"), [("GET", "HEAD"), ("HEAD", "GET")])
-def test_a_link_is_signed_for_the_method_of_the_request_and_these_credentials(method: str, other: str) -> None:
+def test_a_link_is_signed_for_the_method_of_the_request_and_these_credentials(
+    method: str, other: str
+) -> None:
     response = ask(method=method)
     assert (response.status, response.parameters["x-oss-security-token"]) == (302, TOKEN)
     assert response.signs(method)
@@ -105,7 +118,8 @@ def test_a_request_without_an_accept_header_is_redirected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "accept", "status"), [("json", "text/html", 200), ("redirect", "application/json", 302)]
+    ("requested", "accept", "status"),
+    [("json", "text/html", 200), ("redirect", "application/json", 302)],
 )
 def test_format_has_precedence_over_accept(requested: str, accept: str, status: int) -> None:
     response = ask(query={"format": requested}, headers={"Accept": accept})
@@ -136,8 +150,14 @@ def test_the_response_to_head_has_no_body() -> None:
         ("https://static.example.com", "static.example.com"),
     ],
 )
-def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(endpoint: str, host: str) -> None:
-    forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
+def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(
+    endpoint: str, host: str
+) -> None:
+    forged = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "host=evil.example",
+    }
     response = ask(headers=forged, config=mount(endpoint=endpoint))
     assert urlsplit(response.url).netloc == host
 
@@ -169,7 +189,9 @@ def email_name(header: str) -> str | None:
 
 # A slash, a backslash and control characters are refused; every other character is allowed.
 NAMES = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=60
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"),
+    min_size=1,
+    max_size=60,
 ).filter(lambda name: len(name.encode()) <= 255)
 
 
@@ -187,7 +209,11 @@ def test_other_parsers_read_the_same_name_and_those_without_rfc_6266_a_safe_one(
 
 
 def test_an_empty_download_uses_the_name_of_the_object() -> None:
-    for path, name in (("sub/%E6%8A%A5%E5%91%8A%201.txt", "报告 1.txt"), ("a%22b%25.txt", 'a"b%.txt'), ("a%2Fb", "b")):
+    for path, name in (
+        ("sub/%E6%8A%A5%E5%91%8A%201.txt", "报告 1.txt"),
+        ("a%22b%25.txt", 'a"b%.txt'),
+        ("a%2Fb", "b"),
+    ):
         header = disposition("", f"/exampledir/{path}")
         assert werkzeug_name(header) == email_name(header) == name
 
@@ -198,7 +224,12 @@ def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> 
 
 
 def test_an_invalid_file_name_is_refused() -> None:
-    for name in ("a/b", "a\r\nX: y", "你" * 86, "a\udfff"):  # tests/signer/test_disposition.py has the others
+    for name in (
+        "a/b",
+        "a\r\nX: y",
+        "你" * 86,
+        "a\udfff",
+    ):  # tests/signer/test_disposition.py has the others
         response = ask(query={"download": name})
         assert (response.status, response.code) == (400, "bad_download")
         assert "download" in response.json["detail"]
@@ -206,7 +237,11 @@ def test_an_invalid_file_name_is_refused() -> None:
 
 
 def test_a_download_is_allowed_on_every_mount() -> None:
-    for config in (mount(query=[]), mount(unknown_query="ignore"), mount(query=["response-content-disposition"])):
+    for config in (
+        mount(query=[]),
+        mount(unknown_query="ignore"),
+        mount(query=["response-content-disposition"]),
+    ):
         for method in ("GET", "HEAD"):
             response = ask(method=method, query={"download": "b.txt"}, config=config)
             assert werkzeug_name(response.query["response-content-disposition"]) == "b.txt"
@@ -232,8 +267,15 @@ def test_links_of_one_window_are_the_same_byte_for_byte() -> None:
 
 
 def test_different_requests_get_different_links() -> None:
-    queries: list[dict[str, str]] = [{}, {"expires": "10m"}, {"download": ""}, {"versionId": "CAEQ"}]
-    links = [request_at(START + second, CACHED, **query).url for query in queries for second in (0, 299)]
+    queries: list[dict[str, str]] = [
+        {},
+        {"expires": "10m"},
+        {"download": ""},
+        {"versionId": "CAEQ"},
+    ]
+    links = [
+        request_at(START + second, CACHED, **query).url for query in queries for second in (0, 299)
+    ]
     assert len(set(links)) == len(queries)
     assert ask("/exampledir/b.txt", config=CACHED, now=START).url not in links
     assert ask(method="HEAD", config=CACHED, now=START).url not in links
@@ -259,7 +301,11 @@ def test_expires_in_is_the_remaining_lifetime(second: float, requested: int) -> 
 def test_the_lifetime_of_credentials_limits_the_link() -> None:
     short = mount(cache="5m", max_expires="7d")._replace(credential_life=1000)
     response = request_at(START + 299, short, format="json", expires="2h")
-    assert (response.expires_in, response.json["expires_in"], response.json["clamped_by"]) == (1000, 701, "credentials")
+    assert (response.expires_in, response.json["expires_in"], response.json["clamped_by"]) == (
+        1000,
+        701,
+        "credentials",
+    )
 
 
 def test_a_redirect_is_cacheable_until_a_minute_before_the_link_expires() -> None:
@@ -269,7 +315,10 @@ def test_a_redirect_is_cacheable_until_a_minute_before_the_link_expires() -> Non
         assert response.headers["Vary"] == "Accept, Authorization"
     soon = mount(expires="1s", cache="10s")
     assert request_at(START, soon).headers["Cache-Control"] == "no-store"
-    assert ask(method="HEAD", config=CACHED, now=START).headers["Cache-Control"] == "private, max-age=1140"
+    assert (
+        ask(method="HEAD", config=CACHED, now=START).headers["Cache-Control"]
+        == "private, max-age=1140"
+    )
 
 
 def test_json_and_errors_are_not_cacheable() -> None:
@@ -286,7 +335,9 @@ def test_with_check_browsers_come_back_each_time(monkeypatch: pytest.MonkeyPatch
     """A cached redirect would lead to OSS's XML after the object is deleted."""
     monkeypatch.setattr(oss, "head_object", lambda *args: None)
     checked = mount(expires="15m", max_expires="1h", cache="5m", check=True)
-    first, second = (ask("/exampledir/a.txt", config=checked, now=START + seconds) for seconds in (0, 60))
+    first, second = (
+        ask("/exampledir/a.txt", config=checked, now=START + seconds) for seconds in (0, 60)
+    )
     assert first.headers["Cache-Control"] == "no-store"
     assert first.headers["Location"] == second.headers["Location"]
 
@@ -299,7 +350,9 @@ def test_without_a_window_nothing_is_cacheable() -> None:
 
 def test_callers_get_links_of_their_own(tmp_path: Path) -> None:
     service = system.service(tmp_path)
-    links = {service.request("/open/a.txt", key=MAKER, now=START + second).url for second in range(3)}
+    links = {
+        service.request("/open/a.txt", key=MAKER, now=START + second).url for second in range(3)
+    }
     assert len(links) == 3
     response = service.request("/open/a.txt", query={"format": "redirect"}, key=MAKER, now=START)
     assert response.headers["Cache-Control"] == "no-store"
@@ -336,7 +389,9 @@ def test_get_and_put_links_have_it_and_head_links_have_none(limited: System) -> 
     assert limit_of(limited.request("/both/a").url) == str(LIMIT)
     assert limit_of(limited.request("/both/a", "HEAD").headers["Location"]) is None
     get, head, put = limited.sign(
-        {"path": "/both/a"}, {"path": "/both/a", "method": "HEAD"}, {"path": "/both/a", "method": "PUT", "size": 5}
+        {"path": "/both/a"},
+        {"path": "/both/a", "method": "HEAD"},
+        {"path": "/both/a", "method": "PUT", "size": 5},
     )
     assert [limit_of(link["url"]) for link in (get, head, put)] == [str(LIMIT), None, str(LIMIT)]
     assert limit_of(limited.request("/open/a").url) is None
@@ -344,7 +399,9 @@ def test_get_and_put_links_have_it_and_head_links_have_none(limited: System) -> 
     assert ask(query={NAME: "819200"}, config=UNLISTED).code == "not_signable"
 
 
-def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(limited: System) -> None:
+def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(
+    limited: System,
+) -> None:
     upload = limited.start_upload(path="/both/big.bin")
     assert {limit_of(part["url"]) for part in upload["parts"]} == {str(LIMIT)}
     assert limit_of(upload["complete"]["url"]) is limit_of(upload["abort"]["url"]) is None
@@ -355,7 +412,11 @@ def test_parts_have_it_and_what_completes_or_aborts_them_and_forms_have_none(lim
 
 def test_shares_have_it(limited: System) -> None:
     share = limited.create_share(key=MAKER)
-    assert limit_of(limited.open(share).url) == limit_of(limited.use(share).headers["Location"]) == str(LIMIT)
+    assert (
+        limit_of(limited.open(share).url)
+        == limit_of(limited.use(share).headers["Location"])
+        == str(LIMIT)
+    )
 
 
 @pytest.mark.parametrize("own", [819_199, 819_200, LIMIT - 1, LIMIT, LIMIT + 1, 838_860_800])

@@ -18,7 +18,20 @@ from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import KEYS, NOW
 from tests.handler.keys_fixtures import watch_requests
 from tests.memory_oss import MemoryOss
-from tests.system import DAY, FORM, HOST, HTML, JSON, MAKER, STATE, WRITER, System, nonce_of, secret_of, share_id
+from tests.system import (
+    DAY,
+    FORM,
+    HOST,
+    HTML,
+    JSON,
+    MAKER,
+    STATE,
+    WRITER,
+    System,
+    nonce_of,
+    secret_of,
+    share_id,
+)
 
 NONCE = "nonce-EXAMPLE-000000000"
 FILE = {"reports/q3.pdf": b"%PDF" * 1000}
@@ -56,7 +69,10 @@ class TestWhoIsAsking:
     def test_a_browser_gets_the_page(self, in_memory: System, params: dict[str, Any]) -> None:
         for accept in BROWSERS:
             response = in_memory.open(in_memory.create_share(**params), headers={"Accept": accept})
-            assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+            assert (response.status, response.headers["Content-Type"]) == (
+                200,
+                "text/html; charset=utf-8",
+            )
 
     @pytest.mark.parametrize("accept", PROGRAMS)
     def test_everything_else_gets_the_redirect_or_of_a_limited_share_its_json(
@@ -69,15 +85,26 @@ class TestWhoIsAsking:
         expected = {"uses_left": 2, "expires_at": rfc3339(NOW + 30 * DAY), "use": "POST"}
         assert in_memory.open(limited, headers={"Accept": accept}).json == expected
         assert in_memory.use(limited, accept=accept).status == 303
-        assert in_memory.open(limited, headers={"Accept": accept}).json == {**expected, "uses_left": 1}
+        assert in_memory.open(limited, headers={"Accept": accept}).json == {
+            **expected,
+            "uses_left": 1,
+        }
 
     def test_json_and_head_and_a_key_change_what_is_said(self, in_memory: System) -> None:
         url, limited = in_memory.create_share(), in_memory.create_share(max_uses=1)
-        for more in ({"headers": JSON}, {"format": "json"}, {"key": MAKER}, {"headers": HTML, "format": "json"}):
+        for more in (
+            {"headers": JSON},
+            {"format": "json"},
+            {"key": MAKER},
+            {"headers": HTML, "format": "json"},
+        ):
             assert in_memory.open(url, **more).json["expires_in"] == 900
             assert in_memory.open(limited, **more).json["uses_left"] == 1
         assert in_memory.open(url, key=MAKER, format="redirect").status == 302
-        assert in_memory.open(url, key="fcp_nobody_EXAMPLE_0000000000000000").code == "unknown_credential"
+        assert (
+            in_memory.open(url, key="fcp_nobody_EXAMPLE_0000000000000000").code
+            == "unknown_credential"
+        )
         response = in_memory.open(url, "HEAD")
         assert (response.status, response.body) == (302, "")
         assert response.signs("HEAD")
@@ -86,7 +113,12 @@ class TestWhoIsAsking:
     def test_a_frame_goes_straight_to_the_file(self, in_memory: System, oss: MemoryOss) -> None:
         assert in_memory.open(in_memory.create_share(page=False), headers=HTML).signs()
         assert in_memory.open(in_memory.create_share(), headers=HTML, format="redirect").signs()
-        assert in_memory.open(in_memory.create_share(max_uses=1), headers=HTML, format="redirect").json["use"] == "POST"
+        assert (
+            in_memory.open(
+                in_memory.create_share(max_uses=1), headers=HTML, format="redirect"
+            ).json["use"]
+            == "POST"
+        )
 
     def test_other_methods_are_not_allowed(self, in_memory: System) -> None:
         for method in ("PUT", "DELETE", "get"):
@@ -119,13 +151,24 @@ class TestRequestsToOss:
             (LIMITED, "GET", {}, {**SECOND, **USES}),
             # The bucket is probed, and the use is claimed.
             (LIMITED, "POST", {}, {**RECORD, **USES, "PutObject": 2}),
-            ({**LIMITED, "expires": "60"}, "POST", HTML, {**SECOND, **HEAD, **USES, "PutObject": 2}),
+            (
+                {**LIMITED, "expires": "60"},
+                "POST",
+                HTML,
+                {**SECOND, **HEAD, **USES, "PutObject": 2},
+            ),
             ({**LIMITED, "password": True}, "GET", HTML, SECOND),
             (UPLOADS, "GET", HTML, {**SECOND, "ListObjects": 2}),
         ],
     )
     def test_opening_costs_few(
-        self, in_memory: System, oss: MemoryOss, params: Any, method: str, headers: dict[str, str], calls: Any
+        self,
+        in_memory: System,
+        oss: MemoryOss,
+        params: Any,
+        method: str,
+        headers: dict[str, str],
+        calls: Any,
     ) -> None:
         oss.fill({"checked/q3.pdf": b"content"})
         url = in_memory.create_share(**params)
@@ -141,7 +184,12 @@ class TestRequestsToOss:
         url = in_memory.create_share(max_uses=maximum, expires="60")
         for number in range(maximum):
             oss.calls.clear()
-            assert in_memory.restarted().use(url, f"nonce-EXAMPLE-{number:08}", accept=HTML["Accept"]).status == 303
+            assert (
+                in_memory.restarted()
+                .use(url, f"nonce-EXAMPLE-{number:08}", accept=HTML["Accept"])
+                .status
+                == 303
+            )
             assert oss.calls.total() <= 7, oss.calls
         oss.calls.clear()
         response = in_memory.restarted().use(url, nonce, accept=HTML["Accept"])
@@ -155,12 +203,20 @@ class TestMissingObject:
     @pytest.mark.parametrize("params", [{}, {"page": False}, {"max_uses": 1}], ids=str)
     def test_a_browser_gets_a_page(self, in_memory: System, params: dict[str, Any]) -> None:
         url = in_memory.create_share(path="/reports/none.pdf", **params)
-        for response in (in_memory.open(url, headers=HTML), in_memory.open(url, "POST", {**HTML, **FORM})):
+        for response in (
+            in_memory.open(url, headers=HTML),
+            in_memory.open(url, "POST", {**HTML, **FORM}),
+        ):
             assert (response.status, "<h1>File not found</h1>" in response.body) == (404, True)
 
-    def test_a_program_reads_the_code_where_the_mount_checks(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_a_program_reads_the_code_where_the_mount_checks(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         url = in_memory.create_share(path="/checked/none.pdf", max_uses=1)
-        for response in (in_memory.use(url), in_memory.open(in_memory.create_share(path="/checked/none.pdf"))):
+        for response in (
+            in_memory.use(url),
+            in_memory.open(in_memory.create_share(path="/checked/none.pdf")),
+        ):
             assert (response.status, response.code) == (404, "no_such_object")
         assert uses(oss, url) == 0
         oss.fill({"checked/none.pdf": b"now"})
@@ -168,7 +224,9 @@ class TestMissingObject:
 
 
 class TestLimited:
-    def test_opening_the_page_does_not_count_as_a_use(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_opening_the_page_does_not_count_as_a_use(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         url = in_memory.create_share(max_uses=1)
         for method in ("GET", "HEAD"):
             for headers in (HTML, JSON, {}, {"User-Agent": "TelegramBot (like TwitterBot)"}):
@@ -179,7 +237,9 @@ class TestLimited:
 
     def test_the_button_is_redirected_with_303(self, in_memory: System, oss: MemoryOss) -> None:
         url = in_memory.create_share(max_uses=1)
-        response = in_memory.use(url, nonce_of(in_memory.open(url, headers=HTML)), accept=HTML["Accept"])
+        response = in_memory.use(
+            url, nonce_of(in_memory.open(url, headers=HTML)), accept=HTML["Accept"]
+        )
         assert (response.status, response.headers["Cache-Control"]) == (303, "no-store")
         location = response.headers["Location"]
         assert verify("GET", location, credentials=KEYS, now=NOW).ok
@@ -187,7 +247,9 @@ class TestLimited:
         assert (response.line["expires_in"], response.line["share"]) == (900, share_id(url))
         assert in_memory.open(url).code == "share_used_up"
 
-    def test_the_post_of_a_program_gets_json_and_the_same_nonce_is_one_use(self, in_memory: System) -> None:
+    def test_the_post_of_a_program_gets_json_and_the_same_nonce_is_one_use(
+        self, in_memory: System
+    ) -> None:
         url = in_memory.create_share(max_uses=1)
         headers = {"Content-Type": "application/json", **JSON}
         for _ in range(3):
@@ -196,14 +258,18 @@ class TestLimited:
         assert in_memory.open(url, "POST", headers, body="{}").code == "share_used_up"
         assert in_memory.use(url, accept="application/json").code == "share_used_up"
 
-    def test_the_same_nonce_is_the_same_use_for_ten_minutes(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_the_same_nonce_is_the_same_use_for_ten_minutes(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         url = in_memory.create_share(max_uses=2)
         for age, used in ((0, 1), (599, 1), (600, 1), (601, 2)):
             with patch.object(oss, "now", lambda age=age: NOW + age):
                 assert in_memory.use(url, NONCE).status == 303
             assert uses(oss, url) == used
 
-    def test_each_page_has_a_nonce_of_its_own_for_its_share(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_each_page_has_a_nonce_of_its_own_for_its_share(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         first, second = in_memory.create_share(max_uses=1), in_memory.create_share(max_uses=1)
         nonces = {nonce_of(in_memory.open(first, headers=HTML)) for _ in range(5)}
         assert len(nonces) == 5
@@ -215,11 +281,19 @@ class TestLimited:
     @pytest.mark.parametrize(
         ("content_type", "body"),
         [
-            *((FORM["Content-Type"], f"nonce={nonce}") for nonce in ("", "short", "a" * 65, "a" * 15 + "%00")),
-            *(("application/json", body) for body in ("[]", "{", '{"nonce": 7}', '{"nonce": ""}', "[" * 3000)),
+            *(
+                (FORM["Content-Type"], f"nonce={nonce}")
+                for nonce in ("", "short", "a" * 65, "a" * 15 + "%00")
+            ),
+            *(
+                ("application/json", body)
+                for body in ("[]", "{", '{"nonce": 7}', '{"nonce": ""}', "[" * 3000)
+            ),
         ],
     )
-    def test_an_invalid_body_is_refused(self, in_memory: System, oss: MemoryOss, content_type: str, body: str) -> None:
+    def test_an_invalid_body_is_refused(
+        self, in_memory: System, oss: MemoryOss, content_type: str, body: str
+    ) -> None:
         url = in_memory.create_share(max_uses=1)
         response = in_memory.open(url, "POST", {"Content-Type": content_type}, body=body)
         assert (response.status, response.code) == (400, "bad_nonce")
@@ -244,10 +318,15 @@ class TestLimited:
         assert in_memory.use(url).status == 303
 
 
-def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(in_memory: System, oss: MemoryOss) -> None:
+def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(
+    in_memory: System, oss: MemoryOss
+) -> None:
     oss.fill({"reports/app.apk": b"content"})
     before = in_memory.with_mount("/reports/", app_packages=True)
-    urls = [before.create_share(path="/reports/app.apk", **params) for params in ({}, {"page": False}, {"max_uses": 1})]
+    urls = [
+        before.create_share(path="/reports/app.apk", **params)
+        for params in ({}, {"page": False}, {"max_uses": 1})
+    ]
     for url in urls:
         assert before.open(url, headers=HTML).status in (200, 302)
         refused = in_memory.open(url, headers=HTML)
@@ -262,16 +341,23 @@ def test_a_person_reads_why_an_app_is_no_longer_served_and_it_costs_no_use(in_me
 class TestQrCode:
     """The image that the page of a share loads when a reader asks for it."""
 
-    def test_the_page_names_it_and_it_costs_one_request_and_no_use(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_the_page_names_it_and_it_costs_one_request_and_no_use(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         url = in_memory.create_share(max_uses=1)
-        assert f'src="?share={secret_of(url)}&amp;format=qr"' in in_memory.open(url, headers=HTML).body
+        assert (
+            f'src="?share={secret_of(url)}&amp;format=qr"' in in_memory.open(url, headers=HTML).body
+        )
         oss.calls.clear()
         image = in_memory.open(url, headers={"Accept": "image/avif,*/*;q=0.8"}, format="qr")
         assert (image.status, image.headers["Content-Type"]) == (200, "image/svg+xml")
         assert image.body == qr_code(url)
         assert oss.calls == {"GetObject": 1}
         # Opened without its name, it leads to the same address.
-        assert in_memory.request("/-/s", query={"share": secret_of(url), "format": "qr"}).body == image.body
+        assert (
+            in_memory.request("/-/s", query={"share": secret_of(url), "format": "qr"}).body
+            == image.body
+        )
         assert in_memory.open(url, format="qr", now=NOW + 7 * DAY).code == "share_expired"
 
     def test_without_an_address_or_a_page_there_is_none(self, in_memory: System) -> None:
@@ -281,7 +367,10 @@ class TestQrCode:
         for response in (
             unknown.open(url, format="qr"),
             in_memory.open(url, "POST", FORM, format="qr"),
-            *(in_memory.open(in_memory.create_share(**each), format="qr") for each in ({"page": False}, UPLOADS)),
+            *(
+                in_memory.open(in_memory.create_share(**each), format="qr")
+                for each in ({"page": False}, UPLOADS)
+            ),
         ):
             assert response.json["code"] == "bad_format"
 
@@ -291,16 +380,24 @@ class TestQrCode:
 
 def codes(service: System, url: str) -> set[str]:
     """The codes of all requests that a share allows."""
-    shown = [service.open(url, method, headers) for method, headers in (("GET", HTML), ("POST", JSON), ("HEAD", {}))]
+    shown = [
+        service.open(url, method, headers)
+        for method, headers in (("GET", HTML), ("POST", JSON), ("HEAD", {}))
+    ]
     return {response.line["code"] for response in (*shown, service.use(url, NONCE))}
 
 
-def test_a_record_with_a_missing_or_invalid_member_is_a_503(in_memory: System, oss: MemoryOss) -> None:
+def test_a_record_with_a_missing_or_invalid_member_is_a_503(
+    in_memory: System, oss: MemoryOss
+) -> None:
     url = in_memory.create_share(max_uses=1)
     name = f"{STATE}shares/{share_id(url)}.json"
     valid = json.loads(oss.read(name))
     for member in ("version", *Record._fields):
-        for record in ({**valid, member: [1]}, {key: value for key, value in valid.items() if key != member}):
+        for record in (
+            {**valid, member: [1]},
+            {key: value for key, value in valid.items() if key != member},
+        ):
             oss.fill({name: json.dumps(record).encode()})
             assert in_memory.open(url).code == "state_unavailable", member
 
@@ -311,7 +408,11 @@ DAMAGED: list[Any] = [
     b"null",
     b"\xff",
     b"[" * 100_000,
-    *({name: time} for name in ("expires_at", "created_at") for time in (-1, 10**10, 10**400, True, 1.5)),
+    *(
+        {name: time}
+        for name in ("expires_at", "created_at")
+        for time in (-1, 10**10, 10**400, True, 1.5)
+    ),
     *({name: value} for name in ("hash", "password") for value in ("é" * 43, "x", "\ud800" * 43)),
     *(
         {"method": "POST", "upload": each}
@@ -325,11 +426,19 @@ DAMAGED: list[Any] = [
 
 
 @pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: str(damage)[:40])
-def test_a_record_that_is_not_one_or_has_an_odd_value_is_a_503(in_memory: System, oss: MemoryOss, damage: Any) -> None:
+def test_a_record_that_is_not_one_or_has_an_odd_value_is_a_503(
+    in_memory: System, oss: MemoryOss, damage: Any
+) -> None:
     url = in_memory.create_share(max_uses=1)
     name = f"{STATE}shares/{share_id(url)}.json"
     is_whole = isinstance(damage, bytes)
-    oss.fill({name: damage if is_whole else json.dumps({**json.loads(oss.read(name)), **damage}).encode()})
+    oss.fill(
+        {
+            name: damage
+            if is_whole
+            else json.dumps({**json.loads(oss.read(name)), **damage}).encode()
+        }
+    )
     assert codes(in_memory, url) == {"state_unavailable"}
     assert in_memory.open(url).headers["Retry-After"]
 
@@ -359,7 +468,9 @@ def test_a_role_that_may_not_list_is_named_in_the_log(in_memory: System, oss: Me
 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_in_a_bucket_with_versions_only_shares_without_limits_work(service: System, status: str) -> None:
+def test_in_a_bucket_with_versions_only_shares_without_limits_work(
+    service: System, status: str
+) -> None:
     """OSS ignores `x-oss-forbid-overwrite` there, so no use can be claimed."""
     url = service.create_share(max_uses=9)
     assert service.use(url, NONCE).status == 303
@@ -391,8 +502,12 @@ def test_a_bucket_is_probed_before_the_first_claim_and_every_five_minutes(
         assert (f"{STATE}probe" in keys) is probed
     keys.clear()
     in_memory.restarted().use(url)
-    assert keys.index(f"{STATE}probe") < next(position for position, key in enumerate(keys) if "/uses/" in key)
-    monkeypatch.setattr(clients.OssClient, "claim", lambda *_, **options: clients.OssResponse(500, {}, b"", ""))
+    assert keys.index(f"{STATE}probe") < next(
+        position for position, key in enumerate(keys) if "/uses/" in key
+    )
+    monkeypatch.setattr(
+        clients.OssClient, "claim", lambda *_, **options: clients.OssResponse(500, {}, b"", "")
+    )
     assert in_memory.restarted().use(url).code == "state_unavailable"
 
 
@@ -410,7 +525,9 @@ def test_what_arrives_late_undoes_nothing_because_it_is_sent_once(service: Syste
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: System, times: int) -> None:
+def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(
+    service: System, times: int
+) -> None:
     url = service.create_share(max_uses=2)
     assert service.use(url, NONCE).status == 303
     # The record is read, the prefix probed, the claims listed, the claim refused, and the answer with its holder cut.

@@ -54,17 +54,29 @@ def test_the_allow_header_matches_the_document(in_memory: System, path: str) -> 
             assert response.status == (204 if method == "OPTIONS" else 405)
             allowed = response.headers["Allow"]
             assert sorted(allowed.split(", ")) == sorted(documented)
-            schema = DOCUMENT["paths"][path]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]
+            schema = DOCUMENT["paths"][path]["options"]["responses"]["204"]["headers"]["Allow"][
+                "schema"
+            ]
             assert allowed == schema["const"]
         else:
             assert response.status != 405
 
 
-def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(in_memory: System) -> None:
+def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(
+    in_memory: System,
+) -> None:
     share = in_memory.create_share(key=WRITER, path="/both/a")
-    known = DOCUMENT["paths"]["/{path}"]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]["enum"]
-    assert sorted(in_memory.open(share, "OPTIONS").headers["Allow"].split(", ")) == sorted(methods(SHARES))
-    for enabled, names in ((("GET",), ["GET", "HEAD"]), (("GET", "PUT"), ["GET", "HEAD"]), (("PUT",), [])):
+    known = DOCUMENT["paths"]["/{path}"]["options"]["responses"]["204"]["headers"]["Allow"][
+        "schema"
+    ]["enum"]
+    assert sorted(in_memory.open(share, "OPTIONS").headers["Allow"].split(", ")) == sorted(
+        methods(SHARES)
+    )
+    for enabled, names in (
+        (("GET",), ["GET", "HEAD"]),
+        (("GET", "PUT"), ["GET", "HEAD"]),
+        (("PUT",), []),
+    ):
         mounted = in_memory.with_mount("/both/", methods=enabled)
         for method in ("OPTIONS", "POST", "DELETE"):
             allowed = mounted.request("/both/a", method).headers["Allow"]
@@ -74,11 +86,19 @@ def test_an_object_allows_the_methods_of_its_mount_and_a_share_all_of_its_own(in
 
 def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     response = ask("/-/openapi.json")
-    assert (response.status, response.headers["Content-Type"], response.body) == (200, "application/json", TEXT)
-    monkeypatch.setattr("handler.web.endpoints.about._OPENAPI", "missing.json")  # a process reads it once
+    assert (response.status, response.headers["Content-Type"], response.body) == (
+        200,
+        "application/json",
+        TEXT,
+    )
+    monkeypatch.setattr(
+        "handler.web.endpoints.about._OPENAPI", "missing.json"
+    )  # a process reads it once
     head = ask("/-/openapi.json", "HEAD")
     assert (head.status, head.body) == (200, "")
-    assert response.headers["Cache-Control"] == head.headers["Cache-Control"] == "public, max-age=3600"
+    assert (
+        response.headers["Cache-Control"] == head.headers["Cache-Control"] == "public, max-age=3600"
+    )
     refused = ask("/-/openapi.json", headers={"Authorization": "no key"})
     assert (refused.status, refused.headers["Cache-Control"]) == (401, "no-store")
 
@@ -91,7 +111,9 @@ def test_the_document_is_openapi_3_1_without_dangling_references() -> None:
             target = target[name]
     for schema in SCHEMAS.values():
         jsonschema.Draft202012Validator.check_schema(resolved(schema))
-    operations = [item[verb] for item in DOCUMENT["paths"].values() for verb in VERBS if verb in item]
+    operations = [
+        item[verb] for item in DOCUMENT["paths"].values() for verb in VERBS if verb in item
+    ]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"].endswith(".") for operation in operations)
 
@@ -99,9 +121,17 @@ def test_the_document_is_openapi_3_1_without_dangling_references() -> None:
 @pytest.mark.parametrize(
     ("route", "params", "key"),
     [
-        ("/-/sign", {"links": [{"path": "/both/a"}, {"path": "/in/a", "method": "PUT", "size": 5}, 7, {}]}, None),
+        (
+            "/-/sign",
+            {"links": [{"path": "/both/a"}, {"path": "/in/a", "method": "PUT", "size": 5}, 7, {}]},
+            None,
+        ),
         ("/-/form", {"path": "/in/", "content_type": "image/", "expires": "5m"}, None),
-        ("/-/shares", {"path": "/both/a", "expires": "1d", "password": True, "allow_missing": True}, WRITER),
+        (
+            "/-/shares",
+            {"path": "/both/a", "expires": "1d", "password": True, "allow_missing": True},
+            WRITER,
+        ),
         ("/-/sign", {"link": []}, None),
         ("/-/shares", {"path": "/both/a"}, None),
     ],
@@ -114,6 +144,10 @@ def test_requests_and_responses_match_the_document(
     if response.status >= 400:
         schema: Any = SCHEMAS["Problem"]
     else:
-        jsonschema.validate(params, resolved(operation["requestBody"]["content"]["application/json"]["schema"]))
-        schema = operation["responses"][str(response.status)]["content"]["application/json"]["schema"]
+        jsonschema.validate(
+            params, resolved(operation["requestBody"]["content"]["application/json"]["schema"])
+        )
+        schema = operation["responses"][str(response.status)]["content"]["application/json"][
+            "schema"
+        ]
     jsonschema.validate(response.json, resolved(schema))

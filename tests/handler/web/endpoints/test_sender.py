@@ -36,7 +36,9 @@ def callers(tmp_path: Path) -> System:
         api("few", FEW, paths=paths, methods=["GET", "SHARE", "LIST"], max_share="2d"),
     ]
     world = service(tmp_path, LINKS.replace('path = "/plans/"', LISTED))
-    return world.with_keys(api=[*keys()["api"], *more], jwt=[issuer(methods=["GET", "PUT", "SHARE"], paths=["/team/"])])
+    return world.with_keys(
+        api=[*keys()["api"], *more], jwt=[issuer(methods=["GET", "PUT", "SHARE"], paths=["/team/"])]
+    )
 
 
 def me(world: System, key: str) -> dict[str, Any]:
@@ -55,7 +57,12 @@ def test_it_says_who_calls_until_when_and_where(callers: System) -> None:
     document = me(callers, EXPIRING)
     found = {name: document[name] for name in ("id", "methods", "paths", "expires_at")}
     end = "2026-03-01T06:51:11Z"
-    assert found == {"id": "api:ending", "methods": ["PUT", "POST"], "paths": ["/team/"], "expires_at": end}
+    assert found == {
+        "id": "api:ending",
+        "methods": ["PUT", "POST"],
+        "paths": ["/team/"],
+        "expires_at": end,
+    }
     assert me(callers, ANY)["paths"] is None
     assert me(callers, ANY)["expires_at"] is None
     assert me(callers, token(sub="u", methods=["GET"]))["methods"] == ["GET"]
@@ -83,7 +90,14 @@ def test_a_mount_has_the_limits_of_both_in_seconds_and_bytes(callers: System) ->
 
 @pytest.mark.parametrize("name", ["reader", "maker", "writer", "alice", "any", "few"])
 def test_it_is_what_authorize_allows_and_never_more(callers: System, name: str) -> None:
-    key = {"reader": READER, "maker": MAKER, "writer": WRITER, "alice": ALICE, "any": ANY, "few": FEW}[name]
+    key = {
+        "reader": READER,
+        "maker": MAKER,
+        "writer": WRITER,
+        "alice": ALICE,
+        "any": ANY,
+        "few": FEW,
+    }[name]
     request = Request("GET", "/-/me", {}, {"authorization": f"Bearer {key}"}, b"", "")
     invocation = Invocation(callers.instance, context(), NOW, {})
     invocation = invocation._replace(caller=identify(request, invocation))
@@ -95,11 +109,20 @@ def test_it_is_what_authorize_allows_and_never_more(callers: System, name: str) 
             return False
 
     found = mounts(callers, key)
-    folders = {mount.path for mount in callers.config.mounts} | {"/team/alice/", "/team/a/", "/team/c/", "/in/me/"}
-    for path in sorted(folders | {f"{folder}x" for folder in folders} | {"/plans/q3.pdf", "/plans/q3.pdfs"}):
+    folders = {mount.path for mount in callers.config.mounts} | {
+        "/team/alice/",
+        "/team/a/",
+        "/team/c/",
+        "/in/me/",
+    }
+    for path in sorted(
+        folders | {f"{folder}x" for folder in folders} | {"/plans/q3.pdf", "/plans/q3.pdfs"}
+    ):
         target = callers.config.mounts.get(path)
         assert target is not None
-        entry = found.get(max((each for each in found if covers(each, path)), key=len, default=""), NOTHING)
+        entry = found.get(
+            max((each for each in found if covers(each, path)), key=len, default=""), NOTHING
+        )
         said = {*entry["methods"], *(["LIST"] if entry["list"] else [])}
         # Nothing is listed at the path of an object.
         asked = ("GET", "PUT", "POST", *([] if path in found and path[-1] != "/" else ["LIST"]))
@@ -122,10 +145,20 @@ def page(world: System, method: str = "GET", **headers: str) -> Answered:
 def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_mounts_with_put(
     callers: System,
 ) -> None:
-    answers = [page(callers), page(callers, Authorization=f"Bearer {MAKER}"), page(callers.restarted(), Cookie="a=b")]
-    nonces = [re.findall("nonce-([^']+)'", answer.headers["Content-Security-Policy"]) for answer in answers]
+    answers = [
+        page(callers),
+        page(callers, Authorization=f"Bearer {MAKER}"),
+        page(callers.restarted(), Cookie="a=b"),
+    ]
+    nonces = [
+        re.findall("nonce-([^']+)'", answer.headers["Content-Security-Policy"])
+        for answer in answers
+    ]
     assert len({nonce for both in nonces for nonce in both}) == 6
-    bodies = {re.sub("|".join(both), "", answer.body) for answer, both in zip(answers, nonces, strict=True)}
+    bodies = {
+        re.sub("|".join(both), "", answer.body)
+        for answer, both in zip(answers, nonces, strict=True)
+    }
     assert len(bodies) == 1
     (body,) = bodies
     assert body.count("<script") == 1
@@ -134,17 +167,26 @@ def test_the_page_is_the_same_for_everybody_and_its_policy_names_the_buckets_of_
         assert "Set-Cookie" not in answer.headers
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
-        policy = dict(each.partition(" ")[::2] for each in answer.headers["Content-Security-Policy"].split("; "))
-        assert {policy[name] for name in ("default-src", "frame-ancestors", "form-action", "base-uri")} == {"'none'"}
+        policy = dict(
+            each.partition(" ")[::2]
+            for each in answer.headers["Content-Security-Policy"].split("; ")
+        )
+        assert {
+            policy[name] for name in ("default-src", "frame-ancestors", "form-action", "base-uri")
+        } == {"'none'"}
         assert policy["connect-src"] == "'self' https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
 
 
-def test_without_its_table_there_is_no_page_and_without_public_url_it_waits_for_one(callers: System) -> None:
+def test_without_its_table_there_is_no_page_and_without_public_url_it_waits_for_one(
+    callers: System,
+) -> None:
     for method in ("GET", "HEAD", "POST", "OPTIONS"):
         assert page(callers.with_config(sender_page=False), method).status == 404
     refused = callers.with_config(public_url=None).request("/-/")
     assert (refused.status, refused.code) == (409, "public_url_required")
-    assert page(callers.with_config(public_url=None)).headers["Content-Type"].startswith("text/html")
+    assert (
+        page(callers.with_config(public_url=None)).headers["Content-Type"].startswith("text/html")
+    )
 
 
 def test_only_enabled_true_enables_it_and_no_more_buckets_than_a_header_holds() -> None:

@@ -20,22 +20,51 @@ from tests.handler.keys_fixtures import READER, api, base64url, hash_of, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
-from tests.system import DAY, HOST, HTML, LINKS, MAKER, OTHER, STATE, WRITER, System, keys, secret_of
+from tests.system import (
+    DAY,
+    HOST,
+    HTML,
+    LINKS,
+    MAKER,
+    OTHER,
+    STATE,
+    WRITER,
+    System,
+    keys,
+    secret_of,
+)
 
 UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
 
 
-def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(in_memory: System, oss: MemoryOss) -> None:
-    params: dict[str, Any] = {"max_uses": 2, "download": "final.pdf", "title": "Q3", "message": "Two\r\nlines"}
+def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(
+    in_memory: System, oss: MemoryOss
+) -> None:
+    params: dict[str, Any] = {
+        "max_uses": 2,
+        "download": "final.pdf",
+        "title": "Q3",
+        "message": "Two\r\nlines",
+    }
     response = in_memory.request_share(expires="3d", **params)
     assert (response.status, response.headers["Cache-Control"]) == (201, "no-store")
     url, end = response.json["url"], "2026-03-04T06:41:11Z"
     hashed = base64url(sha256(secret_of(url).encode()).digest())
     assert response.json == {"url": url, "id": hashed[:12], "expires_at": end, "clamped_by": None}
-    assert oss.calls == {"PutObject": 4}  # two that ask whether the bucket has versioning, the record, and the index
-    place = {"path": "/reports/q3.pdf", "mount": "/reports/", "target": f"oss://{BUCKET}/reports/", "method": "GET"}
+    assert oss.calls == {
+        "PutObject": 4
+    }  # two that ask whether the bucket has versioning, the record, and the index
+    place = {
+        "path": "/reports/q3.pdf",
+        "mount": "/reports/",
+        "target": f"oss://{BUCKET}/reports/",
+        "method": "GET",
+    }
     said = {"download": "final.pdf", "title": "Q3", "message": "Two\nlines"}
-    owner = {"owner": "api:maker", "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32]}
+    owner = {
+        "owner": "api:maker",
+        "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32],
+    }
     times = {"created_at": int(NOW), "expires_at": int(NOW) + 3 * DAY, "revoked_at": None}
     kind = {"page": True, "uses": 2, "upload": None, "password": None}
     stored = json.loads(oss.read(f"{STATE}shares/{hashed[:12]}.json"))
@@ -68,7 +97,10 @@ def test_a_week_is_the_default_and_the_mount_limits_it(
         ({"page": False}, HOST, False),
         ({"page": True}, HOST, True),
         ({"page": False}, None, False),
-        *(({"path": "/reports/", **params}, HOST, page) for params, page in (({}, False), ({"page": True}, True))),
+        *(
+            ({"path": "/reports/", **params}, HOST, page)
+            for params, page in (({}, False), ({"page": True}, True))
+        ),
     ],
 )
 def test_the_page_is_decided_when_a_share_is_made(
@@ -80,7 +112,9 @@ def test_the_page_is_decided_when_a_share_is_made(
     assert json.loads(oss.read(f"{STATE}shares/{share_id}.json"))["page"] is page
 
 
-@pytest.mark.parametrize("params", [{"max_uses": 1}, {"page": True}, {"password": True}, UPLOAD], ids=" ".join)
+@pytest.mark.parametrize(
+    "params", [{"max_uses": 1}, {"page": True}, {"password": True}, UPLOAD], ids=" ".join
+)
 def test_what_needs_a_page_needs_the_public_url(in_memory: System, params: dict[str, Any]) -> None:
     response = in_memory.with_config(public_url=None).request_share(domain="d.fcapp.run", **params)
     assert (response.status, response.code) == (409, "public_url_required")
@@ -94,7 +128,11 @@ def test_what_needs_a_page_needs_the_public_url(in_memory: System, params: dict[
     ("key", "path"),
     [
         (OTHER, "/reports/q3.pdf"),
-        *((key, path) for key in (READER, MAKER) for path in ("/nowhere/a.txt", "/reports/", "/-/health")),
+        *(
+            (key, path)
+            for key in (READER, MAKER)
+            for path in ("/nowhere/a.txt", "/reports/", "/-/health")
+        ),
     ],
 )
 def test_a_path_that_a_key_does_not_cover_is_a_404(in_memory: System, key: str, path: str) -> None:
@@ -105,7 +143,12 @@ def test_a_path_that_a_key_does_not_cover_is_a_404(in_memory: System, key: str, 
 
 @pytest.mark.parametrize(
     ("key", "path"),
-    [(READER, "/reports/q3.pdf"), (READER, "/unshared/a.txt"), (READER, "/open/a.txt"), (OTHER, "/open/a.txt")],
+    [
+        (READER, "/reports/q3.pdf"),
+        (READER, "/unshared/a.txt"),
+        (READER, "/open/a.txt"),
+        (OTHER, "/open/a.txt"),
+    ],
 )
 def test_a_key_that_reads_a_path_without_the_method_share_gets_this_reason(
     in_memory: System, key: str, path: str
@@ -155,9 +198,14 @@ def test_the_403_tells_nothing_that_other_requests_do_not_tell(
 def reaches(world: System, path: str) -> bool:
     """Whether the key gets anything but a 404 for a path, by any request for a link, a form or an upload."""
     read = (world.request(path, method, key=MAKER).status for method in ("GET", "HEAD"))
-    bodies = {"/-/sign": {"links": [{"path": path, "method": "PUT", "size": 1}]}, "/-/form": {"path": path}}
+    bodies = {
+        "/-/sign": {"links": [{"path": path, "method": "PUT", "size": 1}]},
+        "/-/form": {"path": path},
+    }
     written = [world.post(route, body, MAKER) for route, body in bodies.items()]
-    return any(status not in (404, 405) for status in read) or any('"url"' in each.body for each in written)
+    return any(status not in (404, 405) for status in read) or any(
+        '"url"' in each.body for each in written
+    )
 
 
 def test_a_token_may_share_what_its_issuer_allows(in_memory: System) -> None:
@@ -169,7 +217,9 @@ def test_a_token_may_share_what_its_issuer_allows(in_memory: System) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}], ids=["absent", "empty"])
-def test_a_token_without_a_subject_owns_no_shares(in_memory: System, claims: dict[str, Any]) -> None:
+def test_a_token_without_a_subject_owns_no_shares(
+    in_memory: System, claims: dict[str, Any]
+) -> None:
     """All of them would be one person."""
     sharing = in_memory.with_keys(jwt=[issuer(methods=["GET", "SHARE"])])
     bearer, url = jwt(**claims), sharing.create_share(key=jwt())
@@ -186,7 +236,12 @@ def test_an_app_package_is_shared_only_where_oss_serves_it(in_memory: System, na
     response = in_memory.request_share(path=f"/reports/{name}", download="app.zip")
     assert (response.status, response.code) == (409, "app_package_domain")
     assert "app_packages" in response.json["detail"]
-    assert in_memory.with_mount("/reports/", app_packages=True).request_share(path=f"/reports/{name}").status == 201
+    assert (
+        in_memory.with_mount("/reports/", app_packages=True)
+        .request_share(path=f"/reports/{name}")
+        .status
+        == 201
+    )
     assert in_memory.request_share(path=f"/reports/{name}", key=READER).code == "share_not_allowed"
     for path in (f"/reports/{name}.zip", "/reports/apk", "/reports/app.apks"):
         assert in_memory.request_share(path=path, download="app.apk").status == 201
@@ -219,7 +274,12 @@ def test_an_invalid_member_is_refused_by_name(in_memory: System, oss: MemoryOss,
 
 @pytest.mark.parametrize(
     ("title", "message"),
-    [("季" * 120, "度" * 500), ("Q3", "x\n" * 250), ("👩\u200d💻", "a\r\nb"), ("<b>", " a \n\n b ")],
+    [
+        ("季" * 120, "度" * 500),
+        ("Q3", "x\n" * 250),
+        ("👩\u200d💻", "a\r\nb"),
+        ("<b>", " a \n\n b "),
+    ],
 )
 def test_a_title_and_a_message_are_text_on_the_page(
     in_memory: System, oss: MemoryOss, title: str, message: str
@@ -228,15 +288,22 @@ def test_a_title_and_a_message_are_text_on_the_page(
     url = in_memory.create_share(title=title, message=message)
     assert in_memory.shown(url)["title"] == title
     page = in_memory.open(url, headers=HTML)
-    escaped, *lines = (text.replace("<", "&lt;").replace(">", "&gt;") for text in (title, *message.splitlines()))
+    escaped, *lines = (
+        text.replace("<", "&lt;").replace(">", "&gt;") for text in (title, *message.splitlines())
+    )
     assert f"<h1>{escaped}</h1>" in page.body
     assert all(line in page.body for line in lines)
     assert page.body.count("<br>") == message.count("\n")
-    for error in (in_memory.open(f"{url}x", headers=HTML), in_memory.open(url, headers=HTML, now=NOW + 8 * DAY)):
+    for error in (
+        in_memory.open(f"{url}x", headers=HTML),
+        in_memory.open(url, headers=HTML, now=NOW + 8 * DAY),
+    ):
         assert escaped not in error.body.partition("<main>")[2]
 
 
-def test_objects_of_the_service_and_of_a_mount_without_shares_are_not_shared(in_memory: System) -> None:
+def test_objects_of_the_service_and_of_a_mount_without_shares_are_not_shared(
+    in_memory: System,
+) -> None:
     response = in_memory.request_share(path="/unshared/a.txt")
     assert (response.status, response.code) == (409, "not_shareable")
     assert "max_share" in response.json["detail"]
@@ -272,7 +339,9 @@ def test_a_record_that_may_arrive_late_is_not_written_again(
 
 
 @pytest.mark.parametrize("folder", ["index/", "shares/"])
-def test_where_it_cannot_be_written_there_is_no_share(in_memory: System, oss: MemoryOss, folder: str) -> None:
+def test_where_it_cannot_be_written_there_is_no_share(
+    in_memory: System, oss: MemoryOss, folder: str
+) -> None:
     with oss.refusing(STATE + folder):
         response = in_memory.request_share()
     assert (response.status, response.code) == (503, "state_unavailable")
@@ -281,20 +350,33 @@ def test_where_it_cannot_be_written_there_is_no_share(in_memory: System, oss: Me
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_showing_extending_and_revoking_require_what_creating_requires(in_memory: System, method: str) -> None:
+def test_showing_extending_and_revoking_require_what_creating_requires(
+    in_memory: System, method: str
+) -> None:
     url = in_memory.create_share()
     created = in_memory.shown(url)
     for unknown in ("unknown00000", "../keys.json", "a", "a" * 12 + "%2F", "a" * 13):
-        response = in_memory.request(f"/-/shares/{unknown}", method, key=MAKER, body='{"expires": "1d"}')
+        response = in_memory.request(
+            f"/-/shares/{unknown}", method, key=MAKER, body='{"expires": "1d"}'
+        )
         assert response.status in (400, 404)
-    for key, status in ((None, 401), ("fcp_nobody_EXAMPLE_0000000000000000", 401), (READER, 404), (OTHER, 404)):
-        answer = in_memory.request(f"/-/shares/{created['id']}", method, key=key, body='{"expires": "30d"}')
+    for key, status in (
+        (None, 401),
+        ("fcp_nobody_EXAMPLE_0000000000000000", 401),
+        (READER, 404),
+        (OTHER, 404),
+    ):
+        answer = in_memory.request(
+            f"/-/shares/{created['id']}", method, key=key, body='{"expires": "30d"}'
+        )
         assert answer.status == status
     assert in_memory.shown(url) == created
 
 
 class TestMissingObject:
-    @pytest.mark.parametrize("params", [{}, {"max_uses": 1, "password": True}, {"path": "/checked/none.pdf"}], ids=str)
+    @pytest.mark.parametrize(
+        "params", [{}, {"max_uses": 1, "password": True}, {"path": "/checked/none.pdf"}], ids=str
+    )
     def test_a_share_of_a_missing_object_is_refused_and_leaves_nothing(
         self, in_memory: System, oss: MemoryOss, params: dict[str, Any]
     ) -> None:
@@ -312,12 +394,16 @@ class TestMissingObject:
         assert in_memory.request_share(allow_missing=allowed).status == 201
         assert oss.calls == {"PutObject": 2, **({"HeadObject": heads} if heads else {})}
 
-    def test_an_object_in_cold_storage_can_be_shared(self, in_memory: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_object_in_cold_storage_can_be_shared(
+        self, in_memory: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         archived = OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", "")
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.head", lambda *_: archived)
         assert in_memory.request_share(allow_missing=False).status == 201
 
-    def test_only_who_may_share_a_path_learns_whether_it_exists(self, in_memory: System, oss: MemoryOss) -> None:
+    def test_only_who_may_share_a_path_learns_whether_it_exists(
+        self, in_memory: System, oss: MemoryOss
+    ) -> None:
         for key, code in ((OTHER, "not_found"), (READER, "share_not_allowed")):
             assert in_memory.request_share(key=key, allow_missing=False).code == code
         assert oss.calls == {}
@@ -330,8 +416,14 @@ class TestMissingObject:
 class TestOrigin:
     """An address begins with `public_url`, else with the domain that the platform names, never with one of a header."""
 
-    def test_it_is_the_public_url_or_the_domain_of_the_platform_or_there_is_no_share(self, in_memory: System) -> None:
-        assert in_memory.request_share(domain="other.example.com").json["url"].startswith(f"{HOST}/-/s/")
+    def test_it_is_the_public_url_or_the_domain_of_the_platform_or_there_is_no_share(
+        self, in_memory: System
+    ) -> None:
+        assert (
+            in_memory.request_share(domain="other.example.com")
+            .json["url"]
+            .startswith(f"{HOST}/-/s/")
+        )
         without = in_memory.with_config(public_url=None)
         response = without.request_share(domain="links-abc.cn-hangzhou.fcapp.run")
         assert urlsplit(response.json["url"])[:2] == ("https", "links-abc.cn-hangzhou.fcapp.run")
@@ -341,12 +433,18 @@ class TestOrigin:
 
     def test_headers_are_ignored(self, in_memory: System) -> None:
         evil = "evil.example.com"
-        headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "http", "Forwarded": f"host={evil}"}
+        headers = {
+            "Content-Type": "application/json",
+            "X-Forwarded-Proto": "http",
+            "Forwarded": f"host={evil}",
+        }
         headers |= dict.fromkeys(("Host", "X-Forwarded-Host", "X-Original-Host"), evil)
         headers |= dict.fromkeys(("Origin", "Referer"), f"https://{evil}")
         for world in (in_memory, in_memory.with_config(public_url=None)):
             body = '{"path": "/reports/q3.pdf", "allow_missing": true}'
-            response = world.request("/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER)
+            response = world.request(
+                "/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER
+            )
             assert response.status == 201
             assert evil not in response.body + str(response.headers)
 
@@ -362,7 +460,9 @@ def shares(in_memory: System) -> System:
     return in_memory.with_keys(api=callers, jwt=[users])
 
 
-def page(service: System, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str) -> Any:
+def page(
+    service: System, key: str = MAKER, *, now: float = NOW, after: str | None = None, **query: str
+) -> Any:
     query |= {"after": after} if after else {}
     response = service.request("/-/shares", query=query, key=key, now=now)
     assert response.status == 200, response
@@ -385,17 +485,24 @@ def create(service: System, key: str = MAKER, **params: Any) -> Any:
     return service.request_share(key, **params).json["id"]
 
 
-def test_shares_are_listed_by_page_and_the_newest_come_first(shares: System, oss: MemoryOss) -> None:
+def test_shares_are_listed_by_page_and_the_newest_come_first(
+    shares: System, oss: MemoryOss
+) -> None:
     created = [create(shares, now=NOW + second) for second in range(5)]
     assert ids(shares) == created[::-1]
     folder = f"{STATE}index/{sha256(f'api:maker:{hash_of(MAKER)}{chr(10)}api:maker'.encode()).hexdigest()[:32]}/"
-    entries = [f"{folder}{9_999_999_999 - int(NOW) - second}-{created[second]}" for second in (4, 3, 2, 1, 0)]
+    entries = [
+        f"{folder}{9_999_999_999 - int(NOW) - second}-{created[second]}"
+        for second in (4, 3, 2, 1, 0)
+    ]
     assert oss.keys(f"{STATE}index/") == entries
     assert {oss.read(entry) for entry in entries} == {b""}
     assert (len(page(shares)["shares"]), page(shares, limit="5")["next"]) == (5, None)
 
 
-def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: System, oss: MemoryOss) -> None:
+def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(
+    shares: System, oss: MemoryOss
+) -> None:
     times = {"created_at": rfc3339(NOW), "expires_at": rfc3339(NOW + 7 * DAY)}
     unused = {
         "path": "/reports/q3.pdf",
@@ -410,11 +517,22 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: System,
     cases: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         (MAKER, {}, unused),
         (MAKER, {"title": "Q3", "message": "Two", "download": "a.pdf"}, {**unused, "title": "Q3"}),
-        (MAKER, {"password": True, "max_uses": 2}, {**unused, "max_uses": 2, "uses": 0, "password": True}),
+        (
+            MAKER,
+            {"password": True, "max_uses": 2},
+            {**unused, "max_uses": 2, "uses": 0, "password": True},
+        ),
         (
             WRITER,
             {"path": "/in/", "method": "POST", "upload": {"max_size": 9, "max_files": 2}},
-            {**unused, "max_uses": 2, "uses": 0, "path": "/in/", "method": "POST", "upload": uploads},
+            {
+                **unused,
+                "max_uses": 2,
+                "uses": 0,
+                "path": "/in/",
+                "method": "POST",
+                "upload": uploads,
+            },
         ),
     ]
     for key, params, expected in cases:
@@ -425,7 +543,9 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(shares: System,
         assert page(shares, key)["shares"].count(shown.json) == 1
 
 
-def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: System, oss: MemoryOss) -> None:
+def test_the_state_of_each_share_and_the_uses_of_limited_ones(
+    shares: System, oss: MemoryOss
+) -> None:
     expired = create(shares, expires="2d")
     revoked = create(shares)
     limited = create(shares, max_uses=2)
@@ -436,12 +556,24 @@ def test_the_state_of_each_share_and_the_uses_of_limited_ones(shares: System, os
         oss.fill({f"{STATE}uses/{identifier}/1": b"" for identifier in (limited, used_up)})
         oss.fill({f"inbox/{inbox}/1-a.txt": b"a"})
     with patch.object(oss, "now", lambda: later):
-        listed = {share["id"]: share for key in (MAKER, WRITER) for share in page(shares, key, now=later)["shares"]}
-    states = {expired: "expired", revoked: "revoked", limited: "active", used_up: "used_up", inbox: "used_up"}
+        listed = {
+            share["id"]: share
+            for key in (MAKER, WRITER)
+            for share in page(shares, key, now=later)["shares"]
+        }
+    states = {
+        expired: "expired",
+        revoked: "revoked",
+        limited: "active",
+        used_up: "used_up",
+        inbox: "used_up",
+    }
     assert {identifier: share["state"] for identifier, share in listed.items()} == states
     for identifier, share in listed.items():
         is_limited = identifier in (limited, used_up, inbox)
-        assert (share["uses"], share["last_use"]) == ((1, rfc3339(later - 60)) if is_limited else (None, None))
+        assert (share["uses"], share["last_use"]) == (
+            (1, rfc3339(later - 60)) if is_limited else (None, None)
+        )
 
 
 def test_users_of_one_issuer_and_callers_see_only_their_own(shares: System) -> None:
@@ -451,7 +583,11 @@ def test_users_of_one_issuer_and_callers_see_only_their_own(shares: System) -> N
         assert sorted(ids(shares, key)) == sorted(created[name])
     assert ids(shares, READER) == ids(shares, jwt(sub="carol")) == []
     # A narrower token of the same user lists what it could revoke.
-    assert ids(shares, jwt(sub="alice", methods=["GET"])) == ids(shares, jwt(sub="alice", paths=["/reports/b/"])) == []
+    assert (
+        ids(shares, jwt(sub="alice", methods=["GET"]))
+        == ids(shares, jwt(sub="alice", paths=["/reports/b/"]))
+        == []
+    )
     # A new key of the same name is another caller.
     assert ids(shares.with_keys(api=[api("maker", OTHER, methods=["SHARE"])]), OTHER) == []
 
@@ -459,47 +595,75 @@ def test_users_of_one_issuer_and_callers_see_only_their_own(shares: System) -> N
 def test_admin_lists_the_shares_of_all_callers_one_after_the_other(shares: System) -> None:
     created = {
         name: [create(shares, key, now=NOW + second) for second in range(3)][::-1]
-        for name, key in {"api:maker": MAKER, "jwt:https://id.example.com:alice": jwt(sub="alice")}.items()
+        for name, key in {
+            "api:maker": MAKER,
+            "jwt:https://id.example.com:alice": jwt(sub="alice"),
+        }.items()
     }
     everything = ids(shares, ADMIN, all="true")
-    assert everything in ([*first, *second] for first, second in (created.values(), [*created.values()][::-1]))
+    assert everything in (
+        [*first, *second] for first, second in (created.values(), [*created.values()][::-1])
+    )
     owners = {share["id"]: share["owner"] for share in page(shares, ADMIN, all="true")["shares"]}
-    assert all(owners[identifier] == name for name, found in created.items() for identifier in found)
+    assert all(
+        owners[identifier] == name for name, found in created.items() for identifier in found
+    )
     assert ids(shares, ADMIN) == ids(shares, ADMIN, all="false") == []
     elsewhere = shares.with_keys(api=[api("admin", ADMIN, paths=["/team/"], methods=["ADMIN"])])
     assert ids(elsewhere, ADMIN, all="true") == []
 
 
-def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(shares: System) -> None:
+def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(
+    shares: System,
+) -> None:
     claimed = jwt(sub="alice", methods=["SHARE", "ADMIN"])
     for entry, status in ((["SHARE"], 403), (["SHARE", "ADMIN"], 200), (None, 403)):
         changed = shares.with_keys(jwt=[issuer(methods=entry)])
-        assert changed.request("/-/shares", query={"all": "true"}, key=claimed).status == status, entry
+        assert changed.request("/-/shares", query={"all": "true"}, key=claimed).status == status, (
+            entry
+        )
     assert shares.request("/-/shares", query={"all": "true"}, key=MAKER).code == "admin_required"
     assert shares.request("/-/shares").code == "unauthorized"
     for method, path in (("GET", "/reports/q3.pdf"), ("DELETE", f"/-/shares/{create(shares)}")):
-        assert shares.request(path, method, key=ADMIN).code == "not_found"  # it is for this list alone
+        assert (
+            shares.request(path, method, key=ADMIN).code == "not_found"
+        )  # it is for this list alone
 
 
 ENTRY = f"{'0' * 10}-{'a' * 12}"  # its caller's folder comes first where all are listed
 LIMITS = ("0", "51", "-1", "", "1.5", "٣", "050", "a")
-INVALID_QUERIES = [*(("limit", value) for value in LIMITS), *(("all", value) for value in ("", "1", "True", "yes"))]
-INVALID_QUERIES += [("after", value) for value in ("x", f"{ENTRY}a", "../shares/x", f"{'0' * 32}/{ENTRY}")]
+INVALID_QUERIES = [
+    *(("limit", value) for value in LIMITS),
+    *(("all", value) for value in ("", "1", "True", "yes")),
+]
+INVALID_QUERIES += [
+    ("after", value) for value in ("x", f"{ENTRY}a", "../shares/x", f"{'0' * 32}/{ENTRY}")
+]
 
 
 def test_an_invalid_parameter_is_named(shares: System) -> None:
-    for query in (*({name: value} for name, value in INVALID_QUERIES), {"after": ENTRY, "all": "true"}):
+    for query in (
+        *({name: value} for name, value in INVALID_QUERIES),
+        {"after": ENTRY, "all": "true"},
+    ):
         response = shares.request("/-/shares", query=query, key=ADMIN)
         assert (response.status, response.code) == (400, "bad_query"), query
         assert next(iter(query)) in response.json["detail"]
 
 
-def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: System, oss: MemoryOss) -> None:
+def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(
+    shares: System, oss: MemoryOss
+) -> None:
     first = create(shares)
     folder = oss.keys(f"{STATE}index/")[0].rpartition("/")[0]
     record = oss.read(f"{STATE}shares/{first}.json").decode()
     names = [f"{number:012}" for number in range(2000)]
-    oss.fill({f"{folder}/{9_999_999_998 - int(NOW) - number}-{name}": b"" for number, name in enumerate(names)})
+    oss.fill(
+        {
+            f"{folder}/{9_999_999_998 - int(NOW) - number}-{name}": b""
+            for number, name in enumerate(names)
+        }
+    )
     oss.fill({f"{STATE}shares/{name}.json": record.replace(first, name).encode() for name in names})
     running = list[None]()
     most = list[int]()
@@ -515,7 +679,10 @@ def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(shares: 
     for count in (20, 50, 50):
         oss.calls.clear()
         found = page(shares, limit=str(count), after=after)
-        assert oss.calls == {"ListObjects": 1, "GetObject": 2 * count}  # of each its record and its second end
+        assert oss.calls == {
+            "ListObjects": 1,
+            "GetObject": 2 * count,
+        }  # of each its record and its second end
         assert len(found["shares"]) == count
         after = found["next"]
     assert max(most) == 8
@@ -546,7 +713,9 @@ def test_an_unreadable_one_is_shown_to_its_maker_and_hides_no_other(
     part = shares.with_keys(api=[api("admin", ADMIN, paths=["/reports/"], methods=["ADMIN"])])
     assert {each["id"] for each in page(part, ADMIN, all="true")["shares"]} == {*others}
     for method in ("GET", "POST"):
-        refused = shares.request(f"/-/shares/{broken}", method, key=MAKER, body='{"expires": "30d"}')
+        refused = shares.request(
+            f"/-/shares/{broken}", method, key=MAKER, body='{"expires": "30d"}'
+        )
         assert (refused.status, refused.code) == (503, UNAVAILABLE)
 
 

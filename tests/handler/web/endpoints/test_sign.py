@@ -30,7 +30,11 @@ def is_valid(result: dict[str, Any], method: str) -> bool:
 class TestManyLinks:
     def test_a_thousand_links_come_in_order_and_each_is_valid(self, in_memory: System) -> None:
         items = [
-            {"path": f"/both/报告/{n}.pdf", "method": "HEAD" if n % 3 else "GET", "expires": str(60 + n)}
+            {
+                "path": f"/both/报告/{n}.pdf",
+                "method": "HEAD" if n % 3 else "GET",
+                "expires": str(60 + n),
+            }
             for n in range(1000)
         ]
         results = in_memory.sign(*items)
@@ -46,7 +50,9 @@ class TestManyLinks:
         assert (response.status, response.code) == (413, "too_many_links")
 
     @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 413)])
-    def test_a_body_has_at_most_a_megabyte(self, in_memory: System, extra: int, status: int) -> None:
+    def test_a_body_has_at_most_a_megabyte(
+        self, in_memory: System, extra: int, status: int
+    ) -> None:
         body = json.dumps({"links": [{"path": "/both/a"}]})
         padded = body + " " * (MEGABYTE - len(body) + extra)
         response = in_memory.request("/-/sign", "POST", body=padded)
@@ -62,10 +68,20 @@ class TestManyLinks:
 
     def test_each_link_has_the_audit_line_of_its_own_address(self, in_memory: System) -> None:
         paths = ["/both/报告.txt", "/reports/q3.pdf"]
-        items = [{"path": paths[0]}, {"path": "/none"}, 7, {"path": paths[1], "method": "HEAD", "expires": "1m"}]
+        items = [
+            {"path": paths[0]},
+            {"path": "/none"},
+            7,
+            {"path": paths[1], "method": "HEAD", "expires": "1m"},
+        ]
         response = in_memory.post("/-/sign", {"links": items}, READER)
         *links, line = response.lines
-        assert (line["links"], line["refused"], line["path"], line["mount"]) == (2, 2, "/-/sign", None)
+        assert (line["links"], line["refused"], line["path"], line["mount"]) == (
+            2,
+            2,
+            "/-/sign",
+            None,
+        )
         methods = [("GET", None), ("HEAD", {"expires": "1m"})]
         for path, link, (method, query) in zip(paths, links, methods, strict=True):
             own = in_memory.request(quote(path), method, query, key=READER).line
@@ -77,26 +93,61 @@ class TestManyLinks:
 
     def test_each_audit_line_of_the_longest_paths_is_under_16_kb(self, in_memory: System) -> None:
         path = "/both/" + "é" * ((1023 - len("both/")) // 2)
-        for route, params in (("/-/sign", {"links": [{"path": path}] * 3}), ("/-/form", {"path": path})):
+        for route, params in (
+            ("/-/sign", {"links": [{"path": path}] * 3}),
+            ("/-/form", {"path": path}),
+        ):
             lines = in_memory.post(route, params).printed.splitlines()
             assert max(map(len, lines)) < 16 * 1024
-            assert any(path in (json.loads(line).get("body_path"), json.loads(line)["path"]) for line in lines)
+            assert any(
+                path in (json.loads(line).get("body_path"), json.loads(line)["path"])
+                for line in lines
+            )
 
     def test_without_credentials_there_is_one_error(self, in_memory: System) -> None:
-        http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)
+        http_event = event(
+            "/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False
+        )
         nobody = type("Context", (), {"request_id": "req-EXAMPLE", "credentials": None})()
         response = invoke(json.dumps(http_event), config=in_memory.config, invocation=nobody)
         assert (response.status, response.code) == (503, "no_credentials")
 
 
-STRINGS = ["/both/a", "/in/a", "GET", "PUT", "\ud800", "/both/\udfff", "//", "/../", "900", "1d", "a" * 2000]
+STRINGS = [
+    "/both/a",
+    "/in/a",
+    "GET",
+    "PUT",
+    "\ud800",
+    "/both/\udfff",
+    "//",
+    "/../",
+    "900",
+    "1d",
+    "a" * 2000,
+]
 NASTY: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(STRINGS),
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(STRINGS),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4)
+    ),
     max_leaves=8,
 )
 NAMES = ("path", "method", "expires", "query", "headers", "download", "size", "overwrite", "more")
-HEADERS = ["Content-Type", "content-type", "Content-MD5", "x-oss-meta-a", "X-Oss-Meta-A", "Host", ""]
+HEADERS = [
+    "Content-Type",
+    "content-type",
+    "Content-MD5",
+    "x-oss-meta-a",
+    "X-Oss-Meta-A",
+    "Host",
+    "",
+]
 ITEM: Any = NASTY | st.dictionaries(st.sampled_from(NAMES), NASTY, max_size=6)
 ALMOST: Any = st.fixed_dictionaries(
     {"path": st.sampled_from(["/both/a", "/in/a", "/team/a", "/none"])},
@@ -113,7 +164,9 @@ ALMOST: Any = st.fixed_dictionaries(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
-def test_an_invalid_item_does_not_affect_the_others(in_memory: System, items: list[Any], position: int) -> None:
+def test_an_invalid_item_does_not_affect_the_others(
+    in_memory: System, items: list[Any], position: int
+) -> None:
     good = {"path": "/both/good.txt", "expires": "15m"}
     requested = [*items[:position], good, *items[position:]]
     results = in_memory.sign(*json.loads(json.dumps(requested)))
@@ -132,7 +185,9 @@ def test_an_invalid_item_does_not_affect_the_others(in_memory: System, items: li
 
 
 class TestAuthorization:
-    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, in_memory: System) -> None:
+    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(
+        self, in_memory: System
+    ) -> None:
         def detail(**headers: str) -> str:
             response = in_memory.request("/team/a.txt", "PUT", headers=headers)
             assert response.status in (401, 405)
@@ -140,7 +195,9 @@ class TestAuthorization:
 
         assert "POST /-/sign" in detail(Authorization=f"Bearer {WRITER}")
         # An anonymous mount takes uploads from everyone, whatever their key covers.
-        anyone = in_memory.request("/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"})
+        anyone = in_memory.request(
+            "/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"}
+        )
         assert "POST /-/sign" in anyone.json["detail"]
         reading = api("reading", ALICE, paths=["/team/"], methods=["GET"])
         in_memory = in_memory.with_keys(api=[reading])
@@ -148,7 +205,10 @@ class TestAuthorization:
         assert "/-/sign" not in detail()
 
     def test_a_method_that_a_key_does_not_allow_is_a_404(self, in_memory: System) -> None:
-        assert in_memory.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"
+        assert (
+            in_memory.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"]
+            == "not_found"
+        )
 
     def test_a_link_does_not_outlive_its_caller(self, in_memory: System) -> None:
         link = in_memory.sign_put(EXPIRING, path="/team/a.txt", expires="1h")
@@ -156,7 +216,10 @@ class TestAuthorization:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     def test_a_method_that_is_not_enabled_is_refused(self, in_memory: System, method: str) -> None:
-        assert in_memory.sign({"path": "/in/a", "method": method})[0]["error"]["code"] == "method_not_enabled"
+        assert (
+            in_memory.sign({"path": "/in/a", "method": method})[0]["error"]["code"]
+            == "method_not_enabled"
+        )
 
 
 class TestPut:
@@ -173,41 +236,69 @@ class TestPut:
             other = {**link["headers"], name: "6"}
             assert not verify("PUT", link["url"], headers=other, credentials=KEYS, now=NOW).ok
 
-    def test_a_size_is_required_and_limited_by_the_mount_and_by_oss(self, in_memory: System) -> None:
+    def test_a_size_is_required_and_limited_by_the_mount_and_by_oss(
+        self, in_memory: System
+    ) -> None:
         for size in (0, MEGABYTE):
             headers = in_memory.sign_put(size=size)["headers"]
-            assert (headers["Content-Length"], headers["Content-Type"]) == (str(size), "application/octet-stream")
-        wrong = [*((size, "too_large") for size in (MEGABYTE + 1, -1)), (True, "bad_body"), (None, "size_required")]
+            assert (headers["Content-Length"], headers["Content-Type"]) == (
+                str(size),
+                "application/octet-stream",
+            )
+        wrong = [
+            *((size, "too_large") for size in (MEGABYTE + 1, -1)),
+            (True, "bad_body"),
+            (None, "size_required"),
+        ]
         for odd, code in wrong:
             assert in_memory.sign_put(size=odd)["error"]["code"] == code, odd
         assert "url" in in_memory.sign_put(path="/big/a", size=5 * 1024**3)
-        assert in_memory.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
+        assert (
+            in_memory.sign_put(path="/big/a", size=5 * 1024**3 + 1)["error"]["code"] == "too_large"
+        )
 
     @pytest.mark.parametrize(
         ("header", "value", "code"),
         [
-            *(("Content-MD5", value, "bad_content_md5") for value in ("0", "1B2M2Y8AsgTpgAmY7PhCfh==")),
+            *(
+                ("Content-MD5", value, "bad_content_md5")
+                for value in ("0", "1B2M2Y8AsgTpgAmY7PhCfh==")
+            ),
             *(("x-oss-meta-a", value, "not_signable") for value in ("a\nb", "报告")),
             *((f"x-oss-meta-{name}", "a", "not_signable") for name in ("", "a b", "a\n")),
             *((name, "5", "not_signable") for name in ("Content-Length", "Host", "")),
             ("x-oss-meta-a", 5, "bad_body"),
         ],
     )
-    def test_an_invalid_header_is_refused(self, in_memory: System, header: str, value: object, code: str) -> None:
+    def test_an_invalid_header_is_refused(
+        self, in_memory: System, header: str, value: object, code: str
+    ) -> None:
         assert in_memory.sign_put(headers={header: value})["error"]["code"] == code
 
-    def test_a_repeated_header_and_members_of_the_other_direction_are_refused(self, in_memory: System) -> None:
+    def test_a_repeated_header_and_members_of_the_other_direction_are_refused(
+        self, in_memory: System
+    ) -> None:
         repeated = {"Content-Type": "text/plain", "content-type": "text/html"}
         for put in ({"headers": repeated}, {"query": {"versionId": "a"}}, {"download": "a.txt"}):
             assert in_memory.sign_put(path="/both/a", **put)["error"]["code"] == "not_signable"
         headers = ({name: "a/b"} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a"))
-        members: list[dict[str, Any]] = [{"size": 5}, {"overwrite": False}, *({"headers": each} for each in headers)]
+        members: list[dict[str, Any]] = [
+            {"size": 5},
+            {"overwrite": False},
+            *({"headers": each} for each in headers),
+        ]
         for get in members:
-            assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in ("bad_body", "not_signable")
+            assert in_memory.sign({"path": "/both/a", **get})[0]["error"]["code"] in (
+                "bad_body",
+                "not_signable",
+            )
 
 
 def test_overwriting_is_allowed_on_request(in_memory: System) -> None:
-    assert "x-oss-forbid-overwrite" not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+    assert (
+        "x-oss-forbid-overwrite"
+        not in in_memory.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+    )
     for overwrite in (None, False):
         link = in_memory.sign_put(WRITER, path="/team/a", overwrite=overwrite)
         assert link["headers"]["x-oss-forbid-overwrite"] == "true"
@@ -225,7 +316,10 @@ def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so_and_any_may_fo
     assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
     assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
     forbidding = in_memory.with_mount("/team/", overwrite=False)
-    assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
+    assert (
+        forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"]
+        == "not_signable"
+    )
 
 
 class TestGetAtOss:
@@ -255,12 +349,16 @@ class TestGetAtOss:
             item = {"path": "/both/a.txt", "headers": {"Content-Type": "text/plain"}, **other}
             assert downloads.sign(item)[0]["error"]["code"] == "not_signable"
 
-    def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(self, downloads: System) -> None:
+    def test_a_link_is_limited_to_addresses_by_redirect_and_in_a_batch(
+        self, downloads: System
+    ) -> None:
         for source, status in (("127.0.0.0", 200), ("203.0.113.0", 403)):
             query = {"x-oss-ac-source-ip": source, "x-oss-ac-subnet-mask": "24"}
             (link,) = downloads.sign({"path": "/both/a.txt", "query": query})
             assert follow_link(link).status == status
-            url = downloads.request("/both/a.txt", query={**query, "x-oss-ac-forward-allow": "true"}).url
+            url = downloads.request(
+                "/both/a.txt", query={**query, "x-oss-ac-forward-allow": "true"}
+            ).url
             assert follow_link({"url": url, "method": "GET", "headers": {}}).status == status
             without = downloads.with_mount("/both/", query=frozenset())
             assert without.request("/both/a.txt", query=query).code == "not_signable"
@@ -269,7 +367,8 @@ class TestGetAtOss:
 class TestPutAtOss:
     def test_exactly_the_headers_of_the_response_upload_once(self, uploads: System) -> None:
         link = uploads.sign_put(
-            path="/in/once.txt", headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"}
+            path="/in/once.txt",
+            headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"},
         )
         assert follow_link(link, b"hello").status == 200
         assert uploads.stored("inbox/once.txt") == b"hello"

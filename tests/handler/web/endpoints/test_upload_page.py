@@ -27,7 +27,9 @@ from tests.memory_oss import MemoryOss
 from tests.system import HTML, JSON, WRITER, System, share_id
 
 NONCE = "nonce-EXAMPLE-000000000"
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f/\\$\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class TestForm:
@@ -51,12 +53,24 @@ class TestForm:
         [
             *(({"size": size}, "too_large") for size in (1001, -1)),
             *(({"type": each}, "bad_content_type") for each in ("text", "text/plain; boundary=x")),
-            *(({"nonce": nonce}, "bad_body") for nonce in ("short", "x" * 65, "nonce-EXAMPLE-00000000/")),
+            *(
+                ({"nonce": nonce}, "bad_body")
+                for nonce in ("short", "x" * 65, "nonce-EXAMPLE-00000000/")
+            ),
             *(
                 (each, "bad_body")
-                for each in ({"size": None}, {"size": "5"}, {"name": None}, {"name": 5}, {"again": 1})
+                for each in (
+                    {"size": None},
+                    {"size": "5"},
+                    {"name": None},
+                    {"name": 5},
+                    {"again": 1},
+                )
             ),
-            *((each, "bad_body") for each in ({"number": 1}, {"path": "/in/a"}, {"max_size": 2000})),
+            *(
+                (each, "bad_body")
+                for each in ({"number": 1}, {"path": "/in/a"}, {"max_size": 2000})
+            ),
         ],
     )
     def test_an_invalid_request_does_not_count(
@@ -71,9 +85,15 @@ class TestForm:
         ("allowed", "content_type", "accepted"),
         [
             *((None, content_type, True) for content_type in ("video/mp4", "")),
-            *(("text/", content_type, True) for content_type in ("text/plain", "text/plain; charset=utf-8")),
+            *(
+                ("text/", content_type, True)
+                for content_type in ("text/plain", "text/plain; charset=utf-8")
+            ),
             *(("text/", content_type, False) for content_type in ("", "image/png")),
-            *(("text/plain", f"text/{name}", name == "plain") for name in ("plain", "plainer", "html")),
+            *(
+                ("text/plain", f"text/{name}", name == "plain")
+                for name in ("plain", "plainer", "html")
+            ),
         ],
     )
     def test_the_type_is_enforced(
@@ -86,9 +106,14 @@ class TestForm:
             assert response.code == "wrong_type"
             return
         content_type = content_type or "application/octet-stream"
-        assert submit_form(response.json, b"hello", x_oss_content_type="application/x-other") == (403, "AccessDenied")
+        assert submit_form(response.json, b"hello", x_oss_content_type="application/x-other") == (
+            403,
+            "AccessDenied",
+        )
         assert submit_form(response.json, b"hello").status == 200
-        assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")["content-type"] == content_type
+        assert (
+            uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")["content-type"] == content_type
+        )
 
 
 class TestNumbers:
@@ -106,7 +131,8 @@ class TestNumbers:
         """Otherwise one number would be valid for any number of keys."""
         url = uploads.create_upload_share(max_files=3)
         numbers = [
-            uploads.request_form(url, nonce=NONCE, name=f"{n}.txt", again=True).json.get("number") for n in range(5)
+            uploads.request_form(url, nonce=NONCE, name=f"{n}.txt", again=True).json.get("number")
+            for n in range(5)
         ]
         assert numbers == [1, 2, 3, None, None]
 
@@ -129,11 +155,16 @@ class TestLimits:
         ],
     )
     def test_invalid_limits_are_refused(self, in_memory: System, upload: dict[str, object]) -> None:
-        assert in_memory.request_share(WRITER, path="/in/", method="POST", upload=upload).status == 400
+        assert (
+            in_memory.request_share(WRITER, path="/in/", method="POST", upload=upload).status == 400
+        )
 
     @pytest.mark.parametrize("path", ["/in/a.txt", "/both/", "/in/" + "a" * 800 + "/"])
     def test_an_invalid_prefix_is_refused(self, in_memory: System, path: str) -> None:
-        assert in_memory.request_share(WRITER, path=path, method="POST", upload={"max_size": 5}).status == 400
+        assert (
+            in_memory.request_share(WRITER, path=path, method="POST", upload={"max_size": 5}).status
+            == 400
+        )
 
     def test_a_form_does_not_outlive_its_share(self, uploads: System) -> None:
         params = {"path": "/in/", "method": "POST", "expires": "90", "upload": {"max_size": 5}}
@@ -213,7 +244,9 @@ class TestArrivals:
         for key in service.oss.keys(f".links/state/uses/{share_id(url)}/"):
             service.oss.change(key, seconds_older=seconds)
 
-    def test_only_files_that_arrived_and_forms_that_may_be_used_fill_a_share(self, uploads: System) -> None:
+    def test_only_files_that_arrived_and_forms_that_may_be_used_fill_a_share(
+        self, uploads: System
+    ) -> None:
         url = uploads.create_upload_share(max_files=3)
         forms = [uploads.request_form(url).json for _ in range(3)]
         assert [form["number"] for form in forms] == [1, 2, 3]
@@ -242,11 +275,23 @@ class TestArrivals:
             uploads.request_form(url)
         self.expire_claims(uploads, url)
         with ThreadPoolExecutor(8) as threads:
-            forms = list(threads.map(lambda n: request_form(uploads, url, f"{NONCE}{n}"), range(20)))
-        assert sorted(json.loads(form.body)["number"] for form in forms if form.status == 200) == [6, 7, 8, 9, 10]
-        assert len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10  # nothing was deleted
+            forms = list(
+                threads.map(lambda n: request_form(uploads, url, f"{NONCE}{n}"), range(20))
+            )
+        assert sorted(json.loads(form.body)["number"] for form in forms if form.status == 200) == [
+            6,
+            7,
+            8,
+            9,
+            10,
+        ]
+        assert (
+            len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10
+        )  # nothing was deleted
 
-    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(self, uploads: System) -> None:
+    def test_all_forms_of_a_number_expire_before_another_can_take_its_place(
+        self, uploads: System
+    ) -> None:
         url = uploads.create_upload_share(max_files=1)
         uploads.request_form(url, nonce=NONCE)
         self.expire_claims(uploads, url, uses.FORMS - 100)
@@ -278,7 +323,20 @@ class TestArrivals:
         ("names", "arrived"),
         [
             (("", "notes.txt", "thumbnails/1-a.txt", "1.txt", "0-a.txt", "-1-a.txt", "b.txt"), 0),
-            (("0", "0-a.txt", "00", "0a.txt", "0~", "0\U0010ffff!", "0/1-a.txt", "1-a.txt", "2-b.txt"), 2),
+            (
+                (
+                    "0",
+                    "0-a.txt",
+                    "00",
+                    "0a.txt",
+                    "0~",
+                    "0\U0010ffff!",
+                    "0/1-a.txt",
+                    "1-a.txt",
+                    "2-b.txt",
+                ),
+                2,
+            ),
         ],
     )
     def test_other_objects_in_the_folder_neither_count_nor_cost_nor_hide_what_arrived(
@@ -321,7 +379,9 @@ class TestArrivals:
             assert uploads.restarted().request_form(url, **params).status == status
             assert len(requests) <= 6, requests
 
-    def test_any_number_of_expired_claims_costs_no_more(self, uploads: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_any_number_of_expired_claims_costs_no_more(
+        self, uploads: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("signer.listing.PAGE", 12)
         monkeypatch.setattr(uses, "PAGE", 12)
         monkeypatch.setattr(uses, "_PLAIN", 10)
@@ -354,7 +414,9 @@ class TestArrivals:
             uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))]
+)
 def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     uploads: System, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -371,7 +433,9 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
                 monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
             with ThreadPoolExecutor(8) as threads:
                 for nonce, response in zip(
-                    nonces * 2, threads.map(lambda nonce: request_form(flaky, url, nonce), nonces * 2), strict=True
+                    nonces * 2,
+                    threads.map(lambda nonce: request_form(flaky, url, nonce), nonces * 2),
+                    strict=True,
                 ):
                     assert response.status in ((200, 410) if settled else (200, 410, 503))
                     if response.status == 200:
@@ -383,9 +447,13 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
 def request_form(service: System, url: str, nonce: str, size: int = 5) -> Response:
     """The response to a request for a form again, without patches, which threads cannot share."""
     parts = urlsplit(url)
-    body = json.dumps({"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}).encode()
+    body = json.dumps(
+        {"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}
+    ).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, body, "")
-    return app.answer(lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE")
+    return app.answer(
+        lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE"
+    )
 
 
 class TestFixedFields:
@@ -397,7 +465,10 @@ class TestFixedFields:
         url = uploads.create_upload_share()
         form = uploads.request_form(url).json
         assert {name: value} in conditions(form)
-        assert submit_form(form, b"hello", **{name.replace("-", "_"): other}) == (403, "AccessDenied")
+        assert submit_form(form, b"hello", **{name.replace("-", "_"): other}) == (
+            403,
+            "AccessDenied",
+        )
         assert uploads.stored(f"inbox/{share_id(url)}/1-a.txt") is None
         assert submit_form(form, b"hello").status == 200
         assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")[name] == value
@@ -407,6 +478,11 @@ class TestFixedFields:
         form = uploads.request_form(uploads.create_upload_share()).json
         limited = {"bucket", "content-length-range"}
         for condition in conditions(form):
-            operator, field = (condition[0], condition[1]) if isinstance(condition, list) else ("eq", *condition)
+            operator, field = (
+                (condition[0], condition[1]) if isinstance(condition, list) else ("eq", *condition)
+            )
             limited.add(operator if operator == "content-length-range" else field.removeprefix("$"))
-        assert limited == {"bucket", "content-length-range", *form["fields"]} - {"policy", "x-oss-signature"}
+        assert limited == {"bucket", "content-length-range", *form["fields"]} - {
+            "policy",
+            "x-oss-signature",
+        }

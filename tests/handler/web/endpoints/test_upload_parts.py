@@ -61,7 +61,11 @@ def put_part(service: System, url: str, number: int, content: bytes) -> None:
 
 def unfinished(service: System, url: str) -> list[tuple[str, str]]:
     """The keys and OSS's ids of uploads of a share that OSS keeps."""
-    return [(each.key, each.id) for each in Uploads(service.oss.bucket()).all() if f"/{share_id(url)}/" in each.key]
+    return [
+        (each.key, each.id)
+        for each in Uploads(service.oss.bucket()).all()
+        if f"/{share_id(url)}/" in each.key
+    ]
 
 
 def stored(service: System, url: str, name: str = "1-a.txt") -> bytes | None:
@@ -76,7 +80,11 @@ class TestFile:
         upload = response.json["upload"]
         assert set(upload) == {"upload_id", "part_size", "part_count", "parts"}
         assert (upload["part_size"], upload["part_count"]) == (PART, 3)
-        assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [str(PART), str(PART), "7"]
+        assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [
+            str(PART),
+            str(PART),
+            "7",
+        ]
         send_parts(upload)
         done = complete(large, url)
         assert (done.status, done.json) == (200, {"number": 1})
@@ -108,23 +116,35 @@ class TestFile:
         answer = begin(roomy, url, size=size).json
         assert ("fields" in answer) is (part_size is None)
         if part_size is not None:
-            assert (answer["upload"]["part_size"], answer["upload"]["part_count"]) == (part_size, count)
+            assert (answer["upload"]["part_size"], answer["upload"]["part_count"]) == (
+                part_size,
+                count,
+            )
             last = go_on(roomy, url, **{"from": count, "count": 1}).json["upload"]["parts"]
             assert [part["part_number"] for part in last] == [count]
         assert begin(roomy, url, size=MAX_UPLOAD + 1).code == "too_large"
         too_large = {"max_size": MAX_UPLOAD + 1}
-        assert roomy.request_share(WRITER, path="/in/", method="POST", upload=too_large).code == "too_large"
+        assert (
+            roomy.request_share(WRITER, path="/in/", method="POST", upload=too_large).code
+            == "too_large"
+        )
 
 
 class TestNonce:
-    def test_again_finds_the_upload_and_completing_names_what_is_missing(self, large: System) -> None:
+    def test_again_finds_the_upload_and_completing_names_what_is_missing(
+        self, large: System
+    ) -> None:
         url = share(large)
         send_parts(begin(large, url).json["upload"], 2)
         again = begin(large.restarted(), url, again=True).json
         assert (again["number"], again["upload"]["upload_id"]) == (1, "1")
         assert len(unfinished(large, url)) == 1
         response = complete(large, url)
-        assert (response.status, response.code, response.json["parts"]) == (409, "parts_missing", [1, 3])
+        assert (response.status, response.code, response.json["parts"]) == (
+            409,
+            "parts_missing",
+            [1, 3],
+        )
         put_part(large, url, 3, b"short")
         assert complete(large, url).json["parts"] == [1, 3]
         send_parts(again["upload"], 1, 3)
@@ -146,8 +166,12 @@ class TestNonce:
         assert complete(large, other).code == "not_found"
         assert stored(large, url) is None
 
-    @pytest.mark.parametrize("change", [{"size": len(CONTENT) + 1}, {"type": "image/png"}, {"name": "b.txt"}])
-    def test_another_size_type_or_name_is_another_file(self, large: System, change: dict[str, object]) -> None:
+    @pytest.mark.parametrize(
+        "change", [{"size": len(CONTENT) + 1}, {"type": "image/png"}, {"name": "b.txt"}]
+    )
+    def test_another_size_type_or_name_is_another_file(
+        self, large: System, change: dict[str, object]
+    ) -> None:
         url = share(large)
         begin(large, url)
         other = begin(large, url, again=True, **change).json
@@ -162,7 +186,10 @@ class TestNonce:
         late = large.later(8 * 86_400)
         smaller = large.with_mount("/in/", max_size=1000)
         for service, url, code in zip(
-            (large, late, smaller), urls, ("share_revoked", "share_expired", "too_large"), strict=True
+            (large, late, smaller),
+            urls,
+            ("share_revoked", "share_expired", "too_large"),
+            strict=True,
         ):
             assert [complete(service, url).code, go_on(service, url).code] == [code, code]
             assert stored(large, url) is None
@@ -170,7 +197,9 @@ class TestNonce:
 
 class TestParts:
     @pytest.mark.parametrize(("number", "size"), [(1, PART + 1), (3, PART), (4, 1)])
-    def test_more_than_was_announced_ends_the_upload(self, large: System, number: int, size: int) -> None:
+    def test_more_than_was_announced_ends_the_upload(
+        self, large: System, number: int, size: int
+    ) -> None:
         url = share(large)
         send_parts(begin(large, url).json["upload"])
         put_part(large, url, number, bytes(size))
@@ -201,24 +230,37 @@ class TestParts:
             (None, 200, 2),
             (b"", 503, 1),
             (b"<R><Part><Size>1</Size></Part><IsTruncated>false</IsTruncated></R>", 503, 1),
-            (b"<R><IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker></R>", 503, 1),
+            (
+                b"<R><IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker></R>",
+                503,
+                1,
+            ),
         ],
     )
     def test_a_list_of_parts_has_pages_and_what_is_none_ends_nothing(
-        self, large: System, monkeypatch: pytest.MonkeyPatch, document: bytes | None, status: int, requests: int
+        self,
+        large: System,
+        monkeypatch: pytest.MonkeyPatch,
+        document: bytes | None,
+        status: int,
+        requests: int,
     ) -> None:
         url, asked = share(large), list[str]()
         send_parts(begin(large, url).json["upload"])
         request = oss.OssClient.request
 
-        def changed(client: oss.OssClient, method: str, place: Location, **options: Any) -> oss.OssResponse:
+        def changed(
+            client: oss.OssClient, method: str, place: Location, **options: Any
+        ) -> oss.OssResponse:
             query = options.get("query") or {}
             if "max-parts" not in query:
                 return request(client, method, place, **options)
             asked.append(query["part-number-marker"])
             if document is not None:
                 return oss.OssResponse(200, {}, document, "")
-            return request(client, method, place, **{**options, "query": {**query, "max-parts": "2"}})
+            return request(
+                client, method, place, **{**options, "query": {**query, "max-parts": "2"}}
+            )
 
         monkeypatch.setattr(oss.OssClient, "request", changed)
         assert complete(large, url).status == status
@@ -233,7 +275,9 @@ class TestTime:
         url = share(large)
         send_parts(begin(large, url).json["upload"])
         for timeout, status in ((9.9, 202), (10, 200)):
-            monkeypatch.setattr("handler.core.context.timeout", lambda context, timeout=timeout: timeout)
+            monkeypatch.setattr(
+                "handler.core.context.timeout", lambda context, timeout=timeout: timeout
+            )
             response = complete(large, url)
             assert (response.status, response.json) == (status, {"number": 1})
             assert stored(large, url) == (CONTENT if status == 200 else None)
@@ -285,10 +329,14 @@ class TestPlaces:
         expire_claims(large, url)
         assert begin(large, url, nonce=NONCE[::-1]).json["number"] == 2
         assert [key.rpartition("/")[2] for key, _ in unfinished(large, url)] == ["2-a.txt"]
-        assert [response.code for response in (go_on(large, url), complete(large, url))] == ["not_found"] * 2
+        assert [response.code for response in (go_on(large, url), complete(large, url))] == [
+            "not_found"
+        ] * 2
         assert begin(large, url, again=True).code == "share_full"
 
-    def test_no_more_than_max_files_are_unfinished_or_arrive_however_often_one_begins(self, large: System) -> None:
+    def test_no_more_than_max_files_are_unfinished_or_arrive_however_often_one_begins(
+        self, large: System
+    ) -> None:
         url = share(large, max_files=3)
         for number in range(24):
             nonce = f"{NONCE}{number}"
@@ -306,9 +354,19 @@ class TestPlaces:
     def test_of_many_at_once_one_upload_stays(self, large: System, times: int) -> None:
         url = share(large)
         with ThreadPoolExecutor(8) as threads:
-            responses = list(threads.map(lambda _: limits.request_form(large, url, NONCE, len(CONTENT)), range(times)))
+            responses = list(
+                threads.map(
+                    lambda _: limits.request_form(large, url, NONCE, len(CONTENT)), range(times)
+                )
+            )
         answers = [json.loads(response.body) for response in responses]
-        assert {(each.status, answer["number"]) for each, answer in zip(responses, answers, strict=True)} == {(200, 1)}
-        ids = {part["url"].partition("uploadId=")[2][:32] for each in answers for part in each["upload"]["parts"]}
+        assert {
+            (each.status, answer["number"]) for each, answer in zip(responses, answers, strict=True)
+        } == {(200, 1)}
+        ids = {
+            part["url"].partition("uploadId=")[2][:32]
+            for each in answers
+            for part in each["upload"]["parts"]
+        }
         assert ids == {oss_id for _, oss_id in unfinished(large, url)}
         assert len(ids) == 1
