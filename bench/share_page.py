@@ -15,10 +15,10 @@ from pathlib import Path
 from handler.core.keys import owner_tag
 from handler.core.shares import record as records
 from local.client import request
-from local.oss import create_app
-from local.server import listen, serve
 from local.stack import OssAlone
 from local.start_page import StartPage
+from signer.emulator.oss import create_app
+from signer.emulator.server import listen, serve
 
 from .figures import Bound, Figure
 from .process import BUCKET, CREDENTIALS, ENVIRONMENT, REGION, http_event, run

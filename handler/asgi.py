@@ -22,11 +22,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signer import Credentials
 from signer.credentials import FUNCTION_COMPUTE
+from signer.signed_request import path_and_query
 
 from . import startup
 from .core import audit
 from .core.errors import HandlerError, bad_body
-from .core.request import MAX_BYTES, Request, parse_query, path_and_query
+from .core.request import MAX_BYTES, Request, parse_query
 from .web import app as service
 from .web.response import Response
 

@@ -23,10 +23,10 @@ from urllib.parse import quote, unquote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from handler.core.cloud.http_client import Connections, HttpResponse
-from local import oss, sts
-from local.ram import Principal, Principals
-from local.server import listen, serve
 from signer import Credentials, Endpoint, SignerError
+from signer.emulator import oss, sts
+from signer.emulator.ram import Principal, Principals
+from signer.emulator.server import listen, serve
 from signer.sts import read_assumed_role, sts_host
 
 from . import answers, plan

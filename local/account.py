@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from handler.core.config import Config, InvalidConfig
 from handler.core.config.rights import Statement, allow, policy
 from signer import Credentials
+from signer.emulator.ram import ACCOUNT, Principal, Principals, parse_policy
+from signer.emulator.sts import Role, temporary_credentials
+from signer.emulator.sts.roles import session_arn
 
 from . import rights
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, parse_policy
-from .sts import Role, temporary_credentials
-from .sts.roles import session_arn
 
 OPERATOR = f"acs:ram::{ACCOUNT}:role/operator"
 CDN = f"acs:ram::{ACCOUNT}:role/aliyuncdnaccessingprivateossrole"

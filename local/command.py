@@ -17,13 +17,13 @@ from pathlib import Path
 
 from handler.commands.printing import Parser, show
 from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
+from signer.emulator.oss.storage import Buckets
+from signer.emulator.server import EVERY_HOST, HOST
 
 from . import samples, start_page
 from .errors import LocalError
 from .interrupts import exit_on_signals
-from .oss.storage import Buckets
 from .plain_files import PlainFiles
-from .server import EVERY_HOST, HOST
 from .stack import DEFAULT_BUCKET, OssAlone, Stack, oss_alone
 
 REFUSED = 2

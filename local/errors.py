@@ -1,7 +1,3 @@
 """The base of this package's errors."""
 
-from __future__ import annotations
-
-
-class LocalError(Exception):
-    """Something that the person who started the stack can fix; the message says how."""
+from signer.emulator.errors import LocalError as LocalError

@@ -15,9 +15,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 from signer import SignerError
+from signer.emulator.oss.storage import Bucket, Buckets, ObjectRecord
 
 from . import client
-from .oss.storage import Bucket, Buckets, ObjectRecord
 from .stack import OssAlone, Stack
 
 

@@ -24,17 +24,18 @@ from typing import IO, Any, NamedTuple
 from handler.core.config import Config, InvalidConfig, Location, Mount, load
 from handler.core.config.on_laptop import read_cdn_endpoints
 from signer import Credentials
+from signer.emulator import oss, sts
+from signer.emulator.server import HOST, listen, serve, url_of
+from signer.emulator.sts import temporary_credentials
 
-from . import cdn, oss, sts
+from . import cdn
 from .account import Account
 from .errors import LocalError
 from .fc import functions
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .server import HOST, listen, serve, url_of
 from .start_page import StartPage
-from .sts import temporary_credentials
 
 DEFAULT_BUCKET = "examplebucket"
 _ROOT = '--root, or ROOT= of make oss, ARGS="--root …" of make run'

@@ -19,6 +19,7 @@ from .errors import InvalidLink
 REQUIRED = v4.REQUIRED
 
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_AUTHORITY = r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*"
 _AUTHORIZATION = re.compile(r"\s*([A-Za-z]+)=([^,\s]*)\s*(?:,|$)")
 
 
@@ -212,3 +213,12 @@ def _parse_signature(
         signature=parameters.get("x-oss-signature", ""),
         in_query=in_query,
     )
+
+
+def path_and_query(target: str) -> str:
+    """The path and query of a request target, without the scheme and host of an absolute one (RFC 9112 §3.2.2)."""
+    match = None if target.startswith("/") else re.match(_AUTHORITY, target)
+    if not match:
+        return target
+    rest = target[match.end() :]
+    return rest if rest.startswith("/") else f"/{rest}"

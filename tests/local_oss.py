@@ -21,12 +21,12 @@ from handler.core.cloud.http_client import Connections
 from handler.core.cloud.oss import OssClient
 from handler.core.config import Config, Location
 from handler.core.context import Clock
-from local.oss import CreatedObject, create_app
-from local.oss.storage import Bucket, Buckets
-from local.ram import Principals
-from local.server import listen, serve
 from signer import Credentials, Endpoint, v4
 from signer import presign as sign_link
+from signer.emulator.oss import CreatedObject, create_app
+from signer.emulator.oss.storage import Bucket, Buckets
+from signer.emulator.ram import Principals
+from signer.emulator.server import listen, serve
 from tests.handler.client import KEYS, make_config
 from tests.handler.keys_fixtures import LINKS
 

@@ -239,8 +239,8 @@ def memory_oss(
             query=query,
             headers=headers,
             now=now(),
-            **signed,
-        )  # type: ignore[arg-type]
+            **signed,  # type: ignore[arg-type]
+        )
         response = memory.answer(method, location, query or {}, headers or {}, body or b"")
         if len(response.body) > MAX_BODY:
             raise OssUnavailable("The object is too large.")

@@ -9,7 +9,7 @@ import pytest
 
 import signer
 from handler.commands import keys_edit
-from local.sts import temporary_credentials
+from signer.emulator.sts import temporary_credentials
 from tests import conftest
 from tests.deploy.project_copy import ROOT
 from tools import secret_search

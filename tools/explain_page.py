@@ -19,11 +19,11 @@ import yaml
 from werkzeug.test import Client
 
 import signer
-from local.oss import create_app
-from local.oss.errors import OssError
 from signer.diagnosis.advice import ADVICE
 from signer.diagnosis.facts import CHECKED_BEFORE_SIGNATURE, SIGNATURE_CODES
 from signer.diagnosis.oss_error import FINDING_BY_EC
+from signer.emulator.oss import create_app
+from signer.emulator.oss.errors import OssError
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = {"en": ".md", "zh": ".zh-CN.md"}

@@ -12,8 +12,14 @@ from ..errors import DeployError
 from . import vendor
 
 OURS = ("handler", "signer")
-# No function imports the command lines, nor the diagnosis that `signer.explain` and a command line use.
-COMMANDS = ("signer/__main__.py", "signer/cli", "signer/diagnosis", "handler/commands")
+# No function imports the command lines, the diagnosis that `signer.explain` and a command line use, nor the emulator.
+COMMANDS = (
+    "signer/__main__.py",
+    "signer/cli",
+    "signer/diagnosis",
+    "signer/emulator",
+    "handler/commands",
+)
 # Only a custom runtime serves HTTP itself.
 SERVER_MODULES = ("handler/asgi.py",)
 

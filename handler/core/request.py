@@ -17,7 +17,6 @@ MAX_BRACKETS = 20_000  # lists and objects of a JSON body, each of which takes f
 # Strings within quotes, also one that does not end.
 _QUOTED = r'"(?:[^"\\]|\\.?)*(?:"|$)'
 _NUMBER = r"[0-9]{1,10}\.?[0-9]{0,10}|\.[0-9]{1,10}"
-_AUTHORITY = r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*"
 
 _TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
@@ -118,15 +117,6 @@ def read_members(
         if values[name] is None:
             raise bad_body(f'"{name}" is required')
     return values
-
-
-def path_and_query(target: str) -> str:
-    """The path and query of a request target, without the scheme and host of an absolute one (RFC 9112 §3.2.2)."""
-    match = None if target.startswith("/") else re.match(_AUTHORITY, target)
-    if not match:
-        return target
-    rest = target[match.end() :]
-    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def parse_query(raw_query: str) -> dict[str, str]:

@@ -20,8 +20,7 @@ from handler.core.config import Config, Location, Mount
 from handler.core.errors import HandlerError
 from signer import CdnKey, Credentials, v4
 from signer.cdn import fault_of, read_address
-
-from ..oss.storage import Buckets
+from signer.emulator.oss.storage import Buckets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

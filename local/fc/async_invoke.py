@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
+from signer.emulator.oss import CreatedObject
+from signer.emulator.ram import ACCOUNT
 from signer.times import rfc3339
 
 from ..errors import LocalError
-from ..oss import CreatedObject
-from ..ram import ACCOUNT
 from . import oss_events
 from .functions import Function, Trigger
 from .invocation import new_request_id

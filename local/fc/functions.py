@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..ram import ACCOUNT
+from signer.emulator.ram import ACCOUNT
+
 from . import s_yaml
 from .s_yaml import TemplateError
 

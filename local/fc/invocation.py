@@ -12,9 +12,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 from handler.core.request import parse_query
 from signer import Credentials
+from signer.emulator.ram import ACCOUNT
 from signer.times import rfc3339
 
-from ..ram import ACCOUNT
 from .functions import Function
 from .worker import HTTP_REQUEST
 

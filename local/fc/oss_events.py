@@ -6,10 +6,10 @@ import hashlib
 import json
 import secrets
 
+from signer.emulator.oss import CreatedObject
+from signer.emulator.ram import ACCOUNT
 from signer.times import rfc3339
 
-from ..oss import CreatedObject
-from ..ram import ACCOUNT
 from .functions import Function, Trigger
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any, NamedTuple
 
 from signer import Credentials
@@ -88,9 +89,8 @@ class Runtime:
         self._log = log
         self._pools = {
             name: Pool(
-                lambda function=function: self._start(function),
-                min(function.instances or instances, instances),
-            )  # type: ignore[misc]
+                partial(self._start, function), min(function.instances or instances, instances)
+            )
             for name, function in self._functions.items()
         }
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from signer.emulator.ram import ACCOUNT
+
 from ..errors import LocalError
-from ..ram import ACCOUNT
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that in C is seven times as fast
 _PLACEHOLDER = re.compile(r"""\$\{((?:[^{}'"]|'[^']*'|"[^"]*")*)\}""")

@@ -15,9 +15,9 @@ from deploy.probes.findings import Finding
 from handler.core.config import Config
 from local.fc import s_yaml
 from local.fc.functions import function_of
-from local.ram import ACCOUNT
 from local.stack import Stack
 from signer import Credentials
+from signer.emulator.ram import ACCOUNT
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy, install
 from tests.handler.client import make_config
 from tests.http_server import Handler, http_server

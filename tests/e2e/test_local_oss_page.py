@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 
-from local.oss import operations
+from signer.emulator.oss import operations
 from tests.e2e.system import ROOT, Requires, script_of_npm
 from tests.local.programs import started
 

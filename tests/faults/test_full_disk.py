@@ -18,7 +18,7 @@ from deploy import build, command
 from deploy.package import archive, contents, vendor
 from handler.commands import keys_edit
 from handler.core.config import Location
-from local.oss.storage import Draft
+from signer.emulator.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
 from tests.handler.core.keys.command import ADD
 from tests.local_oss import BUCKET, REGION, local_oss

@@ -17,8 +17,8 @@ import requests
 from handler.core.cloud import sessions
 from handler.core.config import Config
 from handler.core.context import Clock, Instance
-from local.ram import Principal, Principals
 from signer import Credentials
+from signer.emulator.ram import Principal, Principals
 from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
 from tests.handler.core.sessions.opener import ROLE, Opener
 from tests.local_oss import LocalOss, local_oss

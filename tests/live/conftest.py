@@ -13,9 +13,9 @@ import pytest
 
 import live.__main__ as command
 from live import answers, cases, side
-from local.oss import rights
-from local.ram import evaluate
-from local.sts import operations
+from signer.emulator.oss import rights
+from signer.emulator.ram import evaluate
+from signer.emulator.sts import operations
 from tests.live.deviations import DEVIATIONS
 from tests.live.online import KEY, ROLE, Online, online
 

@@ -13,11 +13,11 @@ from urllib.parse import unquote
 from werkzeug.wrappers import Response
 
 from live import plan
-from local import oss, sts
-from local.oss.storage import Buckets
-from local.ram import Principal, Principals
-from local.server import listen, serve
 from signer import Credentials
+from signer.emulator import oss, sts
+from signer.emulator.oss.storage import Buckets
+from signer.emulator.ram import Principal, Principals
+from signer.emulator.server import listen, serve
 
 REGION = "cn-hongkong"
 ROLE = "acs:ram::1234567890123456:role/fcp-live"

@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
-from local.ram import Principals
-from local.server import Server, listen, serve
-from tests.local_oss import FakeClock, LocalOss
-
-Application = Callable[..., Iterable[bytes]]
-
-
-class SharedListener:
-    """One listener for all tests: each sets its own application."""
-
-    def __init__(self) -> None:
-        self.app: Application | None = None
-        self.server: Server = serve(self, listen(0))
-
-    def __call__(self, *request: Any) -> Iterable[bytes]:
-        assert self.app
-        return self.app(*request)
-
-    def oss(
-        self, folder: Path, clock: FakeClock, principals: Principals | None = None, *buckets: str
-    ) -> LocalOss:
-        """A local OSS for a test."""
-        oss = LocalOss(self.server.url, folder / "oss", clock)
-        self.app = oss.app(principals, *buckets)
-        return oss
-
-
-@pytest.fixture(scope="session")
-def shared() -> Iterator[SharedListener]:
-    shared = SharedListener()
-    yield shared
-    shared.server.close()
+from tests.signer.emulator.conftest import shared as shared
 
 
 @pytest.fixture

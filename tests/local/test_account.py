@@ -18,9 +18,9 @@ from local import rights
 from local.account import OPERATOR, Account, make_roles
 from local.errors import LocalError
 from local.fc.functions import Function, HttpTrigger
-from local.ram import ACCOUNT
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
+from signer.emulator.ram import ACCOUNT
 from signer.sts import MAX_POLICY
 from tests.handler.client import make_config
 

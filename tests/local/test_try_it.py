@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.oss.storage import Buckets
+from signer.emulator.oss.storage import Buckets
 from tests.local.programs import ROOT, Program, started
 from tools import secret_search
 

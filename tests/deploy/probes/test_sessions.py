@@ -19,9 +19,9 @@ from deploy.probes.findings import Finding
 from deploy.probes.sessions import sessions
 from deploy.signer_roles import signer_roles
 from handler.core.cloud import sts as sts_client
-from local import ram, sts
 from local.fc import s_yaml
-from local.server import listen, serve
+from signer.emulator import ram, sts
+from signer.emulator.server import listen, serve
 from signer.times import rfc3339
 from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, levels, readable, serving
 from tests.deploy.project_copy import ProjectCopy

@@ -13,8 +13,8 @@ from unittest.mock import patch
 from urllib.parse import quote, unquote
 
 import signer
-from local.oss.authorization import mismatch
 from signer.cli import run as run_command
+from signer.emulator.oss.authorization import mismatch
 from tests.fuzz.laws import Run, check_no_secret
 from tests.signer.diagnosis.test_explain import BROKEN, CREDENTIALS
 from tests.signer.signing import NOW, sign

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.local.oss.conftest import live_cloud as live_cloud
+from tests.signer.emulator.oss.conftest import live_cloud as live_cloud

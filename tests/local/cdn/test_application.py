@@ -16,9 +16,9 @@ import pytest
 
 from local import cdn
 from local.cdn.application import LIFETIME, MAX_COPY
-from local.server import listen, serve
 from signer import CdnKey, Link, presign_cdn
 from signer.cdn import encode_path
+from signer.emulator.server import listen, serve
 from tests.handler.client import KEYS, make_config
 from tests.local_oss import REGION, FakeClock, LocalOss, OssResponse
 

@@ -22,9 +22,9 @@ from local.fc.functions import Deployment
 from local.fc.instances import Instance
 from local.fc.runtime import Runtime
 from local.fc.schedule import InvalidSchedule
-from local.oss import CreatedObject
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
+from signer.emulator.oss import CreatedObject
 from signer.times import rfc3339
 from tests.local.test_stack import FUNCTIONS, WEB
 

@@ -13,8 +13,8 @@ import requests
 
 from local import client
 from local.fc import worker
-from local.ram import ACCOUNT
 from local.stack import Stack
+from signer.emulator.ram import ACCOUNT
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,7 +19,7 @@ from local.fc import http_trigger
 from local.fc.functions import HttpTrigger
 from local.fc.http_trigger import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_TARGET_BYTES
 from local.fc.runtime import Runtime
-from local.server import listen, serve
+from signer.emulator.server import listen, serve
 from tests.local.fc.test_runtime import KEYS
 from tests.local.fc.test_runtime import function as function_of
 

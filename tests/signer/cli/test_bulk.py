@@ -23,11 +23,11 @@ from pathlib import Path
 import pytest
 
 import signer
-from local.ram import Principals
 from signer import cli
 from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from signer.cli.bulk_output import Output, OutputFailed
 from signer.cli.listing import ListingFailed, objects
+from signer.emulator.ram import Principals
 from signer.files import keep_draft
 from signer.listing import ListedObject, listing_query
 from tests.local_oss import local_oss

@@ -11,8 +11,8 @@ import pytest
 from werkzeug import Request, Response
 
 import signer
-from local.server import listen, serve
 from signer.cli.credentials import reason_of
+from signer.emulator.server import listen, serve
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
 from tests.signer.signing import sign

@@ -13,7 +13,7 @@ import pytest
 from werkzeug import Request, Response
 from werkzeug.utils import redirect
 
-from local.server import listen, serve
+from signer.emulator.server import listen, serve
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss

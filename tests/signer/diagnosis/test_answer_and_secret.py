@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import signer
-from local.oss.authorization import mismatch
+from signer.emulator.oss.authorization import mismatch
 from tests.signer.signing import sign
 from tools.explain_page import BUCKET, ISSUED, KEY, local_answer
 from tools.explain_page import PERMANENT as SECRET

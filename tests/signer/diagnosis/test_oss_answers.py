@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 
 import signer
-from local.oss.authorization import mismatch
 from signer import v1, v4
 from signer.diagnosis import Explanation
 from signer.diagnosis.oss_error import compare_canonical_requests, read_error
+from signer.emulator.oss.authorization import mismatch
 from tests.signer.signing import KEYS, sign
 
 ISSUED = 1_764_000_000

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from handler.core.config import Config, InvalidConfig, Location, Mount
 from handler.core.config.load import read
 from handler.core.config.rights import policy, session_policy, session_statements
-from local.ram import Layers, evaluate, parse_policy
 from local.rights import role_statements, signer_statements
+from signer.emulator.ram import Layers, evaluate, parse_policy
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"
 OTHER_ROLE = "acs:ram::1000000000000001:role/links-archive"

@@ -18,7 +18,7 @@ from handler.core.config import Location
 from handler.core.context import Clock
 from handler.core.keys import parse
 from handler.core.keys.file_store import FileStore
-from local.oss.storage import Buckets
+from signer.emulator.oss.storage import Buckets
 from tests.handler.client import KEYS, LINKS
 from tests.handler.core.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import document

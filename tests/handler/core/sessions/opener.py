@@ -15,10 +15,10 @@ from handler.core.cloud.sts import StsUnavailable
 from handler.core.config import Config, Mount
 from handler.core.config.load import read
 from handler.core.context import RoleCredentials
-from local.ram import ACCOUNT, Principal, Principals
-from local.server import listen, serve
-from local.sts import Role, create_app
 from signer import Credentials
+from signer.emulator.ram import ACCOUNT, Principal, Principals
+from signer.emulator.server import listen, serve
+from signer.emulator.sts import Role, create_app
 from tests.handler.client import KEYS, NOW
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"

@@ -16,9 +16,9 @@ from handler.core.config.rights import policy
 from handler.core.context import Invocation
 from handler.core.outbox import Notice
 from handler.notices.issuer import LinkIssuer
-from local.ram import Principal
 from local.rights import role_statements
 from signer import Credentials
+from signer.emulator.ram import Principal
 from tests.handler.client import KEYS, context
 from tests.handler.core.sessions.opener import FUNCTION_SESSION, ROLE, Issued, LocalSts, local_sts
 from tests.handler.upload_fixtures import follow_link, send_parts, submit_form

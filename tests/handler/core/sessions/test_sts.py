@@ -15,8 +15,8 @@ from werkzeug.wrappers import Response
 from handler.core.cloud import sts as sts_client
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from handler.core.config import Config
-from local.ram import parse_policy
-from local.sts import StsError
+from signer.emulator.ram import parse_policy
+from signer.emulator.sts import StsError
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW, Answered, ask
 from tests.handler.core.sessions.opener import ROLE, Issued, LocalSts, config, local_sts

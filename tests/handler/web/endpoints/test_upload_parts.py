@@ -14,7 +14,7 @@ from handler.core.cloud import oss, parts
 from handler.core.config import Location
 from handler.core.shares import uses
 from handler.web.endpoints import multipart, upload_page
-from local.oss.storage import Uploads
+from signer.emulator.oss.storage import Uploads
 from signer.sizes import MAX_UPLOAD
 from tests.handler.client import Answered
 from tests.handler.upload_fixtures import CONTENT, PART, send_parts
