@@ -180,7 +180,7 @@ def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line(
 
 def test_no_module_imports_itself_through_others() -> None:
     files = modules(ROOT, PACKAGES)
-    sorter = TopologicalSorter[str](dict.fromkeys(files, ()))
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(files, ()))
     for each in imports(files):
         sorter.add(each.importer, each.imported)
     sorter.prepare()  # its error has a circle
