@@ -27,6 +27,8 @@ FOREIGN = re.compile(
     "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"
 )
 
+pytest_plugins = ["signer.emulator.pytest_plugin"]
+
 # How `make test` chooses.
 MAKE_TEST = "not long and not ci"
 
