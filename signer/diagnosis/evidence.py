@@ -1,11 +1,11 @@
-"""Facts about a link, where each comes from, and which source overrules which."""
+"""Evidence about a link, where each piece comes from, and which source overrules which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from .advice import ADVICE
+from .causes import CAUSES, SIGNATURE_CODES, at_stage, with_trait
 
 PROVED = "proved"
 CERTAIN = "certain"
@@ -13,7 +13,7 @@ LIKELY = "likely"
 POSSIBLE = "possible"
 CERTAINTIES = (PROVED, CERTAIN, LIKELY, POSSIBLE)
 # The secret; what OSS says; what OSS says only in general; what was undone; what the link shows; and what the secret's
-# owner knows besides the signature. Among equally certain facts, the earlier source comes first.
+# owner knows besides the signature. Among equally certain pieces, the earlier source comes first.
 SECRET = "secret"  # noqa: S105 - the name of a source
 ANSWER = "answer"
 GUESS = "guess"
@@ -22,58 +22,26 @@ LINK = "link"
 OWNER = "owner"
 SOURCES = (SECRET, ANSWER, GUESS, DAMAGE, LINK, OWNER)
 
-# These make a signature wrong, so none of them holds where OSS, or the secret, says that it is right.
-SIGNATURE_CODES = frozenset(
-    {
-        "added_parameters",
-        "altered_parameter",
-        "bucket_twice",
-        "case_changed",
-        "changed_header",
-        "changed_path",
-        "changed_query",
-        "decoded",
-        "double_encoded",
-        "extra_header",
-        "missing_header",
-        "plus_decoded",
-        "rewritten_key",
-        "signature_mismatch",
-        "token_not_signed",
-        "wrong_host",
-        "wrong_method",
-        "wrong_secret",
-    }
-)
-# OSS checks these before the signature, so none of them holds where OSS complains about the signature.
-CHECKED_BEFORE_SIGNATURE = frozenset(
-    {
-        "bucket_not_in_host",
-        "date_in_future",
-        "expired",
-        "internal_host",
-        "missing_token",
-        "wrong_region",
-    }
-)
-# A key that clients rewrite breaks even a right signature.
-_REFUTED = SIGNATURE_CODES - {"rewritten_key"}
-_ALL = frozenset(ADVICE)
+_REFUTED = SIGNATURE_CODES - with_trait("survives right signature")
+_BEFORE_SIGNATURE = at_stage("before signature")
+_ALL = frozenset(CAUSES)
+_INCOMPLETE = with_trait("incomplete")
+_OFTEN_HARMLESS = with_trait("often harmless")
 
 # What OSS's answer says: it refused the signature, or something else. What the secret says: the signature is cut; it is
 # right; OSS received exactly what it is right for; it is right after repairs; or another secret signed.
 Verdict = Literal["mismatch", "refused", "cut", "right", "received", "repaired", "other signer"]
-# For each verdict, what becomes of the facts of a source that have one of these codes: the certainty that they then
-# have, or None where they are refuted. The first line that fits a fact counts.
+# For each verdict, what becomes of the evidence of a source that has one of these codes: the certainty that it then
+# has, or None where it is refuted. The first line that fits counts.
 _OVERRULED: dict[Verdict, tuple[tuple[str, frozenset[str], str | None], ...]] = {
-    "mismatch": ((LINK, CHECKED_BEFORE_SIGNATURE | {"unsigned", "wrapped"}, POSSIBLE),),
+    "mismatch": ((LINK, _BEFORE_SIGNATURE, POSSIBLE),),
     "refused": (
         (LINK, SIGNATURE_CODES, None),
         (DAMAGE, SIGNATURE_CODES, None),
         (LINK, _ALL, POSSIBLE),
         (DAMAGE, _ALL, POSSIBLE),
     ),
-    "cut": ((DAMAGE, _ALL, PROVED), (LINK, frozenset({"truncated"}), PROVED)),
+    "cut": ((DAMAGE, _ALL, PROVED), (LINK, _INCOMPLETE, PROVED)),
     "right": ((DAMAGE, _ALL, PROVED), (LINK, _REFUTED, None)),
     "received": ((DAMAGE, _ALL, PROVED), (LINK, _REFUTED, None), (ANSWER, _REFUTED, None)),
     "repaired": ((DAMAGE, _ALL, PROVED), (LINK, SIGNATURE_CODES, None)),
@@ -94,52 +62,52 @@ class Finding(NamedTuple):
     @property
     def title(self) -> str:
         """What is wrong, in a sentence."""
-        return ADVICE[self.code][0]
+        return CAUSES[self.code].title
 
     @property
     def advice(self) -> str:
         """What to do."""
-        return ADVICE[self.code][1]
+        return CAUSES[self.code].advice
 
 
-class Fact(NamedTuple):
+class Evidence(NamedTuple):
     """What one source says about a link. A `GUESS` counts only where no other source knows more than possibilities."""
 
     code: str
     source: str
     certainty: str
-    evidence: str
+    sentence: str
 
 
-def overrule(facts: Iterable[Fact], verdict: Verdict | None) -> list[Fact]:
-    """What is left of the facts after a verdict."""
+def overrule(evidence: Iterable[Evidence], verdict: Verdict | None) -> list[Evidence]:
+    """What is left of the evidence after a verdict."""
     left = []
-    for fact in facts:
+    for piece in evidence:
         lines = _OVERRULED[verdict] if verdict else ()
         fitting = (
-            now for source, codes, now in lines if source == fact.source and fact.code in codes
+            now for source, codes, now in lines if source == piece.source and piece.code in codes
         )
-        certainty = next(fitting, fact.certainty)
+        certainty = next(fitting, piece.certainty)
         if certainty is not None:
-            left.append(fact._replace(certainty=certainty))
+            left.append(piece._replace(certainty=certainty))
     return left
 
 
-def rank(facts: Iterable[Fact]) -> tuple[Finding, ...]:
+def rank(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
     """Most probable first, each code once."""
 
-    def position(fact: Fact) -> tuple[int, bool, int]:
+    def position(piece: Evidence) -> tuple[int, bool, int]:
         # Most clients encode a raw space themselves, and most wrappers lead to their link: these are last among equals.
         return (
-            CERTAINTIES.index(fact.certainty),
-            fact.code in ("decoded", "wrapped"),
-            SOURCES.index(fact.source),
+            CERTAINTIES.index(piece.certainty),
+            piece.code in _OFTEN_HARMLESS,
+            SOURCES.index(piece.source),
         )
 
-    ordered = sorted(facts, key=position)
-    if any(fact.certainty != POSSIBLE and fact.source not in (GUESS, OWNER) for fact in ordered):
-        ordered = [fact for fact in ordered if fact.source != GUESS]
+    ordered = sorted(evidence, key=position)
+    if any(piece.certainty != POSSIBLE and piece.source not in (GUESS, OWNER) for piece in ordered):
+        ordered = [piece for piece in ordered if piece.source != GUESS]
     first: dict[str, Finding] = {}
-    for code, _, certainty, evidence in ordered:
-        first.setdefault(code, Finding(code, certainty, evidence))
+    for code, _, certainty, sentence in ordered:
+        first.setdefault(code, Finding(code, certainty, sentence))
     return tuple(first.values())

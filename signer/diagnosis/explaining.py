@@ -5,30 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from textwrap import wrap
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
-from ..display import pieces_of, printable, redact_pieces
+from ..display import pieces_of, printable_name, redact_pieces
 from ..link import check_credentials, seconds
-from ..times import format_duration, format_relative, format_time, rfc3339, utc
+from ..times import utc
 from . import answers, checks, proofs
-from .cdn import cdn_facts
-from .facts import Finding, overrule, rank
+from .canonical_request import parse_canonical_request
+from .cdn import cdn_evidence
+from .evidence import overrule, rank
+from .explanation import Explanation
 from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
-from .oss_error import (
-    Difference,
-    ServerError,
-    is_region,
-    parse_canonical_request,
-    printable_name,
-    read_error,
-)
+from .regions import is_region
 from .repairs import CandidateRequest
-
-__all__ = ["Explanation", "Finding", "explain"]
+from .server_error import ServerError, read_error
 
 T = TypeVar("T")
 
@@ -37,72 +30,6 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _HOST = re.compile(
     r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
 )
-_HOST_KINDS = {
-    "public": "public",
-    "internal": "internal, works only inside its region",
-    "accelerate": "transfer acceleration",
-    "dual-stack": "dual stack, IPv4 and IPv6",
-    "address": "an address, with the bucket first in the path",
-    "custom": "a custom domain",
-}
-
-
-class Explanation(NamedTuple):
-    """What a link is, and why it fails. `str()` is the full explanation in words; nothing in it is secret.
-
-    `host` is "" for an answer without its link. `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2",
-    or None without a signature. `age`, `lifetime` and `remaining` are seconds; `remaining` is negative after the
-    expiry. `temporary` says whether temporary credentials signed the link. `headers` are the names that must be sent
-    with it, as far as the link shows them. `signature` is whether the signature is right, None where that is not known.
-    `findings` are most probable first; `differences` are where OSS's canonical request differs from the link's. A link
-    that `has_token` expires at `expires_at` at the latest; earlier if the security token does, which does not show its
-    own expiry.
-    """
-
-    version: str | None
-    method: str
-    scheme: str
-    host: str
-    host_kind: str
-    host_region: str | None
-    bucket: str | None
-    key: str
-    region: str | None
-    issued_at: datetime | None
-    expires_at: datetime | None
-    age: int | None
-    lifetime: int | None
-    remaining: int | None
-    temporary: bool
-    has_token: bool
-    headers: tuple[str, ...]
-    signature: bool | None
-    findings: tuple[Finding, ...]
-    differences: tuple[Difference, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no findings."""
-        return not self.findings
-
-    def __str__(self) -> str:
-        return "\n".join(map(printable, _lines(self)))
-
-    def __repr__(self) -> str:
-        return f"Explanation(version={self.version!r}, findings={[finding.code for finding in self.findings]!r})"
-
-    def to_json(self) -> dict[str, object]:
-        """The same for programs, as JSON types; times in RFC 3339."""
-        members: dict[str, object] = self._asdict()
-        for name, time in (("issued_at", self.issued_at), ("expires_at", self.expires_at)):
-            members[name] = rfc3339(time.timestamp()) if time else None
-        members["findings"] = [
-            {**finding._asdict(), "title": finding.title, "advice": finding.advice}
-            for finding in self.findings
-        ]
-        members["differences"] = [difference._asdict() for difference in self.differences]
-        return members
 
 
 def explain(
@@ -153,13 +80,17 @@ def explain(
         headers={"host": link.host, **sent},
     )
 
-    facts = [service] if service else []
+    evidence = [service] if service else []
     if link.host and not service:
-        facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
-    if cdn or any(fact.code == "unsigned" for fact in facts):
-        at_cdn = [*cdn_facts(link.target, cdn, clock)]
-        facts = [fact for fact in facts if fact.code != "unsigned" or not (cdn or at_cdn)] + at_cdn
-    is_cut = any(fact.code == "truncated" for fact in facts)
+        evidence = checks.link_evidence(
+            link, clock, sent if headers is not None else None, inside=inside
+        )
+    if cdn or any(piece.code == "unsigned" for piece in evidence):
+        at_cdn = [*cdn_evidence(link.target, cdn, clock)]
+        evidence = [
+            piece for piece in evidence if piece.code != "unsigned" or not (cdn or at_cdn)
+        ] + at_cdn
+    is_cut = any(piece.code == "truncated" for piece in evidence)
     requests = [request]
     received = parse_canonical_request(error.canonical_request) if error is not None else None
     if received is not None:
@@ -173,13 +104,15 @@ def explain(
     if error is not None:
         knows_headers = headers is not None or bool(proof.signature or proof.repairs)
         answer = answers.read_answer(
-            error, facts, link, proof.request, proof.signature, knows_headers=knows_headers
+            error, evidence, link, proof.request, proof.signature, knows_headers=knows_headers
         )
-        facts = [*overrule(facts, answer.verdict), *answer.facts]
+        evidence = [*overrule(evidence, answer.verdict), *answer.evidence]
     elif other_link is not None:
-        facts.append(other_link)
-    proof, proved = proofs.weigh(proof, link, credentials, overrule(facts, proof.verdict), answer)
-    findings = rank(overrule([*facts, *proved], proof.verdict))
+        evidence.append(other_link)
+    proof, proved = proofs.weigh(
+        proof, link, credentials, overrule(evidence, proof.verdict), answer
+    )
+    findings = rank(overrule([*evidence, *proved], proof.verdict))
 
     additional = [printable_name(name) for name in link.additional_headers if name != "host"]
     explanation = Explanation(
@@ -259,61 +192,3 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
     if link.version in SIGNATURES and method in ("PUT", "POST"):
         yield "If a Content-Type was signed, send the same one. The link does not show whether it was."
-
-
-def _lines(e: Explanation) -> Iterator[str]:
-    signed = (
-        f"OSS presigned URL, signature {e.version}, used with {e.method}"
-        if e.version
-        else "URL not signed for OSS"
-    )
-    yield signed if e.host else "OSS's answer, without its link"
-    if e.host:
-        yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
-        yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"
-    if e.region:
-        yield f"  region     {e.region}"
-    if e.issued_at and e.age is not None:
-        yield f"  signed     {format_time(e.issued_at)}, {format_relative(e.age)}"
-    if e.expires_at and e.remaining is not None:
-        lifetime = (
-            f", valid for {format_duration(e.lifetime)}" if e.lifetime and e.lifetime > 0 else ""
-        )
-        when = f"{format_time(e.expires_at)}, {format_relative(-e.remaining)}{lifetime}"
-        if e.remaining <= 0:
-            yield f"  expired    {when}"
-        elif e.has_token:
-            yield f"  expires    at the latest {when}; earlier if the security token does"
-        else:
-            yield f"  expires    {when}"
-    if e.version:
-        yield f"  signed by  {'temporary credentials (STS)' if e.temporary else 'a permanent access key'}"
-        yield f"  headers    {', '.join(e.headers) or 'the link requires none'}"
-    if e.signature is not None:
-        yield f"  signature  {'matches' if e.signature else 'does not match'} with the given secret"
-    yield ""
-    if not e.findings:
-        more = (
-            "" if e.signature else " With the secret, or OSS's error document, more can be found."
-        )
-        yield "Nothing wrong was found." + more
-    for number, finding in enumerate(e.findings, 1):
-        yield from _paragraph(
-            f"{number}. ", f"{finding.title} [{finding.code}, {finding.certainty}]"
-        )
-        yield from _paragraph("   Evidence: ", finding.evidence)
-        yield from _paragraph("   Fix:      ", finding.advice)
-    for note in e.notes:
-        yield from _paragraph("Note: ", note)
-
-
-def _paragraph(label: str, sentences: str) -> list[str]:
-    indent = " " * len(label)
-    return wrap(
-        sentences,
-        100,
-        initial_indent=label,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
