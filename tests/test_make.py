@@ -93,12 +93,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    assert (
-        project.make(
-            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))
-        ).status
-        == 0
-    )
+    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))).status == 0
     return project
 
 
@@ -271,7 +266,10 @@ COMMANDS = [
         "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
     ),
     (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
-    (("test-long",), "-m pytest -q -m long -o faulthandler_timeout=1800"),
+    (
+        ("test-long",),
+        "-m pytest -q -m long or hypothesis --hypothesis-profile=new-inputs -o faulthandler_timeout=1800",
+    ),
 ]
 
 

@@ -193,12 +193,12 @@ def test_ls_says_that_a_mount_does_not_list(command: Run, path: str) -> None:
 
 
 def test_who_cannot_be_sent_is_named_and_the_others_stand(
-    system: System, command: Run, tmp_path: Path
+    system: System, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(5 * 1024**3 + 1)
+    monkeypatch.setattr("signer.cli.sending.MAX_PUT", 1023)
+    (tmp_path / "large").write_bytes(bytes(1024))
     names = ["good.txt", "bell\x07.txt", os.fsdecode(b"\xff.txt")]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
@@ -214,7 +214,7 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
     assert [error.split(": ", 2)[2].partition(".")[0] for error in errors[2:]] == [
         *["This is a pipe or device"] * 2,
         *["This is a folder"] * 2,
-        "It has 5 GB, and one upload at most 5 GB",
+        "It has 1 KB, and one upload at most 1023 B",
         *["No such file or directory"] * 2,
     ]
     assert "ossutil cp, then use fc-presign share --path" in errors[6]

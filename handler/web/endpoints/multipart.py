@@ -18,8 +18,8 @@ from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.keys import current
 from ...core.request import Request
+from ...core.uploads import check_size, check_type
 from ..response import Response, body_path, json_response
-from ..uploads import check_size, check_type
 
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2

@@ -23,9 +23,9 @@ from ...core.errors import Problem, bad_body
 from ...core.paths import TAGS, UNSEEN
 from ...core.shares import uses
 from ...core.shares.opening import OpenedShare, is_nonce
+from ...core.uploads import check_type
 from .. import pages
 from ..response import Response, json_response
-from ..uploads import check_type
 from . import multipart
 from .form import sign_form
 
