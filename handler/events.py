@@ -18,7 +18,7 @@ from .core.errors import HandlerError
 from .core.outbox import Notice
 from .notices import sender
 from .notices.rules import matching_notices
-from .notices.session import Sending
+from .notices.sending import Sending
 from .notices.sinks.client import Network
 from .notices.sources.event import ParsedEvent, read_event
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick

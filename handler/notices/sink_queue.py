@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from secrets import token_hex
 from typing import NamedTuple
 
+from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError
 from ..core.cloud.store import PAGE, Store, StoredObject
 from ..core.config.reader import IDENTIFIER
 from ..core.outbox import MAX_BYTES, WAITING, Delivery, is_key, read_delivery, read_notice
-from .timing import MARK_PAUSES, STEPS
+from .timing import MARK_PAUSES, NEED, SLOT, STEPS
 
 DEAD = "dead"
 DONE = "done"
@@ -139,6 +141,11 @@ class SinkQueue(NamedTuple):
         if is_copied:
             self.state.delete(source)
         return is_copied
+
+
+def sink_lease(state: Store, sink: str) -> Lease:
+    """The right to send to a sink."""
+    return Lease(state, f"lease/{sink}/", SLOT, NEED, token_hex(12).encode())
 
 
 def sinks(state: Store, folder: str = WAITING) -> list[str]:

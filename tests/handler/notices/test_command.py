@@ -20,8 +20,7 @@ from handler.core.cloud.store import Store
 from handler.core.config import Location
 from handler.core.context import Clock
 from handler.core.outbox import WAITING, Delivery, read_delivery
-from handler.notices.session import sink_lease
-from handler.notices.sink_queue import DEAD, Pause, SinkQueue
+from handler.notices.sink_queue import DEAD, Pause, SinkQueue, sink_lease
 from signer.times import format_timestamp
 from tests.handler.core.keys.command import ENVIRONMENT, Result
 from tests.handler.notice_fixtures import HEAD, EventFunction, event_function, notice, receiver
