@@ -32,7 +32,7 @@ FACTS = (
 
 
 def answer(
-    read_request: Callable[[], Request],
+    received: Request | Problem,
     load_instance: Callable[[], Instance],
     context: object,
     *,
@@ -41,11 +41,13 @@ def answer(
 ) -> Response:
     """Answers a request in an instance, and never raises.
 
-    A `Problem` of `read_request` becomes its response, an `InvalidConfig` of `load_instance` and any other exception a
-    500. The audit line is written before the function returns.
+    What is no request is received as its `Problem`, which becomes the response; an `InvalidConfig` of `load_instance`
+    and any other exception become a 500. Where OSS or STS refuses credentials that may be a client's, the request is
+    answered again with those of the environment: an endpoint then runs twice. The audit line is written before the
+    function returns.
     """
     try:
-        return _answer(read_request, load_instance, context, request_id, client_ip)
+        return _answer(received, load_instance, context, request_id, client_ip)
     except Exception as error:
         problem = Problem("internal_error")
         # Writing the audit line may be what failed: the caller gets a response even then.
@@ -61,7 +63,7 @@ def answer(
 
 
 def _answer(
-    read_request: Callable[[], Request],
+    received: Request | Problem,
     load_instance: Callable[[], Instance],
     context: object,
     request_id: str,
@@ -73,7 +75,9 @@ def _answer(
     facts["client_ip"] = audit.string(client_ip)
     request = response = instance = None
     try:
-        request = read_request()
+        if isinstance(received, Problem):
+            raise received
+        request = received
         facts["method"] = audit.string(request.method)
         path = _path(request, facts)
         if len(request.body) > MAX_BYTES:
