@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from signer.listing import PAGE
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE, Store, store_at
+from ..core.cloud.store import Store, store_at
 from ..core.context import Clock
 from ..core.errors import HandlerError
 from ..core.outbox import WAITING, Delivery

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from signer.listing import PAGE
+
 from ..core import outbox
 from ..core.cloud import oss
 from ..core.cloud.concurrency import map_concurrently
-from ..core.cloud.store import PAGE
 from ..core.config import NoticeRule, OssSink
 from ..core.errors import HandlerError
 from ..core.outbox import Delivery, Notice

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
+from signer.listing import PAGE
+
 from ..core.cloud.concurrency import THREADS, map_concurrently
 from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE
 from ..core.errors import HandlerError
 from ..core.outbox import NO_LINK, REFUSED, SINK, Delivery
 from . import timing

@@ -15,9 +15,11 @@ from itertools import islice
 from secrets import token_hex
 from typing import NamedTuple
 
+from signer.listing import PAGE
+
 from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE, Store, StoredObject
+from ..core.cloud.store import Store, StoredObject
 from ..core.config.reader import IDENTIFIER
 from ..core.outbox import MAX_BYTES, WAITING, Delivery, is_key, read_delivery, read_notice
 from .timing import MARK_PAUSES, NEED, SLOT, STEPS
