@@ -55,7 +55,7 @@ class Linker:
                 sending.tally.remove(delivery)
                 return None
             if not found.notice.on or not found.id:
-                sending.bury(delivery, UNREADABLE)
+                sending.dead_letter(delivery, UNREADABLE)
                 return None
             link = sending.issuer.link(found.notice)
             if link is None:  # the object was deleted since

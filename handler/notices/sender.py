@@ -133,7 +133,7 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
         try:
             sink = read_sink(name, keys.sinks.get(name), KINDS)
         except HandlerError as error:
-            sending.bury_overdue(deliveries, RETRY_FOR, error.reported().code)
+            sending.dead_letter_overdue(deliveries, RETRY_FOR, error.reported().code)
             raise
         if pause is not None:  # a probe is of everything, also where an event comes first
             deliveries = _due(sending, name)

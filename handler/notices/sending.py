@@ -51,13 +51,15 @@ class Sending:
             self.tally.remove(delivery, "repeated")
         return is_done
 
-    def bury(self, delivery: Delivery, code: str) -> None:
+    def dead_letter(self, delivery: Delivery, code: str) -> None:
         """Moves an entry to the dead, unless its notice was sent."""
         if not self.is_repeated(delivery):
-            is_moved = self.queue(delivery.sink).bury(delivery, code)
+            is_moved = self.queue(delivery.sink).dead_letter(delivery, code)
             self.tally.remove(delivery, dead=code if is_moved else "")
 
-    def bury_overdue(self, deliveries: Iterable[Delivery], retry_for: float, code: str) -> None:
+    def dead_letter_overdue(
+        self, deliveries: Iterable[Delivery], retry_for: float, code: str
+    ) -> None:
         """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
         now = self.state.clock.earliest()
         overdue = [
@@ -65,7 +67,7 @@ class Sending:
             for each in deliveries
             if now - each.since > retry_for and each.path not in self.tally.removed
         ]
-        self.move_in_time(lambda each: self.bury(each, code), overdue)
+        self.move_in_time(lambda each: self.dead_letter(each, code), overdue)
 
     def move_in_time(
         self, move: Callable[[Delivery], None], deliveries: Iterable[Delivery]

@@ -230,7 +230,7 @@ class SinkSession:
             self._probe.lift()
         if isinstance(end, DeliveryFailed):
             sending = self._context.sending
-            sending.bury_overdue(deliveries, self._context.sink.retry_for, end.code)
+            sending.dead_letter_overdue(deliveries, self._context.sink.retry_for, end.code)
             # What it takes may wait behind the page.
             others = deliveries if end.is_refused and len(deliveries) >= PAGE else []
             seen = self._context.seen

@@ -65,7 +65,7 @@ class SinkContext(NamedTuple):
         is_refused = failed == delivery.failed == REFUSED and delivery.tries >= timing.REFUSALS
         try:
             if age > self.sink.retry_for or (is_refused and accepts and age >= timing.REFUSED_FOR):
-                self.sending.bury(delivery, code)
+                self.sending.dead_letter(delivery, code)
             else:
                 self.queue.postpone(delivery, failed)
         except StoreError as failure:

@@ -94,7 +94,7 @@ class SinkQueue(NamedTuple):
         )
         self._move(f"{WAITING}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
 
-    def bury(self, delivery: Delivery, reason: str) -> bool:
+    def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """Moves an entry to the dead: with the reason, or as it is where it is unreadable. False if it is gone."""
         if reason == UNREADABLE:
             return self._move(f"{WAITING}/{delivery.path}", f"{DEAD}/{delivery.path}")
@@ -105,7 +105,7 @@ class SinkQueue(NamedTuple):
             self.delete(delivery)
         return stored is not None
 
-    def revive(self, delivery: Delivery) -> None:
+    def requeue(self, delivery: Delivery) -> None:
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), delivery.due + 1)
         name = f"{due:010}-{delivery.position}-{delivery.id}" if delivery.id else delivery.name
@@ -115,7 +115,7 @@ class SinkQueue(NamedTuple):
         ):
             self.delete(
                 delivery, DEAD
-            )  # under the same name, another one may have buried it again meanwhile
+            )  # under the same name, another one may have moved it there again meanwhile
 
     def reason(self, delivery: Delivery) -> str:
         stored = self.state.read(f"{DEAD}/{delivery.path}") if delivery.size <= MAX_BYTES else None

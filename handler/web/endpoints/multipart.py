@@ -136,8 +136,8 @@ def document(
     ) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
         issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
-        links.note(
-            invocation.facts,
+        links.log_target(
+            invocation.audit_fields,
             access.target,
             expires_in=issued.link.expires_in,
             clamped_by=issued.clamped_by,
@@ -158,7 +158,7 @@ def document(
             "complete": link("POST", {}, headers).document(),
             "abort": link("DELETE", {}, {}).document(),
         }
-    invocation.facts["links"] = len(parts) + len(more)
+    invocation.audit_fields["links"] = len(parts) + len(more)
     sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
     return {"upload_id": upload_id, **sizes, "parts": parts, **more}
 
