@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.command import run
-from handler.commands.printing import Parser, show
 from handler.core import errors
 from handler.core.config import assume_role, load, media_types, notices
 from handler.core.config.reader import REQUIRED, Key
@@ -20,6 +19,7 @@ from handler.notices import sinks
 from handler.notices.sinks import SinkKind
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
+from signer.printing import Parser, show
 
 ROOT = Path(__file__).parent.parent
 
