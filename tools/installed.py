@@ -1,4 +1,4 @@
-"""`python tools/installed.py`: the installed fc-presign signs as it should. CI runs it with the wheel on each system."""
+"""`python tools/installed.py`: the installed fc-presign signs as it should. CI runs it with the wheel of each run."""
 
 from __future__ import annotations
 
