@@ -63,11 +63,19 @@ sys.exit(pytest.main(sys.argv[1:], [late]))
 def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
+    for name in ("signer", "handler", "local", "deploy", "live", "bench", "tools", "tests"):
+        install(tmp_path / "foreign" / name / "__init__.py", "raise SystemExit('foreign')")
     done = output_of(
         [sys.executable, "-c", START, "-q", "-p", "no:cacheprovider", *CHOSEN],
         240,
         cwd=ROOT,
-        env={**os.environ, **HOSTILE, **ALONE, "TMPDIR": str(folder)},
+        env={
+            **os.environ,
+            **HOSTILE,
+            **ALONE,
+            "TMPDIR": str(folder),
+            "PYTHONPATH": str(tmp_path / "foreign"),
+        },
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
