@@ -118,7 +118,7 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     operation = find_operation(request)
     if request.key:
         check_key(request.key)
-    check_rights(service, principal, rights_of(operation, request))
+    check_rights(service, principal, rights_of(operation, request, service))
     with naming(operation.name):
         return operation.handler(service, request)
 
