@@ -93,12 +93,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    assert (
-        project.make(
-            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))
-        ).status
-        == 0
-    )
+    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))).status == 0
     return project
 
 
