@@ -28,7 +28,7 @@
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
 ##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
 ##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)
-##   make reference  write only docs/configuration.md and docs/errors.md
+##   make reference  write what docs and OpenAPI have of keys, errors and sinks
 ##   make clean      delete the virtual environment, caches and builds
 ##
 ## ARGS="…" passes more arguments to a command; ARGS=--help lists them. Each target installs what it needs into .venv.
