@@ -72,12 +72,12 @@ def read_causes(text: str) -> dict[str, Cause]:
         entry = dict(parser[code])
         if missing := sorted(_REQUIRED - entry.keys()):
             raise ValueError(f"causes.en.ini: [{code}] requires {', '.join(missing)}.")
-        _check_keys(code, entry, _KEYS)
+        _check_keys("causes.en.ini", code, entry.keys() - _KEYS)
         traits = _items(entry.get("traits", ""))
         if entry["stage"] not in STAGES:
             raise ValueError(f"causes.en.ini: the stage of [{code}] must be one of {STAGES}.")
-        if unknown := set(traits).difference(TRAITS):
-            raise ValueError(f"causes.en.ini: [{code}] has unknown traits: {sorted(unknown)}.")
+        if unknown := sorted(set(traits).difference(TRAITS)):
+            raise ValueError(f"causes.en.ini: [{code}] has unknown traits: {', '.join(unknown)}.")
         causes[code] = Cause(
             code=code,
             stage=entry["stage"],
@@ -102,7 +102,7 @@ def translate(causes: dict[str, Cause], text: str, language: str) -> dict[str, C
     translated = {}
     for code, cause in causes.items():
         entry = dict(parser[code]) if code in parser else {}
-        _check_keys(code, entry, _WORDS)
+        _check_keys(f"causes.{language}.ini", code, entry.keys() - _WORDS)
         needed = {name for name in _WORDS if getattr(cause, name)}
         if needed <= entry.keys():
             cause = Cause(**{**cause._asdict(), **_words(entry), "language": language})
@@ -131,9 +131,9 @@ def _read(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
-def _check_keys(code: str, entry: dict[str, str], known: set[str]) -> None:
-    if unknown := sorted(entry.keys() - known):
-        raise ValueError(f"[{code}] of the causes has unknown keys: {', '.join(unknown)}.")
+def _check_keys(name: str, code: str, unknown: set[str]) -> None:
+    if unknown:
+        raise ValueError(f"{name}: [{code}] has unknown keys: {', '.join(sorted(unknown))}.")
 
 
 def _items(line: str) -> tuple[str, ...]:
