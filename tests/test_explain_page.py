@@ -61,13 +61,10 @@ def test_every_finding_refers_to_others_and_says_what_is_seen() -> None:
 def test_without_chinese_words_the_english_ones_stand_in_and_a_note_says_so() -> None:
     words = TABLES["words"]["zh"]
     text = (ROOT / "signer/diagnosis/causes.zh.ini").read_text(encoding="utf-8")
-    for lost, code in (("[expired]", "expired"), ("title = 链接已过期。", "expired")):
-        shorter = re.sub(rf"(?s){re.escape(lost)}.*?(?=\n[a-z\[])", "", text, count=1)
-        if lost.startswith("["):
-            shorter = re.sub(r"(?ms)^\[expired\].*?(?=^\[)", "", text)
-        causes = translate(CAUSES, shorter, "zh")
-        section = explain_page.section(causes, code, words, EXAMPLES)
-        assert f"## {code}\n\n{words['untranslated']}\n\n**The link has expired.**" in section
+    for lost in (r"(?ms)^\[expired\].*?(?=^\[)", r"(?m)(?<=^\[expired\]\n)title = .*\n"):
+        causes = translate(CAUSES, re.sub(lost, "", text), "zh")
+        section = explain_page.section(causes, "expired", words, EXAMPLES)
+        assert f"## expired\n\n{words['untranslated']}\n\n**The link has expired.**" in section
         others = explain_page.section(causes, "wrong_method", words, EXAMPLES)
         assert words["untranslated"] not in others
 
