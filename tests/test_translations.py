@@ -14,7 +14,7 @@ NAMES = (
     "docs/api",
     "docs/deploy",
     "docs/explain",
-    "docs/local-oss",
+    "docs/emulator",
     "docs/shares",
     "docs/uploads",
 )

@@ -1,4 +1,4 @@
-"""docs/local-oss.md: its examples, its fixture and its workflow work as they stand there."""
+"""docs/emulator.md: its examples, its fixture and its workflow work as they stand there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.local.programs import started
 
 pytestmark = pytest.mark.ci
 
-PAGE, CHINESE = ((ROOT / f"docs/local-oss{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
+PAGE, CHINESE = ((ROOT / f"docs/emulator{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
 COMMAND = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@" 2>/dev/null; }}\n'
