@@ -74,8 +74,8 @@ demo: $(VENV)/local.stamp
 run: $(VENV)/local.stamp
 	@$(BIN)/python -m local --root samples --config $(CONFIG) $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
 
-oss: $(VENV)/local.stamp
-	@$(BIN)/python -m local oss --root '$(ROOT)' $(if $(PORT),--oss-port $(PORT)) $(ARGS)
+oss: $(VENV)/oss.stamp
+	@$(BIN)/python -m signer oss --root '$(ROOT)' $(if $(PORT),--oss-port $(PORT)) $(ARGS)
 
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)
@@ -202,12 +202,13 @@ INSTALL = output=$$($(BIN)/python -m pip install --quiet --disable-pip-version-c
   { echo "$$output" | tail -n 1 >&2; echo "pip could not install the packages: check that it reaches the package index (PIP_INDEX_URL), and the free space." >&2; exit 1; }
 
 INCLUDED_IN_deploy := local
-INCLUDED_IN_dev    := cli local deploy
+INCLUDED_IN_dev    := cli oss local deploy
 
 PACKAGES_cli    := '.[cli,profiles]'
+PACKAGES_oss    := '.[oss]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
-PACKAGES_dev    := -r requirements.txt --group dev '.[cli,profiles]'
+PACKAGES_dev    := -r requirements.txt --group dev '.[cli,oss,profiles]'
 
 # What tests use of npm. Where npm is missing or fails, they are skipped and say so.
 $(NODE): tests/node/package-lock.json

@@ -1,4 +1,4 @@
-"""The command line: sign, curl, explain and bulk; and share, receive, shares, extend, revoke and ls of a service."""
+"""The command line: sign, curl, explain and bulk; share, receive, shares, extend, revoke and ls of a service; oss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from .. import __version__
 from ..display import printable, redact_pieces
 from ..errors import SignerError
-from . import create, service, sharing
+from . import create, oss, service, sharing
 from .bulk import bulk
 from .explain import explain
 from .options import NAME, Group
@@ -102,5 +102,6 @@ for _command in (
     service.revoke,
     service.extend,
     service.list_folder,
+    oss.oss,
 ):
     commands.add_command(_command)
