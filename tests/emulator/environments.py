@@ -1,4 +1,4 @@
-"""The wheel, and environments that have it and nothing else of this project. Each is made once in a run of the tests."""
+"""The wheel, and environments that have it and nothing else of this project; each is made once in a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from deploy.command import output_of
+from deploy.package import interpreters
 from tests import git
 
 ROOT = git.ROOT
 SECONDS = 280  # of the 300 after which pytest ends a test
+LOCK = Path(__file__).parent / "programs/programs.lock"
+LOCKED_FOR = "3.12"
 NO_INDEX = "error sending request"
 
 
@@ -46,6 +49,13 @@ def build_wheel(folder: Path) -> None:
     uv("build", *options, "--out-dir", folder, source)
 
 
+def interpreter(version: str) -> Path:
+    path = interpreters.find(version)
+    if path is None:
+        pytest.skip(f"Python {version} is not installed")
+    return path
+
+
 def create(folder: Path, interpreter: Path, *packages: str | Path) -> None:
     """A virtual environment with what `uv pip install` is called with. Without a package index, the test is skipped."""
     uv("venv", "--offline", "--no-project", "--clear", "--python", interpreter, folder)
@@ -64,17 +74,24 @@ def uv(*arguments: str | Path) -> None:
 
 
 def run_tests(environment: Path, tests: Path, folder: Path) -> str:
-    """What pytest prints of a copy of the file or folder `tests`, in `folder` and without the variables of this process."""
+    """What pytest prints of a copy of the file or folder `tests`, in `folder`."""
     copy = folder / tests.name
     (shutil.copytree if tests.is_dir() else shutil.copy)(tests, copy)
+    options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--basetemp", str(folder / "tmp")]
+    return run(environment, folder, "python", "-m", "pytest", *options, copy)
+
+
+def run(
+    environment: Path, folder: Path, *command: str | Path, status: int = 0, **extra: str
+) -> str:
+    """What a program prints that is run in `folder`, with `extra` variables and without those of this process."""
     variables = {
+        **extra,
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
-        "PATH": os.defpath,
+        "PATH": f"{environment}/bin:{os.defpath}",
     }
-    options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--basetemp", str(folder / "tmp")]
-    command = [str(environment / "bin/python"), "-m", "pytest", *options, str(copy)]
-    done = output_of(command, SECONDS, cwd=folder, env=variables)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = output_of([*map(str, command)], SECONDS, cwd=folder, env=variables)
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout

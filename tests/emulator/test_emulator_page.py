@@ -1,52 +1,81 @@
-"""docs/emulator.md: its examples, its fixture and its workflow work as they stand there."""
+"""docs/emulator.md: its tests, examples and workflow work as they stand there, with the wheel that they install."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 import yaml
 
 from signer.emulator.oss import operations
-from tests.e2e.system import ROOT, Requires, script_of_npm
-from tests.local.programs import started
+from tests.e2e.system import ROOT, script_of_npm
+from tests.emulator import environments
 
 pytestmark = pytest.mark.ci
 
-PAGE, CHINESE = ((ROOT / f"docs/emulator{end}.md").read_text("utf-8") for end in ("", ".zh-CN"))
-PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-SHELL = ["timeout", "100", "bash", "-euo", "pipefail", "-c"]
-COMMAND = f'fc-presign() {{ PYTHONPATH="{ROOT}" "{sys.executable}" -m signer "$@" 2>/dev/null; }}\n'
+PAGE = (ROOT / "docs/emulator.md").read_text("utf-8")
+CHINESE = (ROOT / "docs/emulator.zh-CN.md").read_text("utf-8")
+SHELL = ("timeout", "100", "bash", "-euo", "pipefail", "-c")
+START = 'fc-presign oss --env-file "$GITHUB_ENV" &'
+
+
+def section(heading: str) -> str:
+    (text,) = re.findall(rf"(?ms)^#+ {heading}\n(.*?)(?=^#+ |\Z)", PAGE)
+    return str(text)
 
 
 def example(heading: str, language: str) -> str:
     """The only block of a section in a language."""
-    (section,) = re.findall(rf"(?ms)^##+ {heading}\n(.*?)(?=^##+ |\Z)", PAGE)
-    (code,) = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", section)
+    (code,) = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", section(heading))
     return str(code)
 
 
-def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
-    environment = {"PATH": PATH, "no_proxy": "*", **variables}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@contextmanager
+def served(environment: Path, folder: Path) -> Iterator[dict[str, str]]:
+    """What `fc-presign oss` prints for programs that use it."""
+    command = [environment / "bin/fc-presign", "oss", "--port", "0", "--json", "--root", "data"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            variables: dict[str, str] = json.loads(process.stdout.readline())
+            yield {name: value for name, value in variables.items() if value}
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
 
 
-@pytest.fixture(scope="module")
-def variables() -> Iterator[dict[str, str]]:
-    with started("oss", "--oss-port", "0", "--json", ports=False) as program:
-        yield json.loads(program.wait_for("{"))
+def test_the_first_test_passes_and_says_what_a_wrong_signature_is(
+    programs: Path, tmp_path: Path
+) -> None:
+    code = example("OSS for tests", "python")
+    assert len(code.splitlines()) == 10
+    (tmp_path / "test_reports.py").write_text(code)
+    passing, failing = re.findall(r"(?ms)^```console\n(.*?)^```$", section("OSS for tests"))
+    command, passed = passing.splitlines()
+    sed, again, message = failing.splitlines()
+    assert passed in environments.run(programs, tmp_path, *SHELL, command.removeprefix("$ "))
+    environments.run(programs, tmp_path, *SHELL, sed.removeprefix("$ "))
+    printed = environments.run(programs, tmp_path, *SHELL, again.removeprefix("$ "), status=1)
+    assert re.search(".*".join(map(re.escape, message.split("…"))), printed), printed
+
+
+@pytest.mark.parametrize("heading", ["Faults and delays", "The clock"])
+def test_an_example_with_the_fixtures(heading: str, programs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tests" / "test_example.py"
+    file.parent.mkdir()
+    file.write_text(example(heading, "python"))
+    expected = len(re.findall("(?m)^def test", file.read_text()))
+    assert f"{expected} passed" in environments.run_tests(programs, file, tmp_path)
+
+
+def test_an_example_without_pytest(programs: Path, tmp_path: Path) -> None:
+    assert environments.run(programs, tmp_path, "python", "-c", example("Fixtures", "python")) == ""
 
 
 @pytest.mark.parametrize(
@@ -54,62 +83,58 @@ def variables() -> Iterator[dict[str, str]]:
     [
         ("oss2", "python", ["python", "-c"], ""),
         ("alibabacloud-oss-v2", "python", ["python", "-c"], ""),
+        ("pandas, pyarrow and DVC", "python", ["python", "-c"], ""),
         ("ali-oss", "js", ["node", "-e"], "fig true figures\n"),
         ("curl and fc-presign", "sh", SHELL, "fig<Code>SignatureDoesNotMatch\n"),
     ],
 )
-def test_an_example(
+def test_an_example_of_a_client(
     heading: str,
     language: str,
     program: list[str],
     output: str,
-    variables: dict[str, str],
+    programs: Path,
     tmp_path: Path,
-    requires: Requires,
 ) -> None:
+    extra = {}
     if language == "js":
-        variables = {
-            **variables,
-            "NODE_PATH": str(script_of_npm("ali-oss/package.json").parents[1]),
-        }
-    if language == "sh":
-        requires("curl")
-    start = COMMAND if language == "sh" else ""
-    assert run([*program, start + example(heading, language)], tmp_path, variables) == output
+        extra["NODE_PATH"] = str(script_of_npm("ali-oss/package.json").parents[1])
+        program = [shutil.which("node") or "node", *program[1:]]
+    if language == "sh" and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    with served(programs, tmp_path) as variables:
+        code = example(heading, language)
+        printed = environments.run(programs, tmp_path, *program, code, **extra, **variables)
+    assert printed == output
 
 
-def test_the_workflow_and_the_fixture(requires: Requires, tmp_path: Path) -> None:
-    """In a project with a test, and a clone in which `make oss` has installed its packages already."""
-    requires("make")
-    clone, project = tmp_path / "fc-presign", tmp_path / "tests"
-    for folder in (project, clone / ".venv/bin"):
-        folder.mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "requirements.txt", "handler", "local", "signer"):
-        (clone / name).symlink_to(ROOT / name)
-    (clone / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (clone / ".venv/bin/python").chmod(0o755)
-    (clone / ".venv/local.stamp").touch()
-    # pip finds what the project requires among the packages of these tests, and asks no index.
-    (tmp_path / "requirements.txt").write_text("oss2\n")
-    code = "".join(f"    {line}\n" for line in example("oss2", "python").splitlines())
-    (project / "test_reports.py").write_text(f"def test_reports():\n{code}")
-    packages = {"PIP_NO_INDEX": "1", "PYTHONPATH": str(Path(pytest.__file__).parents[1])}
-    variables = {"FC_PRESIGN": str(clone), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **packages}
-    checkout, fetch, *steps = yaml.safe_load(example("On GitHub", "yaml"))["jobs"]["test"]["steps"]
-    assert checkout["uses"] in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
-    assert fetch["run"] == "git clone --depth 1 ADDRESS fc-presign"
-    commands = "\n".join(["trap 'kill $(jobs -p)' EXIT", *(step["run"] for step in steps)])
-    commands = commands.replace("ROOT=../oss", "ROOT=../oss PORT=0")
-    assert "1 passed" in run([*SHELL, commands], tmp_path, variables)
-    (project / "conftest.py").write_text(example("In pytest", "python"))
-    assert "1 passed" in run(["pytest", "-q", "tests"], tmp_path, variables)
-    (clone / ".venv/bin/python").write_text(
-        "#!/bin/sh\necho The port is not available. >&2\nexit 2\n"
+def test_the_steps_of_a_workflow(programs: Path, tmp_path: Path) -> None:
+    """On a free port; pip is left out."""
+    install, start = yaml.safe_load(example("On GitHub", "yaml"))
+    assert install["run"].startswith("pip install 'fc-presign[oss] @ git+ADDRESS' ")
+    first, wait = start["run"].splitlines()
+    assert first == START
+    (tmp_path / "github").write_text("OTHER=1\n")
+    (tmp_path / "test_reports.py").write_text(
+        f"def test_reports():\n{re.sub('(?m)^', '    ', example('oss2', 'python'))}\n"
     )
-    failing = ["sh", "-c", "! pytest -q tests"]
-    assert "Failed: The OSS did not start. The port is not available." in run(
-        failing, tmp_path, variables
+    steps = [
+        START.replace("oss", "oss --port 0"),
+        "trap 'kill $!' EXIT",
+        wait,
+        "env $(cat github) python -m pytest -q -W ignore test_reports.py",
+    ]
+    printed = environments.run(
+        programs, tmp_path, *SHELL, "\n".join(steps), GITHUB_ENV=str(tmp_path / "github")
     )
+    assert "1 passed" in printed
+    assert (tmp_path / "github").read_text().startswith("OTHER=1\nOSS_ENDPOINT=http://127.0.0.1:")
+
+
+def test_the_compose_file_is_that_of_the_clone() -> None:
+    shipped = yaml.safe_load((ROOT / "local/compose.yaml").read_text("utf-8"))
+    (printed,) = re.findall(r"(?ms)^```yaml\n(services:.*?)^```$", PAGE)
+    assert yaml.safe_load(printed) == shipped
 
 
 def test_the_measured_operations_and_clients_are_those_of_today() -> None:
@@ -129,38 +154,3 @@ def test_the_measured_operations_and_clients_are_those_of_today() -> None:
     for page, words in ((PAGE, "answers {} operations of OSS"), (CHINESE, "实现 OSS 的 {} 个操作")):
         for part in (words.format(count + len(["PostObject", "OptionObject"])), *named):
             assert part in page
-
-
-def test_each_command_of_the_container_runs(tmp_path: Path) -> None:
-    """Without an image: in a folder that has what it copies, with pip among the packages of these tests."""
-    lines = [
-        line.partition(" ") for line in (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()
-    ]
-    pip = {"PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
-    commands = [arguments for name, _, arguments in lines if name == "RUN"]
-    for name, _, arguments in lines:
-        if name == "COPY":
-            *sources, target = arguments.split()
-            for source in sources:
-                path = tmp_path / target / (source if (ROOT / source).is_file() else "")
-                (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, path)
-        elif name == "RUN":
-            assert "Would install" not in run(["sh", "-c", arguments], tmp_path, pip)
-    assert [command.split()[:2] for command in commands] == [["pip", "install"]] * 2
-    (entry,) = [json.loads(arguments) for name, _, arguments in lines if name == "ENTRYPOINT"]
-    with started(
-        *entry[3:], "--oss-port", "0", folder=tmp_path, ports=False, path=tmp_path
-    ) as program:
-        said = program.wait_for("# A test tool: an OSS for a container, which its network reaches.")
-        assert entry[:3] == ["python", "-m", "local"]
-        program.wait_for("OSS_ENDPOINT")
-        url = program.lines[-1].strip().rpartition("=")[2]
-        port = url.rpartition(":")[2]
-        assert said.strip().endswith(
-            f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
-        )
-        assert "docker run --rm -p 127.0.0.1:9001:9001 fc-presign-oss" in PAGE
-        for host in ("127.0.0.1", "127.0.0.2"):
-            assert requests.get(f"http://{host}:{port}/", timeout=20).status_code == 403
-        program.process.terminate()
-        assert program.end() == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import tomli
 
-from deploy.package import interpreters
 from tests.emulator import environments
 
 pytestmark = pytest.mark.ci
@@ -18,26 +17,6 @@ FOLDER = Path(__file__).parent
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHERS = sorted({"3.10", "3.11", "3.12", "3.13"} - {RUNNING})
 PROGRAMS = FOLDER / "programs"
-LOCK = PROGRAMS / "programs.lock"
-LOCKED_FOR = "3.12"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environments.shared_folder(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def wheel(shared: Path) -> Path:
-    (wheel,) = environments.once(shared / "wheel", environments.build_wheel).glob("*.whl")
-    return wheel
-
-
-def interpreter(version: str) -> Path:
-    path = interpreters.find(version)
-    if path is None:
-        pytest.skip(f"Python {version} is not installed")
-    return path
 
 
 @pytest.mark.parametrize(
@@ -50,7 +29,10 @@ def test_fifty_tests_need_the_wheel_its_fixtures_and_the_sdks(
     # The asynchronous client imports aiohttp, which the SDK does not require.
     packages = ("oss2", "alibabacloud-oss-v2", "aiohttp", "pytest")
     environments.create(
-        environment, interpreter(version), f"fc-presign[oss] @ {wheel.as_uri()}", *packages
+        environment,
+        environments.interpreter(version),
+        f"fc-presign[oss] @ {wheel.as_uri()}",
+        *packages,
     )
     output = environments.run_tests(environment, FOLDER / "stranger", tmp_path)
     passed = re.search(r"^(\d+) passed in ", output, re.MULTILINE)
@@ -66,7 +48,7 @@ def test_the_tests_import_nothing_of_this_project() -> None:
 
 def test_the_lock_has_what_is_required_with_hashes_and_no_address() -> None:
     """`make lock` writes it, of the requirements of the programs and of the extra."""
-    lock = LOCK.read_text("utf-8")
+    lock = environments.LOCK.read_text("utf-8")
     lines = (PROGRAMS / "requirements.txt").read_text("utf-8").splitlines()
     extra = tomli.loads((environments.ROOT / "pyproject.toml").read_text("utf-8"))
     lines += extra["project"]["optional-dependencies"]["oss"]
@@ -78,13 +60,6 @@ def test_the_lock_has_what_is_required_with_hashes_and_no_address() -> None:
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in PROGRAMS.glob("test_*.py")))
-def test_a_program(program: str, shared: Path, wheel: Path, tmp_path: Path) -> None:
-    python = interpreter(LOCKED_FOR)
-
-    def install(folder: Path) -> None:
-        environments.create(folder, python, "--require-hashes", "-r", LOCK)
-        environments.install(folder, "--no-deps", wheel)
-
-    environment = environments.once(shared / "programs", install)
-    output = environments.run_tests(environment, PROGRAMS / program, tmp_path)
+def test_a_program(program: str, programs: Path, tmp_path: Path) -> None:
+    output = environments.run_tests(programs, PROGRAMS / program, tmp_path)
     assert re.search(r"^\d+ passed in ", output, re.MULTILINE), output

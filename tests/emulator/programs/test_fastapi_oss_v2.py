@@ -62,7 +62,9 @@ def create_app(config, bucket):
     async def names():
         paginator = app.state.oss.list_objects_v2_paginator()
         request = oss.ListObjectsV2Request(bucket, max_keys=15)
-        return [item.key async for page in paginator.iter_page(request) for item in page.contents or ()]
+        return [
+            item.key async for page in paginator.iter_page(request) for item in page.contents or ()
+        ]
 
     @app.delete("/documents")
     async def delete(request: Request):

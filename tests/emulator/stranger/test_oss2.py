@@ -85,7 +85,12 @@ def test_a_large_file_in_parts(bucket, tmp_path):
     path = tmp_path / "large.bin"
     path.write_bytes(b"0123456789" * 40_000)
     oss2.resumable_upload(
-        bucket, "large.bin", str(path), multipart_threshold=100_000, part_size=150_000, num_threads=2
+        bucket,
+        "large.bin",
+        str(path),
+        multipart_threshold=100_000,
+        part_size=150_000,
+        num_threads=2,
     )
     assert bucket.head_object("large.bin").headers["x-oss-object-type"] == "Multipart"
     oss2.resumable_download(

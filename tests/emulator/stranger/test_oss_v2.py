@@ -28,7 +28,11 @@ def test_a_list_of_several_pages(client, aliyun_oss):
         put(client, aliyun_oss.bucket, f"{number}")
     request = oss.ListObjectsV2Request(aliyun_oss.bucket, max_keys=2)
     pages = list(client.list_objects_v2_paginator().iter_page(request))
-    assert [[item.key for item in page.contents] for page in pages] == [["0", "1"], ["2", "3"], ["4"]]
+    assert [[item.key for item in page.contents] for page in pages] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4"],
+    ]
 
 
 def test_a_missing_key(client, aliyun_oss):
