@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -82,16 +82,20 @@ def run_tests(environment: Path, tests: Path, folder: Path) -> str:
 
 
 def run(
-    environment: Path, folder: Path, *command: str | Path, status: int = 0, **extra: str
+    environment: Path,
+    folder: Path,
+    *command: str | Path,
+    status: int = 0,
+    variables: Mapping[str, str] | None = None,
 ) -> str:
-    """What a program prints that is run in `folder`, with `extra` variables and without those of this process."""
-    variables = {
-        **extra,
+    """What a program prints that is run in `folder`, with `variables` and without those of this process."""
+    environ = {
+        **(variables or {}),
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "PATH": f"{environment}/bin:{os.defpath}",
     }
-    done = output_of([*map(str, command)], SECONDS, cwd=folder, env=variables)
+    done = output_of([*map(str, command)], SECONDS, cwd=folder, env=environ)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout

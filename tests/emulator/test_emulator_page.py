@@ -39,7 +39,7 @@ def example(heading: str, language: str) -> str:
 @contextmanager
 def served(environment: Path, folder: Path) -> Iterator[dict[str, str]]:
     """What `fc-presign oss` prints for programs that use it."""
-    command = [environment / "bin/fc-presign", "oss", "--port", "0", "--json", "--root", "data"]
+    command = [str(environment / "bin/fc-presign"), "oss", "--port", "0", "--json"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -104,7 +104,9 @@ def test_an_example_of_a_client(
         pytest.skip("curl is not installed")
     with served(programs, tmp_path) as variables:
         code = example(heading, language)
-        printed = environments.run(programs, tmp_path, *program, code, **extra, **variables)
+        printed = environments.run(
+            programs, tmp_path, *program, code, variables={**extra, **variables}
+        )
     assert printed == output
 
 
@@ -125,7 +127,11 @@ def test_the_steps_of_a_workflow(programs: Path, tmp_path: Path) -> None:
         "env $(cat github) python -m pytest -q -W ignore test_reports.py",
     ]
     printed = environments.run(
-        programs, tmp_path, *SHELL, "\n".join(steps), GITHUB_ENV=str(tmp_path / "github")
+        programs,
+        tmp_path,
+        *SHELL,
+        "\n".join(steps),
+        variables={"GITHUB_ENV": str(tmp_path / "github")},
     )
     assert "1 passed" in printed
     assert (tmp_path / "github").read_text().startswith("OTHER=1\nOSS_ENDPOINT=http://127.0.0.1:")
