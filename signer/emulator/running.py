@@ -162,7 +162,7 @@ def run(
 
     It has the bucket `examplebucket` where none is named; the first one is that of what is yielded. Objects are in the
     folder `root`, or in a new one that is removed at the end. Port 0 is any free one. `access_key` is ID and secret,
-    which are otherwise random; the ID must contain TEST or LOCAL, so that it is no real one. Raises `EmulatorError`,
+    which are otherwise random; the ID must contain TEST or LOCAL, as a real one never does. Raises `EmulatorError`,
     at the end too if the block raised nothing and left a fault unused.
     """
     try:

@@ -26,7 +26,7 @@ def shell_command(root: Path) -> str:
 
 
 def key_variables(prefix: str, keys: Credentials) -> dict[str, str]:
-    """The access key as `{prefix}_ACCESS_KEY_ID` and so on; the token is "" where there is none."""
+    """The access key as `{prefix}_ACCESS_KEY_ID` and so on; the token of a permanent one is ""."""
     return {
         f"{prefix}_ACCESS_KEY_ID": keys.access_key_id,
         f"{prefix}_ACCESS_KEY_SECRET": keys.access_key_secret,

@@ -24,7 +24,7 @@ class CreatedObject:
 
 
 class Call(NamedTuple):
-    """What a request asks for: `operation` as OSS calls it, "" if there is none; "" for no bucket and for no key."""
+    """What a request asks for: `operation` as OSS calls it, or ""; bucket and key are "" where the address has neither."""
 
     method: str
     operation: str
