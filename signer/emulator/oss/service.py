@@ -24,7 +24,7 @@ class CreatedObject:
 
 
 class Call(NamedTuple):
-    """What a request asks for: `operation` as OSS calls it, or ""; bucket and key are "" where the address has neither."""
+    """What a request asks for; `operation` is OSS's name or "", as bucket and key are where the address has neither."""
 
     method: str
     operation: str
