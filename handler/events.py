@@ -16,11 +16,11 @@ from .core.config import NoticeRule
 from .core.context import Instance, Invocation, timeout
 from .core.errors import HandlerError
 from .core.outbox import Notice
-from .notices import sender, sources
+from .notices import sender
 from .notices.rules import matching_notices
 from .notices.session import Sending
 from .notices.sinks.client import Network
-from .notices.sources import ParsedEvent
+from .notices.sources.event import ParsedEvent, read_event
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
 from .notices.timing import RESERVE
@@ -56,7 +56,7 @@ def answer(
     try:
         instance = load_instance()
         deadline = instance.clock.monotonic() + max(timeout(context) - RESERVE, 1.0)
-        parsed = sources.read(event)
+        parsed = read_event(event)
         facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(instance, context, instance.clock.now(), facts)
         summary, failure = _process(parsed, Sending(invocation, network, deadline))

@@ -271,7 +271,10 @@ COMMANDS = [
         "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
     ),
     (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
-    (("test-long",), "-m pytest -q -m long -o faulthandler_timeout=1800"),
+    (
+        ("test-long",),
+        "-m pytest -q -m long or hypothesis --hypothesis-profile=new-inputs -o faulthandler_timeout=1800",
+    ),
 ]
 
 

@@ -110,6 +110,17 @@ def test_the_program_names_line_and_kind_but_no_secret(
     )
 
 
+def test_a_file_without_secrets_is_refused_since_nothing_would_be_searched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known"
+    known.write_text("\n")
+    with pytest.raises(SystemExit) as ended:
+        secret_search.main(["--known", str(known), str(known)])
+    assert ended.value.code == 2
+    assert "has no secrets: set SECRETS_USED" in capsys.readouterr().err
+
+
 def test_the_secrets_that_a_run_makes_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

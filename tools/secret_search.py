@@ -88,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("outputs", metavar="FILE", type=Path, nargs="+", help="what a run printed")
     options = parser.parse_args(arguments)
     known = options.known.read_text(encoding="utf-8").split() if options.known else []
+    if options.known and not known:
+        parser.error(
+            f"{options.known} has no secrets: set SECRETS_USED to it for the run of the tests."
+        )
     has_secrets = False
     for path in options.outputs:
         for finding in search(path.read_text(encoding="utf-8", errors="replace"), known):

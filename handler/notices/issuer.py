@@ -19,6 +19,7 @@ from ..core.outbox import Link, Notice
 from ..core.paths import check_path
 from ..core.shares import record as records
 from ..core.shares.address import share_address, share_path
+from ..core.shares.opening import check_app_package
 from ..core.shares.record import Record
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
@@ -114,7 +115,7 @@ class LinkIssuer:
         """
         config = self._invocation.config
         mount = target.mount
-        shares.check_app_package(target)
+        check_app_package(target)
         if mount.check:
             head_object(target, {}, self._invocation)
         path = check_path(target.path)

@@ -12,7 +12,7 @@ from ..core.context import Instance, Invocation
 from ..core.errors import CredentialsRefused, HandlerError, Problem
 from ..core.paths import read_path
 from ..core.request import MAX_BYTES, Request
-from . import endpoints
+from .endpoints import dispatch
 from .response import HEADERS, Response, with_config_headers
 
 # What every audit line says, in this order; null is what is not known, or not for the caller. What alarms read comes
@@ -114,9 +114,9 @@ def _path(request: Request, facts: dict[str, object]) -> str:
     try:
         path = read_path(request.raw_path)
     except Problem:
-        facts["path"] = audit.path(endpoints.without_id(request.raw_path))
+        facts["path"] = audit.path(dispatch.without_id(request.raw_path))
         raise
-    facts["path"] = audit.path(endpoints.without_id(path) if path.startswith("/-/") else path)
+    facts["path"] = audit.path(dispatch.without_id(path) if path.startswith("/-/") else path)
     return path
 
 
@@ -128,7 +128,7 @@ def route(request: Request, invocation: Invocation, path: str) -> Response:
         caller = identify(request, invocation)
         invocation = invocation._replace(caller=caller)
         invocation.facts["caller"] = caller.id if caller else None
-    return endpoints.answer(request, invocation, path)
+    return dispatch.answer(request, invocation, path)
 
 
 def _problem_response(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from signer.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 
-from . import AssumeRole, Config, InvalidConfig
+from .mounts import AssumeRole, Config
 from .on_laptop import read_local_url
-from .reader import TableReader
+from .reader import InvalidConfig, TableReader
 
 # Every key of the table, and what it means; docs/configuration.md is written from it.
 ASSUME_ROLE_KEYS: Mapping[str, str] = {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from signer import Endpoint
 
-from . import InvalidConfig, Location, Mount, Mounts
+from .mounts import Location, Mount, Mounts
 from .on_laptop import read_cdn_endpoints
-from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
+from .reader import IDENTIFIER, IDENTIFIER_FORM, InvalidConfig, TableReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
-from . import (
+from .mounts import (
     MAX_CDN_EXPIRES,
     MAX_SHARE,
     MIN_SHARE,
     TRAFFIC_LIMIT,
     Config,
-    InvalidConfig,
     Location,
     Mount,
     Mounts,
 )
-from .reader import Table, TableReader, check_literal, covered_path_fault, read_origin, read_prefix
+from .reader import (
+    InvalidConfig,
+    Table,
+    TableReader,
+    check_literal,
+    covered_path_fault,
+    read_origin,
+    read_prefix,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import USES, Config, Mount, Mounts, NoticeRule, OssSink
+from .mounts import USES, Config, Mount, Mounts, NoticeRule, OssSink
 from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
 ON = ("created", "timer", "message", *USES)

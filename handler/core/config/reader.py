@@ -10,9 +10,9 @@ from signer import SignerError
 from signer.endpoint import is_loopback, parse_origin
 from signer.times import parse_duration
 
-from ..errors import HandlerError
+from ..errors import HandlerError, Problem
 from ..paths import TAGS, UNSEEN, path_fault
-from . import InvalidConfig, Location
+from .mounts import Location
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
@@ -25,6 +25,15 @@ _INSTEAD = {
 
 Table = Mapping[str, Any]
 Result = TypeVar("Result")
+
+
+class InvalidConfig(HandlerError):
+    """links.toml is invalid; the sentence names the table and the key, and says what was expected."""
+
+    code = "invalid_config"
+
+    def reported(self) -> Problem:
+        return Problem("bad_configuration")
 
 
 class TableReader:

@@ -141,5 +141,15 @@ def share_fault(
     return None if is_owned else Problem("share_owner_removed")
 
 
+def check_app_package(target: Target) -> None:
+    """Raises the 409 `app_package_domain` for an object that OSS does not serve from the mount's endpoint.
+
+    Source: the OSS page "What do I do if the ApkDownloadForbidden error code is returned?". OSS refuses the media types
+    of app packages too; only the key is looked at, so that nothing is read.
+    """
+    if not target.mount.app_packages and target.key.lower().endswith((".apk", ".ipa")):
+        raise Problem("app_package_domain")
+
+
 def is_nonce(value: object) -> bool:
     return isinstance(value, str) and _NONCE.fullmatch(value) is not None

@@ -73,7 +73,7 @@ class DeliveryFailed(HandlerError):
 Verdict = DeliveryFailed | None  # None after a success
 
 
-class Kind(Protocol):
+class SinkKind(Protocol):
     """What each module of a sink has."""
 
     NEEDS_SECRET: bool
@@ -129,7 +129,21 @@ def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozens
     return failure or (DeliveryFailed(str(code), is_refused=True) if code else None)
 
 
-def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, Kind]) -> Sink:
+def batches(kind: SinkKind, deliveries: list[Delivery]) -> list[tuple[Delivery, ...]]:
+    """Splits deliveries, in order, into as few messages as possible; one that is too large is sent alone."""
+    messages: list[list[Delivery]] = []
+    size = 0
+    for delivery in deliveries:
+        added = kind.encoded_size(delivery)
+        if not messages or size + added > kind.MAX_BYTES or len(messages[-1]) == kind.MAX_NOTICES:
+            messages.append([])
+            size = kind.ENVELOPE
+        messages[-1].append(delivery)
+        size += added
+    return [tuple(message) for message in messages]
+
+
+def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, SinkKind]) -> Sink:
     """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`, and `unknown_sink` for None."""
     if entry is None:
         raise Problem("unknown_sink")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from signer.times import rfc3339
 
-from ...core import links, outbox, shares
+from ...core import links, outbox
 from ...core.auth import authorize
 from ...core.cloud.oss import head_for_page
 from ...core.context import Invocation
@@ -17,7 +17,7 @@ from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
 from ...core.shares import uses
 from ...core.shares.address import share_address
-from ...core.shares.opening import OpenedShare, is_nonce, open_share
+from ...core.shares.opening import OpenedShare, check_app_package, is_nonce, open_share
 from .. import pages
 from ..response import Response, json_response, redirect, wants_json
 
@@ -106,7 +106,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     access = authorize(invocation, target, "GET", opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if is_browser:
-        shares.check_app_package(target)
+        check_app_package(target)
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
@@ -151,7 +151,7 @@ def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
 
 
 def _file(opened: OpenedShare) -> pages.SharedFile:
-    shares.check_app_package(opened.target)
+    check_app_package(opened.target)
     uses_left = opened.uses_left()
     headers = head_for_page(opened.target, {}, opened.invocation).headers
     length = headers.get("content-length", "")

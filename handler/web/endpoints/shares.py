@@ -20,7 +20,7 @@ from ...core.request import Request, read_members
 from ...core.shares import record as records
 from ...core.shares.address import share_address, share_path
 from ...core.shares.code import code_hash, new_code
-from ...core.shares.opening import share_fault
+from ...core.shares.opening import check_app_package, share_fault
 from ...core.shares.record import Record
 from ..response import Response, body_path, json_response, origin_of
 from ..uploads import check_prefix, check_size, check_type
@@ -66,7 +66,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise bad_body(
             f"{method} is not enabled for this mount (enabled: {', '.join(mount.methods)})"
         )
-    shares.check_app_package(target)
+    check_app_package(target)
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
