@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from handler.core.context import Clock
 from handler.core.keys import InvalidKeys, owner_tag, parse
+from handler.core.shares.record import index_of
 from signer.times import parse_rfc3339, rfc3339
 from tests.handler.client import NOW, ask
-from tests.handler.core.keys.command import ADD, KeysCli
+from tests.handler.core.keys.command import ADD, KeysCli, Result, Terminal, keys_cli
 from tests.handler.keys_fixtures import READER, SHARER, api, config_with, document, hash_of
+from tests.local_oss import PLACE
 
 ROTATE = ("rotate-api-key", "reader")
 OWNER = "AbCdEfGhIjKlMnOpQrStUv"
@@ -199,7 +204,64 @@ def test_both_keys_work_during_the_overlap_and_the_new_one_after_it(
     if status == 401:
         assert answered.code == "authorization_expired"
     elif key == READER:  # its links end with it
-        assert parse_rfc3339(answered.json["expires_at"]) <= NOW + HOUR
+        end = parse_rfc3339(answered.json["expires_at"])
+        assert end is not None
+        assert end <= NOW + HOUR
+
+
+LINKS = f"""
+region = "cn-hangzhou"
+state = "oss://{PLACE.bucket}/.links/state/"
+[[mount]]
+path = "/reports/"
+target = "oss://{PLACE.bucket}/reports/"
+"""
+
+
+@pytest.fixture
+def sharing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    """A document in OSS, beside a state with three shares of the key reader."""
+    (tmp_path / "links.toml").write_text(LINKS)
+    folder = index_of(f"api:reader:{hash_of(READER)}", "api:reader")
+    with keys_cli("oss", tmp_path, capsys) as cli:
+        cli.write(json.dumps(document()).encode())
+        assert cli.oss is not None
+        for number in range(3):
+            cli.oss.put(f".links/state/{folder}{number}-AAAAAAAAAAAA", b"")
+        with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}):
+            yield cli
+
+
+def revoke(cli: KeysCli, answer: str, *options: str) -> Result:
+    with patch.object(sys, "stdin", Terminal(answer)):
+        return cli.run("revoke-api-key", "reader", *options)
+
+
+def names(cli: KeysCli) -> list[str]:
+    return [each["id"] for each in cli.document["api"]]
+
+
+def test_on_a_terminal_a_revocation_says_what_ends_and_asks(sharing: KeysCli) -> None:
+    refused = revoke(sharing, "\n")
+    assert (refused.status, "reader" in names(sharing)) == (1, True)
+    assert "With the API key reader, at most 3 shares end." in refused.err
+    assert "Nothing was revoked." in refused.err
+    assert revoke(sharing, "y\n").status == 0
+    assert "reader" not in names(sharing)
+
+
+def test_a_state_that_refuses_keeps_no_key_from_being_revoked(sharing: KeysCli) -> None:
+    with patch.dict(os.environ, {"LINK_CONFIG": "/nothing/links.toml"}):
+        result = revoke(sharing, "yes\n")
+    assert "an unknown number of shares ends" in result.err
+    assert (result.status, "reader" in names(sharing)) == (0, False)
+
+
+def test_with_yes_or_without_a_terminal_a_key_is_revoked_at_once(in_file: KeysCli) -> None:
+    result = revoke(in_file, "", "--yes")
+    assert (result.status, result.err, names(in_file)) == (0, "", ["sharer", "ended"])
+    assert in_file.run("revoke-api-key", "sharer").status == 0
+    assert names(in_file) == ["ended"]
 
 
 INVALID = {
