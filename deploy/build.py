@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handler.commands.printing import Parser, show
 from handler.core.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
+from signer.printing import Parser, show
 
 from .checks import sharing
 from .command import reason, run

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from handler.commands.printing import Parser, show
 from handler.core.config import InvalidConfig
+from signer.printing import Parser, show
 
 from .checks import (
     custom_runtime,

@@ -16,9 +16,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from handler.commands.printing import Parser, show
 from signer import InvalidCredentials, InvalidEndpoint
 from signer.endpoint import parse_origin
+from signer.printing import Parser, show
 
 from . import check
 from .command import run

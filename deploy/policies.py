@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from handler.commands.printing import Parser, show
 from handler.core.config import InvalidConfig
 from handler.core.config.rights import Statement, allow
 from local import rights
 from local.fc import functions
 from signer.display import printable
+from signer.printing import Parser, show
 
 from . import account_script, alarms, statements
 from .check import check

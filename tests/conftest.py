@@ -29,6 +29,8 @@ FOREIGN = re.compile(
     "|FORCE_COLOR|JAVA_TOOL_OPTIONS|GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX)|PYTHON(?:DONTWRITEBYTECODE|SAFEPATH))$"
 )
 
+pytest_plugins = ["signer.emulator.pytest_plugin"]
+
 # Hypothesis draws the same inputs each time, so that nobody meets a failure that their change does not cause.
 # `make test-long` draws new ones, and keeps those that fail, also where Hypothesis sees that it runs in CI.
 # A busy machine must not make a test fail.

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.command import run
-from handler.commands.printing import Parser, show
 from handler.core import errors
 from handler.core.config import assume_role, load, media_types, notices
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
+from signer.printing import Parser, show
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from signer.files import create_file
+from signer.printing import Parser
 from signer.times import format_duration, rfc3339
 
 from ..core.cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
@@ -46,7 +47,6 @@ from .command_line import (
 from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
 from .keys_shares import count_shares
-from .printing import Parser
 
 NAME = "python -m handler.commands keys"
 # OSS's own code, EC 0048-00000401

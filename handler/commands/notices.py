@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from signer.printing import Parser
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently
@@ -26,7 +27,6 @@ from .command_line import (
     run,
     write_lines,
 )
-from .printing import Parser
 
 NAME = "python -m handler.commands notices"
 SYSTEM_CLOCK = Clock()

@@ -54,7 +54,7 @@ def explain(url: str, **params: Any) -> int:
       (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
-    from ..diagnosis.oss_error import split_answer
+    from ..diagnosis.server_error import split_answer
 
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":

@@ -197,7 +197,7 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr("signer.cli.sharing.MAX_PUT", 1023)
+    monkeypatch.setattr("signer.cli.sending.MAX_PUT", 1023)
     (tmp_path / "large").write_bytes(bytes(1024))
     names = ["good.txt", "bell\x07.txt", os.fsdecode(b"\xff.txt")]
     for name in names:

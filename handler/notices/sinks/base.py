@@ -159,7 +159,9 @@ def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str,
         url=url,
         secret=secret,
         allow_loopback=allow_loopback,
-        retry_for=reader.duration("retry_for", "3d", HOUR, 30 * DAY),
+        retry_for=reader.duration("retry_for", HOUR, 30 * DAY)
+        if "retry_for" in entry
+        else RETRY_FOR,
     )
 
 

@@ -13,8 +13,8 @@ from ...core.auth import authorize
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.request import Request
+from ...core.uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 from ..response import Response, body_path, json_response
-from ..uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 

@@ -13,8 +13,8 @@ from ...core.context import Invocation
 from ...core.errors import HandlerError, Problem, bad_body
 from ...core.paths import check_path
 from ...core.request import Request, read_members
+from ...core.uploads import check_size, put_headers
 from ..response import Response, json_response
-from ..uploads import check_size, put_headers
 from .objects import parameter_not_allowed, signed_query
 
 Document = dict[str, object]

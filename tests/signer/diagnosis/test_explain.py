@@ -15,8 +15,7 @@ import oss2
 import pytest
 
 import signer
-from signer.diagnosis.advice import ADVICE
-from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
+from signer.diagnosis.causes import CAUSES
 from tests.signer.diagnosis.links import Use, v1_link, working_link
 from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import KEYS, LinkRequest, sign
@@ -57,7 +56,7 @@ PLUS_HEAD, PLUS_SIGNATURE = PLUS.split("Signature=")
 ODD_KEY = link("dir/a#b?c d.txt")
 QUERY = link(query={"response-content-disposition": "attachment; filename=a+b.txt"})
 REQUIRED = ("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version")
-# What the examples of tools/findings.yaml do not show. A code that needs the secret ends with !.
+# What the examples of causes.en.ini do not show. A code that needs the secret ends with !.
 BROKEN: dict[str, list[str]] = {
     "truncated": [
         V4[:-20],
@@ -194,10 +193,9 @@ def test_hostile_strings_are_explained_quickly(filling: str) -> None:
 
 
 def test_every_finding_has_a_title_and_advice() -> None:
-    assert set(FINDING_BY_EC.values()) | set(FINDING_BY_CODE.values()) <= set(ADVICE)
-    for title, advice in ADVICE.values():
-        assert title.endswith(".")
-        assert advice.endswith(".")
+    for cause in CAUSES.values():
+        assert cause.title.endswith(".")
+        assert cause.advice.endswith(".")
 
 
 def test_an_explanation_shows_what_the_link_contains() -> None:

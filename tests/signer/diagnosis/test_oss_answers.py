@@ -11,7 +11,8 @@ import pytest
 import signer
 from signer import v1, v4
 from signer.diagnosis import Explanation
-from signer.diagnosis.oss_error import compare_canonical_requests, read_error
+from signer.diagnosis.canonical_request import compare_canonical_requests
+from signer.diagnosis.server_error import read_error
 from signer.emulator.oss.authorization import mismatch
 from tests.signer.signing import KEYS, sign
 

@@ -23,7 +23,7 @@ from ..metadata import TAGGING, metadata_of
 from ..objects import check_digest, publish
 from ..responses import respond, respond_xml, upload_headers
 from ..rights import Right, check_rights
-from ..service import Service
+from ..service import Call, Service
 from ..storage import Bucket, ObjectRecord
 from .data import PostedForm, read_form
 from .policy import FormPolicy, denied, parse_policy
@@ -59,6 +59,7 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
         principal,
         [Right(action, Resource(bucket.name, fields["key"])) for action in actions],
     )
+    service.settings.observer.before(Call("POST", "PostObject", bucket.name, fields["key"]))
     if "callback" in fields:
         raise not_implemented("callback")
     metadata, storage_class = metadata_of(
@@ -136,13 +137,14 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy,
     signature = v4.signature(signing_key, fields["policy"])
     if not hmac.compare_digest(signature.encode(), fields["x-oss-signature"].encode()):
         raise mismatch(key_id, fields["x-oss-signature"], fields["policy"], ec="0002-00000705")
-    if now >= issued + MAX_EXPIRES_IN:
+    moved = now + service.settings.observer.elapsed(fields["bucket"], issued)
+    if moved >= issued + MAX_EXPIRES_IN:
         raise denied("x-oss-date is more than 7 days ago.")
     policy = parse_policy(fields["policy"])
     policy.check_bound(
         (*_SIGNED, *(["x-oss-security-token"] if credentials.security_token else []))
     )
-    policy.check(fields, now)
+    policy.check(fields, moved)
     return policy, principal
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .bucket import VERSION_ID, AlreadyExists, Bucket, Deletion
 from .buckets import BucketExists, BucketNotEmpty, Buckets
 from .draft import Draft
+from .locking import lock
 from .record import ObjectRecord, OpenedObject
+from .replacing import FileInUse
 from .uploads import MultipartUpload, UploadGone, Uploads
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "Buckets",
     "Deletion",
     "Draft",
+    "FileInUse",
     "MultipartUpload",
     "ObjectRecord",
     "OpenedObject",
     "UploadGone",
     "Uploads",
+    "lock",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastcrc import crc64
 
 from .record import ObjectRecord, trailer
+from .replacing import replace
 
 
 class Draft:
@@ -53,4 +54,4 @@ class Draft:
         if exclusive:
             os.link(self._path, path)  # the file system's own test-and-set, also between processes
         else:
-            os.replace(self._path, path)
+            replace(self._path, path)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from signer.form import MEDIA_TYPE
 from signer.sizes import MAX_PUT
 
-from ..core.config import Config, Mount, Target
-from ..core.config.media_types import is_active
-from ..core.errors import Problem, bad_body
+from .config import Config, Mount, Target
+from .config.media_types import is_active
+from .errors import Problem, bad_body
 
 DEFAULT_TYPE = "application/octet-stream"
 

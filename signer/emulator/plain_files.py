@@ -13,18 +13,24 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
+from typing import Protocol
 
-from signer import SignerError
-from signer.emulator.oss.storage import Bucket, Buckets, ObjectRecord
-
+from ..errors import SignerError
 from . import client
-from .stack import OssAlone, Stack
+from .oss.storage import Bucket, Buckets, ObjectRecord
+
+
+class Served(client.Served, Protocol):
+    """A running OSS with its folder."""
+
+    @property
+    def root(self) -> Path: ...
 
 
 class PlainFiles:
     """The plain files of a local OSS; each is looked at once, and again when it changes."""
 
-    def __init__(self, oss: Stack | OssAlone) -> None:
+    def __init__(self, oss: Served) -> None:
         self._oss = oss
         self._buckets = Buckets(oss.root)
         self._seen: dict[Path, int] = {}

@@ -14,9 +14,10 @@ import oss2
 import pytest
 import requests
 
-from local import client, command
-from local.plain_files import PlainFiles
-from local.stack import oss_alone
+from signer.cli import oss as command
+from signer.emulator import client
+from signer.emulator.alone import oss_alone
+from signer.emulator.plain_files import PlainFiles
 from tests.local.programs import started
 
 

@@ -1,11 +1,11 @@
-"""Which source of facts overrules which, as the table says, and in which order findings come."""
+"""Which source of evidence overrules which, as the table says, and in which order findings come."""
 
 from __future__ import annotations
 
 import pytest
 
-from signer.diagnosis import facts
-from signer.diagnosis.facts import (
+from signer.diagnosis import evidence
+from signer.diagnosis.evidence import (
     ANSWER,
     CERTAIN,
     DAMAGE,
@@ -15,12 +15,12 @@ from signer.diagnosis.facts import (
     POSSIBLE,
     PROVED,
     SECRET,
-    Fact,
+    Evidence,
 )
 
 
-def fact(code: str, source: str, certainty: str = CERTAIN) -> Fact:
-    return Fact(code, source, certainty, "It is so.")
+def piece(code: str, source: str, certainty: str = CERTAIN) -> Evidence:
+    return Evidence(code, source, certainty, "It is so.")
 
 
 @pytest.mark.parametrize(
@@ -49,22 +49,22 @@ def fact(code: str, source: str, certainty: str = CERTAIN) -> Fact:
     ],
 )
 def test_a_verdict_overrules_a_source(
-    verdict: facts.Verdict | None, code: str, source: str, certainty: str | None
+    verdict: evidence.Verdict | None, code: str, source: str, certainty: str | None
 ) -> None:
-    left = facts.overrule([fact(code, source)], verdict)
+    left = evidence.overrule([piece(code, source)], verdict)
     assert [remaining.certainty for remaining in left] == ([certainty] if certainty else [])
 
 
 def test_the_most_certain_comes_first_and_then_the_better_source() -> None:
     given = [
-        fact("expired", LINK),
-        fact("token_expired", OWNER),
-        fact("decoded", DAMAGE),
-        fact("wrong_method", SECRET, PROVED),
-        fact("added_parameters", ANSWER),
-        fact("wrong_region", LINK, POSSIBLE),
+        piece("expired", LINK),
+        piece("token_expired", OWNER),
+        piece("decoded", DAMAGE),
+        piece("wrong_method", SECRET, PROVED),
+        piece("added_parameters", ANSWER),
+        piece("wrong_region", LINK, POSSIBLE),
     ]
-    codes = [finding.code for finding in facts.rank(given)]
+    codes = [finding.code for finding in evidence.rank(given)]
     assert codes == [
         "wrong_method",
         "added_parameters",
@@ -75,20 +75,22 @@ def test_the_most_certain_comes_first_and_then_the_better_source() -> None:
     ]
 
 
-def test_a_code_is_reported_once_by_its_most_certain_fact() -> None:
-    (finding,) = facts.rank([fact("expired", LINK, POSSIBLE), fact("expired", ANSWER, CERTAIN)])
+def test_a_code_is_reported_once_by_its_most_certain_source() -> None:
+    (finding,) = evidence.rank(
+        [piece("expired", LINK, POSSIBLE), piece("expired", ANSWER, CERTAIN)]
+    )
     assert finding.certainty == CERTAIN
 
 
 @pytest.mark.parametrize(
     ("other", "codes"),
     [
-        (fact("wrong_region", LINK, POSSIBLE), ["signature_mismatch", "wrong_region"]),
-        (fact("token_expired", OWNER), ["token_expired", "signature_mismatch"]),
-        (fact("added_parameters", LINK, LIKELY), ["added_parameters"]),
-        (fact("wrong_secret", SECRET, LIKELY), ["wrong_secret"]),
+        (piece("wrong_region", LINK, POSSIBLE), ["signature_mismatch", "wrong_region"]),
+        (piece("token_expired", OWNER), ["token_expired", "signature_mismatch"]),
+        (piece("added_parameters", LINK, LIKELY), ["added_parameters"]),
+        (piece("wrong_secret", SECRET, LIKELY), ["wrong_secret"]),
     ],
 )
-def test_a_guess_counts_only_where_nothing_else_is_known(other: Fact, codes: list[str]) -> None:
-    findings = facts.rank([fact("signature_mismatch", facts.GUESS, LIKELY), other])
+def test_a_guess_counts_only_where_nothing_else_is_known(other: Evidence, codes: list[str]) -> None:
+    findings = evidence.rank([piece("signature_mismatch", evidence.GUESS, LIKELY), other])
     assert [finding.code for finding in findings] == codes
