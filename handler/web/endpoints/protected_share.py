@@ -10,7 +10,6 @@ from typing import Any
 
 from signer.times import rfc3339
 
-from ...core.config import Target
 from ...core.errors import Problem
 from ...core.shares.address import share_address, share_path
 from ...core.shares.opening import OpenedShare, opens
@@ -45,11 +44,10 @@ def answer(opened: OpenedShare) -> Response:
             raise
         opened.invocation.facts["code"] = problem.code
         return _code_page(opened, fault="wrong_code" if code else "no_code")
-    unlocked = opened._replace(target=_target(opened))
     if not is_person:
-        return _answer_program(unlocked, form, as_json)
+        return _answer_program(_unlocked(opened), form, as_json)
     try:
-        return _answer_person(unlocked, form, str(code))
+        return _answer_person(_unlocked(opened), form, str(code))
     except Problem as problem:
         if opened.record.is_folder:
             problem.back = (_list_address(opened), str(code))
@@ -82,16 +80,16 @@ def _members(form: Mapping[str, Any]) -> dict[str, str]:
     return members
 
 
-def _target(opened: OpenedShare) -> Target:
-    """What the path of the request names in the share. Raises the 404 `share_invalid`."""
+def _unlocked(opened: OpenedShare) -> OpenedShare:
+    """The share with what the path of the request names in it. Raises the 404 `share_invalid`."""
     record = opened.record
     relative = opened.path[len(share_path(record)) :]
     if not relative:
-        return opened.target
+        return opened
     target = opened.invocation.config.mounts.get(record.path + relative)
     if not record.is_folder or target is None or not opens(record, target):
         raise Problem("share_invalid")
-    return target
+    return opened._replace(target=target)
 
 
 def _code_page(opened: OpenedShare, *, fault: str | None = None) -> Response:

@@ -48,6 +48,7 @@ UPLOAD = _by_language(
         "title": ("Send files", "上传文件"),
         "code": ("Code", "提取码"),
         "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
+        "no_code": ("Not sent: type the code first.", "未上传：请先填写提取码，再重试。"),
         "wrong_password": (
             "Not sent: the code is not right. Correct it, and try again.",
             "未上传：提取码不正确，请更正后重试。",

@@ -227,7 +227,14 @@ def test_uploads_wait_for_it_file_by_file(in_memory: System, oss: MemoryOss) -> 
     for hidden in ("<dt>Files left", "Image", "image/", "1 MB", "inbox", code):
         assert hidden not in page.body
     file: dict[str, object] = {"name": "a.png", "size": 5, "type": "image/png"}
-    for refused in ({}, {"password": None}, {"password": "wrong"}, {"password": "", "size": 10**9}):
+    for refused in (
+        {},
+        {"password": None},
+        {"password": "wrong"},
+        {"password": "", "size": 10**9},
+        {"name": None},
+        {"upload_id": "wrong", "complete": True},
+    ):
         answer = in_memory.request_form(url, **{**file, **refused})
         assert (answer.status, answer.code) == (403, "wrong_password")
     assert claims(oss, url) == 0
