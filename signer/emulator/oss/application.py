@@ -130,7 +130,7 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
 def _refused_call(request: OssRequest) -> Call:
     """What a request asks for that was refused before that was decided."""
     bucket, key = request.resources[0]
-    operation = ""
+    operation = "PostObject" if form.form_target(request) else ""
     with suppress(OssError):
         operation = find_operation(replace(request, bucket=bucket, key=key)).name
     return Call(request.method, operation, bucket, key)
