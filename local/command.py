@@ -84,7 +84,7 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
     files = PlainFiles(stack)
     Path(_watched(stack, options.root)).mkdir(parents=True, exist_ok=True)
     folders = files.ignored_folders()
-    taken_in = list(files.take_in())
+    uploaded = list(files.upload_changes())
     prepared = _prepare(stack, options.root)
     show(
         *(
@@ -93,13 +93,13 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
     )
     _say(stack.notes)
     _say(
-        f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders
+        f"{folder} is not a bucket of links.toml: its files are not uploaded." for folder in folders
     )
-    _say(taken_in)
+    _say(uploaded)
     begun.set()
     while True:
         time.sleep(POLL_INTERVAL)
-        _say(files.take_in(SETTLED))
+        _say(files.upload_changes(SETTLED))
         if not stack.links_toml_changed():
             continue
         try:

@@ -27,7 +27,7 @@ def faults(function: Function) -> Iterator[str]:
             "logConfig must name a project and a logstore: without it a deployment turns the log off, and audit lines "
             "are lost; with auto it may choose others each time."
         )
-    if {"provisionConfig", "scalingConfig"} <= function.given:
+    if {"provisionConfig", "scalingConfig"} <= function.prop_names:
         yield "provisionConfig and scalingConfig exclude each other: remove one."
 
 
@@ -58,7 +58,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _size(function: Function) -> Iterator[str]:
-    if function.cpu is None or "memorySize" not in function.given:
+    if function.cpu is None or "memorySize" not in function.prop_names:
         yield "cpu and memorySize are both required: otherwise a deployment chooses them for you."
     elif not 1 <= function.memory / 1024 / function.cpu <= 4:
         yield f"memorySize {function.memory} with cpu {function.cpu}: Function Compute requires 1 to 4 GB per vCPU."
@@ -68,7 +68,7 @@ def _size(function: Function) -> Iterator[str]:
                 f"timeout must be at least {MIN_EVENT_TIMEOUT} for a function that sends notices (got "
                 f"{function.timeout}): one try takes up to 15 s, and its marks must fit, too. Set it to 120."
             )
-    elif "timeout" not in function.given:
+    elif "timeout" not in function.prop_names:
         yield f"timeout is missing: the default is {DEFAULT_TIMEOUT} s, too short for uploads and shares. Set it to 30."
     if function.instances is None and function.http:
         yield "concurrencyConfig.reservedConcurrency is missing: it limits what a flood of requests can cost."

@@ -93,8 +93,8 @@ class Function:
     `timeout` is in seconds, `memory` in MB; `code` is the folder that comes first on `sys.path`, `package` what
     `s.yaml` says of it; `instances` is `concurrencyConfig.reservedConcurrency`, None for no limit; an instance handles
     `concurrency` requests at a time. A failed asynchronous invocation is retried `retries` times; `destinations` are
-    ARNs by `onFailure` and `onSuccess`; `qualifier` is that of `asyncInvokeConfig`, None without one. `given` are the
-    names of all props, also of those without a field here.
+    ARNs by `onFailure` and `onSuccess`; `qualifier` is that of `asyncInvokeConfig`, None without one. `prop_names` are
+    those of all props, also without a field here.
     """
 
     resource: str
@@ -120,7 +120,7 @@ class Function:
     log: Log | None = None
     domain: Domain | None = None
     custom: CustomRuntime | None = None
-    given: frozenset[str] = frozenset()
+    prop_names: frozenset[str] = frozenset()
 
     @property
     def role_arn(self) -> str:
@@ -241,7 +241,7 @@ def _read(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
         log=_log(props.get("logConfig", "auto")),
         domain=_domain(props.get("customDomain")),
         custom=_custom_runtime(props.get("customRuntimeConfig")),
-        given=frozenset(props),
+        prop_names=frozenset(props),
     )
 
 

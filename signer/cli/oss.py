@@ -169,10 +169,10 @@ def _run(choices: Choices) -> NoReturn:
         }
         files = PlainFiles(alone)
         notes = [
-            f"{folder} is not a bucket: its files are not taken in."
+            f"{folder} is not a bucket: its files are not uploaded."
             for folder in files.ignored_folders()
         ]
-        _say([*notes, *files.take_in()])
+        _say([*notes, *files.upload_changes()])
         script = write_script(alone.root, variables)
         if choices.env_file is not None:
             host = urlsplit(choices.address).hostname
@@ -193,7 +193,7 @@ def _run(choices: Choices) -> NoReturn:
             show(f"# {what}", hint, *script)
         while True:
             time.sleep(POLL_INTERVAL)
-            _say(files.take_in(SETTLED))
+            _say(files.upload_changes(SETTLED))
 
 
 def _description(choices: Choices, url: str) -> str:

@@ -45,7 +45,7 @@ class PlainFiles:
         )
         return sorted(folder for folder in folders if self._buckets.get(folder.name) is None)
 
-    def take_in(self, min_age: float = 0) -> Iterator[str]:
+    def upload_changes(self, min_age: float = 0) -> Iterator[str]:
         """Uploads new and changed files, deletes the objects of removed ones, and yields a sentence about each.
 
         Files that changed in the last `min_age` seconds wait for the next call: somebody may still be writing them.
@@ -72,9 +72,9 @@ class PlainFiles:
                 if self._seen.get(path) == modified or 0 <= time.time() - modified / 1e9 < min_age:
                     continue
                 self._seen[path] = modified
-                yield from self._take_in(bucket, path, modified / 1e9)
+                yield from self._upload(bucket, path, modified / 1e9)
 
-    def _take_in(self, bucket: Bucket, path: Path, modified: float) -> Iterator[str]:
+    def _upload(self, bucket: Bucket, path: Path, modified: float) -> Iterator[str]:
         key = path.relative_to(bucket.path).as_posix()
         headers = {"Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream"}
         try:
@@ -92,9 +92,9 @@ class PlainFiles:
             reason = (
                 str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
             )
-            yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."
+            yield f"{str(path)!a} was not uploaded: {(reason or type(error).__name__).rstrip('.')}."
         else:
-            yield f"{path} was taken in as oss://{bucket.name}/{key}."
+            yield f"{path} was uploaded as oss://{bucket.name}/{key}."
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:

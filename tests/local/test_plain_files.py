@@ -29,10 +29,10 @@ def test_files_that_were_there_before_the_first_start_are_objects(
     write(tmp_path / "examplebucket/exampledir/季度 q3.txt", b"figures")
     write(tmp_path / "examplebucket/objects/empty", b"")  # a name that also the local OSS uses
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        said = list(PlainFiles(stack).take_in())
+        said = list(PlainFiles(stack).upload_changes())
         assert len(said) == 2
         assert said[1].endswith(
-            "examplebucket/objects/empty was taken in as oss://examplebucket/objects/empty."
+            "examplebucket/objects/empty was uploaded as oss://examplebucket/objects/empty."
         )
         response = client.request(stack, "GET", stack.bucket, "exampledir/季度 q3.txt")
         assert (response.body, response.headers["content-type"]) == (b"figures", "text/plain")
@@ -53,32 +53,32 @@ def test_hidden_files_pipes_and_the_own_files_of_the_local_oss_are_left_out(
         Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack,
     ):
         assert client.request(stack, "PUT", stack.bucket, "stored", b"x").status == 200
-        assert list(PlainFiles(stack).take_in()) == []
+        assert list(PlainFiles(stack).upload_changes()) == []
         write(tmp_path / "examplebucket/exampledir/objects/a", b"x")
-        assert len(list(PlainFiles(stack).take_in())) == 1
+        assert len(list(PlainFiles(stack).upload_changes())) == 1
 
 
 def test_an_object_that_is_newer_than_its_file_stays(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/a", b"old file", age=60)
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        list(PlainFiles(stack).take_in())
+        list(PlainFiles(stack).upload_changes())
         assert client.request(stack, "PUT", stack.bucket, "a", b"new object").status == 200
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
-        assert list(PlainFiles(stack).take_in()) == []
+        assert list(PlainFiles(stack).upload_changes()) == []
         assert client.request(stack, "GET", stack.bucket, "a").body == b"new object"
 
 
-def test_a_file_is_taken_in_once_it_is_written_and_again_when_it_changes(
+def test_a_file_is_uploaded_once_it_is_written_and_again_when_it_changes(
     tmp_path: Path, log: IO[bytes]
 ) -> None:
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
         files = PlainFiles(stack)
         write(tmp_path / "examplebucket/a", b"first", age=60)
-        assert list(files.take_in(min_age=1000)) == []
-        assert len(list(files.take_in())) == 1
-        assert list(files.take_in()) == []
+        assert list(files.upload_changes(min_age=1000)) == []
+        assert len(list(files.upload_changes())) == 1
+        assert list(files.upload_changes()) == []
         write(tmp_path / "examplebucket/a", b"second", age=-60)
-        assert len(list(files.take_in())) == 1
+        assert len(list(files.upload_changes())) == 1
         assert client.request(stack, "GET", stack.bucket, "a").body == b"second"
 
 
@@ -93,8 +93,8 @@ def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[b
         pytest.skip("This file system has only names in UTF-8.")
     with Stack.start(ROOT / "s.yaml", root=tmp_path, log=log, warm=False) as stack:
         files = PlainFiles(stack)
-        said = list(files.take_in())
-        assert [sentence.count("was not taken in") for sentence in said] == [1, 1]
+        said = list(files.upload_changes())
+        assert [sentence.count("was not uploaded") for sentence in said] == [1, 1]
         assert said[0].endswith("Copy the object to another key.")
         said[1].encode()
-        assert list(files.take_in()) == []
+        assert list(files.upload_changes()) == []

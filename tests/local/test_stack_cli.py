@@ -148,9 +148,9 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
         assert f"<h2>CDN static · {rows['CDN static']}</h2>" in page
         # Plain files.
         program.wait_for("other is not a bucket of links.toml")
-        program.wait_for("a.txt was taken in")
+        program.wait_for("a.txt was uploaded")
         (folder / "b.txt").write_text("while it runs")
-        program.wait_for("b.txt was taken in")
+        program.wait_for("b.txt was uploaded")
         for name, content in (("a.txt", "at the start"), ("b.txt", "while it runs")):
             assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
         with pytest.raises(LocalError, match=r"Another stack uses .*/a b"):

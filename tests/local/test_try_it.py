@@ -192,7 +192,7 @@ def test_the_commands_of_events_md(stack: Program, run: Run) -> None:
     before, after = blocks("events.md")
     assert run(before) == ""
     # The event can be answered before the file is announced.
-    awaited = ["minutes.txt was taken in", '"notices":1']
+    awaited = ["minutes.txt was uploaded", '"notices":1']
     while awaited:
         line = stack.wait_for("")
         awaited = [part for part in awaited if part not in line]

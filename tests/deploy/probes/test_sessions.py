@@ -240,6 +240,14 @@ def test_without_credentials_no_role_is_assumed() -> None:
     assert levels(sessions(deployed("http://127.0.0.1:9", None))) == []
 
 
+def test_the_doctor_expects_logs_as_long_as_s_yaml_keeps_them(tmp_path: Path) -> None:
+    config = ProjectCopy.of(tmp_path).edit("log_days: 190", "log_days: 365")
+    project = Project.load(config, lambda path, _: s_yaml.load(path, {}), base=True)
+    functions = [each.configured for each in project.environments[0].resources if each.configured]
+    deployment = open_deployment(project, functions, {})
+    assert {each.log_days for each in deployment.functions} == {365}
+
+
 def test_the_doctor_asks_a_local_sts_and_no_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,12 +45,12 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
         assert "\nunset OSS_SESSION_TOKEN\n" in script  # it may be of another stack
         assert "# A test tool: an OSS that only this machine reaches (127.0.0.1)." in program.output
         for sentence in (
-            "other is not a bucket: its files are not taken in.",
-            "before.txt was taken in",
+            "other is not a bucket: its files are not uploaded.",
+            "before.txt was uploaded",
         ):
             assert sentence in program.output
         (folder / "while.txt").write_text("while it runs")
-        program.wait_for("while.txt was taken in")
+        program.wait_for("while.txt was uploaded")
         (folder / "before.txt").unlink()
         program.wait_for("before.txt was removed, and oss://a-bucket/before.txt with it.")
         variables = dict(re.findall(r"^export (OSS_\w+)='?([^'\n]*)'?$", script, re.MULTILINE))
@@ -108,7 +108,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) ->
             program.wait_for("OSS_STS_SESSION_TOKEN")
             program.process.send_signal(signal.SIGINT)
             (tmp_path / "a-bucket/while.txt").write_text("while it runs")
-            program.wait_for("while.txt was taken in")
+            program.wait_for("while.txt was uploaded")
             program.process.send_signal(signal.SIGTERM)
             assert program.end() == 0
     finally:
@@ -122,21 +122,21 @@ def test_objects_outlive_it_and_go_with_their_file_unless_they_were_written_sinc
     with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
         for name in names[1:]:
             (tmp_path / "examplebucket" / name).write_text("by hand")
-        assert len(list(PlainFiles(alone).take_in())) == 2
+        assert len(list(PlainFiles(alone).upload_changes())) == 2
         assert client.request(alone, "PUT", "examplebucket", "kept", b"x").status == 200
     with oss_alone(["examplebucket"], "cn-hangzhou", tmp_path, 0) as alone:
         files = PlainFiles(alone)
-        assert list(files.take_in()) == []
+        assert list(files.upload_changes()) == []
         assert (
             client.request(alone, "PUT", "examplebucket", "written", b"by a program").status == 200
         )
         for name in names[1:]:
             (tmp_path / "examplebucket" / name).unlink()
-        assert len(list(files.take_in())) == 1
+        assert len(list(files.upload_changes())) == 1
         statuses = [client.request(alone, "GET", "examplebucket", name).status for name in names]
         assert statuses == [200, 200, 404]
         (tmp_path / "examplebucket/removed").write_text("by hand")
-        assert len(list(files.take_in())) == 1
+        assert len(list(files.upload_changes())) == 1
 
 
 @pytest.mark.parametrize("root", [__file__, "/sys/oss"])
