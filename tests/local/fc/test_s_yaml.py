@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -10,6 +12,7 @@ import pytest
 from local.fc.functions import Function, HttpTrigger, Initializer, read
 from local.fc.s_yaml import TemplateError, render
 
+ROOT = Path(__file__).parents[3]
 COMPLETE = """
 edition: 3.0.0
 name: links
@@ -235,6 +238,14 @@ def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
             read(write(tmp_path, with_props(props)), {})
         assert "resources.f: " in str(refusal.value)
         assert sentence in str(refusal.value)
+
+
+def test_only_who_reads_an_s_yaml_imports_jsonschema() -> None:
+    program = (
+        "import sys, local.command, local.invoke, deploy.check; print('jsonschema' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_two_functions_with_the_same_name_are_refused(tmp_path: Path) -> None:
