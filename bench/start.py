@@ -9,7 +9,7 @@ from __future__ import annotations
 from .figures import Bound, Figure
 from .process import http_event, run, run_empty
 
-# The bounds are what was measured, 0.17 to 0.18 and 0.26, and a tenth: a change that costs more is missed.
+# The bounds are the most that was measured, 0.18 and 0.26, and a tenth: a change that costs more is missed.
 COLD_BOUND = Bound(0.2)
 WARM_BOUND = Bound(0.29)
 COLD = 21
