@@ -106,8 +106,10 @@ class RequestBody:
         return self._content
 
 
-def read_request(environ: WSGIEnvironment) -> OssRequest:
-    """Raises `OssError` for an invalid address or length, and for a bucket in the path under a host of OSS."""
+def read_request(environ: WSGIEnvironment, address: str = "") -> OssRequest:
+    """`address` is that of `Settings`. Raises `OssError` for an invalid address or length, and for a bucket in the path
+    under a host of OSS.
+    """
     raw_path, _, raw_query = environ["RAW_URI"].partition("?")
     try:
         path = unquote(raw_path, errors="strict")
@@ -130,7 +132,7 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
         raise OssError(400, "InvalidArgument", message, ArgumentName="Content-Length")
     return OssRequest(
         method=environ["REQUEST_METHOD"],
-        resources=_resources(headers.get("host", "").lower(), path),
+        resources=_resources(headers.get("host", "").lower(), path, address.lower()),
         query=query,
         headers=headers,
         body=RequestBody(
@@ -190,7 +192,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(length)
 
 
-def _resources(host: str, path: str) -> tuple[Resource, ...]:
+def _resources(host: str, path: str, address: str) -> tuple[Resource, ...]:
     """A Host of the form {bucket}.{endpoint} names the bucket; some clients then repeat it in the path. Under any
     other Host, such as an IP address, the bucket is the first segment of the path.
     """
@@ -200,7 +202,9 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     match = parse_oss_host(hostname)
     local = _LOCAL_HOST.fullmatch(hostname)
     bucket = None
-    if local:
+    if address and host.endswith(f".{address}"):
+        bucket = host.removesuffix(f".{address}")
+    elif local:
         bucket = local["bucket"]
     elif match:
         bucket = match.bucket

@@ -219,7 +219,7 @@ def _check_app_package(service: Service, request: OssRequest, record: ObjectReco
         return
     host = parse_oss_host(request.host.partition(":")[0].lower())
     is_public = (
-        not service.serves_packages(request.bucket, record.key)
+        not service.settings.serves_packages(request.bucket, record.key)
         if host is None
         else host.kind != "internal"
     )

@@ -179,6 +179,14 @@ _LINES = (Path(__file__).parent / "left_out.txt").read_text("utf-8").splitlines(
 _LEFT_OUT = {request: name for name, request in (line.split(" ", 1) for line in _LINES)}
 
 
+def operation_names() -> frozenset[str]:
+    """Of every operation that is answered, as OSS calls it."""
+    tables = (SERVICE, BUCKET, OBJECT)
+    offered = [each for table in tables for methods in table.values() for each in methods.values()]
+    copies = [each.copy[0] for each in offered if each.copy]
+    return frozenset({each.name for each in offered}.union(copies, ["OptionObject", "PostObject"]))
+
+
 def find_operation(request: OssRequest) -> Operation:
     """What a request asks for, a copy with the name and the handler of copies.
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import formatdate
-from http import HTTPStatus
+from http.client import responses
 from urllib.parse import quote
 
 from werkzeug.datastructures import Accept
@@ -48,7 +48,7 @@ def respond(
     status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None
 ) -> Response:
     """A response with only these headers; a body of bytes gets its Content-Length."""
-    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    phrase = _PHRASES.get(status) or responses.get(status, "")
     status_line = f"{status} {phrase}"
     response = Response(
         body or (), status_line, dict(headers or {}), direct_passthrough=not isinstance(body, bytes)

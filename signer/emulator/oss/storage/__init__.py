@@ -6,7 +6,9 @@ from .appending import Appending, NotAppendable, PositionNotLength
 from .bucket import VERSION_ID, AlreadyExists, Bucket, Deletion
 from .buckets import BucketExists, BucketNotEmpty, Buckets
 from .draft import Draft
+from .locking import lock
 from .record import ObjectRecord, OpenedObject
+from .replacing import FileInUse
 from .uploads import MultipartUpload, UploadGone, Uploads
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Buckets",
     "Deletion",
     "Draft",
+    "FileInUse",
     "MultipartUpload",
     "NotAppendable",
     "ObjectRecord",
@@ -26,4 +29,5 @@ __all__ = [
     "PositionNotLength",
     "UploadGone",
     "Uploads",
+    "lock",
 ]

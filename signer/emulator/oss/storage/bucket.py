@@ -8,9 +8,7 @@ current version is the one with the greatest `sequence`.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import secrets
 import time
@@ -22,7 +20,10 @@ from typing import Any, NamedTuple
 
 from .draft import Draft
 from .key_paths import key_path, keys_below
+from .locking import lock
 from .record import ObjectRecord, OpenedObject, open_file, read_record
+from .replacing import remove
+from .replacing import replace as replace_file
 
 OWN = ".oss"
 VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
@@ -64,7 +65,7 @@ class Bucket:
         with self.locked():
             draft = self.own / "drafts" / secrets.token_hex(16)
             draft.write_text(json.dumps({**self.settings(), **settings}))
-            os.replace(draft, self.own / "bucket.json")
+            replace_file(draft, self.own / "bucket.json")
 
     @property
     def versioning(self) -> str:
@@ -80,7 +81,7 @@ class Bucket:
     def locked(self) -> Iterator[None]:
         """Excludes all other threads and processes that change this bucket, for a rename or a copy of one object."""
         with (self.own / "lock").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file)
             yield
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ class Bucket:
         """Removes an object, or adds a delete marker if the bucket has versions."""
         with self.locked():
             if not self.versioning:
-                self._path(key, "null").unlink(missing_ok=True)
+                remove(self._path(key, "null"), missing_ok=True)
                 return Deletion()
             with self.draft() as draft:
                 marker = ObjectRecord(
@@ -154,7 +155,7 @@ class Bucket:
                 was_marker = read_record(path).is_marker
             except FileNotFoundError:
                 return Deletion(version_id)
-            path.unlink()
+            remove(path)
             return Deletion(version_id, was_marker)
 
     # --- reading --------------------------------------------------------------------------------------------

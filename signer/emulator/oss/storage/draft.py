@@ -11,6 +11,7 @@ from pathlib import Path
 from fastcrc import crc64
 
 from .record import ObjectRecord, OpenedObject, trailer
+from .replacing import replace
 
 
 class Draft:
@@ -60,4 +61,4 @@ class Draft:
         if exclusive:
             os.link(self._path, path)  # the file system's own test-and-set, also between processes
         else:
-            os.replace(self._path, path)
+            replace(self._path, path)
