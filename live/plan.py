@@ -20,8 +20,9 @@ _OWN = {
 _OWN |= {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
 _ACTIONS = """PutBucket DeleteBucket GetBucketInfo GetBucketLifecycle PutBucketLifecycle DeleteBucketLifecycle
 GetBucketTagging PutBucketTagging DeleteBucketTagging GetBucketCors PutBucketCors DeleteBucketCors GetBucketVersioning
-PutBucketVersioning PutBucketReferer GetBucketAcl ListObjects ListObjectVersions ListMultipartUploads
-AbortMultipartUpload GetObject PutObject DeleteObject GetObjectVersion DeleteObjectVersion"""
+PutBucketVersioning PutBucketReferer GetBucketAcl PutBucketAcl GetBucketStat ListObjects ListObjectVersions
+ListMultipartUploads AbortMultipartUpload GetObject PutObject DeleteObject GetObjectVersion DeleteObjectVersion
+GetObjectAcl PutObjectAcl PutObjectTagging"""
 _PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, more than we know of. Failed requests are free:
 https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
 https://www.aliyun.com/price/product#/oss/detail"""

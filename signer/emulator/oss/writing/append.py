@@ -75,7 +75,7 @@ def _check_first(request: OssRequest, metadata: Mapping[str, str], storage_class
 def _check_later(current: ObjectRecord, metadata: Mapping[str, str], storage_class: str) -> None:
     """Raises `OssError` 501 for what an object that exists already would not keep.
 
-    The type that clients send with every request is no reason: OSS ignores it.
+    Another type is allowed: clients send one with every request, and only the first counts.
     """
     changed = {
         name
