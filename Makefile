@@ -95,18 +95,18 @@ notices: $(VENV)/local.stamp
 # Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
 policies alarms:
 	@{ $(if $(filter-out json commands,$(FORMAT)),echo "FORMAT must be json or commands." >&2; false &&) \
-	  $(MAKE) -s $(VENV)/deploy.stamp && $(BIN)/python -m deploy.policies $(DEPLOY) \
+	  $(MAKE) -s $(VENV)/local.stamp && $(BIN)/python -m deploy.policies $(DEPLOY) \
 	  $(if $(filter alarms,$@),--alarms,$(if $(filter commands,$(FORMAT)),--commands)) $(ARGS); } || \
 	  { test -t 1 || echo 'echo "make $@ failed: run it again." >&2; exit 1'; exit 1; }
 
-check: $(VENV)/deploy.stamp
+check: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)
 
 # s deploy runs this first.
 build: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.build $(CONFIG) $(ARGS)
 
-doctor: $(VENV)/deploy.stamp
+doctor: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.doctor $(DEPLOY) $(if $(URL),--url '$(URL)') $(ARGS)
 
 LIVE = $(BIN)/python -m live $(if $(REGION),--region '$(REGION)') $(if $(filter 1,$(STS)),--sts) \
@@ -196,13 +196,11 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 INSTALL = output=$$($(BIN)/python -m pip install --quiet --disable-pip-version-check $(1) 2>&1) || \
   { echo "$$output" | tail -n 1 >&2; echo "pip could not install the packages: check that it reaches the package index (PIP_INDEX_URL), and the free space." >&2; exit 1; }
 
-INCLUDED_IN_deploy := local
-INCLUDED_IN_dev    := cli local deploy
+INCLUDED_IN_dev := cli local
 
-PACKAGES_cli    := '.[cli,profiles]'
-PACKAGES_local  := -r requirements.txt --group local
-PACKAGES_deploy := -r requirements.txt --group deploy
-PACKAGES_dev    := -r requirements.txt --group dev '.[cli,profiles]'
+PACKAGES_cli   := '.[cli,profiles]'
+PACKAGES_local := -r requirements.txt --group local
+PACKAGES_dev   := -r requirements.txt --group dev '.[cli,profiles]'
 
 # What tests use of npm. Where npm is missing or fails, they are skipped and say so.
 $(NODE): tests/node/package-lock.json

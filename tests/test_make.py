@@ -95,7 +95,7 @@ def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
     assert (
         project.make(
-            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))
+            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))
         ).status
         == 0
     )
@@ -120,7 +120,7 @@ def test_packages_are_installed_once(project: Project) -> None:
 def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
     run = project.make("policies", "FORMAT=commands")
     assert (run.status, run.out) == (0, "")
-    assert "Installing the packages for deploy into .venv" in run.output
+    assert "Installing the packages for local into .venv" in run.output
 
 
 @pytest.mark.parametrize("interrupted", [{"venv": "interrupted"}, {"missing": "pip install"}])

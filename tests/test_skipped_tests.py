@@ -43,7 +43,7 @@ def test_each_skipped_test_is_named_with_its_reason_but_what_is_optional(
     assert "s is not installed" in module
     assert marked.startswith("test_that_is_marked: ")
     assert marked.endswith("a browser is not installed")
-    assert ".ci/run" in remedy
+    assert ".ci/tools" in remedy
 
 
 def test_a_report_without_tests_is_no_success(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_report_without_tests_is_no_success(tmp_path: Path) -> None:
 
 
 def test_ci_reads_the_report_of_each_of_its_runs_of_pytest() -> None:
-    commands = (ROOT / ".ci/run").read_text(encoding="utf-8").replace('"', " ")
+    commands = (ROOT / ".ci/run").read_text(encoding="utf-8").replace('"', "")
     reports = re.findall(r"--junitxml=(\S+)", commands)
     assert len(reports) == len(re.findall(r"-m pytest|make test(?:-ci)? [A-Z]", commands)) == 3
     for report in reports:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in skipped:
         print(line, file=sys.stderr)
     if skipped:
-        print("Install what they need in the section Tools of .ci/run.", file=sys.stderr)
+        print("Install what they need in .ci/tools.", file=sys.stderr)
     return 1 if skipped or not arguments else 0
 
 

@@ -1,7 +1,7 @@
 """A new share: what it must be, and every rule of a mount about shares, whoever makes them.
 
-`RULES` are asked in their order, each of a mount and of what a share of it must be. Who may share a path is no rule of
-a mount; whether the object exists is asked by whoever makes the share.
+`RULES` are asked in their order, each of a mount and of what a share of it must be. Who makes the share decides who may
+share a path, and whether to ask OSS for the object.
 """
 
 from __future__ import annotations

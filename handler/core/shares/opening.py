@@ -90,7 +90,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     match = in_time(partial(record.find, state, secret), unavailable())
     if match is None:
         raise Problem("share_invalid")
-    invocation.facts["share"] = match.id
+    invocation.audit_fields["share"] = match.id
     if match.revoked_at is not None:
         raise Problem("share_revoked")
     relative = relative_path(match, path)

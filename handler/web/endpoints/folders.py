@@ -118,7 +118,7 @@ def _answer(folder: Folder, access: Access) -> Response:
         maximum = PAGE if chosen == "urls" else int(limit)
         unavailable = Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
         listed = in_time(lambda: _list(folder, access, begins, maximum), unavailable)
-    folder.invocation.facts["mount"] = folder.target.mount.path
+    folder.invocation.audit_fields["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
         return _urls(folder, document)

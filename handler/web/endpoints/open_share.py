@@ -79,7 +79,7 @@ def _use(opened: OpenedShare, as_json: bool) -> Response:
     except Problem as problem:
         if as_json or not request.is_browser():
             raise
-        invocation.facts["code"] = problem.code
+        invocation.audit_fields["code"] = problem.code
         return _page(opened, is_wrong=True)
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
@@ -110,8 +110,11 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
-    links.note(
-        invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+    links.log_target(
+        invocation.audit_fields,
+        target,
+        expires_in=issued.link.expires_in,
+        clamped_by=issued.clamped_by,
     )
     return issued
 

@@ -80,7 +80,9 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["password"] = code
     if record.is_folder:
         document["covers"] = "Everything below this path, also what is added later."
-    links.note(invocation.facts, target, share=record.id, expires_at=document["expires_at"])
+    links.log_target(
+        invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
+    )
     return json_response(document, 201)
 
 
@@ -132,7 +134,7 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
             "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
         )
     records.extend(state, record.id, expires_at)
-    invocation.facts.update(mount=mount.path, expires_at=rfc3339(expires_at))
+    invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
     return json_response(
         {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
     )

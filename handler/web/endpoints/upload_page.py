@@ -57,7 +57,7 @@ _UNSAFE = re.compile(rf"[/\\${UNSEEN}{TAGS}]")
 
 
 def answer(opened: OpenedShare, limits: dict[str, Any], *, is_page: bool) -> Response:
-    """The page of an upload share or its facts as JSON; for a POST, what sends one file."""
+    """The page of an upload share or what it says as JSON; for a POST, what sends one file."""
     # A limit of the mount that was lowered later holds for existing shares too.
     limits = {**limits, "max_size": min(limits["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":
@@ -148,7 +148,9 @@ def _form(
     form, clamped_by = sign_form(
         access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS
     )
-    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.log_target(
+        invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
+    )
     expires_at = rfc3339(form.expires_at.timestamp())
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
@@ -238,7 +240,7 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.
     if not is_complete and number not in uses.arrived(places.folder):
         _abort(opened, places, number)
         raise Problem("not_found")
-    links.note(opened.invocation.facts, upload.target)
+    links.log_target(opened.invocation.audit_fields, upload.target)
     return True
 
 

@@ -1,4 +1,7 @@
-"""Checks a function against the schema of fc3, strictly: unknown keys are faults, also in each kind of trigger."""
+"""Checks a function against the schema of fc3, strictly: unknown keys are faults, also in each kind of trigger.
+
+jsonschema takes a tenth of a second to import, so only what reads an s.yaml imports it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import ValidationError
 
 FILE = Path(__file__).with_name("fc3-schema.json")
 ADDITIONS = Path(__file__).with_name("fc3-additions.json")
@@ -62,11 +66,11 @@ def region_advice(region: str) -> str:
 @cache
 def _validator(definition: str) -> Draft7Validator:
     """For a function's properties, or for one definition in the schema."""
-    schema: Schema = _strict(_read(FILE))
-    schema["properties"] |= _strict(_read(ADDITIONS))
-    del schema["definitions"]["IRegion"][
-        "enum"
-    ]  # another one may be new: fc3 only warns of it, too
+    from jsonschema import Draft7Validator
+
+    schema: Schema = _strict(_merged(_read(FILE), _read(ADDITIONS)))
+    # Another region may be new: fc3 only warns of it, too.
+    del schema["definitions"]["IRegion"]["enum"]
     # `faults` checks each configuration against its own definition instead.
     schema["definitions"]["ITrigger"]["properties"]["triggerConfig"] = {}
     if definition:
@@ -76,6 +80,13 @@ def _validator(definition: str) -> Draft7Validator:
 
 def _read(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _merged(schema: Any, additions: Any) -> Any:
+    if not isinstance(schema, dict) or not isinstance(additions, dict):
+        return additions
+    merged = {name: _merged(schema.get(name), value) for name, value in additions.items()}
+    return {**schema, **merged}
 
 
 def _strict(schema: Any) -> Any:
@@ -107,11 +118,13 @@ def _sentences(error: ValidationError, parent: str) -> Iterator[str]:
             if name not in value:
                 yield f"{prefix}{name} is missing."
     elif rule == "type":
-        yield f"{path} must be {_TYPES[expected if isinstance(expected, str) else expected[0]]}."
+        yield f"{path or 'props'} must be {_TYPES[expected if isinstance(expected, str) else expected[0]]}."
     elif rule == "enum" and type(value) is type(expected[0]):
         yield f"{path} is {value!r}: {_suggestion(value, expected)}"
     elif rule in ("minimum", "maximum"):
         yield f"{path} must be at {'least' if rule == 'minimum' else 'most'} {expected} (got {value})."
+    elif rule in ("minLength", "minItems"):
+        yield f"{path} must not be empty."
     elif rule == "multipleOf":
         yield f"{path} must be a multiple of {expected} (got {value})."
     elif rule != "enum":  # of another type, which is a fault by itself
