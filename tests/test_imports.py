@@ -190,7 +190,7 @@ def test_no_folder_has_too_many_modules() -> None:
     counts: dict[Path, int] = {}
     for path in modules(ROOT, PACKAGES).values():
         counts[path.parent] = counts.get(path.parent, 0) + 1
-    assert counts.pop(ROOT / "signer") <= 22  # the library is flat
+    assert counts.pop(ROOT / "signer") <= 23  # the library is flat
     assert {
         str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 16
     } == {}

@@ -18,7 +18,7 @@ PATTERNS = (
     ".github/*.md",
     *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")),
     "handler/web/openapi.json",
-    "signer/diagnosis/advice.ini",
+    "signer/diagnosis/causes.en.ini",
     "handler/web/templates/*.html",
     "deploy/scripts/*.sh",
 )

@@ -18,12 +18,26 @@ from .errors import (
     not_implemented,
 )
 from .incoming import OssRequest, parse_xml
-from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
+from .metadata import (
+    BUCKET_ACL,
+    TAG,
+    check_acl,
+    check_bucket_headers,
+    check_storage_class,
+    read_tags,
+)
 from .responses import OWNER, iso_date, respond, respond_tags, respond_xml
 from .service import Service
-from .storage import Bucket, BucketExists, BucketNotEmpty
+from .storage import Bucket, BucketExists, BucketNotEmpty, Uploads
 
 _MAX_XML = 2 << 20  # bytes
+# The storage classes, by their names in GetBucketStat, and what an object that is not Standard is billed for at least.
+_CLASSES = {
+    "Standard": "Standard",
+    "InfrequentAccess": "IA",
+    **{name: name for name in ("Archive", "ColdArchive", "DeepColdArchive")},
+}
+_MIN_BILLED = 64 << 10  # bytes
 _RESOURCE_GROUP = "rg-acfm00000000000"  # of every bucket
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
 _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
@@ -51,14 +65,19 @@ def create(service: Service, request: OssRequest) -> Response:
         redundancy = configuration.findtext("{*}DataRedundancyType") or "LRS"
         if redundancy != "LRS":
             raise not_implemented(f"DataRedundancyType {redundancy}")
+    _create(service, request.bucket, storage_class)
+    return respond(200, headers={"Location": f"/{request.bucket}"})
+
+
+def _create(service: Service, name: str, storage_class: str) -> None:
+    """A bucket, if it is missing: for its owner, OSS takes it as a change of nothing. Raises `OssError`."""
     try:
-        service.buckets.create(request.bucket, service.now(), storage_class)
+        service.buckets.create(name, service.now(), storage_class)
     except ValueError:
         message = "The specified bucket is not valid."
-        raise OssError(400, "InvalidBucketName", message, BucketName=request.bucket) from None
+        raise OssError(400, "InvalidBucketName", message, BucketName=name) from None
     except BucketExists:
-        pass  # for the owner of the bucket, OSS takes it as a change of nothing
-    return respond(200, headers={"Location": f"/{request.bucket}"})
+        pass
 
 
 def list_buckets(service: Service, request: OssRequest) -> Response:
@@ -137,6 +156,42 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml(
         "AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])]
     )
+
+
+def put_acl(service: Service, request: OssRequest) -> Response:
+    """PutBucketAcl, of a bucket that is private in any case; as in OSS, a missing one is created."""
+    check_acl(BUCKET_ACL, request.headers.get(BUCKET_ACL, ""))
+    _create(service, request.bucket, "Standard")
+    return respond(200)
+
+
+def stat(service: Service, request: OssRequest) -> Response:
+    """GetBucketStat, of all versions. Objects of other classes than Standard count as 64 KiB at least, as in OSS."""
+    bucket = service.bucket(request.bucket)
+    records = [record for key in bucket.all_keys() for record in bucket.versions(key)]
+    objects = [record for record in records if not record.is_marker]
+    uploads = Uploads(bucket)
+    unfinished = uploads.all()
+    parts = [part for upload in unfinished for part in uploads.parts(upload).values()]
+    result: list[Node] = [
+        ("Storage", sum(record.size for record in objects)),
+        ("ObjectCount", len(objects)),
+        ("MultipartUploadCount", len(unfinished)),
+        ("MultipartPartCount", len(parts)),
+        ("MultipartPartStorage", sum(part.size for part in parts)),
+        ("DeleteMarkerCount", len(records) - len(objects)),
+        ("LiveChannelCount", 0),
+        ("LastModifiedTime", int(service.now())),
+    ]
+    for name, storage_class in _CLASSES.items():
+        sizes = [record.size for record in objects if record.storage_class == storage_class]
+        if storage_class == "Standard":
+            result.append(("StandardStorage", sum(sizes)))
+        else:
+            result.append((f"{name}Storage", sum(max(size, _MIN_BILLED) for size in sizes)))
+            result.append((f"{name}RealStorage", sum(sizes)))
+        result.append((f"{name}ObjectCount", len(sizes)))
+    return respond_xml("BucketStat", result)
 
 
 def tags(service: Service, request: OssRequest) -> Response:
