@@ -265,6 +265,22 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
     }
 
 
+def test_mounts_of_one_prefix_or_of_nested_ones_have_one_rule(tmp_path: Path) -> None:
+    """OSS refuses two rules of one prefix, and the same action on a prefix inside another."""
+    mounts = "".join(
+        f"""[[mount]]
+path = "/{name}/"
+target = "oss://other-bucket/{prefix}"
+methods = ["PUT"]
+max_size = "1MB"
+access = "authenticated"
+"""
+        for name, prefix in (("again", "in/"), ("below", "in/deep/"), ("beside", "in2/"))
+    )
+    rules = policies_for(tmp_path, LINKS + mounts)["lifecycle"]["other-bucket"]
+    assert [rule["Prefix"] for rule in rules] == ["in/", "in2/"]
+
+
 @pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
 def test_a_mount_for_upload_pages_alone_aborts_parts(
     tmp_path: Path, share: str, count: int

@@ -100,11 +100,11 @@ def _places(opened: OpenedShare, limits: dict[str, Any]) -> uses.Places:
 def _answer_file(opened: OpenedShare, limits: dict[str, Any]) -> Response:
     """200 with the form or the parts of one file, further parts, or what completing them came to."""
     params = opened.request.json(MEMBERS)
+    opened.check_code(params["password"])
     if params["upload_id"] is not None:
         return _continue(opened, limits, params)
     if params["name"] is None or params["size"] is None:
         raise bad_body('"name" and "size" are required')
-    opened.check_code(params["password"])
     _check_size(params["size"], limits)
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)
