@@ -18,7 +18,6 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # What to do about a key that stands for no other.
 _INSTEAD = {
@@ -321,7 +320,8 @@ def replace_variables(value: Any, environ: Mapping[str, str], where: str) -> Any
 
         def value_of(match: re.Match[str]) -> str:
             name = match[1]
-            if not _NAME.fullmatch(name) or not match[0].endswith("}"):
+            is_name = name.isidentifier() and name.isascii()
+            if not is_name or not match[0].endswith("}"):
                 raise InvalidConfig(f"{where}: invalid variable {match[0]!r} (expected ${{NAME}}).")
             if not environ.get(name):
                 raise InvalidConfig(f"{where}: the variable {name} is not set or empty.")

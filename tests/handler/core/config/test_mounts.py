@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from handler.core.config import Config
-from handler.core.config.load import QUERY, read
+from handler.core.config import Config, Mount, NoticeRule, OssSink
+from handler.core.config.load import FIELDS, MOUNT_KEYS, QUERY, TOP_KEYS, read
+from handler.core.config.notices import NOTICE_KEYS, SINK_KEYS
 from tests.handler.core.config.tables import A_MOUNT, UPLOADS, document, refusal
 
 
@@ -21,6 +22,27 @@ def refusal_of(**changes: Any) -> str:
     else:
         assert sentence.startswith("mount 1: ")
     return sentence
+
+
+# --- the tables of keys -------------------------------------------------------------------------------------------
+
+DERIVED = {"own_endpoint", "check_pages"}  # fields that have no key of their own
+CONSUMED = {"whole_bucket"}  # what only decides whether a mount is valid
+
+
+def test_the_keys_of_each_table_are_the_fields_of_what_it_becomes() -> None:
+    mount = {FIELDS.get(name, name) for name in {*MOUNT_KEYS} - CONSUMED}
+    assert mount == {*Mount._fields} - DERIVED
+    assert {*NOTICE_KEYS} == {*NoticeRule._fields}
+    assert {*SINK_KEYS} == {*OssSink._fields}
+
+
+def test_what_a_key_needs_or_forbids_is_a_key() -> None:
+    rows = [(name, key) for name, key in MOUNT_KEYS.items() if key.needs or key.forbids]
+    assert {"require_password", "headers", "cdn"} <= {name for name, _ in rows}
+    for name, key in rows:
+        needs = {need.rpartition(" in ")[2] for need in key.needs}
+        assert needs | {other for other, _ in key.forbids} <= {*MOUNT_KEYS, *TOP_KEYS} - {name}
 
 
 # --- one key at a time --------------------------------------------------------------------------------------------
@@ -222,6 +244,20 @@ def test_durations_and_sizes_are_read_in_every_form() -> None:
         assert read(document({**table, "traffic_limit": value}), {}).mounts[0].traffic_limit == bits
 
 
+def test_a_bucket_is_in_one_region() -> None:
+    """OSS would refuse every link of one of the two mounts. The one with the shorter path is named."""
+    other = {**A_MOUNT, "path": "/other/", "region": "cn-beijing"}
+    sentence = (
+        "the bucket examplebucket cannot be in cn-beijing and in cn-hangzhou. Correct region."
+    )
+    assert refusal(document(A_MOUNT, other)) == f"mount /other/: {sentence}"
+    assert refusal(document(other, A_MOUNT)) == f"mount /other/: {sentence}"
+    state = "oss://examplebucket/.links/state/"
+    assert refusal(document(other, state=state)) == f"mount /other/: {sentence}"
+    assert read(document(other, state=state.replace("examplebucket", "statebucket")), {}).mounts
+    assert read(document(A_MOUNT, {**other, "target": "oss://otherbucket/a/"}), {}).mounts
+
+
 def test_shares_require_a_state_and_codes_a_page() -> None:
     table = document({**A_MOUNT, "max_share": "1d", "require_password": True})
     assert refusal(table) == "mount /exampledir/: max_share requires state, at the top of the file."
@@ -337,7 +373,9 @@ def test_the_link_of_a_notice_may_outlast_the_credentials() -> None:
             "a link of a CDN does not sign its method",
         ),
         ({"query": ["versionId"]}, "query is about requests to OSS: a CDN does not sign it"),
-        ({"process": ["style/small"], "query": ["x-oss-process"]}, "a CDN does not sign it"),
+        ({"process": ["style/small"]}, "process is about requests to OSS: a CDN does not sign it"),
+        ({"headers": ["content-type"]}, "headers is about requests to OSS"),
+        ({"unknown_query": "ignore"}, "unknown_query is about requests to OSS"),
         (
             {"traffic_limit": "1MB"},
             "traffic_limit is about requests to OSS: a CDN does not sign it",
