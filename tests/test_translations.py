@@ -15,7 +15,7 @@ NAMES = (
     "docs/causes",
     "docs/deploy",
     "docs/explain",
-    "docs/local-oss",
+    "docs/emulator",
     "docs/shares",
     "docs/uploads",
 )

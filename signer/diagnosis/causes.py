@@ -94,7 +94,7 @@ def read_causes(text: str) -> dict[str, Cause]:
 
 
 def translate(causes: dict[str, Cause], text: str, language: str) -> dict[str, Cause]:
-    """The causes in another language; an English word stands in for one that is missing, and `language` is then "en"."""
+    """The causes in another language; an English word stands in for a missing one, and `language` is then "en"."""
     parser = ConfigParser(interpolation=None)
     parser.read_string(text)
     if unknown := sorted(set(parser.sections()).difference(causes)):
