@@ -330,6 +330,20 @@ def test_a_parameter_of_the_signature_that_stands_twice_is_named() -> None:
         assert evidence == [f"The link contains {name} more than once."]
 
 
+def test_a_link_that_was_cut_off_is_not_searched_for_more() -> None:
+    without_token = link(credentials=CREDENTIALS._replace(security_token=None))
+    codes = [finding.code for finding in signer.explain(without_token, now=ISSUED).findings]
+    assert codes == ["missing_token"]
+    cut = signer.explain(without_token[:-20], now=ISSUED)
+    assert [finding.code for finding in cut.findings] == ["truncated"]
+
+
+def test_an_expiry_does_not_explain_a_signature_of_another_secret() -> None:
+    other = CREDENTIALS._replace(access_key_secret="anotherEXAMPLEanotherEXAMPLE")
+    findings = signer.explain(V4, credentials=other, now=ISSUED + 10**6).findings
+    assert "wrong_secret" in [finding.code for finding in findings]
+
+
 def test_a_string_without_a_link_is_refused_with_what_to_do() -> None:
     for string in ("", "hello", "ftp://example.com/a", "https://"):
         with pytest.raises(signer.InvalidLink, match=r"link|URL|address"):

@@ -245,6 +245,19 @@ def test_whether_the_key_or_its_token_is_unknown_is_seen_by_the_link() -> None:
         assert firsts(explain(url, answer)) == [(code, "certain")]
 
 
+def test_what_oss_says_of_one_fault_leaves_the_others_of_the_link_as_certain_as_they_were() -> None:
+    url = f"{LINK}&utm_source=mail"
+    found = firsts(explain(url, xml("InvalidAccessKeyId")))
+    assert found == [("unknown_access_key", "certain"), ("added_parameters", "certain")]
+    assert firsts(explain(url, xml("NoSuchKey"))) == [("no_such_key", "certain")]
+
+
+def test_an_expired_link_does_not_explain_what_oss_cannot_read() -> None:
+    answer = xml("InvalidArgument", "The value of x-oss-date is invalid.")
+    explanation = signer.explain(LINK, error_xml=answer, now=ISSUED + 10**7)
+    assert ("malformed_parameter", "certain") in firsts(explanation)
+
+
 def test_the_bytes_of_the_canonical_request_are_preferred_to_its_text() -> None:
     document = mismatch("k", "0" * 64, "a\nb\nc\nd", EXPECTED).xml("R", "H").decode()
     spoilt = document.replace("GET\n/example", "GET /example")

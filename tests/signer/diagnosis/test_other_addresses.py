@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -183,6 +185,16 @@ def test_the_last_line_names_the_page_of_the_first_finding(
 ) -> None:
     done = run("explain", LINK, env=variables)
     assert done.stdout.endswith(f"\n\nMore: {page}\n")
+
+
+def test_an_installed_command_names_no_page_that_it_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = import_module("signer.cli.explain")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "fc_presign/cli/explain.py"))
+    done = run("explain", LINK, env={})
+    assert "[expired, certain]" in done.stdout
+    assert "causes" not in done.stdout
 
 
 def test_a_signed_link_with_names_of_other_services_is_one_of_oss() -> None:

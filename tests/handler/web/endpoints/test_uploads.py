@@ -260,6 +260,24 @@ class TestLibrary:
                 library_form(**params)
             assert [refused.value.field] == [*params]
 
+    @pytest.mark.parametrize(
+        ("sizes", "field"),
+        [
+            ({"max_size": -1}, "max_size"),
+            ({"max_size": 5 * 1024**3 + 1}, "max_size"),
+            ({"max_size": True}, "max_size"),
+            ({"max_size": 5, "min_size": 6}, "min_size"),
+            ({"max_size": 5, "min_size": -1}, "min_size"),
+            ({"max_size": 5, "min_size": "1"}, "min_size"),
+        ],
+    )
+    def test_a_size_that_no_upload_can_have_is_refused(
+        self, sizes: dict[str, Any], field: str
+    ) -> None:
+        with pytest.raises(InvalidForm, match=field) as refused:
+            library_form(**sizes)
+        assert refused.value.field == field
+
     def test_further_fields_are_in_the_form_and_in_its_policy(self) -> None:
         fixed = {"cache-control": "no-cache", "x-oss-meta-source": "upload page"}
         form = library_form(fixed=fixed)
