@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..diagnosis.regions import KNOWN_REGIONS, closest_region
-from ..emulator.errors import EmulatorError
+from ..emulator.errors import EmulatorError, extra_missing
 from ..emulator.interrupts import exit_on_signals
 from ..emulator.variables import (
     ADDRESSES,
@@ -134,9 +134,7 @@ def _run(choices: Choices) -> NoReturn:
         from ..emulator.page import oss_page
         from ..emulator.plain_files import PlainFiles
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This command requires {error.name}: install fc-presign[oss]."
-        ) from None
+        raise extra_missing(error) from None
     if choices.region not in KNOWN_REGIONS:
         closest = closest_region(choices.region)
         question = f" (did you mean {closest}?)" if closest else ""
