@@ -153,7 +153,7 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     operation = find_operation(request)
     if request.key:
         check_key(request.key)
-    check_rights(service, principal, rights_of(operation, request))
+    check_rights(service, principal, rights_of(operation, request, service))
     call = Call(request.method, operation.name, request.bucket, request.key)
     service.settings.observer.before(call)
     with naming(operation.name), _busy_files():
