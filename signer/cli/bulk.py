@@ -23,7 +23,7 @@ from . import options
 from .bulk_formats import FORMATS, Format, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
-from .output import echo
+from .terminal import echo
 
 
 class Summary(NamedTuple):

@@ -12,7 +12,7 @@ from ..link import Link, presign
 from ..times import rfc3339
 from . import options
 from .options import EXPIRY, HEADER, METHOD, QUERY, ObjectAddress, oss_url
-from .output import echo, print_json
+from .terminal import echo, print_json
 
 _link_options = options.add(
     options.signing_options,

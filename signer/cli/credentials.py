@@ -20,7 +20,7 @@ from ..credentials import FUNCTION_COMPUTE, OFFICIAL_SDK, Credentials
 from ..errors import MissingCredentials
 from ..redaction import redact
 from .network import failure_reason
-from .output import echo
+from .terminal import echo
 
 CONFIG = os.path.join("~", ".aliyun", "config.json")
 INI = os.path.join("~", ".alibabacloud", "credentials.ini")

@@ -11,7 +11,7 @@ import click
 from . import options
 from .credentials import load_optional_credentials
 from .options import HEADER, METHOD
-from .output import echo, print_json
+from .terminal import echo, print_json
 
 
 @click.command(cls=options.Command)

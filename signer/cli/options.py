@@ -24,7 +24,7 @@ from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
 from . import terminal
 from .credentials import CONFIG, load_credentials, profile_names
-from .output import echo
+from .terminal import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from ..emulator.variables import (
 )
 from ..printing import show
 from .options import Command
-from .output import echo
+from .terminal import echo
 
 LOOPBACK, EVERY_HOST = "127.0.0.1", "0.0.0.0"  # noqa: S104 - for a container alone
 POLL_INTERVAL = 0.5  # seconds

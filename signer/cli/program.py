@@ -15,7 +15,7 @@ from . import create, oss, shares
 from .bulk import bulk
 from .explain import explain
 from .options import NAME, Group
-from .output import echo
+from .terminal import echo
 
 MODULE = f"python -m {(__package__ or '').partition('.')[0]}"
 COMPLETION = "_FC_PRESIGN_COMPLETE"

@@ -20,9 +20,9 @@ import click
 from ..display import printable, redact_pieces
 from ..sizes import format_size
 from . import options
-from .output import echo, print_json
 from .sending import open_file, send_file
 from .service import KEY, Service, ServiceFailed
+from .terminal import echo, print_json
 
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
 
