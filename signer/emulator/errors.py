@@ -8,7 +8,7 @@ _EXTRA = ("fastcrc", "werkzeug")
 
 
 class EmulatorError(SignerError):
-    """The emulator cannot start, or a fault that a test asked for was not used; the message says what to do.
+    """The emulator cannot start, or a fault that a test set was not used; the message says what to do.
 
     `code` is port_in_use, folder_in_use, folder_unusable, invalid_bucket, invalid_region, invalid_access_key,
     extra_missing or unused_fault, of the command also file_exists or file_unusable.

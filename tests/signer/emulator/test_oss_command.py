@@ -21,6 +21,7 @@ import yaml
 
 from signer import Credentials, Endpoint, cli, presign
 from signer.cli import oss as command
+from signer.emulator.variables import no_proxy
 from tests.local.programs import ROOT, started
 
 KEY = {
@@ -173,6 +174,28 @@ def test_a_file_that_cannot_be_written_is_one_sentence(
     assert f"{tmp_path} cannot be written (" in refused(
         capsys, monkeypatch, "--env-file", str(tmp_path)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "a.example.com"}, "127.0.0.1,localhost,a.example.com"),
+        ({"no_proxy": "b.example.com", "NO_PROXY": "a"}, "127.0.0.1,localhost,b.example.com"),
+        ({"no_proxy": "127.0.0.1,localhost,a"}, "127.0.0.1,localhost,a"),
+        ({"no_proxy": "localhost"}, "127.0.0.1,localhost"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_no_proxy_keeps_what_is_there(before: dict[str, str], after: str) -> None:
+    assert no_proxy(before) == {"NO_PROXY": after, "no_proxy": after}
+
+
+def test_the_file_has_the_name_of_its_address_too(tmp_path: Path) -> None:
+    with running("--env-file", str(tmp_path / "env"), "--address", "http://oss:9001"):
+        lines = (tmp_path / "env").read_text().splitlines()
+    assert "OSS_ENDPOINT=http://oss:9001" in lines
+    assert "no_proxy=127.0.0.1,localhost,oss,.oss" in lines
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
