@@ -144,7 +144,13 @@ def _run(choices: Choices) -> NoReturn:
             ]
         )
     settings = Settings(address=urlsplit(choices.address).netloc, accepts_v1=not choices.no_v1)
-    options = Options(access_key=_access_key(os.environ), settings=settings)
+    in_clone = (__package__ or "").startswith("signer.")  # where make runs it, too
+    options = Options(
+        access_key=_access_key(os.environ),
+        settings=settings,
+        port_option="--port, or PORT= of make oss" if in_clone else "--port",
+        root_option="--root, or ROOT= of make oss" if in_clone else "--root",
+    )
     exit_on_signals(0)
     with ExitStack() as cleanup:
         alone = cleanup.enter_context(

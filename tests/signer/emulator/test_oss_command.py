@@ -270,6 +270,19 @@ def test_an_address_is_a_scheme_and_a_host(
     assert "expected an address such as http://oss:9001." in message
 
 
+def test_a_port_in_use_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        message = refused(capsys, monkeypatch, "--port", port)
+    assert re.fullmatch(
+        rf"Error: Port {port} is not available \(.*\)\. Stop the program that uses it, or choose another port "
+        r"with --port, or PORT= of make oss \(0: any free one\)\.\n",
+        message,
+    )
+
+
 # --- signatures, loading, containers ------------------------------------------------------------------------------
 
 
