@@ -145,7 +145,7 @@ class Stack:
             )
             names = [each.name for each in deployment.functions if each.runs_locally and warm]
             failures = pool.map(runtime.warm, names)
-            # It imports Flask, while the functions start.
+            # Flask is imported while the functions start.
             from .fc import http_trigger
 
             for name, failure in zip(names, failures, strict=True):

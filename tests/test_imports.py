@@ -178,6 +178,14 @@ def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line(
         assert (importer, imported) not in SIGNER_EXCEPT, fault
 
 
+def test_one_command_needs_the_emulator() -> None:
+    within = [
+        each for each in imports(modules(ROOT, ["signer"])) if signer_layer(each.importer) == "cli"
+    ]
+    users = {each.importer for each in within if signer_layer(each.imported) == "emulator"}
+    assert users == {"signer.cli.oss"}
+
+
 def test_no_module_imports_itself_through_others() -> None:
     files = modules(ROOT, PACKAGES)
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(files, ()))

@@ -78,6 +78,31 @@ print(link.url)
 assert not fc_presign.verify("GET", link.url, credentials=keys, now=1_700_000_001).faults
 assert fc_presign.explain(link.url).findings
 """
+EMULATE = """
+import fc_presign, http.client
+from fc_presign import emulator
+
+def status(method, path, **headers):
+    connection = http.client.HTTPConnection(oss.url.removeprefix("http://"), timeout=20)
+    connection.request(method, path, headers=headers)
+    return connection.getresponse().status
+
+def link(method, **options):
+    endpoint = fc_presign.Endpoint.path_style(oss.url, oss.region)
+    made = fc_presign.presign(
+        method, oss.bucket, "a.txt", credentials=oss.temporary, endpoint=endpoint, **options
+    )
+    return made.url.removeprefix(oss.url)
+
+with emulator.run() as oss:
+    statuses = [status("GET", link("GET")), status("POST", link("POST", query={"restore": ""}))]
+from fc_presign.emulator.alone import oss_alone
+from fc_presign.emulator.page import oss_page
+with oss_alone(["examplebucket"], "cn-hangzhou", None, 0) as alone:
+    assert "/examplebucket/" in oss_page(alone.oss_url, alone.region, alone.root)
+with emulator.run() as oss:
+    print(*statuses, status("PUT", link("PUT")))
+"""
 MODULES = """
 import importlib.metadata
 import importlib.util
@@ -180,39 +205,52 @@ def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(
     assert own >= SOURCES
 
 
-def test_the_library_has_no_dependency_and_the_command_and_its_profiles_are_the_only_extras(
+def test_the_library_has_no_dependency_and_the_extras_are_the_command_the_oss_and_profiles(
     distributions: Distributions,
 ) -> None:
     headers = metadata(distributions.wheel)
-    assert headers.get_all("Provides-Extra") == ["cli", "profiles"]
+    assert headers.get_all("Provides-Extra") == ["cli", "oss", "profiles"]
     assert all(
-        re.search(r"extra == ['\"](cli|profiles)['\"]", line)
+        re.search(r"extra == ['\"](cli|oss|profiles)['\"]", line)
         for line in headers.get_all("Requires-Dist", [])
     )
     assert headers["Author"] == "The fc-presign authors"
 
 
+def required(distributions: Distributions, extra: str) -> set[str]:
+    """The packages of an extra."""
+    lines = metadata(distributions.wheel).get_all("Requires-Dist", [])
+    own = [line for line in lines if re.search(f"extra.*{extra}", line)]
+    return {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in own}
+
+
 def test_what_the_command_imports_is_in_its_extra(distributions: Distributions) -> None:
-    """A module of the standard library, of ours, or of a package that the extra names."""
-    lines = [
-        line
-        for line in metadata(distributions.wheel).get_all("Requires-Dist", [])
-        if re.search("extra.*cli", line)
-    ]
-    required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in lines}
-    known = {*sys.stdlib_module_names, *required}
-    unknown = {
-        module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)
-    } - known
-    assert not unknown
+    """A module of the standard library, of ours, or of a package that the extra names; the plugin is for pytest."""
+    emulator = ROOT / "signer/emulator"
+    files = {*(ROOT / "signer").rglob("*.py")}
+    of_emulator = {path for path in files if path.is_relative_to(emulator)}
+    for extra, paths, others in (
+        ("cli", files - of_emulator, set()),
+        ("oss", of_emulator, {"_typeshed", "pytest"}),
+    ):
+        known = {*sys.stdlib_module_names, *required(distributions, extra), *others}
+        assert {module for path in paths for module in imports(path)} <= known, extra
+    assert required(distributions, "oss") == {"click", "fastcrc", "werkzeug"}
+
+
+def test_pytest_finds_the_plugin(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
+        lines = archive.read(name).decode().splitlines()
+    assert lines[lines.index("[pytest11]") + 1] == "fc_presign = fc_presign.emulator.pytest_plugin"
 
 
 def test_the_library_and_the_command_import_nothing_that_windows_lacks() -> None:
     files = list((ROOT / "signer").rglob("*.py"))
     assert len(files) > 20
     for path in files:
-        # tests/signer/cli/test_pasted.py has a command without it.
-        expected = {"readline"} if path.name == "terminal.py" else set()
+        # tests/signer/cli/test_pasted.py has a command without it; locking.py has another one for Windows.
+        expected = {"terminal.py": {"readline"}, "locking.py": {"fcntl"}}.get(path.name, set())
         assert imports(path) & POSIX_MODULES == expected, path
 
 
@@ -302,6 +340,29 @@ def test_the_extra_brings_the_command_whose_help_names_what_was_called(
     done = installed.run("fc-presign", "explain", url)
     assert done.returncode == 1, done.stderr
     assert "expired" in done.stdout
+
+
+@pytest.mark.long  # .ci/run runs all of this file
+@each_python
+def test_the_extra_oss_alone_runs_an_oss_whose_keys_a_program_reads(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
+    """From the wheel: with its list of what is left out, its page, and neither requests nor jinja2."""
+    installed = environment(version, tmp_path)
+    uv(
+        "pip",
+        "install",
+        "--python",
+        installed.programs / "python",
+        f"fc-presign[oss] @ {distributions.wheel.as_uri()}",
+    )
+    done = installed.run("python", "-c", EMULATE)
+    assert (done.returncode, done.stdout) == (0, "404 501 200\n"), done.stderr
+    assert installed.run("fc-presign", "oss", "--help").returncode == 0
+    (names,) = installed.run("python", "-c", MODULES).stdout.splitlines()[1:]
+    assert not {"requests", "Jinja2", "jinja2", "Flask", "flask"} & {*ast.literal_eval(names)}
+    plugin = installed.run("python", "-c", "import fc_presign.emulator.pytest_plugin")
+    assert "No module named 'pytest'" in plugin.stderr
 
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))

@@ -12,12 +12,14 @@ from ..errors import DeployError
 from . import vendor
 
 OURS = ("handler", "signer")
-# No function imports the command lines, the diagnosis that `signer.explain` and a command line use, nor the emulator.
+# No function imports the command lines and how they print, the diagnosis, which `signer.explain` and a command line
+# use, nor the emulator.
 COMMANDS = (
     "signer/__main__.py",
     "signer/cli",
     "signer/diagnosis",
     "signer/emulator",
+    "signer/printing.py",
     "handler/commands",
 )
 # Only a custom runtime serves HTTP itself.

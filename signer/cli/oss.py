@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..diagnosis.regions import KNOWN_REGIONS, closest_region
-from ..emulator.errors import EmulatorError
+from ..emulator.errors import EmulatorError, extra_missing
 from ..emulator.interrupts import exit_on_signals
 from ..emulator.variables import (
     ADDRESSES,
@@ -134,9 +134,7 @@ def _run(choices: Choices) -> NoReturn:
         from ..emulator.page import oss_page
         from ..emulator.plain_files import PlainFiles
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This command requires {error.name}: install fc-presign[oss]."
-        ) from None
+        raise extra_missing(error) from None
     if choices.region not in KNOWN_REGIONS:
         closest = closest_region(choices.region)
         question = f" (did you mean {closest}?)" if closest else ""
@@ -146,7 +144,13 @@ def _run(choices: Choices) -> NoReturn:
             ]
         )
     settings = Settings(address=urlsplit(choices.address).netloc, accepts_v1=not choices.no_v1)
-    options = Options(access_key=_access_key(os.environ), settings=settings)
+    in_clone = (__package__ or "").startswith("signer.")  # where make runs it, too
+    options = Options(
+        access_key=_access_key(os.environ),
+        settings=settings,
+        port_option="--port, or PORT= of make oss" if in_clone else "--port",
+        root_option="--root, or ROOT= of make oss" if in_clone else "--root",
+    )
     exit_on_signals(0)
     with ExitStack() as cleanup:
         alone = cleanup.enter_context(

@@ -28,7 +28,6 @@ def read(description: str, file_command: str) -> str:
     """The pasted lines until Ctrl-D; `file_command` reads a file instead, where lines are cut.
 
     A terminal itself cuts a line of more than 1,024 (macOS) or 4,096 bytes (Linux).
-
     With `readline`, `input` takes lines of any length, and keys edit them. Whatever ends it, also a signal, the
     terminal is as before.
     """
@@ -71,3 +70,13 @@ def read(description: str, file_command: str) -> str:
             signal.setitimer(signal.ITIMER_REAL, 0)
         os.dup2(output, 1)
         os.close(output)
+
+
+def echo(lines: str, *, err: bool = False) -> None:
+    """Prints lines, without what a terminal would obey or reorder."""
+    click.echo("\n".join(map(printable, lines.split("\n"))), err=err)
+
+
+def print_json(document: object) -> None:
+    """Prints JSON: indented on a terminal, on one line for programs."""
+    echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))

@@ -36,8 +36,8 @@ class Options(NamedTuple):
 
     access_key: tuple[str, str] | None = None
     settings: Settings = Settings()
-    port_option: str = "--port, or PORT= of make oss"
-    root_option: str = "--root, or ROOT= of make oss"
+    port_option: str = "--port"
+    root_option: str = "--root"
 
 
 class OssAlone(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a test asks a running OSS for: errors and delays instead of responses, and the requests that came."""
+"""What a test sets in a running OSS: errors and delays instead of responses; and the requests that came."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Fault:
 
 
 class Watch:
-    """What one test asks for, of the buckets that `covers` accepts. Threads may share it."""
+    """What one test sets, for the buckets that `covers` accepts. Threads may share it."""
 
     def __init__(self, covers: Callable[[str], bool], clock: Clock) -> None:
         self.covers = covers
@@ -130,7 +130,7 @@ class Watch:
             return
         if fault.status == "reset":
             raise ConnectionResetError
-        raise OssError(fault.status, fault.code, "A test asked for this error.")
+        raise OssError(fault.status, fault.code, "A test requested this error.")
 
     def after(self, call: Call, status: int | None, code: str) -> None:
         """As that of `Observer`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..credentials import Credentials
-from .errors import EmulatorError
+from .errors import EmulatorError, extra_missing
 from .variables import key_variables, no_proxy
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .faults import Request, Status, Unused, Watches
     from .ram import Principal
 
-_EXTRA = ("fastcrc", "werkzeug")
 _TEMPORARY_LIFE = 12 * 3600  # seconds, the longest of STS
 _MIN_LIFE = 60  # seconds that are left of temporary credentials when there are new ones
 
@@ -174,13 +173,7 @@ def run(
         from .faults import Watches
         from .oss import Settings
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
-            raise
-        raise EmulatorError(
-            f"The OSS for tests requires {package}: install fc-presign[oss].",
-            code="extra_missing",
-        ) from None
+        raise extra_missing(error) from None
     watches = Watches()
     options = module.Options(
         access_key=access_key,

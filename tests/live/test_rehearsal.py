@@ -80,7 +80,14 @@ def test_a_run_against_make_oss_reports_what_a_proxy_changed_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with started(
-        "oss", "--oss-port", "0", "--root", str(tmp_path / "data"), "--json", ports=False
+        "oss",
+        "--oss-port",
+        "0",
+        "--root",
+        str(tmp_path / "data"),
+        "--json",
+        module="signer",
+        ports=False,
     ) as program:
         variables = json.loads(program.wait_for("{"))
         for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):

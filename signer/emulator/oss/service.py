@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 
 class Observer(Protocol):
-    """What a test has to say about requests. It is asked in the threads of the requests."""
+    """What a test has to say about requests. It is called in the threads of the requests."""
 
     def before(self, call: Call) -> None:
         """Before what is allowed is done. May wait, or raise `OssError`; `ConnectionResetError` ends the connection."""

@@ -6,6 +6,7 @@ It imports nothing of this project but what the fixtures bring, so that it runs 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
@@ -31,10 +32,11 @@ def test_an_object_that_changes_during_a_download_is_read_to_its_end(
 ) -> None:
     bucket.put_object("a.bin", BODY)
     url = bucket.sign_url("GET", "a.bin", 60)
-    act = {
+    acts: dict[str, Callable[[], Any]] = {
         "overwrite": lambda: bucket.put_object("a.bin", b"new"),
         "delete": lambda: bucket.delete_object("a.bin"),
-    }[change]
+    }
+    act = acts[change]
     with build_opener(ProxyHandler({})).open(url, timeout=30) as download:
         start = download.read(16)
         # Windows alone keeps a file that is open; the client may try again.

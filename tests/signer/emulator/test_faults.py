@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from http.client import RemoteDisconnected
 from typing import Any
@@ -73,11 +73,12 @@ def test_a_copy_a_list_and_a_form_are_operations_of_their_own(aliyun_oss: Runnin
     auth = oss2.AuthV4(key.access_key_id, key.access_key_secret)
     bucket = oss2.Bucket(auth, aliyun_oss.url, aliyun_oss.bucket, region=aliyun_oss.region)
     bucket.put_object("a.txt", b"figures")
-    for operation, act in (
+    operations: list[tuple[str, Callable[[], Any]]] = [
         ("CopyObject", lambda: bucket.copy_object(aliyun_oss.bucket, "a.txt", "b.txt")),
         ("ListObjectsV2", lambda: bucket.list_objects_v2()),
         ("DeleteMultipleObjects", lambda: bucket.batch_delete_objects(["a.txt"])),
-    ):
+    ]
+    for operation, act in operations:
         aliyun_oss.fail(operation)
         with pytest.raises(oss2.exceptions.ServerError, match="ServiceUnavailable"):
             act()
@@ -126,8 +127,13 @@ def test_requests_have_no_query_header_or_token(aliyun_oss: RunningOss) -> None:
     url = link(aliyun_oss, "GET", "a.txt", credentials=aliyun_oss.temporary)
     send("GET", url)
     (request,) = aliyun_oss.requests
-    assert request == ("GET", "GetObject", "a.txt", 404, "NoSuchKey")
-    assert request._fields == ("method", "operation", "key", "status", "code")
+    assert request._asdict() == {
+        "method": "GET",
+        "operation": "GetObject",
+        "key": "a.txt",
+        "status": 404,
+        "code": "NoSuchKey",
+    }
 
 
 def test_the_buckets_of_others_are_left_alone(

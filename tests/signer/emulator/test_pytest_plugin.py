@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,11 @@ print(json.dumps([sorted({*sys.modules} - library), sorted(library - before)]))
 
 
 def pytest_of(
-    folder: Path, source: str, *arguments: str, without_packages: bool = False, **variables: str
+    folder: Path,
+    source: str,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    without_packages: bool = False,
 ) -> tuple[int, str]:
     """Status and output of pytest in a project with these tests, with the plugin of this clone."""
     folder.mkdir(exist_ok=True)
@@ -39,7 +44,7 @@ def pytest_of(
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-p", "no:fc_presign", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(variables or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -97,7 +102,7 @@ def test_back():
 """
     names = ("OSS_SESSION_TOKEN", "OSS_X", "ALIBABA_CLOUD_X", "ALICLOUD_X", "ALIYUN_X")
     foreign = {**dict.fromkeys(names, "CAISEXAMPLE"), "NO_PROXY": "example.com"}
-    status, output = pytest_of(tmp_path, source, **foreign)
+    status, output = pytest_of(tmp_path, source, variables=foreign)
     assert (status, "3 passed" in output) == (0, True), output
 
 
@@ -174,7 +179,7 @@ def test_after(aliyun_oss):
     assert "signer.emulator.running" in ours()
     assert "werkzeug" in sys.modules
 """
-    status, output = pytest_of(tmp_path, source, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    status, output = pytest_of(tmp_path, source, variables={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     assert status == 0, output
     code = f"import pytest, typing\n{LOADED}"
     done = subprocess.run(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from signer import SignerError, emulator
+from signer.emulator.client import send
 from tests.signer.emulator.running import call, link
 
 ROOT = Path(__file__).parents[3]
@@ -70,15 +71,9 @@ def test_temporary_credentials_may_do_everything_too() -> None:
         assert oss.temporary.security_token
         assert oss.temporary == oss.temporary
         url = link(oss, "PUT", "a.txt", credentials=oss.temporary)
-        assert emulator_status("PUT", url) == 200
+        assert send("PUT", url).status == 200
         stranger = oss.temporary._replace(security_token="CAISother")
-        assert emulator_status("PUT", link(oss, "PUT", "a.txt", credentials=stranger)) == 403
-
-
-def emulator_status(method: str, url: str) -> int:
-    from signer.emulator.client import send
-
-    return send(method, url).status
+        assert send("PUT", link(oss, "PUT", "a.txt", credentials=stranger)).status == 403
 
 
 def test_objects_stay_in_a_folder_that_is_named(tmp_path: Path) -> None:
@@ -136,7 +131,7 @@ def test_a_port_and_a_folder_are_of_one_server_alone(tmp_path: Path) -> None:
             ({"port": port}, "port_in_use", r"Port \d+ is not available .* with port= \(0"),
             ({"root": tmp_path}, "folder_in_use", "Another stack uses .* with root="),
         ):
-            second = emulator.run(**options)  # type: ignore[arg-type]
+            second = emulator.run(**options)
             with pytest.raises(emulator.EmulatorError, match=sentence) as raised, second:
                 pass
             assert raised.value.code == code
