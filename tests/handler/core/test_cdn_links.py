@@ -195,6 +195,9 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
     sent = LinkIssuer(invocation).link(notice)
     assert sent is not None
     assert opens(sent.url, NOW)
+    with pytest.raises(Problem) as refused:  # one that waits since before the CDN
+        LinkIssuer(invocation).link(notice._replace(download="b.pdf"))
+    assert refused.value.code == "download_not_signed"
     asked = RequestedLink("message", "origin", "/reports/a.pdf", None, "b.pdf", NOW)
     with pytest.raises(Problem, match="download"):
         list(matching_notices(running.config, asked))
