@@ -14,9 +14,7 @@ from pathlib import Path
 
 from handler.core.keys import owner_tag
 from handler.core.shares import record as records
-from local.client import request
-from local.stack import OssAlone
-from local.start_page import StartPage
+from signer.emulator.client import Address, request
 from signer.emulator.oss import create_app
 from signer.emulator.server import listen, serve
 
@@ -58,14 +56,7 @@ def measure() -> list[Figure]:
         config.write_text(LINKS, "utf-8")
         app = create_app(root, region=REGION, credentials=[CREDENTIALS], buckets=[BUCKET])
         with closing(serve(app, listen(0))) as server:
-            oss = OssAlone(
-                oss_url=server.url,
-                region=REGION,
-                root=root,
-                credentials=CREDENTIALS,
-                temporary=CREDENTIALS,
-                start_page=StartPage(app),
-            )
+            oss = Address(server.url, REGION, CREDENTIALS)
             environment = {
                 **ENVIRONMENT,
                 "LINK_CONFIG": str(config),
@@ -87,7 +78,7 @@ def measure() -> list[Figure]:
     ]
 
 
-def _share(oss: OssAlone) -> str:
+def _share(oss: Address) -> str:
     """The secret of a share; its record, its object and the keys document are put into OSS."""
     secret = records.new_secret()
     now = int(time.time())

@@ -15,9 +15,9 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 import signer
-from local.interrupts import exit_on_signals
 from signer import Credentials, SignerError
 from signer.cli.credentials import CONFIG, load_credentials
+from signer.emulator.interrupts import exit_on_signals
 from signer.endpoint import is_loopback, parse_origin
 from signer.sts import ROLE_ARN
 

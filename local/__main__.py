@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from .interrupts import run
+from signer.emulator.interrupts import run
 
 if __name__ == "__main__":
-    name = sys.argv[1] if sys.argv[1:2] in (["invoke"], ["oss"]) else "run"
+    name = "invoke" if sys.argv[1:2] == ["invoke"] else "run"
     sys.exit(
         run(
             "local.invoke" if name == "invoke" else "local.command",

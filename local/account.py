@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from handler.core.config import Config, InvalidConfig
 from handler.core.config.rights import Statement, allow, policy
 from signer import Credentials
-from signer.emulator.ram import ACCOUNT, Principal, Principals, parse_policy
+from signer.emulator.ram import ACCOUNT, PolicyError, Principal, Principals, parse_policy
 from signer.emulator.sts import Role, temporary_credentials
 from signer.emulator.sts.roles import session_arn
 
@@ -109,6 +109,8 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
                     _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
         raise LocalError(error.sentence) from None
+    except PolicyError as error:
+        raise LocalError(str(error)) from None
     return roles
 
 

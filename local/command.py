@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import re
-import shlex
 import sys
 import threading
 import time
@@ -15,16 +14,15 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from handler.commands.printing import Parser, show
-from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
-from signer.emulator.oss.storage import Buckets
-from signer.emulator.server import EVERY_HOST, HOST
+from signer.emulator import EmulatorError
+from signer.emulator.interrupts import exit_on_signals
+from signer.emulator.plain_files import PlainFiles
+from signer.emulator.variables import shell_command, write_script
+from signer.printing import Parser, show
 
 from . import samples, start_page
 from .errors import LocalError
-from .interrupts import exit_on_signals
-from .plain_files import PlainFiles
-from .stack import DEFAULT_BUCKET, OssAlone, Stack, oss_alone
+from .stack import Stack
 
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
@@ -36,15 +34,12 @@ SETTLED = 1.0  # seconds after which a file that was written counts as complete
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the stack, or with `oss` the OSS alone; returns 0 after a signal, 2 if it cannot start."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments[:1] == ["oss"]:
-        return _run_oss(arguments[1:])
+    """Runs the stack; returns 0 after a signal, 2 if it cannot start."""
     parser = _parser(
         "python -m local",
         "Runs the functions of s.yaml and a local OSS on 127.0.0.1, for development.",
         {"--http-port": (9000, "the HTTP trigger"), "--oss-port": (9001, "OSS")},
-        "To run one function once: python -m local invoke FUNCTION --event FILE. The OSS alone: python -m local oss",
+        "To run one function once: python -m local invoke FUNCTION --event FILE. The OSS alone: make oss",
     )
     parser.add_argument(
         "--config",
@@ -72,71 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         copier.join(1)
     _say([f"python -m local: {refusal}"])
     return REFUSED
-
-
-def _run_oss(arguments: Sequence[str]) -> int:
-    """Runs the OSS alone, and ends as `main` does."""
-    what = "A test tool: an OSS that only this machine reaches (127.0.0.1). Store nothing of value in it."
-    parser = _parser("python -m local oss", what, {"--oss-port": (9001, "OSS")})
-    parser.add_argument(
-        "--host", choices=(HOST, EVERY_HOST), default=HOST, help=f"{EVERY_HOST} is for a container"
-    )
-    parser.add_argument(
-        "--bucket", metavar="NAME", action="append", help=f"repeatable (default: {DEFAULT_BUCKET})"
-    )
-    parser.add_argument(
-        "--region", default="cn-hangzhou", help="the region of all buckets (default: cn-hangzhou)"
-    )
-    options = parser.parse_args(arguments)
-    exit_on_signals(0)
-    buckets = options.bucket or [DEFAULT_BUCKET]
-    if options.region not in KNOWN_REGIONS:
-        closest = closest_region(options.region)
-        question = f" (did you mean {closest}?)" if closest else ""
-        _say(
-            [
-                f"Warning: unknown region {options.region!r}{question}. The real OSS refuses requests for it."
-            ]
-        )
-    try:
-        with oss_alone(
-            buckets, options.region, options.root, options.oss_port, options.host
-        ) as alone:
-            if options.host == EVERY_HOST:
-                port = alone.oss_url.rpartition(":")[2]
-                publish = f"Publish its port to your machine alone: -p 127.0.0.1:{port}:{port}"
-                what = f"A test tool: an OSS for a container, which its network reaches. {publish}"
-                _say([what] if options.json else [])
-            files = PlainFiles(alone)
-            _say(
-                f"{folder} is not a bucket: its files are not taken in."
-                for folder in files.ignored_folders()
-            )
-            _say(files.take_in())
-            variables = {
-                "OSS_ENDPOINT": alone.oss_url,
-                "OSS_REGION": alone.region,
-                "OSS_BUCKET": buckets[0],
-            }
-            for prefix, keys in ("OSS", alone.credentials), ("OSS_STS", alone.temporary):
-                variables[f"{prefix}_ACCESS_KEY_ID"] = keys.access_key_id
-                variables[f"{prefix}_ACCESS_KEY_SECRET"] = keys.access_key_secret
-                variables[f"{prefix}_SESSION_TOKEN"] = keys.security_token or ""
-            script = samples.write_script(alone.root, variables)
-            alone.start_page.content = partial(_oss_page, alone)
-            hint = f"# Files that you put into {alone.root / buckets[0]}/ become objects. Stop: Ctrl-C."
-            show(*([json.dumps(variables)] if options.json else [f"# {what}", hint, *script]))
-            while True:
-                time.sleep(POLL_INTERVAL)
-                _say(files.take_in(SETTLED))
-    except LocalError as error:
-        _say([f"python -m local oss: {error}"])
-    return REFUSED
-
-
-def _oss_page(alone: OssAlone) -> str:
-    values = {"oss": alone, "buckets": Buckets(alone.root).all(), "shell": _shell(alone, None)}
-    return start_page.render("oss_page.html", title="An OSS to test against", **values)
 
 
 def _show_log(log: int, begun: threading.Event) -> None:
@@ -199,10 +129,10 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
             "shell": _shell(stack, root),
             "title": "fc-presign on this machine",
         }
-        stack.start_page.content = partial(start_page.render, "start_page.html", **values, **places)
+        stack.start_page.content = partial(start_page.render, **values, **places)
     try:
-        samples.write_script(stack.root, samples.variables(stack, prepared.api_key.value))
-    except LocalError as error:
+        write_script(stack.root, samples.variables(stack, prepared.api_key.value))
+    except EmulatorError as error:
         _say([str(error)])
     return prepared
 
@@ -274,8 +204,8 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
     )
 
 
-def _shell(stack: Stack | OssAlone, root: Path | None) -> str:
-    return f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}"
+def _shell(stack: Stack, root: Path | None) -> str:
+    return shell_command(root or stack.root)
 
 
 def _watched(stack: Stack, root: Path | None) -> str:

@@ -13,16 +13,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from handler.commands.printing import Parser, show
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
+from signer.emulator.interrupts import exit_on_signals
+from signer.printing import Parser, show
 
 from .errors import LocalError
 from .fc import functions
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
-from .interrupts import exit_on_signals
 
 FAILED = 1
 REFUSED = 2

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from http.client import HTTPException
-from pathlib import Path
 from typing import NamedTuple
 
 from handler.commands import keys_edit
@@ -16,9 +14,10 @@ from handler.core.config import Config, Location, Mount
 from handler.core.errors import HandlerError
 from handler.core.keys import METHODS
 from signer import SignerError
-from signer.files import replace_file
+from signer.emulator import client
+from signer.emulator.variables import SCRIPT
 
-from . import client, invoke
+from . import invoke
 from .errors import LocalError
 from .stack import Stack
 
@@ -29,11 +28,6 @@ FILES = (NAME, "示例.txt")
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
 KEY_NAME = "try-it"
 KEY_METHODS = [method for method in METHODS if method != "ADMIN"]
-ENVIRONMENT = "env.sh"
-# A proxy does not reach this machine.
-_NO_PROXY = (
-    'export NO_PROXY="127.0.0.1,localhost,${no_proxy-${NO_PROXY-}}"; export no_proxy="$NO_PROXY"'
-)
 _KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
 
 
@@ -52,7 +46,7 @@ class Samples(NamedTuple):
 
 
 def prepare(stack: Stack) -> Samples:
-    """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `ENVIRONMENT`."""
+    """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `SCRIPT`."""
     key = _sample(lambda: api_key(stack))
 
     return Samples(
@@ -145,7 +139,7 @@ def api_key(stack: Stack) -> str:
 
 def _earlier_key(stack: Stack) -> str | None:
     try:
-        match = _KEY_LINE.search((stack.root / ENVIRONMENT).read_text(encoding="utf-8"))
+        match = _KEY_LINE.search((stack.root / SCRIPT).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
     return match[1] if match else None
@@ -165,22 +159,6 @@ def variables(stack: Stack, key: str | None) -> dict[str, str | None]:
         "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
         "OSS_SESSION_TOKEN": stack.credentials.security_token,
     }
-
-
-def write_script(root: Path, variables: Mapping[str, str | None]) -> list[str]:
-    """Writes `ENVIRONMENT` for its owner alone, beside the buckets, and returns its lines. Raises `LocalError`."""
-    path = root / ENVIRONMENT
-    lines = [f"# For a shell that uses what runs here: . {shlex.quote(str(path))}", _NO_PROXY]
-    # The shell may have the variables of another stack.
-    lines += [
-        f"export {name}={shlex.quote(value)}" if value else f"unset {name}"
-        for name, value in variables.items()
-    ]
-    try:
-        replace_file(str(path), "\n".join([*lines, ""]).encode(), 0o600)
-    except OSError as error:
-        raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
-    return lines
 
 
 def _config(stack: Stack) -> Config:

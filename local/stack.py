@@ -10,37 +10,35 @@ with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from handler.core.config import Config, InvalidConfig, Location, Mount, load
 from handler.core.config.on_laptop import read_cdn_endpoints
 from signer import Credentials
-from signer.emulator import oss, sts
-from signer.emulator.server import HOST, listen, serve, url_of
-from signer.emulator.sts import temporary_credentials
+from signer.emulator import EmulatorError, oss, sts
+from signer.emulator.alone import DEFAULT_BUCKET
+from signer.emulator.folder import add_buckets, storage_folder
+from signer.emulator.page import StartPage
+from signer.emulator.server import listen, serve, url_of
 
 from . import cdn
 from .account import Account
-from .errors import LocalError
+from .errors import LocalError, as_local_errors
 from .fc import functions
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .start_page import StartPage
 
-DEFAULT_BUCKET = "examplebucket"
-_ROOT = '--root, or ROOT= of make oss, ARGS="--root …" of make run'
+_ROOT = '--root, or ARGS="--root …" of make run'
 _HTTP_PORT = "--http-port, or PORT= of make run"
-_OSS_PORT = "--oss-port, or OSS_PORT= of make run, PORT= of make oss"
+_OSS_PORT = "--oss-port, or OSS_PORT= of make run"
 
 
 @dataclass(frozen=True)
@@ -90,14 +88,12 @@ class Stack:
         (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
         that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
-        from .fc import http_trigger  # with Flask, which make oss does not need
-
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         http, notes = _http_functions(deployment, config)
         first = http[0]
         account = Account()
-        with ExitStack() as cleanup:
+        with as_local_errors(), ExitStack() as cleanup:
             ports = [http_port] + [0] * (len(http) - 1)
             listeners = [cleanup.enter_context(listen(port, _HTTP_PORT)) for port in ports]
             oss_listener = cleanup.enter_context(listen(oss_port, _OSS_PORT))
@@ -117,16 +113,18 @@ class Stack:
             stamps = _stamps(deployment, extra)
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
-            folder = _folder(root, cleanup)
+            folder = cleanup.enter_context(storage_folder(root, _ROOT))
             _create_buckets(folder, buckets, extra["LINK_PUBLIC_URL"])
             oss_app = oss.create_app(
                 folder,
                 region=first.region,
                 credentials=account.principals,
                 on_created=lambda created: dispatcher.created(created),
-                serves_packages=lambda bucket, key: any(
-                    mount.app_packages and mount.target.contains(Location(bucket, key))
-                    for mount in _mounts(deployment, extra)
+                settings=oss.Settings(
+                    serves_packages=lambda bucket, key: any(
+                        mount.app_packages and mount.target.contains(Location(bucket, key))
+                        for mount in _mounts(deployment, extra)
+                    )
                 ),
             )
             oss_server = cleanup.enter_context(closing(serve(oss_app, oss_listener)))
@@ -139,15 +137,20 @@ class Stack:
             runtime = Runtime(
                 deployment.functions, credentials=account.credentials_of, environment=extra, log=log
             )
+            # Entered before the callback, which ends the instances that its threads wait for.
+            pool = cleanup.enter_context(ThreadPoolExecutor())
             cleanup.callback(runtime.close)
             dispatcher = cleanup.enter_context(
                 closing(Dispatcher(runtime, deployment.functions, log=log))
             )
-            for function in deployment.functions:
-                if warm and function.runs_locally and (failure := runtime.warm(function.name)):
-                    raise LocalError(
-                        f"Function {function.name} failed to start: {failure.error_message}"
-                    )
+            names = [each.name for each in deployment.functions if each.runs_locally and warm]
+            failures = pool.map(runtime.warm, names)
+            # While the functions start, Flask is imported, which make oss does not need.
+            from .fc import http_trigger
+
+            for name, failure in zip(names, failures, strict=True):
+                if failure is not None:
+                    raise LocalError(f"Function {name} failed to start: {failure.error_message}")
             urls = {}
             start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
@@ -219,40 +222,6 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class OssAlone(NamedTuple):
-    """The OSS of a stack without the rest; both its permanent and its temporary credentials may do everything."""
-
-    oss_url: str
-    region: str
-    root: Path
-    credentials: Credentials
-    temporary: Credentials
-    start_page: StartPage
-
-
-@contextmanager
-def oss_alone(
-    buckets: list[str], region: str, root: Path | None, port: int, host: str = HOST
-) -> Iterator[OssAlone]:
-    """Runs one until the end of the block. Raises `LocalError`."""
-    key = Credentials("LTAI5tLOCALTEST", secrets.token_urlsafe(33))
-    temporary = temporary_credentials()
-    with ExitStack() as cleanup:
-        listener = cleanup.enter_context(listen(port, _OSS_PORT, host))
-        folder = _folder(root, cleanup)
-        _create_buckets(folder, buckets)
-        start_page = StartPage(oss.create_app(folder, region=region, credentials=[key, temporary]))
-        server = cleanup.enter_context(closing(serve(start_page, listener)))
-        yield OssAlone(
-            oss_url=server.url,
-            region=region,
-            root=folder,
-            credentials=key,
-            temporary=temporary,
-            start_page=start_page,
-        )
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:
@@ -340,40 +309,12 @@ def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) 
     return list(dict.fromkeys(name for name in names if name)) or [DEFAULT_BUCKET]
 
 
-def _folder(root: Path | None, cleanup: ExitStack) -> Path:
-    if root is None:
-        return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="oss-")))
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root, os.O_RDONLY)
-    except OSError as error:
-        raise _unusable(root, error) from None
-    cleanup.callback(os.close, descriptor)
-    try:
-        fcntl.flock(
-            descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
-        )  # ends with the process, however that ends
-    except BlockingIOError:
-        raise LocalError(
-            f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}."
-        ) from None
-    except OSError:  # a file system without locks
-        pass
-    return root.resolve()
-
-
-def _create_buckets(folder: Path, names: list[str], pages: str = "") -> None:
+def _create_buckets(folder: Path, names: list[str], pages: str) -> None:
     """`pages` is the origin of those that upload: as in OSS, a bucket allows none by itself."""
     try:
-        oss.create_buckets(folder, names, pages=pages)
-    except ValueError as error:
-        advice = "Name another with --bucket (oss) or in s.yaml (vars.bucket or LINK_BUCKET)."
-        raise LocalError(f"{error} {advice}") from None
-    except OSError as error:
-        raise _unusable(folder, error) from None
-
-
-def _unusable(folder: Path, error: OSError) -> LocalError:
-    return LocalError(
-        f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}."
-    )
+        add_buckets(folder, names, _ROOT, pages)
+    except EmulatorError as error:
+        advice = ""
+        if error.code == "invalid_bucket":
+            advice = " Name another in s.yaml (vars.bucket or LINK_BUCKET)."
+        raise LocalError(f"{error}{advice}", code=error.code) from None

@@ -12,13 +12,13 @@ from typing import Any, TextIO
 
 from signer import Credentials, Endpoint, SignerError
 from signer.endpoint import is_loopback
+from signer.printing import show
 
 from ..core.cloud import oss
 from ..core.cloud.http_client import Connections
 from ..core.config import Config, InvalidConfig
 from ..core.config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..core.errors import HandlerError
-from .printing import show
 
 FAILED = 1
 INVALID = 2

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from signer.listing import PAGE
+from signer.printing import Parser
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently
@@ -27,7 +28,6 @@ from .command_line import (
     run,
     write_lines,
 )
-from .printing import Parser
 
 NAME = "python -m handler.commands notices"
 SYSTEM_CLOCK = Clock()

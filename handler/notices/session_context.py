@@ -14,7 +14,7 @@ from ..core.outbox import REFUSED, Delivery
 from . import timing
 from .sending import Sending
 from .sink_queue import SinkQueue
-from .sinks import KINDS, Kind, Sink
+from .sinks import KINDS, Sink, SinkKind
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class SinkContext(NamedTuple):
     seen: set[str]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SinkKind:
         return KINDS[self.sink.kind]
 
     @property

@@ -149,7 +149,8 @@ def _problem_response(
         try:
             from .pages import problem_page
 
-            page = problem_page(problem, request_id, request.headers.get("accept-language", ""))
+            language = request.headers.get("accept-language", "")
+            page = problem_page(problem, request_id, language, problem.back)
             return page._replace(headers={**page.headers, **problem.headers})
         except Exception as error:  # a broken page must not hide the problem
             fields["fault"] = audit.fault(error)

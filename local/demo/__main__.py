@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..interrupts import run
+from signer.emulator.interrupts import run
 
 if __name__ == "__main__":
     sys.exit(run("local.demo.story", "python -m local.demo", "make demo"))

@@ -12,14 +12,15 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-from handler.commands.printing import Parser, show
 from signer import redact
+from signer.emulator import client
+from signer.emulator.interrupts import exit_on_signals
 from signer.listing import listing_query, read_page
+from signer.printing import Parser, show
 
-from .. import client, samples
+from .. import samples
 from ..errors import LocalError
 from ..fc.s_yaml import read_yaml
-from ..interrupts import exit_on_signals
 from ..stack import Stack
 
 

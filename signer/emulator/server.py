@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ..signed_request import path_and_query
-from .errors import LocalError
+from .errors import EmulatorError
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -24,16 +25,26 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 EVERY_HOST = "0.0.0.0"  # noqa: S104 - for a container alone
 
+_PATIENCE = 10.0  # seconds for which the end waits for requests
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 @dataclass
 class _Connections:
-    """The open connections that wait for a next request."""
+    """The open connections with their threads, and those that wait for a next request."""
 
+    open: dict[socket.socket, threading.Thread] = field(default_factory=dict)
     waiting: set[socket.socket] = field(default_factory=set)
     is_closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def opened(self, connection: socket.socket) -> None:
+        with self.lock:
+            self.open[connection] = threading.current_thread()
+
+    def closed(self, connection: socket.socket) -> None:
+        with self.lock:
+            del self.open[connection]
 
     def wait(self, connection: socket.socket) -> bool:
         """Whether a next request may be read from it."""
@@ -50,9 +61,23 @@ class _Connections:
         """Ends the connections that wait; those with a request under way end after it."""
         with self.lock:
             self.is_closed = True
-            for connection in self.waiting:
-                with suppress(OSError):  # the client was faster
-                    connection.shutdown(socket.SHUT_RDWR)
+            _shut_down(self.waiting)
+
+    def end(self) -> None:
+        """Ends every connection, also with a request under way, and waits for their threads."""
+        with self.lock:
+            self.is_closed = True
+            threads = list(self.open.values())
+            _shut_down(self.open)
+        end = time.monotonic() + _PATIENCE
+        for thread in threads:
+            thread.join(max(0, end - time.monotonic()))
+
+
+def _shut_down(connections: Iterable[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):  # the client was faster
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
@@ -122,6 +147,13 @@ class _RequestHandler(WSGIRequestHandler):
             super().handle_one_request()
         else:
             self.close_connection = True
+
+    def handle(self) -> None:
+        self.connections.opened(self.connection)
+        try:
+            super().handle()
+        finally:
+            self.connections.closed(self.connection)
 
     def finish(self) -> None:
         self.connections.received(self.connection)
@@ -242,19 +274,28 @@ class Server:
         self._connections.close()
         self._thread.join()
 
+    def end(self) -> None:
+        """As `close`, and ends requests under way, too."""
+        self.close()
+        self._connections.end()
+
 
 def listen(port: int, option: str = "--http-port", host: str = HOST) -> socket.socket:
-    """A listening socket; port 0 picks a free one. Raises `LocalError`, which names `option`."""
+    """A listening socket; port 0 picks a free one. Raises `EmulatorError`, which names `option`."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "win32":  # where SO_REUSEADDR would let a second server take the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise LocalError(
+        raise EmulatorError(
             f"Port {port} is not available ({getattr(error, 'strerror', None) or error}). "
-            f"Stop the program that uses it, or choose another port with {option} (0: any free one)."
+            f"Stop the program that uses it, or choose another port with {option} (0: any free one).",
+            code="port_in_use",
         ) from None
     return listener
 

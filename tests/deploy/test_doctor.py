@@ -15,8 +15,8 @@ from deploy.probes import aliyun, service
 from deploy.probes import oss as oss_probes
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from local import client
 from local.stack import Stack
+from signer.emulator import client
 from tests.deploy.deployments import (
     EVENTS,
     HTTP,

@@ -19,6 +19,7 @@ from local.errors import LocalError
 from local.fc.s_yaml import read_yaml
 from local.stack import Stack
 from signer import redact
+from signer.emulator.variables import SCRIPT, write_script
 from tests.local.programs import ROOT
 from tools import secret_search
 
@@ -94,10 +95,8 @@ def test_the_printed_lines_get_the_same_in_a_shell(
         (tmp_path / name).chmod(0o755)
     entries: Any = read_yaml(Path(story.__file__).with_name("steps.yaml"))
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", log=log) as stack:
-        samples.write_script(
-            stack.root, samples.variables(stack, samples.prepare(stack).api_key.value)
-        )
-        state = quote(str(stack.root / samples.ENVIRONMENT))
+        write_script(stack.root, samples.variables(stack, samples.prepare(stack).api_key.value))
+        state = quote(str(stack.root / SCRIPT))
         for step, (lines, result) in zip(
             (story.Step(**entry) for entry in entries), STEP.findall(output), strict=True
         ):

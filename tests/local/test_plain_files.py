@@ -8,9 +8,9 @@ from typing import IO
 
 import pytest
 
-from local import client
-from local.plain_files import PlainFiles
 from local.stack import Stack
+from signer.emulator import client
+from signer.emulator.plain_files import PlainFiles
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from handler.commands import keys_edit
-from local import client, command, samples
-from local.errors import LocalError
+from local import command, samples
 from local.samples import Sample
 from local.stack import Stack
+from signer.emulator import EmulatorError, client, variables
 
 ROOT = Path(__file__).parents[2]
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
@@ -45,7 +45,7 @@ list      = true
 def prepare_all(stack: Stack) -> samples.Samples:
     """The samples, with the file for the shell, as at a start of `python -m local`."""
     made = samples.prepare(stack)
-    samples.write_script(stack.root, samples.variables(stack, made.api_key.value))
+    variables.write_script(stack.root, samples.variables(stack, made.api_key.value))
     return made
 
 
@@ -68,7 +68,7 @@ def signed(stack: Stack, key: str | None) -> bytes:
 def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_keeps_it(
     log: IO[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / samples.ENVIRONMENT).write_text("open to all")
+    (tmp_path / variables.SCRIPT).write_text("open to all")
     document, mine = keys_edit.add_api_key(
         keys_edit.new(), "mine", ["/send/"], ["POST", "GET"], None
     )
@@ -88,7 +88,7 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
             assert value(address).startswith(stack.http_url)
         for key in (first.api_key.value, mine):  # other entries of the keys document stay
             assert signed(stack, key) == samples.CONTENT
-        lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
+        lines = (tmp_path / variables.SCRIPT).read_text().splitlines()
         assert {f"export {name}={stack.http_url}" for name in ("SERVICE", "FC_PRESIGN_URL")} <= {
             *lines
         }
@@ -97,14 +97,14 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         full = OSError(errno.ENOSPC, "No space left on device")
         with (
             patch("signer.files.os.fsync", side_effect=full),
-            pytest.raises(LocalError, match="No space left"),
+            pytest.raises(EmulatorError, match="No space left"),
         ):
-            samples.write_script(tmp_path, {"KEY": "fcp_another"})
-        assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, (
+            variables.write_script(tmp_path, {"KEY": "fcp_another"})
+        assert (tmp_path / variables.SCRIPT).read_text().splitlines() == lines, (
             "the file before stays"
         )
         assert not list(tmp_path.glob("*.incomplete"))
-    assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / variables.SCRIPT).stat().st_mode) == 0o600
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         assert (
             client.request(
@@ -132,7 +132,7 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
 def test_a_lost_key_is_replaced_and_an_invalid_keys_document_is_named_and_left_alone(
     log: IO[bytes], tmp_path: Path
 ) -> None:
-    file = tmp_path / samples.ENVIRONMENT
+    file = tmp_path / variables.SCRIPT
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         keys = [prepare_all(stack).api_key]
         for damage in (None, b"export KEY=fcp_another\n", b"\xff"):

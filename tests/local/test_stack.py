@@ -9,10 +9,10 @@ from typing import IO, Any
 import pytest
 import requests
 
-from local import client
 from local.errors import LocalError
 from local.stack import Stack
 from signer import Credentials
+from signer.emulator import client
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "functions"

@@ -168,7 +168,7 @@ def _requires_code(config: Config, target: Target, wish: Wish) -> None:
 def _fits_folder(config: Config, target: Target, wish: Wish) -> None:
     if not _is_folder(target, wish):
         return
-    if wish.uses is not None or _has_code(target.mount, wish):
+    if wish.uses is not None:
         raise Problem("folder_not_limited")
     if wish.download:
         raise bad_body(

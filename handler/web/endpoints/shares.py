@@ -141,10 +141,16 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`DELETE /-/shares/{id}`: 204, also for a share that is already revoked."""
+    """`DELETE /-/shares/{id}`: 204, also for a share that is already revoked.
+
+    What the sender wrote goes with it: nobody reads it again, and it may name a person.
+    """
     state, record = list_shares.find(share_id, invocation)
-    if record.revoked_at is None:
-        records.save(state, record._replace(revoked_at=int(invocation.now)))
+    revoked = record._replace(
+        revoked_at=record.revoked_at or int(invocation.now), title=None, message=None, download=None
+    )
+    if revoked != record:
+        records.save(state, revoked)
     return Response(204, {})
 
 

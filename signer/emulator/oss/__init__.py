@@ -6,6 +6,16 @@ For development only: serve it on 127.0.0.1 with `..server`, which passes on the
 from __future__ import annotations
 
 from .application import create_app, create_buckets
-from .service import CreatedObject
+from .errors import OssError
+from .operations import operation_names
+from .service import Call, CreatedObject, Settings
 
-__all__ = ["CreatedObject", "create_app", "create_buckets"]
+__all__ = [
+    "Call",
+    "CreatedObject",
+    "OssError",
+    "Settings",
+    "create_app",
+    "create_buckets",
+    "operation_names",
+]

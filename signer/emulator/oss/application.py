@@ -6,8 +6,9 @@ import base64
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ from .incoming import OssRequest, check_key, read_request
 from .operations import check_parameters, find_operation
 from .responses import respond
 from .rights import check_rights, rights_of
-from .service import CreatedObject, Service
-from .storage import BucketExists, Buckets
+from .service import Call, CreatedObject, Observer, Service, Settings
+from .storage import BucketExists, Buckets, FileInUse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -38,14 +39,14 @@ def create_app(
     buckets: Sequence[str] = (),
     now: Callable[[], float] = time.time,
     on_created: Callable[[CreatedObject], None] | None = None,
-    serves_packages: Callable[[str, str], bool] = lambda bucket, key: False,
+    settings: Settings = Settings(),  # noqa: B008 - immutable
 ) -> WSGIApplication:
     """OSS with its objects under `root`, for requests that are signed with one of `credentials`.
 
     A sequence of access keys may do everything; of `Principals`, each may do what its policies allow, also those that
     are added later. `buckets` are created if they are missing; `now` is the clock, in Unix seconds; `on_created` is
-    called with every object written, in the thread of its request; `serves_packages` is that of `Service`. Raises
-    `ValueError` for an invalid bucket name, `OSError` for a root that cannot be written.
+    called with every object written, in the thread of its request. Raises `ValueError` for an invalid bucket name,
+    `OSError` for a root that cannot be written.
     """
     create_buckets(root, buckets, now())
     principals = (
@@ -57,7 +58,7 @@ def create_app(
         principals=principals.find,
         now=now,
         on_created=on_created,
-        serves_packages=serves_packages,
+        settings=settings,
     )
     return lambda environ, start_response: _handle(service, environ)(environ, start_response)
 
@@ -74,19 +75,42 @@ def create_buckets(
             cors.allow_pages(bucket, pages)
 
 
+class _Trace:
+    """Passes on to the observer what one request turns out to ask for, and remembers it."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.call: Call | None = None
+        self.elapsed = observer.elapsed
+
+    def before(self, call: Call) -> None:
+        self.call = call
+        self._observer.before(call)
+
+    def after(self, call: Call, status: int | None, code: str) -> None:
+        self._observer.after(call, status, code)
+
+
 def _handle(service: Service, environ: WSGIEnvironment) -> Response:
     request_id = secrets.token_hex(12).upper()
     request: OssRequest | None = None
+    trace = _Trace(service.settings.observer)
+    service = replace(service, settings=service.settings._replace(observer=trace))
+    code = ""
     try:
-        request = read_request(environ)
+        request = read_request(environ, service.settings.address)
         response = _dispatch(service, request)
     except OssError as error:
+        code = error.code
         response = _error_response(error, environ, request_id)
+    except ConnectionResetError:
+        if trace.call:
+            trace.after(trace.call, None, "")
+        raise
     except Exception as error:
+        code = "InternalError"
         print(f"oss: request {request_id} failed with {_location(error)}", file=sys.stderr)
-        internal = OssError(
-            500, "InternalError", "We encountered an internal error. Please try again."
-        )
+        internal = OssError(500, code, "We encountered an internal error. Please try again.")
         response = _error_response(internal, environ, request_id)
     response.headers["Date"] = formatdate(service.now(), usegmt=True)
     response.headers["x-oss-request-id"] = request_id
@@ -99,28 +123,52 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
             )
         if configuration.response_vary:
             response.headers.add("Vary", "Origin")
+        trace.after(trace.call or _refused_call(request), response.status_code, code)
     return response
+
+
+def _refused_call(request: OssRequest) -> Call:
+    """What a request asks for that was refused before that was decided."""
+    bucket, key = request.resources[0]
+    operation = "PostObject" if form.form_target(request) else ""
+    with suppress(OssError):
+        operation = find_operation(replace(request, bucket=bucket, key=key)).name
+    return Call(request.method, operation, bucket, key)
 
 
 def _dispatch(service: Service, request: OssRequest) -> Response:
     if request.method == "OPTIONS":
         if not any(service.buckets.get(resource.bucket) for resource in request.resources):
             raise no_such_bucket(request.resources[0].bucket)
+        service.settings.observer.before(Call("OPTIONS", "OptionObject", *request.resources[0]))
         return respond(
             200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers)
         )
     form_target = form.form_target(request)
     if form_target is not None:
         check_parameters(request, "PostObject")
-        with naming("PostObject"):
+        with naming("PostObject"), _busy_files():
             return form.post(service, request, form_target)
     request, principal = authorize(request, service)
     operation = find_operation(request)
     if request.key:
         check_key(request.key)
-    check_rights(service, principal, rights_of(operation, request))
-    with naming(operation.name):
+    check_rights(service, principal, rights_of(operation, request, service))
+    call = Call(request.method, operation.name, request.bucket, request.key)
+    service.settings.observer.before(call)
+    with naming(operation.name), _busy_files():
         return operation.handler(service, request)
+
+
+@contextmanager
+def _busy_files() -> Iterator[None]:
+    try:
+        yield
+    except FileInUse:
+        message = (
+            "The object is being read, and this system cannot replace it now. Please try again."
+        )
+        raise OssError(503, "ServiceUnavailable", message) from None
 
 
 def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:

@@ -10,7 +10,7 @@ from functools import partial
 
 from ... import Credentials, v1, v4
 from ...link import MAX_EXPIRES_IN
-from ...signed_request import REQUIRED
+from ...signed_request import REQUIRED, Fault
 from ...verification import Verification, verify_request
 from ..ram import Principal
 from .errors import OssError, invalid_argument, not_implemented
@@ -69,13 +69,17 @@ _OTHER_PARAMETERS = ("x-oss-access-key-id", "X-Amz-Signature", "AWSAccessKeyId")
 def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Principal]:
     """The request with the bucket and key that its signature is for, and who signed it. Raises `OssError`."""
     _check_one_signature(request)
+    if not service.settings.accepts_v1 and _is_v1(request):
+        message = "Signature version 1 is no longer supported. Sign with version 4."
+        raise _denied("AccessDenied", message, "0002-00000080")
     headers = {name: _decoded(value) for name, value in request.headers.items()}
     now = service.now()
     failures: list[Verification] = []
     for resource in request.resources:
         verification, principal = _verify(request, headers, resource, service, now)
         if principal is not None and verification.ok:
-            if not _is_allowed_address(request):
+            _check_moved_clock(verification, request, resource.bucket, service, now)
+            if not _meets_limits(request):
                 raise _mismatch(verification, request)
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
@@ -86,6 +90,22 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
     if failures[0].fault in ("unsigned", "unknown_access_key") and first.bucket and not is_creation:
         service.bucket(first.bucket)  # OSS reports a missing one first
     raise refusal(failures[0], request, now)
+
+
+def _check_moved_clock(
+    verification: Verification, request: OssRequest, bucket: str, service: Service, now: float
+) -> None:
+    """Raises `OssError` if a link has expired by the clock that a test moved."""
+    expires_at = verification.expires_at
+    if expires_at is None:
+        return
+    issued_at = verification.issued_at
+    moved = now + service.settings.observer.elapsed(
+        bucket, issued_at.timestamp() if issued_at else None
+    )
+    if moved >= expires_at.timestamp():
+        expired = verification._replace(faults=(Fault("expired"),))
+        raise refusal(expired, request, moved)
 
 
 def _verify(
@@ -123,6 +143,11 @@ def _check_one_signature(request: OssRequest) -> None:
         raise _invalid_argument(
             "Authorization", "Authorization header is invalid.", "0002-00000061"
         )
+
+
+def _is_v1(request: OssRequest) -> bool:
+    scheme = request.headers.get("authorization", "").partition(" ")[0]
+    return scheme == v1.SCHEME or not request.params.keys().isdisjoint(v1.REQUIRED)
 
 
 def refusal(result: Verification, request: OssRequest, now: float) -> OssError:
@@ -218,11 +243,19 @@ def mismatch(
 
 
 def _mismatch(result: Verification, request: OssRequest) -> OssError:
-    """Where the address is limited it is part of what OSS signs: another one is a mismatch, too."""
-    ec = "0002-00000225" if result.canonical_request else "0002-00000602"
-    signed = result.string_to_sign, result.canonical_request
-    limited = {"ec": ec} if "x-oss-ac-source-ip" in request.params else {}
-    return mismatch(result.access_key_id, result.provided_signature, *signed, **limited)
+    """Where the address or the VPC is limited it is part of what OSS signs: another one is a mismatch, too."""
+    ec = "0002-00000040"
+    if "x-oss-ac-vpc-id" in request.params:
+        ec = "0002-00000603"
+    elif "x-oss-ac-source-ip" in request.params:
+        ec = "0002-00000225" if result.canonical_request else "0002-00000602"
+    return mismatch(
+        result.access_key_id,
+        result.provided_signature,
+        result.string_to_sign,
+        result.canonical_request,
+        ec,
+    )
 
 
 def _denied(code: str, message: str, ec: str = "", **details: str) -> OssError:
@@ -253,9 +286,11 @@ def _invalid_parameter(
     return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
 
 
-def _is_allowed_address(request: OssRequest) -> bool:
-    """By x-oss-ac-source-ip and its mask; the other limits are of VPCs, which the local OSS does not have."""
+def _meets_limits(request: OssRequest) -> bool:
+    """By x-oss-ac-source-ip and its mask, and by x-oss-ac-vpc-id: no request here comes from a VPC."""
     params = request.params
+    if "x-oss-ac-vpc-id" in params:
+        return False
     if "x-oss-ac-source-ip" not in params:
         return True
     client = request.remote_addr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -104,15 +106,17 @@ class RequestBody:
         return self._content
 
 
-def read_request(environ: WSGIEnvironment) -> OssRequest:
-    """Raises `OssError` for an invalid address or length, and for a bucket in the path under a host of OSS."""
+def read_request(environ: WSGIEnvironment, address: str = "") -> OssRequest:
+    """`address` is that of `Settings`. Raises `OssError` for an invalid address or length, and for a bucket in the path
+    under a host of OSS.
+    """
     raw_path, _, raw_query = environ["RAW_URI"].partition("?")
     try:
         path = unquote(raw_path, errors="strict")
         query = tuple(parse_query(raw_query))
     except UnicodeDecodeError:
-        message = "The percent-decoded path and query must be UTF-8."
-        raise OssError(400, "InvalidObjectName", message) from None
+        message = "The characters encoding must be utf-8."
+        raise OssError(400, "InvalidArgument", message) from None
     headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
     chunked = (
         bool(environ.get("wsgi.input_terminated"))
@@ -128,7 +132,7 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
         raise OssError(400, "InvalidArgument", message, ArgumentName="Content-Length")
     return OssRequest(
         method=environ["REQUEST_METHOD"],
-        resources=_resources(headers.get("host", "").lower(), path),
+        resources=_resources(headers.get("host", "").lower(), path, address.lower()),
         query=query,
         headers=headers,
         body=RequestBody(
@@ -146,6 +150,27 @@ def check_key(key: str) -> None:
     if not key or key[0] in "/\\" or "\x00" in key or len(key.encode()) > MAX_KEY_BYTES:
         message = "The specified object is not valid."
         raise OssError(400, "InvalidObjectName", message, ObjectName=key.replace("\x00", ""))
+
+
+def check_length(request: OssRequest) -> None:
+    """Raises `OssError` for a body with neither a length nor chunks."""
+    if request.body.length is None and not request.body.is_chunked:
+        raise OssError(
+            411, "MissingContentLength", "You must provide the Content-Length HTTP header."
+        )
+
+
+def check_digest(content_md5: str | None, md5: bytes) -> None:
+    """Raises `OssError` InvalidDigest unless Content-MD5 is that of the body."""
+    if content_md5 is None:
+        return
+    try:
+        matches = base64.b64decode(content_md5, validate=True) == md5
+    except (binascii.Error, ValueError):
+        matches = False
+    if not matches:
+        message = "The Content-MD5 you specified was invalid."
+        raise OssError(400, "InvalidDigest", message, headers=None, **{"Content-MD5": content_md5})
 
 
 def parse_xml(body: bytes) -> ElementTree.Element:
@@ -167,7 +192,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(length)
 
 
-def _resources(host: str, path: str) -> tuple[Resource, ...]:
+def _resources(host: str, path: str, address: str) -> tuple[Resource, ...]:
     """A Host of the form {bucket}.{endpoint} names the bucket; some clients then repeat it in the path. Under any
     other Host, such as an IP address, the bucket is the first segment of the path.
     """
@@ -177,7 +202,9 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     match = parse_oss_host(hostname)
     local = _LOCAL_HOST.fullmatch(hostname)
     bucket = None
-    if local:
+    if address and host.endswith(f".{address}"):
+        bucket = host.removesuffix(f".{address}")
+    elif local:
         bucket = local["bucket"]
     elif match:
         bucket = match.bucket

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast
 
-from ..errors import LocalError
+from ..errors import EmulatorError
 
 Effect = Literal["Allow", "Deny"]
 
@@ -22,7 +22,7 @@ _KEYS = ("acs:Service", "oss:Prefix")
 _ANY = "*"
 
 
-class PolicyError(LocalError):
+class PolicyError(EmulatorError):
     """A policy that is invalid, or that has something that is not evaluated here."""
 
 

@@ -11,9 +11,9 @@ from typing import IO
 import pytest
 import requests
 
-from local import client
 from local.fc import worker
 from local.stack import Stack
+from signer.emulator import client
 from signer.emulator.ram import ACCOUNT
 
 ROOT = Path(__file__).parents[3]

@@ -8,9 +8,7 @@ current version is the one with the greatest `sequence`.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import secrets
 import time
@@ -22,7 +20,10 @@ from typing import Any, NamedTuple
 
 from .draft import Draft
 from .key_paths import key_path, keys_below
+from .locking import lock
 from .record import ObjectRecord, OpenedObject, open_file, read_record
+from .replacing import remove
+from .replacing import replace as replace_file
 
 OWN = ".oss"
 VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
@@ -64,7 +65,7 @@ class Bucket:
         with self.locked():
             draft = self.own / "drafts" / secrets.token_hex(16)
             draft.write_text(json.dumps({**self.settings(), **settings}))
-            os.replace(draft, self.own / "bucket.json")
+            replace_file(draft, self.own / "bucket.json")
 
     @property
     def versioning(self) -> str:
@@ -78,9 +79,9 @@ class Bucket:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Excludes all other threads and processes that change this bucket; held for as long as a rename takes."""
+        """Excludes all other threads and processes that change this bucket, for a rename or a copy of one object."""
         with (self.own / "lock").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file)
             yield
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -119,20 +120,26 @@ class Bucket:
             raise AlreadyExists(record.key) from None
         return record
 
-    def change_headers(self, opened: OpenedObject, headers: Mapping[str, str]) -> None:
-        """Keeps other headers with a version, which nothing else changes; one that was replaced meanwhile stays."""
-        with self.draft() as draft:
-            draft.write(opened.blocks())
-            with self.locked(), suppress(FileNotFoundError):
-                path = self._path(opened.record.key, opened.record.version_id)
-                if read_record(path) == opened.record:
-                    draft.commit(replace(opened.record, headers=headers), path)
+    def replace_locked(self, draft: Draft, record: ObjectRecord) -> None:
+        """Makes the draft the bytes of a version that exists, for a caller that holds the lock already."""
+        draft.commit(record, self._path(record.key, record.version_id))
+
+    def change_headers(self, record: ObjectRecord, headers: Mapping[str, str]) -> None:
+        """Changes these headers of a version, and keeps its others; one that was replaced meanwhile stays."""
+        path = self._path(record.key, record.version_id)
+        with self.locked(), suppress(FileNotFoundError):
+            opened = open_file(path)
+            with opened.file, self.draft() as draft:
+                current = opened.record
+                if current.sequence == record.sequence:
+                    draft.extend(opened)
+                    draft.commit(replace(current, headers={**current.headers, **headers}), path)
 
     def delete(self, key: str, modified: float) -> Deletion:
         """Removes an object, or adds a delete marker if the bucket has versions."""
         with self.locked():
             if not self.versioning:
-                self._path(key, "null").unlink(missing_ok=True)
+                remove(self._path(key, "null"), missing_ok=True)
                 return Deletion()
             with self.draft() as draft:
                 marker = ObjectRecord(
@@ -148,7 +155,7 @@ class Bucket:
                 was_marker = read_record(path).is_marker
             except FileNotFoundError:
                 return Deletion(version_id)
-            path.unlink()
+            remove(path)
             return Deletion(version_id, was_marker)
 
     # --- reading --------------------------------------------------------------------------------------------
@@ -170,6 +177,11 @@ class Bucket:
             return None
         opened.close()
         return None if opened.record.is_marker else opened.record
+
+    def current_locked(self, key: str) -> ObjectRecord | None:
+        """`current`, for a caller that holds the lock already."""
+        records = self._records(key)
+        return records[0] if records and not records[0].is_marker else None
 
     def all_keys(self) -> list[str]:
         """Every key that has a version, in the order of their UTF-8 bytes; some may have only delete markers."""

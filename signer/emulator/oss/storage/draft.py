@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fastcrc import crc64
 
-from .record import ObjectRecord, trailer
+from .record import ObjectRecord, OpenedObject, trailer
+from .replacing import replace
 
 
 class Draft:
@@ -45,6 +46,13 @@ class Draft:
             self.crc64 = crc64.xz(block, self.crc64)  # CRC-64/XZ is x-oss-hash-crc64ecma
             self.size += len(block)
 
+    def extend(self, opened: OpenedObject) -> None:
+        """Begins with an object's bytes, which are not hashed again: `md5` is that of what is written after them."""
+        for block in opened.blocks():
+            self._file.write(block)
+        self.crc64 = opened.record.crc64
+        self.size = opened.record.size
+
     def commit(self, record: ObjectRecord, path: Path, *, exclusive: bool = False) -> None:
         """Moves the file to `path` in one step. With `exclusive`, raises `FileExistsError` if a file is there."""
         self._file.write(trailer(record))
@@ -53,4 +61,4 @@ class Draft:
         if exclusive:
             os.link(self._path, path)  # the file system's own test-and-set, also between processes
         else:
-            os.replace(self._path, path)
+            replace(self._path, path)
