@@ -42,13 +42,11 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
     if issuer is None or header.get("alg") != issuer.alg or "crit" in header or "b64" in header:
         raise Problem("unknown_credential")
     claims = _verify(token, header, issuer)
-    expires_at = _timestamp(claims, "exp")
-    not_before = _timestamp(claims, "nbf")
-    if expires_at is None:
-        raise malformed_credential("The token requires exp")
+    expires_at = _timestamp("exp", claims["exp"])  # PyJWT requires it
+    not_before = 0.0 if claims.get("nbf") is None else _timestamp("nbf", claims["nbf"])
     if has_expired(expires_at + issuer.leeway, now):
         raise Problem("authorization_expired")
-    if not_before is not None and now + issuer.leeway < not_before:
+    if now + issuer.leeway < not_before:
         raise Problem("unknown_credential")
     return Caller(
         id=f"jwt:{issuer.iss}:{_subject(claims)}",
@@ -138,10 +136,7 @@ def _public_key(header: dict[str, Any], issuer: Issuer) -> object:
     return key
 
 
-def _timestamp(claims: dict[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
+def _timestamp(name: str, value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value <= MAX_TIMESTAMP:
         raise malformed_credential(f"The token's {name} must be a number of seconds since 1970")
     return float(value)

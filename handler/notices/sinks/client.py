@@ -122,11 +122,7 @@ def public_addresses(host: str, port: int, network: Network) -> list[str]:
     if not addresses:
         raise NoResponse("name_unknown")
     for address in addresses:
-        try:
-            allowed = network.is_public(ipaddress.ip_address(address))
-        except ValueError:  # a link-local address with its interface
-            allowed = False
-        if not allowed:
+        if not network.is_public(ipaddress.ip_address(address)):
             raise NoResponse("address_refused")
     return addresses
 

@@ -110,6 +110,16 @@ def test_get_and_head_have_one_address_and_a_window_one_for_all(tmp_path: Path) 
     assert running.request("/videos/a.mp4", now=NOW + 300).url not in addresses
 
 
+def test_a_key_that_is_too_long_with_its_prefix_is_a_400(tmp_path: Path) -> None:
+    target = 'target = "oss://examplebucket/{}videos/"'
+    running = service(tmp_path, text=LINKS.replace(target.format(""), target.format("prefix/")))
+    path = f"/videos/{'a' * 1010}"
+    refused = running.request(path)
+    assert (refused.status, refused.code) == (400, "bad_path")
+    assert "prefix/" not in refused.body
+    assert running.request(path[:-7]).status == 302
+
+
 def test_credentials_limit_no_link_of_a_cdn(tmp_path: Path) -> None:
     link = service(tmp_path).request("/videos/a.mp4", query={"format": "json", "expires": "365d"})
     assert (link.json["expires_in"] > 90 * 86_400 - 300, link.json["clamped_by"]) == (True, "mount")
@@ -195,6 +205,9 @@ def test_a_notice_has_a_link_of_the_cdn_and_a_message_no_download_name(tmp_path:
     sent = LinkIssuer(invocation).link(notice)
     assert sent is not None
     assert opens(sent.url, NOW)
+    with pytest.raises(Problem) as refused:  # one that waits since before the CDN
+        LinkIssuer(invocation).link(notice._replace(download="b.pdf"))
+    assert refused.value.code == "download_not_signed"
     asked = RequestedLink("message", "origin", "/reports/a.pdf", None, "b.pdf", NOW)
     with pytest.raises(Problem, match="download"):
         list(matching_notices(running.config, asked))

@@ -18,7 +18,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from handler.core.cloud import http_client
+from handler.core.cloud import http_client, oss
 from handler.core.cloud.http_client import Bound, Connections, HttpResponse, within
 from handler.core.cloud.lease import Lease
 from handler.core.cloud.oss import OssClient, OssUnavailable, StoreError
@@ -547,3 +547,15 @@ def test_a_lease_is_released_by_one_request_for_each_slot(answered: int) -> None
         assert lease.has_time()
         assert lease.release() is bool(answered)
     assert [method for _, method in server.received] == ["HEAD", "PUT", "PUT", "DELETE", "DELETE"]
+
+
+def test_a_document_that_the_service_did_not_write_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oss, "MAX_BODY", 2)
+    longer = OK.replace(b"2", b"3").replace(b"ok", b"not")
+    with answering([OK, longer]) as url:
+        client = OssClient(KEYS, Endpoint.path_style(url, "cn-hangzhou"), Connections())
+        assert client.get(OBJECT).body == b"ok"
+        with pytest.raises(OssUnavailable, match="exceeds 2 bytes"):
+            client.get(OBJECT)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
 from handler.core.context import Invocation
 from signer import Credentials
-from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, new_instance, variables
+from tests.handler.client import (
+    KEYS,
+    NOW,
+    OTHER_KEYS,
+    ask,
+    context,
+    event,
+    invoke,
+    make_config,
+    new_instance,
+    variables,
+)
+from tests.system import LINKS
 
 FUNCTION_COMPUTE = variables(OTHER_KEYS)
+OPEN_FORM = make_config(LINKS)
 
 
 def context_with(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
@@ -99,10 +113,14 @@ def test_changed_credentials_are_used_immediately() -> None:
 def test_invalid_credentials_are_a_problem_that_does_not_show_them(
     keys: tuple[object, object, object],
 ) -> None:
-    response = ask(invocation=context_with(*keys))
-    assert (response.status, response.code) == (503, "no_credentials")
-    for value in keys:
-        assert not value or str(value) not in response.body + response.printed
+    form = event("/-/form", "POST", body='{"path": "/in/a.txt"}', isBase64Encoded=False)
+    for response in (
+        ask(invocation=context_with(*keys)),
+        invoke(json.dumps(form).encode(), config=OPEN_FORM, invocation=context_with(*keys)),
+    ):
+        assert (response.status, response.code) == (503, "no_credentials")
+        for value in keys:
+            assert not value or str(value) not in response.body + response.printed
 
 
 def test_the_repr_of_the_credentials_shows_no_secret() -> None:

@@ -575,3 +575,10 @@ def test_random_bytes_are_never_ignored(event: bytes) -> None:
 def test_a_description_is_short_and_printable(document: object) -> None:
     assert len(describe(document)) < 800
     assert describe(document).isprintable()
+
+
+def test_a_requested_link_may_have_every_member() -> None:
+    link = {"path": "/a.txt", "method": "GET", "expires": "2h", "download": "b.txt", "id": "7"}
+    (item,) = items(json.dumps({"links": [link]}).encode())
+    assert isinstance(item, RequestedLink)
+    assert (item.path, item.expires, item.download) == ("/a.txt", "2h", "b.txt")

@@ -19,7 +19,7 @@ import pytest
 from handler.commands.keys import main
 from handler.commands.keys_edit import rotate_share
 from handler.commands.keys_lock import SLOT
-from handler.core.cloud.oss import OssClient, OssResponse, OssUnavailable, StoreError
+from handler.core.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
 from handler.core.cloud.store import Store, store_at
 from handler.core.context import Clock
 from handler.core.keys import parse
@@ -74,6 +74,21 @@ def test_in_oss_the_message_says_until_when_at_most(
             assert (
                 f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
             )
+
+
+def test_a_refusal_while_the_lock_is_held_is_said_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever has no rights would otherwise run the command again and again."""
+    with keys_cli("oss", tmp_path, capsys) as cli:
+        assert cli.oss is not None
+        cli.oss.put_keys(document())
+        refused = StoreError("PutObject", 403, REFUSED, "AccessDenied")
+        with patch.object(Store, "replace", side_effect=refused):
+            result = cli.run(*ADD)
+        assert result.status != 0
+        assert "PutObject: 403 AccessDenied" in result.err
+        assert "held for too long" not in result.err
 
 
 @pytest.mark.parametrize(("options", "seconds"), [((), 15), (("--wait",), 360)])

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from handler.core.cloud import sts as sts_client
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from handler.core.config import Config
+from signer import Credentials
 from signer.emulator.ram import parse_policy
 from signer.emulator.sts import StsError
 from signer.times import rfc3339
@@ -236,3 +237,10 @@ def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(
             KEYS,
             NOW,
         )
+
+
+def test_with_invalid_credentials_of_the_function_no_call_is_made() -> None:
+    own = Credentials("STS.EXAMPLE ", "secretEXAMPLE", "token")
+    with pytest.raises(StsUnavailable) as raised:
+        assume_role("http://127.0.0.1:9", ROLE, "fc-presign-docs-0a1b2c", "", 3600, own, NOW)
+    assert (raised.value.reason, raised.value.is_general) == ("no_credentials", False)

@@ -278,6 +278,15 @@ class TestLimited:
         assert in_memory.use(second).status == 303
         assert in_memory.use(second, NONCE).status == 410
 
+    def test_a_body_above_4_kb_is_refused(self, in_memory: System, oss: MemoryOss) -> None:
+        url = in_memory.create_share(max_uses=1)
+        headers = {"Content-Type": "application/json"}
+        for size, status in ((4097, 400), (4096, 303)):
+            body = json.dumps({"nonce": "nonce-EXAMPLE-000000000"}).ljust(size)
+            response = in_memory.open(url, "POST", headers, body=body)
+            code = "bad_nonce" if status == 400 else None
+            assert (response.status, response.line["code"]) == (status, code)
+
     @pytest.mark.parametrize(
         ("content_type", "body"),
         [

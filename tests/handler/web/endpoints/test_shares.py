@@ -125,6 +125,25 @@ def test_what_needs_a_page_needs_the_public_url(in_memory: System, params: dict[
 
 
 @pytest.mark.parametrize(
+    ("params", "member"),
+    [
+        ({"upload": {"max_files": 1}}, "upload"),
+        ({**UPLOAD, "max_uses": 1}, "max_uses"),
+        ({**UPLOAD, "download": "a.txt"}, "download"),
+        ({**UPLOAD, "download": ""}, "download"),
+    ],
+    ids=["upload of a download", "max_uses", "download", "no name"],
+)
+def test_a_limit_that_its_kind_of_share_does_not_have_is_never_ignored(
+    in_memory: System, oss: MemoryOss, params: dict[str, Any], member: str
+) -> None:
+    response = in_memory.request_share(**params)
+    assert (response.status, response.code) == (400, "bad_body")
+    assert f'"{member}"' in response.json["detail"]
+    assert not oss.calls
+
+
+@pytest.mark.parametrize(
     ("key", "path"),
     [
         (OTHER, "/reports/q3.pdf"),

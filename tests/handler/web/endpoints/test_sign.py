@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handler.core.config.load import QUERY
+from handler.core.errors import HandlerError
+from handler.web.endpoints import sign
 from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
 from tests.handler.keys_fixtures import READER, api
@@ -103,6 +106,21 @@ class TestManyLinks:
                 path in (json.loads(line).get("body_path"), json.loads(line)["path"])
                 for line in lines
             )
+
+    @pytest.mark.parametrize("value", [5, None, ["3.EXAMPLE"], True])
+    def test_a_query_value_must_be_a_string(self, in_memory: System, value: object) -> None:
+        (refused,) = in_memory.sign({"path": "/both/a", "query": {"versionId": value}})
+        error = refused["error"]
+        assert (error["status"], error["code"]) == (400, "bad_query")
+        assert "versionId must be a string" in error["detail"]
+
+    def test_an_error_that_is_no_problem_of_a_link_fails_the_request(
+        self, in_memory: System
+    ) -> None:
+        with patch.object(sign, "authorize", side_effect=HandlerError("of the service itself")):
+            response = in_memory.post("/-/sign", {"links": [{"path": "/both/a"}]})
+        assert (response.status, response.code) == (500, "internal_error")
+        assert response.line["fault"]["error"] == "HandlerError"
 
     def test_without_credentials_there_is_one_error(self, in_memory: System) -> None:
         http_event = event(

@@ -303,6 +303,21 @@ class TestTime:
 
 
 class TestPlaces:
+    def test_one_that_oss_no_longer_knows_is_a_404_and_is_begun_again(self, large: System) -> None:
+        url = share(large)
+        send_parts(begin(large, url).json["upload"])
+        ((key, oss_id),) = unfinished(large, url)
+        query = {"uploadId": oss_id}
+        assert large.oss.client.request("DELETE", Location(BUCKET, key), query=query).ok
+        refused = complete(large, url)
+        assert (refused.status, refused.code) == (404, "not_found")
+        assert stored(large, url) is None
+        again = begin(large, url, again=True).json
+        assert (again["number"], len(unfinished(large, url))) == (2, 1)
+        send_parts(again["upload"])
+        assert complete(large, url, "2").status == 200
+        assert stored(large, url, "2-a.txt") == CONTENT
+
     def test_links_that_are_renewed_renew_the_claim(self, large: System) -> None:
         url = share(large, max_files=1)
         send_parts(begin(large, url).json["upload"], 1)
