@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from signer.emulator import EmulatorError
 from signer.emulator.interrupts import exit_on_signals
 from signer.emulator.plain_files import PlainFiles
 from signer.emulator.variables import shell_command, write_script
@@ -131,7 +132,7 @@ def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
         stack.start_page.content = partial(start_page.render, **values, **places)
     try:
         write_script(stack.root, samples.variables(stack, prepared.api_key.value))
-    except LocalError as error:
+    except EmulatorError as error:
         _say([str(error)])
     return prepared
 

@@ -10,8 +10,11 @@ def main() -> int:
     try:
         import click  # noqa: F401
     except ImportError:
+        extra = "oss" if sys.argv[1:2] == ["oss"] else "cli"
+        target = "oss" if extra == "oss" else "sign"
         print(
-            "The command line requires click: install fc-presign[cli]. In a clone: pip install '.[cli]', or make sign.",
+            f"The command line requires click: install fc-presign[{extra}]. "
+            f"In a clone: pip install '.[{extra}]', or make {target}.",
             file=sys.stderr,
         )
         return 2

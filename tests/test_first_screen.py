@@ -34,6 +34,7 @@ PROGRAMS = (
     "env",
 )
 SECONDS = 300
+ACTIVATE = ". .venv-cli/bin/activate"
 
 pytestmark = pytest.mark.ci
 Script = Callable[..., str]
@@ -96,7 +97,7 @@ def run(folder: Path, where: Path, script: str, given: str = "") -> str:
 
 @pytest.fixture
 def second_terminal(machine: Path) -> Iterator[Script]:
-    """Starts a target of make in one terminal, and runs a script in another as soon as it says that it runs."""
+    """Starts a command in one terminal, and runs a script in another as soon as it says that it runs."""
     started: list[subprocess.Popen[str]] = []
 
     def both(target: str, script: str) -> str:
@@ -105,10 +106,9 @@ def second_terminal(machine: Path) -> Iterator[Script]:
             for free in (one, other):
                 free.bind(("127.0.0.1", 0))
                 ports.append(free.getsockname()[1])
-        names = ("PORT", "OSS_PORT") if target.endswith("run") else ("PORT",)
-        arguments = [f"{name}={port}" for name, port in zip(names, ports, strict=False)]
+        arguments = "PORT={} OSS_PORT={}" if target == "make run" else "--port {} --root data"
         process = subprocess.Popen(
-            [*target.split(), *arguments],
+            ["sh", "-c", f"{ACTIVATE} && exec {target} {arguments.format(*ports)}"],
             cwd=machine / "fc-presign",
             env=environment(machine),
             stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ def second_terminal(machine: Path) -> Iterator[Script]:
             found[1] for line in process.stdout if (found := re.search(r"(\. \S+/env\.sh)$", line))
         )
         next(line for line in process.stdout if re.search("API key|SESSION_TOKEN=", line))
-        return run(machine, machine / "fc-presign", f". .venv-cli/bin/activate\n{source}\n{script}")
+        return run(machine, machine / "fc-presign", f"{ACTIVATE}\n{source}\n{script}")
 
     yield both
     for process in started:
@@ -137,7 +137,7 @@ def test_a_link_that_fails(machine: Path) -> None:
     url = signer.presign(
         "GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou
     ).url
-    script = f". .venv-cli/bin/activate\n{command('fc-presign explain')}"
+    script = f"{ACTIVATE}\n{command('fc-presign explain')}"
     (shown,) = re.findall(r"(?ms)^\$ fc-presign explain -\n(.*?) …$", README)
     assert shown in run(machine, machine / "fc-presign", script, url.replace("%2B", "+"))
 
@@ -155,8 +155,10 @@ def test_tests_without_an_account(machine: Path, second_terminal: Script) -> Non
     key = machine / "fc-presign/data/examplebucket/reports/q3.pdf"
     key.parent.mkdir(parents=True)
     key.write_text("The figures\n")
+    (install, start) = re.findall(r"(?m)^\| a program to test \| `(.*)`<br>`(.*?)` \|", README)[0]
+    run(machine, machine / "fc-presign", f"{ACTIVATE}\n{install}")
     fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.stdin.read().strip()).read().decode())"
     printed = second_terminal(
-        "make oss", f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"'
+        start, f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"'
     )
     assert "The figures\n" in printed

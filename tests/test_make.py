@@ -93,12 +93,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    assert (
-        project.make(
-            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))
-        ).status
-        == 0
-    )
+    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))).status == 0
     return project
 
 
@@ -120,7 +115,7 @@ def test_packages_are_installed_once(project: Project) -> None:
 def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
     run = project.make("policies", "FORMAT=commands")
     assert (run.status, run.out) == (0, "")
-    assert "Installing the packages for deploy into .venv" in run.output
+    assert "Installing the packages for local into .venv" in run.output
 
 
 @pytest.mark.parametrize("interrupted", [{"venv": "interrupted"}, {"missing": "pip install"}])
@@ -239,7 +234,7 @@ COMMANDS = [
         ("run", "PORT=9100", "OSS_PORT=0"),
         "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0",
     ),
-    (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m local oss --root a b --oss-port 0 --json"),
+    (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m signer oss --root a b --oss-port 0 --json"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
@@ -303,7 +298,7 @@ def test_variables_of_the_environment_are_no_arguments(installed: Project) -> No
     )
     for goal, expected in [
         ("run", "-m local --root samples --config s.yaml"),
-        ("oss", "-m local oss --root data"),
+        ("oss", "-m signer oss --root data"),
         ("policies", "-m deploy.policies s.yaml"),
         ("doctor", "-m deploy.doctor s.yaml"),
         ("live", "-m live"),

@@ -12,9 +12,10 @@ SUFFIX = ".zh-CN.md"
 NAMES = (
     "README",
     "docs/api",
+    "docs/causes",
     "docs/deploy",
     "docs/explain",
-    "docs/local-oss",
+    "docs/emulator",
     "docs/shares",
     "docs/uploads",
 )

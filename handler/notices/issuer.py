@@ -126,11 +126,11 @@ class LinkIssuer:
         record = draft.record
         lifetime = record.expires_at - record.created_at
         period = record.created_at // max(1, lifetime // 2)
-        facts = f"{notice.id('')}\n{period}"
+        identity = f"{notice.id('')}\n{period}"
         state = state_for_share(self._invocation, record, is_derived=True)
         # The second where the first has the id of another share, or is of another place.
         for number in range(2):
-            secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
+            secret = records.derived_secret(keys.share[-1].secret, f"{identity}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))
             stored = records.create(state, record)
             if (stored.hash, stored.path, stored.target) == (
@@ -151,11 +151,11 @@ class LinkIssuer:
     def _log(self, target: Target, **more: object) -> None:
         """Writes the audit line of a link or share, as the HTTP function does for those that are asked for."""
         line: dict[str, object] = {
-            "request_id": self._invocation.facts.get("request_id"),
+            "request_id": self._invocation.audit_fields.get("request_id"),
             "caller": shares.NOTICES,
         }
         line["path"] = audit.path(target.path)
-        links.note(line, target, **more)
+        links.log_target(line, target, **more)
         audit.write(line)
 
 

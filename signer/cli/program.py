@@ -11,7 +11,7 @@ import click
 from .. import __version__
 from ..display import printable, redact_pieces
 from ..errors import SignerError
-from . import create, shares
+from . import create, oss, shares
 from .bulk import bulk
 from .explain import explain
 from .options import NAME, Group
@@ -102,5 +102,6 @@ for _command in (
     shares.revoke,
     shares.extend,
     shares.list_folder,
+    oss.oss,
 ):
     commands.add_command(_command)

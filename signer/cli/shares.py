@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shlex
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -220,6 +221,7 @@ _id_command = partial(
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 _identifiers = click.argument("identifiers", metavar="ID|ADDRESS...", nargs=-1, required=True)
+_identifiers_or_owner = click.argument("identifiers", metavar="[ID|ADDRESS...]", nargs=-1)
 
 
 def _share_id(identifier: str, service: Service) -> str:
@@ -279,10 +281,19 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
 
 
 @_id_command()
-@_identifiers
+@_identifiers_or_owner
+@click.option(
+    "--owner",
+    help="Every share of an owner, as shares --all shows it: the key needs the methods ADMIN and SHARE.",
+)
+@click.option("--yes", is_flag=True, help="With --owner: do not ask.")
 @_service_options
-def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
+def revoke(
+    identifiers: tuple[str, ...], owner: str | None, yes: bool, as_json: bool, key: str | None
+) -> int:
     """Revoke shares by their ids or addresses. The status is 2 if one of them was not revoked.
+
+    With --owner, it says how many shares end, asks, and goes on where an earlier run stopped.
 
     FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
 
@@ -290,8 +301,14 @@ def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
     Examples:
       fc-presign revoke z0dbH3m320oM
       fc-presign revoke 'https://links.example.com/-/s/q3.pdf?share=…'
+      fc-presign revoke --owner jwt:https://id.example.com:ann --yes
     """
+    if bool(identifiers) == (owner is not None):
+        options.fail("Name ids or addresses, or an --owner.")
     service = Service.load(key)
+    if owner is not None:
+        identifiers = _shares_of(service, owner)
+        _confirm(len(identifiers), owner, yes)
 
     def act(identifier: str) -> str:
         share_id = _share_id(identifier, service)
@@ -304,6 +321,30 @@ def revoke(identifiers: tuple[str, ...], as_json: bool, key: str | None) -> int:
     if as_json:
         print_json({"revoked": revoked})
     return 0 if len(revoked) == len(identifiers) else 2
+
+
+def _shares_of(service: Service, owner: str) -> tuple[str, ...]:
+    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them."""
+    ids: list[str] = []
+    for page in service.pages("/-/shares", {"limit": "50", "all": "true"}, "shares"):
+        for share in page["shares"]:
+            share_id = share.get("id")
+            is_open = share.get("state") != "revoked"
+            if share.get("owner") == owner and is_open and isinstance(share_id, str):
+                ids.append(share_id)
+    return tuple(ids)
+
+
+def _confirm(count: int, owner: str, yes: bool) -> None:
+    """Asks whether so many shares end. Ends the command where nobody agrees."""
+    shares = "1 share" if count == 1 else f"{count} shares"
+    echo(printable(f"{owner} has {shares} that can be revoked."), err=True)
+    if count == 0 or yes:
+        return
+    if not sys.stdin.isatty():
+        options.fail("revoke --owner asks on a terminal. To revoke without a question: --yes")
+    if not click.confirm(f"Revoke {shares}?", err=True):
+        options.fail("Nothing was revoked.")
 
 
 @click.command(cls=options.Command, name="ls")

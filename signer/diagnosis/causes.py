@@ -43,7 +43,7 @@ _KEYS = _REQUIRED | _WORDS | {"traits", "codes", "pattern", "errors", "like", "n
 class Cause(NamedTuple):
     """The entry of a finding; its members are the keys that causes.en.ini explains.
 
-    `example` is JSON, and `language` that of the words.
+    `example` is JSON, and `language` that of all the words.
     """
 
     code: str
@@ -70,14 +70,14 @@ def read_causes(text: str) -> dict[str, Cause]:
     causes = {}
     for code in parser.sections():
         entry = dict(parser[code])
-        if missing := sorted(_REQUIRED - entry.keys()):
+        if missing := sorted(name for name in _REQUIRED if not entry.get(name)):
             raise ValueError(f"causes.en.ini: [{code}] requires {', '.join(missing)}.")
-        _check_keys(code, entry, _KEYS)
+        _check_keys("causes.en.ini", code, entry.keys() - _KEYS)
         traits = _items(entry.get("traits", ""))
         if entry["stage"] not in STAGES:
             raise ValueError(f"causes.en.ini: the stage of [{code}] must be one of {STAGES}.")
-        if unknown := set(traits).difference(TRAITS):
-            raise ValueError(f"causes.en.ini: [{code}] has unknown traits: {sorted(unknown)}.")
+        if unknown := sorted(set(traits).difference(TRAITS)):
+            raise ValueError(f"causes.en.ini: [{code}] has unknown traits: {', '.join(unknown)}.")
         causes[code] = Cause(
             code=code,
             stage=entry["stage"],
@@ -94,7 +94,7 @@ def read_causes(text: str) -> dict[str, Cause]:
 
 
 def translate(causes: dict[str, Cause], text: str, language: str) -> dict[str, Cause]:
-    """The causes in another language; what has a word missing there keeps its English ones, and says so."""
+    """The causes in another language; an English word stands in for a missing one, and `language` is then "en"."""
     parser = ConfigParser(interpolation=None)
     parser.read_string(text)
     if unknown := sorted(set(parser.sections()).difference(causes)):
@@ -102,11 +102,10 @@ def translate(causes: dict[str, Cause], text: str, language: str) -> dict[str, C
     translated = {}
     for code, cause in causes.items():
         entry = dict(parser[code]) if code in parser else {}
-        _check_keys(code, entry, _WORDS)
-        needed = {name for name in _WORDS if getattr(cause, name)}
-        if needed <= entry.keys():
-            cause = Cause(**{**cause._asdict(), **_words(entry), "language": language})
-        translated[code] = cause
+        _check_keys(f"causes.{language}.ini", code, entry.keys() - _WORDS)
+        is_complete = all(entry.get(name) for name in _WORDS if getattr(cause, name))
+        words = {**cause._asdict(), **_words(entry)}
+        translated[code] = Cause(**{**words, "language": language if is_complete else "en"})
     return translated
 
 
@@ -131,9 +130,9 @@ def _read(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
-def _check_keys(code: str, entry: dict[str, str], known: set[str]) -> None:
-    if unknown := sorted(entry.keys() - known):
-        raise ValueError(f"[{code}] of the causes has unknown keys: {', '.join(unknown)}.")
+def _check_keys(name: str, code: str, unknown: set[str]) -> None:
+    if unknown:
+        raise ValueError(f"{name}: [{code}] has unknown keys: {', '.join(sorted(unknown))}.")
 
 
 def _items(line: str) -> tuple[str, ...]:

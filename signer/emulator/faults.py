@@ -195,4 +195,4 @@ def _fault(kind: str, operation: str, key: str | None, times: int, unused: Unuse
         raise ValueError(f"Invalid times {times!r}: expected 1 or more.")
     if unused not in ("fail", "allow"):
         raise ValueError(f"Invalid unused {unused!r}: expected 'fail' or 'allow'.")
-    return _Fault(kind, operation, key, times, unused)
+    return _Fault(kind=kind, operation=operation, key=key, left=times, unused=unused)

@@ -56,13 +56,18 @@ def aliyun_oss_environment(aliyun_oss: RunningOss) -> Iterator[RunningOss]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A fault that was not used fails the test itself, unless something else did."""
-    result = yield
     oss = getattr(item, "funcargs", {}).get("aliyun_oss")
-    if oss is not None:
-        from .running import check_unused
+    if oss is None:
+        return (yield)
+    from .running import check_unused
 
-        with _in_one_sentence():
-            check_unused(oss)
+    with _in_one_sentence():
+        try:
+            result = yield
+        except BaseException:
+            oss.forget_unused()
+            raise
+        check_unused(oss)
     return result
 
 

@@ -130,6 +130,10 @@ class RunningOss:
         """Lets the next such requests wait, for at most 30 seconds; otherwise as `fail`."""
         self._watch.delay(operation, key, seconds=seconds, times=times, unused=unused)
 
+    def forget_unused(self) -> None:
+        """Lets faults that were not used up be no error."""
+        self._watch.take_unused()
+
     def _new_temporary(self, expires_at: float) -> Principal:
         from .ram import Principal
         from .sts import temporary_credentials
@@ -162,7 +166,7 @@ def run(
 
     It has the bucket `examplebucket` where none is named; the first one is that of what is yielded. Objects are in the
     folder `root`, or in a new one that is removed at the end. Port 0 is any free one. `access_key` is ID and secret,
-    which are otherwise random; the ID must contain TEST or LOCAL, so that it is no real one. Raises `EmulatorError`,
+    which are otherwise random; the ID must contain TEST or LOCAL, as a real one never does. Raises `EmulatorError`,
     at the end too if the block raised nothing and left a fault unused.
     """
     try:
@@ -170,10 +174,11 @@ def run(
         from .faults import Watches
         from .oss import Settings
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         raise EmulatorError(
-            f"The OSS for tests requires {error.name}: install fc-presign[oss].",
+            f"The OSS for tests requires {package}: install fc-presign[oss].",
             code="extra_missing",
         ) from None
     watches = Watches()

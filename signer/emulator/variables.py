@@ -26,7 +26,7 @@ def shell_command(root: Path) -> str:
 
 
 def key_variables(prefix: str, keys: Credentials) -> dict[str, str]:
-    """The access key as `{prefix}_ACCESS_KEY_ID` and so on; the token is "" where there is none."""
+    """The access key as `{prefix}_ACCESS_KEY_ID` and so on; the token of a permanent one is ""."""
     return {
         f"{prefix}_ACCESS_KEY_ID": keys.access_key_id,
         f"{prefix}_ACCESS_KEY_SECRET": keys.access_key_secret,
@@ -37,7 +37,8 @@ def key_variables(prefix: str, keys: Credentials) -> dict[str, str]:
 def no_proxy(environ: Mapping[str, str], addresses: str = ADDRESSES) -> dict[str, str]:
     """NO_PROXY in both spellings, with this machine added."""
     others = environ.get("no_proxy", environ.get("NO_PROXY", ""))
-    value = ",".join(filter(None, (addresses, others)))
+    known = others.split(",") if others else []
+    value = ",".join([*(each for each in addresses.split(",") if each not in known), *known])
     if others.strip() == "*":  # which means every host only if it stands alone
         value = others
     return {"NO_PROXY": value, "no_proxy": value}

@@ -25,7 +25,7 @@ STRAY = {
     ),
     "handler/robot.py": (
         "hooks.slack.com/services/T0",
-        "handler/robot.py contains what looks like a chat robot's",
+        "handler/robot.py contains what looks like a slack secret",
     ),
     "handler/notes.md": ("", "handler/notes.md is a development file"),
     "handler/.env": ("", "handler/.env is a development file"),

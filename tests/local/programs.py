@@ -15,8 +15,11 @@ from typing import IO
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
-# `python -m local` that notices changes at once.
-QUICK = "from local import command; command.POLL_INTERVAL, command.SETTLED = 0.05, 0.1; exit(command.main())"
+# As `python -m`, but they notice changes at once.
+QUICK = {
+    "local": "from local import command; command.POLL_INTERVAL, command.SETTLED = 0.05, 0.1; exit(command.main())",
+    "signer": "from signer.cli import oss, run; oss.POLL_INTERVAL, oss.SETTLED = 0.05, 0.1; exit(run())",
+}
 
 
 class Program:
@@ -81,7 +84,7 @@ def started(
 
     `path` is where it is imported from.
     """
-    program_arguments = ["-c", QUICK] if quick else ["-m", module]
+    program_arguments = ["-c", QUICK[module]] if quick else ["-m", module]
     command = [
         sys.executable,
         *program_arguments,

@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2]
     [
         (["local"], "make run"),
         (["local", "invoke", "links_http"], "make invoke"),
-        (["local", "oss"], "make oss"),
         (["local.demo"], "make demo"),
         (["bench"], "make bench"),
     ],

@@ -14,10 +14,9 @@ import requests
 
 from handler.commands import keys_edit
 from local import command, samples
-from local.errors import LocalError
 from local.samples import Sample
 from local.stack import Stack
-from signer.emulator import client, variables
+from signer.emulator import EmulatorError, client, variables
 
 ROOT = Path(__file__).parents[2]
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
@@ -98,7 +97,7 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         full = OSError(errno.ENOSPC, "No space left on device")
         with (
             patch("signer.files.os.fsync", side_effect=full),
-            pytest.raises(LocalError, match="No space left"),
+            pytest.raises(EmulatorError, match="No space left"),
         ):
             variables.write_script(tmp_path, {"KEY": "fcp_another"})
         assert (tmp_path / variables.SCRIPT).read_text().splitlines() == lines, (

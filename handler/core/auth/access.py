@@ -96,13 +96,16 @@ def authorize(
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
     digest = sha256(credential.encode()).hexdigest()
     match = None
+    expires_at = None
     # All keys are compared, so that the time reveals neither which one matched nor how much of it.
     for key in keys.api:
-        if compare_digest(key.sha256, digest):
-            match = key
+        for hashed, end in key.accepted():
+            if compare_digest(hashed, digest):
+                match = key
+                expires_at = end
     if match is None:
         raise Problem("unknown_credential")
-    if match.expires_at is not None and has_expired(match.expires_at, now):
+    if expires_at is not None and has_expired(expires_at, now):
         raise Problem("authorization_expired")
     caller_id = f"api:{match.id}"
     return Caller(
@@ -110,6 +113,6 @@ def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
         owner=match.owner,
         paths=match.paths,
         methods=match.methods,
-        expires_at=match.expires_at,
+        expires_at=expires_at,
         max_share=match.max_share,
     )

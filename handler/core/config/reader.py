@@ -88,7 +88,7 @@ class TableReader:
     def values(self, keys: Mapping[str, Key]) -> dict[str, Any]:
         """The values of all keys of the table, or their defaults; what each needs and forbids is checked.
 
-        A need that is no key of the table is one of the top level, which is read later.
+        Needs that are not keys of the table are keys of the top level, which are checked later.
         """
         values = {
             name: key.read(self, name)
@@ -228,8 +228,8 @@ class Key(NamedTuple):
     `GET /-/me` says of it to callers, who see no other keys.
     """
 
-    says: str
     read: Callable[[TableReader, str], Any]
+    says: str
     default: Any = None
     needs: tuple[str, ...] = ()
     forbids: tuple[tuple[str, str], ...] = ()
@@ -243,8 +243,8 @@ def choice(*choices: str) -> Callable[[TableReader, str], str]:
     return lambda reader, name: reader.choice(name, choices, required=True)
 
 
-def strings(*choices: str, required: bool = False) -> Callable[[TableReader, str], tuple[str, ...]]:
-    return lambda reader, name: reader.strings(name, choices, required=required)
+def strings(*choices: str) -> Callable[[TableReader, str], tuple[str, ...]]:
+    return lambda reader, name: reader.strings(name, choices)
 
 
 def string_set(*choices: str) -> Callable[[TableReader, str], frozenset[str]]:

@@ -2,7 +2,7 @@
 
 ```json
 {"version": 1, "share": [{"id", "secret"}],
- "api": [{"id", "sha256", "paths", "methods", "expires_at", "max_share"}],
+ "api": [{"id", "sha256", "paths", "methods", "expires_at", "max_share", "owner", "earlier": {"sha256", "expires_at"}}],
  "jwt": [{"id", "iss", "aud", "alg", "secret" | "jwks", "paths", "methods", "leeway", "max_share"}],
  "sinks": {"name": {"kind"}},
  "cdn": {"name": {"type", "key", "valid_for"}}}
@@ -33,6 +33,8 @@ MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# What add-api-key makes, and what a rotation writes for an entry without an owner.
+_OWNER = re.compile(r"[A-Za-z0-9_-]{22}|api:[^:]{1,64}:[0-9a-f]{64}")
 _JWK = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
 # RFC 7518 §6.2.2 and §6.3.2, and the symmetric k.
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -48,10 +50,18 @@ class ShareKey(NamedTuple):
         return f"ShareKey(id={self.id!r}, secret='***')"
 
 
+class EarlierKey(NamedTuple):
+    """The key before the last rotation, which works until `expires_at` (Unix seconds)."""
+
+    sha256: str
+    expires_at: float
+
+
 class ApiKey(NamedTuple):
     """An API key: `sha256` (hexadecimal) is of the full key with its fcp_; `expires_at` is in Unix seconds.
 
-    `max_share` is the maximum lifetime of its shares in seconds, None where only the mount limits it.
+    `max_share` is the maximum lifetime of its shares in seconds, None where only the mount limits it. `owner` is that
+    of its shares: random, so that a rotation keeps it, and a new key of the same name does not own the old one's.
     """
 
     id: str
@@ -60,11 +70,15 @@ class ApiKey(NamedTuple):
     methods: tuple[str, ...]
     expires_at: float | None
     max_share: int | None = None
+    owner: str = ""
+    earlier: EarlierKey | None = None
 
-    @property
-    def owner(self) -> str:
-        """The owner of its shares. With the hash, so that a new key of the same name does not own the old one's."""
-        return f"api:{self.id}:{self.sha256}"
+    def accepted(self) -> list[tuple[str, float | None]]:
+        """The hashes that this entry accepts, each with its end (Unix seconds), None for a key that never expires."""
+        hashes = [(self.sha256, self.expires_at)]
+        if self.earlier is not None:
+            hashes.append(self.earlier)
+        return hashes
 
 
 class Issuer(NamedTuple):
@@ -144,7 +158,8 @@ def parse(document: bytes | str) -> Keys:
     api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
     jwt = tuple(_read_issuer(reader) for reader in top.tables("jwt", Issuer._fields))
     _check_unique("share", share, "id", "secret")
-    _check_unique("api", api, "id", "sha256")
+    _check_unique("api", api, "id", "owner")
+    _check_hashes(api)
     _check_unique("jwt", jwt, "iss", "id")
     keys = Keys(share, api, jwt, _read_sinks(top))
     if "cdn" in top.table:
@@ -183,16 +198,48 @@ def load_json(document: bytes | str) -> Any:
 def _read_api_key(reader: TableReader) -> ApiKey:
     name = fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
     reader.where += f" ({name})"
+    hashed = _read_hash(reader)
     return ApiKey(
         id=name,
-        sha256=fields.read_match(
-            reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"
-        ),
+        sha256=hashed,
         paths=fields.read_paths(reader),
         methods=_read_methods(reader),
         expires_at=fields.read_time(reader, "expires_at"),
         max_share=fields.read_max_share(reader),
+        owner=_read_owner(reader) if "owner" in reader.table else hash_owner(name, hashed),
+        earlier=_read_earlier(reader) if "earlier" in reader.table else None,
     )
+
+
+def hash_owner(name: str, hashed: str) -> str:
+    """The owner of the shares of an entry that names none. The first rotation writes it down."""
+    return f"api:{name}:{hashed}"
+
+
+def _read_hash(reader: TableReader) -> str:
+    expected = "the SHA-256 of the key: 64 lower-case hexadecimal digits"
+    return fields.read_match(reader, "sha256", _SHA256, expected)
+
+
+def _read_owner(reader: TableReader) -> str:
+    return fields.read_match(reader, "owner", _OWNER, "22 characters (A-Z, a-z, 0-9, - and _)")
+
+
+def _read_earlier(reader: TableReader) -> EarlierKey:
+    """A rotation replaced this key: it always has an end."""
+    where = f"{reader.where}: earlier"
+    earlier = fields.read_object(where, reader.table["earlier"], EarlierKey._fields)
+    expires_at = fields.read_time(earlier, "expires_at")
+    if expires_at is None:
+        earlier.refuse("expires_at", "must be a time such as 2027-01-31T00:00:00Z")
+    return EarlierKey(_read_hash(earlier), expires_at)
+
+
+def _check_hashes(api: Sequence[ApiKey]) -> None:
+    """No hash, also none of an earlier key, may stand for two keys."""
+    hashes = [hashed for key in api for hashed, _ in key.accepted()]
+    if len(set(hashes)) != len(hashes):
+        raise InvalidKeys("keys document: two entries of api have the same sha256. Remove one.")
 
 
 def _read_methods(reader: TableReader) -> tuple[str, ...]:

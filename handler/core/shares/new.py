@@ -1,7 +1,7 @@
 """A new share: what it must be, and every rule of a mount about shares, whoever makes them.
 
-`RULES` are asked in their order, each of a mount and of what a share of it must be. Who may share a path is no rule of
-a mount; whether the object exists is asked by whoever makes the share.
+`RULES` are asked in their order, each of a mount and of what a share of it must be. Who makes the share decides who may
+share a path, and whether to ask OSS for the object.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _requires_code(config: Config, target: Target, wish: Wish) -> None:
 def _fits_folder(config: Config, target: Target, wish: Wish) -> None:
     if not _is_folder(target, wish):
         return
-    if wish.uses is not None or _has_code(target.mount, wish):
+    if wish.uses is not None:
         raise Problem("folder_not_limited")
     if wish.download:
         raise bad_body(

@@ -22,9 +22,11 @@ from itertools import islice
 from secrets import token_hex
 from typing import NamedTuple, cast
 
+from signer.listing import PAGE
+
 from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client
-from ..cloud.store import PAGE, Store, StoredObject
+from ..cloud.store import Store, StoredObject
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem

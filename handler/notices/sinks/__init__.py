@@ -1,4 +1,4 @@
-"""Where notices go: one module for each kind of sink."""
+"""Where notices go: one module for each kind of sink, and its name in `KINDS`."""
 
 from __future__ import annotations
 

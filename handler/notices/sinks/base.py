@@ -74,10 +74,14 @@ Verdict = DeliveryFailed | None  # None after a success
 
 
 class SinkKind(Protocol):
-    """What each module of a sink has."""
+    """What each module of a sink has; its row in docs/events.md and the search for secrets read it there, too."""
 
+    MESSAGE: str  # what it sends, and how it is signed: in markdown, for the row
+    SIGNATURE: str
+    FOUND_BY: str  # what the secret stands after, in its address or in the secret itself
     NEEDS_SECRET: bool
-    MAX_BYTES: int  # of a message's body
+    SERVICE_BYTES: int  # of a message's body, at most, that the service accepts
+    MAX_BYTES: int  # of a message's body, at most, that is sent
     ENVELOPE: int  # bytes of a body around its deliveries, at most
     MAX_NOTICES: int  # in one message
     MIN_INTERVAL: float  # seconds between two messages

@@ -38,7 +38,9 @@ def create(request: Request, invocation: Invocation) -> Response:
     form, clamped_by = sign_form(
         access, invocation, max_size, min_size, content_type, expires=params["expires"]
     )
-    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.log_target(
+        invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
+    )
     return json_response(
         {
             "url": form.url,

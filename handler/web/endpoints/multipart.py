@@ -133,8 +133,8 @@ def part_links(
     ) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": plan.oss_id}, headers, extra)
         issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
-        links.note(
-            invocation.facts,
+        links.log_target(
+            invocation.audit_fields,
             access.target,
             expires_in=issued.link.expires_in,
             clamped_by=issued.clamped_by,
@@ -155,7 +155,7 @@ def part_links(
             "complete": link("POST", {}, headers).document(),
             "abort": link("DELETE", {}, {}).document(),
         }
-    invocation.facts["links"] = len(parts) + len(more)
+    invocation.audit_fields["links"] = len(parts) + len(more)
     sizes = {"part_size": plan.part_size, "part_count": plan.part_count}
     return {**sizes, "parts": parts, **more}
 

@@ -80,7 +80,9 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["password"] = code
     if record.is_folder:
         document["covers"] = "Everything below this path, also what is added later."
-    links.note(invocation.facts, target, share=record.id, expires_at=document["expires_at"])
+    links.log_target(
+        invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
+    )
     return json_response(document, 201)
 
 
@@ -132,17 +134,23 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
             "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
         )
     records.extend(state, record.id, expires_at)
-    invocation.facts.update(mount=mount.path, expires_at=rfc3339(expires_at))
+    invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
     return json_response(
         {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
     )
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`DELETE /-/shares/{id}`: 204, also for a share that is already revoked."""
+    """`DELETE /-/shares/{id}`: 204, also for a share that is already revoked.
+
+    What the sender wrote goes with it: nobody reads it again, and it may name a person.
+    """
     state, record = list_shares.find(share_id, invocation)
-    if record.revoked_at is None:
-        records.save(state, record._replace(revoked_at=int(invocation.now)))
+    revoked = record._replace(
+        revoked_at=record.revoked_at or int(invocation.now), title=None, message=None, download=None
+    )
+    if revoked != record:
+        records.save(state, revoked)
     return Response(204, {})
 
 

@@ -57,7 +57,7 @@ _UNSAFE = re.compile(rf"[/\\${UNSEEN}{TAGS}]")
 
 
 def answer(opened: OpenedShare, limits: dict[str, Any], *, is_page: bool) -> Response:
-    """The page of an upload share or its facts as JSON; for a POST, what sends one file."""
+    """The page of an upload share or what it says as JSON; for a POST, what sends one file."""
     # A limit of the mount that was lowered later holds for existing shares too.
     limits = {**limits, "max_size": min(limits["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":
@@ -100,11 +100,11 @@ def _places(opened: OpenedShare, limits: dict[str, Any]) -> uses.Places:
 def _answer_file(opened: OpenedShare, limits: dict[str, Any]) -> Response:
     """200 with the form or the parts of one file, further parts, or what completing them came to."""
     params = opened.request.json(MEMBERS)
+    opened.check_code(params["password"])
     if params["upload_id"] is not None:
         return _continue(opened, limits, params)
     if params["name"] is None or params["size"] is None:
         raise bad_body('"name" and "size" are required')
-    opened.check_code(params["password"])
     _check_size(params["size"], limits)
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)
@@ -148,7 +148,9 @@ def _form(
     form, clamped_by = sign_form(
         access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS
     )
-    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.log_target(
+        invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
+    )
     expires_at = rfc3339(form.expires_at.timestamp())
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
@@ -238,7 +240,7 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.
     if not is_complete and number not in uses.arrived(places.folder):
         _abort(opened, places, number)
         raise Problem("not_found")
-    links.note(opened.invocation.facts, upload.target)
+    links.log_target(opened.invocation.audit_fields, upload.target)
     return True
 
 

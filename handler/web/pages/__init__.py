@@ -1,9 +1,11 @@
 """The pages for people: a share, an upload share, a folder, the sender's, and an error."""
 
 from .render import (
+    ProtectedList,
     SharedFile,
     SharedPage,
     SharedUpload,
+    code_page,
     folder_page,
     problem_page,
     qr_code,
@@ -13,9 +15,11 @@ from .render import (
 )
 
 __all__ = [
+    "ProtectedList",
     "SharedFile",
     "SharedPage",
     "SharedUpload",
+    "code_page",
     "folder_page",
     "problem_page",
     "qr_code",

@@ -48,6 +48,20 @@ class SharedFile(NamedTuple):
     qr_code: str | None
 
 
+class ProtectedList(NamedTuple):
+    """What the buttons of a folder's page send where the share has a code.
+
+    `after` is where the next page begins, "" on the last. `saves` says whether a link can tell browsers to save the
+    file; other files open in a new tab, so that the list stays.
+    """
+
+    code: str
+    nonce: str
+    after: str
+    link_origin: str
+    saves: bool
+
+
 class SharedUpload(NamedTuple):
     """What an upload page says of its files: the limits of each (bytes), and how many are left."""
 
@@ -56,37 +70,51 @@ class SharedUpload(NamedTuple):
     files_left: int
 
 
+def code_page(accept_language: str, shared: SharedPage, *, fault: str | None = None) -> Response:
+    """The page that asks for the code of a share; `fault` is None, wrong_code, or no_code where none was typed.
+
+    It shows nothing of what is shared, also not its bucket.
+    """
+    lang = language(accept_language)
+    return _page(
+        "code.html",
+        lang,
+        200 if fault is None else 403,
+        shared=shared,
+        form_action="'self'",
+        words=SHARE[lang],
+        title=SHARE[lang]["code_title"],
+        fault=fault,
+    )
+
+
 def share_page(
     accept_language: str,
     shared: SharedPage,
-    file: SharedFile | None,
+    file: SharedFile,
     *,
     nonce: str,
     link_origin: str,
-    is_wrong: bool = False,
+    code: str = "",
 ) -> Response:
-    """The page of a share with its one button, which sends `nonce`.
-
-    Without a `file` it asks for the code of the share, and says whether the one that was sent `is_wrong`.
-    """
+    """The page of a file with its one button, which sends `nonce`, and the `code` of a share that has one."""
     lang = language(accept_language)
-    kind = file_type(file.name, file.media_type) if file is not None else None
+    kind = file_type(file.name, file.media_type)
     return _page(
         "share.html",
         lang,
-        403 if is_wrong else 200,
         shared=shared,
         form_action=f"'self' {link_origin}",
         connect="'self'",
         words=SHARE[lang],
-        title=file.name if file is not None else SHARE[lang]["code_title"],
+        title=file.name,
         file=file,
-        size=format_size(file.size) if file is not None and file.size is not None else "",
+        size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
-        uses_left=file.uses_left if file is not None else None,
+        uses_left=file.uses_left,
         nonce=nonce,
-        is_wrong=is_wrong,
+        code=code,
     )
 
 
@@ -147,6 +175,7 @@ def folder_page(
     next_page: str,
     shared: SharedPage | None,
     urls: str = "",
+    protected: ProtectedList | None = None,
 ) -> Response:
     """A page of a folder, from its JSON; the names and paths `above` end with its own.
 
@@ -159,7 +188,7 @@ def folder_page(
     return _page(
         "folder.html",
         lang,
-        form_action="'self'",
+        form_action="'self'" if protected is None else f"'self' {protected.link_origin}",
         words=FOLDER[lang],
         above=[(name, quote(path) + query) for name, path in above],
         title=above[-1][0],
@@ -183,6 +212,7 @@ def folder_page(
         next_page=next_page,
         shared=shared,
         urls=urls,
+        protected=protected,
     )
 
 
@@ -206,20 +236,26 @@ def qr_code(address: str) -> str:
     return document.getvalue().decode()
 
 
-def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
-    """The page of an error: what a person can do, without the sentence for programs, and what support asks for."""
+def problem_page(
+    problem: Problem, request_id: str, accept_language: str, back: tuple[str, str] | None = None
+) -> Response:
+    """The page of an error: what a person can do, without the sentence for programs, and what support asks for.
+
+    `back` is the address of a shared folder's list, and the code that a button sends there.
+    """
     lang = language(accept_language)
     title, sentence = PROBLEMS[lang].get(problem.code) or PROBLEMS[lang][problem.status]
     return _page(
         "problem.html",
         lang,
         problem.status,
-        form_action="'none'",
+        form_action="'none'" if back is None else "'self'",
         words=SHARE[lang],
         title=title,
         sentence=sentence,
         code=f"{problem.status} {problem.code}",
         request_id=request_id,
+        back=back,
     )
 
 

@@ -130,7 +130,7 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
 def _refused_call(request: OssRequest) -> Call:
     """What a request asks for that was refused before that was decided."""
     bucket, key = request.resources[0]
-    operation = ""
+    operation = "PostObject" if form.form_target(request) else ""
     with suppress(OssError):
         operation = find_operation(replace(request, bucket=bucket, key=key)).name
     return Call(request.method, operation, bucket, key)
@@ -153,7 +153,7 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     operation = find_operation(request)
     if request.key:
         check_key(request.key)
-    check_rights(service, principal, rights_of(operation, request))
+    check_rights(service, principal, rights_of(operation, request, service))
     call = Call(request.method, operation.name, request.bucket, request.key)
     service.settings.observer.before(call)
     with naming(operation.name), _busy_files():

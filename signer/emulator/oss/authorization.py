@@ -79,7 +79,7 @@ def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Princi
         verification, principal = _verify(request, headers, resource, service, now)
         if principal is not None and verification.ok:
             _check_moved_clock(verification, request, resource.bucket, service, now)
-            if not _is_allowed_address(request):
+            if not _meets_limits(request):
                 raise _mismatch(verification, request)
             return replace(request, bucket=resource.bucket, key=resource.key), principal
         failures.append(verification)
@@ -243,11 +243,19 @@ def mismatch(
 
 
 def _mismatch(result: Verification, request: OssRequest) -> OssError:
-    """Where the address is limited it is part of what OSS signs: another one is a mismatch, too."""
-    ec = "0002-00000225" if result.canonical_request else "0002-00000602"
-    signed = result.string_to_sign, result.canonical_request
-    limited = {"ec": ec} if "x-oss-ac-source-ip" in request.params else {}
-    return mismatch(result.access_key_id, result.provided_signature, *signed, **limited)
+    """Where the address or the VPC is limited it is part of what OSS signs: another one is a mismatch, too."""
+    ec = "0002-00000040"
+    if "x-oss-ac-vpc-id" in request.params:
+        ec = "0002-00000603"
+    elif "x-oss-ac-source-ip" in request.params:
+        ec = "0002-00000225" if result.canonical_request else "0002-00000602"
+    return mismatch(
+        result.access_key_id,
+        result.provided_signature,
+        result.string_to_sign,
+        result.canonical_request,
+        ec,
+    )
 
 
 def _denied(code: str, message: str, ec: str = "", **details: str) -> OssError:
@@ -278,9 +286,11 @@ def _invalid_parameter(
     return OssError(400, code, message, ec=ec if in_query else header_ec, ArgumentName=name)
 
 
-def _is_allowed_address(request: OssRequest) -> bool:
-    """By x-oss-ac-source-ip and its mask; the other limits are of VPCs, which the local OSS does not have."""
+def _meets_limits(request: OssRequest) -> bool:
+    """By x-oss-ac-source-ip and its mask, and by x-oss-ac-vpc-id: no request here comes from a VPC."""
     params = request.params
+    if "x-oss-ac-vpc-id" in params:
+        return False
     if "x-oss-ac-source-ip" not in params:
         return True
     client = request.remote_addr

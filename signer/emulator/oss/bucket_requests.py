@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
+from itertools import permutations
 from xml.etree import ElementTree
 
 from werkzeug.wrappers import Response
@@ -18,17 +20,33 @@ from .errors import (
     not_implemented,
 )
 from .incoming import OssRequest, parse_xml
-from .metadata import TAG, check_bucket_headers, check_storage_class, read_tags
+from .metadata import (
+    BUCKET_ACL,
+    TAG,
+    check_acl,
+    check_bucket_headers,
+    check_storage_class,
+    read_tags,
+)
 from .responses import OWNER, iso_date, respond, respond_tags, respond_xml
 from .service import Service
-from .storage import Bucket, BucketExists, BucketNotEmpty
+from .storage import Bucket, BucketExists, BucketNotEmpty, Uploads
 
 _MAX_XML = 2 << 20  # bytes
+# The storage classes, by their names in GetBucketStat, and what an object that is not Standard is billed for at least.
+_CLASSES = {
+    "Standard": "Standard",
+    "InfrequentAccess": "IA",
+    **{name: name for name in ("Archive", "ColdArchive", "DeepColdArchive")},
+}
+_MIN_BILLED = 64 << 10  # bytes
 _RESOURCE_GROUP = "rg-acfm00000000000"  # of every bucket
 # Of lifecycle rules: what they do, when, in which order ("" is the end), and to which tags.
 _ACTIONS = ("Transition", "Expiration", "AbortMultipartUpload")
 _DAYS = "[1-9][0-9]{0,8}"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.000)?Z"
+# Those that delete: other actions of overlapping prefixes add up.
+_SAME_ACTIONS = ("Expiration", "AbortMultipartUpload")
 _DELETE_MARKER = "ExpiredObjectDeleteMarker"
 _TIMES = {
     "Days": _DAYS,
@@ -51,14 +69,19 @@ def create(service: Service, request: OssRequest) -> Response:
         redundancy = configuration.findtext("{*}DataRedundancyType") or "LRS"
         if redundancy != "LRS":
             raise not_implemented(f"DataRedundancyType {redundancy}")
+    _create(service, request.bucket, storage_class)
+    return respond(200, headers={"Location": f"/{request.bucket}"})
+
+
+def _create(service: Service, name: str, storage_class: str) -> None:
+    """A bucket, if it is missing: for its owner, OSS takes it as a change of nothing. Raises `OssError`."""
     try:
-        service.buckets.create(request.bucket, service.now(), storage_class)
+        service.buckets.create(name, service.now(), storage_class)
     except ValueError:
         message = "The specified bucket is not valid."
-        raise OssError(400, "InvalidBucketName", message, BucketName=request.bucket) from None
+        raise OssError(400, "InvalidBucketName", message, BucketName=name) from None
     except BucketExists:
-        pass  # for the owner of the bucket, OSS takes it as a change of nothing
-    return respond(200, headers={"Location": f"/{request.bucket}"})
+        pass
 
 
 def list_buckets(service: Service, request: OssRequest) -> Response:
@@ -137,6 +160,42 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     return respond_xml(
         "AccessControlPolicy", [OWNER, ("AccessControlList", [("Grant", "private")])]
     )
+
+
+def put_acl(service: Service, request: OssRequest) -> Response:
+    """PutBucketAcl, of a bucket that is private in any case; as in OSS, a missing one is created."""
+    check_acl(BUCKET_ACL, request.headers.get(BUCKET_ACL, ""))
+    _create(service, request.bucket, "Standard")
+    return respond(200)
+
+
+def stat(service: Service, request: OssRequest) -> Response:
+    """GetBucketStat, of all versions. Objects of other classes than Standard count as 64 KiB at least, as in OSS."""
+    bucket = service.bucket(request.bucket)
+    records = [record for key in bucket.all_keys() for record in bucket.versions(key)]
+    objects = [record for record in records if not record.is_marker]
+    uploads = Uploads(bucket)
+    unfinished = uploads.all()
+    parts = [part for upload in unfinished for part in uploads.parts(upload).values()]
+    result: list[Node] = [
+        ("Storage", sum(record.size for record in objects)),
+        ("ObjectCount", len(objects)),
+        ("MultipartUploadCount", len(unfinished)),
+        ("MultipartPartCount", len(parts)),
+        ("MultipartPartStorage", sum(part.size for part in parts)),
+        ("DeleteMarkerCount", len(records) - len(objects)),
+        ("LiveChannelCount", 0),
+        ("LastModifiedTime", int(service.now())),
+    ]
+    for name, storage_class in _CLASSES.items():
+        sizes = [record.size for record in objects if record.storage_class == storage_class]
+        if storage_class == "Standard":
+            result.append(("StandardStorage", sum(sizes)))
+        else:
+            result.append((f"{name}Storage", sum(max(size, _MIN_BILLED) for size in sizes)))
+            result.append((f"{name}RealStorage", sum(sizes)))
+        result.append((f"{name}ObjectCount", len(sizes)))
+    return respond_xml("BucketStat", result)
 
 
 def tags(service: Service, request: OssRequest) -> Response:
@@ -220,6 +279,8 @@ def put_lifecycle(service: Service, request: OssRequest) -> Response:
         _check_rule(rule)
     if not rules or len({rule.findtext("{*}ID") for rule in rules}) < len(rules):
         raise malformed_xml("0014-00000020" if rules else "")
+    may_overlap = request.headers.get("x-oss-allow-same-action-overlap") == "true"
+    _check_prefixes(rules, may_overlap=may_overlap)
     bucket.change(lifecycle=ElementTree.tostring(configuration, "unicode"))
     return respond(200)
 
@@ -229,8 +290,29 @@ def delete_lifecycle(service: Service, request: OssRequest) -> Response:
     return respond(204)
 
 
+def _check_prefixes(rules: Sequence[ElementTree.Element], *, may_overlap: bool) -> None:
+    """Raises `OssError` for two rules of one prefix, and for the same action on a prefix inside another.
+
+    Rules with tags or a filter are not compared. Sources: the pages of EC 0014-00000085 and 0014-00000084.
+    """
+    plain = [
+        rule for rule in rules if rule.find("{*}Tag") is None and rule.find("{*}Filter") is None
+    ]
+    prefixes = [rule.findtext("{*}Prefix", "") for rule in plain]
+    if len(set(prefixes)) < len(prefixes):
+        raise invalid_argument(
+            "Prefix", "", "Two rules must not have the same prefix.", ec="0014-00000085"
+        )
+    for outer, inner in permutations(plain, 2):
+        is_inside = inner.findtext("{*}Prefix", "").startswith(outer.findtext("{*}Prefix", ""))
+        shared = {action.tag for action in outer} & {action.tag for action in inner}
+        if is_inside and not may_overlap and any(tag.endswith(_SAME_ACTIONS) for tag in shared):
+            message = "Rules of overlapping prefixes must not have the same action."
+            raise invalid_argument("Prefix", "", message, ec="0014-00000084")
+
+
 def _check_rule(rule: ElementTree.Element) -> None:
-    """Raises `OssError` for a rule that OSS refuses. The prefixes of several rules are not compared.
+    """Raises `OssError` for a rule that OSS refuses.
 
     Sources: the OSS pages "PutBucketLifecycle" and those of EC 0014-…, and the live tests of oss2.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -113,8 +115,8 @@ def read_request(environ: WSGIEnvironment, address: str = "") -> OssRequest:
         path = unquote(raw_path, errors="strict")
         query = tuple(parse_query(raw_query))
     except UnicodeDecodeError:
-        message = "The percent-decoded path and query must be UTF-8."
-        raise OssError(400, "InvalidObjectName", message) from None
+        message = "The characters encoding must be utf-8."
+        raise OssError(400, "InvalidArgument", message) from None
     headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
     chunked = (
         bool(environ.get("wsgi.input_terminated"))
@@ -148,6 +150,27 @@ def check_key(key: str) -> None:
     if not key or key[0] in "/\\" or "\x00" in key or len(key.encode()) > MAX_KEY_BYTES:
         message = "The specified object is not valid."
         raise OssError(400, "InvalidObjectName", message, ObjectName=key.replace("\x00", ""))
+
+
+def check_length(request: OssRequest) -> None:
+    """Raises `OssError` for a body with neither a length nor chunks."""
+    if request.body.length is None and not request.body.is_chunked:
+        raise OssError(
+            411, "MissingContentLength", "You must provide the Content-Length HTTP header."
+        )
+
+
+def check_digest(content_md5: str | None, md5: bytes) -> None:
+    """Raises `OssError` InvalidDigest unless Content-MD5 is that of the body."""
+    if content_md5 is None:
+        return
+    try:
+        matches = base64.b64decode(content_md5, validate=True) == md5
+    except (binascii.Error, ValueError):
+        matches = False
+    if not matches:
+        message = "The Content-MD5 you specified was invalid."
+        raise OssError(400, "InvalidDigest", message, headers=None, **{"Content-MD5": content_md5})
 
 
 def parse_xml(body: bytes) -> ElementTree.Element:

@@ -15,12 +15,14 @@ from .incoming import parse_xml
 
 _STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 _ENCRYPTION = "x-oss-server-side-encryption"
-_ENCRYPTION_KEY = "x-oss-server-side-encryption-key-id"
+ENCRYPTION_KEY = "x-oss-server-side-encryption-key-id"
 _DATA_ENCRYPTION = "x-oss-server-side-data-encryption"
-_ENCRYPTIONS = (_ENCRYPTION, _ENCRYPTION_KEY, _DATA_ENCRYPTION)
+_ENCRYPTIONS = (_ENCRYPTION, ENCRYPTION_KEY, _DATA_ENCRYPTION)
 _MANAGED_KEY = "00000000-0000-0000-0000-000000000000"  # that of OSS, for KMS without a key
 ACL = "x-oss-object-acl"
+BUCKET_ACL = "x-oss-acl"
 TAGGING = "x-oss-tagging"
+SYMLINK_TARGET = "x-oss-symlink-target"
 # Kept with an object, and not copied with its metadata.
 PER_OBJECT = frozenset({*_ENCRYPTIONS, ACL, TAGGING})
 TAG = re.compile(r"[\w +=.:/-]*")
@@ -56,7 +58,7 @@ _UPLOAD = frozenset(
 )
 # What objects and buckets have here in any case: every request must be signed.
 _PRIVATE = ("default", "private")
-_ACLS = (*_PRIVATE, "public-read", "public-read-write")
+_BUCKET_ACLS = ("private", "public-read", "public-read-write")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -69,7 +71,8 @@ def metadata_of(
     `also` names x-oss- headers that this operation knows beside those of every upload. Raises `OssError`.
     """
     refuse_unkept(headers, _UPLOAD | also)
-    _check_acl(ACL, headers.get(ACL, ""))
+    if headers.get(ACL):
+        check_acl(ACL, headers[ACL])
     _check_tags(tags_of(headers))
     kept = (*STORED, ACL, TAGGING)
     metadata = {
@@ -172,8 +175,9 @@ def check_bucket_headers(headers: Mapping[str, str]) -> None:
     """Raises `OssError` for a header of PutBucket that is not kept."""
     for name in headers.keys() & {*_ENCRYPTIONS}:
         raise not_implemented(name)
-    refuse_unkept(headers, frozenset({"x-oss-acl"}))
-    _check_acl("x-oss-acl", headers.get("x-oss-acl", ""))
+    refuse_unkept(headers, frozenset({BUCKET_ACL}))
+    if headers.get(BUCKET_ACL):
+        check_acl(BUCKET_ACL, headers[BUCKET_ACL])
 
 
 def encryption_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -184,7 +188,7 @@ def encryption_headers(headers: Mapping[str, str]) -> dict[str, str]:
         for name in (_ENCRYPTIONS if is_kms else [_ENCRYPTION])
         if headers.get(name)
     }
-    return {_ENCRYPTION_KEY: _MANAGED_KEY, **sent} if is_kms else sent
+    return {ENCRYPTION_KEY: _MANAGED_KEY, **sent} if is_kms else sent
 
 
 def has_control(value: str) -> bool:
@@ -192,11 +196,15 @@ def has_control(value: str) -> bool:
     return _CONTROL.search(value) is not None
 
 
-def _check_acl(name: str, acl: str) -> None:
-    if acl and acl not in _ACLS:
-        raise invalid_argument(name, acl, f"{name} must be one of {', '.join(_ACLS)}.")
-    if acl and acl not in _PRIVATE:
-        raise not_implemented(f"{name}: {acl}")
+def check_acl(name: str, acl: str) -> None:
+    """Raises `OssError` for an ACL that OSS does not know, or that lets others in: here all must sign."""
+    acls = _BUCKET_ACLS if name == BUCKET_ACL else ("default", *_BUCKET_ACLS)
+    if not acl:
+        raise not_implemented(f"no {name}")
+    if acl not in acls:
+        raise invalid_argument(name, acl, f"{name} must be one of {', '.join(acls)}.")
+    if acl not in _PRIVATE:
+        raise not_implemented(f"{name}: {acl}, as every request must be signed")
 
 
 def _check_encryption(headers: Mapping[str, str]) -> None:
@@ -205,9 +213,9 @@ def _check_encryption(headers: Mapping[str, str]) -> None:
         message = f"{_ENCRYPTION} must be AES256, SM4 or KMS."
         code = "InvalidEncryptionAlgorithmError"
         raise invalid_argument(_ENCRYPTION, encryption, message, ec="0005-00000003", code=code)
-    if headers.get(_ENCRYPTION_KEY) and encryption != "KMS":
-        message = f"{_ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."
-        raise invalid_argument(_ENCRYPTION_KEY, headers[_ENCRYPTION_KEY], message)
+    if headers.get(ENCRYPTION_KEY) and encryption != "KMS":
+        message = f"{ENCRYPTION_KEY} requires {_ENCRYPTION}: KMS."
+        raise invalid_argument(ENCRYPTION_KEY, headers[ENCRYPTION_KEY], message)
     if headers.get(_DATA_ENCRYPTION, "SM4") not in ("", "SM4"):
         raise invalid_argument(
             _DATA_ENCRYPTION, headers[_DATA_ENCRYPTION], f"{_DATA_ENCRYPTION} must be SM4."

@@ -14,18 +14,12 @@ from .errors import (
     invalid_argument,
     malformed_xml,
     no_such_upload,
+    not_implemented,
 )
-from .incoming import OssRequest, parse_xml
+from .incoming import OssRequest, check_digest, check_length, parse_xml
 from .listing import list_params, page_of
 from .metadata import CLIENT_ENCRYPTION, encryption_headers, metadata_of, refuse_unkept
-from .objects import (
-    COPY_HEADERS,
-    check_digest,
-    check_length,
-    check_traffic_limit,
-    forbids_overwrite,
-    open_source,
-)
+from .objects import check_traffic_limit
 from .preconditions import requested_range
 from .responses import (
     content_md5_header,
@@ -38,13 +32,16 @@ from .responses import (
 )
 from .service import Service
 from .storage import AlreadyExists, Bucket, MultipartUpload, ObjectRecord, UploadGone, Uploads
+from .writing.copy import COPY_HEADERS, open_source
+from .writing.put import forbids_overwrite
 
 _MIN_PART = 100 << 10  # bytes, of all parts but the last
 _MAX_PARTS = 10_000
 _COMPLETE_HEADERS = frozenset({"x-oss-complete-all", "x-oss-forbid-overwrite"})
 _COPY_RANGE = "x-oss-copy-source-range"
 _MAX_XML = 4 << 20  # bytes, of a list of parts
-_NO_SUCH_UPLOAD_OF_PART = "0042-00000104"
+_EC_OF_PART = "0042-00000104"
+_EC_OF_COPY = "0042-00000311"
 
 
 def initiate(service: Service, request: OssRequest) -> Response:
@@ -77,6 +74,8 @@ def upload_part_copy(service: Service, request: OssRequest) -> Response:
     bucket, opened = open_source(service, request)
     source = opened.record
     try:
+        if source.kind == "Symlink":
+            raise not_implemented("a symbolic link as source, as no page says what OSS answers")
         byte_range = requested_range(source, {"range": request.headers.get(_COPY_RANGE, "")})
         record, headers = _add_part(service, request, opened.blocks(*(byte_range or ())))
     finally:
@@ -94,15 +93,17 @@ def _add_part(
 ) -> tuple[ObjectRecord, dict[str, str]]:
     """The part that a request names, and the headers of the response."""
     number = request.integer("partNumber", 1, _MAX_PARTS)
-    bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
+    is_copy = "x-oss-copy-source" in request.headers
+    ec = _EC_OF_COPY if is_copy else _EC_OF_PART
+    bucket, upload = _requested_upload(service, request, ec=ec)
     with bucket.draft() as draft:
         draft.write(blocks)
-        if "x-oss-copy-source" not in request.headers:  # else it is that of the empty body
+        if not is_copy:  # else it is that of the empty body
             check_digest(request.headers.get("content-md5"), draft.md5)
         try:
             record = Uploads(bucket).add_part(upload, number, draft, service.now())
         except UploadGone:
-            raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
+            raise no_such_upload(upload.id, ec=ec) from None
     return record, {**upload_headers(record, versioning=""), **encryption_headers(upload.headers)}
 
 

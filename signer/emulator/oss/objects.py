@@ -1,14 +1,11 @@
-"""Requests for one object: read, write, copy, delete."""
+"""Requests for one object: read, change its tags and ACL, delete."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from urllib.parse import quote, unquote, urlencode
 from xml.etree.ElementTree import Element
 
@@ -18,23 +15,20 @@ from ...endpoint import parse_oss_host
 from .errors import (
     Node,
     OssError,
-    file_already_exists,
     invalid_argument,
     malformed_xml,
     method_not_allowed,
     no_such_key,
 )
-from .incoming import OssRequest, check_key, parse_xml
+from .incoming import OssRequest, check_digest, check_key, parse_xml
 from .metadata import (
     ACL,
-    CLIENT_ENCRYPTION,
-    PER_OBJECT,
     STORED,
+    SYMLINK_TARGET,
     TAGGING,
+    check_acl,
     has_control,
-    metadata_of,
     read_tags,
-    refuse_conditions,
     refuse_encryption,
     tags_of,
 )
@@ -48,7 +42,6 @@ from .responses import (
     encoding_type,
     http_date,
     is_compressed,
-    iso_date,
     object_headers,
     respond,
     respond_tags,
@@ -57,21 +50,13 @@ from .responses import (
     version_header,
 )
 from .service import Service
-from .storage import VERSION_ID, AlreadyExists, Bucket, Draft, ObjectRecord, OpenedObject
+from .storage import VERSION_ID, Bucket, ObjectRecord, OpenedObject
 
-COPY_HEADERS = frozenset(
-    {
-        "x-oss-copy-source",
-        *(
-            f"x-oss-copy-source-if-{name}"
-            for name in ("match", "none-match", "modified-since", "unmodified-since")
-        ),
-    }
-)
-_DIRECTIVES = ("x-oss-metadata-directive", "x-oss-tagging-directive")
 _MAX_DELETIONS = 1000
 # OSS takes control characters in the keys of a document, which XML forbids: they are read as private characters.
-_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0?([12]?[0-9]|3[01]);")
+_CONTROL = re.compile(
+    rb"[\x01-\x08\x0b\x0c\x0e-\x1f]|&#0*([12]?[0-9]|3[01]);|&#x0*(1?[0-9A-Fa-f]);"
+)
 _HIDDEN = 0x10F000
 _MAX_XML = 2 << 20  # bytes
 _APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
@@ -87,14 +72,18 @@ def get(service: Service, request: OssRequest) -> Response:
     overrides = _overrides(request)
     opened = open_object(bucket, request)
     try:
+        version = version_header(opened.record.version_id, bucket.versioning)
+        of_target = dict[str, str]()
+        if opened.record.kind == "Symlink":
+            opened, of_target = _follow(bucket, opened)
         record = opened.record
-        headers = {**object_headers(record), **version_header(record.version_id, bucket.versioning)}
+        headers = {**object_headers(record), **of_target, **version}
         if is_unmodified(record, request.headers):
             names = ("ETag", "Last-Modified", "Cache-Control", "Expires")
             opened.close()
             return respond(304, headers={name: headers[name] for name in names if name in headers})
         if request.method == "GET":
-            _check_readable(record)
+            check_readable(record)
             _check_app_package(service, request, record)
         byte_range = requested_range(record, request.headers) if request.method == "GET" else None
     except BaseException:
@@ -116,6 +105,36 @@ def get(service: Service, request: OssRequest) -> Response:
     return response
 
 
+def _follow(bucket: Bucket, link: OpenedObject) -> tuple[OpenedObject, dict[str, str]]:
+    """A link's target with the metadata of the link, and the headers that are the target's. Raises `OssError`."""
+    link.close()
+    opened = bucket.open(symlink_target(link.record.headers))
+    if opened is None or opened.record.is_marker:
+        if opened is not None:
+            opened.close()
+        message = "The symlink target object does not exist."
+        raise OssError(404, "SymlinkTargetNotExist", message, ec="0026-00000012")
+    target = opened.record
+    if target.kind == "Symlink":
+        opened.close()
+        message = "The target of a symbolic link must not be a symbolic link."
+        raise OssError(400, "InvalidTargetType", message)
+    record = replace(
+        link.record,
+        size=target.size,
+        etag=target.etag,
+        crc64=target.crc64,
+        modified=max(link.record.modified, target.modified),
+        storage_class=target.storage_class,
+    )
+    return OpenedObject(record, opened.file), content_md5_header(target)
+
+
+def symlink_target(headers: Mapping[str, str]) -> str:
+    """The key that a link points to, which x-oss-symlink-target has percent-encoded."""
+    return unquote(headers[SYMLINK_TARGET].encode("latin-1").decode("utf-8", "replace"))
+
+
 def object_meta(service: Service, request: OssRequest) -> Response:
     bucket = service.bucket(request.bucket)
     opened = open_object(bucket, request)
@@ -134,6 +153,17 @@ def get_acl(service: Service, request: OssRequest) -> Response:
     opened.close()
     grant: Node = ("AccessControlList", [("Grant", opened.record.headers.get(ACL) or "default")])
     return respond_xml("AccessControlPolicy", [OWNER, grant])
+
+
+def put_acl(service: Service, request: OssRequest) -> Response:
+    """PutObjectAcl, of an object that is as private as its bucket in any case."""
+    bucket = service.bucket(request.bucket)
+    acl = request.headers.get(ACL, "")
+    check_acl(ACL, acl)
+    opened = open_object(bucket, request)
+    opened.close()
+    bucket.change_headers(opened.record, {ACL: acl})
+    return respond(200, headers=version_header(opened.record.version_id, bucket.versioning))
 
 
 def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
@@ -166,7 +196,7 @@ def _requested_version(request: OssRequest) -> str | None:
     return version_id
 
 
-def _check_readable(record: ObjectRecord) -> None:
+def check_readable(record: ObjectRecord) -> None:
     """Raises `OssError` InvalidObjectState for an archived object that was not restored."""
     if record.is_archived:
         message = "The operation is not valid for the object's state."
@@ -222,99 +252,7 @@ def check_traffic_limit(request: OssRequest) -> None:
         raise invalid_argument("x-oss-traffic-limit", limit, message, ec="0004-00000502")
 
 
-# --- writing ------------------------------------------------------------------------------------------------------
-
-
-def put(service: Service, request: OssRequest) -> Response:
-    bucket = service.bucket(request.bucket)
-    refuse_conditions(request.headers)
-    check_traffic_limit(request)
-    metadata, storage_class = metadata_of(request.headers)
-    check_length(request)
-    with bucket.draft() as draft:
-        draft.write(request.body.blocks())
-        check_digest(request.headers.get("content-md5"), draft.md5)
-        record = publish(service, bucket, draft, request, metadata, storage_class)
-    service.created(bucket, record, "PutObject")
-    headers = {**upload_headers(record, versioning=bucket.versioning), **content_md5_header(record)}
-    return respond(200, headers=headers)
-
-
-def copy(service: Service, request: OssRequest) -> Response:
-    bucket = service.bucket(request.bucket)
-    replaces, replaces_tags = map(partial(_replaces, request), _DIRECTIVES)
-    metadata, storage_class = metadata_of(request.headers, COPY_HEADERS.union(_DIRECTIVES))
-    source_bucket, opened = open_source(service, request)
-    source = opened.record
-    if replaces:  # what stays is in no page, but in the live tests of alibabacloud-oss-v2
-        staying = ("content-type", CLIENT_ENCRYPTION)
-        metadata = {
-            name: value for name, value in source.headers.items() if name.startswith(staying)
-        } | metadata
-    else:
-        own = {name: value for name, value in metadata.items() if name in PER_OBJECT}
-        metadata = {
-            name: value for name, value in source.headers.items() if name not in PER_OBJECT
-        } | own
-    if not replaces_tags:
-        metadata[TAGGING] = source.headers.get(TAGGING, "")
-    with bucket.draft() as draft:
-        draft.write(opened.blocks())
-        record = publish(service, bucket, draft, request, metadata, storage_class)
-    service.created(bucket, record, "CopyObject")
-    headers = upload_headers(record, versioning=bucket.versioning)
-    if source_bucket.versioning:
-        headers["x-oss-copy-source-version-id"] = source.version_id
-    result: list[Node] = [("ETag", f'"{record.etag}"'), ("LastModified", iso_date(record.modified))]
-    return respond_xml("CopyObjectResult", result, headers=headers)
-
-
-def _replaces(request: OssRequest, name: str) -> bool:
-    directive = request.headers.get(name, "COPY").upper()
-    if directive not in ("COPY", "REPLACE"):
-        raise invalid_argument(name, directive, f"{name} must be COPY or REPLACE.")
-    return directive == "REPLACE"
-
-
-def copy_source(request: OssRequest) -> OssRequest:
-    """The request that reads what x-oss-copy-source names. Raises `OssError` InvalidArgument."""
-    source = request.headers["x-oss-copy-source"]
-    path, _, query = source.partition("?")
-    name, _, key = (
-        unquote(path.encode("latin-1").decode("utf-8", "replace")).removeprefix("/").partition("/")
-    )
-    parameter, _, version_id = query.partition("=")
-    if not name or not key or (query and (parameter != "versionId" or not version_id)):
-        message = "x-oss-copy-source must have the form /bucket/key or /bucket/key?versionId=ID."
-        ec = ""
-        if query:
-            ec = "0016-00000305" if parameter == "versionId" else "0016-00000304"
-        raise invalid_argument("x-oss-copy-source", source, message, ec=ec)
-    return replace(
-        request, bucket=name, key=key, query=(("versionId", version_id),) if query else ()
-    )
-
-
-def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedObject]:
-    """The readable object that x-oss-copy-source names, if it meets the conditions. Raises `OssError`."""
-    source = copy_source(request)
-    bucket = service.bucket(source.bucket)
-    try:
-        opened = open_object(bucket, source)
-    except OssError as error:
-        if error.code != "MethodNotAllowed":
-            raise
-        message = "The version that x-oss-copy-source names must not be a delete marker."
-        value = request.headers["x-oss-copy-source"]
-        raise invalid_argument("x-oss-copy-source", value, message, ec="0016-00000307") from None
-    try:
-        _check_readable(opened.record)
-        if is_unmodified(opened.record, request.headers, prefix="x-oss-copy-source-"):
-            raise OssError(304, "NotModified", "The source was not modified.")
-    except BaseException:
-        opened.close()
-        raise
-    return bucket, opened
+# --- changing -----------------------------------------------------------------------------------------------------
 
 
 def tags(service: Service, request: OssRequest) -> Response:
@@ -327,62 +265,11 @@ def tags(service: Service, request: OssRequest) -> Response:
     )
     opened = open_object(bucket, request)
     headers = version_header(opened.record.version_id, bucket.versioning)
+    opened.close()
     if request.method == "GET":
-        opened.close()
         return respond_tags(tags_of(opened.record.headers), headers)
-    bucket.change_headers(opened, {**opened.record.headers, TAGGING: changed})
+    bucket.change_headers(opened.record, {TAGGING: changed})
     return respond(200 if request.method == "PUT" else 204, headers=headers)
-
-
-def publish(
-    service: Service,
-    bucket: Bucket,
-    draft: Draft,
-    request: OssRequest,
-    metadata: Mapping[str, str],
-    storage_class: str,
-) -> ObjectRecord:
-    """Makes a draft the object that a request names. Raises `OssError` FileAlreadyExists."""
-    etag = draft.md5.hex().upper()
-    storage_class = storage_class or bucket.storage_class
-    record = ObjectRecord(
-        key=request.key,
-        size=draft.size,
-        etag=etag,
-        crc64=draft.crc64,
-        modified=service.now(),
-        headers=metadata,
-        storage_class=storage_class,
-    )
-    try:
-        return bucket.publish(draft, record, forbid_overwrite=forbids_overwrite(request.headers))
-    except AlreadyExists:
-        raise file_already_exists(request.key) from None
-
-
-def forbids_overwrite(headers: Mapping[str, str]) -> bool:
-    return headers.get("x-oss-forbid-overwrite", "").lower() == "true"
-
-
-def check_length(request: OssRequest) -> None:
-    """Raises `OssError` for a body with neither a length nor chunks."""
-    if request.body.length is None and not request.body.is_chunked:
-        raise OssError(
-            411, "MissingContentLength", "You must provide the Content-Length HTTP header."
-        )
-
-
-def check_digest(content_md5: str | None, md5: bytes) -> None:
-    """Raises `OssError` InvalidDigest unless Content-MD5 is that of the body."""
-    if content_md5 is None:
-        return
-    try:
-        matches = base64.b64decode(content_md5, validate=True) == md5
-    except (binascii.Error, ValueError):
-        matches = False
-    if not matches:
-        message = "The Content-MD5 you specified was invalid."
-        raise OssError(400, "InvalidDigest", message, headers=None, **{"Content-MD5": content_md5})
 
 
 # --- deleting -----------------------------------------------------------------------------------------------------
@@ -446,6 +333,15 @@ def deletions(request: OssRequest) -> list[OssRequest]:
 
 
 def _deletion_document(body: bytes) -> Element:
-    return parse_xml(
-        _CONTROL.sub(lambda match: chr(_HIDDEN + int(match[1] or match[0][0])).encode(), body)
-    )
+    return parse_xml(_CONTROL.sub(_hide, body))
+
+
+def _hide(match: re.Match[bytes]) -> bytes:
+    """The private character that stands for a control character, or for a reference to one."""
+    decimal, hexadecimal = match.groups()
+    code = match[0][0]
+    if decimal:
+        code = int(decimal)
+    elif hexadecimal:
+        code = int(hexadecimal, 16)
+    return chr(_HIDDEN + code).encode()

@@ -18,6 +18,7 @@ from . import bucket_requests, listing, multipart, objects
 from .errors import method_not_allowed, naming, not_implemented
 from .incoming import OssRequest
 from .service import Service
+from .writing import append, copy, put, symlinks
 
 Handler = Callable[[Service, OssRequest], Response]
 
@@ -39,9 +40,16 @@ _VERBS = ("Get", "Put", "Delete")
 # The actions whose name is not that of the operation.
 _ACTIONS = {
     **dict.fromkeys(
-        ("CompleteMultipartUpload", "InitiateMultipartUpload", "UploadPart"), "PutObject"
+        (
+            "AppendObject",
+            "CompleteMultipartUpload",
+            "InitiateMultipartUpload",
+            "PutSymlink",
+            "UploadPart",
+        ),
+        "PutObject",
     ),
-    **dict.fromkeys(("GetObjectMeta", "HeadObject"), "GetObject"),
+    **dict.fromkeys(("GetObjectMeta", "GetSymlink", "HeadObject"), "GetObject"),
     **{f"{verb}BucketTags": f"{verb}BucketTagging" for verb in _VERBS},
     "DeleteMultipleObjects": "DeleteObject",
     "ListObjectsV2": "ListObjects",
@@ -66,7 +74,7 @@ SIGNATURE = frozenset(
 _LIMITS = frozenset(
     {"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"}
 )
-_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-symlink-target"})
+_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var"})
 _LIST_BUCKETS = ("marker", "max-keys", "prefix", "tag-key", "tag-value")
 _LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
 _LIST_V2 = (*_LIST, "continuation-token", "fetch-owner", "start-after")
@@ -88,7 +96,11 @@ SERVICE: Operations = {
     "": {"GET": _operation("ListBuckets", bucket_requests.list_buckets, *_LIST_BUCKETS)}
 }
 BUCKET: Operations = {
-    "acl": {"GET": _operation("GetBucketAcl", bucket_requests.get_acl)},
+    "acl": {
+        "GET": _operation("GetBucketAcl", bucket_requests.get_acl),
+        "PUT": _operation("PutBucketAcl", bucket_requests.put_acl),
+    },
+    "stat": {"GET": _operation("GetBucketStat", bucket_requests.stat)},
     "versioning": {
         "GET": _operation("GetBucketVersioning", bucket_requests.get_versioning),
         "PUT": _operation("PutBucketVersioning", bucket_requests.put_versioning),
@@ -121,7 +133,7 @@ BUCKET: Operations = {
     },
 }
 _COPY_PART = ("UploadPartCopy", multipart.upload_part_copy)
-_COPY = ("CopyObject", objects.copy)
+_COPY = ("CopyObject", copy.copy)
 OBJECT: Operations = {
     "uploads": {"POST": _operation("InitiateMultipartUpload", multipart.initiate, "encoding-type")},
     "uploadId": {
@@ -138,7 +150,17 @@ OBJECT: Operations = {
         "POST": _operation("CompleteMultipartUpload", multipart.complete, "encoding-type"),
         "DELETE": _operation("AbortMultipartUpload", multipart.abort),
     },
-    "acl": {"GET": _operation("GetObjectAcl", objects.get_acl)},
+    "append": {
+        "POST": _operation("AppendObject", append.append, "position", "x-oss-traffic-limit")
+    },
+    "symlink": {
+        "GET": _operation("GetSymlink", symlinks.get_symlink, "versionId"),
+        "PUT": _operation("PutSymlink", symlinks.put_symlink),
+    },
+    "acl": {
+        "GET": _operation("GetObjectAcl", objects.get_acl, "versionId"),
+        "PUT": _operation("PutObjectAcl", objects.put_acl, "versionId"),
+    },
     "tagging": {
         verb.upper(): _operation(f"{verb}ObjectTagging", objects.tags, "versionId")
         for verb in _VERBS
@@ -147,7 +169,7 @@ OBJECT: Operations = {
     "": {
         "GET": _operation("GetObject", objects.get, *_READ),
         "HEAD": _operation("HeadObject", objects.get, *_READ),
-        "PUT": _operation("PutObject", objects.put, "x-oss-traffic-limit", copy=_COPY),
+        "PUT": _operation("PutObject", put.put, "x-oss-traffic-limit", copy=_COPY),
         "DELETE": _operation("DeleteObject", objects.delete, "versionId"),
     },
 }

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 
 from ...times import rfc3339
 from .errors import XML_DECLARATION, Node, render
-from .metadata import ACL, STORED, TAGGING, encryption_headers, tags_of
+from .metadata import ACL, STORED, SYMLINK_TARGET, TAGGING, encryption_headers, tags_of
 from .storage import ObjectRecord
 
 OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
@@ -88,7 +88,10 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-hash-crc64ecma": str(record.crc64),
         **content_md5_header(record),
     }
-    kept = {name: value for name, value in record.headers.items() if name not in (ACL, TAGGING)}
+    if record.kind == "Appendable":
+        headers["x-oss-next-append-position"] = str(record.size)
+    hidden = (ACL, TAGGING, SYMLINK_TARGET)
+    kept = {name: value for name, value in record.headers.items() if name not in hidden}
     if tags := tags_of(record.headers):
         headers["x-oss-tagging-count"] = str(len(tags))
     headers.update(

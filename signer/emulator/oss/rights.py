@@ -15,9 +15,10 @@ from ..ram import ACCOUNT, Decision, Principal, evaluate
 from .errors import Node, OssError
 from .incoming import OssRequest, Resource
 from .metadata import TAGGING
-from .objects import copy_source, delete_multiple, deletions
+from .objects import delete_multiple, deletions, get, open_object, symlink_target
 from .operations import Operation
 from .service import Service
+from .writing.copy import copy_source
 
 _EC = {
     "explicit_deny": "0003-00000201",
@@ -40,7 +41,7 @@ class Right(NamedTuple):
     context: Mapping[str, str] = {}
 
 
-def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
+def rights_of(operation: Operation, request: OssRequest, service: Service) -> Iterator[Right]:
     """Everything that a request requires. Raises `OssError` for an invalid x-oss-copy-source or list of keys."""
     each = deletions(request) if operation.handler is delete_multiple else [request]
     for single in each:
@@ -49,6 +50,8 @@ def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
         yield Right("oss:PutObjectTagging", Resource(request.bucket, request.key))
     if "x-oss-copy-source" in request.headers:
         yield from _rights("oss:GetObject", copy_source(request))
+    if operation.handler is get:
+        yield from _rights_of_target(request, service)
 
 
 def check_rights(service: Service, principal: Principal, rights: Iterable[Right]) -> None:
@@ -73,6 +76,20 @@ def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     yield Right(action, resource, context)
     if "versionId" in request.params:
         yield Right(action.replace("Object", "ObjectVersion"), resource)
+
+
+def _rights_of_target(request: OssRequest, service: Service) -> Iterator[Right]:
+    """Of what is read through a symbolic link."""
+    bucket = service.buckets.get(request.bucket)
+    if bucket is None:
+        return
+    try:
+        opened = open_object(bucket, request)
+    except OssError:
+        return  # the handler answers it
+    opened.close()
+    if opened.record.kind == "Symlink":
+        yield Right("oss:GetObject", Resource(bucket.name, symlink_target(opened.record.headers)))
 
 
 def _denial(principal: Principal, action: str, decision: Decision) -> OssError:

@@ -24,7 +24,7 @@ class CreatedObject:
 
 
 class Call(NamedTuple):
-    """What a request asks for: `operation` as OSS calls it, "" if there is none; "" for no bucket and for no key."""
+    """What a request asks for; `operation` is OSS's name or "", as bucket and key are where the address has neither."""
 
     method: str
     operation: str
@@ -36,7 +36,7 @@ class Observer(Protocol):
     """What a test has to say about requests. It is asked in the threads of the requests."""
 
     def before(self, call: Call) -> None:
-        """Before what is allowed is done. May wait, raise `OssError`, or end the connection."""
+        """Before what is allowed is done. May wait, or raise `OssError`; `ConnectionResetError` ends the connection."""
 
     def after(self, call: Call, status: int | None, code: str) -> None:
         """Before the response is sent; `status` is None for a connection that ends, `code` that of an error or ""."""

@@ -313,11 +313,11 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver
     ) -> None:
         self.prepare(function, hook)
-        sent, buried = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
+        sent, dead_lettered = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
         put_entry(function, sent, json.dumps(waiting_notice(colour="blue")).encode())
         put_entry(
             function,
-            buried,
+            dead_lettered,
             json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode(),
         )
         assert function.tick().summary["notices"] == 4
@@ -334,7 +334,7 @@ class TestWhatCannotBeRead:
             == document
         )
         outbox = function.queue()
-        outbox.revive(*outbox.first(DEAD))
+        outbox.requeue(*outbox.first(DEAD))
         assert (
             json.loads(function.read(f".links/state/{function.state_names('outbox/')[0]}"))
             == document

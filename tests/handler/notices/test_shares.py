@@ -382,7 +382,7 @@ def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
         parts = urlsplit(share.url)
         request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
         return app.answer(
-            lambda: request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
+            request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
         )
 
     assert {response.status for response in map_concurrently(use, shares * 8)} == {303}

@@ -306,7 +306,7 @@ def test_completion_offers_what_matches(tmp_path: Path) -> None:
         json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]})
     )
     for words, number, expected in (
-        ("", 1, "sign curl explain bulk share receive shares revoke extend ls"),
+        ("", 1, "sign curl explain bulk share receive shares revoke extend ls oss"),
         ("sign oss://b/k --endpoint acc", 4, "accelerate accelerate-overseas"),
         ("bulk --format ", 3, "csv jsonl html"),
         (f"sign --config '{config}' --profile ", 5, "default job role"),

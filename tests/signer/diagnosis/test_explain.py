@@ -300,6 +300,36 @@ def test_two_faults_at_once_are_both_proved() -> None:
     assert proved == {"wrong_method", "added_parameters"}
 
 
+def test_a_security_token_in_a_header_is_proved_not_to_be_signed() -> None:
+    first = signer.explain(
+        link(credentials=KEYS),
+        headers={"X-Oss-Security-Token": "CAIS"},
+        credentials=KEYS,
+        now=ISSUED,
+    ).findings[0]
+    assert (first.code, first.certainty) == ("token_not_signed", "proved")
+    assert "without the header x-oss-security-token" in first.evidence
+
+
+def test_a_region_that_was_changed_after_signing_is_proved_by_that_of_the_host() -> None:
+    url = link().replace("%2Fcn-hangzhou%2F", "%2Fcn-shanghai%2F")
+    assert signer.explain(url, now=ISSUED).findings[0].code == "wrong_region"
+    first = signer.explain(url, credentials=CREDENTIALS, now=ISSUED).findings[0]
+    assert (first.code, first.certainty) == ("altered_parameter", "proved")
+    assert "with the region of the host in x-oss-credential" in first.evidence
+
+
+def test_a_parameter_of_the_signature_that_stands_twice_is_named() -> None:
+    for name in ("x-oss-date", "x-oss-security-token"):
+        (value,) = re.findall(f"{name}=([^&]*)", V4)
+        evidence = [
+            finding.evidence
+            for finding in signer.explain(f"{V4}&{name}={value}", now=ISSUED).findings
+            if finding.code == "malformed_parameter"
+        ]
+        assert evidence == [f"The link contains {name} more than once."]
+
+
 def test_a_string_without_a_link_is_refused_with_what_to_do() -> None:
     for string in ("", "hello", "ftp://example.com/a", "https://"):
         with pytest.raises(signer.InvalidLink, match=r"link|URL|address"):

@@ -1,4 +1,4 @@
-"""`python -m local oss`: the OSS without the rest of the stack."""
+"""`fc-presign oss`: the OSS without the rest of the stack."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import oss2
 import pytest
 import requests
 
+from signer import cli
 from signer.cli import oss as command
 from signer.emulator import client
 from signer.emulator.alone import oss_alone
@@ -37,7 +38,7 @@ def test_it_prints_what_a_shell_needs_and_takes_files_in_until_ctrl_c(tmp_path: 
         "b-bucket",
     ]
     html = {"Accept": "text/html,*/*;q=0.8"}
-    with started("oss", *options, ports=False, quick=True) as program:
+    with started("oss", *options, module="signer", ports=False, quick=True) as program:
         program.wait_for("OSS_STS_SESSION_TOKEN")
         script = (tmp_path / "env.sh").read_text()
         assert program.output.endswith(script)
@@ -84,7 +85,7 @@ def test_an_unknown_region_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
     ):
         stopped = patch("time.sleep", side_effect=SystemExit(0))
         with stopped, patch.object(command, "exit_on_signals"), pytest.raises(SystemExit):
-            command.main(["oss", "--oss-port", "0", "--root", str(tmp_path), "--region", region])
+            cli.run(["oss", "--oss-port", "0", "--root", str(tmp_path), "--region", region])
         assert re.findall(r"Warning: (.*?)\. ", capsys.readouterr().err) == warning
 
 
@@ -94,7 +95,15 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) ->
     )  # as a script starts a job in the background
     try:
         with started(
-            "oss", "--oss-port", "0", "--root", str(tmp_path), "--bucket", "a-bucket", ports=False
+            "oss",
+            "--oss-port",
+            "0",
+            "--root",
+            str(tmp_path),
+            "--bucket",
+            "a-bucket",
+            module="signer",
+            ports=False,
         ) as program:
             program.wait_for("OSS_STS_SESSION_TOKEN")
             program.process.send_signal(signal.SIGINT)
@@ -135,8 +144,8 @@ def test_a_root_that_cannot_be_used_is_one_sentence(
     root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with patch.object(command, "exit_on_signals"):
-        assert command.main(["oss", "--oss-port", "0", "--root", root]) == 2
+        assert cli.run(["oss", "--oss-port", "0", "--root", root]) == 2
     said = "".join(capsys.readouterr())
     assert re.fullmatch(
-        rf"python -m local oss: Objects cannot be stored in {root} \(.*\)\. Name another .*\n", said
+        rf"Error: Objects cannot be stored in {root} \(.*\)\. Name another .*\n", said
     )

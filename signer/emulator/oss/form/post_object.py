@@ -18,13 +18,13 @@ from ....verification import SKEW
 from ...ram import Principal
 from ..authorization import denial, mismatch, skewed
 from ..errors import Node, OssError, invalid_argument, not_implemented
-from ..incoming import OssRequest, Resource, check_key
+from ..incoming import OssRequest, Resource, check_digest, check_key
 from ..metadata import TAGGING, metadata_of
-from ..objects import check_digest, publish
 from ..responses import respond, respond_xml, upload_headers
 from ..rights import Right, check_rights
 from ..service import Call, Service
 from ..storage import Bucket, ObjectRecord
+from ..writing.put import publish
 from .data import PostedForm, read_form
 from .policy import FormPolicy, denied, parse_policy
 

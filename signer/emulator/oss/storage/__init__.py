@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .appending import Appending, NotAppendable, PositionNotLength
 from .bucket import VERSION_ID, AlreadyExists, Bucket, Deletion
 from .buckets import BucketExists, BucketNotEmpty, Buckets
 from .draft import Draft
@@ -13,6 +14,7 @@ from .uploads import MultipartUpload, UploadGone, Uploads
 __all__ = [
     "VERSION_ID",
     "AlreadyExists",
+    "Appending",
     "Bucket",
     "BucketExists",
     "BucketNotEmpty",
@@ -21,8 +23,10 @@ __all__ = [
     "Draft",
     "FileInUse",
     "MultipartUpload",
+    "NotAppendable",
     "ObjectRecord",
     "OpenedObject",
+    "PositionNotLength",
     "UploadGone",
     "Uploads",
     "lock",

@@ -79,7 +79,7 @@ class Bucket:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Excludes all other threads and processes that change this bucket; held for as long as a rename takes."""
+        """Excludes all other threads and processes that change this bucket, for a rename or a copy of one object."""
         with (self.own / "lock").open("wb") as file:
             lock(file)
             yield
@@ -120,14 +120,20 @@ class Bucket:
             raise AlreadyExists(record.key) from None
         return record
 
-    def change_headers(self, opened: OpenedObject, headers: Mapping[str, str]) -> None:
-        """Keeps other headers with a version, which nothing else changes; one that was replaced meanwhile stays."""
-        with self.draft() as draft:
-            draft.write(opened.blocks())
-            with self.locked(), suppress(FileNotFoundError):
-                path = self._path(opened.record.key, opened.record.version_id)
-                if read_record(path) == opened.record:
-                    draft.commit(replace(opened.record, headers=headers), path)
+    def replace_locked(self, draft: Draft, record: ObjectRecord) -> None:
+        """Makes the draft the bytes of a version that exists, for a caller that holds the lock already."""
+        draft.commit(record, self._path(record.key, record.version_id))
+
+    def change_headers(self, record: ObjectRecord, headers: Mapping[str, str]) -> None:
+        """Changes these headers of a version, and keeps its others; one that was replaced meanwhile stays."""
+        path = self._path(record.key, record.version_id)
+        with self.locked(), suppress(FileNotFoundError):
+            opened = open_file(path)
+            with opened.file, self.draft() as draft:
+                current = opened.record
+                if current.sequence == record.sequence:
+                    draft.extend(opened)
+                    draft.commit(replace(current, headers={**current.headers, **headers}), path)
 
     def delete(self, key: str, modified: float) -> Deletion:
         """Removes an object, or adds a delete marker if the bucket has versions."""
@@ -171,6 +177,11 @@ class Bucket:
             return None
         opened.close()
         return None if opened.record.is_marker else opened.record
+
+    def current_locked(self, key: str) -> ObjectRecord | None:
+        """`current`, for a caller that holds the lock already."""
+        records = self._records(key)
+        return records[0] if records and not records[0].is_marker else None
 
     def all_keys(self) -> list[str]:
         """Every key that has a version, in the order of their UTF-8 bytes; some may have only delete markers."""

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,7 @@ class Buckets:
     """Folders of `root`, one for each bucket; a second process may use the same root."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = _without_limit(root)
         root.mkdir(parents=True, exist_ok=True)
         for bucket in self.all():
             _remove_old_drafts(bucket.own / "drafts")
@@ -89,6 +90,11 @@ class Buckets:
         shutil.rmtree(trash)
         with suppress(OSError):
             bucket.path.rmdir()
+
+
+def _without_limit(path: Path) -> Path:
+    """Windows limits a path to 260 characters, unless it begins so; a key may have 1,023 bytes."""
+    return Path(rf"\\?\{path.absolute()}") if sys.platform == "win32" else path
 
 
 def _remove_old_drafts(folder: Path) -> None:

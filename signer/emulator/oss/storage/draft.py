@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastcrc import crc64
 
-from .record import ObjectRecord, trailer
+from .record import ObjectRecord, OpenedObject, trailer
 from .replacing import replace
 
 
@@ -45,6 +45,13 @@ class Draft:
             self._md5.update(block)
             self.crc64 = crc64.xz(block, self.crc64)  # CRC-64/XZ is x-oss-hash-crc64ecma
             self.size += len(block)
+
+    def extend(self, opened: OpenedObject) -> None:
+        """Begins with an object's bytes, which are not hashed again: `md5` is that of what is written after them."""
+        for block in opened.blocks():
+            self._file.write(block)
+        self.crc64 = opened.record.crc64
+        self.size = opened.record.size
 
     def commit(self, record: ObjectRecord, path: Path, *, exclusive: bool = False) -> None:
         """Moves the file to `path` in one step. With `exclusive`, raises `FileExistsError` if a file is there."""

@@ -159,7 +159,9 @@ def test_an_unsigned_request_is_refused(filled: LocalOss) -> None:
             assert shown in (True, ["AccessDenied", message, ""])
 
 
-def test_a_link_can_be_restricted_to_ip_addresses(filled: LocalOss) -> None:
+def test_a_link_can_be_restricted_to_ip_addresses_and_to_a_vpc_that_nobody_here_is_in(
+    filled: LocalOss,
+) -> None:
     rows: list[tuple[dict[str, str], dict[str, str], int]] = [
         ({"x-oss-ac-source-ip": "127.0.0.1"}, {}, 200),
         ({"x-oss-ac-source-ip": "127.0.0.9"}, {}, 403),
@@ -179,17 +181,16 @@ def test_a_link_can_be_restricted_to_ip_addresses(filled: LocalOss) -> None:
             {"X-Forwarded-For": "10.1.2.3, 192.0.2.1"},
             200,
         ),
-        ({"x-oss-ac-vpc-id": "vpc-example"}, {}, 200),
+        ({"x-oss-ac-vpc-id": "vpc-example"}, {}, 403),
+        ({"x-oss-ac-vpc-id": "vpc-example", "x-oss-ac-source-ip": "127.0.0.1"}, {}, 403),
         ({"x-oss-ac-source-ip": "here"}, {}, 400),
     ]
     for query, headers, status in rows:
         response = filled.send("GET", filled.link("GET", KEY, query=query), headers)
         assert response.status == status
-        if status == 403:  # the address is part of what OSS signs
-            assert (response.code, response.text("EC")) == (
-                "SignatureDoesNotMatch",
-                "0002-00000225",
-            )
+        if status == 403:  # the address and the VPC are part of what OSS signs
+            ec = "0002-00000603" if "x-oss-ac-vpc-id" in query else "0002-00000225"
+            assert (response.code, response.text("EC")) == ("SignatureDoesNotMatch", ec)
 
 
 def test_no_part_of_a_link_is_printed(filled: LocalOss, capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.local_oss import LocalOss, OssResponse, etag_of
+from tests.local_oss import BUCKET, LocalOss, OssResponse, etag_of
 from tests.signer.emulator.oss.test_objects import CRC64
 
 KEY = "exampledir/large.bin"
@@ -187,6 +187,10 @@ def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: Local
                 "NoSuchUpload",
                 ec,
             )
+    cloud.put("source")
+    source = {"x-oss-copy-source": f"/{BUCKET}/source"}
+    copied = cloud.call("PUT", KEY, {"partNumber": "1", "uploadId": aborted}, source)
+    assert (copied.code, copied.headers["x-oss-ec"]) == ("NoSuchUpload", "0042-00000311")
 
 
 def test_an_upload_belongs_to_its_key(cloud: LocalOss) -> None:

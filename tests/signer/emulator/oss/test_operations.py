@@ -172,10 +172,9 @@ def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: LocalOss) -> No
 def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_bucket(
     cloud: LocalOss,
 ) -> None:
-    """PutBucketAcl creates a bucket that is missing."""
     for bucket in (BUCKET, "missing-bucket"):
-        refused = cloud.call("PUT", query={"acl": ""}, bucket=bucket)
-        assert (refused.status, refused.text("Header")) == (501, "PutBucketAcl")
+        refused = cloud.call("PUT", query={"policy": ""}, bucket=bucket)
+        assert (refused.status, refused.text("Header")) == (501, "PutBucketPolicy")
     assert cloud.call("GET", query={"regions": ""}, bucket="").text("Header") == "DescribeRegions"
     assert cloud.call("GET", query={"acl": ""}, bucket="missing-bucket").code == "NoSuchBucket"
 
@@ -183,7 +182,11 @@ def test_what_oss_has_beside_what_is_offered_is_a_501_also_where_there_is_no_buc
 def test_a_501_for_a_header_or_a_setting_names_the_operation_too(cloud: LocalOss) -> None:
     redundancy = b"<C><DataRedundancyType>ZRS</DataRedundancyType></C>"
     for headers, body, said in (
-        ({"x-oss-acl": "public-read"}, b"", "x-oss-acl: public-read"),
+        (
+            {"x-oss-acl": "public-read"},
+            b"",
+            "x-oss-acl: public-read, as every request must be signed",
+        ),
         ({}, redundancy, "DataRedundancyType ZRS"),
     ):
         refused = cloud.call("PUT", headers=headers, body=body, bucket="new-bucket")

@@ -117,6 +117,9 @@ DOCUMENTED = {
     "oss:ListMultipartUploads",
     "oss:GetBucketInfo",
     "oss:GetObjectAcl",
+    "oss:GetBucketStat",
+    "oss:PutBucketAcl",
+    "oss:PutObjectAcl",
 }
 
 
@@ -173,9 +176,26 @@ def test_every_operation_requires_its_action(
             "oss:GetObjectVersion",
         ),
         ("PUT", "otherdir/copy", {}, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"}, "oss:PutObject"),
+        (
+            "PUT",
+            KEY,
+            {"acl": "", "versionId": "null"},
+            {"x-oss-object-acl": "private"},
+            "oss:PutObjectVersionAcl",
+        ),
+        ("GET", KEY, {"acl": "", "versionId": "null"}, {}, "oss:GetObjectVersionAcl"),
+        (
+            "PUT",
+            KEY,
+            {"symlink": ""},
+            {"x-oss-symlink-target": "a", "x-oss-tagging": "a=1"},
+            "oss:PutObjectTagging",
+        ),
+        ("GET", "exampledir/link", {}, {}, "oss:GetObject"),
+        ("HEAD", "exampledir/link", {}, {}, "oss:GetObject"),
     ],
 )
-def test_versions_and_copies_require_more(
+def test_versions_copies_and_links_require_more(
     rights: Rights,
     method: str,
     key: str,
@@ -183,12 +203,15 @@ def test_versions_and_copies_require_more(
     headers: dict[str, str],
     missing: str,
 ) -> None:
-    usual = allow("oss:GetObject", "oss:PutObject", "oss:DeleteObject", "oss:GetObjectTagging")
+    target = {"x-oss-symlink-target": "otherdir%2Fobject.txt"}
+    assert rights.account.call("PUT", "exampledir/link", {"symlink": ""}, target).status == 200
+    objects = ("oss:GetObject", "oss:PutObject", "oss:DeleteObject", "oss:GetObjectTagging")
+    usual = allow(*objects, "oss:PutObjectAcl", "oss:GetObjectAcl")
     rights.of(policy(usual))
-    assert denial(rights.session.call(method, key, query, headers))[1:3] == (
-        "0003-00000202",
-        missing,
-    )
+    refused = rights.session.call(method, key, query, headers)
+    if method == "HEAD":
+        refused = replace(refused, body=base64.b64decode(refused.headers["x-oss-err"]))
+    assert denial(refused)[1:3] == ("0003-00000202", missing)
     rights.of(policy(usual, allow(missing, on=f"{ARN}/*")))
     assert rights.session.call(method, key, query, headers).status in (200, 204)
 

@@ -1,0 +1,1 @@
+"""Requests that write an object: put, copy, append, symbolic links."""
