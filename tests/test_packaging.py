@@ -430,10 +430,9 @@ def test_the_wheel_that_is_published_is_the_one_that_every_system_installed() ->
     assert not [step for step in index["steps"] if "run" in step]
     systems = jobs["installed"]["strategy"]["matrix"]["system"]
     assert [system.partition("-")[0] for system in systems] == ["ubuntu", "macos", "windows"]
-    assert [step["run"] for step in jobs["installed"]["steps"] if "run" in step] == [
-        'python -m pip install "$(echo dist/*.whl)[cli]"',
-        "python tools/installed.py",
-    ]
+    install, start, *_ = (step["run"] for step in jobs["installed"]["steps"] if "run" in step)
+    assert install == 'python -m pip install "$(echo dist/*.whl)[cli]"'
+    assert start == "python tools/installed.py"
 
 
 def test_the_template_is_published_by_the_only_step_with_a_token() -> None:
