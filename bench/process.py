@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,20 +93,22 @@ def run(
         str(ROOT),
         *dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")),
     ]
+    seconds, output = _run_bare(
+        [PROGRAM, module, str(status), event, str(count), *folders], environment
+    )
+    return Run(seconds, float(output.splitlines()[-1]))
+
+
+def run_empty() -> float:
+    """The seconds of such a process that runs nothing."""
+    return _run_bare([""], ENVIRONMENT)[0]
+
+
+def _run_bare(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[float, str]:
+    """The seconds from start to exit, and what is on stderr. Raises `RuntimeError`."""
     began = time.perf_counter()
     done = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            PROGRAM,
-            module,
-            str(status),
-            event,
-            str(count),
-            *folders,
-        ],
+        [sys.executable, "-I", "-S", "-c", *arguments],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -119,4 +121,4 @@ def run(
     seconds = time.perf_counter() - began
     if done.returncode != 0:
         raise RuntimeError(f"A process of this measurement failed:\n{done.stderr}")
-    return Run(seconds, float(done.stderr.splitlines()[-1]))
+    return seconds, done.stderr

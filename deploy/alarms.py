@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .model import Function
+from .model import ConfiguredFunction
 
 _PAGE = Path(__file__).parent.parent / "docs/operations.md"
 # By the title of its query: the minutes that it looks back, and the condition of a row that fires. "or no data" fires
@@ -31,10 +31,13 @@ NOTICES = {
 _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
 
 
-def script(functions: Iterable[Function]) -> str:
+def script(functions: Iterable[ConfiguredFunction]) -> str:
     """It tells those whom the action policy in `ACTION_POLICY` names, by default the built-in one."""
     return "\n".join(
-        [_SCRIPT.read_text("utf-8"), *(call for function in functions for call in _calls(function))]
+        [
+            _SCRIPT.read_text("utf-8"),
+            *(call for configured in functions for call in _calls(configured)),
+        ]
     )
 
 
@@ -47,18 +50,20 @@ def queries() -> dict[str, str]:
     )
 
 
-def _calls(function: Function) -> Iterator[str]:
-    if function.log is None:
+def _calls(configured: ConfiguredFunction) -> Iterator[str]:
+    if configured.function.log is None:
         return
-    alarms = dict(HTTP) if function.http else {}
-    if function.takes_events:
+    alarms = dict(HTTP) if configured.function.http else {}
+    if configured.function.takes_events:
         alarms |= EVENTS
-        if function.config.keys_sinks:
+        if configured.config.keys_sinks:
             alarms |= NOTICES
-    project, logstore = function.log
+    project, logstore = configured.function.log
     for title, (minutes, condition) in alarms.items():
         condition, _, no_data = condition.partition(" or ")
         name = "-".join([logstore, *title.lower().split()[:2]])
         query = json.dumps(" ".join(queries()[title].split()))
         fires = (str(minutes), condition, "true" if no_data else "false")
-        yield shlex.join(["alarm", project, function.region, logstore, name, title, *fires, query])
+        yield shlex.join(
+            ["alarm", project, configured.function.region, logstore, name, title, *fires, query]
+        )

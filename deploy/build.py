@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handler.core.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
 from signer.printing import Parser, show
@@ -55,12 +54,15 @@ def plan(config: Path) -> Plan:
     try:
         # The laptop's reader: a machine that only builds has no Serverless Devs.
         project = Project.load(config, lambda path, _: s_yaml.load(path, os.environ), base=True)
-        functions = [project.read(resource) for resource in project.environments[0].resources]
-        files = {project.with_config(function, None).file for function in functions}
     except LocalError as error:
         raise DeployError(str(error)) from None
-    except InvalidConfig as error:
-        raise DeployError(error.sentence) from None
+    functions = []
+    files = set()
+    for resource in project.environments[0].resources:
+        if resource.function is None or resource.configured is None:
+            raise DeployError(" ".join(resource.faults) or resource.config_fault)
+        functions.append(resource.function)
+        files.add(resource.configured.file)
     for sentence in sharing.package(functions):
         raise DeployError(f"{config.name}: {sentence}")
     runtime = functions[0].runtime

@@ -24,14 +24,13 @@ from .checks import (
     notices,
     placeholders,
     regions,
-    schema,
     sharing,
     triggers,
 )
 from .checks import functions as function_checks
 from .command import run
 from .errors import DeployError
-from .model import Environment, Function, Project, is_built
+from .model import ConfiguredFunction, Environment, Project, is_built
 from .s_preview import render
 
 # What a function must fulfil once its properties have passed the schema, and then what its links.toml must.
@@ -54,7 +53,7 @@ class Report(NamedTuple):
     faults: Sequence[str]
     placeholders: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    functions: Sequence[Function] = ()
+    functions: Sequence[ConfiguredFunction] = ()
 
 
 def check(config: Path, environment: str | None = None) -> Report:
@@ -66,7 +65,7 @@ def report(project: Project) -> Report:
     path = project.config.resolve().relative_to(project.root).as_posix()
     faults = dict.fromkeys(document.faults(project.source, path))
     base = faults.copy()
-    functions: list[Function] = []
+    functions: list[ConfiguredFunction] = []
     for environment in project.environments:
         sentences, readable = _check_environment(project, environment)
         functions += readable
@@ -91,18 +90,18 @@ def report(project: Project) -> Report:
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
     warnings = dict.fromkeys(
         sentence
-        for function in functions
+        for configured in functions
         for each in (regions, links_toml, notices)
-        for sentence in each.warnings(function)
+        for sentence in each.warnings(configured)
     )
     return Report(list(faults), list(examples), list(warnings), functions)
 
 
 def _check_environment(
     project: Project, environment: Environment
-) -> tuple[list[str], list[Function]]:
+) -> tuple[list[str], list[ConfiguredFunction]]:
     sentences: list[tuple[str, str]] = []
-    functions: list[Function] = []
+    functions: list[ConfiguredFunction] = []
     for resource in environment.resources:
         faults = []
         if not _PINNED.fullmatch(resource.component):
@@ -116,20 +115,19 @@ def _check_environment(
             faults.append(
                 "nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it."
             )
-        invalid = [*schema.faults(resource.props)] or [
+        invalid = resource.faults or [
             *placeholders.bucket_faults(resource, project, environment.name)
         ]
         faults += invalid
-        if not invalid:
+        if not invalid and resource.function is not None:
+            faults += (sentence for each in _CHECKS for sentence in each(resource.function))
+            faults += [resource.config_fault] if resource.config_fault else []
+        if not invalid and resource.configured is not None:
+            functions.append(resource.configured)
             try:
-                function = project.read(resource)
-                faults += (sentence for each in _CHECKS for sentence in each(function))
-                functions.append(
-                    project.with_config(function, environment.name, environment.log_days)
+                faults += (
+                    sentence for each in _CONFIG_CHECKS for sentence in each(resource.configured)
                 )
-                faults += (sentence for each in _CONFIG_CHECKS for sentence in each(functions[-1]))
-            except DeployError as error:
-                faults.append(str(error))
             except InvalidConfig as error:
                 faults.append(error.sentence)
         sentences += ((resource.name, sentence) for sentence in faults)
@@ -168,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = Report([str(error)])
     faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
     notes = dict.fromkeys(
-        note for function in result.functions for note in links_toml.notes(function)
+        note for configured in result.functions for note in links_toml.notes(configured)
     )
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings), *notes):
         show(sentence)

@@ -49,9 +49,9 @@ def findings(options: Options) -> Iterator[Finding]:
         report = check.report(project)
         faults = [*report.faults, *report.placeholders]
         functions = [
-            function
-            for function in report.functions
-            if function.environment_name == options.environment
+            configured
+            for configured in report.functions
+            if configured.environment_name == options.environment
         ]
         if len(functions) < len(project.environments[0].resources):
             yield from (fault("s.yaml", sentence) for sentence in faults)

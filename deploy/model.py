@@ -6,15 +6,15 @@ Nothing here needs Serverless Devs: whoever opens a project says how s.yaml is r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from handler.core.config import Config, Location, load
+from handler.core.config import Config, InvalidConfig, Location, load
 from local import rights
 from local.fc import functions, s_yaml
-from local.fc.functions import Trigger
+from local.fc.functions import Function, InvalidFunction, Trigger
 from local.fc.s_yaml import TemplateError
 
 from .errors import DeployError
@@ -30,12 +30,13 @@ Render = Callable[[Path, "str | None"], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Function(functions.Function):
+class ConfiguredFunction:
     """A function of this project in an environment, and the content of `file`, its links.toml, as it reads it there.
 
     `environment_name` is None for s.yaml alone. `variables` are those that the file uses. Logs are kept `log_days`.
     """
 
+    function: Function
     environment_name: str | None
     file: str
     config: Config
@@ -46,7 +47,9 @@ class Function(functions.Function):
     def statements(self) -> list[dict[str, Any]]:
         """What its role must allow; a custom runtime may be both web and event function. Raises `InvalidConfig`."""
         return rights.role_statements(
-            self.config, web=self.http is not None, events=self.takes_events
+            self.config,
+            web=self.function.http is not None,
+            events=self.function.takes_events,
         )
 
     @property
@@ -59,30 +62,37 @@ class Function(functions.Function):
     @property
     def used_buckets(self) -> list[tuple[str, str]]:
         """The buckets of links.toml and of oss triggers, each with its region."""
-        triggers = [trigger.bucket for trigger in self.triggers if trigger.kind == "oss"]
-        return [*self.bucket_regions.items(), *((bucket, self.region) for bucket in triggers)]
+        triggers = self.function.triggers
+        watched_buckets = [trigger.bucket for trigger in triggers if trigger.kind == "oss"]
+        region = self.function.region
+        return [*self.bucket_regions.items(), *((bucket, region) for bucket in watched_buckets)]
 
     @property
     def bucket_regions(self) -> dict[str, str]:
         """The buckets of links.toml, each with its region: that of the function, or the one that its mount names."""
+        own = self.function.region
         regions = {
-            mount.target.bucket: self.region if mount.region == self.config.region else mount.region
+            mount.target.bucket: own if mount.region == self.config.region else mount.region
             for mount in self.config.mounts
         }
-        return {
-            **dict.fromkeys(
-                (location.bucket for location in self.config.mounts.reserved), self.region
-            ),
-            **regions,
-        }
+        reserved = (location.bucket for location in self.config.mounts.reserved)
+        return {**dict.fromkeys(reserved, own), **regions}
 
 
 class Resource(NamedTuple):
-    """A function of this project in s.yaml as it is rendered, which may be invalid."""
+    """A function of this project in s.yaml as it is rendered, and what was read of it.
+
+    `faults` are sentences about its props, and then `function` is None; `config_fault` is one about links.toml as the
+    function reads it, and then `configured` is None.
+    """
 
     name: str
     component: str
     props: Mapping[str, Any]
+    faults: Sequence[str] = ()
+    function: Function | None = None
+    config_fault: str = ""
+    configured: ConfiguredFunction | None = None
 
 
 class Environment(NamedTuple):
@@ -91,12 +101,11 @@ class Environment(NamedTuple):
     name: str | None
     names: tuple[str, ...]
     resources: tuple[Resource, ...]
-    log_days: int = LOG_DAYS
 
 
 @dataclass(frozen=True)
 class Project:
-    """The folder of links.toml, one `s.yaml` in it, and what env.yaml says of each environment, not yet rendered."""
+    """The folder of links.toml, one `s.yaml` in it, what env.yaml says of environments, and what was read of each."""
 
     root: Path
     config: Path
@@ -131,31 +140,22 @@ class Project:
         )
         return cls(root=root, config=config, source=source, known=known, environments=environments)
 
-    def read(self, resource: Resource) -> functions.Function:
-        """Raises `DeployError` for properties that Function Compute does not accept."""
-        try:
-            return functions.function_of(
-                resource.name, resource.props, self.config.resolve().parent
-            )
-        except TemplateError as error:
-            raise DeployError(str(error)) from None
 
-    def with_config(
-        self, function: functions.Function, environment: str | None, log_days: int = LOG_DAYS
-    ) -> Function:
-        """With links.toml, as the function reads it. Raises `InvalidConfig`."""
-        file = function.environment.get("LINK_CONFIG") or "links.toml"
-        config = load.load(str(self.root / file), function.environment)
-        variables = frozenset(
-            re.findall(r"\$\{([^}]*)\}", (self.root / file).read_text(encoding="utf-8"))
-        )
-        own = {
-            "environment_name": environment,
-            "file": file,
-            "config": config,
-            "variables": variables,
-        }
-        return Function(**{**vars(function), **own, "log_days": log_days})
+def configure(
+    root: Path, function: Function, environment: str | None, log_days: int = LOG_DAYS
+) -> ConfiguredFunction:
+    """With links.toml in `root`, as the function reads it. Raises `InvalidConfig`."""
+    file = function.environment.get("LINK_CONFIG") or "links.toml"
+    config = load.load(str(root / file), function.environment)
+    content = (root / file).read_text(encoding="utf-8")
+    return ConfiguredFunction(
+        function=function,
+        environment_name=environment,
+        file=file,
+        config=config,
+        variables=frozenset(re.findall(r"\$\{([^}]*)\}", content)),
+        log_days=log_days,
+    )
 
 
 def watched(trigger: Trigger) -> Location:
@@ -208,26 +208,39 @@ def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapp
 def _environment(
     config: Path, root: Path, name: str | None, document: Mapping[str, Any]
 ) -> Environment:
+    days = (document.get("vars") or {}).get("log_days", LOG_DAYS)
     try:
         entries = functions.functions_in(document)
     except TemplateError as error:
         raise DeployError(f"{config.name}: {error}") from None
-    resources = tuple(
-        Resource(resource, str(entry["component"]), entry["props"])
+    own = {
+        resource: entry
         for resource, entry in entries.items()
         if isinstance(entry.get("props"), dict) and _is_own(root, config, entry["props"])
-    )
-    if not resources:
+    }
+    if not own:
         raise DeployError(
             f"{config.name} has no function with code below build/, such as code: ./build/code: add a resource with "
             "component: fc3@0.1.22 and props."
         )
-    days = (document.get("vars") or {}).get("log_days", LOG_DAYS)
     if not re.fullmatch("[0-9]{1,4}", str(days)) or not 1 <= int(days) <= MAX_LOG_DAYS:
         raise DeployError(
             f"{config.name}: vars.log_days must be 1 to {MAX_LOG_DAYS} (got {days!r}): set it to 190."
         )
-    return Environment(name, tuple(document["resources"]), resources, int(days))
+    folder = config.resolve().parent
+    resources = []
+    for resource, entry in own.items():
+        read = Resource(resource, str(entry["component"]), entry["props"])
+        try:
+            function = functions.function_of(resource, read.props, folder)
+            read = read._replace(function=function)
+            read = read._replace(configured=configure(root, function, name, int(days)))
+        except InvalidFunction as error:
+            read = read._replace(faults=error.faults)
+        except InvalidConfig as error:
+            read = read._replace(config_fault=error.sentence)
+        resources.append(read)
+    return Environment(name, tuple(document["resources"]), tuple(resources))
 
 
 def _is_own(root: Path, config: Path, props: Mapping[str, Any]) -> bool:

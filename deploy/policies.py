@@ -17,7 +17,7 @@ from pathlib import Path
 from handler.core.config import InvalidConfig
 from handler.core.config.rights import Statement, allow
 from local import rights
-from local.fc import functions
+from local.fc.functions import Function
 from signer.display import printable
 from signer.printing import Parser, show
 
@@ -27,7 +27,7 @@ from .checks import regions, sharing
 from .checks.names import role_name
 from .command import run
 from .errors import DeployError
-from .model import Function
+from .model import ConfiguredFunction
 from .signer_roles import signer_roles
 from .statements import Document
 
@@ -40,7 +40,7 @@ CALLERS = {
 }
 
 
-def policies(everything: Sequence[Function], environment: str | None = None) -> Document:
+def policies(everything: Sequence[ConfiguredFunction], environment: str | None = None) -> Document:
     """What must exist for the functions of one environment, or for all.
 
     `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
@@ -52,9 +52,11 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     `DeployError` if two functions contradict each other, or if RAM cannot express a key.
     """
     selected = [
-        function for function in everything if environment in (None, function.environment_name)
+        configured
+        for configured in everything
+        if environment in (None, configured.environment_name)
     ]
-    prefix = common_prefix([function.name for function in everything])
+    prefix = common_prefix([configured.function.name for configured in everything])
     # The check says the same of the functions of one file.
     for conflict in (
         *sharing.within(everything),
@@ -66,9 +68,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     wanted = _roles_of(selected) | _signers_of(selected, everything)
     # What is for webhooks and robots waits; a [[sink]] is written at once.
     waiting = [
-        function.config
-        for function in selected
-        if function.takes_events and function.config.keys_sinks
+        configured.config
+        for configured in selected
+        if configured.function.takes_events and configured.config.keys_sinks
     ]
     outbox = rights.unique(
         statement for config in waiting for statement in rights.outbox_statements(config)
@@ -76,7 +78,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
     used = {
-        bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)
+        bucket
+        for configured in selected
+        for bucket in statements.lifecycle(configured.config, prefix)
     }
     plan = {
         "prefix": prefix,
@@ -87,14 +91,18 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
             for name, functions in _by_environment(selected).items()
         },
         "queues": rights.unique(
-            {"name": name, "region": function.region}
-            for function in selected
-            for name in queues(function)
+            {"name": name, "region": configured.function.region}
+            for configured in selected
+            for name in queues(configured.function)
         ),
         "logs": rights.unique(
-            {**function.log._asdict(), "region": function.region, "days": function.log_days}
-            for function in selected
-            if function.log
+            {
+                **configured.function.log._asdict(),
+                "region": configured.function.region,
+                "days": configured.log_days,
+            }
+            for configured in selected
+            if configured.function.log
         ),
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
         "bucket_regions": {
@@ -106,23 +114,25 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     return plan
 
 
-def _by_environment(functions: Iterable[Function]) -> dict[str, list[Function]]:
-    environments: dict[str, list[Function]] = {}
-    for function in functions:
-        if function.environment_name is not None:
-            environments.setdefault(function.environment_name, []).append(function)
+def _by_environment(functions: Iterable[ConfiguredFunction]) -> dict[str, list[ConfiguredFunction]]:
+    environments: dict[str, list[ConfiguredFunction]] = {}
+    for configured in functions:
+        if configured.environment_name is not None:
+            environments.setdefault(configured.environment_name, []).append(configured)
     return environments
 
 
-def _roles_of(functions: Iterable[Function]) -> set[str]:
+def _roles_of(functions: Iterable[ConfiguredFunction]) -> set[str]:
     return {
         name
-        for function in functions
-        for name in (role_name(function.role), *caller_roles(function))
+        for configured in functions
+        for name in (role_name(configured.function.role), *caller_roles(configured.function))
     }
 
 
-def _signers_of(selected: Sequence[Function], everything: Sequence[Function]) -> set[str]:
+def _signers_of(
+    selected: Sequence[ConfiguredFunction], everything: Sequence[ConfiguredFunction]
+) -> set[str]:
     """The roles of `[assume_role]`, and all roles that they trust: RAM knows only those that exist."""
     signers = signer_roles(everything)
     return {
@@ -141,20 +151,21 @@ def common_prefix(names: Sequence[str]) -> str:
     )
 
 
-def _roles(functions: Sequence[Function]) -> dict[str, Document]:
+def _roles(functions: Sequence[ConfiguredFunction]) -> dict[str, Document]:
     """The roles of the functions, of the services that call them, and of `[assume_role]`, with trust and policy."""
     roles: dict[str, Document] = {}
     callers: dict[str, dict[str, list[Statement]]] = {}
-    for function in functions:
-        name = role_name(function.role)
-        policy = statements.document(function_statements(function))
+    for configured in functions:
+        name = role_name(configured.function.role)
+        policy = statements.document(function_statements(configured))
         roles[name] = {
             "trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]),
             "policy": policy,
         }
-        for caller, service in caller_roles(function).items():
+        for caller, service in caller_roles(configured.function).items():
             call = allow(
-                ["fc:InvokeFunction"], *statements.function_arns(function.name, function.region)
+                ["fc:InvokeFunction"],
+                *statements.function_arns(configured.function.name, configured.function.region),
             )
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
@@ -168,7 +179,7 @@ def _roles(functions: Sequence[Function]) -> dict[str, Document]:
     return roles | {name: signer.documents() for name, signer in signer_roles(functions).items()}
 
 
-def caller_roles(function: functions.Function) -> dict[str, str]:
+def caller_roles(function: Function) -> dict[str, str]:
     """The roles of its triggers, each with the service that assumes it."""
     return {
         role_name(trigger.caller): CALLERS[trigger.kind]
@@ -177,42 +188,49 @@ def caller_roles(function: functions.Function) -> dict[str, str]:
     }
 
 
-def function_statements(function: Function) -> list[Statement]:
+def function_statements(configured: ConfiguredFunction) -> list[Statement]:
     """What a function may do. Raises `DeployError`."""
     try:
-        allowed = function.statements
+        allowed = configured.statements
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
     return rights.unique(
-        [*allowed, *map(statements.destination_statement, function.destinations.values())]
+        [
+            *allowed,
+            *map(statements.destination_statement, configured.function.destinations.values()),
+        ]
     )
 
 
-def queues(function: functions.Function) -> list[str]:
+def queues(function: Function) -> list[str]:
     """The names of the queues in the function's region to which results of events go."""
     return [name for name in map(statements.queue_name, function.destinations.values()) if name]
 
 
-def _deployer(functions: Sequence[Function]) -> list[Statement]:
-    names = [(function.name, function.region) for function in functions]
-    triggers = [trigger for function in functions for trigger in function.triggers]
+def _deployer(functions: Sequence[ConfiguredFunction]) -> list[Statement]:
+    names = [(configured.function.name, configured.function.region) for configured in functions]
+    triggers = [trigger for configured in functions for trigger in configured.function.triggers]
     buckets = {trigger.bucket for trigger in triggers if trigger.kind == "oss"}
     deployer = statements.deployer_statements(names, sorted(_roles_of(functions)), sorted(buckets))
-    for function in functions:
-        domain = function.domain
+    for configured in functions:
+        domain = configured.function.domain
         if domain is not None:
             deployer += statements.domain_statements(
-                domain.name, function.region, with_certificate="certId" in domain.certificate
+                domain.name,
+                configured.function.region,
+                with_certificate="certId" in domain.certificate,
             )
     return rights.unique(deployer)
 
 
-def _buckets(functions: Sequence[Function], prefix: str) -> dict[str, tuple[str, list[Document]]]:
+def _buckets(
+    functions: Sequence[ConfiguredFunction], prefix: str
+) -> dict[str, tuple[str, list[Document]]]:
     """The region and the lifecycle rules of each bucket. Raises `DeployError` for a bucket of two environments."""
     buckets: dict[str, tuple[str, list[Document]]] = {}
-    for function in functions:
-        for bucket, rules in statements.lifecycle(function.config, prefix).items():
-            _, known = buckets.setdefault(bucket, (function.bucket_regions[bucket], []))
+    for configured in functions:
+        for bucket, rules in statements.lifecycle(configured.config, prefix).items():
+            _, known = buckets.setdefault(bucket, (configured.bucket_regions[bucket], []))
             for rule in rules:
                 if rule not in known and rule["ID"] in {other["ID"] for other in known}:
                     raise DeployError(
@@ -247,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--alarms", action="store_true", help="print commands that create the alarms on the logs"
     )
     options = parser.parse_args(arguments)
-    everything: list[Function] = []
+    everything: list[ConfiguredFunction] = []
     examples: dict[str, None] = {}
     for config in options.configs:
         report = check(config)

@@ -13,7 +13,7 @@ from local.rights import MIN_MAX_DURATION, signer_statements, unique
 
 from .checks.names import role_name
 from .errors import DeployError
-from .model import Function
+from .model import ConfiguredFunction
 from .statements import Document, document, trust_policy
 
 
@@ -34,16 +34,16 @@ class SignerRole(NamedTuple):
         }
 
 
-def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
+def signer_roles(functions: Iterable[ConfiguredFunction]) -> dict[str, SignerRole]:
     """By name, each for all functions that use it. Raises `DeployError` for a role that is written in two ways."""
     roles: dict[str, SignerRole] = {}
     written: dict[str, str] = {}
-    for function in functions:
-        web = function.http is not None
-        events = function.takes_events
-        needed = signer_statements(function.config, web=web, events=events)
+    for configured in functions:
+        web = configured.function.http is not None
+        events = configured.function.takes_events
+        needed = signer_statements(configured.config, web=web, events=events)
         for arn, statements in needed.items():
-            assert function.config.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed
+            assert configured.config.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed
             name = role_name(arn)
             # RAM does not distinguish capital letters in the names of roles.
             known = written.setdefault(name.lower(), arn)
@@ -52,11 +52,11 @@ def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
                     f"{known} and {arn} have one name: write the same ARN everywhere in links.toml."
                 )
             role = roles.get(name, SignerRole(arn, (), ()))
-            trusted = f"{arn.rpartition('/')[0]}/{role_name(function.role)}"
+            trusted = f"{arn.rpartition('/')[0]}/{role_name(configured.function.role)}"
             roles[name] = SignerRole(
                 arn,
                 tuple(dict.fromkeys((*role.trusted, trusted))),
                 tuple(unique([*role.statements, *statements])),
-                max(role.max_session_duration, function.config.assume_role.duration),
+                max(role.max_session_duration, configured.config.assume_role.duration),
             )
     return roles

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from handler.core.config import Config
+from handler.core.config import Config, Location
 from handler.core.config.rights import Statement, allow, compact_json, has_upload_pages
 from handler.core.config.rights import policy as policy_of
 from local.rights import DONE, LEASES, OPENED, PAUSES
@@ -110,7 +110,9 @@ def domain_statements(name: str, region: str, *, with_certificate: bool) -> list
 def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     """The rules, by bucket, that delete old records and abort uploads that were never completed.
 
-    Their names begin with `name`, so that two applications may use one bucket.
+    Their names begin with `name`, so that two applications may use one bucket. OSS refuses two rules of one prefix, and
+    the same action on a prefix inside another (EC 0014-00000085 and 0014-00000084), so mounts whose targets contain one
+    another have one rule, of the outermost.
     """
     rules: dict[str, list[Document]] = {}
     if config.state:
@@ -125,8 +127,11 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
             }
             for rule, folder in _STATE_RULES.items()
         ]
-    for mount in sorted(config.mounts, key=lambda mount: mount.path):
-        if "PUT" in mount.methods or has_upload_pages(mount):
+    uploads = [m for m in config.mounts if "PUT" in m.methods or has_upload_pages(m)]
+    covered = list[Location]()
+    for mount in sorted(uploads, key=lambda mount: (len(mount.target.key), mount.path)):
+        if not any(_contains(outer, mount.target) for outer in covered):
+            covered.append(mount.target)
             rules.setdefault(mount.target.bucket, []).append(
                 {
                     "ID": f"{name}-uploads{mount.path.replace('/', '-').rstrip('-')}",
@@ -136,6 +141,10 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 }
             )
     return rules
+
+
+def _contains(outer: Location, inner: Location) -> bool:
+    return outer.bucket == inner.bucket and inner.key.startswith(outer.key)
 
 
 def share_days(config: Config) -> int:

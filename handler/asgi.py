@@ -26,7 +26,7 @@ from signer.signed_request import path_and_query
 
 from . import startup
 from .core import audit
-from .core.errors import HandlerError, bad_body
+from .core.errors import HandlerError, Problem, bad_body
 from .core.request import MAX_BYTES, Request, parse_query
 from .web import app as service
 from .web.response import Response
@@ -105,9 +105,9 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     context = context_of(headers, is_control)
     body, is_unread = await _read(receive, headers, MAX_EVENT if is_control else MAX_BYTES)
 
-    def read() -> Request:
+    def received() -> Request | Problem:
         if body is None:
-            raise bad_body("it is incomplete; send it again")
+            return bad_body("it is incomplete; send it again")
         own = {name: value for name, value in headers.items() if not name.startswith("x-fc-")}
         return Request(
             method=method,
@@ -123,7 +123,7 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
             return _answer_platform(path, body, context)
         ip = client_ip(headers)
         return service.answer(
-            read, startup.instance, context, request_id=context.request_id, client_ip=ip
+            received(), startup.instance, context, request_id=context.request_id, client_ip=ip
         )
 
     async def drop() -> None:

@@ -16,11 +16,11 @@ from .core.config import NoticeRule
 from .core.context import Instance, Invocation, timeout
 from .core.errors import HandlerError
 from .core.outbox import Notice
-from .notices import sender, sources
+from .notices import sender
 from .notices.rules import matching_notices
-from .notices.session import Sending
+from .notices.sending import Sending
 from .notices.sinks.client import Network
-from .notices.sources import ParsedEvent
+from .notices.sources.event import ParsedEvent, read_event
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
 from .notices.timing import RESERVE
@@ -50,27 +50,31 @@ def answer(
     request_id = getattr(context, "request_id", None)
     if not isinstance(request_id, str) or not request_id:
         request_id = token_hex(12)
-    facts: dict[str, object] = {"request_id": audit.string(request_id), "event": None, "code": None}
+    fields: dict[str, object] = {
+        "request_id": audit.string(request_id),
+        "event": None,
+        "code": None,
+    }
     failure: HandlerError | None = None
     summary: dict[str, object] = {}
     try:
         instance = load_instance()
         deadline = instance.clock.monotonic() + max(timeout(context) - RESERVE, 1.0)
-        parsed = sources.read(event)
-        facts["event"] = "+".join(parsed.sources) or None
-        invocation = Invocation(instance, context, instance.clock.now(), facts)
+        parsed = read_event(event)
+        fields["event"] = "+".join(parsed.sources) or None
+        invocation = Invocation(instance, context, instance.clock.now(), fields)
         summary, failure = _process(parsed, Sending(invocation, network, deadline))
     except HandlerError as error:
         failure = error
     except Exception as error:
-        facts["fault"] = audit.fault(error)
+        fields["fault"] = audit.fault(error)
         failure = InvocationFailed(
             f"Internal error: see the log of request {request_id}.", code="internal_error"
         )
-    facts |= summary
-    facts["code"] = failure.code if failure is not None else None
-    facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
-    audit.write(facts)
+    fields |= summary
+    fields["code"] = failure.code if failure is not None else None
+    fields["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
+    audit.write(fields)
     if failure is not None:
         # A new exception, so that neither causes nor frames with values come along.
         raise InvocationFailed(failure.sentence, code=failure.code) from None

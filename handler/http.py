@@ -21,8 +21,12 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
     http = _object(request_context, "http")
     request_id = getattr(context, "request_id", None) or request_context.get("requestId")
     client_ip = http.get("sourceIp")
+    try:
+        received: Request | Problem = _request(document, request_context, http)
+    except Problem as problem:
+        received = problem
     response = app.answer(
-        lambda: _request(document, request_context, http),
+        received,
         startup.instance,
         context,
         request_id=request_id if isinstance(request_id, str) else "",

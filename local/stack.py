@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -87,8 +88,6 @@ class Stack:
         (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
         that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
-        from .fc import http_trigger  # with Flask
-
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         http, notes = _http_functions(deployment, config)
@@ -138,15 +137,20 @@ class Stack:
             runtime = Runtime(
                 deployment.functions, credentials=account.credentials_of, environment=extra, log=log
             )
+            # Entered before the callback, which ends the instances that its threads wait for.
+            pool = cleanup.enter_context(ThreadPoolExecutor())
             cleanup.callback(runtime.close)
             dispatcher = cleanup.enter_context(
                 closing(Dispatcher(runtime, deployment.functions, log=log))
             )
-            for function in deployment.functions:
-                if warm and function.runs_locally and (failure := runtime.warm(function.name)):
-                    raise LocalError(
-                        f"Function {function.name} failed to start: {failure.error_message}"
-                    )
+            names = [each.name for each in deployment.functions if each.runs_locally and warm]
+            failures = pool.map(runtime.warm, names)
+            # While the functions start, Flask is imported, which make oss does not need.
+            from .fc import http_trigger
+
+            for name, failure in zip(names, failures, strict=True):
+                if failure is not None:
+                    raise LocalError(f"Function {name} failed to start: {failure.error_message}")
             urls = {}
             start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):

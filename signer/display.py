@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from unicodedata import category
 
@@ -67,4 +67,27 @@ def _redact_random(run: re.Match[str]) -> str:
         REDACTED
         if changes > 0.45 * len(kinds) and all(map(any, zip(*kinds, strict=True)))
         else run[0]
+    )
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Up to five names for a sentence."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(printable_name(name) for name in names[:5]) + more
+
+
+def printable_name(name: str) -> str:
+    """The name, or "a parameter" where the name may be a piece of a secret."""
+    return (
+        name
+        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _looks_secret(name)
+        else "a parameter"
+    )
+
+
+def _looks_secret(name: str) -> bool:
+    """Whether a name looks less like words than like a part of a signature or of base64."""
+    return (
+        len(name) > 11
+        and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None
     )

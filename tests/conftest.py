@@ -16,6 +16,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 import signer
 from tools import secret_search
@@ -28,6 +30,27 @@ FOREIGN = re.compile(
 )
 
 pytest_plugins = ["signer.emulator.pytest_plugin"]
+
+# Hypothesis draws the same inputs each time, so that nobody meets a failure that their change does not cause.
+# `make test-long` draws new ones, and keeps those that fail, also where Hypothesis sees that it runs in CI.
+# A busy machine must not make a test fail.
+settings.register_profile(
+    "same-inputs",
+    derandomize=True,
+    database=None,
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "new-inputs",
+    settings.get_profile("same-inputs"),
+    derandomize=False,
+    database=DirectoryBasedExampleDatabase(Path(__file__).parents[1] / ".hypothesis/examples"),
+    print_blob=True,
+    max_examples=400,
+)
+settings.load_profile("same-inputs")
 
 # How `make test` chooses.
 MAKE_TEST = "not long and not ci"

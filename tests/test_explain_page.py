@@ -1,4 +1,4 @@
-"""docs/errors, docs/explain.md and llms.txt show exactly what local OSS answers and what `explain` prints."""
+"""docs/causes.md, docs/explain.md and llms.txt show exactly what the local OSS answers and what `explain` prints."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 import signer
-from signer.diagnosis.advice import ADVICE
-from signer.diagnosis.oss_error import ServerError, read_error
+from signer.diagnosis.causes import CAUSES, causes_in, translate
+from signer.diagnosis.server_error import ServerError, read_error
+from tests import git
 from tools import explain_page
 
 ROOT = explain_page.ROOT
 TABLES = explain_page.read_tables()
-FINDINGS: dict[str, Any] = TABLES["findings"]
-EXAMPLES = {
-    code: explain_page.explained(row, explain_page.ecs_of(code)) for code, row in FINDINGS.items()
-}
+EXAMPLES = {code: explain_page.explained(cause) for code, cause in CAUSES.items()}
+PAGES = [ROOT / f"docs/causes{suffix}" for suffix in explain_page.LANGUAGES.values()]
 SKILL = ROOT / "skills/fc-presign-explain/SKILL.md"
 
 
@@ -35,41 +33,84 @@ def test_every_generated_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) 
 def test_a_page_that_is_not_current_is_named_and_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "docs/errors").mkdir(parents=True)
-    old, lost = tmp_path / "docs/errors/expired.md", tmp_path / "docs/errors/no_finding.md"
-    for path in (old, lost):
-        path.write_text("# The link is old.\n")
+    (tmp_path / "docs").mkdir()
+    old = tmp_path / "docs/causes.md"
+    old.write_text("# The link is old.\n")
     monkeypatch.setattr(explain_page, "ROOT", tmp_path)
     monkeypatch.setattr(explain_page, "pages", lambda tables: [(old, "# The link has expired.\n")])
     monkeypatch.setattr(explain_page, "read_tables", lambda: {**TABLES, "pages": {}})
     assert explain_page.main(["--check"]) == 1
     assert capsys.readouterr().err == "".join(
-        f"{name} is not current: run make docs.\n"
-        for name in ("docs/errors/expired.md", "docs/errors/no_finding.md", "llms.txt")
+        f"{name} is not current: run make docs.\n" for name in ("docs/causes.md", "llms.txt")
     )
     assert explain_page.main([]) == 0
     assert old.read_text() == "# The link has expired.\n"
-    assert not lost.exists()
     assert explain_page.main(["--check"]) == 0
 
 
-def test_every_finding_is_complete_in_both_languages() -> None:
-    assert list(FINDINGS) == list(ADVICE)
-    for code, row in FINDINGS.items():
-        assert row["en"].keys() == row["zh"].keys() >= {"title", "advice", "why"}, code
-        for text in row["zh"].values():
-            assert re.search("[\u4e00-\u9fff]", text), code
-        assert ("seen" in row["en"]) == (not explain_page.errors_of(FINDINGS, code)), code
-        assert {*row["near"], *row.get("like", ())} < FINDINGS.keys() - {code}, code
+def test_every_finding_refers_to_others_and_says_what_is_seen() -> None:
+    for code, cause in CAUSES.items():
+        assert bool(cause.seen) != bool(explain_page.errors_of(CAUSES, cause)), code
+        assert {*cause.near, *cause.like} < CAUSES.keys() - {code}, code
+    for cause in causes_in("zh").values():
+        is_chinese = all(re.search("[\u4e00-\u9fff]", each) for each in (cause.title, cause.why))
+        assert is_chinese == (cause.language == "zh")
     assert TABLES["words"]["en"].keys() == TABLES["words"]["zh"].keys()
 
 
-@pytest.mark.parametrize("code", FINDINGS)
-def test_the_example_of_a_page_is_its_finding_and_shows_no_secret(code: str) -> None:
+def test_without_chinese_words_the_english_ones_stand_in_and_a_note_says_so() -> None:
+    words = TABLES["words"]["zh"]
+    text = (ROOT / "signer/diagnosis/causes.zh.ini").read_text(encoding="utf-8")
+    for lost in (r"(?ms)^\[expired\].*?(?=^\[)", r"(?m)(?<=^\[expired\]\n)title = .*\n"):
+        causes = translate(CAUSES, re.sub(lost, "", text), "zh")
+        section = explain_page.section(causes, "expired", words, EXAMPLES)
+        assert f"## expired\n\n{words['untranslated']}\n\n**The link has expired.**" in section
+        others = explain_page.section(causes, "wrong_method", words, EXAMPLES)
+        assert words["untranslated"] not in others
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_cause_has_at_most_25_lines_under_its_code(page: Path) -> None:
+    sections = re.split(r"(?m)^## ", page.read_text(encoding="utf-8"))[1:]
+    assert [section.split("\n")[0] for section in sections] == [*CAUSES]
+    assert max(section.rstrip().count("\n") + 1 for section in sections) <= 25
+    assert sum(len(each.read_text(encoding="utf-8").splitlines()) for each in PAGES) <= 3600
+
+
+def test_a_section_shows_what_no_similar_cause_prints() -> None:
+    text = PAGES[0].read_text(encoding="utf-8")
+    for code in CAUSES:
+        section = text.partition(f"\n## {code}\n")[2].partition("\n## ")[0]
+        shown = re.findall(r"(?s)```text\n(.*?)```", section)[0]
+        assert f" [{code}, " in shown.replace("\n   ", " ")
+        assert "   Fix:" not in shown
+        for other in explain_page.alike(CAUSES, code):
+            printed = {*explain_page.paragraphs(EXAMPLES[other][2])}
+            assert printed.isdisjoint(explain_page.paragraphs(shown)), other
+
+
+def test_every_link_to_a_cause_finds_its_section() -> None:
+    links = 0
+    for name in git.files("*.md", "*.txt", "*.py", "*.ini", "*.yaml", "*.html"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        targets = re.findall(r"(causes(?:\.zh-CN)?\.md)#([\w-]+)", text)
+        if re.fullmatch(r"docs/causes.*|signer/diagnosis/causes.*", name):
+            page = "causes.zh-CN.md" if "zh" in name else "causes.md"
+            targets += [(page, code) for code in re.findall(r"\]\(#([^)]+)\)", text)]
+        for page, code in targets:
+            headings = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+            assert f"## {code}" in headings, f"{name}: {page}#{code}"
+            links += 1
+    assert links > 600
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_the_example_of_a_cause_is_its_finding_and_shows_no_secret(code: str) -> None:
     source, xml, output = EXAMPLES[code]
     if source == "local" and code != "other_link":
         answer = re.findall("<Code>(.*?)<", xml)[0]
-        assert any(f" {answer}" in error for error in explain_page.errors_of(FINDINGS, code))
+        errors = explain_page.errors_of(CAUSES, CAUSES[code])
+        assert any(f" {answer}" in error for error in errors)
     assert re.findall(r"(?s)\n1\. .*?\[([a-z0-9_]+),", output) == [code]
     for credentials in (explain_page.PERMANENT, explain_page.TEMPORARY):
         assert credentials.access_key_secret not in xml + output
@@ -118,14 +159,12 @@ BY_THE_SECRET = BY_THE_LINK | {
 }
 # Of a link that was signed with another secret, or whose expiry was changed later.
 OTHERWISE = {"signature_mismatch": "wrong_secret", "expires_out_of_range": "altered_parameter"}
-OF_CDNS = {code for code in FINDINGS if code.startswith("cdn_")} - {"cdn_address"}
+OF_CDNS = {code for code in CAUSES if code.startswith("cdn_")} - {"cdn_address"}
 
 
 def first_finding(code: str, **changes: object) -> str:
     """Of an example that is changed; "" where nothing is wrong."""
-    row = FINDINGS[code]
-    changed = {**row, "example": {**row["example"], **changes}}
-    output = explain_page.explained(changed, explain_page.ecs_of(code))[2]
+    output = explain_page.explained(CAUSES[code], **changes)[2]
     return "".join(re.findall(r"(?s)\n1\. .*?\[([a-z0-9_]+),", output))
 
 
@@ -139,17 +178,17 @@ def test_the_secret_changes_no_finding_of_the_link_and_shows_more(code: str) -> 
     assert first_finding(code, answer="none", know_secret=True) == code
 
 
-@pytest.mark.parametrize("code", sorted(FINDINGS.keys() - OF_CDNS))
+@pytest.mark.parametrize("code", sorted(CAUSES.keys() - OF_CDNS))
 def test_with_answer_and_secret_the_finding_is_that_of_the_example(code: str) -> None:
     assert first_finding(code, know_secret=True) == OTHERWISE.get(code, code)
 
 
-def test_the_errors_that_a_page_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> (
+def test_the_errors_that_a_cause_names_as_its_own_are_those_that_explain_takes_for_its_finding() -> (
     None
 ):
-    for code, row in FINDINGS.items():
-        ecs = explain_page.ecs_of(code)
-        for error in row.get("oss", ()):
+    for code, cause in CAUSES.items():
+        ecs = explain_page.ecs_of(cause)
+        for error in cause.errors:
             oss_code, _, message = error.partition(" ")[2].partition(": ")
             # What has no message here is told by its EC or its ArgumentName.
             if message or not ecs:
@@ -167,10 +206,8 @@ def test_llms_txt_lists_every_page() -> None:
     assert sorted(link for link, _ in links) == sorted(
         path.relative_to(ROOT).as_posix() for path in pages
     )
-    # Titles of errors and of translations speak for themselves.
-    assert [
-        link for link, said in links if not said and "errors/" not in link and "zh-CN" not in link
-    ] == []
+    # Titles of translations speak for themselves.
+    assert [link for link, said in links if not said and "zh-CN" not in link] == []
 
 
 @pytest.mark.parametrize(

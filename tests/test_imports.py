@@ -25,12 +25,12 @@ LAYERS = (
     ("core.config",),
     ("core.context",),
     ("core.cloud.http_client",),
-    ("core.links",),
+    ("core.links", "core.uploads"),
     ("core.cloud",),
     ("core.keys",),
     ("core.auth",),
     ("core.shares", "core.outbox"),
-    ("web.response", "web.uploads"),
+    ("web.response",),
     ("web.pages",),
     ("web.endpoints",),
     ("web.app",),
@@ -180,7 +180,7 @@ def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line(
 
 def test_no_module_imports_itself_through_others() -> None:
     files = modules(ROOT, PACKAGES)
-    sorter = TopologicalSorter[str](dict.fromkeys(files, ()))
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(files, ()))
     for each in imports(files):
         sorter.add(each.importer, each.imported)
     sorter.prepare()  # its error has a circle
@@ -219,3 +219,30 @@ def test_an_import_that_breaks_the_order_is_named_with_its_line(tmp_path: Path) 
         f"core.config may not import {part} (handler/core/config/__init__.py:{line})"
         for part, line in (("core.cloud", 1), ("web.app", 2), ("core.cloud", 5))
     ]
+
+
+# Folders whose `__init__.py` still holds more than names.
+OPEN = {"signer/diagnosis"}
+
+
+def defines(path: Path) -> list[str]:
+    """The classes and functions of a file, but for those that Python calls on a module."""
+    definitions = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = ast.walk(ast.parse(path.read_bytes()))
+    names = [node.name for node in nodes if isinstance(node, definitions)]
+    return [name for name in names if name not in ("__getattr__", "__dir__")]
+
+
+def test_what_makes_a_folder_a_package_holds_names_and_no_class_or_function() -> None:
+    files = [
+        path
+        for path in modules(ROOT, (*PACKAGES, "bench")).values()
+        if path.name == "__init__.py" and defines(path)
+    ]
+    assert {str(path.parent.relative_to(ROOT)) for path in files} == OPEN
+
+
+def test_a_class_or_function_is_seen_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "__init__.py"
+    path.write_text("def __getattr__(name): ...\nif True:\n    async def f(): ...\nclass C: ...\n")
+    assert sorted(defines(path)) == ["C", "f"]

@@ -18,26 +18,18 @@ PATTERNS = (
     ".github/*.md",
     *(f"{folder}/**/*.md" for folder in ("docs", "skills", "deploy")),
     "handler/web/openapi.json",
-    "signer/diagnosis/advice.ini",
+    "signer/diagnosis/causes.en.ini",
     "handler/web/templates/*.html",
     "deploy/scripts/*.sh",
 )
 FILES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 
-# What is hard to read for those whose first language is not English, and what to write instead.
+# What is hard to read for those whose first language is not English, and what to write instead: only what nobody who
+# writes plain English writes.
 RULES = {
-    "say what was expected": re.compile(
-        r"\b(?:is(?<!\bthere is)|are(?<!\bthere are)) no\b(?! longer\b)", re.I
-    ),
-    "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b"),
     "say notified or sent": re.compile(r"\b(?:told|tells|tell) of\b", re.IGNORECASE),
     "say again": re.compile(r"\banew\b", re.IGNORECASE),
-    "say fix": re.compile(r"\bmend(?:s|ed|ing)?\b", re.IGNORECASE),
-    "say complete, full or entire": re.compile(
-        r"\bwhole\b(?! (?:number|second|minute|hour|day)s?\b)", re.IGNORECASE
-    ),
     "finish the merge": re.compile(r"^(?:<{7}|>{7}) "),
-    "say they": re.compile(r"\b(?:he|she|his|him|hers)\b", re.IGNORECASE),
 }
 # What a rule finds in a part, one of these finds in the file.
 ANYWHERE = [re.compile(rule.pattern, rule.flags | re.MULTILINE) for rule in RULES.values()]
@@ -92,15 +84,10 @@ def test_tests_are_described_in_plain_english() -> None:
 @pytest.mark.parametrize(
     ("sentence", "advice"),
     [
-        ("x is no region", "say what was expected"),
-        ("there is no file", None),
-        ("its cause is none of these", "say what was expected, with a list"),
+        ("The whole file is no longer than 5 bytes, and she may read it", None),
         ("what people are told of", "say notified or sent"),
         ("make it anew", "say again"),
-        ("mend links.toml", "say fix"),
-        ("copy the whole link", "say complete, full or entire"),
         (f"{'<' * 7} HEAD", "finish the merge"),
-        ("what he may see", "say they"),
     ],
 )
 def test_the_rules_find_what_they_are_for(sentence: str, advice: str | None) -> None:

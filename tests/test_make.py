@@ -93,12 +93,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    assert (
-        project.make(
-            *(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))
-        ).status
-        == 0
-    )
+    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "dev"))).status == 0
     return project
 
 
@@ -120,7 +115,7 @@ def test_packages_are_installed_once(project: Project) -> None:
 def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
     run = project.make("policies", "FORMAT=commands")
     assert (run.status, run.out) == (0, "")
-    assert "Installing the packages for deploy into .venv" in run.output
+    assert "Installing the packages for local into .venv" in run.output
 
 
 @pytest.mark.parametrize("interrupted", [{"venv": "interrupted"}, {"missing": "pip install"}])
@@ -271,7 +266,10 @@ COMMANDS = [
         "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
     ),
     (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
-    (("test-long",), "-m pytest -q -m long -o faulthandler_timeout=1800"),
+    (
+        ("test-long",),
+        "-m pytest -q -m long or hypothesis --hypothesis-profile=new-inputs -o faulthandler_timeout=1800",
+    ),
 ]
 
 

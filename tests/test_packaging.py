@@ -295,6 +295,8 @@ def test_the_extra_brings_the_command_whose_help_names_what_was_called(
         assert f"Usage: {' '.join(command)} " in done.stdout
         assert f"  {' '.join(command)} explain - " in done.stdout
     assert installed.run("fc-presign", "--version").stdout == f"fc-presign {signer.__version__}\n"
+    done = installed.run("python", str(ROOT / "tools/installed.py"))
+    assert done.returncode == 0, done.stderr
     done = installed.run("python", "-c", SIGN)
     url = done.stdout.splitlines()[0]
     done = installed.run("fc-presign", "explain", url)
@@ -310,12 +312,12 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
     text = path.read_text(encoding="utf-8")
     for action in re.findall(r"uses: (.+)", text):
         assert action.startswith("./") or re.fullmatch(
-            r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action
+            r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action
         )
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
     # The registry of Serverless Devs knows no identities: one step has its token.
-    expected = ["serverless_devs", "secrets."] if path.name == "registry.yml" else []
+    expected = ["serverless_devs", "secrets."] if path.name == "release.yml" else []
     assert (
         re.findall(r"\bs (?:deploy|remove)\b|\bsecrets\.|serverless_devs|aliyun/", text) == expected
     )
@@ -326,29 +328,55 @@ def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(pa
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets[1].split())
 
 
-def published(workflow: str) -> dict[str, Any]:
-    """The jobs of a workflow that runs for tags, with `publish` after the tests and in its own environment."""
-    content = yaml.safe_load(
-        (ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8")
-    )
-    assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads the key `on` as true
-    jobs: dict[str, Any] = content["jobs"]
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
-    assert jobs["publish"]["environment"]
+def jobs_of(workflow: str) -> dict[str, Any]:
+    content = (ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8")
+    jobs: dict[str, Any] = yaml.safe_load(content)["jobs"]
     return jobs
 
 
-def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
-    jobs = published("release")
-    assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("test", "build")
-    assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
-    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+def step_of(job: dict[str, Any], action: str) -> dict[str, Any]:
+    """What an action of a job is called with."""
+    (step,) = (step for step in job["steps"] if step.get("uses", "").startswith(f"{action}@"))
+    settings: dict[str, Any] = step["with"]
+    return settings
 
 
-def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token() -> None:
-    jobs = published("registry")
-    assert (jobs["publish"]["needs"], jobs["publish"]["environment"]) == ("test", "registry")
-    *others, last = jobs["publish"]["steps"]
+def test_only_one_workflow_runs_for_a_tag_and_publishes_after_all_tests_and_an_approval() -> None:
+    # YAML 1.1 reads the key `on` as true.
+    triggers = {path.stem: yaml.safe_load(path.read_text("utf-8"))[True] for path in WORKFLOWS}
+    assert triggers["release"] == {"push": {"tags": ["v*"]}}
+    assert [name for name, when in triggers.items() if "tags" in (when.get("push") or {})] == [
+        "release"
+    ]
+    jobs = jobs_of("release")
+    assert jobs["test"] == {"needs": "version", "uses": "./.github/workflows/ci.yml"}
+    published = {name: job for name, job in jobs.items() if name not in ("version", "test")}
+    assert {name: (job["needs"], job["environment"]) for name, job in published.items()} == {
+        "index": ("test", "release"),
+        "registry": ("test", "registry"),
+    }
+
+
+def test_the_wheel_that_is_published_is_the_one_that_every_system_installed() -> None:
+    jobs = jobs_of("ci")
+    index = jobs_of("release")["index"]
+    assert index["permissions"] == {"id-token": "write"}
+    assert {name for name, job in jobs_of("release").items() if "permissions" in job} == {"index"}
+    built = step_of(jobs["build"], "actions/upload-artifact")
+    for job in (jobs["installed"], index):
+        downloaded = step_of(job, "actions/download-artifact")
+        assert downloaded == {"name": built["name"], "path": built["path"]}
+    assert not [step for step in index["steps"] if "run" in step]
+    systems = jobs["installed"]["strategy"]["matrix"]["system"]
+    assert [system.partition("-")[0] for system in systems] == ["ubuntu", "macos", "windows"]
+    assert [step["run"] for step in jobs["installed"]["steps"] if "run" in step] == [
+        'python -m pip install "$(echo dist/*.whl)[cli]"',
+        "python tools/installed.py",
+    ]
+
+
+def test_the_template_is_published_by_the_only_step_with_a_token() -> None:
+    *others, last = jobs_of("release")["registry"]["steps"]
     assert [step for step in others if "env" in step] == []
     assert (last["run"], last["working-directory"]) == ("s registry publish", "build/template")
     # The client that the tests use.
@@ -358,4 +386,16 @@ def test_the_template_is_published_after_the_tests_by_the_only_step_with_a_token
     install = (
         f"npm install --global --ignore-scripts @serverless-devs/s@{client['@serverless-devs/s']}"
     )
-    assert [step["run"] for step in others if "run" in step][1:] == ["make template", install]
+    assert [step["run"] for step in others if "run" in step] == ["make template", install]
+    assert not step_of({"steps": others}, "actions/setup-node")["package-manager-cache"]
+
+
+def test_the_slow_tests_run_on_a_schedule_and_all_tests_with_the_oldest_packages() -> None:
+    weekly = yaml.safe_load((ROOT / ".github/workflows/weekly.yml").read_text("utf-8"))
+    assert set(weekly[True]) == {"schedule", "workflow_dispatch"}
+    runs = [step.get("run", "") for step in weekly["jobs"]["long"]["steps"]]
+    assert "make test-long ARGS=--junitxml=build/long.xml" in runs
+    assert runs.index(".venv/bin/python -m tools.skipped_tests build/long.xml") > 0
+    runs = [step.get("run", "") for step in weekly["jobs"]["macos"]["steps"]]
+    assert runs[-2:] == ["make demo", "make test"]
+    assert jobs_of("ci")["lowest"]["strategy"]["matrix"]["python"] == ["3.10", "3.12"]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from handler.core import errors
 from handler.core.config import load
+from handler.core.config.reader import REQUIRED, Key, TableReader
 from handler.core.errors import ErrorEntry
+from handler.notices import sinks
 from tests.handler.client import make_config
 from tools import reference
 
 ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a|b or <name>.")}
+COLOUR = Key(
+    read=TableReader.string,
+    default=REQUIRED,
+    needs=("state", "GET in methods"),
+    forbids=(("cdn", "is of no use"),),
+    schema={"type": "string"},
+    says="Of the mount.",
+)
 
 
 def test_the_pages_are_current() -> None:
@@ -22,28 +33,43 @@ def test_the_pages_are_current() -> None:
 def test_a_page_that_is_not_current_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reference, "DOCS", tmp_path)
+    for name in reference.PAGES:
+        page = tmp_path / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text((reference.ROOT / name).read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+
+    def stale() -> list[str]:
+        """The pages that are not current, which then are written."""
+        code = reference.main(["--check"])
+        lines = capsys.readouterr().err.splitlines()
+        assert code == (1 if lines else 0)
+        assert reference.main([]) == 0
+        return [
+            line.removesuffix(" is not current: run python -m tools.reference.") for line in lines
+        ]
+
+    assert stale() == []
     monkeypatch.setattr(errors, "ERRORS", ERRORS)
-    assert reference.main(["--check"]) == 1
-    reference.main([])
+    assert stale() == ["docs/errors.md"]
     assert (
         "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |"
         in reference.errors_page()
     )
-    assert reference.main(["--check"]) == 0
-    capsys.readouterr()
-    monkeypatch.setitem(load.MOUNT_KEYS, "colour", "Of the mount.")
-    assert reference.main(["--check"]) == 1
+    monkeypatch.setitem(load.MOUNT_KEYS, "colour", COLOUR)
+    assert stale() == ["docs/configuration.md", "handler/web/openapi.json"]
     assert (
-        capsys.readouterr().err
-        == "docs/configuration.md is not current: run python -m tools.reference.\n"
+        "| `colour` | Required. Of the mount. It requires state and GET in methods. It is not allowed with cdn. |"
+        in reference.configuration_page()
     )
-    reference.main([])
-    monkeypatch.setattr(errors, "ERRORS", {**ERRORS, "new": ErrorEntry(500, "New.", "Wait.")})
-    assert reference.main(["--check"]) == 1
-    assert (
-        capsys.readouterr().err == "docs/errors.md is not current: run python -m tools.reference.\n"
-    )
+    document = json.loads((tmp_path / "handler/web/openapi.json").read_text("utf-8"))
+    mount = document["components"]["schemas"]["MyMount"]
+    assert mount["properties"]["colour"] == {"type": "string"}
+    assert mount["required"][-1] == "colour"
+    monkeypatch.setitem(sinks.KINDS, "pager", sinks.KINDS["slack"])
+    assert stale() == ["docs/events.md"]
+    assert "\n| `pager` | rich text, " in (tmp_path / "docs/events.md").read_text("utf-8")
+    assert stale() == []
 
 
 def test_the_example_on_the_configuration_page_is_valid() -> None:

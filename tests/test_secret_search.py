@@ -50,15 +50,15 @@ PLANTED = [
     ("a share", f"http://127.0.0.1:9000/-/s/a.txt?share={TOKEN[:22]}"),
     ("a share", f"<a href='/-/s/a.txt?format=json&amp;share={TOKEN[:22]}'>"),
     ("an API key", f"X-Api-Key fcp_{TOKEN}"),
-    ("a webhook's secret", "the secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw is shown once"),
+    ("a sink's secret", "the secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw is shown once"),
     (
-        "a chat robot's address",
+        "a sink's secret",
         "POST https://oapi.dingtalk.example/robot/send?access_token=0123456789abcdef0123",
     ),
-    ("a chat robot's address", f"https://open.feishu.example/open-apis/bot/v2/hook/{ROBOT}"),
-    ("a chat robot's address", "https://hooks.slack.com/services/T000/B000/EXAMPLE"),
+    ("a sink's secret", f"https://open.feishu.example/open-apis/bot/v2/hook/{ROBOT}"),
+    ("a sink's secret", "https://hooks.slack.com/services/T000/B000/EXAMPLE"),
     (
-        "a chat robot's address",
+        "a sink's secret",
         "https://qyapi.weixin.example/cgi-bin/webhook/send?key=00000000-0000-4000-8000-0000",
     ),
     ("a JWT", "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyZWFkZXIifQ.c2lnbmF0dXJlRVhBTVBMRQ"),
@@ -108,6 +108,17 @@ def test_the_program_names_line_and_kind_but_no_secret(
     assert capsys.readouterr().err == (
         f"{output}:2: contains an API key\n{output}:3: contains a secret of this run\n"
     )
+
+
+def test_a_file_without_secrets_is_refused_since_nothing_would_be_searched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known"
+    known.write_text("\n")
+    with pytest.raises(SystemExit) as ended:
+        secret_search.main(["--known", str(known), str(known)])
+    assert ended.value.code == 2
+    assert "has no secrets: set SECRETS_USED" in capsys.readouterr().err
 
 
 def test_the_secrets_that_a_run_makes_are_recorded(

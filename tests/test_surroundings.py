@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.command import output_of
 from tests import git
@@ -62,11 +63,19 @@ sys.exit(pytest.main(sys.argv[1:], [late]))
 def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
+    for name in ("signer", "handler", "local", "deploy", "live", "bench", "tools", "tests"):
+        install(tmp_path / "foreign" / name / "__init__.py", "raise SystemExit('foreign')")
     done = output_of(
         [sys.executable, "-c", START, "-q", "-p", "no:cacheprovider", *CHOSEN],
         240,
         cwd=ROOT,
-        env={**os.environ, **HOSTILE, **ALONE, "TMPDIR": str(folder)},
+        env={
+            **os.environ,
+            **HOSTILE,
+            **ALONE,
+            "TMPDIR": str(folder),
+            "PYTHONPATH": str(tmp_path / "foreign"),
+        },
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -85,7 +94,7 @@ def test_ci_runs_the_tests_without_what_a_terminal_gives_and_keeps_their_status(
     status: int, tmp_path: Path
 ) -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    block = script.partition('say "Tests"\n')[2].partition("fail_if_skipped ")[0]
+    block = script.partition('say "Tests"\n')[2].partition(".venv/bin/python -m tools")[0]
     code = "import os, signal, sys; print(os.environ['http_proxy'], int(signal.getsignal(signal.SIGINT)), sys.stdin); "
     code += f"sys.exit({status})"
     install(tmp_path / "make", f"exec '{sys.executable}' -c \"{code}\"")
@@ -123,6 +132,32 @@ def test_each_wait_for_a_program_or_a_thread_has_a_bound() -> None:
                     f"{path}:{call.lineno}"
                 )
     assert found > 20
+
+
+def test_every_run_draws_the_same_inputs_but_make_test_long_new_ones(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "from hypothesis import given, strategies\n"
+        "drawn = []\n"
+        "@given(strategies.integers())\n"
+        "def test_draws(number):\n    drawn.append(number)\n"
+        "def test_prints():\n    print('drawn:', *drawn)\n"
+    )
+    options = ["-p", "tests.conftest", "-p", "_hypothesis_pytestplugin", "-s", str(tmp_path)]
+
+    def drawn(*more: str, **variables: str) -> list[str]:
+        command = [sys.executable, "-m", "pytest", *options, *more]
+        done = output_of(command, 60, cwd=ROOT, env={**os.environ, **ALONE, **variables})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return re.findall(r"drawn: (.*)", done.stdout)[0].split()
+
+    first = drawn()
+    assert len(first) > 10
+    assert drawn(CI="true") == first
+    (profile,) = re.findall(r"--hypothesis-profile=\S+", (ROOT / "Makefile").read_text("utf-8"))
+    new = drawn(profile, CI="true")
+    assert len(new) > 100
+    assert new[: len(first)] != first
+    assert settings.get_profile(profile.partition("=")[2]).database is not None
 
 
 def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, pytestconfig: pytest.Config) -> None:

@@ -16,10 +16,9 @@ import yaml
 
 import signer
 from deploy import build, check, policies, s_preview
-from deploy.checks import schema
 from deploy.command import output_of
 from deploy.errors import DeployError
-from local.fc import s_yaml
+from local.fc import s_yaml, schema
 from tests.deploy.project_copy import ROOT
 from tools import template
 

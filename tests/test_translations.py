@@ -12,6 +12,7 @@ SUFFIX = ".zh-CN.md"
 NAMES = (
     "README",
     "docs/api",
+    "docs/causes",
     "docs/deploy",
     "docs/explain",
     "docs/emulator",

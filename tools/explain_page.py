@@ -1,12 +1,14 @@
-"""docs/errors, a page for each finding of `explain` in English and Chinese; the lists in docs/explain.md; llms.txt.
+"""docs/causes.md, with a section for each finding of `explain`; the lists in docs/explain.md; llms.txt.
 
-Run as a program, this writes them, or with `--check` only says whether they are current. What is wrong and what to do
-come from signer/diagnosis, and the answers from local OSS; tools/findings.yaml has what only the pages say.
+Run as a program, this writes them, the first two in English and Chinese, or with `--check` only says whether they are
+current. The entries come from signer/diagnosis, and the answers from the local OSS; tools/pages.yaml has what the pages
+say around them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -19,9 +21,7 @@ import yaml
 from werkzeug.test import Client
 
 import signer
-from signer.diagnosis.advice import ADVICE
-from signer.diagnosis.facts import CHECKED_BEFORE_SIGNATURE, SIGNATURE_CODES
-from signer.diagnosis.oss_error import FINDING_BY_EC
+from signer.diagnosis.causes import CAUSES, Cause, causes_in
 from signer.emulator.oss import create_app
 from signer.emulator.oss.errors import OssError
 
@@ -38,16 +38,19 @@ TEMPORARY = signer.Credentials(
 )
 
 Tables = dict[str, Any]
+Causes = Mapping[str, Cause]
+Example = tuple[str, str, str]
 
 
 def read_tables() -> Tables:
-    """tools/findings.yaml, with the sentences of `explain` as those of its language."""
-    tables: Tables = yaml.safe_load((ROOT / "tools/findings.yaml").read_text(encoding="utf-8"))
-    for code, (title, advice) in ADVICE.items():
-        if code not in tables["findings"]:
-            sys.exit(f"tools/findings.yaml does not have the finding {code}.")
-        tables["findings"][code]["en"] |= {"title": title, "advice": advice}
+    """What the pages say around the entries."""
+    tables: Tables = yaml.safe_load((ROOT / "tools/pages.yaml").read_text(encoding="utf-8"))
     return tables
+
+
+def ecs_of(cause: Cause) -> list[str]:
+    """OSS's finer codes among the codes of a cause."""
+    return [code for code in cause.codes if code[0].isdigit()]
 
 
 def edited(url: str, edits: Sequence[tuple[str, str]]) -> str:
@@ -87,9 +90,12 @@ def local_answer(url: str, example: Tables, credentials: signer.Credentials, roo
     return response.headers["x-oss-err"] if response.request.method == "HEAD" else response.text
 
 
-def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
-    """The source of an answer, the answer, and what `explain` says about it and about the link of the example."""
-    example = finding["example"]
+def explained(cause: Cause, **changes: object) -> tuple[str, str, str]:
+    """The source of an answer, the answer, and what `explain` says about it and about the link of the example.
+
+    `changes` are members of the example with other values.
+    """
+    example = {**json.loads(cause.example), **changes}
     credentials = TEMPORARY if example.get("temporary") else PERMANENT
     method = example.get("method", "GET")
     signed = signer.presign(
@@ -102,7 +108,7 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
         now=ISSUED,
         **example.get("options", {}),
     )
-    source = example.get("answer", "oss" if "oss" in finding else "local")
+    source = example.get("answer", "oss" if cause.errors else "local")
     cdn = signer.CdnKey("EXAMPLEEXAMPLE16") if source == "cdn" else None
     if cdn is not None:
         address = "https://static.example.com/reports/q3%20final.pdf"
@@ -110,9 +116,9 @@ def explained(finding: Tables, ecs: Sequence[str]) -> tuple[str, str, str]:
     url = edited(signed.url, example.get("edit", ()))
     xml = ""
     if source == "oss":
-        shown = [example["ec"]] if "ec" in example else ecs
+        shown = [example["ec"]] if "ec" in example else ecs_of(cause)
         xml = documented_answer(
-            example.get("error") or finding["oss"][0], shown, example.get("extra", {})
+            example.get("error") or cause.errors[0], shown, example.get("extra", {})
         )
     elif source == "local":
         sent = edited(url, example.get("sent", ()))
@@ -150,15 +156,9 @@ def plain(sentence: str) -> str:
     return re.sub(r"&(?=\w+;)|[\\<*\[\]`]", r"\\\g<0>", sentence)
 
 
-def ecs_of(code: str) -> list[str]:
-    return [ec for ec, finding in FINDING_BY_EC.items() if finding == code]
-
-
-def errors_of(findings: Tables, code: str) -> list[str]:
+def errors_of(causes: Causes, cause: Cause) -> list[str]:
     """OSS's own errors for a finding, or the first of each finding that it looks like."""
-    return findings[code].get("oss") or [
-        findings[like]["oss"][0] for like in findings[code].get("like", ())
-    ]
+    return [*cause.errors] or [causes[like].errors[0] for like in cause.like]
 
 
 def error_line(error: str) -> str:
@@ -167,102 +167,99 @@ def error_line(error: str) -> str:
     )
 
 
-def heading(findings: Tables, code: str, language: str) -> str:
-    """OSS's own error where only this finding has it; otherwise its code and what is wrong."""
-    title = plain(findings[code][language]["title"])
-    errors = errors_of(findings, code)
-    error, _, message = errors[0].partition(" ")[2].partition(": ") if errors else ("", "", "")
-    if "oss" in findings[code] and message:
-        return f"{error}: {plain(message)}" + (
-            f"（{title.removesuffix('。')}）" if language == "zh" else ""
-        )
-    return f"{error}: {title}" if error else title
+def linked(cause: Cause, page: str = "") -> str:
+    return f"[{plain(cause.title)}]({page}#{cause.code})"
 
 
-def linked(findings: Tables, code: str, language: str, folder: str = "") -> str:
-    return f"[{plain(findings[code][language]['title'])}]({folder}{code}{LANGUAGES[language]})"
-
-
-def finding_page(tables: Tables, code: str, language: str, example: tuple[str, str, str]) -> str:
-    """The page of a finding, with what `explained` returned for its example."""
-    findings = tables["findings"]
-    words = tables["words"][language]
-    (source, xml, output) = example
-    finding = findings[code]
-    own = findings[code][language]
-    answers = [
-        "\n".join(f"- {error_line(error)}" for error in errors_of(findings, code)) or own["seen"]
+def alike(causes: Causes, code: str) -> list[str]:
+    """The findings that look the same, in the order of the entries."""
+    own = {*causes[code].like, *causes[code].near}
+    return [
+        other for other, cause in causes.items() if other in own or code in cause.like + cause.near
     ]
-    answers += [words["ec"].format(", ".join(ecs_of(code)))] if ecs_of(code) else []
-    if xml:
-        answers += [words[source], f"```{'text' if source == 'cdn' else 'xml'}\n{xml}```"]
-    options = [f"--method {method}" for method in filter(None, [finding["example"].get("method")])]
-    if finding["example"].get("know_secret"):
-        options += [
-            f"--header '{name}: {value}'"
-            for name, value in finding["example"].get("headers", {}).items()
-        ]
-        options += ["--profile default"]
-    options += ["--cdn-key -"] if source == "cdn" else []
-    needs = "key" if finding["example"].get("know_secret") else "no_key"
-    like = finding.get("like", [])
-    related = [
-        f"- {linked(findings, other, language)}"
-        for other, row in findings.items()
-        if other in like + finding["near"] or code in row.get("like", []) + row["near"]
+
+
+def paragraphs(output: str) -> list[str]:
+    """What `explain` printed, with the lines of one sentence together, and without what to do."""
+    joined = re.split(r"\n(?=\S| {2}\w| {3}[A-Z])", output)
+    return [each for each in map(str.rstrip, joined) if each and not each.startswith("   Fix:")]
+
+
+def options_of(example: Tables, source: str) -> str:
+    """The options with which the command explains an example."""
+    options = ["fc-presign explain -"]
+    if "method" in example:
+        options.append(f"--method {example['method']}")
+    if example.get("know_secret"):
+        headers = example.get("headers", {}).items()
+        options += [f"--header '{name}: {value}'" for name, value in headers]
+        options.append("--profile default")
+    if source == "cdn":
+        options.append("--cdn-key -")
+    return " ".join(options)
+
+
+def section(
+    causes: Causes, code: str, words: Mapping[str, str], examples: Mapping[str, Example]
+) -> str:
+    """The section of a finding: what one sees, whether it is one's case, and what to do."""
+    cause = causes[code]
+    others = alike(causes, code)
+    source, _, output = examples[code]
+    seen = " · ".join(map(error_line, errors_of(causes, cause))) or cause.seen
+    if ecs := ecs_of(cause):
+        seen += f" {words['ec'].format(', '.join(ecs))}"
+    command = options_of(json.loads(cause.example), source)
+    said = words["says"] if command.endswith(" -") else words["option"].format(command)
+    known = {each for other in others for each in paragraphs(examples[other][2])}
+    own = [each for each in paragraphs(output) if each not in known]
+    related = " · ".join(linked(causes[other]) for other in others)
+    if cause.stage == "before signature" or cause.like == ("signature_mismatch",):
+        related += f". {words[cause.stage]}" if cause.stage in words else ""
+    untranslated = words["untranslated"] if cause.language == "en" else ""
+    fence = "\n".join(["```text", *own, "```"])
+    parts = [
+        f"## {code}",
+        untranslated,
+        f"**{plain(cause.title)}**",
+        f"{words['see']} {seen}",
+        f"{words['case']} {cause.why} {said}",
+        fence,
+        f"{words['do']} {plain(cause.advice)}",
+        cause.more,
+        f"{words['alike']} {related}" if others else "",
     ]
-    if code in CHECKED_BEFORE_SIGNATURE:
-        related[:0] = [words["before_signature"], ""]
-    elif code in SIGNATURE_CODES and like == ["signature_mismatch"]:
-        related[:0] = [words["in_signature"], ""]
-    page: str = tables["templates"][language].format(
-        code=code,
-        heading=heading(findings, code, language),
-        title=plain(own["title"]),
-        first=f"\n{own['first']}" if "first" in own else "",
-        answers="\n\n".join(answers),
-        options="".join(f" {option}" for option in options),
-        needs=words["cdn_key" if source == "cdn" else needs],
-        output=re.sub(r"(?s)(   Fix:      ).*?(?=\n\d\. |\nNote: |$)", r"\1…", output, count=1),
-        advice="\n\n".join([plain(own["advice"]), *filter(None, [own.get("more")])]),
-        why=own["why"],
-        related="\n".join(related),
-    )
-    return page
+    return "\n\n".join(filter(None, parts))
 
 
-def listing(findings: Tables, language: str, no_answer: str) -> str:
-    """OSS's errors, each with the pages of the findings that it may mean."""
+def listing(causes: Causes, page: str, no_answer: str) -> str:
+    """OSS's errors, each with the causes that it may have."""
     groups = {}
-    for code, finding in findings.items():
-        if "oss" in finding:
-            ecs = f" (EC {', '.join(ecs_of(code))})" if ecs_of(code) else ""
-            alike = [other for other in findings if code in findings[other].get("like", ())]
-            groups[" · ".join(map(error_line, finding["oss"])) + ecs] = [code, *alike]
+    for code, cause in causes.items():
+        if cause.errors:
+            ecs = f" (EC {', '.join(ecs_of(cause))})" if ecs_of(cause) else ""
+            like = [other for other in causes if code in causes[other].like]
+            groups[" · ".join(map(error_line, cause.errors)) + ecs] = [code, *like]
     groups = dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-    groups[no_answer] = [code for code in findings if not errors_of(findings, code)]
+    groups[no_answer] = [code for code in causes if not errors_of(causes, causes[code])]
     lines = []
     for group, codes in groups.items():
-        lines += [
-            f"- {group}",
-            *(f"  - {linked(findings, code, language, 'errors/')}" for code in codes),
-        ]
+        lines += [f"- {group}", *(f"  - {linked(causes[code], page)}" for code in codes)]
     return "\n".join(lines) + "\n"
 
 
 def pages(tables: Tables) -> Iterator[tuple[Path, str]]:
     """Each generated file and its content."""
-    findings = tables["findings"]
-    examples = {code: explained(finding, ecs_of(code)) for code, finding in findings.items()}
+    examples = {code: explained(cause) for code, cause in CAUSES.items()}
     for language, suffix in LANGUAGES.items():
-        for code in findings:
-            yield (
-                ROOT / f"docs/errors/{code}{suffix}",
-                finding_page(tables, code, language, examples[code]),
-            )
+        causes = causes_in(language)
+        words = tables["words"][language]
+        sections = [section(causes, code, words, examples) for code in causes]
+        text = tables["templates"][language].replace("{causes}", "\n\n".join(sections))
+        yield ROOT / f"docs/causes{suffix}", text
         path = ROOT / f"docs/explain{suffix}"
         before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- findings -->\n")
-        links = listing(findings, language, tables["words"][language]["no_answer"])
+        links = listing(causes, f"causes{suffix}", words["no_answer"])
         yield path, f"{before}{mark}{links}<!-- end -->{rest.partition('<!-- end -->')[2]}"
 
 
@@ -277,10 +274,8 @@ def llms_txt(texts: dict[Path, str], introduction: str, pages: Mapping[str, str]
     english = {
         path: entry for path, entry in entries.items() if not path.name.endswith(LANGUAGES["zh"])
     }
-    errors = {path: entry for path, entry in english.items() if path.parent.name == "errors"}
     sections = {
         "Documentation": [english[ROOT / name] for name in pages],
-        "Errors of OSS, each with its cause and its fix": list(errors.values()),
         "Optional": [entry for path, entry in entries.items() if path not in english],
     }
     return introduction + "".join(
@@ -290,7 +285,7 @@ def llms_txt(texts: dict[Path, str], introduction: str, pages: Mapping[str, str]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description="Write docs/errors, the lists of docs/explain.md, and llms.txt."
+        description="Write docs/causes.md, the lists of docs/explain.md, and llms.txt."
     )
     parser.add_argument("--check", action="store_true", help="only check that they are current")
     options = parser.parse_args(arguments)
@@ -302,18 +297,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path, text in texts.items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     }
-    stale |= {*ROOT.glob("docs/errors/*")} - texts.keys()
     for path in sorted(stale):
         if options.check:
             print(
                 f"{path.relative_to(ROOT).as_posix()} is not current: run make docs.",
                 file=sys.stderr,
             )
-        elif path in texts:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(texts[path], encoding="utf-8")
         else:
-            path.unlink()
+            path.write_text(texts[path], encoding="utf-8")
     return 1 if options.check and stale else 0
 
 

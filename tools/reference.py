@@ -1,10 +1,12 @@
-"""`python -m tools.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
+"""`python -m tools.reference`: writes what docs and OpenAPI say of keys, errors and sinks from the tables in the code.
 
-`--check` only says whether the pages are current.
+`--check` only says whether they are current.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +14,14 @@ from pathlib import Path
 from deploy.command import run
 from handler.core import errors
 from handler.core.config import assume_role, load, media_types, notices
+from handler.core.config.reader import REQUIRED, Key
+from handler.notices import sinks
+from handler.notices.sinks import SinkKind
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
 from signer.printing import Parser, show
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
 
 VARIABLES = {
     "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas.",
@@ -72,13 +77,13 @@ of `[assume_role]`, otherwise `credential_life`.
 
 ## At the top
 
-{_table("key", load.TOP_KEYS)}
+{_keys(load.TOP_KEYS)}
 
 ## `[[mount]]`
 
 The mount with the longest `path` that the request's path begins with is used.
 
-{_table("key", load.MOUNT_KEYS)}
+{_keys(load.MOUNT_KEYS)}
 
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
@@ -90,15 +95,15 @@ The mount with the longest `path` that the request's path begins with is used.
 
 With this table, each mount signs with a session of its own ([sessions.md](sessions.md)).
 
-{_table("key", assume_role.ASSUME_ROLE_KEYS)}
+{_keys(assume_role.ASSUME_ROLE_KEYS)}
 
 ## `[[notice]]`
 
-{_table("key", notices.NOTICE_KEYS)}
+{_keys(notices.NOTICE_KEYS)}
 
 ## `[[sink]]`
 
-{_table("key", notices.SINK_KEYS)}
+{_keys(notices.SINK_KEYS)}
 
 ## Environment variables
 
@@ -130,10 +135,87 @@ many seconds.
 """
 
 
-PAGES: Mapping[str, Callable[[], str]] = {
-    "configuration.md": configuration_page,
-    "errors.md": errors_page,
+def events_page(current: str) -> str:
+    """The page with its table of sinks written again."""
+    rows = [_sink(name, kind) for name, kind in sinks.KINDS.items()]
+    table = [
+        "| kind | message | signature | pace | largest message |",
+        "|---|---|---|---|---|",
+        *rows,
+        "| `[[sink]]` | `{target}{yyyy}/{mm}/{dd}/{hash of the notice ids}.jsonl`, one notice a line, one object for "
+        "each invocation | none | any | any |",
+    ]
+    return _between(
+        r"<!-- begin: sinks -->\n", "\n".join(table) + "\n", r"<!-- end: sinks -->", current
+    )
+
+
+def openapi(current: str) -> str:
+    """The document with what `GET /-/me` says of a mount written again."""
+    schemas = {name: key.schema for name, key in load.MOUNT_KEYS.items() if key.schema}
+    properties = [
+        f"          {json.dumps(name)}: {_json(schema)}" for name, schema in schemas.items()
+    ]
+    lines = [
+        '\n        "type": "object",',
+        '        "properties": {',
+        ",\n".join(properties),
+        "        },",
+        f'        "required": {json.dumps([*schemas])},',
+        '        "additionalProperties": false',
+    ]
+    return _between(r'\n      "MyMount": \{', "\n".join(lines), r"\n      \}", current)
+
+
+PAGES: Mapping[str, Callable[[str], str]] = {
+    "docs/configuration.md": lambda _: configuration_page(),
+    "docs/errors.md": lambda _: errors_page(),
+    "docs/events.md": events_page,
+    "handler/web/openapi.json": openapi,
 }
+
+
+def _between(begin: str, content: str, end: str, page: str) -> str:
+    """The page with other content between the only places where these patterns match."""
+    parts = re.fullmatch(f"(.*?{begin}).*?({end}.*)", page, re.DOTALL)
+    assert parts is not None
+    return f"{parts[1]}{content}{parts[2]}"
+
+
+def _json(value: object) -> str:
+    """As the document is written: with spaces inside of braces."""
+    return json.dumps(value).replace("{", "{ ").replace("}", " }")
+
+
+def _sink(name: str, kind: SinkKind) -> str:
+    pace = f"{round(60 / kind.MIN_INTERVAL)} a minute" if kind.MIN_INTERVAL else "any"
+    return (
+        f"| `{name}` | {kind.MESSAGE} | {kind.SIGNATURE} | {pace} | {kind.SERVICE_BYTES:,} bytes |"
+    )
+
+
+def _keys(keys: Mapping[str, Key]) -> str:
+    return _table("key", {name: _meaning(key) for name, key in keys.items()})
+
+
+def _meaning(key: Key) -> str:
+    """All that the row of a key says."""
+    sentences = [key.says]
+    if key.default is REQUIRED:
+        sentences.insert(0, "Required.")
+    elif key.default:
+        sentences.append(f"Default: {_written(key.default)}.")
+    if key.needs:
+        sentences.append(f"It requires {' and '.join(key.needs)}.")
+    sentences.extend(f"It is not allowed with {other}." for other, _ in key.forbids)
+    return " ".join(sentences)
+
+
+def _written(default: object) -> str:
+    """A default as it would stand in links.toml, without quotes; a number is a duration in seconds."""
+    if isinstance(default, int):
+        return f"{default // 3600}h"
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
 def _error_table(status_class: int) -> str:
@@ -172,20 +254,23 @@ def _list(names: Sequence[str] | Mapping[str, object]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m tools.reference", description="Write the reference pages in docs."
+        prog="python -m tools.reference",
+        description="Write what docs and OpenAPI have of the code.",
     )
-    parser.add_argument(
-        "--check", action="store_true", help="only check that the pages are current"
-    )
+    parser.add_argument("--check", action="store_true", help="only check that they are current")
     options = parser.parse_args(arguments)
     stale = False
     for name, page in PAGES.items():
-        path = DOCS / name
-        if not options.check:
-            replace_file(str(path), page().encode())
-        elif not path.is_file() or path.read_text(encoding="utf-8") != page():
-            show(f"docs/{name} is not current: run python -m tools.reference.", file=sys.stderr)
+        path = ROOT / name
+        current = path.read_text(encoding="utf-8")
+        written = page(current)
+        if written == current:
+            continue
+        if options.check:
+            show(f"{name} is not current: run python -m tools.reference.", file=sys.stderr)
             stale = True
+        else:
+            replace_file(str(path), written.encode())
     return 1 if stale else 0
 
 

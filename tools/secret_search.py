@@ -13,6 +13,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from handler.notices import sinks
+
 # Between a name and its value: in a query (also encoded), a header, JSON (also escaped), or an assignment.
 _IS = r"""(?:\\*["'])?\s*(?:=|:|%(?:25)*3D)\s*(?:\\*["'])?"""
 KINDS = {
@@ -29,9 +31,8 @@ KINDS = {
     ),
     "a share": re.compile(r"(?<![\w-])share(?:=|%(?:25)*3D)[\w-]{22,}"),
     "an API key": re.compile(r"\bfcp_[\w-]{32,}"),
-    "a webhook's secret": re.compile(r"\bwhsec_[\w+/=]{20,}"),
-    "a chat robot's address": re.compile(
-        r"access_token=\w{20,}|hooks\.slack\.com/services/\w+/\w+/\w+|bot/v2/hook/[\w-]{20,}|webhook/send\?key=[\w-]{20,}"
+    "a sink's secret": re.compile(
+        rf"(?:{'|'.join(re.escape(kind.FOUND_BY) for kind in sinks.KINDS.values())})[\w+/=-]{{16,}}"
     ),
     "a JWT": re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"),
     "a bearer token": re.compile(r"\bBearer\s+(?!REDACTED)[\w.~+/=-]{20,}", re.I),
@@ -88,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("outputs", metavar="FILE", type=Path, nargs="+", help="what a run printed")
     options = parser.parse_args(arguments)
     known = options.known.read_text(encoding="utf-8").split() if options.known else []
+    if options.known and not known:
+        parser.error(
+            f"{options.known} has no secrets: set SECRETS_USED to it for the run of the tests."
+        )
     has_secrets = False
     for path in options.outputs:
         for finding in search(path.read_text(encoding="utf-8", errors="replace"), known):

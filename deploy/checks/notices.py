@@ -8,7 +8,7 @@ from handler.core.config import Location
 from local.fc.functions import Trigger
 from local.fc.schedule import InvalidSchedule, schedule
 
-from ..model import Function, watched
+from ..model import ConfiguredFunction, watched
 
 # What waits is sent by the timer; each minute is expected, more than this is refused.
 MAX_TIMER_MINUTES = 5
@@ -20,35 +20,37 @@ _OTHER_SOURCES = frozenset({"eventbridge", "mns_topic"})
 _SPARE_CALLS = 2
 
 
-def faults(functions: Sequence[Function]) -> Iterator[tuple[str, str]]:
+def faults(functions: Sequence[ConfiguredFunction]) -> Iterator[tuple[str, str]]:
     """The resource and a sentence for each notice that no trigger would send. `functions` are all of an environment."""
-    events = [function for function in functions if function.takes_events]
-    triggers = [trigger for function in events for trigger in function.triggers]
-    for function in events:
+    events = [configured for configured in functions if configured.function.takes_events]
+    triggers = [trigger for configured in events for trigger in configured.function.triggers]
+    for configured in events:
         for sentence in (
-            *_created(function, triggers),
-            *_timer(function, triggers),
-            *_instances(function),
+            *_created(configured, triggers),
+            *_timer(configured, triggers),
+            *_instances(configured),
         ):
-            yield function.resource, sentence
+            yield configured.function.resource, sentence
 
 
-def missing_function(functions: Sequence[Function], file: str) -> Iterator[str]:
+def missing_function(functions: Sequence[ConfiguredFunction], file: str) -> Iterator[str]:
     """A sentence if links.toml has notices, but no function of the file takes events."""
-    for function in functions:
-        if function.config.notices and not any(other.takes_events for other in functions):
+    for configured in functions:
+        if configured.config.notices and not any(
+            other.function.takes_events for other in functions
+        ):
             advice = "add a function with handler.on_event, or remove the notice"
-            yield f"{file} has no function that takes events, but {function.file} has a [[notice]]: {advice}."
+            yield f"{file} has no function that takes events, but {configured.file} has a [[notice]]: {advice}."
 
 
-def warnings(function: Function) -> Iterator[str]:
+def warnings(configured: ConfiguredFunction) -> Iterator[str]:
     """A sentence for each sink that only the keys document can hold."""
-    for name in sorted(function.config.keys_sinks):
+    for name in sorted(configured.config.keys_sinks):
         advice = "run make doctor, which reads the keys document"
-        yield f"{function.file}: a notice goes to {name}, which is not a [[sink]] there: {advice}."
+        yield f"{configured.file}: a notice goes to {name}, which is not a [[sink]] there: {advice}."
 
 
-def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
+def _created(configured: ConfiguredFunction, triggers: Sequence[Trigger]) -> Iterator[str]:
     """Each mount with a created notice is watched by a trigger."""
     if any(trigger.kind in _OTHER_SOURCES for trigger in triggers):
         return
@@ -59,28 +61,29 @@ def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
         and any(event.startswith("oss:ObjectCreated:") for event in trigger.config["events"])
     ]
     for mount in dict.fromkeys(
-        notice.mount for notice in function.config.notices if notice.on == "created"
+        notice.mount for notice in configured.config.notices if notice.on == "created"
     ):
         if not any(mount.target.overlaps(location) for location in locations):
-            notice = f"the created notice of {mount.path} in {function.file}"
+            notice = f"the created notice of {mount.path} in {configured.file}"
             yield f"an oss trigger is missing, so {notice} is never sent: add one that watches {mount.target}."
 
 
-def _instances(function: Function) -> Iterator[str]:
+def _instances(configured: ConfiguredFunction) -> Iterator[str]:
     """A sink that hangs keeps one call busy, and must not delay the others."""
-    sinks = function.config.keys_sinks
-    needed = -(-(len(sinks) + _SPARE_CALLS) // function.concurrency)
-    if sinks and function.instances is not None and function.instances < needed:
+    sinks = configured.config.keys_sinks
+    needed = -(-(len(sinks) + _SPARE_CALLS) // configured.function.concurrency)
+    instances = configured.function.instances
+    if sinks and instances is not None and instances < needed:
         yield (
-            f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {function.instances}): one call for "
-            f"each sink that {function.file} does not define itself, and {_SPARE_CALLS} more. A sink that hangs would "
+            f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {instances}): one call for each "
+            f"sink that {configured.file} does not define itself, and {_SPARE_CALLS} more. A sink that hangs would "
             "delay the others."
         )
 
 
-def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
+def _timer(configured: ConfiguredFunction, triggers: Sequence[Trigger]) -> Iterator[str]:
     """What waits for a sink, and timer notices, are sent by an enabled timer."""
-    sinks = ", ".join(sorted(function.config.keys_sinks))
+    sinks = ", ".join(sorted(configured.config.keys_sinks))
     configs = [trigger.config for trigger in triggers if trigger.kind == "timer"]
     expressions = [config["cronExpression"] for config in configs if config["enable"]]
     if not expressions:
@@ -89,9 +92,9 @@ def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
             waiting = f"what waits for {sinks}, such as digests and failed notices,"
             yield f"{missing} {waiting} is never sent: add one with cronExpression '@every 1m'."
         for path in dict.fromkeys(
-            notice.mount.path for notice in function.config.notices if notice.on == "timer"
+            notice.mount.path for notice in configured.config.notices if notice.on == "timer"
         ):
-            notice = f"the timer notice of {path} in {function.file}"
+            notice = f"the timer notice of {path} in {configured.file}"
             yield f"{missing} {notice} is never sent: add one whose payload names the objects."
         return
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from signer import SignerError
 from signer.names import check_bucket
 
-from ..model import Function, Project, Resource
+from ..model import ConfiguredFunction, Project, Resource
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _ADVICE = {
@@ -20,7 +20,7 @@ _ACCOUNT = "1000000000000001"
 
 
 def faults(
-    functions: Iterable[Function], document: object, environments: Mapping[str, object]
+    functions: Iterable[ConfiguredFunction], document: object, environments: Mapping[str, object]
 ) -> Iterator[str]:
     """A sentence for each example that a function uses.
 
@@ -30,8 +30,8 @@ def faults(
     for name, environment in environments.items():
         written += _strings(environment, f"env.yaml: {name}: ")
     examples: dict[str, tuple[str, str]] = {}
-    for function in functions:
-        examples |= {value: (advice, function.file) for value, advice in _examples(function)}
+    for configured in functions:
+        examples |= {value: (advice, configured.file) for value, advice in _examples(configured)}
     for value, (advice, file) in examples.items():
         pattern = re.compile(rf"(?<![\w-]){value}(?![\w-])")
         places = ((place, content) for place, content in written if pattern.search(content))
@@ -52,24 +52,26 @@ def bucket_faults(resource: Resource, project: Project, environment: str | None)
         yield f"{next(places, 'environmentVariables.LINK_BUCKET')}: {error}"
 
 
-def _examples(function: Function) -> Iterator[tuple[str, str]]:
+def _examples(configured: ConfiguredFunction) -> Iterator[tuple[str, str]]:
     """Each example that a function uses, and what to write instead."""
-    for bucket, _ in function.used_buckets:
+    for bucket, _ in configured.used_buckets:
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
-    log = function.log
-    domain = function.domain
+    log = configured.function.log
+    domain = configured.function.domain
     used = (
         log and log.project,
         domain and domain.name,
         domain and domain.certificate.get("certId"),
     )
     yield from ((name, advice) for name, advice in _ADVICE.items() if name in used)
-    arns = [function.role, *function.destinations.values()]
-    arns += (arn for trigger in function.triggers for arn in (trigger.caller, trigger.source))
+    arns = [configured.function.role, *configured.function.destinations.values()]
+    arns += (
+        arn for trigger in configured.function.triggers for arn in (trigger.caller, trigger.source)
+    )
     if any(f":{_ACCOUNT}:" in arn for arn in arns):
         yield _ACCOUNT, "${config('AccountID')}"
-    elif any(f":{_ACCOUNT}:" in arn for arn in function.signer_arns):
+    elif any(f":{_ACCOUNT}:" in arn for arn in configured.signer_arns):
         yield _ACCOUNT, "the number of your account"
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
+from handler.notices.sinks import KINDS
+
 # Each by the format that its issuer uses, so that the short fakes of documentation pass.
 _FORMATS = {
     "an access key id": r"\bLTAI[A-Za-z0-9]{12,}",
     "a temporary access key id": r"\bSTS\.[A-Za-z0-9]{16,}",
     "a security token": r"\bCAIS[A-Za-z0-9+/]{60,}",
     "an API key of this service": r"\bfcp_[A-Za-z0-9_-]{20,}",
-    "a webhook secret": r"\bwhsec_[A-Za-z0-9+/]{20,}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----(\\n|\s)+[A-Za-z0-9+/=]{16}",
-    "a chat robot's address": r"/robot/send\?access_token=\w|/open-apis/bot/v2/hook/\w|/cgi-bin/webhook/send\?key=\w"
-    r"|hooks\.slack\.com/services/\w",
+    **{
+        f"a {name} secret": rf"{re.escape(kind.FOUND_BY)}[A-Za-z0-9]"
+        for name, kind in KINDS.items()
+    },
     "a token in an address": r"https?://[^\s/:@]+:[\w.~%+=-]{12,}@|[?&](access_token|x-oss-signature|Signature)=[\w%+/-]{12,}",
     "a secret": r"""(?i:secret|password|passwd|token)["']?\s*[=:]\s*["'][A-Za-z0-9+/_-]{30,}={0,2}["']""",
 }

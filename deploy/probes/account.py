@@ -17,7 +17,7 @@ from local.fc.functions import Domain
 
 from ..account_script import INDEX
 from ..errors import DeployError
-from ..model import Function
+from ..model import ConfiguredFunction
 from ..policies import common_prefix, policies
 from ..policies import queues as queues_for
 from ..statements import Document
@@ -32,7 +32,7 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     And whether the deployer's policy allows this deployment. This and the other probes raise `aliyun.Unusable`.
     """
     # Of a function without a role, the check says so.
-    functions = [function for function in deployment.functions if function.role]
+    functions = [configured for configured in deployment.functions if configured.function.role]
     if not functions:
         return
     try:
@@ -46,7 +46,9 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
         yield from _probed(name, _role(name, documents), missing) or [ok("role", fine)]
     # As over all environments.
     name = (
-        common_prefix([each.name.removesuffix(f"-{each.environment_name}") for each in functions])
+        common_prefix(
+            [each.function.name.removesuffix(f"-{each.environment_name}") for each in functions]
+        )
         + "-deployer"
     )
     missing = unknown(
@@ -150,13 +152,13 @@ def _principals(trust: Mapping[str, Any]) -> list[str]:
 
 def domains(deployment: Deployment) -> Iterator[Finding]:
     """Whether custom domains lead where the files say. The component fc3 does not change a route that exists."""
-    for function in deployment.functions:
-        if function.domain:
-            yield _domain(function, function.domain)
+    for configured in deployment.functions:
+        if configured.function.domain:
+            yield _domain(configured, configured.function.domain)
 
 
-def _domain(function: Function, domain: Domain) -> Finding:
-    command = ("--domainName", domain.name, "--region", function.region)
+def _domain(configured: ConfiguredFunction, domain: Domain) -> Finding:
+    command = ("--domainName", domain.name, "--region", configured.function.region)
     try:
         online = aliyun.call("fc", "GetCustomDomain", *command, permission="fc:GetCustomDomain")
     except aliyun.NotFound:
@@ -168,17 +170,21 @@ def _domain(function: Function, domain: Domain) -> Finding:
     if current is None:
         return ok(
             "domain",
-            f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.",
+            f"{domain.name} does not lead to {configured.function.name} yet: s deploy adds the route.",
         )
     leads = f"{domain.name} leads to {current.get('functionName')}, {current.get('qualifier') or 'LATEST'}"
-    wanted = {"path": domain.path, "functionName": function.name, "qualifier": domain.qualifier}
-    if leads == f"{domain.name} leads to {function.name}, {domain.qualifier}":
+    wanted = {
+        "path": domain.path,
+        "functionName": configured.function.name,
+        "qualifier": domain.qualifier,
+    }
+    if leads == f"{domain.name} leads to {configured.function.name}, {domain.qualifier}":
         return ok("domain", f"{leads}.")
     body = compact_json(
         {"routeConfig": {"routes": [wanted if route is current else route for route in routes]}}
     )
     update = shlex.join(["aliyun", "fc", "UpdateCustomDomain", *command, "--body", body])
-    expected = f"{function.name}, {domain.qualifier}, as in s.yaml or env.yaml"
+    expected = f"{configured.function.name}, {domain.qualifier}, as in s.yaml or env.yaml"
     advice = f"correct the file, or run {update}"
     return fault(
         "domain", f"{leads}, and not to {expected}, and s deploy does not change that: {advice}"
@@ -188,9 +194,9 @@ def _domain(function: Function, domain: Domain) -> Finding:
 def queues(deployment: Deployment) -> Iterator[Finding]:
     """Whether the queues exist to which failed events go."""
     needed = (
-        (function.region, name)
-        for function in deployment.functions
-        for name in queues_for(function)
+        (configured.function.region, name)
+        for configured in deployment.functions
+        for name in queues_for(configured.function)
     )
     for region, name in dict.fromkeys(needed):
         # The CLI knows the product, but not its operations.
@@ -214,11 +220,11 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
 def logs(deployment: Deployment) -> Iterator[Finding]:
     """Whether the log project and the logstores of the functions exist, for how long they keep lines, and the index."""
     logstores: dict[tuple[str, str], dict[str, int]] = {}
-    for function in deployment.functions:
-        if function.log:
-            logstores.setdefault((function.log.project, function.region), {})[
-                function.log.logstore
-            ] = function.log_days
+    for configured in deployment.functions:
+        if configured.function.log:
+            logstores.setdefault((configured.function.log.project, configured.function.region), {})[
+                configured.function.log.logstore
+            ] = configured.log_days
     for (project, region), names in logstores.items():
         place = ("--project", project, "--region", region)
         # Names of projects are unique among all accounts.

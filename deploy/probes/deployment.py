@@ -14,7 +14,7 @@ from signer import Credentials, Endpoint, MissingCredentials, presign
 from signer.link import check_credentials
 
 from ..errors import DeployError
-from ..model import Function, Project
+from ..model import ConfiguredFunction, Project, configure
 
 # An object to test links with. It need not exist: OSS answers 404 only to requests that are allowed.
 CANARY = "fc-presign-canary.txt"
@@ -52,7 +52,7 @@ class Deployment:
     """
 
     root: Path
-    functions: tuple[Function, ...]
+    functions: tuple[ConfiguredFunction, ...]
     credentials: Credentials | None
     own_domain: str = ""
     template: str = "s.yaml"
@@ -61,12 +61,14 @@ class Deployment:
     reached: set[str] = field(default_factory=set)
 
     @property
-    def web(self) -> Function:
-        return next(function for function in self.functions if function.http)
+    def web(self) -> ConfiguredFunction:
+        return next(configured for configured in self.functions if configured.function.http)
 
     @property
-    def events(self) -> Function | None:
-        return next((function for function in self.functions if not function.http), None)
+    def events(self) -> ConfiguredFunction | None:
+        return next(
+            (configured for configured in self.functions if not configured.function.http), None
+        )
 
     @property
     def config(self) -> Config:
@@ -110,13 +112,11 @@ class Deployment:
             return Endpoint.custom_domain(self.own_domain, self.region_of(bucket))
         return self.bucket_endpoint(bucket)
 
-    def log_of(self, function: Function) -> str:
+    def log_of(self, configured: ConfiguredFunction) -> str:
         """What to read, with the command."""
         template = "" if self.template == "s.yaml" else f" -t {self.template}"
-        environment = f" --env {function.environment_name}" if function.environment_name else ""
-        return (
-            f"read the log of the function with s {function.resource} logs{template}{environment}"
-        )
+        environment = f" --env {configured.environment_name}" if configured.environment_name else ""
+        return f"read the log of the function with s {configured.function.resource} logs{template}{environment}"
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
@@ -193,7 +193,7 @@ class Deployment:
 
 def open_deployment(
     project: Project,
-    functions: Sequence[Function],
+    functions: Sequence[ConfiguredFunction],
     environ: Mapping[str, str],
     own_domain: str = "",
 ) -> Deployment:
@@ -201,11 +201,13 @@ def open_deployment(
     local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
     try:
         opened = tuple(
-            project.with_config(
-                replace(function, environment={**function.environment, **local}),
-                function.environment_name,
+            configure(
+                project.root,
+                replace(each.function, environment={**each.function.environment, **local}),
+                each.environment_name,
+                each.log_days,
             )
-            for function in functions
+            for each in functions
         )
         credentials = Credentials.from_environment(environ)
         check_credentials(credentials)
@@ -213,7 +215,7 @@ def open_deployment(
         raise DeployError(error.sentence) from None
     except MissingCredentials:
         credentials = None
-    if not any(function.http for function in opened):
+    if not any(configured.function.http for configured in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
     template = project.config.resolve().relative_to(project.root).as_posix()
     return Deployment(

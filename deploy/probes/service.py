@@ -30,8 +30,8 @@ PROJECT = Path(__file__).parents[2]
 
 def domain(deployment: Deployment) -> Iterator[Finding]:
     """Whether browsers show objects and pages or download them, by the files."""
-    if deployment.web.domain:
-        yield ok("domain", f"The function has the domain {deployment.web.domain.name}.")
+    if deployment.web.function.domain:
+        yield ok("domain", f"The function has the domain {deployment.web.function.domain.name}.")
     elif deployment.config.public_url:
         yield ok("domain", f"links.toml has public_url = {deployment.config.public_url}.")
     else:
@@ -291,13 +291,13 @@ def notices(
     """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
-    resource = deployment.events.resource
+    resource = deployment.events.function.resource
     log = deployment.log_of(deployment.events)
     with tempfile.TemporaryDirectory() as temporary:
         event = Path(temporary, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
         if deployment.is_local:
-            command = [sys.executable, "-m", "local", "invoke", deployment.events.name]
+            command = [sys.executable, "-m", "local", "invoke", deployment.events.function.name]
             command += ["--event", str(event), "--config", str(config)]
         else:
             command = [

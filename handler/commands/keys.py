@@ -46,6 +46,7 @@ from .command_line import (
 )
 from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
+from .keys_shares import count_shares
 
 NAME = "python -m handler.commands keys"
 # OSS's own code, EC 0048-00000401
@@ -61,6 +62,7 @@ ADVICE = {
     "2025-03-20. Bind a domain to the bucket, and use --endpoint https://static.example.com.",
     VERSIONED: "With versioning, a lock does not keep other writers out. Use a bucket that never had versioning.",
 }
+DEFAULT_OVERLAP = 3600  # seconds
 _KEY_CHARACTERS = string.ascii_letters + string.digits
 SYSTEM_CLOCK = Clock()
 
@@ -215,10 +217,45 @@ def _add_cdn(job: _Job) -> None:
     )
 
 
+def _rotate_api_key(job: _Job) -> None:
+    options = job.options
+    name = options.name
+    now = int(job.clock.now())
+    if options.now:
+        if options.overlap or options.expires or options.output:
+            raise InvalidUsage("--now makes no key. Omit --overlap, --expires and --output.")
+        with job.locked() as write:
+            document, _ = keys_edit.read(_read(job.store))
+            write(keys_edit.serialize(keys_edit.end_overlap(document, name, now)))
+        done = (
+            f"Ended the earlier key of {name}. Running functions stop accepting it within a minute."
+        )
+        write_lines(done, otherwise="The earlier key was ended.")
+        return
+    overlap = options.overlap or DEFAULT_OVERLAP
+    expires_at = None if options.expires is None else now + options.expires
+
+    def rotate(document: Document) -> tuple[Document, str]:
+        return keys_edit.rotate_api_key(document, name, now, overlap, expires_at)
+
+    _add(job, "API key", name, rotate, done="rotated")
+    entry = next(key for key in keys_edit.read(_read(job.store))[1].api if key.id == name)
+    if entry.earlier is not None:
+        warn(
+            f"The earlier key works until {rfc3339(entry.earlier.expires_at)}; the new one within a minute. "
+            "Both functions must run this version: an older one refuses the keys document."
+        )
+
+
 def _add(
-    job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]]
+    job: _Job,
+    kind: str,
+    name: str,
+    add: Callable[[Document], tuple[Document, str | None]],
+    *,
+    done: str = "added",
 ) -> None:
-    """Adds what `add` adds, and shows the secret that it made, if any, once."""
+    """Adds or changes what `add` does, and shows the secret that it made, if any, once. `done` is its verb."""
     output = job.options.output
     with job.locked() as write:
         content = _read(job.store)
@@ -228,27 +265,30 @@ def _add(
         try:
             changed = keys_edit.serialize(document)
         except InvalidKeys as error:
-            raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+            raise InvalidUsage(f"{error.sentence} Nothing was {done}.") from None
         write(changed)
         # Shown when it works, and removed again where that fails, before any other writer may change the document.
         try:
             if secret is not None and output is None:
-                write_lines(secret, otherwise=f"The {kind} was not added.")
+                write_lines(secret, otherwise=f"The {kind} was not {done}.")
             elif secret is not None:
-                _create(output, f"{secret}\n".encode(), f"The {kind} was not added.")
+                _create(output, f"{secret}\n".encode(), f"The {kind} was not {done}.")
         except BaseException:  # an interrupt, too, may have come before the secret was seen
             try:
                 write(content)
             except HandlerError as error:
                 undo = "revoke-api-key" if kind == "API key" else f"remove-{kind.lower()}"
+                remedy = f"Remove it: {NAME} {undo} {name}"
+                if done == "rotated":
+                    remedy = f"Rotate it again, after: {NAME} rotate-api-key {name} --now"
                 raise HandlerError(
-                    f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
-                    f"Remove it: {NAME} {undo} {name} ({error})"
+                    f"The {kind} {name} was {done}, but its secret was not shown, and that could not be undone. "
+                    f"{remedy} ({error})"
                 ) from None
             raise
     noun = "key" if kind in ("API key", "CDN") else "secret"
     if secret is None:
-        write_lines(f"Added the {kind} {name}.", otherwise=f"The {kind} was added.")
+        write_lines(f"Added the {kind} {name}.", otherwise=f"The {kind} was {done}.")
     elif output is None:
         warn(f"Save this {noun} now. It will not be shown again.")
     else:
@@ -288,6 +328,26 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
         )
 
     return remove
+
+
+def _revoke_api_key(job: _Job) -> None:
+    """Without a terminal it asks nothing: whoever found a leak at night has a script."""
+    name = job.options.name
+    if not job.options.yes and _has_terminal():
+        _, keys = keys_edit.read(_read(job.store))
+        for key in keys.api:
+            if key.id == name:
+                count = count_shares(key, job.options.endpoint, job.clock)
+                shares = (
+                    "an unknown number of shares ends"
+                    if count is None
+                    else f"at most {count} shares end"
+                )
+                _ask(
+                    f"With the API key {name}, {shares}. To keep them, rotate it instead. Revoke it?",
+                    "Nothing was revoked.",
+                )
+    _remove("API key", "revoked", "Running functions stop accepting it within a minute.")(job)
 
 
 def _rotate_share(job: _Job) -> None:
@@ -358,11 +418,9 @@ def _restore(job: _Job) -> None:
         *(f"  {line}" for line in keys_edit.changes(current, document)),
     )
     if not job.options.yes:
-        if sys.stdin is None or not sys.stdin.isatty():
+        if not _has_terminal():
             raise InvalidUsage("restore asks on a terminal. To restore without a question: --yes")
-        print("Restore it? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise HandlerError("Nothing was restored.")
+        _ask("Restore it?", "Nothing was restored.")
     with job.locked() as write:
         latest = store.read("")
         if (latest and latest.body) != (stored and stored.body):
@@ -374,6 +432,17 @@ def _restore(job: _Job) -> None:
         f"Restored {store}. Running functions use it within a minute.",
         otherwise="The document was restored.",
     )
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _ask(question: str, otherwise: str) -> None:
+    """Raises `HandlerError` with the sentence `otherwise` unless a person answers yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise HandlerError(otherwise)
 
 
 def _read(store: FileStore | Store) -> bytes:
@@ -440,8 +509,20 @@ def _parser() -> argparse.ArgumentParser:
         "name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key"
     )
     keys_arguments.add_api_key_options(add)
-    revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
-    command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
+    rotate = command(
+        "rotate-api-key",
+        _rotate_api_key,
+        "Replace an API key by a new one and print it, once; the old one works for a while, and shares stay.",
+    )
+    rotate.add_argument("name", metavar="NAME", help="the name of the key, which stays")
+    keys_arguments.add_rotation_options(rotate)
+    revoke = command(
+        "revoke-api-key",
+        _revoke_api_key,
+        "Remove an API key, as after a leak: all that it shared ends. On a terminal, it asks first.",
+    )
+    revoke.add_argument("name", metavar="NAME")
+    revoke.add_argument("--yes", action="store_true", help="do not ask")
     add = command(
         "add-issuer",
         _add_issuer,

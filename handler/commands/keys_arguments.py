@@ -12,6 +12,8 @@ from ..core.config.reader import covered_path_fault
 from ..core.keys import ALGORITHMS, METHODS
 from ..notices.sinks import KINDS
 
+MIN_OVERLAP = 900  # seconds
+
 
 def add_api_key_options(parser: argparse.ArgumentParser) -> None:
     _add_limits(parser, required=True)
@@ -20,6 +22,25 @@ def add_api_key_options(parser: argparse.ArgumentParser) -> None:
         type=_duration,
         metavar="DURATION",
         help="lifetime, such as 12h or 90d (default: no expiry)",
+    )
+    _add_output(parser, "key")
+
+
+def add_rotation_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overlap",
+        type=_overlap,
+        metavar="DURATION",
+        help="how long the old key works beside the new one, from 15m (default: 1h)",
+    )
+    parser.add_argument(
+        "--expires",
+        type=_duration,
+        metavar="DURATION",
+        help="lifetime of the new key, such as 12h or 90d (default: the end that the entry has)",
+    )
+    parser.add_argument(
+        "--now", action="store_true", help="make no key, and end the overlap of the last rotation"
     )
     _add_output(parser, "key")
 
@@ -129,6 +150,14 @@ def _duration(value: str) -> int:
     seconds = parse_duration(value)
     if seconds is None or seconds > MAX_SHARE:
         expected = f"up to {MAX_SHARE // 86_400}d, such as 12h or 90d"
+        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected {expected})")
+    return seconds
+
+
+def _overlap(value: str) -> int:
+    seconds = _duration(value)
+    if seconds < MIN_OVERLAP:
+        expected = "at least 15m: functions read the keys once a minute, in an outage after eleven"
         raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected {expected})")
     return seconds
 

@@ -14,7 +14,7 @@ from typing import Any
 from signer.times import rfc3339
 
 from ..core.errors import HandlerError
-from ..core.keys import VERSION, Keys, load_json, parse
+from ..core.keys import VERSION, ApiKey, Keys, load_json, parse
 
 Document = dict[str, Any]
 
@@ -71,10 +71,64 @@ def add_api_key(
         "paths": list(dict.fromkeys(paths)),
         "methods": list(dict.fromkeys(methods)),
         "expires_at": None if expires_at is None else rfc3339(expires_at),
+        "owner": secrets.token_urlsafe(16),
     }
     if max_share is not None:
         entry["max_share"] = max_share
     return {**document, "api": [*entries, entry]}, key
+
+
+def rotate_api_key(
+    document: Document, name: str, now: float, overlap: int, expires_at: float | None
+) -> tuple[Document, str]:
+    """The document with a new API key in the place of an old one, and the new key, which is stored nowhere.
+
+    The old one works for `overlap` seconds more, and never beyond its own end. `expires_at` (Unix seconds) is that of
+    the new key, None for the end that the entry has. Paths, methods and owner stay.
+    """
+    entry, current = _api_entry(document, name)
+    if current.expires_at is not None and current.expires_at <= now:
+        raise HandlerError(f"API key {name} has expired. Add a new one instead.")
+    if current.earlier is not None and current.earlier.expires_at > now:
+        raise HandlerError(
+            f"API key {name} was rotated, and its earlier key works until "
+            f"{rfc3339(current.earlier.expires_at)}. Rotate it after that, or first with --now, "
+            "which ends the earlier key."
+        )
+    key = "fcp_" + secrets.token_urlsafe(32)
+    end = now + overlap if current.expires_at is None else min(now + overlap, current.expires_at)
+    rotated = {
+        **entry,
+        "sha256": sha256(key.encode()).hexdigest(),
+        "owner": current.owner,
+        "earlier": {"sha256": current.sha256, "expires_at": rfc3339(end)},
+    }
+    if expires_at is not None:
+        rotated["expires_at"] = rfc3339(expires_at)
+    return _with_api_entry(document, rotated), key
+
+
+def end_overlap(document: Document, name: str, now: float) -> Document:
+    """The document in which the key that a rotation replaced works no more."""
+    entry, current = _api_entry(document, name)
+    if current.earlier is None or current.earlier.expires_at <= now:
+        raise HandlerError(f"API key {name} has no earlier key that works.")
+    return _with_api_entry(document, {n: value for n, value in entry.items() if n != "earlier"})
+
+
+def _api_entry(document: Document, name: str) -> tuple[Document, ApiKey]:
+    """An entry of the document, and as it is read."""
+    keys = parse(json.dumps(document)).api
+    entries = document.get("api", [])
+    for entry, key in zip(entries, keys, strict=True):
+        if key.id == name:
+            return entry, key
+    raise _missing("API key", name, [key.id for key in keys])
+
+
+def _with_api_entry(document: Document, changed: Document) -> Document:
+    entries = [changed if entry["id"] == changed["id"] else entry for entry in document["api"]]
+    return {**document, "api": entries}
 
 
 def add_issuer(document: Document, entry: Document) -> Document:
@@ -155,13 +209,21 @@ def changes(current: Document | None, restored: Document) -> list[str]:
 
 
 def _entries(document: Document) -> dict[tuple[str, str, str], Document]:
-    """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name."""
-    lists = _LISTED.items()
-    entries = [
-        (kind, entry[name], entry)
-        for kind, (member, name) in lists
-        for entry in document.get(member, [])
-    ]
+    """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name.
+
+    An API key's name has the first digits of its hash, and its earlier key is an entry of its own.
+    """
+    entries = []
+    for kind, (member, name) in _LISTED.items():
+        for entry in document.get(member, []):
+            shown = entry[name]
+            if kind == "API key":
+                shown = f"{shown} ({entry['sha256'][:8]}…)"
+            entries.append((kind, shown, entry))
+            earlier = entry.get("earlier")
+            if earlier is not None:
+                shown = f"{entry[name]} ({earlier['sha256'][:8]}…)"
+                entries.append(("earlier API key", shown, earlier))
     for kind, member in _NAMED.items():
         entries += [
             (kind, name, entry)

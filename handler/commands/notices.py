@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from signer.listing import PAGE
 from signer.printing import Parser
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE, Store, store_at
+from ..core.cloud.store import Store, store_at
 from ..core.context import Clock
 from ..core.errors import HandlerError
 from ..core.outbox import WAITING, Delivery
@@ -77,12 +78,12 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
 def _list(job: _Job) -> None:
     lines = []
     for queue in sorted({*job.queues(WAITING), *job.queues(DEAD)}, key=lambda queue: queue.sink):
-        facts = [f"  {fact}" for fact in _facts(queue)]
-        lines += [f"{queue.sink}:", *facts] if facts else []
+        described = [f"  {line}" for line in _describe(queue)]
+        lines += [f"{queue.sink}:", *described] if described else []
     write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
 
-def _facts(queue: SinkQueue) -> Iterator[str]:
+def _describe(queue: SinkQueue) -> Iterator[str]:
     """What waits and is dead for a sink, if anything."""
     entries = queue.first()
     now = queue.state.clock.earliest()
@@ -114,7 +115,7 @@ def _facts(queue: SinkQueue) -> Iterator[str]:
 
 def _retry(job: _Job) -> None:
     queues = job.queues(DEAD)
-    _for_each(job, SinkQueue.revive, "due again")
+    _for_each(job, SinkQueue.requeue, "due again")
     map_concurrently(SinkQueue.lift_pause, queues)
 
 

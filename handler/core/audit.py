@@ -22,10 +22,10 @@ _UPLOAD_ID = r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}"  # compiled 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def write(facts: Mapping[str, object]) -> None:
+def write(fields: Mapping[str, object]) -> None:
     """Writes one line. A log that is full or closed never makes a response fail."""
     try:
-        sys.stdout.write(_encode(facts) + "\n")
+        sys.stdout.write(_encode(fields) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError):
         pass

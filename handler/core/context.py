@@ -20,7 +20,7 @@ TIMEOUT = 60.0  # seconds, if the context does not say
 if TYPE_CHECKING:
     from signer import CdnKey
 
-Kind = TypeVar("Kind")
+Remembered = TypeVar("Remembered")
 
 
 class Clock(NamedTuple):
@@ -43,9 +43,9 @@ class Instance:
         self.started = clock.now() if started is None else started
         self._memory: dict[type[Any], Any] = {}
 
-    def memory(self, kind: type[Kind]) -> Kind:
+    def memory(self, kind: type[Remembered]) -> Remembered:
         """The object of a kind, made at its first use, without arguments and without opening anything."""
-        remembered: Kind | None = self._memory.get(kind)
+        remembered: Remembered | None = self._memory.get(kind)
         # Of the objects that two threads make at the same time, one is kept.
         return self._memory.setdefault(kind, kind()) if remembered is None else remembered
 
@@ -117,13 +117,13 @@ class Caller(NamedTuple):
 class Invocation(NamedTuple):
     """One call of the function. `context` is the platform's object, with the credentials; `now` is in Unix seconds.
 
-    `facts` go into the audit line. `caller` is None for an anonymous request.
+    `audit_fields` are those of the audit line. `caller` is None for an anonymous request.
     """
 
     instance: Instance
     context: object
     now: float
-    facts: dict[str, object]
+    audit_fields: dict[str, object]
     caller: Caller | None = None
 
     @property
@@ -169,7 +169,7 @@ class Invocation(NamedTuple):
 
     def __repr__(self) -> str:
         # Without the platform's context, which has the credentials, and without the configuration.
-        return f"Invocation(now={self.now!r}, facts={self.facts!r}, caller={self.caller!r})"
+        return f"Invocation(now={self.now!r}, audit_fields={self.audit_fields!r}, caller={self.caller!r})"
 
 
 def timeout(context: object) -> float:

@@ -147,8 +147,8 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "folder_not_limited": ErrorEntry(
         409,
-        '"max_uses" and "password" are not possible for a folder: each of its files is opened at its own address.',
-        "Leave them out, or share the files one by one.",
+        '"max_uses" is not possible for a folder: each of its files is opened at its own address.',
+        'Leave it out, protect the folder with "password": true, or share the files one by one.',
     ),
     "folder_too_large": ErrorEntry(
         409,
@@ -289,7 +289,8 @@ class Problem(HandlerError):
 
     `sentence` replaces the code's meaning and action where more can be said; `headers` are added to the code's own,
     `members` to the problem document.
-    `cause` is for the audit line alone: what OSS answered, without values of the request.
+    `cause` is for the audit line alone: what OSS answered, without values of the request. `back` is for the page alone:
+    the address of a list and the code of its share, which a button sends.
     """
 
     def __init__(
@@ -306,6 +307,7 @@ class Problem(HandlerError):
         self.headers = {**entry.headers, **(headers or {})}
         self.cause = cause
         self.members: dict[str, object] = {}
+        self.back: tuple[str, str] | None = None
 
     def document(self, request_id: str) -> dict[str, object]:
         """The problem document. `type` is about:blank, so `title` is the phrase of the status (RFC 9457 §4.2.1)."""

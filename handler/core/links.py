@@ -110,9 +110,9 @@ def create_link(
     return IssuedLink(link, clamped_by)
 
 
-def note(facts: dict[str, object], target: Target, **more: object) -> None:
-    """Adds a target to the facts of an audit line. Only a link or a form has `expires_in`: queries count them by it."""
-    facts |= {
+def log_target(fields: dict[str, object], target: Target, **more: object) -> None:
+    """Adds a target to an audit line. Only a link or a form has `expires_in`: queries count them by it."""
+    fields |= {
         "mount": target.mount.path,
         "bucket": target.mount.target.bucket,
         "key": audit.path(target.key),

@@ -1,8 +1,9 @@
 """Notices that wait, below `outbox/` in the state prefix: what an entry there is, and how it is named and written.
 
 `outbox/{sink}/{due}-{position}-{id}` waits until `due` (Unix seconds); `position` is that in its event, so that names
-sort in the order of events. What failed alone waits by itself, as `{due}-{position}-{id}-{since}-{tries}` and a letter:
-`since` is when it was due or written first, `tries` how often in a row it failed for the reason that the letter says.
+sort in the order of events. What failed by itself waits by itself, as `{due}-{position}-{id}-{since}-{tries}` and a
+letter: `since` is when it was due or written first, `tries` how often in a row it failed for the reason that the letter
+says.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class Notice(NamedTuple):
 
         Of a rule, `every` and `expires` may change: what was sent is not sent again.
         """
-        facts = [self.bucket, self.key, self.mark, self.on, self.mount, self.give, sink]
-        return sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        identity = [self.bucket, self.key, self.mark, self.on, self.mount, self.give, sink]
+        return sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
     def body(self) -> bytes:
         """The notice as it waits in the outbox."""
@@ -90,9 +91,9 @@ UNLINKED = Link("", "", "")
 class Delivery(NamedTuple):
     """A notice on its way to one sink: an object of the outbox of `size` bytes. Times are in Unix seconds.
 
-    It is due at `due`, has waited since `since`, and failed alone so many `tries` in a row for the reason `failed`, ""
-    where it never did. One whose name cannot be read has no `id`, and is due at once. `notice` is `UNREAD` until it is
-    read, and where that fails.
+    It is due at `due`, has waited since `since`, and failed by itself so many `tries` in a row for the reason `failed`,
+    "" where it never did. One whose name cannot be read has no `id`, and is due at once. `notice` is `UNREAD` until it
+    is read, and where that fails.
     """
 
     sink: str
@@ -152,11 +153,11 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
 
     None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.
     """
-    facts = opened.invocation.facts
+    fields = opened.invocation.audit_fields
 
     def write_use(use: int | str, uses_left: int | None) -> None:
         try:
-            if not facts.get(
+            if not fields.get(
                 "code"
             ):  # where another one took the number meanwhile, nobody waits twice
                 within(
@@ -170,7 +171,7 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
             TimeoutError,
             RuntimeError,
         ) as error:  # RuntimeError: no further thread can be started
-            facts.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
+            fields.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
 
     return write_use if opened.invocation.config.use_notices(opened.record.mount) else None
 

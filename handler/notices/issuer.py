@@ -10,21 +10,23 @@ from signer.times import rfc3339
 from ..core import audit, links, shares
 from ..core.auth import authorize
 from ..core.cloud.oss import CANNOT_BE_REACHED, head_object
-from ..core.cloud.store import state_for
 from ..core.config import USES, Target
-from ..core.context import Invocation
+from ..core.context import Caller, Invocation
 from ..core.errors import HandlerError, Problem
-from ..core.keys import current, owner_tag
+from ..core.keys import current
 from ..core.outbox import Link, Notice
 from ..core.paths import check_path
 from ..core.shares import record as records
 from ..core.shares.address import share_address, share_path
-from ..core.shares.record import Record
+from ..core.shares.new import Wish, draft_share, state_for_share
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
-MAX_FAILURES = (
-    5  # of a mount, without a success, after which it is asked for no more links in the invocation
-)
+# Of a mount, without a success, after which it is asked for no more links in the invocation.
+MAX_FAILURES = 5
+
+_OWNER = Caller(id=shares.NOTICES, owner=shares.NOTICES, paths=(), methods=(), expires_at=None)
+# Of a share that a request wants; a notice was allowed by the mount as it was then.
+_OF_A_REQUEST = ("not_shareable", "bad_body")
 
 
 class LinkIssuer:
@@ -57,13 +59,8 @@ class LinkIssuer:
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
         target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
-        is_given = target is not None and (
-            notice.give == "link" or target.mount.max_share is not None
-        )
-        if target is None or not is_given or "GET" not in target.mount.methods:
-            raise HandlerError(
-                "The mount of the notice gives no such link now.", code="mount_changed"
-            )
+        if target is None or "GET" not in target.mount.methods:
+            raise _mount_changed()
         failures = self._failures.setdefault(notice.mount, [])
         for failure in failures[MAX_FAILURES - 1 :]:  # a copy: another thread may clear them
             raise failure.with_traceback(None)
@@ -113,42 +110,27 @@ class LinkIssuer:
         valid for the other half. Raises a `Problem`.
         """
         config = self._invocation.config
-        mount = target.mount
-        shares.check_app_package(target)
-        if mount.check:
+        check_path(target.path)
+        wish = Wish(seconds=notice.expires or None, download=notice.download, has_code=False)
+        try:
+            draft = draft_share(config, target, wish, _OWNER, self._invocation.now)
+        except Problem as problem:
+            raise _mount_changed() if problem.code in _OF_A_REQUEST else problem from None
+        if target.mount.check:
             head_object(target, {}, self._invocation)
-        path = check_path(target.path)
         if config.public_url is None:
             raise Problem("public_url_required")
         keys = current.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        if mount.require_password:
-            raise Problem("not_shareable")
-        now = int(self._invocation.now)
-        lifetime = notice.expires or shares.DEFAULT_EXPIRES
-        lifetime = min(lifetime, mount.max_share or lifetime)
-        facts = f"{notice.id('')}\n{now // max(1, lifetime // 2)}"
-        state = state_for(self._invocation)
-        state.probe(
-            now
-        )  # where OSS overwrites in spite of the header, one that was revoked would open again
-        record = Record(
-            hash="",
-            path=path,
-            mount=mount.path,
-            target=str(mount.target),
-            method="GET",
-            owner=shares.NOTICES,
-            owner_tag=owner_tag(shares.NOTICES),
-            created_at=now,
-            expires_at=now + lifetime,
-            download=notice.download,
-        )
-        for number in range(
-            2
-        ):  # the second where the first has the id of another share, or is of another place
-            secret = records.derived_secret(keys.share[-1].secret, f"{facts}\n{number}")
+        record = draft.record
+        lifetime = record.expires_at - record.created_at
+        period = record.created_at // max(1, lifetime // 2)
+        identity = f"{notice.id('')}\n{period}"
+        state = state_for_share(self._invocation, record, is_derived=True)
+        # The second where the first has the id of another share, or is of another place.
+        for number in range(2):
+            secret = records.derived_secret(keys.share[-1].secret, f"{identity}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))
             stored = records.create(state, record)
             if (stored.hash, stored.path, stored.target) == (
@@ -169,9 +151,13 @@ class LinkIssuer:
     def _log(self, target: Target, **more: object) -> None:
         """Writes the audit line of a link or share, as the HTTP function does for those that are asked for."""
         line: dict[str, object] = {
-            "request_id": self._invocation.facts.get("request_id"),
+            "request_id": self._invocation.audit_fields.get("request_id"),
             "caller": shares.NOTICES,
         }
         line["path"] = audit.path(target.path)
-        links.note(line, target, **more)
+        links.log_target(line, target, **more)
         audit.write(line)
+
+
+def _mount_changed() -> HandlerError:
+    return HandlerError("The mount of the notice gives no such link now.", code="mount_changed")

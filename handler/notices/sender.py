@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from signer.listing import PAGE
+
 from ..core import outbox
 from ..core.cloud import oss
 from ..core.cloud.concurrency import map_concurrently
-from ..core.cloud.store import PAGE
 from ..core.config import NoticeRule, OssSink
 from ..core.errors import HandlerError
 from ..core.outbox import Delivery, Notice
 from . import oss_sink
-from .session import Sending, SinkSession, sink_lease
-from .sink_queue import count_dead, sinks
+from .sending import Sending
+from .session import SinkSession
+from .session_context import SinkContext
+from .sink_queue import count_dead, sink_lease, sinks
 from .sinks import KINDS, read_sink
 from .sinks.base import RETRY_FOR
 
@@ -130,11 +133,12 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
         try:
             sink = read_sink(name, keys.sinks.get(name), KINDS)
         except HandlerError as error:
-            sending.bury_overdue(deliveries, RETRY_FOR, error.reported().code)
+            sending.dead_letter_overdue(deliveries, RETRY_FOR, error.reported().code)
             raise
-        if pause is not None:  # a trial is of everything, also where an event comes first
+        if pause is not None:  # a probe is of everything, also where an event comes first
             deliveries = _due(sending, name)
-        session = SinkSession(sending, sink, pause)
+        context = SinkContext(sending, sink, sending.queue(name), set())
+        session = SinkSession(context, pause)
         while deliveries:
             lease = sink_lease(sending.state, name)
             if not lease.acquire():
@@ -146,7 +150,7 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
                 raise
             lease.release()
             due = _due(sending, name) if is_changed else []
-            deliveries = [each for each in due if session.handled.isdisjoint((each.name, each.id))]
+            deliveries = [each for each in due if context.seen.isdisjoint((each.name, each.id))]
 
 
 def _due(sending: Sending, name: str) -> list[Delivery]:

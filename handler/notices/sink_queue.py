@@ -12,13 +12,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from secrets import token_hex
 from typing import NamedTuple
 
+from signer.listing import PAGE
+
+from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError
-from ..core.cloud.store import PAGE, Store, StoredObject
+from ..core.cloud.store import Store, StoredObject
 from ..core.config.reader import IDENTIFIER
 from ..core.outbox import MAX_BYTES, WAITING, Delivery, is_key, read_delivery, read_notice
-from .timing import MARK_PAUSES, STEPS
+from .timing import MARK_PAUSES, NEED, SLOT, STEPS
 
 DEAD = "dead"
 DONE = "done"
@@ -90,7 +94,7 @@ class SinkQueue(NamedTuple):
         )
         self._move(f"{WAITING}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
 
-    def bury(self, delivery: Delivery, reason: str) -> bool:
+    def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """Moves an entry to the dead: with the reason, or as it is where it is unreadable. False if it is gone."""
         if reason == UNREADABLE:
             return self._move(f"{WAITING}/{delivery.path}", f"{DEAD}/{delivery.path}")
@@ -101,7 +105,7 @@ class SinkQueue(NamedTuple):
             self.delete(delivery)
         return stored is not None
 
-    def revive(self, delivery: Delivery) -> None:
+    def requeue(self, delivery: Delivery) -> None:
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), delivery.due + 1)
         name = f"{due:010}-{delivery.position}-{delivery.id}" if delivery.id else delivery.name
@@ -111,7 +115,7 @@ class SinkQueue(NamedTuple):
         ):
             self.delete(
                 delivery, DEAD
-            )  # under the same name, another one may have buried it again meanwhile
+            )  # under the same name, another one may have moved it there again meanwhile
 
     def reason(self, delivery: Delivery) -> str:
         stored = self.state.read(f"{DEAD}/{delivery.path}") if delivery.size <= MAX_BYTES else None
@@ -139,6 +143,11 @@ class SinkQueue(NamedTuple):
         if is_copied:
             self.state.delete(source)
         return is_copied
+
+
+def sink_lease(state: Store, sink: str) -> Lease:
+    """The right to send to a sink."""
+    return Lease(state, f"lease/{sink}/", SLOT, NEED, token_hex(12).encode())
 
 
 def sinks(state: Store, folder: str = WAITING) -> list[str]:

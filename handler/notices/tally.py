@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
 
+from signer.listing import PAGE
+
 from ..core import audit
-from ..core.cloud.store import PAGE
 from ..core.errors import HandlerError, Problem
 from ..core.outbox import Delivery
 

@@ -41,7 +41,7 @@ class Response(NamedTuple):
 
 def body_path(invocation: Invocation, path: str) -> str:
     """The path that a JSON body names, which the audit line then has, too. Raises the 400 `bad_path`."""
-    invocation.facts["body_path"] = audit.path(path)
+    invocation.audit_fields["body_path"] = audit.path(path)
     return check_path(path)
 
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from signer.emulator.ram import ACCOUNT
 
-from . import s_yaml
+from . import s_yaml, schema
 from .s_yaml import TemplateError
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
-AUTH_TYPES = ("anonymous", "function", "jwt")
 PYTHON_RUNTIMES = ("python3.10", "python3.12")
 EVENT_HANDLER = "handler.on_event"
 
-# The component's own defaults and bounds (fc3-schema.json); times in seconds, memory in MB.
+# The component's own defaults (fc3-schema.json); times in seconds, memory in MB.
 DEFAULT_TIMEOUT = 3
-MAX_TIMEOUT = 86400
 DEFAULT_INITIALIZER_TIMEOUT = 3
-MAX_INITIALIZER_TIMEOUT = 300
 DEFAULT_MEMORY = 512
-MAX_MEMORY = 32768
 DEFAULT_RETRIES = 3
-MAX_RETRIES = 8
-MAX_CONCURRENCY = 200
-MAX_PORT = 65535
 MAX_ENVIRONMENT_BYTES = 4096
+
+
+class InvalidFunction(TemplateError):
+    """`faults` are sentences: what fc3 or Function Compute does not accept in its props."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__(" ".join(faults))
+        self.faults = tuple(faults)
 
 
 class Initializer(NamedTuple):
@@ -40,7 +40,7 @@ class Initializer(NamedTuple):
 
 
 class Trigger(NamedTuple):
-    """Any trigger: its `triggerType`, its `triggerConfig`, not checked, its `sourceArn` and `invocationRole` or ""."""
+    """Any trigger: its `triggerType`, its `triggerConfig`, its `sourceArn` and `invocationRole` or ""."""
 
     name: str
     kind: str
@@ -163,10 +163,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Deployment:
     functions = []
     for resource, entry in functions_in(document).items():
         try:
-            functions.append(
-                function_of(resource, mapping(entry.get("props"), "props"), path.resolve().parent)
-            )
-        except TemplateError as error:
+            functions.append(function_of(resource, entry.get("props"), path.resolve().parent))
+        except InvalidFunction as error:
             raise TemplateError(f"{path}: resources.{resource}: {error}") from None
     if not functions:
         raise TemplateError(f"{path}: at least one resource with `component: fc3` is required.")
@@ -180,64 +178,69 @@ def read(path: Path, environ: Mapping[str, str]) -> Deployment:
 
 def functions_in(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The resources of a rendered `s.yaml` that are functions, whatever the version of their component."""
+    resources = document.get("resources") or {}
+    if not isinstance(resources, dict):
+        raise TemplateError("resources must be a mapping, with one `name: value` on each line.")
     return {
         name: entry
-        for name, entry in mapping(document.get("resources"), "resources").items()
+        for name, entry in resources.items()
         if isinstance(entry, dict) and str(entry.get("component")).split("@")[0] == "fc3"
     }
 
 
-def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
-    """A function from its rendered props in the `s.yaml` of a folder. Raises `TemplateError`, which names the entry."""
-    runtime = _string(props, "runtime")
-    async_config = mapping(props.get("asyncInvokeConfig"), "asyncInvokeConfig")
-    destinations = mapping(
-        async_config.get("destinationConfig"), "asyncInvokeConfig.destinationConfig"
-    )
-    handler = (
-        _string(props, "handler") if runtime in PYTHON_RUNTIMES else str(props.get("handler") or "")
-    )
-    triggers = tuple(_trigger(entry) for entry in _list(props.get("triggers"), "triggers"))
-    http = [_http(trigger) for trigger in triggers if trigger.kind == "http"]
+def function_of(resource: str, props: object, folder: Path) -> Function:
+    """A function from its rendered props in the `s.yaml` of a folder. Raises `InvalidFunction`."""
+    if faults := [*dict.fromkeys(schema.faults(props))]:
+        raise InvalidFunction(faults)
+    return _read(resource, cast("Mapping[str, Any]", props), folder)
+
+
+def _read(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
+    """From props that have passed the schema."""
+    runtime = props["runtime"]
+    async_config = props.get("asyncInvokeConfig", {})
+    destinations = async_config.get("destinationConfig", {})
+    handler = props.get("handler", "")
+    triggers = tuple(map(_trigger, props.get("triggers", [])))
+    http = [
+        HttpTrigger(trigger.name, tuple(trigger.config["methods"]), trigger.config["authType"])
+        for trigger in triggers
+        if trigger.kind == "http"
+    ]
     if len(http) > 1:
-        raise TemplateError(
-            "two http triggers found. Function Compute allows one for each function."
+        raise InvalidFunction(
+            ["two http triggers found. Function Compute allows one for each function."]
         )
-    limits = mapping(props.get("concurrencyConfig"), "concurrencyConfig")
+    initializer = _initializer(props.get("instanceLifecycleConfig", {}).get("initializer"))
     code = props.get("code")
-    initializer = _initializer(props.get("instanceLifecycleConfig"))
     return Function(
         resource=resource,
-        name=_string(props, "functionName"),
-        region=_string(props, "region"),
+        name=props["functionName"],
+        region=props["region"],
         runtime=runtime,
         handler=handler,
         code=_code_folder(code, handler or (initializer.handler if initializer else ""), folder),
         package=code if isinstance(code, str) else "",
-        timeout=_integer(props, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT),
-        memory=_integer(props, "memorySize", DEFAULT_MEMORY, MAX_MEMORY),
+        timeout=props.get("timeout", DEFAULT_TIMEOUT),
+        memory=props.get("memorySize", DEFAULT_MEMORY),
         cpu=props.get("cpu"),
-        role=str(props.get("role") or ""),
-        environment=_environment(props.get("environmentVariables")),
+        role=props.get("role", ""),
+        environment=_environment(props.get("environmentVariables", {})),
         initializer=initializer,
         triggers=triggers,
         http=http[0] if http else None,
-        instances=_integer(limits, "reservedConcurrency", 1, 100000)
-        if "reservedConcurrency" in limits
-        else None,
-        concurrency=_integer(props, "instanceConcurrency", 1, MAX_CONCURRENCY),
-        retries=_integer(
-            async_config, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MAX_RETRIES, minimum=0
-        ),
-        qualifier=str(async_config.get("qualifier") or "") if async_config else None,
+        instances=props.get("concurrencyConfig", {}).get("reservedConcurrency"),
+        concurrency=props.get("instanceConcurrency", 1),
+        retries=async_config.get("maxAsyncRetryAttempts", DEFAULT_RETRIES),
+        qualifier=async_config.get("qualifier", "") if async_config else None,
         destinations={
-            name: str(mapping(destinations[name], name).get("destination") or "")
+            name: destinations[name].get("destination", "")
             for name in ("onFailure", "onSuccess")
-            if destinations.get(name)
+            if name in destinations
         },
-        log=_log(props.get("logConfig")),
-        domain=_domain(mapping(props.get("customDomain"), "customDomain")),
-        custom=_custom_runtime(mapping(props.get("customRuntimeConfig"), "customRuntimeConfig")),
+        log=_log(props.get("logConfig", "auto")),
+        domain=_domain(props.get("customDomain")),
+        custom=_custom_runtime(props.get("customRuntimeConfig")),
         given=frozenset(props),
     )
 
@@ -252,117 +255,60 @@ def _code_folder(code: object, handler: str, folder: Path) -> Path:
     return (folder / source).resolve() if isinstance(source, str) and source else folder
 
 
-def _log(entry: object) -> Log | None:
+def _log(config: Any) -> Log | None:
     """None also for auto, which may choose others at each deployment."""
-    config = mapping(None if entry == "auto" else entry, "logConfig")
-    return Log(_string(config, "project"), _string(config, "logstore")) if config else None
+    return None if config == "auto" else Log(config["project"], config["logstore"])
 
 
-def _domain(config: Mapping[str, Any]) -> Domain | None:
-    if not config:
+def _domain(config: Mapping[str, Any] | None) -> Domain | None:
+    if config is None:
         return None
-    certificate = mapping(config.get("certConfig"), "customDomain.certConfig")
-    route = mapping(config.get("route"), "customDomain.route")
-    path = str(route.get("path") or "")
-    qualifier = str(route.get("qualifier") or "LATEST")
+    route = config["route"]
     return Domain(
-        name=_string(config, "domainName"),
-        protocol=_string(config, "protocol"),
-        certificate=certificate,
-        path=path,
-        qualifier=qualifier,
+        name=config["domainName"],
+        protocol=config["protocol"],
+        certificate=config.get("certConfig", {}),
+        path=route["path"],
+        qualifier=route.get("qualifier", "LATEST"),
     )
 
 
-def _custom_runtime(config: Mapping[str, Any]) -> CustomRuntime | None:
-    if not config:
+def _custom_runtime(config: Mapping[str, Any] | None) -> CustomRuntime | None:
+    if config is None:
         return None
-    command, args = (tuple(map(str, _list(config.get(name), name))) for name in ("command", "args"))
-    health = mapping(config.get("healthCheckConfig"), "healthCheckConfig").get("httpGetUrl")
-    port = _integer(config, "port", CustomRuntime().port, MAX_PORT)
-    return CustomRuntime(command, args, port, str(health or ""))
+    return CustomRuntime(
+        command=tuple(config.get("command", ())),
+        args=tuple(config.get("args", ())),
+        port=config.get("port", CustomRuntime().port),
+        health=config.get("healthCheckConfig", {}).get("httpGetUrl", ""),
+    )
 
 
-def _environment(entry: object) -> Mapping[str, str]:
-    variables = mapping(entry, "environmentVariables")
-    for name, value in variables.items():
-        if not isinstance(name, str) or name.startswith("FC_"):
-            raise TemplateError(f"environmentVariables.{name}: names must not begin with FC_.")
-        if not isinstance(value, str):
-            raise TemplateError(
-                f"environmentVariables.{name} must be a string. Put the value in quotes."
-            )
+def _environment(variables: Mapping[str, str]) -> Mapping[str, str]:
+    if reserved := [name for name in variables if name.startswith("FC_")]:
+        raise InvalidFunction(
+            [f"environmentVariables.{name}: names must not begin with FC_." for name in reserved]
+        )
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size >= MAX_ENVIRONMENT_BYTES:
         total = f"{MAX_ENVIRONMENT_BYTES} bytes in total (got {size})"
-        raise TemplateError(f"environmentVariables must be smaller than {total}.")
+        raise InvalidFunction([f"environmentVariables must be smaller than {total}."])
     return dict(variables)
 
 
-def _initializer(entry: object) -> Initializer | None:
-    initializer = mapping(entry, "instanceLifecycleConfig").get("initializer")
-    if initializer is None:
+def _initializer(config: Mapping[str, Any] | None) -> Initializer | None:
+    if config is None:
         return None
-    initializer = mapping(initializer, "instanceLifecycleConfig.initializer")
-    timeout = _integer(initializer, "timeout", DEFAULT_INITIALIZER_TIMEOUT, MAX_INITIALIZER_TIMEOUT)
-    return Initializer(_string(initializer, "handler"), timeout)
+    if "handler" not in config:
+        raise InvalidFunction(["instanceLifecycleConfig.initializer.handler is missing."])
+    return Initializer(config["handler"], config.get("timeout", DEFAULT_INITIALIZER_TIMEOUT))
 
 
-def _trigger(entry: object) -> Trigger:
-    trigger = mapping(entry, "triggers")
+def _trigger(config: Mapping[str, Any]) -> Trigger:
     return Trigger(
-        name=_string(trigger, "triggerName"),
-        kind=_string(trigger, "triggerType"),
-        config=mapping(trigger.get("triggerConfig"), "triggerConfig"),
-        source=str(trigger.get("sourceArn") or ""),
-        caller=str(trigger.get("invocationRole") or ""),
+        name=config["triggerName"],
+        kind=config["triggerType"],
+        config=config["triggerConfig"],
+        source=config.get("sourceArn", ""),
+        caller=config.get("invocationRole", ""),
     )
-
-
-def _http(trigger: Trigger) -> HttpTrigger:
-    auth_type = trigger.config.get("authType")
-    if auth_type not in AUTH_TYPES:
-        raise TemplateError(
-            f"trigger {trigger.name}: authType must be one of {', '.join(AUTH_TYPES)}."
-        )
-    methods = _list(trigger.config.get("methods"), "methods")
-    if not methods or any(method not in METHODS for method in methods):
-        raise TemplateError(
-            f"trigger {trigger.name}: methods must be a list of {', '.join(METHODS)}."
-        )
-    return HttpTrigger(trigger.name, tuple(methods), auth_type)
-
-
-def mapping(value: object, name: str) -> Mapping[str, Any]:
-    """An empty one for None. Raises `TemplateError` for anything else that is not a mapping."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TemplateError(f"{name} must be a mapping, with one `name: value` on each line.")
-    return value
-
-
-def _list(value: object, name: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise TemplateError(f"{name} must be a list, with a dash before each entry.")
-    return value
-
-
-def _string(entry: Mapping[str, Any], name: str) -> str:
-    value = entry.get(name)
-    if not isinstance(value, str) or not value:
-        raise TemplateError(f"{name} is required and must be a string.")
-    return value
-
-
-def _integer(
-    entry: Mapping[str, Any], name: str, default: int, maximum: int, minimum: int = 1
-) -> int:
-    value = entry.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-        raise TemplateError(
-            f"{name} must be an integer from {minimum} to {maximum}, not {value!r}."
-        )
-    return value

@@ -100,10 +100,16 @@ class Instance:
 
 
 class Pool:
-    """Up to `limit` instances of one function, started when all others are busy; further requests wait."""
+    """Up to `limit` instances of one function, started when all others are busy; further requests wait.
 
-    def __init__(self, start: Callable[[], Instance], limit: int) -> None:
+    `load` makes one that `start` returned ready for requests.
+    """
+
+    def __init__(
+        self, start: Callable[[], Instance], load: Callable[[Instance], None], limit: int
+    ) -> None:
         self._start = start
+        self._load = load
         self._limit = limit
         self._changed = threading.Condition()
         self._idle: list[Instance] = []
@@ -139,7 +145,7 @@ class Pool:
             self._remove(instance)
 
     def close(self) -> None:
-        """Stops every instance, busy ones included."""
+        """Stops every instance, also those that are busy or load."""
         with self._changed:
             self._closed = True
             idle = self._idle
@@ -176,6 +182,11 @@ class Pool:
         if closed:
             self._remove(instance)
             raise InstanceExited("The stack is closing.")
+        try:
+            self._load(instance)
+        except BaseException:
+            self._remove(instance)
+            raise
         return instance
 
     def _give_back(self, instance: Instance, generation: int, reuse: bool) -> None:

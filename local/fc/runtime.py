@@ -89,7 +89,9 @@ class Runtime:
         self._log = log
         self._pools = {
             name: Pool(
-                partial(self._start, function), min(function.instances or instances, instances)
+                partial(self._start, function),
+                partial(self._load, function),
+                min(function.instances or instances, instances),
             )
             for name, function in self._functions.items()
         }
@@ -150,16 +152,20 @@ class Runtime:
             pool.close()
 
     def _start(self, function: Function) -> Instance:
-        """A new instance with the module loaded and the initializer run. Raises `_LoadFailed`."""
-        credentials = self._credentials_for(function)
+        """A new instance. Raises `_LoadFailed` if there is no code for it."""
         if not function.code.is_dir():
             missing = f"the module {function.handler.split('.')[0]!r} is not beside s.yaml, and the code folder"
             advice = f"Correct the handler {function.handler!r} in s.yaml, or build the function."
             raise _LoadFailed(
                 _error(f"{missing} {function.code} does not exist. {advice}", "CodeMissing")
             )
+        credentials = self._credentials_for(function)
         environment = invocation.environment(function, credentials, os.environ, self._extra)
-        instance = Instance(function.code, environment, self._log)
+        return Instance(function.code, environment, self._log)
+
+    def _load(self, function: Function, instance: Instance) -> None:
+        """Loads the module and runs the initializer. Raises `_LoadFailed`."""
+        credentials = self._credentials_for(function)
         initializer = function.initializer
         custom = function.custom
         header = {
@@ -179,9 +185,7 @@ class Runtime:
                 _error("The function did not load in time", "FunctionTimeout")
             ) from None
         if not ok:
-            instance.stop()
             raise _LoadFailed(payload)
-        return instance
 
     def _credentials_for(self, function: Function) -> Credentials | None:
         return self._credentials(function) if function.role else None

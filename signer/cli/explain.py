@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,7 +55,7 @@ def explain(url: str, **params: Any) -> int:
       (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
-    from ..diagnosis.oss_error import split_answer
+    from ..diagnosis.server_error import split_answer
 
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
@@ -88,10 +89,13 @@ def explain(url: str, **params: Any) -> int:
         print_json(explanation.to_json())
     else:
         echo(str(explanation))
-        if explanation.findings:
-            language = next(
-                filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), ""
-            )
-            suffix = ".zh-CN" if language.startswith("zh") else ""
-            echo(f"\nMore: docs/errors/{explanation.findings[0].code}{suffix}.md")
+        if explanation.findings and (page := _page_of_causes()):
+            echo(f"\nMore: {page}#{explanation.findings[0].code}")
     return 0 if explanation.ok else 1
+
+
+def _page_of_causes() -> str | None:
+    """The page of all findings in the user's language, relative to a clone; an installed command does not have it."""
+    language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    page = "docs/causes.zh-CN.md" if language.startswith("zh") else "docs/causes.md"
+    return page if (Path(__file__).parents[2] / page).is_file() else None

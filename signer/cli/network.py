@@ -61,7 +61,7 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 def describe_refusal(response: requests.Response, hint: str = "") -> str:
     """What OSS answered instead of doing what was asked; `hint` says what an AccessDenied means."""
-    from ..diagnosis.oss_error import read_error
+    from ..diagnosis.server_error import read_error
 
     try:
         error = read_error(response.text)

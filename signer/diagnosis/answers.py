@@ -7,27 +7,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .. import v1, v4
+from ..display import join_names, printable_name
 from ..signed_request import read_timestamp
-from .facts import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, POSSIBLE, SIGNATURE_CODES, Fact, Verdict
+from .canonical_request import Difference, compare_canonical_requests, parse_canonical_request
+from .causes import SIGNATURE_CODES, at_stage, with_trait
+from .evidence import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, POSSIBLE, Evidence, Verdict
 from .lenient_url import SIGNATURES, V1, V4, LenientUrl
-from .oss_error import (
-    Difference,
-    ServerError,
-    compare_canonical_requests,
-    join_names,
-    parse_canonical_request,
-    printable_name,
-)
 from .repairs import CandidateRequest
+from .server_error import ServerError
 
-# What OSS says about a link that it cannot read because the link was damaged.
-_SAID_OF_DAMAGED_LINKS = frozenset({"access_denied", "unknown_access_key", "wrong_token"})
-# Where OSS says these, what the link shows says more exactly what OSS could not read.
-_UNREADABLE = frozenset({"malformed_parameter", "missing_parameter", "truncated", "missing_header"})
-# Where OSS says these, the rest of what the link shows stays as certain as it was.
-_ONE_OF_MORE = frozenset(
-    {"expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"}
-)
+_DAMAGES = at_stage("damage")
+_READABLE = with_trait("readable")
+_SAID_OF_DAMAGED_LINKS = with_trait("said of damaged links")
+_SAID_OF_UNREADABLE_LINKS = with_trait("said of unreadable links")
+_ONE_OF_SEVERAL = with_trait("one of several")
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
 _KEY_ID = re.compile(r"(?:ltai|sts\.|tmp\.)[a-z0-9]+")
 _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
@@ -36,7 +29,7 @@ _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
 class Answer(NamedTuple):
     """OSS's answer, and what it says about the link.
 
-    `code` is the finding that it stands for, and `sentence` the start of its evidence, without a full stop.
+    `code` is the finding that it stands for, and `sentence` the start of its sentence, without a full stop.
     `differences` is None where OSS's canonical request is missing or cannot be read. `verdict` says what it overrules.
     """
 
@@ -45,11 +38,11 @@ class Answer(NamedTuple):
     sentence: str
     differences: tuple[Difference, ...] | None
     verdict: Verdict | None
-    facts: tuple[Fact, ...]
+    evidence: tuple[Evidence, ...]
 
 
-def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
-    """The fact that the answer belongs to another link, where its key, time or signature shows it.
+def find_other_link(link: LenientUrl, error: ServerError) -> Evidence | None:
+    """The evidence that the answer belongs to another link, where its key, time or signature shows it.
 
     Compares complete values only: links are cut, and people mask secrets in answers.
     """
@@ -73,7 +66,7 @@ def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
     names = (
         ", ".join(parts[:-1]) + " and " + parts[-1] + " are" if len(parts) > 1 else f"{parts[0]} is"
     )
-    return Fact(
+    return Evidence(
         "other_link", ANSWER, CERTAIN, f"The {names} not the same in OSS's answer and in the link."
     )
 
@@ -126,7 +119,7 @@ def find_differences(
 
 def read_answer(
     error: ServerError,
-    facts: Sequence[Fact],
+    evidence: Sequence[Evidence],
     link: LenientUrl,
     request: CandidateRequest,
     signature: bool | None,
@@ -138,9 +131,14 @@ def read_answer(
     code = error.finding
     if "X-Tengine-Error" in error.elements:
         source = ANSWER if code == "other_error" else GUESS  # of a signature, the key shows more
-        fact = Fact(code, source, CERTAIN, f"The CDN answered: {error.message}.")
+        piece = Evidence(code, source, CERTAIN, f"The CDN answered: {error.message}.")
         return Answer(
-            error=error, code=code, sentence="", differences=None, verdict="refused", facts=(fact,)
+            error=error,
+            code=code,
+            sentence="",
+            differences=None,
+            verdict="refused",
+            evidence=(piece,),
         )
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if error.message:
@@ -149,14 +147,14 @@ def read_answer(
         # The link does not show whether an extra header was signed.
         unsure = () if knows_headers else ("extra_header",)
         stated = [
-            Fact(code, ANSWER, LIKELY if code in unsure else CERTAIN, sentence)
+            Evidence(code, ANSWER, LIKELY if code in unsure else CERTAIN, sentence)
             for _, code, sentence in (() if link.damages else differences or ())
         ]
         stated = stated or [_guess(said, differences, signature, request, link)]
         if code == "source_address":
             stated.insert(
                 0,
-                Fact(
+                Evidence(
                     code,
                     GUESS,
                     LIKELY,
@@ -165,51 +163,46 @@ def read_answer(
             )
         elif any(name.startswith("x-oss-ac-") for name in link.names):
             limited = "The link is limited by x-oss-ac-*. To another address, OSS may say that the signature is wrong."
-            stated.append(Fact("source_address", ANSWER, POSSIBLE, limited))
+            stated.append(Evidence("source_address", ANSWER, POSSIBLE, limited))
         return Answer(
             error=error,
             code=code,
             sentence=said,
             differences=differences,
             verdict="mismatch",
-            facts=tuple(stated),
+            evidence=tuple(stated),
         )
-    codes = {fact.code for fact in facts}
+    codes = {piece.code for piece in evidence}
     if code == "unknown_access_key" and "missing_token" in codes:
         code = "missing_token"
     elif code == "missing_token" and link.token:
         code = "unknown_access_key"
     elif code == "no_such_key" and "bucket_twice" in codes:
         code = "bucket_twice"
-    damages = {fact.code for fact in facts if fact.source == DAMAGE}
+    damages = {piece.code for piece in evidence if piece.source == DAMAGE}
     # A form has no signature in its address, and whom OSS knows by a name has signed.
     is_anonymous = (
         code == "access_denied"
         and request.method != "POST"
         and "AuthPrincipalType" not in error.elements
     )
-    lost = damages | codes & {
-        "truncated",
-        "plus_decoded",
-        "token_not_signed",
-        *(["unsigned"] if is_anonymous else []),
-    }
-    shown = (
-        codes - {"expired", "internal_host", "unsigned", "wrapped"} - (SIGNATURE_CODES - damages)
-    )
-    if (code in _SAID_OF_DAMAGED_LINKS and lost) or (code in _UNREADABLE and shown):
+    is_lost = bool(damages | codes & _DAMAGES) or "token_not_signed" in codes
+    is_lost = is_lost or (is_anonymous and "unsigned" in codes)
+    shown = codes - _READABLE - (SIGNATURE_CODES - damages)
+    is_damaged = code in _SAID_OF_DAMAGED_LINKS and is_lost
+    if is_damaged or (code in _SAID_OF_UNREADABLE_LINKS and shown):
         return Answer(
             error=error,
             code=code,
             sentence=said,
             differences=differences,
             verdict=None,
-            facts=(Fact(code, GUESS, CERTAIN, f"{said}."),),
+            evidence=(Evidence(code, GUESS, CERTAIN, f"{said}."),),
         )
     about = ""
     name = error.elements.get("ArgumentName", "")
     endpoint = error.elements.get("Endpoint", "").strip()
-    if name and code in ("malformed_parameter", "truncated"):
+    if name and code in _SAID_OF_UNREADABLE_LINKS:
         about = f"It is about {printable_name(name)}."
     elif code == "wrong_region" and re.fullmatch(r"oss-[a-z0-9-]{1,40}\.aliyuncs\.com", endpoint):
         about = f"OSS names {endpoint}."
@@ -218,18 +211,18 @@ def read_answer(
     elif code == "access_denied" and link.version and "anonymous" in error.message.lower():
         code = "other_error"
         about = "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
-    evidence = next((fact.evidence for fact in facts if fact.code == code), "")
-    fact = Fact(
-        code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, evidence)))
+    sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
+    piece = Evidence(
+        code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, sentence)))
     )
-    verdict: Verdict | None = None if code in _ONE_OF_MORE and link.version else "refused"
+    verdict: Verdict | None = None if code in _ONE_OF_SEVERAL and link.version else "refused"
     return Answer(
         error=error,
         code=code,
         sentence=said,
         differences=differences,
         verdict=verdict,
-        facts=(fact,),
+        evidence=(piece,),
     )
 
 
@@ -239,7 +232,7 @@ def _guess(
     signature: bool | None,
     request: CandidateRequest,
     link: LenientUrl,
-) -> Fact:
+) -> Evidence:
     """What a refused signature may mean where nothing shows a reason."""
     said += "."
     is_open = link.version is not None and signature is None
@@ -261,8 +254,8 @@ def _guess(
         said += " Its canonical request is the same as the link's."
     if is_open and request.method in ("HEAD", "DELETE"):
         used = f"The link looks complete, and it was used with {request.method}."
-        return Fact("wrong_method", GUESS, LIKELY, f"{said} {used}")
+        return Evidence("wrong_method", GUESS, LIKELY, f"{said} {used}")
     if is_open and request.method in ("PUT", "POST") and extra:
         sent = f"The link does not show whether it was signed with {join_names(extra)}, which was sent."
-        return Fact("extra_header", GUESS, LIKELY, f"{said} {sent}")
-    return Fact("signature_mismatch", GUESS, LIKELY, said)
+        return Evidence("extra_header", GUESS, LIKELY, f"{said} {sent}")
+    return Evidence("signature_mismatch", GUESS, LIKELY, said)

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from ..cdn import VALID_FOR, CdnKey, SignedAddress, digest, fault_of, read_address
 from ..times import format_duration, format_timestamp
-from .facts import CERTAIN, GUESS, LIKELY, LINK, PROVED, SECRET, Fact
+from .evidence import CERTAIN, GUESS, LIKELY, LINK, PROVED, SECRET, Evidence
 
 _TYPE_A = re.compile("[?&]([^=&]+)=([1-9][0-9]{9})-[^-&]*-[^-&]*-[0-9a-f]{32}(?![^&])")
 _OTHER_TYPE = re.compile(
@@ -16,19 +16,21 @@ _OTHER_TYPE = re.compile(
 )
 
 
-def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
+def cdn_evidence(target: str, key: CdnKey | None, now: int) -> Iterator[Evidence]:
     """What a path and query show at `now`, in Unix seconds, and what the key proves, if it is known."""
     signed = _TYPE_A.search(target)
     if key and (address := read_address(key, target)):
         yield from _prove(key, address, now)
     elif key and signed and signed[1] != key.parameter:
         certainty = LIKELY if fault_of(key._replace(parameter=signed[1]), target, 0) else PROVED
-        yield Fact("cdn_wrong_type", SECRET, certainty, "Its signature is in another parameter.")
+        yield Evidence(
+            "cdn_wrong_type", SECRET, certainty, "Its signature is in another parameter."
+        )
     elif _OTHER_TYPE.match(target):
         code, source = ("cdn_wrong_type", SECRET) if key else ("cdn_address", LINK)
-        yield Fact(code, source, LIKELY, "It has the form of another type than A.")
+        yield Evidence(code, source, LIKELY, "It has the form of another type than A.")
     elif key:
-        yield Fact(
+        yield Evidence(
             "unsigned", GUESS, CERTAIN, f"It has no signature in the parameter {key.parameter}."
         )
     elif signed:
@@ -37,21 +39,21 @@ def cdn_facts(target: str, key: CdnKey | None, now: int) -> Iterator[Fact]:
         ends = f"it {'ended' if time + VALID_FOR <= now else 'ends'} at {format_timestamp(time + VALID_FOR)}"
         shown = f"It has the form of type A, with the time {format_timestamp(time)}: {ends}"
         counts = f"with the CDN's default validity of {life}; the domain's own counts."
-        yield Fact("cdn_address", LINK, LIKELY, f"{shown} {counts}")
+        yield Evidence("cdn_address", LINK, LIKELY, f"{shown} {counts}")
 
 
-def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:
+def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Evidence]:
     time = int(address.written)
     digits = len(address.written)
     past = now - time - key.valid_for
     read = f"The CDN reads its time as {format_timestamp(time)}"
     if digits != 10:
-        yield Fact(
+        yield Evidence(
             "cdn_encoding", SECRET, CERTAIN, f"{read}: it has {digits} digits instead of ten."
         )
     elif past >= 0:
         life = f"the domain's validity is {format_duration(key.valid_for)}"
-        yield Fact(
+        yield Evidence(
             "expired",
             SECRET,
             CERTAIN,
@@ -60,10 +62,12 @@ def _prove(key: CdnKey, address: SignedAddress, now: int) -> Iterator[Fact]:
     for code, change, path, written in _changes(address, time):
         if digest(key, path, written, address.rand, address.uid) == address.md5:
             yield from (
-                [Fact(code, SECRET, PROVED, f"The MD5 matches with {change}.")] if change else []
+                [Evidence(code, SECRET, PROVED, f"The MD5 matches with {change}.")]
+                if change
+                else []
             )
             return
-    yield Fact(
+    yield Evidence(
         "cdn_mismatch",
         SECRET,
         LIKELY,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
+from ..display import join_names, printable_name
 from ..link import MAX_EXPIRES_IN
 from ..signed_request import REQUIRED, read_timestamp
 from ..times import format_duration, format_timestamp
 from ..v4 import ALGORITHM
 from ..verification import SKEW
-from .facts import CERTAIN, DAMAGE, LIKELY, LINK, Fact
+from .causes import with_trait
+from .evidence import CERTAIN, DAMAGE, LIKELY, LINK, Evidence
 from .lenient_url import REQUIRED_PARAMETERS, S3_V4, SIGNATURES, V1, V2, V4, LenientUrl
-from .oss_error import is_region, join_names, printable_name
+from .regions import is_region
 
 VERSION_NOTES = {
     V1: "OSS is phasing out signature V1: new accounts and buckets cannot use it. Sign with V4.",
@@ -37,39 +39,44 @@ _SERVICES = {
     "Baidu BOS": r"\.bcebos\.com$",
     "another S3": r"\.(?:cloudflarestorage|wasabisys|backblazeb2|digitaloceanspaces)\.com$|^play\.min\.io$",
 }
+_INCOMPLETE = with_trait("incomplete")
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
-def link_facts(
+def link_evidence(
     link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool
-) -> list[Fact]:
+) -> list[Evidence]:
     """What the link shows at `now`, in Unix seconds; `sent` are lower-case names of headers, None if not known."""
-    facts = [*check_text(link)]
-    if not any(fact.code in ("truncated", "unsigned") for fact in facts):
-        facts += check_parameters(link)
-    facts += check_times(link, now)
-    facts += [fact for fact in check_address(link) if not (inside and fact.code == "internal_host")]
-    return facts if sent is None else [*facts, *check_headers(link, sent)]
+    evidence = [*check_text(link)]
+    if not any(piece.code in _INCOMPLETE for piece in evidence):
+        evidence += check_parameters(link)
+    evidence += check_times(link, now)
+    evidence += [
+        piece for piece in check_address(link) if not (inside and piece.code == "internal_host")
+    ]
+    return evidence if sent is None else [*evidence, *check_headers(link, sent)]
 
 
-def other_service(link: LenientUrl) -> Fact | None:
-    """The fact that another service signed the link, where its host or its parameters show it."""
+def other_service(link: LenientUrl) -> Evidence | None:
+    """The evidence that another service signed the link, where its host or its parameters show it."""
     names = "".join(f"&{name}&" for name in link.names)
     for service, form in _SERVICES.items() if link.host_kind == "custom" else ():
         if re.search(form, link.host.partition(":")[0]):
-            return Fact("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
+            return Evidence("other_service", LINK, CERTAIN, f"Its host is that of {service}.")
         if link.version in (None, V1) and not link.access_key_id and re.search(form, names):
-            return Fact("other_service", LINK, LIKELY, f"Its parameters are those of {service}.")
+            return Evidence(
+                "other_service", LINK, LIKELY, f"Its parameters are those of {service}."
+            )
     return None
 
 
-def check_text(link: LenientUrl) -> Iterator[Fact]:
+def check_text(link: LenientUrl) -> Iterator[Evidence]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
-    for code, evidence in link.damages:
-        yield Fact(code, DAMAGE, CERTAIN, evidence)
+    for code, sentence in link.damages:
+        yield Evidence(code, DAMAGE, CERTAIN, sentence)
     if link.wrapper:
-        evidence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
-        yield Fact("wrapped", LINK, CERTAIN, evidence)
+        sentence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
+        yield Evidence("wrapped", LINK, CERTAIN, sentence)
     if link.version is None:
         yield _unsigned(link)
         return
@@ -78,16 +85,16 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
     if form and signature and not re.fullmatch(complete, signature):
         if link.names[-1] == link.signature_name and re.fullmatch(beginning, signature):
             length = len(signature.partition("%")[0])
-            yield Fact("truncated", LINK, CERTAIN, f"The signature has {length} of its {form}.")
+            yield Evidence("truncated", LINK, CERTAIN, f"The signature has {length} of its {form}.")
         else:
-            yield Fact(
+            yield Evidence(
                 "malformed_parameter", LINK, CERTAIN, f"{link.signature_name} must be {form}."
             )
     yield from _check_required(link, link.version)
     own = (*REQUIRED_PARAMETERS[link.version], *_OPTIONAL) if form else ()
     repeated = sorted(name for name in own if link.names.count(name) > 1)
     if repeated:
-        yield Fact(
+        yield Evidence(
             "malformed_parameter",
             LINK,
             CERTAIN,
@@ -97,13 +104,13 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
         yield from _check_values(link)
 
 
-def _unsigned(link: LenientUrl) -> Fact:
+def _unsigned(link: LenientUrl) -> Evidence:
     is_oss = link.host_kind not in ("custom", "address")
     if f"{link.bucket or ''}/{link.path}/".lstrip("/").startswith("-/s/") and not is_oss:
-        return Fact(
+        return Evidence(
             "share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature."
         )
-    return Fact(
+    return Evidence(
         "unsigned",
         LINK,
         CERTAIN if is_oss else LIKELY,
@@ -111,13 +118,13 @@ def _unsigned(link: LenientUrl) -> Fact:
     )
 
 
-def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
+def _check_required(link: LenientUrl, version: str) -> Iterator[Evidence]:
     missing = [name for name in REQUIRED_PARAMETERS[version] if not link.value(name)]
     if not missing:
         return
     names = ", ".join(missing)
     if not missing[-1].lower().endswith("signature"):
-        yield Fact(
+        yield Evidence(
             "missing_parameter", LINK, CERTAIN, f"The link has a signature, but not {names}."
         )
     elif not any(damage.code == "truncated" for damage in link.damages):
@@ -126,10 +133,10 @@ def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
             if len(link.query) <= 1
             else ""
         )
-        yield Fact("truncated", LINK, CERTAIN, f"The link does not have {names}{shell}.")
+        yield Evidence("truncated", LINK, CERTAIN, f"The link does not have {names}{shell}.")
 
 
-def _check_values(link: LenientUrl) -> Iterator[Fact]:
+def _check_values(link: LenientUrl) -> Iterator[Evidence]:
     date, credential, version = map(
         link.value, ("x-oss-date", "x-oss-credential", "x-oss-signature-version")
     )
@@ -140,7 +147,7 @@ def _check_values(link: LenientUrl) -> Iterator[Fact]:
     has_date = link.issued_at is not None
     is_other_day = is_credential and has_date and parts[1] != date[:8]
     has_no_names = "x-oss-additional-headers" in link.names and not link.additional_headers
-    for is_malformed, evidence in (
+    for is_malformed, sentence in (
         (
             is_signed and date and read_timestamp(date) is None,
             "x-oss-date must have the form YYYYMMDDThhmmssZ.",
@@ -157,10 +164,10 @@ def _check_values(link: LenientUrl) -> Iterator[Fact]:
         (has_no_names, "x-oss-additional-headers must not be empty (EC 0002-00000076)."),
     ):
         if is_malformed:
-            yield Fact("malformed_parameter", LINK, CERTAIN, evidence)
+            yield Evidence("malformed_parameter", LINK, CERTAIN, sentence)
 
 
-def check_parameters(link: LenientUrl) -> Iterator[Fact]:
+def check_parameters(link: LenientUrl) -> Iterator[Evidence]:
     """Parameters that were added after signing, and the security token."""
     if link.version == V4:
         added = added_after_signing(link)
@@ -168,28 +175,30 @@ def check_parameters(link: LenientUrl) -> Iterator[Fact]:
         others = [name for name in added if name not in tokens]
         if others:
             certainty = CERTAIN if set(others) <= set(_after_signature(link)) else LIKELY
-            evidence = f"Not signed, judging by place or name: {join_names(others)}."
-            yield Fact("added_parameters", LINK, certainty, evidence)
+            sentence = f"Not signed, judging by place or name: {join_names(others)}."
+            yield Evidence("added_parameters", LINK, certainty, sentence)
         if tokens:
-            yield Fact("token_not_signed", LINK, CERTAIN, f"{tokens[0]} comes after the signature.")
+            yield Evidence(
+                "token_not_signed", LINK, CERTAIN, f"{tokens[0]} comes after the signature."
+            )
         elif "security-token" in link.names and not link.value("x-oss-security-token"):
-            evidence = "Its name is security-token, which for V4 is a parameter like any other."
-            yield Fact("token_not_signed", LINK, CERTAIN, evidence)
+            sentence = "Its name is security-token, which for V4 is a parameter like any other."
+            yield Evidence("token_not_signed", LINK, CERTAIN, sentence)
     for what, value in (
         ("security token", link.token),
         ("signature", link.signature if link.version == V1 else ""),
     ):
         if spaces := value.count(" "):
             count = "a space" if spaces == 1 else f"{spaces} spaces"
-            yield Fact(
+            yield Evidence(
                 "plus_decoded",
                 LINK,
                 CERTAIN,
                 f"The {what} contains {count} where base64 has plus signs.",
             )
     if link.access_key_id.startswith("STS.") and not link.token and link.signature:
-        evidence = "The access key starts with STS., but the link has no security token."
-        yield Fact("missing_token", LINK, CERTAIN, evidence)
+        sentence = "The access key starts with STS., but the link has no security token."
+        yield Evidence("missing_token", LINK, CERTAIN, sentence)
 
 
 def _after_signature(link: LenientUrl) -> tuple[str, ...]:
@@ -214,12 +223,12 @@ def added_after_signing(link: LenientUrl) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_after_signature(link), *trackers)))
 
 
-def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
+def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
     """Expiry and clocks; `now` in Unix seconds."""
     if link.version in (V4, S3_V4) and link.expires:
         if not re.fullmatch(r"-?[0-9]{1,18}", link.expires):
             if link.value("x-oss-signature") or link.version == S3_V4:
-                yield Fact(
+                yield Evidence(
                     "malformed_parameter",
                     LINK,
                     CERTAIN,
@@ -228,58 +237,60 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
         elif not 1 <= int(link.expires) <= MAX_EXPIRES_IN:
             seconds = int(link.expires)
             unix = " This looks like a Unix time, as V1 uses it." if seconds > 10**9 else ""
-            yield Fact(
+            yield Evidence(
                 "expires_out_of_range", LINK, CERTAIN, f"The expiry is {seconds} seconds.{unix}"
             )
             return
     if link.version == V1 and link.expires and link.expires_at is None and link.signature:
-        yield Fact("malformed_parameter", LINK, CERTAIN, "Expires must be a Unix time, in seconds.")
+        yield Evidence(
+            "malformed_parameter", LINK, CERTAIN, "Expires must be a Unix time, in seconds."
+        )
     if link.issued_at is not None and link.issued_at > now + SKEW:
         ahead = format_duration(link.issued_at - now)
-        evidence = f"That is {ahead} after now, {format_timestamp(now)}."
-        yield Fact(
+        sentence = f"That is {ahead} after now, {format_timestamp(now)}."
+        yield Evidence(
             "date_in_future",
             LINK,
             CERTAIN,
-            f"It is dated {format_timestamp(link.issued_at)}. {evidence}",
+            f"It is dated {format_timestamp(link.issued_at)}. {sentence}",
         )
     if link.expires_at is not None and link.expires_at <= now:
         lifetime = f" It was valid for {format_duration(link.lifetime)}." if link.lifetime else ""
         expired = (
             f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
         )
-        yield Fact("expired", LINK, CERTAIN, f"It expired at {expired}.{lifetime}")
+        yield Evidence("expired", LINK, CERTAIN, f"It expired at {expired}.{lifetime}")
 
 
-def check_address(link: LenientUrl) -> Iterator[Fact]:
+def check_address(link: LenientUrl) -> Iterator[Evidence]:
     """Host, bucket, region and key."""
     # Clients of S3 sign for regions of their own, and OSS takes these.
     if link.version == V4 and link.region and link.host_region and link.region != link.host_region:
         signed = link.region if is_region(link.region) else "another region"
-        evidence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
-        yield Fact("wrong_region", LINK, CERTAIN, evidence)
+        sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
+        yield Evidence("wrong_region", LINK, CERTAIN, sentence)
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):
-        yield Fact(
+        yield Evidence(
             "bucket_not_in_host", LINK, CERTAIN, f"The host is {link.host}, without the bucket."
         )
     if in_host and link.path.startswith(f"{link.bucket}/"):
-        yield Fact(
+        yield Evidence(
             "bucket_twice", LINK, LIKELY, f"The host and the path both start with {link.bucket}."
         )
     if link.host_kind == "internal":
-        yield Fact(
+        yield Evidence(
             "internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host."
         )
     segments = link.key.split("/")
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
         names = ", ".join(f'"{name}"' for name in odd)
-        yield Fact("rewritten_key", LINK, CERTAIN, f"The key has the segment {names}.")
+        yield Evidence("rewritten_key", LINK, CERTAIN, f"The key has the segment {names}.")
     elif link.key.startswith("\\"):
-        yield Fact("rewritten_key", LINK, CERTAIN, "The key starts with a backslash.")
+        yield Evidence("rewritten_key", LINK, CERTAIN, "The key starts with a backslash.")
     elif re.search(r"[\x00-\x1f\x7f]", link.key):
-        yield Fact(
+        yield Evidence(
             "rewritten_key",
             LINK,
             LIKELY,
@@ -287,11 +298,11 @@ def check_address(link: LenientUrl) -> Iterator[Fact]:
         )
 
 
-def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Fact]:
+def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Evidence]:
     """Signed headers that are not among those sent (lower-case names)."""
     missing = [name for name in link.additional_headers if name not in sent and name != "host"]
     if missing:
-        yield Fact(
+        yield Evidence(
             "missing_header",
             LINK,
             CERTAIN,

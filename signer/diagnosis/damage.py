@@ -41,10 +41,10 @@ _NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of
 
 
 class Damage(NamedTuple):
-    """One thing that happened to a link; `evidence` holds no part of a value."""
+    """One thing that happened to a link; `sentence` holds no part of a value."""
 
     code: str
-    evidence: str
+    sentence: str
 
 
 _Step = tuple[str, Damage | None]
@@ -105,17 +105,17 @@ def _join_lines(url: str) -> _Step:
     if re.search(r"=\r?\n", url) or re.search(
         r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url
     ):
-        evidence = (
+        sentence = (
             "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
         )
-        return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage("line_broken", evidence)
+        return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage("line_broken", sentence)
     line_break = _LINE_BREAK.search(url)
     first_removed = line_break or _INVISIBLE.search(url)
     if first_removed is None:
         return url, None
     what = "line breaks" if line_break else "invisible characters"
-    evidence = f"The link contains {what} {_where(url[: first_removed.start()])}."
-    return _INVISIBLE.sub("", _LINE_BREAK.sub("", url)), Damage("line_broken", evidence)
+    sentence = f"The link contains {what} {_where(url[: first_removed.start()])}."
+    return _INVISIBLE.sub("", _LINE_BREAK.sub("", url)), Damage("line_broken", sentence)
 
 
 def _where(start: str) -> str:
@@ -137,8 +137,8 @@ def _unescape(url: str) -> _Step:
             "json_escaped", r"The link contains \u0026 or \/, as JSON source does."
         )
     if re.search(r"(?:\\[?&=]|\^&)", url):
-        evidence = r"The link contains the shell escapes \& or \? or ^&."
-        return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage("shell_escaped", evidence)
+        sentence = r"The link contains the shell escapes \& or \? or ^&."
+        return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage("shell_escaped", sentence)
     if count := len(_ENTITY.findall(url)):
         plain = _ENTITY.sub(
             lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url
@@ -160,8 +160,8 @@ def _restore_question_mark(url: str) -> _Step:
     mark = None if "?" in url else _LOST_MARK.search(url)
     if mark is None:
         return url, None
-    evidence = "The first parameter follows the key without a question mark."
-    return f"{url[: mark.start()]}?{url[mark.end() :]}", Damage("missing_question_mark", evidence)
+    sentence = "The first parameter follows the key without a question mark."
+    return f"{url[: mark.start()]}?{url[mark.end() :]}", Damage("missing_question_mark", sentence)
 
 
 def _encode_spaces(url: str) -> _Step:
@@ -206,10 +206,10 @@ def _encode_delimiters(url: str) -> _Step:
         return url, None
     mark, code = ("#", "%23") if "#" in path else ("?", "%3F")
     path = path.replace("#", "%23").replace("?", "%3F")
-    evidence = (
+    sentence = (
         f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
     )
-    return url[:start] + path + query, Damage("decoded", evidence)
+    return url[:start] + path + query, Damage("decoded", sentence)
 
 
 def _decode_query(url: str) -> _Step:
@@ -232,8 +232,8 @@ def _decode_query(url: str) -> _Step:
 
 def _remove_tail(url: str) -> _Step:
     if _ELLIPSIS.search(url):
-        evidence = "The link ends in an ellipsis: it was shortened for display."
-        return _ELLIPSIS.sub("", url), Damage("truncated", evidence)
+        sentence = "The link ends in an ellipsis: it was shortened for display."
+        return _ELLIPSIS.sub("", url), Damage("truncated", sentence)
     if match := _TAIL.search(url):
         return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
     return url, None

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..credentials import Credentials
+from ..display import printable_name
 from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer
-from .facts import (
+from .causes import SIGNATURE_CODES, at_stage, with_trait
+from .evidence import (
     ANSWER,
     CERTAIN,
     GUESS,
@@ -19,28 +21,17 @@ from .facts import (
     POSSIBLE,
     PROVED,
     SECRET,
-    SIGNATURE_CODES,
-    Fact,
+    Evidence,
     Verdict,
 )
 from .lenient_url import SIGNATURES, LenientUrl
-from .oss_error import printable_name
 
 # OSS says these only after it has accepted the signature.
-_SAID_AFTER_SIGNATURE = frozenset(
-    {
-        "already_exists",
-        "archived",
-        "callback_failed",
-        "no_such_key",
-        "no_such_version",
-        "precondition_failed",
-        "range_outside",
-    }
-)
-_HEADERS = frozenset({"extra_header", "missing_header", "changed_header"})
+_SAID_AFTER_SIGNATURE = at_stage("after signature")
+_HEADERS = with_trait("header")
+_EXPLAIN_MISMATCH = with_trait("explains mismatch")
 # What only the owner of the secret knows, besides the signature, by the fault of a verification.
-_EVIDENCE = {
+_SENTENCES = {
     "missing_token": "The credentials have a security token, but the link has none.",
     "wrong_token": "The security token of the link is not that of the credentials.",
     "token_expired": "The credentials have expired.",
@@ -115,17 +106,17 @@ def weigh(
     proof: Proof,
     link: LenientUrl,
     credentials: Credentials | None,
-    facts: Sequence[Fact],
+    evidence: Sequence[Evidence],
     answer: Answer | None,
-) -> tuple[Proof, list[Fact]]:
-    """The proof with its last verdict, given what OSS answered, and the facts that it adds to those that are left."""
+) -> tuple[Proof, list[Evidence]]:
+    """The proof with its last verdict, given what OSS answered, and the evidence that it adds to what is left."""
     if credentials is None or proof.signature is None:
         return proof, []
-    codes = {fact.code for fact in facts if fact.source != GUESS}
+    codes = {piece.code for piece in evidence if piece.source != GUESS}
     added = [
-        Fact(code, OWNER, CERTAIN, _EVIDENCE[code].format(printable_name(parameter or "")))
+        Evidence(code, OWNER, CERTAIN, _SENTENCES[code].format(printable_name(parameter or "")))
         for code, parameter in proof.verification.faults
-        if code in _EVIDENCE and code not in codes
+        if code in _SENTENCES and code not in codes
     ]
     other_secret = _find_other_secret(answer, proof.request, link, credentials) if answer else None
     if other_secret is not None:
@@ -137,28 +128,28 @@ def weigh(
         return proof._replace(note=note, verdict=None), []
     if proof.repairs:
         end = ", together with the other change." if len(proof.repairs) > 1 else "."
-        added = [fact for fact in added if fact.code not in ("missing_token", "wrong_token")]
+        added = [piece for piece in added if piece.code not in _EXPLAIN_MISMATCH]
         for code, change, _ in proof.repairs:
-            added.append(Fact(code, SECRET, PROVED, f"The signature matches {change}{end}"))
+            added.append(Evidence(code, SECRET, PROVED, f"The signature matches {change}{end}"))
         return proof, added
-    stated = {fact.code for fact in facts if fact.source == ANSWER}
-    reasons = (SIGNATURE_CODES | {"malformed_parameter", "missing_token", "wrong_token"}) - stated
-    if any(fact.code in reasons and fact.source != GUESS for fact in (*facts, *added)):
+    stated = {piece.code for piece in evidence if piece.source == ANSWER}
+    reasons = (SIGNATURE_CODES | _EXPLAIN_MISMATCH) - stated
+    if any(piece.code in reasons and piece.source != GUESS for piece in (*evidence, *added)):
         return proof, added
-    evidence = "The signature does not match with this secret, and none of the usual changes makes it match."
+    sentence = "The signature does not match with this secret, and none of the usual changes makes it match."
     certainty = (
         POSSIBLE if stated & _HEADERS else LIKELY
     )  # a header may have been signed with another value
     return proof._replace(verdict="other signer"), [
-        Fact("wrong_secret", SECRET, certainty, evidence),
+        Evidence("wrong_secret", SECRET, certainty, sentence),
         *added,
     ]
 
 
 def _find_other_secret(
     answer: Answer, request: repairs.CandidateRequest, link: LenientUrl, credentials: Credentials
-) -> Fact | None:
-    """The fact that OSS received exactly what the secret signed, and refused its signature."""
+) -> Evidence | None:
+    """The evidence that OSS received exactly what the secret signed, and refused its signature."""
     if answer.code != "signature_mismatch":
         return None
     is_exact = repairs.is_signed(answer.error.canonical_request, request, credentials)
@@ -166,11 +157,11 @@ def _find_other_secret(
         answer.differences != () or not repairs.signature_matches(request, credentials)
     ):
         return None
-    evidence = f"{answer.sentence}. Its canonical request is what was signed with the given secret."
+    sentence = f"{answer.sentence}. Its canonical request is what was signed with the given secret."
     if is_exact and answer.error.provided_signature == request.value(link.signature_name).lower():
-        is_limited = any(fact.code == "source_address" for fact in answer.facts)
-        return Fact("other_secret", SECRET, LIKELY if is_limited else PROVED, evidence)
+        is_limited = any(piece.code == "source_address" for piece in answer.evidence)
+        return Evidence("other_secret", SECRET, LIKELY if is_limited else PROVED, sentence)
     if link.damages:
         return None  # They explain why OSS received another signature.
-    evidence += " The answer is not complete: it may belong to another link."
-    return Fact("other_secret", SECRET, LIKELY, evidence)
+    sentence += " The answer is not complete: it may belong to another link."
+    return Evidence("other_secret", SECRET, LIKELY, sentence)

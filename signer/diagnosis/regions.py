@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 KNOWN_REGIONS = (
@@ -58,3 +59,8 @@ def closest_region(region: str) -> str | None:
     """The known region that `region` is most probably a misspelling of, None if it is like none of them."""
     # Enough for two wrong letters in the shortest names.
     return next(iter(get_close_matches(region, KNOWN_REGIONS, 1, 0.77)), None)
+
+
+def is_region(name: str) -> bool:
+    """Whether it is spelt as a region; any other may be a piece of a secret."""
+    return re.fullmatch(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}", name) is not None

@@ -9,11 +9,11 @@ from urllib.parse import unquote, unquote_plus
 
 from .. import v1, v4
 from ..credentials import Credentials
+from ..display import join_names, printable_name
 from ..signed_request import REQUIRED
 from ..verification import verify_request
 from .checks import added_after_signing
 from .lenient_url import V1, LenientUrl
-from .oss_error import join_names, printable_name
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 _LIFETIMES = (

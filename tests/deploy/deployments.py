@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.model import Function, read_environments
+from deploy.model import ConfiguredFunction, read_environments
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from handler.core.config import Config
@@ -91,16 +91,16 @@ HTTP, EVENTS = (
 )
 
 
-def configured(props: Mapping[str, Any], config: Config) -> Function:
+def configured(props: Mapping[str, Any], config: Config) -> ConfiguredFunction:
     """A function that reads a links.toml."""
     function = function_of("links_events" if props is EVENTS else "links_http", props, ROOT)
-    own: dict[str, Any] = {
-        "environment_name": None,
-        "file": "links.toml",
-        "config": config,
-        "variables": frozenset(),
-    }
-    return Function(**{**vars(function), **own})
+    return ConfiguredFunction(
+        function=function,
+        environment_name=None,
+        file="links.toml",
+        config=config,
+        variables=frozenset(),
+    )
 
 
 def deployed(

@@ -539,9 +539,9 @@ def test_a_keys_file_that_would_be_deployed_is_refused(project: ProjectCopy) -> 
 
 
 def test_the_schema_is_unchanged_and_its_source_and_licence_are_named() -> None:
-    about = (ROOT / "deploy/checks/fc3-schema.md").read_text(encoding="utf-8")
+    about = (ROOT / "local/fc/fc3-schema.md").read_text(encoding="utf-8")
     assert "https://github.com/devsapp/fc3" in about
     assert "MIT" in about
     assert "0.1.22" in about
-    digest = hashlib.sha256((ROOT / "deploy/checks/fc3-schema.json").read_bytes()).hexdigest()
+    digest = hashlib.sha256((ROOT / "local/fc/fc3-schema.json").read_bytes()).hexdigest()
     assert digest == "898f3c98627525d28323fe8bd575c64c8d91c2324b1ad448882e5a9487b7ed15"

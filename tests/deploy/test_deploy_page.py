@@ -113,8 +113,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     environment.mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (environment / name).symlink_to(Path(sys.prefix, name))
-    for name in ("local", "deploy"):
-        (environment / f"{name}.stamp").touch()
+    (environment / "local.stamp").touch()
     account = Account(programs)
     install(programs / "s", S.format(folder=programs, real=s_preview.INSTALLED_FOR_TESTS))
     install(programs / "npm", "exit 0")

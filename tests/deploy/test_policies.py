@@ -16,7 +16,7 @@ import pytest
 from deploy import check, policies
 from deploy.command import output_of, run
 from deploy.errors import DeployError
-from deploy.model import Function, Project
+from deploy.model import ConfiguredFunction, Project
 from deploy.statements import UPLOAD_DAYS
 from local.fc import s_yaml
 from tests.deploy import deployments
@@ -142,7 +142,7 @@ def policies_for(
 
 def configured(
     folder: Path, functions: dict[str, Document], environment: str | None = None
-) -> list[Function]:
+) -> list[ConfiguredFunction]:
     return [
         shipped.configured(props, folder, environment, name) for name, props in functions.items()
     ]
@@ -265,6 +265,22 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
     }
 
 
+def test_mounts_of_one_prefix_or_of_nested_ones_have_one_rule(tmp_path: Path) -> None:
+    """OSS refuses two rules of one prefix, and the same action on a prefix inside another."""
+    mounts = "".join(
+        f"""[[mount]]
+path = "/{name}/"
+target = "oss://other-bucket/{prefix}"
+methods = ["PUT"]
+max_size = "1MB"
+access = "authenticated"
+"""
+        for name, prefix in (("again", "in/"), ("below", "in/deep/"), ("beside", "in2/"))
+    )
+    rules = policies_for(tmp_path, LINKS + mounts)["lifecycle"]["other-bucket"]
+    assert [rule["Prefix"] for rule in rules] == ["in/", "in2/"]
+
+
 @pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
 def test_a_mount_for_upload_pages_alone_aborts_parts(
     tmp_path: Path, share: str, count: int
@@ -302,7 +318,12 @@ def test_the_role_may_send_to_the_destination(arn: str, action: str, tmp_path: P
 def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path) -> None:
     fetch = allow(["yundun-cert:DescribeUserCertificateDetail"], "*")
     for certificate, expected in (({"certId": "12345678"}, True), ({"certName": "a"}, False)):
-        domain = {"domainName": "links.example.com", "protocol": "HTTPS", "certConfig": certificate}
+        domain = {
+            "domainName": "links.example.com",
+            "protocol": "HTTPS",
+            "certConfig": certificate,
+            "route": {"path": "/*"},
+        }
         deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})[
             "deployer"
         ]["Statement"]
@@ -312,7 +333,7 @@ def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path)
 
 def environments(
     folder: Path, links: str = LINKS, prod_links: str = LINKS, bucket: str = "examplebucket-prod"
-) -> list[Function]:
+) -> list[ConfiguredFunction]:
     """dev and prod, each with its own links.toml."""
     (folder / "links.toml").write_text(links, encoding="utf-8")
     (folder / "prod.toml").write_text(prod_links, encoding="utf-8")
@@ -352,7 +373,7 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["queues"] == dev["queues"] == prod["queues"] == queues
 
 
-def functions_of(config: Path) -> Sequence[Function]:
+def functions_of(config: Path) -> Sequence[ConfiguredFunction]:
     """Those of s.yaml alone, rendered without s."""
     project = Project.load(config, lambda path, _: s_yaml.load(path, {}), base=True)
     result = check.report(project)

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from local import samples
-from signer.cli import sharing
+from signer.cli import sending
 from signer.cli.network import send
 from signer.cli.service import Service
 from tests.e2e.system import TIMEOUT, System, leaks
@@ -74,7 +74,7 @@ def elsewhere(system: System, url: str) -> Any:
         assert link.startswith(system.stack.oss_url)
         return send(method, link.replace(system.stack.oss_url, url), *arguments, **options)
 
-    return patch.object(sharing, "send", to)
+    return patch.object(sending, "send", to)
 
 
 def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(
@@ -193,12 +193,12 @@ def test_ls_says_that_a_mount_does_not_list(command: Run, path: str) -> None:
 
 
 def test_who_cannot_be_sent_is_named_and_the_others_stand(
-    system: System, command: Run, tmp_path: Path
+    system: System, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(5 * 1024**3 + 1)
+    monkeypatch.setattr("signer.cli.sending.MAX_PUT", 1023)
+    (tmp_path / "large").write_bytes(bytes(1024))
     names = ["good.txt", "bell\x07.txt", os.fsdecode(b"\xff.txt")]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
@@ -214,7 +214,7 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
     assert [error.split(": ", 2)[2].partition(".")[0] for error in errors[2:]] == [
         *["This is a pipe or device"] * 2,
         *["This is a folder"] * 2,
-        "It has 5 GB, and one upload at most 5 GB",
+        "It has 1 KB, and one upload at most 1023 B",
         *["No such file or directory"] * 2,
     ]
     assert "ossutil cp, then use fc-presign share --path" in errors[6]
@@ -277,7 +277,7 @@ def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
 ) -> None:
     (tmp_path / "a.bin").write_bytes(LARGE)
     head, ended = list[bytes](), threading.Event()
-    assert sharing.IDLE == (60, 60)
+    assert sending.IDLE == (60, 60)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(TIMEOUT)
 
@@ -294,7 +294,7 @@ def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with elsewhere(system, url), patch.object(sharing, "IDLE", (0.5, 0.5)):
+        with elsewhere(system, url), patch.object(sending, "IDLE", (0.5, 0.5)):
             done = command("share", "a.bin")
         ended.set()
         thread.join(TIMEOUT)
@@ -327,7 +327,7 @@ def test_ctrl_c_ends_it_and_prints_what_was_shared(command: Run, tmp_path: Path)
             raise KeyboardInterrupt
         return answer(*arguments, **options)
 
-    with patch.object(sharing, "send", interrupted):
+    with patch.object(sending, "send", interrupted):
         done = command("share", "a.txt", "a.txt", "--json")
     assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
     assert len(json.loads(done.stdout)["shares"]) == 1
@@ -354,7 +354,7 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds(
     now = iter([100.0, 101.9, 102.0, 102.4, 102.5])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     with (tmp_path / "a.bin").open("rb") as file:
-        content = sharing._Content(file)
+        content = sending.Content(file)
         for _ in range(4):
             content.read(100)
     assert capsys.readouterr().err == "\r 50 % of 400 B\r100 % of 400 B"

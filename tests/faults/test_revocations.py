@@ -150,7 +150,7 @@ class Life:
             method, path, query, sent, json.dumps(body).encode() if body is not None else b"", ""
         )
         instance = Instance(self.config, self.world.thread().process.clock)
-        return app.answer(lambda: request, lambda: instance, context(), request_id="req-EXAMPLE")
+        return app.answer(request, lambda: instance, context(), request_id="req-EXAMPLE")
 
     def violations(self) -> Iterator[str]:
         yield from self.wrong

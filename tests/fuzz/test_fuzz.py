@@ -39,9 +39,7 @@ MORE: dict[str, Callable[[], Iterable[bytes]]] = {
     "explanations": links.explanation_seeds,
 }
 # A call that takes longer than the deadline is a fault.
-SETTINGS = settings(
-    deadline=timedelta(seconds=10), database=None, suppress_health_check=list(HealthCheck)
-)
+SETTINGS = settings(deadline=timedelta(seconds=10), suppress_health_check=list(HealthCheck))
 
 
 def corpus(name: str) -> dict[str, bytes]:

@@ -20,8 +20,6 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
-from hypothesis import HealthCheck, settings
-
 import handler
 from handler import startup
 from handler.core.config import Config, load
@@ -33,12 +31,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-# A busy machine must not make a test fail.
-settings.register_profile(
-    "client", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
 _ALONE = threading.RLock()

@@ -119,14 +119,14 @@ def test_redirects_load_a_small_part_of_the_standard_library_and_nothing_else(
 
 
 @pytest.mark.shipped_files
-def test_with_the_shipped_configuration_redirects_load_at_most_29_modules_of_ours() -> None:
+def test_with_the_shipped_configuration_redirects_load_at_most_32_modules_of_ours() -> None:
     statuses, modules = loaded(ROOT / "links.toml", *REDIRECTS)
     assert statuses == [302] * len(REDIRECTS)
     # Only a redirect with a file name loads this one.
     modules.discard("signer.disposition")
     ours = sorted(module for module in modules if module.partition(".")[0] in OURS)
     assert {"handler", "signer", "handler.core.config.notices"} <= set(ours)
-    assert len(ours) <= 29, ours
+    assert len(ours) <= 32, ours
 
 
 PROTECTED = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,7 @@ def test_a_key_that_sts_refuses_pauses_no_mount(
     instance = new_instance(config(), START, Sessions(open_session))
     context = asgi.context_of(platform(keys=FORGED), is_control=False)
     for path in ("/docs/a.txt", "/images/a.png", "/docs/a.txt"):
-        request = partial(Request, "GET", path, {}, {}, b"", "")
+        request = Request("GET", path, {}, {}, b"", "")
         response = app.answer(request, lambda: instance, context, request_id="req-EXAMPLE")
         assert response.status == 302
     assert callers == [

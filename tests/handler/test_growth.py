@@ -92,7 +92,7 @@ def answered(
     instance, invocation = new_instance(config, NOW, *memory), context(credentials(size))
 
     def call() -> None:
-        response = app.answer(read, lambda: instance, invocation, request_id="req-EXAMPLE")
+        response = app.answer(read(), lambda: instance, invocation, request_id="req-EXAMPLE")
         assert (response.status, '"error"' in response.body) == (200, False), response.body
 
     return call

@@ -94,14 +94,15 @@ def test_a_run_that_is_ended_leaves_nothing(
     arguments: list[str | Path] = [sys.executable, "-c", PROGRAM, "--yes", "--folder", tmp_path]
     # Before or after OSS carried the request out.
     proxy.arm("slow" if moment % 2 else "503", moment, act=lambda: process.send_signal(stop))
-    with subprocess.Popen(
-        arguments, cwd=ROOT, env={**os.environ, **service.environment}
-    ) as process:
+    # What is killed leaves the folder of its own OSS there.
+    environment = {**os.environ, **service.environment, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment) as process:
         status = process.wait(120)
     assert status in (
         (-stop,) if stop == signal.SIGKILL else (130, 0)
     )  # 0: in the clean-up, which goes on
     if stop != signal.SIGKILL:
         assert service.buckets == []
+        assert list(tmp_path.glob("live-*")) == []
     proxy.disarm()
     assert_nothing_is_left(service, tmp_path)

@@ -20,8 +20,8 @@ from .oss import OssResponse, mount_client, refusal
 _ELEMENT = re.compile(rb"<([A-Za-z]+)>([^<]{1,200})</")
 
 
-class Parts(NamedTuple):
-    """The upload that OSS knows by `oss_id`. Methods raise the 503 `oss_unavailable`."""
+class MultipartUpload(NamedTuple):
+    """The one that OSS knows by `oss_id`. Methods raise the 503 `oss_unavailable`."""
 
     target: Target
     invocation: Invocation
@@ -86,7 +86,7 @@ class Parts(NamedTuple):
         return response
 
 
-def begin(target: Target, headers: Mapping[str, str], invocation: Invocation) -> Parts:
+def begin(target: Target, headers: Mapping[str, str], invocation: Invocation) -> MultipartUpload:
     """A new upload, which replaces no object. Raises the 400 `bad_path`, the 409 `object_exists`, and a 503."""
     headers = {**headers, "x-oss-forbid-overwrite": "true"}
     try:
@@ -101,7 +101,7 @@ def begin(target: Target, headers: Mapping[str, str], invocation: Invocation) ->
     oss_id = dict(_ELEMENT.findall(response.body)).get(b"UploadId", b"")
     if not response.ok or not oss_id:
         raise _failed("InitiateMultipartUpload", response, invocation)
-    return Parts(target, invocation, oss_id.decode("ascii", "replace"))
+    return MultipartUpload(target, invocation, oss_id.decode("ascii", "replace"))
 
 
 def _failed(operation: str, response: OssResponse, invocation: Invocation) -> Problem:

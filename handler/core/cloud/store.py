@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from signer.listing import PAGE as PAGE
 from signer.listing import ListedPage, listing_query, read_page
 
 from ..config import Location
@@ -237,6 +236,8 @@ class Store(NamedTuple):
                 return
             if page.token == query.get("continuation-token"):
                 raise StoreError("ListObjects", 0, REFUSED, "the answer does not end")
+            if not page.token.isprintable():  # no request can carry it
+                raise StoreError("ListObjects", 0, REFUSED, "the answer has an invalid token")
             query["continuation-token"] = page.token
 
     def _ask(self, request: Callable[[], OssResponse]) -> OssResponse:

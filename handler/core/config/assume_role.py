@@ -7,34 +7,51 @@ from collections.abc import Mapping
 
 from signer.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 
-from . import AssumeRole, Config, InvalidConfig
+from .mounts import AssumeRole, Config
 from .on_laptop import read_local_url
-from .reader import TableReader
+from .reader import REQUIRED, InvalidConfig, Key, TableReader, duration
 
-# Every key of the table, and what it means; docs/configuration.md is written from it.
-ASSUME_ROLE_KEYS: Mapping[str, str] = {
-    "role": "Required. The ARN of the role, such as acs:ram::1000000000000001:role/links-signer.",
-    "duration": "How long a session is valid, and so the longest lifetime of a link: 15m to 12h (default 1h), at most "
-    "the role's MaxSessionDuration.",
-    "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
-}
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
-def read_assume_role(top: TableReader, region: str, environ: Mapping[str, str]) -> AssumeRole:
-    """Raises `InvalidConfig`."""
-    reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
-    role = reader.required_string("role")
+def _role(reader: TableReader, name: str) -> str:
+    role = reader.required_string(name)
     if not ROLE_ARN.fullmatch(role):
         reader.refuse_value(
-            "role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer"
+            name, "must be an ARN such as acs:ram::1000000000000001:role/links-signer"
         )
-    duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
-    host = reader.string("endpoint") or sts_host(region)
+    return role
+
+
+# Every key of the table; docs/configuration.md is written from it.
+ASSUME_ROLE_KEYS: Mapping[str, Key] = {
+    "role": Key(
+        read=_role,
+        default=REQUIRED,
+        says="The ARN of the role, such as acs:ram::1000000000000001:role/links-signer.",
+    ),
+    "duration": Key(
+        read=duration(MIN_DURATION, MAX_DURATION),
+        default=3600,
+        says="How long a session is valid, and so the longest lifetime of a link: 15m to 12h, at most the role's "
+        "MaxSessionDuration.",
+    ),
+    "endpoint": Key(
+        read=TableReader.string,
+        says="The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
+    ),
+}
+
+
+def read_assume_role(table: object, region: str, environ: Mapping[str, str]) -> AssumeRole:
+    """Raises `InvalidConfig`."""
+    reader = TableReader("assume_role", table, ASSUME_ROLE_KEYS)
+    values = reader.values(ASSUME_ROLE_KEYS)
+    host = values["endpoint"] or sts_host(region)
     if not _HOST.fullmatch(host):
         reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")
     url = read_local_url(environ, "LINK_STS_ENDPOINT", "STS", 9002) or f"https://{host}"
-    return AssumeRole(role, duration, url)
+    return AssumeRole(values["role"], values["duration"], url)
 
 
 def check_sessions(config: Config) -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from signer import Endpoint
 
-from . import InvalidConfig, Location, Mount, Mounts
+from .mounts import Mount, Mounts
 from .on_laptop import read_cdn_endpoints
-from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from .reader import IDENTIFIER, IDENTIFIER_FORM, InvalidConfig, TableReader
 
 
-def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) -> str:
+def read_entry(reader: TableReader, name: str) -> str:
     """The entry of the keys document that a mount names. Raises `InvalidConfig`."""
-    name = reader.required_string("cdn")
-    if not IDENTIFIER.fullmatch(name):
-        reader.refuse_value("cdn", f"must be {IDENTIFIER_FORM}")
+    entry = reader.required_string(name)
+    if not IDENTIFIER.fullmatch(entry):
+        reader.refuse_value(name, f"must be {IDENTIFIER_FORM}")
+    return entry
+
+
+def check_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) -> None:
+    """Raises `InvalidConfig`."""
     if endpoint.addressing != "custom":
         reader.refuse(
             "cdn", "requires endpoint: the domain of the CDN, such as https://static.example.com"
@@ -27,17 +28,9 @@ def read_cdn(reader: TableReader, methods: tuple[str, ...], endpoint: Endpoint) 
     if methods != ("GET",):
         reason = "a link of a CDN does not sign its method. Use another mount for uploads"
         reader.refuse("methods", f"must be GET only: {reason}")
-    for key in ("query", "headers", "process", "unknown_query", "traffic_limit", "inline"):
-        if key in reader.table:
-            reader.refuse(
-                key, "is about requests to OSS: a CDN does not sign it, so anybody could change it"
-            )
-    return name
 
 
-def check_cdn_mounts(
-    mounts: Mounts, keys_document: Location | Path | None, environ: Mapping[str, str]
-) -> Mounts:
+def check_cdn_mounts(mounts: Mounts, environ: Mapping[str, str]) -> Mounts:
     """The mounts, on a laptop with the address of its CDN as their endpoint. Raises `InvalidConfig`."""
     endpoints = read_cdn_endpoints(environ)
     uploads = mounts.one_for_each_target(lambda mount: mount.allows_uploads)
@@ -45,8 +38,6 @@ def check_cdn_mounts(
     def check(mount: Mount) -> Mount:
         if mount.cdn is None:
             return mount
-        if keys_document is None:
-            raise InvalidConfig(f"mount {mount.path}: cdn requires keys, at the top of the file.")
         for other in () if mount.cdn_ignores_query else uploads.overlapping(mount.target):
             raise InvalidConfig(
                 f"mount {mount.path}: uploads to the mount {other.path} reach its objects, and the CDN does not sign "

@@ -6,23 +6,38 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
-from . import (
+from .mounts import (
     MAX_CDN_EXPIRES,
     MAX_SHARE,
     MIN_SHARE,
     TRAFFIC_LIMIT,
     Config,
-    InvalidConfig,
     Location,
     Mount,
     Mounts,
 )
-from .reader import Table, TableReader, check_literal, covered_path_fault, read_origin, read_prefix
+from .reader import (
+    REQUIRED,
+    InvalidConfig,
+    Key,
+    Table,
+    TableReader,
+    check_literal,
+    choice,
+    covered_path_fault,
+    duration,
+    origin,
+    origins,
+    read_prefix,
+    replace_variables,
+    string_set,
+    strings,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +64,7 @@ QUERY = (
     "x-oss-ac-forward-allow",
 )
 HEADERS = ("content-type",)
+HOUR = 3600  # seconds
 ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "public": Endpoint.public,
     "internal": Endpoint.internal,
@@ -56,75 +72,306 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 
-# Every key of the file, and what it means; docs/configuration.md is written from these tables.
-TOP_KEYS: Mapping[str, str] = {
-    "region": "Required. The region of the buckets, such as cn-hangzhou.",
-    "credential_life": "The maximum lifetime of a link if the expiry of its credentials is unknown: 1m to 12h "
-    "(default 1h).",
-    "keys": "The keys document: oss://bucket/key, or file:path relative to this file. Links to it are never issued.",
-    "state": "The prefix in OSS for the service's own records, oss://bucket/prefix/. Links to it are never issued.",
-    "public_url": "The service's own address, such as https://links.example.com. Limited shares and pages require it.",
-    "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
-    "cors_allow_origin": "Who sends Access-Control-Allow-Origin: platform (default) or function.",
-    "assume_role": "The role that the service assumes for each mount, one [assume_role] table (default: the "
-    "function's own).",
-    "sender_page": "The page at /-/, on which people send and receive files with a key of theirs: one [sender_page] "
-    "table with enabled = true. It opens where public_url is set.",
-    "mount": "The mounts, one [[mount]] table each.",
-    "notice": "What is sent when an event arrives, one [[notice]] table each.",
-    "sink": "Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
-    "document.",
+# The fields of a mount and of the configuration that are not called like their keys.
+_FIELDS: Mapping[str, str] = {"keys": "keys_document", "list": "lists", "role": "role_arn"}
+_SIGNED_BY_OSS = (
+    "cdn",
+    "is about requests to OSS: a CDN does not sign it, so anybody could change it",
+)
+
+
+def _state(reader: TableReader, name: str) -> Location:
+    return read_prefix(reader, name, reader.string(name) or "", ".links/state/")
+
+
+def _is_enabled(reader: TableReader, name: str) -> bool:
+    return TableReader(name, reader.table[name], ("enabled",)).boolean("enabled")
+
+
+def _path(reader: TableReader, name: str) -> str:
+    path = reader.required_string(name)
+    if not (path.startswith("/") and path.endswith("/")):
+        reader.refuse_value(
+            name, "must begin and end with /: otherwise /pub would also cover /public-secret"
+        )
+    if fault := covered_path_fault(path):
+        reader.refuse(name, f"is invalid: {fault}")
+    check_literal(reader, name, path)
+    return path
+
+
+def _target(reader: TableReader, name: str) -> Location:
+    return read_prefix(reader, name, reader.required_string(name))
+
+
+def _methods(reader: TableReader, name: str) -> tuple[str, ...]:
+    if "HEAD" in reader.items(name):
+        reader.refuse(name, "contains HEAD, which comes with GET: remove it")
+    return reader.strings(name, METHODS, required=True)
+
+
+def _lifetime(reader: TableReader, name: str) -> int:
+    return reader.duration(name, 1, MAX_CDN_EXPIRES if "cdn" in reader.table else MAX_EXPIRES_IN)
+
+
+def _when_to_check(reader: TableReader, name: str) -> bool | str:
+    check: bool | str = reader.table[name]
+    if not isinstance(check, bool) and check != "pages":
+        reader.refuse_value(name, 'must be true, false or "pages"')
+    return check
+
+
+def _traffic_limit(reader: TableReader, name: str) -> int:
+    """Bits per second; the value is in bytes."""
+    minimum, maximum = TRAFFIC_LIMIT
+    return 8 * (reader.size(name, minimum // 8, maximum // 8) or 0)
+
+
+def _inline(reader: TableReader, name: str) -> tuple[str, ...]:
+    from .media_types import read_inline
+
+    return read_inline(reader)
+
+
+def _cdn(reader: TableReader, name: str) -> str:
+    from .cdn import read_entry
+
+    return read_entry(reader, name)
+
+
+# Every key of the file; docs/configuration.md is written from these tables.
+TOP_KEYS: Mapping[str, Key] = {
+    "region": Key(
+        read=TableReader.required_string,
+        default=REQUIRED,
+        says="The region of the buckets, such as cn-hangzhou.",
+    ),
+    "credential_life": Key(
+        read=duration(60, 43_200),
+        default=HOUR,
+        says="The maximum lifetime of a link if the expiry of its credentials is unknown: 1m to 12h.",
+    ),
+    "keys": Key(
+        read=TableReader.string,
+        says="The keys document: oss://bucket/key, or file:path relative to this file. Links to it are never issued.",
+    ),
+    "state": Key(
+        read=_state,
+        says="The prefix in OSS for the service's own records, oss://bucket/prefix/. Links to it are never issued.",
+    ),
+    "public_url": Key(
+        read=origin,
+        says="The service's own address, such as https://links.example.com. Limited shares and pages require it.",
+    ),
+    "cors": Key(
+        read=origins,
+        default=frozenset(),
+        says="Origins, such as https://app.example.com, whose pages may read the JSON routes.",
+    ),
+    "cors_allow_origin": Key(
+        read=choice("platform", "function"),
+        default="platform",
+        says="Who sends Access-Control-Allow-Origin: platform or function.",
+    ),
+    "assume_role": Key(
+        read=TableReader.required,
+        says="The role that the service assumes for each mount, one [assume_role] table (default: the function's "
+        "own).",
+    ),
+    "sender_page": Key(
+        read=_is_enabled,
+        default=False,
+        says="The page at /-/, on which people send and receive files with a key of theirs: one [sender_page] table "
+        "with enabled = true. It opens where public_url is set.",
+    ),
+    "mount": Key(
+        read=TableReader.required,
+        says="The mounts, one [[mount]] table each.",
+    ),
+    "notice": Key(
+        read=TableReader.required,
+        says="What is sent when an event arrives, one [[notice]] table each.",
+    ),
+    "sink": Key(
+        read=TableReader.required,
+        says="Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
+        "document.",
+    ),
 }
-MOUNT_KEYS: Mapping[str, str] = {
-    "path": "Required. The path prefix at this service, not percent-encoded. It begins and ends with /.",
-    "target": "Required. The prefix in OSS for this path, oss://bucket/prefix/, not percent-encoded. It ends with /.",
-    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET may be a part "
-    "of the target of an authenticated mount, but must not contain all of it.",
-    "methods": "The methods that links may be issued for: GET (default; HEAD comes with it), PUT, POST.",
-    "list": "true shows folders, with the names, sizes and times of objects, to callers who have the method LIST, on "
-    "an anonymous mount to everyone. It requires GET in methods.",
-    "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
-    "max_expires": "The maximum lifetime of a link, up to 7d, with cdn up to 365d (default 1h).",
-    "region": "The region of the target's bucket, if it is not that of the top level.",
-    "role": "The ARN of the role of this mount's sessions (default: role of [assume_role]).",
-    "endpoint": "The endpoint in links: public (default), or one of those below.",
-    "query": "The query parameters of OSS that a caller may add.",
-    "headers": "The headers that POST /-/sign may sign into a GET link: content-type, or none (default). Whoever uses "
-    "the link must send exactly the same.",
-    "process": "The exact values that x-oss-process may have.",
-    "unknown_query": "What happens to other query parameters, such as those that chat tools add: refuse (default) "
-    "or ignore.",
-    "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
-    "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount. It "
-    "requires state.",
-    "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
-    "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
-    "others).",
-    "cache": "For anonymous mounts: all links that are issued within this time are identical, to be cached.",
-    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link "
-    "and a form have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
-    "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
-    "mounts, true for others).",
-    "inline": "The types of files, such as image/png, that browsers show; they download all others, and uploads of "
-    "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides. Default: "
-    "no type if uploads reach the mount's objects and the bucket has a custom domain as the endpoint of any mount; "
-    "otherwise the type of the object decides.",
-    "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
-    "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
-    "traffic_limit": "The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: "
-    "100KB to 100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
-    "require_password": "true gives every share of this mount a code, which whoever opens it types. It requires "
-    "max_share and public_url.",
-    "cdn": "The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. It "
-    "requires keys, and a custom domain as endpoint.",
-    "cdn_ignores_query": "true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads "
-    "through other mounts of its objects.",
+MOUNT_KEYS: Mapping[str, Key] = {
+    "path": Key(
+        read=_path,
+        default=REQUIRED,
+        schema={"type": "string", "description": "That of a mount, or of the caller below it."},
+        says="The path prefix at this service, not percent-encoded. It begins and ends with /.",
+    ),
+    "target": Key(
+        read=_target,
+        default=REQUIRED,
+        says="The prefix in OSS for this path, oss://bucket/prefix/, not percent-encoded. It ends with /.",
+    ),
+    "access": Key(
+        read=choice("authenticated", "anonymous"),
+        default="authenticated",
+        says="anonymous or authenticated. The target of an anonymous mount with GET may be a part of the target of "
+        "an authenticated mount, but must not contain all of it.",
+    ),
+    "methods": Key(
+        read=_methods,
+        default=("GET",),
+        schema={
+            "type": "array",
+            "items": {"enum": ["GET", "PUT", "POST"]},
+            "description": "Those of links that the caller may get. HEAD comes with GET.",
+        },
+        says="The methods that links may be issued for: GET (HEAD comes with it), PUT, POST.",
+    ),
+    "list": Key(
+        read=TableReader.boolean,
+        default=False,
+        needs=("GET in methods",),
+        schema={"type": "boolean", "description": "Whether the caller may list folders."},
+        says="true shows folders, with the names, sizes and times of objects, to callers who have the method LIST, "
+        "on an anonymous mount to everyone.",
+    ),
+    "expires": Key(
+        read=_lifetime,
+        says="The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
+    ),
+    "max_expires": Key(
+        read=_lifetime,
+        default=HOUR,
+        says="The maximum lifetime of a link, up to 7d, with cdn up to 365d.",
+    ),
+    "region": Key(
+        read=TableReader.string,
+        says="The region of the target's bucket, if it is not that of the top level.",
+    ),
+    "role": Key(
+        read=TableReader.string,
+        default="",
+        says="The ARN of the role of this mount's sessions (default: role of [assume_role]).",
+    ),
+    "endpoint": Key(
+        read=TableReader.string,
+        default="public",
+        says="The endpoint in links: one of those below.",
+    ),
+    "query": Key(
+        read=string_set(*QUERY),
+        default=frozenset(),
+        forbids=(_SIGNED_BY_OSS,),
+        says="The query parameters of OSS that a caller may add.",
+    ),
+    "headers": Key(
+        read=strings(*HEADERS),
+        default=(),
+        needs=("GET in methods",),
+        forbids=(_SIGNED_BY_OSS,),
+        says="The headers that POST /-/sign may sign into a GET link: content-type, or none. Whoever uses the link "
+        "must send exactly the same.",
+    ),
+    "process": Key(
+        read=string_set(),
+        default=frozenset(),
+        needs=("x-oss-process in query",),
+        forbids=(_SIGNED_BY_OSS,),
+        says="The exact values that x-oss-process may have.",
+    ),
+    "unknown_query": Key(
+        read=choice("refuse", "ignore"),
+        default="refuse",
+        forbids=(_SIGNED_BY_OSS,),
+        says="What happens to other query parameters, such as those that chat tools add: refuse or ignore.",
+    ),
+    "whole_bucket": Key(
+        read=TableReader.boolean,
+        default=False,
+        says="true allows an anonymous mount whose target is a bucket without a prefix.",
+    ),
+    "max_share": Key(
+        read=duration(MIN_SHARE, MAX_SHARE),
+        needs=("state",),
+        schema={
+            "type": ["integer", "null"],
+            "description": "The maximum lifetime of the caller's shares in seconds. null if the caller may not share.",
+        },
+        says="The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
+    ),
+    "check": Key(
+        read=_when_to_check,
+        says="true checks that the object exists before a link is issued. pages does so only before a browser is "
+        "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default "
+        "of others).",
+    ),
+    "cache": Key(
+        read=TableReader.required,
+        says="For anonymous mounts: all links that are issued within this time are identical, to be cached.",
+    ),
+    "max_size": Key(
+        read=TableReader.size,
+        schema={
+            "type": ["integer", "null"],
+            "description": "That of an upload in bytes. null without any.",
+        },
+        says="The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link and a form "
+        "have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
+    ),
+    "overwrite": Key(
+        read=TableReader.boolean,
+        says="Whether an upload that requests it may replace an existing object (default: false for anonymous "
+        "mounts, true for others).",
+    ),
+    "inline": Key(
+        read=_inline,
+        forbids=(_SIGNED_BY_OSS,),
+        says="The types of files, such as image/png, that browsers show; they download all others, and uploads of "
+        "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides. "
+        "Default: no type if uploads reach the mount's objects and the bucket has a custom domain as the endpoint of "
+        "any mount; otherwise the type of the object decides.",
+    ),
+    "app_packages": Key(
+        read=TableReader.boolean,
+        default=False,
+        says="true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them only "
+        "if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
+    ),
+    "traffic_limit": Key(
+        read=_traffic_limit,
+        forbids=(_SIGNED_BY_OSS,),
+        says="The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: 100KB to "
+        "100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
+    ),
+    "require_password": Key(
+        read=TableReader.boolean,
+        default=False,
+        needs=("max_share", "public_url"),
+        schema={"type": "boolean", "description": "Whether each share has a code."},
+        says="true gives every share of this mount a code, which whoever opens it types.",
+    ),
+    "cdn": Key(
+        read=_cdn,
+        needs=("keys",),
+        says="The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. "
+        "The endpoint must be a custom domain.",
+    ),
+    "cdn_ignores_query": Key(
+        read=TableReader.boolean,
+        default=False,
+        needs=("cdn",),
+        says="true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads through other "
+        "mounts of its objects.",
+    ),
 }
 
+# What mounts need of the top level.
+_NEEDS_OF_TOP = [
+    (name, need)
+    for name, key in MOUNT_KEYS.items()
+    for need in key.needs
+    if need in TOP_KEYS and need not in MOUNT_KEYS
+]
 MAX_ORIGINS = 5000  # characters in a header of the sender's page
-
-_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
@@ -161,22 +408,16 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
 
     `folder` is that of links.toml, to which the path of a keys document is relative.
     """
-    top = TableReader("top level", _fill(document, environ, ""), TOP_KEYS)
-    region = top.required_string("region")
+    top = TableReader("top level", replace_variables(document, environ, ""), TOP_KEYS)
+    values = top.values(TOP_KEYS)
+    region = values["region"]
     own_endpoint = top.parsed("region", Endpoint.internal, region)
-    public_url = top.string("public_url")
-    if public_url is not None:
-        read_origin(top, "public_url", public_url)
+    public_url = values["public_url"]
     keys_document = read_keys(top, "keys", folder)
-    state = (
-        read_prefix(top, "state", top.table["state"], ".links/state/")
-        if top.string("state") is not None
-        else None
-    )
+    state = values["state"]
     reserved = tuple(
         location for location in (keys_document, state) if isinstance(location, Location)
     )
-    credential_life = top.duration("credential_life", "1h", 60, 43_200)
     local_endpoint = None
     if environ.get("LINK_OSS_ENDPOINT") or environ.get("LINK_PUBLIC_URL"):
         from .on_laptop import read_local_url, read_oss_endpoint
@@ -184,12 +425,13 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         local_endpoint = read_oss_endpoint(environ, region)
         public_url = read_local_url(environ, "LINK_PUBLIC_URL", "service", 9000) or public_url
     assume_role = None
-    if "assume_role" in top.table:
+    if values["assume_role"] is not None:
         from .assume_role import read_assume_role
 
-        assume_role = read_assume_role(top, region, environ)
+        assume_role = read_assume_role(values["assume_role"], region, environ)
+    credential_life = values["credential_life"]
     # With sessions, their real expiry counts, which is at most 12 hours after they are opened.
-    max_life = credential_life if assume_role is None else 43_200
+    max_life = credential_life if assume_role is None else 12 * HOUR
     tables = [
         _read_mount(reader, region, max_life, local_endpoint)
         for reader in top.tables("mount", MOUNT_KEYS)
@@ -198,7 +440,7 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     if any(mount.cdn for mount in mounts):
         from .cdn import check_cdn_mounts
 
-        mounts = check_cdn_mounts(mounts, keys_document, environ)
+        mounts = check_cdn_mounts(mounts, environ)
     domains = {mount.target.bucket for mount, endpoint in tables if endpoint.addressing == "custom"}
     if domains:
         from .media_types import protect_domains
@@ -212,13 +454,12 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         state=state,
         own_endpoint=local_endpoint or own_endpoint,
         public_url=public_url,
-        cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
-        cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
+        cors=values["cors"],
+        cors_by_function=values["cors_allow_origin"] == "function",
         notices=(),
         sinks=(),
         assume_role=assume_role,
-        sender_page="sender_page" in top.table
-        and TableReader("sender_page", top.table["sender_page"], ("enabled",)).boolean("enabled"),
+        sender_page=values["sender_page"],
     )
     if not {"notice", "sink"}.isdisjoint(top.table):
         from .notices import read_notices
@@ -237,14 +478,11 @@ def _check(config: Config) -> None:
     for mount in config.mounts:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
-        if mount.max_share is not None and config.state is None:
-            raise InvalidConfig(
-                f"mount {mount.path}: max_share requires state, at the top of the file."
-            )
-        if mount.require_password and config.public_url is None:
-            raise InvalidConfig(
-                f"mount {mount.path}: require_password requires public_url, at the top of the file."
-            )
+        for name, need in _NEEDS_OF_TOP:
+            if field(mount, name) and field(config, need) is None:
+                raise InvalidConfig(
+                    f"mount {mount.path}: {name} requires {need}, at the top of the file."
+                )
     if config.sender_page and sum(map(len, config.upload_origins)) > MAX_ORIGINS:
         raise InvalidConfig(
             "sender_page: the mounts with PUT have too many buckets for the page. Remove the table."
@@ -271,129 +509,94 @@ def read_keys(reader: TableReader, name: str, folder: str) -> Location | Path | 
     return location
 
 
+def field(table: Mount | Config, key: str) -> object:
+    """What a key has become in a mount or in the configuration."""
+    return getattr(table, _FIELDS.get(key, key))
+
+
 def _read_mount(
     reader: TableReader, home: str, max_life: int, local_endpoint: Endpoint | None
 ) -> tuple[Mount, Endpoint]:
     """A mount, and the endpoint that it names, which on a laptop is not that of its links; `home` is our own region."""
-    region = home if reader.string("region") is None else reader.table["region"]
+    values = reader.values(MOUNT_KEYS)
+    region = home if values["region"] is None else values["region"]
     # An internal endpoint can be reached in its own region only.
     own_endpoint = reader.parsed(
         "region", Endpoint.internal if region == home else Endpoint.public, region
     )
-    path = reader.required_string("path")
-    if not (path.startswith("/") and path.endswith("/")):
-        reader.refuse_value(
-            "path", "must begin and end with /: otherwise /pub would also cover /public-secret"
-        )
-    if fault := covered_path_fault(path):
-        reader.refuse("path", f"is invalid: {fault}")
-    check_literal(reader, "path", path)
-    has_cdn = "cdn" in reader.table
-    longest = MAX_CDN_EXPIRES if has_cdn else MAX_EXPIRES_IN
-    max_expires = reader.duration("max_expires", "1h", 1, longest)
-    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, longest)
-    if expires > max_expires:
-        reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
-    target = read_prefix(reader, "target", reader.required_string("target"))
-    access = reader.choice("access", ("authenticated", "anonymous"))
-    if not reader.boolean("whole_bucket") and access == "anonymous" and not target.key:
+    endpoint = _read_endpoint(reader, values["endpoint"], region)
+    has_cdn = values["cdn"] is not None
+    if has_cdn:
+        from .cdn import check_cdn
+
+        check_cdn(reader, values["methods"], endpoint)
+    _check_target(reader, values)
+    _check_uploads(reader, values)
+    _check_process(reader, values)
+    max_expires = values["max_expires"]
+    is_anonymous = values["access"] == "anonymous"
+    check = values["check"]
+    if check is None:
+        check = "pages" if is_anonymous else False
+    fields = {_FIELDS.get(name, name): value for name, value in values.items()}
+    del fields["whole_bucket"]
+    fields.update(
+        region=region,
+        endpoint=endpoint if has_cdn else local_endpoint or endpoint,
+        own_endpoint=local_endpoint or own_endpoint,
+        expires=_expires(reader, values["expires"], max_expires),
+        check=check is True,
+        check_pages=check == "pages",
+        cache=_read_cache(
+            reader, is_anonymous, max_expires if has_cdn else min(max_expires, max_life)
+        ),
+        overwrite=not is_anonymous if values["overwrite"] is None else values["overwrite"],
+        app_packages=values["app_packages"] or not _is_own_public_domain(endpoint),
+    )
+    return Mount(**fields), endpoint
+
+
+def _check_target(reader: TableReader, values: Table) -> None:
+    target = values["target"]
+    if values["access"] == "anonymous" and not target.key and not values["whole_bucket"]:
         problem = f"gives everyone access to the entire bucket {target.bucket}"
         reader.refuse("target", f"{problem}: add a prefix, or set whole_bucket = true")
-    if "HEAD" in reader.items("methods"):
-        reader.refuse("methods", "contains HEAD, which comes with GET: remove it")
-    methods = reader.strings("methods", ("GET",), METHODS, required=True)
-    lists = reader.boolean("list")
-    if lists and "GET" not in methods:
-        reader.refuse("list", "requires GET in methods")
-    max_size = reader.size("max_size")
-    if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
+
+
+def _check_uploads(reader: TableReader, values: Table) -> None:
+    if values["max_size"] is None and not {"PUT", "POST"}.isdisjoint(values["methods"]):
         reader.refuse("max_size", "is required for PUT and POST")
-    query = reader.strings("query", (), QUERY)
-    process = reader.strings("process")
-    if process and "x-oss-process" not in query:
-        reader.refuse("process", "requires x-oss-process in query")
-    if "x-oss-process" in query and not process:
+
+
+def _check_process(reader: TableReader, values: Table) -> None:
+    if "x-oss-process" in values["query"] and not values["process"]:
         reader.refuse(
             "query",
             "contains x-oss-process, which requires process: the exact values that are allowed",
         )
-    headers = reader.strings("headers", (), HEADERS)
-    if headers and "GET" not in methods:
-        reader.refuse("headers", "requires GET in methods")
-    inline = None
-    if "inline" in reader.table:
-        from .media_types import read_inline
-
-        inline = read_inline(reader)
-    endpoint = _read_endpoint(reader, region)
-    cdn = None
-    ignores_query = reader.boolean("cdn_ignores_query")
-    if has_cdn:
-        from .cdn import read_cdn
-
-        cdn = read_cdn(reader, methods, endpoint)
-    elif ignores_query:
-        reader.refuse("cdn_ignores_query", "requires cdn")
-    check = reader.table.get("check", "pages" if access == "anonymous" else False)
-    if not isinstance(check, bool) and check != "pages":
-        reader.refuse_value("check", 'must be true, false or "pages"')
-    require_password = reader.boolean("require_password")
-    if require_password and "max_share" not in reader.table:
-        reader.refuse("require_password", "requires max_share")
-    minimum, maximum = TRAFFIC_LIMIT
-    traffic_limit = reader.size("traffic_limit", minimum // 8, maximum // 8)
-    mount = Mount(
-        path=path,
-        target=target,
-        access=access,
-        methods=methods,
-        expires=expires,
-        max_expires=max_expires,
-        endpoint=endpoint if has_cdn else local_endpoint or endpoint,
-        own_endpoint=local_endpoint or own_endpoint,
-        query=frozenset(query),
-        headers=headers,
-        process=frozenset(process),
-        unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
-        max_size=max_size,
-        max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE)
-        if "max_share" in reader.table
-        else None,
-        check=check is True,
-        check_pages=check == "pages",
-        cache=_read_cache(reader, access, max_expires if has_cdn else min(max_expires, max_life)),
-        overwrite=reader.boolean("overwrite")
-        if "overwrite" in reader.table
-        else access != "anonymous",
-        inline=inline,
-        app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
-        region=region,
-        role_arn=reader.string("role") or "",
-        lists=lists,
-        traffic_limit=traffic_limit and traffic_limit * 8,
-        require_password=require_password,
-        cdn=cdn,
-        cdn_ignores_query=ignores_query,
-    )
-    return mount, endpoint
 
 
-def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | None:
+def _expires(reader: TableReader, expires: int | None, max_expires: int) -> int:
+    if expires is None:
+        return min(15 * 60, max_expires)
+    if expires > max_expires:
+        reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
+    return expires
+
+
+def _read_cache(reader: TableReader, is_anonymous: bool, max_lifetime: int) -> int | None:
     """The window in which links are identical; at its end, a link of `max_lifetime` is valid for as long again."""
     if "cache" not in reader.table:
         return None
-    if access != "anonymous":
+    if not is_anonymous:
         reader.refuse(
             "cache",
             'requires access = "anonymous": links of one caller must not be cached for others',
         )
-    return reader.duration("cache", "5m", 10, max_lifetime // 2)
+    return reader.duration("cache", 10, max_lifetime // 2)
 
 
-def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
-    value = reader.string("endpoint")
-    if value is None:
-        return Endpoint.public(region)
+def _read_endpoint(reader: TableReader, value: str, region: str) -> Endpoint:
     if value in ENDPOINTS:
         return ENDPOINTS[value](region)
     if not value.startswith(("https://", "http://")):
@@ -409,29 +612,6 @@ def _is_own_public_domain(endpoint: Endpoint) -> bool:
     return endpoint.addressing == "virtual" and not endpoint.domain.endswith(
         "-internal.aliyuncs.com"
     )
-
-
-def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
-    """The value with `${NAME}` replaced in every string; an empty variable counts as missing."""
-    if isinstance(value, str):
-
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if not _NAME.fullmatch(name) or not match[0].endswith("}"):
-                raise InvalidConfig(f"{where}: invalid variable {match[0]!r} (expected ${{NAME}}).")
-            if not environ.get(name):
-                raise InvalidConfig(f"{where}: the variable {name} is not set or empty.")
-            return environ[name]
-
-        return _VARIABLE.sub(fill, value)
-    if isinstance(value, list):
-        return [_fill(item, environ, f"{where} {number}") for number, item in enumerate(value, 1)]
-    if isinstance(value, dict):
-        return {
-            name: _fill(item, environ, f"{where}, {name}" if where else name)
-            for name, item in value.items()
-        }
-    return value
 
 
 def _check_anonymous_access(mount: Mount, config: Config, authenticated: Mounts) -> None:

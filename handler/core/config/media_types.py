@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from . import Mount, Mounts
+from .mounts import Mount, Mounts
 from .reader import TableReader
 
 # The types that a mount may list in `inline`, none that browsers run, with their extensions. Python's mimetypes reads

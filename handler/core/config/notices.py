@@ -4,30 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import USES, Config, Mount, Mounts, NoticeRule, OssSink
-from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
+from .mounts import USES, Config, Location, Mount, Mounts, NoticeRule, OssSink
+from .reader import (
+    IDENTIFIER,
+    IDENTIFIER_FORM,
+    REQUIRED,
+    Key,
+    TableReader,
+    choice,
+    duration,
+    read_prefix,
+)
 
 ON = ("created", "timer", "message", *USES)
 GIVE = ("link", "share")
 MIN_EVERY = 60
 MAX_EVERY = 86_400  # seconds
 
-# Every key of the tables, and what it means; docs/configuration.md is written from these.
-NOTICE_KEYS: Mapping[str, str] = {
-    "on": "Required. The event: created (a new object), timer, message (of a queue, or an invocation with links), "
-    "opened (the first use of each share of the mount) or used (every use).",
-    "mount": "Required. The path of a mount. Notices are sent only for objects that this mount covers.",
-    "give": "What the notice contains: link (default), or share, an address of this service that lasts longer. Neither "
-    "this nor expires is allowed with opened or used, which make no link.",
-    "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
-    "shorter).",
-    "to": "Required. The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
-    "every": "Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
-    "hour), when a timer event arrives: 1m to 1d.",
+
+def _event(reader: TableReader, name: str) -> str:
+    return reader.choice(name, ON, required=True)
+
+
+def _sink_name(reader: TableReader, name: str) -> str:
+    value = reader.required_string(name)
+    if not IDENTIFIER.fullmatch(value):
+        reader.refuse_value(name, f"must have {IDENTIFIER_FORM}")
+    return value
+
+
+def _target(reader: TableReader, name: str) -> Location:
+    return read_prefix(reader, name, reader.required_string(name), ".links/notices/")
+
+
+def _sinks(reader: TableReader, name: str) -> tuple[str, ...]:
+    names = reader.strings(name, required=True)
+    if not all(IDENTIFIER.fullmatch(each) for each in names):
+        reader.refuse_value(name, "must be a list of names of sinks")
+    return names
+
+
+# Every key of the tables; docs/configuration.md is written from these.
+NOTICE_KEYS: Mapping[str, Key] = {
+    "on": Key(
+        read=_event,
+        default=REQUIRED,
+        says="The event: created (a new object), timer, message (of a queue, or an invocation with links), opened "
+        "(the first use of each share of the mount) or used (every use).",
+    ),
+    "mount": Key(
+        read=TableReader.required_string,
+        default=REQUIRED,
+        says="The path of a mount. Notices are sent only for objects that this mount covers.",
+    ),
+    "give": Key(
+        read=choice(*GIVE),
+        default="link",
+        says="What the notice contains: link, or share, an address of this service that lasts longer. Neither this "
+        "nor expires is allowed with opened or used, which make no link.",
+    ),
+    "expires": Key(
+        read=TableReader.required,
+        says="The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
+        "shorter).",
+    ),
+    "to": Key(
+        read=_sinks,
+        default=REQUIRED,
+        says="The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
+    ),
+    "every": Key(
+        read=duration(MIN_EVERY, MAX_EVERY),
+        says="Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
+        "hour), when a timer event arrives: 1m to 1d.",
+    ),
 }
-SINK_KEYS: Mapping[str, str] = {
-    "name": "Required. The name that notices use in to.",
-    "target": "Required. The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
+SINK_KEYS: Mapping[str, Key] = {
+    "name": Key(read=_sink_name, default=REQUIRED, says="The name that notices use in to."),
+    "target": Key(
+        read=_target,
+        default=REQUIRED,
+        says="The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
+    ),
 }
 
 
@@ -35,19 +93,16 @@ def read_notices(top: TableReader, config: Config) -> Config:
     """The configuration, which is otherwise complete, with the sinks and notices. Raises `InvalidConfig`."""
     sinks: list[OssSink] = []
     for reader in top.tables("sink", SINK_KEYS):
-        name = reader.required_string("name")
-        if not IDENTIFIER.fullmatch(name):
-            reader.refuse_value("name", f"must have {IDENTIFIER_FORM}")
-        target = read_prefix(reader, "target", reader.required_string("target"), ".links/notices/")
-        if any(other.name == name for other in sinks):
+        sink = OssSink(**reader.values(SINK_KEYS))
+        if any(other.name == sink.name for other in sinks):
             reader.refuse_value("name", "must be different for each sink")
         for location in config.mounts.reserved:
-            if target.overlaps(location):
+            if sink.target.overlaps(location):
                 reader.refuse(
                     "target",
                     f"overlaps {location}, which belongs to the service itself: choose another",
                 )
-        sinks.append(OssSink(name, target))
+        sinks.append(sink)
     mounts = Mounts(config.mounts, (*config.mounts.reserved, *(sink.target for sink in sinks)))
     config = config._replace(mounts=mounts, sinks=tuple(sinks))
     rules: list[NoticeRule] = []
@@ -72,9 +127,9 @@ def read_notices(top: TableReader, config: Config) -> Config:
 
 
 def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
-    on = reader.choice("on", ON, required=True)
-    path = reader.required_string("mount")
-    mount = mounts.by_path.get(path)
+    values = reader.values(NOTICE_KEYS)
+    on = values["on"]
+    mount = mounts.by_path.get(values["mount"])
     if mount is None:
         paths = ", ".join(mount.path for mount in mounts) or "none"
         reader.refuse_value("mount", f"must be the path of a mount: {paths}")
@@ -88,20 +143,9 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
         reader.refuse_value(
             "mount", "must be a mount with GET, which the link of a notice requires"
         )
-    to = reader.strings("to", required=True)
-    if not all(IDENTIFIER.fullmatch(name) for name in to):
-        reader.refuse_value("to", "must be a list of names of sinks")
-    give = "" if on in USES else reader.choice("give", GIVE)
-    return NoticeRule(
-        on=on,
-        mount=mount,
-        give=give,
-        expires=_read_expires(reader, give, mount),
-        every=reader.duration("every", "1m", MIN_EVERY, MAX_EVERY)
-        if "every" in reader.table
-        else None,
-        to=to,
-    )
+    give = "" if on in USES else values["give"]
+    values.update(mount=mount, give=give, expires=_read_expires(reader, give, mount))
+    return NoticeRule(**values)
 
 
 def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:
@@ -110,7 +154,7 @@ def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:
         reader.refuse("give", '= "share" requires max_share on the mount')
     if "expires" not in reader.table:
         return None
-    return reader.duration("expires", "15m", 60, max(maximum, 60))
+    return reader.duration("expires", 60, max(maximum, 60))
 
 
 def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from signer import Endpoint, SignerError
 from signer.endpoint import is_loopback, parse_origin
 
-from . import InvalidConfig
+from .reader import InvalidConfig
 
 
 def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | None:

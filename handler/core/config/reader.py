@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from signer import SignerError
 from signer.endpoint import is_loopback, parse_origin
 from signer.times import parse_duration
 
-from ..errors import HandlerError
+from ..errors import HandlerError, Problem
 from ..paths import TAGS, UNSEEN, path_fault
-from . import InvalidConfig, Location
+from .mounts import Location
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # What to do about a key that stands for no other.
 _INSTEAD = {
@@ -25,6 +28,16 @@ _INSTEAD = {
 
 Table = Mapping[str, Any]
 Result = TypeVar("Result")
+REQUIRED = object()  # instead of a default
+
+
+class InvalidConfig(HandlerError):
+    """links.toml is invalid; the sentence names the table and the key, and says what was expected."""
+
+    code = "invalid_config"
+
+    def reported(self) -> Problem:
+        return Problem("bad_configuration")
 
 
 class TableReader:
@@ -72,6 +85,27 @@ class TableReader:
             self.refuse(name, "is required")
         return self.table[name]
 
+    def values(self, keys: Mapping[str, Key]) -> dict[str, Any]:
+        """The values of all keys of the table, or their defaults; what each needs and forbids is checked.
+
+        Needs that are not keys of the table are keys of the top level, which are checked later.
+        """
+        values = {
+            name: key.read(self, name)
+            if name in self.table or key.default is REQUIRED
+            else key.default
+            for name, key in keys.items()
+        }
+        for name in self.table:
+            for other, why in keys[name].forbids:
+                if other in self.table:
+                    self.refuse(name, why)
+            for need in keys[name].needs if values[name] else ():
+                item, _, other = need.rpartition(" in ")
+                if other in keys and not (item in values[other] if item else values[other]):
+                    self.refuse(name, f"requires {need}")
+        return values
+
     def string(self, name: str) -> str | None:
         value = self.table.get(name)
         if value is not None and not isinstance(value, str):
@@ -100,8 +134,8 @@ class TableReader:
             self.refuse_value(name, f"must be {listed}")
         return value
 
-    def items(self, name: str, default: tuple[str, ...] = ()) -> list[Any]:
-        value = self.table.get(name, list(default))
+    def items(self, name: str) -> list[Any]:
+        value = self.table.get(name, [])
         if not isinstance(value, list):
             self.refuse_value(name, "must be a list")
         return value
@@ -109,13 +143,12 @@ class TableReader:
     def strings(
         self,
         name: str,
-        default: tuple[str, ...] = (),
         choices: tuple[str, ...] = (),
         *,
         required: bool = False,
     ) -> tuple[str, ...]:
         """Different strings, each one of `choices` if there are any; with `required` at least one."""
-        values = self.items(name, default)
+        values = self.items(name)
         if not all(
             isinstance(value, str) and (not choices or value in choices) for value in values
         ):
@@ -141,9 +174,9 @@ class TableReader:
             self.refuse_value(name, f"must be an integer from {minimum} to {maximum}")
         return value
 
-    def duration(self, name: str, default: str, minimum: int, maximum: int) -> int:
+    def duration(self, name: str, minimum: int, maximum: int) -> int:
         """Seconds, from a number or a string such as 15m."""
-        value = self.table.get(name, default)
+        value = self.table.get(name)
         seconds = value
         if isinstance(value, str):
             seconds = parse_duration(value)
@@ -185,6 +218,49 @@ class TableReader:
             )
             for number, item in enumerate(value, 1)
         ]
+
+
+class Key(NamedTuple):
+    """A key of a table of links.toml: what it means, how its value is read, and what it is without one.
+
+    `needs` must be set where it is: a key of the table or of the top level, or a value of one, as `GET in methods`.
+    `forbids` has other keys of the table, each with why both cannot stand in one. `schema` (of OpenAPI) is what
+    `GET /-/me` says of it to callers, who see no other keys.
+    """
+
+    read: Callable[[TableReader, str], Any]
+    says: str
+    default: Any = None
+    needs: tuple[str, ...] = ()
+    forbids: tuple[tuple[str, str], ...] = ()
+    schema: Mapping[str, object] | None = None
+
+
+# How the values of keys are read, beside the methods of TableReader.
+
+
+def choice(*choices: str) -> Callable[[TableReader, str], str]:
+    return lambda reader, name: reader.choice(name, choices, required=True)
+
+
+def strings(*choices: str) -> Callable[[TableReader, str], tuple[str, ...]]:
+    return lambda reader, name: reader.strings(name, choices)
+
+
+def string_set(*choices: str) -> Callable[[TableReader, str], frozenset[str]]:
+    return lambda reader, name: frozenset(reader.strings(name, choices))
+
+
+def duration(minimum: int, maximum: int) -> Callable[[TableReader, str], int]:
+    return lambda reader, name: reader.duration(name, minimum, maximum)
+
+
+def origin(reader: TableReader, name: str) -> str:
+    return read_origin(reader, name, reader.string(name) or "")
+
+
+def origins(reader: TableReader, name: str) -> frozenset[str]:
+    return frozenset(read_origin(reader, name, each) for each in reader.strings(name))
 
 
 def _advice(name: str, known: Collection[str], outer: Collection[str]) -> str:
@@ -237,3 +313,29 @@ def covered_path_fault(path: str) -> str | None:
     if path.startswith("/-/"):
         return "it must not begin with /-/, where the service's own routes are"
     return path_fault(path)
+
+
+def replace_variables(value: Any, environ: Mapping[str, str], where: str) -> Any:
+    """The value with `${NAME}` replaced in every string; an empty variable counts as missing."""
+    if isinstance(value, str):
+
+        def value_of(match: re.Match[str]) -> str:
+            name = match[1]
+            if not _NAME.fullmatch(name) or not match[0].endswith("}"):
+                raise InvalidConfig(f"{where}: invalid variable {match[0]!r} (expected ${{NAME}}).")
+            if not environ.get(name):
+                raise InvalidConfig(f"{where}: the variable {name} is not set or empty.")
+            return environ[name]
+
+        return _VARIABLE.sub(value_of, value)
+    if isinstance(value, list):
+        return [
+            replace_variables(item, environ, f"{where} {number}")
+            for number, item in enumerate(value, 1)
+        ]
+    if isinstance(value, dict):
+        return {
+            name: replace_variables(item, environ, f"{where}, {name}" if where else name)
+            for name, item in value.items()
+        }
+    return value

@@ -13,7 +13,8 @@ from typing import Any
 from signer.names import ACTIONS
 from signer.sts import MAX_POLICY
 
-from . import Config, InvalidConfig, Location, Mount
+from .mounts import Config, Location, Mount
+from .reader import InvalidConfig
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]

@@ -17,7 +17,8 @@ from ..cloud.store import StoredObject, store_at
 from ..config import Location
 from ..context import Invocation
 from ..errors import Problem
-from . import InvalidKeys, Keys, parse
+from .document import Keys, parse
+from .fields import InvalidKeys
 from .file_store import FileStore
 
 if TYPE_CHECKING:

@@ -78,9 +78,7 @@ def read_time(reader: TableReader, name: str) -> float | None:
 def read_max_share(reader: TableReader) -> int | None:
     """The maximum lifetime of shares in seconds, None without one."""
     return (
-        reader.duration("max_share", "", MIN_SHARE, MAX_SHARE)
-        if "max_share" in reader.table
-        else None
+        reader.duration("max_share", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None
     )
 
 

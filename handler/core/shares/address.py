@@ -32,7 +32,9 @@ def relative_path(record: Record, path: str) -> str:
     start = share_path(record)
     if path in (SHARES, PREFIX, start):
         return ""
-    if record.is_folder and path.startswith(start):
+    # Before its code, a file's share must not differ from a folder's.
+    is_hidden = record.password is not None and record.method == "GET"
+    if (record.is_folder or is_hidden) and path.startswith(start):
         return path[len(start) :]
     raise Problem("share_invalid")
 

@@ -90,11 +90,13 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     match = in_time(partial(record.find, state, secret), unavailable())
     if match is None:
         raise Problem("share_invalid")
-    invocation.facts["share"] = match.id
+    invocation.audit_fields["share"] = match.id
     if match.revoked_at is not None:
         raise Problem("share_revoked")
     relative = relative_path(match, path)
-    target = config.mounts.get(match.path + relative)
+    # What is below the path of a share with a code is looked at after the code.
+    is_hidden = match.password is not None and match.method == "GET"
+    target = config.mounts.get(match.path if is_hidden else match.path + relative)
     end = match.expires_at
     max_expires = target.mount.max_expires if target is not None else 0
     is_near = end - invocation.now < max_expires
@@ -103,6 +105,8 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
     if target is None or fault is not None or path_fault(target.path):
         raise fault or Problem("share_invalid")
+    if is_hidden and path_fault(f"/{relative}"):
+        raise Problem("share_invalid")
     return OpenedShare(
         request=request,
         invocation=invocation,
@@ -121,11 +125,7 @@ def share_fault(
     """The problem that opening a share has, apart from its code and its uses; None where it opens."""
     if match.revoked_at is not None:
         return Problem("share_revoked")
-    # An inner mount between the share and the object is another mount.
-    if target is None or (target.mount.path, str(target.mount.target)) != (
-        match.mount,
-        match.target,
-    ):
+    if target is None or not opens(match, target):
         return Problem("share_invalid")
     mount = target.mount
     if (
@@ -139,6 +139,22 @@ def share_fault(
         return Problem("share_expired")
     is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
     return None if is_owned else Problem("share_owner_removed")
+
+
+def opens(match: Record, target: Target) -> bool:
+    """Whether a share is of this target's mount. An inner mount between the share and the object is another one."""
+    mount = target.mount
+    return (mount.path, str(mount.target)) == (match.mount, match.target)
+
+
+def check_app_package(target: Target) -> None:
+    """Raises the 409 `app_package_domain` for an object that OSS does not serve from the mount's endpoint.
+
+    Source: the OSS page "What do I do if the ApkDownloadForbidden error code is returned?". OSS refuses the media types
+    of app packages too; only the key is looked at, so that nothing is read.
+    """
+    if not target.mount.app_packages and target.key.lower().endswith((".apk", ".ipa")):
+        raise Problem("app_package_domain")
 
 
 def is_nonce(value: object) -> bool:

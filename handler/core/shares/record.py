@@ -37,7 +37,7 @@ class UnreadableRecord(HandlerError):
 
 
 class Record(NamedTuple):
-    """The stored facts of a share; the names are those of the stored JSON, and times are Unix seconds.
+    """What is stored of a share; the names are those of the stored JSON, and times are Unix seconds.
 
     `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
     `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
@@ -101,9 +101,9 @@ def new_secret() -> str:
     return token_urlsafe(16)
 
 
-def derived_secret(key: bytes, facts: str) -> str:
-    """The same secret for the same facts, which only the holder of a share key can compute."""
-    return base64url(hmac.digest(key, f"{_SALT}\n{facts}".encode(), "sha256")[:16])
+def derived_secret(key: bytes, identity: str) -> str:
+    """The same secret for the same identity, which only the holder of a share key can compute."""
+    return base64url(hmac.digest(key, f"{_SALT}\n{identity}".encode(), "sha256")[:16])
 
 
 def add_to_index(state: Store, owner: str, record: Record) -> None:

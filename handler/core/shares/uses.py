@@ -3,8 +3,8 @@
 A download takes the next number up to the limit, for good. A file of an upload share takes the next number, without
 an end; what counts are the files that arrived, and the claims for which one can still arrive.
 
-A file that is sent in parts has its upload in `uses/{id}/uploads/{number}`, of which the content is empty once it was
-aborted. Its claim is written again for further links, so that it lasts as long as the upload.
+A file that is sent in parts is recorded in `uses/{id}/uploads/{number}`, whose content is empty once its multipart
+upload was aborted. Its claim is written again for further links, so that it lasts as long as that upload.
 
 One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
 its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
@@ -22,9 +22,11 @@ from itertools import islice
 from secrets import token_hex
 from typing import NamedTuple, cast
 
+from signer.listing import PAGE
+
 from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client
-from ..cloud.store import PAGE, Store, StoredObject
+from ..cloud.store import Store, StoredObject
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
@@ -192,24 +194,23 @@ class Places(NamedTuple):
         )
         return False
 
-    def upload(self, number: int) -> Upload | None:
-        """What is recorded of the upload of a number."""
-        stored = self.state.read(_upload(self.record_id, number))
-        return None if stored is None else _read_upload(stored.body)
+    def file(self, number: int) -> File | None:
+        """What is recorded of the file of a number, None if it is not sent in parts."""
+        stored = self.state.read(_file_name(self.record_id, number))
+        return None if stored is None else _read_file(stored.body)
 
-    def record_upload(self, number: int, upload: Upload) -> Upload:
-        """Records the upload of a number, unless it has one, and returns the one that it has."""
-        return _read_upload(
-            self.state.create(_upload(self.record_id, number), json.dumps(upload).encode()).body
-        )
+    def record_file(self, number: int, file: File) -> File:
+        """Records the file of a number, unless it has one, and returns the one that it has."""
+        name = _file_name(self.record_id, number)
+        return _read_file(self.state.create(name, json.dumps(file).encode()).body)
 
-    def end_upload(self, number: int) -> None:
-        """Notes that the upload of a number was aborted."""
-        self.state.replace(_upload(self.record_id, number), b"")
+    def record_abort(self, number: int) -> None:
+        """The multipart upload of the file of a number was aborted."""
+        self.state.replace(_file_name(self.record_id, number), b"")
 
     def surplus(self) -> list[int]:
-        """The oldest uploads whose claims lapsed, which must be aborted so that no more than `files` are unfinished."""
-        recorded = islice(self.state.list_folder(_upload(self.record_id)), PAGE)
+        """The oldest files whose claims lapsed: their multipart uploads must be aborted, `files` may be unfinished."""
+        recorded = islice(self.state.list_folder(_file_name(self.record_id)), PAGE)
         claims = _claims(self.state, self.record_id)
         present = arrived(self.folder)
         counted = {claim.number for claim in claims if claim.age <= HELD} | present.keys()
@@ -217,8 +218,11 @@ class Places(NamedTuple):
         return lapsed[: max(0, len(lapsed) + _count(claims, present) - self.files)]
 
 
-class Upload(NamedTuple):
-    """An upload in parts: the file, the `identity` of its claim, and OSS's own id, "" once it was aborted."""
+class File(NamedTuple):
+    """A file of an upload share: the `identity` of its claim, its size in bytes, and OSS's id of its multipart upload.
+
+    Without one, and once it was aborted, that is "".
+    """
 
     identity: str
     name: str
@@ -227,11 +231,11 @@ class Upload(NamedTuple):
     oss_id: str = ""
 
 
-def _read_upload(body: bytes) -> Upload:
-    return Upload(*json.loads(body)) if body else Upload("", "", 0, "")
+def _read_file(body: bytes) -> File:
+    return File(*json.loads(body)) if body else File("", "", 0, "")
 
 
-def _upload(record_id: str, number: int | None = None) -> str:
+def _file_name(record_id: str, number: int | None = None) -> str:
     return f"uses/{record_id}/uploads/{'' if number is None else _numeral(number)}"
 
 

@@ -73,11 +73,15 @@ class DeliveryFailed(HandlerError):
 Verdict = DeliveryFailed | None  # None after a success
 
 
-class Kind(Protocol):
-    """What each module of a sink has."""
+class SinkKind(Protocol):
+    """What each module of a sink has; its row in docs/events.md and the search for secrets read it there, too."""
 
+    MESSAGE: str  # what it sends, and how it is signed: in markdown, for the row
+    SIGNATURE: str
+    FOUND_BY: str  # what the secret stands after, in its address or in the secret itself
     NEEDS_SECRET: bool
-    MAX_BYTES: int  # of a message's body
+    SERVICE_BYTES: int  # of a message's body, at most, that the service accepts
+    MAX_BYTES: int  # of a message's body, at most, that is sent
     ENVELOPE: int  # bytes of a body around its deliveries, at most
     MAX_NOTICES: int  # in one message
     MIN_INTERVAL: float  # seconds between two messages
@@ -129,7 +133,21 @@ def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozens
     return failure or (DeliveryFailed(str(code), is_refused=True) if code else None)
 
 
-def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, Kind]) -> Sink:
+def batches(kind: SinkKind, deliveries: list[Delivery]) -> list[tuple[Delivery, ...]]:
+    """Splits deliveries, in order, into as few messages as possible; one that is too large is sent alone."""
+    messages: list[list[Delivery]] = []
+    size = 0
+    for delivery in deliveries:
+        added = kind.encoded_size(delivery)
+        if not messages or size + added > kind.MAX_BYTES or len(messages[-1]) == kind.MAX_NOTICES:
+            messages.append([])
+            size = kind.ENVELOPE
+        messages[-1].append(delivery)
+        size += added
+    return [tuple(message) for message in messages]
+
+
+def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, SinkKind]) -> Sink:
     """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`, and `unknown_sink` for None."""
     if entry is None:
         raise Problem("unknown_sink")
@@ -145,7 +163,9 @@ def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str,
         url=url,
         secret=secret,
         allow_loopback=allow_loopback,
-        retry_for=reader.duration("retry_for", "3d", HOUR, 30 * DAY),
+        retry_for=reader.duration("retry_for", HOUR, 30 * DAY)
+        if "retry_for" in entry
+        else RETRY_FOR,
     )
 
 

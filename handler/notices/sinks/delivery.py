@@ -7,7 +7,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 from ...core.outbox import Delivery
-from .base import SINK_REFUSED, DeliveryFailed, Kind, Sink, by_status
+from .base import SINK_REFUSED, DeliveryFailed, Sink, SinkKind, by_status
 from .client import Network, NoResponse, send
 
 # Statuses (RFC 9110) after which it may be the message or not, as after all others of servers.
@@ -19,7 +19,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def deliver(
-    kind: Kind, sink: Sink, deliveries: tuple[Delivery, ...], network: Network, now: float
+    kind: SinkKind, sink: Sink, deliveries: tuple[Delivery, ...], network: Network, now: float
 ) -> None:
     """Sends one message once, at `now` (Unix seconds). Raises `DeliveryFailed`."""
     post = kind.post(sink, deliveries, now)

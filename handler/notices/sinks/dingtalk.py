@@ -17,8 +17,12 @@ from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
 from .message import details, file_name, safe_url, title
 
+MESSAGE = "markdown, one line for each file"
+SIGNATURE = "`timestamp` and `sign` in the query; `secret` begins with `SEC`"
+FOUND_BY = "/robot/send?access_token="
 NEEDS_SECRET = True
-MAX_BYTES = 18_000  # the service cuts at 20 KB
+SERVICE_BYTES = 20_000  # what is longer is cut
+MAX_BYTES = 18_000
 ENVELOPE = 700
 MAX_NOTICES = 100
 MIN_INTERVAL = 3.0

@@ -17,7 +17,11 @@ from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
 from .message import details, file_name, safe_url, title
 
+MESSAGE = "a card with a line and a button for each file (also Lark)"
+SIGNATURE = "`timestamp` and `sign` in the body"
+FOUND_BY = "/open-apis/bot/v2/hook/"
 NEEDS_SECRET = True
+SERVICE_BYTES = 20 * 1024
 MAX_BYTES = 19_000
 ENVELOPE = 700
 MAX_NOTICES = 40

@@ -14,8 +14,12 @@ from ...core.outbox import Delivery
 from .base import DeliveryFailed, Post, Sink, Verdict, by_status, json_post
 from .message import details, file_name, safe_url, title
 
+MESSAGE = "rich text, one line for each file"
+SIGNATURE = "none: the URL is the secret"
+FOUND_BY = "hooks.slack.com/services/"
 NEEDS_SECRET = False
-MAX_BYTES = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
+SERVICE_BYTES = 13_000  # of some more, Slack answers msg_blocks_too_long
+MAX_BYTES = 12_000
 ENVELOPE = 700
 MAX_NOTICES = 40
 MIN_INTERVAL = 1.0

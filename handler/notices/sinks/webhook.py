@@ -16,8 +16,15 @@ from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, by_status, webhook_key
 from .message import document
 
+MESSAGE = "JSON, one request for each notice"
+SIGNATURE = (
+    "[Standard Webhooks](https://www.standardwebhooks.com/): `webhook-id`, `webhook-timestamp`, `webhook-signature` "
+    "v1; `secret` is `whsec_` and the base64 of 24 to 64 bytes"
+)
+FOUND_BY = "whsec_"
 NEEDS_SECRET = True
-MAX_BYTES = 512 * 1024
+SERVICE_BYTES = 512 * 1024  # of this service: the specification has no limit
+MAX_BYTES = SERVICE_BYTES
 ENVELOPE = 700
 MAX_NOTICES = 200
 MIN_INTERVAL = 0.0

@@ -11,8 +11,12 @@ from ...core.outbox import Delivery
 from .base import Post, Sink, Verdict, json_post, robot_verdict
 from .message import details, file_name, safe_url, title
 
+MESSAGE = "markdown, one line for each file"
+SIGNATURE = "none: the URL is the secret"
+FOUND_BY = "/cgi-bin/webhook/send?key="
 NEEDS_SECRET = False
-MAX_BYTES = 3_900  # of the content, not of the JSON around it
+SERVICE_BYTES = 4096  # of the content, not of the JSON around it
+MAX_BYTES = 3_900
 ENVELOPE = 100
 MAX_NOTICES = 50
 MIN_INTERVAL = 3.0

@@ -1,96 +1,14 @@
 """Where events come from: each source recognises its own shape and turns it into items."""
 
-from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
 from . import messages, oss
-from .fields import InvalidEvent, decode, describe, has_members, is_cloud_event, member
-from .items import CONTENT, InvalidEntry, Item, RequestedLink
-
-
-class Source(NamedTuple):
-    """`recognise` says whether a document is an event of this source, valid or not. `items` raises `InvalidEvent`."""
-
-    name: str
-    recognise: Callable[[object], bool]
-    items: Callable[[object], Iterator[Item]]
-
+from .items import Source
 
 # The first source that recognises an event reads it.
 SOURCES = (
-    Source("oss", lambda document: member(document, "events") is not None, oss.trigger),
+    Source("oss", oss.is_trigger, oss.trigger),
     Source("eventbridge", oss.is_event_of_bus, oss.event_of_bus),
-    Source(
-        "mns-queue", lambda document: is_cloud_event(document, "mns:Queue:"), messages.mns_queue
-    ),
-    Source(
-        "mns-topic",
-        lambda document: has_members(document, "TopicName", "Message"),
-        messages.mns_topic,
-    ),
-    Source(
-        "timer",
-        lambda document: has_members(document, "triggerTime", "triggerName"),
-        messages.timer,
-    ),
+    Source("mns-queue", messages.is_mns_queue, messages.mns_queue),
+    Source("mns-topic", messages.is_mns_topic, messages.mns_topic),
+    Source("timer", messages.is_timer, messages.timer),
     Source("invocation", messages.is_direct, messages.direct),
 )
-
-
-class ParsedEvent(NamedTuple):
-    """The names of an event's sources, and all its items in order."""
-
-    sources: tuple[str, ...]
-    items: tuple[Item, ...]
-
-
-def read(event: bytes | str) -> ParsedEvent:
-    """The items of an event. What cannot be read is an `InvalidEntry` among them; nothing is left out.
-
-    Links without an id of their own have that of their content, and equal ones in an event are numbered.
-    """
-    try:
-        document: object = event.decode() if isinstance(event, bytes) else event
-    except UnicodeDecodeError:
-        return ParsedEvent(
-            (), (InvalidEntry(f"Invalid event: its {len(event)} bytes are not valid UTF-8."),)
-        )
-    document = decode(document)
-    if document == []:
-        return ParsedEvent(
-            (), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),)
-        )
-    is_list = isinstance(document, list)
-    elements = document if isinstance(document, list) else [document]
-    names: dict[str, None] = {}
-    items = list[Item]()
-    equal = Counter[str]()
-    for number, element in enumerate(elements, 1):
-        entry = f", entry {number}" if is_list else ""
-        source = next((source for source in SOURCES if source.recognise(element)), None)
-        if source is None:
-            items.append(
-                InvalidEntry(
-                    f"Unsupported event{entry}: {describe(element)} matches no known source."
-                )
-            )
-            continue
-        names[source.name] = None
-        try:
-            for item in source.items(element):
-                if isinstance(item, InvalidEntry):
-                    item = _invalid(source, entry, item.sentence)
-                elif isinstance(item, RequestedLink) and item.origin.startswith(CONTENT):
-                    equal[item.origin] += 1
-                    item = item._replace(origin=f"{item.origin}/{equal[item.origin]}")
-                items.append(item)
-        except InvalidEvent as error:
-            items.append(_invalid(source, entry, error.sentence))
-    return ParsedEvent(tuple(names), tuple(items))
-
-
-def _invalid(source: Source, entry: str, sentence: str) -> InvalidEntry:
-    return InvalidEntry(f"Invalid {source.name} event{entry}: {sentence}.")

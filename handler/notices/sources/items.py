@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -63,6 +63,14 @@ class InvalidEntry(NamedTuple):
 
 
 Item = CreatedObject | RequestedLink | TimerTick | SkippedRecord | InvalidEntry
+
+
+class Source(NamedTuple):
+    """`recognise` says whether a document is an event of this source, valid or not. `items` raises `InvalidEvent`."""
+
+    name: str
+    recognise: Callable[[object], bool]
+    items: Callable[[object], Iterator[Item]]
 
 
 def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[Item]:

@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from .fields import (
     InvalidEvent,
     decode,
+    has_members,
+    is_cloud_event,
     optional_milliseconds,
     optional_string,
     optional_timestamp,
     required_string,
 )
 from .items import Item, TimerTick, links_in_message, requested_links
+
+
+def is_mns_topic(document: object) -> bool:
+    return has_members(document, "TopicName", "Message")
 
 
 def mns_topic(document: object) -> Iterator[Item]:
@@ -22,12 +28,20 @@ def mns_topic(document: object) -> Iterator[Item]:
     return links_in_message(required_string(document, "Message"), message_id, published_at)
 
 
+def is_mns_queue(document: object) -> bool:
+    return is_cloud_event(document, "mns:Queue:")
+
+
 def mns_queue(document: object) -> Iterator[Item]:
     """A queue, through EventBridge; the subject names its region and account."""
     subject = optional_string(document, "subject") or ""
     message_id = f"mns-queue:{subject}:{required_string(document, 'data', 'messageId')}"
     body = required_string(document, "data", "messageBody")
     return links_in_message(body, message_id, optional_timestamp(document, "time"))
+
+
+def is_timer(document: object) -> bool:
+    return has_members(document, "triggerTime", "triggerName")
 
 
 def timer(document: object) -> Iterator[Item]:

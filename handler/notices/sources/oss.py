@@ -34,6 +34,10 @@ CREATED = frozenset(
 UNVERSIONED = "null"
 
 
+def is_trigger(document: object) -> bool:
+    return member(document, "events") is not None
+
+
 def trigger(document: object) -> Iterator[Item]:
     """`{"events": [record, …]}`."""
     records = member(document, "events")

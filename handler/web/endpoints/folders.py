@@ -6,8 +6,10 @@ Names lead to the service's own addresses. One request costs one list of OSS; wh
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from signer.listing import PAGE, ListedPage
@@ -24,6 +26,9 @@ from ...core.shares.opening import OpenedShare
 from ..response import Response, json_response, origin_of
 from . import objects
 
+if TYPE_CHECKING:
+    from ..pages import ProtectedList
+
 PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
 MAX_HIDING = (
@@ -35,12 +40,17 @@ _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
 class Folder(NamedTuple):
-    """The folder that a request is about, `opened` if it is shared."""
+    """The folder that a request is about, `opened` if it is shared.
+
+    `params` says which names: they come from the query, or with the `code` of a share from the body.
+    """
 
     request: Request
     invocation: Invocation
     target: Target
     opened: OpenedShare | None
+    params: Mapping[str, str]
+    code: str = ""
 
 
 def answer(request: Request, invocation: Invocation, target: Target) -> Response:
@@ -77,22 +87,38 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
     for name, value in request.query.items():
         if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):
             raise objects.parameter_not_allowed(name)
-    return _answer(Folder(request, invocation, target, None), access)
+    return _answer(Folder(request, invocation, target, None, request.query), access)
 
 
 def answer_shared(opened: OpenedShare) -> Response:
     """A shared folder, or a folder in it, for everyone who has the link. Raises `Problem`."""
     request = opened.request
-    invocation = opened.invocation
     if request.method not in objects.READING:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
-    access = authorize(invocation, opened.target, "LIST", ())
-    return _answer(Folder(request, invocation, opened.target, opened), access)
+    return _answer_opened(opened, request.query)
+
+
+def answer_unlocked(opened: OpenedShare, members: Mapping[str, str], code: str = "") -> Response:
+    """A shared folder for whoever sent its code: for a person the page that sends the `code` on, else JSON."""
+    return _answer_opened(opened, members, code)
+
+
+def _answer_opened(opened: OpenedShare, params: Mapping[str, str], code: str = "") -> Response:
+    access = authorize(opened.invocation, opened.target, "LIST", ())
+    folder = Folder(
+        request=opened.request,
+        invocation=opened.invocation,
+        target=opened.target,
+        opened=opened,
+        params=params,
+        code=code,
+    )
+    return _answer(folder, access)
 
 
 def _answer(folder: Folder, access: Access) -> Response:
     request = folder.request
-    params = folder.request.query
+    params = folder.params
     config = folder.invocation.config
     chosen = params.get("format")
     limit = params.get("limit", str(DEFAULT_LIMIT))
@@ -118,11 +144,12 @@ def _answer(folder: Folder, access: Access) -> Response:
         maximum = PAGE if chosen == "urls" else int(limit)
         unavailable = Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
         listed = in_time(lambda: _list(folder, access, begins, maximum), unavailable)
-    folder.invocation.facts["mount"] = folder.target.mount.path
+    folder.invocation.audit_fields["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
         return _urls(folder, document)
-    if chosen is None and request.wants_page() and config.public_url is not None:
+    is_page = bool(folder.code) if _is_protected(folder) else request.wants_page()
+    if chosen is None and is_page and config.public_url is not None:
         return _page(folder, document)
     return json_response(document)
 
@@ -132,7 +159,7 @@ def _list(folder: Folder, access: Access, begins: str, limit: int) -> ListedPage
 
     OSS's token shows the last name of its page, always one of them.
     """
-    first = folder.request.query.get("after", "")
+    first = folder.params.get("after", "")
     ask = partial(list_folder, access, folder.invocation, begins)
     if not _may_hide(folder):
         return _shown(folder, ask(limit, first))
@@ -244,7 +271,7 @@ def _urls(folder: Folder, document: dict[str, Any]) -> Response:
 def _page(folder: Folder, document: dict[str, Any]) -> Response:
     from .. import pages
 
-    params = folder.request.query
+    params = folder.params
     opened = folder.opened
     chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
     shared = None
@@ -265,6 +292,27 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
         else "",
         shared=shared,
         urls=urls,
+        protected=_protected_list(folder, document),
+    )
+
+
+def _is_protected(folder: Folder) -> bool:
+    return folder.opened is not None and folder.opened.record.password is not None
+
+
+def _protected_list(folder: Folder, document: dict[str, Any]) -> ProtectedList | None:
+    """What the buttons of the page of a folder with a code send, None for a folder without one."""
+    from ..pages import ProtectedList
+
+    if not _is_protected(folder):
+        return None
+    mount = folder.target.mount
+    return ProtectedList(
+        code=folder.code,
+        nonce=token_urlsafe(18),
+        after=document["next"] or "",
+        link_origin=mount.link_origin,
+        saves=mount.cdn is None,
     )
 
 

@@ -13,8 +13,8 @@ from ...core.auth import authorize
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.request import Request
+from ...core.uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 from ..response import Response, body_path, json_response
-from ..uploads import DEFAULT_TYPE, check_active_type, check_prefix, check_size
 
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
@@ -38,7 +38,9 @@ def create(request: Request, invocation: Invocation) -> Response:
     form, clamped_by = sign_form(
         access, invocation, max_size, min_size, content_type, expires=params["expires"]
     )
-    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.log_target(
+        invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
+    )
     return json_response(
         {
             "url": form.url,

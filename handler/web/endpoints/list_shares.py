@@ -91,7 +91,7 @@ def find(share_id: str, invocation: Invocation) -> tuple[Store, Record]:
     record = records.load(state, share_id)
     if record is None or not caller.allows(record.path, "SHARE"):
         raise Problem("not_found")
-    invocation.facts["share"] = share_id
+    invocation.audit_fields["share"] = share_id
     return state, record
 
 

@@ -12,14 +12,14 @@ from signer.sizes import MAX_PARTS, MAX_PUT, MAX_UPLOAD
 
 from ...core import links
 from ...core.auth import authorize
-from ...core.cloud import parts as at_oss
+from ...core.cloud import parts as oss_parts
 from ...core.config import Target
 from ...core.context import Access, Invocation
 from ...core.errors import Problem, bad_body
 from ...core.keys import current
 from ...core.request import Request
+from ...core.uploads import check_size, check_type
 from ..response import Response, body_path, json_response
-from ..uploads import check_size, check_type
 
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2
@@ -44,8 +44,8 @@ PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
-class MultipartUpload(NamedTuple):
-    """A started upload: OSS's own id, and the sizes (bytes) that the links of its parts enforce."""
+class PartPlan(NamedTuple):
+    """A multipart upload as its links enforce it: OSS's own id, the size of the object and of each part (bytes)."""
 
     oss_id: str
     size: int
@@ -74,27 +74,25 @@ def create(request: Request, invocation: Invocation) -> Response:
     count = _count(params["count"], FIRST_LINKS)
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation, access, params["expires"])
-    begun = at_oss.begin(
+    begun = oss_parts.begin(
         target, {"Content-Type": check_type(params["content_type"], target.mount)}, invocation
     )
-    upload = MultipartUpload(begun.oss_id, size, part_size)
-    upload_id = _seal(upload, target, invocation)
-    return json_response(
-        document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201
-    )
+    plan = PartPlan(begun.oss_id, size, part_size)
+    sealed_id = _seal(plan, target, invocation)
+    issued = part_links(plan, access, invocation, 1, count, params["expires"])
+    return json_response({"upload_id": sealed_id, **issued}, 201)
 
 
-def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
-    """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
+def sign_parts(request: Request, invocation: Invocation, sealed_id: str) -> Response:
+    """`POST /-/uploads/{id}/parts`: links for further parts, or for those whose links have expired."""
     params = request.json(PARTS_MEMBERS, required=("path",))
     target = invocation.config.mounts.find(body_path(invocation, params["path"]))
     access = authorize(invocation, target, "PUT")
-    upload = _unseal(upload_id, target, invocation)
-    check_size(upload.size, target.mount, MAX_UPLOAD)
-    first, count = chosen_parts(upload, params["from"], params["count"])
-    return json_response(
-        document(upload_id, upload, access, invocation, first, count, params["expires"])
-    )
+    plan = _unseal(sealed_id, target, invocation)
+    check_size(plan.size, target.mount, MAX_UPLOAD)
+    first, count = chosen_parts(plan, params["from"], params["count"])
+    issued = part_links(plan, access, invocation, first, count, params["expires"])
+    return json_response({"upload_id": sealed_id, **issued})
 
 
 def default_part(size: int) -> int:
@@ -102,11 +100,11 @@ def default_part(size: int) -> int:
     return max(DEFAULT_PART, -(-size // MAX_PARTS))
 
 
-def chosen_parts(upload: MultipartUpload, first: int | None, count: int | None) -> tuple[int, int]:
+def chosen_parts(plan: PartPlan, first: int | None, count: int | None) -> tuple[int, int]:
     """The number of the first part that gets a link, and how many get one. Raises the 400 `bad_body`."""
     first = 1 if first is None else first
-    if not 1 <= first <= upload.part_count:
-        raise bad_body(f'"from" must be from 1 to {upload.part_count}')
+    if not 1 <= first <= plan.part_count:
+        raise bad_body(f'"from" must be from 1 to {plan.part_count}')
     return first, _count(count, MAX_LINKS)
 
 
@@ -118,9 +116,8 @@ def _count(requested: int | None, default: int) -> int:
     return count
 
 
-def document(
-    upload_id: str,
-    upload: MultipartUpload,
+def part_links(
+    plan: PartPlan,
     access: Access,
     invocation: Invocation,
     first: int,
@@ -129,15 +126,15 @@ def document(
     *,
     ends: bool = True,
 ) -> dict[str, object]:
-    """The upload with the links of `count` parts from number `first`; with `ends` also what completes and aborts it."""
+    """Links of `count` parts from number `first`, with the sizes; with `ends` also what completes and aborts it."""
 
     def link(
         method: str, query: dict[str, str], headers: dict[str, str], *extra: str
     ) -> links.IssuedLink:
-        signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
+        signed = links.Signed({**query, "uploadId": plan.oss_id}, headers, extra)
         issued = links.create_link(invocation, access, method, expires=expires, signed=signed)
-        links.note(
-            invocation.facts,
+        links.log_target(
+            invocation.audit_fields,
             access.target,
             expires_in=issued.link.expires_in,
             clamped_by=issued.clamped_by,
@@ -145,8 +142,8 @@ def document(
         return issued
 
     parts = []
-    for number in range(first, min(first + count, upload.part_count + 1)):
-        headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
+    for number in range(first, min(first + count, plan.part_count + 1)):
+        headers = {"Content-Type": PART_TYPE, "Content-Length": str(plan.length(number))}
         issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
         parts.append(
             {"part_number": number, "url": issued.link.url, "headers": issued.link.headers}
@@ -158,22 +155,22 @@ def document(
             "complete": link("POST", {}, headers).document(),
             "abort": link("DELETE", {}, {}).document(),
         }
-    invocation.facts["links"] = len(parts) + len(more)
-    sizes = {"part_size": upload.part_size, "part_count": upload.part_count}
-    return {"upload_id": upload_id, **sizes, "parts": parts, **more}
+    invocation.audit_fields["links"] = len(parts) + len(more)
+    sizes = {"part_size": plan.part_size, "part_count": plan.part_count}
+    return {**sizes, "parts": parts, **more}
 
 
-def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:
+def _seal(plan: PartPlan, target: Target, invocation: Invocation) -> str:
     """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
-    content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
+    content = f"{plan.oss_id}~{plan.size:x}~{plan.part_size:x}"
     return (
         f"{content}~{_signer(invocation).get_signature(_signed_content(content, target)).decode()}"
     )
 
 
-def _unseal(upload_id: str, target: Target, invocation: Invocation) -> MultipartUpload:
-    """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
-    content, _, signature = upload_id.rpartition("~")
+def _unseal(sealed_id: str, target: Target, invocation: Invocation) -> PartPlan:
+    """What `_seal` made an id of. Raises the 404 `not_found` for one of another path, or of a retired key."""
+    content, _, signature = sealed_id.rpartition("~")
     signer = _signer(invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     signed = _signed_content(content, target)
@@ -182,7 +179,7 @@ def _unseal(upload_id: str, target: Target, invocation: Invocation) -> Multipart
     ):
         raise Problem("not_found")
     oss_id, size, part_size = content.rsplit("~", 2)
-    return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))
+    return PartPlan(oss_id, int(size, 16), int(part_size, 16))
 
 
 def _signed_content(content: str, target: Target) -> bytes:

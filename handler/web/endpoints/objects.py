@@ -52,8 +52,11 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     issued = links.create_link(
         invocation, access, request.method, expires=params.get("expires"), signed=signed
     )
-    links.note(
-        invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+    links.log_target(
+        invocation.audit_fields,
+        target,
+        expires_in=issued.link.expires_in,
+        clamped_by=issued.clamped_by,
     )
     if as_json:
         return json_response(issued.document())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qs
 
 from signer.times import rfc3339
 
-from ...core import links, outbox, shares
+from ...core import links, outbox
 from ...core.auth import authorize
 from ...core.cloud.oss import head_for_page
 from ...core.context import Invocation
@@ -17,7 +18,7 @@ from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
 from ...core.shares import uses
 from ...core.shares.address import share_address
-from ...core.shares.opening import OpenedShare, is_nonce, open_share
+from ...core.shares.opening import OpenedShare, check_app_package, is_nonce, open_share
 from .. import pages
 from ..response import Response, json_response, redirect, wants_json
 
@@ -35,6 +36,10 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     opened = open_share(request, invocation, path)
     record = opened.record
     chosen = request.query.get("format")
+    if record.password is not None and record.upload is None:
+        from . import protected_share
+
+        return protected_share.answer(opened)
     if record.is_folder and opened.target.path.endswith("/"):
         from . import folders
 
@@ -43,10 +48,10 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
     if request.method == "POST" and record.upload is None:
-        return _use(opened, as_json)
+        return use(opened, read_form(request), as_json=as_json)
     is_page = record.page and request.is_browser() and not as_json and chosen != "redirect"
     if record.password is not None and not is_page and request.method != "POST":
-        # All that a program learns of a share with a code before it sends that.
+        # All that a program learns of an upload share with a code before it sends that.
         return json_response(
             {"password": True, "expires_at": rfc3339(opened.expires_at()), "use": "POST"}
         )
@@ -55,7 +60,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
         return upload_page.answer(opened, record.upload, is_page=is_page)
     if is_page:
-        return _page(opened)
+        return file_page(opened)
     if record.uses is not None:
         expires_at = rfc3339(opened.expires_at())
         return json_response(
@@ -65,22 +70,16 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     return json_response(issued.document()) if as_json else redirect(issued)
 
 
-def _use(opened: OpenedShare, as_json: bool) -> Response:
-    """A download: the link, counted if the share is limited, and written down where a notice wants it."""
-    request = opened.request
+def use(opened: OpenedShare, form: Mapping[str, Any], *, as_json: bool) -> Response:
+    """A download: the link, counted if the share is limited, and written down where a notice wants it.
+
+    Whoever calls it has checked the code.
+    """
     invocation = opened.invocation
     record = opened.record
-    form = _form(request)
     nonce = form.get("nonce")
     if nonce is not None and not is_nonce(nonce):
         raise Problem("bad_nonce")
-    try:
-        opened.check_code(form.get("password"))
-    except Problem as problem:
-        if as_json or not request.is_browser():
-            raise
-        invocation.facts["code"] = problem.code
-        return _page(opened, is_wrong=True)
     issued = _create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.
@@ -106,17 +105,20 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     access = authorize(invocation, target, "GET", opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if is_browser:
-        shares.check_app_package(target)
+        check_app_package(target)
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
-    links.note(
-        invocation.facts, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+    links.log_target(
+        invocation.audit_fields,
+        target,
+        expires_in=issued.link.expires_in,
+        clamped_by=issued.clamped_by,
     )
     return issued
 
 
-def _form(request: Request) -> dict[str, Any]:
+def read_form(request: Request) -> dict[str, Any]:
     """The nonce and the code that the page's form or a program sends. Raises the 400 `bad_nonce` for anything else."""
     if len(request.body) > MAX_FORM:
         raise Problem("bad_nonce")
@@ -132,8 +134,8 @@ def _form(request: Request) -> dict[str, Any]:
         raise Problem("bad_nonce") from None
 
 
-def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
-    """The page of a share; one with a code shows nothing of the object, and says whether the code sent `is_wrong`.
+def file_page(opened: OpenedShare, code: str = "") -> Response:
+    """The page of a file, whose button sends the `code` again.
 
     Raises a `Problem` if the object does not exist or cannot be downloaded.
     """
@@ -143,15 +145,15 @@ def _page(opened: OpenedShare, *, is_wrong: bool = False) -> Response:
     return pages.share_page(
         request.headers.get("accept-language", ""),
         shared,
-        _file(opened) if record.password is None else None,
+        _file(opened),
         nonce=token_urlsafe(18),
         link_origin=opened.target.mount.link_origin,
-        is_wrong=is_wrong,
+        code=code,
     )
 
 
 def _file(opened: OpenedShare) -> pages.SharedFile:
-    shares.check_app_package(opened.target)
+    check_app_package(opened.target)
     uses_left = opened.uses_left()
     headers = head_for_page(opened.target, {}, opened.invocation).headers
     length = headers.get("content-length", "")
@@ -160,17 +162,21 @@ def _file(opened: OpenedShare) -> pages.SharedFile:
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
         uses_left=uses_left,
-        qr_code=f"?share={opened.secret}&format=qr" if _address(opened) else None,
+        qr_code=f"?share={opened.secret}&format=qr" if _has_qr_code(opened) else None,
     )
 
 
 def _qr_code(opened: OpenedShare) -> Response:
     """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
     address = _address(opened)
-    has_qr = opened.record.page and opened.record.password is None
-    if address is None or not has_qr or opened.request.method == "POST":
+    if address is None or not _has_qr_code(opened) or opened.request.method == "POST":
         raise Problem("bad_format")
     return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
+
+
+def _has_qr_code(opened: OpenedShare) -> bool:
+    record = opened.record
+    return record.page and record.password is None and _address(opened) is not None
 
 
 def _address(opened: OpenedShare) -> str | None:

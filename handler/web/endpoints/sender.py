@@ -5,6 +5,7 @@ from __future__ import annotations
 from signer.times import rfc3339
 
 from ...core.config import Mount
+from ...core.config.load import MOUNT_KEYS, field
 from ...core.context import Caller, Invocation
 from ...core.errors import Problem
 from ...core.paths import covers
@@ -53,16 +54,17 @@ def me(request: Request, invocation: Invocation) -> Response:
 
 
 def _entry(path: str, mount: Mount, caller: Caller) -> dict[str, object]:
-    """What `authorize` allows at a path of a mount, and how long shares may be valid that the caller may create."""
+    """What `authorize` allows at a path of a mount, and the limits that its table has for callers."""
     is_open = mount.access == "anonymous"
     methods = [method for method in mount.methods if is_open or caller.allows(path, method)]
     lists = mount.lists and path.endswith("/") and (is_open or caller.allows(path, "LIST"))
     max_share = mount.max_share if caller.allows(path, "SHARE") else None
-    return {
-        "path": path,
-        "methods": methods,
-        "list": lists,
-        "max_share": max_share and min(max_share, caller.max_share or max_share),
-        "max_size": mount.max_size if {"PUT", "POST"} & {*methods} else None,
-        "require_password": mount.require_password,
-    }
+    entry = {name: field(mount, name) for name, key in MOUNT_KEYS.items() if key.schema}
+    entry.update(
+        path=path,
+        methods=methods,
+        list=lists,
+        max_share=max_share and min(max_share, caller.max_share or max_share),
+        max_size=mount.max_size if {"PUT", "POST"} & {*methods} else None,
+    )
+    return entry

@@ -13,8 +13,8 @@ from ...core.context import Invocation
 from ...core.errors import HandlerError, Problem, bad_body
 from ...core.paths import check_path
 from ...core.request import Request, read_members
+from ...core.uploads import check_size, put_headers
 from ..response import Response, json_response
-from ..uploads import check_size, put_headers
 from .objects import parameter_not_allowed, signed_query
 
 Document = dict[str, object]
@@ -44,7 +44,7 @@ def create(request: Request, invocation: Invocation) -> Response:
             f"A request must not exceed {MAX_LINKS} links. Split it into several requests.",
         )
     invocation.credentials()  # without any, each link would fail
-    request_id = str(invocation.facts.get("request_id") or "")
+    request_id = str(invocation.audit_fields.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
     result = partial(_result, invocation=invocation, request_id=request_id, deadline=deadline)
     if invocation.config.mounts.any_checks:
@@ -56,7 +56,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     lines = [line for _, line in results if line]
     for line in lines:
         audit.write(line)
-    invocation.facts.update(links=len(lines), refused=len(results) - len(lines))
+    invocation.audit_fields.update(links=len(lines), refused=len(results) - len(lines))
     return json_response({"links": [document for document, _ in results]})
 
 
@@ -68,9 +68,13 @@ def _result(
         target, issued = _link(
             read_members(item, MEMBERS, required=("path",)), invocation, deadline
         )
-        line = {name: invocation.facts[name] for name in ("request_id", "client_ip", "caller")}
+        line = {
+            name: invocation.audit_fields[name] for name in ("request_id", "client_ip", "caller")
+        }
         line |= {"method": issued.link.method, "path": audit.path(target.path)}
-        links.note(line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+        links.log_target(
+            line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
+        )
         return issued.document(), line
     except HandlerError as error:
         problem = error.reported()

@@ -23,9 +23,9 @@ from ...core.errors import Problem, bad_body
 from ...core.paths import TAGS, UNSEEN
 from ...core.shares import uses
 from ...core.shares.opening import OpenedShare, is_nonce
+from ...core.uploads import check_type
 from .. import pages
 from ..response import Response, json_response
-from ..uploads import check_type
 from . import multipart
 from .form import sign_form
 
@@ -56,23 +56,23 @@ FIXED_FIELDS = {
 _UNSAFE = re.compile(rf"[/\\${UNSEEN}{TAGS}]")
 
 
-def answer(opened: OpenedShare, upload: dict[str, Any], *, is_page: bool) -> Response:
-    """The page of an upload share or its facts as JSON; for a POST, what sends one file."""
+def answer(opened: OpenedShare, limits: dict[str, Any], *, is_page: bool) -> Response:
+    """The page of an upload share or what it says as JSON; for a POST, what sends one file."""
     # A limit of the mount that was lowered later holds for existing shares too.
-    upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0)}
+    limits = {**limits, "max_size": min(limits["max_size"], opened.target.mount.max_size or 0)}
     if opened.request.method == "POST":
-        return _answer_file(opened, upload)
+        return _answer_file(opened, limits)
     record = opened.record
     shown = None
     shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     if record.password is None:
-        files_left = _places(opened, upload).left()
+        files_left = _places(opened, limits).left()
         if not is_page:
             expires_at = rfc3339(shared.expires_at)
             return json_response(
-                {**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"}
+                {**limits, "files_left": files_left, "expires_at": expires_at, "use": "POST"}
             )
-        shown = pages.SharedUpload(upload["max_size"], upload["content_type"], files_left)
+        shown = pages.SharedUpload(limits["max_size"], limits["content_type"], files_left)
     language = opened.request.headers.get("accept-language", "")
     return pages.upload_page(language, shared, shown, link_origin=opened.target.mount.link_origin)
 
@@ -86,29 +86,29 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
-def _places(opened: OpenedShare, upload: dict[str, Any]) -> uses.Places:
+def _places(opened: OpenedShare, limits: dict[str, Any]) -> uses.Places:
     folder = uses.Folder.of(opened.state, opened.invocation, opened.target, opened.record.id)
     return uses.Places(
         state=opened.state,
         record_id=opened.record.id,
         folder=folder,
-        files=upload["max_files"],
+        files=limits["max_files"],
         notify=outbox.use_writer(opened),
     )
 
 
-def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
+def _answer_file(opened: OpenedShare, limits: dict[str, Any]) -> Response:
     """200 with the form or the parts of one file, further parts, or what completing them came to."""
     params = opened.request.json(MEMBERS)
+    opened.check_code(params["password"])
     if params["upload_id"] is not None:
-        return _continue(opened, upload, params)
+        return _continue(opened, limits, params)
     if params["name"] is None or params["size"] is None:
         raise bad_body('"name" and "size" are required')
-    opened.check_code(params["password"])
-    _check_size(params["size"], upload)
+    _check_size(params["size"], limits)
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)
-    allowed = upload["content_type"]
+    allowed = limits["content_type"]
     matches = (
         allowed is None
         or content_type == allowed
@@ -119,24 +119,24 @@ def _answer_file(opened: OpenedShare, upload: dict[str, Any]) -> Response:
     nonce = params["nonce"] or token_urlsafe(18)
     if not is_nonce(nonce):
         raise bad_body('"nonce" must be 16 to 64 letters, digits, - or _')
-    file = uses.Upload("", safe_name(params["name"]), params["size"], content_type)
+    file = uses.File("", safe_name(params["name"]), params["size"], content_type)
     file = file._replace(identity=_identity(nonce, file))
     begin = _form if file.size <= MAX_FORM else _begin
     return json_response(
         {
-            **begin(opened, _places(opened, upload), file, again=bool(params["again"])),
+            **begin(opened, _places(opened, limits), file, again=bool(params["again"])),
             "nonce": nonce,
         }
     )
 
 
-def _check_size(size: int, upload: dict[str, Any]) -> None:
-    if not 0 <= size <= upload["max_size"]:
-        raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
+def _check_size(size: int, limits: dict[str, Any]) -> None:
+    if not 0 <= size <= limits["max_size"]:
+        raise Problem("too_large", f"A file must not exceed {limits['max_size']} bytes.")
 
 
 def _form(
-    opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool
+    opened: OpenedShare, places: uses.Places, file: uses.File, *, again: bool
 ) -> dict[str, object]:
     """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     invocation = opened.invocation
@@ -148,70 +148,72 @@ def _form(
     form, clamped_by = sign_form(
         access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS
     )
-    links.note(invocation.facts, target, expires_in=form.expires_in, clamped_by=clamped_by)
+    links.log_target(
+        invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
+    )
     expires_at = rfc3339(form.expires_at.timestamp())
     return {"url": form.url, "fields": form.fields, "expires_at": expires_at, "number": number}
 
 
 def _begin(
-    opened: OpenedShare, places: uses.Places, file: uses.Upload, *, again: bool
+    opened: OpenedShare, places: uses.Places, file: uses.File, *, again: bool
 ) -> dict[str, object]:
-    """The first parts of the file's upload, which is begun if its number has none."""
+    """The first parts of the file, whose multipart upload is begun if its number has none."""
     number, _ = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True)
-    begun = places.upload(number) if again else None
-    if begun is not None and not begun.oss_id:
+    recorded = places.file(number) if again else None
+    if recorded is not None and not recorded.oss_id:
         return _begin(opened, places, file, again=False)
     if again:
         places.renew(number, file.identity, opened.invocation.now)
-    if begun is None:
+    if recorded is None:
         for surplus in places.surplus():
             _abort(opened, places, surplus)
         headers = {"Content-Type": file.content_type, **FIXED_FIELDS}
-        ours = parts.begin(_target(opened, number, file), headers, opened.invocation)
-        begun = places.record_upload(number, file._replace(oss_id=ours.oss_id))
-        if begun.oss_id != ours.oss_id:
-            ours.abort()
-    return _links(opened, number, begun, 1, multipart.FIRST_LINKS)
+        upload = parts.begin(_target(opened, number, file), headers, opened.invocation)
+        recorded = places.record_file(number, file._replace(oss_id=upload.oss_id))
+        if recorded.oss_id != upload.oss_id:
+            upload.abort()
+    return _links(opened, number, recorded, 1, multipart.FIRST_LINKS)
 
 
-def _continue(opened: OpenedShare, upload: dict[str, Any], params: dict[str, Any]) -> Response:
-    """Further parts of an upload, or its end. Raises the 404 `not_found` without the nonce of its number."""
+def _continue(opened: OpenedShare, limits: dict[str, Any], params: dict[str, Any]) -> Response:
+    """Further parts of a file, or its end. Raises the 404 `not_found` without the nonce of its number."""
     number = (
         int(params["upload_id"]) if re.fullmatch(r"[1-9][0-9]{0,8}", params["upload_id"]) else 0
     )
-    places = _places(opened, upload)
-    begun = places.upload(number)
-    if begun is None or begun.identity != _identity(params["nonce"], begun):
+    places = _places(opened, limits)
+    file = places.file(number)
+    if file is None or file.identity != _identity(params["nonce"], file):
         raise Problem("not_found")
-    _check_size(begun.size, upload)
-    first, count = multipart.chosen_parts(_sizes(begun), params["from"], params["count"])
-    is_there = places.renew(number, begun.identity, opened.invocation.now)
+    _check_size(file.size, limits)
+    first, count = multipart.chosen_parts(_part_plan(file), params["from"], params["count"])
+    is_there = places.renew(number, file.identity, opened.invocation.now)
     if params["complete"]:
-        is_there = is_there or _complete(opened, places, number, begun)
+        is_there = is_there or _complete(opened, places, number, file)
         return json_response({"number": number}, 200 if is_there else 202)
-    return json_response({**_links(opened, number, begun, first, count), "nonce": params["nonce"]})
+    return json_response({**_links(opened, number, file, first, count), "nonce": params["nonce"]})
 
 
 def _links(
-    opened: OpenedShare, number: int, begun: uses.Upload, first: int, count: int
+    opened: OpenedShare, number: int, file: uses.File, first: int, count: int
 ) -> dict[str, object]:
-    limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
-    access = authorize(opened.invocation, _target(opened, number, begun), "POST", limits)
-    document = multipart.document(
-        str(number), _sizes(begun), access, opened.invocation, first, count, ends=False
+    expiry_limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
+    access = authorize(opened.invocation, _target(opened, number, file), "POST", expiry_limits)
+    issued = multipart.part_links(
+        _part_plan(file), access, opened.invocation, first, count, ends=False
     )
-    return {"number": number, "upload": document}
+    return {"number": number, "upload": {"upload_id": str(number), **issued}}
 
 
-def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses.Upload) -> bool:
+def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.File) -> bool:
     """Whether the object is there; otherwise the request must be sent again to learn it.
 
     Raises the 409 `parts_missing`, and the 400 `too_large` for an upload with other parts than the links are for.
     """
-    upload = parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id)
-    sizes = _sizes(begun)
+    upload = parts.MultipartUpload(_target(opened, number, file), opened.invocation, file.oss_id)
+    plan = _part_plan(file)
     arrived = dict[int, tuple[int, str]]()
-    lengths = {each: sizes.length(each) for each in range(1, sizes.part_count + 1)}
+    lengths = {each: plan.length(each) for each in range(1, plan.part_count + 1)}
     try:
         for page in upload.arrived():
             arrived |= page
@@ -238,27 +240,27 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, begun: uses
     if not is_complete and number not in uses.arrived(places.folder):
         _abort(opened, places, number)
         raise Problem("not_found")
-    links.note(opened.invocation.facts, upload.target)
+    links.log_target(opened.invocation.audit_fields, upload.target)
     return True
 
 
 def _abort(opened: OpenedShare, places: uses.Places, number: int) -> None:
-    begun = places.upload(number)
-    if begun is not None and begun.oss_id:
-        parts.Parts(_target(opened, number, begun), opened.invocation, begun.oss_id).abort()
-        places.end_upload(number)
+    file = places.file(number)
+    if file is not None and file.oss_id:
+        parts.MultipartUpload(_target(opened, number, file), opened.invocation, file.oss_id).abort()
+        places.record_abort(number)
 
 
-def _identity(nonce: str, file: uses.Upload) -> str:
+def _identity(nonce: str, file: uses.File) -> str:
     # The claim contains the file: otherwise one number would be valid for any number of keys.
     return sha256(f"{nonce}\n{file.name}\n{file.size}\n{file.content_type}".encode()).hexdigest()
 
 
-def _target(opened: OpenedShare, number: int, file: uses.Upload) -> Target:
+def _target(opened: OpenedShare, number: int, file: uses.File) -> Target:
     return opened.invocation.config.mounts.find(
         f"{opened.target.path}{opened.record.id}/{number}-{file.name}"
     )
 
 
-def _sizes(file: uses.Upload) -> multipart.MultipartUpload:
-    return multipart.MultipartUpload(file.oss_id, file.size, multipart.default_part(file.size))
+def _part_plan(file: uses.File) -> multipart.PartPlan:
+    return multipart.PartPlan(file.oss_id, file.size, multipart.default_part(file.size))

@@ -33,6 +33,9 @@ SHARE = _by_language(
         "code": ("Code", "提取码"),
         "code_title": ("Enter the code", "请输入提取码"),
         "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
+        "no_code": ("Type the code first.", "请先填写提取码，再重试。"),
+        "open": ("Open", "打开"),
+        "back": ("Back to the list", "返回列表"),
         "wrong_code": (
             "This code is not right. Check it and try again.",
             "提取码不正确，请核对后重试。",
@@ -45,6 +48,7 @@ UPLOAD = _by_language(
         "title": ("Send files", "上传文件"),
         "code": ("Code", "提取码"),
         "code_hint": ("The sender of this link has it.", "提取码由链接的发送者提供。"),
+        "no_code": ("Not sent: type the code first.", "未上传：请先填写提取码，再重试。"),
         "wrong_password": (
             "Not sent: the code is not right. Correct it, and try again.",
             "未上传：提取码不正确，请更正后重试。",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy.model import Function, Project, Resource
+from deploy.model import ConfiguredFunction, configure
 from local.fc import functions as local_functions
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
@@ -30,9 +30,12 @@ def events() -> Props:
 
 
 def custom(**changes: object) -> Props:
-    """The function of the custom runtime, with changes to `customRuntimeConfig`."""
+    """The function of the custom runtime, with changes to `customRuntimeConfig`; None removes a key."""
     props = functions("deploy/custom-runtime/s.yaml")["links_traffic"]
-    props["customRuntimeConfig"] = {**props["customRuntimeConfig"], **changes}
+    changed = {**props["customRuntimeConfig"], **changes}
+    props["customRuntimeConfig"] = {
+        name: value for name, value in changed.items() if value is not None
+    }
     return props
 
 
@@ -43,13 +46,12 @@ def read(props: Props, resource: str = "links") -> local_functions.Function:
 
 def configured(
     props: Props, folder: Path = ROOT, environment: str | None = None, resource: str = "links"
-) -> Function:
+) -> ConfiguredFunction:
     """A function with the links.toml of a folder."""
-    project = Project(folder, folder / "s.yaml", {}, {}, ())
-    return project.with_config(project.read(Resource(resource, "fc3@0.1.22", props)), environment)
+    return configure(folder, local_functions.function_of(resource, props, folder), environment)
 
 
-def with_more(props: Props, folder: Path, more: str, resource: str = "links") -> Function:
+def with_more(props: Props, folder: Path, more: str, resource: str = "links") -> ConfiguredFunction:
     """A function with the repository's links.toml, to which tables are added in a folder."""
     content = (ROOT / "links.toml").read_text(encoding="utf-8")
     (folder / "links.toml").write_text(content + more, encoding="utf-8")

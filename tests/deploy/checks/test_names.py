@@ -54,6 +54,7 @@ def test_a_role_whose_name_is_too_long_or_invalid_is_a_fault() -> None:
         ]
     trigger = {
         "triggerName": "outbox",
+        "triggerConfig": {"events": [], "filter": {"key": {"prefix": "", "suffix": ""}}},
         "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}",
     }
     assert faults(triggers=[{"triggerType": "oss", **trigger}]) == [

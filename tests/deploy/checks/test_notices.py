@@ -64,6 +64,15 @@ def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
 
 
 OUTBOX = oss_trigger("outbox/")
+EVENT_BRIDGE = {
+    "triggerEnable": True,
+    "asyncInvocationType": False,
+    "eventRuleFilterPattern": "{}",
+    "eventSinkConfig": {"deliveryOption": {}},
+    "eventSourceConfig": {"eventSourceType": "Default", "eventSourceParameters": {}},
+    "runOptions": {},
+}
+TOPIC = {"notifyContentFormat": "JSON", "notifyStrategy": "BACKOFF_RETRY"}
 DELETED = oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject")
 
 
@@ -74,10 +83,8 @@ DELETED = oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject")
         oss_trigger("outbox/reports/"),
         oss_trigger(""),
         # Others may deliver the events of a bucket, too.
-        *(
-            {"triggerName": "a", "triggerType": kind, "triggerConfig": {}}
-            for kind in ("eventbridge", "mns_topic")
-        ),
+        {"triggerName": "a", "triggerType": "eventbridge", "triggerConfig": EVENT_BRIDGE},
+        {"triggerName": "a", "triggerType": "mns_topic", "triggerConfig": TOPIC},
     ],
 )
 def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_the_example_of_a_domain_is_a_placeholder() -> None:
         "domainName": "links.example.com",
         "protocol": "HTTP",
         "certConfig": certificate,
+        "route": {"path": "/*"},
     }
     document = {"resources": {"links_http": {"props": {"customDomain": props["customDomain"]}}}}
     where = "resources.links_http.props.customDomain"

@@ -62,7 +62,7 @@ def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
         "other",
         "other-logs",
     )
-    there["triggers"], there["logConfig"] = [], {}
+    there["triggers"], there["logConfig"] = [], "auto"
     assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
 
 

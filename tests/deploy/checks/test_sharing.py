@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.checks import sharing
-from deploy.model import Function
+from deploy.model import ConfiguredFunction
 from tests.deploy.checks import shipped
 from tests.deploy.checks.shipped import Props
 
@@ -108,7 +108,7 @@ def test_what_calls_a_function_has_the_role_of_no_function_of_another_environmen
     assert across({None: {**dev, **caller}, "dev": {**dev, **caller}}) == []
 
 
-def with_state(environment: str | None, bucket: str) -> Function:
+def with_state(environment: str | None, bucket: str) -> ConfiguredFunction:
     props = named(f"links-{environment}")
     props["environmentVariables"]["LINK_BUCKET"] = bucket
     return shipped.configured(props, environment=environment)

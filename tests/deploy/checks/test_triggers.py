@@ -48,7 +48,10 @@ def test_an_invalid_schedule_is_a_fault_of_every_function(expression: str, sente
 @pytest.mark.parametrize(("kind", "service"), [("oss", "OSS"), ("mns_topic", "SMQ")])
 def test_a_service_that_calls_the_function_needs_a_role(kind: str, service: str) -> None:
     props = shipped.events()
-    props["triggers"][0]["triggerType"] = kind
+    trigger = props["triggers"][0]
+    topic = {"notifyContentFormat": "JSON", "notifyStrategy": "BACKOFF_RETRY"}
+    trigger["triggerType"] = kind
+    trigger["triggerConfig"] = topic if kind == "mns_topic" else trigger["triggerConfig"]
     assert faults(props) == []
     del props["triggers"][0]["invocationRole"]
     assert faults(props) == [
@@ -93,8 +96,9 @@ def destination_faults(destination: str, **changes: object) -> list[str]:
         "destinationConfig": {"onFailure": {"destination": destination}},
         **changes,
     }
+    present = {name: value for name, value in config.items() if value is not None}
     return list(
-        triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config}))
+        triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": present}))
     )
 
 

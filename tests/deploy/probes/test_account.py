@@ -261,7 +261,9 @@ def test_of_functions_without_a_role_only_the_check_says_something(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     install_aliyun(tmp_path, GOOD)
-    functions = tuple(replace(each, role="") for each in deployment.functions)
+    functions = tuple(
+        replace(each, function=replace(each.function, role="")) for each in deployment.functions
+    )
     assert list(account.roles(replace(deployment, functions=functions))) == []
 
 

@@ -247,9 +247,8 @@ def test_the_doctor_asks_a_local_sts_and_no_proxy(
     with (tmp_path / "links.toml").open("a", encoding="utf-8") as links:
         links.write(ASSUME_ROLE)
     project = Project.load(copy.config, lambda path, _: s_yaml.load(path, {}), base=True)
-    functions = [
-        project.with_config(project.read(each), None) for each in project.environments[0].resources
-    ]
+    resources = project.environments[0].resources
+    functions = [each.configured for each in resources if each.configured is not None]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     deployment = open_deployment(project, functions, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
     assert deployment.config.assume_role is not None

@@ -14,11 +14,12 @@ from urllib.parse import quote, unquote
 
 import signer
 from signer.cli import run as run_command
+from signer.diagnosis.causes import CAUSES
 from signer.emulator.oss.authorization import mismatch
 from tests.fuzz.laws import Run, check_no_secret
 from tests.signer.diagnosis.test_explain import BROKEN, CREDENTIALS
 from tests.signer.signing import NOW, sign
-from tools.explain_page import edited, read_tables
+from tools.explain_page import edited
 
 LINK = sign(key="reports/a b.pdf", credentials=CREDENTIALS, expires_in=600).url
 SIGNATURE = LINK.partition("x-oss-signature=")[2][:64]
@@ -86,8 +87,8 @@ def explanation_seeds() -> Iterator[bytes]:
     answer = error.xml(
         "65E01A2B3C4D5E6F70819203", "examplebucket.oss-cn-hangzhou.aliyuncs.com"
     ).decode()
-    for row in read_tables()["findings"].values():
-        url = edited(LINK, row["example"].get("edit", ()))
+    for cause in CAUSES.values():
+        url = edited(LINK, json.loads(cause.example).get("edit", ()))
         yield from (url.encode(), f"{url}\n{answer}".encode())
     for urls in BROKEN.values():
         yield urls[0].encode()

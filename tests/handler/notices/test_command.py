@@ -20,8 +20,7 @@ from handler.core.cloud.store import Store
 from handler.core.config import Location
 from handler.core.context import Clock
 from handler.core.outbox import WAITING, Delivery, read_delivery
-from handler.notices.session import sink_lease
-from handler.notices.sink_queue import DEAD, Pause, SinkQueue
+from handler.notices.sink_queue import DEAD, Pause, SinkQueue, sink_lease
 from signer.times import format_timestamp
 from tests.handler.core.keys.command import ENVIRONMENT, Result
 from tests.handler.notice_fixtures import HEAD, EventFunction, event_function, notice, receiver
@@ -249,18 +248,18 @@ class TestRetry:
             assert (entry.position, entry.id, entry.tries) == ("000007", "a" * 32, 0)
             assert abs(entry.since - cli.function.oss.clock.now()) < 10
             names.append(entry.name)
-            assert cli.function.queue().bury(entry, "status_500")
+            assert cli.function.queue().dead_letter(entry, "status_500")
         assert len(set(names)) == 4
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
-        revive = SinkQueue.revive
+        requeue = SinkQueue.requeue
 
-        def revive_and_die(queue: SinkQueue, entry: Delivery) -> None:
-            revive(queue, entry)
+        def requeue_and_die(queue: SinkQueue, entry: Delivery) -> None:
+            requeue(queue, entry)
             cli.put(b"{}", f"dead/ops/{entry.name}", f"dead/ops/2000000000-000000-{entry.id}")
 
-        with patch.object(SinkQueue, "revive", revive_and_die):
+        with patch.object(SinkQueue, "requeue", requeue_and_die):
             assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
         assert len(cli.names(DEAD)) == 6
 

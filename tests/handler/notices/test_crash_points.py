@@ -103,13 +103,13 @@ def test_made_due_again_and_not_deleted_among_the_dead(
     notified.invoke(created())
     outbox = notified.queue()
     (entry,) = outbox.first()
-    outbox.bury(entry, "status_422")
+    outbox.dead_letter(entry, "status_422")
     with killed_before("delete", "dead/"):
-        outbox.revive(entry)
+        outbox.requeue(entry)
     assert (len(outbox.first()), len(outbox.first(DEAD))) == (1, 1)
     notified.add_sink("ops", hook)
     recover(notified)
-    outbox.revive(entry)
+    outbox.requeue(entry)
     recover(notified)
     assert received_keys(hook) == Counter(["outbox/a.txt"])
     assert outbox.first(DEAD) == []

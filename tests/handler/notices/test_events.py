@@ -131,7 +131,7 @@ def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(
 
 
 @pytest.mark.parametrize(
-    ("where", "received"), [("events.sources.read", 0), ("notices.sender.oss_sink.write", 1)]
+    ("where", "received"), [("events.read_event", 0), ("notices.sender.oss_sink.write", 1)]
 )
 def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_other_sink(
     notified: EventFunction,

@@ -12,7 +12,7 @@ import pytest
 from handler.core.cloud.lease import Lease
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
-from handler.notices.session import sink_lease
+from handler.notices.sink_queue import sink_lease
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from handler.notices.timing import NEED, SLOT

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,24 +20,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from deploy.checks.secrets import secret_in
 from handler.core.outbox import Delivery, Link, Notice
+from handler.notices import sinks
 from handler.notices.sinks import KINDS, InvalidSink, Sink, batches, read_sink
 from handler.notices.sinks.message import display_name, escape_markup, safe_url
 from tests.handler.notice_fixtures import WHSEC
+from tools.secret_search import search
 
 NOW = 1_772_347_271.895
 URL = (
     "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/outbox/a.txt?x-oss-date=20260301T064111Z&x-oss-expires=900"
     "&x-oss-security-token=CAIS%2B%2F%3D&x-oss-signature=0123456789abcdef"
 )
-ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
-SECRETS = {
-    "webhook": WHSEC,
-    "dingtalk": "SECexample",
-    "feishu": "feishu-secret",
-    "wecom": "",
-    "slack": "",
-}
+ROBOTS = tuple(name for name in KINDS if name != "webhook")
+SECRETS = {name: WHSEC if kind.NEEDS_SECRET else "" for name, kind in KINDS.items()}
 
 
 def delivery(
@@ -76,6 +75,21 @@ def visible_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+class TestKinds:
+    def test_each_module_that_makes_messages_is_a_kind_of_its_name(self) -> None:
+        assert isinstance(sinks.__file__, str)
+        files = Path(sinks.__file__).parent.glob("*.py")
+        modules = {path.stem for path in files if "\ndef post(" in path.read_text("utf-8")}
+        assert modules == {*KINDS}
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_secret_of_each_kind_is_found_where_it_must_not_be(self, kind: str) -> None:
+        secret = f"{KINDS[kind].FOUND_BY}0123456789abcdefEXAMPLE"
+        assert secret_in(f"https://robot.example.com{secret}") == f"a {kind} secret"
+        assert secret_in(f"{KINDS[kind].FOUND_BY}…") is None
+        assert [each.kind for each in search(f"POST {secret}")] == ["a sink's secret"]
+
+
 class TestSignatures:
     def test_a_webhook_is_verified_by_the_reference_library(self) -> None:
         now = datetime.now(tz=timezone.utc).timestamp()
@@ -110,13 +124,14 @@ class TestSignatures:
         query = parse_qs(urlsplit(post.url).query, strict_parsing=True)
         assert query["key"] == ["EXAMPLE"]
         assert query["timestamp"] == ["1772347271895"]
-        mac = hmac.new(b"SECexample", b"1772347271895\nSECexample", hashlib.sha256).digest()
+        secret = SECRETS["dingtalk"].encode()
+        mac = hmac.new(secret, b"1772347271895\n" + secret, hashlib.sha256).digest()
         assert base64.b64decode(query["sign"][0]) == mac
 
     def test_feishu_is_signed_in_the_body(self) -> None:
         card = message("feishu", delivery())
         assert card["timestamp"] == "1772347271"
-        mac = hmac.new(b"1772347271\nfeishu-secret", b"", hashlib.sha256).digest()
+        mac = hmac.new(f"1772347271\n{SECRETS['feishu']}".encode(), b"", hashlib.sha256).digest()
         assert base64.b64decode(card["sign"]) == mac
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -332,37 +347,35 @@ class TestNamesAreData:
         assert safe_url(URL) == URL
 
 
+def body_size(kind: str, *deliveries: Delivery) -> int:
+    """Bytes of a message, as its service counts them."""
+    body = message(kind, *deliveries)
+    return len(body["markdown"]["content"].encode() if kind == "wecom" else json.dumps(body))
+
+
 class TestLimits:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_many_notices_are_few_messages_within_the_limits(self, kind: str) -> None:
-        deliveries = [
-            delivery(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)
-        ]
-        split = batches(KINDS[kind], deliveries)
+    @pytest.mark.parametrize("name", ["报告" * 20, "a"])
+    def test_many_notices_are_few_messages_within_the_limits(self, kind: str, name: str) -> None:
+        deliveries = [delivery(f"{name}-{number}.pdf", number=number) for number in range(300)]
+        limits = KINDS[kind]
+        split = batches(limits, deliveries)
         assert [entry for batch in split for entry in batch] == deliveries
-        assert len(max(split, key=len)) <= 200
-        bodies = [message(kind, *batch) for batch in split]
-        limits = {"dingtalk": 20_000, "feishu": 20 * 1024, "slack": 13_000, "webhook": 600_000}
-        for body in bodies:
-            if kind == "wecom":
-                assert len(body["markdown"]["content"].encode()) <= 4096
-            else:
-                assert len(json.dumps(body)) <= limits[kind]
-        assert (
-            len(split)
-            <= {"webhook": 2, "wecom": 150, "slack": 30, "dingtalk": 15, "feishu": 20}[kind]
-        )
+        assert limits.MAX_BYTES <= limits.SERVICE_BYTES
+        assert max(body_size(kind, *batch) for batch in split) <= limits.MAX_BYTES
+        for batch, (following, *_) in pairwise(split):
+            is_full = body_size(kind, *batch, following) > 0.9 * limits.MAX_BYTES
+            assert is_full or len(batch) == limits.MAX_NOTICES
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_one_notice_alone_always_fits(self, kind: str) -> None:
         longest = delivery("报" * 340, url=URL + "&x=" + "a" * 6000)
         ((only,),) = batches(KINDS[kind], [longest])
-        body = message(kind, only)
-        if kind == "wecom":
-            assert len(body["markdown"]["content"].encode()) <= 4096
-            assert "give = share" in body["markdown"]["content"]
-        else:
-            assert len(json.dumps(body)) < 13_000
+        assert body_size(kind, only) <= KINDS[kind].SERVICE_BYTES
+
+    def test_wecom_leaves_out_a_link_that_exceeds_a_message(self) -> None:
+        body = message("wecom", delivery(url=URL + "&x=" + "a" * 6000))
+        assert "give = share" in body["markdown"]["content"]
 
     def test_no_notices_are_no_message(self) -> None:
         assert batches(KINDS["slack"], []) == []

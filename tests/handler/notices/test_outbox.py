@@ -313,11 +313,11 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver
     ) -> None:
         self.prepare(function, hook)
-        sent, buried = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
+        sent, dead_lettered = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
         put_entry(function, sent, json.dumps(waiting_notice(colour="blue")).encode())
         put_entry(
             function,
-            buried,
+            dead_lettered,
             json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode(),
         )
         assert function.tick().summary["notices"] == 4
@@ -334,7 +334,7 @@ class TestWhatCannotBeRead:
             == document
         )
         outbox = function.queue()
-        outbox.revive(*outbox.first(DEAD))
+        outbox.requeue(*outbox.first(DEAD))
         assert (
             json.loads(function.read(f".links/state/{function.state_names('outbox/')[0]}"))
             == document
@@ -351,12 +351,14 @@ MOUNTS = {
     "GET withdrawn": DROP + 'methods = ["PUT"]\nmax_size = "1MB"\n',
     "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
     "shares withdrawn": DROP.replace('max_share = "30d"', ""),
+    "codes required": DROP + "require_password = true\n",
 }
 LOOKS: dict[
     str, OssResponse | Exception
 ] = {  # only NoSuchKey, NoSuchVersion and a delete marker say that it is gone
     "forbidden": OssResponse(403, {}, b"", "AccessDenied"),
     "no bucket": OssResponse(404, {}, b"", "NoSuchBucket"),
+    "a 404 that is not OSS's": OssResponse(404, {}, b"", ""),
     "archived": OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", ""),
     "unreachable": OssUnavailable("OSS cannot be reached."),
 }
@@ -364,6 +366,7 @@ SHARES = (
     "removed",
     "hidden by a longer path",
     "shares withdrawn",
+    "codes required",
     "no_share_key",
     "public_url_required",
 )

@@ -16,8 +16,10 @@ import pytest
 import requests
 
 from handler.core.cloud.concurrency import map_concurrently
-from handler.core.config import Location
+from handler.core.config import Config, Location, Target
+from handler.core.errors import Problem
 from handler.core.request import Request
+from handler.core.shares import new
 from handler.core.shares import record as records
 from handler.core.shares.record import Record
 from handler.web import app
@@ -225,6 +227,28 @@ def test_those_of_one_object_of_a_sink_are_made_side_by_side(tmp_path: Path) -> 
         assert time.time() - began < 30
 
 
+def test_a_rule_of_mounts_holds_for_shares_of_requests_and_of_notices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds one adds it once."""
+    world = world.with_rules(notice(["ops"], mount="/reports/", give="share"))
+
+    def made(version: str) -> tuple[str | None, list[dict[str, str]]]:
+        """The codes with which a share is refused to a request and to a notice."""
+        response = world.service.request_share()
+        event = created("reports/q3.pdf", etag=version)
+        outcome = world.function.invoke(event, config=world.service.config)
+        return response.line["code"], outcome.summary.get("failed", [])
+
+    assert made("ETAG1") == (None, [])
+
+    def refuse(config: Config, target: Target, wish: new.Wish) -> None:
+        raise Problem("too_large")
+
+    monkeypatch.setattr(new, "RULES", (*new.RULES, refuse))
+    assert made("ETAG2") == ("too_large", [{"sink": "ops", "code": "too_large"}])
+
+
 NONCE = "nonce-EXAMPLE-000000000"
 OPENED = notice(["ops"], on="opened", mount="/reports/") + notice(
     ["ops"], on="opened", mount="/in/"
@@ -358,7 +382,7 @@ def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
         parts = urlsplit(share.url)
         request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
         return app.answer(
-            lambda: request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
+            request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
         )
 
     assert {response.status for response in map_concurrently(use, shares * 8)} == {303}

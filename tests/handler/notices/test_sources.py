@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.notices.sources import SOURCES, read
+from handler.notices.sources import SOURCES
+from handler.notices.sources.event import read_event
 from handler.notices.sources.fields import describe
 from handler.notices.sources.items import (
     CreatedObject,
@@ -32,7 +33,7 @@ def load(name: str) -> bytes:
 
 
 def items(event: bytes | str) -> tuple[Any, ...]:
-    return read(event).items
+    return read_event(event).items
 
 
 READABLE: dict[str, tuple[str, Any]] = {
@@ -89,7 +90,7 @@ def test_every_event_file_is_tested_here() -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_a_documented_event_is_read(name: str) -> None:
     source, item = READABLE[name]
-    event = read(load(name))
+    event = read_event(load(name))
     assert (event.sources, event.items) == ((source,), (item,))
 
 

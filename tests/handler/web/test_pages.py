@@ -47,9 +47,7 @@ def upload_page(
 
 
 def code_page(title: str | None, message: str | None = None) -> Response:
-    return pages.share_page(
-        "en", pages.SharedPage(title, message, END), None, nonce=NONCE, link_origin=ORIGIN
-    )
+    return pages.code_page("en", pages.SharedPage(title, message, END))
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import IO, Any
 import pytest
 import requests
 
-from handler.notices import sources
 from handler.notices.sources import items
+from handler.notices.sources.event import read_event
 from local.fc import async_invoke, functions, oss_events
 from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Deployment
@@ -120,7 +120,7 @@ class TestOssEvents:
             "examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject"
         )
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
-        assert sources.read(event).items == (
+        assert read_event(event).items == (
             items.CreatedObject(
                 "examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0
             ),

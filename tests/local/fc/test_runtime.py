@@ -387,6 +387,10 @@ def test_a_renewal_lets_a_busy_instance_finish_its_request(tmp_path: Path) -> No
         assert set(runtime.processes("links")).isdisjoint(before)
 
 
+def loaded(instance: Instance) -> None:
+    """Nothing is left to do for it."""
+
+
 def test_a_renewal_while_an_instance_starts_replaces_it_after_its_request() -> None:
     def start() -> Instance:
         if not started:
@@ -395,7 +399,7 @@ def test_a_renewal_while_an_instance_starts_replaces_it_after_its_request() -> N
         return started[-1]
 
     started: list[Instance] = []
-    pool = Pool(start, 1)
+    pool = Pool(start, loaded, 1)
     for _ in range(3):
         with pool.lease():
             pass
@@ -434,8 +438,24 @@ def test_an_instance_handles_one_request_at_a_time_and_the_others_wait(tmp_path:
     assert len({outcome.payload for outcome in outcomes}) == 1
 
 
+def test_a_close_ends_an_instance_that_loads(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "slow.py").write_text(
+        f"import signal\nwith open({str(fifo)!r}, 'w') as f:\n    f.write('x')\nsignal.pause()\n"
+    )
+    slow = function("slow.on_event", code=tmp_path)
+    with ThreadPoolExecutor() as threads, running(slow) as runtime:
+        failure = threads.submit(runtime.warm, "links")
+        assert fifo.read_text() == "x"
+        runtime.close()
+        outcome = failure.result(30)
+    assert outcome is not None
+    assert outcome.error_message == "Process exited unexpectedly before completing request"
+
+
 def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> None:
-    pool = Pool(lambda: Instance(FUNCTIONS, {}), 1)
+    pool = Pool(lambda: Instance(FUNCTIONS, {}), loaded, 1)
     with pool.lease() as first:
         pass
     with pool.lease() as second:

@@ -50,6 +50,7 @@ resources:
           triggerType: oss
           triggerConfig:
             events: ["oss:ObjectCreated:*"]
+            filter: {key: {prefix: in/, suffix: ""}}
   other:
     component: fc3-domain
 """
@@ -64,6 +65,8 @@ def write(folder: Path, content: str) -> Path:
 def with_props(props: str) -> str:
     """A document with one function: the required props and `props`."""
     required = "functionName: f\nregion: cn-hangzhou\nruntime: python3.10\nhandler: index.handler\n"
+    if "code:" not in props:
+        required += "code: ./build\n"
     return "resources:\n  f:\n    component: fc3\n    props:\n" + indent(
         required + dedent(props), " " * 6
     )
@@ -106,7 +109,9 @@ def test_sources_next_to_s_yaml_run_if_they_hold_the_handler(tmp_path: Path) -> 
     assert only_function(tmp_path, COMPLETE).code == tmp_path
 
 
-@pytest.mark.parametrize("code", ["code: ./build", "code:\n  src: build"])
+@pytest.mark.parametrize(
+    "code", ["code: ./build", "code: {src: build, ossBucketName: b, ossObjectName: o}"]
+)
 def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(
     tmp_path: Path, code: str
 ) -> None:
@@ -178,7 +183,7 @@ def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path) -> N
             "resources: {f: {component: fc3-domain}}",
             "at least one resource with `component: fc3` is required",
         ),
-        ("resources: {f: {component: fc3}}", "runtime is required"),
+        ("resources: {f: {component: fc3, props: {}}}", "runtime is missing"),
         ("resources: {f: {component: fc3, props: x}}", "props must be a mapping"),
     ]
     for content, sentence in rows:
@@ -194,7 +199,8 @@ def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
         "{triggerName: w, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET]}}"
     )
     rows: list[tuple[str, str]] = [
-        ("timeout: 0", "timeout must be an integer from 1 to 86400"),
+        ("timeout: 0", "timeout must be at least 1 (got 0)"),
+        ("timeout: 86401", "timeout must be at most 86400 (got 86401)"),
         ("timeout: true", "timeout must be an integer"),
         ("timeout: 10s", "timeout must be an integer"),
         ("memorySize: lots", "memorySize must be an integer"),
@@ -204,13 +210,24 @@ def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path) -> None:
             "environmentVariables: {A: " + "x" * 4096 + "}",
             "must be smaller than 4096 bytes in total (got 4097)",
         ),
-        ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "handler is required"),
-        ("instanceLifecycleConfig: {initializer: {handler: a.b, timeout: 301}}", "from 1 to 300"),
-        ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency must be an integer"),
+        ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "initializer.handler is missing"),
+        ("instanceLifecycleConfig: {initializer: {handler: ''}}", "handler must not be empty"),
+        ("instanceLifecycleConfig: {initializer: {handler: a.b, timeout: 301}}", "at most 300"),
+        ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency must be at least 1"),
+        ("concurrencyConfig: {reservedConcurrency: 1.5}", "reservedConcurrency must be an integer"),
+        ("customRuntimeConfig: {port: 65536}", "port must be at most 65535"),
+        (
+            "asyncInvokeConfig: {maxAsyncRetryAttempts: 9}",
+            "maxAsyncRetryAttempts must be at most 8",
+        ),
+        ("asyncInvokeConfig: {maxAsyncRetryAttempts: 1.5}", "must be an integer"),
+        ("instanceConcurrency: 201", "instanceConcurrency must be at most 200"),
+        ("timeOut: 3", "timeOut is unknown to fc3: did you mean timeout?"),
         ("triggers: {web: x}", "triggers must be a list"),
-        ("triggers: [{triggerName: web}]", "triggerType is required"),
-        (f"triggers: [{http}]".replace("authType: anonymous, ", ""), "authType must be one of"),
-        (f"triggers: [{http}]".replace("GET", "get"), "methods must be a list of"),
+        ("triggers: [{triggerName: web}]", "triggerType is missing"),
+        (f"triggers: [{http}]".replace("authType: anonymous, ", ""), "authType is missing"),
+        (f"triggers: [{http}]".replace("GET", "get"), "methods[0] is 'get'"),
+        (f"triggers: [{http}]".replace("GET", ""), "methods must not be empty"),
         (f"triggers: [{http}, {http.replace('w', 'other', 1)}]", "two http triggers"),
     ]
     for props, sentence in rows:

@@ -328,7 +328,7 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
         ),
         (("shares",), {"FC_PRESIGN_KEY": "fcp_a\nX-Evil: 1"}, "Invalid API key or token"),
         (("shares", "--key", "fcp_key_EXAMPLE"), {}, "'-'"),
-        (("revoke",), {}, "Missing argument"),
+        (("revoke",), {}, "Name ids or addresses"),
         (("ls", "reports/"), {}, "begins with /"),
         (("ls", "/-/shares/"), {}, "begins with /"),
         (("ls", "/reports/../"), {}, "must not have a segment . or .."),
@@ -350,3 +350,43 @@ def test_a_failure_is_status_2_and_says_what_to_do(
     assert message in done.stderr
     assert "X-Evil" not in done.stderr
     assert len(stub.keys) <= 1
+
+
+def test_revoke_of_an_owner_says_how_many_end_and_goes_on_where_it_stopped(stub: Stub) -> None:
+    created = [create(stub, second) for second in range(3)]
+    stub.world = stub.world.with_keys(
+        api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN", "SHARE", "GET"])]
+    )
+    arguments = ("revoke", "--owner", "api:maker")
+    asked = run(*arguments, env=stub.env(ADMIN))
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "api:maker has 3 shares that can be revoked." in asked.stderr
+    assert "To revoke without a question: --yes" in asked.stderr
+    assert run("revoke", created[0], env=stub.env(ADMIN)).returncode == 0
+    done = run(*arguments, "--yes", env=stub.env(ADMIN))
+    assert done.returncode == 0
+    assert sorted(done.stdout.split()) == sorted(
+        word for each in created[1:] for word in ("Revoked", f"{each}.")
+    )
+    again = run(*arguments, "--yes", env=stub.env(ADMIN))
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "api:maker has 0 shares" in again.stderr
+
+
+def test_revoke_of_an_owner_requires_admin_and_no_id_beside_it(stub: Stub) -> None:
+    refused = run("revoke", "--owner", "api:maker", "--yes", env=stub.env())
+    assert (refused.returncode, "admin_required" in refused.stderr) == (2, True)
+    for arguments in (["revoke"], ["revoke", "z0dbH3m320oM", "--owner", "api:maker"]):
+        refused = run(*arguments, env=stub.env())
+        assert refused.returncode == 2
+        assert "Name ids or addresses, or an --owner." in refused.stderr
+
+
+def test_revoke_of_an_owner_ends_with_2_where_one_share_was_not_revoked(stub: Stub) -> None:
+    create(stub)
+    stub.world = stub.world.with_keys(
+        api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN"])]
+    )
+    done = run("revoke", "--owner", "api:maker", "--yes", env=stub.env(ADMIN))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Not found" in done.stderr

@@ -15,8 +15,7 @@ import oss2
 import pytest
 
 import signer
-from signer.diagnosis.advice import ADVICE
-from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
+from signer.diagnosis.causes import CAUSES
 from tests.signer.diagnosis.links import Use, v1_link, working_link
 from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import KEYS, LinkRequest, sign
@@ -57,7 +56,7 @@ PLUS_HEAD, PLUS_SIGNATURE = PLUS.split("Signature=")
 ODD_KEY = link("dir/a#b?c d.txt")
 QUERY = link(query={"response-content-disposition": "attachment; filename=a+b.txt"})
 REQUIRED = ("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version")
-# What the examples of tools/findings.yaml do not show. A code that needs the secret ends with !.
+# What the examples of causes.en.ini do not show. A code that needs the secret ends with !.
 BROKEN: dict[str, list[str]] = {
     "truncated": [
         V4[:-20],
@@ -194,10 +193,9 @@ def test_hostile_strings_are_explained_quickly(filling: str) -> None:
 
 
 def test_every_finding_has_a_title_and_advice() -> None:
-    assert set(FINDING_BY_EC.values()) | set(FINDING_BY_CODE.values()) <= set(ADVICE)
-    for title, advice in ADVICE.values():
-        assert title.endswith(".")
-        assert advice.endswith(".")
+    for cause in CAUSES.values():
+        assert cause.title.endswith(".")
+        assert cause.advice.endswith(".")
 
 
 def test_an_explanation_shows_what_the_link_contains() -> None:
@@ -300,6 +298,36 @@ def test_two_faults_at_once_are_both_proved() -> None:
     )
     proved = {finding.code for finding in explanation.findings if finding.certainty == "proved"}
     assert proved == {"wrong_method", "added_parameters"}
+
+
+def test_a_security_token_in_a_header_is_proved_not_to_be_signed() -> None:
+    first = signer.explain(
+        link(credentials=KEYS),
+        headers={"X-Oss-Security-Token": "CAIS"},
+        credentials=KEYS,
+        now=ISSUED,
+    ).findings[0]
+    assert (first.code, first.certainty) == ("token_not_signed", "proved")
+    assert "without the header x-oss-security-token" in first.evidence
+
+
+def test_a_region_that_was_changed_after_signing_is_proved_by_that_of_the_host() -> None:
+    url = link().replace("%2Fcn-hangzhou%2F", "%2Fcn-shanghai%2F")
+    assert signer.explain(url, now=ISSUED).findings[0].code == "wrong_region"
+    first = signer.explain(url, credentials=CREDENTIALS, now=ISSUED).findings[0]
+    assert (first.code, first.certainty) == ("altered_parameter", "proved")
+    assert "with the region of the host in x-oss-credential" in first.evidence
+
+
+def test_a_parameter_of_the_signature_that_stands_twice_is_named() -> None:
+    for name in ("x-oss-date", "x-oss-security-token"):
+        (value,) = re.findall(f"{name}=([^&]*)", V4)
+        evidence = [
+            finding.evidence
+            for finding in signer.explain(f"{V4}&{name}={value}", now=ISSUED).findings
+            if finding.code == "malformed_parameter"
+        ]
+        assert evidence == [f"The link contains {name} more than once."]
 
 
 def test_a_string_without_a_link_is_refused_with_what_to_do() -> None:

@@ -11,7 +11,8 @@ import pytest
 import signer
 from signer import v1, v4
 from signer.diagnosis import Explanation
-from signer.diagnosis.oss_error import compare_canonical_requests, read_error
+from signer.diagnosis.canonical_request import compare_canonical_requests
+from signer.diagnosis.server_error import read_error
 from signer.emulator.oss.authorization import mismatch
 from tests.signer.signing import KEYS, sign
 
@@ -39,7 +40,6 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
 @pytest.mark.parametrize(
     ("code", "message", "ec", "finding"),
     [
-        # The pages of docs/errors name what stands in the table of codes.
         ("NoSuchKey", "", "", "no_such_key"),
         (
             "InvalidArgument",
@@ -85,6 +85,14 @@ def xml(code: str, message: str = "", ec: str = "") -> str:
         ("InvalidArgument", "The value of response-expires is invalid.", "", "other_error"),
         ("InvalidArgument", "The value of x-oss-date is invalid.", "", "malformed_parameter"),
         ("InvalidArgument", "The value is invalid.", "0002-00000070", "malformed_parameter"),
+        ("InvalidArgument", "A signed header is missing.", "", "missing_header"),
+        ("InvalidArgument", "The additional headers are invalid.", "", "missing_header"),
+        (
+            "AuthorizationQueryParametersError",
+            "X-OSS-Expires must be less than 604800 seconds",
+            "",
+            "expires_out_of_range",
+        ),
         ("FileImmutable", "The object you specified is immutable.", "", "other_error"),
     ],
 )
@@ -166,6 +174,12 @@ def test_who_denied_what_is_shown_in_the_words_that_are_known() -> None:
         ("host:h\n", "", "missing_header", "host was signed but not sent"),
         ("host:h\n", "host:other\n", "wrong_host", "host was sent with another value"),
         ("UNSIGNED-PAYLOAD", "e3b0c442", "extra_header", "x-oss-content-sha256"),
+        (
+            "\nhost\n",
+            "\nhost;range\n",
+            "changed_query",
+            "Additional headers: OSS received other names",
+        ),
     ],
 )
 def test_the_first_difference_is_described(old: str, new: str, code: str, sentence: str) -> None:
@@ -216,6 +230,19 @@ def test_an_answer_is_read_in_whatever_form_it_was_pasted() -> None:
         assert (
             signer.explain(LINK, error_xml=error_xml, now=ISSUED).findings[0].code == "wrong_method"
         )
+
+
+def test_whether_the_key_or_its_token_is_unknown_is_seen_by_the_link() -> None:
+    without_token = sign(
+        key="a.txt", credentials=CREDENTIALS._replace(security_token=None), now=ISSUED
+    ).url
+    for url, answer, code in (
+        (without_token, xml("InvalidAccessKeyId"), "missing_token"),
+        (LINK, xml("InvalidAccessKeyId"), "unknown_access_key"),
+        (without_token, xml("InvalidAccessKeyId", ec="0002-00000002"), "missing_token"),
+        (LINK, xml("InvalidAccessKeyId", ec="0002-00000002"), "unknown_access_key"),
+    ):
+        assert firsts(explain(url, answer)) == [(code, "certain")]
 
 
 def test_the_bytes_of_the_canonical_request_are_preferred_to_its_text() -> None:

@@ -173,9 +173,9 @@ def test_an_answer_without_its_link_is_explained() -> None:
 @pytest.mark.parametrize(
     ("variables", "page"),
     [
-        ({}, "docs/errors/expired.md"),
-        ({"LANG": "zh_CN.UTF-8"}, "docs/errors/expired.zh-CN.md"),
-        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "docs/errors/expired.md"),
+        ({}, "docs/causes.md#expired"),
+        ({"LANG": "zh_CN.UTF-8"}, "docs/causes.zh-CN.md#expired"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "docs/causes.md#expired"),
     ],
 )
 def test_the_last_line_names_the_page_of_the_first_finding(

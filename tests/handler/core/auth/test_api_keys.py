@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.core import auth
+from handler.core.auth import access
 from handler.core.config import Config
 from handler.core.context import Caller
 from handler.core.keys import Keys, parse
@@ -233,7 +233,7 @@ def test_a_link_expires_in_the_same_second_as_its_key(
 
 
 def test_every_key_is_compared_in_constant_time(config: Config) -> None:
-    with patch.object(auth, "compare_digest", wraps=hmac.compare_digest) as compared:
+    with patch.object(access, "compare_digest", wraps=hmac.compare_digest) as compared:
         assert ask("/reports/q3.pdf", headers=bearer(READER), config=config).status == 200
         assert ask("/reports/q3.pdf", headers=bearer(STRANGER), config=config).status == 401
     assert compared.call_count == 2 * len(document()["api"])

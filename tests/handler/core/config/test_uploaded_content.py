@@ -10,7 +10,7 @@ from handler.core.config import Mount
 from handler.core.config.load import read
 from handler.core.config.media_types import EXTENSIONS, is_active
 from handler.core.errors import Problem
-from handler.web.uploads import check_active_type
+from handler.core.uploads import check_active_type
 from tests.handler.core.config.tables import document, refusal
 
 DOMAIN = "https://static.example.com"

@@ -21,7 +21,17 @@ from handler.core.keys import parse
 from handler.core.keys.file_store import FileStore
 from signer import CdnKey
 from tests.handler.core.keys.command import ADD, WEBHOOK, KeysCli, Result, Terminal
-from tests.handler.keys_fixtures import READER, SECRET, api, base64url, document, hash_of, issuer
+from tests.handler.keys_fixtures import (
+    ENDED,
+    READER,
+    SECRET,
+    SHARER,
+    api,
+    base64url,
+    document,
+    hash_of,
+    issuer,
+)
 
 
 def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:
@@ -380,17 +390,17 @@ def test_a_restored_backup_brings_back_what_was_removed_and_says_so(
     assert (status, err, existing.read()) == (0, "Restore it? [y/N] ", saved)
     back = (
         "share key old",
-        "API key reader",
-        "API key ended",
+        f"API key reader ({hash_of(READER)[:8]}…)",
+        f"API key ended ({hash_of(ENDED)[:8]}…)",
         f"issuer {issuer['iss']}",
         "sink team",
         "CDN static",
     )
     assert [line.strip() for line in out.splitlines()[1:-1]] == [
         *(f"Works again, although it was revoked, retired or removed: {entry}" for entry in back),
-        "Goes: API key reader",
+        f"Goes: API key reader ({hash_of('fcp_other')[:8]}…)",
         "Goes: CDN static",
-        "Changes: API key sharer (paths)",
+        f"Changes: API key sharer ({hash_of(SHARER)[:8]}…) (paths)",
     ]
     assert not any(secret in out for secret in ("EXAMPLE", issuer["secret"], share[0]["secret"]))
 

@@ -147,7 +147,14 @@ INVALID: dict[str, bytes] = {
 def test_every_member_of_a_valid_document_is_read() -> None:
     keys = parse(serialized())
     assert keys.share == (ShareKey("old", b"o" * 32), ShareKey("new", b"n" * 32))
-    assert keys.api[0] == ApiKey("reader", hash_of(READER), ("/reports/",), ("GET",), None)
+    assert keys.api[0] == ApiKey(
+        id="reader",
+        sha256=hash_of(READER),
+        paths=("/reports/",),
+        methods=("GET",),
+        expires_at=None,
+        owner=f"api:reader:{hash_of(READER)}",
+    )
     assert keys.api[1].expires_at == 1772347871
     assert keys.jwt[0].secret == SECRET
     assert keys.sinks == {"team": {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE"}}

@@ -153,7 +153,9 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
         assert (page.status, page.line["code"]) == (
             (403, "wrong_password") if is_wrong else (200, None)
         )
-        assert (f'role="alert">{SHARE["en"]["wrong_code"]}<' in page.body) is is_wrong
+        fault = "wrong_code" if number < 4 else "no_code"
+        assert (f'role="alert">{SHARE["en"][fault]}<' in page.body) is is_wrong
+        assert "form-action 'self';" in page.headers["Content-Security-Policy"]
         for word in (
             "<h1>Figures</h1>",
             "For &lt;you&gt;<br>alone",
@@ -173,16 +175,22 @@ def test_a_page_asks_a_person_for_it_and_shows_nothing_else(
             code,
         ):
             assert hidden not in page.body
-    assert len({nonce_of(page) for page in pages}) == len(pages)
     assert in_memory.open(url, "HEAD", HTML).headers["Content-Type"].startswith("text/html")
 
 
-def test_its_form_is_answered_with_the_file_once_for_a_nonce(
+def test_after_it_a_page_has_the_file_and_its_button_sends_the_code_again(
     in_memory: System, oss: MemoryOss
 ) -> None:
     url, code = locked(in_memory, max_uses=1)
     oss.fill({"reports/q3.pdf": b"content"})
-    nonce = nonce_of(in_memory.use(url, password="wrong", accept=HTML["Accept"]))
+    page = in_memory.use(url, password=code.lower(), accept=HTML["Accept"])
+    assert page.status == 200
+    assert f'<input type="hidden" name="password" value="{code.lower()}"' in page.body
+    assert "<h1>q3.pdf</h1>" in page.body
+    policy = page.headers["Content-Security-Policy"]
+    assert "form-action 'self' https://examplebucket." in policy
+    assert claims(oss, url) == 0
+    nonce = nonce_of(page)
     for _ in range(2):
         answer = in_memory.use(url, nonce, password=code.lower(), accept=HTML["Accept"])
         assert answer.status == 303
@@ -219,7 +227,14 @@ def test_uploads_wait_for_it_file_by_file(in_memory: System, oss: MemoryOss) -> 
     for hidden in ("<dt>Files left", "Image", "image/", "1 MB", "inbox", code):
         assert hidden not in page.body
     file: dict[str, object] = {"name": "a.png", "size": 5, "type": "image/png"}
-    for refused in ({}, {"password": None}, {"password": "wrong"}, {"password": "", "size": 10**9}):
+    for refused in (
+        {},
+        {"password": None},
+        {"password": "wrong"},
+        {"password": "", "size": 10**9},
+        {"name": None},
+        {"upload_id": "wrong", "complete": True},
+    ):
         answer = in_memory.request_form(url, **{**file, **refused})
         assert (answer.status, answer.code) == (403, "wrong_password")
     assert claims(oss, url) == 0

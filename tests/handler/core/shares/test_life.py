@@ -149,13 +149,14 @@ class LifeOfShares(RuleBasedStateMachine):
         if wrong and share.code:
             assert self.refuses(share, answer, {"wrong_password"})
             return
-        also = (
-            {"share_used_up"} if share.left == 0 and not share.repeats(nonce, self.now) else set()
-        )
+        # A person who sends the code first sees the page of the file, whose button has a nonce.
+        shows = headers == HTML and share.code is not None and nonce is None
+        repeats = share.repeats(nonce, self.now) and not shows
+        also = {"share_used_up"} if share.left == 0 and not repeats else set()
         also |= {"no_such_object"} if headers == HTML and not self.oss.keys(OBJECT) else set()
         if not self.refuses(share, answer, also):
-            assert answer.status == (303 if headers == HTML else 200)
-            if share.left is not None and not share.repeats(nonce, self.now):
+            assert answer.status == (303 if headers == HTML and not shows else 200)
+            if share.left is not None and not repeats and not shows:
                 self.made += 1
                 share.uses.append((nonce or str(self.made), self.now))
 

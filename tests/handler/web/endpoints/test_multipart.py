@@ -223,7 +223,7 @@ class TestResuming:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             request = Request("POST", f"/-/uploads/{upload_id}/parts", {}, {}, b"", "")
-            response = app.answer(lambda: request, invalid, context(), request_id="req-EXAMPLE")
+            response = app.answer(request, invalid, context(), request_id="req-EXAMPLE")
         assert response.status == 500
         assert json.loads(out.getvalue())["path"] == ROUTE
 

@@ -451,9 +451,7 @@ def request_form(service: System, url: str, nonce: str, size: int = 5) -> Respon
         {"name": "a.txt", "size": size, "type": "text/plain", "nonce": nonce, "again": True}
     ).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, body, "")
-    return app.answer(
-        lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE"
-    )
+    return app.answer(request, lambda: service.instance, context(), request_id="req-EXAMPLE")
 
 
 class TestFixedFields:

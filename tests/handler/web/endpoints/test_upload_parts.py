@@ -213,14 +213,14 @@ class TestParts:
     ) -> None:
         url = share(large)
         send_parts(begin(large, url).json["upload"])
-        listed = parts.Parts.arrived
+        listed = parts.MultipartUpload.arrived
 
-        def replaced(upload: parts.Parts) -> Iterator[dict[int, tuple[int, str]]]:
+        def replaced(upload: parts.MultipartUpload) -> Iterator[dict[int, tuple[int, str]]]:
             yield from listed(upload)
             put_part(large, url, 1, bytes(PART))
 
         with monkeypatch.context() as patched:
-            patched.setattr(parts.Parts, "arrived", replaced)
+            patched.setattr(parts.MultipartUpload, "arrived", replaced)
             assert complete(large, url).code == "oss_unavailable"
         assert stored(large, url) is None
 
@@ -288,15 +288,15 @@ class TestTime:
     ) -> None:
         url = share(large)
         send_parts(begin(large, url).json["upload"])
-        real = parts.Parts.complete
+        real = parts.MultipartUpload.complete
 
-        def lost(upload: parts.Parts, listed: Any) -> bool:
+        def lost(upload: parts.MultipartUpload, listed: Any) -> bool:
             if is_carried_out:
                 real(upload, listed)
             raise oss.OssUnavailable("OSS did not answer in time.")
 
         with monkeypatch.context() as patched:
-            patched.setattr(parts.Parts, "complete", lost)
+            patched.setattr(parts.MultipartUpload, "complete", lost)
             assert complete(large, url).status == 202
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT

@@ -345,6 +345,14 @@ def test_a_malformed_form_stores_nothing(cloud: LocalOss, change: Any, code: str
     assert cloud.call("GET").texts("Key") == []
 
 
+def test_a_form_with_a_field_twice_stores_nothing(cloud: LocalOss) -> None:
+    again = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="KEY"\r\n\r\nother.png\r\n'
+    refused = send(cloud, again.encode() + body_of(fields_of(policy_of())))
+    assert (refused.status, refused.code) == (400, "InvalidArgument")
+    assert "key" in refused.text("Message")
+    assert cloud.keys() == []
+
+
 def test_a_form_requires_a_bucket_and_a_boundary(cloud: LocalOss) -> None:
     body = body_of(fields_of(policy_of()))
     assert send(cloud, body, "/otherbucket/").code == "NoSuchBucket"

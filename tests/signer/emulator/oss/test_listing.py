@@ -157,6 +157,42 @@ def test_lifecycle_rules_are_checked_and_shown_as_oss_shows_them(
         assert shown.text("ExpiredObjectDeleteMarker") in ("", "true")
 
 
+ABORTS = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
+
+
+@pytest.mark.parametrize(
+    ("rules", "headers", "ec"),
+    [
+        ([("a/", EXPIRES), ("b/", EXPIRES)], {}, ""),
+        ([("a/", EXPIRES), ("a/", ABORTS)], {}, "0014-00000085"),
+        ([("a/b/", EXPIRES), ("a/", EXPIRES)], {}, "0014-00000084"),
+        ([("", ABORTS), ("a/", ABORTS)], {}, "0014-00000084"),
+        ([("a/", EXPIRES), ("a/b/", ABORTS)], {}, ""),
+        (
+            [("a/", EXPIRES), ("a/b/", EXPIRES)],
+            {"x-oss-allow-same-action-overlap": "true"},
+            "",
+        ),
+        (
+            [("a/", EXPIRES), ("a/", ABORTS)],
+            {"x-oss-allow-same-action-overlap": "true"},
+            "0014-00000085",
+        ),
+    ],
+)
+def test_rules_of_one_prefix_or_of_overlapping_ones_are_refused(
+    cloud: LocalOss, rules: list[tuple[str, str]], headers: dict[str, str], ec: str
+) -> None:
+    listed = "".join(
+        f"<Rule><Prefix>{prefix}</Prefix>{ENABLED}{action}</Rule>" for prefix, action in rules
+    )
+    document = f"<LifecycleConfiguration>{listed}</LifecycleConfiguration>".encode()
+    response = cloud.call("PUT", query={"lifecycle": ""}, headers=headers, body=document)
+    assert response.status == (400 if ec else 200)
+    if ec:
+        assert response.text("EC") == ec
+
+
 def test_an_invalid_list_of_keys_deletes_nothing(cloud: LocalOss) -> None:
     rows: list[tuple[str, str]] = [
         ("<Object><Key>kept</Key></Object>" * 1001, "0016-00000609"),

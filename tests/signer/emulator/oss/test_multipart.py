@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.local_oss import BUCKET, LocalOss, OssResponse, etag_of
 from tests.signer.emulator.oss.test_objects import CRC64
@@ -87,16 +90,53 @@ def test_parts_are_listed_and_can_be_sent_again(cloud: LocalOss) -> None:
     )
     assert listed.texts("Size") == ["3", str(len(FULL)), "3"]
     assert listed.texts("ETag")[1] == etag_of(FULL)
-    page = cloud.call("GET", KEY, {"uploadId": upload, "max-parts": "1", "part-number-marker": "1"})
-    assert (
-        page.texts("PartNumber"),
-        page.text("IsTruncated"),
-        page.text("NextPartNumberMarker"),
-    ) == (
-        ["2"],
-        "true",
-        "2",
-    )
+
+
+@pytest.mark.parametrize(
+    ("maximum", "marker", "numbers", "is_truncated", "next_marker"),
+    [
+        ("1", "1", ["2"], "true", "2"),
+        ("2", "1", ["2", "5"], "false", "5"),
+        ("1000", "0", ["1", "2", "5"], "false", "5"),
+        ("", "", ["1", "2", "5"], "false", "5"),
+        ("1", "10000", [], "false", "10000"),
+    ],
+)
+def test_a_page_of_parts_begins_after_the_marker(
+    cloud: LocalOss,
+    maximum: str,
+    marker: str,
+    numbers: list[str],
+    is_truncated: str,
+    next_marker: str,
+) -> None:
+    upload = initiate(cloud)
+    for number in (1, 2, 5):
+        upload_part(cloud, upload, number, TAIL)
+    query = {"uploadId": upload, "max-parts": maximum, "part-number-marker": marker}
+    page = cloud.call("GET", KEY, query)
+    assert page.texts("PartNumber") == numbers
+    assert page.text("IsTruncated") == is_truncated
+    assert page.text("NextPartNumberMarker") == next_marker
+    assert page.text("MaxParts") == (maximum or "1000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max-parts", "0"),
+        ("max-parts", "1001"),
+        ("max-parts", "one"),
+        ("part-number-marker", "-1"),
+        ("part-number-marker", "10001"),
+    ],
+)
+def test_a_page_of_parts_that_oss_does_not_have_is_refused(
+    cloud: LocalOss, name: str, value: str
+) -> None:
+    refused = cloud.call("GET", KEY, {"uploadId": initiate(cloud), name: value})
+    assert (refused.status, refused.code) == (400, "InvalidArgument")
+    assert refused.text("ArgumentName") == name
 
 
 def test_a_list_of_parts_that_does_not_match_is_refused(cloud: LocalOss) -> None:
@@ -181,6 +221,39 @@ def test_only_one_of_many_concurrent_completions_succeeds(cloud: LocalOss) -> No
     assert sorted(statuses) == [200] + [404] * 15
     assert len(cloud.created) == 1
     assert cloud.get(KEY).body == FULL
+
+
+def test_an_upload_that_ends_while_a_part_is_sent_is_not_found(cloud: LocalOss) -> None:
+    upload = initiate(cloud)
+
+    def blocks() -> Iterator[bytes]:
+        yield FULL
+        assert cloud.call("DELETE", KEY, {"uploadId": upload}).status == 204
+        yield TAIL
+
+    query = {"partNumber": "1", "uploadId": upload}
+    refused = cloud.call("PUT", KEY, query, {"Transfer-Encoding": "chunked"}, blocks())
+    assert (refused.status, refused.code) == (404, "NoSuchUpload")
+    assert refused.headers["x-oss-ec"] == "0042-00000104"
+
+
+@pytest.mark.parametrize(
+    ("number", "complete_all", "code"),
+    [("one", "no", "MalformedXML"), ("", "no", "MalformedXML"), ("1", "yes", "InvalidArgument")],
+)
+def test_a_list_of_parts_that_is_malformed_or_not_needed_is_refused(
+    cloud: LocalOss, number: str, complete_all: str, code: str
+) -> None:
+    upload = initiate(cloud)
+    etag = upload_part(cloud, upload, 1)
+    part = f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode()
+    headers = {"x-oss-complete-all": complete_all}
+    refused = cloud.call("POST", KEY, {"uploadId": upload}, headers, body)
+    assert (refused.status, refused.code) == (400, code)
+    assert (
+        cloud.call("POST", KEY, {"uploadId": upload}, {"x-oss-complete-all": "yes"}).status == 200
+    )
 
 
 def test_a_part_with_a_wrong_digest_is_not_stored(cloud: LocalOss) -> None:

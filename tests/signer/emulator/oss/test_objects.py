@@ -267,6 +267,14 @@ def test_a_copy_checks_the_conditions_on_its_source(cloud: LocalOss) -> None:
     assert (missing.status, missing.code) == (404, "NoSuchKey")
     changed = cloud.call("PUT", "copy", headers={**source, "x-oss-copy-source-if-match": '"0000"'})
     assert (changed.status, changed.code) == (412, "PreconditionFailed")
+    same = cloud.call(
+        "PUT", "copy", headers={**source, "x-oss-copy-source-if-none-match": etag_of(TEXT)}
+    )
+    assert same.status == 304
+    for directive in ("x-oss-metadata-directive", "x-oss-tagging-directive"):
+        refused = cloud.call("PUT", "copy", headers={**source, directive: "MERGE"})
+        assert (refused.status, refused.text("ArgumentName")) == (400, directive)
+    assert cloud.get("copy").status == 404
     unknown = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?part=1"})
     assert (unknown.status, unknown.text("EC")) == (400, "0016-00000304")
     unnamed = cloud.call(

@@ -24,6 +24,10 @@ def test_unknown_and_invalid_versions_are_refused(versioned: LocalOss) -> None:
     for invalid in ("../../bucket.json", "x", ""):
         refused = versioned.get("object", versionId=invalid)
         assert (refused.status, refused.code) == (400, "InvalidArgument")
+        with pytest.raises(ValueError, match="version ID"):  # nor does it ever become a path
+            versioned.bucket().open("object", invalid)
+    removed = versioned.call("DELETE", "object", {"versionId": "0" * 32})
+    assert (removed.status, removed.headers["x-oss-version-id"]) == (204, "0" * 32)
 
 
 def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: LocalOss) -> None:

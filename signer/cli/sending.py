@@ -1,0 +1,106 @@
+"""Sends a file directly to OSS, through a link of a service."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import click
+
+from ..sizes import MAX_PUT, format_size
+from . import options
+from .network import describe_refusal, failure_reason, send
+from .service import Service, ServiceFailed
+
+# Seconds without progress after which a transfer ends: to connect or send, and to read.
+IDLE = (60, 60)
+PROGRESS_AFTER = 2.0
+PROGRESS_EVERY = 0.5  # seconds
+BLOCK = 1 << 16  # bytes
+
+
+class Content:
+    """What is in an open file, for requests, which streams what can be iterated, and takes `len` for its length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._opened = self._version(file)
+        self.len = self._left = self._opened[0]  # bytes
+        self._shows_at = time.monotonic() + PROGRESS_AFTER
+        self.line = ""  # what a terminal shows of its progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(partial(self.read, BLOCK), b"")
+
+    def read(self, size: int) -> bytes:
+        """Raises `ServiceFailed` if the file changed: before its end is sent, so that OSS stores nothing."""
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        is_other = self._file.read(1) if not self._left else not piece
+        if is_other or self._version(self._file) != self._opened:
+            raise ServiceFailed(
+                "The file changed while it was sent. Try again when it is complete."
+            )
+        now = time.monotonic()
+        if now >= self._shows_at and sys.stderr.isatty():
+            self._shows_at = now + PROGRESS_EVERY
+            self.line = (
+                f"{(self.len - self._left) * 100 // (self.len or 1):3} % of {format_size(self.len)}"
+            )
+            click.echo(f"\r{self.line}", err=True, nl=False)
+        return piece
+
+    @staticmethod
+    def _version(file: BinaryIO) -> tuple[int, int]:
+        status = os.fstat(file.fileno())
+        return status.st_size, status.st_mtime_ns
+
+
+def open_file(file: str) -> BinaryIO:
+    """Raises `ServiceFailed` unless it is a file of a size that one PUT can have."""
+    try:
+        status = os.stat(file)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
+            raise ServiceFailed(
+                f"This is a {kind}. Send files, or share a folder of the service with --path."
+            )
+        if status.st_size > MAX_PUT:
+            limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(MAX_PUT)}."
+            raise ServiceFailed(
+                f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path."
+            )
+        return open(file, "rb")
+    except OSError as error:
+        raise ServiceFailed(f"{error.strerror}.") from None
+
+
+def send_file(service: Service, file: BinaryIO, path: str) -> None:
+    """Stores a file at a path of the service, where nothing is replaced. Raises `ServiceFailed`."""
+    content = Content(file)
+    item = {"path": path, "method": "PUT", "size": content.len}
+    links = service.ask("POST", "/-/sign", body={"links": [item]}).get("links")
+    link = links[0] if isinstance(links, list) and links and isinstance(links[0], dict) else {}
+    url = link.get("url")
+    headers = link.get("headers")
+    if not isinstance(url, str) or not isinstance(headers, dict):
+        raise service.refusal(link.get("error"))
+    try:
+        # Without a length, it would be sent in chunks, which the link does not allow.
+        body = content if content.len else content.read(BLOCK)
+        response = send("PUT", url, IDLE, headers=headers, content=body)
+    except (OSError, ValueError) as error:
+        raise ServiceFailed(
+            f"Sending it to {urlsplit(url).hostname} failed: {failure_reason(error)}."
+        ) from None
+    finally:
+        if content.line:
+            click.echo(f"\r{' ' * len(content.line)}\r", err=True, nl=False)
+    if response.status_code != 200:
+        raise ServiceFailed(f"OSS refused it: {describe_refusal(response)}.")

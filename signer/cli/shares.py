@@ -1,0 +1,385 @@
+"""The commands about what a service has: share, receive, shares, extend, revoke and ls."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import sha256
+from itertools import chain
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+import click
+
+from ..display import printable, redact_pieces
+from ..sizes import format_size
+from . import options
+from .output import echo, print_json
+from .sending import open_file, send_file
+from .service import KEY, Service, ServiceFailed
+
+_ID = re.compile(r"[A-Za-z0-9_-]{12}")
+
+T = TypeVar("T")
+_service_options = options.add(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    click.option(
+        "--key",
+        type=click.Choice(["-"]),
+        help=f"- reads the API key or token from standard input, not {KEY}.",
+    ),
+)
+_share_options = options.add(
+    click.option(
+        "--expires",
+        type=options.LIFETIME,
+        default="7d",
+        show_default=True,
+        help="From now, as 30d or 12h.",
+    ),
+    click.option(
+        "--password",
+        is_flag=True,
+        help="Protect it with a code, which is printed behind the address.",
+    ),
+    click.option("--title", help="What the page says for you, in place of the file's name."),
+)
+
+
+def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
+    """A new share, whose address is printed with the code behind it; id and end are on standard error."""
+    body = {name: value for name, value in params.items() if value not in (None, False)}
+    document = {"path": params["path"], **service.ask("POST", "/-/shares", body=body)}
+    url, code, share_id, end = (
+        document.get(name, "") for name in ("url", "password", "id", "expires_at")
+    )
+    if not all(isinstance(value, str) for value in (url, code, share_id, end)) or not url:
+        raise service.refusal(document)
+    if not as_json:
+        echo(f"{url} {code}".rstrip())
+        echo(
+            f"{share_id}: {params['path']}, until {end}. {document.get('covers', '')}".rstrip(),
+            err=True,
+        )
+    return document
+
+
+@click.command(cls=options.Command)
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option(
+    "--path",
+    "paths",
+    metavar="/PATH",
+    multiple=True,
+    help="Share what is there, also a folder; repeatable.",
+)
+@click.option(
+    "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
+)
+@click.option("--max-uses", type=click.IntRange(min=1), help="The maximum number of downloads.")
+@click.option("--message", help="What the page says below the title.")
+@_share_options
+@_service_options
+def share(
+    files: tuple[str, ...],
+    paths: tuple[str, ...],
+    to: str,
+    as_json: bool,
+    key: str | None,
+    **params: Any,
+) -> int:
+    """Send files, or take what is there, and share each. The status is 2 if one of them was not shared.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the methods PUT and SHARE;
+    for a folder with SHARE, GET and LIST. A file is sent to a folder of its own, so nothing is replaced.
+
+    \b
+    Examples:
+      fc-presign share q3.pdf --expires 30d --password
+      fc-presign share photos/*.jpg --max-uses 1
+      fc-presign share --path /reports/2026/
+    """
+    if not files and not paths:
+        options.fail("Name files to send, or what to share with --path.")
+    service = Service.load(key)
+    shared = list[dict[str, Any]]()
+
+    def create(path: str) -> dict[str, Any]:
+        return _create(service, as_json, path=path, **params)
+
+    def send_and_create(name: str) -> dict[str, Any]:
+        path = f"{to.rstrip('/')}/{secrets.token_urlsafe(6)}/{os.path.basename(name)}"
+        with open_file(name) as file:
+            send_file(service, file, path)
+        try:
+            return create(path)
+        except ServiceFailed as error:
+            again = f"{options.NAME} share --path {shlex.quote(path)}"
+            raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
+
+    try:
+        shared.extend(chain(_for_each(files, send_and_create), _for_each(paths, create)))
+    finally:
+        if as_json:  # also after Ctrl-C: nobody can look up an address
+            print_json({"shares": shared})
+    return 0 if len(shared) == len(files) + len(paths) else 2
+
+
+@click.command(cls=options.Command)
+@click.option(
+    "--to", default="/in/", show_default=True, metavar="/PATH/", help="Where files arrive."
+)
+@click.option(
+    "--max-files", type=int, default=20, show_default=True, help="The maximum number of files."
+)
+@click.option(
+    "--max-size",
+    type=options.SIZE,
+    help="Maximum size of a file: 512K, 10MB, 5G (K is 1024). Default: the mount's.",
+)
+@_share_options
+@_service_options
+def receive(
+    to: str, max_files: int, max_size: int | None, as_json: bool, key: str | None, **params: Any
+) -> None:
+    """Create an upload page: whoever has its address can send files, and read nothing.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
+
+    \b
+    Examples:
+      fc-presign receive --max-files 5 --max-size 10MB --title 'Your photos'
+    """
+    limits = {"max_files": max_files}
+    if max_size is not None:
+        limits["max_size"] = max_size
+    path = f"{to.rstrip('/')}/"
+    document = _create(
+        Service.load(key), as_json, path=path, method="POST", upload=limits, **params
+    )
+    if as_json:
+        print_json({"shares": [document]})
+
+
+def _print_row(columns: str, *cells: object) -> None:
+    """Prints a line, safe for a terminal whatever the service answered; None is -."""
+    echo(printable(columns.format(*("-" if cell is None else str(cell) for cell in cells))))
+
+
+@click.command(cls=options.Command, name="shares")
+@click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="The shares of all callers: the key needs the method ADMIN.",
+)
+@_service_options
+def list_shares(everyone: bool, as_json: bool, key: str | None) -> None:
+    """List the shares that you created, newest first.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY your API key or token.
+
+    \b
+    Examples:
+      fc-presign shares
+      fc-presign shares --all --json --key - < admin.key
+    """
+    query = {"limit": "50"}
+    columns = "{:<12}  {:<8}  {:<20}  {:>4}  {}"
+    names = ["id", "state", "expires_at", "uses", "path"]
+    if everyone:
+        query["all"] = "true"
+        columns = columns + "  {}"
+        names = [*names, "owner"]
+    listed: list[dict[str, Any]] = []
+    for page in Service.load(key).pages("/-/shares", query, "shares"):
+        listed += page["shares"]
+        for share in page["shares"] if not as_json else ():
+            _print_row(columns, *map(share.get, names))
+    if as_json:
+        print_json({"shares": listed})
+
+
+class _IdCommand(options.Command):
+    """A command for ids, which may begin with -h: that is help only as the single argument."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args == ["-h"]:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+
+_id_command = partial(
+    click.command,
+    cls=_IdCommand,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+_identifiers = click.argument("identifiers", metavar="ID|ADDRESS...", nargs=-1, required=True)
+_identifiers_or_owner = click.argument("identifiers", metavar="[ID|ADDRESS...]", nargs=-1)
+
+
+def _share_id(identifier: str, service: Service) -> str:
+    """The id of a share. Nothing else is sent: the secret of an address is hashed here. Raises `ServiceFailed`."""
+    if _ID.fullmatch(identifier):
+        return identifier
+    parts = urlsplit(identifier)
+    secrets = parse_qs(parts.query).get("share", [])
+    if f"{parts.scheme}://{parts.netloc}" != service.url:
+        raise ServiceFailed(f"Expected an id, or an address of {service.url}.")
+    if not parts.path.startswith("/-/s") or len(secrets) != 1:
+        raise ServiceFailed("This is not the address of a share. Copy it completely.")
+    return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
+
+
+def _for_each(names: tuple[str, ...], act: Callable[[str], T]) -> Iterator[T]:
+    """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
+    for name in names:
+        try:
+            yield act(name)
+        except (ServiceFailed, ValueError) as error:
+            echo(
+                printable(redact_pieces(f"Error: {name}: {error}")), err=True
+            )  # an id may be a pasted link
+
+
+@_id_command()
+@_identifiers
+@click.option(
+    "--expires", required=True, type=options.LIFETIME, help="From now, such as 30d or 12h."
+)
+@_service_options
+def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str | None) -> int:
+    """Extend shares, also ended ones, by their ids or addresses. The status is 2 if one of them was not extended.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
+
+    \b
+    Examples:
+      fc-presign extend z0dbH3m320oM --expires 30d
+    """
+    service = Service.load(key)
+
+    def act(identifier: str) -> dict[str, Any]:
+        share_id = _share_id(identifier, service)
+        document = service.ask("POST", f"/-/shares/{share_id}", body={"expires": expires})
+        if not isinstance(document.get("expires_at"), str):
+            raise service.refusal(document)
+        if not as_json:
+            echo(printable(f"Extended {share_id} until {document['expires_at']}."))
+        return document
+
+    extended = [*_for_each(identifiers, act)]
+    if as_json:
+        print_json({"shares": extended})
+    return 0 if len(extended) == len(identifiers) else 2
+
+
+@_id_command()
+@_identifiers_or_owner
+@click.option(
+    "--owner",
+    help="Every share of an owner, as shares --all shows it: the key needs the methods ADMIN and SHARE.",
+)
+@click.option("--yes", is_flag=True, help="With --owner: do not ask.")
+@_service_options
+def revoke(
+    identifiers: tuple[str, ...], owner: str | None, yes: bool, as_json: bool, key: str | None
+) -> int:
+    """Revoke shares by their ids or addresses. The status is 2 if one of them was not revoked.
+
+    With --owner, it says how many shares end, asks, and goes on where an earlier run stopped.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
+
+    \b
+    Examples:
+      fc-presign revoke z0dbH3m320oM
+      fc-presign revoke 'https://links.example.com/-/s/q3.pdf?share=…'
+      fc-presign revoke --owner jwt:https://id.example.com:ann --yes
+    """
+    if bool(identifiers) == (owner is not None):
+        options.fail("Name ids or addresses, or an --owner.")
+    service = Service.load(key)
+    if owner is not None:
+        identifiers = _shares_of(service, owner)
+        _confirm(len(identifiers), owner, yes)
+
+    def act(identifier: str) -> str:
+        share_id = _share_id(identifier, service)
+        service.ask("DELETE", f"/-/shares/{share_id}")
+        if not as_json:
+            echo(printable(f"Revoked {share_id}."))
+        return share_id
+
+    revoked = [*_for_each(identifiers, act)]
+    if as_json:
+        print_json({"revoked": revoked})
+    return 0 if len(revoked) == len(identifiers) else 2
+
+
+def _shares_of(service: Service, owner: str) -> tuple[str, ...]:
+    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them."""
+    ids: list[str] = []
+    for page in service.pages("/-/shares", {"limit": "50", "all": "true"}, "shares"):
+        for share in page["shares"]:
+            share_id = share.get("id")
+            is_open = share.get("state") != "revoked"
+            if share.get("owner") == owner and is_open and isinstance(share_id, str):
+                ids.append(share_id)
+    return tuple(ids)
+
+
+def _confirm(count: int, owner: str, yes: bool) -> None:
+    """Asks whether so many shares end. Ends the command where nobody agrees."""
+    shares = "1 share" if count == 1 else f"{count} shares"
+    echo(printable(f"{owner} has {shares} that can be revoked."), err=True)
+    if count == 0 or yes:
+        return
+    if not sys.stdin.isatty():
+        options.fail("revoke --owner asks on a terminal. To revoke without a question: --yes")
+    if not click.confirm(f"Revoke {shares}?", err=True):
+        options.fail("Nothing was revoked.")
+
+
+@click.command(cls=options.Command, name="ls")
+@click.argument("path", metavar="/PATH/")
+@_service_options
+def list_folder(path: str, as_json: bool, key: str | None) -> None:
+    """List a folder of the service: its folders, and its files with size and time.
+
+    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method LIST; a folder that
+    everybody may list needs none. Write the path as it is, not percent-encoded.
+
+    \b
+    Examples:
+      fc-presign ls /reports/2026/
+    """
+    if not path.startswith("/") or path.startswith("/-/"):
+        options.fail("Expected a path of the service that begins with /, such as /reports/.")
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        options.fail("The path must not have a segment . or .., which HTTP clients rewrite.")
+    path = path.rstrip("/") + "/"
+    address = quote(path, safe="/", errors="surrogateescape")
+    folder: dict[str, Any] = {"path": path, "folders": [], "files": []}
+    for page in Service.load(key).pages(address, {"limit": "1000"}, "folders", "files"):
+        rows: list[tuple[object, ...]] = [
+            (None, None, f"{each.get('name', '').rstrip('/')}/") for each in page["folders"]
+        ]
+        rows += [
+            (format_size(each.get("size", 0)), each.get("modified_at"), each["name"])
+            for each in page["files"]
+        ]
+        for row in rows if not as_json else ():
+            _print_row("{:>9}  {:<20}  {}", *row)
+        for name in ("folders", "files"):
+            folder[name] += page[name]
+    if as_json:
+        print_json(folder)
+    elif not folder["folders"] and not folder["files"]:
+        echo(printable(f"Nothing is in {path}."), err=True)

@@ -1,0 +1,194 @@
+"""Explains why a link fails: what it contains, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TypeVar, cast
+
+from .. import v4
+from ..cdn import CdnKey, check_cdn_key, fault_of
+from ..credentials import Credentials
+from ..display import pieces_of, printable_name, redact_pieces
+from ..link import check_credentials, seconds
+from ..times import utc
+from . import answers, checks, proofs
+from .canonical_request import parse_canonical_request
+from .cdn import cdn_evidence
+from .evidence import overrule, rank
+from .explanation import Explanation
+from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
+from .regions import is_region
+from .repairs import CandidateRequest
+from .server_error import ServerError, read_error
+
+T = TypeVar("T")
+
+# What does not look like one is not shown: it may be a piece of something else.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_HOST = re.compile(
+    r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
+)
+
+
+def explain(
+    url: str | None,
+    *,
+    error_xml: str | None = None,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    credentials: Credentials | None = None,
+    now: datetime | float | None = None,
+    bucket: str | None = None,
+    inside: bool = False,
+    cdn: CdnKey | None = None,
+) -> Explanation:
+    """Why a presigned URL fails, as far as the arguments show.
+
+    `url` may be damaged, and may be surrounded by other text; it may be missing where `error_xml` is given, which is
+    OSS's answer, or the headers of a HEAD or of a CDN. `method` and `headers` are those of the request; without
+    `headers`, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a
+    fault, by trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
+    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains no URL or
+    `error_xml` no error.
+    """
+    clock = seconds(now)
+    method = as_unicode(method).upper()
+    bucket = as_unicode(bucket) if bucket is not None else None
+    error = read_error(as_unicode(error_xml)) if error_xml is not None else None
+    if credentials is not None:
+        check_credentials(credentials)
+    if cdn is not None:
+        check_cdn_key(cdn)
+    link = (
+        parse_lenient_url(url or "", bucket or _bucket_of(error))
+        if url or error is None
+        else NO_LINK
+    )
+    service = checks.other_service(link)
+    other_link = answers.find_other_link(link, error) if error is not None else None
+    if service or other_link:
+        link = link._replace(version=None) if service else parse_lenient_url(url or "", bucket)
+        error = None
+    sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
+    request = CandidateRequest(
+        method=method,
+        bucket=link.bucket or "",
+        key=link.key,
+        query=link.query,
+        headers={"host": link.host, **sent},
+    )
+
+    evidence = [service] if service else []
+    if link.host and not service:
+        evidence = checks.link_evidence(
+            link, clock, sent if headers is not None else None, inside=inside
+        )
+    if cdn or any(piece.code == "unsigned" for piece in evidence):
+        at_cdn = [*cdn_evidence(link.target, cdn, clock)]
+        evidence = [
+            piece for piece in evidence if piece.code != "unsigned" or not (cdn or at_cdn)
+        ] + at_cdn
+    is_cut = any(piece.code == "truncated" for piece in evidence)
+    requests = [request]
+    received = parse_canonical_request(error.canonical_request) if error is not None else None
+    if received is not None:
+        requests.append(
+            request._replace(
+                method=received.method, headers={"host": link.host, **received.headers}
+            )
+        )
+    proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)
+    answer = None
+    if error is not None:
+        knows_headers = headers is not None or bool(proof.signature or proof.repairs)
+        answer = answers.read_answer(
+            error, evidence, link, proof.request, proof.signature, knows_headers=knows_headers
+        )
+        evidence = [*overrule(evidence, answer.verdict), *answer.evidence]
+    elif other_link is not None:
+        evidence.append(other_link)
+    proof, proved = proofs.weigh(
+        proof, link, credentials, overrule(evidence, proof.verdict), answer
+    )
+    findings = rank(overrule([*evidence, *proved], proof.verdict))
+
+    additional = [printable_name(name) for name in link.additional_headers if name != "host"]
+    explanation = Explanation(
+        version=link.version,
+        method=printable_name(method),
+        scheme=link.scheme,
+        host=link.host if _HOST.fullmatch(link.host) or not link.host else "(not a host)",
+        host_kind=link.host_kind,
+        host_region=link.host_region,
+        bucket=link.bucket if _BUCKET.fullmatch(link.bucket or "") else None,
+        key=link.key,
+        region=link.region if is_region(link.region or "") else None,
+        issued_at=utc(link.issued_at),
+        expires_at=utc(link.expires_at),
+        age=clock - link.issued_at if link.issued_at is not None else None,
+        lifetime=link.lifetime,
+        remaining=link.expires_at - clock if link.expires_at is not None else None,
+        temporary=link.access_key_id.startswith("STS.") or bool(link.token),
+        has_token=bool(link.token),
+        headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
+        signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
+        findings=findings,
+        differences=(answer.differences if answer else None) or (),
+        notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
+    )
+    # Of a damaged link, any part may hold its secrets.
+    secrets = (
+        *link.secrets,
+        *(secret for secret in (credentials or ())[:3] if secret),
+        *(cdn or ())[:1],
+    )
+    return _without(explanation, pieces_of(secrets))
+
+
+def _without(value: T, pieces: frozenset[str]) -> T:
+    """The value without any piece of a secret in any of its strings."""
+    if isinstance(value, str):
+        return cast(T, redact_pieces(value, pieces))
+    if isinstance(value, tuple):
+        parts = [_without(part, pieces) for part in value]
+        return cast(T, value._make(parts) if hasattr(value, "_make") else tuple(parts))
+    return value
+
+
+def _bucket_of(error: ServerError | None) -> str | None:
+    """The bucket in OSS's canonical request."""
+    request = parse_canonical_request(error.canonical_request) if error else None
+    return request.path.split("/")[1] or None if request and request.path.count("/") > 1 else None
+
+
+def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
+    if link.version in checks.VERSION_NOTES:
+        yield checks.VERSION_NOTES[link.version]
+    if link.bucket is None and link.version is not None:
+        yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
+    region = link.host_region or ""
+    if (
+        is_fine
+        and link.host_kind == "public"
+        and region.startswith("cn-")
+        and region != "cn-hongkong"
+    ):
+        yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
+    if (
+        is_fine
+        and link.host_kind in ("public", "accelerate")
+        and link.key.lower().endswith((".apk", ".ipa"))
+    ):
+        yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
+    if (
+        is_fine
+        and (link.lifetime or 0) > 43_200
+        and (link.token or link.access_key_id.startswith("STS."))
+    ):
+        yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
+    if link.version in SIGNATURES and method == "HEAD":
+        yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
+    if link.version in SIGNATURES and method in ("PUT", "POST"):
+        yield "If a Content-Type was signed, send the same one. The link does not show whether it was."

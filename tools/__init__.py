@@ -1,0 +1,1 @@
+"""What maintainers, make and CI run: it writes pages and the template, and searches for secrets."""
