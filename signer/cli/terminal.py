@@ -70,13 +70,3 @@ def read(description: str, file_command: str) -> str:
             signal.setitimer(signal.ITIMER_REAL, 0)
         os.dup2(output, 1)
         os.close(output)
-
-
-def echo(lines: str, *, err: bool = False) -> None:
-    """Prints lines, without what a terminal would obey or reorder."""
-    click.echo("\n".join(map(printable, lines.split("\n"))), err=err)
-
-
-def print_json(document: object) -> None:
-    """Prints JSON: indented on a terminal, on one line for programs."""
-    echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
 from signer.emulator.oss import operations
@@ -37,14 +41,19 @@ def example(heading: str, language: str) -> str:
 
 
 @contextmanager
-def served(environment: Path, folder: Path) -> Iterator[dict[str, str]]:
+def served(
+    environment: Path, folder: Path, *options: str, port: int = 0, **variables: str
+) -> Iterator[dict[str, str]]:
     """What `fc-presign oss` prints for programs that use it."""
-    command = [str(environment / "bin/fc-presign"), "oss", "--port", "0", "--json"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    command = [f"{environment}/bin/fc-presign", "oss", *options, "--port", str(port), "--json"]
+    environ = {**os.environ, **variables}
+    with subprocess.Popen(
+        command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
-            variables: dict[str, str] = json.loads(process.stdout.readline())
-            yield {name: value for name, value in variables.items() if value}
+            printed: dict[str, str] = json.loads(process.stdout.readline())
+            yield {name: value for name, value in printed.items() if value}
         finally:
             process.terminate()
             assert process.wait(60) == 0
@@ -137,10 +146,73 @@ def test_the_steps_of_a_workflow(programs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "github").read_text().startswith("OTHER=1\nOSS_ENDPOINT=http://127.0.0.1:")
 
 
-def test_the_compose_file_is_that_of_the_clone() -> None:
+def test_the_compose_file_is_that_of_the_clone_and_oss2_reaches_the_bucket_by_its_alias(
+    programs: Path, tmp_path: Path
+) -> None:
+    """A proxy takes the place of the network, in which both names lead to the emulator."""
     shipped = yaml.safe_load((ROOT / "local/compose.yaml").read_text("utf-8"))
     (printed,) = re.findall(r"(?ms)^```yaml\n(services:.*?)^```$", PAGE)
     assert yaml.safe_load(printed) == shipped
+    oss = shipped["services"]["oss"]
+    assert oss["networks"]["default"]["aliases"] == ["examplebucket.oss"]
+    code = example("oss2", "python").replace(", is_path_style=True", "")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with served(programs, tmp_path, *oss["command"], port=port, **oss["environment"]) as variables:
+        assert variables["OSS_ENDPOINT"] == "http://oss:9001"
+        # That of the page: a client with the temporary key, which the file leaves out.
+        program = {**variables, **shipped["services"]["program"]["environment"]}
+        proxy = {"http_proxy": f"http://127.0.0.1:{port}"}
+        environments.run(programs, tmp_path, "python", "-c", code, variables={**program, **proxy})
+
+
+def test_each_command_of_the_container_runs(programs: Path, tmp_path: Path) -> None:
+    """Without an image: each stage in a folder that has what it copies."""
+    lines = (ROOT / "local/Dockerfile").read_text("utf-8").splitlines()
+    steps = [line.partition(" ")[::2] for line in lines if line and not line.startswith("#")]
+    stage = tmp_path
+    stages: dict[str, Path] = {}
+    for name, arguments in steps:
+        if name == "FROM":
+            stage = tmp_path / str(len(stages))
+            stage.mkdir()
+            stages[arguments.rpartition(" AS ")[2]] = stage
+        elif name == "COPY":
+            *sources, target = arguments.split()
+            copy(sources, stage, target, stages)
+        elif name == "RUN":
+            # The index of this machine is not asked, and nothing is installed.
+            command = arguments.replace("pip ", f'"{sys.executable}" -m pip ', 1)
+            options = {"PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+            environments.run(programs, stage, "sh", "-c", command, variables=options)
+    entry, check = (
+        json.loads(arguments[arguments.index("[") :])
+        for kind in ("ENTRYPOINT", "HEALTHCHECK")
+        for name, arguments in steps
+        if name == kind
+    )
+    assert entry[:2] == ["fc-presign", "oss"]
+    with served(programs, tmp_path, *entry[2:]) as variables:
+        port = variables["OSS_ENDPOINT"].rpartition(":")[2]
+        health = [part.replace("9001", port) for part in check]
+        assert environments.run(programs, tmp_path, *health) == ""
+        refused = requests.get(f"http://127.0.0.2:{port}/", timeout=20)
+        assert refused.status_code == 403
+
+
+def copy(sources: list[str], stage: Path, target: str, stages: dict[str, Path]) -> None:
+    """What a COPY of a Dockerfile does, from the files that git knows or from an earlier stage."""
+    origin = ROOT
+    if sources[0].startswith("--from="):
+        origin = stages[sources.pop(0).removeprefix("--from=")]
+    for source in map(Path, sources):
+        path = origin / source.relative_to("/build") if source.is_absolute() else origin / source
+        if path.is_dir():
+            shutil.copytree(path, stage / target, dirs_exist_ok=True)
+        else:
+            (stage / target).mkdir(exist_ok=True)
+            shutil.copy(path, stage / target)
 
 
 def test_the_measured_operations_and_clients_are_those_of_today() -> None:
