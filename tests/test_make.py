@@ -326,9 +326,10 @@ def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project:
 
 def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
     run = installed.make("lock", "ARGS=--upgrade")
-    digest, *resolved = run.calls
+    digest, *resolved, programs = run.calls
     assert digest.startswith("-c import hashlib")
-    assert [call.partition("--upgrade ")[2] for call in resolved] == [
+    command = " --custom-compile-command make lock () "
+    assert [call.partition(command)[2] for call in resolved] == [
         f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
         for python in ("3.10", "3.12")
         for requirements, prefix in (
@@ -338,9 +339,11 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
     ] + [
         "deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"
     ]
-    assert all(
-        call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved
-    )
+    assert programs.endswith(" --output-file tests/emulator/programs/programs.lock")
+    for call in (*resolved, programs):
+        assert call.startswith("-m uv pip compile ")
+        assert {"--generate-hashes", "--no-emit-index-url", "--upgrade"} <= {*call.split()}
+        assert ("--only-binary" in call) is (call != programs)
 
 
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:

@@ -148,7 +148,8 @@ def test_every_run_draws_the_same_inputs_but_make_test_long_new_ones(tmp_path: P
         command = [sys.executable, "-m", "pytest", *options, *more]
         done = output_of(command, 60, cwd=ROOT, env={**os.environ, **ALONE, **variables})
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.partition("drawn: ")[2].partition("\n")[0].split()
+        output: str = done.stdout
+        return output.partition("drawn: ")[2].partition("\n")[0].split()
 
     first = drawn()
     assert len(first) > 10

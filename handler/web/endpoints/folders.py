@@ -87,7 +87,10 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
     for name, value in request.query.items():
         if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):
             raise objects.parameter_not_allowed(name)
-    return _answer(Folder(request, invocation, target, None, request.query), access)
+    folder = Folder(
+        request=request, invocation=invocation, target=target, opened=None, params=request.query
+    )
+    return _answer(folder, access)
 
 
 def answer_shared(opened: OpenedShare) -> Response:

@@ -1,30 +1,18 @@
-"""Opening a share: each time a new link, counted if the share is limited, or the page for people."""
+"""Opening a share: what answers it, by what it is and who asks."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from secrets import token_urlsafe
-from typing import Any
-from urllib.parse import parse_qs
-
 from signer.times import rfc3339
 
-from ...core import links, outbox
-from ...core.auth import authorize
-from ...core.cloud.oss import head_for_page
 from ...core.context import Invocation
 from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
-from ...core.shares import uses
-from ...core.shares.address import share_address
-from ...core.shares.opening import OpenedShare, check_app_package, is_nonce, open_share
+from ...core.shares.opening import OpenedShare, open_share
 from .. import pages
 from ..response import Response, json_response, redirect, wants_json
+from . import shared_file
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
-MAX_FORM = 4096  # bytes
-MAX_QR_CODE = 1000  # characters of an address; few cameras can read a denser code
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
@@ -48,7 +36,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
     if request.method == "POST" and record.upload is None:
-        return use(opened, read_form(request), as_json=as_json)
+        return shared_file.use(opened, shared_file.read_form(request), as_json=as_json)
     is_page = record.page and request.is_browser() and not as_json and chosen != "redirect"
     if record.password is not None and not is_page and request.method != "POST":
         # All that a program learns of an upload share with a code before it sends that.
@@ -60,129 +48,19 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
         return upload_page.answer(opened, record.upload, is_page=is_page)
     if is_page:
-        return file_page(opened)
+        return shared_file.page(opened)
     if record.uses is not None:
         expires_at = rfc3339(opened.expires_at())
         return json_response(
             {"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"}
         )
-    issued = _create_link(opened, request.method)
+    issued = shared_file.create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
-
-
-def use(opened: OpenedShare, form: Mapping[str, Any], *, as_json: bool) -> Response:
-    """A download: the link, counted if the share is limited, and written down where a notice wants it.
-
-    Whoever calls it has checked the code.
-    """
-    invocation = opened.invocation
-    record = opened.record
-    nonce = form.get("nonce")
-    if nonce is not None and not is_nonce(nonce):
-        raise Problem("bad_nonce")
-    issued = _create_link(opened, "GET", attach=nonce is not None)
-    response = json_response(issued.document()) if as_json else redirect(issued, 303)
-    # Last, so that a link that cannot be created costs no use.
-    nonce = nonce or token_urlsafe(18)
-    notify = outbox.use_writer(opened)
-    if record.uses is not None:
-        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
-    elif notify is not None:
-        notify(nonce, None)
-    return response
-
-
-def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
-    """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
-    record = opened.record
-    invocation = opened.invocation
-    target = opened.target
-    is_browser = opened.request.is_browser()
-    # wget reads the name of a file of a folder from OSS's header: that of its address has the share in it.
-    attach = attach or (record.is_folder and not is_browser)
-    download = record.download or "" if attach else record.download
-    query = links.read_query(target, {}, None if target.mount.cdn is not None else download)
-    access = authorize(invocation, target, "GET", opened.limits())
-    # A browser would show OSS's XML; a program reads the status of OSS itself.
-    if is_browser:
-        check_app_package(target)
-    if target.mount.check or is_browser:
-        head_for_page(target, {}, invocation)
-    issued = links.create_link(invocation, access, method, signed=links.Signed(query))
-    links.log_target(
-        invocation.audit_fields,
-        target,
-        expires_in=issued.link.expires_in,
-        clamped_by=issued.clamped_by,
-    )
-    return issued
-
-
-def read_form(request: Request) -> dict[str, Any]:
-    """The nonce and the code that the page's form or a program sends. Raises the 400 `bad_nonce` for anything else."""
-    if len(request.body) > MAX_FORM:
-        raise Problem("bad_nonce")
-    try:
-        body = request.body.decode()
-        if request.headers.get("content-type", "").startswith("application/json"):
-            document = json.loads(body) if body else {}
-            if not isinstance(document, dict):
-                raise Problem("bad_nonce")
-            return document
-        return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
-    except (ValueError, RecursionError):
-        raise Problem("bad_nonce") from None
-
-
-def file_page(opened: OpenedShare, code: str = "") -> Response:
-    """The page of a file, whose button sends the `code` again.
-
-    Raises a `Problem` if the object does not exist or cannot be downloaded.
-    """
-    record = opened.record
-    request = opened.request
-    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
-    return pages.share_page(
-        request.headers.get("accept-language", ""),
-        shared,
-        _file(opened),
-        nonce=token_urlsafe(18),
-        link_origin=opened.target.mount.link_origin,
-        code=code,
-    )
-
-
-def _file(opened: OpenedShare) -> pages.SharedFile:
-    check_app_package(opened.target)
-    uses_left = opened.uses_left()
-    headers = head_for_page(opened.target, {}, opened.invocation).headers
-    length = headers.get("content-length", "")
-    return pages.SharedFile(
-        name=opened.record.download or opened.target.path.rpartition("/")[2],
-        size=int(length) if length.isdigit() else None,
-        media_type=headers.get("content-type", "").partition(";")[0],
-        uses_left=uses_left,
-        qr_code=f"?share={opened.secret}&format=qr" if _has_qr_code(opened) else None,
-    )
 
 
 def _qr_code(opened: OpenedShare) -> Response:
     """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
-    address = _address(opened)
-    if address is None or not _has_qr_code(opened) or opened.request.method == "POST":
+    address = shared_file.page_address(opened)
+    if address is None or not shared_file.has_qr_code(opened) or opened.request.method == "POST":
         raise Problem("bad_format")
     return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
-
-
-def _has_qr_code(opened: OpenedShare) -> bool:
-    record = opened.record
-    return record.page and record.password is None and _address(opened) is not None
-
-
-def _address(opened: OpenedShare) -> str | None:
-    """The address of the page of a share; None if it is unknown, or too long for a QR code."""
-    public_url = opened.invocation.config.public_url
-    if public_url is None:
-        return None
-    address = share_address(public_url, opened.path, opened.secret)
-    return address if len(address) <= MAX_QR_CODE else None

@@ -15,7 +15,7 @@ from ...core.shares.address import share_address, share_path
 from ...core.shares.opening import OpenedShare, opens
 from .. import pages
 from ..response import Response, json_response, wants_json
-from . import folders, open_share
+from . import folders, shared_file
 
 MEMBERS = ("begins", "limit", "after")  # of a folder, in the body
 
@@ -35,7 +35,7 @@ def answer(opened: OpenedShare) -> Response:
             return _code_page(opened)
         expires_at = rfc3339(opened.expires_at())
         return json_response({"password": True, "expires_at": expires_at, "use": "POST"})
-    form = open_share.read_form(request)
+    form = shared_file.read_form(request)
     code = form.get("password")
     try:
         opened.check_code(code)
@@ -57,7 +57,7 @@ def answer(opened: OpenedShare) -> Response:
 def _answer_program(opened: OpenedShare, form: Mapping[str, Any], as_json: bool) -> Response:
     if opened.target.path.endswith("/"):
         return folders.answer_unlocked(opened, _members(form))
-    return open_share.use(opened, form, as_json=as_json)
+    return shared_file.use(opened, form, as_json=as_json)
 
 
 def _answer_person(opened: OpenedShare, form: Mapping[str, Any], code: str) -> Response:
@@ -65,8 +65,8 @@ def _answer_person(opened: OpenedShare, form: Mapping[str, Any], code: str) -> R
     if opened.target.path.endswith("/"):
         return folders.answer_unlocked(opened, _members(form), code)
     if "nonce" in form:
-        return open_share.use(opened, form, as_json=False)
-    return open_share.file_page(opened, code)
+        return shared_file.use(opened, form, as_json=False)
+    return shared_file.page(opened, code)
 
 
 def _members(form: Mapping[str, Any]) -> dict[str, str]:

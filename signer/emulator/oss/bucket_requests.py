@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from itertools import permutations
 from xml.etree import ElementTree
 
 from werkzeug.wrappers import Response
@@ -303,12 +302,18 @@ def _check_prefixes(rules: Sequence[ElementTree.Element], *, may_overlap: bool) 
         raise invalid_argument(
             "Prefix", "", "Two rules must not have the same prefix.", ec="0014-00000085"
         )
-    for outer, inner in permutations(plain, 2):
-        is_inside = inner.findtext("{*}Prefix", "").startswith(outer.findtext("{*}Prefix", ""))
-        shared = {action.tag for action in outer} & {action.tag for action in inner}
-        if is_inside and not may_overlap and any(tag.endswith(_SAME_ACTIONS) for tag in shared):
+    if may_overlap:
+        return
+    outer: list[ElementTree.Element] = []
+    for rule in sorted(plain, key=lambda each: each.findtext("{*}Prefix", "")):
+        prefix = rule.findtext("{*}Prefix", "")
+        outer = [each for each in outer if prefix.startswith(each.findtext("{*}Prefix", ""))]
+        actions = {action.tag for action in rule}
+        shared = {action.tag for each in outer for action in each} & actions
+        if any(tag.endswith(_SAME_ACTIONS) for tag in shared):
             message = "Rules of overlapping prefixes must not have the same action."
             raise invalid_argument("Prefix", "", message, ec="0014-00000084")
+        outer.append(rule)
 
 
 def _check_rule(rule: ElementTree.Element) -> None:
