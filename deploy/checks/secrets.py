@@ -17,7 +17,7 @@ _FORMATS = {
         f"a {name} secret": rf"{re.escape(kind.FOUND_BY)}[A-Za-z0-9]"
         for name, kind in KINDS.items()
     },
-    "a token in an address": r"https?://[^\s/:@]+:[\w.~%+=-]{12,}@|[?&](access_token|x-oss-signature|Signature)=[\w%+/-]{12,}",
+    "a token in an address": r"https?://[^\s/:@]+:[\w.~%+=-]{12,}@|[?&](access_token|x-oss-signature|Signature)=(?!EXAMPLE)[\w%+/-]{12,}",
     "a secret": r"""(?i:secret|password|passwd|token)["']?\s*[=:]\s*["'][A-Za-z0-9+/_-]{30,}={0,2}["']""",
 }
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _FORMATS.items()}

@@ -22,7 +22,7 @@ from signer.emulator.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
 from tests.handler.core.keys.command import ADD
 from tests.local_oss import BUCKET, REGION, local_oss
-from tools import template
+from tools import reference, template
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -219,10 +219,16 @@ class TestDeploy:
         assert template.main([str(tmp_path / "made")]) == 0
 
     def test_the_pages_of_the_reference_are_kept(self, tmp_path: Path) -> None:
-        (tmp_path / "configuration.md").write_text("before")
+        for name in reference.PAGES:
+            page = tmp_path / name
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text((ROOT / name).read_text("utf-8"), "utf-8")
+        first = tmp_path / next(iter(reference.PAGES))
+        stale = first.read_text("utf-8") + "stale"
+        first.write_text(stale, "utf-8")
         script = (
             "import sys; from pathlib import Path; from deploy import command; from tools import reference; "
-            "reference.DOCS = Path(sys.argv[1]); sys.exit(command.run('make reference', lambda: reference.main([])))"
+            "reference.ROOT = Path(sys.argv[1]); sys.exit(command.run('make reference', lambda: reference.main([])))"
         )
         done = subprocess.run(
             [sys.executable, "-c", script, str(tmp_path)],
@@ -233,12 +239,9 @@ class TestDeploy:
             timeout=60,
             preexec_fn=disk_of(2000),
         )
-        assert_one_sentence(
-            done, f"{tmp_path / 'configuration.md'} cannot be written (File too large)"
-        )
-        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
-            ("configuration.md", "before")
-        ]
+        assert_one_sentence(done, f"{first} cannot be written (File too large)")
+        assert first.read_text("utf-8") == stale
+        assert [*first.parent.glob(f"*{first.name}*")] == [first]
 
 
 def test_an_object_is_stored_entirely_or_not_at_all(tmp_path: Path) -> None:

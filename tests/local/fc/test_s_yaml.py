@@ -244,7 +244,9 @@ def test_only_who_reads_an_s_yaml_imports_jsonschema() -> None:
     program = (
         "import sys, local.command, local.invoke, deploy.check; print('jsonschema' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "False\n", done.stderr
 
 
