@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from handler.web.pages.words import SHARE
 from tests.e2e.system import CONTENT, System, script_of_npm
 
 PHONE: dict[str, Any] = {
@@ -165,18 +166,59 @@ def test_before_its_code_a_share_shows_the_words_of_its_sender_alone(
         if code == share["password"]:
             # As a Chinese keyboard writes it, without the dash.
             field.fill("".join(chr(ord(each) + 0xFEE0) for each in code.lower() if each != "-"))
-            assert download(page) == (NAME, CONTENT)
-            break
         with page.expect_response(page.url) as answered:
             page.get_by_role("button").click()
+        if code == share["password"]:
+            break
         assert answered.value.status == 403
-        wrong = (
-            "提取码不正确，请核对后重试。"
-            if is_chinese
-            else "This code is not right. Check it and try again."
-        )
-        expect(page.get_by_role("alert")).to_have_text(wrong)
+        fault = "wrong_code" if code else "no_code"
+        expect(page.get_by_role("alert")).to_have_text(SHARE["zh" if is_chinese else "en"][fault])
+    # The page of the file, whose button sends the code again.
+    assert answered.value.status == 200
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert download(page) == (NAME, CONTENT)
     assert world.shown(share["url"])["uses"] == 1
+
+
+# What browsers show, play, save, or would run.
+KINDS = ("pdf", "html", "svg", "png", "mp4", "txt", "json", "zip", "docx", "xml")
+
+
+@pytest.mark.parametrize(
+    ("screen", "java_script"),
+    [
+        pytest.param(PHONE, False, id="phone without JavaScript"),
+        pytest.param(DESKTOP, True, id="desktop"),
+    ],
+)
+def test_after_the_code_of_a_folder_each_button_saves_a_file_and_the_list_stays(
+    world: System, open_page: Any, screen: dict[str, Any], java_script: bool
+) -> None:
+    names = [f"报告 {kind}.{kind}" for kind in KINDS]
+    for name in names:
+        world.put(f"folders/code/{name}", name.encode())
+    world.put("folders/code/deep/inner.txt", b"inner")
+    share = world.request_share(path="/folders/code/", password=True).json
+    page: Page = open_page(**screen, java_script_enabled=java_script)
+    page.goto(world.local_url(share["url"]))
+    assert "报告" not in page.content()
+    page.get_by_label("Code").fill(share["password"])
+    page.get_by_role("button").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
+    for name in names:
+        button = page.get_by_role("button", name=name, exact=True)
+        with page.expect_download() as started:
+            button.click()
+        saved = started.value
+        assert (saved.suggested_filename, saved.path().read_bytes()) == (name, name.encode())
+        expect(button).to_be_visible()
+    page.get_by_role("button", name="deep/", exact=True).click()
+    expect(page.get_by_role("button", name="inner.txt", exact=True)).to_be_visible()
+    page.get_by_role("button", name="code", exact=True).click()
+    page.get_by_role("searchbox").fill("报告 p")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".rows li")).to_have_count(2)
+    assert share["password"] not in page.url
 
 
 @pytest.mark.parametrize(
