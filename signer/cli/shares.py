@@ -8,7 +8,7 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from itertools import chain
@@ -63,11 +63,32 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
         raise service.refusal(document)
     if not as_json:
         echo(f"{url} {code}".rstrip())
-        echo(
-            f"{share_id}: {params['path']}, until {end}. {document.get('covers', '')}".rstrip(),
-            err=True,
-        )
+        line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
+        echo(f"{line} {document.get('covers', '')}".rstrip(), err=True)
     return document
+
+
+def _limited_by(document: Mapping[str, Any]) -> str:
+    """What ended a share earlier than was asked for, "" where nothing did."""
+    match document.get("clamped_by"):
+        case "mount":
+            return " (the latest that the mount allows)"
+        case "caller":
+            return " (the latest that your key allows)"
+        case _:
+            return ""
+
+
+def _as_typed(params: Mapping[str, Any]) -> str:
+    """The options of a command, as they are typed again."""
+    words: list[str] = []
+    for name, value in params.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value not in (None, False):
+            words += [option, shlex.quote(str(value))]
+    return " ".join(words)
 
 
 @click.command(cls=options.Command)
@@ -82,7 +103,7 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
 @click.option(
     "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
 )
-@click.option("--max-uses", type=click.IntRange(min=1), help="The maximum number of downloads.")
+@click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
 @_share_options
 @_service_options
@@ -120,7 +141,7 @@ def share(
         try:
             return create(path)
         except ServiceFailed as error:
-            again = f"{options.NAME} share --path {shlex.quote(path)}"
+            again = f"{options.NAME} share --path {shlex.quote(path)} {_as_typed(params)}".rstrip()
             raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
 
     try:
@@ -136,7 +157,11 @@ def share(
     "--to", default="/in/", show_default=True, metavar="/PATH/", help="Where files arrive."
 )
 @click.option(
-    "--max-files", type=int, default=20, show_default=True, help="The maximum number of files."
+    "--max-files",
+    type=click.IntRange(1, 100),
+    default=20,
+    show_default=True,
+    help="The maximum number of files.",
 )
 @click.option(
     "--max-size",
@@ -271,7 +296,8 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
         if not isinstance(document.get("expires_at"), str):
             raise service.refusal(document)
         if not as_json:
-            echo(printable(f"Extended {share_id} until {document['expires_at']}."))
+            end = f"{document['expires_at']}{_limited_by(document)}"
+            echo(printable(f"Extended {share_id} until {end}."))
         return document
 
     extended = [*_for_each(identifiers, act)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import sys
 import threading
@@ -337,13 +338,19 @@ def test_a_file_that_is_sent_and_not_shared_is_named_with_what_to_do(
     system: System, command: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "a b.txt").write_bytes(b"content")
-    done = command("share", "a b.txt", "--max-uses", "21")
-    again = re.search(
-        r"It was sent, and not shared: try fc-presign share --path '(/send/.{8}/a b\.txt)'$",
-        done.stderr,
-    )
+    long = "for you " * 70
+    done = command("share", "a b.txt", "--password", "--expires", "2d", "--message", long)
+    _, _, again = done.stderr.partition("It was sent, and not shared: try fc-presign ")
     assert (done.returncode, bool(again)) == (2, True), done.stderr
-    assert command("share", "--path", again[1] if again else "").returncode == 0
+    # With the options that were given: without --password, the share would be open to everybody.
+    words = shlex.split(again)
+    assert words[words.index("--message") + 1] == long
+    words[words.index("--message") + 1] = "for you"
+    shared = command(*words, "--json")
+    assert shared.returncode == 0, shared.stderr
+    (share,) = json.loads(shared.stdout)["shares"]
+    assert re.fullmatch("[0-9A-Z]{4}-[0-9A-Z]{4}", share["password"])
+    assert share["path"].endswith("/a b.txt")
 
 
 def test_progress_is_shown_on_a_terminal_after_two_seconds(

@@ -172,6 +172,10 @@ SENDER = _by_language(
         "days_1": ("1 day", "1 天"),
         "days_7": ("7 days", "7 天"),
         "days_30": ("30 days", "30 天"),
+        "shortened": (
+            "This is the latest end that is allowed here.",
+            "这是此处允许的最晚截止时间。",
+        ),
         "max_uses": ("Downloads (empty: any number)", "下载次数（留空则不限）"),
         "max_files": ("Number of files", "文件数量"),
         "with_code": ("Protect it with a code", "用提取码保护"),

@@ -124,7 +124,11 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
             for at in ("2026-01-01", "2020-01-01T00:00:00Z")
         ),
         ("receive", "--max-size", "big"),
-        *(("share", "a.txt", *option) for option in (("--expires", "soon"), ("--max-uses", "0"))),
+        *(
+            ("share", "a.txt", *option)
+            for option in (("--expires", "soon"), ("--max-uses", "0"), ("--max-uses", "21"))
+        ),
+        *(("receive", "--max-files", number) for number in ("0", "101")),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
         (

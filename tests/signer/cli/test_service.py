@@ -125,7 +125,8 @@ class Stub:
 @pytest.fixture
 def stub(tmp_path: Path) -> Iterator[Stub]:
     stub = Stub(service(tmp_path))
-    with memory_oss({}, now=lambda: NOW):
+    with memory_oss({}, now=lambda: NOW) as oss:
+        oss.fill({"reports/q3.pdf": b"content"})
         server = serve(Request.application(stub.answer), listen(0))
         stub.url = server.url
         yield stub
@@ -390,3 +391,17 @@ def test_revoke_of_an_owner_ends_with_2_where_one_share_was_not_revoked(stub: St
     done = run("revoke", "--owner", "api:maker", "--yes", env=stub.env(ADMIN))
     assert (done.returncode, done.stdout) == (2, "")
     assert "Not found" in done.stderr
+
+
+def test_an_end_that_was_shortened_is_said(stub: Stub) -> None:
+    created = run("share", "--path", "/reports/q3.pdf", "--expires", "365d", env=stub.env())
+    assert created.returncode == 0
+    assert "until 2026-05-30T06:41:11Z (the latest that the mount allows)." in created.stderr
+    (identifier,) = re.findall(r"^(\S{12}):", created.stderr)
+    extended = run("extend", identifier, "--expires", "365d", env=stub.env())
+    assert extended.returncode == 2  # no later end is possible
+    short = run("share", "--path", "/reports/q3.pdf", "--expires", "1d", env=stub.env())
+    assert "latest" not in short.stderr
+    (identifier,) = re.findall(r"^(\S{12}):", short.stderr)
+    extended = run("extend", identifier, "--expires", "365d", env=stub.env())
+    assert "until 2026-05-30T06:41:11Z (the latest that the mount allows)." in extended.stdout
