@@ -174,8 +174,13 @@ ABORTS = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
             "",
         ),
         (
-            [("a/", EXPIRES), ("a/", ABORTS)],
+            [("a/", EXPIRES), ("a/", EXPIRES)],
             {"x-oss-allow-same-action-overlap": "true"},
+            "",
+        ),
+        (
+            [("a/", EXPIRES), ("a/", EXPIRES)],
+            {"x-oss-allow-same-action-overlap": "false"},
             "0014-00000085",
         ),
     ],
@@ -191,6 +196,21 @@ def test_rules_of_one_prefix_or_of_overlapping_ones_are_refused(
     assert response.status == (400 if ec else 200)
     if ec:
         assert response.text("EC") == ec
+
+
+@pytest.mark.parametrize(
+    ("action", "name"), [(EXPIRES, "Expiration"), (ABORTS, "AbortMultipartUpload")]
+)
+def test_the_refusal_of_an_overlap_names_the_action_as_oss_does(
+    cloud: LocalOss, action: str, name: str
+) -> None:
+    """Source: the live test of oss2 for rules that overlap."""
+    listed = "".join(
+        f"<Rule><Prefix>{prefix}</Prefix>{ENABLED}{action}</Rule>" for prefix in ("a/", "a/2")
+    )
+    document = f"<LifecycleConfiguration>{listed}</LifecycleConfiguration>".encode()
+    response = cloud.call("PUT", query={"lifecycle": ""}, body=document)
+    assert response.text("Message") == f"Overlap for same action type {name}"
 
 
 def test_an_invalid_list_of_keys_deletes_nothing(cloud: LocalOss) -> None:
