@@ -191,9 +191,10 @@ def test_after(aliyun_oss):
 
 def test_the_projects_own_pytest_never_loads_the_entry_point(tmp_path: Path) -> None:
     """With a distribution on its path that has one, such as an old wheel or a new egg-info."""
-    info = tmp_path / "fc_presign-0.0.1.dist-info"
+    # Of another name: of two distributions with one name, the first on the path counts.
+    info = tmp_path / "old_presign-0.0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fc-presign\nVersion: 0.0.1\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: old-presign\nVersion: 0.0.1\n")
     (info / "entry_points.txt").write_text("[pytest11]\nfc_presign = old_plugin\n")
     (tmp_path / "old_plugin.py").write_text("raise SystemExit('An old plugin was loaded.')\n")
     test = "tests/signer/emulator/test_pytest_plugin.py::test_which_is_empty"
