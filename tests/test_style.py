@@ -45,28 +45,3 @@ def test_no_line_packs_more_than_one_thing() -> None:
     }
     counts = Counter(what for node in nodes if (what := packs(node, records)))
     assert {what: count for what, count in counts.items() if count > LIMITS.get(what, 0)} == {}
-
-
-# Whose code has no module of its own yet.
-UNMOVED = {
-    "deploy/__init__.py",
-    "handler/core/config/__init__.py",
-    "handler/notices/sinks/__init__.py",
-    "signer/cli/__init__.py",
-    "signer/diagnosis/__init__.py",
-    "signer/emulator/oss/form/__init__.py",
-}
-
-
-def test_an_init_holds_names_and_tables_alone() -> None:
-    """A reader looks for a class or a function in a module that has its name."""
-    own = {
-        (file, node.name)
-        for file in git.files(*(f"{folder}/**__init__.py" for folder in FOLDERS))
-        for node in ast.walk(ast.parse(Path(git.ROOT, file).read_bytes()))
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert ("handler/__init__.py", "__getattr__") in own
-    assert {
-        f"{file}: {name}" for file, name in own if name != "__getattr__" and file not in UNMOVED
-    } == set()

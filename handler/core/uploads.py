@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from signer.form import MEDIA_TYPE
-from signer.sizes import MAX_PUT
+from signer.sizes import MAX_PUT, format_size
 
 from .config import Config, Mount, Target
 from .config.media_types import is_active
@@ -34,7 +34,8 @@ def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:
     maximum = min(mount.max_size or 0, maximum)
     if not 0 <= size <= maximum:
         raise Problem(
-            "too_large", f"The size of an upload to this mount must be from 0 to {maximum} bytes."
+            "too_large",
+            f"The size of an upload to this mount must be at most {format_size(maximum)} ({maximum} bytes).",
         )
     return size
 

@@ -395,3 +395,10 @@ def test_a_long_name_fits_a_phone(world: System, open_page: Any) -> None:
     world.put(key, b"")
     page: Page = open_page(world.create_share(path=f"/{key}", max_uses=1), **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_chinese_reader_sees_the_zone_behind_the_time(world: System, open_page: Any) -> None:
+    page: Page = open_page(**PHONE, locale="zh-CN", timezone_id="Asia/Shanghai")
+    page.goto(world.local_url(world.create_share(expires="30d")))
+    shown = facts(page)["有效期至"]
+    assert re.fullmatch(r"\d{4}年\d{1,2}月\d{1,2}日 \d\d:\d\d, GMT\+8", shown)

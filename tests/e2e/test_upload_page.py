@@ -160,7 +160,7 @@ def test_a_file_that_is_too_large_or_of_a_wrong_type_is_refused_at_once(
     expect(page.locator("#list .state")).to_have_text(
         ["Not sent: the file is too large.", "Not sent: this type of file is not accepted.", "Sent"]
     )
-    expect(page.locator("#total")).to_have_text("All files: 49 %")
+    expect(page.locator("#total")).to_have_text("All files: 100 %")
     expect(page.locator("#result")).to_have_text("Some files have not been sent.")
     assert arrived(world, page) == {"1-good.txt": b"x" * 1000}
     expect(page.locator("#files")).to_have_attribute("accept", "text/*")

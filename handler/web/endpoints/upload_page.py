@@ -11,6 +11,7 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
+from signer.sizes import format_size
 from signer.times import rfc3339
 
 from ...core import links, outbox
@@ -132,7 +133,7 @@ def _answer_file(opened: OpenedShare, limits: dict[str, Any]) -> Response:
 
 def _check_size(size: int, limits: dict[str, Any]) -> None:
     if not 0 <= size <= limits["max_size"]:
-        raise Problem("too_large", f"A file must not exceed {limits['max_size']} bytes.")
+        raise Problem("too_large", f"A file must have at most {format_size(limits['max_size'])}.")
 
 
 def _form(

@@ -60,6 +60,7 @@ UPLOAD = _by_language(
         "files_left": ("Files left", "还可上传文件数"),
         "expires": ("Open until", "开放至"),
         "waiting": ("Waiting", "等待中"),
+        "offline": ("Waiting for the network …", "等待网络…"),
         "sending": ("Sending", "上传中"),
         "all_files": ("All files", "全部文件"),
         "sent": ("Sent", "已上传"),

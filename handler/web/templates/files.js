@@ -61,8 +61,10 @@ function sendNext() {
 function show(item, bytes) {
   item.sent = bytes;
   const percent = (part, all) => `${Math.floor(100 * (all ? part / all : 0))} %`, sum = (values) => values.reduce((one, other) => one + other, 0);
-  if (!item.outcome) { item.bar.value = item.file.size ? bytes / item.file.size : 0; item.state.textContent = `${words.sending} ${percent(bytes, item.file.size)}`; }
-  const sent = sum(items.map((each) => each.sent)), size = sum(items.map((each) => each.file.size));
+  if (!item.outcome) { item.bar.value = item.file.size ? bytes / item.file.size : 0; item.state.textContent = navigator.onLine ? `${words.sending} ${percent(bytes, item.file.size)}` : words.offline; }
+  // What is refused for good never comes.
+  const coming = items.filter(({ outcome }) => !outcome || outcome === "sent" || !isFinal(outcome));
+  const sent = sum(coming.map((each) => each.sent)), size = sum(coming.map((each) => each.file.size));
   total.hidden = items.length < 2;
   total.firstElementChild.textContent = `${words.all_files}: ${percent(sent, size)}`;
   total.lastElementChild.value = size ? sent / size : 0;
@@ -78,6 +80,9 @@ function finish(item, outcome, sentence) {
   if (items.every((each) => each.outcome)) result.textContent = items.every((each) => each.outcome === "sent") ? words.done : words.partly;
 }
 
+for (const change of ["offline", "online"]) {
+  addEventListener(change, () => items.filter((item) => !item.outcome && !queue.includes(item)).forEach((item) => show(item, item.sent)));
+}
 addEventListener("beforeunload", (event) => { if (items.some((item) => !item.outcome) || isUnsaved()) event.preventDefault(); });
 drop.hidden = false;
 files.onchange = () => { [...files.files].forEach(add); files.value = ""; };
