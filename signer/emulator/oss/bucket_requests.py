@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from xml.etree import ElementTree
 
 from werkzeug.wrappers import Response
@@ -106,9 +107,10 @@ def list_buckets(service: Service, request: OssRequest) -> Response:
         page = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", maximum), ("IsTruncated", True)]
         page += [("NextMarker", buckets[maximum - 1].name)]
     region: Node = ("Region", service.region)
-    nodes: list[Node] = [
-        ("Bucket", [*_describe(service, each), region]) for each in buckets[:maximum]
-    ]
+    nodes: list[Node] = []
+    for each in buckets[:maximum]:
+        with suppress(FileNotFoundError):  # it was deleted meanwhile
+            nodes.append(("Bucket", [*_describe(service, each), region]))
     return respond_xml("ListAllMyBucketsResult", [OWNER, *page, ("Buckets", nodes)])
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from signer.emulator.oss.storage import Bucket, Buckets
 from tests.local_oss import BUCKET, LocalOss, etag_of
 
 KEYS = ["a", "a b+c", "b/1", "b/2", "b/c/3", "b0", "Z", "中文/é"]
@@ -284,3 +286,16 @@ def test_buckets_are_listed_in_pages_whose_marks_are_only_in_those_that_end_earl
     assert cloud.call("GET", "", {"prefix": "ex"}, bucket="").texts("Name") == [BUCKET]
     for method in ("PUT", "POST", "DELETE"):
         assert cloud.call(method, bucket="").status == 405
+
+
+def test_a_bucket_that_is_deleted_during_the_list_is_left_out(
+    cloud: LocalOss, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    buckets = Buckets.all
+
+    def with_a_gone_one(self: Buckets) -> list[Bucket]:
+        return [*buckets(self), Bucket(tmp_path / "gone")]
+
+    monkeypatch.setattr(Buckets, "all", with_a_gone_one)
+    listed = cloud.call("GET", bucket="")
+    assert (listed.status, listed.body.count(b"<Name>")) == (200, 1)
