@@ -93,8 +93,16 @@ class Buckets:
 
 
 def _without_limit(path: Path) -> Path:
-    """Windows limits a path to 260 characters, unless it begins so; a key may have 1,023 bytes."""
-    return Path(rf"\\?\{path.absolute()}") if sys.platform == "win32" else path
+    """Windows limits a path to 260 characters, unless it begins so; a key may have 1,023 bytes.
+
+    It then takes no ".." and no "." either, and a share of the network begins with UNC.
+    """
+    if sys.platform != "win32":
+        return path
+    absolute = os.path.abspath(path)
+    if absolute.startswith("\\\\"):
+        return Path(rf"\\?\UNC\{absolute[2:]}")
+    return Path(rf"\\?\{absolute}")
 
 
 def _remove_old_drafts(folder: Path) -> None:
