@@ -21,7 +21,6 @@ from .server import HOST, listen, serve
 from .sts import temporary_credentials
 
 DEFAULT_BUCKET = "examplebucket"
-DEFAULT_REGION = "cn-hangzhou"
 # An ID of the real OSS has neither word, so nobody uses a real key here.
 _TEST_ID = re.compile(r"[A-Za-z0-9._-]*(?:TEST|LOCAL)[A-Za-z0-9._-]*")
 _SECRET = re.compile(r"[!-~]+")

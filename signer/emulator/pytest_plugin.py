@@ -78,4 +78,5 @@ def _in_one_sentence() -> Iterator[None]:
     try:
         yield
     except EmulatorError as error:
-        pytest.fail(str(error), pytrace=False)
+        # As pytest.fail raises it, without the error itself, which pytest would show, too.
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
