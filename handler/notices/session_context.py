@@ -62,7 +62,7 @@ class SinkContext(NamedTuple):
                 raise SessionEnded(error)
             return
         age = self.clock.earliest() - delivery.since
-        is_refused = failed == delivery.failed == REFUSED and delivery.tries >= timing.REFUSALS
+        is_refused = failed == delivery.failed == REFUSED and delivery.in_a_row >= timing.REFUSALS
         try:
             if age > self.sink.retry_for or (is_refused and accepts and age >= timing.REFUSED_FOR):
                 self.sending.dead_letter(delivery, code)

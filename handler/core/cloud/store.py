@@ -69,13 +69,15 @@ class Store(NamedTuple):
             return None
         raise self._refused("GetObject", response)
 
-    def create(self, name: str, body: bytes, *, is_known: bool = False) -> StoredObject:
+    def create(
+        self, name: str, body: bytes, *, is_known: bool = False, attempts: int = ATTEMPTS
+    ) -> StoredObject:
         """Creates an object if it does not exist, and returns the one that exists: with `body` if it is ours.
 
         With `is_known`, it was just read with `body`, so it is not read again.
         """
         last = StoreError("PutObject", 0, UNREACHABLE, "")
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             try:
                 response = self._claim(name, body)
             except StoreError as error:
