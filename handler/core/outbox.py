@@ -100,9 +100,9 @@ UNLINKED = Link("", "", "")
 class Delivery(NamedTuple):
     """A notice on its way to one sink: an object of the outbox of `size` bytes. Times are in Unix seconds.
 
-    It is due at `due`, has waited since `since`, and failed by itself `tries` times, the last `in_a_row` of them for the
-    reason `failed`, "" where it never did. One whose name cannot be read has no `id`, and is due at once. `notice` is
-    `UNREAD` until it is read, and where that fails.
+    It is due at `due`, has waited since `since`, and failed by itself `tries` times, the last `in_a_row` of them for
+    the reason `failed`, "" where it never did. One whose name cannot be read has no `id`, and is due at once. `notice`
+    is `UNREAD` until it is read, and where that fails.
     """
 
     sink: str

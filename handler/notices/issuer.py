@@ -23,6 +23,7 @@ from ..core.shares.new import Wish, draft_share, state_for_share
 MAX_ISSUED = 1000  # links that are kept for further sinks
 # Of a mount, without a success, after which it is asked for no more links in the invocation.
 MAX_FAILURES = 5
+MOUNT_CHANGED = "mount_changed"
 
 _OWNER = Caller(id=shares.NOTICES, owner=shares.NOTICES, paths=(), methods=(), expires_at=None)
 # Of a share that a request wants; a notice was allowed by the mount as it was then.
@@ -56,9 +57,7 @@ class LinkIssuer:
             return self._issued(notice)
 
     def _issue(self, notice: Notice) -> Link | None:
-        mounts = self._invocation.config.mounts
-        mount = mounts.by_path.get(notice.mount)
-        target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
+        target = self._target(notice)
         if target is None or "GET" not in target.mount.methods:
             raise _mount_changed()
         failures = self._failures.setdefault(notice.mount, [])
@@ -77,7 +76,7 @@ class LinkIssuer:
                     return None
                 if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
-                if problem.status >= 500:
+                if is_of_mount(problem):
                     failures += [problem] * (
                         MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1
                     )
@@ -87,6 +86,16 @@ class LinkIssuer:
             return None
         self.count += 1
         return Link(target.path, *issued)
+
+    def unlinked(self, notice: Notice) -> Link:
+        """What is known of a notice whose object has no link now: its path."""
+        target = self._target(notice)
+        return Link(target.path if target is not None else "", "", "")
+
+    def _target(self, notice: Notice) -> Target | None:
+        mounts = self._invocation.config.mounts
+        mount = mounts.by_path.get(notice.mount)
+        return mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
 
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its expiry."""
@@ -159,5 +168,12 @@ class LinkIssuer:
         audit.write(line)
 
 
+def is_of_mount(error: Exception) -> bool:
+    """Whether a mount, or the service, gives no link now, to other objects neither."""
+    if isinstance(error, Problem):
+        return error.status >= 500
+    return isinstance(error, HandlerError) and error.code == MOUNT_CHANGED
+
+
 def _mount_changed() -> HandlerError:
-    return HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
+    return HandlerError("The mount of the notice gives no such link now.", code=MOUNT_CHANGED)
