@@ -18,7 +18,7 @@ from ..core.outbox import Link, Notice
 from ..core.paths import check_path
 from ..core.shares import record as records
 from ..core.shares.address import share_address, share_path
-from ..core.shares.new import Wish, draft_share, state_for_share
+from ..core.shares.new import Wish, draft_share, place_share
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
 # Of a mount, without a success, after which it is asked for no more links in the invocation.
@@ -122,7 +122,7 @@ class LinkIssuer:
         check_path(target.path)
         wish = Wish(seconds=notice.expires or None, download=notice.download, has_code=False)
         try:
-            draft = draft_share(config, target, wish, _OWNER, self._invocation.now)
+            draft = draft_share(config, target, wish, _OWNER)
         except Problem as problem:
             raise _mount_changed() if problem.code in _OF_A_REQUEST else problem from None
         if target.mount.check:
@@ -132,11 +132,10 @@ class LinkIssuer:
         keys = current.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        record = draft.record
+        state, record = place_share(self._invocation, draft.record, is_derived=True)
         lifetime = record.expires_at - record.created_at
         period = record.created_at // max(1, lifetime // 2)
         identity = f"{notice.id('')}\n{period}"
-        state = state_for_share(self._invocation, record, is_derived=True)
         # The second where the first has the id of another share, or is of another place.
         for number in range(2):
             secret = records.derived_secret(keys.share[-1].secret, f"{identity}\n{number}")

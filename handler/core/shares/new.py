@@ -53,8 +53,9 @@ class Wish(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """The record of a share that is not written yet: without the hash of its secret, and that of its code.
+    """The record of a share that is not written yet: without the hashes of its secret and its code.
 
+    Its times count from 0 until `place_share` places it.
     `clamped_by` is what limits its lifetime: None, mount or caller.
     """
 
@@ -63,7 +64,7 @@ class Draft(NamedTuple):
     clamped_by: str | None
 
 
-def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: float) -> Draft:
+def draft_share(config: Config, target: Target, wish: Wish, owner: Caller) -> Draft:
     """A share as the rules of its mount allow it. Raises the `Problem` of the first that does not."""
     mount = target.mount
     for rule in RULES:
@@ -72,7 +73,6 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
     upload = _upload(mount, wish)
     has_code = _has_code(mount, wish)
     is_public = config.public_url is not None and not _is_folder(target, wish)
-    created_at = int(now)
     record = Record(
         hash="",
         path=target.path,
@@ -81,8 +81,8 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
         method=wish.method,
         owner=owner.id,
         owner_tag=owner_tag(owner.owner),
-        created_at=created_at,
-        expires_at=created_at + seconds,
+        created_at=0,
+        expires_at=seconds,
         page=_needs_page(mount, wish) or (is_public if wish.page is None else wish.page),
         download=wish.download,
         uses=wish.uses if upload is None else upload["max_files"],
@@ -93,8 +93,10 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
     return Draft(record, has_code, clamped_by)
 
 
-def state_for_share(invocation: Invocation, record: Record, *, is_derived: bool = False) -> Store:
-    """Where a new share is written.
+def place_share(
+    invocation: Invocation, record: Record, *, is_derived: bool = False
+) -> tuple[Store, Record]:
+    """Where a new share is written, and its record, which begins now by the clock of OSS.
 
     Raises a 503 where claims are needed and do not hold: for its uses, or, with a secret that is derived, because a
     share that was revoked would open again.
@@ -102,7 +104,9 @@ def state_for_share(invocation: Invocation, record: Record, *, is_derived: bool 
     state = state_for(invocation)
     if record.uses is not None or is_derived:
         state.probe(invocation.now)
-    return state
+    created_at = int(state.now())
+    expires_at = created_at + record.expires_at
+    return state, record._replace(created_at=created_at, expires_at=expires_at)
 
 
 def resolve_expiry(seconds: int | None, mount: Mount, owner: Caller) -> tuple[str | None, int]:

@@ -459,7 +459,7 @@ class TestReceivers:
 
 class TestRequests:
     @pytest.mark.parametrize(
-        ("trouble", "uploads", "at_most"), [(refuses, False, 220), (fails, True, 340)]
+        ("trouble", "uploads", "at_most"), [(refuses, False, 228), (fails, True, 340)]
     )
     def test_a_sink_that_is_down_costs_few_requests_an_hour(
         self, function: Simulation, trouble: Trouble, uploads: bool, at_most: int
