@@ -203,7 +203,8 @@ class Store(NamedTuple):
 
         For one request the first time, and after our clock was corrected.
         """
-        return self.clock.remembered() or self.ask_time()
+        now = self.clock.remembered() or self.ask_time()
+        return round(now, 3)  # sums of floats may be a little less than a whole second
 
     def ask_time(self, name: str = "probe") -> float:
         """The time by the clock of OSS, for one request about an object, which need not exist."""

@@ -104,7 +104,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     end = match.expires_at
     max_expires = target.mount.max_expires if target is not None else 0
     now = state.now()
-    is_near = end - now < max_expires
+    is_near = end - now <= max_expires
     if is_near:
         end = in_time(partial(record.load_end, state, match), unavailable())
     fault = share_fault(match, target, end, current.current_keys(invocation), now)

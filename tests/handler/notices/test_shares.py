@@ -396,7 +396,7 @@ def test_a_use_is_due_when_it_happened_so_that_it_passes_nothing_that_waits(worl
 def test_presses_of_a_page_that_stays_open_are_one_use_within_ten_minutes_and_more_later(
     world: World,
 ) -> None:
-    share = world.with_rules(USED).share()
+    share = world.with_rules(USED).share(expires="30d")
     world.function.pass_time(PERIOD - time.time() % PERIOD)
     sent = 0
     for day in range(1, 11):
