@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from greenlet import getcurrent, greenlet
 
+from handler.core import outbox
 from handler.core.cloud import http_client
 from handler.core.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
 from handler.core.config import Location
@@ -119,6 +120,7 @@ class World:
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
         enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
+        enter(patch.object(outbox, "within", partial(_within, self)))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
@@ -208,7 +210,8 @@ class Process:
     """A process and its machine, whose clock is `skew` seconds ahead. One that is reliable meets no fault.
 
     `job` is what it does, and `faults` what it met. A pause takes one of the `pauses` times as long. It ends at the
-    `dies_in`-th wait, and is interrupted at the `interrupted_in`-th; 0 is never.
+    `dies_in`-th wait, and is interrupted at the `interrupted_in`-th; 0 is never. Nobody waits any more for
+    `left_alone` of its calls, for `most_left_alone` at the same time.
     """
 
     def __init__(self, world: World, *, skew: float = 0.0, is_reliable: bool = False) -> None:
@@ -221,6 +224,7 @@ class Process:
         self.stalled_until = 0.0
         self.threads: list[Thread] = []
         self._suspended = 0.0
+        self.left_alone = self.most_left_alone = 0
         self.clock = Clock(lambda: world.now + skew, self._monotonic, self._sleep)
 
     def kill(self) -> None:
@@ -330,6 +334,35 @@ def _map(
     if errors:
         raise errors[min(errors)]
     return [results[place] for place in sorted(results)]
+
+
+def _within(world: World, seconds: float, call: Callable[[None], Result]) -> Result:
+    """Stands for `http_client.within`: after the time, the call goes on and nobody waits for it."""
+    parent = world.thread()
+    turn, process = parent.turn, parent.process
+    results = list[Result]()
+    errors = list[Exception]()
+    is_left = False
+
+    def run() -> None:
+        try:
+            results.append(call(None))
+        except Exception as error:
+            errors.append(error)
+        process.left_alone -= is_left
+        world.at(world.now, parent, turn)
+
+    world.start(process, run)
+    world.at(world.now + seconds, parent, turn)
+    world.park()
+    if errors:
+        raise errors[0]
+    if results:
+        return results[0]
+    is_left = True
+    process.left_alone += 1
+    process.most_left_alone = max(process.most_left_alone, process.left_alone)
+    raise TimeoutError
 
 
 def _request(
