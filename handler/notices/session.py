@@ -56,7 +56,7 @@ class Due(NamedTuple):
 
 
 def sort_due(due: Iterable[Delivery]) -> Due:
-    parts = Due([], [], [], [])
+    parts = Due(fresh=[], failed=[], held=[], unlinked=[])
     places = {"": parts.fresh, NO_LINK: parts.held, OBJECT: parts.unlinked}
     for each in due:
         places.get(each.failed, parts.failed).append(each)
