@@ -32,9 +32,8 @@ from .shares.uses import REUSE
 WAITING = "outbox"
 OPENED = "opened/"  # of each share, a claim whose age says when it was used first
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
-MAX_WRITERS = (
-    8  # of uses at the same time: each may hold some twenty threads of an instance that has 1,024
-)
+# Of uses at the same time: each may hold some twenty threads of an instance, which has 1,024.
+MAX_WRITERS = 8
 
 # Why a delivery failed: its mount gives no links, its object has none, its content was refused, its sink failed.
 NO_LINK = "l"

@@ -122,13 +122,12 @@ def _read(invocation: Invocation, known: str, bound: Bound | None = None) -> Sto
     if not isinstance(document, Location):
         return FileStore(str(document)).read("", known)
     client = oss.client_for(invocation)
-    instance = invocation.instance
-    store = store_at(client, document, instance.clock, instance.memory(OssMemory))
+    memory = invocation.instance.memory(OssMemory)
+    store = store_at(client, document, invocation.instance.clock, memory)
     if bound is None:
         return store.read("", known)
     with closing(type(client.connections)(bound)) as connections:
-        own = client._replace(connections=connections)
-        return store._replace(client=own).read("", known)
+        return store._replace(client=client._replace(connections=connections)).read("", known)
 
 
 def _unavailable(

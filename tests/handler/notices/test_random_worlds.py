@@ -91,7 +91,7 @@ class Sink:
         self._rate = dice.choice((0.0, 0.1, 0.5))  # of messages with one of the faults
         self._faults = dice.sample(SINK_FAULTS, dice.randint(1, 3))
         self._refused = dice.choice(("", "", "37", "024"))
-        self._by_turns = dice.choice(("", "", "", "5"))
+        self._by_turns = dice.choice(("", "", "", "1"))
         self.turns: Counter[str] = Counter()  # by file
         self.uses: set[bytes] = set()  # those of which a webhook was notified
         self._outage = (
@@ -104,8 +104,12 @@ class Sink:
 
     def heal(self) -> None:
         self._rate = 0.0
-        self._refused = self._by_turns = ""
+        self._refused = ""
         self._outage = (0.0, 0.0)
+
+    def refuses_by_turns(self, file: str) -> bool:
+        """Whether it never takes the file, also after all faults."""
+        return file[6] in self._by_turns
 
     def receive(self, post: Post) -> WebhookResponse:
         world = self._world
@@ -119,7 +123,7 @@ class Sink:
             fault = self._outage_fault
         elif any(file[6] in self._refused for file in files):
             fault = "400"
-        elif any(file[6] in self._by_turns for file in files):
+        elif any(map(self.refuses_by_turns, files)):
             for file in files:
                 self.turns[file] += len(files) == 1
             fault = TURNS[self.turns[files[0]] % 2]
@@ -398,8 +402,15 @@ class Service:
 
     def violations(self, log: str) -> Iterator[str]:
         oss = self.world.oss
-        waiting = [key for key in oss.keys(WAITING) if f'{NEVER}"' not in oss.read(key).decode()]
-        yield from (f"waits: {key}" for key in waiting)
+        may_wait = {
+            (sink.name, file)
+            for sink, file in product(self.sinks, (*self.uploaded, *self.older))
+            if sink.refuses_by_turns(file)
+        }
+        for key in oss.keys(WAITING):
+            file = json.loads(oss.read(key))["key"].removeprefix("outbox/")
+            if not file.endswith(NEVER) and (key.split("/")[3], file) not in may_wait:
+                yield f"waits: {key}"
         if self.unacknowledged:
             yield f"{self.unacknowledged} events failed to the end"
         allowed = ("status_400", *((*REASONS, *OSS_REASONS) if self.seconds > HOUR else ()))
@@ -411,7 +422,8 @@ class Service:
         yield from (
             f"{reason} made {notice_id} dead"
             for notice_id, reason in dead.items()
-            if reason not in allowed and reason != "app_package_domain"
+            if reason not in (*allowed, "app_package_domain")
+            and notice_id not in {self.ids.get(each) for each in may_wait}
         )
         yield from self.violations_of_uses(log, len(dead) + len(self.dropped))
         shares = {key[len(SHARES) : -5]: json.loads(oss.read(key)) for key in oss.keys(SHARES)}
@@ -449,7 +461,7 @@ class Service:
                 is_gone = (
                     notice_id in dead or notice_id in self.dropped or file in self.revoked.values()
                 )
-                if not deliveries and not is_gone:
+                if not deliveries and not is_gone and (sink.name, file) not in may_wait:
                     yield f"{file} is lost for {sink.name}"
                 lost = self.lost[notice_id or ""] + self.lost[sink.name]
                 if sum(not delivery.is_explained() for delivery in deliveries) > 1 + lost:
