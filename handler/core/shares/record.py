@@ -42,7 +42,8 @@ class Record(NamedTuple):
     `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
     `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
     name, or a file name. `uses` is the number that it allows, None without a limit. `password` is the hash of its code.
-    `owner` is the caller's id, `owner_tag` stands for the API key or issuer.
+    `files` is how many files its maker put into a folder, None where more may follow. `owner` is the caller's id,
+    `owner_tag` stands for the API key or issuer.
     """
 
     hash: str
@@ -62,6 +63,7 @@ class Record(NamedTuple):
     title: str | None = None
     message: str | None = None
     revoked_at: int | None = None
+    files: int | None = None
 
     @property
     def id(self) -> str:
@@ -167,7 +169,8 @@ def load_end(state: Store, record: Record) -> int:
 
 def _read(stored: StoredObject) -> Record:
     try:
-        document = json.loads(stored.body)
+        # A record may be older than `files`.
+        document = {"files": None, **json.loads(stored.body)}
         json.dumps(
             document, ensure_ascii=False
         ).encode()  # no name and no page can have half a surrogate pair

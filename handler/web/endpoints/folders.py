@@ -280,7 +280,10 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
     shared = None
     urls = ""
     if opened is not None:
-        shared = pages.SharedPage(opened.record.title, opened.record.message, opened.expires_at())
+        record = opened.record
+        shared = pages.SharedPage(
+            record.title, record.message, opened.expires_at(), files=record.files
+        )
         public_url = folder.invocation.config.public_url or ""
         urls = share_address(public_url, opened.path, opened.secret, format="urls")
     return pages.folder_page(

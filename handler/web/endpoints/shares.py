@@ -45,6 +45,7 @@ MEMBERS = {
     "message": str,
     "allow_missing": bool,
     "upload": dict,
+    "files": int,
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_TITLE = 120
@@ -190,6 +191,7 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         title=_words("title", params["title"], MAX_TITLE),
         message=_words("message", params["message"], MAX_MESSAGE),
         upload=None if upload is None else UploadLimits(**read_members(upload, UPLOAD_MEMBERS)),
+        files=params["files"],
     )
 
 

@@ -133,6 +133,14 @@ FOLDER = _by_language(
             "This link opens everything in this folder, also what is added later, until",
             "此链接可打开此文件夹中的所有内容，包括以后添加的文件，有效期至",
         ),
+        "covers_file": (
+            "This link opens 1 file, until",
+            "此链接可打开 1 个文件，有效期至",
+        ),
+        "covers_files": (
+            "This link opens {} files in all, until",
+            "此链接共可打开 {} 个文件，有效期至",
+        ),
         "command": ("Download all files with one command", "用一条命令下载全部文件"),
         "command_note": (
             "For a terminal with wget. It does not download the folders in this folder.",

@@ -66,7 +66,7 @@ def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(
         "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32],
     }
     times = {"created_at": int(NOW), "expires_at": int(NOW) + 3 * DAY, "revoked_at": None}
-    kind = {"page": True, "uses": 2, "upload": None, "password": None}
+    kind = {"page": True, "uses": 2, "upload": None, "password": None, "files": None}
     stored = json.loads(oss.read(f"{STATE}shares/{hashed[:12]}.json"))
     assert stored == {"version": 1, "hash": hashed, **place, **said, **owner, **times, **kind}
 
