@@ -8,11 +8,10 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import click
@@ -20,7 +19,10 @@ import click
 from ..display import printable, redact_pieces
 from ..sizes import format_size
 from . import options
-from .sending import open_file, send_file
+from .sending.bundle import Bundle, count_files, plan_bundle, send_bundle
+from .sending.destination import find_place
+from .sending.files import LocalFile, select_files
+from .sending.transfer import send_alone
 from .service import KEY, Service, ServiceFailed
 from .terminal import echo, print_json
 
@@ -64,7 +66,9 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
     if not as_json:
         echo(f"{url} {code}".rstrip())
         line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
-        echo(f"{line} {document.get('covers', '')}".rstrip(), err=True)
+        count = params.get("files")
+        covers = f"{count_files(count)}." if count else document.get("covers", "")
+        echo(f"{line} {covers}".rstrip(), err=True)
     return document
 
 
@@ -92,7 +96,7 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 
 
 @click.command(cls=options.Command)
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE|FOLDER...", nargs=-1)
 @click.option(
     "--path",
     "paths",
@@ -103,6 +107,13 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 @click.option(
     "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
 )
+@click.option(
+    "--into",
+    is_flag=True,
+    help="Send to the folder --to itself, without what is there with the same size, and share all of it.",
+)
+@click.option("--each", is_flag=True, help="An address for each file, not one for all.")
+@click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
 @_share_options
@@ -115,41 +126,105 @@ def share(
     key: str | None,
     **params: Any,
 ) -> int:
-    """Send files, or take what is there, and share each. The status is 2 if one of them was not shared.
+    """Send files and folders, or take what is there, and share them. The status is 2 if something was not shared.
 
-    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the methods PUT and SHARE;
-    for a folder with SHARE, GET and LIST. A file is sent to a folder of its own, so nothing is replaced.
+    Several files, or a folder, get one address, and with --password one code. FC_PRESIGN_URL is the address of the
+    service, FC_PRESIGN_KEY an API key or token with the methods PUT and SHARE; for one address of several files, or for
+    a folder, also GET and LIST. Files are sent to a new folder, so nothing is replaced.
 
     \b
     Examples:
       fc-presign share q3.pdf --expires 30d --password
-      fc-presign share photos/*.jpg --max-uses 1
+      fc-presign share photos/ --title 'Photos of June'
+      fc-presign share photos/*.jpg --each --max-uses 1
       fc-presign share --path /reports/2026/
     """
-    if not files and not paths:
-        options.fail("Name files to send, or what to share with --path.")
-    service = Service.load(key)
+    into = params.pop("into")
+    each = params.pop("each")
+    hidden = params.pop("hidden")
+    is_single = len(files) == 1 and not os.path.isdir(files[0])
+    together = bool(files) and (into or not (each or is_single))
+    if bool(files) == bool(paths):
+        options.fail("Name files to send, or with --path what to share, not both.")
+    if into and each:
+        options.fail("--into shares all files at one address: leave out --each.")
+    if together and params["max_uses"] is not None:
+        options.fail("--max-uses counts the downloads of one file: add --each.")
+    sharing = _Sharing(Service.load(key), as_json, key, params)
     shared = list[dict[str, Any]]()
-
-    def create(path: str) -> dict[str, Any]:
-        return _create(service, as_json, path=path, **params)
-
-    def send_and_create(name: str) -> dict[str, Any]:
-        path = f"{to.rstrip('/')}/{secrets.token_urlsafe(6)}/{os.path.basename(name)}"
-        with open_file(name) as file:
-            send_file(service, file, path)
-        try:
-            return create(path)
-        except ServiceFailed as error:
-            again = f"{options.NAME} share --path {shlex.quote(path)} {_as_typed(params)}".rstrip()
-            raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
-
+    expected = len(paths)
+    acts = _for_each(paths, sharing.create)
+    if files:
+        selected = _select(files, hidden=hidden)
+        folder = f"{to.rstrip('/')}/"
+        place = find_place(sharing.service, folder, together=together)
+        expected = 1 if together else len(selected)
+        acts = _for_each((file.path for file in selected), partial(_share_alone, sharing, folder))
+        if together:
+            new_folder = folder if into else f"{folder}{secrets.token_urlsafe(6)}/"
+            bundle = plan_bundle(sharing.service, selected, new_folder, place, into=into)
+            again = sharing.typed(*files, to=new_folder, into=True, hidden=hidden)
+            acts = _share_together(sharing, bundle, again)
     try:
-        shared.extend(chain(_for_each(files, send_and_create), _for_each(paths, create)))
+        shared.extend(acts)
     finally:
         if as_json:  # also after Ctrl-C: nobody can look up an address
             print_json({"shares": shared})
-    return 0 if len(shared) == len(files) + len(paths) else 2
+    return 0 if len(shared) == expected else 2
+
+
+class _Sharing(NamedTuple):
+    """What all shares of a command have: where they are made, and the options that were given."""
+
+    service: Service
+    as_json: bool
+    key: str | None
+    params: Mapping[str, Any]
+
+    def create(self, path: str, files: int | None = None) -> dict[str, Any]:
+        return _create(self.service, self.as_json, path=path, files=files, **self.params)
+
+    def typed(self, *names: str, **more: Any) -> str:
+        """The command that goes on, with the options that were given."""
+        given = {**more, **self.params, "json": self.as_json, "key": self.key}
+        # What begins with a dash would be an option.
+        words = [shlex.quote(f"./{name}" if name.startswith("-") else name) for name in names]
+        return " ".join([options.NAME, "share", *words, _as_typed(given)])
+
+
+def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
+    """The files to send, after a note of what is left out. Raises `ServiceFailed` for none, or too many."""
+    selection = select_files(files, hidden=hidden)
+    for note in selection.notes():
+        echo(note, err=True)
+    if not selection.files:
+        raise ServiceFailed("There is no file to send.")
+    return selection.files
+
+
+def _share_alone(sharing: _Sharing, to: str, name: str) -> dict[str, Any]:
+    path = f"{to}{secrets.token_urlsafe(6)}/{os.path.basename(name)}"
+    send_alone(sharing.service, name, path)
+    try:
+        return sharing.create(path)
+    except ServiceFailed as error:
+        again = sharing.typed(path=path)
+        raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
+
+
+def _share_together(sharing: _Sharing, bundle: Bundle, again: str) -> Iterator[dict[str, Any]]:
+    """Nothing, after a sentence that says why, where a file was not sent; `again` is the command that goes on."""
+    echo(bundle.note(), err=True)
+    is_shared = False
+    try:
+        send_bundle(sharing.service, bundle)
+        yield sharing.create(bundle.folder, bundle.count)
+        is_shared = True
+    except (ServiceFailed, ValueError) as error:
+        echo(printable(redact_pieces(f"Error: {error}")), err=True)
+    finally:
+        if not is_shared:  # also after Ctrl-C
+            echo(f"Nothing was shared. To go on:\n{again}", err=True)
 
 
 @click.command(cls=options.Command)
@@ -262,7 +337,7 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _for_each(names: tuple[str, ...], act: Callable[[str], T]) -> Iterator[T]:
+def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
     """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
     for name in names:
         try:
