@@ -159,11 +159,11 @@ def share(
         folder = f"{to.rstrip('/')}/"
         place = find_place(sharing.service, folder, together=together)
         expected = 1 if together else len(selected)
-        acts = _for_each((file.path for file in selected), partial(_share_alone, sharing, folder))
+        acts = _share_each(sharing, folder, selected)
         if together:
-            new_folder = folder if into else f"{folder}{secrets.token_urlsafe(6)}/"
-            bundle = plan_bundle(sharing.service, selected, new_folder, place, into=into)
-            again = sharing.typed(*files, to=new_folder, into=True, hidden=hidden)
+            folder = folder if into else f"{folder}{_new_name()}/"
+            bundle = plan_bundle(sharing.service, selected, folder, place, into=into)
+            again = sharing.typed(*files, to=folder, into=True, hidden=hidden)
             acts = _share_together(sharing, bundle, again)
     try:
         shared.extend(acts)
@@ -192,6 +192,11 @@ class _Sharing(NamedTuple):
         return " ".join([options.NAME, "share", *words, _as_typed(given)])
 
 
+def _new_name() -> str:
+    """That of a new folder: nobody guesses it."""
+    return secrets.token_urlsafe(6)
+
+
 def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
     """The files to send, after a note of what is left out. Raises `ServiceFailed` for none, or too many."""
     selection = select_files(files, hidden=hidden)
@@ -202,26 +207,34 @@ def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
     return selection.files
 
 
-def _share_alone(sharing: _Sharing, to: str, name: str) -> dict[str, Any]:
-    path = f"{to}{secrets.token_urlsafe(6)}/{os.path.basename(name)}"
-    send_alone(sharing.service, name, path)
-    try:
-        return sharing.create(path)
-    except ServiceFailed as error:
-        again = sharing.typed(path=path)
-        raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
+def _share_each(sharing: _Sharing, to: str, files: Iterable[LocalFile]) -> Iterator[dict[str, Any]]:
+    """A share of each file that was sent; a sentence says why another was not."""
+    for file in files:
+        path = f"{to}{_new_name()}/{os.path.basename(file.path)}"
+        is_sent = False
+        try:
+            send_alone(sharing.service, file.path, path)
+            is_sent = True
+            yield sharing.create(path)
+        except (ServiceFailed, ValueError) as error:
+            _print_failure(f"{file.path}: {error}")
+            if is_sent:
+                echo(
+                    f"It was sent, and not shared. To go on:\n{sharing.typed(path=path)}", err=True
+                )
 
 
 def _share_together(sharing: _Sharing, bundle: Bundle, again: str) -> Iterator[dict[str, Any]]:
-    """Nothing, after a sentence that says why, where a file was not sent; `again` is the command that goes on."""
+    """The share, or a sentence that says why a file was not sent; `again` is the command that goes on."""
     echo(bundle.note(), err=True)
     is_shared = False
     try:
         send_bundle(sharing.service, bundle)
-        yield sharing.create(bundle.folder, bundle.count)
+        document = sharing.create(bundle.folder, bundle.total)
         is_shared = True
+        yield document
     except (ServiceFailed, ValueError) as error:
-        echo(printable(redact_pieces(f"Error: {error}")), err=True)
+        _print_failure(str(error))
     finally:
         if not is_shared:  # also after Ctrl-C
             echo(f"Nothing was shared. To go on:\n{again}", err=True)
@@ -343,9 +356,11 @@ def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
         try:
             yield act(name)
         except (ServiceFailed, ValueError) as error:
-            echo(
-                printable(redact_pieces(f"Error: {name}: {error}")), err=True
-            )  # an id may be a pasted link
+            _print_failure(f"{name}: {error}")
+
+
+def _print_failure(sentence: str) -> None:
+    echo(printable(redact_pieces(f"Error: {sentence}")), err=True)  # an id may be a pasted link
 
 
 @_id_command()

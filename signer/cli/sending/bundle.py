@@ -18,12 +18,12 @@ class Bundle(NamedTuple):
     folder: str
     missing: list[LocalFile]
     size: int
-    count: int
+    total: int
 
     def note(self) -> str:
         """What is about to be sent."""
-        present = self.count - len(self.missing)
-        more = f" {present} of {count_files(self.count)} are there already." if present else ""
+        present = self.total - len(self.missing)
+        more = f" {present} of {count_files(self.total)} are there already." if present else ""
         return f"Sending {count_files(len(self.missing))} ({format_size(self.size)}) to {self.folder}.{more}"
 
 
@@ -49,12 +49,12 @@ def plan_bundle(
                 f"{path}: {folder}{name} has another size, and nothing is replaced. Rename the file, or begin again "
                 "without --into."
             )
-    count = len({*sizes, *present})
-    if count > MAX_FILES:
+    total = len({*sizes, *present})
+    if total > MAX_FILES:
         raise ServiceFailed(f"{folder} would have more than {MAX_FILES} files, the maximum.")
     missing = [file for file in files if file.name not in present]
     size = sum(sizes[file.name] for file in missing)
-    return Bundle(folder=folder, missing=missing, size=size, count=count)
+    return Bundle(folder=folder, missing=missing, size=size, total=total)
 
 
 def send_bundle(service: Service, bundle: Bundle) -> None:

@@ -126,6 +126,8 @@ def _name_fault(path: str) -> str | None:
         return "is not valid UTF-8"
     if size > MAX_KEY_BYTES:
         return f"has {size} bytes with its folders, more than {MAX_KEY_BYTES}"
+    if "//" in path or not {".", ".."}.isdisjoint(path.split("/")):
+        return "has a part that is empty, . or .."
     if any(category(letter) == "Cc" for letter in path):
         return "has a control character"
     return None

@@ -86,7 +86,8 @@ class Stub:
         self.keys = list[str | None]()
         self.sent = list[str]()
         self.url = ""
-        self.odd: tuple[int, str] | None = None  # what it answers to everything
+        self.odd: tuple[int, str] | None = None  # what it answers to everything, but
+        self.even: dict[str, str] = {}  # to these paths, as it is
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
@@ -98,6 +99,8 @@ class Stub:
         )
         self.keys.append(key)
         assert request.headers["Accept"] == "application/json"
+        if path in self.even:
+            return Response(self.even[path], mimetype="application/json")
         if self.odd is not None:
             return Response(self.odd[1], self.odd[0])
         if path.startswith("/-/"):
@@ -260,6 +263,39 @@ def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) ->
         ), stub.odd
         assert len(stub.keys) <= 3
         stub.keys.clear()
+
+
+def test_an_odd_answer_is_an_error_also_where_a_file_may_be_sent(stub: Stub) -> None:
+    methods = ["PUT", "SHARE", "GET", "LIST"]
+    place = {"path": "/send/", "methods": methods, "list": True, "max_share": 1, "max_size": 10**9}
+    stub.even = {"/-/me": json.dumps({"methods": methods, "mounts": [place]})}
+    for stub.odd in ANSWERS:
+        for more in ((), ("--into", "--to", "/send/a/")):
+            done = run("share", __file__, *more, env=stub.env())
+            assert (done.returncode, done.stdout) == (2, ""), stub.odd
+            assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"path": 7},
+        {"methods": 7},
+        {"max_size": "large"},
+        {"max_size": [1]},
+        {"max_size": 1e400},
+        {"path": "/send"},
+    ],
+    ids=str,
+)
+def test_an_odd_place_is_an_error(stub: Stub, place: dict[str, object]) -> None:
+    usual = {"path": "/send/", "methods": ["PUT", "GET"], "list": True, "max_share": 1}
+    document = {"methods": ["PUT", "SHARE"], "mounts": [{**usual, "max_size": 9, **place}]}
+    stub.even = {"/-/me": json.dumps(document)}
+    stub.odd = (500, "")
+    done = run("share", __file__, env=stub.env())
+    assert (done.returncode, done.stdout, len(stub.keys)) == (2, "", 1)
+    assert done.stderr.startswith("Error: ")
 
 
 def test_the_commands_of_the_skill_have_the_options_that_it_names() -> None:
