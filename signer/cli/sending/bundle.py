@@ -23,7 +23,7 @@ class Bundle(NamedTuple):
     def note(self) -> str:
         """What is about to be sent."""
         present = self.total - len(self.missing)
-        more = f" {present} of {count_files(self.total)} are there already." if present else ""
+        more = f" Already there: {present} of {self.total}." if present else ""
         return f"Sending {count_files(len(self.missing))} ({format_size(self.size)}) to {self.folder}.{more}"
 
 
