@@ -19,12 +19,13 @@ import click
 from ..display import printable, redact_pieces
 from ..sizes import format_size
 from . import options
-from .sending.bundle import Bundle, count_files, plan_bundle, send_bundle
-from .sending.destination import find_place
+from .sending.bundle import Bundle, plan_bundle, send_bundle
+from .sending.destination import Place, find_place
 from .sending.files import LocalFile, select_files
-from .sending.transfer import send_alone
 from .service import KEY, Service, ServiceFailed
 from .terminal import echo, print_json
+
+MAX_NAMED = 10  # of what is left out
 
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
 
@@ -67,7 +68,7 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
         echo(f"{url} {code}".rstrip())
         line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
         count = params.get("files")
-        covers = f"{count_files(count)}." if count else document.get("covers", "")
+        covers = f"Files: {count}." if count else document.get("covers", "")
         echo(f"{line} {covers}".rstrip(), err=True)
     return document
 
@@ -122,8 +123,9 @@ def share(
     files: tuple[str, ...],
     paths: tuple[str, ...],
     to: str,
-    as_json: bool,
-    key: str | None,
+    into: bool,
+    each: bool,
+    hidden: bool,
     **params: Any,
 ) -> int:
     """Send files and folders, or take what is there, and share them. The status is 2 if something was not shared.
@@ -139,9 +141,6 @@ def share(
       fc-presign share photos/*.jpg --each --max-uses 1
       fc-presign share --path /reports/2026/
     """
-    into = params.pop("into")
-    each = params.pop("each")
-    hidden = params.pop("hidden")
     is_single = len(files) == 1 and not os.path.isdir(files[0])
     together = bool(files) and (into or not (each or is_single))
     if bool(files) == bool(paths):
@@ -150,6 +149,8 @@ def share(
         options.fail("--into shares all files at one address: leave out --each.")
     if together and params["max_uses"] is not None:
         options.fail("--max-uses counts the downloads of one file: add --each.")
+    as_json = params.pop("as_json")
+    key = params.pop("key")
     sharing = _Sharing(Service.load(key), as_json, key, params)
     shared = list[dict[str, Any]]()
     expected = len(paths)
@@ -159,9 +160,9 @@ def share(
         folder = f"{to.rstrip('/')}/"
         place = find_place(sharing.service, folder, together=together)
         expected = 1 if together else len(selected)
-        acts = _share_each(sharing, folder, selected)
+        acts = _share_each(sharing, selected, folder, place)
         if together:
-            folder = folder if into else f"{folder}{_new_name()}/"
+            folder = folder if into else f"{folder}{secrets.token_urlsafe(6)}/"
             bundle = plan_bundle(sharing.service, selected, folder, place, into=into)
             again = sharing.typed(*files, to=folder, into=True, hidden=hidden)
             acts = _share_together(sharing, bundle, again)
@@ -192,36 +193,37 @@ class _Sharing(NamedTuple):
         return " ".join([options.NAME, "share", *words, _as_typed(given)])
 
 
-def _new_name() -> str:
-    """That of a new folder: nobody guesses it."""
-    return secrets.token_urlsafe(6)
-
-
 def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
     """The files to send, after a note of what is left out. Raises `ServiceFailed` for none, or too many."""
-    selection = select_files(files, hidden=hidden)
-    for note in selection.notes():
-        echo(note, err=True)
-    if not selection.files:
+    selected, left_out = select_files(files, hidden=hidden)
+    for reason, paths in left_out.items():
+        more = ", …" if len(paths) > MAX_NAMED else ""
+        echo(f"Left out: {len(paths)} {reason} ({', '.join(paths[:MAX_NAMED])}{more})", err=True)
+    if not selected:
         raise ServiceFailed("There is no file to send.")
-    return selection.files
+    return selected
 
 
-def _share_each(sharing: _Sharing, to: str, files: Iterable[LocalFile]) -> Iterator[dict[str, Any]]:
+def _share_each(
+    sharing: _Sharing, files: Iterable[LocalFile], to: str, place: Place
+) -> Iterator[dict[str, Any]]:
     """A share of each file that was sent; a sentence says why another was not."""
     for file in files:
-        path = f"{to}{_new_name()}/{os.path.basename(file.path)}"
+        name = os.path.basename(file.name)
+        folder = f"{to}{secrets.token_urlsafe(6)}/"
         is_sent = False
         try:
-            send_alone(sharing.service, file.path, path)
+            alone = [file._replace(name=name)]
+            send_bundle(
+                sharing.service, plan_bundle(sharing.service, alone, folder, place, into=False)
+            )
             is_sent = True
-            yield sharing.create(path)
+            yield sharing.create(folder + name)
         except (ServiceFailed, ValueError) as error:
-            _print_failure(f"{file.path}: {error}")
+            _print_failure(str(error))
             if is_sent:
-                echo(
-                    f"It was sent, and not shared. To go on:\n{sharing.typed(path=path)}", err=True
-                )
+                again = sharing.typed(path=folder + name)
+                echo(f"It was sent, and not shared. To go on:\n{again}", err=True)
 
 
 def _share_together(sharing: _Sharing, bundle: Bundle, again: str) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Several files for one folder of a service, which is shared once all are there."""
+"""Files for one folder of a service, which are shared once all are there."""
 
 from __future__ import annotations
 
@@ -21,38 +21,30 @@ class Bundle(NamedTuple):
     total: int
 
     def note(self) -> str:
-        """What is about to be sent."""
-        present = self.total - len(self.missing)
-        more = f" Already there: {present} of {self.total}." if present else ""
-        return f"Sending {count_files(len(self.missing))} ({format_size(self.size)}) to {self.folder}.{more}"
-
-
-def count_files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+        files = f"{len(self.missing)} of {self.total} files"
+        return f"Sending {files} ({format_size(self.size)}) to {self.folder}."
 
 
 def plan_bundle(
     service: Service, files: Sequence[LocalFile], folder: str, place: Place, *, into: bool
 ) -> Bundle:
     """What to send to a new folder, or with `into` to one that has files. Raises `ServiceFailed` for what cannot be."""
-    if not files:
-        raise ServiceFailed("There is no file to send.")
     if into and folder == place.path:
         raise ServiceFailed(
             f"--into shares all of a folder, and {folder} has what everybody sends: use --to with a folder below it."
         )
     sizes = measure_files(files, folder, place.max_size)
     present = list_sizes(service, folder) if into else {}
+    missing = [file for file in files if file.name not in present]
     for path, name in files:
         if present.get(name, sizes[name]) != sizes[name]:
             raise ServiceFailed(
                 f"{path}: {folder}{name} has another size, and nothing is replaced. Rename the file, or begin again "
                 "without --into."
             )
-    total = len({*sizes, *present})
+    total = len(present) + len(missing)
     if total > MAX_FILES:
         raise ServiceFailed(f"{folder} would have more than {MAX_FILES} files, the maximum.")
-    missing = [file for file in files if file.name not in present]
     size = sum(sizes[file.name] for file in missing)
     return Bundle(folder=folder, missing=missing, size=size, total=total)
 
@@ -62,10 +54,9 @@ def send_bundle(service: Service, bundle: Bundle) -> None:
     progress = Progress(bundle.size)
     try:
         for path, name in bundle.missing:
-            try:
-                with open_file(path) as file:
-                    send_file(service, file, bundle.folder + name, progress)
-            except (ServiceFailed, ValueError) as error:
-                raise ServiceFailed(f"{path}: {error}") from None
+            with open_file(path) as file:
+                send_file(service, file, bundle.folder + name, progress)
+    except (ServiceFailed, ValueError) as error:
+        raise ServiceFailed(f"{path}: {error}") from None
     finally:
         progress.clear()

@@ -2,84 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ...sizes import MAX_PUT
 from ..service import Service, ServiceFailed
 from .files import MAX_FILES
 
-ALONE = ("PUT", "SHARE")  # the methods for a file with a share of its own
-TOGETHER = (*ALONE, "GET", "LIST")
+ALONE = frozenset({"PUT", "SHARE"})  # what a file with an address of its own requires
+TOGETHER = ALONE | {"GET", "LIST"}
 
 
 class Place(NamedTuple):
-    """What a sender may do below a path of the service; `max_size` is in bytes."""
+    """What is possible below a path of the service, of PUT, SHARE, GET and LIST; `max_size` is in bytes."""
 
     path: str
-    methods: Collection[str]
-    lists: bool
-    shares: bool
+    methods: frozenset[str]
     max_size: int
 
 
-NOWHERE = Place(path="", methods=(), lists=False, shares=False, max_size=0)
+NOWHERE = Place(path="", methods=frozenset(), max_size=0)
 
 
 def find_place(service: Service, folder: str, *, together: bool) -> Place:
     """The place of a folder. Raises `ServiceFailed` where files cannot be sent and shared, with what to do."""
-    methods, places = _read_places(service)
+    places = _read_places(service)
     covering = [place for place in places if folder.startswith(place.path)]
     place = max(covering, key=lambda place: len(place.path), default=NOWHERE)
-    fault = _fault(place, methods, together=together)
-    if fault is None:
-        return place._replace(max_size=min(place.max_size, MAX_PUT))
-    advice = ""
-    if together and _fault(place, methods, together=False) is None:
-        advice = " Use --each: each file then has an address of its own."
-    else:
-        others = [each.path for each in places if _fault(each, methods, together=together) is None]
-        if others:
-            advice = f" Use --to with a folder below {' or '.join(others)}"
-    raise ServiceFailed(f"{folder}: {fault}{advice}")
+    required = TOGETHER if together else ALONE
+    if place.methods >= required:
+        return place
+    others = [each.path for each in places if each.methods >= required]
+    advice = f"use --to with a folder below {' or '.join(others)}" if others else "ask for a key"
+    if place.methods >= ALONE:
+        advice = "use --each, so that each file has an address of its own"
+    raise ServiceFailed(
+        f"{folder}: {', '.join(sorted(required - place.methods))} is not possible there, for this key or for all (LIST "
+        f"also needs list = true of the mount). Required: {', '.join(sorted(required))}. Instead, {advice}."
+    )
 
 
-def _read_places(service: Service) -> tuple[Collection[str], list[Place]]:
+def _read_places(service: Service) -> list[Place]:
     document = service.ask("GET", "/-/me")
     try:
-        places = [
-            Place(
-                path=str(each["path"]),
-                methods=frozenset(each["methods"]),
-                lists=bool(each["list"]),
-                shares=each["max_share"] is not None,
-                max_size=int(each["max_size"] or 0),
-            )
-            for each in document["mounts"]
-        ]
-        methods = frozenset(document["methods"])
+        return [_read_place(each, document["methods"]) for each in document["mounts"]]
     except (KeyError, TypeError, ValueError, OverflowError):
         raise service.refusal(document) from None
-    return methods, [place for place in places if place.path.endswith("/")]
 
 
-def _fault(place: Place, methods: Collection[str], *, together: bool) -> str | None:
-    """Why files cannot be sent to a place and shared with a key that has these methods, None where they can."""
-    required = TOGETHER if together else ALONE
-    missing = [method for method in required if method not in methods]
-    if missing:
-        purpose = "one address for several files" if together else "to send and share a file"
-        return (
-            f"This key lacks the method {' and '.join(missing)} (required {purpose}: "
-            f"{', '.join(required)})."
-        )
-    is_readable = "GET" in place.methods or "GET" not in methods
-    if "PUT" not in place.methods or not place.shares or not is_readable:
-        return "Files cannot be sent there and shared with this key."
-    if together and not place.lists:
-        return "Several files cannot have one address there: the mount does not list folders (list in links.toml)."
-    return None
+def _read_place(entry: Mapping[str, Any], methods: Collection[str]) -> Place:
+    possible = {*entry["methods"]}
+    if entry["list"]:
+        possible.add("LIST")
+    # A mount without GET has no shares to read; a key without GET may still make them.
+    if entry["max_share"] and ("GET" in possible or "GET" not in methods):
+        possible.add("SHARE")
+    # Everybody may read an anonymous mount, but its folders are shared by keys that may read them.
+    possible -= {"GET", "LIST"} - {*methods}
+    max_size = min(int(entry["max_size"] or 0), MAX_PUT)
+    return Place(path=str(entry["path"]), methods=frozenset(possible), max_size=max_size)
 
 
 def list_sizes(service: Service, folder: str) -> dict[str, int]:

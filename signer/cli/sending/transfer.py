@@ -78,14 +78,14 @@ class Content:
         return status.st_size, status.st_mtime_ns
 
 
-def open_file(file: str) -> BinaryIO:
-    """Raises `ServiceFailed` unless it is a file of a size that one PUT can have."""
+def open_file(file: str, max_size: int = MAX_PUT) -> BinaryIO:
+    """Raises `ServiceFailed` unless it is a file of at most `max_size` bytes."""
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):
             raise ServiceFailed("This is neither a file nor a folder, and cannot be sent.")
-        if status.st_size > MAX_PUT:
-            limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(MAX_PUT)}."
+        if status.st_size > max_size:
+            limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(max_size)}."
             raise ServiceFailed(
                 f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path."
             )
@@ -114,13 +114,3 @@ def send_file(service: Service, file: BinaryIO, path: str, progress: Progress) -
         ) from None
     if response.status_code != 200:
         raise ServiceFailed(f"OSS refused it: {describe_refusal(response)}.")
-
-
-def send_alone(service: Service, file: str, path: str) -> None:
-    """Stores one file at a path of the service. Raises `ServiceFailed`."""
-    with open_file(file) as opened:
-        progress = Progress(os.fstat(opened.fileno()).st_size)
-        try:
-            send_file(service, opened, path, progress)
-        finally:
-            progress.clear()
