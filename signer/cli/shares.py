@@ -8,10 +8,11 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import click
@@ -67,8 +68,9 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
     if not as_json:
         echo(f"{url} {code}".rstrip())
         line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
-        count = params.get("files")
-        covers = f"Files: {count}." if count else document.get("covers", "")
+        covers = document.get("covers", "")
+        if "files" in params:
+            covers = f"Files: {params['files']}."
         echo(f"{line} {covers}".rstrip(), err=True)
     return document
 
@@ -151,46 +153,33 @@ def share(
         options.fail("--max-uses counts the downloads of one file: add --each.")
     as_json = params.pop("as_json")
     key = params.pop("key")
-    sharing = _Sharing(Service.load(key), as_json, key, params)
-    shared = list[dict[str, Any]]()
+    service = Service.load(key)
+    create = partial(_create, service, as_json, **params)
+    typed = _as_typed({**params, "json": as_json, "key": key})
     expected = len(paths)
-    acts = _for_each(paths, sharing.create)
+    acts = _for_each(paths, lambda path: create(path=path))
     if files:
         selected = _select(files, hidden=hidden)
         folder = f"{to.rstrip('/')}/"
-        place = find_place(sharing.service, folder, together=together)
+        place = find_place(service, folder, together=together)
         expected = 1 if together else len(selected)
-        acts = _share_each(sharing, selected, folder, place)
-        if together:
-            folder = folder if into else f"{folder}{secrets.token_urlsafe(6)}/"
-            bundle = plan_bundle(sharing.service, selected, folder, place, into=into)
-            again = sharing.typed(*files, to=folder, into=True, hidden=hidden)
-            acts = _share_together(sharing, bundle, again)
+        acts = chain.from_iterable(
+            _share_alone(service, file, folder, place, create, typed) for file in selected
+        )
+    if together:
+        folder = folder if into else _new_folder(folder)
+        bundle = plan_bundle(service, selected, folder, place, into=into)
+        given = _as_typed({"to": folder, "into": True, "hidden": hidden})
+        # What begins with a dash would be an option.
+        names = shlex.join(f"./{name}" if name.startswith("-") else name for name in files)
+        acts = _share_together(service, bundle, create, f"{names} {given} {typed}")
+    shared = list[dict[str, Any]]()
     try:
         shared.extend(acts)
     finally:
         if as_json:  # also after Ctrl-C: nobody can look up an address
             print_json({"shares": shared})
     return 0 if len(shared) == expected else 2
-
-
-class _Sharing(NamedTuple):
-    """What all shares of a command have: where they are made, and the options that were given."""
-
-    service: Service
-    as_json: bool
-    key: str | None
-    params: Mapping[str, Any]
-
-    def create(self, path: str, files: int | None = None) -> dict[str, Any]:
-        return _create(self.service, self.as_json, path=path, files=files, **self.params)
-
-    def typed(self, *names: str, **more: Any) -> str:
-        """The command that goes on, with the options that were given."""
-        given = {**more, **self.params, "json": self.as_json, "key": self.key}
-        # What begins with a dash would be an option.
-        words = [shlex.quote(f"./{name}" if name.startswith("-") else name) for name in names]
-        return " ".join([options.NAME, "share", *words, _as_typed(given)])
 
 
 def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
@@ -204,42 +193,46 @@ def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
     return selected
 
 
-def _share_each(
-    sharing: _Sharing, files: Iterable[LocalFile], to: str, place: Place
+def _new_folder(above: str) -> str:
+    return f"{above}{secrets.token_urlsafe(6)}/"
+
+
+def _share_alone(
+    service: Service,
+    file: LocalFile,
+    to: str,
+    place: Place,
+    create: Callable[..., dict[str, Any]],
+    typed: str,
 ) -> Iterator[dict[str, Any]]:
-    """A share of each file that was sent; a sentence says why another was not."""
-    for file in files:
-        name = os.path.basename(file.name)
-        folder = f"{to}{secrets.token_urlsafe(6)}/"
-        is_sent = False
-        try:
-            alone = [file._replace(name=name)]
-            send_bundle(
-                sharing.service, plan_bundle(sharing.service, alone, folder, place, into=False)
-            )
-            is_sent = True
-            yield sharing.create(folder + name)
-        except (ServiceFailed, ValueError) as error:
-            _print_failure(str(error))
-            if is_sent:
-                again = sharing.typed(path=folder + name)
-                echo(f"It was sent, and not shared. To go on:\n{again}", err=True)
-
-
-def _share_together(sharing: _Sharing, bundle: Bundle, again: str) -> Iterator[dict[str, Any]]:
-    """The share, or a sentence that says why a file was not sent; `again` is the command that goes on."""
-    echo(bundle.note(), err=True)
-    is_shared = False
+    """The share of a file, or a sentence that says why there is none."""
+    file = file._replace(name=os.path.basename(file.name))
+    again = ""
     try:
-        send_bundle(sharing.service, bundle)
-        document = sharing.create(bundle.folder, bundle.total)
-        is_shared = True
-        yield document
+        bundle = plan_bundle(service, [file], _new_folder(to), place, into=False)
+        send_bundle(service, bundle)
+        path = bundle.folder + file.name
+        again = f"It was sent, and not shared. To go on:\n{options.NAME} share {_as_typed({'path': path})} {typed}"
+        yield create(path=path)
     except (ServiceFailed, ValueError) as error:
-        _print_failure(str(error))
-    finally:
-        if not is_shared:  # also after Ctrl-C
-            echo(f"Nothing was shared. To go on:\n{again}", err=True)
+        _print_failure(str(error), again)
+
+
+def _share_together(
+    service: Service, bundle: Bundle, create: Callable[..., dict[str, Any]], typed: str
+) -> Iterator[dict[str, Any]]:
+    """The share of all files, or a sentence that says why there is none, and the command that goes on."""
+    files = f"{len(bundle.missing)} of {bundle.total} files"
+    echo(f"Sending {files} ({format_size(bundle.size)}) to {bundle.folder}.", err=True)
+    again = f"Nothing was shared. To go on:\n{options.NAME} share {typed}"
+    try:
+        send_bundle(service, bundle)
+        yield create(path=bundle.folder, files=bundle.total)
+    except (ServiceFailed, ValueError) as error:
+        _print_failure(str(error), again)
+    except KeyboardInterrupt:
+        echo(again, err=True)
+        raise
 
 
 @click.command(cls=options.Command)
@@ -352,7 +345,7 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
+def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
     """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
     for name in names:
         try:
@@ -361,8 +354,10 @@ def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
             _print_failure(f"{name}: {error}")
 
 
-def _print_failure(sentence: str) -> None:
+def _print_failure(sentence: str, again: str = "") -> None:
     echo(printable(redact_pieces(f"Error: {sentence}")), err=True)  # an id may be a pasted link
+    if again:
+        echo(again, err=True)
 
 
 @_id_command()

@@ -198,7 +198,7 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr("signer.cli.sending.transfer.MAX_PUT", 1023)
+    monkeypatch.setattr("signer.cli.sending.destination.MAX_PUT", 1023)
     (tmp_path / "large").write_bytes(bytes(1024))
     names = ["good.txt", "bell\x07.txt", os.fsdecode(b"\xff.txt")]
     for name in names:
@@ -208,10 +208,8 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     note, *errors = done.stderr.splitlines()
     assert "good.txt" in note
-    assert errors[0].startswith(
-        'Error: bell\\u0007.txt: Invalid "path": it contains a control character.'
-    )
-    assert "it is not valid UTF-8" in errors[1]
+    assert errors[0].startswith("Error: bell\\u0007.txt: No link can have this name.")
+    assert errors[1].startswith("Error: \\udcff.txt: No link can have this name.")
     assert [error.split(": ", 2)[2].partition(".")[0] for error in errors[2:]] == [
         *["This is neither a file nor a folder, and cannot be sent"] * 2,
         "It has 1 KB, and one upload at most 1023 B",

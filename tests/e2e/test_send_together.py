@@ -73,9 +73,9 @@ def test_files_and_folders_get_one_address_and_one_code(
     match = re.fullmatch(rf"({ADDRESS}) (\w{{4}}-\w{{4}})\n", done.stdout)
     assert match is not None, done.stdout
     first, last = done.stderr.splitlines()
-    sending = re.fullmatch(r"Sending 3 files \(6 B\) to (/send/[\w-]{8}/)\.", first)
+    sending = re.fullmatch(r"Sending 3 of 3 files \(6 B\) to (/send/[\w-]{8}/)\.", first)
     assert sending is not None, first
-    assert re.fullmatch(rf"[\w-]{{12}}: {sending[1]}, until [\dTZ:-]{{20}}\. 3 files\.", last)
+    assert re.fullmatch(rf"[\w-]{{12}}: {sending[1]}, until [\dTZ:-]{{20}}\. Files: 3\.", last)
     assert stored(system, sending[1]) == CONTENTS
     assert requests.get(match[1], timeout=TIMEOUT).json()["password"] is True
 
@@ -141,7 +141,7 @@ def test_a_file_that_fails_is_named_and_the_printed_command_goes_on(
         done = command(*again)
     assert done.returncode == 0, done.stderr
     assert names == ["a.jpg", "%2B%2541%26%3F.txt"]
-    assert f"Sending 2 files (3 B) to {folder}. Already there: 1 of 3." in done.stderr
+    assert f"Sending 2 of 3 files (3 B) to {folder}." in done.stderr
     (shared,) = json.loads(done.stdout)["shares"]
     assert (shared["path"], len(shared["password"])) == (folder, 9)
     browser = {"Accept": "text/html,application/xhtml+xml"}
@@ -171,7 +171,7 @@ def test_after_ctrl_c_the_printed_command_goes_on(
     assert {"--hidden", "--key", "./-a.txt"} <= {*again}
     done = command(*again)
     assert done.returncode == 0, done.stderr
-    assert " Already there: 2 of 4.\n" in done.stderr
+    assert "Sending 2 of 4 files " in done.stderr
     assert {*stored(system, again[again.index("--to") + 1])} == {
         *("-a.txt", "photos/.env", "photos/a.jpg", "photos/deep/+%41&?.txt")
     }
@@ -189,8 +189,8 @@ def test_what_was_sent_and_not_shared_is_shared_by_the_printed_command(
     with sendings() as names:
         done = command(*again)
     assert (done.returncode, names) == (0, [])
-    assert " Already there: 2 of 2.\n" in done.stderr
-    assert " 2 files.\n" in done.stderr
+    assert "Sending 0 of 2 files " in done.stderr
+    assert done.stderr.endswith(" Files: 2.\n")
 
 
 def test_a_file_is_added_to_a_folder_that_was_sent(
@@ -199,5 +199,5 @@ def test_a_file_is_added_to_a_folder_that_was_sent(
     (first,) = json.loads(command("share", "photos", "--json").stdout)["shares"]
     done = command("share", "季度 报告#1.pdf", "--into", "--to", first["path"])
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith(" 3 files.\n")
+    assert done.stderr.endswith(" Files: 3.\n")
     assert stored(system, first["path"]) == CONTENTS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...sizes import format_size
 from ..service import Service, ServiceFailed
 from .destination import Place, list_sizes
 from .files import MAX_FILES, LocalFile, measure_files
@@ -19,10 +18,6 @@ class Bundle(NamedTuple):
     missing: list[LocalFile]
     size: int
     total: int
-
-    def note(self) -> str:
-        files = f"{len(self.missing)} of {self.total} files"
-        return f"Sending {files} ({format_size(self.size)}) to {self.folder}."
 
 
 def plan_bundle(

@@ -22,33 +22,31 @@ class Place(NamedTuple):
     max_size: int
 
 
-NOWHERE = Place(path="", methods=frozenset(), max_size=0)
-
-
 def find_place(service: Service, folder: str, *, together: bool) -> Place:
     """The place of a folder. Raises `ServiceFailed` where files cannot be sent and shared, with what to do."""
-    places = _read_places(service)
+    document = service.ask("GET", "/-/me")
+    try:
+        places = [_read_place(each, document["methods"]) for each in document["mounts"]]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise service.refusal(document) from None
+    nowhere = Place(path="", methods=frozenset(), max_size=0)
     covering = [place for place in places if folder.startswith(place.path)]
-    place = max(covering, key=lambda place: len(place.path), default=NOWHERE)
+    place = max(covering, key=lambda place: len(place.path), default=nowhere)
     required = TOGETHER if together else ALONE
     if place.methods >= required:
         return place
-    others = [each.path for each in places if each.methods >= required]
-    advice = f"use --to with a folder below {' or '.join(others)}" if others else "ask for a key"
-    if place.methods >= ALONE:
-        advice = "use --each, so that each file has an address of its own"
+    advice = "Use --each, so that each file has an address of its own."
+    if not place.methods >= ALONE:
+        others = [each.path for each in places if each.methods >= required]
+        advice = (
+            f"Use --to with a folder below {' or '.join(others)}." if others else "Use another key."
+        )
+    missing = " and ".join(sorted(required - place.methods))
+    needs = "several files at one address require" if together else "a file to share requires"
     raise ServiceFailed(
-        f"{folder}: {', '.join(sorted(required - place.methods))} is not possible there, for this key or for all (LIST "
-        f"also needs list = true of the mount). Required: {', '.join(sorted(required))}. Instead, {advice}."
+        f"{folder}: This key or the mount does not allow {missing} there; {needs} "
+        f"{', '.join(sorted(required))}. {advice}"
     )
-
-
-def _read_places(service: Service) -> list[Place]:
-    document = service.ask("GET", "/-/me")
-    try:
-        return [_read_place(each, document["methods"]) for each in document["mounts"]]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise service.refusal(document) from None
 
 
 def _read_place(entry: Mapping[str, Any], methods: Collection[str]) -> Place:
