@@ -187,7 +187,8 @@ def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
     selected, left_out = select_files(files, hidden=hidden)
     for reason, paths in left_out.items():
         more = ", …" if len(paths) > MAX_NAMED else ""
-        echo(f"Left out: {len(paths)} {reason} ({', '.join(paths[:MAX_NAMED])}{more})", err=True)
+        names = ", ".join(paths[:MAX_NAMED])
+        echo(f"Left out, {reason}: {len(paths)} ({names}{more})", err=True)
     if not selected:
         raise ServiceFailed("There is no file to send.")
     return selected

@@ -61,7 +61,7 @@ def _files_below(top: str, left_out: dict[str, list[str]], *, hidden: bool) -> I
             left_out["empty folders"].append(folder)
         for entry in listed:
             if entry.name.startswith(".") and not hidden:
-                left_out["hidden files and folders, which --hidden sends"].append(entry.path)
+                left_out["hidden (--hidden sends them)"].append(entry.path)
             elif entry.is_symlink():
                 left_out["symbolic links"].append(entry.path)
             elif entry.is_dir():

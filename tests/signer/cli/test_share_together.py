@@ -239,16 +239,14 @@ def test_what_is_left_out_is_counted_and_named(sender: Sender, share: Run) -> No
         done = share("photos")
     assert [name for _, name in files] == ["photos/a.jpg"]
     assert left_out == {
-        "hidden files and folders, which --hidden sends": [
-            *("photos/.env", "photos/.git", "photos/deep/.hidden")
-        ],
+        "hidden (--hidden sends them)": [*("photos/.env", "photos/.git", "photos/deep/.hidden")],
         "symbolic links": ["photos/link", "photos/deep/up"],
         "pipes, sockets and devices": ["photos/pipe", "photos/socket"],
         "empty folders": ["photos/old/older"],
     }
     assert {
-        "Left out: 2 symbolic links (photos/link, photos/deep/up)",
-        "Left out: 1 empty folders (photos/old/older)",
+        "Left out, symbolic links: 2 (photos/link, photos/deep/up)",
+        "Left out, empty folders: 1 (photos/old/older)",
     } <= {*done.stderr.splitlines()}
 
 
@@ -256,9 +254,7 @@ def test_of_many_that_are_left_out_ten_are_named(sender: Sender, share: Run) -> 
     write("folder/a", *(f"folder/.{number}" for number in range(13)))
     sender.allow(["LIST"])
     note = share("folder").stderr.splitlines()[0]
-    assert note.startswith(
-        "Left out: 13 hidden files and folders, which --hidden sends (folder/.0,"
-    )
+    assert note.startswith("Left out, hidden (--hidden sends them): 13 (folder/.0,")
     assert note.count("folder/.") == 10
     assert note.endswith(", …)")
 
