@@ -173,7 +173,10 @@ def test_after_ctrl_c_the_printed_command_goes_on(
     assert done.returncode == 0, done.stderr
     assert "Sending 2 of 4 files " in done.stderr
     assert {*stored(system, again[again.index("--to") + 1])} == {
-        *("-a.txt", "photos/.env", "photos/a.jpg", "photos/deep/+%41&?.txt")
+        "-a.txt",
+        "photos/.env",
+        "photos/a.jpg",
+        "photos/deep/+%41&?.txt",
     }
 
 

@@ -239,7 +239,7 @@ def test_what_is_left_out_is_counted_and_named(sender: Sender, share: Run) -> No
         done = share("photos")
     assert [name for _, name in files] == ["photos/a.jpg"]
     assert left_out == {
-        "hidden (--hidden sends them)": [*("photos/.env", "photos/.git", "photos/deep/.hidden")],
+        "hidden (--hidden sends them)": ["photos/.env", "photos/.git", "photos/deep/.hidden"],
         "symbolic links": ["photos/link", "photos/deep/up"],
         "pipes, sockets and devices": ["photos/pipe", "photos/socket"],
         "empty folders": ["photos/old/older"],
