@@ -26,7 +26,8 @@ class Rule(NamedTuple):
     """An enabled rule that can match objects of the service.
 
     `prefix` is what it covers, without the prefixes in `spared`. `deletes` is "", or when it deletes; `days` is None if
-    it does not, or by a date. `archive` is "", or the storage class to which it moves objects.
+    it does not, or by a date. `archive` is "", or the storage class to which it moves objects. `deletes_versions` says
+    whether it deletes earlier versions.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Rule(NamedTuple):
     deletes: str
     days: int | None
     archive: str
+    deletes_versions: bool
 
     def touches(self, folder: str) -> bool:
         """Whether it can match an object in the folder."""
@@ -57,7 +59,7 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
     state = config.state if config.keys_sinks or shares else None
     keys = config.keys_document if isinstance(config.keys_document, Location) else None
     for bucket in dict.fromkeys(location.bucket for location in (state, keys) if location):
-        rules = _rules_of(deployment, bucket)
+        rules = rules_of(deployment, bucket)
         if isinstance(rules, Finding):
             yield rules
             continue
@@ -81,7 +83,8 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
         yield from findings or [ok("lifecycle", sentence)]
 
 
-def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
+def rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
+    """The enabled rules of a bucket, or the finding that says why they could not be read."""
     response = deployment.get_bucket(bucket, "lifecycle")
     if problem := unusable(response):
         return problem
@@ -202,6 +205,7 @@ def _read_rule(element: ElementTree.Element) -> Rule | None:
         deletes=deletes,
         days=days,
         archive=next((name for name in classes if name in ARCHIVES), ""),
+        deletes_versions=element.find("{*}NoncurrentVersionExpiration") is not None,
     )
 
 
