@@ -364,7 +364,7 @@ MOUNT_KEYS: Mapping[str, Key] = {
     "delete_after": Key(
         read=_whole_days,
         says="After how many days OSS deletes the mount's objects, such as 61d: at least twice max_share. The script "
-        "of make policies writes the lifecycle rule, and **everything below the target goes, also what was there before "
+        "of make policies writes the rule, and **everything below the target goes, also what was there before "
         "and what others put there** ([deploy.md](deploy.md#files-that-end-with-their-shares)). A mount whose target "
         "is the same, inside it or around it must have the same delete_after.",
     ),

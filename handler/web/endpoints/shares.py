@@ -20,6 +20,7 @@ from ...core.request import Request, read_members
 from ...core.shares import record as records
 from ...core.shares.address import share_address, share_path
 from ...core.shares.code import code_hash, new_code
+from ...core.shares.deletion import deletion
 from ...core.shares.new import (
     UploadLimits,
     Wish,
@@ -80,6 +81,8 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["password"] = code
     if record.is_folder:
         document["covers"] = "Everything below this path, also what is added later."
+    if record.method == "GET":
+        document |= deletion(target, record.expires_at, invocation)
     links.log_target(
         invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
     )
@@ -135,9 +138,10 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
         )
     records.extend(state, record.id, expires_at)
     invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
-    return json_response(
-        {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
-    )
+    document = {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
+    if record.method == "GET":
+        document |= deletion(target, expires_at, invocation)
+    return json_response(document)
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
