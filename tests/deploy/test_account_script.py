@@ -321,6 +321,23 @@ def test_rules_of_others_or_without_a_name_stay(
     assert rule in account.state["lifecycle"]["examplebucket"]
 
 
+@pytest.mark.parametrize("page", ["deploy.md", "deploy.zh-CN.md"])
+def test_the_page_lists_what_whoever_runs_the_script_may_do(page: str) -> None:
+    """Every operation that the script names, and of OSS those of its commands."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    (policy,) = map(json.loads, re.findall(r"(?s)```json\n(\{\n  \"Version\".*?)```", text))
+    (statement,) = policy["Statement"]
+    allowed = {action.partition(":")[2] for action in statement["Action"]}
+    scripts = "".join(
+        (ROOT / "deploy/scripts" / name).read_text("utf-8") for name in ("common.sh", "create.sh")
+    )
+    called = {*re.findall(r"\b(?:Attach|Create|Get|Update)[A-Z]\w+", scripts), "AttachPolicyToUser"}
+    verbs = re.findall(r"oss lifecycle --method (\w+)", scripts)
+    called |= {f"{verb.capitalize()}BucketLifecycle" for verb in verbs}
+    called |= {"ListObjects"} if '"oss", "ls"' in scripts else set()
+    assert allowed == called
+
+
 # --- files that end with their shares ------------------------------------------------------------------------------
 
 REPORTS = """<Rule><ID>links-{}</ID><Prefix>reports/</Prefix><Status>Enabled</Status>{}</Rule>"""

@@ -326,6 +326,25 @@ def test_what_happens_to_files_of_one_prefix_stands_in_one_rule(tmp_path: Path) 
         assert rules_of(tmp_path, *mounts) == [("links-files-a", "in/", DELETE | ABORT)]
 
 
+def test_the_shipped_file_deletes_nothing_until_its_comment_is_one_no_more(tmp_path: Path) -> None:
+    shipped_file = (ROOT / "links.toml").read_text("utf-8")
+    for text, rules in (
+        (shipped_file, {"send/": ABORT}),
+        (
+            shipped_file.replace('# delete_after = "61d"', 'delete_after = "61d"'),
+            {"send/": DELETE | ABORT},
+        ),
+    ):
+        (written,) = policies_for(tmp_path, text)["lifecycle"].values()
+        sent = {rule["Prefix"]: rule for rule in written if rule["Prefix"] == "send/"}
+        assert {
+            prefix: {
+                name: rule[name] for name in ("Expiration", "AbortMultipartUpload") if name in rule
+            }
+            for prefix, rule in sent.items()
+        } == rules
+
+
 def test_a_prefix_inside_one_with_the_same_action_has_only_what_the_outer_has_not(
     tmp_path: Path,
 ) -> None:
