@@ -25,7 +25,8 @@ STATE_DAYS = 31
 LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
 DAY = 86_400  # seconds
-# What the names of rules for mounts begin with: of those that delete files, and of others.
+# What the names of rules for mounts begin with: of those that delete files, and of others. The point after the first is
+# in no name of a function, so no rule of an application whose name ends in -files is taken for one.
 FILES = "files"
 UPLOADS = "uploads"
 # The names of the rules of a state prefix, and the folders that they clean up.
@@ -140,15 +141,20 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 continue
             covered[action].append(target)
             if target not in by_target:
-                kind = UPLOADS if mount.delete_after is None else FILES
                 by_target[target] = {
-                    "ID": f"{name}-{kind}{mount.path.replace('/', '-').rstrip('-')}",
+                    "ID": _rule_name(name, mount),
                     "Prefix": target.key,
                     "Status": "Enabled",
                 }
                 rules[target.bucket].append(by_target[target])
             by_target[target][action] = {"Days": action_days}
     return rules
+
+
+def _rule_name(name: str, mount: Mount) -> str:
+    if mount.delete_after is None:
+        return f"{name}-{UPLOADS}{mount.path.replace('/', '-').rstrip('-')}"
+    return f"{name}-{FILES}{mount.path.replace('/', '.').rstrip('.')}"
 
 
 def _actions(mount: Mount) -> dict[str, int]:
@@ -175,7 +181,7 @@ def own_rules(name: str) -> str:
     state = start.format(f"({'|'.join(_STATE_RULES)})") + deletion
     uploads = start.format(f"{UPLOADS}[^<]*") + abort
     # A deletion that nobody agreed to is left out.
-    files = start.format(f"{FILES}[^<]*") + f"({deletion})?({abort})?"
+    files = start.format(rf"{FILES}(\.[^<]*)?") + f"({deletion})?({abort})?"
     return f"<Rule>({state}|{uploads}|{files})</Rule>"
 
 

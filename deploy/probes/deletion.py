@@ -5,6 +5,7 @@ Source: the OSS page "Lifecycle configuration elements", on versions of objects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from handler.core.config import Mount
@@ -63,18 +64,12 @@ def _remaining(
     deployment: Deployment, bucket: str, ending: Sequence[Mount], rules: Sequence[Rule]
 ) -> Iterator[Finding]:
     """Rules of this project that delete files of which no mount says it any more."""
-    config = deployment.config
     names = [configured.function.name for configured in deployment.functions]
     for rule in rules:
-        owner, separator, _ = rule.id.partition(f"-{FILES}")
-        is_own = bool(separator) and any(name.startswith(f"{owner}-") for name in names)
+        own = re.fullmatch(rf"(.+)-{FILES}(\..*)?", rule.id)
+        is_own = own is not None and any(name.startswith(f"{own[1]}-") for name in names)
         is_wanted = any(rule.touches(mount.target.key) for mount in ending)
-        if (
-            is_own
-            and rule.deletes
-            and not is_wanted
-            and not config.mounts.is_reserved(bucket, rule.prefix)
-        ):
+        if is_own and rule.deletes and not is_wanted:
             yield fault(
                 "lifecycle",
                 f"Rule {rule.id} of {bucket} remains: it deletes objects in {rule.prefix} {rule.deletes}, and no mount "

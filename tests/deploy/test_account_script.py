@@ -309,6 +309,9 @@ def test_rules_of_others_stay_and_those_of_removed_mounts_go(
         "<Rule><ID>links-uploads-legal-hold</ID><Prefix>contracts/</Prefix><Status>Enabled</Status><Transition><Days>30"
         f"</Days><StorageClass>IA</StorageClass></Transition>{ABORT}</Rule>",
         f"<Rule><ID>links-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT}</Rule>",
+        # Of an application that is called links-files.
+        "<Rule><ID>links-files-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>61</Days>"
+        "</Expiration></Rule>",
         "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>",
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
     ],
@@ -403,7 +406,7 @@ def test_files_end_with_yes_after_their_number_was_printed(
         "oss://examplebucket/reports/: OSS will delete all objects below this prefix that are older than 181 days. "
         f"Objects that are older now: {count}.\n",
     )
-    assert reports_rules(account) == [REPORTS.format("files-reports", expiration(181) + ABORT)]
+    assert reports_rules(account) == [REPORTS.format("files.reports", expiration(181) + ABORT)]
 
 
 def test_without_a_terminal_and_yes_all_else_is_done_and_the_end_is_1(
@@ -417,7 +420,7 @@ def test_without_a_terminal_and_yes_all_else_is_done_and_the_end_is_1(
     assert second == (
         "oss://examplebucket/reports/: this rule was not written. Run the script on a terminal, or with --yes."
     )
-    assert reports_rules(account) == [REPORTS.format("files-reports", ABORT)]
+    assert reports_rules(account) == [REPORTS.format("files.reports", ABORT)]
     assert "links-shares" in account.state["lifecycle"]["examplebucket"]
     assert "in/" in account.state["lifecycle"]["other-bucket"]
     assert run(account, ending(tmp_path)).returncode == 1
@@ -441,15 +444,15 @@ def test_only_a_new_or_a_shorter_time_needs_an_answer(
     done = run(account, ending(tmp_path, after))
     assert (done.returncode, "Objects that are older now" in done.stderr) == (is_asked, is_asked)
     kept = before if is_asked else after
-    assert reports_rules(account) == [REPORTS.format("files-reports", expiration(kept) + ABORT)]
+    assert reports_rules(account) == [REPORTS.format("files.reports", expiration(kept) + ABORT)]
 
 
 def test_rules_of_before_are_known_in_either_order_and_go_with_the_key(
     account: Account, rules_alone: Document, tmp_path: Path
 ) -> None:
-    files = REPORTS.format("files-reports", ABORT + expiration(200))
+    files = REPORTS.format("files.reports", ABORT + expiration(200))
     uploads = REPORTS.format("uploads-reports", ABORT)
-    for rule in (files, uploads, REPORTS.format("files-reports", expiration(9))):
+    for rule in (files, uploads, REPORTS.format("files.reports", expiration(9))):
         with_rules(account, "examplebucket", rule)
         assert run(account, rules_alone).returncode == 0
         assert reports_rules(account) == []
@@ -463,7 +466,7 @@ def test_a_bucket_that_needs_no_rule_any_more_loses_the_one_that_deletes_files(
 ) -> None:
     links = LINKS.replace('["PUT", "POST"]', '["GET"]').replace('max_size  = "10MB"', "")
     documents = {**policies_for(tmp_path, links), "roles": {}, "queues": [], "logs": []}
-    rule = f"<Rule><ID>links-files-in</ID><Prefix>in/</Prefix><Status>Enabled</Status>{expiration(9)}</Rule>"
+    rule = f"<Rule><ID>links-files.in</ID><Prefix>in/</Prefix><Status>Enabled</Status>{expiration(9)}</Rule>"
     with_rules(account, "other-bucket", rule)
     assert run(account, documents).returncode == 0
     assert "other-bucket" not in account.state["lifecycle"]
@@ -480,16 +483,17 @@ def test_a_bucket_with_rules_of_others_is_left_alone_without_a_question(
     done = run(account, ending(tmp_path), "--yes")
     assert (done.returncode, "Objects that are older" in done.stderr) == (1, False)
     assert reports_rules(account) == []
-    assert REPORTS.format("files-reports", expiration(181) + ABORT) in done.stderr
+    assert REPORTS.format("files.reports", expiration(181) + ABORT) in done.stderr
 
 
 def test_what_cannot_be_listed_or_is_too_much_to_count_is_said(
     account: Account, tmp_path: Path
 ) -> None:
-    with_files(account, *(200, *[1] * 9_999))
+    ages = [200] + [1] * 9_999
+    with_files(account, *ages)
     exact = run(account, ending(tmp_path)).stderr
     assert "older now: 1.\n" in exact
-    with_files(account, *(200, *[1] * 9_999, 200))
+    with_files(account, *ages, 200)
     more = run(account, ending(tmp_path)).stderr
     assert "older now: 1 of the first 10,000, of more than 10,000.\n" in more
     answer_first(account, '"oss ls "*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')

@@ -317,13 +317,13 @@ def test_what_happens_to_files_of_one_prefix_stands_in_one_rule(tmp_path: Path) 
         tmp_path, "/send/ send/ PUT 61", "/read/ read/ GET 61", "/in/ in/ PUT 0", "/out/ out/ GET 0"
     ) == [
         ("links-uploads-in", "in/", ABORT),
-        ("links-files-read", "read/", DELETE),
-        ("links-files-send", "send/", DELETE | ABORT),
+        ("links-files.read", "read/", DELETE),
+        ("links-files.send", "send/", DELETE | ABORT),
     ]
     # Two mounts of one target have one rule, whichever of the two stores.
     for methods in (("GET", "PUT"), ("PUT", "GET")):
         mounts = [f"/{name}/ in/ {method} 61" for name, method in zip("ab", methods, strict=True)]
-        assert rules_of(tmp_path, *mounts) == [("links-files-a", "in/", DELETE | ABORT)]
+        assert rules_of(tmp_path, *mounts) == [("links-files.a", "in/", DELETE | ABORT)]
 
 
 def test_the_shipped_file_deletes_nothing_until_its_comment_is_one_no_more(tmp_path: Path) -> None:
@@ -349,11 +349,11 @@ def test_a_prefix_inside_one_with_the_same_action_has_only_what_the_outer_has_no
     tmp_path: Path,
 ) -> None:
     assert rules_of(tmp_path, "/a/ send/ PUT 61", "/b/ send/b/ PUT 61") == [
-        ("links-files-a", "send/", DELETE | ABORT)
+        ("links-files.a", "send/", DELETE | ABORT)
     ]
     assert rules_of(tmp_path, "/a/ send/ GET 61", "/b/ send/b/ PUT 61") == [
-        ("links-files-a", "send/", DELETE),
-        ("links-files-b", "send/b/", ABORT),
+        ("links-files.a", "send/", DELETE),
+        ("links-files.b", "send/b/", ABORT),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from signer import SignerError
 from signer.listing import PAGE
 from signer.times import rfc3339
 
@@ -29,7 +30,7 @@ def deletion(target: Target, end: int, invocation: Invocation) -> dict[str, str]
     if seconds is None:
         return {}
     stored_at = None
-    with suppress(HandlerError):
+    with suppress(HandlerError, SignerError):  # a key that no request can name
         stored_at = _stored_at(target, invocation)
     if stored_at is None:
         return {}

@@ -61,18 +61,18 @@ def test_the_rules_of_the_script_are_fine(oss: str) -> None:
         ("", ["No rule of examplebucket deletes outbox/ after 61 days"]),
         (rule("a", "outbox/2026/"), ["No rule of examplebucket deletes outbox/ after 61 days"]),
         (
-            rule("links-files-outbox", "outbox/", 91),
+            rule("links-files.outbox", "outbox/", 91),
             [
-                "Rule links-files-outbox of examplebucket deletes objects in outbox/ after 91 days, but delete_after",
+                "Rule links-files.outbox of examplebucket deletes objects in outbox/ after 91 days, but delete_after",
                 "No rule of examplebucket deletes outbox/ after 61 days",
             ],
         ),
         (
-            rule("links-files-outbox", "outbox/") + rule("theirs", "outbox/tmp/", 1),
+            rule("links-files.outbox", "outbox/") + rule("theirs", "outbox/tmp/", 1),
             ["Rule theirs of examplebucket deletes objects in outbox/tmp/ after 1 days"],
         ),
         (
-            rule("links-files-outbox", "outbox/") + rule("all", "", 7),
+            rule("links-files.outbox", "outbox/") + rule("all", "", 7),
             ["Rule all of examplebucket deletes objects in the bucket after 7 days"],
         ),
     ],
@@ -92,9 +92,9 @@ def test_a_rule_that_is_missing_or_another_is_a_fault(
 @pytest.mark.parametrize(
     ("links", "rules"),
     [
-        (LINKS, rule("links-files-outbox", "outbox/")),
-        (LINKS, rule("links-files-gone", "gone/")),
-        (ENDING, rule("links-files-outbox", "outbox/") + rule("links-files-in", "in/")),
+        (LINKS, rule("links-files.outbox", "outbox/")),
+        (LINKS, rule("links-files.gone", "gone/")),
+        (ENDING, rule("links-files.outbox", "outbox/") + rule("links-files.in", "in/")),
     ],
     ids=["without the key", "without the mount", "of another mount"],
 )
@@ -109,7 +109,7 @@ def test_a_rule_of_this_project_that_no_mount_wants_any_more_is_a_fault(
 @pytest.mark.parametrize(
     "rules",
     [
-        rule("photos-files-outbox", "outbox/"),
+        rule("photos-files.outbox", "outbox/"),
         rule("theirs", "outbox/"),
         rule("links-files-shares", ".links/state/shares/"),
     ],
@@ -127,7 +127,7 @@ def test_versions_that_stay_are_a_warning(more: str, oss: str) -> None:
         "versioning",
         "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
     )
-    found = examined(oss, ENDING, rule("links-files-outbox", "outbox/", more=more))
+    found = examined(oss, ENDING, rule("links-files.outbox", "outbox/", more=more))
     assert [finding.level for finding in found] == ["ok" if more else "warning"]
     assert more or "add a rule for outbox/ with NoncurrentVersionExpiration" in found[0].sentence
 
