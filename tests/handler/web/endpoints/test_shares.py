@@ -32,6 +32,7 @@ from tests.system import (
     System,
     keys,
     secret_of,
+    share_id,
 )
 
 UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
