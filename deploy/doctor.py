@@ -24,7 +24,7 @@ from . import check
 from .command import run
 from .errors import DeployError
 from .model import Project
-from .probes import account, aliyun, deletion, keys, lifecycle, oss, service, sessions
+from .probes import account, aliyun, keys, lifecycle, oss, service, sessions
 from .probes.deployment import LOCAL_ENDPOINTS, Deployment, open_deployment
 from .probes.findings import Finding, fault, ok, unknown, warning
 from .s_preview import render
@@ -84,7 +84,7 @@ def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.bucket_rules(deployment)
-    yield from deletion.files(deployment)
+    yield from lifecycle.files(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)

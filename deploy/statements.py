@@ -136,8 +136,13 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     covered: dict[str, list[Location]] = {"Expiration": [], "AbortMultipartUpload": []}
     for mount in sorted(config.mounts, key=lambda mount: (len(mount.target.key), mount.path)):
         target = mount.target
-        for action, action_days in _actions(mount).items():
-            if any(outer.contains(target) for outer in covered[action]):
+        has_parts = "PUT" in mount.methods or has_upload_pages(mount)
+        actions = {
+            "Expiration": (mount.delete_after or 0) // DAY,
+            "AbortMultipartUpload": UPLOAD_DAYS if has_parts else 0,
+        }
+        for action, action_days in actions.items():
+            if not action_days or any(outer.contains(target) for outer in covered[action]):
                 continue
             covered[action].append(target)
             if target not in by_target:
@@ -155,16 +160,6 @@ def _rule_name(name: str, mount: Mount) -> str:
     if mount.delete_after is None:
         return f"{name}-{UPLOADS}{mount.path.replace('/', '-').rstrip('-')}"
     return f"{name}-{FILES}{mount.path.replace('/', '.').rstrip('.')}"
-
-
-def _actions(mount: Mount) -> dict[str, int]:
-    """What happens to files of a mount, and after how many days."""
-    actions: dict[str, int] = {}
-    if mount.delete_after is not None:
-        actions["Expiration"] = mount.delete_after // DAY
-    if "PUT" in mount.methods or has_upload_pages(mount):
-        actions["AbortMultipartUpload"] = UPLOAD_DAYS
-    return actions
 
 
 def share_days(config: Config) -> int:

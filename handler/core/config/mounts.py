@@ -106,10 +106,8 @@ class Mount(NamedTuple):
 
     def moved(self, location: Location) -> Location:
         """Where an object of an earlier target is today; any other stays where it is."""
-        if self.target.contains(location):
-            return location
         earlier = [each for each in self.earlier_targets if each.contains(location)]
-        if not earlier:
+        if not earlier or self.target.contains(location):
             return location
         nearest = max(earlier, key=lambda each: len(each.key))
         return self.target._replace(key=self.target.key + location.key[len(nearest.key) :])

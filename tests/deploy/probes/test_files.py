@@ -7,9 +7,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from deploy import account_script, statements
-from deploy.probes.deletion import files
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
+from deploy.probes.lifecycle import files
 from signer import presign
 from tests.deploy.deployments import LINKS, XML, deployed, levels, serving
 from tests.handler.client import KEYS
