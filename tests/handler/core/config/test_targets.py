@@ -137,3 +137,22 @@ def test_two_mounts_of_one_target_moved_together() -> None:
 def test_an_own_earlier_target_may_contain_the_target_of_today() -> None:
     inner = {**MOVED, "earlier_targets": ["oss://new/", "oss://new/send/old/"]}
     assert len(read(document(inner), {}).mounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "today"),
+    [
+        ("old", "a/x.txt", ("new", "send/x.txt")),
+        ("old", "b/x.txt", ("new", "send/b/x.txt")),
+        ("new", "send/x.txt", ("new", "send/x.txt")),
+        ("new", "x.txt", ("new", "send/x.txt")),
+        ("other", "a/x.txt", ("other", "a/x.txt")),
+        ("old-one", "a/x.txt", ("old-one", "a/x.txt")),
+    ],
+)
+def test_an_object_of_the_nearest_earlier_target_is_at_todays(
+    bucket: str, key: str, today: tuple[str, str]
+) -> None:
+    places = ["oss://old/", "oss://old/a/", "oss://new/"]
+    (mount,) = read(document({**MOVED, "earlier_targets": places}), {}).mounts
+    assert mount.moved(Location(bucket, key)) == Location(*today)
