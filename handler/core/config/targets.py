@@ -51,12 +51,13 @@ def _check_delete_after(mount: Mount, seconds: int, by_end: Mounts) -> None:
 def _check_earlier_target(
     mount: Mount, earlier: Location, mounts: Mounts, by_place: Mounts
 ) -> None:
-    """Mounts of one target have its earlier targets in common, and no others."""
+    """Mounts of one target may name the same earlier target; otherwise one old place would be two new ones."""
     if earlier == mount.target:
         raise _refused(mount, f"earlier_targets contains {earlier}, which is the target. Remove it")
     _check_reserved(mount, f"earlier_targets contains {earlier}, which", earlier, mounts)
+    own = (mount.target, *mount.earlier_targets)
     for other in by_place.overlapping(earlier):
-        if mounts.by_path[other.path].target != mount.target:
+        if mounts.by_path[other.path].target != mount.target or other.target not in own:
             raise _refused(
                 mount,
                 f"earlier_targets contains {earlier}, which overlaps {other.target} of the mount {other.path}. "

@@ -134,6 +134,17 @@ def test_two_mounts_of_one_target_moved_together() -> None:
     assert len(read(document(MOVED, received), {}).mounts) == 2
 
 
+@pytest.mark.parametrize("place", ["oss://old/", "oss://old/send/a/"])
+def test_two_mounts_of_one_target_must_not_have_come_from_two_places_that_overlap(
+    place: str,
+) -> None:
+    received = other("oss://new/send/", earlier_targets=[place])
+    assert "earlier_targets contains oss://old/" in refused(MOVED, received)
+    both = other("oss://new/send/", earlier_targets=[place, "oss://old/send/"])
+    same = {**MOVED, "earlier_targets": [place, "oss://old/send/"]}
+    assert len(read(document(same, both), {}).mounts) == 2
+
+
 def test_an_own_earlier_target_may_contain_the_target_of_today() -> None:
     inner = {**MOVED, "earlier_targets": ["oss://new/", "oss://new/send/old/"]}
     assert len(read(document(inner), {}).mounts) == 1
