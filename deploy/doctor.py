@@ -84,6 +84,7 @@ def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.bucket_rules(deployment)
+    yield from lifecycle.files(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)

@@ -232,11 +232,15 @@ def _buckets(
         for bucket, rules in statements.lifecycle(configured.config, prefix).items():
             _, known = buckets.setdefault(bucket, (configured.bucket_regions[bucket], []))
             for rule in rules:
-                if rule not in known and rule["ID"] in {other["ID"] for other in known}:
-                    raise DeployError(
-                        f"Bucket {bucket} would get two lifecycle rules named {rule['ID']}, because two environments "
-                        "use it with different state prefixes or mounts: use a bucket for each environment."
-                    )
+                for other in known:
+                    if rule != other and (
+                        rule["ID"] == other["ID"] or rule["Prefix"] == other["Prefix"]
+                    ):
+                        names = " and ".join(dict.fromkeys((other["ID"], rule["ID"])))
+                        raise DeployError(
+                            f"Bucket {bucket} would get two lifecycle rules named {names}, because two environments "
+                            "use it with different state prefixes or mounts: use a bucket for each environment."
+                        )
                 if rule not in known:
                     known.append(rule)
     return buckets

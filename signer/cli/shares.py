@@ -67,7 +67,8 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
         raise service.refusal(document)
     if not as_json:
         echo(f"{url} {code}".rstrip())
-        line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
+        limited = _limited_by(document)
+        line = f"{share_id}: {params['path']}, until {end}{limited}.{_deleted(document)}"
         covers = document.get("covers", "")
         if "files" in params:
             covers = f"Files: {params['files']}."
@@ -84,6 +85,12 @@ def _limited_by(document: Mapping[str, Any]) -> str:
             return " (the latest that your key allows)"
         case _:
             return ""
+
+
+def _deleted(document: Mapping[str, Any]) -> str:
+    """When files of a share are deleted, "" where that is not before its end."""
+    deleted_at = document.get("deleted_at")
+    return f" OSS deletes files of it before, from {deleted_at} on." if deleted_at else ""
 
 
 def _as_typed(params: Mapping[str, Any]) -> str:
@@ -385,7 +392,7 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
             raise service.refusal(document)
         if not as_json:
             end = f"{document['expires_at']}{_limited_by(document)}"
-            echo(printable(f"Extended {share_id} until {end}."))
+            echo(printable(f"Extended {share_id} until {end}.{_deleted(document)}"))
         return document
 
     extended = [*_for_each(identifiers, act)]

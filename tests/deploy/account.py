@@ -31,6 +31,7 @@ KINDS = (
     "alerts",
     "lifecycle",
     "buckets",
+    "objects",
     "domains",
     "identity_providers",
 )
@@ -386,7 +387,10 @@ def identities(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb`, `stat`, `ls`, `logging` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
+    """`mb`, `stat`, `ls`, `logging` and `lifecycle` of a bucket, and `cp` of a file; in any region.
+
+    `objects` are times by address, as ossutil prints them.
+    """
     if "--region" in words and words[0] != "mb":
         words = words[: words.index("--region")]
     if words[0] == "mb":
@@ -397,6 +401,15 @@ def oss(state: State, words: list[str]) -> str:
         with open(words[1], "rb") as file:
             put(words[2], file.read())
         return ""
+    if words[0] == "ls" and words[2:3] == ["--limited-num"] and len(words) == 4:
+        listed = [url for url in sorted(state["objects"]) if url.startswith(words[1])]
+        listed = listed[: int(words[3])]
+        head = f"{'LastModifiedTime':<30}{'Size(B)':>12}  StorageClass   {'ETAG':<36}  ObjectName"
+        rows = [
+            f"{state['objects'][url]:<30}{1234:>12}  {'Standard':>12}   {'0C01':<36}  {url}"
+            for url in listed
+        ]
+        return "\n".join([head, *rows, f"Object Number is: {len(rows)}", "", "0.1(s) elapsed"])
     if words[0] in ("stat", "ls") and len(words) == 2:
         return str(
             get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket")

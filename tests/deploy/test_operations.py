@@ -302,6 +302,10 @@ def test_what_became_of_a_share(handed_out: HandedOut) -> None:
     ]
 
 
+def test_what_was_revoked(handed_out: HandedOut) -> None:
+    assert run("Revocations", handed_out.lines) == [(SECONDS, "api:maker", handed_out.share)]
+
+
 def test_what_function_compute_measured() -> None:
     call = {
         "functionName": "links-http",

@@ -125,7 +125,7 @@ def share_fault(
     """The problem that opening a share has, apart from its code and its uses; None where it opens."""
     if match.revoked_at is not None:
         return Problem("share_revoked")
-    if target is None or not opens(match, target):
+    if target is None or not match.is_of(target.mount):
         return Problem("share_invalid")
     mount = target.mount
     if (
@@ -139,12 +139,6 @@ def share_fault(
         return Problem("share_expired")
     is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
     return None if is_owned else Problem("share_owner_removed")
-
-
-def opens(match: Record, target: Target) -> bool:
-    """Whether a share is of this target's mount. An inner mount between the share and the object is another one."""
-    mount = target.mount
-    return (mount.path, str(mount.target)) == (match.mount, match.target)
 
 
 def check_app_package(target: Target) -> None:

@@ -18,7 +18,7 @@ from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run
-from tests.system import HOST, MAKER, OTHER, System, secret_of, service, share_id
+from tests.system import DAY, HOST, MAKER, OTHER, System, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
@@ -441,3 +441,18 @@ def test_an_end_that_was_shortened_is_said(stub: Stub) -> None:
     (identifier,) = re.findall(r"^(\S{12}):", short.stderr)
     extended = run("extend", identifier, "--expires", "365d", env=stub.env())
     assert "until 2026-05-30T06:41:11Z (the latest that the mount allows)." in extended.stdout
+
+
+def test_what_is_deleted_before_the_share_ends_is_said(stub: Stub) -> None:
+    stub.world = stub.world.with_mount("/reports/", delete_after=30 * DAY)
+    said = "OSS deletes files of it before, from 2026-04-01T00:00:00Z on."
+    path = ("share", "--path", "/reports/q3.pdf")
+    created = run(*path, "--expires", "40d", env=stub.env())
+    assert f"until 2026-04-10T06:41:11Z. {said}\n" in created.stderr
+    short = run(*path, "--expires", "7d", env=stub.env())
+    assert "deletes" not in short.stderr
+    (identifier,) = re.findall(r"^(\S{12}):", short.stderr)
+    extended = run("extend", identifier, "--expires", "40d", env=stub.env())
+    assert extended.stdout.endswith(f"until 2026-04-10T06:41:11Z. {said}\n")
+    as_json = run(*path, "--expires", "40d", "--json", env=stub.env())
+    assert json.loads(as_json.stdout)["shares"][0]["deleted_at"] == "2026-04-01T00:00:00Z"
