@@ -58,7 +58,8 @@ def _calls(configured: ConfiguredFunction) -> Iterator[str]:
         alarms |= EVENTS
         if configured.config.keys_sinks:
             alarms |= NOTICES
-    project, logstore = configured.function.log
+    project = configured.function.log.project
+    logstore = configured.function.log.logstore
     for title, (minutes, condition) in alarms.items():
         condition, _, no_data = condition.partition(" or ")
         name = "-".join([logstore, *title.lower().split()[:2]])

@@ -19,6 +19,7 @@ from signer.printing import Parser, show
 from .checks import (
     custom_runtime,
     document,
+    domains,
     links_toml,
     names,
     notices,
@@ -41,9 +42,15 @@ _CHECKS = (
     regions.faults,
     triggers.destination_faults,
     custom_runtime.faults,
-    names.domain_faults,
+    domains.faults,
 )
-_CONFIG_CHECKS = (links_toml.faults, regions.config_faults)
+_CONFIG_CHECKS = (links_toml.faults, domains.public_url_faults, regions.config_faults)
+_WARNINGS = (regions, links_toml, domains, function_checks, notices)
+# What s deploy makes by itself for a property that is auto.
+_MADE_BY_AUTO = {
+    "nasConfig": "a NAS file system that you pay for",
+    "vpcConfig": "a VPC, a switch and a security group that nobody removes",
+}
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 
@@ -91,7 +98,7 @@ def report(project: Project) -> Report:
     warnings = dict.fromkeys(
         sentence
         for configured in functions
-        for each in (regions, links_toml, notices)
+        for each in _WARNINGS
         for sentence in each.warnings(configured)
     )
     return Report(list(faults), list(examples), list(warnings), functions)
@@ -111,10 +118,9 @@ def _check_environment(
         code = resource.props.get("code")
         if not is_built(project.root, project.config, code):
             faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
-        if resource.props.get("nasConfig") == "auto":
-            faults.append(
-                "nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it."
-            )
+        for name, made in _MADE_BY_AUTO.items():
+            if resource.props.get(name) == "auto":
+                faults.append(f"{name} is auto, so s deploy would make {made}: remove it.")
         invalid = resource.faults or [
             *placeholders.bucket_faults(resource, project, environment.name)
         ]

@@ -97,7 +97,8 @@ def policies(everything: Sequence[ConfiguredFunction], environment: str | None =
         ),
         "logs": rights.unique(
             {
-                **configured.function.log._asdict(),
+                "project": configured.function.log.project,
+                "logstore": configured.function.log.logstore,
                 "region": configured.function.region,
                 "days": configured.log_days,
             }

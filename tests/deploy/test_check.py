@@ -67,6 +67,11 @@ BROKEN = [
         "diskSize: 512\n      nasConfig: auto",
         "nasConfig is auto, so s deploy would make a NAS",
     ),
+    (
+        "diskSize: 512",
+        "diskSize: 512\n      vpcConfig: auto",
+        "vpcConfig is auto, so s deploy would make a VPC",
+    ),
     (VARIABLE, f"{VARIABLE}\n        LINK_CONFIG: other.toml", "File "),
     (VARIABLE, VARIABLE.removeprefix("LINK_"), "links.toml: "),
     (
