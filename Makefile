@@ -13,7 +13,7 @@
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
 ##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; ARGS=--remove: its
 ##                   opposite)
-##   make alarms     print a script that creates the alarms on the logs
+##   make alarms     print a script that creates the alarms on the logs (ARGS=--remove: its opposite)
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)

@@ -1,6 +1,7 @@
-"""Commands of the `aliyun` CLI that create the alarms of docs/operations.md on the logstores of functions.
+"""Commands of the `aliyun` CLI that create the alarms of docs/operations.md on the logs of functions, or delete them.
 
-Sources: the Simple Log Service pages "CreateAlert" and "UpdateAlert" (2020-12-30) and on their data structures.
+Sources: the Simple Log Service pages "CreateAlert", "UpdateAlert" and "DeleteAlert" (2020-12-30) and on their data
+structures.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ NOTICES = {
     "Dead notices": (5, "dead > 0"),
     "Ticks": (5, "ticks < 3 or no data"),
 }
+# Of both functions.
+ALL = {"Outdated keys and sessions": (5, "times > 0")}
 _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
+_COMMON = Path(__file__).parent / "scripts/common.sh"
+_DELETE = ("once", "aliyun", "sls", "DeleteAlert")
 
 
 def script(functions: Iterable[ConfiguredFunction]) -> str:
@@ -50,21 +55,54 @@ def queries() -> dict[str, str]:
     )
 
 
-def _calls(configured: ConfiguredFunction) -> Iterator[str]:
-    if configured.function.log is None:
-        return
-    alarms = dict(HTTP) if configured.function.http else {}
+def removal(functions: Iterable[ConfiguredFunction]) -> str:
+    """Deletes the alarms of `script`, also those of sinks that links.toml does not name any more."""
+    start = "#!/bin/sh\n# Deletes the alarms on the logs that the script of make alarms created."
+    calls = [
+        shlex.join(
+            [
+                *_DELETE,
+                "--region",
+                configured.function.region,
+                "--project",
+                log.project,
+                "--alertName",
+                name,
+            ]
+        )
+        for configured in functions
+        if (log := configured.function.log)
+        for name in names(configured, with_notices=True)
+    ]
+    return "\n".join([start, "harmless=NotExist", _COMMON.read_text("utf-8"), *calls])
+
+
+def names(configured: ConfiguredFunction, *, with_notices: bool = False) -> dict[str, str]:
+    """By name, the titles of the queries that have an alarm on the function's log.
+
+    Those of waiting notices only with a sink in the keys document, unless `with_notices` says it.
+    """
+    log = configured.function.log
+    if log is None:
+        return {}
+    titles = [*ALL]
+    if configured.function.http:
+        titles += HTTP
     if configured.function.takes_events:
-        alarms |= EVENTS
-        if configured.config.keys_sinks:
-            alarms |= NOTICES
-    project = configured.function.log.project
-    logstore = configured.function.log.logstore
-    for title, (minutes, condition) in alarms.items():
+        titles += EVENTS
+        if with_notices or configured.config.keys_sinks:
+            titles += NOTICES
+    return {"-".join([log.logstore, *title.lower().split()[:2]]): title for title in titles}
+
+
+def _calls(configured: ConfiguredFunction) -> Iterator[str]:
+    log = configured.function.log
+    if log is None:
+        return
+    for name, title in names(configured).items():
+        minutes, condition = {**ALL, **HTTP, **EVENTS, **NOTICES}[title]
         condition, _, no_data = condition.partition(" or ")
-        name = "-".join([logstore, *title.lower().split()[:2]])
         query = json.dumps(" ".join(queries()[title].split()))
         fires = (str(minutes), condition, "true" if no_data else "false")
-        yield shlex.join(
-            ["alarm", project, configured.function.region, logstore, name, title, *fires, query]
-        )
+        place = (log.project, configured.function.region, log.logstore)
+        yield shlex.join(["alarm", *place, name, title, *fires, query])

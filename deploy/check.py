@@ -11,6 +11,8 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import NamedTuple
 
 from handler.core.config import InvalidConfig
@@ -156,6 +158,16 @@ def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"{' and '.join(function_names)}: {sentence}"
 
 
+def _lines(sentence: str) -> list[str]:
+    """On a terminal as wide as that is; otherwise one, so that programs read a sentence in a line."""
+    if not sys.stdout.isatty():
+        return [sentence]
+    width = get_terminal_size().columns
+    return wrap(
+        sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m deploy.check", description="Say what would fail once deployed.")
     parser.add_argument(
@@ -175,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note for configured in result.functions for note in links_toml.notes(configured)
     )
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings), *notes):
-        show(sentence)
+        show(*_lines(sentence))
     if not faults:
         show(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
     return 1 if faults else 0

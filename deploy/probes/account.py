@@ -1,8 +1,9 @@
 """What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
 
-And where a custom domain leads. Sources: the RAM pages "GetRole", "ListPoliciesForRole" and "GetPolicy" (2015-05-01),
-the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject", "GetLogStore" and
-"GetIndex" (2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
+And where a custom domain leads, and the alarms. Sources: the RAM pages "GetRole", "ListPoliciesForRole", "GetPolicy"
+and "ListEntitiesForPolicy" (2015-05-01), the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages
+"GetProject", "GetLogStore", "GetIndex" and "ListAlerts" (2020-12-30), and the Function Compute pages "GetCustomDomain"
+and "UpdateCustomDomain" (2023-03-30).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from handler.core.config.rights import Statement, compact_json
 from local.fc.functions import Domain
 
+from .. import alarms as alarm_scripts
 from ..account_script import INDEX
 from ..errors import DeployError
 from ..model import ConfiguredFunction
@@ -24,6 +26,9 @@ from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
 from .findings import SCRIPT, Finding, fault, ok, unknown, warning
+
+# Bytes of a value that Simple Log Service indexes where max_text_len is not set.
+DEFAULT_TEXT_LENGTH = 2048
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
@@ -58,6 +63,19 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     yield from found or [ok("deployer", f"{name} allows s deploy.")]
 
 
+def _entities(policy: str) -> Mapping[str, Any]:
+    """To whom it is attached: lists of users, groups and roles."""
+    return aliyun.call(
+        "ram",
+        "ListEntitiesForPolicy",
+        "--PolicyType",
+        "Custom",
+        "--PolicyName",
+        policy,
+        permission="ram:ListEntitiesForPolicy",
+    )
+
+
 def _statements(name: str) -> list[Statement]:
     policy = aliyun.call(
         "ram",
@@ -72,7 +90,7 @@ def _statements(name: str) -> list[Statement]:
 
 
 def _deployer(name: str, needed: Document) -> Iterator[Finding]:
-    """What its policy lacks, which may be one for other environments, too."""
+    """What its policy lacks, which may be one for other environments, too; and whether nobody has it."""
     allowed = _statements(name)
     for each in needed["Statement"]:
         alike = [
@@ -87,6 +105,12 @@ def _deployer(name: str, needed: Document) -> Iterator[Finding]:
                 "deployer",
                 f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.",
             )
+    kinds = (_entities(name)[kind][kind.removesuffix("s")] for kind in ("Users", "Groups", "Roles"))
+    if not any(kinds):
+        yield warning(
+            "deployer",
+            f"Nobody has the policy {name}, so only somebody with other rights can deploy: {SCRIPT}.",
+        )
 
 
 def _role(name: str, needed: Document) -> Iterator[Finding]:
@@ -115,6 +139,10 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
         return
     allowed = _statements(name)
     statements = needed["policy"]["Statement"]
+    if any(each["Effect"] == "Deny" and each not in statements for each in allowed):
+        effect = "denies what links.toml may need, and no other statement allows that again"
+        yield fault("role", f"The policy {name} {effect}: {SCRIPT}.")
+        return
     others = trusted - {principal.lower() for principal in principals}
     longest = needed.get("max_session_duration")
     found = role.get("MaxSessionDuration")
@@ -258,7 +286,15 @@ def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:
 
 
 def _index(name: str, *place: str) -> Iterator[Finding]:
-    keys = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex").get("keys", {})
+    index = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex")
+    keys = index.get("keys", {})
+    longest = INDEX["max_text_len"]
+    if index.get("max_text_len", DEFAULT_TEXT_LENGTH) < longest:
+        yield fault(
+            "log",
+            f"The index of {name} cuts lines that are shorter than {longest} bytes, which queries and alarms then "
+            f"miss: {SCRIPT}.",
+        )
     if lacking := [
         key
         for key, field in INDEX["keys"].items()
@@ -268,6 +304,40 @@ def _index(name: str, *place: str) -> Iterator[Finding]:
             "log",
             f"The index of {name} lacks {', '.join(lacking)} of the queries and alarms: {SCRIPT}.",
         )
+
+
+def alarms(deployment: Deployment) -> Iterator[Finding]:
+    """Whether each alarm exists that `make alarms` creates: those of waiting notices come with the first webhook."""
+    for configured in deployment.functions:
+        log = configured.function.log
+        if log is None:
+            continue
+        place = ("--project", log.project, "--logstore", log.logstore)
+        command = (
+            "sls",
+            "ListAlerts",
+            *place,
+            "--size",
+            "200",
+            "--region",
+            configured.function.region,
+        )
+        try:
+            answer = aliyun.call(*command, permission="log:ListJobs")
+        except aliyun.NotFound:
+            continue  # another finding says so
+        except aliyun.Refused as error:
+            yield unknown("alarms", f"The alarms of {log.logstore} were not checked: {error}")
+            continue
+        present = {aliyun.mapping(alert).get("name") for alert in answer.get("results") or []}
+        missing = [name for name in alarm_scripts.names(configured) if name not in present]
+        if missing:
+            yield warning(
+                "alarms",
+                f"Alarms {', '.join(missing)} not found in {log.project}: run the script of make alarms.",
+            )
+        else:
+            yield ok("alarms", f"{log.project} has the alarms of {log.logstore}.")
 
 
 def _exists(*command: str, permission: str) -> Iterator[Finding]:

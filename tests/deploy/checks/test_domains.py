@@ -9,6 +9,7 @@ import pytest
 from deploy.checks import domains, sharing
 from deploy.model import ConfiguredFunction
 from tests.deploy.checks import shipped
+from tests.deploy.project_copy import ROOT
 
 DOMAIN = {
     "domainName": "links.example.com",
@@ -57,7 +58,7 @@ def with_public_url(
 ) -> ConfiguredFunction:
     """The HTTP function of an environment, with changes to its domain."""
     props = {**shipped.web(), "customDomain": {**DOMAIN, **changes}}
-    content = (shipped.ROOT / "links.toml").read_text(encoding="utf-8")
+    content = (ROOT / "links.toml").read_text(encoding="utf-8")
     (folder / "links.toml").write_text(f'public_url = "{public_url}"\n{content}', encoding="utf-8")
     return shipped.configured(props, folder, environment)
 
@@ -75,7 +76,7 @@ def test_a_public_url_needs_https_at_the_domain(tmp_path: Path) -> None:
 
 
 def test_a_public_url_is_not_the_address_of_a_bucket(tmp_path: Path) -> None:
-    content = (shipped.ROOT / "links.toml").read_text(encoding="utf-8")
+    content = (ROOT / "links.toml").read_text(encoding="utf-8")
     bound = content.replace('endpoint    = "public"', 'endpoint = "https://static.example.com"')
     public_url = 'public_url = "https://static.example.com"'
     (tmp_path / "links.toml").write_text(f"{public_url}\n{bound}", encoding="utf-8")
