@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(output)  # a shell runs it as it is
         return 0
     print("\n".join(map(printable, output.split("\n"))))
-    if output.startswith("#!"):
+    if options.commands or options.alarms or options.remove:
         show(
             "This is a script: write it to a file with > and a name, and read it before you run it.",
             file=sys.stderr,

@@ -212,6 +212,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return main
 
 
+def test_on_a_terminal_a_sentence_is_wrapped_and_otherwise_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    wrapped, _ = run("s.yaml", "--allow-placeholders")
+    assert max(map(len, wrapped)) <= 80
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+    lines, _ = run("s.yaml", "--allow-placeholders")
+    assert " ".join(line.strip() for line in wrapped) == " ".join(lines)
+
+
 # CI also runs `make check` for both, in which s renders them.
 @pytest.mark.parametrize("name", ["s.yaml", CUSTOM])
 def test_the_files_in_the_repository_can_be_deployed_in_every_environment(
