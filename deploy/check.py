@@ -124,7 +124,7 @@ def _check_environment(
             if resource.props.get(name) == "auto":
                 faults.append(f"{name} is auto, so s deploy would make {made}: remove it.")
         invalid = resource.faults or [
-            *placeholders.bucket_faults(resource, project, environment.name)
+            *placeholders.name_faults(resource, project, environment.name)
         ]
         faults += invalid
         if not invalid and resource.function is not None:

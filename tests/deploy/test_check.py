@@ -197,6 +197,23 @@ def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(
     )
 
 
+def test_a_region_with_a_blank_is_one_sentence_that_names_where_it_is_written(
+    project: ProjectCopy,
+) -> None:
+    assert faults(project.edit("region: cn-hangzhou", "region: 'cn-hangzhou '")) == [
+        "links_http and links_events: vars.region: Invalid region 'cn-hangzhou ': expected for example cn-hangzhou."
+    ]
+
+
+def test_a_file_that_is_not_yaml_is_named_as_it_was_named(
+    project: ProjectCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.edit("    type: testing", "\ttype: testing", "env.yaml")
+    monkeypatch.chdir(project.folder)
+    (sentence,) = faults(Path("s.yaml"))
+    assert sentence.startswith("env.yaml is not valid YAML (line ")
+
+
 Run = Callable[..., tuple[list[str], int]]
 
 
