@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from local.fc.functions import Log
+
 from .model import ConfiguredFunction
 
 _PAGE = Path(__file__).parent.parent / "docs/operations.md"
@@ -31,9 +33,10 @@ NOTICES = {
 }
 # Of both functions.
 ALL = {"Outdated keys and sessions": (5, "times > 0")}
+ALARMS = {**ALL, **HTTP, **EVENTS, **NOTICES}
 _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
 _COMMON = Path(__file__).parent / "scripts/common.sh"
-_DELETE = ("once", "aliyun", "sls", "DeleteAlert")
+_DELETE = "once aliyun sls DeleteAlert"
 
 
 def script(functions: Iterable[ConfiguredFunction]) -> str:
@@ -56,34 +59,29 @@ def queries() -> dict[str, str]:
 
 
 def removal(functions: Iterable[ConfiguredFunction]) -> str:
-    """Deletes the alarms of `script`, also those of sinks that links.toml does not name any more."""
+    """Deletes every alarm that `script` may have created, also for sinks that links.toml does not name any more."""
     start = "#!/bin/sh\n# Deletes the alarms on the logs that the script of make alarms created."
-    calls = []
-    for configured in functions:
-        log = configured.function.log
-        for name in names(configured, with_notices=True):
-            assert log is not None  # noqa: S101 - for mypy: the names are those of its log
-            place = ["--region", configured.function.region, "--project", log.project]
-            calls.append(shlex.join([*_DELETE, *place, "--alertName", name]))
+    logs = [(each.function.region, each.function.log) for each in functions]
+    calls = [
+        f"{_DELETE} --region {region} --project {log.project} --alertName {_name(log, title)}"
+        for region, log in logs
+        if log is not None
+        for title in ALARMS
+    ]
     return "\n".join([start, "harmless=NotExist", _COMMON.read_text("utf-8"), *calls])
 
 
-def names(configured: ConfiguredFunction, *, with_notices: bool = False) -> dict[str, str]:
-    """By name, the titles of the queries that have an alarm on the function's log.
-
-    Those of waiting notices only with a sink in the keys document, unless `with_notices` says it.
-    """
+def names(configured: ConfiguredFunction) -> dict[str, str]:
+    """By name, the titles of the queries that have an alarm on the function's log."""
     log = configured.function.log
-    if log is None:
-        return {}
-    titles = [*ALL]
-    if configured.function.http:
-        titles += HTTP
+    titles = [*ALL, *(HTTP if configured.function.http else ())]
     if configured.function.takes_events:
-        titles += EVENTS
-        if with_notices or configured.config.keys_sinks:
-            titles += NOTICES
-    return {"-".join([log.logstore, *title.lower().split()[:2]]): title for title in titles}
+        titles += [*EVENTS, *(NOTICES if configured.config.keys_sinks else ())]
+    return {_name(log, title): title for title in titles} if log else {}
+
+
+def _name(log: Log, title: str) -> str:
+    return "-".join([log.logstore, *title.lower().split()[:2]])
 
 
 def _calls(configured: ConfiguredFunction) -> Iterator[str]:
@@ -91,7 +89,7 @@ def _calls(configured: ConfiguredFunction) -> Iterator[str]:
     if log is None:
         return
     for name, title in names(configured).items():
-        minutes, condition = {**ALL, **HTTP, **EVENTS, **NOTICES}[title]
+        minutes, condition = ALARMS[title]
         condition, _, no_data = condition.partition(" or ")
         query = json.dumps(" ".join(queries()[title].split()))
         fires = (str(minutes), condition, "true" if no_data else "false")

@@ -45,31 +45,38 @@ def public_url_faults(configured: ConfiguredFunction) -> Iterator[str]:
     domain = configured.function.domain
     if domain and host == domain.name and "HTTPS" not in domain.protocol.split(","):
         yield f"{where}, but customDomain.protocol is {domain.protocol}: add HTTPS to it."
-    at_oss = sorted(
-        mount.path
-        for mount in configured.config.mounts
-        if host == mount.endpoint.host(mount.target.bucket)
-    )
+    mounts = configured.config.mounts
+    at_oss = sorted(m.path for m in mounts if host == m.endpoint.host(m.target.bucket))
     if at_oss:
-        problem = f"the endpoint of {', '.join(at_oss)}, where OSS answers"
-        yield f"{where}, {problem}: write the domain of the function."
+        yield (
+            f"{where}, the endpoint of {', '.join(at_oss)}, where OSS answers: write the domain of the function."
+        )
 
 
 def warnings(configured: ConfiguredFunction) -> Iterator[str]:
     """A sentence for an address that only something outside of the files can make right."""
-    domain = configured.function.domain
+    function = configured.function
     public_url = configured.config.public_url or ""
     host = public_url.removeprefix("https://")
-    where = f"{configured.file}: public_url is {public_url}"
-    if host.endswith(".fcapp.run"):
-        yield f"{where}, where browsers download pages instead of showing them: give the function a domain."
-    elif domain and host not in ("", domain.name) and configured.function.http:
-        problem = f"but customDomain.domainName is {domain.name}"
-        advice = "unless a CDN leads from one to the other, make them equal"
-        yield f"{where}, {problem}: {advice}. make doctor with URL=https://… opens it."
-    alias = domain.qualifier if domain else ""
-    if alias not in ("", "LATEST", configured.environment_name) and not alias.isdecimal():
-        resource = configured.function.resource
-        command = f"s {resource} alias publish --alias-name {alias} --version-id NUMBER"
-        problem = f"customDomain.route.qualifier is {alias}, an alias which must exist first"
-        yield f"{resource}: {problem}, or s deploy ends half way: check its name, or run {command}"
+    name = function.domain.name if function.domain and function.http else host
+    alias = function.domain.qualifier if function.domain else "LATEST"
+    in_fcapp = host.endswith(".fcapp.run")
+    rules = (
+        (
+            in_fcapp,
+            f"{configured.file}: public_url is {public_url}, where browsers download pages instead of showing them: "
+            "give the function a domain.",
+        ),
+        (
+            bool(host) and host != name and not in_fcapp,
+            f"{configured.file}: public_url is {public_url}, but customDomain.domainName is {name}: unless a CDN leads "
+            "from one to the other, make them equal. make doctor with URL=https://… opens it.",
+        ),
+        (
+            alias not in ("LATEST", configured.environment_name) and not alias.isdecimal(),
+            f"{function.resource}: customDomain.route.qualifier is {alias}, an alias which must exist first, or s "
+            f"deploy ends half way: check its name, or run s {function.resource} alias publish --alias-name {alias} "
+            "--version-id NUMBER",
+        ),
+    )
+    yield from (sentence for applies, sentence in rules if applies)

@@ -46,25 +46,32 @@ def faults(function: Function) -> Iterator[str]:
 def warnings(configured: ConfiguredFunction) -> Iterator[str]:
     """A sentence for a setting with which a function works, and which is noticed too late."""
     function = configured.function
-    region = function.region
-    if function.log and not function.log.request_metrics:
-        effect = "so the query Function duration of docs/operations.md finds nothing"
-        yield f"{function.resource}: logConfig.enableRequestMetrics is false, {effect}: write true."
-    on_mainland = region.startswith("cn-") and region != "cn-hongkong"
-    if on_mainland and configured.log_days < MIN_LOG_DAYS:
-        law = "services in mainland China must keep network logs for at least six months"
-        yield f"vars.log_days is {configured.log_days}, but {law}: set it to {LOG_DAYS}."
-    if (function.instances or 0) > MAX_INSTANCES:
-        quota = f"which allows {MAX_INSTANCES} by default for all functions of a region together"
-        yield (
-            f"{function.resource}: concurrencyConfig.reservedConcurrency is {function.instances}: Function Compute "
-            f"refuses more than the quota of the account, {quota}."
-        )
-    if not function.internet_access:
-        yield (
-            f"{function.resource}: internetAccess is false, so webhooks and robots, and STS outside of the VPC, cannot "
-            "be reached: write true, unless its VPC has a NAT gateway."
-        )
+    resource = function.resource
+    on_mainland = function.region.startswith("cn-") and function.region != "cn-hongkong"
+    rules = (
+        (
+            function.log is not None and not function.log.request_metrics,
+            f"{resource}: logConfig.enableRequestMetrics is false, so the query Function duration of "
+            "docs/operations.md finds nothing: write true.",
+        ),
+        (
+            on_mainland and configured.log_days < MIN_LOG_DAYS,
+            f"vars.log_days is {configured.log_days}, but services in mainland China must keep network logs for at "
+            f"least six months: set it to {LOG_DAYS}.",
+        ),
+        (
+            (function.instances or 0) > MAX_INSTANCES,
+            f"{resource}: concurrencyConfig.reservedConcurrency is {function.instances}: Function Compute refuses more "
+            f"than the quota of the account, which allows {MAX_INSTANCES} by default for all functions of a region "
+            "together.",
+        ),
+        (
+            not function.internet_access,
+            f"{resource}: internetAccess is false, so webhooks and robots, and STS outside of the VPC, cannot be "
+            "reached: write true, unless its VPC has a NAT gateway.",
+        ),
+    )
+    yield from (sentence for applies, sentence in rules if applies)
 
 
 def _handler(function: Function) -> Iterator[str]:

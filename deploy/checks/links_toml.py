@@ -66,16 +66,20 @@ def warnings(configured: ConfiguredFunction) -> Iterator[str]:
                 "and times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
             )
         if mount.allows_uploads and mount.access == "anonymous":
-            methods = ", ".join(mount.methods)
-            effect = "lets everyone store files in your bucket at your cost"
-            advice = 'remove access = "anonymous", unless you want that'
-            yield f"{configured.file}: {methods} on the anonymous mount {mount.path} {effect}: {advice}."
+            yield (
+                f"{configured.file}: {', '.join(mount.methods)} on the anonymous mount {mount.path} lets everyone "
+                'store files in your bucket at your cost: remove access = "anonymous", unless you want that.'
+            )
         if mount.endpoint.scheme == "http":
-            risk = "so links and files travel in clear text"
-            yield f"{configured.file}: the endpoint of {mount.path} begins with http, {risk}: write https://…"
+            yield (
+                f"{configured.file}: the endpoint of {mount.path} begins with http, so links and files travel in clear "
+                "text: write https://…"
+            )
         if mount.access == "anonymous" and mount.endpoint == Endpoint.internal(mount.region):
-            problem = 'has endpoint = "internal", whose links nobody outside the region can open'
-            yield f"{configured.file}: the anonymous mount {mount.path} {problem}."
+            yield (
+                f'{configured.file}: the anonymous mount {mount.path} has endpoint = "internal", whose links nobody '
+                "outside the region can open."
+            )
         for place in (mount.path, str(mount.target)):
             if any(segment != segment.strip() for segment in place.split("/")):
                 problem = "a part of it begins or ends with a space, which nobody sees and few clients send"

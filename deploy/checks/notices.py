@@ -19,7 +19,7 @@ _OTHER_SOURCES = frozenset({"eventbridge", "mns_topic"})
 # A shorter outage must not lose events.
 MIN_EVENT_AGE = 3600  # seconds
 # The events of files that arrive in one of the ways that links, forms, pages and tools use.
-UPLOADS = tuple(
+UPLOADS = frozenset(
     f"oss:ObjectCreated:{name}"
     for name in ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
 )
@@ -70,16 +70,15 @@ def _lost_events(function: Function) -> Iterator[str]:
             f"{function.resource}: asyncInvokeConfig.maxAsyncEventAgeInSeconds is {function.max_event_age}, so events "
             "are given up in a short outage: set it to 86400."
         )
-    for trigger in function.triggers:
-        if trigger.kind != "oss":
-            continue
+    for trigger in (trigger for trigger in function.triggers if trigger.kind == "oss"):
         name = f"{function.resource}: trigger {trigger.name}"
-        if suffix := trigger.config["filter"]["key"]["suffix"]:
+        suffix = trigger.config["filter"]["key"]["suffix"]
+        if suffix:
             yield f"{name}: suffix is {suffix!r}, so other files make no notice: write ''."
-        events = trigger.config["events"]
-        missing = [event for event in UPLOADS if event not in events]
-        if missing and "oss:ObjectCreated:*" not in events:
-            yield f"{name}: events lacks {', '.join(missing)}, so files that arrive this way make no notice: add it."
+        missing = UPLOADS.difference(trigger.config["events"])
+        if missing and "oss:ObjectCreated:*" not in trigger.config["events"]:
+            events = ", ".join(sorted(missing))
+            yield f"{name}: events lacks {events}, so files that arrive this way make no notice: add it."
 
 
 def _created(configured: ConfiguredFunction, triggers: Sequence[Trigger]) -> Iterator[str]:

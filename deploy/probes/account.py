@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from handler.core.config.rights import Statement, compact_json
-from local.fc.functions import Domain
+from local.fc.functions import Domain, Log
 
 from .. import alarms as alarm_scripts
 from ..account_script import INDEX
@@ -63,29 +63,14 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     yield from found or [ok("deployer", f"{name} allows s deploy.")]
 
 
-def _entities(policy: str) -> Mapping[str, Any]:
-    """To whom it is attached: lists of users, groups and roles."""
-    return aliyun.call(
-        "ram",
-        "ListEntitiesForPolicy",
-        "--PolicyType",
-        "Custom",
-        "--PolicyName",
-        policy,
-        permission="ram:ListEntitiesForPolicy",
-    )
+def _policy(operation: str, name: str) -> Mapping[str, Any]:
+    """What an operation of RAM says of a policy."""
+    command = ("ram", operation, "--PolicyType", "Custom", "--PolicyName", name)
+    return aliyun.call(*command, permission=f"ram:{operation}")
 
 
 def _statements(name: str) -> list[Statement]:
-    policy = aliyun.call(
-        "ram",
-        "GetPolicy",
-        "--PolicyType",
-        "Custom",
-        "--PolicyName",
-        name,
-        permission="ram:GetPolicy",
-    )
+    policy = _policy("GetPolicy", name)
     return [*json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]]
 
 
@@ -105,8 +90,8 @@ def _deployer(name: str, needed: Document) -> Iterator[Finding]:
                 "deployer",
                 f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.",
             )
-    kinds = (_entities(name)[kind][kind.removesuffix("s")] for kind in ("Users", "Groups", "Roles"))
-    if not any(kinds):
+    holders = _policy("ListEntitiesForPolicy", name)
+    if not any(holders[f"{kind}s"][kind] for kind in ("User", "Group", "Role")):
         yield warning(
             "deployer",
             f"Nobody has the policy {name}, so only somebody with other rights can deploy: {SCRIPT}.",
@@ -310,34 +295,25 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
     """Whether each alarm exists that `make alarms` creates: those of waiting notices come with the first webhook."""
     for configured in deployment.functions:
         log = configured.function.log
-        if log is None:
-            continue
-        place = ("--project", log.project, "--logstore", log.logstore)
-        command = (
-            "sls",
-            "ListAlerts",
-            *place,
-            "--size",
-            "200",
-            "--region",
-            configured.function.region,
-        )
-        try:
-            answer = aliyun.call(*command, permission="log:ListJobs")
-        except aliyun.NotFound:
-            continue  # another finding says so
-        except aliyun.Refused as error:
-            yield unknown("alarms", f"The alarms of {log.logstore} were not checked: {error}")
-            continue
-        present = {aliyun.mapping(alert).get("name") for alert in answer.get("results") or []}
-        missing = [name for name in alarm_scripts.names(configured) if name not in present]
-        if missing:
-            yield warning(
-                "alarms",
-                f"Alarms {', '.join(missing)} not found in {log.project}: run the script of make alarms.",
+        if log is not None:
+            missing = unknown(
+                "alarms", f"{log.logstore} not found, so its alarms were not checked."
             )
-        else:
-            yield ok("alarms", f"{log.project} has the alarms of {log.logstore}.")
+            fine = ok("alarms", f"{log.project} has the alarms of {log.logstore}.")
+            yield from _probed(log.logstore, _alarms(configured, log), missing) or [fine]
+
+
+def _alarms(configured: ConfiguredFunction, log: Log) -> Iterator[Finding]:
+    place = ("--project", log.project, "--logstore", log.logstore)
+    page = ("--size", "200", "--region", configured.function.region)
+    answer = aliyun.call("sls", "ListAlerts", *place, *page, permission="log:ListJobs")
+    present = [alert["name"] for alert in answer["results"] or []]
+    missing = [name for name in alarm_scripts.names(configured) if name not in present]
+    if missing:
+        advice = "run the script of make alarms"
+        yield warning(
+            "alarms", f"Alarms {', '.join(missing)} not found in {log.project}: {advice}."
+        )
 
 
 def _exists(*command: str, permission: str) -> Iterator[Finding]:

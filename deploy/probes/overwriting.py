@@ -5,71 +5,56 @@ Source: the OSS pages "GetBucketOverwriteConfig" and "PutBucketOverwriteConfig".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from handler.core.config import Location
 
-from .deployment import Deployment, ProbeResponse
+from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown
 from .oss import unusable
 
-# How the names of records end that are replaced.
-_RECORD = ".json"
+# What OSS answers where there is no rule, and an OSS that does not know the operation.
+_NO_RULES = b"<OverwriteConfiguration/>"
 
 
 def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
     """A revocation replaces the record of a share, a command the keys document, a failure the pause of its sink."""
     config = deployment.config
     own = [each for each in (config.keys_document, config.state) if isinstance(each, Location)]
-    for bucket in dict.fromkeys(location.bucket for location in own if deployment.credentials):
+    for bucket in dict.fromkeys(place.bucket for place in own if deployment.credentials):
         response = deployment.get_bucket(bucket, "overwriteConfig")
+        has_none = response.status in (404, 501) and response.code != "NoSuchBucket"
         if problem := unusable(response):
             yield problem
-            continue
-        try:
-            rules = _read(response)
-        except (ElementTree.ParseError, ValueError):
-            yield unknown(
-                "overwriting",
-                f"Whether {bucket} forbids overwriting could not be checked ({response.answer}): allow "
-                "oss:GetBucketOverwriteConfig, or look in the console.",
+        elif not has_none and b"<OverwriteConfiguration" not in response.body:
+            failed = (
+                f"Whether {bucket} forbids overwriting could not be checked ({response.answer})"
             )
-            continue
-        findings = list(_forbidden([each for each in own if each.bucket == bucket], rules))
-        yield from findings or [
-            ok("overwriting", f"No rule of {bucket} keeps the service from replacing its objects.")
-        ]
-
-
-def _read(response: ProbeResponse) -> list[ElementTree.Element]:
-    """The rules. Raises `ValueError` and `ParseError` for a response without any.
-
-    Without rules OSS answers 404. An OSS that does not know the operation has none either.
-    """
-    if response.code == "NotImplemented" or (
-        response.status == 404 and response.code != "NoSuchBucket"
-    ):
-        return []
-    document = response.body if response.status == 200 else b""
-    configuration = ElementTree.fromstring(document)  # noqa: S314 - OSS's answer about the operator's own bucket
-    if not configuration.tag.endswith("OverwriteConfiguration"):
-        raise ValueError
-    return configuration.findall("{*}Rule")
-
-
-def _forbidden(own: Sequence[Location], rules: Sequence[ElementTree.Element]) -> Iterator[Finding]:
-    """Also for a rule of some principals, which may be the roles of the functions."""
-    for rule in rules:
-        prefix = rule.findtext("{*}Prefix") or ""
-        suffix = rule.findtext("{*}Suffix") or ""
-        for location in own:
-            is_covered = Location(location.bucket, prefix).overlaps(location)
-            if is_covered and (location.key + _RECORD).endswith(suffix):
-                name = rule.findtext("{*}ID") or "without ID"
-                effect = "so no share can be revoked, no key changed, and no sink paused"
-                yield fault(
+            advice = "allow oss:GetBucketOverwriteConfig, or look in the console"
+            yield unknown("overwriting", f"{failed}: {advice}.")
+        else:
+            rules = ElementTree.fromstring(_NO_RULES if has_none else response.body)  # noqa: S314 - of OSS itself
+            effect = "so no share can be revoked, no key changed, and no sink paused"
+            # Also for a rule of some principals, which may be the roles of the functions.
+            yield from [
+                fault(
                     "overwriting",
-                    f"Rule {name} of {location.bucket} forbids overwriting in {location}, {effect}: delete it, or "
-                    "change its prefix.",
+                    f"Rule {rule.findtext('{*}ID')} of {bucket} forbids overwriting in {place}, {effect}: delete it, "
+                    "or change its prefix.",
                 )
+                for rule in rules.iterfind("{*}Rule")
+                for place in own
+                if place.bucket == bucket and _covers(rule, place)
+            ] or [
+                ok(
+                    "overwriting",
+                    f"No rule of {bucket} keeps the service from replacing its objects.",
+                )
+            ]
+
+
+def _covers(rule: ElementTree.Element, place: Location) -> bool:
+    """Whether it is about what is replaced there: the names of records end in .json."""
+    prefix = Location(place.bucket, rule.findtext("{*}Prefix") or "")
+    return prefix.overlaps(place) and f"{place.key}.json".endswith(rule.findtext("{*}Suffix") or "")
