@@ -14,7 +14,7 @@ from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown
 from .oss import unusable
 
-# What OSS answers where there is no rule, and an OSS that does not know the operation.
+# Without rules OSS answers 404, and an OSS that does not know the operation 501.
 _NO_RULES = b"<OverwriteConfiguration/>"
 
 
@@ -55,6 +55,7 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _covers(rule: ElementTree.Element, place: Location) -> bool:
-    """Whether it is about what is replaced there: the names of records end in .json."""
+    """Whether it is about what is replaced there: the document, or records, whose names end in .json."""
     prefix = Location(place.bucket, rule.findtext("{*}Prefix") or "")
-    return prefix.overlaps(place) and f"{place.key}.json".endswith(rule.findtext("{*}Suffix") or "")
+    name = f"{place.key}.json" if place.key.endswith("/") else place.key
+    return prefix.overlaps(place) and name.endswith(rule.findtext("{*}Suffix") or "")

@@ -46,6 +46,7 @@ def with_rules(*rules: str) -> list[Finding]:
     [
         (rule(), [DOCUMENT, STATE]),
         (rule(suffix=".json"), [DOCUMENT, STATE]),
+        (rule(suffix="/keys.json"), [DOCUMENT]),
         (rule(".links/"), [DOCUMENT, STATE]),
         (rule(".links/keys"), [DOCUMENT]),
         (rule(".links/state/shares/"), [STATE]),
