@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
@@ -38,6 +38,8 @@ REFUSED = "refused"
 UNREACHABLE = "unreachable"
 WRONG_CLOCK = "wrong_clock"
 VERSIONED = "versioned"
+
+oss_unavailable = partial(Problem, "oss_unavailable")
 
 _REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
@@ -311,7 +313,7 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
     Nothing else keeps it from its link, nor does an OSS that says nothing within `PAGE_TIMEOUT`.
     """
     try:
-        in_time(lambda: head_for_page(target, query, invocation), "oss_unavailable")
+        in_time(lambda: head_for_page(target, query, invocation), oss_unavailable)
     except HandlerError as error:
         if isinstance(error, CredentialsRefused) or error.code in (
             "no_such_object",
@@ -320,17 +322,17 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
             raise
 
 
-def in_time(call: Callable[[], Result], code: str) -> Result:
-    """What a call that asks OSS returns or raises. Raises the `Problem` of the code after `PAGE_TIMEOUT`."""
+def in_time(call: Callable[[], Result], unavailable: Callable[..., Problem]) -> Result:
+    """What a call that asks OSS returns or raises. Raises `unavailable` with its cause after `PAGE_TIMEOUT`."""
     from .http_client import within
 
     try:
         # The connections outlive the call, so they are not those of its bound: the client's own timeouts end them.
         return within(PAGE_TIMEOUT, lambda bound: call())
     except TimeoutError:
-        raise Problem(code, cause=NO_ANSWER) from None
+        raise unavailable(cause=NO_ANSWER) from None
     except RuntimeError as error:  # no further thread can be started
-        raise Problem(code, cause=str(error)) from None
+        raise unavailable(cause=str(error)) from None
 
 
 def is_outage(cause: str | None) -> bool:
