@@ -164,10 +164,11 @@ lock: $(VENV)/dev.stamp
 sbom: $(VENV)/local.stamp
 	@$(BIN)/python -m tools.sbom $(ARGS)
 
-# A package whose vulnerabilities cannot be looked up fails it too.
+# A package whose vulnerabilities cannot be looked up fails it too. Locks are looked up one by one: those for different
+# versions of Python may pin different versions of a package.
 audit: $(VENV)/dev.stamp
-	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
-	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
+	@for lock in $(sort $(wildcard deploy/requirements/*.lock)); do \
+	  $(BIN)/python -m pip_audit --strict --disable-pip --require-hashes -r $$lock $(ARGS) || exit 1; done
 	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 

@@ -384,6 +384,19 @@ def test_make_lock_resolves_all_requirements_for_both_versions(installed: Projec
         assert ("--only-binary" in call) is (call != programs)
 
 
+def test_make_audit_looks_up_each_lock_by_itself(installed: Project) -> None:
+    """Two locks may pin different versions of one package."""
+    locks = installed.folder / "deploy/requirements"
+    locks.mkdir(parents=True)
+    for name in ("3.10.lock", "deploy-3.12.lock"):
+        (locks / name).touch()
+    audited = [call for call in installed.make("audit").calls if "--require-hashes" in call]
+    assert audited == [
+        f"-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/{name}"
+        for name in ("3.10.lock", "deploy-3.12.lock")
+    ]
+
+
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
     for folder in ("folder", "build/template"):
         (installed.folder / folder).mkdir(parents=True)
