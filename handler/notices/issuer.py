@@ -9,7 +9,7 @@ from signer.times import rfc3339
 
 from ..core import audit, links, shares
 from ..core.auth import authorize
-from ..core.cloud.oss import CANNOT_BE_REACHED, head_object
+from ..core.cloud.oss import head_object, is_outage
 from ..core.config import USES, Location, Target
 from ..core.context import Caller, Invocation
 from ..core.errors import HandlerError, Problem
@@ -84,9 +84,7 @@ class LinkIssuer:
                 if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
                 if problem.status >= 500:
-                    failures += [problem] * (
-                        MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1
-                    )
+                    failures += [problem] * (MAX_FAILURES if is_outage(problem.cause) else 1)
             raise problem from None
         failures.clear()
         if issued is None:

@@ -58,6 +58,7 @@ PARAMETERS = {
     "ram DeletePolicy": "CascadingDelete PolicyName",
     **{f"ram {action}Role": "RoleName" for action in ("Delete", "Get", "ListPoliciesFor")},
     "ram GetPolicy": "PolicyName PolicyType",
+    "ram ListEntitiesForPolicy": "PolicyName PolicyType",
     "ram ListPoliciesForUser": "UserName",
     "ram UpdateRole": "NewAssumeRolePolicyDocument NewDescription NewMaxSessionDuration RoleName",
     **{f"sls {action}": "body project" for action in ("CreateAlert", "CreateLogStore")},
@@ -69,6 +70,7 @@ PARAMETERS = {
     **{f"sls {action}": "logstore project" for action in ("GetIndex", "GetLogStore")},
     "sls CreateProject": "body",
     "sls GetProject": "project",
+    "sls ListAlerts": "logstore offset project size",
     "sls UpdateAlert": "alertName body project",
 }
 # What the pages of the operations name in the body of a request, and of its parts.
@@ -256,6 +258,13 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         versions.append(json.loads(given["PolicyDocument"]))
         del versions[:-5]
         return {}
+    if action == "ListEntitiesForPolicy":
+        get(policies, policy, "EntityNotExist.Policy")
+        having = [key.split()[:2] for key in attached if key.split()[2] == policy]
+        return {
+            f"{kind}s": {kind: [{f"{kind}Name": name} for other, name in having if other == kind]}
+            for kind in ("User", "Group", "Role")
+        }
     kind, name = action[-4:], role or given["UserName"]
     if action == f"AttachPolicyTo{kind}":
         get(policies, policy, "EntityNotExist.Policy")
@@ -328,6 +337,13 @@ LOGS = {
 
 
 def logs(state: State, action: str, given: dict[str, str]) -> object:
+    if action == "ListAlerts":
+        get(state["projects"], given["project"], "ProjectNotExist")
+        start = f"{given['project']} {given['logstore']}-"
+        results = [
+            {"name": name.partition(" ")[2]} for name in state["alerts"] if name.startswith(start)
+        ]
+        return {"total": len(results), "count": len(results), "results": results}
     (kind,) = filter(action.endswith, LOGS)
     verb, (records, exists, missing) = action.removesuffix(kind), LOGS[kind]
     body = json.loads(given.get("body", "{}"))

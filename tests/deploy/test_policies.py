@@ -741,7 +741,13 @@ def test_the_command_prints_the_policies_of_an_environment(
     assert removed == [*documents["roles"], "links-deployer-dev"]
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms"]) == 0
     created = re.findall(r"(?m)^alarm example-logs cn-hangzhou (\S+) ", capsys.readouterr().out)
-    assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
+    assert created == ["links-http-dev-logs"] * 5 + ["links-events-dev-logs"] * 2
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms", "--remove"]) == 0
+    deleted = re.findall(
+        r"(?m)^once aliyun sls DeleteAlert .* --alertName (\S+)$", capsys.readouterr().out
+    )
+    assert "links-http-dev-logs-no-links" in deleted
+    assert "links-events-dev-logs-waiting-notices" in deleted
 
 
 def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

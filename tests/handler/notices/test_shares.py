@@ -476,7 +476,7 @@ def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent
     with oss.refusing(f"{STATE}outbox/", 403, "AccessDenied"):
         refused = share.use()
     for used, cause in (
-        (slow, "OSS cannot be reached"),
+        (slow, "OSS did not answer in time"),
         (refused, "PutObject: 403 AccessDenied (a missing permission)"),
     ):
         assert (used.status, used.line["code"], used.line["cause"]) == (
