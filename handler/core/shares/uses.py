@@ -106,6 +106,11 @@ def claim_use(
         lost.add(free)
 
 
+def folder_of(target: Target, record_id: str) -> Location:
+    """Where the files of an upload share are that is of this target."""
+    return Location(target.location.bucket, f"{target.key}{record_id}/")
+
+
 class Folder(NamedTuple):
     """The folder of an upload share in the target of its mount, and what lists it: with the rights of the mount."""
 
@@ -114,11 +119,8 @@ class Folder(NamedTuple):
 
     @classmethod
     def of(cls, state: Store, invocation: Invocation, target: Target, record_id: str) -> Folder:
-        prefix = target.location
         client = mount_client(invocation, target.mount)
-        return cls(
-            state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/")
-        )
+        return cls(state._replace(client=client), folder_of(target, record_id))
 
 
 def arrived(folder: Folder) -> dict[int, float]:

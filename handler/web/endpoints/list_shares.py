@@ -9,6 +9,7 @@ from itertools import islice
 from signer.times import rfc3339
 
 from ...core import outbox
+from ...core.auth import may_list
 from ...core.cloud.concurrency import map_concurrently
 from ...core.cloud.store import Store, state_for
 from ...core.context import Caller, Invocation
@@ -17,7 +18,7 @@ from ...core.keys import current
 from ...core.request import Request
 from ...core.shares import record as records
 from ...core.shares import uses
-from ...core.shares.opening import share_fault
+from ...core.shares.opening import opens, share_fault
 from ...core.shares.record import Record
 from ..response import Response, json_response
 
@@ -123,12 +124,24 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
     if invocation.config.use_notices(record.mount):
         first = state.read(outbox.OPENED + record.id)
         document["opened_at"] = None if first is None else rfc3339(now - first.age)
+    if record.upload is not None:
+        document["received_at"] = received_at(record, invocation)
     optional = {
         "title": record.title,
         "password": record.password is not None,
         "upload": record.upload,
     }
     return document | {name: value for name, value in optional.items() if value}
+
+
+def received_at(record: Record, invocation: Invocation) -> str | None:
+    """The path at which the caller may list the files of an upload share, None where there is none."""
+    mounts = invocation.config.mounts
+    target = mounts.get(record.path)
+    if target is None or not opens(record, target):
+        return None
+    folder = mounts.reading(uses.folder_of(target, record.id))
+    return folder.path if folder is not None and may_list(invocation, folder) else None
 
 
 def _listed(

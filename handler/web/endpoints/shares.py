@@ -70,7 +70,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     state = state_for_share(invocation, record)
     code = new_code() if draft.has_code else None
     secret, record = _write(state, caller, record, code)
-    document = {
+    document: dict[str, object] = {
         "url": share_address(origin, share_path(record), secret),
         "id": record.id,
         "expires_at": rfc3339(record.expires_at),
@@ -80,6 +80,8 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["password"] = code
     if record.is_folder:
         document["covers"] = "Everything below this path, also what is added later."
+    if record.upload is not None:
+        document["received_at"] = list_shares.received_at(record, invocation)
     links.log_target(
         invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
     )
