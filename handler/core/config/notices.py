@@ -136,6 +136,13 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     if on in USES:
         if mount.max_share is None:
             reader.refuse_value("mount", "must be a mount with max_share, which has shares")
+        if "GET" not in mount.methods:
+            reading = (each.path for each in mounts if _reads(each, mount))
+            place = next(reading, f"a mount with GET and the target {mount.target}")
+            reader.refuse_value(
+                "mount",
+                f"must be a mount with GET, whose files are opened: use created on {place}",
+            )
         for name in ("give", "expires"):
             if name in reader.table:
                 reader.refuse(name, f'is not allowed with on = "{on}": no link is made')
@@ -146,6 +153,10 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     give = "" if on in USES else values["give"]
     values.update(mount=mount, give=give, expires=_read_expires(reader, give, mount))
     return NoticeRule(**values)
+
+
+def _reads(mount: Mount, other: Mount) -> bool:
+    return "GET" in mount.methods and mount.target.contains(other.target)
 
 
 def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:
