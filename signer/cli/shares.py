@@ -188,8 +188,12 @@ def receive(
     document = _create(
         Service.load(key), as_json, path=path, method="POST", upload=limits, **params
     )
+    place = document.get("received_at")
     if as_json:
         print_json({"shares": [document]})
+    elif isinstance(place, str):
+        command = f"{options.NAME} ls {shlex.quote(place)}"
+        echo(printable(f"Files arrive in {place}. List them: {command}"), err=True)
 
 
 def _print_row(columns: str, *cells: object) -> None:
