@@ -50,8 +50,8 @@ NOTICE_KEYS: Mapping[str, Key] = {
         read=_event,
         default=REQUIRED,
         says="The event: created (a new object), timer, message (of a queue, or an invocation with links), opened "
-        "(the first use of each share of the mount, of a folder the first file that is fetched) or used (every use), for "
-        "a mount with GET.",
+        "(the first use of each share of the mount; of a folder, the first file that is fetched) or used (every use). "
+        "Both require a mount with GET.",
     ),
     "mount": Key(
         read=TableReader.required_string,

@@ -69,7 +69,8 @@ class OpenedShare(NamedTuple):
         """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
         if self.record.uses is None:
             return None
-        left = self.record.uses - len(uses.used(self.state, self.record.id))
+        claimed = len(uses.used(self.state, self.record.id))
+        left = uses.allowed(self.state, self.record, claimed + 1) - claimed
         if left <= 0:
             raise Problem("share_used_up")
         return left

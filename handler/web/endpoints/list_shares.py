@@ -108,7 +108,10 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         current.current_keys(invocation),
         now,
     )
-    if fault is None and record.uses is not None and count is not None and count >= record.uses:
+    max_uses = record.uses
+    if count is not None and record.upload is None:
+        max_uses = uses.allowed(state, record, count + 1)
+    if fault is None and max_uses is not None and count is not None and count >= max_uses:
         fault = Problem("share_used_up")
     document: dict[str, object] = {
         "id": record.id,
@@ -117,7 +120,7 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         "created_at": rfc3339(record.created_at),
         "expires_at": rfc3339(end),
         "state": fault.code.removeprefix("share_") if fault else "active",
-        "max_uses": record.uses,
+        "max_uses": max_uses,
         "uses": count,
         "last_use": None if age is None else rfc3339(now - age),
     }

@@ -39,7 +39,7 @@ def use(opened: OpenedShare, form: Mapping[str, Any], *, as_json: bool) -> Respo
     nonce = nonce or token_urlsafe(18)
     notify = outbox.use_writer(opened)
     if record.uses is not None:
-        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
+        uses.claim_use(opened.state, record, nonce, invocation.now, notify)
     elif notify is not None:
         notify(nonce, None)
     return response

@@ -8,7 +8,7 @@ from typing import Any
 
 from signer.times import rfc3339
 
-from ...core import links
+from ...core import links, shares
 from ...core.auth import authorize
 from ...core.cloud.oss import StoreError, head_object, list_folder
 from ...core.cloud.store import Store
@@ -18,6 +18,7 @@ from ...core.errors import Problem, bad_body
 from ...core.keys import current
 from ...core.request import Request, read_members
 from ...core.shares import record as records
+from ...core.shares import uses
 from ...core.shares.address import share_address, share_path
 from ...core.shares.code import code_hash, new_code
 from ...core.shares.new import (
@@ -106,15 +107,20 @@ def _write(state: Store, caller: Caller, record: Record, code: str | None) -> tu
 
 
 def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`POST /-/shares/{id}`: a later end, counted from now; also after the end of the share.
+    """`POST /-/shares/{id}`: a later end, counted from now, also after the end of the share; more uses; or both.
 
-    It requires what creating the same share now requires. Raises the 410 `share_revoked` or `share_owner_removed`, the
-    404 `not_found` where the mount is another, the 409 `not_shareable`, and the 400 `bad_expires` for no later end.
+    It requires what creating the same share now requires. Raises the 410 `share_revoked`, `share_owner_removed`, and
+    `share_expired` or `share_used_up` unless it changes that; the 404 `not_found` where the mount is another, the 409
+    `not_shareable` or `share_not_limited`, and the 400 `bad_expires` or `bad_body` for no later end and no more uses.
     """
     state, record = list_shares.find(share_id, invocation)
     caller = invocation.require_caller()
     now = int(invocation.now)
-    params = request.json({"expires": str}, required=("expires",))
+    params = request.json({"expires": str, "max_uses": int})
+    expires = params["expires"]
+    max_uses = params["max_uses"]
+    if expires is None and max_uses is None:
+        raise bad_body('"expires" or "max_uses" is required')
     target = _sharers_target(invocation, record.path, record.method)
     mount = target.mount
     check_shareable(target, is_folder=record.is_folder)
@@ -125,21 +131,50 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
             "share_not_enabled": Problem("not_shareable"),
         }
         raise creating.get(fault.code, fault)
-    clamped_by, seconds = resolve_expiry(links.read_expires(params["expires"]), mount, caller)
-    expires_at = now + seconds
-    latest = record.created_at + 2 * (mount.max_share or 0)
-    if expires_at > latest:
-        clamped_by = "mount"
-        expires_at = latest
-    if expires_at <= max(now, records.load_end(state, record)):
-        raise Problem(
-            "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
-        )
-    records.extend(state, record.id, expires_at)
+    _check_uses(state, record, max_uses)
+    end = records.load_end(state, record)
+    clamped_by = None
+    expires_at = end
+    if expires is not None:
+        clamped_by, seconds = resolve_expiry(links.read_expires(expires), mount, caller)
+        expires_at = now + seconds
+        latest = record.created_at + 2 * (mount.max_share or 0)
+        if expires_at > latest:
+            clamped_by = "mount"
+            expires_at = latest
+        if expires_at <= max(now, end):
+            raise Problem(
+                "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
+            )
+        records.extend(state, record.id, expires_at)
+    elif end <= now:
+        raise Problem("share_expired")
+    if max_uses is not None:
+        max_uses = records.extend_uses(state, record, max_uses)
     invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
-    return json_response(
-        {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
-    )
+    document = list_shares.describe(state, record, invocation)
+    if max_uses is not None:
+        document["max_uses"] = max_uses  # which is read only once those of the record are used up
+    return json_response({**document, "clamped_by": clamped_by})
+
+
+def _check_uses(state: Store, record: Record, max_uses: int | None) -> None:
+    """Raises a `Problem` for no larger number of uses, and without one for a share that is used up."""
+    is_limited = record.uses is not None and record.upload is None
+    if not is_limited:
+        if max_uses is not None:
+            raise Problem("share_not_limited")
+        return
+    if max_uses is None:
+        claimed = len(uses.used(state, record.id))
+        if claimed >= uses.allowed(state, record, claimed + 1):
+            raise Problem("share_used_up")
+        return
+    total = records.load_uses(state, record)
+    if not total < max_uses <= shares.MAX_USES:
+        raise bad_body(
+            f'"max_uses" must be the new total: more than {total}, and at most {shares.MAX_USES}'
+        )
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
