@@ -301,6 +301,19 @@ def test_a_share_answers_as_documented_once_its_owner_or_its_record_is_lost(chan
     life.teardown()
 
 
+@pytest.mark.parametrize("kind", ["limited", "locked"])
+def test_a_share_answers_as_documented_once_its_uses_are_raised(kind: str) -> None:
+    life = LifeOfShares()
+    life.make(kind, "90d")
+    for total in (3, 6):
+        for _ in range(7):
+            life.use(0, JSON, None, "")
+            life.look(0, JSON, "GET")
+            life.manage(0, "GET")
+        life.extend(0, "90d", total)
+    life.teardown()
+
+
 @pytest.mark.long
 def test_a_share_answers_as_documented_in_many_lives() -> None:
     end = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "60"))
