@@ -138,7 +138,8 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
         if mount.max_share is None:
             reader.refuse_value("mount", "must be a mount with max_share, which has shares")
         if "GET" not in mount.methods:
-            reading = (each.path for each in mounts if _reads(each, mount))
+            above = (each for each in mounts if each.target.contains(mount.target))
+            reading = (each.path for each in above if "GET" in each.methods)
             place = next(reading, f"a mount with GET and the target {mount.target}")
             reader.refuse_value(
                 "mount",
@@ -154,10 +155,6 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     give = "" if on in USES else values["give"]
     values.update(mount=mount, give=give, expires=_read_expires(reader, give, mount))
     return NoticeRule(**values)
-
-
-def _reads(mount: Mount, other: Mount) -> bool:
-    return "GET" in mount.methods and mount.target.contains(other.target)
 
 
 def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:

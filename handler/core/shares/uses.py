@@ -89,6 +89,15 @@ def allowed(state: Store, record: Record, number: int) -> int:
     return uses if number <= uses else records.load_uses(state, record)
 
 
+def left(state: Store, record: Record) -> int:
+    """The remaining downloads of a limited share. Raises the 410 `share_used_up`."""
+    claimed = len(used(state, record.id))
+    remaining = allowed(state, record, claimed + 1) - claimed
+    if remaining <= 0:
+        raise Problem("share_used_up")
+    return remaining
+
+
 def claim_use(state: Store, record: Record, nonce: str, now: float, notify: Notify = None) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
@@ -107,10 +116,10 @@ def claim_use(state: Store, record: Record, nonce: str, now: float, notify: Noti
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next(number for number in range(1, len(taken) + 2) if number not in taken)
-        left = allowed(state, record, free) - free
-        if left < 0:
+        remaining = allowed(state, record, free) - free
+        if remaining < 0:
             raise Problem("share_used_up")
-        if _claim(state, record.id, free, body, notify, left).body == body:
+        if _claim(state, record.id, free, body, notify, remaining).body == body:
             return free
         lost.add(free)
 

@@ -160,18 +160,12 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
 
 def _check_uses(state: Store, record: Record, max_uses: int | None) -> None:
     """Raises a `Problem` for no larger number of uses, and without one for a share that is used up."""
-    is_limited = record.uses is not None and record.upload is None
-    if not is_limited:
+    if record.uses is None or record.upload is not None:
         if max_uses is not None:
             raise Problem("share_not_limited")
-        return
-    if max_uses is None:
-        claimed = len(uses.used(state, record.id))
-        if claimed >= uses.allowed(state, record, claimed + 1):
-            raise Problem("share_used_up")
-        return
-    total = records.load_uses(state, record)
-    if not total < max_uses <= shares.MAX_USES:
+    elif max_uses is None:
+        uses.left(state, record)
+    elif not (total := records.load_uses(state, record)) < max_uses <= shares.MAX_USES:
         raise bad_body(
             f'"max_uses" must be the new total: more than {total}, and at most {shares.MAX_USES}'
         )
