@@ -559,11 +559,11 @@ def test_a_folder_is_opened_once_at_the_first_file_that_is_fetched(world: World)
 def test_a_folder_with_a_code_is_opened_once_too(world: World) -> None:
     world, _ = folder_world(world, "opened")
     share = world.share(path="/reports/2026/", password=True)
-    code = {"password": share.code}
-    assert world.service.use(share.url, **code).status == 200  # its list
+    assert world.service.use(share.url, password=share.code).status == 200  # its list
     assert world.waiting() == []
     for name in ("b.txt", "a.txt"):
-        assert world.service.use(file_of(share.url, name), **code).status == 303
+        used = world.service.use(file_of(share.url, name), password=share.code)
+        assert used.status == 303
     assert [each["share"] for each in world.sent()] == [share_id(share.url)]
 
 
