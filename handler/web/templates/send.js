@@ -4,7 +4,7 @@
 //   links(id, from, count)   resolves to an array with the links of parts
 //   complete(id, etags)      resolves to the numbers of the parts that are missing, [] once the object is there.
 // So does sendFile throw one: "failed" and "unavailable" pass by themselves. `onProgress` gets the bytes that were sent.
-// What `signal` aborts is "stopped". `service.etags`, an object, keeps those of parts for the next try.
+// What `signal` aborts is "stopped". `service.etags`, an object, keeps those of parts for the next try; `service.onPart` hears of each.
 const TRIES = 5, PARALLEL = 3, STALLED = 60000;
 
 async function sendFile(file, service, onProgress, signal) {
@@ -33,8 +33,10 @@ async function sendParts(file, { upload, again }, service, onProgress, signal) {
     delete links[number]; // it may have expired: a further try takes a new one
     const response = await transmit("PUT", url, headers, part, (share) => report(number, share * part.size), signal);
     report(number, response.status === 200 ? part.size : 0);
+    if (response.status === 404) throw "ended"; // the upload was aborted
     if (response.status !== 200) throw response.status >= 500 ? "unavailable" : "refused";
     etags[number] = /^etag: *(.*)$/im.exec(response.getAllResponseHeaders())?.[1];
+    service.onPart?.();
   };
   keep(upload.parts);
   const all = Array.from({ length: count }, (_, index) => index + 1);
