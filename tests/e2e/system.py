@@ -60,8 +60,9 @@ CHROMIUM_ARGUMENTS = [
     "--no-proxy-server",
     f"--disable-features={','.join(_FEATURES_OFF)}",
 ]
-# Mounts for versions, for folders, for links that expire in the middle of an upload, and for strangers who upload to a
-# bucket with a domain of ours; on a laptop, its links lead to the local OSS.
+# Mounts for versions, for folders, for links that expire in the middle of an upload, for strangers who upload to a
+# bucket with a domain of ours (on a laptop, its links lead to the local OSS), for files that are sent together, and for
+# those that are received.
 MORE_MOUNTS = """
 [[mount]]
 path = "/exampledir/"
@@ -94,6 +95,26 @@ methods = ["GET", "PUT", "POST"]
 endpoint = "https://static.example.com"
 max_size = "10MB"
 inline = ["image/png"]
+
+[[mount]]
+path = "/sent/"
+target = "oss://examplebucket/sent/"
+methods = ["GET", "PUT"]
+max_size = "100MB"
+max_share = "30d"
+list = true
+
+[[mount]]
+path = "/asked/"
+target = "oss://examplebucket/asked/"
+methods = ["POST"]
+max_size = "1MB"
+max_share = "30d"
+
+[[mount]]
+path = "/received/"
+target = "oss://examplebucket/asked/"
+list = true
 """
 _FRAGMENT = 16  # characters
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import FilePayload, Page, Request, Route, expect
 
 from tests.e2e.system import KEY, TIMEOUT, System
 from tests.e2e.test_error_pages import violations
@@ -55,10 +55,15 @@ def sign_in(page: Page, key: str) -> None:
     page.keyboard.press("Enter")
 
 
-def copied(page: Page) -> list[list[str]]:
-    """What the one button copies: name, address and code of each."""
-    page.click("#copy")
-    expect(page.locator("#result")).to_have_text("Copied.")
+def send(page: Page, *files: FilePayload) -> None:
+    choose(page, *files)
+    page.get_by_role("button", name="Send", exact=True).click()
+
+
+def copied(page: Page, button: str = "Copy") -> list[list[str]]:
+    """What a button copies of each share: its name, its address and its end, and with the second one its code."""
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.locator(".copies:visible [role=status]")).to_have_text("Copied.")
     return [
         line.split("  ") for line in page.evaluate("navigator.clipboard.readText()").split("\n")
     ]
@@ -76,11 +81,14 @@ def test_each_file_is_sent_and_shared_and_one_button_copies_all_addresses(
     page.fill("#send [name=count]", "2")
     page.check("#send [name=code]")
     page.select_option("#send [name=expires]", "1d")
-    choose(page, file("季度 q3.txt", b"three"), file("empty", b""))
+    send(page, file("季度 q3.txt", b"three"), file("empty", b""))
     expect(page.locator("#list .address")).to_have_count(4)
-    lines = sorted(copied(page))
-    assert [name for name, _, _ in lines] == ["empty", "季度 q3.txt"]
-    _, address, code = lines[1]
+    lines = sorted(copied(page, "Copy with code"))
+    assert [name for name, *_ in lines] == ["empty", "季度 q3.txt"]
+    _, address, end, code = lines[1]
+    assert end.startswith("Available until ")
+    assert sorted(copied(page)) == [line[:3] for line in lines]
+    code = code.removeprefix("Code: ")
     assert requests.post(address, json={}, timeout=TIMEOUT).json()["code"] == "wrong_password"
     assert requests.post(address, json={"password": code}, timeout=TIMEOUT).content == b"three"
     assert (
@@ -112,14 +120,16 @@ def test_a_page_that_receives_files_is_created_by_the_same_form(open_sender: Ope
     page.click("#receive summary")
     page.select_option("#receive [name=to]", "/in/")
     page.fill("#receive [name=title]", "Your photos")
-    page.click("#receive button")
-    expect(page.locator("#list .address")).to_have_count(1)
-    ((name, address),) = copied(page)
+    page.get_by_role("button", name="Create an upload page").click()
+    expect(page.locator("#receive .address")).to_have_count(1)
+    ((name, address, _),) = copied(page)
     assert name == "Your photos"
     assert "<h1>Your photos</h1>" in requests.get(address, headers=HTML, timeout=TIMEOUT).text
-    page.fill("#receive [name=count]", "1000")
-    page.click("#receive button")
-    expect(page.locator("#fault")).to_contain_text('"upload.max_files" must be from 1 to 100')
+    for task, maximum in (("receive", "100"), ("send", "20")):
+        count = page.locator(f"#{task} [name=count]")
+        assert count.get_attribute("max") == maximum
+        count.evaluate("(field, most) => { field.value = Number(most) + 1; }", maximum)
+        assert count.evaluate("(field) => field.validity.rangeOverflow")
 
 
 def test_a_key_is_refused_in_the_words_of_the_service_and_one_with_admin_by_the_page(
@@ -161,7 +171,7 @@ def test_the_key_is_forgotten_with_the_tab_by_signing_out_and_by_a_401(
         re.compile("/-/sign$"),
         lambda route: route.fulfill(status=401, json={"detail": "It has expired."}),
     )
-    choose(page, file("a.txt", b"a"))
+    send(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "not_allowed")
     expect(row(page, 1).locator(".state")).to_have_text("It has expired.")
     expect(page.locator("#sign-in")).to_be_visible()
@@ -205,7 +215,7 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     )
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
-    choose(page, file(MARKUP, b"a"))
+    send(page, file(MARKUP, b"a"))
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
     expect(page.locator("#mine")).to_contain_text(MARKUP)
@@ -217,7 +227,8 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     page.route(
         bucket, lambda route: route.fulfill(status=next(statuses), headers=headers, body=MARKUP)
     )
-    choose(page, *(file(f"{number}.txt", b"a") for number in range(3)))
+    page.click("#send summary")
+    send(page, *(file(f"{number}.txt", b"a") for number in range(3)))
     expect(page.locator("#list > li[data-outcome]")).to_have_count(4, timeout=20_000)
     assert page.locator("main img, main a, main iframe").count() == 0
     assert page.title() == "Send and receive files"
@@ -281,7 +292,7 @@ def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(
             route.abort("connectionreset")
 
     page.route(re.compile(f"^({re.escape(world.stack.oss_url)}|.*/-/shares$)"), lose_once)
-    choose(page, *(file(name, name.encode() * 100) for name in names))
+    send(page, *(file(name, name.encode() * 100) for name in names))
     for _ in range(2):
         expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(20, timeout=20_000)
         page.get_by_role("button", name="Try again").evaluate_all(
@@ -290,15 +301,15 @@ def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(
     expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(20, timeout=20_000)
     assert {each: len(found) for each, found in lost.items()} == {"PUT": 20, "POST": 20}
     lines = copied(page)
-    assert [name for name, _ in lines] == names
-    for name, address in lines:
+    assert [name for name, *_ in lines] == names
+    for name, address, _ in lines:
         assert requests.get(address, timeout=TIMEOUT).content == name.encode() * 100
 
 
 def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenPage) -> None:
     page = open_sender()
     page.context.set_offline(True)
-    choose(page, *(file(f"{number}.txt", b"x") for number in range(4)))
+    send(page, *(file(f"{number}.txt", b"x") for number in range(4)))
     expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(4)
     expect(page.locator("#result")).to_have_text("Some files have not been sent.")
     page.context.set_offline(False)
@@ -319,7 +330,7 @@ def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenP
     expect(page.locator("#list > li")).to_have_count(0)
     page.unroute_all()
     page.select_option("#send [name=to]", "/team/")
-    choose(page, file("a.txt", b"a"))
+    send(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "sent")
     page.reload()
     assert asked == ["beforeunload"] * 2, "an address that was not copied is lost, too"
@@ -336,14 +347,14 @@ def test_a_large_file_is_sent_in_parts_by_the_json_routes(
     page.evaluate(CUT, {"2": 1})
     content = bytes(range(256)) * (9 * 4096)
     with world.allowing("*", exposed):
-        choose(page, file("big.bin", content))
+        send(page, file("big.bin", content))
         expect_outcome(page, 1, "sent" if exposed else "no_cors")
     if not exposed:
         expect(row(page, 1).locator(".state")).to_contain_text("and expose ETag.")
         page.get_by_role("button", name="Try again").click()
         expect_outcome(page, 1, "no_cors")
         return
-    ((_, address),) = copied(page)
+    ((_, address, _),) = copied(page)
     assert requests.get(address, timeout=TIMEOUT).content == content
 
 
@@ -354,6 +365,7 @@ def test_the_page_in_chinese_on_a_phone_and_without_script(
         locale="zh-CN", viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True
     )
     choose(page, file("a" * 150, b"a"))
+    page.get_by_role("button", name="发送", exact=True).tap()
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
     expect(page.locator("#mine > li").first).to_be_visible()
@@ -370,13 +382,14 @@ def test_the_page_works_with_the_keyboard(open_sender: OpenPage) -> None:
     page = open_sender()
     page.locator("#send summary").focus()
     for name in (
+        "files",
         "to",
         "expires",
         "count",
         "title",
         "message",
         "code",
-        "files",
+        "Send",
         "Receive files",
         "My shares",
     ):
@@ -396,6 +409,8 @@ def test_the_page_is_accessible(open_sender: OpenPage, scheme: Any) -> None:
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
     choose(page, file("a.txt", b"a"), file("/" * 3, b""))
+    assert violations(page) == []
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#list > li[data-outcome]")).to_have_count(2)
     for task in ("send", "receive", "shares"):
         page.locator(f"#{task}").evaluate("(task) => { task.open = true; }")

@@ -221,7 +221,7 @@ SENDER = _by_language(
             "All files have been sent. Copy the addresses: nothing shows them again.",
             "全部文件已上传。请复制地址，之后不会再显示。",
         ),
-        "copy": ("Copy", "复制"),
+        "copy_line": ("Copy", "复制"),
         "copy_code": ("Copy with code", "复制（含提取码）"),
         "copied": ("Copied.", "已复制。"),
         "not_copied": (

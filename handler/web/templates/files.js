@@ -16,7 +16,6 @@ function add(file, path = file.name) {
   const row = put(list, "li"), name = put(row, "div", path), bar = put(row, "progress");
   bar.max = 1; bar.setAttribute("aria-label", name.textContent);
   const state = put(row, "div", "", "state"), button = put(row, "button");
-  button.type = "button";
   const key = `${path}\n${file.size}\n${file.lastModified}`, isFirst = !items.some((item) => item.key === key);
   const item = { file, name: path, row, bar, state, button, key, isFirst, outcome: null, sent: 0 };
   items.push(item);
@@ -58,7 +57,7 @@ function start(item) {
   item.outcome = ""; item.stop = new AbortController();
   delete item.row.dataset.outcome;
   item.bar.value = 0; item.state.textContent = words.waiting;
-  offer(item, "stop", () => {
+  offer(item.button, "stop", item.name, () => {
     item.stop.abort();
     if (queue.includes(item)) { queue.splice(queue.indexOf(item), 1); finish(item, "stopped"); }
   });
@@ -66,8 +65,8 @@ function start(item) {
   if (problem) { finish(item, problem); } else { queue.push(item); sendNext(); }
 }
 
-function offer({ button, file }, word, act) {
-  button.textContent = words[word]; button.setAttribute("aria-label", plain(`${words[word]}: ${file.name}`));
+function offer(button, word, name, act) {
+  button.textContent = words[word]; button.setAttribute("aria-label", plain(`${words[word]}: ${name}`));
   button.onclick = act;
 }
 
@@ -109,7 +108,7 @@ function finish(item, outcome, sentence) {
   item.bar.value = outcome === "sent" ? 1 : 0;
   show(item, outcome === "sent" ? item.file.size : 0);
   item.button.hidden = isFinal(outcome);
-  offer(item, "retry", () => start(item));
+  offer(item.button, "retry", item.name, () => start(item));
   if (items.some((each) => each.outcome === "")) return;
   result.textContent = items.every((each) => each.outcome === "sent" || each.outcome === null) ? words.done : words.partly;
 }
