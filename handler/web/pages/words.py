@@ -66,7 +66,7 @@ UPLOAD = _by_language(
         "sent": ("Sent", "已上传"),
         "failed": ("Not sent: the connection was lost.", "未上传：连接中断。"),
         "unreadable": ("Not sent: it cannot be read.", "未上传：无法读取。"),
-        "no_folders": (
+        "folders": (
             "This page keeps no folders: the files of a folder are sent one by one.",
             "本页不保留文件夹：其中的文件会逐个上传。",
         ),
@@ -196,6 +196,11 @@ SENDER = _by_language(
         "with_code": ("Protect it with a code", "用提取码保护"),
         "share_title": ("Title (optional)", "标题（可选）"),
         "message": ("Message (optional)", "留言（可选）"),
+        "drop": ("Drop files or folders here, or", "将文件或文件夹拖到此处，或"),
+        "folders": (
+            "Folders stay as they are at one address for all files.",
+            "所有文件共用一个链接时，保留文件夹。",
+        ),
         "together": ("One address for all files", "所有文件共用一个链接"),
         "send_now": ("Send", "发送"),
         "remove": ("Remove", "移除"),
@@ -229,6 +234,7 @@ SENDER = _by_language(
             "未能复制：请选中地址后自行复制。",
         ),
         "active": ("Active", "有效"),
+        "expires_at": ("Available until", "有效期至"),
         "uses": ("Used", "已使用"),
         "opened_at": ("First used", "首次使用"),
         "last_use": ("Last used", "最近使用"),

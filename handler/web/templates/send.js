@@ -6,7 +6,6 @@
 // So does sendFile throw one: "failed" and "unavailable" pass by themselves. `onProgress` gets the bytes that were sent.
 // What `signal` aborts is "stopped". `service.etags`, an object, keeps those of parts for the next try; `service.onPart` hears of each.
 const TRIES = 5, PARALLEL = 3, STALLED = 60000;
-
 async function sendFile(file, service, onProgress, signal) {
   const begun = await service.begin();
   if (begun.upload) return sendParts(file, begun, service, onProgress, signal);
@@ -52,7 +51,6 @@ async function sendParts(file, { upload, again }, service, onProgress, signal) {
     missing = await retry(() => service.complete(id, etags));
   }
 }
-
 async function retry(attempt) {
   for (let tries = 1; ; tries += 1) {
     try { return await attempt(); } catch (reason) {
@@ -61,7 +59,6 @@ async function retry(attempt) {
     await new Promise((resolve) => navigator.onLine ? setTimeout(resolve, 500 * 2 ** tries) : addEventListener("online", resolve, { once: true }));
   }
 }
-
 function transmit(method, url, headers, body, onSent, signal) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw "stopped";
@@ -79,7 +76,6 @@ function transmit(method, url, headers, body, onSent, signal) {
     request.send(body);
   });
 }
-
 // Whether OSS is reached, and answers this page no request with a method: asked twice for what nobody may without a signature.
 const answered = {};
 async function lacksCors(method, url) {
