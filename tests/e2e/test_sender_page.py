@@ -11,13 +11,12 @@ import pytest
 import requests
 from playwright.sync_api import FilePayload, Page, Request, Route, expect
 
-from tests.e2e.system import KEY, TIMEOUT, System
+from tests.e2e.system import CLIPBOARD, KEY, TIMEOUT, System, sign_in
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_upload_page import CUT, choose, expect_outcome, file, row
 from tests.system import HTML
 
 MARKUP = "<img src=x onerror=\"document.title='run'\"><a href=evil>'&.txt"
-CLIPBOARD = ["clipboard-read", "clipboard-write"]
 ADMIN = {
     "id": "api:a",
     "methods": ["GET", "ADMIN"],
@@ -33,26 +32,6 @@ FRAME = """(url) => new Promise((done) => {
 })"""
 FOCUSED = "(({ name, id, textContent }) => [name, id, textContent])(document.activeElement)"
 OpenPage = Callable[..., Page]
-
-
-@pytest.fixture
-def open_sender(world: System, open_quiet_page: Any) -> OpenPage:
-    """Opens the page and signs in."""
-
-    def open_it(key: str = KEY, **options: Any) -> Page:
-        page: Page = open_quiet_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD, **options)
-        if key:
-            sign_in(page, key)
-            expect(page.locator("#signed-in")).to_be_visible()
-            page.select_option("#send [name=to]", "/team/")
-        return page
-
-    return open_it
-
-
-def sign_in(page: Page, key: str) -> None:
-    page.fill("#key", key)
-    page.keyboard.press("Enter")
 
 
 def send(page: Page, *files: FilePayload) -> None:
@@ -233,7 +212,7 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     assert page.locator("main img, main a, main iframe").count() == 0
     assert page.title() == "Send and receive files"
     assert not {*"\u202e\u200b\u3164\U000e0041"} & {*page.content()}
-    assert f"{MARKUP}____" in page.locator("body").inner_text()
+    assert f"{MARKUP}____" in str(page.locator("#mine").text_content())
     assert (
         {f"{urlsplit(each.url).scheme}://{urlsplit(each.url).netloc}" for each in sent}
         <= {
