@@ -226,6 +226,10 @@ SENDER = _by_language(
             "All files have been sent. Copy the addresses: nothing shows them again.",
             "全部文件已上传。请复制地址，之后不会再显示。",
         ),
+        "partly": (
+            "Some files have not been sent. An address for all follows once these are sent or removed.",
+            "部分文件未上传。全部上传或移除后，才会有共用的链接。",
+        ),
         "copy_line": ("Copy", "复制"),
         "copy_code": ("Copy with code", "复制（含提取码）"),
         "copied": ("Copied.", "已复制。"),
