@@ -345,7 +345,9 @@ def test_any_other_file_starts_from_its_beginning(
     if change == "upload":  # a lifecycle rule aborted it
         bucket = world.bucket_client()
         key = kept["path"][1:]
-        (upload,) = [each for each in bucket.list_multipart_uploads().upload_list if each.key == key]
+        (upload,) = [
+            each for each in bucket.list_multipart_uploads().upload_list if each.key == key
+        ]
         bucket.abort_multipart_upload(key, upload.upload_id)
     page.set_input_files("#files", [big])
     press_send(page)
@@ -420,7 +422,10 @@ def test_the_files_of_an_upload_page_are_listed_with_links_when_asked(
     page.route(
         re.compile(r"/-/shares\?"),
         lambda route: route.fulfill(
-            json={"shares": [{"id": "x", "state": "active", "upload": {}, "received_at": None}], "next": None}
+            json={
+                "shares": [{"id": "x", "state": "active", "upload": {}, "received_at": None}],
+                "next": None,
+            }
         ),
     )
     page.click("#shares summary")
@@ -443,7 +448,12 @@ def test_an_answer_that_is_no_sentence_is_shown_as_one(open_sender: OpenPage) ->
 
 def test_an_end_that_was_shortened_is_said_after_an_extension(open_sender: OpenPage) -> None:
     page = open_sender()
-    share = {"id": "x", "path": "/team/a.txt", "state": "active", "expires_at": "2026-03-01T06:51:11Z"}
+    share = {
+        "id": "x",
+        "path": "/team/a.txt",
+        "state": "active",
+        "expires_at": "2026-03-01T06:51:11Z",
+    }
     page.route(
         re.compile(r"/-/shares(\?|/x$)"),
         lambda route: route.fulfill(

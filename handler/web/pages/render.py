@@ -156,7 +156,7 @@ def sender_page(
 ) -> Response:
     """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody.
 
-    The limits are those of the downloads of a file, of the files that an upload page receives, and of those sent at once.
+    The limits are those of the downloads of a file, of the files of an upload page, and of those that are sent at once.
     """
     lang = language(accept_language)
     ended = {

@@ -214,7 +214,10 @@ SENDER = _by_language(
             "未发送任何文件。每次最多发送 1,000 个文件。",
         ),
         "same_name": ("Another file here has this name.", "此处已有同名文件。"),
-        "bad_name": ("No link can have this name: rename the file.", "链接不支持此名称，请重命名文件。"),
+        "bad_name": (
+            "No link can have this name: rename the file.",
+            "链接不支持此名称，请重命名文件。",
+        ),
         "extra": (
             "Not shared: a file that you removed here arrived all the same. Send all files again.",
             "未分享：您移除的文件已经上传。请重新发送全部文件。",
