@@ -379,6 +379,27 @@ def test_the_page_works_with_the_keyboard(open_sender: OpenPage) -> None:
     expect(page.locator("#send form")).to_be_hidden()
 
 
+def test_files_are_removed_sent_and_copied_with_the_keyboard(open_sender: OpenPage) -> None:
+    page = open_sender(to="/sent/")
+    choose(page, *(file(f"{name}.txt", b"x") for name in "abc"))
+    page.locator("#files").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # removes the first
+    assert page.evaluate(FOCUSED)[2] == "Remove"
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED)[2] == "Send":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(2)
+    expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
+    page.locator("#files").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".copies:visible [role=status]")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("2 files  http")
+
+
 @pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_the_page_is_accessible(open_sender: OpenPage, scheme: Any) -> None:
     page = open_sender(key="", color_scheme=scheme, bypass_csp=True)
@@ -391,6 +412,15 @@ def test_the_page_is_accessible(open_sender: OpenPage, scheme: Any) -> None:
     assert violations(page) == []
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#list > li[data-outcome]")).to_have_count(2)
+    page.select_option("#send [name=to]", "/sent/")
+    page.check("#send [name=code]")
+    choose(page, file("b.txt", b"b"), file("b.txt", b"b"))
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#fault")).to_contain_text("Nothing was sent.")
+    assert violations(page) == []
+    page.get_by_role("button", name="Remove: b.txt").last.click()
+    send(page, file("c.txt", b"c"))
+    expect(page.get_by_role("button", name="Copy with code")).to_be_visible()
     for task in ("send", "receive", "shares"):
         page.locator(f"#{task}").evaluate("(task) => { task.open = true; }")
         assert violations(page) == []
