@@ -191,6 +191,10 @@ SENDER = _by_language(
             "This is the latest end that is allowed here.",
             "这是此处允许的最晚截止时间。",
         ),
+        "deleted": (
+            "What it opens is deleted before that, from",
+            "在此之前，其中的文件会被删除，时间：",
+        ),
         "max_uses": ("Downloads (empty: any number)", "下载次数（留空则不限）"),
         "max_files": ("Number of files", "文件数量"),
         "with_code": ("Protect it with a code", "用提取码保护"),
