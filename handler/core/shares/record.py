@@ -16,10 +16,13 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
+
+if TYPE_CHECKING:
+    from ..config import Mount
 
 ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -72,6 +75,14 @@ class Record(NamedTuple):
     @property
     def is_folder(self) -> bool:
         return self.method == "GET" and self.path.endswith("/")
+
+    def is_of(self, mount: Mount) -> bool:
+        """Whether it is a share of this mount, of its target or of an earlier one.
+
+        A mount inside it, between the share and its object, is another one, also where both have one target.
+        """
+        targets = (mount.target, *mount.earlier_targets)
+        return self.mount == mount.path and self.target in map(str, targets)
 
 
 _HINTS = get_type_hints(Record).items()

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from signer.listing import PAGE, ListedPage
 
 from ...core.auth import authorize
-from ...core.cloud.oss import CANNOT_BE_REACHED, in_time, list_folder
+from ...core.cloud.oss import in_time, list_folder, oss_unavailable
 from ...core.config import Target
 from ...core.config.reader import covered_path_fault
 from ...core.context import Access, Invocation
@@ -145,8 +145,7 @@ def _answer(folder: Folder, access: Access) -> Response:
         listed = ListedPage([], [], "")
     else:
         maximum = PAGE if chosen == "urls" else int(limit)
-        unavailable = Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
-        listed = in_time(lambda: _list(folder, access, begins, maximum), unavailable)
+        listed = in_time(lambda: _list(folder, access, begins, maximum), oss_unavailable)
     folder.invocation.audit_fields["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":

@@ -32,6 +32,7 @@ from tests.system import (
     System,
     keys,
     secret_of,
+    share_id,
 )
 
 UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
@@ -390,6 +391,22 @@ def test_showing_extending_and_revoking_require_what_creating_requires(
         )
         assert answer.status == status
     assert in_memory.shown(url) == created
+
+
+def test_a_revocation_empties_what_the_sender_wrote_also_that_of_a_share_revoked_before(
+    in_memory: System,
+) -> None:
+    said = {"title": "Salary of Jane Doe", "message": "Dear Jane", "download": "jane-doe.pdf"}
+    url = in_memory.create_share(**said)
+    name = f"{STATE}shares/{share_id(url)}.json"
+    written = json.loads(in_memory.read(name))
+    for before in (written, {**written, "revoked_at": int(NOW) - 60}):
+        in_memory.put(name, json.dumps(before).encode())
+        assert in_memory.revoke(url).status == 204
+        revoked = json.loads(in_memory.read(name))
+        assert [revoked[each] for each in said] == [None, None, None]
+        assert revoked["revoked_at"] == (before["revoked_at"] or int(NOW))
+        assert "Jane" not in json.dumps(revoked)
 
 
 class TestMissingObject:
