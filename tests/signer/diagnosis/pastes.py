@@ -45,7 +45,8 @@ class Case(NamedTuple):
     `first` are the codes of which one must come first, FINE where nothing must be found, REFUSED where nothing can be
     read; `unwanted` those that must not come at all. Where `certain_not`, none may be certain. `says` must stand in the
     words about it, in any case of letters. `read` are the kinds of what was read, and `method` the one that is shown.
-    `known` says that the case is known not to be right: "vague" or "wrong".
+    Where one of `vague` comes first, it is not wrong, and says too little. `known` says that the case is known not to be
+    right: "vague" or "wrong".
     """
 
     name: str
@@ -54,6 +55,7 @@ class Case(NamedTuple):
     source: str
     first: tuple[str, ...]
     unwanted: tuple[str, ...] = ()
+    vague: tuple[str, ...] = ()
     secret: bool = False
     certain_not: bool = False
     says: str = ""
@@ -83,12 +85,21 @@ def read_cases() -> list[Case]:
 
 
 def _read_case(name: str, part: str, table: dict[str, Any]) -> Case:
-    lists = {
-        "first": tuple(table.pop("first")),
-        "unwanted": tuple(table.pop("not", ())),
-        "read": tuple(table.pop("read", ())),
-    }
-    return Case(name=name, part=part, **lists, **table)
+    return Case(
+        name=name,
+        part=part,
+        paste=table["paste"],
+        source=table["source"],
+        first=tuple(table["first"]),
+        unwanted=tuple(table.get("not", ())),
+        vague=tuple(table.get("vague", ())),
+        secret=table.get("secret", False),
+        certain_not=table.get("certain_not", False),
+        says=table.get("says", ""),
+        read=tuple(table.get("read", ())),
+        method=table.get("method", ""),
+        known=table.get("known", ""),
+    )
 
 
 SECRETS = (KEYS.access_key_secret, TEMPORARY.access_key_secret, TEMPORARY.security_token or "")
@@ -176,6 +187,8 @@ def _without(url: str, name: str) -> str:
     return re.sub(f"&?{name}=[^&]*", "", url)
 
 
+_FULL_WIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "?&="}
+
 _FILTERS: dict[str, Callable[[str, str], str]] = {
     "quote": lambda string, safe: quote(string, safe=safe),
     "decode": lambda string, _: unquote(string),
@@ -190,7 +203,7 @@ _FILTERS: dict[str, Callable[[str, str], str]] = {
     "until": lambda string, end: string[: string.index(end) + len(end)].rstrip("&"),
     "bare": lambda string, _: string.removeprefix("https://"),
     "query": lambda string, _: string.partition("?")[2],
-    "fullwidth": lambda string, _: string.translate(str.maketrans("?&=", "？＆＝")),
+    "fullwidth": lambda string, _: string.translate(_FULL_WIDTH),
     "upper": lambda string, _: string.upper(),
     "sub": _substitute,
     "drop": _without,

@@ -80,17 +80,21 @@ def explain(case: Case, text: str, *, with_secret: bool) -> Reading:
 
 
 def judge(case: Case, reading: Reading) -> str:
-    """ "right", "vague", "wrong", or "wrong and certain"."""
-    codes = {code for code, _ in reading.findings}
-    first = reading.findings[0][0]
-    false = codes.intersection(case.unwanted) | (reading.proven if case.certain_not else set())
-    if first not in case.first and first not in _VAGUE:
-        false.add(first)
-    if false:
-        return "wrong and certain" if false & reading.proven else "wrong"
-    is_read = reading.kinds.issuperset(case.read) and case.method in ("", reading.method)
-    is_said = case.says.lower() in reading.words.lower()
-    return "right" if first in case.first and is_read and is_said else "vague"
+    """How right it is: "right", "vague", "wrong", or "wrong and certain".
+
+    Wrong is what comes first and is not the cause, and what is said to be certain and is not so.
+    """
+    first, certainty = reading.findings[0]
+    unwanted = {code for code, _ in reading.findings}.intersection(case.unwanted)
+    if reading.proven & unwanted or (case.certain_not and reading.proven):
+        return "wrong and certain"
+    if first in case.first:
+        is_read = reading.kinds.issuperset(case.read) and case.method in ("", reading.method)
+        is_said = case.says.lower() in reading.words.lower()
+        return "right" if is_read and is_said and not unwanted else "vague"
+    if first in unwanted or first not in {*_VAGUE, *case.vague}:
+        return "wrong and certain" if certainty in PROVEN else "wrong"
+    return "vague"
 
 
 def verdict(case: Case) -> str:
