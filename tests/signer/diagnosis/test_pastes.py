@@ -36,6 +36,8 @@ _TRUE_WHEN_DAMAGED = {
     "other_error",
     "other_link",
 }
+# What the request that OSS received shows, where another link stands beside it.
+_COMPARED = {"changed_query", "changed_path", "wrong_method"}
 
 
 class Reading(NamedTuple):
@@ -125,18 +127,20 @@ def test_there_are_enough_cases_of_each_part() -> None:
 
 
 def damaged(case: Case, place: int) -> Iterator[tuple[str, set[str]]]:
-    """The case cut at a place, and another one put in there; with what may be certain of each."""
+    """The case cut at a place, and with another one between its lines; and what may be certain of each."""
     names = sorted(CASES)
     other = CASES[names[(names.index(case.name) + 17 * place) % len(names)]]
     text = case.text
-    mixed = f"{text[:place]}\n{other.text}\n{text[place:]}"
+    line = text.rfind("\n", 0, place) + 1
+    mixed = text[:line] + other.text + text[line:]
     yield text[:place], _true_of(case, text)
     yield mixed, _true_of(case, text) | _true_of(other, other.text)
 
 
 def _true_of(case: Case, text: str) -> set[str]:
     said = {finding for code, finding in FINDING_BY_CODE.items() if code in text}
-    return {*case.first, *said, *_TRUE_WHEN_DAMAGED}
+    received = _COMPARED if "<CanonicalRequest>" in text else set()
+    return {*case.first, *case.also, *said, *received, *_TRUE_WHEN_DAMAGED}
 
 
 def leaked(text: str) -> set[str]:
