@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from threading import BoundedSemaphore
@@ -22,7 +22,7 @@ from signer.times import rfc3339
 
 from .cloud.concurrency import map_concurrently
 from .cloud.http_client import within
-from .cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
+from .cloud.oss import NO_ANSWER, PAGE_TIMEOUT
 from .cloud.store import Store
 from .config import USES
 from .errors import HandlerError
@@ -50,7 +50,8 @@ class Notice(NamedTuple):
 
     `mark` tells versions of the object apart, messages, or uses; `version` is None without versioning. `expires` is in
     seconds, None for the mount's default; `happened_at` in Unix seconds. With `digest`, it waits for others.
-    Of a use, which gives nothing, `share` is the share's id, with its path, title, owner and what it left of uses.
+    Of a use, which gives nothing, `share` is the share's id, with its path, title, owner and what it left of uses. Of a
+    new file, `title` is that of its upload share.
     """
 
     on: str
@@ -165,7 +166,9 @@ class UseWriters:
         self.free = BoundedSemaphore(MAX_WRITERS)
 
 
-def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] | None:
+def use_writer(
+    opened: OpenedShare, events: Sequence[str] = USES
+) -> Callable[[int | str, int | None], None] | None:
     """Writes what notices say of a use of the share: its number, or a nonce where it has none, and the uses left.
 
     None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.
@@ -181,13 +184,13 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
             within(PAGE_TIMEOUT, lambda _: write_both(use, uses_left))
         # RuntimeError: no further thread can be started.
         except (HandlerError, TimeoutError, RuntimeError) as error:
-            fields.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
+            fields.update(code="notice_not_written", cause=str(error) or NO_ANSWER)
 
     def write_both(use: int | str, uses_left: int | None) -> None:
         if not free.acquire(blocking=False):
             raise HandlerError(f"{MAX_WRITERS} uses are being written already.")
         try:
-            map_concurrently(lambda on: _write_use(opened, on, use, uses_left), USES)
+            map_concurrently(lambda on: _write_use(opened, on, use, uses_left), events)
         finally:
             free.release()
 

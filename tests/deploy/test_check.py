@@ -67,6 +67,11 @@ BROKEN = [
         "diskSize: 512\n      nasConfig: auto",
         "nasConfig is auto, so s deploy would make a NAS",
     ),
+    (
+        "diskSize: 512",
+        "diskSize: 512\n      vpcConfig: auto",
+        "vpcConfig is auto, so s deploy would make a VPC",
+    ),
     (VARIABLE, f"{VARIABLE}\n        LINK_CONFIG: other.toml", "File "),
     (VARIABLE, VARIABLE.removeprefix("LINK_"), "links.toml: "),
     (
@@ -117,7 +122,8 @@ WITHOUT_TRIGGERS = (
 CUSTOM = "deploy/custom-runtime/s.yaml"
 LATER = "links.toml: the page at /-/ opens once there are a custom domain and public_url."
 NEW_ACCOUNTS = (
-    'warning: links.toml: /exampledir/, /in/, /outbox/, /send/: in mainland China, OSS refuses endpoint = "public" to '
+    "warning: links.toml: /exampledir/, /in/, /outbox/, /received/, /send/: in mainland China, OSS refuses "
+    'endpoint = "public" to '
     "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to "
     'the bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
 )
@@ -192,6 +198,23 @@ def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(
     )
 
 
+def test_a_region_with_a_blank_is_one_sentence_that_names_where_it_is_written(
+    project: ProjectCopy,
+) -> None:
+    assert faults(project.edit("region: cn-hangzhou", "region: 'cn-hangzhou '")) == [
+        "links_http and links_events: vars.region: Invalid region 'cn-hangzhou ': expected for example cn-hangzhou."
+    ]
+
+
+def test_a_file_that_is_not_yaml_is_named_as_it_was_named(
+    project: ProjectCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.edit("    type: testing", "\ttype: testing", "env.yaml")
+    monkeypatch.chdir(project.folder)
+    (sentence,) = faults(Path("s.yaml"))
+    assert sentence.startswith("env.yaml is not valid YAML (line ")
+
+
 Run = Callable[..., tuple[list[str], int]]
 
 
@@ -205,6 +228,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return capsys.readouterr().out.splitlines(), status
 
     return main
+
+
+def test_on_a_terminal_a_sentence_is_wrapped_and_otherwise_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    wrapped, _ = run("s.yaml", "--allow-placeholders")
+    assert max(map(len, wrapped)) <= 80
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+    lines, _ = run("s.yaml", "--allow-placeholders")
+    assert " ".join(line.strip() for line in wrapped) == " ".join(lines)
 
 
 # CI also runs `make check` for both, in which s renders them.
@@ -377,12 +413,12 @@ EVERY_KIND = (
         "events-dev\n      timeout: 30",
         "links_events: timeout must be at least 70",
     ),
-    ("s.yaml", "prefix: outbox/", "prefix: inbox/", "links_events: an oss trigger is missing"),
+    ("s.yaml", "prefix: outbox/", "prefix: other/", "links_events: an oss trigger is missing"),
     (
         "s.yaml",
         "      timeout: 120\n",
         "",
-        "links_events: trigger outbox: it watches oss://examplebucket/inbox/",
+        "links_events: trigger outbox: it watches oss://examplebucket/other/",
     ),
     (
         "env.yaml",
@@ -480,10 +516,12 @@ def test_the_root_needs_an_event_function_for_its_notices_but_the_custom_runtime
 
 
 def test_an_overlay_that_replaces_the_triggers_is_checked_too(project: ProjectCopy) -> None:
-    (sentence,) = faults(project.edit(*WITHOUT_TRIGGERS, "env.yaml"))
-    assert sentence.startswith(
-        "prod: links_events: an oss trigger is missing, so the created notice of /outbox/"
-    )
+    sentences = faults(project.edit(*WITHOUT_TRIGGERS, "env.yaml"))
+    missing = "prod: links_events: an oss trigger is missing, so the created notice of"
+    assert [each.partition(" in links.toml")[0] for each in sentences] == [
+        f"{missing} /received/",
+        f"{missing} /outbox/",
+    ]
 
 
 def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:

@@ -19,11 +19,12 @@ import pytest
 import requests
 
 from local import samples
-from signer.cli import sending
 from signer.cli.network import send
+from signer.cli.sending import transfer
 from signer.cli.service import Service
 from tests.e2e.system import TIMEOUT, System, leaks
 from tests.fault_proxy import fault_proxy
+from tests.handler.upload_fixtures import submit_form
 from tests.signer.cli.command import BARE, run, run_process
 
 LARGE = bytes(range(256)) * 40_000  # more than the buffers of a connection hold
@@ -75,7 +76,7 @@ def elsewhere(system: System, url: str) -> Any:
         assert link.startswith(system.stack.oss_url)
         return send(method, link.replace(system.stack.oss_url, url), *arguments, **options)
 
-    return patch.object(sending, "send", to)
+    return patch.object(transfer, "send", to)
 
 
 def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(
@@ -90,7 +91,7 @@ def test_each_file_is_sent_to_a_folder_of_its_own_and_shared(
     (tmp_path / "deep").mkdir()
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    done = command("share", *contents, "--expires", "2d", runs=run_process)
+    done = command("share", *contents, "--each", "--expires", "2d", runs=run_process)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert all(re.fullmatch(ADDRESS, line) for line in lines)
@@ -176,7 +177,11 @@ def test_receive_prints_the_address_of_an_upload_page(system: System, command: R
             requests.post(address, json={**file, "size": size}, timeout=TIMEOUT).status_code
             == status
         )
-    assert re.fullmatch(r"[\w-]{12}: /in/, until .*\.\n", done.stderr)
+    assert re.fullmatch(
+        r"([\w-]{12}): /in/, until .*\.\n"
+        r"Files arrive in /received/\1/\. List them: fc-presign ls /received/\1/\n",
+        done.stderr,
+    )
     (shared,) = json.loads(command("receive", "--expires", "1h", "--json").stdout)["shares"]
     large = {**file, "size": 100 * 1024**2}
     assert requests.post(shared["url"], json=large, timeout=TIMEOUT).status_code == 200
@@ -186,6 +191,29 @@ def test_receive_prints_the_address_of_an_upload_page(system: System, command: R
         "",
         True,
     )
+
+
+def test_what_arrives_is_listed_fetched_and_reported_with_the_title(
+    system: System, command: Run
+) -> None:
+    done = command("receive", "--title", "合同 & 发票")
+    page = requests.post(
+        done.stdout.strip(),
+        json={"name": "报告 1.txt", "size": 5, "type": "text/plain"},
+        timeout=TIMEOUT,
+    ).json()
+    assert submit_form(page, b"three") == (200, "")
+    path = done.stderr.split()[-1]
+    assert command("ls", path).stdout.endswith("  1-报告 1.txt\n")
+    listed = json.loads(command("ls", path, "--json").stdout)["files"]
+    assert [each["path"] for each in listed] == [f"{path}1-报告 1.txt"]
+    assert system.stack.dispatcher.wait(TIMEOUT)
+    reported = b"".join(system.stored_objects(".links/notices/").values()).decode()
+    (notice,) = [
+        each for each in map(json.loads, reported.splitlines()) if each["path"] == listed[0]["path"]
+    ]
+    assert (notice["mount"], notice["title"], notice["size"]) == ("/received/", "合同 & 发票", 5)
+    assert requests.get(notice["url"], timeout=TIMEOUT).content == b"three"
 
 
 @pytest.mark.parametrize("path", ["/exampledir/", "/exampledir/x"])
@@ -198,27 +226,24 @@ def test_who_cannot_be_sent_is_named_and_the_others_stand(
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr("signer.cli.sending.MAX_PUT", 1023)
+    monkeypatch.setattr("signer.cli.sending.destination.MAX_PUT", 1023)
     (tmp_path / "large").write_bytes(bytes(1024))
     names = ["good.txt", "bell\x07.txt", os.fsdecode(b"\xff.txt")]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
-    arguments = [*names, "pipe", "/dev/zero", "folder", "..", "large", "absent", "folder/good.txt"]
-    done = command("share", *arguments)
+    arguments = [*names, "pipe", "/dev/zero", "large", "absent", "folder/good.txt"]
+    done = command("share", "--each", *arguments)
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     note, *errors = done.stderr.splitlines()
     assert "good.txt" in note
-    assert errors[0].startswith(
-        'Error: bell\\u0007.txt: Invalid "path": it contains a control character.'
-    )
-    assert "it is not valid UTF-8" in errors[1]
+    assert errors[0].startswith("Error: bell\\u0007.txt: No link can have this name.")
+    assert errors[1].startswith("Error: \\udcff.txt: No link can have this name.")
     assert [error.split(": ", 2)[2].partition(".")[0] for error in errors[2:]] == [
-        *["This is a pipe or device"] * 2,
-        *["This is a folder"] * 2,
+        *["This is neither a file nor a folder, and cannot be sent"] * 2,
         "It has 1 KB, and one upload at most 1023 B",
         *["No such file or directory"] * 2,
     ]
-    assert "ossutil cp, then use fc-presign share --path" in errors[6]
+    assert "ossutil cp, then use fc-presign share --path" in errors[4]
 
 
 def _grow(path: Path) -> None:
@@ -243,7 +268,8 @@ def test_a_file_that_changes_while_it_is_sent_fails_and_is_not_stored(
     ask = Service.ask
 
     def answer(service: Service, *arguments: Any, **options: Any) -> dict[str, Any]:
-        CHANGES[change](tmp_path / name)  # after it was opened, before it is read
+        if "/-/sign" in arguments:  # after it was opened, before it is read
+            CHANGES[change](tmp_path / name)
         return ask(service, *arguments, **options)
 
     with patch.object(Service, "ask", answer):
@@ -278,7 +304,7 @@ def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
 ) -> None:
     (tmp_path / "a.bin").write_bytes(LARGE)
     head, ended = list[bytes](), threading.Event()
-    assert sending.IDLE == (60, 60)
+    assert transfer.IDLE == (60, 60)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(TIMEOUT)
 
@@ -295,7 +321,7 @@ def test_a_refusal_an_end_in_the_middle_and_a_transfer_without_progress_fail(
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with elsewhere(system, url), patch.object(sending, "IDLE", (0.5, 0.5)):
+        with elsewhere(system, url), patch.object(transfer, "IDLE", (0.5, 0.5)):
             done = command("share", "a.bin")
         ended.set()
         thread.join(TIMEOUT)
@@ -311,7 +337,7 @@ def test_of_two_files_one_is_cut_and_the_other_stands(
         (tmp_path / name).write_bytes(b"content")
     with fault_proxy(system.stack.oss_url) as proxy, elsewhere(system, proxy.url):
         proxy.play(fault)
-        done = command("share", "a.txt", "b.txt", "--json")
+        done = command("share", "a.txt", "b.txt", "--each", "--json")
     assert done.returncode == 2
     (shared,) = json.loads(done.stdout)["shares"]
     assert shared["path"].endswith("/b.txt")
@@ -328,8 +354,8 @@ def test_ctrl_c_ends_it_and_prints_what_was_shared(command: Run, tmp_path: Path)
             raise KeyboardInterrupt
         return answer(*arguments, **options)
 
-    with patch.object(sending, "send", interrupted):
-        done = command("share", "a.txt", "a.txt", "--json")
+    with patch.object(transfer, "send", interrupted):
+        done = command("share", "a.txt", "a.txt", "--each", "--json")
     assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
     assert len(json.loads(done.stdout)["shares"]) == 1
 
@@ -338,14 +364,14 @@ def test_a_file_that_is_sent_and_not_shared_is_named_with_what_to_do(
     system: System, command: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "a b.txt").write_bytes(b"content")
-    long = "for you " * 70
+    long = "for\nyou " * 70
     done = command("share", "a b.txt", "--password", "--expires", "2d", "--message", long)
-    _, _, again = done.stderr.partition("It was sent, and not shared: try fc-presign ")
+    _, _, again = done.stderr.partition("It was sent, and not shared. To go on:\nfc-presign ")
     assert (done.returncode, bool(again)) == (2, True), done.stderr
     # With the options that were given: without --password, the share would be open to everybody.
     words = shlex.split(again)
     assert words[words.index("--message") + 1] == long
-    words[words.index("--message") + 1] = "for you"
+    words[words.index("--message") + 1] = "for\nyou"
     shared = command(*words, "--json")
     assert shared.returncode == 0, shared.stderr
     (share,) = json.loads(shared.stdout)["shares"]
@@ -361,7 +387,7 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds(
     now = iter([100.0, 101.9, 102.0, 102.4, 102.5])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     with (tmp_path / "a.bin").open("rb") as file:
-        content = sending.Content(file)
+        content = transfer.Content(file, transfer.Progress(400))
         for _ in range(4):
             content.read(100)
     assert capsys.readouterr().err == "\r 50 % of 400 B\r100 % of 400 B"

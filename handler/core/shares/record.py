@@ -1,7 +1,8 @@
 """The record of a share in the state prefix, `shares/{id}.json`, its later end, and the index of all shares.
 
 The record has a hash of the secret in the share's address, so whoever reads the state opens no share.
-`extended/{id}.json` is a second end: the later of both counts. A revocation replaces the record, so it always wins.
+`extended/{id}.json` is a second end: the later of both counts. `extended/{id}-uses.json` is a second number of uses, of
+which the larger counts. A revocation replaces the record, so it always wins.
 
 The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
 `caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
@@ -16,10 +17,14 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
+from . import MAX_USES
+
+if TYPE_CHECKING:
+    from ..config import Mount
 
 ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -42,7 +47,8 @@ class Record(NamedTuple):
     `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
     `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
     name, or a file name. `uses` is the number that it allows, None without a limit. `password` is the hash of its code.
-    `owner` is the caller's id, `owner_tag` stands for the API key or issuer.
+    `files` is how many files its maker put into a folder, None where more may follow. `owner` is the caller's id,
+    `owner_tag` stands for the API key or issuer.
     """
 
     hash: str
@@ -62,6 +68,7 @@ class Record(NamedTuple):
     title: str | None = None
     message: str | None = None
     revoked_at: int | None = None
+    files: int | None = None
 
     @property
     def id(self) -> str:
@@ -70,6 +77,14 @@ class Record(NamedTuple):
     @property
     def is_folder(self) -> bool:
         return self.method == "GET" and self.path.endswith("/")
+
+    def is_of(self, mount: Mount) -> bool:
+        """Whether it is a share of this mount, of its target or of an earlier one.
+
+        A mount inside it, between the share and its object, is another one, also where both have one target.
+        """
+        targets = (mount.target, *mount.earlier_targets)
+        return self.mount == mount.path and self.target in map(str, targets)
 
 
 _HINTS = get_type_hints(Record).items()
@@ -153,21 +168,46 @@ def extend(state: Store, record_id: str, expires_at: int) -> None:
 def load_end(state: Store, record: Record) -> int:
     """When the share ends (Unix seconds): the later of both ends. Raises as `load`."""
     stored = state.read(_extension(record.id))
+    return max(record.expires_at, _read_extension(stored, "expires_at", _LAST))
+
+
+def extend_uses(state: Store, record: Record, uses: int) -> int:
+    """Writes a larger number of uses. Returns the one that counts. Raises as `load`.
+
+    The first one is created, so that of two at once the larger counts, whichever arrives first.
+    """
+    name = _extension(f"{record.id}-uses")
+    body = json.dumps({"version": 1, "max_uses": uses}).encode()
+    stored = _read_extension(state.create(name, body), "max_uses", MAX_USES)
+    if stored < uses:
+        state.replace(name, body, retry=False)
+    return max(stored, uses)
+
+
+def load_uses(state: Store, record: Record) -> int:
+    """How often a limited share can be used: the larger of both numbers. Raises as `load`."""
+    stored = state.read(_extension(f"{record.id}-uses"))
+    return max(record.uses or 0, _read_extension(stored, "max_uses", MAX_USES))
+
+
+def _read_extension(stored: StoredObject | None, name: str, maximum: int) -> int:
+    """The number in an extension, 0 where there is none. Raises `UnreadableRecord`."""
     if stored is None:
-        return record.expires_at
+        return 0
     try:
         document = json.loads(stored.body)
-        end = document["expires_at"]
-        if document["version"] != 1 or type(end) is not int or not 0 <= end <= _LAST:
+        number = document[name]
+        if document["version"] != 1 or type(number) is not int or not 0 <= number <= maximum:
             raise ValueError
-        return max(record.expires_at, end)
+        return number
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise UnreadableRecord(f"The second end of share {record.id} cannot be read.") from None
+        raise UnreadableRecord(f"The extension of a share has no valid {name}.") from None
 
 
 def _read(stored: StoredObject) -> Record:
     try:
-        document = json.loads(stored.body)
+        # A record may be older than `files`.
+        document = {"files": None, **json.loads(stored.body)}
         json.dumps(
             document, ensure_ascii=False
         ).encode()  # no name and no page can have half a surrogate pair
@@ -196,5 +236,5 @@ def _name(record_id: str) -> str:
     return f"shares/{record_id}.json"
 
 
-def _extension(record_id: str) -> str:
-    return f"extended/{record_id}.json"
+def _extension(name: str) -> str:
+    return f"extended/{name}.json"
