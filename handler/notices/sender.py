@@ -151,7 +151,7 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
         if pause is not None:  # a probe is of everything, also where an event comes first
             deliveries = _due(sending, name)
         time = SessionTime(sending.state, name, sending.deadline)
-        context = SinkContext(sending, sink, queue, time, set())
+        context = SinkContext(sending=sending, sink=sink, queue=queue, time=time, seen=set())
         session = SinkSession(context, pause)
         while deliveries:
             if not time.begin():
