@@ -55,7 +55,6 @@ def explain(url: str, **params: Any) -> int:
       (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
-    from ..diagnosis.server_error import split_answer
 
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
@@ -66,8 +65,6 @@ def explain(url: str, **params: Any) -> int:
         url, "the link (the response of OSS may follow it, or stand alone)"
     )
     xml = None
-    if url == "-":
-        link, xml = split_answer(link)
     if params["error_xml"] == "-":
         xml = options.read_argument("-", "the response of OSS")
     elif params["error_xml"]:

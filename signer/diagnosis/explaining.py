@@ -19,6 +19,7 @@ from .cdn import cdn_evidence
 from .evidence import overrule, rank
 from .explanation import Explanation
 from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
+from .pasted import read_pasted
 from .regions import is_region
 from .repairs import CandidateRequest
 from .server_error import ServerError, read_error
@@ -36,7 +37,7 @@ def explain(
     url: str | None,
     *,
     error_xml: str | None = None,
-    method: str = "GET",
+    method: str | None = None,
     headers: Mapping[str, str] | None = None,
     credentials: Credentials | None = None,
     now: datetime | float | None = None,
@@ -46,30 +47,36 @@ def explain(
 ) -> Explanation:
     """Why a presigned URL fails, as far as the arguments show.
 
-    `url` may be damaged, and may be surrounded by other text; it may be missing where `error_xml` is given, which is
-    OSS's answer, or the headers of a HEAD or of a CDN. `method` and `headers` are those of the request; without
-    `headers`, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a
-    fault, by trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
-    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains no URL or
+    `url` may be damaged, and may be a whole text with anything around the link: OSS's answer, an exception, a log, a
+    command; `read` of the result says what was read. The link may be missing where there is an answer, or `error_xml`
+    is given, which counts before the answer in the text, and may be the headers of a HEAD or of a CDN. `method` and
+    `headers` are those of the request: without them, those that the text shows, or GET; where nothing shows the headers,
+    missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a fault, by trying
+    repairs. `now` is the time of the request: without it, that which the text shows beside an answer, or the clock's.
+    `bucket` is the bucket of a custom domain. `inside` says that the client is in the bucket's region, where internal
+    hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains neither a URL nor an answer, or
     `error_xml` no error.
     """
-    clock = seconds(now)
-    method = as_unicode(method).upper()
+    pasted = read_pasted(as_unicode(url or ""))
+    error = pasted.error
+    read = pasted.read
+    if error_xml is not None:
+        error = read_error(as_unicode(error_xml))
+        read = (*(part for part in read if part.kind != "answer"), *read_pasted(as_unicode(error_xml)).read)
+    clock = seconds(pasted.time if now is None and error is not None else now)
+    method = as_unicode(method or pasted.method or "GET").upper()
+    headers = headers if headers is not None else pasted.headers
     bucket = as_unicode(bucket) if bucket is not None else None
-    error = read_error(as_unicode(error_xml)) if error_xml is not None else None
     if credentials is not None:
         check_credentials(credentials)
     if cdn is not None:
         check_cdn_key(cdn)
-    link = (
-        parse_lenient_url(url or "", bucket or _bucket_of(error))
-        if url or error is None
-        else NO_LINK
-    )
+    string = pasted.link or ("" if error else url or "")
+    link = parse_lenient_url(string, bucket or _bucket_of(error)) if string or not error else NO_LINK
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
-        link = link._replace(version=None) if service else parse_lenient_url(url or "", bucket)
+        link = link._replace(version=None) if service else parse_lenient_url(string, bucket)
         error = None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(
@@ -136,6 +143,7 @@ def explain(
         signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
         findings=findings,
         differences=(answer.differences if answer else None) or (),
+        read=read,
         notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets.

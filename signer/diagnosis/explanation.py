@@ -11,6 +11,7 @@ from ..display import printable
 from ..times import format_duration, format_relative, format_time, rfc3339
 from .canonical_request import Difference
 from .evidence import Finding
+from .pasted import Read
 
 _HOST_KINDS = {
     "public": "public",
@@ -55,6 +56,7 @@ class Explanation(NamedTuple):
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    read: tuple[Read, ...]
 
     @property
     def ok(self) -> bool:
@@ -76,6 +78,7 @@ class Explanation(NamedTuple):
             {**finding._asdict(), "title": finding.title, "advice": finding.advice}
             for finding in self.findings
         ]
+        members["read"] = [part._asdict() for part in self.read]
         members["differences"] = [difference._asdict() for difference in self.differences]
         return members
 
