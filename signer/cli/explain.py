@@ -22,7 +22,7 @@ from .terminal import echo, print_json
     help="A file with the response of OSS, or - for standard input.",
 )
 @click.option(
-    "--method", type=METHOD, default="GET", show_default=True, help="The method that was used."
+    "--method", type=METHOD, help="The method that was used. Default: the pasted command's, or GET."
 )
 @click.option(
     "--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable."
@@ -73,7 +73,7 @@ def explain(url: str, **params: Any) -> int:
     explanation = diagnosis.explain(
         link.strip() or None,
         error_xml=xml,
-        method=params["method"].upper(),
+        method=params["method"],
         headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
         credentials=None
         if params["no_secret"]

@@ -31,6 +31,12 @@ _SERVICES = {
     "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
     "Amazon CloudFront": r"\.cloudfront\.net$|&Key-Pair-Id&",
     "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
+    "Kingsoft KS3": r"\.ksyun(?:cs)?\.com$|&KSSAccessKeyId&",
+    "UCloud US3": r"\.ufileos\.com$|&UCloudPublicKey&",
+    "JD Cloud OSS": r"\.jdcloud-oss\.com$",
+    "Firebase": r"^firebasestorage\.googleapis\.com$",
+    "Upyun": r"\.(?:upaiyun\.com|upcdn\.net)$|&_upt&",
+    "Supabase": r"\.supabase\.(?:co|in)$",
     "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
     "Google Cloud Storage": r"(?:^|\.)storage\.(?:googleapis|cloud\.google)\.com$|&GoogleAccessId&|&X-Goog-Signature&",
     "Azure Blob Storage": r"\.blob\.core\.(?:windows\.net|chinacloudapi\.cn)$|&sv&(?:.*&)?sig&|&sig&(?:.*&)?sv&",
@@ -75,7 +81,12 @@ def check_text(link: LenientUrl) -> Iterator[Evidence]:
     for code, sentence in link.damages:
         yield Evidence(code, DAMAGE, CERTAIN, sentence)
     if link.wrapper:
-        sentence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
+        where = (
+            "in the path"
+            if link.wrapper == "path"
+            else f"the parameter {printable_name(link.wrapper)}"
+        )
+        sentence = f"It is {where} of another address, and is explained here."
         yield Evidence("wrapped", LINK, CERTAIN, sentence)
     if link.version is None:
         yield _unsigned(link)
@@ -110,6 +121,9 @@ def _unsigned(link: LenientUrl) -> Evidence:
         return Evidence(
             "share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature."
         )
+    if link.host.endswith(".mimecast.com"):
+        hidden = "Mimecast's address does not contain the link: open it in a browser, and copy the link from there."
+        return Evidence("wrapped", LINK, CERTAIN, hidden)
     return Evidence(
         "unsigned",
         LINK,
@@ -265,9 +279,12 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
 def check_address(link: LenientUrl) -> Iterator[Evidence]:
     """Host, bucket, region and key."""
     # Clients of S3 sign for regions of their own, and OSS takes these.
-    if link.version == V4 and link.region and link.host_region and link.region != link.host_region:
+    regions = (
+        {link.region, link.host_region} if link.value("x-oss-credential").count("/") > 3 else {}
+    )
+    if link.version == V4 and None not in regions and len(regions) == 2:
         signed = link.region if is_region(link.region) else "another region"
-        sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
+        sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region or '')}."
         yield Evidence("wrong_region", LINK, CERTAIN, sentence)
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):

@@ -19,6 +19,8 @@ COMPLETE = re.compile(_SIGNATURE + "(?![0-9a-f])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
+_FULL_WIDTH = re.compile(r"[?\uff1f&\uff06][\w.-]{1,40}\uff1d|\uff06[\w.-]{1,40}=")
+_NARROW = str.maketrans("\uff1f\uff06\uff1d", "?&=")
 _SOURCE_ESCAPE = re.compile(r"\\(?:u00|x)(26|3d|3f|25|2f)|\\/", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _TAIL = re.compile(_SIGNATURE + "([^&#].*)", re.DOTALL)
@@ -34,7 +36,7 @@ _LOST_MARK = re.compile(
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 # A link as a parameter of another address that is not signed itself, as it stands or encoded.
 _WRAPPED = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s<>\"]+)",
+    r"[a-z][a-z0-9+.-]*://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=((?:https?|dingtalk)://[^?&\s]+\?.+|(?:https?|dingtalk)[:%][^&\s<>\"]+|aHR0c[\w+/-]+)",
     re.IGNORECASE | re.DOTALL,
 )
 # As the path of another address, or as its entire query: of a proxy, a gateway, an archive; never of OSS itself.
@@ -102,7 +104,7 @@ def _unwrap_once(string: str) -> tuple[str, str]:
     match = match or _IN_PATH.match(string, begin)
     if match is None:
         return string, ""
-    link = _restore_letters(match[match.lastindex or 0])
+    link = _decode_base64(match[match.lastindex or 0])
     for _ in range(4):
         link = link if "?" in link else unquote(link)
     is_signed_itself = re.search(f"[?&]{_SIGNED}=", string[match.end() :])
@@ -111,14 +113,17 @@ def _unwrap_once(string: str) -> tuple[str, str]:
     return re.sub(r"^(https?):/+", r"\1://", link), wrapper
 
 
-def _restore_letters(link: str) -> str:
-    """The link of Proofpoint's third version, which keeps some letters, as base64, after the link."""
-    link, mark, end = link.partition("__;")
+def _decode_base64(link: str) -> str:
+    """The link of wrappers that write all of it in base64, or some of its letters after it, as Proofpoint's third version."""
+    link, _, end = link.partition("__;")
+    encoded = link if link.startswith("aHR0c") else end.partition("!!")[0]
     try:
-        letters = urlsafe_b64decode(end.partition("!!")[0] + "==").decode() if mark else ""
+        decoded = urlsafe_b64decode(encoded + "==").decode()
     except ValueError:
-        letters = ""
-    for letter in letters:
+        return link
+    if encoded == link:
+        return decoded
+    for letter in decoded:
         link = link.replace("*", letter, 1)
     return link
 
@@ -150,6 +155,10 @@ def _where(start: str) -> str:
 
 
 def _unescape(url: str) -> _Step:
+    if _FULL_WIDTH.search(url):
+        code = "missing_question_mark" if "?" not in url else "malformed_parameter"
+        sentence = "The link has the full-width \uff1f, \uff06 or \uff1d of a Chinese keyboard."
+        return url.translate(_NARROW), Damage(code, sentence)
     if _SOURCE_ESCAPE.search(url):
         plain = _SOURCE_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else "/", url)
         return plain, Damage(

@@ -11,14 +11,23 @@ from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable_name, redact_pieces
-from ..link import check_credentials, seconds
+from ..link import MAX_EXPIRES_IN, check_credentials, seconds
 from ..times import utc
 from . import answers, checks, proofs
 from .canonical_request import parse_canonical_request
 from .cdn import cdn_evidence
 from .evidence import overrule, rank
 from .explanation import Explanation
-from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
+from .lenient_url import (
+    NO_LINK,
+    S3_V2,
+    S3_V4,
+    SIGNATURES,
+    V1,
+    LenientUrl,
+    as_unicode,
+    parse_lenient_url,
+)
 from .pasted import read_pasted
 from .regions import is_region
 from .repairs import CandidateRequest
@@ -31,6 +40,10 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _HOST = re.compile(
     r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
 )
+
+
+# A damaged credential has the fixed words of a signature in what seems its key.
+_FIXED_WORDS = pieces_of(("aliyun_v4_request",))
 
 
 def explain(
@@ -62,7 +75,10 @@ def explain(
     read = pasted.read
     if error_xml is not None:
         error = read_error(as_unicode(error_xml))
-        read = (*(part for part in read if part.kind != "answer"), *read_pasted(as_unicode(error_xml)).read)
+        read = (
+            *(part for part in read if part.kind != "answer"),
+            *read_pasted(as_unicode(error_xml)).read,
+        )
     clock = seconds(pasted.time if now is None and error is not None else now)
     method = as_unicode(method or pasted.method or "GET").upper()
     headers = headers if headers is not None else pasted.headers
@@ -72,7 +88,9 @@ def explain(
     if cdn is not None:
         check_cdn_key(cdn)
     string = pasted.link or ("" if error else url or "")
-    link = parse_lenient_url(string, bucket or _bucket_of(error)) if string or not error else NO_LINK
+    link = (
+        parse_lenient_url(string, bucket or _bucket_of(error)) if string or not error else NO_LINK
+    )
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
@@ -144,7 +162,7 @@ def explain(
         findings=findings,
         differences=(answer.differences if answer else None) or (),
         read=read,
-        notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
+        notes=(*_notes(link, method, clock, is_fine=not findings), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets.
     secrets = (
@@ -152,7 +170,7 @@ def explain(
         *(secret for secret in (credentials or ())[:3] if secret),
         *(cdn or ())[:1],
     )
-    return _without(explanation, pieces_of(secrets))
+    return _without(explanation, pieces_of(secrets) - _FIXED_WORDS)
 
 
 def _without(value: T, pieces: frozenset[str]) -> T:
@@ -171,9 +189,17 @@ def _bucket_of(error: ServerError | None) -> str | None:
     return request.path.split("/")[1] or None if request and request.path.count("/") > 1 else None
 
 
-def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
+def _notes(link: LenientUrl, method: str, now: int, *, is_fine: bool) -> Iterator[str]:
     if link.version in checks.VERSION_NOTES:
         yield checks.VERSION_NOTES[link.version]
+    if link.version in (S3_V4, S3_V2) and link.host_kind in ("custom", "address"):
+        yield "It is signed for S3: for MinIO or the like, or for OSS's S3 interface."
+    if (
+        link.version == V1
+        and link.expires_at is not None
+        and link.expires_at - now > MAX_EXPIRES_IN
+    ):
+        yield "It lives longer than 7 days, which V4 cannot: share an address that makes a new link on every visit."
     if link.bucket is None and link.version is not None:
         yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
     region = link.host_region or ""

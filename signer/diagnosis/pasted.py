@@ -21,6 +21,7 @@ _CLOSING = {
     "(": ")",
     "[": "]",
     "`": "`",
+    "|": "]",
     "“": "”",
     "«": "»",
     "&quot;": "&quot;",
@@ -31,6 +32,7 @@ _OF_OSS = re.compile(
     r"x-oss-(?:signature|credential|date|expires|access-key-id)|ossaccesskeyid|[?&]signature=",
     re.IGNORECASE,
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SIGNED = re.compile(
     r"(?:signature|credential|accesskeyid|auth_key|token|share|sign|sig)(?:=|%3D)", re.IGNORECASE
 )
@@ -39,7 +41,8 @@ _PAGES = re.compile(
 )
 # A link as chats show it, without its scheme.
 _BARE = re.compile(
-    r"(?<![\w.:%@/-])(?://)?(?P<path>(?:[\w-]{1,63}\.)+[a-z]{2,12}(?::[0-9]+)?/[^\s\"'<>]{8,})", re.IGNORECASE
+    r"(?<![\w.:%@/-])(?://)?(?P<path>(?:[\w-]{1,63}\.)+[a-z]{2,12}(?::[0-9]+)?/[^\s\"'<>]{8,})",
+    re.IGNORECASE,
 )
 # Up to the last parameter on a line, or to the words that base64 becomes if its plus signs are spaces.
 _LAST_PARAMETER = re.compile(
@@ -61,7 +64,7 @@ _MAX_LINKS = 100
 
 _METHODS = "GET|HEAD|PUT|POST|DELETE|OPTIONS"
 _COMMAND = re.compile(
-    r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?P<wget>wget)(?=\s+(?:[-'\"]|https?:))"
+    r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?:(?P<wget>wget)|(?P<aria2>aria2c))(?=\s+(?:[-'\"]|https?:))"
     r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<HAR>\"request\"\s*:\s*\{)"
     r"|\b(?P<PowerShell>Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b",
     re.MULTILINE,
@@ -79,8 +82,11 @@ _METHOD_BY_OPTION = {
     "PUT": re.compile(r"\s(?:-[a-zA-Z]*T|--upload-file)\b"),
     "POST": re.compile(r"\s(?:-[dF]|--data[\w-]*|--form[\w-]*|--post-(?:data|file))\b"),
 }
+_SHELL_ESCAPE = re.compile(r"\^(?=[^\w^])|[\\`](?=[?&=])")
 _TYPES = {
-    "application/x-www-form-urlencoded": re.compile(r"\s(?:-d|--data[\w-]*|--post-(?:data|file))\b"),
+    "application/x-www-form-urlencoded": re.compile(
+        r"\s(?:-d|--data[\w-]*|--post-(?:data|file))\b"
+    ),
     "multipart/form-data": re.compile(r"\s(?:-F|--form[\w-]*)\b"),
 }
 _HEADER = re.compile(
@@ -94,7 +100,8 @@ _METHOD_BEFORE = re.compile(
     rf"(?:\b({_METHODS})\s+|\b(?:requests|httpx|axios)\.({_METHODS})\()[\"'<`(]*\Z", re.IGNORECASE
 )
 _RAW_REQUEST = re.compile(
-    rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){0,20}?[> ]*Host: *(?P<host>[\w.:-]+)", re.IGNORECASE
+    rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){0, 20}?[> ]*Host: *(?P<host>[\w.:-]+)",
+    re.IGNORECASE,
 )
 _TIME = re.compile(
     r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} \w{3} [0-9]{4} [0-9:]{8} GMT)"
@@ -106,11 +113,11 @@ _TIME = re.compile(
 class Read(NamedTuple):
     """One thing that was read, in `lines`: the first and the last, or the only one.
 
-    `detail` is a code with its EC, a method, names of headers, or a time; `source` is the program that wrote it, such
-    as curl. Either may be "".
+    `detail` is a code with its EC, a method and the headers that are signed, or a time; `source` is the program that
+    wrote it, such as curl. Either may be "".
     """
 
-    kind: Literal["link", "other link", "answer", "method", "headers", "time"]
+    kind: Literal["link", "other link", "answer", "request", "time"]
     lines: tuple[int, ...]
     detail: str = ""
     source: str = ""
@@ -147,6 +154,7 @@ class _Request(NamedTuple):
 
 def read_pasted(text: str) -> Pasted:
     """The link, the answer, the request and its time in a text, in any order and with anything around them."""
+    text = _COLOUR.sub("", text)
     links = [*_find_links(text)]
     rest = text
     for each in links:
@@ -168,18 +176,22 @@ def read_pasted(text: str) -> Pasted:
         read.append(_read_answer(text, error))
     request = _find_request(text, rest, link)
     if request.method:
-        where = _lines(text, request.start, request.end)
-        read.append(Read("method", where, request.method, request.source))
         names = [printable_name(name) for name in request.headers or () if is_always_signed(name)]
-        if names:
-            read.append(Read("headers", where, ", ".join(names[:5]), request.source))
+        detail = ", ".join((request.method, *names[:5]))
+        read.append(
+            Read("request", _lines(text, request.start, request.end), detail, request.source)
+        )
     time = _find_time(rest)
     moment = _TIME.search(rest)
     if time is not None and moment is not None:
         where = _lines(text, moment.start(), moment.end())
         read.append(Read("time", where, format_timestamp(time)))
     return Pasted(
-        link=link.string if link else "",
+        link=_SHELL_ESCAPE.sub("", link.string)
+        if link and request.source
+        else link.string
+        if link
+        else "",
         error=error,
         method=request.method,
         headers=request.headers,
@@ -250,7 +262,9 @@ def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
 
 
 def _read_answer(text: str, error: ServerError) -> Read:
-    known = [name for name in (error.code, error.ec) if re.fullmatch("[A-Za-z]{3,64}|[0-9-]{13}", name)]
+    known = [
+        name for name in (error.code, error.ec) if re.fullmatch("[A-Za-z]{3,64}|[0-9-]{13}", name)
+    ]
     places = [at for at in (text.find(name) for name in known) if at >= 0]
     detail = ", EC ".join(known) if len(known) == 2 or not error.ec else f"EC {error.ec}"
     return Read("answer", _lines(text, min(places, default=0), min(places, default=0)), detail)
@@ -263,26 +277,28 @@ def _find_request(text: str, rest: str, link: _Link | None) -> _Request:
     shown = before or _SHOWN_METHOD.search(text)
     method = (shown[1] or shown[2]).upper() if shown else ""
     at = start if before or not shown else shown.start()
-    commands = [*_COMMAND.finditer(text, max(0, start - 4000), start + 1)] if link else []
+    commands = [*_COMMAND.finditer(text, max(0, start - 4000), start + 6)] if link else []
     if not commands or link is None:
         return _Request(method, None, "", at, at)
     source = commands[-1].lastgroup or ""
-    is_line = source in ("curl", "wget", "HTTPie")
+    is_line = source in ("curl", "wget", "aria2", "HTTPie")
     begin = commands[-1].start()
     ends = _END_OF_LINE.search(rest, begin) if is_line else _END_OF_BLOCK.search(rest, link.end)
     end = ends.start() if ends else len(text)
     if end < link.start:
         return _Request(method, None, "", at, at)
     command = rest[begin:end].replace("-ContentType", " content-type:")
+    implied = [
+        name for name, option in _METHOD_BY_OPTION.items() if is_line and option.search(command)
+    ]
+    option = _METHOD_OPTION.search(command)
+    method = option[1].upper() if option else (implied or [method or "GET"])[0]
     headers: dict[str, str] = {}
     for name, value in _HEADER.findall(command):
         headers.setdefault(name.lower(), value.strip())
-    for kind, option in _TYPES.items():
-        if is_line and option.search(command):
+    for kind, sends in _TYPES.items():
+        if is_line and method != "GET" and sends.search(command):
             headers.setdefault("content-type", kind)
-    implied = [name for name, option in _METHOD_BY_OPTION.items() if is_line and option.search(command)]
-    option = _METHOD_OPTION.search(command)
-    method = option[1].upper() if option else (implied or [method or "GET"])[0]
     sent = {name: value for name, value in headers.items() if value and name != "host"}
     return _Request(method, sent, source, begin, begin)
 

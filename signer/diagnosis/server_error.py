@@ -34,7 +34,10 @@ _SIGN = r"""["'\]\\]*\s*(?:[:=]|=>)[\s"'\[\\]*"""
 _WORD = re.compile(
     rf"(<Code>|\b(?:[Ee]rror_?)?[Cc]ode{_SIGN})?(?<![A-Za-z])([A-Z][A-Za-z]{{3,63}})(?![A-Za-z])"
 )
-_CAMEL_CASE = re.compile(r"(?:[A-Z][a-z]+){2,}[A-Z]*(?<!TimeoutError)(?<!RequestError)")
+# No SDK's own codes, which it has of connections that failed.
+_CAMEL_CASE = re.compile(
+    r"(?!\w*(?:Timeout|Connection|Socket|Unknown|RequestError|SSL))(?:[A-Z][a-z]+){2,}[A-Z]*"
+)
 _MESSAGE = re.compile(
     rf"""(?:[Mm]essage|\b[Mm]sg|[Ee]rror\ info){_SIGN}([A-Za-z][^"\n{{}}<]{{2,300}}?)(?=[.,;'"\])\s]{{0,5}}(?:$|[\n"}}<]
     |[ ,;]\[?\b(?:Request|Host|Ec\b|EC\b|Status|Bucket|Object\b|Raw|__name)))""",
@@ -181,7 +184,9 @@ def _unescape(text: str) -> str:
     if _ESCAPED_XML.search(text):
         text = html.unescape(text)
     for _ in range(2):
-        text = _JSON_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _CONTROLS.get(m[2], m[2]), text)
+        text = _JSON_ESCAPE.sub(
+            lambda m: chr(int(m[1], 16)) if m[1] else _CONTROLS.get(m[2], m[2]), text
+        )
     return text
 
 
@@ -189,7 +194,9 @@ def _decode(encoded: re.Match[str]) -> str:
     """What was in base64, also where its end was cut; "" where it was not base64."""
     value = encoded[1] or encoded[2]
     try:
-        return base64.b64decode(value[: len(value) // 4 * 4], validate=True).decode(errors="replace")
+        return base64.b64decode(value[: len(value) // 4 * 4], validate=True).decode(
+            errors="replace"
+        )
     except (binascii.Error, ValueError):
         return ""
 
@@ -202,7 +209,9 @@ def _find_code(text: str) -> tuple[str, int, int]:
         word = match[2]
         is_alone = word == text.strip()
         is_labelled = match[1] and match.end() < len(text)
-        known = [each for each in (word, re.sub("(?:Error|Exception)$", "", word)) if each in _CODES]
+        known = [
+            each for each in (word, re.sub("(?:Error|Exception)$", "", word)) if each in _CODES
+        ]
         if not known and not ((is_labelled or is_alone) and _CAMEL_CASE.fullmatch(word)):
             continue
         word = known[0] if known else word
