@@ -10,6 +10,7 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import InvalidLink
@@ -32,7 +33,7 @@ _EC = re.compile(r"00[0-9]{2}-[0-9]{8}(?![0-9A-Fa-f])")
 # What programs write between a name and its value, such as `'Code': '`, `[ErrorCode]: `, `Error Code: ` and `code="`.
 _SIGN = r"""["'\]\\]*\s*(?:[:=]|=>)[\s"'\[\\]*"""
 _WORD = re.compile(
-    rf"(<Code>|\b(?:[Ee]rror_?)?[Cc]ode{_SIGN})?(?<![A-Za-z])([A-Z][A-Za-z]{{3,63}})(?![A-Za-z])"
+    rf"(<Code>|\b(?:[Ee]rror_?)?[Cc]ode{_SIGN})?(?<![A-Za-z])([A-Z][A-Za-z]{{3,63}}?)(Error|Exception)?(?![A-Za-z])"
 )
 # No SDK's own codes, which it has of connections that failed.
 _CAMEL_CASE = re.compile(
@@ -54,7 +55,8 @@ _OTHER_CODES = """AuthorizationQueryParametersError BadRequest BucketAlreadyExis
     TooManyBuckets TotalQpsLimitExceeded UploadTrafficRateLimitExceeded"""
 _CODES = FINDING_BY_CODE.keys() | _OTHER_CODES.split()
 _NEAR = 1500  # characters before a code in which its message and its EC may stand
-_MAX_ELEMENT = 1 << 14  # characters
+_MAX_LENGTH = 1 << 16  # characters of an answer
+_MAX_CODE = 64  # characters
 _ARGUMENT = re.compile(
     r"credential|x-oss-(?:date|content-sha256)|(?<![\w-])(?:(?:x-oss-)?(?:expires|signature|security-token"
     r"|additional-headers)|ossaccesskeyid|authorization)\b"
@@ -162,21 +164,28 @@ def find_error(text: str) -> ServerError | None:
     if said := _CDN_SAID.search(text):
         return ServerError(said[2], said[1].strip(), "", {"X-Tengine-Error": said[1]})
     text = _ENCODED.sub(_decode, _unescape(text), count=1)
-    code, start, end = _find_code(text)
-    before = max(0, start - _NEAR)
-    elements: dict[str, str] = {}
-    for name, value in _ELEMENT.findall(text, before, end):
-        elements.setdefault(name, html.unescape(value[:_MAX_ELEMENT]))
-    ec = _EC.search(text, start, end) or _EC.search(text, before, end)
-    message = _find_message(text[before:end], text[start + len(code) : end] if code else "")
-    for name, found in (("Code", code), ("EC", ec[0] if ec else ""), ("Message", message)):
-        if found:
-            elements.setdefault(name, found)
-    if not elements.keys() & {"Code", "EC"}:
-        code = CODE_BY_MESSAGE.get(message.lower(), "")
-        elements["Code"] = code
-    code, message, number = (elements.get(name, "").strip() for name in ("Code", "Message", "EC"))
-    return ServerError(code[:64], message, number[:64], elements) if code or number else None
+    codes = _find_codes(text)
+    code, start = next(codes, ("", 0))
+    end = next((at for other, at in codes if other != code), len(text))
+    ec = _EC.search(text, start, end) or _EC.search(text, max(0, start - _NEAR), end)
+    if ec and not code:
+        start = ec.start()
+    # The rest may be of another answer.
+    part = text[max(0, start - _NEAR) : min(end, start + _MAX_LENGTH)] if code or ec else text
+    lower = part.lower()
+    known = next((each for each in CODE_BY_MESSAGE if each in lower), "")
+    at = lower.find(known)
+    code = code or CODE_BY_MESSAGE.get(known, "")
+    if not code and not ec:
+        return None
+    said_message = _CUT_MESSAGE.search(part) or _MESSAGE.search(part)
+    said_message = said_message or _AFTER_CODE.match(text, start + len(code), end)
+    message = part[at : at + len(known)] or (said_message[1] if said_message else "")
+    elements = {"Code": code, "EC": ec[0] if ec else "", "Message": message}
+    for name, value in reversed(_ELEMENT.findall(part)):
+        elements[name] = html.unescape(value)
+    code, message, number = (elements[name].strip() for name in ("Code", "Message", "EC"))
+    return ServerError(code[:_MAX_CODE], message, number[:_MAX_CODE], elements)
 
 
 def _unescape(text: str) -> str:
@@ -201,34 +210,13 @@ def _decode(encoded: re.Match[str]) -> str:
         return ""
 
 
-def _find_code(text: str) -> tuple[str, int, int]:
-    """The first code, where it begins, and where another one does."""
-    code = ""
-    start = 0
+def _find_codes(text: str) -> Iterator[tuple[str, int]]:
+    """The codes in a text, known ones or those that it calls so, and where they begin."""
+    alone = text.strip()
     for match in _WORD.finditer(text):
-        word = match[2]
-        is_alone = word == text.strip()
-        is_labelled = match[1] and match.end() < len(text)
-        known = [
-            each for each in (word, re.sub("(?:Error|Exception)$", "", word)) if each in _CODES
-        ]
-        if not known and not ((is_labelled or is_alone) and _CAMEL_CASE.fullmatch(word)):
-            continue
-        word = known[0] if known else word
-        if code and word != code:
-            return code, start, match.start()
-        if not code:
-            code = word
-            start = match.start(2)
-    return code, start, len(text)
-
-
-def _find_message(text: str, after_code: str) -> str:
-    """A message that is known, or what a program wrote as one, or what follows the code."""
-    lower = text.lower()
-    for message in CODE_BY_MESSAGE:
-        if message in lower:
-            start = lower.index(message)
-            return text[start : start + len(message)]
-    found = _CUT_MESSAGE.search(text) or _MESSAGE.search(text) or _AFTER_CODE.match(after_code)
-    return found[1] if found else ""
+        full = match[2] + (match[3] or "")
+        code = full if full in _CODES else match[2]
+        # At the end, it may be cut.
+        is_called_so = match[0] == alone or (match[1] and match.end() < len(text))
+        if code in _CODES or (is_called_so and _CAMEL_CASE.fullmatch(full)):
+            yield code if code in _CODES else full, match.start(2)
