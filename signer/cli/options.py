@@ -85,7 +85,11 @@ def _type(name: str, parse: Callable[[str], T | None], expected: str) -> Callabl
 
 def _parse_expiry(value: str) -> int | None:
     seconds = parse_duration(value)
-    return seconds if seconds and seconds <= MAX_EXPIRES_IN else None
+    if seconds and seconds > MAX_EXPIRES_IN:
+        raise click.BadParameter(
+            f"a link is valid for at most 7d, not {value}. For longer, share the file: {program_name()} share."
+        )
+    return seconds
 
 
 EXPIRY = _type(

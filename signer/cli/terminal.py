@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import click
 
 from ..display import printable
 
 TICK = 0.5  # seconds
+TICKS = 10  # with text, until the reader is reminded how to end it
 
 
 def echo(lines: str, *, err: bool = False) -> None:
@@ -33,6 +35,7 @@ def read(description: str, file_command: str) -> str:
     """
     lines = list[str]()
     end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+    reminder = _reminder(lines)
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # Windows lacks two
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -41,7 +44,7 @@ def read(description: str, file_command: str) -> str:
             )  # `readline` sets the terminal back
     if hasattr(signal, "setitimer"):
         # A signal that comes just before `readline` waits for a key is handled only after one more.
-        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.signal(signal.SIGALRM, lambda *_: next(reminder, None))
         signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
     # `input` edits only if standard output is a terminal, and prompts there: it is standard error meanwhile.
     output = os.dup(1)
@@ -70,3 +73,13 @@ def read(description: str, file_command: str) -> str:
             signal.setitimer(signal.ITIMER_REAL, 0)
         os.dup2(output, 1)
         os.close(output)
+
+
+def _reminder(lines: list[str]) -> Iterator[None]:
+    """Says once what to press, after some ticks with text: nobody reads the prompt above what they pasted."""
+    ticks = 0
+    while ticks < TICKS:
+        readline = sys.modules.get("readline")
+        ticks += bool(lines or (readline and readline.get_line_buffer()))
+        yield
+    os.write(2, b"\nPress Enter, then Ctrl-D.\n")
