@@ -65,7 +65,7 @@ _MAX_LINKS = 100
 _METHODS = "GET|HEAD|PUT|POST|DELETE|OPTIONS"
 _COMMAND = re.compile(
     r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?:(?P<wget>wget)|(?P<aria2>aria2c))(?=\s+(?:[-'\"]|https?:))"
-    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<HAR>\"request\"\s*:\s*\{)"
+    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^\w+ /\S* HTTP/1)|(?P<HAR>\"request\"\s*:\s*\{)"
     r"|\b(?P<PowerShell>Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b",
     re.MULTILINE,
 )
@@ -100,7 +100,7 @@ _METHOD_BEFORE = re.compile(
     rf"(?:\b({_METHODS})\s+|\b(?:requests|httpx|axios)\.({_METHODS})\()[\"'<`(]*\Z", re.IGNORECASE
 )
 _RAW_REQUEST = re.compile(
-    rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){0, 20}?[> ]*Host: *(?P<host>[\w.:-]+)",
+    rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
     re.IGNORECASE,
 )
 _TIME = re.compile(
@@ -159,7 +159,7 @@ def read_pasted(text: str) -> Pasted:
     rest = text
     for each in links:
         if each.rank < 2:
-            rest = rest[: each.start] + " " * (each.end - each.start) + rest[each.end :]
+            rest = rest[: each.start] + "_" * (each.end - each.start) + rest[each.end :]
     error = find_error(rest)
     # An address in an answer is that of a request which was signed in a header.
     able = [each for each in links if each.rank < 2 or error is None or _stands_alone(text, each)]

@@ -176,8 +176,6 @@ def find_error(text: str) -> ServerError | None:
     known = next((each for each in CODE_BY_MESSAGE if each in lower), "")
     at = lower.find(known)
     code = code or CODE_BY_MESSAGE.get(known, "")
-    if not code and not ec:
-        return None
     said_message = _CUT_MESSAGE.search(part) or _MESSAGE.search(part)
     said_message = said_message or _AFTER_CODE.match(text, start + len(code), end)
     message = part[at : at + len(known)] or (said_message[1] if said_message else "")
@@ -185,6 +183,8 @@ def find_error(text: str) -> ServerError | None:
     for name, value in reversed(_ELEMENT.findall(part)):
         elements[name] = html.unescape(value)
     code, message, number = (elements[name].strip() for name in ("Code", "Message", "EC"))
+    if not code and not number:
+        return None
     return ServerError(code[:_MAX_CODE], message, number[:_MAX_CODE], elements)
 
 

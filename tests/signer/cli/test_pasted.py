@@ -135,7 +135,7 @@ def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_p
         terminal.paste(f"{link}\n\x04".encode())
         assert terminal.end() == 0
     result = (tmp_path / "result").read_text()
-    assert (result.startswith("OSS presigned URL"), MATCHES in result) == (True, True)
+    assert (result.startswith("Read: a link (line 1)\n"), MATCHES in result) == (True, True)
 
 
 @pytest.mark.parametrize(

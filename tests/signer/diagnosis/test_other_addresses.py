@@ -155,9 +155,9 @@ def test_an_answer_without_its_link_is_explained() -> None:
         HEAD.format("0003-00000501", ""),
     ):
         done = run("explain", "-", stdin=pasted, env={})
-        assert done.stdout.startswith(
-            "OSS's answer, without its link\n\n1. The bucket's Referer rule"
-        )
+        read, _, rest = done.stdout.partition("\n")
+        assert read.startswith("Read: an answer of OSS: ")
+        assert rest.startswith("OSS's answer, without its link\n\n1. The bucket's Referer rule")
         assert done.returncode == 1
     explanation = signer.explain(None, error_xml=answer)
     assert (explanation.host, explanation.to_json()["host"], explanation.signature) == (
@@ -165,9 +165,11 @@ def test_an_answer_without_its_link_is_explained() -> None:
         "",
         None,
     )
-    assert run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout.startswith(
-        "OSS presigned URL"
+    both = run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout
+    assert both.startswith(
+        "Read: a link (line 2), an answer of OSS: AccessDenied, EC 0003-00000001 (line 1)\n"
     )
+    assert "\nOSS presigned URL" in both
     with pytest.raises(signer.InvalidLink, match="missing"):
         signer.explain(None)
 
