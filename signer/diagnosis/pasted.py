@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from typing import Literal, NamedTuple
 
 from ..display import printable_name
-from ..times import format_timestamp, parse_rfc3339
+from ..times import parse_rfc3339
 from ..v4 import is_always_signed
 from .damage import COMPLETE, URL_START, unwrap
 from .lenient_url import MAX_LENGTH
@@ -27,18 +27,19 @@ _CLOSING = {
     "&quot;": "&quot;",
     "&lt;": "&gt;",
 }
-# What only links have that are signed for OSS, and what others have that are signed.
-_OF_OSS = re.compile(
-    r"x-oss-(?:signature|credential|date|expires|access-key-id)|ossaccesskeyid|[?&]signature=",
-    re.IGNORECASE,
+# By the first that it has, a link is signed for OSS, signed otherwise, another address, or a page about errors.
+_RANKS = (
+    re.compile(
+        r"x-oss-(?:signature|credential|date|expires|access-key-id)|ossaccesskeyid|[?&]signature=",
+        re.I,
+    ),
+    re.compile(
+        r"(?:signature|credential|accesskeyid|auth_key|token|share|sign|sig)(?:=|%3D)", re.I
+    ),
+    re.compile(r"^(?!https?://(?:[\w-]+\.)*(?:api|help|www)\.(?:aliyun|alibabacloud)\.com/)"),
+    re.compile(""),
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_SIGNED = re.compile(
-    r"(?:signature|credential|accesskeyid|auth_key|token|share|sign|sig)(?:=|%3D)", re.IGNORECASE
-)
-_PAGES = re.compile(
-    r"https?://(?:[\w-]+\.)*(?:api|help|www|error-center)\.(?:aliyun|alibabacloud)\.com/"
-)
 # A link as chats show it, without its scheme.
 _BARE = re.compile(
     r"(?<![\w.:%@/-])(?://)?(?P<path>(?:[\w-]{1,63}\.)+[a-z]{2,12}(?::[0-9]+)?/[^\s\"'<>]{8,})",
@@ -76,7 +77,8 @@ _METHOD_OPTION = re.compile(
     rf"""(?:-X\s*|--request[\s=]+|--method[\s=]+|-Method\s+|["']?method["']?\s*:\s*)["'^]*({_METHODS})\b""",
     re.IGNORECASE,
 )
-_METHOD_BY_OPTION = {
+_ONE_LINE = ("curl", "wget", "aria2", "HTTPie")
+_OPTIONS = {
     "HEAD": re.compile(r"\s(?:-[a-zA-Z]*I|--head|--spider)\b"),
     "GET": re.compile(r"\s(?:-[a-zA-Z]*G|--get)\b"),
     "PUT": re.compile(r"\s(?:-[a-zA-Z]*T|--upload-file)\b"),
@@ -104,8 +106,8 @@ _RAW_REQUEST = re.compile(
     re.IGNORECASE,
 )
 _TIME = re.compile(
-    r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} \w{3} [0-9]{4} [0-9:]{8} GMT)"
-    r"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>)([0-9-]{10})[T ]([0-9:]{8})",
+    r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2} [0-9:]{8} GMT)"
+    r"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>)(20[0-9-]{8})[T ]([0-9:]{8})",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -144,84 +146,70 @@ class _Link(NamedTuple):
     rank: int  # 0: signed for OSS, 1: signed, 2: another address, 3: a page about errors
 
 
-class _Request(NamedTuple):
-    method: str
-    headers: dict[str, str] | None
-    source: str
-    start: int
-    end: int
+_NO_LINK = _Link(string="", start=0, end=0, rank=3)
 
 
 def read_pasted(text: str) -> Pasted:
     """The link, the answer, the request and its time in a text, in any order and with anything around them."""
     text = _COLOUR.sub("", text)
     links = [*_find_links(text)]
+    if all(each.rank > 0 for each in links):
+        links += _find_bare_links(text)
     rest = text
     for each in links:
         if each.rank < 2:
-            rest = rest[: each.start] + "_" * (each.end - each.start) + rest[each.end :]
+            rest = f"{rest[: each.start]}{'_' * (each.end - each.start)}{rest[each.end :]}"
     error = find_error(rest)
     # An address in an answer is that of a request which was signed in a header.
     able = [each for each in links if each.rank < 2 or error is None or _stands_alone(text, each)]
-    link = min(able, key=lambda each: each.rank, default=None)
-    read = []
-    if link is not None:
-        read.append(Read("link", _lines(text, link.start, link.end)))
-        read += [
-            Read("other link", _lines(text, each.start, each.end))
-            for each in able
-            if each is not link and each.rank < 2
-        ]
+    link = min(able, key=lambda each: each.rank, default=_NO_LINK)
+    read = [
+        Read("link" if each is link else "other link", _lines(text, each.start, each.end))
+        for each in able
+        if each is link or each.rank < 2
+    ]
     if error is not None:
-        read.append(_read_answer(text, error))
-    request = _find_request(text, rest, link)
-    if request.method:
-        names = [printable_name(name) for name in request.headers or () if is_always_signed(name)]
-        detail = ", ".join((request.method, *names[:5]))
-        read.append(
-            Read("request", _lines(text, request.start, request.end), detail, request.source)
-        )
-    time = _find_time(rest)
-    moment = _TIME.search(rest)
-    if time is not None and moment is not None:
-        where = _lines(text, moment.start(), moment.end())
-        read.append(Read("time", where, format_timestamp(time)))
+        names = [error.code, error.ec and f"EC {error.ec}"]
+        at = max(0, text.find(error.code or error.ec))
+        read.append(Read("answer", _lines(text, at, at), ", ".join(filter(None, names))))
+    method, headers, request = _find_request(text, rest, link)
+    time = None
+    if moment := _TIME.search(rest):
+        date = parsedate_tz(moment[1])
+        time = mktime_tz(date) if date else parse_rfc3339(f"{moment[2]}T{moment[3]}Z")
+        read.append(Read("time", _lines(text, moment.start(), moment.end()), moment[0]))
+    if request is not None:
+        read.append(request)
     return Pasted(
-        link=_SHELL_ESCAPE.sub("", link.string)
-        if link and request.source
-        else link.string
-        if link
-        else "",
+        link=_SHELL_ESCAPE.sub("", link.string) if headers is not None else link.string,
         error=error,
-        method=request.method,
-        headers=request.headers,
-        time=time,
+        method=method,
+        headers=headers,
+        time=int(time) if time is not None else None,
         read=tuple(read),
     )
 
 
 def _find_links(text: str) -> Iterator[_Link]:
-    at = 0
-    is_missing = True
+    end = 0
     for _ in range(_MAX_LINKS):
-        match = URL_START.search(text, at)
+        match = URL_START.search(text, end)
         if match is None:
-            break
-        start = match.start()
-        at = _end_of_link(text, start)
-        link = text[start:at]
-        inner, wrapper = unwrap(link)
-        if not wrapper and not re.match("https?", link, re.IGNORECASE):
-            continue
-        rank = 0 if _OF_OSS.search(inner) else 1 if _SIGNED.search(inner) else 2
-        is_missing = is_missing and rank > 0
-        yield _Link(link, start, at, 3 if rank == 2 and _PAGES.match(link) else rank)
-    others = (*_RAW_REQUEST.finditer(text), *_BARE.finditer(text)) if is_missing else ()
-    for match in others:
-        if _OF_OSS.search(match["path"]):
-            address = match.groupdict().get("host", "") + match["path"]
-            yield _Link(f"https://{address}", match.start("path"), match.end("path"), 0)
             return
+        end = _end_of_link(text, match.start())
+        link = text[match.start() : end]
+        inner, wrapper = unwrap(link)
+        if wrapper or link[:4].lower() == "http":
+            rank = next(rank for rank, form in enumerate(_RANKS) if form.search(inner))
+            yield _Link(string=link, start=match.start(), end=end, rank=rank)
+
+
+def _find_bare_links(text: str) -> Iterator[_Link]:
+    """Links without a scheme, or as the first lines of a request."""
+    for match in (*_RAW_REQUEST.finditer(text), *_BARE.finditer(text)):
+        if _RANKS[0].search(match["path"]):
+            url = f"https://{match.groupdict().get('host', '')}{match['path']}"
+            yield _Link(string=url, start=match.start("path"), end=match.end("path"), rank=0)
 
 
 def _end_of_link(text: str, start: int) -> int:
@@ -261,55 +249,39 @@ def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
     return (first, last) if last > first else (first,)
 
 
-def _read_answer(text: str, error: ServerError) -> Read:
-    known = [
-        name for name in (error.code, error.ec) if re.fullmatch("[A-Za-z]{3,64}|[0-9-]{13}", name)
-    ]
-    places = [at for at in (text.find(name) for name in known) if at >= 0]
-    detail = ", EC ".join(known) if len(known) == 2 or not error.ec else f"EC {error.ec}"
-    return Read("answer", _lines(text, min(places, default=0), min(places, default=0)), detail)
-
-
-def _find_request(text: str, rest: str, link: _Link | None) -> _Request:
-    """What shows how the link was used: a command, a request line, or the word before it."""
-    start = link.start if link else 0
-    before = _METHOD_BEFORE.search(text[max(0, start - 40) : start])
-    shown = before or _SHOWN_METHOD.search(text)
-    method = (shown[1] or shown[2]).upper() if shown else ""
-    at = start if before or not shown else shown.start()
-    commands = [*_COMMAND.finditer(text, max(0, start - 4000), start + 6)] if link else []
-    if not commands or link is None:
-        return _Request(method, None, "", at, at)
-    source = commands[-1].lastgroup or ""
-    is_line = source in ("curl", "wget", "aria2", "HTTPie")
-    begin = commands[-1].start()
-    ends = _END_OF_LINE.search(rest, begin) if is_line else _END_OF_BLOCK.search(rest, link.end)
-    end = ends.start() if ends else len(text)
-    if end < link.start:
-        return _Request(method, None, "", at, at)
-    command = rest[begin:end].replace("-ContentType", " content-type:")
-    implied = [
-        name for name, option in _METHOD_BY_OPTION.items() if is_line and option.search(command)
-    ]
-    option = _METHOD_OPTION.search(command)
-    method = option[1].upper() if option else (implied or [method or "GET"])[0]
-    headers: dict[str, str] = {}
-    for name, value in _HEADER.findall(command):
-        headers.setdefault(name.lower(), value.strip())
-    for kind, sends in _TYPES.items():
-        if is_line and method != "GET" and sends.search(command):
-            headers.setdefault("content-type", kind)
-    sent = {name: value for name, value in headers.items() if value and name != "host"}
-    return _Request(method, sent, source, begin, begin)
-
-
-def _find_time(text: str) -> int | None:
-    match = _TIME.search(text)
-    if match is None:
-        return None
-    try:
-        seconds = parsedate_to_datetime(match[1]).timestamp() if match[1] else None
-    except ValueError:
-        return None
-    seconds = seconds if match[1] else parse_rfc3339(f"{match[2]}T{match[3]}Z")
-    return int(seconds) if seconds is not None else None
+def _find_request(
+    text: str, rest: str, link: _Link
+) -> tuple[str, dict[str, str] | None, Read | None]:
+    """How the link was used, as a command, a request line or the word before it shows: the method, and the headers."""
+    word = _METHOD_BEFORE.search(text, max(0, link.start - 40), link.start)
+    shown = word or _SHOWN_METHOD.search(text)
+    begin = shown.start() if shown else 0
+    methods = [(shown[1] or shown[2]).upper()] if shown else []
+    headers = None
+    source = ""
+    for command in _COMMAND.finditer(text, max(0, link.start - 4000), link.start + 6):
+        is_line = command.lastgroup in _ONE_LINE
+        last = (
+            _END_OF_LINE.search(rest, command.start())
+            if is_line
+            else _END_OF_BLOCK.search(rest, link.end)
+        )
+        end = last.start() if last else len(rest)
+        if end < link.end:
+            continue
+        begin = command.start()
+        source = command.lastgroup or ""
+        part = rest[begin:end].replace("-ContentType", " content-type:")
+        implied = [name for name, option in _OPTIONS.items() if is_line and option.search(part)]
+        methods = _METHOD_OPTION.findall(part) + implied + (methods or ["GET"])
+        typed = [(name, option) for name, option in _HEADER.findall(part)]
+        headers = {name.lower(): value.strip() for name, value in reversed(typed) if value.strip()}
+        for kind, option in _TYPES.items() if methods[0] != "GET" and is_line else ():
+            if option.search(part):
+                headers.setdefault("content-type", kind)
+    if not methods:
+        return "", None, None
+    method = methods[0].upper()
+    names = [printable_name(name) for name in headers or () if is_always_signed(name)]
+    where = _lines(text, begin, begin)
+    return method, headers, Read("request", where, ", ".join((method, *names[:5])), source)
