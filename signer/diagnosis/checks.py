@@ -299,7 +299,8 @@ def check_address(link: LenientUrl) -> Iterator[Evidence]:
         yield Evidence(
             "internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host."
         )
-    segments = link.key.split("/")
+    # Of an unsigned one, it may be the address of another link that was cut.
+    segments = link.key.split("/") if link.version else []
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
         names = ", ".join(f'"{name}"' for name in odd)

@@ -66,7 +66,7 @@ _MAX_LINKS = 100
 _METHODS = "GET|HEAD|PUT|POST|DELETE|OPTIONS"
 _COMMAND = re.compile(
     r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?:(?P<wget>wget)|(?P<aria2>aria2c))(?=\s+(?:[-'\"]|https?:))"
-    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^\w+ /\S* HTTP/1)|(?P<HAR>\"request\"\s*:\s*\{)"
+    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^[A-Z]{3,7} (?=/))|(?P<HAR>\"request\"\s*:\s*\{)"
     r"|\b(?P<PowerShell>Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b",
     re.MULTILINE,
 )
@@ -177,7 +177,8 @@ def read_pasted(text: str) -> Pasted:
     if moment := _TIME.search(rest):
         date = parsedate_tz(moment[1])
         time = mktime_tz(date) if date else parse_rfc3339(f"{moment[2]}T{moment[3]}Z")
-        read.append(Read("time", _lines(text, moment.start(), moment.end()), moment[0]))
+        shown = moment[1] or f"{moment[2]} {moment[3]} UTC"
+        read.append(Read("time", _lines(text, moment.start(), moment.end()), shown))
     if request is not None:
         read.append(request)
     return Pasted(
