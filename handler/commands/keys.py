@@ -18,8 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from signer.files import create_file
-from signer.printing import Parser
-from signer.times import format_duration, rfc3339
+from signer.times import rfc3339
 
 from ..core.cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
 from ..core.cloud.store import Store, store_at
@@ -27,16 +26,14 @@ from ..core.config import Location
 from ..core.config.reader import TableReader
 from ..core.context import Clock
 from ..core.errors import HandlerError
-from ..core.keys import InvalidKeys, Keys
+from ..core.keys import InvalidKeys
 from ..core.keys.cdn import read_cdn_key
 from ..core.keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
-from . import keys_arguments, keys_edit
+from . import keys_arguments, keys_edit, keys_show
 from .command_line import (
     InvalidUsage,
-    add_endpoint_option,
     config,
-    identifier,
     oss_client,
     read_input,
     read_json,
@@ -97,12 +94,12 @@ def main(
     """
     # The options that may stand before or after the command have their defaults here, so that neither resets the other.
     defaults = argparse.Namespace(keys=None, endpoint=None, wait=False)
-    options = _parser().parse_args(arguments, defaults)
+    options = keys_arguments.build_parser(NAME).parse_args(arguments, defaults)
 
     def run_command() -> None:
         store = _store(options, clock)
         try:
-            options.run(_Job(store, options, lock_timeout, clock))
+            _COMMANDS[options.command](_Job(store, options, lock_timeout, clock))
         except StoreError as error:
             code = FORBIDDEN if error.reason == FORBIDDEN else error.code
             advice = (
@@ -369,7 +366,7 @@ def _rotate_share(job: _Job) -> None:
 
 def _show(job: _Job) -> None:
     _, keys = keys_edit.read(_read(job.store))
-    write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
+    write_lines(str(job.store), *keys_show.lines_of(keys, job.clock.now()))
 
 
 def _backup(job: _Job) -> None:
@@ -470,168 +467,25 @@ def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     return FileStore(str(document))
 
 
-def _parser() -> argparse.ArgumentParser:
-    common = Parser(add_help=False)
-    common.add_argument(
-        "--keys",
-        default=argparse.SUPPRESS,
-        metavar="ADDRESS",
-        help="the keys document: file:PATH or oss://BUCKET/KEY (default: keys of links.toml)",
-    )
-    add_endpoint_option(common)
-    common.add_argument(
-        "--wait",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="wait for another writer for up to six minutes (default: 15 seconds)",
-    )
-    parser = Parser(
-        prog=NAME, description="Creates and changes the keys document.", parents=[common]
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(
-        name: str, run: Callable[[_Job], None], description: str
-    ) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(
-            name, help=description, description=description, parents=[common]
-        )
-        subparser.set_defaults(run=run)
-        return subparser
-
-    command(
-        "init",
-        _init,
-        "Create a document with a new share key. An existing document is not changed.",
-    )
-    add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
-    add.add_argument(
-        "name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key"
-    )
-    keys_arguments.add_api_key_options(add)
-    rotate = command(
-        "rotate-api-key",
-        _rotate_api_key,
-        "Replace an API key by a new one and print it, once; the old one works for a while, and shares stay.",
-    )
-    rotate.add_argument("name", metavar="NAME", help="the name of the key, which stays")
-    keys_arguments.add_rotation_options(rotate)
-    revoke = command(
-        "revoke-api-key",
-        _revoke_api_key,
-        "Remove an API key, as after a leak: all that it shared ends. On a terminal, it asks first.",
-    )
-    revoke.add_argument("name", metavar="NAME")
-    revoke.add_argument("--yes", action="store_true", help="do not ask")
-    add = command(
-        "add-issuer",
-        _add_issuer,
-        "Add an issuer of tokens; for HS256 without --secret, print a new one once.",
-    )
-    add.add_argument(
-        "iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com"
-    )
-    keys_arguments.add_issuer_options(add)
-    remove = _remove(
+_COMMANDS: dict[str, Callable[[_Job], None]] = {
+    "init": _init,
+    "add-api-key": _add_api_key,
+    "rotate-api-key": _rotate_api_key,
+    "revoke-api-key": _revoke_api_key,
+    "add-issuer": _add_issuer,
+    "remove-issuer": _remove(
         "issuer", "removed", "Running functions stop accepting its tokens within a minute."
-    )
-    command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument(
-        "name", metavar="ISS"
-    )
-    add = command(
-        "add-sink",
-        _add_sink,
-        "Add a sink of notices; for a webhook without --secret, print a new one once.",
-    )
-    add.add_argument(
-        "name",
-        metavar="NAME",
-        type=identifier,
-        help="its name, which to of a notice in links.toml uses",
-    )
-    keys_arguments.add_sink_options(add)
-    remove = _remove(
+    ),
+    "add-sink": _add_sink,
+    "remove-sink": _remove(
         "sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent."
-    )
-    command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
-    add = command(
-        "add-cdn",
-        _add_cdn,
-        "Add a CDN's key for signing of type A; without --key, print a new one once.",
-    )
-    add.add_argument(
-        "name",
-        metavar="NAME",
-        type=identifier,
-        help="its name, which cdn of a mount in links.toml uses",
-    )
-    keys_arguments.add_cdn_options(add)
-    remove = _remove(
+    ),
+    "add-cdn": _add_cdn,
+    "remove-cdn": _remove(
         "CDN", "removed", "Remove it from links.toml, too: mounts that name it give no links."
-    )
-    command("remove-cdn", remove, "Remove the key of a CDN.").add_argument("name", metavar="NAME")
-    rotate = command(
-        "rotate-share",
-        _rotate_share,
-        "Add a share key, for new uploads in parts and shares in notices.",
-    )
-    rotate.add_argument(
-        "--retire",
-        metavar="ID",
-        help="remove this share key instead, which ends the uploads in parts that it signed",
-    )
-    backup = command(
-        "backup", _backup, "Save the document, with every secret, in a new file with mode 600."
-    )
-    backup.add_argument("file", metavar="FILE", help="a new file, or - for a pipe")
-    restore = command(
-        "restore", _restore, "Replace the document by a backup, after a list of what changes."
-    )
-    restore.add_argument("file", metavar="FILE", help="the backup, or - for standard input")
-    restore.add_argument("--yes", action="store_true", help="do not ask")
-    command("show", _show, "Show the document without its secrets.")
-    return parser
-
-
-def _lines_of(keys: Keys, now: float) -> list[str]:
-    """All but the secrets, one line for each entry; `now` (Unix seconds) decides whether a key has expired."""
-    lines = ["Share keys, oldest first (the last one signs):"]
-    lines += [f"  {key.id}" for key in keys.share] or ["  none"]
-    lines.append("API keys:")
-    for key in keys.api:
-        expiry = "never expires"
-        if key.expires_at is not None:
-            expiry = (
-                f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
-            )
-        lines.append(
-            f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}"
-        )
-    lines += [] if keys.api else ["  none"]
-    if keys.jwt:
-        lines.append("JWT issuers:")
-    for issuer in keys.jwt:
-        methods = (
-            " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
-        )
-        paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
-        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
-        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
-    if keys.sinks:
-        lines.append("Sinks:")
-    lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
-    if keys.cdn or keys.cdn_faults:
-        lines.append("CDNs:")
-    for name, cdn in keys.cdn.items():
-        lines.append(f"  {name}: links are valid for {cdn.valid_for} s after the time in them")
-    return [
-        *lines,
-        *(
-            f"  {name}: cannot be used ({fault.rstrip('.')})"
-            for name, fault in keys.cdn_faults.items()
-        ),
-    ]
-
-
-def _shares(max_share: int | None) -> str:
-    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"
+    ),
+    "rotate-share": _rotate_share,
+    "backup": _backup,
+    "restore": _restore,
+    "show": _show,
+}

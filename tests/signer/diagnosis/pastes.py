@@ -43,10 +43,10 @@ class Case(NamedTuple):
     """A table of a file in cases/.
 
     `first` are the codes of which one must come first, FINE where nothing must be found, REFUSED where nothing can be
-    read; `unwanted` those that must not come at all. Where `certain_not`, none may be certain. `says` must stand in the
-    words about it, in any case of letters. `read` are the kinds of what was read, and `method` the one that is shown.
-    Where one of `vague` comes first, it is not wrong, and says too little. `known` says that the case is known not to be
-    right: "vague" or "wrong".
+    read; `also` those that are true besides, and `unwanted` those that must not come at all. Where `certain_not`, none
+    may be certain. `says` must stand in the words about it, in any case of letters. `read` are the kinds of what was
+    read, and `method` the one that is shown. One of `vague` in the first place is not wrong, and says too little.
+    `known` says that the case is known not to be right: "vague" or "wrong".
     """
 
     name: str
@@ -54,6 +54,7 @@ class Case(NamedTuple):
     paste: str
     source: str
     first: tuple[str, ...]
+    also: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
     vague: tuple[str, ...] = ()
     secret: bool = False
@@ -91,6 +92,7 @@ def _read_case(name: str, part: str, table: dict[str, Any]) -> Case:
         paste=table["paste"],
         source=table["source"],
         first=tuple(table["first"]),
+        also=tuple(table.get("also", ())),
         unwanted=tuple(table.get("not", ())),
         vague=tuple(table.get("vague", ())),
         secret=table.get("secret", False),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
+from subprocess import CompletedProcess
 from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import quote, unquote
@@ -17,6 +19,7 @@ from tests.signer.diagnosis.pastes import FINE, NOW, REFUSED, SECRETS, Case, pla
 
 CASES = {case.name: case for case in read_cases()}
 PARTS = ("open", "sealed")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 PROVEN = {"certain", "proved"}
 # They name no cause: what they say is not wrong, and does not help.
 _VAGUE = {FINE, REFUSED, "other_error", "signature_mismatch"}
@@ -36,6 +39,8 @@ _TRUE_WHEN_DAMAGED = {
     "other_error",
     "other_link",
 }
+# What the request that OSS received shows, where another link stands beside it.
+_COMPARED = {"changed_query", "changed_path", "wrong_method"}
 
 
 class Reading(NamedTuple):
@@ -53,8 +58,7 @@ class Reading(NamedTuple):
         return {code for code, certainty in self.findings if certainty in PROVEN}
 
 
-def explain(case: Case, text: str, *, with_secret: bool) -> Reading:
-    """The command's reading of a text, with or without the secret of the case's link."""
+def run_explain(case: Case, text: str, *options: str, with_secret: bool) -> CompletedProcess[str]:
     env = dict(BARE)
     if with_secret:
         keys = case.credentials
@@ -62,7 +66,12 @@ def explain(case: Case, text: str, *, with_secret: bool) -> Reading:
         env["OSS_ACCESS_KEY_SECRET"] = keys.access_key_secret
         env["OSS_SESSION_TOKEN"] = keys.security_token or ""
     with patch("time.time", return_value=float(NOW)):
-        result = run("explain", "-", "--json", stdin=text, env=env)
+        return run("explain", "-", *options, stdin=text, env=env)
+
+
+def explain(case: Case, text: str, *, with_secret: bool) -> Reading:
+    """The command's reading of a text, with or without the secret of the case's link."""
+    result = run_explain(case, text, "--json", with_secret=with_secret)
     printed = result.stdout + result.stderr
     if result.returncode == 2:
         return Reading(2, printed, ((REFUSED, ""),), printed, "", frozenset())
@@ -125,18 +134,20 @@ def test_there_are_enough_cases_of_each_part() -> None:
 
 
 def damaged(case: Case, place: int) -> Iterator[tuple[str, set[str]]]:
-    """The case cut at a place, and another one put in there; with what may be certain of each."""
+    """The case cut at a place, and with another one between its lines; and what may be certain of each."""
     names = sorted(CASES)
     other = CASES[names[(names.index(case.name) + 17 * place) % len(names)]]
     text = case.text
-    mixed = f"{text[:place]}\n{other.text}\n{text[place:]}"
+    line = text.rfind("\n", 0, place) + 1
+    mixed = text[:line] + other.text + text[line:]
     yield text[:place], _true_of(case, text)
     yield mixed, _true_of(case, text) | _true_of(other, other.text)
 
 
 def _true_of(case: Case, text: str) -> set[str]:
     said = {finding for code, finding in FINDING_BY_CODE.items() if code in text}
-    return {*case.first, *said, *_TRUE_WHEN_DAMAGED}
+    received = _COMPARED if "<CanonicalRequest>" in text else set()
+    return {*case.first, *case.also, *said, *received, *_TRUE_WHEN_DAMAGED}
 
 
 def leaked(text: str) -> set[str]:
@@ -144,24 +155,44 @@ def leaked(text: str) -> set[str]:
     return {secret for secret in SECRETS if secret in text or quote(secret, safe="") in text}
 
 
+def faults_of(case: Case, number: int) -> Iterator[str]:
+    """What is wrong with what is said of the case, damaged at a number of places."""
+    for place in places(case.text, number):
+        for text, true in damaged(case, place):
+            reading = explain(case, text, with_secret=False)
+            if false := reading.proven - true:
+                yield f"{case.name} at {place}: {sorted(false)} is said to be certain"
+            if leaked(unquote(reading.printed)):
+                yield f"{case.name} at {place}: a secret"
+        with_secret = run_explain(case, case.text[:place], with_secret=True)
+        printed = with_secret.stdout + with_secret.stderr
+        if leaked(unquote(printed)):
+            yield f"{case.name} at {place}: a secret, in words"
+        if _CONTROL.search(printed):
+            yield f"{case.name} at {place}: a control character"
+
+
 @pytest.mark.parametrize("number", [2, pytest.param(40, marks=pytest.mark.long)])
 @pytest.mark.parametrize("part", PARTS)
 def test_a_damaged_paste_shows_no_secret_and_nothing_certain_that_is_wrong(
     part: str, number: int
 ) -> None:
-    faults = {}
-    for case in CASES.values():
-        if case.part != part:
-            continue
-        for place in places(case.text, number):
-            for text, true in damaged(case, place):
-                reading = explain(case, text, with_secret=False)
-                if false := reading.proven - true:
-                    faults[case.name, place] = f"certain: {sorted(false)}"
-                if leaked(unquote(reading.printed)):
-                    faults[case.name, place] = "a secret"
-    assert not faults
+    cases = [case for case in CASES.values() if case.part == part]
+    faults = [fault for case in cases for fault in faults_of(case, number)]
+    assert not faults, "\n".join(faults)
 
 
 def test_a_leak_is_detected() -> None:
     assert leaked(f"it is {quote(SECRETS[2], safe='')}")
+
+
+def test_a_wrong_reading_is_detected() -> None:
+    case = CASES["curl-head"]._replace(read=())
+    said = Reading(1, "", (("wrong_method", "proved"),), "", "HEAD", frozenset())
+    assert judge(case, said) == "right"
+    assert judge(case, said._replace(method="GET")) == "vague"
+    assert judge(case, said._replace(findings=((FINE, ""),))) == "vague"
+    assert judge(case, said._replace(findings=(("expired", "likely"),))) == "wrong"
+    assert judge(case, said._replace(findings=(("expired", "certain"),))) == "wrong and certain"
+    second = (("wrong_method", "proved"), ("unsigned", "certain"))
+    assert judge(case, said._replace(findings=second)) == "wrong and certain"

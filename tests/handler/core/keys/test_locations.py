@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -200,9 +200,10 @@ LOCAL = "http://127.0.0.1:9001"
 def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
     local: str, option: tuple[str, ...], address: str
 ) -> None:
+    show = Mock()
     with (
         patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
-        patch("handler.commands.keys._show") as show,
+        patch.dict("handler.commands.keys._COMMANDS", {"show": show}),
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0
     store = show.call_args[0][0].store
