@@ -79,7 +79,8 @@ def other_service(link: LenientUrl) -> Evidence | None:
 def check_text(link: LenientUrl) -> Iterator[Evidence]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
     for code, sentence in link.damages:
-        yield Evidence(code, DAMAGE, CERTAIN, sentence)
+        yield Evidence(code, DAMAGE, LIKELY if code == "trailing_text" else CERTAIN, sentence)
+    is_cut = any(damage.code == "truncated" for damage in link.damages)
     if link.wrapper:
         where = (
             "in the path"
@@ -89,7 +90,8 @@ def check_text(link: LenientUrl) -> Iterator[Evidence]:
         sentence = f"It is {where} of another address, and is explained here."
         yield Evidence("wrapped", LINK, CERTAIN, sentence)
     if link.version is None:
-        yield _unsigned(link)
+        if not is_cut:
+            yield _unsigned(link)
         return
     complete, beginning, form = SIGNATURES.get(link.version, ("", "", ""))
     signature = link.signature.replace(" ", "+")

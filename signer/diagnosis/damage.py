@@ -47,7 +47,7 @@ _IN_PATH = re.compile(
 _PROOFPOINT_V2 = re.compile(r"(https://urldefense\.proofpoint\.com/v2/url)\?u=([^&\s]+)")
 _MAX_WRAPPERS = 5
 _SIGNED_LINK = re.compile(
-    "(?:signature|credential|accesskeyid|auth_key)(?:=|%(?:25)*3D)|(?:share|token|sign|sig)=[\\w%.~-]{16}",
+    "x-oss-|(?:signature|credential|accesskeyid|auth_key)(?:=|%(?:25)*3D)|(?:share|token|sign|sig)=[\\w%.~-]{16}",
     re.IGNORECASE,
 )
 

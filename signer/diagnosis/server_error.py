@@ -176,9 +176,11 @@ def find_error(text: str) -> ServerError | None:
     known = next((each for each in CODE_BY_MESSAGE if each in lower), "")
     at = lower.find(known)
     code = code or CODE_BY_MESSAGE.get(known, "")
-    said_message = _CUT_MESSAGE.search(part) or _MESSAGE.search(part)
-    said_message = said_message or _AFTER_CODE.match(text, start + len(code), end)
-    message = part[at : at + len(known)] or (said_message[1] if said_message else "")
+    message = part[at : at + len(known)]
+    if not message and (code or ec):
+        after = _AFTER_CODE.match(text, start + len(code), end)
+        found = _CUT_MESSAGE.search(part) or _MESSAGE.search(part) or after
+        message = found[1] if found else ""
     elements = {"Code": code, "EC": ec[0] if ec else "", "Message": message}
     for name, value in reversed(_ELEMENT.findall(part)):
         elements[name] = html.unescape(value)
