@@ -33,7 +33,7 @@ _KINDS = {
     "time": "the time {}",
 }
 _MAX_READ = 8  # parts that are named
-_WORDS = {
+WORDS = {
     "zh": {
         "Read: ": "已读取：",
         ", ": "、",
@@ -144,7 +144,7 @@ class Explanation(NamedTuple):
 
 
 def _lines(e: Explanation, language: str) -> Iterator[str]:
-    words = _WORDS.get(language, {})
+    words = WORDS.get(language, {})
     causes = causes_in(language)
 
     def say(sentence: str, *values: object) -> str:

@@ -55,8 +55,8 @@ _PUNCTUATION = ".,;:!?)]}>'\"、。，；：！？）》」"
 _NEXT_LINK = re.compile(r"(?<=\s)(?=https?://)")
 # The next line of a broken link, not another text: after a soft break, a parameter, or what can only be a part of one.
 _NEXT_LINE = re.compile(
-    r"(?<==)\r?\n\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
-    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)(?=\S*[%&=/?0-9])"
+    r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
+    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)(?=\S*[%&=/?0-9])"
     r"[\w%&=.~/+?;,@!$()*]\S*(?=[ \t]*(?:[\r\n]|\Z))"
 )
 _LINE_BREAK = re.compile(r"(?<!\s)\s*\n[ \t>|]*")
