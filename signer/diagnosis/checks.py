@@ -281,11 +281,10 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
 def check_address(link: LenientUrl) -> Iterator[Evidence]:
     """Host, bucket, region and key."""
     # Clients of S3 sign for regions of their own, and OSS takes these.
-    regions = (
-        {link.region, link.host_region} if link.value("x-oss-credential").count("/") > 3 else {}
-    )
-    if link.version == V4 and None not in regions and len(regions) == 2:
-        signed = link.region if is_region(link.region) else "another region"
+    is_whole = link.value("x-oss-credential").count("/") > 3
+    region = link.region if link.version == V4 and is_whole else None
+    if region and link.host_region and region != link.host_region:
+        signed = region if is_region(region) else "another region"
         sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region or '')}."
         yield Evidence("wrong_region", LINK, CERTAIN, sentence)
     in_host = link.host.startswith(f"{link.bucket}.")

@@ -114,7 +114,7 @@ def _unwrap_once(string: str) -> tuple[str, str]:
 
 
 def _decode_base64(link: str) -> str:
-    """The link of wrappers that write all of it in base64, or some of its letters after it, as Proofpoint's third version."""
+    """The link of wrappers that write all of it in base64, or some letters of it behind it, as Proofpoint does."""
     link, _, end = link.partition("__;")
     encoded = link if link.startswith("aHR0c") else end.partition("!!")[0]
     try:

@@ -60,15 +60,15 @@ def explain(
 ) -> Explanation:
     """Why a presigned URL fails, as far as the arguments show.
 
-    `url` may be damaged, and may be a whole text with anything around the link: OSS's answer, an exception, a log, a
-    command; `read` of the result says what was read. The link may be missing where there is an answer, or `error_xml`
-    is given, which counts before the answer in the text, and may be the headers of a HEAD or of a CDN. `method` and
-    `headers` are those of the request: without them, those that the text shows, or GET; where nothing shows the headers,
-    missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a fault, by trying
-    repairs. `now` is the time of the request: without it, that which the text shows beside an answer, or the clock's.
-    `bucket` is the bucket of a custom domain. `inside` says that the client is in the bucket's region, where internal
-    hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains neither a URL nor an answer, or
-    `error_xml` no error.
+    `url` may be damaged, and may be a whole text with anything around the link: OSS's answer, an exception, a log,
+    a command; `read` of the result says what was read. The link may be missing where there is an answer, or
+    `error_xml` is given, which counts before the answer in the text, and may be the headers of a HEAD or of a CDN.
+    `method` and `headers` are those of the request: without them, those that the text shows, or GET. Where nothing
+    shows the headers, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it
+    prove a fault, by trying repairs. `now` is the time of the request: without it, that which the text shows beside
+    an answer, or the clock's. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
+    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
+    neither a URL nor an answer, or `error_xml` no error.
     """
     pasted = read_pasted(as_unicode(url or ""))
     error = pasted.error

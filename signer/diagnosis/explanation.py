@@ -24,7 +24,6 @@ _HOST_KINDS = {
 }
 
 
-_UNKNOWN_BUCKET = "bucket unknown"
 _KINDS = {
     "link": "a link",
     "other link": "another link, which is not explained",
@@ -71,7 +70,7 @@ WORDS = {
         "matches with the given secret": "与给定的 AccessKey Secret 一致",
         "does not match with the given secret": "与给定的 AccessKey Secret 不一致",
         "Nothing wrong was found.": "没有发现问题。",
-        " With the secret, or OSS's error document, more can be found.": "提供 AccessKey Secret 或 OSS 的错误响应，可以查出更多问题。",
+        " With the secret, or OSS's error document, more can be found.": "提供 Secret 或 OSS 的响应，还能查出更多。",
         "   Evidence: ": "   依据：",
         "   Fix:      ": "   建议：",
         "Note: ": "注意：",
@@ -159,7 +158,8 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
     else:
         yield say("URL not signed for OSS") if e.host else say("OSS's answer, without its link")
     if e.host:
-        yield f"  {say('object    ')} {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} ({say(_UNKNOWN_BUCKET)})'}"
+        unknown = f"{e.key} ({say('bucket unknown')})"
+        yield f"  {say('object    ')} {f'oss://{e.bucket}/{e.key}' if e.bucket else unknown}"
         yield f"  {say('host      ')} {e.host} ({say(_HOST_KINDS[e.host_kind])})"
     if e.region:
         yield f"  {say('region    ')} {e.region}"

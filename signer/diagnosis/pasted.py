@@ -51,13 +51,13 @@ _LAST_PARAMETER = re.compile(
     r"|(?:[?&\uff1f\uff06]|&amp;|\\u0026)[\w.-]{1,40}[=\uff1d]\S*)"
 )
 _WORD = re.compile(r"\S*")
-_PUNCTUATION = ".,;:!?)]}>'\"、。，；：！？）》」"
+_PUNCTUATION = ".,;:!?)]}>'\"\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\uff09\u300b\u300d"
 _NEXT_LINK = re.compile(r"(?<=\s)(?=https?://)")
 # The next line of a broken link, not another text: after a soft break, a parameter, or what can only be a part of one.
 _NEXT_LINE = re.compile(
     r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
-    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)(?=\S*[%&=/?0-9])"
-    r"[\w%&=.~/+?;,@!$()*]\S*(?=[ \t]*(?:[\r\n]|\Z))"
+    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)"
+    r"(?=\S*[%&=/?0-9])[\w%&=.~/+?;,@!$()*]\S*(?=[ \t]*(?:[\r\n]|\Z))"
 )
 _LINE_BREAK = re.compile(r"(?<!\s)\s*\n[ \t>|]*")
 _MAX_LINES = 60  # of a broken link
@@ -66,7 +66,8 @@ _MAX_LINKS = 100
 _METHODS = "GET|HEAD|PUT|POST|DELETE|OPTIONS"
 _COMMAND = re.compile(
     r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?:(?P<wget>wget)|(?P<aria2>aria2c))(?=\s+(?:[-'\"]|https?:))"
-    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^[A-Z]{3,7} (?=/))|(?P<HAR>\"request\"\s*:\s*\{)"
+    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()"
+    r"|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^[A-Z]{3,7} (?=/))|(?P<HAR>\"request\"\s*:\s*\{)"
     r"|\b(?P<PowerShell>Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b",
     re.MULTILINE,
 )
@@ -214,7 +215,7 @@ def _find_bare_links(text: str) -> Iterator[_Link]:
 
 
 def _end_of_link(text: str, start: int) -> int:
-    """Where a link ends that begins at `start`: at its closing quote, with its line, or with the last one if it is broken."""
+    """Where the link at `start` ends: at its closing quote, or with its line, the last one of a broken link."""
     line = text[start : start + MAX_LENGTH + 1].partition("\n")[0]
     before = text[max(0, start - 6) : start]
     closing = next((end for begin, end in _CLOSING.items() if before.endswith(begin)), "")
@@ -222,8 +223,9 @@ def _end_of_link(text: str, start: int) -> int:
         return start + len(line.partition(closing)[0].rstrip("\\^"))
     line = _NEXT_LINK.split(line, maxsplit=1)[0]
     complete = COMPLETE.search(line)
-    whole = _WORD.match(line, complete.end()) if complete else _LAST_PARAMETER.match(line)
-    end = start + (whole or _WORD.match(line)).end()
+    last = complete or _LAST_PARAMETER.match(line)
+    word = _WORD.match(line, last.end() if last else 0)
+    end = start + (word.end() if word else 0)
     for _ in range(_MAX_LINES):
         joined = _LINE_BREAK.sub("", text[start:end])
         more = _NEXT_LINE.match(text, end)
@@ -234,7 +236,9 @@ def _end_of_link(text: str, start: int) -> int:
         end = more.end()
         if closing and closing in more[0]:
             return text.index(closing, more.start())
-    is_in_sentence = re.match(r"[ \t]+\S", text[end : end + 9]) or re.search(r"\w[ :：]+\Z", before)
+    is_in_sentence = re.match(r"[ \t]+\S", text[end : end + 9]) or re.search(
+        r"\w[ :\uff1a]+\Z", before
+    )
     return start + len(text[start:end].rstrip(_PUNCTUATION)) if is_in_sentence else end
 
 

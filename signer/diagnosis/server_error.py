@@ -150,7 +150,7 @@ def read_error(document: str) -> ServerError:
     """As `find_error`. Raises `InvalidLink` where there is no answer."""
     error = find_error(document)
     if error is None:
-        expected = "OSS's XML, from <Error> to </Error>, its headers x-oss-err and x-oss-ec, X-Tengine-Error, or its code"
+        expected = "OSS's XML, from <Error> to </Error>, a header x-oss-err, x-oss-ec or X-Tengine-Error, or a code"
         raise InvalidLink(f"Invalid error document: expected {expected}.")
     return error
 

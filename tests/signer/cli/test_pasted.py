@@ -140,7 +140,8 @@ def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_p
 
 def test_who_pastes_without_enter_is_reminded_once_how_to_end(start: Start, link: str) -> None:
     reminder = "Press Enter, then Ctrl-D.\n"
-    block = "import sys; from signer.cli import terminal; terminal.TICK = 0.02; from signer.__main__ import main; sys.exit(main())"
+    quick = "import sys; from signer.cli import terminal; terminal.TICK = 0.02"
+    block = f"{quick}; from signer.__main__ import main; sys.exit(main())"
     terminal = start("-c", block, "explain", "-")
     terminal.wait_for(PROMPT)
     terminal.paste(link.encode())

@@ -18,7 +18,7 @@ DENIED = "AccessDenied: You have no right to access this object because of bucke
 HEAD = "HTTP/1.1 403 Forbidden\nDate: Mon, 25 Nov 2024 00:31:00 GMT\nx-oss-ec: 0003-00000001\n"
 
 
-def read(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
+def read(text: str) -> list[tuple[object, ...]]:
     return [tuple(part) for part in signer.explain(text, now=NOW).read]
 
 
