@@ -11,6 +11,7 @@ from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable_name, redact_pieces
+from ..errors import InvalidLink
 from ..link import MAX_EXPIRES_IN, check_credentials, seconds
 from ..times import utc
 from . import answers, checks, proofs
@@ -88,9 +89,13 @@ def explain(
     if cdn is not None:
         check_cdn_key(cdn)
     string = pasted.link or ("" if error else url or "")
-    link = (
-        parse_lenient_url(string, bucket or _bucket_of(error)) if string or not error else NO_LINK
-    )
+    link = NO_LINK
+    try:
+        if string or not error:
+            link = parse_lenient_url(string, bucket or _bucket_of(error))
+    except InvalidLink:
+        if error is None:
+            raise
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
@@ -164,9 +169,10 @@ def explain(
         read=read,
         notes=(*_notes(link, method, clock, is_fine=not findings), *filter(None, [proof.note])),
     )
-    # Of a damaged link, any part may hold its secrets.
+    # Of a damaged link, any part may hold its secrets, and a mixed text has one of them in its answer.
     secrets = (
         *link.secrets,
+        *re.findall("[0-9a-f]{16,}", " ".join(error.elements.values() if error else ())),
         *(secret for secret in (credentials or ())[:3] if secret),
         *(cdn or ())[:1],
     )

@@ -217,10 +217,11 @@ def _find_bare_links(text: str) -> Iterator[_Link]:
 def _end_of_link(text: str, start: int) -> int:
     """Where the link at `start` ends: at its closing quote, or with its line, the last one of a broken link."""
     line = text[start : start + MAX_LENGTH + 1].partition("\n")[0]
-    before = text[max(0, start - 6) : start]
+    before = re.sub(r"[A-Z]{3,7} \Z", "", text[max(0, start - 12) : start])
     closing = next((end for begin, end in _CLOSING.items() if before.endswith(begin)), "")
     if closing and closing in line:
-        return start + len(line.partition(closing)[0].rstrip("\\^"))
+        quoted = line.partition(closing)[0].rstrip("\\^")
+        return start + len(quoted.partition("|")[0] if closing == ">" else quoted)
     line = _NEXT_LINK.split(line, maxsplit=1)[0]
     complete = COMPLETE.search(line)
     last = complete or _LAST_PARAMETER.match(line)
