@@ -173,6 +173,7 @@ def explain(
     secrets = (
         *link.secrets,
         *re.findall("[0-9a-f]{16,}", " ".join(error.elements.values() if error else ())),
+        *re.findall(r"[\w%+/=-]{40,}", error.message if error else ""),
         *(secret for secret in (credentials or ())[:3] if secret),
         *(cdn or ())[:1],
     )
