@@ -41,6 +41,7 @@ WORDS = {
         "an answer of OSS: {}": "OSS 的响应：{}",
         "the method {}": "请求方法 {}",
         "the time {}": "时间 {}",
+        " of {}": "（来自 {}）",
         " of a {} command": "（来自 {} 命令）",
         " (line {})": "（第 {} 行）",
         " (lines {} to {})": "（第 {} 至 {} 行）",
@@ -206,7 +207,8 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
 
 def _part(part: Read, say: Callable[..., str]) -> str:
     """`an answer of OSS: AccessDenied, EC 0003-00000001 (line 4)`."""
-    source = part.source and say(" of a {} command", part.source)
+    of_what = " of {}" if part.source.isupper() else " of a {} command"
+    source = part.source and say(of_what, part.source)
     lines = say(" (line {})" if len(part.lines) == 1 else " (lines {} to {})", *part.lines)
     return f"{say(_KINDS[part.kind], part.detail)}{source}{lines}"
 
