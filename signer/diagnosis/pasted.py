@@ -183,13 +183,18 @@ def read_pasted(text: str) -> Pasted:
     if request is not None:
         read.append(request)
     return Pasted(
-        link=_SHELL_ESCAPE.sub("", link.string) if headers is not None else link.string,
+        link=link.string if headers is None else _undo_escapes(link.string),
         error=error,
         method=method,
         headers=headers,
         time=int(time) if time is not None else None,
         read=tuple(read),
     )
+
+
+def _undo_escapes(link: str) -> str:
+    """The link as a shell, or a reader of JSON, passes it on."""
+    return _SHELL_ESCAPE.sub("", link.replace("\\u0026", "&"))
 
 
 def _find_links(text: str) -> Iterator[_Link]:
@@ -233,6 +238,8 @@ def _end_of_link(text: str, start: int) -> int:
         is_v4 = "x-oss-signature=" in joined
         is_whole = COMPLETE.search(joined) and ("x-oss-signature-version=" in joined or not is_v4)
         if more is None or end - start > MAX_LENGTH or (is_whole and not more["parameter"]):
+            break
+        if "?" in joined and "?" in more[0]:  # of two links
             break
         end = more.end()
         if closing and closing in more[0]:
@@ -280,11 +287,12 @@ def _find_request(
         part = rest[begin:end].replace("-ContentType", " content-type:")
         implied = [name for name, option in _OPTIONS.items() if is_line and option.search(part)]
         methods = _METHOD_OPTION.findall(part) + implied + (methods or ["GET"])
-        typed = [(name, option) for name, option in _HEADER.findall(part)]
-        headers = {name.lower(): value.strip() for name, value in reversed(typed) if value.strip()}
+        headers = {name.lower(): value.strip() for name, value in reversed(_HEADER.findall(part))}
         for kind, option in _TYPES.items() if methods[0] != "GET" and is_line else ():
             if option.search(part):
                 headers.setdefault("content-type", kind)
+        # curl does not send a header without a value.
+        headers = {name: value for name, value in headers.items() if value}
     if not methods:
         return "", None, None
     method = methods[0].upper()
