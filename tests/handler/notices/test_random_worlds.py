@@ -6,9 +6,12 @@ The worlds run the real function and commands in virtual time. After a while all
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from io import StringIO
@@ -31,6 +34,7 @@ from handler.notices.sinks.client import Network, NoResponse, WebhookResponse
 from handler.notices.timing import TRY
 from handler.web import app
 from signer.times import rfc3339
+from tests.git import ROOT
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import api, base64url
 from tests.handler.notice_fixtures import HEAD, TIMER_EVENT, WHSEC, notice, record
@@ -488,10 +492,37 @@ def live(world: World) -> Iterable[str]:
     return service.violations(log.getvalue())
 
 
-def check(seeds: Iterable[int]) -> None:
+def check(seeds: Iterable[int], live: Callable[[World], Iterable[str]] = live) -> None:
     keys = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE"}
     with patch.dict("os.environ", keys), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         each_world(seeds, live)
+
+
+def last_throw(seed: int) -> float:
+    """Of the dice of a world, once it has ended: it tells worlds apart in which anything came in another order."""
+    throws: list[float] = []
+
+    def live_and_throw(world: World) -> Iterable[str]:
+        yield from live(world)
+        throws.append(world.dice.random())
+
+    check([seed], live_and_throw)
+    return throws[0]
+
+
+def test_a_world_is_the_same_in_every_process() -> None:
+    """Otherwise one that failed would hold when somebody looks at it."""
+    program = f"from {__name__} import last_throw; print(last_throw(20_163))"
+    throws = {
+        subprocess.check_output(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            timeout=60,
+        )
+        for seed in ("1", "2", "3")
+    }
+    assert len(throws) == 1
 
 
 @pytest.mark.parametrize("first", range(20_000, 20_500, 100))
