@@ -19,9 +19,16 @@ _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class ServiceFailed(SignerError):
-    """The service did not do what it was asked; the message says what it answered."""
+    """The service did not do what it was asked; the message says what it answered, `status` with which status.
+
+    It is 0 where nothing was answered.
+    """
 
     code = "service_failed"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Service(NamedTuple):
@@ -78,16 +85,17 @@ class Service(NamedTuple):
             document = None
         if response.status_code in (200, 201) and isinstance(document, dict) and method != "DELETE":
             return document
-        raise self.refusal(document, f" (status {response.status_code})")
+        raise self.refusal(document, response.status_code)
 
-    def refusal(self, problem: object, instead: str = "") -> ServiceFailed:
-        """What a problem document says. Of anything else, that it is not one, and what the answer had `instead`."""
+    def refusal(self, problem: object, status: int = 0) -> ServiceFailed:
+        """What a problem document says. Of anything else, that it is not one, and the `status` of the answer."""
         code = problem.get("code") if isinstance(problem, dict) else None
         if not isinstance(problem, dict) or not isinstance(code, str):
-            return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.")
+            instead = f" (status {status})" if status else ""
+            return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.", status)
         hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
         return ServiceFailed(
-            f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})"
+            f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})", status
         )
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from .sending.bundle import Bundle, plan_bundle, send_bundle
 from .sending.destination import Place, find_place
 from .sending.files import LocalFile, select_files
 from .service import KEY, Service, ServiceFailed
+from .share_list import share_list
 from .terminal import echo, print_json
 
 MAX_NAMED = 10  # of what is left out
@@ -112,7 +113,7 @@ def _as_typed(params: Mapping[str, Any]) -> str:
     "paths",
     metavar="/PATH",
     multiple=True,
-    help="Share what is there, also a folder; repeatable.",
+    help="Share what is there, also a folder; repeatable. With --csv, - reads a path on each line.",
 )
 @click.option(
     "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
@@ -126,6 +127,10 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 @click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
+@click.option("--csv", "as_csv", is_flag=True, help="With --path -: print a row for each path.")
+@click.option(
+    "--resume", metavar="FILE", help="With --csv: without what FILE, of an earlier run, has."
+)
 @_share_options
 @_service_options
 def share(
@@ -135,6 +140,8 @@ def share(
     into: bool,
     each: bool,
     hidden: bool,
+    as_csv: bool,
+    resume: str | None,
     **params: Any,
 ) -> int:
     """Send files and folders, or take what is there, and share them. The status is 2 if something was not shared.
@@ -149,6 +156,7 @@ def share(
       fc-presign share photos/ --title 'Photos of June'
       fc-presign share photos/*.jpg --each --max-uses 1
       fc-presign share --path /reports/2026/
+      fc-presign share --path - --csv --expires 30d < paths.txt > shares.csv
     """
     is_single = len(files) == 1 and not os.path.isdir(files[0])
     together = bool(files) and (into or not (each or is_single))
@@ -160,8 +168,16 @@ def share(
         options.fail("--max-uses counts the downloads of one file: add --each.")
     as_json = params.pop("as_json")
     key = params.pop("key")
+    if as_csv != ("-" in paths) or (as_csv and (files or len(paths) > 1)):
+        options.fail("--csv goes with --path - alone, and --path - with --csv.")
+    if resume and not as_csv:
+        options.fail("--resume goes with --path - --csv.")
+    if as_csv and (as_json or key):
+        options.fail("--csv reads paths from standard input: leave out --json and --key.")
     service = Service.load(key)
-    create = partial(_create, service, as_json, **params)
+    create = partial(_create, service, as_json or as_csv, **params)
+    if as_csv:
+        return share_list(create, resume)
     typed = _as_typed({**params, "json": as_json, "key": key})
     expected = len(paths)
     acts = _for_each(paths, lambda path: create(path=path))
