@@ -18,6 +18,7 @@ NAMES = (
     "docs/emulator",
     "docs/shares",
     "docs/uploads",
+    "docs/v1",
 )
 REQUIRED = {f"{name}{SUFFIX}" for name in NAMES}
 PAGES = sorted(
