@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,25 +18,23 @@ from .terminal import echo
 
 MAX_PATHS = 100_000
 COLUMNS = ["path", "address", "code", "id", "expires_at", "error"]
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PATH = re.compile(r"/(?!-/)[^\x00-\x1f\x7f\ud800-\udfff]*")
 _REJECTED = (401, 403)  # of the key, so that each further row would fail as this one
 
 
 def read_paths() -> list[str]:
     """The paths of standard input, each once. Raises `click.UsageError` for another line, and for too many."""
     paths = dict[str, None]()
-    # utf-8-sig: editors of Windows write a BOM.
     for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            path = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            options.fail(f"Line {number} is not UTF-8. Nothing was shared.")
-        if path and (not path.startswith("/") or path.startswith("/-/") or _CONTROL.search(path)):
-            options.fail(
-                f"Line {number} is not a path of the service, such as /reports/q3.pdf. Nothing was shared."
-            )
+        # Editors of Windows write a BOM, and CRLF.
+        encoding = "utf-8-sig" if number == 1 else "utf-8"
+        path = line.decode(encoding, errors="surrogateescape").rstrip("\r\n")
         if path:
             paths[path] = None
+        if path and not _PATH.fullmatch(path):
+            options.fail(
+                f"Line {number} is not a path of the service in UTF-8, such as /reports/q3.pdf. Nothing was shared."
+            )
         if len(paths) > MAX_PATHS:
             options.fail(
                 f"Line {number} is one path more than {MAX_PATHS:,}, the maximum. Nothing was shared."
@@ -62,25 +60,31 @@ def read_shared(file: str) -> set[str]:
         options.fail(f"--resume: {file} cannot be read: {error}.")
 
 
-def share_paths(paths: Iterable[str], create: Callable[..., dict[str, Any]]) -> int:
-    """Writes the row of each path at once, and returns how many have an address.
+def share_list(create: Callable[..., dict[str, Any]], resume: str | None) -> int:
+    """Shares the paths of standard input without those of the file `resume`; the row of each is written at once.
 
-    `create` makes the share of a `path`. Raises its `ServiceFailed` for a key that the service rejects.
+    `create` makes the share of a `path`. The status is 2 if one was not shared. Raises the `ServiceFailed` of `create`
+    for a key that the service rejects.
     """
+    paths = read_paths()
+    done = read_shared(resume) if resume else set[str]()
+    remaining = [path for path in paths if path not in done]
     shared = 0
     _write_row(COLUMNS)
-    for path in paths:
+    for path in remaining:
         try:
             document = create(path=path)
         except ServiceFailed as error:
             _write_row([path, "", "", "", "", printable(str(error))])
             if error.status in _REJECTED:
                 raise
-            continue
-        names = ("url", "password", "id", "expires_at")
-        _write_row([path, *(document.get(name, "") for name in names), ""])
-        shared += 1
-    return shared
+        else:
+            names = ("url", "password", "id", "expires_at")
+            _write_row([path, *(document.get(name, "") for name in names), ""])
+            shared += 1
+    earlier = f" {len(paths) - len(remaining)} have one of an earlier run." if resume else ""
+    echo(f"{shared} of {len(remaining)} paths have an address now.{earlier}", err=True)
+    return 0 if shared == len(remaining) else 2
 
 
 def _write_row(cells: list[str]) -> None:
@@ -88,14 +92,3 @@ def _write_row(cells: list[str]) -> None:
     row = io.StringIO()
     csv.writer(row).writerow(cells)
     click.echo(row.getvalue().encode(), nl=False)
-
-
-def share_list(create: Callable[..., dict[str, Any]], resume: str | None) -> int:
-    """Shares the paths of standard input without those of the file `resume`. The status is 2 if one was not shared."""
-    paths = read_paths()
-    done = read_shared(resume) if resume else set[str]()
-    remaining = [path for path in paths if path not in done]
-    shared = share_paths(remaining, create)
-    earlier = f" {len(paths) - len(remaining)} have one of an earlier run." if resume else ""
-    echo(f"{shared} of {len(remaining)} paths have an address now.{earlier}", err=True)
-    return 0 if shared == len(remaining) else 2

@@ -168,12 +168,10 @@ def share(
         options.fail("--max-uses counts the downloads of one file: add --each.")
     as_json = params.pop("as_json")
     key = params.pop("key")
-    if as_csv != ("-" in paths) or (as_csv and (files or len(paths) > 1)):
-        options.fail("--csv goes with --path - alone, and --path - with --csv.")
-    if resume and not as_csv:
-        options.fail("--resume goes with --path - --csv.")
-    if as_csv and (as_json or key):
-        options.fail("--csv reads paths from standard input: leave out --json and --key.")
+    if as_csv != ("-" in paths) or (resume and not as_csv):
+        options.fail("--csv goes with --path -, and --path - and --resume with --csv.")
+    if as_csv and (files or as_json or key or len(paths) > 1):
+        options.fail("--csv reads paths from standard input: leave out files, --json and --key.")
     service = Service.load(key)
     create = partial(_create, service, as_json or as_csv, **params)
     if as_csv:

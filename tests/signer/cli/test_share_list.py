@@ -92,21 +92,19 @@ def test_what_is_not_the_output_of_an_earlier_run_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    "line",
     [
-        ("reports/q3.pdf", "not a path"),
-        ("https://links.example.com/reports/q3.pdf", "not a path"),
-        ("/-/shares", "not a path"),
-        ("/reports/\x00q3.pdf", "not a path"),
-        ("/reports/\udcff.pdf", "not UTF-8"),
+        "reports/q3.pdf",
+        "https://links.example.com/reports/q3.pdf",
+        "/-/shares",
+        "/reports/\x00q3.pdf",
+        "/reports/\udcff.pdf",
     ],
 )
-def test_a_line_that_is_no_path_is_refused_before_the_first_request(
-    stub: Stub, line: str, reason: str
-) -> None:
+def test_a_line_that_is_no_path_is_refused_before_the_first_request(stub: Stub, line: str) -> None:
     done = share(stub, f"/reports/q3.pdf\n\n{line}\n")
     assert (done.returncode, done.stdout, stub.keys) == (2, "", [])
-    assert f"Line 3 is {reason}" in done.stderr
+    assert "Line 3 is not a path of the service in UTF-8" in done.stderr
 
 
 def test_more_paths_than_the_maximum_are_refused_before_the_first_request(stub: Stub) -> None:
