@@ -344,6 +344,30 @@ def test_what_happens_to_files_of_one_prefix_stands_in_one_rule(tmp_path: Path) 
         assert rules_of(tmp_path, *mounts) == [("links-files.a", "in/", DELETE | ABORT)]
 
 
+def test_each_rule_has_a_name_of_its_own_that_oss_accepts(tmp_path: Path) -> None:
+    """OSS refuses the same name twice (EC 0014-00000020), and one of more than 255 characters (0014-00000019)."""
+    long_path = "x" * 400
+    rules = rules_of(
+        tmp_path,
+        "/a/b/ 1/ PUT 0",
+        "/a-b/ 2/ PUT 0",
+        "/c/d/ 3/ GET 61",
+        "/c.d/ 4/ GET 61",
+        f"/{long_path}y/ 5/ PUT 0",
+        f"/{long_path}z/ 6/ GET 61",
+        f"/{long_path}z/w/ 7/ GET 61",
+    )
+    names = [name for name, _, _ in rules]
+    assert names[:4] == [
+        "links-uploads-a-b",
+        "links-uploads-a-b-",
+        "links-files.c.d",
+        "links-files.c.d-",
+    ]
+    assert len(set(names)) == len(names) == 7
+    assert max(map(len, names)) <= 255
+
+
 def test_the_shipped_file_deletes_nothing_until_its_comment_is_one_no_more(tmp_path: Path) -> None:
     shipped_file = (ROOT / "links.toml").read_text("utf-8")
     for text, rules in (
