@@ -218,7 +218,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "lfs_not_enabled": ErrorEntry(
         422,
         "This mount does not store objects of Git LFS.",
-        "Ask the operator for a mount with the methods GET and PUT and without overwrite in links.toml.",
+        "Ask the operator for a mount with the methods GET and PUT, and overwrite = false, in links.toml.",
     ),
     "lfs_object_differs": ErrorEntry(
         422,
