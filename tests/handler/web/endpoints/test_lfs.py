@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import jsonschema
 import pytest
 
 from handler.core.cloud.oss import OssResponse
@@ -18,6 +19,7 @@ from signer import verify
 from tests import system
 from tests.handler.client import KEYS, NOW, Answered
 from tests.handler.keys_fixtures import ENDED, READER, STRANGER, api
+from tests.handler.web.endpoints.test_openapi import SCHEMAS, resolved
 from tests.memory_oss import MemoryOss
 from tests.system import HTML, System
 
@@ -113,6 +115,7 @@ def batch(
 
 def objects_of(response: Answered) -> Any:
     assert response.status == 200, response
+    jsonschema.validate(response.json, resolved(SCHEMAS["LfsResponse"]))
     assert response.headers["Content-Type"] == MEDIA_TYPE
     assert {**response.json, "objects": ...} == {
         "transfer": "basic",
@@ -130,7 +133,7 @@ def object_of(response: Answered) -> Any:
 def refused(response: Answered) -> tuple[int, Any]:
     """The status and the audit line's code of a problem, which has the form of Git LFS."""
     assert response.headers["Content-Type"] == MEDIA_TYPE
-    assert set(response.json) == {"message", "request_id", "documentation_url"}
+    jsonschema.validate(response.json, resolved(SCHEMAS["LfsProblem"]))
     assert response.json["message"]
     assert "Basic" not in response.headers.get("WWW-Authenticate", "")
     return response.status, response.lines[-1]["code"]
@@ -366,7 +369,8 @@ class TestRequests:
     def test_a_wrong_member_refuses_the_whole_request(
         self, store: System, oss: MemoryOss, change: dict[str, object]
     ) -> None:
-        response = batch(store, **{"operation": "upload", **change})
+        body = {"operation": "upload", "objects": [ITEM], **change}
+        response = store.post(BATCH, body, PUSHER)
         assert refused(response) == (422, "bad_lfs_request")
         assert not oss.calls
 
