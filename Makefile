@@ -13,7 +13,7 @@
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
 ##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; ARGS=--remove: its
 ##                   opposite)
-##   make alarms     print a script that creates the alarms on the logs
+##   make alarms     print a script that creates the alarms on the logs (ARGS=--remove: its opposite)
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
@@ -26,6 +26,7 @@
 ##   make lint       check style and types
 ##   make bench      measure speed and size, beside others (ARGS=signing: only this)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
+##   make sbom       print every package that a lock pins, as CycloneDX JSON
 ##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
 ##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)
 ##   make reference  write what docs and OpenAPI have of keys, errors and sinks
@@ -61,7 +62,7 @@ DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run oss invoke sign bulk curl explain keys notices policies alarms check build doctor \
 	live live-sweep template \
-	test test-ci test-long lint bench lock audit docs reference clean
+	test test-ci test-long lint bench lock sbom audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -152,16 +153,22 @@ lock: $(VENV)/dev.stamp
 	for python in 3.10 3.12; do \
 	  $(LOCK) requirements.txt --python-version $$python --output-file deploy/requirements/$$python.lock && \
 	  $(LOCK) deploy/requirements/custom.txt --python-version $$python \
-	    --output-file deploy/requirements/custom-$$python.lock || exit 1; \
+	    --output-file deploy/requirements/custom-$$python.lock && \
+	  $(LOCK) requirements.txt --group pyproject.toml:local --python-version $$python \
+	    --output-file deploy/requirements/deploy-$$python.lock || exit 1; \
 	done; \
 	$(LOCK) deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock && \
 	$(PIN) $(PROGRAMS)/requirements.txt pyproject.toml --extra oss --python-version 3.12 \
 	  --custom-compile-command "make lock" --output-file $(PROGRAMS)/programs.lock
 
-# A package whose vulnerabilities cannot be looked up fails it too.
+sbom: $(VENV)/local.stamp
+	@$(BIN)/python -m tools.sbom $(ARGS)
+
+# A package whose vulnerabilities cannot be looked up fails it too. Locks are looked up one by one: those for different
+# versions of Python may pin different versions of a package.
 audit: $(VENV)/dev.stamp
-	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
-	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
+	@for lock in $(sort $(wildcard deploy/requirements/*.lock)); do \
+	  $(BIN)/python -m pip_audit --strict --disable-pip --require-hashes -r $$lock $(ARGS) || exit 1; done
 	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 
@@ -194,12 +201,24 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$('$(PYTHON)' -m venv $(VENV) 2>&1) || \
 	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; \
 	    echo "The virtual environment could not be made: check the free space." >&2; exit 1; }
-	@$(call INSTALL,'pip>=25.1')
-	@$(call INSTALL,$(PACKAGES_$*))
+	@lock=$(if $(filter local,$*),$$($(BIN)/python -c '$(FITTING_LOCK)')); \
+	  if [ -n "$$lock" ]; then \
+	    echo "They are those of $$lock, with their hashes." >&2; \
+	    $(call INSTALL,--require-hashes --only-binary :all: -r "$$lock"); \
+	  else \
+	    $(if $(filter local,$*),echo "No lock of deploy/requirements is for this Python and machine: they are the newest in the ranges." >&2;) \
+	    $(call INSTALL,'pip>=25.1'); \
+	    $(call INSTALL,$(PACKAGES_$*)); \
+	  fi
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INSTALL = output=$$($(BIN)/python -m pip install --quiet --disable-pip-version-check $(1) 2>&1) || \
   { echo "$$output" | tail -n 1 >&2; echo "pip could not install the packages: check that it reaches the package index (PIP_INDEX_URL), and the free space." >&2; exit 1; }
+
+# What checks, builds and deploys is pinned with its hashes where make lock has resolved it.
+FITTING_LOCK = import os, platform, sys; lock = "deploy/requirements/deploy-%d.%d.lock" % sys.version_info[:2]; \
+  fits = (sys.platform, platform.machine()) == ("linux", "x86_64") and os.path.exists(lock); print(lock if fits else "")
+$(VENV)/local.stamp: $(wildcard deploy/requirements/deploy-*.lock)
 
 INCLUDED_IN_dev := cli oss local
 

@@ -43,10 +43,20 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def script(documents: Document) -> str:
-    """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others."""
+    """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others.
+
+    It asks before OSS deletes files. Where nobody agrees to that, it does all else, and ends with 1.
+    """
     start = "#!/bin/sh\n# Creates what s deploy needs, or updates it: roles, policies, queues, logs, lifecycle rules."
     return "\n".join(
-        [start, _DEPLOYER, "harmless=AlreadyExist", _functions("create"), *_calls(documents)]
+        [
+            start,
+            _DEPLOYER,
+            "harmless=AlreadyExist",
+            _functions("create"),
+            *_calls(documents),
+            "exit $unfinished",
+        ]
     )
 
 
@@ -93,7 +103,9 @@ def _calls(documents: Document) -> Iterator[str]:
     for bucket, rules in documents["lifecycle"].items():
         ours = statements.own_rules(prefix)
         region = documents["bucket_regions"][bucket]
-        yield shlex.join(["lifecycle", bucket, region, ours, "\n".join(map(rule_xml, rules))])
+        needed = "\n".join(map(rule_xml, rules))
+        files = f"{prefix}-{statements.FILES}"
+        yield shlex.join(["lifecycle", bucket, region, ours, needed, files])
 
 
 def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:

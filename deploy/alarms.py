@@ -1,6 +1,7 @@
-"""Commands of the `aliyun` CLI that create the alarms of docs/operations.md on the logstores of functions.
+"""Commands of the `aliyun` CLI that create the alarms of docs/operations.md on the logs of functions, or delete them.
 
-Sources: the Simple Log Service pages "CreateAlert" and "UpdateAlert" (2020-12-30) and on their data structures.
+Sources: the Simple Log Service pages "CreateAlert", "UpdateAlert" and "DeleteAlert" (2020-12-30) and on their data
+structures.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from local.fc.functions import Log
 
 from .model import ConfiguredFunction
 
@@ -28,7 +31,12 @@ NOTICES = {
     "Dead notices": (5, "dead > 0"),
     "Ticks": (5, "ticks < 3 or no data"),
 }
+# Of both functions.
+ALL = {"Outdated keys and sessions": (5, "times > 0")}
+ALARMS = {**ALL, **HTTP, **EVENTS, **NOTICES}
 _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
+_COMMON = Path(__file__).parent / "scripts/common.sh"
+_DELETE = "once aliyun sls DeleteAlert"
 
 
 def script(functions: Iterable[ConfiguredFunction]) -> str:
@@ -50,20 +58,40 @@ def queries() -> dict[str, str]:
     )
 
 
-def _calls(configured: ConfiguredFunction) -> Iterator[str]:
-    if configured.function.log is None:
-        return
-    alarms = dict(HTTP) if configured.function.http else {}
+def removal(functions: Iterable[ConfiguredFunction]) -> str:
+    """Deletes every alarm that `script` may have created, also for sinks that links.toml does not name any more."""
+    start = "#!/bin/sh\n# Deletes the alarms on the logs that the script of make alarms created."
+    logs = [(each.function.region, each.function.log) for each in functions]
+    calls = [
+        f"{_DELETE} --region {region} --project {log.project} --alertName {_name(log, title)}"
+        for region, log in logs
+        if log is not None
+        for title in ALARMS
+    ]
+    return "\n".join([start, "harmless=NotExist", _COMMON.read_text("utf-8"), *calls])
+
+
+def names(configured: ConfiguredFunction) -> dict[str, str]:
+    """By name, the titles of the queries that have an alarm on the function's log."""
+    log = configured.function.log
+    titles = [*ALL, *(HTTP if configured.function.http else ())]
     if configured.function.takes_events:
-        alarms |= EVENTS
-        if configured.config.keys_sinks:
-            alarms |= NOTICES
-    project, logstore = configured.function.log
-    for title, (minutes, condition) in alarms.items():
+        titles += [*EVENTS, *(NOTICES if configured.config.keys_sinks else ())]
+    return {_name(log, title): title for title in titles} if log else {}
+
+
+def _name(log: Log, title: str) -> str:
+    return "-".join([log.logstore, *title.lower().split()[:2]])
+
+
+def _calls(configured: ConfiguredFunction) -> Iterator[str]:
+    log = configured.function.log
+    if log is None:
+        return
+    for name, title in names(configured).items():
+        minutes, condition = ALARMS[title]
         condition, _, no_data = condition.partition(" or ")
-        name = "-".join([logstore, *title.lower().split()[:2]])
         query = json.dumps(" ".join(queries()[title].split()))
         fires = (str(minutes), condition, "true" if no_data else "false")
-        yield shlex.join(
-            ["alarm", project, configured.function.region, logstore, name, title, *fires, query]
-        )
+        place = (log.project, configured.function.region, log.logstore)
+        yield shlex.join(["alarm", *place, name, title, *fires, query])

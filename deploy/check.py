@@ -11,6 +11,8 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import NamedTuple
 
 from handler.core.config import InvalidConfig
@@ -19,6 +21,7 @@ from signer.printing import Parser, show
 from .checks import (
     custom_runtime,
     document,
+    domains,
     links_toml,
     names,
     notices,
@@ -41,9 +44,15 @@ _CHECKS = (
     regions.faults,
     triggers.destination_faults,
     custom_runtime.faults,
-    names.domain_faults,
+    domains.faults,
 )
-_CONFIG_CHECKS = (links_toml.faults, regions.config_faults)
+_CONFIG_CHECKS = (links_toml.faults, domains.public_url_faults, regions.config_faults)
+_WARNINGS = (regions, links_toml, domains, function_checks, notices)
+# What s deploy makes by itself for a property that is auto.
+_MADE_BY_AUTO = {
+    "nasConfig": "a NAS file system that you pay for",
+    "vpcConfig": "a VPC, a switch and a security group that nobody removes",
+}
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 
@@ -91,7 +100,7 @@ def report(project: Project) -> Report:
     warnings = dict.fromkeys(
         sentence
         for configured in functions
-        for each in (regions, links_toml, notices)
+        for each in _WARNINGS
         for sentence in each.warnings(configured)
     )
     return Report(list(faults), list(examples), list(warnings), functions)
@@ -111,12 +120,11 @@ def _check_environment(
         code = resource.props.get("code")
         if not is_built(project.root, project.config, code):
             faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
-        if resource.props.get("nasConfig") == "auto":
-            faults.append(
-                "nasConfig is auto, so s deploy would make a NAS file system that you pay for: remove it."
-            )
+        for name, made in _MADE_BY_AUTO.items():
+            if resource.props.get(name) == "auto":
+                faults.append(f"{name} is auto, so s deploy would make {made}: remove it.")
         invalid = resource.faults or [
-            *placeholders.bucket_faults(resource, project, environment.name)
+            *placeholders.name_faults(resource, project, environment.name)
         ]
         faults += invalid
         if not invalid and resource.function is not None:
@@ -150,6 +158,16 @@ def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"{' and '.join(function_names)}: {sentence}"
 
 
+def _lines(sentence: str) -> list[str]:
+    """On a terminal as wide as that is; otherwise one, so that programs read a sentence in a line."""
+    if not sys.stdout.isatty():
+        return [sentence]
+    width = get_terminal_size().columns
+    return wrap(
+        sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m deploy.check", description="Say what would fail once deployed.")
     parser.add_argument(
@@ -169,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note for configured in result.functions for note in links_toml.notes(configured)
     )
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings), *notes):
-        show(sentence)
+        show(*_lines(sentence))
     if not faults:
         show(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
     return 1 if faults else 0

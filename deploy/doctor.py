@@ -24,7 +24,7 @@ from . import check
 from .command import run
 from .errors import DeployError
 from .model import Project
-from .probes import account, aliyun, keys, lifecycle, oss, service, sessions
+from .probes import account, aliyun, keys, lifecycle, oss, overwriting, service, sessions
 from .probes.deployment import LOCAL_ENDPOINTS, Deployment, open_deployment
 from .probes.findings import Finding, fault, ok, unknown, warning
 from .s_preview import render
@@ -84,6 +84,8 @@ def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.bucket_rules(deployment)
+    yield from lifecycle.files(deployment)
+    yield from overwriting.bucket_rules(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)
@@ -101,6 +103,7 @@ def _account(deployment: Deployment) -> Iterator[Finding]:
         yield from account.queues(deployment)
         yield from account.logs(deployment)
         yield from account.domains(deployment)
+        yield from account.alarms(deployment)
     except aliyun.Unusable as error:
         yield unknown("account", f"{NOT_CHECKED}: {error}")
 
@@ -112,6 +115,8 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from findings
     if any(finding.subject == "service" and finding.level == "fault" for finding in findings):
         return
+    if url != deployment.config.public_url:
+        yield from service.public_address(deployment)
     yield from service.control_path(deployment, url)
     yield from service.credentials_headers(deployment, url)
     yield from service.canaries(deployment, url, os.environ)

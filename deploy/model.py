@@ -178,7 +178,7 @@ def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapp
         raise DeployError(
             f"{config.name}: env must be the path of a file, such as ./env.yaml (got {named!r})."
         )
-    path = config.resolve().parent / (named or ENVIRONMENTS)
+    path = config.parent / (named or ENVIRONMENTS)
     if not path.is_file():
         if named:
             raise DeployError(f"{config.name}: env names {named}, which does not exist: create it.")

@@ -2,8 +2,8 @@
 
 One role per function, as its mounts need; one role for each service that calls a function; the roles of
 `[assume_role]`; the policies of the deployer and of those who repair notices; the queues, logs and lifecycle rules. As
-JSON, or as commands of the `aliyun` CLI, which create it, remove it (`--remove`) or create alarms (`--alarms`). For all
-environments of all files, or for one environment: the deployer's policy is always over all.
+JSON, or as commands of the `aliyun` CLI, which create it or the alarms (`--alarms`), or remove either (`--remove`). For
+all environments of all files, or for one environment: the deployer's policy is always over all.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def policies(everything: Sequence[ConfiguredFunction], environment: str | None =
         ),
         "logs": rights.unique(
             {
-                **configured.function.log._asdict(),
+                "project": configured.function.log.project,
+                "logstore": configured.function.log.logstore,
                 "region": configured.function.region,
                 "days": configured.log_days,
             }
@@ -232,11 +233,15 @@ def _buckets(
         for bucket, rules in statements.lifecycle(configured.config, prefix).items():
             _, known = buckets.setdefault(bucket, (configured.bucket_regions[bucket], []))
             for rule in rules:
-                if rule not in known and rule["ID"] in {other["ID"] for other in known}:
-                    raise DeployError(
-                        f"Bucket {bucket} would get two lifecycle rules named {rule['ID']}, because two environments "
-                        "use it with different state prefixes or mounts: use a bucket for each environment."
-                    )
+                for other in known:
+                    if rule != other and (
+                        rule["ID"] == other["ID"] or rule["Prefix"] == other["Prefix"]
+                    ):
+                        names = " and ".join(dict.fromkeys((other["ID"], rule["ID"])))
+                        raise DeployError(
+                            f"Bucket {bucket} would get two lifecycle rules named {names}, because two environments "
+                            "use it with different state prefixes or mounts: use a bucket for each environment."
+                        )
                 if rule not in known:
                     known.append(rule)
     return buckets
@@ -259,10 +264,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON"
     )
     form.add_argument(
-        "--remove", action="store_true", help="print commands that remove what --commands creates"
-    )
-    form.add_argument(
         "--alarms", action="store_true", help="print commands that create the alarms on the logs"
+    )
+    parser.add_argument(
+        "--remove", action="store_true", help="print commands that remove what the others create"
     )
     options = parser.parse_args(arguments)
     everything: list[ConfiguredFunction] = []
@@ -290,7 +295,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in examples:
         show(f"warning: {sentence}", file=sys.stderr)
     if options.alarms:
-        output = alarms.script(f for f in everything if options.env in (None, f.environment_name))
+        selected = [f for f in everything if options.env in (None, f.environment_name)]
+        output = alarms.removal(selected) if options.remove else alarms.script(selected)
     elif options.remove:
         output = account_script.removal(documents, kept)
     else:
@@ -299,8 +305,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.commands
             else json.dumps(documents, indent=2)
         )
-    # A shell gets what it is to run.
-    print("\n".join(map(printable, output.split("\n"))) if sys.stdout.isatty() else output)
+    if not sys.stdout.isatty():
+        print(output)  # a shell runs it as it is
+        return 0
+    print("\n".join(map(printable, output.split("\n"))))
+    if options.commands or options.alarms or options.remove:
+        show(
+            "This is a script: write it to a file with > and a name, and read it before you run it.",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from handler.core.config import Config, Location
+from handler.core.config import Config, Location, Mount
 from handler.core.config.rights import Statement, allow, compact_json, has_upload_pages
 from handler.core.config.rights import policy as policy_of
 from local.rights import DONE, LEASES, OPENED, PAUSES
@@ -24,6 +24,11 @@ MAX_POLICY = 6144  # characters
 STATE_DAYS = 31
 LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
+DAY = 86_400  # seconds
+# What the names of rules for mounts begin with: of those that delete files, and of others. The point after the first is
+# in no name of a function, so no rule of an application whose name ends in -files is taken for one.
+FILES = "files"
+UPLOADS = "uploads"
 # The names of the rules of a state prefix, and the folders that they clean up.
 _STATE_RULES = {
     "notices-done": DONE,
@@ -108,13 +113,13 @@ def domain_statements(name: str, region: str, *, with_certificate: bool) -> list
 
 
 def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
-    """The rules, by bucket, that delete old records and abort uploads that were never completed.
+    """The rules, for each bucket, that delete old records and files, and abort uploads that were never completed.
 
     Their names begin with `name`, so that two applications may use one bucket. OSS refuses two rules of one prefix, and
-    the same action on a prefix inside another (EC 0014-00000085 and 0014-00000084), so mounts whose targets contain one
-    another have one rule, of the outermost.
+    the same action on a prefix inside another (EC 0014-00000085 and 0014-00000084), so all actions of a target are in
+    one rule, and of targets that contain one another the outermost has the action.
     """
-    rules: dict[str, list[Document]] = {}
+    rules: dict[str, list[Document]] = {mount.target.bucket: [] for mount in config.mounts}
     if config.state:
         days = {DONE: STATE_DAYS, LEASES: LEASE_DAYS, PAUSES: LEASE_DAYS}
         # None covers waiting or dead notices.
@@ -127,38 +132,52 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
             }
             for rule, folder in _STATE_RULES.items()
         ]
-    uploads = [m for m in config.mounts if "PUT" in m.methods or has_upload_pages(m)]
-    covered = list[Location]()
-    for mount in sorted(uploads, key=lambda mount: (len(mount.target.key), mount.path)):
-        if not any(_contains(outer, mount.target) for outer in covered):
-            covered.append(mount.target)
-            rules.setdefault(mount.target.bucket, []).append(
-                {
-                    "ID": f"{name}-uploads{mount.path.replace('/', '-').rstrip('-')}",
-                    "Prefix": mount.target.key,
+    by_target: dict[Location, Document] = {}
+    covered: dict[str, list[Location]] = {"Expiration": [], "AbortMultipartUpload": []}
+    for mount in sorted(config.mounts, key=lambda mount: (len(mount.target.key), mount.path)):
+        target = mount.target
+        has_parts = "PUT" in mount.methods or has_upload_pages(mount)
+        actions = {
+            "Expiration": (mount.delete_after or 0) // DAY,
+            "AbortMultipartUpload": UPLOAD_DAYS if has_parts else 0,
+        }
+        for action, action_days in actions.items():
+            if not action_days or any(outer.contains(target) for outer in covered[action]):
+                continue
+            covered[action].append(target)
+            if target not in by_target:
+                by_target[target] = {
+                    "ID": _rule_name(name, mount),
+                    "Prefix": target.key,
                     "Status": "Enabled",
-                    "AbortMultipartUpload": {"Days": UPLOAD_DAYS},
                 }
-            )
+                rules[target.bucket].append(by_target[target])
+            by_target[target][action] = {"Days": action_days}
     return rules
 
 
-def _contains(outer: Location, inner: Location) -> bool:
-    return outer.bucket == inner.bucket and inner.key.startswith(outer.key)
+def _rule_name(name: str, mount: Mount) -> str:
+    if mount.delete_after is None:
+        return f"{name}-{UPLOADS}{mount.path.replace('/', '-').rstrip('-')}"
+    return f"{name}-{FILES}{mount.path.replace('/', '.').rstrip('.')}"
 
 
 def share_days(config: Config) -> int:
     """For how many days what belongs to a share is kept: it may be extended to twice the longest lifetime."""
     longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
-    return max(STATE_DAYS, 2 * -(-longest // 86_400) + 1)
+    return max(STATE_DAYS, 2 * -(-longest // DAY) + 1)
 
 
 def own_rules(name: str) -> str:
     """A regular expression (POSIX, extended) for rules as `lifecycle` writes them, also those of earlier mounts."""
-    own = f"<ID>{name}-{{}}</ID><Prefix>[^<]*</Prefix><Status>Enabled</Status><{{0}}><Days>{{}}</Days></{{0}}>"
-    state = own.replace("{0}", "Expiration").format(f"({'|'.join(_STATE_RULES)})", "[0-9]+")
-    uploads = own.replace("{0}", "AbortMultipartUpload").format("uploads[^<]*", UPLOAD_DAYS)
-    return f"<Rule>({state}|{uploads})</Rule>"
+    start = f"<ID>{name}-{{}}</ID><Prefix>[^<]*</Prefix><Status>Enabled</Status>"
+    deletion = "<Expiration><Days>[0-9]+</Days></Expiration>"
+    abort = f"<AbortMultipartUpload><Days>{UPLOAD_DAYS}</Days></AbortMultipartUpload>"
+    state = start.format(f"({'|'.join(_STATE_RULES)})") + deletion
+    uploads = start.format(f"{UPLOADS}[^<]*") + abort
+    # A deletion that nobody agreed to is left out.
+    files = start.format(rf"{FILES}(\.[^<]*)?") + f"({deletion})?({abort})?"
+    return f"<Rule>({state}|{uploads}|{files})</Rule>"
 
 
 def _with_any_account(arn: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ case "$*" in
   *"$missing"*) [ -z "$missing" ] || { echo "No module named $missing" >&2; exit 1; } ;;
 esac
 case "$1 $2" in
+"-c import os,"*) [ -z "$lock" ] || echo "$lock" ;;
 "-m venv")
   mkdir -p "$3/bin"
   [ "$venv" != full ] || { echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
@@ -110,6 +112,40 @@ def test_packages_are_installed_once(project: Project) -> None:
     assert "-m venv .venv" in first.calls
     assert any(call.startswith("-m pip install") for call in first.calls)
     assert second.calls == ["-m deploy.build s.yaml"]
+
+
+LOCK = "deploy/requirements/deploy-3.12.lock"
+
+
+def test_what_deploys_is_installed_with_hashes_where_a_lock_fits(project: Project) -> None:
+    run = project.make("build", lock=LOCK)
+    assert f"They are those of {LOCK}, with their hashes." in run.output
+    assert [call for call in run.calls if "pip install" in call] == [
+        f"-m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r {LOCK}"
+    ]
+
+
+def test_what_deploys_is_installed_from_its_ranges_elsewhere(project: Project) -> None:
+    run = project.make("build")
+    assert "No lock of deploy/requirements is for this Python and machine" in run.output
+    assert [call.partition("-check ")[2] for call in run.calls if "pip install" in call] == [
+        "pip>=25.1",
+        "-r requirements.txt --group local",
+    ]
+    # The lock is about what deploys alone.
+    assert "lock" not in project.make("sign", lock=LOCK).output
+
+
+def test_a_lock_fits_its_version_of_python_on_linux() -> None:
+    definition = re.search(
+        r"(?m)^FITTING_LOCK = ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text("utf-8")
+    )
+    assert definition is not None
+    here = (sys.platform, platform.machine(), sys.version_info[:2])
+    fits = [("linux", "x86_64", version) for version in ((3, 10), (3, 12))]
+    lock = "deploy/requirements/deploy-{}.{}.lock".format(*here[2]) if here in fits else ""
+    code = definition[1].replace("\\\n", "")
+    assert output_of([sys.executable, "-c", code], 60, cwd=ROOT).stdout.strip() == lock
 
 
 def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
@@ -265,6 +301,7 @@ COMMANDS = [
         ("test", "ARGS=tests/test_make.py"),
         "-m pytest -n auto --maxprocesses 4 -q -m not long and not ci tests/test_make.py",
     ),
+    (("sbom",), "-m tools.sbom"),
     (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
     (
         ("test-long",),
@@ -324,7 +361,7 @@ def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project:
     assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 
-def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
+def test_make_lock_resolves_all_requirements_for_both_versions(installed: Project) -> None:
     run = installed.make("lock", "ARGS=--upgrade")
     digest, *resolved, programs = run.calls
     assert digest.startswith("-c import hashlib")
@@ -335,6 +372,7 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
         for requirements, prefix in (
             ("requirements.txt", ""),
             ("deploy/requirements/custom.txt", "custom-"),
+            ("requirements.txt --group pyproject.toml:local", "deploy-"),
         )
     ] + [
         "deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"
@@ -344,6 +382,19 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
         assert call.startswith("-m uv pip compile ")
         assert {"--generate-hashes", "--no-emit-index-url", "--upgrade"} <= {*call.split()}
         assert ("--only-binary" in call) is (call != programs)
+
+
+def test_make_audit_looks_up_each_lock_by_itself(installed: Project) -> None:
+    """Two locks may pin different versions of one package."""
+    locks = installed.folder / "deploy/requirements"
+    locks.mkdir(parents=True)
+    for name in ("3.10.lock", "deploy-3.12.lock"):
+        (locks / name).touch()
+    audited = [call for call in installed.make("audit").calls if "--require-hashes" in call]
+    assert audited == [
+        f"-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/{name}"
+        for name in ("3.10.lock", "deploy-3.12.lock")
+    ]
 
 
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:

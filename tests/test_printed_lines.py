@@ -136,7 +136,9 @@ def test_a_script_is_safe_on_a_terminal_alone(
     for is_terminal, name in ((False, HOSTILE), (True, printable(HOSTILE))):
         monkeypatch.setattr(sys.stdout, "isatty", lambda answer=is_terminal: answer)
         assert policies.main(["--commands"]) == 0
-        assert capsys.readouterr().out == f"echo a{name}\nexit\n"
+        printed = capsys.readouterr()
+        assert printed.out == f"echo a{name}\nexit\n"
+        assert ("write it to a file" in printed.err) is is_terminal
 
 
 def test_results_and_failures_of_local_are_safe_lines(

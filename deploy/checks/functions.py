@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import handler
-from local.fc.functions import DEFAULT_TIMEOUT, Function
+from local.fc.functions import DEFAULT_INITIALIZER_TIMEOUT, DEFAULT_TIMEOUT, Function
 
+from ..model import LOG_DAYS, ConfiguredFunction
 from ..runtimes import RUNTIMES
 from .secrets import secret_in_variable
 
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
 MIN_EVENT_TIMEOUT = 70  # seconds
+# A request waits up to 2 s for OSS, and a share takes several requests to it.
+MIN_HTTP_TIMEOUT = 10  # seconds
+# Of an account in a region, without a higher quota: 90 % of 300. Source: the page on the quota of instances.
+MAX_INSTANCES = 270
+# The Cybersecurity Law of 2017, article 21: six months.
+MIN_LOG_DAYS = 184
 HTTP_HANDLER = "handler.on_http"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
@@ -27,8 +34,44 @@ def faults(function: Function) -> Iterator[str]:
             "logConfig must name a project and a logstore: without it a deployment turns the log off, and audit lines "
             "are lost; with auto it may choose others each time."
         )
+    elif function.log.begin_rule == "DefaultRegex":
+        yield (
+            "logConfig.logBeginRule is DefaultRegex, which joins lines that begin without a date, so queries and "
+            "alarms find nothing: write None."
+        )
     if {"provisionConfig", "scalingConfig"} <= function.prop_names:
         yield "provisionConfig and scalingConfig exclude each other: remove one."
+
+
+def warnings(configured: ConfiguredFunction) -> Iterator[str]:
+    """A sentence for a setting with which a function works, and which is noticed too late."""
+    function = configured.function
+    resource = function.resource
+    on_mainland = function.region.startswith("cn-") and function.region != "cn-hongkong"
+    rules = (
+        (
+            function.log is not None and not function.log.request_metrics,
+            f"{resource}: logConfig.enableRequestMetrics is false, so the query Function duration of "
+            "docs/operations.md finds nothing: write true.",
+        ),
+        (
+            on_mainland and configured.log_days < MIN_LOG_DAYS,
+            f"vars.log_days is {configured.log_days}, but services in mainland China must keep network logs for at "
+            f"least six months: set it to {LOG_DAYS}.",
+        ),
+        (
+            (function.instances or 0) > MAX_INSTANCES,
+            f"{resource}: concurrencyConfig.reservedConcurrency is {function.instances}: Function Compute refuses more "
+            f"than the quota of the account, which allows {MAX_INSTANCES} by default for all functions of a region "
+            "together.",
+        ),
+        (
+            not function.internet_access,
+            f"{resource}: internetAccess is false, so webhooks and robots, and STS outside of the VPC, cannot be "
+            "reached: write true, unless its VPC has a NAT gateway.",
+        ),
+    )
+    yield from (sentence for applies, sentence in rules if applies)
 
 
 def _handler(function: Function) -> Iterator[str]:
@@ -68,7 +111,17 @@ def _size(function: Function) -> Iterator[str]:
                 f"timeout must be at least {MIN_EVENT_TIMEOUT} for a function that sends notices (got "
                 f"{function.timeout}): one try takes up to 15 s, and its marks must fit, too. Set it to 120."
             )
+    elif "timeout" in function.prop_names and function.timeout < MIN_HTTP_TIMEOUT:
+        yield (
+            f"timeout must be at least {MIN_HTTP_TIMEOUT} (got {function.timeout}): otherwise Function Compute ends "
+            "requests while they wait for OSS. Set it to 30."
+        )
     elif "timeout" not in function.prop_names:
         yield f"timeout is missing: the default is {DEFAULT_TIMEOUT} s, too short for uploads and shares. Set it to 30."
+    if function.initializer and function.initializer.timeout < DEFAULT_INITIALIZER_TIMEOUT:
+        yield (
+            f"instanceLifecycleConfig.initializer.timeout must be at least {DEFAULT_INITIALIZER_TIMEOUT} (got "
+            f"{function.initializer.timeout}): otherwise a slow start never ends. Set it to 30."
+        )
     if function.instances is None and function.http:
         yield "concurrencyConfig.reservedConcurrency is missing: it limits what a flood of requests can cost."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from handler.core.config import Config
 from local.fc.functions import Trigger
+from signer import Endpoint
 
 from ..model import ConfiguredFunction, watched
 from .functions import LOCAL_VARIABLES
@@ -56,13 +57,28 @@ def faults(configured: ConfiguredFunction) -> Iterator[str]:
 
 
 def warnings(configured: ConfiguredFunction) -> Iterator[str]:
-    """A sentence for what anonymous mounts that list show to everyone, for outer spaces, and for what cdn needs."""
+    """A sentence for what a mount opens to everyone or to nobody, for outer spaces, and for what cdn needs."""
     with_cdn = [mount for mount in configured.config.mounts if mount.cdn]
     for mount in configured.config.mounts:
         if mount.lists and mount.access == "anonymous":
             yield (
                 f"{configured.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes "
                 "and times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
+            )
+        if mount.allows_uploads and mount.access == "anonymous":
+            yield (
+                f"{configured.file}: {', '.join(mount.methods)} on the anonymous mount {mount.path} lets everyone "
+                'store files in your bucket at your cost: remove access = "anonymous", unless you want that.'
+            )
+        if mount.endpoint.scheme == "http":
+            yield (
+                f"{configured.file}: the endpoint of {mount.path} begins with http, so links and files travel in clear "
+                "text: write https://…"
+            )
+        if mount.access == "anonymous" and mount.endpoint == Endpoint.internal(mount.region):
+            yield (
+                f'{configured.file}: the anonymous mount {mount.path} has endpoint = "internal", whose links nobody '
+                "outside the region can open."
             )
         for place in (mount.path, str(mount.target)):
             if any(segment != segment.strip() for segment in place.split("/")):

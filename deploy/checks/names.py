@@ -1,4 +1,4 @@
-"""Checks the names of functions, what is usually called like them (roles, log projects, logstores), and domains.
+"""Checks the names of functions, and of what is usually called like them: roles, log projects, logstores.
 
 Source: the pages of Function Compute, RAM, Simple Log Service and Simple Message Queue on their limits.
 """
@@ -17,7 +17,6 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _ROLE = re.compile(rf"(?:acs:ram::{ACCOUNT}:role/)?([A-Za-z0-9.-]+)")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOGSTORE = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")
-_BY_NAME = {"certName", "certificate", "privateKey"}  # of a certificate
 
 
 def role_name(value: str) -> str:
@@ -53,23 +52,3 @@ def _role(field: str, value: str) -> Iterator[str]:
         yield f"{field} must be the name or the ARN of a role, of letters, digits, . and - (got {value!r})."
     elif len(match[1]) > MAX_ROLE:
         yield f"{field} {match[1]} is too long: the name of a role must have at most {MAX_ROLE} characters."
-
-
-def domain_faults(function: Function) -> Iterator[str]:
-    """A sentence for each fault of `customDomain`, if there is one."""
-    domain = function.domain
-    if domain is None:
-        return
-    if domain.name != domain.name.lower().rstrip("."):
-        yield f"customDomain.domainName is {domain.name!r}: write it in lower case, and without a dot at the end."
-    certificate = domain.certificate
-    if "HTTPS" in domain.protocol.split(",") and set(certificate) not in ({"certId"}, _BY_NAME):
-        advice = f"write certId, or all of {', '.join(sorted(_BY_NAME))}"
-        yield f"customDomain.certConfig is required, because customDomain.protocol has HTTPS: {advice}."
-    number = certificate.get("certId")
-    if number is not None and not re.fullmatch(r"[0-9]+", number):
-        yield f'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" (got {number!r}).'
-    if "PRIVATE KEY" in certificate.get("privateKey", ""):
-        yield "customDomain.certConfig.privateKey contains the key, and s deploy prints it: name the key's file."
-    if domain.path != "/*":
-        yield "customDomain.route.path must be /*: requests to other paths would not reach the function."

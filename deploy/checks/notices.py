@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from handler.core.config import Location
-from local.fc.functions import Trigger
+from local.fc.functions import Function, Trigger
 from local.fc.schedule import InvalidSchedule, schedule
 
 from ..model import ConfiguredFunction, watched
@@ -16,6 +16,13 @@ MAX_TIMER_MINUTES = 5
 _SAMPLES = range(0, 24 * 90_000, 90_000)
 # Their messages may contain the events of a bucket.
 _OTHER_SOURCES = frozenset({"eventbridge", "mns_topic"})
+# A shorter outage must not lose events.
+MIN_EVENT_AGE = 3600  # seconds
+# The events of files that arrive in one of the ways that links, forms, pages and tools use.
+UPLOADS = frozenset(
+    f"oss:ObjectCreated:{name}"
+    for name in ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
+)
 # Calls besides one for each sink that hangs.
 _SPARE_CALLS = 2
 
@@ -44,10 +51,34 @@ def missing_function(functions: Sequence[ConfiguredFunction], file: str) -> Iter
 
 
 def warnings(configured: ConfiguredFunction) -> Iterator[str]:
-    """A sentence for each sink that only the keys document can hold."""
+    """A sentence for each sink that only the keys document can hold, and for events that are lost."""
     for name in sorted(configured.config.keys_sinks):
         advice = "run make doctor, which reads the keys document"
         yield f"{configured.file}: a notice goes to {name}, which is not a [[sink]] there: {advice}."
+    if configured.function.takes_events:
+        yield from _lost_events(configured.function)
+
+
+def _lost_events(function: Function) -> Iterator[str]:
+    if "onFailure" not in function.destinations:
+        yield (
+            f"{function.resource}: asyncInvokeConfig has no destinationConfig.onFailure, so events that fail are lost: "
+            "name a queue, as in the file that the project comes with."
+        )
+    if function.max_event_age < MIN_EVENT_AGE:
+        yield (
+            f"{function.resource}: asyncInvokeConfig.maxAsyncEventAgeInSeconds is {function.max_event_age}, so events "
+            "are given up in a short outage: set it to 86400."
+        )
+    for trigger in (trigger for trigger in function.triggers if trigger.kind == "oss"):
+        name = f"{function.resource}: trigger {trigger.name}"
+        suffix = trigger.config["filter"]["key"]["suffix"]
+        if suffix:
+            yield f"{name}: suffix is {suffix!r}, so other files make no notice: write ''."
+        missing = UPLOADS.difference(trigger.config["events"])
+        if missing and "oss:ObjectCreated:*" not in trigger.config["events"]:
+            events = ", ".join(sorted(missing))
+            yield f"{name}: events lacks {events}, so files that arrive this way make no notice: add it."
 
 
 def _created(configured: ConfiguredFunction, triggers: Sequence[Trigger]) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Finds example names that a deployment would use, and a bucket that cannot be one, and where they are written."""
+"""Finds example names that a deployment would use, invalid buckets and regions, and where they are written."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from signer import SignerError
+from signer import Endpoint, SignerError
 from signer.names import check_bucket
 
 from ..model import ConfiguredFunction, Project, Resource
@@ -39,17 +39,21 @@ def faults(
         yield f"{place} {'is' if content == value else 'contains'} {value}, a placeholder: write {advice}."
 
 
-def bucket_faults(resource: Resource, project: Project, environment: str | None) -> Iterator[str]:
-    """A sentence if links.toml would get an invalid name of a bucket, from which other faults would follow."""
-    bucket = resource.props.get("environmentVariables", {}).get("LINK_BUCKET")
+def name_faults(resource: Resource, project: Project, environment: str | None) -> Iterator[str]:
+    """A sentence for an invalid name of a bucket or a region, from which other faults would follow."""
     overlaid = _strings(project.known.get(environment or ""), f"env.yaml: {environment}: ")
-    places = (
-        place for place, content in [*overlaid, *_strings(project.source, "")] if content == bucket
+    written = [*overlaid, *_strings(project.source, "")]
+    bucket = resource.props.get("environmentVariables", {}).get("LINK_BUCKET") or "none"
+    names: tuple[tuple[str, str, Callable[[str], object]], ...] = (
+        ("region", resource.props.get("region", "none"), Endpoint.public),
+        ("environmentVariables.LINK_BUCKET", bucket, check_bucket),
     )
-    try:
-        check_bucket(bucket or "none")
-    except SignerError as error:
-        yield f"{next(places, 'environmentVariables.LINK_BUCKET')}: {error}"
+    for field, name, check in names:
+        places = (place for place, content in written if content == name)
+        try:
+            check(name)
+        except SignerError as error:
+            yield f"{next(places, field)}: {error}"
 
 
 def _examples(configured: ConfiguredFunction) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,14 @@ def across(functions: Sequence[ConfiguredFunction], testing: Collection[str]) ->
             )
         elif sharing:
             yield f"env.yaml: {_join(sharing)} deploy the same function, {name}: each needs its own functionName."
+    domains = _by(
+        (each for each in functions if each.function.domain),
+        lambda configured: [configured.function.domain and configured.function.domain.name],
+    )
+    for domain, users in domains.items():
+        if sharing := _sharing(users, testing):
+            problem = "s deploy does not move a domain from one function to another"
+            yield f"env.yaml: {_join(sharing)} have the same customDomain, {domain}: {problem}, so each needs its own."
     yield from package(each.function for each in functions)
     roles = _by(functions, lambda configured: [_role(configured.function.role)])
     for users in roles.values():

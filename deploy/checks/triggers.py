@@ -24,7 +24,7 @@ _OWNER = rf"[a-z0-9-]+:{ACCOUNT}"
 _DESTINATION = re.compile(
     rf"acs:(?:mns:{_OWNER}:/queues/(?P<queue>[^/]+)/messages"
     rf"|mns:[a-z0-9-]+:{ACCOUNT}?:/topics/[A-Za-z0-9-]+/messages"
-    rf"|fc:{_OWNER}:functions/[A-Za-z_][A-Za-z0-9_-]*(?:[/.][A-Za-z0-9_-]+)?"
+    rf"|fc:{_OWNER}:functions/(?P<function>[A-Za-z_][A-Za-z0-9_-]*)(?:[/.][A-Za-z0-9_-]+)?"
     rf"|eventbridge:{_OWNER}:eventbus/[A-Za-z0-9_.-]+)"
 )
 _QUEUE = re.compile(r"[A-Za-z0-9-]{1,120}")
@@ -80,6 +80,11 @@ def destination_faults(function: Function) -> Iterator[str]:
                 f"asyncInvokeConfig.destinationConfig.{name}.destination is {arn!r}: expected "
                 "acs:mns:REGION:ACCOUNT:/queues/NAME/messages, acs:mns:REGION:ACCOUNT:/topics/NAME/messages, "
                 "acs:fc:REGION:ACCOUNT:functions/NAME or acs:eventbridge:REGION:ACCOUNT:eventbus/NAME."
+            )
+        elif name == "onFailure" and match["function"] == function.name:
+            yield (
+                f"asyncInvokeConfig.destinationConfig.{name} is the function itself, so an event that fails would fail "
+                "again and again: name a queue."
             )
         elif match["queue"] and not _QUEUE.fullmatch(match["queue"]):
             problem = f"the queue {match['queue']} is invalid: its name must have 1 to 120 letters, digits and -"

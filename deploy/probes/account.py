@@ -1,8 +1,9 @@
 """What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
 
-And where a custom domain leads. Sources: the RAM pages "GetRole", "ListPoliciesForRole" and "GetPolicy" (2015-05-01),
-the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject", "GetLogStore" and
-"GetIndex" (2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
+And where a custom domain leads, and the alarms. Sources: the RAM pages "GetRole", "ListPoliciesForRole", "GetPolicy"
+and "ListEntitiesForPolicy" (2015-05-01), the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages
+"GetProject", "GetLogStore", "GetIndex" and "ListAlerts" (2020-12-30), and the Function Compute pages "GetCustomDomain"
+and "UpdateCustomDomain" (2023-03-30).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from handler.core.config.rights import Statement, compact_json
-from local.fc.functions import Domain
+from local.fc.functions import Domain, Log
 
+from .. import alarms as alarm_scripts
 from ..account_script import INDEX
 from ..errors import DeployError
 from ..model import ConfiguredFunction
@@ -24,6 +26,9 @@ from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
 from .findings import SCRIPT, Finding, fault, ok, unknown, warning
+
+# Bytes of a value that Simple Log Service indexes where max_text_len is not set.
+DEFAULT_TEXT_LENGTH = 2048
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
@@ -58,21 +63,19 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     yield from found or [ok("deployer", f"{name} allows s deploy.")]
 
 
+def _policy(operation: str, name: str) -> Mapping[str, Any]:
+    """What an operation of RAM says of a policy."""
+    command = ("ram", operation, "--PolicyType", "Custom", "--PolicyName", name)
+    return aliyun.call(*command, permission=f"ram:{operation}")
+
+
 def _statements(name: str) -> list[Statement]:
-    policy = aliyun.call(
-        "ram",
-        "GetPolicy",
-        "--PolicyType",
-        "Custom",
-        "--PolicyName",
-        name,
-        permission="ram:GetPolicy",
-    )
+    policy = _policy("GetPolicy", name)
     return [*json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]]
 
 
 def _deployer(name: str, needed: Document) -> Iterator[Finding]:
-    """What its policy lacks, which may be one for other environments, too."""
+    """What its policy lacks, which may be one for other environments, too; and whether nobody has it."""
     allowed = _statements(name)
     for each in needed["Statement"]:
         alike = [
@@ -87,6 +90,12 @@ def _deployer(name: str, needed: Document) -> Iterator[Finding]:
                 "deployer",
                 f"The policy {name} lacks {denied}, so s deploy would end half way: {SCRIPT}.",
             )
+    holders = _policy("ListEntitiesForPolicy", name)
+    if not any(holders[f"{kind}s"][kind] for kind in ("User", "Group", "Role")):
+        yield warning(
+            "deployer",
+            f"Nobody has the policy {name}, so only somebody with other rights can deploy: {SCRIPT}.",
+        )
 
 
 def _role(name: str, needed: Document) -> Iterator[Finding]:
@@ -115,6 +124,10 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
         return
     allowed = _statements(name)
     statements = needed["policy"]["Statement"]
+    if any(each["Effect"] == "Deny" and each not in statements for each in allowed):
+        effect = "denies what links.toml may need, and no other statement allows that again"
+        yield fault("role", f"The policy {name} {effect}: {SCRIPT}.")
+        return
     others = trusted - {principal.lower() for principal in principals}
     longest = needed.get("max_session_duration")
     found = role.get("MaxSessionDuration")
@@ -258,7 +271,15 @@ def _logstore(name: str, days: int, *place: str) -> Iterator[Finding]:
 
 
 def _index(name: str, *place: str) -> Iterator[Finding]:
-    keys = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex").get("keys", {})
+    index = aliyun.call("sls", "GetIndex", *place, permission="log:GetIndex")
+    keys = index.get("keys", {})
+    longest = INDEX["max_text_len"]
+    if index.get("max_text_len", DEFAULT_TEXT_LENGTH) < longest:
+        yield fault(
+            "log",
+            f"The index of {name} cuts lines that are shorter than {longest} bytes, which queries and alarms then "
+            f"miss: {SCRIPT}.",
+        )
     if lacking := [
         key
         for key, field in INDEX["keys"].items()
@@ -267,6 +288,31 @@ def _index(name: str, *place: str) -> Iterator[Finding]:
         yield fault(
             "log",
             f"The index of {name} lacks {', '.join(lacking)} of the queries and alarms: {SCRIPT}.",
+        )
+
+
+def alarms(deployment: Deployment) -> Iterator[Finding]:
+    """Whether each alarm exists that `make alarms` creates: those of waiting notices come with the first webhook."""
+    for configured in deployment.functions:
+        log = configured.function.log
+        if log is not None:
+            missing = unknown(
+                "alarms", f"{log.logstore} not found, so its alarms were not checked."
+            )
+            fine = ok("alarms", f"{log.project} has the alarms of {log.logstore}.")
+            yield from _probed(log.logstore, _alarms(configured, log), missing) or [fine]
+
+
+def _alarms(configured: ConfiguredFunction, log: Log) -> Iterator[Finding]:
+    place = ("--project", log.project, "--logstore", log.logstore)
+    page = ("--size", "200", "--region", configured.function.region)
+    answer = aliyun.call("sls", "ListAlerts", *place, *page, permission="log:ListJobs")
+    present = [alert["name"] for alert in answer["results"] or []]
+    missing = [name for name in alarm_scripts.names(configured) if name not in present]
+    if missing:
+        advice = "run the script of make alarms"
+        yield warning(
+            "alarms", f"Alarms {', '.join(missing)} not found in {log.project}: {advice}."
         )
 
 

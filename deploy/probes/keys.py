@@ -52,7 +52,8 @@ def _store(deployment: Deployment) -> Store | None:
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
     address = deployment.config.keys_document
     if error.code == MISSING:
-        return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
+        create = f"if there never was one, create it with {_command(deployment, 'init')}"
+        return fault("keys", f"{address} not found: restore your backup, or, {create}")
     if isinstance(error, StoreError) and isinstance(address, Location):
         host = deployment.object_endpoint(address.bucket).host(address.bucket)
         if problem := unusable(ProbeResponse(host, error.status or 503, error.reason)):

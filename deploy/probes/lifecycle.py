@@ -1,21 +1,22 @@
-"""Whether a bucket's real lifecycle rules spare keys and waiting notices, and delete what is no longer needed.
+"""Whether a bucket's real lifecycle rules spare keys, waiting notices and files, and delete what is no longer needed.
 
 Sources: the OSS pages "GetBucketLifecycle" and "Lifecycle configuration elements".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from handler.core.config import Location
+from handler.core.config import Location, Mount
 from local import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse
 from .findings import SCRIPT, Finding, fault, ok, unknown, warning
-from .oss import unusable
+from .oss import unusable, versioning
 
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
 # No object of the service is as large, and none has a tag.
@@ -26,7 +27,8 @@ class Rule(NamedTuple):
     """An enabled rule that can match objects of the service.
 
     `prefix` is what it covers, without the prefixes in `spared`. `deletes` is "", or when it deletes; `days` is None if
-    it does not, or by a date. `archive` is "", or the storage class to which it moves objects.
+    it does not, or by a date. `archive` is "", or the storage class to which it moves objects. `deletes_versions` says
+    whether it deletes earlier versions.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Rule(NamedTuple):
     deletes: str
     days: int | None
     archive: str
+    deletes_versions: bool
 
     def touches(self, folder: str) -> bool:
         """Whether it can match an object in the folder."""
@@ -81,7 +84,80 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
         yield from findings or [ok("lifecycle", sentence)]
 
 
+def files(deployment: Deployment) -> Iterator[Finding]:
+    """Whether OSS deletes the files of mounts as `delete_after` says, and no others.
+
+    A bucket without such a mount is read too, for rules that remain; it need not be readable.
+    """
+    for bucket in deployment.buckets if deployment.credentials is not None else ():
+        ending = [
+            mount
+            for mount in deployment.config.mounts
+            if mount.target.bucket == bucket and mount.delete_after is not None
+        ]
+        rules = _rules_of(deployment, bucket)
+        if isinstance(rules, Finding):
+            yield from [rules] if ending else []
+            continue
+        findings = [*_remaining(deployment, bucket, ending, rules)]
+        for mount in ending:
+            findings += _wrong(deployment, mount, rules)
+        done = ok("lifecycle", f"OSS deletes files in {bucket} as delete_after of its mounts says.")
+        yield from findings or ([done] if ending else [])
+
+
+def _wrong(deployment: Deployment, mount: Mount, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Rules that delete files of a mount at another time, or none, and versions of them that stay."""
+    bucket, key = mount.target
+    days = (mount.delete_after or 0) // statements.DAY
+    wanted = f"delete_after of the mount {mount.path} is {days} days"
+    deleting = [rule for rule in rules if rule.deletes and rule.touches(key)]
+    for rule in deleting:
+        if rule.days != days:
+            done = f"deletes objects in {rule.prefix or 'the bucket'} {rule.deletes}"
+            yield fault(
+                "lifecycle",
+                f"Rule {rule.id} of {bucket} {done}, but {wanted}: delete the rule if it is not of this project, and "
+                f"{SCRIPT}.",
+            )
+    if not any(rule.days == days and rule.covers(key) for rule in deleting):
+        missing = f"No rule of {bucket} deletes {key} after {days} days"
+        yield fault("lifecycle", f"{missing}, but {wanted}: {SCRIPT}.")
+    response = deployment.get_bucket(bucket, "versioning")
+    if response.status != 200:
+        failed = f"The versioning of {bucket} cannot be read ({response.answer})"
+        yield unknown(
+            "lifecycle", f"{failed}: allow oss:GetBucketVersioning, or look in the console."
+        )
+    elif versioning(response) and not any(
+        rule.deletes_versions and rule.covers(key) for rule in rules
+    ):
+        yield warning(
+            "lifecycle",
+            f"{bucket} keeps versions, so what delete_after of the mount {mount.path} deletes stays as a version: add "
+            f"a rule for {key} with NoncurrentVersionExpiration.",
+        )
+
+
+def _remaining(
+    deployment: Deployment, bucket: str, ending: Sequence[Mount], rules: Sequence[Rule]
+) -> Iterator[Finding]:
+    """Rules of this project that delete files of which no mount says it any more."""
+    names = [configured.function.name for configured in deployment.functions]
+    for rule in rules:
+        own = re.fullmatch(rf"(.+-){statements.FILES}(\..*)?", rule.id)
+        is_own = own is not None and any(name.startswith(own[1]) for name in names)
+        is_wanted = any(rule.touches(mount.target.key) for mount in ending)
+        if is_own and rule.deletes and not is_wanted:
+            yield fault(
+                "lifecycle",
+                f"Rule {rule.id} of {bucket} remains: it deletes objects in {rule.prefix} {rule.deletes}, and no mount "
+                f"there has delete_after. Delete the rule, or {SCRIPT}.",
+            )
+
+
 def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
+    """The enabled rules of a bucket, or the finding that says why they could not be read."""
     response = deployment.get_bucket(bucket, "lifecycle")
     if problem := unusable(response):
         return problem
@@ -202,6 +278,7 @@ def _read_rule(element: ElementTree.Element) -> Rule | None:
         deletes=deletes,
         days=days,
         archive=next((name for name in classes if name in ARCHIVES), ""),
+        deletes_versions=element.find("{*}NoncurrentVersionExpiration") is not None,
     )
 
 

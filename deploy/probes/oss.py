@@ -101,11 +101,7 @@ def state(deployment: Deployment) -> Iterator[Finding]:
     if location is None or deployment.credentials is None:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
-    status = (
-        response.body.partition(b"<Status>")[2]
-        .partition(b"</Status>")[0]
-        .decode("ascii", "replace")
-    )
+    status = versioning(response)
     if problem := unusable(response):
         yield problem
     elif response.status != 200:
@@ -123,6 +119,12 @@ def state(deployment: Deployment) -> Iterator[Finding]:
             f"{location.bucket} never had versioning, so limited shares and notices are safe.",
         )
         yield from _etags(deployment, location)
+
+
+def versioning(response: ProbeResponse) -> str:
+    """The status that a response to GetBucketVersioning has, "" for a bucket that never had versions."""
+    status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0]
+    return status.decode("ascii", "replace")
 
 
 def _etags(deployment: Deployment, location: Location) -> Iterator[Finding]:

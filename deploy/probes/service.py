@@ -81,6 +81,23 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
         )
 
 
+def public_address(deployment: Deployment) -> Iterator[Finding]:
+    """Whether the service answers at `public_url`, which shares, pages and notices name. On a laptop nothing does."""
+    public_url = deployment.config.public_url
+    if public_url is None or deployment.is_local:
+        return
+    response = _request(deployment, "GET", f"{public_url}/-/health", {})
+    if _member(response, "status") == "ok":
+        yield ok("domain", f"The service answers at public_url, {public_url}.")
+    else:
+        problem = f"the service does not answer there ({response.answer})"
+        yield fault(
+            "domain",
+            f"Shares, pages and notices have addresses at public_url, {public_url}, and {problem}: correct public_url "
+            "in links.toml, or customDomain.",
+        )
+
+
 def _allowed_origin(response: ProbeResponse) -> Finding:
     """Function Compute adds the Origin itself; with a second value browsers refuse the response."""
     count = len(response.headers.get("access-control-allow-origin", "").split(","))

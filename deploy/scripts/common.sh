@@ -18,8 +18,10 @@ read_rules() {
       *) printf '%s\n' "$rules" >&2; return 1 ;;
     esac
   fi
+  # In which order OSS shows the actions of a rule is not documented.
   rules=$(printf '%s' "$rules" | tr -d '\n' | sed 's/>[[:space:]]*</></g' |
-    awk '{ gsub(/<Rule>/, "\n&"); gsub(/<\/Rule>/, "&\n"); print }' | grep '^<Rule>' || true)
+    awk '{ gsub(/<Rule>/, "\n&"); gsub(/<\/Rule>/, "&\n"); print }' | grep '^<Rule>' |
+    sed 's|\(<Abort.*</AbortMultipartUpload>\)\(<Expiration>.*</Expiration>\)|\2\1|' || true)
   others=$(printf '%s\n' "$rules" | grep -vxE "$3" | grep . || true)
 }
 

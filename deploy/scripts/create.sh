@@ -1,3 +1,10 @@
+case "$*" in
+  "" | --yes) ;;
+  *) echo "usage: sh policies.sh [--yes]: --yes agrees to each rule that deletes files." >&2; exit 2 ;;
+esac
+agreed=$*
+unfinished=0
+
 # WHAT ANSWER MEMBER DOCUMENT WANTED: says what is replaced, if a document in an answer is not the one that is wanted.
 differs() {
   old=$("${PYTHON:-python3}" -ISc '
@@ -91,11 +98,71 @@ logstore() {
   echo "logstore  $3"
 }
 
-# BUCKET REGION OURS RULES: a pattern for rules that this project writes, and those that it needs, each in a line.
+# BUCKET REGION FILES RULES WANTED: what is wanted, but where nobody agrees to it no new or shorter time after which
+# files are deleted: then it ends with 3. FILES is what the names of such rules begin with.
+agree() {
+  "${PYTHON:-python3}" -ISc '
+import re, subprocess, sys, time
+from datetime import datetime
+from xml.sax.saxutils import unescape
+
+bucket, region, files, found, wanted, agreed = sys.argv[1:]
+MOST = 10_000
+
+
+def read(rule):
+    days = re.search("<Expiration><Days>([0-9]+)", rule)
+    return unescape(re.search("<Prefix>(.*)</Prefix>", rule)[1]), int(days[1]) if days else 0
+
+
+def count_older(place, days):
+    command = ["aliyun", "oss", "ls", place, "--limited-num", str(MOST + 1), "--region", region]
+    listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if listed.returncode:
+        return "unknown, since they cannot be listed"
+    before = time.time() - days * 86_400
+    times = re.findall(r"^([0-9-]{10} [0-9:]{8} [+-][0-9]{4}) .*oss://", listed.stdout, re.MULTILINE)
+    older = sum(datetime.strptime(each, "%Y-%m-%d %H:%M:%S %z").timestamp() < before for each in times[:MOST])
+    return str(older) if len(times) <= MOST else f"{older} of the first {MOST:,}, of more than {MOST:,}"
+
+
+def is_agreed(place, days):
+    sentence = f"{place}: OSS will delete all objects below this prefix that are older than {days} days."
+    print(f"{sentence} Objects that are older now: {count_older(place, days)}.", file=sys.stderr)
+    if agreed or not sys.stdin.isatty():
+        return bool(agreed)
+    print("Write this rule? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+status = 0
+old = [(*read(rule), rule) for rule in found.splitlines()]
+for rule in wanted.splitlines():
+    prefix, days = read(rule)
+    place = f"oss://{bucket}/{prefix}"
+    is_known = any(0 < before <= days and prefix.startswith(outer) for outer, before, _ in old)
+    if rule.startswith(f"<Rule><ID>{files}") and days and not is_known and not is_agreed(place, days):
+        status = 3
+        print(f"{place}: this rule was not written. Run the script on a terminal, or with --yes.", file=sys.stderr)
+        kept = [before for outer, _, before in old if outer == prefix]
+        rule = kept[0] if kept else re.sub("<Expiration>.*</Expiration>", "", rule)
+    if "<Days>" in rule:
+        print(rule)
+sys.exit(status)' "$@" "$agreed"
+}
+
+# BUCKET REGION OURS RULES FILES: a pattern for rules that this project writes, those that it needs, each in a line, and
+# what the names of those begin with that delete files.
 lifecycle() {
-  read_rules "$1" "$2" "$3"
+  # Where it needs none, a rule of an earlier mount may be left, also one that deletes files.
+  read_rules "$1" "$2" "$3" || { [ -n "$4" ] && return 1; return 0; }
   if [ -z "$others" ]; then
-    put_rules "$1" "$2" "$4"
+    wanted=$(agree "$1" "$2" "$5" "$rules" "$4") || { [ $? = 3 ] || return 1; unfinished=1; }
+    if [ -n "$wanted" ]; then
+      put_rules "$1" "$2" "$wanted"
+    elif [ -n "$rules" ]; then
+      aliyun oss lifecycle --method delete "oss://$1" --region "$2" >/dev/null
+    fi
   else
     missing=$(printf '%s\n' "$4" | grep -vxF "$rules" || true)
     old=$(printf '%s\n' "$rules" | grep -xE "$3" | grep -vxF "$4" || true)

@@ -21,7 +21,7 @@ from signer.times import rfc3339
 
 from .cloud.concurrency import map_concurrently
 from .cloud.http_client import within
-from .cloud.oss import CANNOT_BE_REACHED, PAGE_TIMEOUT
+from .cloud.oss import NO_ANSWER, PAGE_TIMEOUT
 from .cloud.store import Store
 from .config import USES
 from .errors import HandlerError
@@ -171,7 +171,7 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
             TimeoutError,
             RuntimeError,
         ) as error:  # RuntimeError: no further thread can be started
-            fields.update(code="notice_not_written", cause=str(error) or CANNOT_BE_REACHED)
+            fields.update(code="notice_not_written", cause=str(error) or NO_ANSWER)
 
     return write_use if opened.invocation.config.use_notices(opened.record.mount) else None
 

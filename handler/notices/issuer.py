@@ -9,8 +9,8 @@ from signer.times import rfc3339
 
 from ..core import audit, links, shares
 from ..core.auth import authorize
-from ..core.cloud.oss import CANNOT_BE_REACHED, head_object
-from ..core.config import USES, Target
+from ..core.cloud.oss import head_object, is_outage
+from ..core.config import USES, Location, Target
 from ..core.context import Caller, Invocation
 from ..core.errors import HandlerError, Problem
 from ..core.keys import current
@@ -58,7 +58,13 @@ class LinkIssuer:
     def _issue(self, notice: Notice) -> Link | None:
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
-        target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
+        target = None
+        if mount is not None:
+            reported = Location(notice.bucket, notice.key)
+            location = mount.moved(reported)
+            target = mounts.target_of(mount, *location)
+            if location != reported:  # no other bucket has the version
+                notice = notice._replace(version=None)
         if target is None or "GET" not in target.mount.methods:
             raise _mount_changed()
         failures = self._failures.setdefault(notice.mount, [])
@@ -78,9 +84,7 @@ class LinkIssuer:
                 if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
                 if problem.status >= 500:
-                    failures += [problem] * (
-                        MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1
-                    )
+                    failures += [problem] * (MAX_FAILURES if is_outage(problem.cause) else 1)
             raise problem from None
         failures.clear()
         if issued is None:
@@ -133,11 +137,8 @@ class LinkIssuer:
             secret = records.derived_secret(keys.share[-1].secret, f"{identity}\n{number}")
             record = record._replace(hash=records.secret_hash(secret))
             stored = records.create(state, record)
-            if (stored.hash, stored.path, stored.target) == (
-                record.hash,
-                record.path,
-                record.target,
-            ):
+            is_same = (stored.hash, stored.path) == (record.hash, record.path)
+            if is_same and stored.is_of(target.mount):
                 break
         else:
             raise Problem("state_unavailable")

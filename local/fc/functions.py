@@ -21,6 +21,7 @@ DEFAULT_TIMEOUT = 3
 DEFAULT_INITIALIZER_TIMEOUT = 3
 DEFAULT_MEMORY = 512
 DEFAULT_RETRIES = 3
+DEFAULT_EVENT_AGE = 18_000
 MAX_ENVIRONMENT_BYTES = 4096
 
 
@@ -61,10 +62,12 @@ class HttpTrigger(NamedTuple):
 
 
 class Log(NamedTuple):
-    """`logConfig`."""
+    """`logConfig`: `begin_rule` is its `logBeginRule`, by which lines are joined, or ""."""
 
     project: str
     logstore: str
+    begin_rule: str = ""
+    request_metrics: bool = True
 
 
 class Domain(NamedTuple):
@@ -92,9 +95,9 @@ class Function:
 
     `timeout` is in seconds, `memory` in MB; `code` is the folder that comes first on `sys.path`, `package` what
     `s.yaml` says of it; `instances` is `concurrencyConfig.reservedConcurrency`, None for no limit; an instance handles
-    `concurrency` requests at a time. A failed asynchronous invocation is retried `retries` times; `destinations` are
-    ARNs by `onFailure` and `onSuccess`; `qualifier` is that of `asyncInvokeConfig`, None without one. `prop_names` are
-    those of all props, also without a field here.
+    `concurrency` requests at a time. A failed asynchronous invocation is retried `retries` times, for at most
+    `max_event_age` seconds; `destinations` are ARNs by `onFailure` and `onSuccess`; `qualifier` is that of
+    `asyncInvokeConfig`, None without one. `prop_names` are those of all props, also without a field here.
     """
 
     resource: str
@@ -114,7 +117,9 @@ class Function:
     http: HttpTrigger | None = None
     instances: int | None = None
     concurrency: int = 1
+    internet_access: bool = True
     retries: int = DEFAULT_RETRIES
+    max_event_age: int = DEFAULT_EVENT_AGE
     qualifier: str | None = None
     destinations: Mapping[str, str] = field(default_factory=dict)
     log: Log | None = None
@@ -231,6 +236,8 @@ def _read(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
         http=http[0] if http else None,
         instances=props.get("concurrencyConfig", {}).get("reservedConcurrency"),
         concurrency=props.get("instanceConcurrency", 1),
+        internet_access=props.get("internetAccess", True),
+        max_event_age=async_config.get("maxAsyncEventAgeInSeconds", DEFAULT_EVENT_AGE),
         retries=async_config.get("maxAsyncRetryAttempts", DEFAULT_RETRIES),
         qualifier=async_config.get("qualifier", "") if async_config else None,
         destinations={
@@ -257,7 +264,14 @@ def _code_folder(code: object, handler: str, folder: Path) -> Path:
 
 def _log(config: Any) -> Log | None:
     """None also for auto, which may choose others at each deployment."""
-    return None if config == "auto" else Log(config["project"], config["logstore"])
+    if config == "auto":
+        return None
+    return Log(
+        project=config["project"],
+        logstore=config["logstore"],
+        begin_rule=config.get("logBeginRule", ""),
+        request_metrics=config.get("enableRequestMetrics", True),
+    )
 
 
 def _domain(config: Mapping[str, Any] | None) -> Domain | None:

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from itertools import chain
@@ -20,9 +20,13 @@ import click
 from ..display import printable, redact_pieces
 from ..sizes import format_size
 from . import options
-from .sending import open_file, send_file
+from .sending.bundle import Bundle, plan_bundle, send_bundle
+from .sending.destination import Place, find_place
+from .sending.files import LocalFile, select_files
 from .service import KEY, Service, ServiceFailed
 from .terminal import echo, print_json
+
+MAX_NAMED = 10  # of what is left out
 
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
 
@@ -63,8 +67,12 @@ def _create(service: Service, as_json: bool, **params: Any) -> dict[str, Any]:
         raise service.refusal(document)
     if not as_json:
         echo(f"{url} {code}".rstrip())
-        line = f"{share_id}: {params['path']}, until {end}{_limited_by(document)}."
-        echo(f"{line} {document.get('covers', '')}".rstrip(), err=True)
+        limited = _limited_by(document)
+        line = f"{share_id}: {params['path']}, until {end}{limited}.{_deleted(document)}"
+        covers = document.get("covers", "")
+        if "files" in params:
+            covers = f"Files: {params['files']}."
+        echo(f"{line} {covers}".rstrip(), err=True)
     return document
 
 
@@ -77,6 +85,12 @@ def _limited_by(document: Mapping[str, Any]) -> str:
             return " (the latest that your key allows)"
         case _:
             return ""
+
+
+def _deleted(document: Mapping[str, Any]) -> str:
+    """When files of a share are deleted, "" where that is not before its end."""
+    deleted_at = document.get("deleted_at")
+    return f" OSS deletes files of it before, from {deleted_at} on." if deleted_at else ""
 
 
 def _as_typed(params: Mapping[str, Any]) -> str:
@@ -92,7 +106,7 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 
 
 @click.command(cls=options.Command)
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE|FOLDER...", nargs=-1)
 @click.option(
     "--path",
     "paths",
@@ -103,6 +117,13 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 @click.option(
     "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
 )
+@click.option(
+    "--into",
+    is_flag=True,
+    help="Send to the folder --to itself, without what is there with the same size, and share all of it.",
+)
+@click.option("--each", is_flag=True, help="An address for each file, not one for all.")
+@click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
 @_share_options
@@ -111,45 +132,115 @@ def share(
     files: tuple[str, ...],
     paths: tuple[str, ...],
     to: str,
-    as_json: bool,
-    key: str | None,
+    into: bool,
+    each: bool,
+    hidden: bool,
     **params: Any,
 ) -> int:
-    """Send files, or take what is there, and share each. The status is 2 if one of them was not shared.
+    """Send files and folders, or take what is there, and share them. The status is 2 if something was not shared.
 
-    FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the methods PUT and SHARE;
-    for a folder with SHARE, GET and LIST. A file is sent to a folder of its own, so nothing is replaced.
+    Several files, or a folder, get one address, and with --password one code. FC_PRESIGN_URL is the address of the
+    service, FC_PRESIGN_KEY an API key or token with the methods PUT and SHARE; for one address of several files, or for
+    a folder, also GET and LIST. Files are sent to a new folder, so nothing is replaced.
 
     \b
     Examples:
       fc-presign share q3.pdf --expires 30d --password
-      fc-presign share photos/*.jpg --max-uses 1
+      fc-presign share photos/ --title 'Photos of June'
+      fc-presign share photos/*.jpg --each --max-uses 1
       fc-presign share --path /reports/2026/
     """
-    if not files and not paths:
-        options.fail("Name files to send, or what to share with --path.")
+    is_single = len(files) == 1 and not os.path.isdir(files[0])
+    together = bool(files) and (into or not (each or is_single))
+    if bool(files) == bool(paths):
+        options.fail("Name files to send, or with --path what to share, not both.")
+    if into and each:
+        options.fail("--into shares all files at one address: leave out --each.")
+    if together and params["max_uses"] is not None:
+        options.fail("--max-uses counts the downloads of one file: add --each.")
+    as_json = params.pop("as_json")
+    key = params.pop("key")
     service = Service.load(key)
+    create = partial(_create, service, as_json, **params)
+    typed = _as_typed({**params, "json": as_json, "key": key})
+    expected = len(paths)
+    acts = _for_each(paths, lambda path: create(path=path))
+    if files:
+        selected = _select(files, hidden=hidden)
+        folder = f"{to.rstrip('/')}/"
+        place = find_place(service, folder, together=together)
+        expected = 1 if together else len(selected)
+        acts = chain.from_iterable(
+            _share_alone(service, file, folder, place, create, typed) for file in selected
+        )
+    if together:
+        folder = folder if into else _new_folder(folder)
+        bundle = plan_bundle(service, selected, folder, place, into=into)
+        given = _as_typed({"to": folder, "into": True, "hidden": hidden})
+        # What begins with a dash would be an option.
+        names = shlex.join(f"./{name}" if name.startswith("-") else name for name in files)
+        acts = _share_together(service, bundle, create, f"{names} {given} {typed}")
     shared = list[dict[str, Any]]()
-
-    def create(path: str) -> dict[str, Any]:
-        return _create(service, as_json, path=path, **params)
-
-    def send_and_create(name: str) -> dict[str, Any]:
-        path = f"{to.rstrip('/')}/{secrets.token_urlsafe(6)}/{os.path.basename(name)}"
-        with open_file(name) as file:
-            send_file(service, file, path)
-        try:
-            return create(path)
-        except ServiceFailed as error:
-            again = f"{options.NAME} share --path {shlex.quote(path)} {_as_typed(params)}".rstrip()
-            raise ServiceFailed(f"{error} It was sent, and not shared: try {again}") from None
-
     try:
-        shared.extend(chain(_for_each(files, send_and_create), _for_each(paths, create)))
+        shared.extend(acts)
     finally:
         if as_json:  # also after Ctrl-C: nobody can look up an address
             print_json({"shares": shared})
-    return 0 if len(shared) == len(files) + len(paths) else 2
+    return 0 if len(shared) == expected else 2
+
+
+def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:
+    """The files to send, after a note of what is left out. Raises `ServiceFailed` for none, or too many."""
+    selected, left_out = select_files(files, hidden=hidden)
+    for reason, paths in left_out.items():
+        more = ", …" if len(paths) > MAX_NAMED else ""
+        names = ", ".join(paths[:MAX_NAMED])
+        echo(f"Left out, {reason}: {len(paths)} ({names}{more})", err=True)
+    if not selected:
+        raise ServiceFailed("There is no file to send.")
+    return selected
+
+
+def _new_folder(above: str) -> str:
+    return f"{above}{secrets.token_urlsafe(6)}/"
+
+
+def _share_alone(
+    service: Service,
+    file: LocalFile,
+    to: str,
+    place: Place,
+    create: Callable[..., dict[str, Any]],
+    typed: str,
+) -> Iterator[dict[str, Any]]:
+    """The share of a file, or a sentence that says why there is none."""
+    file = file._replace(name=os.path.basename(file.name))
+    again = ""
+    try:
+        bundle = plan_bundle(service, [file], _new_folder(to), place, into=False)
+        send_bundle(service, bundle)
+        path = bundle.folder + file.name
+        again = f"It was sent, and not shared. To go on:\n{options.NAME} share {_as_typed({'path': path})} {typed}"
+        yield create(path=path)
+    except (ServiceFailed, ValueError) as error:
+        _print_failure(str(error), again)
+
+
+def _share_together(
+    service: Service, bundle: Bundle, create: Callable[..., dict[str, Any]], typed: str
+) -> Iterator[dict[str, Any]]:
+    """The share of all files, or a sentence that says why there is none, and the command that goes on."""
+    files = f"{len(bundle.missing)} of {bundle.total} files"
+    echo(f"Sending {files} ({format_size(bundle.size)}) to {bundle.folder}.", err=True)
+    again = f"Nothing was shared. To go on:\n{options.NAME} share {typed}"
+    try:
+        send_bundle(service, bundle)
+        yield create(path=bundle.folder, files=bundle.total)
+    except (ServiceFailed, ValueError) as error:
+        _print_failure(str(error), again)
+    except KeyboardInterrupt:
+        echo(again, err=True)
+        raise
 
 
 @click.command(cls=options.Command)
@@ -262,15 +353,19 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _for_each(names: tuple[str, ...], act: Callable[[str], T]) -> Iterator[T]:
+def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
     """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
     for name in names:
         try:
             yield act(name)
         except (ServiceFailed, ValueError) as error:
-            echo(
-                printable(redact_pieces(f"Error: {name}: {error}")), err=True
-            )  # an id may be a pasted link
+            _print_failure(f"{name}: {error}")
+
+
+def _print_failure(sentence: str, again: str = "") -> None:
+    echo(printable(redact_pieces(f"Error: {sentence}")), err=True)  # an id may be a pasted link
+    if again:
+        echo(again, err=True)
 
 
 @_id_command()
@@ -297,7 +392,7 @@ def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str |
             raise service.refusal(document)
         if not as_json:
             end = f"{document['expires_at']}{_limited_by(document)}"
-            echo(printable(f"Extended {share_id} until {end}."))
+            echo(printable(f"Extended {share_id} until {end}.{_deleted(document)}"))
         return document
 
     extended = [*_for_each(identifiers, act)]

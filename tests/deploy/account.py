@@ -31,6 +31,7 @@ KINDS = (
     "alerts",
     "lifecycle",
     "buckets",
+    "objects",
     "domains",
     "identity_providers",
 )
@@ -57,6 +58,7 @@ PARAMETERS = {
     "ram DeletePolicy": "CascadingDelete PolicyName",
     **{f"ram {action}Role": "RoleName" for action in ("Delete", "Get", "ListPoliciesFor")},
     "ram GetPolicy": "PolicyName PolicyType",
+    "ram ListEntitiesForPolicy": "PolicyName PolicyType",
     "ram ListPoliciesForUser": "UserName",
     "ram UpdateRole": "NewAssumeRolePolicyDocument NewDescription NewMaxSessionDuration RoleName",
     **{f"sls {action}": "body project" for action in ("CreateAlert", "CreateLogStore")},
@@ -68,6 +70,7 @@ PARAMETERS = {
     **{f"sls {action}": "logstore project" for action in ("GetIndex", "GetLogStore")},
     "sls CreateProject": "body",
     "sls GetProject": "project",
+    "sls ListAlerts": "logstore offset project size",
     "sls UpdateAlert": "alertName body project",
 }
 # What the pages of the operations name in the body of a request, and of its parts.
@@ -255,6 +258,13 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         versions.append(json.loads(given["PolicyDocument"]))
         del versions[:-5]
         return {}
+    if action == "ListEntitiesForPolicy":
+        get(policies, policy, "EntityNotExist.Policy")
+        having = [key.split()[:2] for key in attached if key.split()[2] == policy]
+        return {
+            f"{kind}s": {kind: [{f"{kind}Name": name} for other, name in having if other == kind]}
+            for kind in ("User", "Group", "Role")
+        }
     kind, name = action[-4:], role or given["UserName"]
     if action == f"AttachPolicyTo{kind}":
         get(policies, policy, "EntityNotExist.Policy")
@@ -327,6 +337,13 @@ LOGS = {
 
 
 def logs(state: State, action: str, given: dict[str, str]) -> object:
+    if action == "ListAlerts":
+        get(state["projects"], given["project"], "ProjectNotExist")
+        start = f"{given['project']} {given['logstore']}-"
+        results = [
+            {"name": name.partition(" ")[2]} for name in state["alerts"] if name.startswith(start)
+        ]
+        return {"total": len(results), "count": len(results), "results": results}
     (kind,) = filter(action.endswith, LOGS)
     verb, (records, exists, missing) = action.removesuffix(kind), LOGS[kind]
     body = json.loads(given.get("body", "{}"))
@@ -386,7 +403,10 @@ def identities(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb`, `stat`, `ls`, `logging` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
+    """`mb`, `stat`, `ls`, `logging` and `lifecycle` of a bucket, and `cp` of a file; in any region.
+
+    `objects` are times by address, as ossutil prints them.
+    """
     if "--region" in words and words[0] != "mb":
         words = words[: words.index("--region")]
     if words[0] == "mb":
@@ -397,6 +417,15 @@ def oss(state: State, words: list[str]) -> str:
         with open(words[1], "rb") as file:
             put(words[2], file.read())
         return ""
+    if words[0] == "ls" and words[2:3] == ["--limited-num"] and len(words) == 4:
+        listed = [url for url in sorted(state["objects"]) if url.startswith(words[1])]
+        listed = listed[: int(words[3])]
+        head = f"{'LastModifiedTime':<30}{'Size(B)':>12}  StorageClass   {'ETAG':<36}  ObjectName"
+        rows = [
+            f"{state['objects'][url]:<30}{1234:>12}  {'Standard':>12}   {'0C01':<36}  {url}"
+            for url in listed
+        ]
+        return "\n".join([head, *rows, f"Object Number is: {len(rows)}", "", "0.1(s) elapsed"])
     if words[0] in ("stat", "ls") and len(words) == 2:
         return str(
             get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,6 @@ import pytest
 from deploy import account_script, alarms
 from deploy.command import output_of
 from tests.deploy.account import Account, State
-from tests.deploy.project_copy import ROOT
 from tests.deploy.test_policies import (
     ASSUME_ROLE,
     FUNCTIONS,
@@ -65,9 +68,9 @@ def rules_alone(documents: Document) -> Document:
 
 
 def run(
-    account: Account, documents: Document, **environment: str
+    account: Account, documents: Document, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return run_script(account, account_script.script(documents), **environment)
+    return run_script(account, account_script.script(documents), *arguments, **environment)
 
 
 def remove(
@@ -77,10 +80,10 @@ def remove(
 
 
 def run_script(
-    account: Account, script: str, **environment: str
+    account: Account, script: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return output_of(
-        ["sh", "-c", script],
+        ["sh", "-c", script, "policies.sh", *arguments],
         60,
         env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment},
     )
@@ -305,6 +308,9 @@ def test_rules_of_others_stay_and_those_of_removed_mounts_go(
         "<Rule><ID>links-uploads-legal-hold</ID><Prefix>contracts/</Prefix><Status>Enabled</Status><Transition><Days>30"
         f"</Days><StorageClass>IA</StorageClass></Transition>{ABORT}</Rule>",
         f"<Rule><ID>links-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT}</Rule>",
+        # Of an application that is called links-files.
+        "<Rule><ID>links-files-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>61</Days>"
+        "</Expiration></Rule>",
         "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>",
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
     ],
@@ -315,6 +321,191 @@ def test_rules_of_others_or_without_a_name_stay(
     with_rules(account, "examplebucket", rule)
     assert run(account, rules_alone).returncode == 1
     assert rule in account.state["lifecycle"]["examplebucket"]
+
+
+@pytest.mark.parametrize("page", ["deploy.md", "deploy.zh-CN.md"])
+def test_the_page_lists_what_whoever_runs_the_script_may_do(page: str) -> None:
+    """Every operation that the script names, and of OSS those of its commands."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    (policy,) = map(json.loads, re.findall(r"(?s)```json\n(\{\n  \"Version\".*?)```", text))
+    (statement,) = policy["Statement"]
+    allowed = {action.partition(":")[2] for action in statement["Action"]}
+    scripts = "".join(
+        (ROOT / "deploy/scripts" / name).read_text("utf-8") for name in ("common.sh", "create.sh")
+    )
+    called = {*re.findall(r"\b(?:Attach|Create|Get|Update)[A-Z]\w+", scripts), "AttachPolicyToUser"}
+    verbs = re.findall(r"oss lifecycle --method (\w+)", scripts)
+    called |= {f"{verb.capitalize()}BucketLifecycle" for verb in verbs}
+    called |= {"ListObjects"} if '"oss", "ls"' in scripts else set()
+    assert allowed == called
+
+
+# --- files that end with their shares ------------------------------------------------------------------------------
+
+REPORTS = """<Rule><ID>links-{}</ID><Prefix>reports/</Prefix><Status>Enabled</Status>{}</Rule>"""
+ENDING = 'max_share = "90d"\ndelete_after = "{}d"\nmethods = ["GET", "PUT"]\nmax_size = "1MB"'
+
+
+def expiration(days: int) -> str:
+    return f"<Expiration><Days>{days}</Days></Expiration>"
+
+
+def ending(folder: Path, days: int = 181) -> Document:
+    """The rules alone, of files in reports/ that end."""
+    links = LINKS.replace('max_share = "90d"', ENDING.format(days))
+    return {**policies_for(folder, links), "roles": {}, "queues": [], "logs": []}
+
+
+def with_files(account: Account, *days: float) -> None:
+    """Files that were stored so many days ago: those of every second one in another time zone."""
+    names = {}
+    for number, age in enumerate(days):
+        zone = timezone(timedelta(hours=8 * (number % 2)), ("UTC", "CST")[number % 2])
+        stored = datetime.fromtimestamp(time.time() - age * 86_400, zone)
+        names[f"oss://examplebucket/reports/{number:05}"] = stored.strftime(
+            "%Y-%m-%d %H:%M:%S %z %Z"
+        )
+    account.write({**account.state, "objects": names})
+
+
+def reports_rules(account: Account) -> list[str]:
+    rules: str = account.state["lifecycle"]["examplebucket"]
+    return [rule for rule in re.findall("<Rule>.*?</Rule>", rules) if "<Prefix>reports/" in rule]
+
+
+def answered(account: Account, documents: Document, answer: str) -> tuple[int, str]:
+    """The status, and what it prints as errors, where somebody at a terminal types an answer."""
+    screen, terminal = pty.openpty()
+    try:
+        os.write(screen, f"{answer}\n".encode())
+        done = subprocess.run(
+            ["sh", "-c", account_script.script(documents), "policies.sh"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops"},
+        )
+    finally:
+        os.close(screen)
+        os.close(terminal)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ages", "count"), [([], "0"), ([182, 180.9, 200, 1], "2"), ([181.1], "1")], ids=str
+)
+def test_files_end_with_yes_after_their_number_was_printed(
+    ages: list[float], count: str, account: Account, tmp_path: Path
+) -> None:
+    with_files(account, *ages)
+    done = run(account, ending(tmp_path), "--yes")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "oss://examplebucket/reports/: OSS will delete all objects below this prefix that are older than 181 days. "
+        f"Objects that are older now: {count}.\n",
+    )
+    assert reports_rules(account) == [REPORTS.format("files.reports", expiration(181) + ABORT)]
+
+
+def test_without_a_terminal_and_yes_all_else_is_done_and_the_end_is_1(
+    account: Account, tmp_path: Path
+) -> None:
+    with_files(account, 200)
+    done = run(account, ending(tmp_path))
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.endswith("Objects that are older now: 1.")
+    assert second == (
+        "oss://examplebucket/reports/: this rule was not written. Run the script on a terminal, or with --yes."
+    )
+    assert reports_rules(account) == [REPORTS.format("files.reports", ABORT)]
+    assert "links-shares" in account.state["lifecycle"]["examplebucket"]
+    assert "in/" in account.state["lifecycle"]["other-bucket"]
+    assert run(account, ending(tmp_path)).returncode == 1
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("YES", 0), ("n", 1), ("", 1)])
+def test_on_a_terminal_it_asks(answer: str, status: int, account: Account, tmp_path: Path) -> None:
+    done, printed = answered(account, ending(tmp_path), answer)
+    assert (done, "Write this rule? [y/N]" in printed) == (status, True)
+    assert (expiration(181) in reports_rules(account)[0]) is (status == 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_asked"),
+    [(181, 181, False), (181, 200, False), (200, 181, True), (200, 200, False)],
+)
+def test_only_a_new_or_a_shorter_time_needs_an_answer(
+    before: int, after: int, is_asked: bool, account: Account, tmp_path: Path
+) -> None:
+    assert run(account, ending(tmp_path, before), "--yes").returncode == 0
+    done = run(account, ending(tmp_path, after))
+    assert (done.returncode, "Objects that are older now" in done.stderr) == (is_asked, is_asked)
+    kept = before if is_asked else after
+    assert reports_rules(account) == [REPORTS.format("files.reports", expiration(kept) + ABORT)]
+
+
+def test_rules_of_before_are_known_in_either_order_and_go_with_the_key(
+    account: Account, rules_alone: Document, tmp_path: Path
+) -> None:
+    files = REPORTS.format("files.reports", ABORT + expiration(200))
+    uploads = REPORTS.format("uploads-reports", ABORT)
+    for rule in (files, uploads, REPORTS.format("files.reports", expiration(9))):
+        with_rules(account, "examplebucket", rule)
+        assert run(account, rules_alone).returncode == 0
+        assert reports_rules(account) == []
+    with_rules(account, "examplebucket", uploads)
+    assert run(account, ending(tmp_path)).returncode == 1
+    assert reports_rules(account) == [uploads]
+
+
+def test_a_bucket_that_needs_no_rule_any_more_loses_the_one_that_deletes_files(
+    account: Account, tmp_path: Path
+) -> None:
+    links = LINKS.replace('["PUT", "POST"]', '["GET"]').replace('max_size  = "10MB"', "")
+    documents = {**policies_for(tmp_path, links), "roles": {}, "queues": [], "logs": []}
+    rule = f"<Rule><ID>links-files.in</ID><Prefix>in/</Prefix><Status>Enabled</Status>{expiration(9)}</Rule>"
+    with_rules(account, "other-bucket", rule)
+    assert run(account, documents).returncode == 0
+    assert "other-bucket" not in account.state["lifecycle"]
+    # Where its rules cannot be read, nothing else is lost for it.
+    answer_first(account, '*oss://other-bucket*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')
+    done = run(account, documents)
+    assert (done.returncode, done.stderr.strip()) == (0, "ErrorCode=AccessDenied")
+
+
+def test_a_bucket_with_rules_of_others_is_left_alone_without_a_question(
+    account: Account, tmp_path: Path
+) -> None:
+    with_rules(account, "examplebucket", OTHER)
+    done = run(account, ending(tmp_path), "--yes")
+    assert (done.returncode, "Objects that are older" in done.stderr) == (1, False)
+    assert reports_rules(account) == []
+    assert REPORTS.format("files.reports", expiration(181) + ABORT) in done.stderr
+
+
+def test_what_cannot_be_listed_or_is_too_much_to_count_is_said(
+    account: Account, tmp_path: Path
+) -> None:
+    ages = [200] + [1] * 9_999
+    with_files(account, *ages)
+    exact = run(account, ending(tmp_path)).stderr
+    assert "older now: 1.\n" in exact
+    with_files(account, *ages, 200)
+    more = run(account, ending(tmp_path)).stderr
+    assert "older now: 1 of the first 10,000, of more than 10,000.\n" in more
+    answer_first(account, '"oss ls "*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')
+    denied = run(account, ending(tmp_path)).stderr
+    assert "older now: unknown, since they cannot be listed.\n" in denied
+
+
+def test_another_argument_is_refused_before_anything_is_created(
+    account: Account, documents: Document
+) -> None:
+    done = run(account, documents, "--force")
+    assert (done.returncode, account.calls) == (2, [])
+    assert done.stderr.startswith("usage: sh policies.sh [--yes]")
 
 
 def test_a_queue_that_is_refused_with_a_success_ends_the_script(
@@ -426,7 +617,7 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
     (tmp_path / "links.toml").write_text(LINKS + OPS, encoding="utf-8")
     # The rest takes a second.
     script = re.sub(
-        "(?m)^alarm .*(percentile|failed|waiting|dead).*\n",
+        "(?m)^alarm .*(percentile|failed|waiting|dead|outdated).*\n",
         "",
         alarms.script(configured(tmp_path, functions)),
     )
@@ -453,13 +644,9 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
     assert query["query"] == " ".join(alarms.queries()["No links"].split())
     assert (query["start"], configuration["noDataFire"]) == ("-60m", True)
     assert configuration["severityConfigurations"][0]["evalCondition"]["condition"] == "links == 0"
-    (delete,) = re.findall(
-        "`(aliyun sls DeleteAlert .*)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    )
-    assert (
-        run_script(
-            account, delete.replace("example-logs", "my-logs").replace("links-http", "links")
-        ).returncode
-        == 0
-    )
-    assert len(account.state["alerts"]) == 3
+    removal = alarms.removal(configured(tmp_path, functions))
+    account.write({**account.state, "alerts": {**created, "my-logs own": {}}})
+    for _ in range(2):  # also what is not there any more
+        done = run_script(account, removal)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert list(account.state["alerts"]) == ["my-logs own"]

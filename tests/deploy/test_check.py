@@ -67,6 +67,11 @@ BROKEN = [
         "diskSize: 512\n      nasConfig: auto",
         "nasConfig is auto, so s deploy would make a NAS",
     ),
+    (
+        "diskSize: 512",
+        "diskSize: 512\n      vpcConfig: auto",
+        "vpcConfig is auto, so s deploy would make a VPC",
+    ),
     (VARIABLE, f"{VARIABLE}\n        LINK_CONFIG: other.toml", "File "),
     (VARIABLE, VARIABLE.removeprefix("LINK_"), "links.toml: "),
     (
@@ -192,6 +197,23 @@ def test_a_wrong_bucket_is_one_sentence_that_names_where_it_is_written(
     )
 
 
+def test_a_region_with_a_blank_is_one_sentence_that_names_where_it_is_written(
+    project: ProjectCopy,
+) -> None:
+    assert faults(project.edit("region: cn-hangzhou", "region: 'cn-hangzhou '")) == [
+        "links_http and links_events: vars.region: Invalid region 'cn-hangzhou ': expected for example cn-hangzhou."
+    ]
+
+
+def test_a_file_that_is_not_yaml_is_named_as_it_was_named(
+    project: ProjectCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.edit("    type: testing", "\ttype: testing", "env.yaml")
+    monkeypatch.chdir(project.folder)
+    (sentence,) = faults(Path("s.yaml"))
+    assert sentence.startswith("env.yaml is not valid YAML (line ")
+
+
 Run = Callable[..., tuple[list[str], int]]
 
 
@@ -205,6 +227,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return capsys.readouterr().out.splitlines(), status
 
     return main
+
+
+def test_on_a_terminal_a_sentence_is_wrapped_and_otherwise_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    wrapped, _ = run("s.yaml", "--allow-placeholders")
+    assert max(map(len, wrapped)) <= 80
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+    lines, _ = run("s.yaml", "--allow-placeholders")
+    assert " ".join(line.strip() for line in wrapped) == " ".join(lines)
 
 
 # CI also runs `make check` for both, in which s renders them.

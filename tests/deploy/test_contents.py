@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from deploy.errors import DeployError
 from deploy.package import contents, vendor
 from deploy.runtimes import RUNTIMES, Runtime
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+from tools import sbom
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PEM = "-----BEGIN {}-----\n" + "A" * 64
 SHARE_KEY = '{"share": [{"id": "a", "secret": "' + "k" * 43 + '"}]}'
@@ -114,6 +126,41 @@ def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(
     names = locked(ROOT / runtime.lock)
     assert "certifi" in names
     assert ("tomli" in names) == (runtime.python == "3.10")
+
+
+def test_what_deploys_is_locked_within_its_ranges() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    ranges = [
+        *groups["local"],
+        *re.findall(r"(?m)^[^#\n]+", (ROOT / "requirements.txt").read_text("utf-8")),
+    ]
+    for python in ("3.10", "3.12"):
+        lock = ROOT / f"deploy/requirements/deploy-{python}.lock"
+        names = locked(lock)
+        pins = dict(re.findall(r"(?m)^([\w.-]+)==([\w.!+]+)", lock.read_text("utf-8")))
+        for requirement in map(Requirement, ranges):
+            name = canonicalize_name(requirement.name)
+            if requirement.marker and not requirement.marker.evaluate({"python_version": python}):
+                assert name not in names
+            else:
+                assert requirement.specifier.contains(pins[name]), (lock.name, name)
+
+
+def test_the_bill_of_materials_has_what_each_lock_pins() -> None:
+    """By the schema of CycloneDX, and without an address of an index."""
+    bill = json.dumps(sbom.document())
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    assert "://" not in bill
+    components = json.loads(bill)["components"]
+    for lock in (ROOT / "deploy/requirements").glob("*.lock"):
+        of_lock = [
+            each["name"]
+            for each in components
+            if lock.name in [entry["value"] for entry in each["properties"]]
+        ]
+        assert set(of_lock) == locked(lock)
+    (cli,) = [each for each in components if each["name"] == "build"]
+    assert cli["purl"] == f"pkg:pypi/build@{cli['version']}"
 
 
 def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path) -> None:

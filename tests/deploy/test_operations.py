@@ -19,7 +19,7 @@ from unittest.mock import patch
 import pytest
 
 from deploy.account_script import INDEX
-from deploy.alarms import EVENTS, HTTP, NOTICES, queries
+from deploy.alarms import ALL, EVENTS, HTTP, NOTICES, queries
 from deploy.command import output_of
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
@@ -270,6 +270,50 @@ def test_every_link_and_form_is_counted_and_nothing_else(handed_out: HandedOut) 
     assert set(run("Links by mount and caller", handed_out.lines)) == rows
 
 
+def test_one_address_or_one_share_that_causes_the_bill_is_seen(handed_out: HandedOut) -> None:
+    from_afar = answered("/reports/q3.pdf", ip="198.51.100.9")
+    passed_on = [
+        (SECONDS, line.replace(IP, address))
+        for address in ("198.51.100.1", "198.51.100.2")
+        for _, line in handed_out.lines
+        if isinstance(line, str) and f'"share":"{handed_out.share}"' in line
+    ]
+    rows = [*handed_out.lines, (SECONDS, from_afar)]
+    assert run("Links by address", rows) == [(IP, 7), ("198.51.100.9", 1)]
+    shares = {
+        share: (links, addresses)
+        for share, links, addresses in run("Links by share", [*rows, *passed_on])
+    }
+    assert shares[handed_out.share] == (3, 3)
+
+
+def test_what_a_caller_did(handed_out: HandedOut) -> None:
+    done = run("Requests of a caller", handed_out.lines, caller="api:reader")
+    assert (SECONDS, IP, "GET", "/reports/q3.pdf", "reports/q3.pdf", None) in done
+    assert {path for *_, path, _, _ in done} == {"/reports/q3.pdf", "/reports/none.pdf", "/-/sign"}
+    assert run("Requests of a caller", handed_out.lines, caller="api:nobody") == []
+
+
+def test_keys_and_sessions_that_were_not_renewed() -> None:
+    warnings: list[tuple[int, Row]] = [
+        (SECONDS, json.dumps({"warning": name, "why": why}) + "\n")
+        for name, why in (
+            ("keys_not_renewed", "OSS did not answer in time"),
+            ("session_not_renewed", "Throttling"),
+            ("keys_not_renewed", "OSS did not answer in time"),
+        )
+    ]
+    assert run("Outdated keys and sessions", [*warnings, (SECONDS, answered("/warning"))]) == [
+        ("keys_not_renewed", "OSS did not answer in time", 2),
+        ("session_not_renewed", "Throttling", 1),
+    ]
+
+
+def test_a_line_of_a_link_has_the_size_by_which_the_page_reckons() -> None:
+    (size,) = map(int, re.findall(r"Ours has about (\d+) bytes", PAGE))
+    assert size * 0.75 < len(answered("/reports/2026/q3.pdf")) < size * 1.25
+
+
 def test_who_got_a_link_to_a_file(handed_out: HandedOut, event_lines: EventLines) -> None:
     link = (
         SECONDS,
@@ -300,6 +344,10 @@ def test_what_became_of_a_share(handed_out: HandedOut) -> None:
         (SECONDS, "api:maker", IP, "DELETE", None, None, None),
         (SECONDS, None, IP, "GET", None, "share_revoked", None),
     ]
+
+
+def test_what_was_revoked(handed_out: HandedOut) -> None:
+    assert run("Revocations", handed_out.lines) == [(SECONDS, "api:maker", handed_out.share)]
 
 
 def test_what_function_compute_measured() -> None:
@@ -393,7 +441,7 @@ def test_every_query_of_the_page_is_run_here() -> None:
 
 
 def test_each_alarm_reads_a_column_of_its_query() -> None:
-    for title, (_, condition) in (HTTP | EVENTS | NOTICES).items():
+    for title, (_, condition) in (ALL | HTTP | EVENTS | NOTICES).items():
         assert f" as {condition.split()[0]} " in queries()[title].replace("\n", " ")
 
 

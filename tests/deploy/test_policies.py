@@ -9,19 +9,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from deploy import check, policies
+from deploy.account_script import rule_xml
 from deploy.command import output_of, run
 from deploy.errors import DeployError
 from deploy.model import ConfiguredFunction, Project
 from deploy.statements import UPLOAD_DAYS
 from local.fc import s_yaml
+from signer import presign
 from tests.deploy import deployments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
+from tests.handler.client import KEYS as KEYS_OF_A_ROLE
 
 Document = dict[str, Any]
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
@@ -279,6 +283,113 @@ access = "authenticated"
     )
     rules = policies_for(tmp_path, LINKS + mounts)["lifecycle"]["other-bucket"]
     assert [rule["Prefix"] for rule in rules] == ["in/", "in2/"]
+
+
+def rules_of(folder: Path, *mounts: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Names, prefixes and actions of the rules for mounts in the other bucket: each `path prefix methods days`."""
+    tables = ""
+    for path, prefix, methods, days in (mount.split() for mount in mounts):
+        upload = 'max_size = "1MB"' if methods != "GET" else ""
+        end = f'delete_after = "{days}d"' if days != "0" else ""
+        tables += f"""
+[[mount]]
+path = "{path}"
+target = "oss://other-bucket/{prefix}"
+methods = ["{methods}"]
+{upload}
+{end}
+"""
+    links = LINKS[: LINKS.index('[[mount]]\npath      = "/in/"')]
+    rules = policies_for(folder, links + tables)["lifecycle"]["other-bucket"]
+    return [
+        (rule.pop("ID"), rule.pop("Prefix"), rule)
+        for rule in rules
+        if rule.pop("Status") == "Enabled"
+    ]
+
+
+DELETE = {"Expiration": {"Days": 61}}
+ABORT = {"AbortMultipartUpload": {"Days": UPLOAD_DAYS}}
+
+
+def test_what_happens_to_files_of_one_prefix_stands_in_one_rule(tmp_path: Path) -> None:
+    assert rules_of(
+        tmp_path, "/send/ send/ PUT 61", "/read/ read/ GET 61", "/in/ in/ PUT 0", "/out/ out/ GET 0"
+    ) == [
+        ("links-uploads-in", "in/", ABORT),
+        ("links-files.read", "read/", DELETE),
+        ("links-files.send", "send/", DELETE | ABORT),
+    ]
+    # Two mounts of one target have one rule, whichever of the two stores.
+    for methods in (("GET", "PUT"), ("PUT", "GET")):
+        mounts = [f"/{name}/ in/ {method} 61" for name, method in zip("ab", methods, strict=True)]
+        assert rules_of(tmp_path, *mounts) == [("links-files.a", "in/", DELETE | ABORT)]
+
+
+def test_the_shipped_file_deletes_nothing_until_its_comment_is_one_no_more(tmp_path: Path) -> None:
+    shipped_file = (ROOT / "links.toml").read_text("utf-8")
+    for text, rules in (
+        (shipped_file, {"send/": ABORT}),
+        (
+            shipped_file.replace('# delete_after = "61d"', 'delete_after = "61d"'),
+            {"send/": DELETE | ABORT},
+        ),
+    ):
+        (written,) = policies_for(tmp_path, text)["lifecycle"].values()
+        sent = {rule["Prefix"]: rule for rule in written if rule["Prefix"] == "send/"}
+        assert {
+            prefix: {
+                name: rule[name] for name in ("Expiration", "AbortMultipartUpload") if name in rule
+            }
+            for prefix, rule in sent.items()
+        } == rules
+
+
+def test_a_prefix_inside_one_with_the_same_action_has_only_what_the_outer_has_not(
+    tmp_path: Path,
+) -> None:
+    assert rules_of(tmp_path, "/a/ send/ PUT 61", "/b/ send/b/ PUT 61") == [
+        ("links-files.a", "send/", DELETE | ABORT)
+    ]
+    assert rules_of(tmp_path, "/a/ send/ GET 61", "/b/ send/b/ PUT 61") == [
+        ("links-files.a", "send/", DELETE),
+        ("links-files.b", "send/b/", ABORT),
+    ]
+
+
+def test_the_emulator_accepts_the_rules_of_any_mounts(oss: str, tmp_path: Path) -> None:
+    """As OSS, it refuses one prefix in two rules, and one action on a prefix inside another."""
+    prefixes = ["a/", "a/b/", "a/b/c/", "b/", "b/a/", "ab/"]
+    for seed in range(25):
+        random = Random(seed)
+        days = {first: random.choice([0, 61]) for first in ("a", "b")}
+        mounts = []
+        for number, prefix in enumerate(random.choices(prefixes, k=8)):
+            method = random.choice(["GET", "PUT"])
+            mounts.append(
+                f"/{number}/ {prefix} {method} {days[prefix[0]] if prefix != 'ab/' else 0}"
+            )
+        shown = "".join(
+            rule_xml({"ID": name, "Prefix": prefix, "Status": "Enabled", **actions})
+            for name, prefix, actions in rules_of(tmp_path, *mounts)
+        )
+        assert not shown or put_rules(oss, shown) == 200, mounts
+
+
+def put_rules(oss: str, rules: str) -> int:
+    """The status of PutBucketLifecycle at the emulator."""
+    deployment = deployments.deployed(oss, KEYS_OF_A_ROLE, deployments.LINKS)
+    link = presign(
+        "PUT",
+        "examplebucket",
+        None,
+        credentials=KEYS_OF_A_ROLE,
+        endpoint=deployment.bucket_endpoint("examplebucket"),
+        expires_in=60,
+        query={"lifecycle": ""},
+    )
+    body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
+    return deployment.request("PUT", link.url, link.headers, body).status
 
 
 @pytest.mark.parametrize(("share", "count"), [('max_share = "1d"', 1), ("", 0)])
@@ -630,7 +741,13 @@ def test_the_command_prints_the_policies_of_an_environment(
     assert removed == [*documents["roles"], "links-deployer-dev"]
     assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms"]) == 0
     created = re.findall(r"(?m)^alarm example-logs cn-hangzhou (\S+) ", capsys.readouterr().out)
-    assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
+    assert created == ["links-http-dev-logs"] * 5 + ["links-events-dev-logs"] * 2
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms", "--remove"]) == 0
+    deleted = re.findall(
+        r"(?m)^once aliyun sls DeleteAlert .* --alertName (\S+)$", capsys.readouterr().out
+    )
+    assert "links-http-dev-logs-no-links" in deleted
+    assert "links-events-dev-logs-waiting-notices" in deleted
 
 
 def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

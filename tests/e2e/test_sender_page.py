@@ -122,6 +122,26 @@ def test_a_page_that_receives_files_is_created_by_the_same_form(open_sender: Ope
     expect(page.locator("#fault")).to_contain_text('"upload.max_files" must be from 1 to 100')
 
 
+def test_it_says_from_when_a_share_has_no_file_any_more(open_sender: OpenPage) -> None:
+    page = open_sender()
+    share = {
+        "url": "https://links.example.com/-/s/?share=EXAMPLE",
+        "id": "z0dbH3m320oM",
+        "expires_at": "2026-12-31T00:00:00Z",
+        "clamped_by": None,
+        "deleted_at": "2026-12-09T00:00:00Z",
+    }
+    answer_with(page, "shares", json=share)
+    page.click("#receive summary")
+    page.click("#receive button")
+    said = page.locator("#list .fact").filter(has_text="What it opens is deleted before that, from")
+    expect(said.locator("time")).to_have_attribute("datetime", "2026-12-09T00:00:00Z")
+    listed = {**share, "path": "/team/q3.pdf", "state": "active"}
+    answer_with(page, "shares", json={"shares": [listed], "next": None})
+    page.click("#shares summary")
+    expect(page.locator("#mine .fact").filter(has_text="What it opens is deleted")).to_have_count(1)
+
+
 def test_a_key_is_refused_in_the_words_of_the_service_and_one_with_admin_by_the_page(
     open_sender: OpenPage,
 ) -> None:

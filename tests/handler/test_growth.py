@@ -201,8 +201,17 @@ TO_A_DOMAIN = {**UPLOADS, "endpoint": "https://a.example.com"}
         (TO_A_DOMAIN, WITH_STATE),
         ({**SAME, **CONTENT_TYPE}, {}),
         ({**SAME, **TO_A_DOMAIN}, {}),
+        ({"delete_after": "1d"}, WITH_STATE),
+        ({**SAME, "delete_after": "1d", "earlier_targets": ["oss://old/all/"]}, WITH_STATE),
     ],
-    ids=["sessions", "uploads to a domain", "the same target", "uploads to the same target"],
+    ids=[
+        "sessions",
+        "uploads to a domain",
+        "the same target",
+        "uploads to the same target",
+        "an end of files",
+        "an earlier target",
+    ],
 )
 def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(
     mount: dict[str, object], top: dict[str, object]

@@ -31,7 +31,7 @@ PROGRAM = f"""
 import sys
 import live.__main__ as command
 from live import side
-side.PAUSES, side.TIMEOUT, side.CLEANUP_PAUSES = (0,), (1, 0.5), (0, 0)
+side.PAUSES, side.TIMEOUT, side.CLEANUP_PAUSES = (0,), (10, 10), (0, 0)
 load = command.load
 command.load = lambda *parts: [case for case in load() if case.name.startswith({FEW})]
 sys.exit(command.main(sys.argv[1:]))
@@ -56,11 +56,11 @@ def at_moments(stops: Iterable[object]) -> pytest.MarkDecorator:
 
 @pytest.fixture
 def proxied(
-    few: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Online, FaultProxy]]:
-    monkeypatch.setattr(
-        side, "TIMEOUT", (1.0, 0.5)
-    )  # a busy machine must not seem to be a lost OSS
+    # A busy machine must not seem to be a lost OSS. What hangs is waited for.
+    hangs = request.node.callspec.params["stop"] in ("slow", "never after", "half of the body")
+    monkeypatch.setattr(side, "TIMEOUT", (1.0, 0.5) if hangs else (10.0, 10.0))
     with online(tmp_path / "oss") as service, fault_proxy(service.url) as proxy:
         service.url = proxy.url
         yield service, proxy

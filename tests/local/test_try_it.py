@@ -121,7 +121,8 @@ def test_the_commands_of_cli_md_and_readme_md_ask_the_service(
 ) -> None:
     output = run(commands("cli.md"))
     assert re.match(
-        rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n{stack.http}/-/s/exampledir/\?share=",
+        rf"{stack.http}/-/s/\?share=\S* \w{{4}}-\w{{4}}\n"
+        rf"{stack.http}/-/s/[\w-]{{8}}/\?share=\S*\n{stack.http}/-/s/exampledir/\?share=",
         output,
     )
     assert re.search(

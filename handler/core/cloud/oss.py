@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
@@ -25,13 +25,21 @@ MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far
 EXPIRES_IN = 60  # seconds
 PAGE_TIMEOUT = 2.0  # seconds, for a list in all, and for a browser to learn whether it gets a page
 
-CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
+# Causes, the first of which says why in brackets.
+CANNOT_BE_REACHED = "OSS cannot be reached"
+NO_ANSWER = "OSS did not answer in time"
+_WHY = {
+    "ConnectionRefusedError": "the connection was refused",
+    "gaierror": "its name was not found",
+}
 # Codes of `StoreError`
 MISSING = "missing"
 REFUSED = "refused"
 UNREACHABLE = "unreachable"
 WRONG_CLOCK = "wrong_clock"
 VERSIONED = "versioned"
+
+oss_unavailable = partial(Problem, "oss_unavailable")
 
 _REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
@@ -40,12 +48,12 @@ Result = TypeVar("Result")
 
 
 class OssUnavailable(HandlerError):
-    """OSS could not be reached, or did not answer in time."""
+    """OSS could not be reached, or did not answer in time: the sentence is the cause."""
 
     code = "oss_unavailable"
 
     def reported(self) -> Problem:
-        return Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
+        return Problem("oss_unavailable", cause=self.sentence)
 
 
 class StoreError(HandlerError):
@@ -186,8 +194,9 @@ class OssClient(NamedTuple):
                     is_new=is_new,
                 )
             except TimeoutError:
-                raise OssUnavailable("OSS did not answer in time. Try again.") from None
-            except (OSError, HTTPException):
+                raise OssUnavailable(NO_ANSWER) from None
+            except (OSError, HTTPException) as error:
+                kind = type(error).__name__
                 if last:
                     break
             else:
@@ -200,7 +209,7 @@ class OssClient(NamedTuple):
                         "OSS refused the credentials in the headers of the request."
                     )
                 return OssResponse(*response, code=error_code(*response))
-        raise OssUnavailable("OSS cannot be reached. Check the endpoint and the network.")
+        raise OssUnavailable(f"{CANNOT_BE_REACHED} ({_WHY.get(kind, kind)})")
 
 
 def client_for(invocation: Invocation) -> OssClient:
@@ -314,7 +323,7 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
     Nothing else keeps it from its link, nor does an OSS that says nothing within `PAGE_TIMEOUT`.
     """
     try:
-        in_time(lambda: head_for_page(target, query, invocation), Problem("oss_unavailable"))
+        in_time(lambda: head_for_page(target, query, invocation), oss_unavailable)
     except HandlerError as error:
         if isinstance(error, CredentialsRefused) or error.code in (
             "no_such_object",
@@ -323,15 +332,22 @@ def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocat
             raise
 
 
-def in_time(call: Callable[[], Result], problem: Problem) -> Result:
-    """What a call that asks OSS returns or raises. Raises the `problem` after `PAGE_TIMEOUT`."""
+def in_time(call: Callable[[], Result], unavailable: Callable[..., Problem]) -> Result:
+    """What a call that asks OSS returns or raises. Raises `unavailable` with its cause after `PAGE_TIMEOUT`."""
     from .http_client import within
 
     try:
         # The connections outlive the call, so they are not those of its bound: the client's own timeouts end them.
         return within(PAGE_TIMEOUT, lambda bound: call())
-    except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
-        raise problem from None
+    except TimeoutError:
+        raise unavailable(cause=NO_ANSWER) from None
+    except RuntimeError as error:  # no further thread can be started
+        raise unavailable(cause=str(error)) from None
+
+
+def is_outage(cause: str | None) -> bool:
+    """Whether a cause is that OSS answers nobody, and so no other request either."""
+    return cause is not None and cause.startswith((CANNOT_BE_REACHED, NO_ANSWER))
 
 
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:

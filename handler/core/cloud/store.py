@@ -244,8 +244,8 @@ class Store(NamedTuple):
         sent = self.clock.own.monotonic()
         try:
             response = request()
-        except oss.OssUnavailable:
-            raise StoreError("", 0, UNREACHABLE, oss.CANNOT_BE_REACHED) from None
+        except oss.OssUnavailable as error:
+            raise StoreError("", 0, UNREACHABLE, error.sentence) from None
         self.clock.observe(response, sent)
         return response
 

@@ -12,6 +12,7 @@ from signer.link import MAX_EXPIRES_IN
 
 from .mounts import (
     MAX_CDN_EXPIRES,
+    MAX_DELETE_AFTER,
     MAX_SHARE,
     MIN_SHARE,
     TRAFFIC_LIMIT,
@@ -64,6 +65,7 @@ QUERY = (
 )
 HEADERS = ("content-type",)
 HOUR = 3600  # seconds
+DAY = 86_400  # seconds
 ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "public": Endpoint.public,
     "internal": Endpoint.internal,
@@ -124,6 +126,17 @@ def _traffic_limit(reader: TableReader, name: str) -> int:
     """Bits per second; the value is in bytes."""
     minimum, maximum = TRAFFIC_LIMIT
     return 8 * (reader.size(name, minimum // 8, maximum // 8) or 0)
+
+
+def _whole_days(reader: TableReader, name: str) -> int:
+    seconds = reader.duration(name, DAY, MAX_DELETE_AFTER)
+    if seconds % DAY:
+        reader.refuse_value(name, "must be whole days, such as 61d")
+    return seconds
+
+
+def _earlier_targets(reader: TableReader, name: str) -> tuple[Location, ...]:
+    return tuple(read_prefix(reader, name, each) for each in reader.strings(name))
 
 
 def _inline(reader: TableReader, name: str) -> tuple[str, ...]:
@@ -348,6 +361,20 @@ MOUNT_KEYS: Mapping[str, Key] = {
         schema={"type": "boolean", "description": "Whether each share has a code."},
         says="true gives every share of this mount a code, which whoever opens it types.",
     ),
+    "delete_after": Key(
+        read=_whole_days,
+        says="After how many days OSS deletes the mount's objects, such as 61d: at least twice max_share. The script "
+        "of make policies writes the rule, and **everything below the target goes, also what was there before "
+        "and what others put there** ([deploy.md](deploy.md#files-that-end-with-their-shares)). A mount whose target "
+        "is the same, inside it or around it must have the same delete_after.",
+    ),
+    "earlier_targets": Key(
+        read=_earlier_targets,
+        default=(),
+        says="Targets that this mount had before, such as oss://old/prefix/. Its shares of these targets open what is "
+        "at today's target, also those that a change of the target had ended. They are never read "
+        "([deploy.md](deploy.md#move-to-another-bucket)).",
+    ),
     "cdn": Key(
         read=_cdn,
         needs=("keys",),
@@ -487,6 +514,10 @@ def _check(config: Config) -> None:
             "sender_page: the mounts with PUT have too many buckets for the page. Remove the table."
         )
     _check_regions(config)
+    if any(mount.delete_after or mount.earlier_targets for mount in config.mounts):
+        from .targets import check_targets
+
+        check_targets(config.mounts)
     authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
     uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
     for mount in config.mounts:

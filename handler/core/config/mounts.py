@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MIN_SHARE = 60
 MAX_SHARE = 3660 * 86_400  # seconds
+MAX_DELETE_AFTER = 10 * MAX_SHARE
 MAX_CDN_EXPIRES = 31_536_000  # seconds
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second, of OSS
 
@@ -59,8 +60,9 @@ class Mount(NamedTuple):
     `inline` are the media types that links show, None if the object's own type decides: then uploads may have a type
     that browsers run. `app_packages` says whether OSS serves .apk and .ipa, `lists` whether the names of its objects
     may be listed. `traffic_limit` is in bits per second, for each request.
-    With `require_password`, every share has a code. `cdn` is the entry of the keys document that signs links, for a CDN
-    that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
+    With `require_password`, every share has a code. OSS deletes its objects `delete_after` seconds after they were
+    stored; `earlier_targets` are where they were before. `cdn` is the entry of the keys document that signs links, for
+    a CDN that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
     """
 
     path: str
@@ -88,6 +90,8 @@ class Mount(NamedTuple):
     lists: bool
     traffic_limit: int | None
     require_password: bool
+    delete_after: int | None
+    earlier_targets: tuple[Location, ...]
     cdn: str | None
     cdn_ignores_query: bool
 
@@ -99,6 +103,14 @@ class Mount(NamedTuple):
     def link_origin(self) -> str:
         """The origin of its links, for the Content-Security-Policy of pages."""
         return f"{self.endpoint.scheme}://{self.endpoint.host(self.target.bucket)}"
+
+    def moved(self, location: Location) -> Location:
+        """Where an object of an earlier target is today; any other stays where it is."""
+        earlier = [each for each in self.earlier_targets if each.contains(location)]
+        if not earlier or self.target.contains(location):
+            return location
+        nearest = max(earlier, key=lambda each: len(each.key))
+        return self.target._replace(key=self.target.key + location.key[len(nearest.key) :])
 
 
 class Target(NamedTuple):

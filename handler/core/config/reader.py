@@ -43,7 +43,7 @@ class TableReader:
     """A table of links.toml, or with `json` an object of the keys document. Every method raises `error`.
 
     The constructor refuses unknown names; those of `outer` are known at the top level only. Messages begin with
-    `where`. With `json` they show neither values nor unknown names: either may be a secret.
+    `where`. With `json` they show neither values nor unknown names, either of which may be a secret.
     """
 
     def __init__(
@@ -68,9 +68,7 @@ class TableReader:
         for name in table:
             if name not in known:
                 unknown = "member" if json else f"key {name!r}"
-                raise error(
-                    f"{self.where}: unknown {unknown} ({_advice('' if json else name, known, outer)})."
-                )
+                raise error(f"{self.where}: unknown {unknown} ({_advice(name, known, outer)}).")
 
     def refuse(self, name: str, why: str) -> NoReturn:
         raise self.error(f"{self.where}: {name} {why}.")

@@ -32,7 +32,6 @@ TIMEOUT = 2.0  # seconds for an attempt while there are keys to use instead
 _REASONS = {
     MISSING: "it does not exist",
     REFUSED: "access to it is denied",
-    UNREACHABLE: "it cannot be reached",
     WRONG_CLOCK: "OSS refuses the clock of this instance",
     InvalidKeys.code: "it is malformed",
 }
@@ -98,7 +97,7 @@ def _renew(memory: KeysMemory, invocation: Invocation, is_usable: bool) -> None:
         keys = cached.keys if cached is not None and stored.etag == known else parse(stored.body)
     except (StoreError, InvalidKeys) as error:
         ended = clock.monotonic()
-        memory.reason = _REASONS[error.code]
+        memory.reason = _REASONS.get(error.code, error.sentence)
         memory.paused_until = (invocation.now + ended - started + PAUSE, ended + PAUSE)
         if cached is not None and is_usable:
             age = round(invocation.now - cached.read_at)
@@ -113,7 +112,7 @@ def _read_in_time(invocation: Invocation, known: str) -> StoredObject | None:
     try:
         return within(TIMEOUT, lambda bound: _read(invocation, known, bound))
     except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
-        raise StoreError("GetObject", 0, UNREACHABLE, oss.CANNOT_BE_REACHED) from None
+        raise StoreError("", 0, UNREACHABLE, oss.NO_ANSWER) from None
 
 
 def _read(invocation: Invocation, known: str, bound: Bound | None = None) -> StoredObject | None:

@@ -178,7 +178,7 @@ def owner_tag(owner: str) -> str:
 def load_json(document: bytes | str) -> Any:
     """The JSON of a document; no object may have the same member twice. Raises `InvalidKeys`."""
     try:
-        string = document.decode() if isinstance(document, bytes) else document
+        string = document.decode("utf-8-sig") if isinstance(document, bytes) else document
         loaded = json.loads(string, object_pairs_hook=_unique_members, parse_constant=_no_constant)
         if "\\u" in string:
             json.dumps(

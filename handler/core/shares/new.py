@@ -23,6 +23,7 @@ from .opening import check_app_package
 from .record import Record
 
 MAX_FILES = 100
+MAX_FOLDER_FILES = 1000
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
 
 
@@ -38,7 +39,7 @@ class Wish(NamedTuple):
     """What a new share must be. None is the mount's default, or nothing.
 
     `method` is GET, or POST for uploads, of which `upload` has the limits. `seconds` is how long it lasts. `download`
-    is None, "" for the object's own name, or a file name.
+    is None, "" for the object's own name, or a file name. `files` is how many files a folder has, for its page.
     """
 
     method: str = "GET"
@@ -50,6 +51,7 @@ class Wish(NamedTuple):
     title: str | None = None
     message: str | None = None
     upload: UploadLimits | None = None
+    files: int | None = None
 
 
 class Draft(NamedTuple):
@@ -89,6 +91,7 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
         upload=upload,
         title=wish.title,
         message=wish.message,
+        files=wish.files,
     )
     return Draft(record, has_code, clamped_by)
 
@@ -176,6 +179,15 @@ def _fits_folder(config: Config, target: Target, wish: Wish) -> None:
         )
 
 
+def _counts_files(config: Config, target: Target, wish: Wish) -> None:
+    if wish.files is None:
+        return
+    if not _is_folder(target, wish):
+        raise bad_body('"files" is only allowed for a folder: "path" must end with "/"')
+    if not 1 <= wish.files <= MAX_FOLDER_FILES:
+        raise bad_body(f'"files" must be from 1 to {MAX_FOLDER_FILES}')
+
+
 def _limits_uses(config: Config, target: Target, wish: Wish) -> None:
     if wish.uses is not None and not 1 <= wish.uses <= MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {MAX_USES}')
@@ -202,6 +214,7 @@ RULES: tuple[Rule, ...] = (
     _takes_uploads,
     _requires_code,
     _fits_folder,
+    _counts_files,
     _limits_uses,
     _names_download,
     _has_page,

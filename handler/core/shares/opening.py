@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from ..cloud.oss import CANNOT_BE_REACHED, in_time
+from ..cloud.oss import in_time
 from ..cloud.store import Store, state_for
 from ..config import Target
 from ..context import ExpiryLimit, Invocation
@@ -19,7 +19,7 @@ from .address import relative_path, share_path
 from .code import is_code
 from .record import Record
 
-unavailable = partial(Problem, "state_unavailable", cause=CANNOT_BE_REACHED)
+unavailable = partial(Problem, "state_unavailable")
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
@@ -56,7 +56,7 @@ class OpenedShare(NamedTuple):
         return (
             self.end
             if self.is_end_known
-            else in_time(partial(record.load_end, self.state, self.record), unavailable())
+            else in_time(partial(record.load_end, self.state, self.record), unavailable)
         )
 
     def check_code(self, typed: object) -> None:
@@ -87,7 +87,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     if not record.SECRET.fullmatch(secret) or config.state is None or config.keys_document is None:
         raise Problem("share_invalid")
     state = state_for(invocation)
-    match = in_time(partial(record.find, state, secret), unavailable())
+    match = in_time(partial(record.find, state, secret), unavailable)
     if match is None:
         raise Problem("share_invalid")
     invocation.audit_fields["share"] = match.id
@@ -101,7 +101,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     max_expires = target.mount.max_expires if target is not None else 0
     is_near = end - invocation.now < max_expires
     if is_near:
-        end = in_time(partial(record.load_end, state, match), unavailable())
+        end = in_time(partial(record.load_end, state, match), unavailable)
     fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
     if target is None or fault is not None or path_fault(target.path):
         raise fault or Problem("share_invalid")
@@ -125,7 +125,7 @@ def share_fault(
     """The problem that opening a share has, apart from its code and its uses; None where it opens."""
     if match.revoked_at is not None:
         return Problem("share_revoked")
-    if target is None or not opens(match, target):
+    if target is None or not match.is_of(target.mount):
         return Problem("share_invalid")
     mount = target.mount
     if (
@@ -139,12 +139,6 @@ def share_fault(
         return Problem("share_expired")
     is_owned = match.owner_tag in keys.owner_tags or match.owner_tag == owner_tag(NOTICES)
     return None if is_owned else Problem("share_owner_removed")
-
-
-def opens(match: Record, target: Target) -> bool:
-    """Whether a share is of this target's mount. An inner mount between the share and the object is another one."""
-    mount = target.mount
-    return (mount.path, str(mount.target)) == (match.mount, match.target)
 
 
 def check_app_package(target: Target) -> None:

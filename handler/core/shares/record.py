@@ -16,10 +16,13 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
+
+if TYPE_CHECKING:
+    from ..config import Mount
 
 ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -42,7 +45,8 @@ class Record(NamedTuple):
     `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
     `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
     name, or a file name. `uses` is the number that it allows, None without a limit. `password` is the hash of its code.
-    `owner` is the caller's id, `owner_tag` stands for the API key or issuer.
+    `files` is how many files its maker put into a folder, None where more may follow. `owner` is the caller's id,
+    `owner_tag` stands for the API key or issuer.
     """
 
     hash: str
@@ -62,6 +66,7 @@ class Record(NamedTuple):
     title: str | None = None
     message: str | None = None
     revoked_at: int | None = None
+    files: int | None = None
 
     @property
     def id(self) -> str:
@@ -70,6 +75,14 @@ class Record(NamedTuple):
     @property
     def is_folder(self) -> bool:
         return self.method == "GET" and self.path.endswith("/")
+
+    def is_of(self, mount: Mount) -> bool:
+        """Whether it is a share of this mount, of its target or of an earlier one.
+
+        A mount inside it, between the share and its object, is another one, also where both have one target.
+        """
+        targets = (mount.target, *mount.earlier_targets)
+        return self.mount == mount.path and self.target in map(str, targets)
 
 
 _HINTS = get_type_hints(Record).items()
@@ -167,7 +180,8 @@ def load_end(state: Store, record: Record) -> int:
 
 def _read(stored: StoredObject) -> Record:
     try:
-        document = json.loads(stored.body)
+        # A record may be older than `files`.
+        document = {"files": None, **json.loads(stored.body)}
         json.dumps(
             document, ensure_ascii=False
         ).encode()  # no name and no page can have half a surrogate pair

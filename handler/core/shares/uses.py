@@ -73,7 +73,7 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
         ages = used(state, record.id)
     else:
         target = invocation.config.mounts.get(record.path)
-        if target is None or str(target.mount.target) != record.target:
+        if target is None or not record.is_of(target.mount):
             return None, None
         ages = arrived(Folder.of(state, invocation, target, record.id)).values()
     return len(ages), min(ages, default=None)

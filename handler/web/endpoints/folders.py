@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from signer.listing import PAGE, ListedPage
 
 from ...core.auth import authorize
-from ...core.cloud.oss import CANNOT_BE_REACHED, in_time, list_folder
+from ...core.cloud.oss import in_time, list_folder, oss_unavailable
 from ...core.config import Target
 from ...core.config.reader import covered_path_fault
 from ...core.context import Access, Invocation
@@ -145,8 +145,7 @@ def _answer(folder: Folder, access: Access) -> Response:
         listed = ListedPage([], [], "")
     else:
         maximum = PAGE if chosen == "urls" else int(limit)
-        unavailable = Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
-        listed = in_time(lambda: _list(folder, access, begins, maximum), unavailable)
+        listed = in_time(lambda: _list(folder, access, begins, maximum), oss_unavailable)
     folder.invocation.audit_fields["mount"] = folder.target.mount.path
     document = _document(folder, listed)
     if chosen == "urls":
@@ -280,7 +279,10 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
     shared = None
     urls = ""
     if opened is not None:
-        shared = pages.SharedPage(opened.record.title, opened.record.message, opened.expires_at())
+        record = opened.record
+        shared = pages.SharedPage(
+            record.title, record.message, opened.expires_at(), files=record.files
+        )
         public_url = folder.invocation.config.public_url or ""
         urls = share_address(public_url, opened.path, opened.secret, format="urls")
     return pages.folder_page(

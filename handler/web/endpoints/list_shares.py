@@ -127,6 +127,7 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         "title": record.title,
         "password": record.password is not None,
         "upload": record.upload,
+        "files": record.files,
     }
     return document | {name: value for name, value in optional.items() if value}
 

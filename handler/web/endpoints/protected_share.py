@@ -12,7 +12,7 @@ from signer.times import rfc3339
 
 from ...core.errors import Problem
 from ...core.shares.address import share_address, share_path
-from ...core.shares.opening import OpenedShare, opens
+from ...core.shares.opening import OpenedShare
 from .. import pages
 from ..response import Response, json_response, wants_json
 from . import folders, shared_file
@@ -87,7 +87,7 @@ def _unlocked(opened: OpenedShare) -> OpenedShare:
     if not relative:
         return opened
     target = opened.invocation.config.mounts.get(record.path + relative)
-    if not record.is_folder or target is None or not opens(record, target):
+    if not record.is_folder or target is None or not record.is_of(target.mount):
         raise Problem("share_invalid")
     return opened._replace(target=target)
 

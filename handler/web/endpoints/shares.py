@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from signer import SignerError
+from signer.listing import PAGE
 from signer.times import rfc3339
 
 from ...core import links
 from ...core.auth import authorize
-from ...core.cloud.oss import StoreError, head_object, list_folder
+from ...core.cloud.oss import StoreError, head_object, list_folder, mount_client
 from ...core.cloud.store import Store
 from ...core.config import Target
 from ...core.context import Caller, Invocation
-from ...core.errors import Problem, bad_body
+from ...core.errors import HandlerError, Problem, bad_body
 from ...core.keys import current
 from ...core.request import Request, read_members
 from ...core.shares import record as records
@@ -45,10 +48,12 @@ MEMBERS = {
     "message": str,
     "allow_missing": bool,
     "upload": dict,
+    "files": int,
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_TITLE = 120
 MAX_MESSAGE = 500  # code points
+DAY = 86_400  # seconds
 # Controls but the line feed, and what UTF-8 cannot write; compiled at its first use.
 _UNFIT = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
@@ -80,6 +85,8 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["password"] = code
     if record.is_folder:
         document["covers"] = "Everything below this path, also what is added later."
+    if record.method == "GET":
+        document |= _deletion(target, record.expires_at, invocation)
     links.log_target(
         invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
     )
@@ -135,9 +142,10 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
         )
     records.extend(state, record.id, expires_at)
     invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
-    return json_response(
-        {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
-    )
+    document = {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
+    if record.method == "GET":
+        document |= _deletion(target, expires_at, invocation)
+    return json_response(document)
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -190,6 +198,7 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         title=_words("title", params["title"], MAX_TITLE),
         message=_words("message", params["message"], MAX_MESSAGE),
         upload=None if upload is None else UploadLimits(**read_members(upload, UPLOAD_MEMBERS)),
+        files=params["files"],
     )
 
 
@@ -221,3 +230,30 @@ def _check_folder_exists(target: Target, invocation: Invocation) -> None:
     page = list_folder(authorize(invocation, target, "LIST", ()), invocation, "", 1, "")
     if not page.objects and not page.prefixes:
         raise Problem("no_such_object")
+
+
+def _deletion(target: Target, end: int, invocation: Invocation) -> dict[str, str]:
+    """`deleted_at`, if OSS deletes the object before the share ends at `end` (Unix seconds), by `delete_after`.
+
+    Of a folder, it is that of the oldest object on its first page. OSS counts from the next midnight (UTC). Source: its
+    page on why objects are not deleted at the time of a lifecycle rule.
+    """
+    seconds = target.mount.delete_after
+    stored: list[float] = []
+    with suppress(HandlerError, SignerError):  # a share is made also where OSS does not say it
+        stored = _stored_at(target, invocation) if seconds is not None else []
+    if seconds is None or not stored:
+        return {}
+    deleted_at = -(-int(min(stored)) // DAY) * DAY + seconds
+    return {"deleted_at": rfc3339(deleted_at)} if deleted_at < end else {}
+
+
+def _stored_at(target: Target, invocation: Invocation) -> list[float]:
+    """When the object, or those of a folder, were stored (Unix seconds). Raises a `HandlerError` or `SignerError`."""
+    if target.path.endswith("/"):
+        access = authorize(invocation, target, "LIST", ())
+        times = [each.modified for each in list_folder(access, invocation, "", PAGE, "").objects]
+    else:
+        response = mount_client(invocation, target.mount).head(target.location)
+        times = [response.time("last-modified")] if response.ok else []
+    return [each for each in times if each is not None]

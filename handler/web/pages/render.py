@@ -31,11 +31,15 @@ _UNSEEN = re.compile(rf"[{UNSEEN}{TAGS}]|^\s+$")
 
 
 class SharedPage(NamedTuple):
-    """What each page of a share says: the words of its sender as text, and when it ends (Unix seconds)."""
+    """What each page of a share says: the words of its sender as text, and when it ends (Unix seconds).
+
+    `files` is how many a folder has, None where more may follow.
+    """
 
     title: str | None
     message: str | None
     expires_at: int
+    files: int | None = None
 
 
 class SharedFile(NamedTuple):

@@ -133,6 +133,14 @@ FOLDER = _by_language(
             "This link opens everything in this folder, also what is added later, until",
             "此链接可打开此文件夹中的所有内容，包括以后添加的文件，有效期至",
         ),
+        "covers_file": (
+            "This link opens 1 file, until",
+            "此链接可打开 1 个文件，有效期至",
+        ),
+        "covers_files": (
+            "This link opens {} files in all, until",
+            "此链接共可打开 {} 个文件，有效期至",
+        ),
         "command": ("Download all files with one command", "用一条命令下载全部文件"),
         "command_note": (
             "For a terminal with wget. It does not download the folders in this folder.",
@@ -176,6 +184,10 @@ SENDER = _by_language(
         "shortened": (
             "This is the latest end that is allowed here.",
             "这是此处允许的最晚截止时间。",
+        ),
+        "deleted": (
+            "What it opens is deleted before that, from",
+            "在此之前，其中的文件会被删除，时间：",
         ),
         "max_uses": ("Downloads (empty: any number)", "下载次数（留空则不限）"),
         "max_files": ("Number of files", "文件数量"),

@@ -77,24 +77,3 @@ def test_a_logstore_and_a_log_project_have_lower_case_names(name: str) -> None:
 def test_only_a_logstore_may_have_an_underscore() -> None:
     assert faults(logConfig=log(logstore="links_logs")) == []
     assert len(faults(logConfig=log(project="links_logs"))) == 1
-
-
-def domain_faults(certificate: dict[str, str]) -> list[str]:
-    domain = {"domainName": "links.example.com", "protocol": "HTTPS", "route": {"path": "/*"}}
-    props = {**shipped.web(), "customDomain": {**domain, "certConfig": certificate}}
-    return list(names.domain_faults(shipped.read(props)))
-
-
-@pytest.mark.parametrize("name", ["Links.example.com", "links.example.com."])
-def test_a_domain_is_written_in_lower_case_and_without_a_dot_at_the_end(name: str) -> None:
-    domain = {"domainName": name, "protocol": "HTTP", "route": {"path": "/*"}}
-    assert [*names.domain_faults(shipped.read({**shipped.web(), "customDomain": domain}))] == [
-        f"customDomain.domainName is {name!r}: write it in lower case, and without a dot at the end."
-    ]
-
-
-@pytest.mark.parametrize("identifier", ["12345678-cn-hangzhou", "", "links.example.com"])
-def test_any_other_identifier_of_a_certificate_is_a_fault(identifier: str) -> None:
-    assert domain_faults({"certId": identifier}) == [
-        f'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" (got {identifier!r}).'
-    ]

@@ -250,3 +250,50 @@ def test_shares_and_authenticated_mounts_need_the_keys_document(
     )
     # It is about requests.
     assert sentence not in links_toml.faults(shipped.configured(shipped.events(), tmp_path))
+
+
+def lost(**changes: object) -> list[str]:
+    """The warnings of the shipped event function with changes."""
+    return list(notices.warnings(shipped.configured({**shipped.events(), **changes})))
+
+
+def test_events_that_fail_go_somewhere() -> None:
+    async_config = shipped.events()["asyncInvokeConfig"]
+    props = shipped.events()
+    del props["asyncInvokeConfig"]
+    sentence = (
+        "links: asyncInvokeConfig has no destinationConfig.onFailure, so events that fail are lost: name a queue, as "
+        "in the file that the project comes with."
+    )
+    assert list(notices.warnings(shipped.configured(props))) == [sentence]
+    del async_config["destinationConfig"]
+    assert lost(asyncInvokeConfig=async_config) == [sentence]
+    # Nobody sends events to the function for requests.
+    assert list(notices.warnings(shipped.configured(shipped.web()))) == []
+
+
+def test_events_outlast_a_short_outage() -> None:
+    async_config = shipped.events()["asyncInvokeConfig"]
+    assert lost(asyncInvokeConfig={**async_config, "maxAsyncEventAgeInSeconds": 3600}) == []
+    assert lost(asyncInvokeConfig={**async_config, "maxAsyncEventAgeInSeconds": 3599}) == [
+        "links: asyncInvokeConfig.maxAsyncEventAgeInSeconds is 3599, so events are given up in a short outage: set it "
+        "to 86400."
+    ]
+
+
+def test_a_suffix_leaves_files_without_a_notice() -> None:
+    trigger = oss_trigger("outbox/")
+    trigger["triggerConfig"]["filter"]["key"]["suffix"] = ".PDF"
+    assert lost(triggers=[trigger]) == [
+        "links: trigger uploads: suffix is '.PDF', so other files make no notice: write ''."
+    ]
+
+
+def test_files_that_arrive_in_parts_make_a_notice_too() -> None:
+    trigger = shipped.events()["triggers"][0]
+    assert lost(triggers=[trigger]) == lost(triggers=[oss_trigger("outbox/")]) == []
+    trigger["triggerConfig"]["events"].remove("oss:ObjectCreated:CompleteMultipartUpload")
+    assert lost(triggers=[trigger]) == [
+        "links: trigger outbox: events lacks oss:ObjectCreated:CompleteMultipartUpload, so files that arrive this way "
+        "make no notice: add it."
+    ]

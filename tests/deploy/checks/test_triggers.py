@@ -145,6 +145,16 @@ def test_the_name_of_a_queue_must_be_valid(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("qualifier", ["", "/LATEST", ".prod"])
+def test_a_failed_event_does_not_go_to_the_function_itself(qualifier: str) -> None:
+    function = shipped.web()["functionName"]
+    assert destination_faults(f"acs:fc:{OWNER}:functions/{function}{qualifier}") == [
+        "asyncInvokeConfig.destinationConfig.onFailure is the function itself, so an event that fails would fail again "
+        "and again: name a queue."
+    ]
+    assert destination_faults(f"acs:fc:{OWNER}:functions/{function}-2{qualifier}") == []
+
+
 @pytest.mark.parametrize("qualifier", [None, "prod"])
 def test_a_configuration_without_the_qualifier_latest_is_a_fault(qualifier: str | None) -> None:
     assert destination_faults(f"acs:fc:{OWNER}:functions/after", qualifier=qualifier) == [

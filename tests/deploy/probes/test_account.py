@@ -32,6 +32,7 @@ PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
 LOGSTORE = "sls GetLogStore --project example-logs --region cn-hangzhou --logstore {}"
 INDEX = LOGSTORE.replace("LogStore", "Index")
 DEPLOYER = "ram GetPolicy --PolicyType Custom --PolicyName links-deployer"
+ENTITIES = DEPLOYER.replace("GetPolicy", "ListEntitiesForPolicy")
 
 
 def trusting(longest: int = 7200, **principals: Sequence[str]) -> Mapping[str, object]:
@@ -68,6 +69,14 @@ def document(policy: object) -> Mapping[str, object]:
     }
 
 
+def entities(**attached: Sequence[str]) -> Mapping[str, object]:
+    """An answer of ListEntitiesForPolicy."""
+    return {
+        kind: {kind.removesuffix("s"): [{"Name": name} for name in attached.get(kind, ())]}
+        for kind in ("Users", "Groups", "Roles")
+    }
+
+
 FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
 GET_POLICY = "ram GetPolicy --PolicyType Custom --PolicyName {}"
 GOOD: Mapping[str, object] = {
@@ -86,9 +95,11 @@ GOOD: Mapping[str, object] = {
     },
     INDEX.format("links-http-dev-logs"): account_script.INDEX,
     INDEX.format("links-events-dev-logs"): {
-        "keys": {**account_script.INDEX["keys"], "own": {"type": "text"}}
+        "max_text_len": 65_536,
+        "keys": {**account_script.INDEX["keys"], "own": {"type": "text"}},
     },
     DEPLOYER: document(needed(kind="deployer")),
+    ENTITIES: entities(Users=["links-deploy"]),
 }
 
 
@@ -145,6 +156,20 @@ SHORT = "links-http-dev-logs keeps lines for 90 days, and not for 190"
 EVENT_INDEX = INDEX.format("links-events-dev-logs")
 OWN_INDEX = {"keys": {**account_script.INDEX["keys"], "message": {"type": "json"}, "operation": {}}}
 NO_INDEX = "links-events-dev-logs has no index, so queries and alarms find nothing"
+SHORT_INDEX = {**account_script.INDEX, "max_text_len": 2048}
+OLD_INDEX = {"keys": account_script.INDEX["keys"]}
+CUT = (
+    "The index of links-events-dev-logs cuts lines that are shorter than 16384 bytes, which queries and alarms then "
+    "miss"
+)
+DENY = {
+    "Effect": "Deny",
+    "Action": ["oss:GetObject"],
+    "Resource": ["acs:oss:*:*:examplebucket/a/*"],
+}
+DENIES = (
+    f"The policy {NAME} denies what links.toml may need, and no other statement allows that again"
+)
 LACKS = "The index of links-events-dev-logs lacks message, operation of the queries and alarms"
 # A command, its answer, the level of what is found, and the sentence before its advice.
 FOUND: list[tuple[str, object, str, str]] = [
@@ -174,9 +199,17 @@ FOUND: list[tuple[str, object, str, str]] = [
         NO_QUEUE,
     ),  # with the status of a success
     (EVENT_LOGS, "LogStoreNotExist", "fault", NO_LOGS),
+    (
+        GET_POLICY.format(NAME),
+        document({"Statement": [*POLICY, DENY]}),
+        "fault",
+        DENIES,
+    ),
     (WEB_LOGS, {"ttl": 90}, "warning", SHORT),
     (EVENT_INDEX, "IndexConfigNotExist", "fault", NO_INDEX),
-    (EVENT_INDEX, OWN_INDEX, "fault", LACKS),
+    (EVENT_INDEX, {**account_script.INDEX, **OWN_INDEX}, "fault", LACKS),
+    (EVENT_INDEX, SHORT_INDEX, "fault", CUT),
+    (EVENT_INDEX, OLD_INDEX, "fault", CUT),
 ]
 SUBJECTS = {"ram": "role", "mns-open": "queue", "sls": "log"}
 
@@ -255,6 +288,63 @@ def test_the_deployer_s_policy_is_that_over_all_environments(
     ]
     sentence = f"Policy links-deployer not found, so what the deployer may do is unknown: {SCRIPT}"
     assert finding == ("unknown", "deployer", sentence)
+
+
+def test_a_deployer_s_policy_that_nobody_has_is_a_warning(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """A group or a role that CI assumes may have it as well as a user."""
+    for attached in ({"Groups": ["ops"]}, {"Roles": ["links-deploy-dev"]}):
+        install_aliyun(tmp_path, {**GOOD, ENTITIES: entities(**attached)})
+        assert {each.level for each in account.roles(deployment)} == {"ok"}
+    install_aliyun(tmp_path, {**GOOD, ENTITIES: entities()})
+    (finding,) = [each for each in account.roles(deployment) if each.level != "ok"]
+    assert finding == (
+        "warning",
+        "deployer",
+        f"Nobody has the policy links-deployer, so only somebody with other rights can deploy: {SCRIPT}",
+    )
+
+
+ALERTS = "sls ListAlerts --project example-logs --logstore links-{}-dev-logs --size 200 --region cn-hangzhou"
+OF_WEB = ("outdated-keys", "no-links", "server-errors", "99th-percentile", "guessed-shares")
+WAITING = ("waiting-notices", "dead-notices", "ticks")
+
+
+def alerts(function: str, *names: str) -> Mapping[str, object]:
+    """An answer of ListAlerts."""
+    results = [{"name": f"links-{function}-dev-logs-{name}"} for name in names]
+    return {"total": len(results), "count": len(results), "results": results}
+
+
+def test_alarms_that_do_not_exist_are_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of waiting notices are missing where the alarms were made before the first webhook."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    links = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
+    deployment = deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS)
+    of_events = ("outdated-keys", "failed-events")
+    install_aliyun(
+        tmp_path,
+        {
+            ALERTS.format("http"): alerts("http", *OF_WEB, "own"),
+            ALERTS.format("events"): alerts("events", *of_events),
+        },
+    )
+    fine, finding = account.alarms(deployment)
+    assert fine == ("ok", "alarms", "example-logs has the alarms of links-http-dev-logs.")
+    missing = ", ".join(f"links-events-dev-logs-{name}" for name in WAITING)
+    assert finding == (
+        "warning",
+        "alarms",
+        f"Alarms {missing} not found in example-logs: run the script of make alarms.",
+    )
+    install_aliyun(tmp_path, {ALERTS.format("http"): alerts("http")})
+    finding, refused = account.alarms(deployment)
+    assert all(f"links-http-dev-logs-{name}" in finding.sentence for name in OF_WEB)
+    assert refused.level == "unknown"
+    assert refused.sentence.endswith("(NoPermission): allow log:ListJobs.")
 
 
 def test_of_functions_without_a_role_only_the_check_says_something(
@@ -338,6 +428,7 @@ PERMISSIONS = {
     WEB_LOGS: "log:GetLogStore",
     INDEX.format("links-http-dev-logs"): "log:GetIndex",
     DEPLOYER: "ram:GetPolicy",
+    ENTITIES: "ram:ListEntitiesForPolicy",
 }
 
 

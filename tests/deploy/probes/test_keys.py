@@ -69,7 +69,9 @@ def test_a_document_that_does_not_exist_is_a_fault_with_the_command_that_creates
 ) -> None:
     missing, sinks = readable(document_and_sinks(deployed(oss, KEYS, WEBHOOK)))
     assert missing == Finding(
-        "fault", "keys", f'{ADDRESS} not found: create it with {COMMAND}init"'
+        "fault",
+        "keys",
+        f'{ADDRESS} not found: restore your backup, or, if there never was one, create it with {COMMAND}init"',
     )
     assert sinks == Finding(
         "unknown", "sinks", f"Not checked, because {ADDRESS} was not read: ops."

@@ -19,13 +19,15 @@ from tests.deploy.deployments import (
     LINKS,
     XML,
     ServerResponse,
+    configured,
     deployed,
     faults,
     levels,
     serving,
 )
-from tests.deploy.project_copy import install
+from tests.deploy.project_copy import ROOT, install
 from tests.handler.client import LINKS as PLAIN
+from tests.handler.client import make_config
 from tests.handler.custom_runtime import instance
 
 
@@ -236,6 +238,40 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
         deployment = replace(deployment, template="deploy/custom-runtime/s.yaml")
         log = LOG.replace("logs.", "logs -t deploy/custom-runtime/s.yaml.")
         assert faults(service.health(deployment, url)) == [f"{url}/-/health answered 502: {log}"]
+
+
+def public_address(public_url: str) -> list[Finding]:
+    """What is found about a deployment whose files name this address."""
+    config = make_config(LINKS.replace("https://links.example.com", public_url))
+    return list(service.public_address(Deployment(ROOT, (configured(HTTP, config),), None)))
+
+
+def test_the_service_answers_at_the_address_that_people_get() -> None:
+    with serving(lambda method, path: (200, {}, HEALTHY)) as url:
+        assert public_address(url) == [
+            ("ok", "domain", f"The service answers at public_url, {url}.")
+        ]
+
+
+@pytest.mark.parametrize("body", ["<html></html>", '{"status": "UP"}'])
+def test_an_address_where_nobody_or_somebody_else_answers_is_a_fault(body: str) -> None:
+    with serving(lambda method, path: (200, {}, body)) as url:
+        (elsewhere,) = public_address(url)
+    (dead,) = public_address("http://127.0.0.1:9")
+    for finding, address, answer in (
+        (elsewhere, url, "200"),
+        (dead, "http://127.0.0.1:9", "0 ConnectionRefusedError"),
+    ):
+        assert finding == (
+            "fault",
+            "domain",
+            f"Shares, pages and notices have addresses at public_url, {address}, and the service does not answer there "
+            f"({answer}): correct public_url in links.toml, or customDomain.",
+        )
+
+
+def test_on_a_laptop_nobody_answers_at_the_address_of_the_files(stack: Stack) -> None:
+    assert list(service.public_address(deployed(stack.oss_url, None))) == []
 
 
 def test_a_visitor_cannot_send_events(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -122,7 +123,7 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(
     silent = service.at("http://127.0.0.1:1")
     refused = service.at(service.oss.url, "cn-beijing")
     for broken, cause in (
-        (silent, "OSS cannot be reached"),
+        (silent, "OSS cannot be reached (the connection was refused)"),
         (refused, "HeadObject: 400 AuthorizationQueryParametersError"),
     ):
         answer = broken.request("/open/a.txt")
@@ -131,19 +132,35 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(
         assert answer.line["cause"] == cause
 
 
+def test_a_name_that_is_not_found_is_told_from_a_network_that_is_down(
+    service: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    answer = service.at("http://localhost:1").request("/open/a.txt")
+    assert answer.line["cause"] == "OSS cannot be reached (its name was not found)"
+
+
 @pytest.mark.parametrize(
-    ("faults", "status", "requests"),
+    ("faults", "status", "requests", "cause"),
     [
         # Once more on a connection fault, and no more than that.
-        (["reset"], 302, 2),
-        (["reset", "reset"], 503, 2),
+        (["reset"], 302, 2, None),
+        (["reset", "reset"], 503, 2, "OSS cannot be reached (ConnectionResetError)"),
         # An answer is an answer, and a silence no connection fault.
-        (["503"], 503, 1),
-        (["never after"], 503, 1),
+        (["503"], 503, 1, "HeadObject: 503"),
+        (["never after"], 503, 1, "OSS did not answer in time"),
     ],
 )
 def test_a_connection_fault_is_tried_once_more(
-    service: System, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
+    service: System,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[str],
+    status: int,
+    requests: int,
+    cause: str | None,
 ) -> None:
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
     with fault_proxy(service.oss.url) as proxy:
@@ -151,6 +168,7 @@ def test_a_connection_fault_is_tried_once_more(
         answer = service.at(proxy.url).request("/open/a.txt")
         assert answer.status == status
         assert len(proxy.calls) == requests
+    assert answer.line.get("cause") == cause
 
 
 class TestPages:

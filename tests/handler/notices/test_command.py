@@ -357,7 +357,8 @@ class TestFaults:
             (
                 {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9"},
                 1,
-                f"notices: oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached.\n",
+                f"notices: oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached (the connection was "
+                "refused).\n",
             ),
         ],
     )

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from handler.core.cloud.concurrency import map_concurrently
-from handler.core.config import Config, Location, Target
+from handler.core.config import Config, Location, Mounts, Target
 from handler.core.errors import Problem
 from handler.core.request import Request
 from handler.core.shares import new
@@ -186,6 +186,56 @@ def test_another_share_with_its_id_is_left_alone(
     assert [entry["code"] for entry in outcome.summary["failed"]] == ["state_unavailable"] * 2
     assert len(hook.received) == received
     assert [shared.read(STATE + name) for name in shared.state_names("shares/")] == kept
+
+
+def moved(config: Config, *earlier: Location) -> Config:
+    """The configuration after /outbox/ moved into another bucket."""
+    target = Location("newbucket", "sent/")
+    mounts = (
+        mount._replace(target=target, earlier_targets=earlier)
+        if mount.path == "/outbox/"
+        else mount
+        for mount in config.mounts
+    )
+    return config._replace(mounts=Mounts(mounts, config.mounts.reserved))
+
+
+def test_after_a_move_a_notice_that_waited_has_the_share_that_it_had(
+    shared: EventFunction, hook: Receiver
+) -> None:
+    hook.default = respond(500)
+    shared.invoke(EVENT)
+    (name,) = shared.state_names("shares/")
+    hook.default = respond(200, b'{"errcode": 0}')
+    shared.pass_time(600)
+    received = len(hook.received)
+    outcome = shared.tick(config=moved(shared.config, Location(BUCKET, "outbox/")))
+    assert (outcome.summary["notices"], "failed" in outcome.summary) == (2, False)
+    sent = {share_id(url) for request in hook.received[received:] for url in urls(request)}
+    assert sent == {name[7:-5]}
+
+
+def test_after_a_move_a_notice_that_waited_has_a_link_into_todays_bucket(
+    shared: EventFunction, hook: Receiver
+) -> None:
+    """Without the version that it had, which no other bucket has. A bucket that no mount names has no link."""
+    shared.toml = notice(["ops"])
+    hook.default = respond(500)
+    event = json.loads(created())
+    event["events"][0]["oss"]["object"]["versionId"] = "CAEQ"
+    shared.invoke(json.dumps(event).encode())
+    hook.default = respond(200)
+    shared.pass_time(600)
+    received = len(hook.received)
+    other = Location("otherbucket", "outbox/")
+    (failed,) = shared.tick(config=moved(shared.config, other)).summary["failed"]
+    assert (failed["code"], len(hook.received)) == ("mount_changed", received)
+    shared.pass_time(600)
+    again = shared.tick(config=moved(shared.config, Location(BUCKET, "outbox/")))
+    assert (again.summary["notices"], "failed" in again.summary) == (1, False)
+    url = hook.received[-1].json["data"]["url"]
+    assert "/newbucket/sent/a.txt?" in url
+    assert "versionId" not in url
 
 
 def test_its_secret_is_made_by_the_newest_share_key(shared: EventFunction) -> None:
@@ -426,7 +476,7 @@ def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent
     with oss.refusing(f"{STATE}outbox/", 403, "AccessDenied"):
         refused = share.use()
     for used, cause in (
-        (slow, "OSS cannot be reached"),
+        (slow, "OSS did not answer in time"),
         (refused, "PutObject: 403 AccessDenied (a missing permission)"),
     ):
         assert (used.status, used.line["code"], used.line["cause"]) == (

@@ -18,7 +18,7 @@ from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run
-from tests.system import HOST, MAKER, OTHER, System, secret_of, service, share_id
+from tests.system import DAY, HOST, MAKER, OTHER, System, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
@@ -86,7 +86,8 @@ class Stub:
         self.keys = list[str | None]()
         self.sent = list[str]()
         self.url = ""
-        self.odd: tuple[int, str] | None = None  # what it answers to everything
+        self.odd: tuple[int, str] | None = None  # what it answers to everything, but
+        self.even: dict[str, str] = {}  # to these paths, as it is
 
     def env(self, key: str = MAKER, **changes: str) -> dict[str, str]:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
@@ -98,6 +99,8 @@ class Stub:
         )
         self.keys.append(key)
         assert request.headers["Accept"] == "application/json"
+        if path in self.even:
+            return Response(self.even[path], mimetype="application/json")
         if self.odd is not None:
             return Response(self.odd[1], self.odd[0])
         if path.startswith("/-/"):
@@ -262,6 +265,39 @@ def test_an_odd_answer_is_an_error_and_no_traceback(stub: Stub, command: str) ->
         stub.keys.clear()
 
 
+def test_an_odd_answer_is_an_error_also_where_a_file_may_be_sent(stub: Stub) -> None:
+    methods = ["PUT", "SHARE", "GET", "LIST"]
+    place = {"path": "/send/", "methods": methods, "list": True, "max_share": 1, "max_size": 10**9}
+    stub.even = {"/-/me": json.dumps({"methods": methods, "mounts": [place]})}
+    for stub.odd in ANSWERS:
+        for more in ((), ("--into", "--to", "/send/a/")):
+            done = run("share", __file__, *more, env=stub.env())
+            assert (done.returncode, done.stdout) == (2, ""), stub.odd
+            assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"path": 7},
+        {"methods": 7},
+        {"max_size": "large"},
+        {"max_size": [1]},
+        {"max_size": 1e400},
+        {"path": "/send"},
+    ],
+    ids=str,
+)
+def test_an_odd_place_is_an_error(stub: Stub, place: dict[str, object]) -> None:
+    usual = {"path": "/send/", "methods": ["PUT", "GET"], "list": True, "max_share": 1}
+    document = {"methods": ["PUT", "SHARE"], "mounts": [{**usual, "max_size": 9, **place}]}
+    stub.even = {"/-/me": json.dumps(document)}
+    stub.odd = (500, "")
+    done = run("share", __file__, env=stub.env())
+    assert (done.returncode, done.stdout, len(stub.keys)) == (2, "", 1)
+    assert done.stderr.startswith("Error: ")
+
+
 def test_the_commands_of_the_skill_have_the_options_that_it_names() -> None:
     skill = (Path(__file__).parents[3] / "skills/fc-presign-share/SKILL.md").read_text("utf-8")
     commands = [
@@ -405,3 +441,18 @@ def test_an_end_that_was_shortened_is_said(stub: Stub) -> None:
     (identifier,) = re.findall(r"^(\S{12}):", short.stderr)
     extended = run("extend", identifier, "--expires", "365d", env=stub.env())
     assert "until 2026-05-30T06:41:11Z (the latest that the mount allows)." in extended.stdout
+
+
+def test_what_is_deleted_before_the_share_ends_is_said(stub: Stub) -> None:
+    stub.world = stub.world.with_mount("/reports/", delete_after=30 * DAY)
+    said = "OSS deletes files of it before, from 2026-04-01T00:00:00Z on."
+    path = ("share", "--path", "/reports/q3.pdf")
+    created = run(*path, "--expires", "40d", env=stub.env())
+    assert f"until 2026-04-10T06:41:11Z. {said}\n" in created.stderr
+    short = run(*path, "--expires", "7d", env=stub.env())
+    assert "deletes" not in short.stderr
+    (identifier,) = re.findall(r"^(\S{12}):", short.stderr)
+    extended = run("extend", identifier, "--expires", "40d", env=stub.env())
+    assert extended.stdout.endswith(f"until 2026-04-10T06:41:11Z. {said}\n")
+    as_json = run(*path, "--expires", "40d", "--json", env=stub.env())
+    assert json.loads(as_json.stdout)["shares"][0]["deleted_at"] == "2026-04-01T00:00:00Z"

@@ -306,6 +306,7 @@ def test_what_oss_says_after_it_accepted_the_signature_comes_first(oss: LocalOss
     answer = "<Error><Code>FileAlreadyExists</Code><Message>The object exists.</Message></Error>"
     explanation = explain(presign("PUT"), answer)
     assert codes(explanation) == ["already_exists"]
+    assert "GetBucketOverwriteConfig" in explanation.findings[0].advice
     assert any("give the method and the headers" in note for note in explanation.notes)
     assert (
         explain(presign("PUT"), answer, "PUT").notes

@@ -43,7 +43,8 @@ def pytest_of(
         code = f"import sys; sys.modules.update(dict.fromkeys(['werkzeug', 'fastcrc'])); {code}"
     command = [sys.executable, "-c", code, "-q", "-p", "signer.emulator.pytest_plugin"]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "-p", "no:fc_presign", *arguments],
+        # The folders of runs that others killed are not for this one to remove.
+        [*command, "-p", "no:cacheprovider", "-p", "no:fc_presign", "--basetemp=temp", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(variables or {})},
         capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import socket
@@ -142,6 +143,7 @@ def test_a_port_and_a_folder_are_of_one_server_alone(tmp_path: Path) -> None:
 def test_leaving_the_block_ends_threads_and_sockets() -> None:
     """Also of a connection that waits for a request, and of a request that waits."""
     before = {*threading.enumerate()}
+    gc.collect()  # what earlier tests left open
     descriptors = len(os.listdir("/proc/self/fd"))
     with emulator.run() as oss:
         oss.delay("GetObject", seconds=30)
@@ -161,7 +163,7 @@ def test_leaving_the_block_ends_threads_and_sockets() -> None:
         while connection.sock.recv(1 << 16):
             pass
         connection.close()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
     with pytest.raises(ConnectionRefusedError), socket.socket() as other:
         other.connect(("127.0.0.1", int(oss.url.rpartition(":")[2])))
 

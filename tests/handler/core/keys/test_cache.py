@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.core.cloud.oss import REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
+from handler.core.cloud.oss import NO_ANSWER, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
 from handler.core.cloud.store import StoredObject
 from handler.core.config import load
 from handler.core.context import Clock, Instance, Invocation
@@ -91,7 +91,7 @@ FAULTS: list[tuple[StoreError | StoredObject | None, str]] = [
     (None, "it does not exist"),
     (StoredObject(b"{", 0.0, "other"), "it is malformed"),
     (StoreError("read", 403, REFUSED, ""), "access to it is denied"),
-    (StoreError("read", 0, UNREACHABLE, ""), "it cannot be reached"),
+    (StoreError("", 0, UNREACHABLE, NO_ANSWER), "OSS did not answer in time"),
     (StoreError("read", 403, WRONG_CLOCK, ""), "the clock of this instance. Deploy again"),
 ]
 

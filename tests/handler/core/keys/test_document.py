@@ -144,6 +144,33 @@ INVALID: dict[str, bytes] = {
 }
 
 
+def test_a_document_that_an_editor_begins_with_a_mark_is_read() -> None:
+    assert parse(b"\xef\xbb\xbf" + serialized()) == parse(serialized())
+
+
+@pytest.mark.parametrize(
+    ("document", "advice"),
+    [
+        (serialized(shares=[]), "keys document: unknown member (did you mean 'share'?)."),
+        (
+            serialized(api=[{**api("reader", READER), "digest": READER}]),
+            "api 1: unknown member (known: id, sha256, paths,",
+        ),
+        (
+            serialized(api=[{**api("reader", READER), "shar256": READER}]),
+            "api 1: unknown member (did you mean 'sha256'?).",
+        ),
+    ],
+)
+def test_of_an_unknown_member_only_the_one_that_was_meant_is_shown(
+    document: bytes, advice: str
+) -> None:
+    """The name itself may be a secret."""
+    with pytest.raises(InvalidKeys) as caught:
+        parse(document)
+    assert str(caught.value).startswith(advice)
+
+
 def test_every_member_of_a_valid_document_is_read() -> None:
     keys = parse(serialized())
     assert keys.share == (ShareKey("old", b"o" * 32), ShareKey("new", b"n" * 32))

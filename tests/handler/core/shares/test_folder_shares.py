@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from typing import Any
 from urllib.parse import quote, unquote
@@ -18,7 +19,18 @@ from tests.handler.web.endpoints.test_folders import listing as listing
 from tests.handler.web.endpoints.test_folders import oss as oss
 from tests.local_oss import BUCKET
 from tests.memory_oss import MemoryOss
-from tests.system import ALICE, DAY, HTML, JSON, MAKER, OTHER, System, secret_of
+from tests.system import (
+    ALICE,
+    DAY,
+    HTML,
+    JSON,
+    MAKER,
+    OTHER,
+    STATE,
+    System,
+    secret_of,
+    share_id,
+)
 
 FILE, START = "/reports/2026/q3.pdf", "/-/s/2026/"
 
@@ -68,6 +80,10 @@ def test_what_a_folder_cannot_have_is_refused_with_the_reason(
         ({"max_uses": 1}, 409, "folder_not_limited"),
         ({"max_uses": 1, "password": True}, 409, "folder_not_limited"),
         ({"download": "all.zip"}, 400, "bad_body"),
+        ({"files": 0}, 400, "bad_body"),
+        ({"files": 1001}, 400, "bad_body"),
+        ({"files": True}, 400, "bad_body"),
+        ({"files": 1, "path": FILE}, 400, "bad_body"),
         ({"path": "/unlisted/"}, 404, "not_found"),
         ({"path": "/all/"}, 409, "not_shareable"),
     )
@@ -75,6 +91,40 @@ def test_what_a_folder_cannot_have_is_refused_with_the_reason(
         answer = listing.request_share(**{"path": FOLDER_PATH, **params})
         assert (answer.status, answer.code) == (status, code)
         assert code != "folder_not_limited" or '"password": true' in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("files", "english", "chinese"),
+    [
+        (1, "This link opens 1 file, until", "此链接可打开 1 个文件，有效期至"),
+        (1000, "This link opens 1000 files in all, until", "此链接共可打开 1000 个文件，有效期至"),
+    ],
+)
+def test_its_page_says_how_many_files_its_maker_put_into_it(
+    listing: System, oss: MemoryOss, files: int, english: str, chinese: str
+) -> None:
+    answer = listing.request_share(path=FOLDER_PATH, files=files)
+    url = answer.json["url"]
+    for path, language, words in (("", "en", english), ("a/", "en", english), ("", "zh", chinese)):
+        page = open_at(listing, url, path, headers={**HTML, "Accept-Language": language})
+        assert words in page.body
+        assert "added later" not in page.body
+        assert "以后添加" not in page.body
+    assert answer.json["covers"] == "Everything below this path, also what is added later."
+    shown = listing.request(f"/-/shares/{answer.json['id']}", key=MAKER)
+    assert shown.json["files"] == files
+
+
+def test_a_record_from_before_files_were_counted_still_opens(
+    listing: System, oss: MemoryOss
+) -> None:
+    url = share(listing)
+    name = f"{STATE}shares/{share_id(url)}.json"
+    record = json.loads(oss.read(name))
+    del record["files"]
+    oss.fill({name: json.dumps(record).encode()})
+    assert "also what is added later" in listing.open(url, headers=HTML).body
+    assert "files" not in listing.request(f"/-/shares/{share_id(url)}", key=MAKER).json
 
 
 def test_it_opens_what_is_below_it_and_what_is_added_later(listing: System, oss: MemoryOss) -> None:

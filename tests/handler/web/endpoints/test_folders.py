@@ -387,7 +387,7 @@ def test_an_oss_that_says_nothing_holds_a_list_for_the_seconds_of_pages(
         silent = [listing.request("/public/", headers=headers) for headers in ({}, HTML)]
         answered.set()
     assert [(each.status, each.line["code"]) for each in silent] == [(503, "oss_unavailable")] * 2
-    assert silent[0].line["cause"] == "OSS cannot be reached"
+    assert silent[0].line["cause"] == "OSS did not answer in time"
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from tests.system import (
     System,
     keys,
     secret_of,
+    share_id,
 )
 
 UPLOAD = {"key": WRITER, "path": "/in/", "method": "POST"}
@@ -66,7 +67,7 @@ def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(
         "owner_tag": sha256(f"api:maker:{hash_of(MAKER)}".encode()).hexdigest()[:32],
     }
     times = {"created_at": int(NOW), "expires_at": int(NOW) + 3 * DAY, "revoked_at": None}
-    kind = {"page": True, "uses": 2, "upload": None, "password": None}
+    kind = {"page": True, "uses": 2, "upload": None, "password": None, "files": None}
     stored = json.loads(oss.read(f"{STATE}shares/{hashed[:12]}.json"))
     assert stored == {"version": 1, "hash": hashed, **place, **said, **owner, **times, **kind}
 
@@ -390,6 +391,22 @@ def test_showing_extending_and_revoking_require_what_creating_requires(
         )
         assert answer.status == status
     assert in_memory.shown(url) == created
+
+
+def test_a_revocation_empties_what_the_sender_wrote_also_that_of_a_share_revoked_before(
+    in_memory: System,
+) -> None:
+    said = {"title": "Salary of Jane Doe", "message": "Dear Jane", "download": "jane-doe.pdf"}
+    url = in_memory.create_share(**said)
+    name = f"{STATE}shares/{share_id(url)}.json"
+    written = json.loads(in_memory.read(name))
+    for before in (written, {**written, "revoked_at": int(NOW) - 60}):
+        in_memory.put(name, json.dumps(before).encode())
+        assert in_memory.revoke(url).status == 204
+        revoked = json.loads(in_memory.read(name))
+        assert [revoked[each] for each in said] == [None, None, None]
+        assert revoked["revoked_at"] == (before["revoked_at"] or int(NOW))
+        assert "Jane" not in json.dumps(revoked)
 
 
 class TestMissingObject:

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..sizes import MAX_PUT, format_size
-from . import options
-from .network import describe_refusal, failure_reason, send
-from .service import Service, ServiceFailed
+from ...sizes import MAX_PUT, format_size
+from .. import options
+from ..network import describe_refusal, failure_reason, send
+from ..service import Service, ServiceFailed
 
 # Seconds without progress after which a transfer ends: to connect or send, and to read.
 IDLE = (60, 60)
@@ -25,15 +25,37 @@ PROGRESS_EVERY = 0.5  # seconds
 BLOCK = 1 << 16  # bytes
 
 
+class Progress:
+    """What a terminal shows, after two seconds, of how many of `total` bytes were sent."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._sent = 0
+        self._shows_at = time.monotonic() + PROGRESS_AFTER
+        self._line = ""
+
+    def add(self, size: int) -> None:
+        self._sent += size
+        now = time.monotonic()
+        if now >= self._shows_at and sys.stderr.isatty():
+            self._shows_at = now + PROGRESS_EVERY
+            percent = self._sent * 100 // (self._total or 1)
+            self._line = f"{percent:3} % of {format_size(self._total)}"
+            click.echo(f"\r{self._line}", err=True, nl=False)
+
+    def clear(self) -> None:
+        if self._line:
+            click.echo(f"\r{' ' * len(self._line)}\r", err=True, nl=False)
+
+
 class Content:
     """What is in an open file, for requests, which streams what can be iterated, and takes `len` for its length."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, progress: Progress) -> None:
         self._file = file
         self._opened = self._version(file)
         self.len = self._left = self._opened[0]  # bytes
-        self._shows_at = time.monotonic() + PROGRESS_AFTER
-        self.line = ""  # what a terminal shows of its progress
+        self._progress = progress
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(partial(self.read, BLOCK), b"")
@@ -47,13 +69,7 @@ class Content:
             raise ServiceFailed(
                 "The file changed while it was sent. Try again when it is complete."
             )
-        now = time.monotonic()
-        if now >= self._shows_at and sys.stderr.isatty():
-            self._shows_at = now + PROGRESS_EVERY
-            self.line = (
-                f"{(self.len - self._left) * 100 // (self.len or 1):3} % of {format_size(self.len)}"
-            )
-            click.echo(f"\r{self.line}", err=True, nl=False)
+        self._progress.add(len(piece))
         return piece
 
     @staticmethod
@@ -62,17 +78,14 @@ class Content:
         return status.st_size, status.st_mtime_ns
 
 
-def open_file(file: str) -> BinaryIO:
-    """Raises `ServiceFailed` unless it is a file of a size that one PUT can have."""
+def open_file(file: str, max_size: int = MAX_PUT) -> BinaryIO:
+    """Raises `ServiceFailed` unless it is a file of at most `max_size` bytes."""
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):
-            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
-            raise ServiceFailed(
-                f"This is a {kind}. Send files, or share a folder of the service with --path."
-            )
-        if status.st_size > MAX_PUT:
-            limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(MAX_PUT)}."
+            raise ServiceFailed("This is neither a file nor a folder, and cannot be sent.")
+        if status.st_size > max_size:
+            limit = f"It has {format_size(status.st_size)}, and one upload at most {format_size(max_size)}."
             raise ServiceFailed(
                 f"{limit} Upload it with ossutil cp, then use {options.NAME} share --path."
             )
@@ -81,9 +94,9 @@ def open_file(file: str) -> BinaryIO:
         raise ServiceFailed(f"{error.strerror}.") from None
 
 
-def send_file(service: Service, file: BinaryIO, path: str) -> None:
+def send_file(service: Service, file: BinaryIO, path: str, progress: Progress) -> None:
     """Stores a file at a path of the service, where nothing is replaced. Raises `ServiceFailed`."""
-    content = Content(file)
+    content = Content(file, progress)
     item = {"path": path, "method": "PUT", "size": content.len}
     links = service.ask("POST", "/-/sign", body={"links": [item]}).get("links")
     link = links[0] if isinstance(links, list) and links and isinstance(links[0], dict) else {}
@@ -99,8 +112,5 @@ def send_file(service: Service, file: BinaryIO, path: str) -> None:
         raise ServiceFailed(
             f"Sending it to {urlsplit(url).hostname} failed: {failure_reason(error)}."
         ) from None
-    finally:
-        if content.line:
-            click.echo(f"\r{' ' * len(content.line)}\r", err=True, nl=False)
     if response.status_code != 200:
         raise ServiceFailed(f"OSS refused it: {describe_refusal(response)}.")

@@ -1,0 +1,1 @@
+"""What a version stored, which every later one must open."""
