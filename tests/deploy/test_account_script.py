@@ -18,6 +18,7 @@ import pytest
 from deploy import account_script, alarms
 from deploy.command import output_of
 from tests.deploy.account import Account, State
+from tests.deploy.project_copy import ROOT
 from tests.deploy.test_policies import (
     ASSUME_ROLE,
     FUNCTIONS,
