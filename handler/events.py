@@ -24,6 +24,7 @@ from .notices.sources.event import ParsedEvent, read_event
 from .notices.sources.items import CreatedObject, InvalidEntry, SkippedRecord, TimerTick
 from .notices.tally import Tally
 from .notices.timing import RESERVE
+from .notices.titles import with_titles
 
 MAX_FAULTS = 5  # sentences in one failure
 
@@ -107,7 +108,7 @@ def _process(
             matches += [(rule, notice) for rule, notice in matched if notice is not None]
             tally.skip("unlinkable", sum(notice is None for _, notice in matched))
             tally.skip("no_notice", not matched)
-    sender.send(sending, matches)
+    sender.send(sending, with_titles(sending, matches))
     is_tick = any(isinstance(item, TimerTick) for item in event.items)
     waiting = sender.send_due(sending) if is_tick else {}
     summary: dict[str, object] = {

@@ -14,6 +14,7 @@ from handler.core.config.rights import (
     lists_objects,
     mount_statement,
     object_arn,
+    reads_titles,
     session_statements,
     uses_objects,
 )
@@ -62,11 +63,10 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         ]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
-        allowed += (
-            share_statements(config)
-            if any(notice.give == "share" for notice in config.notices)
-            else []
-        )
+        if any(notice.give == "share" for notice in config.notices):
+            allowed += share_statements(config)
+        elif config.state is not None and reads_titles(config):
+            allowed.append(allow(["oss:GetObject"], *below(config.state, SHARES[0])))
     return unique([*allowed, *keys_statements(config)])
 
 

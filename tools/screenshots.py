@@ -73,19 +73,22 @@ def take(browser: Browser, world: System, picture: Picture, path: Path) -> None:
 
 
 def take_sender(browser: Browser, world: System, path: Path) -> None:
-    """The sender's page after a file was sent."""
+    """The sender's page after two files were sent to one address."""
     page = browser.new_page(viewport={"width": 640, "height": 640}, **ENGLISH)
     page.goto(f"{world.stack.http_url}/-/")
     page.fill("#key", KEY)
     page.keyboard.press("Enter")
-    page.select_option("#send [name=to]", "/team/")
+    page.select_option("#send [name=to]", "/sent/")
     page.select_option("#send [name=expires]", "30d")
     page.check("#send [name=code]")
-    file = FilePayload(
-        name="Figures 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000
-    )
-    page.set_input_files("#send [type=file]", [file])
-    page.locator("#copy").wait_for()
+    names = ("Figures 2026 Q3.pdf", "Minutes 2026 Q3.pdf")
+    files = [
+        FilePayload(name=name, mimeType="application/pdf", buffer=b"%PDF" * 600_000)
+        for name in names
+    ]
+    page.set_input_files("#send [type=file]", files)
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.locator("#send .copies").wait_for()
     page.locator("#list .address").first.evaluate(AS_EXAMPLE)
     page.locator("main").screenshot(path=path)
     page.close()

@@ -159,6 +159,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         '"max_uses" is not possible for a folder: each of its files is opened at its own address.',
         'Leave it out, protect the folder with "password": true, or share the files one by one.',
     ),
+    "share_not_limited": ErrorEntry(
+        409,
+        '"max_uses" can only be raised for a share of a file that has a maximum of downloads.',
+        "Leave it out, or create a new share.",
+    ),
     "folder_too_large": ErrorEntry(
         409,
         "This folder has too many files and folders for one list.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple, get_args, get_type_hints
@@ -42,7 +42,8 @@ class Notice(NamedTuple):
 
     `mark` tells versions of the object apart, messages, or uses; `version` is None without versioning. `expires` is in
     seconds, None for the mount's default; `happened_at` in Unix seconds. With `digest`, it waits for others.
-    Of a use, which gives nothing, `share` is the share's id, with its path, title, owner and what it left of uses.
+    Of a use, which gives nothing, `share` is the share's id, with its path, title, owner and what it left of uses. Of a
+    new file, `title` is that of its upload share.
     """
 
     on: str
@@ -148,7 +149,9 @@ def write(state: Store, delivery: Delivery) -> None:
     state.replace(f"{WAITING}/{delivery.path}", delivery.notice.body())
 
 
-def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] | None:
+def use_writer(
+    opened: OpenedShare, events: Sequence[str] = USES
+) -> Callable[[int | str, int | None], None] | None:
     """Writes what notices say of a use of the share: its number, or a nonce where it has none, and the uses left.
 
     None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.
@@ -163,7 +166,7 @@ def use_writer(opened: OpenedShare) -> Callable[[int | str, int | None], None] |
                 within(
                     PAGE_TIMEOUT,
                     lambda _: map_concurrently(
-                        lambda on: _write_use(opened, on, use, uses_left), USES
+                        lambda on: _write_use(opened, on, use, uses_left), events
                     ),
                 )
         except (

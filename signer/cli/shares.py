@@ -279,8 +279,12 @@ def receive(
     document = _create(
         Service.load(key), as_json, path=path, method="POST", upload=limits, **params
     )
+    place = document.get("received_at")
     if as_json:
         print_json({"shares": [document]})
+    elif isinstance(place, str):
+        command = f"{options.NAME} ls {shlex.quote(place)}"
+        echo(printable(f"Files arrive in {place}. List them: {command}"), err=True)
 
 
 def _print_row(columns: str, *cells: object) -> None:
@@ -370,35 +374,61 @@ def _print_failure(sentence: str, again: str = "") -> None:
 
 @_id_command()
 @_identifiers
+@click.option("--expires", type=options.LIFETIME, help="From now, such as 30d or 12h.")
 @click.option(
-    "--expires", required=True, type=options.LIFETIME, help="From now, such as 30d or 12h."
+    "--max-uses",
+    type=click.IntRange(2, 20),
+    help="The new total of downloads, of limited shares of files.",
 )
 @_service_options
-def extend(identifiers: tuple[str, ...], expires: str, as_json: bool, key: str | None) -> int:
-    """Extend shares, also ended ones, by their ids or addresses. The status is 2 if one of them was not extended.
+def extend(
+    identifiers: tuple[str, ...],
+    expires: str | None,
+    max_uses: int | None,
+    as_json: bool,
+    key: str | None,
+) -> int:
+    """Extend shares by their ids or addresses: a later end, also of ended ones, more downloads, or both.
+
+    The status is 2 if one of them was not extended.
 
     FC_PRESIGN_URL is the address of the service, FC_PRESIGN_KEY an API key or token with the method SHARE.
 
     \b
     Examples:
       fc-presign extend z0dbH3m320oM --expires 30d
+      fc-presign extend z0dbH3m320oM --max-uses 5
     """
+    if expires is None and max_uses is None:
+        options.fail("Name --expires, --max-uses, or both.")
     service = Service.load(key)
+    params = {"expires": expires, "max_uses": max_uses}
+    body = {name: value for name, value in params.items() if value is not None}
 
     def act(identifier: str) -> dict[str, Any]:
         share_id = _share_id(identifier, service)
-        document = service.ask("POST", f"/-/shares/{share_id}", body={"expires": expires})
+        document = service.ask("POST", f"/-/shares/{share_id}", body=body)
         if not isinstance(document.get("expires_at"), str):
             raise service.refusal(document)
         if not as_json:
             end = f"{document['expires_at']}{_limited_by(document)}"
-            echo(printable(f"Extended {share_id} until {end}.{_deleted(document)}"))
+            uses = _downloads(document, max_uses)
+            echo(printable(f"Extended {share_id} until {end}{uses}.{_deleted(document)}"))
         return document
 
     extended = [*_for_each(identifiers, act)]
     if as_json:
         print_json({"shares": extended})
     return 0 if len(extended) == len(identifiers) else 2
+
+
+def _downloads(document: Mapping[str, Any], raised: int | None) -> str:
+    """How many downloads a share has in all, and how many are left; "" where they were not raised."""
+    total = document.get("max_uses")
+    used = document.get("uses")
+    if raised is None or type(total) is not int or type(used) is not int:
+        return ""
+    return f": {total} downloads in all, {total - used} left"
 
 
 @_id_command()

@@ -122,7 +122,8 @@ WITHOUT_TRIGGERS = (
 CUSTOM = "deploy/custom-runtime/s.yaml"
 LATER = "links.toml: the page at /-/ opens once there are a custom domain and public_url."
 NEW_ACCOUNTS = (
-    'warning: links.toml: /exampledir/, /in/, /outbox/, /send/: in mainland China, OSS refuses endpoint = "public" to '
+    "warning: links.toml: /exampledir/, /in/, /outbox/, /received/, /send/: in mainland China, OSS refuses "
+    'endpoint = "public" to '
     "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to "
     'the bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
 )
@@ -412,12 +413,12 @@ EVERY_KIND = (
         "events-dev\n      timeout: 30",
         "links_events: timeout must be at least 70",
     ),
-    ("s.yaml", "prefix: outbox/", "prefix: inbox/", "links_events: an oss trigger is missing"),
+    ("s.yaml", "prefix: outbox/", "prefix: other/", "links_events: an oss trigger is missing"),
     (
         "s.yaml",
         "      timeout: 120\n",
         "",
-        "links_events: trigger outbox: it watches oss://examplebucket/inbox/",
+        "links_events: trigger outbox: it watches oss://examplebucket/other/",
     ),
     (
         "env.yaml",
@@ -515,10 +516,12 @@ def test_the_root_needs_an_event_function_for_its_notices_but_the_custom_runtime
 
 
 def test_an_overlay_that_replaces_the_triggers_is_checked_too(project: ProjectCopy) -> None:
-    (sentence,) = faults(project.edit(*WITHOUT_TRIGGERS, "env.yaml"))
-    assert sentence.startswith(
-        "prod: links_events: an oss trigger is missing, so the created notice of /outbox/"
-    )
+    sentences = faults(project.edit(*WITHOUT_TRIGGERS, "env.yaml"))
+    missing = "prod: links_events: an oss trigger is missing, so the created notice of"
+    assert [each.partition(" in links.toml")[0] for each in sentences] == [
+        f"{missing} /received/",
+        f"{missing} /outbox/",
+    ]
 
 
 def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:

@@ -199,6 +199,24 @@ def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys
     }  # for those who repair notices
 
 
+@pytest.mark.parametrize(
+    ("target", "reads"),
+    [("other-bucket/in/", True), ("other-bucket/", True), ("other-bucket/else/", False)],
+)
+def test_the_events_role_reads_the_titles_of_upload_shares_whose_files_it_reports(
+    tmp_path: Path, target: str, reads: bool
+) -> None:
+    received = f'[[mount]]\npath = "/received/"\ntarget = "oss://{target}"\n'
+    arrived = OPS.replace("/reports/", "/received/")
+    documents = policies_for(tmp_path, f"{LINKS}{received}{arrived}")
+    records = allow(["oss:GetObject"], f"{STATE_PREFIX}shares/*")
+    assert (records in statements_of(documents, "links-events")) is reads
+    timer = arrived.replace("created", "timer")
+    assert records not in statements_of(
+        policies_for(tmp_path, f"{LINKS}{received}{timer}"), "links-events"
+    )
+
+
 def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to(
     tmp_path: Path,
 ) -> None:

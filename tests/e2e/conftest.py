@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.system import CHROMIUM_ARGUMENTS, Requires, System, run_system, run_world
+from tests.e2e.system import (
+    CHROMIUM_ARGUMENTS,
+    CLIPBOARD,
+    KEY,
+    Requires,
+    System,
+    run_system,
+    run_world,
+    sign_in,
+)
 from tests.http_server import Handler, http_server
 
 if TYPE_CHECKING:
@@ -112,6 +121,20 @@ def open_quiet_page(open_page: Callable[..., Page]) -> Iterator[Callable[..., Pa
     assert [
         message for message in messages if not message.startswith("Failed to load resource")
     ] == []
+
+
+@pytest.fixture
+def open_sender(world: System, open_quiet_page: Callable[..., Page]) -> Callable[..., Page]:
+    """Opens the sender's page and signs in, with a folder to send to."""
+
+    def open_it(key: str = KEY, to: str = "/team/", **options: Any) -> Page:
+        page = open_quiet_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD, **options)
+        if key:
+            sign_in(page, key)
+            page.select_option("#send [name=to]", to)
+        return page
+
+    return open_it
 
 
 @pytest.fixture

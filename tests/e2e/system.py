@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import oss2
@@ -22,6 +22,9 @@ from tests.handler.client import Answered
 from tests.handler.keys_fixtures import api
 from tests.local_oss import LocalOss
 from tests.system import HOST, LINKS, MAKER, keys
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30  # seconds
@@ -60,8 +63,10 @@ CHROMIUM_ARGUMENTS = [
     "--no-proxy-server",
     f"--disable-features={','.join(_FEATURES_OFF)}",
 ]
-# Mounts for versions, for folders, for links that expire in the middle of an upload, and for strangers who upload to a
-# bucket with a domain of ours; on a laptop, its links lead to the local OSS.
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+# Mounts for versions, for folders, for links that expire in the middle of an upload, for strangers who upload to a
+# bucket with a domain of ours (on a laptop, its links lead to the local OSS), for files that are sent together, and for
+# those that are received.
 MORE_MOUNTS = """
 [[mount]]
 path = "/exampledir/"
@@ -94,6 +99,26 @@ methods = ["GET", "PUT", "POST"]
 endpoint = "https://static.example.com"
 max_size = "10MB"
 inline = ["image/png"]
+
+[[mount]]
+path = "/sent/"
+target = "oss://examplebucket/sent/"
+methods = ["GET", "PUT"]
+max_size = "100MB"
+max_share = "30d"
+list = true
+
+[[mount]]
+path = "/asked/"
+target = "oss://examplebucket/asked/"
+methods = ["POST"]
+max_size = "1MB"
+max_share = "30d"
+
+[[mount]]
+path = "/received/"
+target = "oss://examplebucket/asked/"
+list = true
 """
 _FRAGMENT = 16  # characters
 
@@ -209,6 +234,12 @@ def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Ite
     with run_system(folder, {"LINK_CONFIG": str(folder / "links.toml")}) as world:
         world.put(FILE, CONTENT, {"Content-Type": "application/pdf"})
         yield world
+
+
+def sign_in(page: Page, key: str) -> None:
+    """Types a key into the sender's page."""
+    page.fill("#key", key)
+    page.keyboard.press("Enter")
 
 
 def leaks(log: str, credentials: Credentials) -> list[str]:

@@ -24,6 +24,7 @@ from signer.cli.sending import transfer
 from signer.cli.service import Service
 from tests.e2e.system import TIMEOUT, System, leaks
 from tests.fault_proxy import fault_proxy
+from tests.handler.upload_fixtures import submit_form
 from tests.signer.cli.command import BARE, run, run_process
 
 LARGE = bytes(range(256)) * 40_000  # more than the buffers of a connection hold
@@ -176,7 +177,11 @@ def test_receive_prints_the_address_of_an_upload_page(system: System, command: R
             requests.post(address, json={**file, "size": size}, timeout=TIMEOUT).status_code
             == status
         )
-    assert re.fullmatch(r"[\w-]{12}: /in/, until .*\.\n", done.stderr)
+    assert re.fullmatch(
+        r"([\w-]{12}): /in/, until .*\.\n"
+        r"Files arrive in /received/\1/\. List them: fc-presign ls /received/\1/\n",
+        done.stderr,
+    )
     (shared,) = json.loads(command("receive", "--expires", "1h", "--json").stdout)["shares"]
     large = {**file, "size": 100 * 1024**2}
     assert requests.post(shared["url"], json=large, timeout=TIMEOUT).status_code == 200
@@ -186,6 +191,29 @@ def test_receive_prints_the_address_of_an_upload_page(system: System, command: R
         "",
         True,
     )
+
+
+def test_what_arrives_is_listed_fetched_and_reported_with_the_title(
+    system: System, command: Run
+) -> None:
+    done = command("receive", "--title", "合同 & 发票")
+    page = requests.post(
+        done.stdout.strip(),
+        json={"name": "报告 1.txt", "size": 5, "type": "text/plain"},
+        timeout=TIMEOUT,
+    ).json()
+    assert submit_form(page, b"three") == (200, "")
+    path = done.stderr.split()[-1]
+    assert command("ls", path).stdout.endswith("  1-报告 1.txt\n")
+    listed = json.loads(command("ls", path, "--json").stdout)["files"]
+    assert [each["path"] for each in listed] == [f"{path}1-报告 1.txt"]
+    assert system.stack.dispatcher.wait(TIMEOUT)
+    reported = b"".join(system.stored_objects(".links/notices/").values()).decode()
+    (notice,) = [
+        each for each in map(json.loads, reported.splitlines()) if each["path"] == listed[0]["path"]
+    ]
+    assert (notice["mount"], notice["title"], notice["size"]) == ("/received/", "合同 & 发票", 5)
+    assert requests.get(notice["url"], timeout=TIMEOUT).content == b"three"
 
 
 @pytest.mark.parametrize("path", ["/exampledir/", "/exampledir/x"])

@@ -9,15 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import FilePayload, Page, Request, Route, expect
 
-from tests.e2e.system import KEY, TIMEOUT, System
+from tests.e2e.system import CLIPBOARD, KEY, TIMEOUT, System, sign_in
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_upload_page import CUT, choose, expect_outcome, file, row
 from tests.system import HTML
 
 MARKUP = "<img src=x onerror=\"document.title='run'\"><a href=evil>'&.txt"
-CLIPBOARD = ["clipboard-read", "clipboard-write"]
 ADMIN = {
     "id": "api:a",
     "methods": ["GET", "ADMIN"],
@@ -35,30 +34,15 @@ FOCUSED = "(({ name, id, textContent }) => [name, id, textContent])(document.act
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture
-def open_sender(world: System, open_quiet_page: Any) -> OpenPage:
-    """Opens the page and signs in."""
-
-    def open_it(key: str = KEY, **options: Any) -> Page:
-        page: Page = open_quiet_page(f"{world.stack.http_url}/-/", permissions=CLIPBOARD, **options)
-        if key:
-            sign_in(page, key)
-            expect(page.locator("#signed-in")).to_be_visible()
-            page.select_option("#send [name=to]", "/team/")
-        return page
-
-    return open_it
+def send(page: Page, *files: FilePayload) -> None:
+    choose(page, *files)
+    page.get_by_role("button", name="Send", exact=True).click()
 
 
-def sign_in(page: Page, key: str) -> None:
-    page.fill("#key", key)
-    page.keyboard.press("Enter")
-
-
-def copied(page: Page) -> list[list[str]]:
-    """What the one button copies: name, address and code of each."""
-    page.click("#copy")
-    expect(page.locator("#result")).to_have_text("Copied.")
+def copied(page: Page, button: str = "Copy") -> list[list[str]]:
+    """What a button copies of each share: its name, its address and its end, and with the second one its code."""
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.locator(".copies:visible [role=status]")).to_have_text("Copied.")
     return [
         line.split("  ") for line in page.evaluate("navigator.clipboard.readText()").split("\n")
     ]
@@ -76,11 +60,14 @@ def test_each_file_is_sent_and_shared_and_one_button_copies_all_addresses(
     page.fill("#send [name=count]", "2")
     page.check("#send [name=code]")
     page.select_option("#send [name=expires]", "1d")
-    choose(page, file("季度 q3.txt", b"three"), file("empty", b""))
+    send(page, file("季度 q3.txt", b"three"), file("empty", b""))
     expect(page.locator("#list .address")).to_have_count(4)
-    lines = sorted(copied(page))
-    assert [name for name, _, _ in lines] == ["empty", "季度 q3.txt"]
-    _, address, code = lines[1]
+    lines = sorted(copied(page, "Copy with code"))
+    assert [name for name, *_ in lines] == ["empty", "季度 q3.txt"]
+    _, address, end, code = lines[1]
+    assert end.startswith("Available until ")
+    assert sorted(copied(page)) == [line[:3] for line in lines]
+    code = code.removeprefix("Code: ")
     assert requests.post(address, json={}, timeout=TIMEOUT).json()["code"] == "wrong_password"
     assert requests.post(address, json={"password": code}, timeout=TIMEOUT).content == b"three"
     assert (
@@ -112,14 +99,16 @@ def test_a_page_that_receives_files_is_created_by_the_same_form(open_sender: Ope
     page.click("#receive summary")
     page.select_option("#receive [name=to]", "/in/")
     page.fill("#receive [name=title]", "Your photos")
-    page.click("#receive button")
-    expect(page.locator("#list .address")).to_have_count(1)
-    ((name, address),) = copied(page)
+    page.get_by_role("button", name="Create an upload page").click()
+    expect(page.locator("#receive .address")).to_have_count(1)
+    ((name, address, _),) = copied(page)
     assert name == "Your photos"
     assert "<h1>Your photos</h1>" in requests.get(address, headers=HTML, timeout=TIMEOUT).text
-    page.fill("#receive [name=count]", "1000")
-    page.click("#receive button")
-    expect(page.locator("#fault")).to_contain_text('"upload.max_files" must be from 1 to 100')
+    for task, maximum in (("receive", "100"), ("send", "20")):
+        count = page.locator(f"#{task} [name=count]")
+        assert count.get_attribute("max") == maximum
+        count.evaluate("(field, most) => { field.value = Number(most) + 1; }", maximum)
+        assert count.evaluate("(field) => field.validity.rangeOverflow")
 
 
 def test_it_says_from_when_a_share_has_no_file_any_more(open_sender: OpenPage) -> None:
@@ -133,8 +122,8 @@ def test_it_says_from_when_a_share_has_no_file_any_more(open_sender: OpenPage) -
     }
     answer_with(page, "shares", json=share)
     page.click("#receive summary")
-    page.click("#receive button")
-    said = page.locator("#list .fact").filter(has_text="What it opens is deleted before that, from")
+    page.get_by_role("button", name="Create an upload page").click()
+    said = page.locator("#receive .fact").filter(has_text="What it opens is deleted before that")
     expect(said.locator("time")).to_have_attribute("datetime", "2026-12-09T00:00:00Z")
     listed = {**share, "path": "/team/q3.pdf", "state": "active"}
     answer_with(page, "shares", json={"shares": [listed], "next": None})
@@ -181,7 +170,7 @@ def test_the_key_is_forgotten_with_the_tab_by_signing_out_and_by_a_401(
         re.compile("/-/sign$"),
         lambda route: route.fulfill(status=401, json={"detail": "It has expired."}),
     )
-    choose(page, file("a.txt", b"a"))
+    send(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "not_allowed")
     expect(row(page, 1).locator(".state")).to_have_text("It has expired.")
     expect(page.locator("#sign-in")).to_be_visible()
@@ -225,7 +214,7 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     )
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
-    choose(page, file(MARKUP, b"a"))
+    send(page, file(MARKUP, b"a"))
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
     expect(page.locator("#mine")).to_contain_text(MARKUP)
@@ -237,12 +226,13 @@ def test_what_others_wrote_is_text_and_the_key_leaves_the_tab_for_its_service_al
     page.route(
         bucket, lambda route: route.fulfill(status=next(statuses), headers=headers, body=MARKUP)
     )
-    choose(page, *(file(f"{number}.txt", b"a") for number in range(3)))
+    page.click("#send summary")
+    send(page, *(file(f"{number}.txt", b"a") for number in range(3)))
     expect(page.locator("#list > li[data-outcome]")).to_have_count(4, timeout=20_000)
     assert page.locator("main img, main a, main iframe").count() == 0
     assert page.title() == "Send and receive files"
     assert not {*"\u202e\u200b\u3164\U000e0041"} & {*page.content()}
-    assert f"{MARKUP}____" in page.locator("body").inner_text()
+    assert f"{MARKUP}____" in str(page.locator("#mine").text_content())
     assert (
         {f"{urlsplit(each.url).scheme}://{urlsplit(each.url).netloc}" for each in sent}
         <= {
@@ -301,7 +291,7 @@ def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(
             route.abort("connectionreset")
 
     page.route(re.compile(f"^({re.escape(world.stack.oss_url)}|.*/-/shares$)"), lose_once)
-    choose(page, *(file(name, name.encode() * 100) for name in names))
+    send(page, *(file(name, name.encode() * 100) for name in names))
     for _ in range(2):
         expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(20, timeout=20_000)
         page.get_by_role("button", name="Try again").evaluate_all(
@@ -310,17 +300,17 @@ def test_twenty_files_whose_lines_are_cut_all_arrive_and_none_is_lost(
     expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(20, timeout=20_000)
     assert {each: len(found) for each, found in lost.items()} == {"PUT": 20, "POST": 20}
     lines = copied(page)
-    assert [name for name, _ in lines] == names
-    for name, address in lines:
+    assert [name for name, *_ in lines] == names
+    for name, address, _ in lines:
         assert requests.get(address, timeout=TIMEOUT).content == name.encode() * 100
 
 
 def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenPage) -> None:
     page = open_sender()
     page.context.set_offline(True)
-    choose(page, *(file(f"{number}.txt", b"x") for number in range(4)))
+    send(page, *(file(f"{number}.txt", b"x") for number in range(4)))
     expect(page.locator("#list > li[data-outcome=failed]")).to_have_count(4)
-    expect(page.locator("#result")).to_have_text("Some files have not been sent.")
+    expect(page.locator("#result")).to_contain_text("Some files have not been sent.")
     page.context.set_offline(False)
     held: list[Route] = []
     page.route(re.compile(re.escape(world.stack.oss_url)), lambda route: held.append(route))
@@ -339,7 +329,7 @@ def test_offline_and_back_stopped_and_reloaded(world: System, open_sender: OpenP
     expect(page.locator("#list > li")).to_have_count(0)
     page.unroute_all()
     page.select_option("#send [name=to]", "/team/")
-    choose(page, file("a.txt", b"a"))
+    send(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "sent")
     page.reload()
     assert asked == ["beforeunload"] * 2, "an address that was not copied is lost, too"
@@ -356,14 +346,14 @@ def test_a_large_file_is_sent_in_parts_by_the_json_routes(
     page.evaluate(CUT, {"2": 1})
     content = bytes(range(256)) * (9 * 4096)
     with world.allowing("*", exposed):
-        choose(page, file("big.bin", content))
+        send(page, file("big.bin", content))
         expect_outcome(page, 1, "sent" if exposed else "no_cors")
     if not exposed:
         expect(row(page, 1).locator(".state")).to_contain_text("and expose ETag.")
         page.get_by_role("button", name="Try again").click()
         expect_outcome(page, 1, "no_cors")
         return
-    ((_, address),) = copied(page)
+    ((_, address, _),) = copied(page)
     assert requests.get(address, timeout=TIMEOUT).content == content
 
 
@@ -374,6 +364,7 @@ def test_the_page_in_chinese_on_a_phone_and_without_script(
         locale="zh-CN", viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True
     )
     choose(page, file("a" * 150, b"a"))
+    page.get_by_role("button", name="发送", exact=True).tap()
     expect_outcome(page, 1, "sent")
     page.click("#shares summary")
     expect(page.locator("#mine > li").first).to_be_visible()
@@ -390,13 +381,14 @@ def test_the_page_works_with_the_keyboard(open_sender: OpenPage) -> None:
     page = open_sender()
     page.locator("#send summary").focus()
     for name in (
+        "files",
         "to",
         "expires",
         "count",
         "title",
         "message",
         "code",
-        "files",
+        "Send",
         "Receive files",
         "My shares",
     ):
@@ -405,6 +397,27 @@ def test_the_page_works_with_the_keyboard(open_sender: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#shares select")).to_be_visible()
     expect(page.locator("#send form")).to_be_hidden()
+
+
+def test_files_are_removed_sent_and_copied_with_the_keyboard(open_sender: OpenPage) -> None:
+    page = open_sender(to="/sent/")
+    choose(page, *(file(f"{name}.txt", b"x") for name in "abc"))
+    page.locator("#files").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # removes the first
+    assert page.evaluate(FOCUSED)[2] == "Remove"
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED)[2] == "Send":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(2)
+    expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
+    page.locator("#files").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".copies:visible [role=status]")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("2 files  http")
 
 
 @pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.long), "dark"])
@@ -416,7 +429,18 @@ def test_the_page_is_accessible(open_sender: OpenPage, scheme: Any) -> None:
     sign_in(page, KEY)
     page.select_option("#send [name=to]", "/team/")
     choose(page, file("a.txt", b"a"), file("/" * 3, b""))
+    assert violations(page) == []
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#list > li[data-outcome]")).to_have_count(2)
+    page.select_option("#send [name=to]", "/sent/")
+    page.check("#send [name=code]")
+    choose(page, file("b.txt", b"b"), file("b.txt", b"b"))
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#fault")).to_contain_text("Nothing was sent.")
+    assert violations(page) == []
+    page.get_by_role("button", name="Remove: b.txt").last.click()
+    send(page, file("c.txt", b"c"))
+    expect(page.get_by_role("button", name="Copy with code")).to_be_visible()
     for task in ("send", "receive", "shares"):
         page.locator(f"#{task}").evaluate("(task) => { task.open = true; }")
         assert violations(page) == []

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -30,6 +30,14 @@ KINDS: tuple[dict[str, Any], ...] = (
 )
 SKEWS = (0.0, 0.0, -600.0, 600.0)  # seconds
 OPENED = (200, 302, 303)
+
+
+class Person(NamedTuple):
+    """What somebody does, until the status is one of `wanted`; so many of them, one of `numbers`, do it."""
+
+    act: Callable[[str, int], Response]
+    wanted: tuple[int, ...]
+    numbers: tuple[int, ...]
 
 
 class Life:
@@ -63,17 +71,17 @@ class Life:
         body = {"path": "/reports/q3.pdf", "expires": "1h", **kind}
         self.made = json.loads(self.ask("POST", "/-/shares", JSON, body).body)
 
+    def people(self) -> tuple[Person, ...]:
+        return (
+            Person(self.open, OPENED, (2, 5)),
+            Person(self.use, OPENED, (2, 5, 8)),
+            Person(self.extend, (200, 400), (0, 1, 3)),
+            Person(self.revoke, (204,), (0, 1, 1, 2)),
+        )
+
     def run(self) -> None:
         dice = self.world.dice
-        people: tuple[
-            tuple[Callable[[str, int], Response], tuple[int, ...], tuple[int, ...]], ...
-        ] = (
-            (self.open, OPENED, (2, 5)),
-            (self.use, OPENED, (2, 5, 8)),
-            (self.extend, (200, 400), (0, 1, 3)),
-            (self.revoke, (204,), (0, 1, 1, 2)),
-        )
-        for act, wanted, numbers in people:
+        for act, wanted, numbers in self.people():
             for number in range(dice.choice(numbers)):
                 self.later(self.seconds, act, wanted, f"{act.__name__}-{number}".ljust(16, "-"))
         self.world.run()

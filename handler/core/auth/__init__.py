@@ -1,5 +1,5 @@
 """Who calls, and what they may."""
 
-from .access import authorize, identify, identify_caller
+from .access import authorize, identify, identify_caller, may_list
 
-__all__ = ["authorize", "identify", "identify_caller"]
+__all__ = ["authorize", "identify", "identify_caller", "may_list"]

@@ -100,6 +100,16 @@ def authorize(
     return Access(target, mount_credentials(invocation, mount), limits)
 
 
+def may_list(invocation: Invocation, target: Target) -> bool:
+    """Whether the caller may list a folder."""
+    caller = invocation.caller
+    mount = target.mount
+    is_allowed = mount.access == "anonymous" or (
+        caller is not None and caller.allows(target.path, "LIST")
+    )
+    return mount.lists and is_allowed
+
+
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
     digest = sha256(credential.encode()).hexdigest()
     match = None

@@ -200,6 +200,17 @@ class Mounts(tuple[Mount, ...]):
             for name, _ in self.reserved
         }
 
+    def reading(self, prefix: Location) -> Target | None:
+        """A prefix in "/" where it may be read: at the mount with GET and `list` whose target has it, the longest."""
+        bucket, key = prefix
+        for location in reversed([*_prefixes(prefix)]):
+            for mount in self._by_target.get(location, ()):
+                if mount.lists and "GET" in mount.methods:
+                    target = self.target_of(mount, bucket, key)
+                    if target is not None:
+                        return target
+        return None
+
     def one_for_each_target(self, matches: Callable[[Mount], bool]) -> Mounts:
         """Of all that match, one for each target: to compare many mounts of one target with each other takes long."""
         return Mounts(

@@ -50,7 +50,8 @@ NOTICE_KEYS: Mapping[str, Key] = {
         read=_event,
         default=REQUIRED,
         says="The event: created (a new object), timer, message (of a queue, or an invocation with links), opened "
-        "(the first use of each share of the mount) or used (every use).",
+        "(the first use of each share of the mount; of a folder, the first file that is fetched) or used (every use). "
+        "Both require a mount with GET.",
     ),
     "mount": Key(
         read=TableReader.required_string,
@@ -136,6 +137,14 @@ def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     if on in USES:
         if mount.max_share is None:
             reader.refuse_value("mount", "must be a mount with max_share, which has shares")
+        if "GET" not in mount.methods:
+            above = (each for each in mounts if each.target.contains(mount.target))
+            reading = (each.path for each in above if "GET" in each.methods)
+            place = next(reading, f"a mount with GET and the target {mount.target}")
+            reader.refuse_value(
+                "mount",
+                f"must be a mount with GET, whose files are opened: use created on {place}",
+            )
         for name in ("give", "expires"):
             if name in reader.table:
                 reader.refuse(name, f'is not allowed with on = "{on}": no link is made')

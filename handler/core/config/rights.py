@@ -93,6 +93,14 @@ def has_upload_pages(mount: Mount) -> bool:
     return bool(mount.max_share and "POST" in mount.methods)
 
 
+def reads_titles(config: Config) -> bool:
+    """Whether a notice is about files of upload shares, of which it says the title."""
+    pages = [mount.target for mount in config.mounts if has_upload_pages(mount)]
+    reported = [rule.mount.target for rule in config.notices if rule.on == "created"]
+    is_reported = any(page.overlaps(target) for page in pages for target in reported)
+    return config.state is not None and is_reported
+
+
 def links_to_versions(config: Config, mount: Mount) -> bool:
     """A link in a notice of a new object is one to the version of the event, but not where a CDN checks it."""
     return mount.cdn is None and any(

@@ -67,12 +67,7 @@ class OpenedShare(NamedTuple):
 
     def uses_left(self) -> int | None:
         """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
-        if self.record.uses is None:
-            return None
-        left = self.record.uses - len(uses.used(self.state, self.record.id))
-        if left <= 0:
-            raise Problem("share_used_up")
-        return left
+        return None if self.record.uses is None else uses.left(self.state, self.record)
 
 
 def open_share(request: Request, invocation: Invocation, path: str) -> OpenedShare:

@@ -1,7 +1,8 @@
 """The record of a share in the state prefix, `shares/{id}.json`, its later end, and the index of all shares.
 
 The record has a hash of the secret in the share's address, so whoever reads the state opens no share.
-`extended/{id}.json` is a second end: the later of both counts. A revocation replaces the record, so it always wins.
+`extended/{id}.json` is a second end: the later of both counts. `extended/{id}-uses.json` is a second number of uses, of
+which the larger counts. A revocation replaces the record, so it always wins.
 
 The index has an empty object for each share, `index/{caller}/{seconds}-{id}`: of each caller, the newest come first.
 `caller` stands for the caller's id and the owner, `seconds` are those from the creation until 2286.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_typ
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
+from . import MAX_USES
 
 if TYPE_CHECKING:
     from ..config import Mount
@@ -166,16 +168,40 @@ def extend(state: Store, record_id: str, expires_at: int) -> None:
 def load_end(state: Store, record: Record) -> int:
     """When the share ends (Unix seconds): the later of both ends. Raises as `load`."""
     stored = state.read(_extension(record.id))
+    return max(record.expires_at, _read_extension(stored, "expires_at", _LAST))
+
+
+def extend_uses(state: Store, record: Record, uses: int) -> int:
+    """Writes a larger number of uses. Returns the one that counts. Raises as `load`.
+
+    The first one is created, so that of two at once the larger counts, whichever arrives first.
+    """
+    name = _extension(f"{record.id}-uses")
+    body = json.dumps({"version": 1, "max_uses": uses}).encode()
+    stored = _read_extension(state.create(name, body), "max_uses", MAX_USES)
+    if stored < uses:
+        state.replace(name, body, retry=False)
+    return max(stored, uses)
+
+
+def load_uses(state: Store, record: Record) -> int:
+    """How often a limited share can be used: the larger of both numbers. Raises as `load`."""
+    stored = state.read(_extension(f"{record.id}-uses"))
+    return max(record.uses or 0, _read_extension(stored, "max_uses", MAX_USES))
+
+
+def _read_extension(stored: StoredObject | None, name: str, maximum: int) -> int:
+    """The number in an extension, 0 where there is none. Raises `UnreadableRecord`."""
     if stored is None:
-        return record.expires_at
+        return 0
     try:
         document = json.loads(stored.body)
-        end = document["expires_at"]
-        if document["version"] != 1 or type(end) is not int or not 0 <= end <= _LAST:
+        number = document[name]
+        if document["version"] != 1 or type(number) is not int or not 0 <= number <= maximum:
             raise ValueError
-        return max(record.expires_at, end)
+        return number
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise UnreadableRecord(f"The second end of share {record.id} cannot be read.") from None
+        raise UnreadableRecord(f"The extension of a share has no valid {name}.") from None
 
 
 def _read(stored: StoredObject) -> Record:
@@ -210,5 +236,5 @@ def _name(record_id: str) -> str:
     return f"shares/{record_id}.json"
 
 
-def _extension(record_id: str) -> str:
-    return f"extended/{record_id}.json"
+def _extension(name: str) -> str:
+    return f"extended/{name}.json"

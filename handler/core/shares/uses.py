@@ -30,6 +30,7 @@ from ..cloud.store import Store, StoredObject
 from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
+from . import record as records
 from .record import Record
 
 REUSE = 600.0  # seconds in which the same page may send its form again without another use
@@ -79,9 +80,25 @@ def count(state: Store, record: Record, invocation: Invocation) -> tuple[int | N
     return len(ages), min(ages, default=None)
 
 
-def claim_use(
-    state: Store, record_id: str, uses: int, nonce: str, now: float, notify: Notify = None
-) -> int:
+def allowed(state: Store, record: Record, number: int) -> int:
+    """How many downloads a limited share allows.
+
+    Only where `number` is beyond those of its record, it is looked up whether they were raised.
+    """
+    uses = record.uses or 0
+    return uses if number <= uses else records.load_uses(state, record)
+
+
+def left(state: Store, record: Record) -> int:
+    """The remaining downloads of a limited share. Raises the 410 `share_used_up`."""
+    claimed = len(used(state, record.id))
+    remaining = allowed(state, record, claimed + 1) - claimed
+    if remaining <= 0:
+        raise Problem("share_used_up")
+    return remaining
+
+
+def claim_use(state: Store, record: Record, nonce: str, now: float, notify: Notify = None) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
     Calls `notify` while it claims it.
@@ -91,19 +108,25 @@ def claim_use(
     body = nonce.encode()
     lost: set[int] = set()
     while True:
-        claims = _claims(state, record_id)
-        own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
+        claims = _claims(state, record.id)
+        own = _own(state, record.id, [claim for claim in claims if claim.age <= REUSE], body)
         if own is not None:
             if notify is not None:
-                notify(own.number, uses - own.number)
+                notify(own.number, allowed(state, record, own.number) - own.number)
             return own.number
         taken = lost | {claim.number for claim in claims}
-        free = next((number for number in range(1, uses + 1) if number not in taken), None)
-        if free is None:
+        free = next(number for number in range(1, len(taken) + 2) if number not in taken)
+        remaining = allowed(state, record, free) - free
+        if remaining < 0:
             raise Problem("share_used_up")
-        if _claim(state, record_id, free, body, notify, uses - free).body == body:
+        if _claim(state, record.id, free, body, notify, remaining).body == body:
             return free
         lost.add(free)
+
+
+def folder_of(target: Target, record_id: str) -> Location:
+    """Where the files of an upload share are that is of this target."""
+    return Location(target.location.bucket, f"{target.key}{record_id}/")
 
 
 class Folder(NamedTuple):
@@ -114,11 +137,8 @@ class Folder(NamedTuple):
 
     @classmethod
     def of(cls, state: Store, invocation: Invocation, target: Target, record_id: str) -> Folder:
-        prefix = target.location
         client = mount_client(invocation, target.mount)
-        return cls(
-            state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/")
-        )
+        return cls(state._replace(client=client), folder_of(target, record_id))
 
 
 def arrived(folder: Folder) -> dict[int, float]:

@@ -8,7 +8,7 @@ import unicodedata
 from signer.sizes import format_size
 from signer.times import rfc3339
 
-from ...core.outbox import Delivery
+from ...core.outbox import Delivery, Notice
 
 MAX_NAME = 160  # characters shown of a name
 
@@ -49,12 +49,15 @@ def document(delivery: Delivery) -> dict[str, object]:
         "url": delivery.link.url or None,
         "expires_at": delivery.link.expires_at or None,
         "version": notice.version,
-        **{
-            name: getattr(notice, name)
-            for name in ("share", "title", "owner", "uses_left")
-            if notice.share
-        },
+        **{name: getattr(notice, name) for name in _more(notice)},
     }
+
+
+def _more(notice: Notice) -> tuple[str, ...]:
+    """The members that only some notices have."""
+    if notice.share:
+        return "share", "title", "owner", "uses_left"
+    return ("title",) if notice.title else ()
 
 
 def file_name(delivery: Delivery) -> str:
@@ -90,13 +93,12 @@ def details(delivery: Delivery, form: str = "({})") -> str:
     notice = delivery.notice
     time = delivery.link.expires_at or rfc3339(notice.happened_at or 0)
     minute = f"{time[:10]} {time[11:16]} UTC"
+    title = f" ({escape_markup(notice.title)})" if notice.title else ""
     if notice.share:
-        title = f" ({escape_markup(notice.title)})" if notice.title else ""
         left = "" if notice.uses_left is None else f", {_count(notice.uses_left, 'use')} left"
         return f"was opened {minute}{title}{left}"
-    return form.format(
-        f"until {minute}" if notice.size is None else f"{format_size(notice.size)}, until {minute}"
-    )
+    size = "" if notice.size is None else f"{format_size(notice.size)}, "
+    return f"{form.format(f'{size}until {minute}')}{title}"
 
 
 def title(deliveries: tuple[Delivery, ...]) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from signer.listing import PAGE, ListedPage
 
-from ...core.auth import authorize
+from ...core.auth import authorize, may_list
 from ...core.cloud.oss import in_time, list_folder, oss_unavailable
 from ...core.config import Target
 from ...core.config.reader import covered_path_fault
@@ -246,16 +246,7 @@ def _shows(folder: Folder, name: str) -> bool:
         is_own = name.startswith(".") and any(map(below.contains, mounts.reserved))
         return inner is not None and not is_own
     # A longer mount is outside the share.
-    return folder.opened is None and _may_list(folder.invocation, inner)
-
-
-def _may_list(invocation: Invocation, target: Target) -> bool:
-    caller = invocation.caller
-    mount = target.mount
-    is_allowed = mount.access == "anonymous" or (
-        caller is not None and caller.allows(target.path, "LIST")
-    )
-    return mount.lists and is_allowed
+    return folder.opened is None and may_list(folder.invocation, inner)
 
 
 def _urls(folder: Folder, document: dict[str, Any]) -> Response:
@@ -329,9 +320,7 @@ def _above(folder: Folder) -> list[tuple[str, str]]:
     paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
     if opened is None:
         paths = [
-            each
-            for each in paths
-            if _may_list(folder.invocation, folder.target._replace(path=each))
+            each for each in paths if may_list(folder.invocation, folder.target._replace(path=each))
         ]
     is_long = len(paths) > MAX_ABOVE + 1
     if is_long:

@@ -9,6 +9,7 @@ from itertools import islice
 from signer.times import rfc3339
 
 from ...core import outbox
+from ...core.auth import may_list
 from ...core.cloud.concurrency import map_concurrently
 from ...core.cloud.store import Store, state_for
 from ...core.context import Caller, Invocation
@@ -107,7 +108,10 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         current.current_keys(invocation),
         now,
     )
-    if fault is None and record.uses is not None and count is not None and count >= record.uses:
+    max_uses = record.uses
+    if count is not None and record.upload is None:
+        max_uses = uses.allowed(state, record, count + 1)
+    if fault is None and max_uses is not None and count is not None and count >= max_uses:
         fault = Problem("share_used_up")
     document: dict[str, object] = {
         "id": record.id,
@@ -116,13 +120,15 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         "created_at": rfc3339(record.created_at),
         "expires_at": rfc3339(end),
         "state": fault.code.removeprefix("share_") if fault else "active",
-        "max_uses": record.uses,
+        "max_uses": max_uses,
         "uses": count,
         "last_use": None if age is None else rfc3339(now - age),
     }
     if invocation.config.use_notices(record.mount):
         first = state.read(outbox.OPENED + record.id)
         document["opened_at"] = None if first is None else rfc3339(now - first.age)
+    if record.upload is not None:
+        document["received_at"] = received_at(record, invocation)
     optional = {
         "title": record.title,
         "password": record.password is not None,
@@ -130,6 +136,16 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
         "files": record.files,
     }
     return document | {name: value for name, value in optional.items() if value}
+
+
+def received_at(record: Record, invocation: Invocation) -> str | None:
+    """The path at which the caller may list the files of an upload share, None where there is none."""
+    mounts = invocation.config.mounts
+    target = mounts.get(record.path)
+    if target is None or not record.is_of(target.mount):
+        return None
+    folder = mounts.reading(uses.folder_of(target, record.id))
+    return folder.path if folder is not None and may_list(invocation, folder) else None
 
 
 def _listed(

@@ -9,7 +9,7 @@ from ...core.errors import Problem, method_not_allowed
 from ...core.request import Request
 from ...core.shares.opening import OpenedShare, open_share
 from .. import pages
-from ..response import Response, json_response, redirect, wants_json
+from ..response import Response, json_response, wants_json
 from . import shared_file
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -54,8 +54,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return json_response(
             {"uses_left": opened.uses_left(), "expires_at": expires_at, "use": "POST"}
         )
-    issued = shared_file.create_link(opened, request.method)
-    return json_response(issued.document()) if as_json else redirect(issued)
+    return shared_file.fetch(opened, as_json=as_json)
 
 
 def _qr_code(opened: OpenedShare) -> Response:

@@ -10,6 +10,8 @@ from ...core.context import Caller, Invocation
 from ...core.errors import Problem
 from ...core.paths import covers
 from ...core.request import Request
+from ...core.shares import MAX_USES
+from ...core.shares.new import MAX_FILES, MAX_FOLDER_FILES
 from ..response import Response, json_response
 
 
@@ -20,7 +22,13 @@ def page(request: Request, invocation: Invocation) -> Response:
         raise Problem("public_url_required")
     from .. import pages
 
-    return pages.sender_page(request.headers.get("accept-language", ""), config.upload_origins)
+    return pages.sender_page(
+        request.headers.get("accept-language", ""),
+        config.upload_origins,
+        max_uses=MAX_USES,
+        max_files=MAX_FILES,
+        max_folder_files=MAX_FOLDER_FILES,
+    )
 
 
 def me(request: Request, invocation: Invocation) -> Response:

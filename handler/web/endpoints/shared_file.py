@@ -39,10 +39,21 @@ def use(opened: OpenedShare, form: Mapping[str, Any], *, as_json: bool) -> Respo
     nonce = nonce or token_urlsafe(18)
     notify = outbox.use_writer(opened)
     if record.uses is not None:
-        uses.claim_use(opened.state, record.id, record.uses, nonce, invocation.now, notify)
+        uses.claim_use(opened.state, record, nonce, invocation.now, notify)
     elif notify is not None:
         notify(nonce, None)
     return response
+
+
+def fetch(opened: OpenedShare, *, as_json: bool) -> Response:
+    """The file without a form, of a share without a limit. Of a folder, the first one that is fetched opens it."""
+    method = opened.request.method
+    issued = create_link(opened, method)
+    if opened.record.is_folder and method == "GET":
+        notify = outbox.use_writer(opened, ("opened",))
+        if notify is not None:
+            notify(token_urlsafe(18), None)
+    return json_response(issued.document()) if as_json else redirect(issued)
 
 
 def create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:

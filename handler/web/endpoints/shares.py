@@ -11,7 +11,7 @@ from signer import SignerError
 from signer.listing import PAGE
 from signer.times import rfc3339
 
-from ...core import links
+from ...core import links, shares
 from ...core.auth import authorize
 from ...core.cloud.oss import StoreError, head_object, list_folder, mount_client
 from ...core.cloud.store import Store
@@ -21,6 +21,7 @@ from ...core.errors import HandlerError, Problem, bad_body
 from ...core.keys import current
 from ...core.request import Request, read_members
 from ...core.shares import record as records
+from ...core.shares import uses
 from ...core.shares.address import share_address, share_path
 from ...core.shares.code import code_hash, new_code
 from ...core.shares.new import (
@@ -75,7 +76,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     state = state_for_share(invocation, record)
     code = new_code() if draft.has_code else None
     secret, record = _write(state, caller, record, code)
-    document = {
+    document: dict[str, object] = {
         "url": share_address(origin, share_path(record), secret),
         "id": record.id,
         "expires_at": rfc3339(record.expires_at),
@@ -87,6 +88,8 @@ def create(request: Request, invocation: Invocation) -> Response:
         document["covers"] = "Everything below this path, also what is added later."
     if record.method == "GET":
         document |= _deletion(target, record.expires_at, invocation)
+    if record.upload is not None:
+        document["received_at"] = list_shares.received_at(record, invocation)
     links.log_target(
         invocation.audit_fields, target, share=record.id, expires_at=document["expires_at"]
     )
@@ -111,15 +114,20 @@ def _write(state: Store, caller: Caller, record: Record, code: str | None) -> tu
 
 
 def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`POST /-/shares/{id}`: a later end, counted from now; also after the end of the share.
+    """`POST /-/shares/{id}`: a later end, counted from now, also after the end of the share; more uses; or both.
 
-    It requires what creating the same share now requires. Raises the 410 `share_revoked` or `share_owner_removed`, the
-    404 `not_found` where the mount is another, the 409 `not_shareable`, and the 400 `bad_expires` for no later end.
+    It requires what creating the same share now requires. Raises the 410 `share_revoked`, `share_owner_removed`, and
+    `share_expired` or `share_used_up` unless it changes that; the 404 `not_found` where the mount is another, the 409
+    `not_shareable` or `share_not_limited`, and the 400 `bad_expires` or `bad_body` for no later end and no more uses.
     """
     state, record = list_shares.find(share_id, invocation)
     caller = invocation.require_caller()
     now = int(invocation.now)
-    params = request.json({"expires": str}, required=("expires",))
+    params = request.json({"expires": str, "max_uses": int})
+    expires = params["expires"]
+    max_uses = params["max_uses"]
+    if expires is None and max_uses is None:
+        raise bad_body('"expires" or "max_uses" is required')
     target = _sharers_target(invocation, record.path, record.method)
     mount = target.mount
     check_shareable(target, is_folder=record.is_folder)
@@ -130,22 +138,47 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
             "share_not_enabled": Problem("not_shareable"),
         }
         raise creating.get(fault.code, fault)
-    clamped_by, seconds = resolve_expiry(links.read_expires(params["expires"]), mount, caller)
-    expires_at = now + seconds
-    latest = record.created_at + 2 * (mount.max_share or 0)
-    if expires_at > latest:
-        clamped_by = "mount"
-        expires_at = latest
-    if expires_at <= max(now, records.load_end(state, record)):
-        raise Problem(
-            "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
-        )
-    records.extend(state, record.id, expires_at)
+    _check_uses(state, record, max_uses)
+    end = records.load_end(state, record)
+    clamped_by = None
+    expires_at = end
+    if expires is not None:
+        clamped_by, seconds = resolve_expiry(links.read_expires(expires), mount, caller)
+        expires_at = now + seconds
+        latest = record.created_at + 2 * (mount.max_share or 0)
+        if expires_at > latest:
+            clamped_by = "mount"
+            expires_at = latest
+        if expires_at <= max(now, end):
+            raise Problem(
+                "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
+            )
+        records.extend(state, record.id, expires_at)
+    elif end <= now:
+        raise Problem("share_expired")
+    if max_uses is not None:
+        max_uses = records.extend_uses(state, record, max_uses)
     invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
-    document = {**list_shares.describe(state, record, invocation), "clamped_by": clamped_by}
+    document = list_shares.describe(state, record, invocation)
+    if max_uses is not None:
+        document["max_uses"] = max_uses  # which is read only once those of the record are used up
+    document["clamped_by"] = clamped_by
     if record.method == "GET":
         document |= _deletion(target, expires_at, invocation)
     return json_response(document)
+
+
+def _check_uses(state: Store, record: Record, max_uses: int | None) -> None:
+    """Raises a `Problem` for no larger number of uses, and without one for a share that is used up."""
+    if record.uses is None or record.upload is not None:
+        if max_uses is not None:
+            raise Problem("share_not_limited")
+    elif max_uses is None:
+        uses.left(state, record)
+    elif not (total := records.load_uses(state, record)) < max_uses <= shares.MAX_USES:
+        raise bad_body(
+            f'"max_uses" must be the new total: more than {total}, and at most {shares.MAX_USES}'
+        )
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:

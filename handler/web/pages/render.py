@@ -21,7 +21,7 @@ from signer.sizes import format_size
 from signer.times import rfc3339
 
 from ...core.errors import Problem
-from ...core.paths import TAGS, UNSEEN
+from ...core.paths import MAX_BYTES, TAGS, UNSEEN
 from ...core.request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
@@ -146,8 +146,18 @@ def upload_page(
     )
 
 
-def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
-    """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody."""
+def sender_page(
+    accept_language: str,
+    origins: Sequence[str],
+    *,
+    max_uses: int,
+    max_files: int,
+    max_folder_files: int,
+) -> Response:
+    """The page that sends and receives with a key, which sends files to these `origins`; the same for everybody.
+
+    The limits are those of the downloads of a file, of the files of an upload page, and of those that are sent at once.
+    """
     lang = language(accept_language)
     ended = {
         str(code): title
@@ -161,6 +171,10 @@ def sender_page(accept_language: str, origins: Sequence[str]) -> Response:
         connect=" ".join(["'self'", *origins]),
         words={**UPLOAD[lang], **SHARE[lang], **SENDER[lang], **ended},
         title=SENDER[lang]["title"],
+        max_uses=max_uses,
+        max_files=max_files,
+        max_folder_files=max_folder_files,
+        max_path=MAX_BYTES,
     )
     page.headers["Cross-Origin-Opener-Policy"] = (
         "same-origin"  # a page that opens it gets no hold of it

@@ -4,9 +4,8 @@
 //   links(id, from, count)   resolves to an array with the links of parts
 //   complete(id, etags)      resolves to the numbers of the parts that are missing, [] once the object is there.
 // So does sendFile throw one: "failed" and "unavailable" pass by themselves. `onProgress` gets the bytes that were sent.
-// What `signal` aborts is "stopped". `service.etags`, an object, keeps those of parts for the next try.
+// What `signal` aborts is "stopped". `service.etags`, an object, keeps those of parts for the next try; `service.onPart` hears of each.
 const TRIES = 5, PARALLEL = 3, STALLED = 60000;
-
 async function sendFile(file, service, onProgress, signal) {
   const begun = await service.begin();
   if (begun.upload) return sendParts(file, begun, service, onProgress, signal);
@@ -33,8 +32,10 @@ async function sendParts(file, { upload, again }, service, onProgress, signal) {
     delete links[number]; // it may have expired: a further try takes a new one
     const response = await transmit("PUT", url, headers, part, (share) => report(number, share * part.size), signal);
     report(number, response.status === 200 ? part.size : 0);
+    if (response.status === 404) throw "ended"; // the upload was aborted
     if (response.status !== 200) throw response.status >= 500 ? "unavailable" : "refused";
     etags[number] = /^etag: *(.*)$/im.exec(response.getAllResponseHeaders())?.[1];
+    service.onPart?.();
   };
   keep(upload.parts);
   const all = Array.from({ length: count }, (_, index) => index + 1);
@@ -50,7 +51,6 @@ async function sendParts(file, { upload, again }, service, onProgress, signal) {
     missing = await retry(() => service.complete(id, etags));
   }
 }
-
 async function retry(attempt) {
   for (let tries = 1; ; tries += 1) {
     try { return await attempt(); } catch (reason) {
@@ -59,7 +59,6 @@ async function retry(attempt) {
     await new Promise((resolve) => navigator.onLine ? setTimeout(resolve, 500 * 2 ** tries) : addEventListener("online", resolve, { once: true }));
   }
 }
-
 function transmit(method, url, headers, body, onSent, signal) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw "stopped";
@@ -77,7 +76,6 @@ function transmit(method, url, headers, body, onSent, signal) {
     request.send(body);
   });
 }
-
 // Whether OSS is reached, and answers this page no request with a method: asked twice for what nobody may without a signature.
 const answered = {};
 async function lacksCors(method, url) {

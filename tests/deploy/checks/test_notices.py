@@ -58,12 +58,15 @@ def timer(expression: str, enabled: bool = True) -> Trigger:
 
 
 def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
-    """Of an event function with these triggers and more tables in links.toml."""
-    function = shipped.with_more({**shipped.events(), "triggers": [*triggers]}, folder, links)
+    """Of an event function with these triggers, that of inbox/, and more tables in links.toml."""
+    function = shipped.with_more(
+        {**shipped.events(), "triggers": [*triggers, INBOX]}, folder, links
+    )
     return [sentence for _, sentence in notices.faults([function])]
 
 
 OUTBOX = oss_trigger("outbox/")
+INBOX = oss_trigger("inbox/")
 EVENT_BRIDGE = {
     "triggerEnable": True,
     "asyncInvocationType": False,
@@ -93,7 +96,7 @@ def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_p
 
 @pytest.mark.parametrize(
     "triggers",
-    [(), (oss_trigger("inbox/"),), (oss_trigger("outbox/", "otherbucket"),), (DELETED,)],
+    [(), (oss_trigger("send/"),), (oss_trigger("outbox/", "otherbucket"),), (DELETED,)],
 )
 def test_a_created_notice_that_no_trigger_watches_is_a_fault(
     triggers: tuple[Trigger, ...], tmp_path: Path
@@ -152,7 +155,7 @@ def test_a_hanging_sink_leaves_calls_free(
         "instanceConcurrency": concurrency,
         "concurrencyConfig": {"reservedConcurrency": reserved},
     }
-    props = {**shipped.events(), **limits, "triggers": [OUTBOX, timer("@every 1m")]}
+    props = {**shipped.events(), **limits, "triggers": [OUTBOX, INBOX, timer("@every 1m")]}
     sentences = [
         sentence for _, sentence in notices.faults([shipped.with_more(props, tmp_path, OPS)])
     ]
@@ -175,7 +178,7 @@ def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
     [
         ("outbox-2", "examplebucket"),
         ("", "examplebucket"),
-        ("inbox/outbox-2/", "examplebucket"),
+        ("send/outbox-2/", "examplebucket"),
         ("outbox/", "other"),
     ],
 )

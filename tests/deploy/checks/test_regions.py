@@ -18,6 +18,7 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     assert list(regions.faults(shipped.read(props))) == [
         "environmentVariables.LINK_REGION is cn-beijing, but region is cn-shanghai: they must be equal.",
         "trigger outbox: sourceArn is in cn-hangzhou, but the function is in cn-shanghai: they must be in one region.",
+        "trigger inbox: sourceArn is in cn-hangzhou, but the function is in cn-shanghai: they must be in one region.",
         "asyncInvokeConfig.destinationConfig.onFailure is in cn-hangzhou, but the function is in cn-shanghai: they "
         "must be in one region.",
         "asyncInvokeConfig.destinationConfig.onSuccess is in cn-beijing, but the function is in cn-shanghai: they "

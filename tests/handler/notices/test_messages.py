@@ -153,6 +153,18 @@ class TestContent:
         assert URL in json.dumps(document).replace("\\u0026", "&")
 
     @pytest.mark.parametrize("kind", ROBOTS)
+    def test_a_new_file_of_an_upload_share_has_its_title(self, kind: str) -> None:
+        arrived = delivery("reports/a.pdf")
+        arrived = arrived._replace(notice=arrived.notice._replace(title=NASTY[0]))
+        text = visible_text(message(kind, arrived, delivery("reports/b.pdf")))
+        assert (
+            text.count(f"06:45 UTC) ({escape_markup(NASTY[0])})")
+            + text.count(f"06:45 UTC ({escape_markup(NASTY[0])})")
+            == 1
+        )
+        assert "2 new files" in text
+
+    @pytest.mark.parametrize("kind", ROBOTS)
     @pytest.mark.parametrize(
         ("left", "shows"), [(2, ", 2 uses left"), (1, ", 1 use left"), (None, "")]
     )

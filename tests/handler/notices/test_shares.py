@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any, NamedTuple
@@ -18,16 +19,16 @@ import requests
 from handler.core.cloud.concurrency import map_concurrently
 from handler.core.config import Config, Location, Mounts, Target
 from handler.core.errors import Problem
+from handler.core.outbox import MAX_BYTES
 from handler.core.request import Request
 from handler.core.shares import new
 from handler.core.shares import record as records
 from handler.core.shares.record import Record
 from handler.web import app
-from handler.web.response import Response
 from signer.times import rfc3339
 from tests import system
 from tests.handler.client import Answered, context
-from tests.handler.keys_fixtures import base64url
+from tests.handler.keys_fixtures import api, base64url
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
     EventFunction,
@@ -35,6 +36,7 @@ from tests.handler.notice_fixtures import (
     Receiver,
     created,
     notice,
+    record,
     respond,
 )
 from tests.handler.simulation import simulation
@@ -301,11 +303,11 @@ def test_a_rule_of_mounts_holds_for_shares_of_requests_and_of_notices(
 
 NONCE = "nonce-EXAMPLE-000000000"
 OPENED = notice(["ops"], on="opened", mount="/reports/") + notice(
-    ["ops"], on="opened", mount="/in/"
+    ["ops"], on="opened", mount="/team/"
 )
 UPLOADS = {
     "key": WRITER,
-    "path": "/in/",
+    "path": "/team/",
     "method": "POST",
     "upload": {"max_size": 9, "max_files": 3},
 }
@@ -380,7 +382,7 @@ def test_the_first_use_is_sent_once_with_nothing_of_the_visitor(
     entries, (sent,) = world.waiting(), world.sent()
     assert entries == [f"outbox/ops/{int(service.now)}-000000-{sent['id']}"]
     path, object_key = (
-        ("/in/", "inbox/") if params is UPLOADS else ("/reports/q3.pdf", "reports/q3.pdf")
+        ("/team/", "team/") if params is UPLOADS else ("/reports/q3.pdf", "reports/q3.pdf")
     )
     left = 2 if params is UPLOADS or "max_uses" in params else None
     owner, shared = "api:writer" if params is UPLOADS else "api:maker", share_id(share.url)
@@ -425,17 +427,18 @@ def test_every_use_is_sent_once(
     assert [(each["on"], each["uses_left"]) for each in sent] == [("used", each) for each in left]
 
 
+def status_of(world: World, method: str, url: str) -> int:
+    """The status of a request to the address of a share, which others may send at the same time."""
+    parts = urlsplit(url)
+    request = Request(method, parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
+    instance = world.service.instance
+    return app.answer(request, lambda: instance, context(), request_id="req-EXAMPLE").status
+
+
 def test_of_many_first_uses_at_once_one_is_sent(world: World) -> None:
     shares = [world.share(), world.share(max_uses=9)]
-
-    def use(share: Share) -> Response:
-        parts = urlsplit(share.url)
-        request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, b"", "")
-        return app.answer(
-            request, lambda: share.service.instance, context(), request_id="req-EXAMPLE"
-        )
-
-    assert {response.status for response in map_concurrently(use, shares * 8)} == {303}
+    addresses = [share.url for share in shares] * 8
+    assert set(map_concurrently(partial(status_of, world, "POST"), addresses)) == {303}
     assert sorted(each["share"] for each in world.sent()) == sorted(
         share_id(share.url) for share in shares
     )
@@ -564,3 +567,187 @@ def test_a_digest_is_sent_at_the_end_of_its_interval(world: World) -> None:
     assert world.sent() == []
     world.function.pass_time(due - time.time() + 1)
     assert len(world.sent()) == 2
+
+
+def folder_world(world: World, on: str) -> tuple[World, str]:
+    """A share of a folder of three files, on a mount whose uses are notified: the address of its list."""
+    for name in ("a.txt", "b.txt", "c.txt"):
+        world.function.put(f"reports/2026/{name}")
+    world = world.with_rules(notice(["ops"], on=on, mount="/reports/"))
+    service = world.service.with_mount("/reports/", lists=True)
+    service = service.with_keys(
+        api=[api("maker", MAKER, methods=["GET", "LIST", "SHARE"])], sinks=world.function.sinks
+    )
+    world = world._replace(service=service)
+    return world, world.share(path="/reports/2026/").url
+
+
+def file_of(url: str, name: str) -> str:
+    """The address of a file in a shared folder."""
+    path, _, query = url.partition("?")
+    return f"{path}{name}?{query}"
+
+
+def test_a_folder_is_opened_once_at_the_first_file_that_is_fetched(world: World) -> None:
+    world, url = folder_world(world, "opened")
+    service = world.service
+    for headers in (HTML, JSON, {}):
+        assert service.open(url, headers=headers).status == 200
+        assert service.open(file_of(url, "a.txt"), "HEAD", headers).status in (200, 302)
+    assert service.open(file_of(url, "gone.txt"), headers=HTML).status == 404
+    assert (world.waiting(), service.shown(url)["opened_at"]) == ([], None)
+    assert service.open(file_of(url, "b.txt"), headers=HTML).status == 302
+    (sent,) = world.sent()
+    assert (sent["path"], sent["key"]) == ("/reports/2026/", "reports/2026/")
+    assert (sent["on"], sent["share"], sent["uses_left"]) == ("opened", share_id(url), None)
+    assert service.shown(url)["opened_at"] is not None
+    for name, headers in (("b.txt", HTML), ("a.txt", JSON), ("c.txt", {})):
+        assert service.open(file_of(url, name), headers=headers).status in (200, 302)
+    assert (world.sent(), world.waiting()) == ([], [])
+
+
+def test_a_folder_with_a_code_is_opened_once_too(world: World) -> None:
+    world, _ = folder_world(world, "opened")
+    share = world.share(path="/reports/2026/", password=True)
+    assert world.service.use(share.url, password=share.code).status == 200  # its list
+    assert world.waiting() == []
+    for name in ("b.txt", "a.txt"):
+        used = world.service.use(file_of(share.url, name), password=share.code)
+        assert used.status == 303
+    assert [each["share"] for each in world.sent()] == [share_id(share.url)]
+
+
+def test_a_folder_that_many_fetch_at_once_is_opened_once(world: World) -> None:
+    world, url = folder_world(world, "opened")
+    addresses = [file_of(url, f"{name}.txt") for name in "abc"] * 4
+    assert set(map_concurrently(partial(status_of, world, "GET"), addresses)) == {302}
+    assert [each["share"] for each in world.sent()] == [share_id(url)]
+
+
+def test_a_file_of_a_folder_that_is_followed_is_no_use(world: World) -> None:
+    world, url = folder_world(world, "used")
+    assert world.service.open(file_of(url, "a.txt"), headers=HTML).status == 302
+    assert world.waiting() == []
+
+
+def test_a_file_of_a_folder_is_fetched_where_no_notice_can_be_written(world: World) -> None:
+    world, url = folder_world(world, "opened")
+    with world.function.memory.refusing(f"{STATE}outbox/", 403, "AccessDenied"):
+        fetched = world.service.open(file_of(url, "a.txt"), headers=HTML)
+    assert (fetched.status, fetched.line["code"]) == (302, "notice_not_written")
+    assert world.service.open(file_of(url, "a.txt"), headers=HTML).line["code"] is None
+    assert len(world.sent()) == 1
+
+
+ARRIVED = notice(["ops"], mount="/team/")
+
+
+class Inbox(NamedTuple):
+    """An upload share with a title, of a mount whose new files are notified."""
+
+    world: World
+    url: str
+
+    @property
+    def id(self) -> str:
+        return share_id(self.url)
+
+    def title(self, key: str) -> object:
+        """The title in the notice of a new file, which is sent in any case."""
+        before = len(self.world.hook.received)
+        outcome = self.world.function.invoke(created(key), config=self.world.service.config)
+        assert outcome.error is None, outcome
+        (request,) = self.world.hook.received[before:]
+        sent = request.json["data"]
+        assert (sent["key"], "share" in sent) == (key, False)
+        assert sent.get("title", "absent") is not None
+        return sent.get("title")
+
+
+@pytest.fixture
+def inbox(world: World) -> Inbox:
+    world = world.with_rules(ARRIVED)
+    share = world.share(key=WRITER, path="/team/ann/", method="POST", title="Your photos")
+    return Inbox(world, share.url)
+
+
+def test_a_notice_has_the_title_of_the_upload_share_whose_id_the_key_begins_with(
+    inbox: Inbox,
+) -> None:
+    folder = f"team/ann/{inbox.id}/"
+    assert inbox.title(f"{folder}1-a.jpg") == "Your photos"
+    assert inbox.title(f"{folder}1234-beach.jpg") == "Your photos"
+    for key in (
+        f"{folder}a.jpg",
+        f"{folder}0-a.jpg",
+        f"{folder}1-a/b.jpg",
+        f"team/{inbox.id}/1-a.jpg",
+        f"team/ben/{inbox.id}/1-a.jpg",
+        f"team/ann/2026/{inbox.id}/1-a.jpg",
+        "team/ann/AAAAAAAAAAAA/1-a.jpg",
+        "team/ann/1-a.jpg",
+    ):
+        assert inbox.title(key) is None
+
+
+def test_only_an_upload_share_that_is_not_revoked_titles_its_files(inbox: Inbox) -> None:
+    world = inbox.world
+    other = world.share(key=WRITER, path="/team/ann/a.txt", title="A file")
+    bare = world.share(key=WRITER, path="/team/", method="POST")
+    assert inbox.title(f"team/ann/{share_id(other.url)}/1-a.jpg") is None
+    assert inbox.title(f"team/{share_id(bare.url)}/1-a.jpg") is None
+    world.service.revoke(inbox.url, WRITER)
+    assert inbox.title(f"team/ann/{inbox.id}/1-a.jpg") is None
+
+
+def test_a_title_that_cannot_be_read_holds_no_notice_up(inbox: Inbox) -> None:
+    key = f"team/ann/{inbox.id}/1-a.jpg"
+    oss = inbox.world.function.memory
+    with oss.refusing(f"{STATE}shares/", 403, "AccessDenied"):
+        assert inbox.title(key) is None
+    answered = Event()
+    answer = oss.answer
+
+    def hang(method: str, place: Location, *rest: Any) -> Any:
+        if place.key.startswith(f"{STATE}shares/"):
+            assert answered.wait(60)
+        return answer(method, place, *rest)
+
+    with patch("handler.core.cloud.oss.PAGE_TIMEOUT", 0.1), patch.object(oss, "answer", hang):
+        assert inbox.title(f"team/ann/{inbox.id}/2-a.jpg") is None
+        answered.set()
+
+
+def test_a_title_costs_one_read_for_each_share_where_there_are_upload_pages(inbox: Inbox) -> None:
+    oss = inbox.world.function.memory
+    files = [f"team/ann/{inbox.id}/{number}-a.jpg" for number in (1, 2, 3)]
+
+    def reads(config: Config, *keys: str) -> int:
+        before = oss.calls["GetObject"]
+        outcome = inbox.world.function.invoke(created(*keys), config=config)
+        assert outcome.summary["notices"] == len(keys), outcome
+        return oss.calls["GetObject"] - before
+
+    config = inbox.world.service.config
+    without = inbox.world.service.with_mount("/team/", max_share=None).config
+    (rule,) = config.notices
+    without = without._replace(notices=(rule._replace(mount=without.mounts.by_path["/team/"]),))
+    plain = [f"team/{number}.jpg" for number in (1, 2, 3)]
+    least = reads(config, *plain)
+    assert reads(config, *files) == least + 1
+    assert reads(without, *(f"{each}.png" for each in files)) == least
+
+
+@pytest.mark.parametrize(("spare", "is_shown"), [(3000, True), (1000, False)])
+def test_a_title_that_would_make_a_notice_too_long_is_left_out(
+    world: World, spare: int, is_shown: bool
+) -> None:
+    title = "\N{WAVING HAND SIGN}" * 120
+    world = world.with_rules(ARRIVED)
+    inbox = Inbox(world, world.share(key=WRITER, path="/team/", method="POST", title=title).url)
+    key = f"team/{inbox.id}/1-a.jpg"
+    event = json.dumps({"events": [record(key, etag="E" * (MAX_BYTES - spare))]}).encode()
+    outcome = world.function.invoke(event, config=world.service.config)
+    assert (outcome.error, outcome.summary["notices"]) == (None, 1), outcome
+    (request,) = world.hook.received
+    assert request.json["data"].get("title") == (title if is_shown else None)

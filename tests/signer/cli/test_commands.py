@@ -129,6 +129,8 @@ def test_endpoints(arguments: tuple[str, ...], host: str) -> None:
             for option in (("--expires", "soon"), ("--max-uses", "0"), ("--max-uses", "21"))
         ),
         *(("receive", "--max-files", number) for number in ("0", "101")),
+        ("extend", "z0dbH3m320oM"),
+        *(("extend", "z0dbH3m320oM", "--max-uses", number) for number in ("1", "21", "x")),
         ("explain", "hello"),
         ("explain", "-", "--error-xml", "-"),
         (

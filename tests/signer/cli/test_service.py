@@ -419,6 +419,29 @@ def test_revoke_of_an_owner_requires_admin_and_no_id_beside_it(stub: Stub) -> No
         assert "Name ids or addresses, or an --owner." in refused.stderr
 
 
+def test_extend_raises_the_downloads_and_says_how_many_are_left(stub: Stub) -> None:
+    shared = address(stub, max_uses=3)
+    identifier = share_id(shared)
+    for _ in range(3):
+        assert stub.world.use(shared).status == 303
+    refused = run("extend", identifier, "--expires", "30d", env=stub.env())
+    assert (refused.returncode, "share_used_up" in refused.stderr) == (2, True)
+    raised = run("extend", shared, "--max-uses", "5", env=stub.env())
+    end = "2026-03-08T06:41:11Z"
+    assert (raised.returncode, raised.stdout) == (
+        0,
+        f"Extended {identifier} until {end}: 5 downloads in all, 2 left.\n",
+    )
+    both = run("extend", identifier, "--max-uses", "6", "--expires", "365d", env=stub.env())
+    assert both.stdout == (
+        f"Extended {identifier} until 2026-05-30T06:41:11Z (the latest that the mount allows): "
+        "6 downloads in all, 3 left.\n"
+    )
+    again = run("extend", identifier, "--max-uses", "6", env=stub.env())
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "more than 6, and at most 20" in again.stderr
+
+
 def test_revoke_of_an_owner_ends_with_2_where_one_share_was_not_revoked(stub: Stub) -> None:
     create(stub)
     stub.world = stub.world.with_keys(

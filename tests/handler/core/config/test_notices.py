@@ -19,6 +19,7 @@ path = "/in/"
 target = "oss://examplebucket/in/"
 methods = ["PUT"]
 max_size = "5MB"
+max_share = "30d"
 
 [[mount]]
 path = "/everything/"
@@ -135,6 +136,10 @@ def test_a_misspelt_key_is_refused() -> None:
             "mount must be a mount with max_share, which has shares",
         ),
         (
+            {"on": "used", "mount": "/in/"},
+            "mount must be a mount with GET, whose files are opened: use created on /everything/ (got '/in/')",
+        ),
+        (
             {"on": "opened", "to": ["ops", "manifest"]},
             'to must not name a [[sink]] with on = "opened"',
         ),
@@ -142,6 +147,22 @@ def test_a_misspelt_key_is_refused() -> None:
 )
 def test_an_invalid_notice_is_refused(changes: dict[str, Any], says: str) -> None:
     assert says in refusal(notice(**changes))
+
+
+@pytest.mark.parametrize("on", ["opened", "used"])
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("in/", "/received/"),
+        ("in/ann/", "a mount with GET and the target oss://examplebucket/in/"),
+    ],
+)
+def test_of_uploads_no_use_is_notified_but_the_files_where_they_are_read(
+    on: str, path: str, place: str
+) -> None:
+    received = f'path = "/received/"\ntarget = "oss://examplebucket/{path}"'
+    top = TOP.replace('path = "/everything/"\ntarget = "oss://examplebucket/"', received)
+    assert f"use created on {place} (got '/in/')" in refusal(notice(on=on, mount="/in/"), top=top)
 
 
 @pytest.mark.parametrize(

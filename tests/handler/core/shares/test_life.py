@@ -30,18 +30,22 @@ OBJECT = "reports/q3.pdf"
 NONCES = ("nonce-EXAMPLE-0000", "nonce-EXAMPLE-0001")
 REUSE = 600  # seconds in which the same nonce is the same use
 LIFETIMES = {"2m": 120, "1h": 3600, "90d": 90 * DAY}
+USES = 2
 KINDS: dict[str, dict[str, Any]] = {
     "straight": {"page": False},
     "page": {},
-    "limited": {"max_uses": 2},
-    "locked": {"max_uses": 2, "password": True},
+    "limited": {"max_uses": USES},
+    "locked": {"max_uses": USES, "password": True},
 }
 numbers = st.sampled_from([0, 0, 0, 1, 2])  # of a share, from the newest on
 
 
 @dataclass
 class Share:
-    """What the documents promise for a share: `owner` is its entry in the keys document."""
+    """What the documents promise for a share: `owner` is its entry in the keys document.
+
+    `total` is how often a limited one can be used; it is looked up once those of its record are used up.
+    """
 
     url: str
     kind: str
@@ -51,11 +55,18 @@ class Share:
     expires_at: int
     is_revoked: bool = False
     is_lost: bool = False
+    total: int = USES
     uses: list[tuple[str, float]] = field(default_factory=list)  # the nonce and the time of each
 
     @property
+    def is_limited(self) -> bool:
+        return "max_uses" in KINDS[self.kind]
+
+    @property
     def left(self) -> int | None:
-        return 2 - len(self.uses) if "max_uses" in KINDS[self.kind] else None
+        used = len(self.uses)
+        total = USES if used < USES else self.total
+        return total - used if self.is_limited else None
 
     def repeats(self, nonce: str | None, now: float) -> bool:
         return any(used == nonce and now - at <= REUSE for used, at in self.uses)
@@ -161,20 +172,47 @@ class LifeOfShares(RuleBasedStateMachine):
                 share.uses.append((nonce or str(self.made), self.now))
 
     @precondition(lambda self: self.shares)
-    @rule(number=numbers, expires=st.sampled_from([*LIFETIMES]))
-    def extend(self, number: int, expires: str) -> None:
+    @rule(
+        number=numbers,
+        expires=st.sampled_from([*LIFETIMES, None]),
+        max_uses=st.sampled_from([*[None] * 3, 2, 3, 4, 6, 21]),
+    )
+    def extend(self, number: int, expires: str | None, max_uses: int | None = None) -> None:
         share = self.share(number)
-        end = min(int(self.now) + LIFETIMES[expires], share.created_at + 2 * LIFETIMES["90d"])
-        answer = self.service.extend(share.url, expires, OTHER, self.now)
-        if share.is_lost:
-            assert answer.code == "not_found"
-        elif share.is_revoked or share.owner != self.owner:
-            assert answer.code == ("share_revoked" if share.is_revoked else "share_owner_removed")
-        elif end <= max(share.expires_at, int(self.now)):
-            assert answer.code == "bad_expires"
-        else:
-            assert answer.json["expires_at"] == rfc3339(end)
+        params = {"expires": expires, "max_uses": max_uses}
+        answer = self.service.post(f"/-/shares/{share_id(share.url)}", params, OTHER, now=self.now)
+        end = share.expires_at
+        if expires is not None:
+            latest = share.created_at + 2 * LIFETIMES["90d"]
+            end = min(int(self.now) + LIFETIMES[expires], latest)
+        fault = self.fault_of_extension(share, expires, max_uses, end)
+        assert answer.line["code"] == fault
+        if fault is None:
             share.expires_at = end
+            share.total = max_uses or share.total
+            assert answer.json["expires_at"] == rfc3339(end)
+            if max_uses is not None:
+                assert (answer.json["max_uses"], answer.json["state"]) == (max_uses, "active")
+                assert answer.json["uses"] == len(share.uses)
+
+    def fault_of_extension(
+        self, share: Share, expires: str | None, max_uses: int | None, end: int
+    ) -> str | None:
+        if share.is_lost:
+            return "not_found"
+        if expires is None and max_uses is None:
+            return "bad_body"
+        if share.is_revoked or share.owner != self.owner:
+            return "share_revoked" if share.is_revoked else "share_owner_removed"
+        if max_uses is not None and not share.is_limited:
+            return "share_not_limited"
+        if max_uses is not None and not share.total < max_uses <= 20:
+            return "bad_body"
+        if max_uses is None and share.left == 0:
+            return "share_used_up"
+        if expires is not None and end <= max(share.expires_at, int(self.now)):
+            return "bad_expires"
+        return "share_expired" if end <= self.now else None
 
     @precondition(lambda self: self.shares)
     @rule(number=numbers, method=st.sampled_from(["GET", "GET", "GET", "DELETE"]))
@@ -190,7 +228,9 @@ class LifeOfShares(RuleBasedStateMachine):
             assert answer.status == 204
             share.is_revoked = True
         else:
-            assert answer.json["uses"] == (len(share.uses) if share.left is not None else None)
+            assert answer.json["uses"] == (len(share.uses) if share.is_limited else None)
+            shown = answer.json["max_uses"]
+            assert shown == (None if share.left is None else len(share.uses) + share.left)
             state = self.reason(share) or ("share_used_up" if share.left == 0 else "share_active")
             assert f"share_{answer.json['state']}" == state
 
@@ -258,6 +298,19 @@ def test_a_share_answers_as_documented_once_its_owner_or_its_record_is_lost(chan
     life.use(0, JSON, None, "")
     life.extend(0, "90d")
     life.manage(0, "GET")
+    life.teardown()
+
+
+@pytest.mark.parametrize("kind", ["limited", "locked"])
+def test_a_share_answers_as_documented_once_its_uses_are_raised(kind: str) -> None:
+    life = LifeOfShares()
+    life.make(kind, "90d")
+    for total in (3, 6):
+        for _ in range(7):
+            life.use(0, JSON, None, "")
+            life.look(0, JSON, "GET")
+            life.manage(0, "GET")
+        life.extend(0, "90d", total)
     life.teardown()
 
 

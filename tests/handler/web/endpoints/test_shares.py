@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from handler.core.cloud.oss import OssResponse
-from handler.core.config import Location
+from handler.core.config import Location, Mounts
 from signer.times import rfc3339
 from tests import system
 from tests.handler.client import NOW
@@ -568,6 +568,7 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(
                 "path": "/in/",
                 "method": "POST",
                 "upload": uploads,
+                "received_at": None,
             },
         ),
     ]
@@ -577,6 +578,86 @@ def test_a_share_is_shown_with_all_that_its_sender_wants_to_know(
         assert shown.json == {"id": identifier, **expected}
         assert shares.request(f"/-/shares/{identifier}", "HEAD", key=key).status == 200
         assert page(shares, key)["shares"].count(shown.json) == 1
+
+
+def with_folders(service: System, **targets: str) -> System:
+    """The service with further mounts that list: their names, and their prefixes in the bucket."""
+    first = next(each for each in service.config.mounts if each.path == "/reports/")
+    more = [
+        first._replace(path=f"/{name}/", target=Location(BUCKET, prefix), lists=True)
+        for name, prefix in targets.items()
+    ]
+    mounts = Mounts([*service.config.mounts, *more], service.config.mounts.reserved)
+    return service.with_config(mounts=mounts)
+
+
+def received_at(service: System, key: str = WRITER, path: str = "/in/") -> str | None:
+    """What a new upload share says of where its files are, without its id; so do its answers later."""
+    share = service.request_share(key, path=path, method="POST").json
+    shown = service.request(f"/-/shares/{share['id']}", key=key).json
+    assert shown["received_at"] == share["received_at"]
+    assert shown in page(service, key)["shares"]
+    place: str | None = share["received_at"]
+    return None if place is None else place.replace(share["id"], "ID")
+
+
+def reader_of(service: System, *paths: str, methods: tuple[str, ...] = ("LIST", "GET")) -> System:
+    """The service whose writer may also do so at these paths."""
+    return service.with_keys(
+        api=[api("writer", WRITER, paths=["/in/", *paths], methods=["POST", "SHARE", *methods])]
+    )
+
+
+def test_an_upload_share_says_where_its_files_can_be_listed(shares: System) -> None:
+    service = reader_of(with_folders(shares, received="inbox/"), "/received/")
+    assert received_at(service) == "/received/ID/"
+    assert received_at(service, path="/in/photos/2026/") == "/received/photos/2026/ID/"
+    assert "received_at" not in shares.request_share().json
+    assert "received_at" not in page(shares)["shares"][0]
+
+
+@pytest.mark.parametrize(
+    ("folders", "place"),
+    [
+        ({"all": "", "received": "inbox/"}, "/received/a/ID/"),
+        ({"all": "", "received": "inbox/photos/"}, "/all/inbox/a/ID/"),
+        ({"received": "inb/"}, None),
+        ({}, None),
+    ],
+    ids=["the longest target", "not of another folder", "not beside it", "none"],
+)
+def test_the_mount_with_the_longest_target_says_where_files_are(
+    shares: System, folders: dict[str, str], place: str | None
+) -> None:
+    service = reader_of(with_folders(shares, **folders), "/received/", "/all/")
+    assert received_at(service, path="/in/a/") == place
+
+
+@pytest.mark.parametrize("change", [{"lists": False}, {"methods": ("POST",)}], ids=["list", "GET"])
+def test_files_can_be_read_where_the_mount_has_get_and_lists(
+    shares: System, change: dict[str, Any]
+) -> None:
+    service = reader_of(with_folders(shares, received="inbox/"), "/received/")
+    assert received_at(service.with_mount("/received/", **change)) is None
+
+
+def test_whoever_may_not_list_the_files_learns_no_place(shares: System) -> None:
+    service = with_folders(shares, received="inbox/", all="")
+    assert received_at(service) is None
+    assert received_at(reader_of(service, "/received/", methods=("GET",))) is None
+    assert received_at(reader_of(service, "/received/photos/")) is None
+    # The mount with the longest target decides, also where the caller may list another one.
+    assert received_at(reader_of(service, "/all/")) is None
+    public = with_folders(shares, received="inbox/").with_mount("/received/", access="anonymous")
+    assert received_at(public) == "/received/ID/"
+
+
+def test_a_share_whose_mount_is_another_today_has_no_place(shares: System) -> None:
+    service = reader_of(with_folders(shares, received="inbox/"), "/received/")
+    url = service.create_share(key=WRITER, path="/in/", method="POST")
+    moved = service.with_mount("/in/", target=Location(BUCKET, "elsewhere/"))
+    assert service.shown(url, WRITER)["received_at"] == f"/received/{share_id(url)}/"
+    assert moved.shown(url, WRITER)["received_at"] is None
 
 
 def test_the_state_of_each_share_and_the_uses_of_limited_ones(
