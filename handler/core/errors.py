@@ -118,8 +118,8 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "upload_not_allowed": ErrorEntry(
         403,
-        "The API key or token may only download here.",
-        "To push, use one that has the methods GET and PUT for this path.",
+        "The API key or token may not push here.",
+        "Use one that has the methods GET and PUT for this path.",
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
     "wrong_password": ErrorEntry(

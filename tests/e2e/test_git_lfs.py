@@ -253,7 +253,7 @@ def test_a_key_for_downloads_may_not_push(
     other.commit({"b.bin": b"another"})
     done = other.push()
     assert done.status != 0
-    assert "may only download" in done.output
+    assert "may not push here" in done.output
     assert PULLER in other.credentials.read_text()
 
 

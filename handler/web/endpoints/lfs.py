@@ -57,8 +57,8 @@ def batch(request: Request, invocation: Invocation, path: str) -> Response:
     """200 with a link, nothing to do, or an error for each object. Each link has a line of its own in the log.
 
     Raises for the whole request: 401 without a credential, 404 for a path that the caller may not see, or below which
-    another mount is, 403 `upload_not_allowed`, the 422 `bad_lfs_request` and
-    `lfs_not_enabled`, and the 409 `lfs_hash_unknown`.
+    another mount is, 403 `upload_not_allowed`, the 422 `bad_lfs_request` and `lfs_not_enabled`, and the 409
+    `lfs_hash_unknown`.
     """
     invocation = identify_caller(with_bearer(request), invocation)
     target = _visible_target(invocation, f"/{path}/")
@@ -137,11 +137,10 @@ def _visible_target(invocation: Invocation, path: str) -> Target:
     """The prefix that has the objects. Raises the 404 `not_found` and the 401 `unauthorized`."""
     mounts = invocation.config.mounts
     target = mounts.find(path, prefix=True)
-    if any(mount.path.startswith(path) and mount != target.mount for mount in mounts):
+    is_anonymous = target.mount.access == "anonymous"
+    if not is_anonymous and not invocation.require_caller().sees(target.mount, path):
         raise Problem("not_found")
-    if target.mount.access == "anonymous":
-        return target
-    if not invocation.require_caller().sees(target.mount, path):
+    if any(mount.path.startswith(path) and mount != target.mount for mount in mounts):
         raise Problem("not_found")
     return target
 

@@ -323,8 +323,10 @@ class TestRights:
 
     @pytest.mark.parametrize("path", ["lfs", "lfs/inner"])
     def test_a_path_with_another_mount_below_it_is_a_404(self, store: System, path: str) -> None:
-        response = batch(store, "upload", path=f"/-/lfs/{path}/objects/batch")
-        assert refused(response) == (404, "not_found")
+        path = f"/-/lfs/{path}/objects/batch"
+        assert refused(batch(store, "upload", path=path)) == (404, "not_found")
+        # Who has no key must not learn where one is.
+        assert refused(batch(store, key="", path=path)) == (401, "unauthorized")
 
     def test_what_belongs_to_the_service_is_no_object(self, oss: MemoryOss, tmp_path: Path) -> None:
         links = (
