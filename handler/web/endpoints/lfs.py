@@ -64,8 +64,8 @@ def batch(request: Request, invocation: Invocation, path: str) -> Response:
     target = _visible_target(invocation, f"/{path}/")
     operation, items = _read(request)
     access = _access(invocation, target, operation)
-    paths = {item.oid: _object_path(target.path, item.oid) for item in items}
-    targets = {oid: invocation.config.mounts.find(path) for oid, path in paths.items()}
+    mounts = invocation.config.mounts
+    targets = {item.oid: mounts.find(_object_path(target.path, item.oid)) for item in items}
     stored = _look_up(invocation, targets)
     answers = [
         _answer_object(
@@ -223,8 +223,8 @@ def _look_up(invocation: Invocation, targets: Mapping[str, Target]) -> dict[str,
             return Stored(int(length), problem)
         return Stored(int(length))
 
-    found = map_concurrently(look_up, targets.values())
-    return dict(zip(targets, found, strict=True))
+    stored = map_concurrently(look_up, targets.values())
+    return dict(zip(targets, stored, strict=True))
 
 
 def _answer_object(
@@ -255,22 +255,20 @@ def _issue(
     is_upload = operation == "upload"
     if is_upload:
         check_size(item.size, target.mount)
-    if stored.size is None and stored.problem is not None:
-        raise stored.problem
     if stored.size is not None and stored.size != item.size:
         raise Problem("lfs_object_differs")
-    if is_upload and stored.size is not None:
+    if is_upload and stored.size is not None:  # also in cold storage
         return None
+    if stored.problem is not None:
+        raise stored.problem
     if is_upload:
         headers = put_headers({}, item.size, target.mount, overwrite=False)
         signed = links.Signed(headers=headers, extra=("content-length",))
-        return links.create_link(invocation, access, "PUT", signed=signed)
-    if stored.problem is not None:
-        raise stored.problem
-    if stored.size is None:
+    elif stored.size is None:
         raise Problem("not_found", "This object was never pushed to this store.")
-    query = signed_query(target, {}, None)
-    return links.create_link(invocation, access, "GET", signed=links.Signed(query))
+    else:
+        signed = links.Signed(signed_query(target, {}, None))
+    return links.create_link(invocation, access, METHODS[operation], signed=signed)
 
 
 def _object_path(folder: str, oid: str) -> str:
