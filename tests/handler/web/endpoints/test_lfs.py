@@ -274,7 +274,18 @@ class TestCredentials:
     def test_a_password_with_colons_is_whole(self, store: System) -> None:
         assert refused(batch(store, key=f"{PUSHER}:more"))[0] == 401
 
-    @pytest.mark.parametrize("value", ["Basic", "Basic !", "Basic bm9jb2xvbg==", "Digest a=b"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "Basic",
+            "Basic !",
+            "Basic bm9jb2xvbg==",
+            "Basic YTr/",  # not UTF-8
+            "Basic YTpi, Basic YTpi",  # two headers
+            "Basic\tYTpi",
+            "Digest a=b",
+        ],
+    )
     def test_a_malformed_one_is_a_401(self, store: System, value: str) -> None:
         response = store.request(BATCH, "POST", headers={"Authorization": value}, body="{}")
         assert refused(response) == (401, "malformed_credential")
@@ -310,7 +321,9 @@ class TestCredentials:
 class TestRights:
     def test_a_path_that_the_caller_may_not_see_is_a_404(self, store: System) -> None:
         assert refused(batch(store, key=READER)) == (404, "not_found")
-        assert refused(batch(store, path="/-/lfs/none/objects/batch")) == (404, "not_found")
+        for folder in ("none", "-/s/name", "-/sign", ".links/state"):
+            response = batch(store, path=f"/-/lfs/{folder}/objects/batch")
+            assert refused(response) == (404, "not_found")
         assert refused(batch(store, key="")) == (401, "unauthorized")
 
     def test_a_key_for_downloads_alone_may_not_push(self, store: System) -> None:
