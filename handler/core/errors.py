@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_PHRASES = {413: "Content Too Large"}  # older versions of Python have another
+# Older versions of Python have others.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class ErrorEntry(NamedTuple):
