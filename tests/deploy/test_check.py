@@ -298,8 +298,8 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     assert run(config, "--allow-placeholders") == ([LATER, f"{config} can be deployed."], 0)
     project.edit("cn-hongkong", "cn-shanghai")
     project.edit(
-        "[[mount]]\n",
-        '[[mount]]\nendpoint = "https://static.example.com"\n',
+        "\n[[mount]]\n",
+        '\n[[mount]]\nendpoint = "https://static.example.com"\n',
         "links.toml",
         everywhere=True,
     )
