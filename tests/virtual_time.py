@@ -58,7 +58,8 @@ def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> 
     """Makes a world for each seed. Fails with the first one in which there are violations."""
     for seed in seeds:
         with World(seed) as world:
-            assert list(live(world)) == [], f"world {seed}"
+            violations = [*live(world)]
+            assert not violations, f"world {seed}: {violations}"
 
 
 class Fault(NamedTuple):

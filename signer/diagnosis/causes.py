@@ -159,10 +159,11 @@ CODE_BY_MESSAGE = {
     if message and "Tengine" not in code
 }
 # The codes that an EC of a finding comes with: another service may have the same EC.
-_OF_MANY = {"", "AuthorizationQueryParametersError", "InvalidArgument"}
+_OF_MANY = {"AuthorizationQueryParametersError", "InvalidArgument"}
+_OF_ONE = {"missing_token"}  # whose code is one that OSS gives no other EC of a request's form
 CODES_BY_FINDING = {
-    cause.code: {*cause.codes, "AccessDenied" if cause.stage in ("damage", "form") else ""}
-    | _OF_MANY
+    cause.code: {"", *cause.codes, "AccessDenied" if cause.stage in ("damage", "form") else ""}
+    | (set() if cause.code in _OF_ONE else _OF_MANY)
     | {code for finding, code, _ in _ERRORS if finding in (cause.code, *cause.like)}
     for cause in CAUSES.values()
 }

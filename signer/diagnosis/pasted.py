@@ -52,7 +52,7 @@ _LAST_PARAMETER = re.compile(
 )
 _WORD = re.compile(r"\S*")
 _PUNCTUATION = ".,;:!?)]}>'\"\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\uff09\u300b\u300d"
-_NEXT_LINK = re.compile(r"(?<=\s)(?=https?://)")
+_NEXT_LINK = re.compile(r"(?<=\s)(?=[\"'<(]?https?://)")
 # The next line of a broken link, not another text: after a soft break, a parameter, or what can only be a part of one.
 _NEXT_LINE = re.compile(
     r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
@@ -100,7 +100,8 @@ _SHOWN_METHOD = re.compile(
     rf"Request Method:?\s+({_METHODS})\b|(?:^|[>\s\"'])({_METHODS}) /\S* HTTP/[0-9]"
 )
 _METHOD_BEFORE = re.compile(
-    rf"(?:\b({_METHODS})\s+|\b(?:requests|httpx|axios)\.({_METHODS})\()[\"'<`(]*\Z", re.IGNORECASE
+    rf"(?:\b({_METHODS})\s+|\b(?:requests|httpx|axios)\.({_METHODS})\(|\.open\([\"']({_METHODS})[\"'], *)[\"'<`(]*\Z",
+    re.IGNORECASE,
 )
 _RAW_REQUEST = re.compile(
     rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
@@ -269,7 +270,7 @@ def _find_request(
     word = _METHOD_BEFORE.search(text, max(0, link.start - 40), link.start)
     shown = word or _SHOWN_METHOD.search(text)
     begin = shown.start() if shown else 0
-    methods = [(shown[1] or shown[2]).upper()] if shown else []
+    methods = [str(shown[shown.lastindex or 0]).upper()] if shown else []
     headers = None
     source = ""
     for command in _COMMAND.finditer(text, max(0, link.start - 4000), link.start + 6):

@@ -135,7 +135,8 @@ class ServerError(NamedTuple):
             about = f"{self.elements.get('ArgumentName', '').strip()} {message}".lower()
             if "expires" in about and "604800" in message:
                 return "expires_out_of_range"
-            is_signature = (
+            # Another service may have the same EC, for another reason.
+            is_signature = not by_ec and (
                 self.code != "InvalidArgument"
                 or self.ec.startswith("0002-")
                 or _ARGUMENT.search(about)

@@ -20,6 +20,7 @@ from deploy.command import output_of, run
 from deploy.errors import DeployError
 from deploy.model import ConfiguredFunction, Project
 from deploy.statements import UPLOAD_DAYS
+from local import lfs_mount
 from local.fc import s_yaml
 from signer import presign
 from tests.deploy import deployments
@@ -180,6 +181,23 @@ def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_
     services = {"links-http": "fc", "links-events": "fc", "oss-calls-links": "oss"}
     assert dict(trust) == {name: [f"{service}.aliyuncs.com"] for name, service in services.items()}
     assert "operator" not in documents
+
+
+def test_the_shipped_mount_for_git_lfs_needs_what_any_mount_with_get_and_put_does(
+    tmp_path: Path,
+) -> None:
+    mount = lfs_mount.COMMENT.replace(b"# ", b"").decode()
+    assert lfs_mount.COMMENT.decode() in (ROOT / "links.toml").read_text("utf-8")
+    before = policies_for(tmp_path)
+    after = policies_for(tmp_path, LINKS + mount)
+    lfs = allow(
+        ["oss:AbortMultipartUpload", "oss:GetObject", "oss:PutObject"],
+        "acs:oss:*:*:examplebucket/lfs/*",
+    )
+    expected = statements_of(before, "links-http")
+    assert [each for each in statements_of(after, "links-http") if each not in expected] == [lfs]
+    events = "links-events"
+    assert statements_of(after, events) == statements_of(before, events)
 
 
 def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(
