@@ -121,6 +121,7 @@ UPLOAD = _by_language(
 FOLDER = _by_language(
     {
         "above": ("Folders above", "上级文件夹"),
+        "top": ("All files", "全部文件"),
         "begins": ("Names that begin with", "名称开头"),
         "no_slash": (
             "A name has no /: open the folder instead.",
