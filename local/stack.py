@@ -242,14 +242,14 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     return http, notes
 
 
-def _links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
+def links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
     variables = {**function.environment, **extra}
     return Path(function.code, variables.get("LINK_CONFIG") or "links.toml")
 
 
 def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
     """The configuration that a function reads, None if it has none. Raises `LocalError` for an invalid one."""
-    path = _links_toml_path(function, extra)
+    path = links_toml_path(function, extra)
     try:
         return load.load(str(path), {**function.environment, **extra}) if path.is_file() else None
     except InvalidConfig as error:
@@ -287,7 +287,7 @@ def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tupl
     """When each links.toml was changed, and its size; None if it does not exist."""
     stamps: dict[Path, tuple[int, int] | None] = {}
     for function in deployment.functions:
-        path = _links_toml_path(function, extra)
+        path = links_toml_path(function, extra)
         try:
             status = path.stat()
             stamps[path] = status.st_mtime_ns, status.st_size

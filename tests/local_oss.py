@@ -44,6 +44,7 @@ class FakeClock:
     def __init__(self, start: float | None = None) -> None:
         self.pauses: list[float] = []
         self.moved = 0.0
+        self._stands = start is not None
         self._start: Callable[[], float] = (
             (lambda: time.time()) if start is None else (lambda: start)
         )
@@ -66,6 +67,18 @@ class FakeClock:
     def work(self, seconds: float) -> None:
         """What takes so long."""
         self.moved += seconds
+
+    @contextmanager
+    def later(self, seconds: float) -> Iterator[None]:
+        """So many seconds later, and what is signed meanwhile."""
+        now = time.time
+        own = seconds if self._stands else 0.0  # otherwise it follows `time.time`
+        self.moved += own
+        try:
+            with patch.object(time, "time", lambda: now() + seconds):
+                yield
+        finally:
+            self.moved -= own
 
     @contextmanager
     def everywhere(self) -> Iterator[None]:

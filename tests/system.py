@@ -91,7 +91,8 @@ Self = TypeVar("Self", bound="System")
 class System:
     """The service with this links.toml in one instance, at the time of `clock`, which stands still.
 
-    `oss` runs, where a test needs one. `memory` takes its place for all requests of the service.
+    What a request is later than that, its OSS is later too. `oss` runs, where a test needs one. `memory` takes its
+    place for all requests of the service.
     """
 
     memory: MemoryOss
@@ -109,6 +110,7 @@ class System:
         self.clock = FakeClock(now)
         environ = {**({"LINK_OSS_ENDPOINT": oss.url} if oss else {}), **environ}
         self.instance = new_instance(make_config(links, environ), self.now)
+        self._passed = 0.0
 
     @property
     def config(self) -> Config:
@@ -153,6 +155,7 @@ class System:
         """The same instance, so many seconds later."""
         other = copy(self)
         other.clock = FakeClock(self.now + seconds)
+        other._passed += seconds
         return other
 
     def request(
@@ -180,7 +183,8 @@ class System:
         return self.send(http_event, self.now if now is None else now)
 
     def send(self, http_event: dict[str, Any], now: float) -> Answered:
-        return invoke(json.dumps(http_event), instance=self.instance, now=now)
+        with self.oss.clock.later(self._passed + now - self.now):
+            return invoke(json.dumps(http_event), instance=self.instance, now=now)
 
     def post(
         self,

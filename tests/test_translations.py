@@ -16,6 +16,7 @@ NAMES = (
     "docs/deploy",
     "docs/explain",
     "docs/emulator",
+    "docs/git-lfs",
     "docs/shares",
     "docs/uploads",
 )

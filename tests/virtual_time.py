@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from greenlet import getcurrent, greenlet
 
+from handler.core import outbox
 from handler.core.cloud import http_client
 from handler.core.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
 from handler.core.config import Location
@@ -57,7 +58,8 @@ def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> 
     """Makes a world for each seed. Fails with the first one in which there are violations."""
     for seed in seeds:
         with World(seed) as world:
-            assert list(live(world)) == [], f"world {seed}"
+            violations = [*live(world)]
+            assert not violations, f"world {seed}: {violations}"
 
 
 class Fault(NamedTuple):
@@ -119,6 +121,7 @@ class World:
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
         enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
+        enter(patch.object(outbox, "within", partial(_within, self)))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
@@ -208,7 +211,8 @@ class Process:
     """A process and its machine, whose clock is `skew` seconds ahead. One that is reliable meets no fault.
 
     `job` is what it does, and `faults` what it met. A pause takes one of the `pauses` times as long. It ends at the
-    `dies_in`-th wait, and is interrupted at the `interrupted_in`-th; 0 is never.
+    `dies_in`-th wait, and is interrupted at the `interrupted_in`-th; 0 is never. Nobody waits any more for
+    `left_alone` of its calls, for `most_left_alone` at the same time.
     """
 
     def __init__(self, world: World, *, skew: float = 0.0, is_reliable: bool = False) -> None:
@@ -221,6 +225,7 @@ class Process:
         self.stalled_until = 0.0
         self.threads: list[Thread] = []
         self._suspended = 0.0
+        self.left_alone = self.most_left_alone = 0
         self.clock = Clock(lambda: world.now + skew, self._monotonic, self._sleep)
 
     def kill(self) -> None:
@@ -330,6 +335,35 @@ def _map(
     if errors:
         raise errors[min(errors)]
     return [results[place] for place in sorted(results)]
+
+
+def _within(world: World, seconds: float, call: Callable[[None], Result]) -> Result:
+    """Stands for `http_client.within`: after the time, the call goes on and nobody waits for it."""
+    parent = world.thread()
+    turn, process = parent.turn, parent.process
+    results = list[Result]()
+    errors = list[Exception]()
+    is_left = False
+
+    def run() -> None:
+        try:
+            results.append(call(None))
+        except Exception as error:
+            errors.append(error)
+        process.left_alone -= is_left
+        world.at(world.now, parent, turn)
+
+    world.start(process, run)
+    world.at(world.now + seconds, parent, turn)
+    world.park()
+    if errors:
+        raise errors[0]
+    if results:
+        return results[0]
+    is_left = True
+    process.left_alone += 1
+    process.most_left_alone = max(process.most_left_alone, process.left_alone)
+    raise TimeoutError
 
 
 def _request(

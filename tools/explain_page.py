@@ -180,9 +180,13 @@ def alike(causes: Causes, code: str) -> list[str]:
 
 
 def paragraphs(output: str) -> list[str]:
-    """What `explain` printed, with the lines of one sentence together, and without what to do."""
+    """What `explain` printed, with the lines of one sentence together, without what it read and what to do."""
     joined = re.split(r"\n(?=\S| {2}\w| {3}[A-Z])", output)
-    return [each for each in map(str.rstrip, joined) if each and not each.startswith("   Fix:")]
+    return [
+        each
+        for each in map(str.rstrip, joined)
+        if each and not each.startswith(("   Fix:", "Read: "))
+    ]
 
 
 def options_of(example: Tables, source: str) -> str:

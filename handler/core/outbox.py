@@ -1,9 +1,9 @@
 """Notices that wait, below `outbox/` in the state prefix: what an entry there is, and how it is named and written.
 
 `outbox/{sink}/{due}-{position}-{id}` waits until `due` (Unix seconds); `position` is that in its event, so that names
-sort in the order of events. What failed by itself waits by itself, as `{due}-{position}-{id}-{since}-{tries}` and a
-letter: `since` is when it was due or written first, `tries` how often in a row it failed for the reason that the letter
-says.
+sort in the order of events. What failed by itself waits by itself, as `{due}-{position}-{id}-{since}-{tries}`, a letter
+and a number: `since` is when it was due or written first, `tries` how often it failed, and the number how often in a
+row for the reason that the letter says. With another ending, of another version, it counts as never failed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from threading import BoundedSemaphore
 from typing import NamedTuple, get_args, get_type_hints
 
 from signer import InvalidKey
@@ -26,15 +27,22 @@ from .cloud.store import Store
 from .config import USES
 from .errors import HandlerError
 from .shares.opening import OpenedShare
+from .shares.uses import REUSE
 
 WAITING = "outbox"
 OPENED = "opened/"  # of each share, a claim whose age says when it was used first
 MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
-NO_LINK = "l"
-REFUSED = "r"
-SINK = "s"  # why a delivery failed: for want of a link, for its content, at its sink
+# Of uses at the same time: each may hold some twenty threads of an instance, which has 1,024.
+MAX_WRITERS = 8
 
-_NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1,9})([lrs]))?")
+# Why a delivery failed: its mount gives no links, its object has none, its content was refused, its sink failed.
+NO_LINK = "l"
+OBJECT = "o"
+REFUSED = "r"
+SINK = "s"
+
+_FAILED = r"-([0-9]{10})-([0-9]{1,9})([lors])([0-9]{1,9})"
+_NAME = re.compile(rf"([0-9]{{10}})-([0-9]+)-([0-9a-f]{{32}})(?:{_FAILED}|-.*)?")
 
 
 class Notice(NamedTuple):
@@ -92,9 +100,9 @@ UNLINKED = Link("", "", "")
 class Delivery(NamedTuple):
     """A notice on its way to one sink: an object of the outbox of `size` bytes. Times are in Unix seconds.
 
-    It is due at `due`, has waited since `since`, and failed by itself so many `tries` in a row for the reason `failed`,
-    "" where it never did. One whose name cannot be read has no `id`, and is due at once. `notice` is `UNREAD` until it
-    is read, and where that fails.
+    It is due at `due`, has waited since `since`, and failed by itself `tries` times, the last `in_a_row` of them for
+    the reason `failed`, "" where it never did. One whose name cannot be read has no `id`, and is due at once. `notice`
+    is `UNREAD` until it is read, and where that fails.
     """
 
     sink: str
@@ -105,6 +113,7 @@ class Delivery(NamedTuple):
     since: float = 0.0
     tries: int = 0
     failed: str = ""
+    in_a_row: int = 0
     size: int = 0
     notice: Notice = UNREAD
     link: Link = UNLINKED
@@ -123,7 +132,7 @@ def read_delivery(sink: str, name: str, written: float, size: int = 0) -> Delive
     match = _NAME.fullmatch(name)
     if match is None:
         return Delivery(sink, name, since=written, size=size)
-    due, position, notice_id, since, tries, failed = match.groups()
+    due, position, notice_id, since, tries, failed, in_a_row = match.groups()
     first = float(since or max(int(due), written))
     return Delivery(
         sink=sink,
@@ -134,6 +143,7 @@ def read_delivery(sink: str, name: str, written: float, size: int = 0) -> Delive
         since=first,
         tries=int(tries or 0),
         failed=failed or "",
+        in_a_row=int(in_a_row or 0),
         size=size,
     )
 
@@ -149,6 +159,13 @@ def write(state: Store, delivery: Delivery) -> None:
     state.replace(f"{WAITING}/{delivery.path}", delivery.notice.body())
 
 
+class UseWriters:
+    """The places of those that write uses in an instance, also of those for which nobody waits any more."""
+
+    def __init__(self) -> None:
+        self.free = BoundedSemaphore(MAX_WRITERS)
+
+
 def use_writer(
     opened: OpenedShare, events: Sequence[str] = USES
 ) -> Callable[[int | str, int | None], None] | None:
@@ -157,24 +174,25 @@ def use_writer(
     None where no notice does. Nobody waits longer than `PAGE_TIMEOUT` for it, and no use fails for it.
     """
     fields = opened.invocation.audit_fields
+    free = opened.invocation.instance.memory(UseWriters).free
 
     def write_use(use: int | str, uses_left: int | None) -> None:
+        # Where another one took the number meanwhile, nobody waits twice.
+        if fields.get("code"):
+            return
         try:
-            if not fields.get(
-                "code"
-            ):  # where another one took the number meanwhile, nobody waits twice
-                within(
-                    PAGE_TIMEOUT,
-                    lambda _: map_concurrently(
-                        lambda on: _write_use(opened, on, use, uses_left), events
-                    ),
-                )
-        except (
-            HandlerError,
-            TimeoutError,
-            RuntimeError,
-        ) as error:  # RuntimeError: no further thread can be started
+            within(PAGE_TIMEOUT, lambda _: write_both(use, uses_left))
+        # RuntimeError: no further thread can be started.
+        except (HandlerError, TimeoutError, RuntimeError) as error:
             fields.update(code="notice_not_written", cause=str(error) or NO_ANSWER)
+
+    def write_both(use: int | str, uses_left: int | None) -> None:
+        if not free.acquire(blocking=False):
+            raise HandlerError(f"{MAX_WRITERS} uses are being written already.")
+        try:
+            map_concurrently(lambda on: _write_use(opened, on, use, uses_left), events)
+        finally:
+            free.release()
 
     return write_use if opened.invocation.config.use_notices(opened.record.mount) else None
 
@@ -187,7 +205,9 @@ def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | No
     now = opened.state.now()
     if on == "opened" and use != 1 and state.read(OPENED + record.id) is not None:
         return
-    number = use if isinstance(use, int) else sha256(use.encode()).hexdigest()[:32]
+    number = use
+    if isinstance(use, str):
+        number = sha256(f"{use}/{int(now // REUSE)}".encode()).hexdigest()[:32]
     location = mounts.find(record.path, prefix=True).location
     notice = Notice(
         on=on,
@@ -204,16 +224,18 @@ def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | No
     )
     writes: list[tuple[str, bytes]] = []
     for rule in opened.invocation.config.use_notices(record.mount):
-        if rule.on == on:  # with the same name at each try
-            due = record.created_at if rule.every is None else (now // rule.every + 1) * rule.every
+        if rule.on == on:
+            # `opened` has the same name at each try, a second entry of a use is known by its id.
+            due = record.created_at if on == "opened" else now
+            if rule.every is not None:
+                due = (now // rule.every + 1) * rule.every
             matched = notice._replace(digest=rule.every is not None, uses_left=uses_left)
             entries = [new_delivery(sink, due, 0, matched, now) for sink in rule.to]
             writes += [(f"{WAITING}/{each.path}", matched.body()) for each in entries]
-    map_concurrently(
-        lambda write: state.create(*write, is_known=True), writes
-    )  # one that exists is as good
+    # One that exists is as good.
+    map_concurrently(lambda write: state.create(*write, is_known=True, attempts=1), writes)
     if on == "opened":
-        state.create(OPENED + record.id, b"", is_known=True)
+        state.create(OPENED + record.id, b"", is_known=True, attempts=1)
 
 
 def read_notice(body: bytes) -> Notice:

@@ -18,11 +18,12 @@ from ..core.outbox import Link, Notice
 from ..core.paths import check_path
 from ..core.shares import record as records
 from ..core.shares.address import share_address, share_path
-from ..core.shares.new import Wish, draft_share, state_for_share
+from ..core.shares.new import Wish, draft_share, place_share
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
 # Of a mount, without a success, after which it is asked for no more links in the invocation.
 MAX_FAILURES = 5
+MOUNT_CHANGED = "mount_changed"
 
 _OWNER = Caller(id=shares.NOTICES, owner=shares.NOTICES, paths=(), methods=(), expires_at=None)
 # Of a share that a request wants; a notice was allowed by the mount as it was then.
@@ -56,15 +57,10 @@ class LinkIssuer:
             return self._issued(notice)
 
     def _issue(self, notice: Notice) -> Link | None:
-        mounts = self._invocation.config.mounts
-        mount = mounts.by_path.get(notice.mount)
-        target = None
-        if mount is not None:
-            reported = Location(notice.bucket, notice.key)
-            location = mount.moved(reported)
-            target = mounts.target_of(mount, *location)
-            if location != reported:  # no other bucket has the version
-                notice = notice._replace(version=None)
+        target = self._target(notice)
+        # No other bucket has the version.
+        if target is not None and target.location != Location(notice.bucket, notice.key):
+            notice = notice._replace(version=None)
         if target is None or "GET" not in target.mount.methods:
             raise _mount_changed()
         failures = self._failures.setdefault(notice.mount, [])
@@ -83,7 +79,7 @@ class LinkIssuer:
                     return None
                 if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
-                if problem.status >= 500:
+                if is_of_mount(problem):
                     failures += [problem] * (MAX_FAILURES if is_outage(problem.cause) else 1)
             raise problem from None
         failures.clear()
@@ -91,6 +87,18 @@ class LinkIssuer:
             return None
         self.count += 1
         return Link(target.path, *issued)
+
+    def unlinked(self, notice: Notice) -> Link:
+        """What is known of a notice whose object has no link now: its path."""
+        target = self._target(notice)
+        return Link(target.path if target is not None else "", "", "")
+
+    def _target(self, notice: Notice) -> Target | None:
+        mounts = self._invocation.config.mounts
+        mount = mounts.by_path.get(notice.mount)
+        if mount is None:
+            return None
+        return mounts.target_of(mount, *mount.moved(Location(notice.bucket, notice.key)))
 
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its expiry."""
@@ -117,7 +125,7 @@ class LinkIssuer:
         check_path(target.path)
         wish = Wish(seconds=notice.expires or None, download=notice.download, has_code=False)
         try:
-            draft = draft_share(config, target, wish, _OWNER, self._invocation.now)
+            draft = draft_share(config, target, wish, _OWNER)
         except Problem as problem:
             raise _mount_changed() if problem.code in _OF_A_REQUEST else problem from None
         if target.mount.check:
@@ -127,11 +135,10 @@ class LinkIssuer:
         keys = current.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        record = draft.record
+        state, record = place_share(self._invocation, draft.record, is_derived=True)
         lifetime = record.expires_at - record.created_at
         period = record.created_at // max(1, lifetime // 2)
         identity = f"{notice.id('')}\n{period}"
-        state = state_for_share(self._invocation, record, is_derived=True)
         # The second where the first has the id of another share, or is of another place.
         for number in range(2):
             secret = records.derived_secret(keys.share[-1].secret, f"{identity}\n{number}")
@@ -160,5 +167,12 @@ class LinkIssuer:
         audit.write(line)
 
 
+def is_of_mount(error: Exception) -> bool:
+    """Whether a mount, or the service, gives no link now, to other objects neither."""
+    if isinstance(error, Problem):
+        return error.status >= 500
+    return isinstance(error, HandlerError) and error.code == MOUNT_CHANGED
+
+
 def _mount_changed() -> HandlerError:
-    return HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
+    return HandlerError("The mount of the notice gives no such link now.", code=MOUNT_CHANGED)

@@ -6,28 +6,27 @@ from collections.abc import Sequence
 from math import ceil
 
 from ..core.cloud.concurrency import THREADS
-from ..core.outbox import NO_LINK, Delivery
-from .session_context import SessionTime, SinkContext, map_in_session
+from ..core.outbox import NO_LINK, OBJECT, Delivery
+from .issuer import is_of_mount
+from .session_context import SinkContext, map_in_session
 from .sink_queue import UNREADABLE
 
 
 class Linker:
-    """Reads deliveries and makes their links; it remembers how many seconds OSS needs for one."""
+    """Reads deliveries and makes their links; it remembers how many seconds OSS needed for a request."""
 
     def __init__(self, context: SinkContext) -> None:
         self._context = context
-        self._link_time = 0.0
+        self._request_time = 0.0
 
-    def link(
-        self, deliveries: Sequence[Delivery], time: SessionTime
-    ) -> tuple[list[Delivery], list[Delivery]]:
+    def link(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
         """What has its link, and what is left after half of the time, so that messages can be sent.
 
         Raises `SessionEnded`.
         """
-        own = time.clock.own
-        began = own.monotonic()
-        until = began + max(0.0, time.left()) / 2
+        time = self._context.time
+        own = self._context.clock.own
+        until = own.monotonic() + max(0.0, time.left()) / 2
 
         def prepare(delivery: Delivery) -> Delivery | None:
             if own.monotonic() > until:
@@ -37,13 +36,11 @@ class Linker:
 
         prepared = map_in_session(prepare, deliveries)
         linked = [each for each in prepared if each is not None and each.link.path]
-        if linked:
-            self._link_time = (own.monotonic() - began) * min(THREADS, len(linked)) / len(linked)
         return linked, [each for each in prepared if each is not None and not each.link.path]
 
     def mark_time(self, number: int) -> float:
-        """Seconds that so many marks take: two requests each, of which a link has one at least."""
-        return ceil(number / THREADS) * 2 * self._link_time
+        """Seconds that so many marks take: two requests each."""
+        return ceil(number / THREADS) * 2 * self._request_time
 
     def _prepare(self, delivery: Delivery) -> Delivery | None:
         """A delivery with its link, None where nothing is to be sent now."""
@@ -66,7 +63,11 @@ class Linker:
             linked = found._replace(link=link)
             # What cannot be shown is found here, and blocks no message.
             self._context.kind.encoded_size(linked)
-            return None if sending.is_repeated(delivery) else linked
+            own = self._context.clock.own
+            began = own.monotonic()
+            is_repeated = sending.is_repeated(delivery)
+            self._request_time = max(self._request_time, own.monotonic() - began)
+            return None if is_repeated else linked
         except Exception as error:
-            self._context.fail(delivery, error, NO_LINK)
+            self._context.fail(delivery, error, NO_LINK if is_of_mount(error) else OBJECT)
         return None

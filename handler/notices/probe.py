@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from ..core.outbox import Delivery
 from . import timing
@@ -24,18 +23,9 @@ class Probe:
         self._context = context
         self._asked: Delivery | None = None
 
-    def ask(
-        self,
-        fresh: Sequence[Delivery],
-        others: Sequence[Delivery],
-        send: Callable[[Delivery], None],
-    ) -> set[str]:
-        """Sends notices alone until the sink accepts one. Returns the names of their entries.
-
-        First some at random that never failed: what the sink does not take may all come first.
-        """
+    def ask(self, candidates: Iterable[Delivery], send: Callable[[Delivery], None]) -> set[str]:
+        """Sends notices alone until the sink accepts one. Returns the names of their entries."""
         asked = set[str]()
-        candidates = [*random.sample(fresh, len(fresh)), *others] if self.is_open else []
         for each in candidates:
             if not self.is_open:
                 break
@@ -43,6 +33,10 @@ class Probe:
             asked.add(each.name)
             send(each)
         return asked
+
+    def close(self) -> None:
+        """The sink has accepted a message."""
+        self.is_open = False
 
     def lengthen(self, retry_after: float) -> None:
         """Pauses the sink after a failure: for longer after each, and for what it asks for (seconds)."""

@@ -15,13 +15,14 @@ from ..core import outbox
 from ..core.cloud import oss
 from ..core.cloud.concurrency import map_concurrently
 from ..core.config import NoticeRule, OssSink
-from ..core.errors import HandlerError
-from ..core.outbox import Delivery, Notice
+from ..core.errors import HandlerError, Problem
+from ..core.outbox import Delivery, Link, Notice
 from . import oss_sink
+from .issuer import is_of_mount
 from .sending import Sending
 from .session import SinkSession
-from .session_context import SinkContext
-from .sink_queue import count_dead, sink_lease, sinks
+from .session_context import SessionTime, SinkContext
+from .sink_queue import Pause, count_dead, sinks
 from .sinks import KINDS, read_sink
 from .sinks.base import RETRY_FOR
 
@@ -62,7 +63,18 @@ def send_due(sending: Sending) -> dict[str, dict[str, object]] | None:
 
 def _write_object(sending: Sending, sink: OssSink, notices: Mapping[str, Notice]) -> None:
     """Writes one object with all notices; if it exists, they were written before."""
-    links = map_concurrently(sending.issuer.link, notices.values())
+
+    def link(notice: Notice) -> Link | None:
+        """One object without a link keeps no other out."""
+        try:
+            return sending.issuer.link(notice)
+        except Problem as problem:
+            if is_of_mount(problem):
+                raise
+            sending.tally.fail(sink.name, problem)
+            return sending.issuer.unlinked(notice)
+
+    links = map_concurrently(link, notices.values())
     linked = [
         Delivery(sink=sink.name, name="", id=notice_id, notice=notice, link=link)
         for (notice_id, notice), link in zip(notices.items(), links, strict=True)
@@ -126,8 +138,9 @@ def _serve_all(sending: Sending, due: Mapping[str, Sequence[Delivery]]) -> None:
 def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
     """Sends what is due while nobody else does, and what became due meanwhile, unless the sink is paused."""
     with _recorded(sending, name):
-        pause = sending.queue(name).pause()
-        if pause is not None and pause.until > sending.state.clock.earliest():
+        queue = sending.queue(name)
+        pause = queue.pause()
+        if _is_on(pause, sending):
             return
         keys = sending.keys()
         try:
@@ -137,20 +150,25 @@ def _serve(sending: Sending, name: str, deliveries: Sequence[Delivery]) -> None:
             raise
         if pause is not None:  # a probe is of everything, also where an event comes first
             deliveries = _due(sending, name)
-        context = SinkContext(sending, sink, sending.queue(name), set())
+        time = SessionTime(sending.state, name, sending.deadline)
+        context = SinkContext(sending=sending, sink=sink, queue=queue, time=time, seen=set())
         session = SinkSession(context, pause)
         while deliveries:
-            lease = sink_lease(sending.state, name)
-            if not lease.acquire():
+            if not time.begin():
                 return  # the holder lists again
             try:
-                is_changed = session.send(lease, deliveries)
+                # Another one may have paused the sink until it released its lease.
+                is_changed = not _is_on(queue.pause(), sending) and session.send(deliveries)
             except Exception:
-                lease.release()
+                time.end()
                 raise
-            lease.release()
+            time.end()
             due = _due(sending, name) if is_changed else []
             deliveries = [each for each in due if context.seen.isdisjoint((each.name, each.id))]
+
+
+def _is_on(pause: Pause | None, sending: Sending) -> bool:
+    return pause is not None and pause.until > sending.state.clock.earliest()
 
 
 def _due(sending: Sending, name: str) -> list[Delivery]:

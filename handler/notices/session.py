@@ -5,6 +5,7 @@ A delivery that fails by itself waits by itself, and a sink that takes no messag
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from threading import Lock
@@ -13,14 +14,13 @@ from typing import NamedTuple
 from signer.listing import PAGE
 
 from ..core.cloud.concurrency import THREADS, map_concurrently
-from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError
 from ..core.errors import HandlerError
-from ..core.outbox import NO_LINK, REFUSED, SINK, Delivery
+from ..core.outbox import NO_LINK, OBJECT, REFUSED, SINK, Delivery
 from . import timing
 from .linking import Linker
 from .probe import Probe
-from .session_context import SessionEnded, SessionTime, SinkContext, map_in_session
+from .session_context import SessionEnded, SinkContext, map_in_session
 from .sink_queue import Pause
 from .sinks import batches
 from .sinks.base import DeliveryFailed
@@ -37,6 +37,34 @@ class Outcome(NamedTuple):
     end: HandlerError | None = None
 
 
+class Due(NamedTuple):
+    """What is due: what never failed, what failed at the sink, what its mount gave no link to, what has none itself.
+
+    Where the last two may be many, some are chosen, so both are in random order.
+    """
+
+    fresh: list[Delivery]
+    failed: list[Delivery]
+    held: list[Delivery]
+    unlinked: list[Delivery]
+
+    def candidates(self) -> list[Delivery]:
+        """What a paused sink is asked with: first some at random, since what it does not take may all come first."""
+        fresh = random.sample(self.fresh, len(self.fresh))
+        held = self.held[: timing.WITHOUT_LINK]
+        return [*fresh, *self.failed, *held, *self.unlinked[: timing.WITHOUT_LINK]]
+
+
+def sort_due(due: Iterable[Delivery]) -> Due:
+    parts = Due(fresh=[], failed=[], held=[], unlinked=[])
+    places = {"": parts.fresh, NO_LINK: parts.held, OBJECT: parts.unlinked}
+    for each in due:
+        places.get(each.failed, parts.failed).append(each)
+    random.shuffle(parts.held)
+    random.shuffle(parts.unlinked)
+    return parts
+
+
 class SinkSession:
     """What one sink gets in one invocation, under a lease for each list of what is due.
 
@@ -48,15 +76,13 @@ class SinkSession:
         self._context = context
         self._linker = Linker(context)
         self._probe = Probe(context, pause)
-        self._time: SessionTime
         self._lock = Lock()
         self._accepted = 0
         self._single_failures: list[DeliveryFailed] = []
         self._size = timing.FIRST_MESSAGE if pause is None else 1
 
-    def send(self, lease: Lease, deliveries: Sequence[Delivery]) -> bool:
+    def send(self, deliveries: Sequence[Delivery]) -> bool:
         """Sends what was not sent yet. Returns whether to look for more. Raises why the sink takes nothing."""
-        self._time = SessionTime(self._context.sending.deadline, self._context.clock, lease)
         unique: dict[str, Delivery] = {}
         # A notice may wait twice, as after a kill: the second is left until the first is done.
         for each in deliveries:
@@ -75,24 +101,19 @@ class SinkSession:
 
     def _send_due(self, due: list[Delivery]) -> None:
         """First what never failed, then what failed at the sink; of what had no link, little until one can be made."""
-        unlinked = [each for each in due if each.failed == NO_LINK]
-        unlinked.sort(key=lambda each: -each.since)
-        failed = [each for each in due if each.failed in (REFUSED, SINK)]
-        fresh = [each for each in due if not each.failed]
+        parts = sort_due(due)
         if self._probe.pause is not None:
             self._check_marks()
-            others = failed + unlinked[: timing.WITHOUT_LINK]
-            asked = self._probe.ask(fresh, others, self._send_alone)
-            fresh = [each for each in fresh if each.name not in asked]
-            failed = [each for each in failed if each.name not in asked]
-            unlinked = [each for each in unlinked if each.name not in asked]
-        self._send_all(fresh)
-        self._send_all(failed)
-        if self._send_all(unlinked[: timing.WITHOUT_LINK]):
-            self._send_all(unlinked[timing.WITHOUT_LINK :])
+            asked = self._probe.ask(parts.candidates(), self._send_alone)
+            parts = sort_due(each for each in due if each.name not in asked)
+        self._send_all(parts.fresh)
+        self._send_all(parts.failed)
+        if self._send_all(parts.held[: timing.WITHOUT_LINK]):
+            self._send_all(parts.held[timing.WITHOUT_LINK :])
+        self._send_all(parts.unlinked[: timing.WITHOUT_OBJECT])
 
     def _send_alone(self, delivery: Delivery) -> None:
-        linked, _ = self._linker.link([delivery], self._time)
+        linked, _ = self._linker.link([delivery])
         self._send_messages(linked)
 
     def _send_all(self, deliveries: Iterable[Delivery]) -> bool:
@@ -100,9 +121,9 @@ class SinkSession:
         waiting = deque(deliveries)
         any_linked = False
         while waiting:
-            self._time.check()
+            self._context.time.check()
             batch = [waiting.popleft() for _ in range(min(timing.LINKS, len(waiting)))]
-            linked, left = self._linker.link(batch, self._time)
+            linked, left = self._linker.link(batch)
             waiting.extendleft(reversed(left))
             self._send_messages(linked)
             any_linked |= bool(linked)
@@ -123,7 +144,7 @@ class SinkSession:
 
     def _fitting_size(self) -> int:
         """The notices of the next message: as many as can be marked in time."""
-        left = self._time.left()
+        left = self._context.time.left()
         size = self._size
         while size > 1 and self._linker.mark_time(size) > left:
             size //= 2
@@ -147,7 +168,7 @@ class SinkSession:
     def _try(self, message: Message) -> Outcome:
         """Sends a message once, and marks its notices where it was accepted."""
         is_probe = self._probe.is_open
-        fault = self._time.fault(self._linker.mark_time(len(message)))
+        fault = self._context.time.fault(self._linker.mark_time(len(message)))
         if fault is not None:
             return Outcome(end=fault)
         sending = self._context.sending
@@ -188,11 +209,11 @@ class SinkSession:
             if 2 * seconds < timing.TRY:  # otherwise twice as many may be too many
                 self._size = max(self._size, 2 * len(message))
             self._accepted += 1
-            self._probe.is_open = False
+            self._probe.close()
         end: HandlerError | None = None
         for start in range(0, len(message), THREADS):
             # Where the time is over, another one may send now: this one only marks.
-            faults = [self._time.fault()]
+            faults = [self._context.time.fault()]
             faults += map_concurrently(self._mark, message[start : start + THREADS])
             end = next((fault for fault in reversed(faults) if fault is not None), end)
         return end
@@ -218,21 +239,23 @@ class SinkSession:
 
     def _remember(self, deliveries: Sequence[Delivery], end: HandlerError | None) -> None:
         """Remembers whether the sink takes messages."""
-        if not self._time.lease.has_time(1.0 - timing.NEED):  # another one may know better
+        if not self._context.time.is_ours():  # another one may know better
             return
         is_unmarked = isinstance(end, StoreError) and self._accepted
         all_refused = all(error.is_refused for error in self._single_failures)
         if isinstance(end, DeliveryFailed):
             self._probe.lengthen(end.retry_after)
+            self._set_aside(deliveries, end)
         elif is_unmarked or (not self._accepted and not all_refused):
             self._probe.lengthen(0.0)
         else:
             self._probe.lift()
-        if isinstance(end, DeliveryFailed):
-            sending = self._context.sending
-            sending.dead_letter_overdue(deliveries, self._context.sink.retry_for, end.code)
-            # What it takes may wait behind the page.
-            others = deliveries if end.is_refused and len(deliveries) >= PAGE else []
-            seen = self._context.seen
-            fresh = [each for each in others if not each.failed and each.id not in seen]
-            sending.move_in_time(lambda each: self._context.queue.postpone(each, SINK), fresh)
+
+    def _set_aside(self, deliveries: Sequence[Delivery], end: DeliveryFailed) -> None:
+        """Moves what waited too long to the dead, and a page of which the sink takes nothing behind what follows."""
+        sending = self._context.sending
+        sending.dead_letter_overdue(deliveries, self._context.sink.retry_for, end.code)
+        others = deliveries if end.is_refused and len(deliveries) >= PAGE else []
+        seen = self._context.seen
+        fresh = [each for each in others if not each.failed and each.id not in seen]
+        sending.move_in_time(lambda each: self._context.queue.postpone(each, SINK), fresh)

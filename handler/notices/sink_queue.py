@@ -86,12 +86,12 @@ class SinkQueue(NamedTuple):
         self.state.replace(f"{DONE}/probe", b"")
 
     def postpone(self, delivery: Delivery, failed: str) -> None:
-        """Makes a delivery wait by itself, unread, longer after each failure of this kind in a row."""
-        tries = delivery.tries + 1 if delivery.failed == failed else 1
+        """Makes a delivery wait by itself, unread, longer after each failure."""
+        tries = delivery.tries + 1
+        in_a_row = delivery.in_a_row + 1 if delivery.failed == failed else 1
         due = int(self.state.clock.earliest()) + STEPS[min(tries, len(STEPS)) - 1]
-        name = (
-            f"{due:010}-{delivery.position}-{delivery.id}-{int(delivery.since):010}-{tries}{failed}"
-        )
+        entry = f"{due:010}-{delivery.position}-{delivery.id}"
+        name = f"{entry}-{int(delivery.since):010}-{tries}{failed}{in_a_row}"
         self._move(f"{WAITING}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
 
     def dead_letter(self, delivery: Delivery, reason: str) -> bool:

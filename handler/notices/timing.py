@@ -16,9 +16,11 @@ NEED = TRY + 2.0
 
 FIRST_MESSAGE = 25  # notices; twice as many after each success
 
-# Links: made before their messages are sent, at most; and of what had none before, until one can be made.
+# Links: made before their messages are sent, at most; of what its mount gave none to, until it gives one; and of what
+# had none for its own object.
 LINKS = 500
 WITHOUT_LINK = 3
+WITHOUT_OBJECT = 50
 
 # Failures: of notices alone, without a success, after which the sink is down; refusals of a notice, and its age, after
 # which another one makes it dead; and how long it waits by itself after each.

@@ -15,14 +15,14 @@ from .terminal import echo, print_json
 
 
 @click.command(cls=options.Command)
-@click.argument("url", metavar="[URL|-]", default="-")
+@click.argument("pasted", metavar="[URL|-]", nargs=-1)
 @click.option(
     "--error-xml",
     type=click.Path(),
     help="A file with the response of OSS, or - for standard input.",
 )
 @click.option(
-    "--method", type=METHOD, default="GET", show_default=True, help="The method that was used."
+    "--method", type=METHOD, help="The method that was used. Default: the pasted command's, or GET."
 )
 @click.option(
     "--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable."
@@ -40,11 +40,12 @@ from .terminal import echo, print_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
 @options.cdn_options
-def explain(url: str, **params: Any) -> int:
+def explain(pasted: tuple[str, ...], **params: Any) -> int:
     """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
 
-    Without a link, or with "-", it is read from standard input; the error document of OSS may follow it, or
-    what curl -i printed, also with -I. Either may stand alone. With the credentials that signed it in the
+    Without a link, or with "-", it is read from standard input, with anything around it: the error document of
+    OSS, what curl -i printed, an exception, a log, the command that used it. A code of OSS, such as NoSuchKey
+    or 0003-00000001, may stand alone. The output begins with what was read. With the credentials that signed it in the
     environment (or --profile), or the key of a CDN, a fault is proved, and status 0 says that the link is
     valid. Nothing secret is printed.
 
@@ -55,8 +56,12 @@ def explain(url: str, **params: Any) -> int:
       (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
-    from ..diagnosis.server_error import split_answer
 
+    if len(pasted) > 1:
+        options.fail(
+            "Quote the link, or use explain - and paste it: a link without quotes has several parts."
+        )
+    url = pasted[0] if pasted else "-"
     cdn = options.load_cdn_key(params)
     if url == "-" and params["error_xml"] == "-":
         options.fail(
@@ -66,8 +71,6 @@ def explain(url: str, **params: Any) -> int:
         url, "the link (the response of OSS may follow it, or stand alone)"
     )
     xml = None
-    if url == "-":
-        link, xml = split_answer(link)
     if params["error_xml"] == "-":
         xml = options.read_argument("-", "the response of OSS")
     elif params["error_xml"]:
@@ -76,7 +79,7 @@ def explain(url: str, **params: Any) -> int:
     explanation = diagnosis.explain(
         link.strip() or None,
         error_xml=xml,
-        method=params["method"].upper(),
+        method=params["method"],
         headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
         credentials=None
         if params["no_secret"]
@@ -88,14 +91,19 @@ def explain(url: str, **params: Any) -> int:
     if params["as_json"]:
         print_json(explanation.to_json())
     else:
-        echo(str(explanation))
+        echo(explanation.in_words(_language()))
         if explanation.findings and (page := _page_of_causes()):
             echo(f"\nMore: {page}#{explanation.findings[0].code}")
     return 0 if explanation.ok else 1
 
 
+def _language() -> str:
+    """That of the terminal, "en" or "zh"."""
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return "zh" if locale.startswith("zh") else "en"
+
+
 def _page_of_causes() -> str | None:
     """The page of all findings in the user's language, relative to a clone; an installed command does not have it."""
-    language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    page = "docs/causes.zh-CN.md" if language.startswith("zh") else "docs/causes.md"
+    page = "docs/causes.zh-CN.md" if _language() == "zh" else "docs/causes.md"
     return page if (Path(__file__).parents[2] / page).is_file() else None

@@ -85,12 +85,14 @@ def _type(name: str, parse: Callable[[str], T | None], expected: str) -> Callabl
 
 def _parse_expiry(value: str) -> int | None:
     seconds = parse_duration(value)
-    return seconds if seconds and seconds <= MAX_EXPIRES_IN else None
+    if seconds and seconds > MAX_EXPIRES_IN:
+        hint = f"For longer, share the file: {program_name()} share."
+        raise click.BadParameter(f"expected a {_EXPIRY}, not {value!r}. {hint}")
+    return seconds
 
 
-EXPIRY = _type(
-    "duration", _parse_expiry, "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d"
-)
+_EXPIRY = "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d"
+EXPIRY = _type("duration", _parse_expiry, _EXPIRY)
 LIFETIME = _type(
     "duration",
     lambda value: value if parse_duration(value) else None,

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import click
 
 from ..display import printable
 
 TICK = 0.5  # seconds
+TICKS = 10  # with text, until the reader is reminded how to end it
 
 
 def echo(lines: str, *, err: bool = False) -> None:
@@ -33,6 +35,16 @@ def read(description: str, file_command: str) -> str:
     """
     lines = list[str]()
     end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+    line_buffer: Callable[[], str] = str
+    ticks = 0
+
+    def remind(*_: object) -> None:
+        """Nobody reads the prompt above what they pasted. An exception may be pending: nothing here clears it."""
+        nonlocal ticks
+        ticks += bool(lines or line_buffer())
+        if ticks == TICKS:
+            os.write(2, b"\nPress Enter, then Ctrl-D.\n")
+
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # Windows lacks two
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -41,7 +53,7 @@ def read(description: str, file_command: str) -> str:
             )  # `readline` sets the terminal back
     if hasattr(signal, "setitimer"):
         # A signal that comes just before `readline` waits for a key is handled only after one more.
-        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.signal(signal.SIGALRM, remind)
         signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
     # `input` edits only if standard output is a terminal, and prompts there: it is standard error meanwhile.
     output = os.dup(1)
@@ -49,7 +61,9 @@ def read(description: str, file_command: str) -> str:
         if os.isatty(2) or not os.isatty(1):
             os.dup2(2, 1)
         try:
-            import readline  # noqa: F401
+            import readline
+
+            line_buffer = readline.get_line_buffer
         except ImportError:  # Windows
             description += f" (longer than 1,000 characters: {file_command})"
         while True:

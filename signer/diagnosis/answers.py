@@ -10,7 +10,7 @@ from .. import v1, v4
 from ..display import join_names, printable_name
 from ..signed_request import read_timestamp
 from .canonical_request import Difference, compare_canonical_requests, parse_canonical_request
-from .causes import SIGNATURE_CODES, at_stage, with_trait
+from .causes import FINDING_BY_CODE, SIGNATURE_CODES, at_stage, with_trait
 from .evidence import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, POSSIBLE, Evidence, Verdict
 from .lenient_url import SIGNATURES, V1, V4, LenientUrl
 from .repairs import CandidateRequest
@@ -207,13 +207,21 @@ def read_answer(
     elif code == "wrong_region" and re.fullmatch(r"oss-[a-z0-9-]{1,40}\.aliyuncs\.com", endpoint):
         about = f"OSS names {endpoint}."
     elif error.code == "MethodNotAllowed" and "versionId" in link.names:
+        code = "other_error"
         about = "This version is a delete marker: sign another versionId."
     elif code == "access_denied" and link.version and "anonymous" in error.message.lower():
         code = "other_error"
         about = "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
+    elif error.code and error.code not in FINDING_BY_CODE and code == "other_error":
+        about = "Its code is not known here."
     sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
+    # Alone, it does not say who denied what.
+    is_vague = error.code == "AccessDenied" and not (error.ec or error.message or error.detail)
     piece = Evidence(
-        code, ANSWER, CERTAIN, " ".join(filter(None, (f"{said}.", about, error.detail, sentence)))
+        code,
+        ANSWER,
+        LIKELY if is_vague else CERTAIN,
+        " ".join(filter(None, (f"{said}.", about, error.detail, sentence))),
     )
     verdict: Verdict | None = None if code in _ONE_OF_SEVERAL and link.version else "refused"
     return Answer(

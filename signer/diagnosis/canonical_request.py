@@ -51,7 +51,8 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
             additional_headers="",
             payload="",
         )
-    if len(lines) < 6:
+    # A line that is no header shows that other text stands in it.
+    if len(lines) < 6 or any(line and ":" not in line for line in lines[3:-2]):
         return None
     query: dict[str, str] = {}
     for name, _, value in (

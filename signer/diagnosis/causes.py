@@ -147,5 +147,25 @@ CAUSES = read_causes(_read("causes.en.ini"))
 # OSS's codes, its finer codes (EC) and what a CDN says, each with its finding.
 FINDING_BY_CODE = {code: cause.code for cause in CAUSES.values() for code in cause.codes}
 FINDING_BY_PATTERN = {cause.pattern: cause.code for cause in CAUSES.values() if cause.pattern}
+# OSS's own errors: a finding, its code, its message.
+_ERRORS = [
+    (cause.code, *error.split(" ", 1)[1].partition(": ")[::2])
+    for cause in CAUSES.values()
+    for error in cause.errors
+]
+CODE_BY_MESSAGE = {
+    message.lower().rstrip("."): code
+    for _, code, message in _ERRORS
+    if message and "Tengine" not in code
+}
+# The codes that an EC of a finding comes with: another service may have the same EC.
+_OF_MANY = {"AuthorizationQueryParametersError", "InvalidArgument"}
+_OF_ONE = {"missing_token"}  # whose code is one that OSS gives no other EC of a request's form
+CODES_BY_FINDING = {
+    cause.code: {"", *cause.codes, "AccessDenied" if cause.stage in ("damage", "form") else ""}
+    | (set() if cause.code in _OF_ONE else _OF_MANY)
+    | {code for finding, code, _ in _ERRORS if finding in (cause.code, *cause.like)}
+    for cause in CAUSES.values()
+}
 # These make a signature wrong, so none of them holds where OSS, or the secret, says that it is right.
 SIGNATURE_CODES = at_stage("signature") | with_trait("breaks signature")

@@ -31,6 +31,12 @@ _SERVICES = {
     "Amazon S3": r"\.amazonaws\.com(?:\.cn)?$",
     "Amazon CloudFront": r"\.cloudfront\.net$|&Key-Pair-Id&",
     "Tencent COS": r"\.(?:myqcloud\.com|tencentcos\.cn)$|&q-sign-algorithm&",
+    "Kingsoft KS3": r"\.ksyun(?:cs)?\.com$|&KSSAccessKeyId&",
+    "UCloud US3": r"\.ufileos\.com$|&UCloudPublicKey&",
+    "JD Cloud OSS": r"\.jdcloud-oss\.com$",
+    "Firebase": r"^firebasestorage\.googleapis\.com$",
+    "Upyun": r"\.(?:upaiyun\.com|upcdn\.net)$|&_upt&",
+    "Supabase": r"\.supabase\.(?:co|in)$",
     "Huawei OBS": r"\.myhuaweicloud\.(?:com|eu)$|&AccessKeyId&|&x-obs-[a-z-]+&",
     "Google Cloud Storage": r"(?:^|\.)storage\.(?:googleapis|cloud\.google)\.com$|&GoogleAccessId&|&X-Goog-Signature&",
     "Azure Blob Storage": r"\.blob\.core\.(?:windows\.net|chinacloudapi\.cn)$|&sv&(?:.*&)?sig&|&sig&(?:.*&)?sv&",
@@ -73,12 +79,19 @@ def other_service(link: LenientUrl) -> Evidence | None:
 def check_text(link: LenientUrl) -> Iterator[Evidence]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
     for code, sentence in link.damages:
-        yield Evidence(code, DAMAGE, CERTAIN, sentence)
+        yield Evidence(code, DAMAGE, LIKELY if code == "trailing_text" else CERTAIN, sentence)
+    is_cut = any(damage.code == "truncated" for damage in link.damages)
     if link.wrapper:
-        sentence = f"It is the parameter {printable_name(link.wrapper)} of another address, and is explained here."
+        where = (
+            "in the path"
+            if link.wrapper == "path"
+            else f"the parameter {printable_name(link.wrapper)}"
+        )
+        sentence = f"It is {where} of another address, and is explained here."
         yield Evidence("wrapped", LINK, CERTAIN, sentence)
     if link.version is None:
-        yield _unsigned(link)
+        if not is_cut:
+            yield _unsigned(link)
         return
     complete, beginning, form = SIGNATURES.get(link.version, ("", "", ""))
     signature = link.signature.replace(" ", "+")
@@ -110,6 +123,9 @@ def _unsigned(link: LenientUrl) -> Evidence:
         return Evidence(
             "share_address", LINK, CERTAIN, "Its path begins with /-/s/, and it has no signature."
         )
+    if link.host.endswith(".mimecast.com"):
+        hidden = "Mimecast's address does not contain the link: open it in a browser, and copy the link from there."
+        return Evidence("wrapped", LINK, CERTAIN, hidden)
     return Evidence(
         "unsigned",
         LINK,
@@ -265,9 +281,11 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
 def check_address(link: LenientUrl) -> Iterator[Evidence]:
     """Host, bucket, region and key."""
     # Clients of S3 sign for regions of their own, and OSS takes these.
-    if link.version == V4 and link.region and link.host_region and link.region != link.host_region:
-        signed = link.region if is_region(link.region) else "another region"
-        sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region)}."
+    is_whole = link.value("x-oss-credential").count("/") > 3
+    region = link.region if link.version == V4 and is_whole else None
+    if region and link.host_region and region != link.host_region:
+        signed = region if is_region(region) else "another region"
+        sentence = f"The link is signed for {signed}, but the host is in {printable_name(link.host_region or '')}."
         yield Evidence("wrong_region", LINK, CERTAIN, sentence)
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):
@@ -282,7 +300,8 @@ def check_address(link: LenientUrl) -> Iterator[Evidence]:
         yield Evidence(
             "internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host."
         )
-    segments = link.key.split("/")
+    # Of an unsigned one, it may be the address of another link that was cut.
+    segments = link.key.split("/") if link.version else []
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
         names = ", ".join(f'"{name}"' for name in odd)

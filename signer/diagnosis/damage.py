@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import html
 import re
+from base64 import urlsafe_b64decode
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from .. import v1
 
-_URL_START = re.compile(r"https?(?::|%3a)(?:\\?/|%2f){2}", re.IGNORECASE)
-_CLOSING = {"<": ">", '"': '"', "'": "'", "(": ")", "[": "]", "`": "`", "“": "”", "«": "»"}
+# Of a link, or of an address that leads to one in a program, such as dingtalk://.
+URL_START = re.compile(
+    r"https?(?::|%3a)(?:\\?/|%2f){2}|(?<!\w)(?!\w*https?:)[a-z][a-z0-9+.-]{2,20}://", re.IGNORECASE
+)
 _SIGNATURE = r"(?:x-oss-signature=[0-9a-f]{64}|[?&]Signature=(?:[A-Za-z0-9+/]|%2[BF]){27}(?:=|%3D))"
-_COMPLETE = re.compile(_SIGNATURE + "(?![0-9a-f])")
+COMPLETE = re.compile(_SIGNATURE + "(?![0-9a-f])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
+_FULL_WIDTH = re.compile(r"[?\uff1f&\uff06][\w.-]{1,40}\uff1d|\uff06[\w.-]{1,40}=")
+_NARROW = str.maketrans("\uff1f\uff06\uff1d", "?&=")
+_SOURCE_ESCAPE = re.compile(r"\\(?:u00|x)(26|3d|3f|25|2f)|\\/", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _TAIL = re.compile(_SIGNATURE + "([^&#].*)", re.DOTALL)
 # What only the query of a signed URL has.
@@ -30,14 +36,20 @@ _LOST_MARK = re.compile(
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 # A link as a parameter of another address that is not signed itself, as it stands or encoded.
 _WRAPPED = re.compile(
-    r"https?://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=(https?://[^?&\s]+\?.+|https?[:%][^&\s<>\"]+)",
+    r"[a-z][a-z0-9+.-]*://(?:(?!signature|credential|accesskeyid)[^\s#])*?[?&;]([\w.-]{1,40})=((?:https?|dingtalk)://[^?&\s]+\?.+|(?:https?|dingtalk)[:%][^&\s<>\"]+|aHR0c[\w+/-]+)",
     re.IGNORECASE | re.DOTALL,
 )
-_SIGNED_LINK = re.compile(
-    "(?:signature|credential|accesskeyid|auth_key)=|(?:share|token|sign|sig)=[\\w%.~-]{16}",
+# As the path of another address, or as its entire query: of a proxy, a gateway, an archive; never of OSS itself.
+_IN_PATH = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?![^/?#\s]*\.aliyuncs\.com[/:])[^/?#\s]+/[^?#\s]*?\??(?<=[/_?])(https?(?::/{1,2}|%3A%2F%2F)\S+)",
     re.IGNORECASE,
 )
-_NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
+_PROOFPOINT_V2 = re.compile(r"(https://urldefense\.proofpoint\.com/v2/url)\?u=([^&\s]+)")
+_MAX_WRAPPERS = 5
+_SIGNED_LINK = re.compile(
+    "x-oss-|(?:signature|credential|accesskeyid|auth_key)(?:=|%(?:25)*3D)|(?:share|token|sign|sig)=[\\w%.~-]{16}",
+    re.IGNORECASE,
+)
 
 
 class Damage(NamedTuple):
@@ -52,7 +64,7 @@ _Step = tuple[str, Damage | None]
 
 def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
     """The URL in a string, with all damage undone that can be undone, and what that was."""
-    url = _extract_url(string.strip())
+    url = string.strip()
     damages = []
     for step in (
         _join_lines,
@@ -71,37 +83,53 @@ def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
 
 
 def unwrap(string: str) -> tuple[str, str]:
-    """The signed link that is a parameter of another address, and its name; else the string and ""."""
-    start = _URL_START.search(string)
-    match = _WRAPPED.match(string, start.start()) if start else None
-    link = match[2] if match else ""
+    """The signed link inside another address, and the parameter that held it, or "path"; else the string and ""."""
+    outermost = ""
+    for _ in range(_MAX_WRAPPERS):
+        link, wrapper = _unwrap_once(string)
+        if not wrapper:
+            break
+        string = link
+        outermost = outermost or wrapper
+    return string, outermost
+
+
+def _unwrap_once(string: str) -> tuple[str, str]:
+    if old := _PROOFPOINT_V2.match(string):
+        string = f"{old[1]}?url={old[2].replace('-', '%').replace('_', '/')}"
+    start = URL_START.search(string)
+    begin = start.start() if start else 0
+    match = _WRAPPED.match(string, begin)
+    wrapper = match[1] if match else "path"
+    match = match or _IN_PATH.match(string, begin)
+    if match is None:
+        return string, ""
+    link = _decode_base64(match[match.lastindex or 0])
     for _ in range(4):
         link = link if "?" in link else unquote(link)
-    is_wrapped = (
-        match
-        and _SIGNED_LINK.search(link)
-        and not re.search(f"[?&]{_SIGNED}=", string[match.end() :])
-    )
-    return (link, match[1]) if match and is_wrapped else (string, "")
+    is_signed_itself = re.search(f"[?&]{_SIGNED}=", string[match.end() :])
+    if is_signed_itself or not _SIGNED_LINK.search(link):
+        return string, ""
+    return re.sub(r"^(https?):/+", r"\1://", link), wrapper
 
 
-def _extract_url(string: str) -> str:
-    """What starts with http, without the words before it and the brackets or quotes around it."""
-    start = _URL_START.search(string)
-    if start is None:
-        return string
-    first = _NEXT_URL.split(string[start.start() :], maxsplit=1)[0]
-    if start.start() == 0:
-        return first
-    closing = _CLOSING.get(string[start.start() - 1])
-    return first.partition(closing)[0] if closing else first
+def _decode_base64(link: str) -> str:
+    """The link of wrappers that write all of it in base64, or some letters of it behind it, as Proofpoint does."""
+    link, _, end = link.partition("__;")
+    encoded = link if link.startswith("aHR0c") else end.partition("!!")[0]
+    try:
+        decoded = urlsafe_b64decode(encoded + "==").decode()
+    except ValueError:
+        return link
+    if encoded == link:
+        return decoded
+    for letter in decoded:
+        link = link.replace("*", letter, 1)
+    return link
 
 
 def _join_lines(url: str) -> _Step:
     """Undoes soft breaks of quoted-printable, wrapped lines, quote marks of replies and invisible characters."""
-    first, newline, _ = url.partition("\n")
-    if newline and _COMPLETE.search(first):
-        return first.rstrip(), Damage("trailing_text", "Another line follows the link.")
     if re.search(r"=\r?\n", url) or re.search(
         r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url
     ):
@@ -127,14 +155,14 @@ def _where(start: str) -> str:
 
 
 def _unescape(url: str) -> _Step:
-    if re.search(r"\\u0026|\\/", url, re.IGNORECASE):
-        plain = (
-            re.sub(r"\\u0026", "&", url, flags=re.IGNORECASE)
-            .replace("\\u003d", "=")
-            .replace("\\/", "/")
-        )
+    if _FULL_WIDTH.search(url):
+        code = "missing_question_mark" if "?" not in url else "malformed_parameter"
+        sentence = "The link has the full-width \uff1f, \uff06 or \uff1d of a Chinese keyboard."
+        return url.translate(_NARROW), Damage(code, sentence)
+    if _SOURCE_ESCAPE.search(url):
+        plain = _SOURCE_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else "/", url)
         return plain, Damage(
-            "json_escaped", r"The link contains \u0026 or \/, as JSON source does."
+            "json_escaped", r"The link contains \u0026, \x26 or \/, as source text does."
         )
     if re.search(r"(?:\\[?&=]|\^&)", url):
         sentence = r"The link contains the shell escapes \& or \? or ^&."
@@ -172,10 +200,6 @@ def _encode_spaces(url: str) -> _Step:
     if " " in path:
         damage = Damage("decoded", "The path contains a raw space: %20 was decoded.")
         return path.replace(" ", "%20") + mark + query.replace(" ", "+"), damage
-    if _COMPLETE.search(query.partition(" ")[0]):
-        return path + mark + query.partition(" ")[0], Damage(
-            "trailing_text", "More text follows the link."
-        )
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     if any(name.endswith(_BASE64) for name in names):
         # OSS reads a plus sign as a space too, so check_parameters still reports the value.

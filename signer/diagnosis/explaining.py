@@ -11,14 +11,25 @@ from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable_name, redact_pieces
-from ..link import check_credentials, seconds
+from ..errors import InvalidLink
+from ..link import MAX_EXPIRES_IN, check_credentials, seconds
 from ..times import utc
 from . import answers, checks, proofs
 from .canonical_request import parse_canonical_request
 from .cdn import cdn_evidence
 from .evidence import overrule, rank
 from .explanation import Explanation
-from .lenient_url import NO_LINK, SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
+from .lenient_url import (
+    NO_LINK,
+    S3_V2,
+    S3_V4,
+    SIGNATURES,
+    V1,
+    LenientUrl,
+    as_unicode,
+    parse_lenient_url,
+)
+from .pasted import read_pasted
 from .regions import is_region
 from .repairs import CandidateRequest
 from .server_error import ServerError, read_error
@@ -32,11 +43,15 @@ _HOST = re.compile(
 )
 
 
+# A damaged credential has the fixed words of a signature in what seems its key.
+_FIXED_WORDS = pieces_of(("aliyun_v4_request",))
+
+
 def explain(
     url: str | None,
     *,
     error_xml: str | None = None,
-    method: str = "GET",
+    method: str | None = None,
     headers: Mapping[str, str] | None = None,
     credentials: Credentials | None = None,
     now: datetime | float | None = None,
@@ -46,30 +61,45 @@ def explain(
 ) -> Explanation:
     """Why a presigned URL fails, as far as the arguments show.
 
-    `url` may be damaged, and may be surrounded by other text; it may be missing where `error_xml` is given, which is
-    OSS's answer, or the headers of a HEAD or of a CDN. `method` and `headers` are those of the request; without
-    `headers`, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it prove a
-    fault, by trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
-    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains no URL or
-    `error_xml` no error.
+    `url` may be damaged, and may be a whole text with anything around the link: OSS's answer, an exception, a log,
+    a command; `read` of the result says what was read. The link may be missing where there is an answer, or
+    `error_xml` is given, which counts before the answer in the text, and may be the headers of a HEAD or of a CDN.
+    `method` and `headers` are those of the request: without them, those that the text shows, or GET. Where nothing
+    shows the headers, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it
+    prove a fault, by trying repairs. `now` is the time of the request: without it, that which the text shows beside
+    an answer, or the clock's. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
+    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
+    neither a URL nor an answer, or `error_xml` no error.
     """
-    clock = seconds(now)
-    method = as_unicode(method).upper()
+    pasted = read_pasted(as_unicode(url or ""))
+    error = pasted.error
+    read = pasted.read
+    if error_xml is not None:
+        error = read_error(as_unicode(error_xml))
+        read = (
+            *(part for part in read if part.kind != "answer"),
+            *read_pasted(as_unicode(error_xml)).read,
+        )
+    clock = seconds(pasted.time if now is None and error is not None else now)
+    method = as_unicode(method or pasted.method or "GET").upper()
+    headers = headers if headers is not None else pasted.headers
     bucket = as_unicode(bucket) if bucket is not None else None
-    error = read_error(as_unicode(error_xml)) if error_xml is not None else None
     if credentials is not None:
         check_credentials(credentials)
     if cdn is not None:
         check_cdn_key(cdn)
-    link = (
-        parse_lenient_url(url or "", bucket or _bucket_of(error))
-        if url or error is None
-        else NO_LINK
-    )
+    string = pasted.link or ("" if error else url or "")
+    link = NO_LINK
+    try:
+        if string or not error:
+            link = parse_lenient_url(string, bucket or _bucket_of(error))
+    except InvalidLink:
+        if error is None:
+            raise
     service = checks.other_service(link)
     other_link = answers.find_other_link(link, error) if error is not None else None
     if service or other_link:
-        link = link._replace(version=None) if service else parse_lenient_url(url or "", bucket)
+        link = link._replace(version=None) if service else parse_lenient_url(string, bucket)
         error = None
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(
@@ -136,15 +166,18 @@ def explain(
         signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
         findings=findings,
         differences=(answer.differences if answer else None) or (),
-        notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
+        read=read,
+        notes=(*_notes(link, method, clock, is_fine=not findings), *filter(None, [proof.note])),
     )
-    # Of a damaged link, any part may hold its secrets.
+    # Of a damaged link, any part may hold its secrets, and a mixed text has one of them in its answer.
     secrets = (
         *link.secrets,
+        *re.findall("[0-9a-f]{16,}", " ".join(error.elements.values() if error else ())),
+        *re.findall(r"[\w%+/=-]{40,}", error.message if error else ""),
         *(secret for secret in (credentials or ())[:3] if secret),
         *(cdn or ())[:1],
     )
-    return _without(explanation, pieces_of(secrets))
+    return _without(explanation, pieces_of(secrets) - _FIXED_WORDS)
 
 
 def _without(value: T, pieces: frozenset[str]) -> T:
@@ -163,9 +196,17 @@ def _bucket_of(error: ServerError | None) -> str | None:
     return request.path.split("/")[1] or None if request and request.path.count("/") > 1 else None
 
 
-def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
+def _notes(link: LenientUrl, method: str, now: int, *, is_fine: bool) -> Iterator[str]:
     if link.version in checks.VERSION_NOTES:
         yield checks.VERSION_NOTES[link.version]
+    if link.version in (S3_V4, S3_V2) and link.host_kind in ("custom", "address"):
+        yield "It is signed for S3: for MinIO or the like, or for OSS's S3 interface."
+    if (
+        link.version == V1
+        and link.expires_at is not None
+        and link.expires_at - now > MAX_EXPIRES_IN
+    ):
+        yield "It lives longer than 7 days, which V4 cannot: share an address that makes a new link on every visit."
     if link.bucket is None and link.version is not None:
         yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
     region = link.host_region or ""

@@ -1,4 +1,4 @@
-"""Reads an error document of OSS.
+"""Finds the answer of OSS in a text: an error document, headers, or what a program wrote of it.
 
 Sources: the OSS page "Error responses", and the page of each error code (EC). The document is read element by
 element, not as XML: people paste parts of it, and browsers and terminals change its spaces.
@@ -10,20 +10,53 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import InvalidLink
-from .causes import FINDING_BY_CODE, FINDING_BY_PATTERN
+from .causes import CODE_BY_MESSAGE, CODES_BY_FINDING, FINDING_BY_CODE, FINDING_BY_PATTERN
 
 _CDN_SAID = re.compile(
     r"x-tengine-error: *((?:denied by )?((?:req auth: )?\w+)[\w <>]{0,80}(?:= ?(?:black|white)list)?)",
     re.IGNORECASE,
 )
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
-_HEADER = re.compile(r"^(?:< )?x-oss-(ec|err):[ \t]*([\w+/=-]+)", re.IGNORECASE | re.MULTILINE)
-_ANSWER = re.compile(
-    r"<\?xml|<Error|^(?:< )?(?:HTTP/[0-9]|X-Tengine-Error:|x-oss-(?:ec|err):)", re.I | re.M
+_CUT_MESSAGE = re.compile(r"<Message>([^<]+)\Z")
+_ESCAPED_XML = re.compile(r"&lt;(?:Error|Code|Message|EC)&gt;")
+_JSON_ESCAPE = re.compile(r"\\(?:u00([0-9a-fA-F]{2})|([nrt\"'/\\]))")
+_CONTROLS = {"n": "\n", "r": "", "t": " "}
+# The header of a HEAD request, or "<?xml" or "<Error" in base64.
+_ENCODED = re.compile(
+    r"^(?:< )?x-oss-err:[ \t]*([\w+/-]+=*)|((?:PD94bWwg|PEVycm9y)[A-Za-z0-9+/]+=*)", re.I | re.M
 )
+_EC = re.compile(r"00[0-9]{2}-[0-9]{8}(?![0-9A-Fa-f])")
+# What programs write between a name and its value, such as `'Code': '`, `[ErrorCode]: `, `Error Code: ` and `code="`.
+_SIGN = r"""["'\]\\]*\s*(?:[:=]|=>)[\s"'\[\\]*"""
+_WORD = re.compile(
+    rf"(<Code>|\b(?:[Ee]rror_?)?[Cc]ode{_SIGN})?(?<![A-Za-z])([A-Z][A-Za-z]{{3,63}}?)(Error|Exception)?(?![A-Za-z])"
+)
+# No SDK's own codes, which it has of connections that failed.
+_CAMEL_CASE = re.compile(
+    r"(?!\w*(?:Timeout|Connection|Socket|Unknown|RequestError|SSL))(?:[A-Z][a-z]+){2,}[A-Z]*"
+)
+_MESSAGE = re.compile(
+    rf"""(?:[Mm]essage|\b[Mm]sg|[Ee]rror\ info){_SIGN}([A-Za-z][^"\n{{}}<]{{2,300}}?)(?=[.,;'"\])\s]{{0,5}}(?:$|[\n"}}<]
+    |[ ,;]\[?\b(?:Request|Host|Ec\b|EC\b|Status|Bucket|Object\b|Raw|__name)))""",
+    re.VERBOSE,
+)
+_AFTER_CODE = re.compile(
+    r"""["'\]]*[:,]?\s+(?!\w*(?:Request|Status|Host|Http|HTTP|Code|Time|EC|Ec)\b|Why|What|How)([A-Z][^\n<>{}="?]{7,200})"""
+)
+_OTHER_CODES = """AuthorizationQueryParametersError BadRequest BucketAlreadyExists BucketNotEmpty FieldItemTooLong
+    DownloadTrafficRateLimitExceeded FileImmutable FilePartNotExist InternalError InvalidArgument InvalidBucketName
+    InvalidDigest InvalidObjectName InvalidPart InvalidPartOrder InvalidRequest KmsServiceNotEnabled MalformedXML
+    MissingArgument MissingContentLength NoSuchUpload NotImplemented ObjectNotAppendable OperationNotSupported
+    PositionNotEqualToLength QpsLimitExceeded RequestIsNotMultiPartContent RequestTimeout ServiceUnavailable SlowDown
+    TooManyBuckets TotalQpsLimitExceeded UploadTrafficRateLimitExceeded"""
+_CODES = FINDING_BY_CODE.keys() | _OTHER_CODES.split()
+_NEAR = 1500  # characters before a code in which its message and its EC may stand
+_MAX_LENGTH = 1 << 16  # characters of an answer
+_MAX_CODE = 64  # characters
 _ARGUMENT = re.compile(
     r"credential|x-oss-(?:date|content-sha256)|(?<![\w-])(?:(?:x-oss-)?(?:expires|signature|security-token"
     r"|additional-headers)|ossaccesskeyid|authorization)\b"
@@ -91,8 +124,9 @@ class ServerError(NamedTuple):
         for pattern, finding in FINDING_BY_PATTERN.items():
             if re.search(pattern, f"{self.code.lower()}: {message} ec {self.ec}"):
                 return finding
-        if self.ec in FINDING_BY_CODE:
-            return FINDING_BY_CODE[self.ec]
+        by_ec = FINDING_BY_CODE.get(self.ec, "")
+        if by_ec == "other_error" or self.code in CODES_BY_FINDING.get(by_ec, ()):
+            return by_ec
         if self.code in ("AuthorizationQueryParametersError", "InvalidArgument"):
             if "region" in message:
                 return "wrong_region"
@@ -101,7 +135,8 @@ class ServerError(NamedTuple):
             about = f"{self.elements.get('ArgumentName', '').strip()} {message}".lower()
             if "expires" in about and "604800" in message:
                 return "expires_out_of_range"
-            is_signature = (
+            # Another service may have the same EC, for another reason.
+            is_signature = not by_ec and (
                 self.code != "InvalidArgument"
                 or self.ec.startswith("0002-")
                 or _ARGUMENT.search(about)
@@ -112,34 +147,79 @@ class ServerError(NamedTuple):
         return FINDING_BY_CODE.get(self.code, "other_error")
 
 
-def split_answer(paste: str) -> tuple[str, str | None]:
-    """A link, and what OSS or a CDN answered; "" or None for what a text does not hold."""
-    answer = _ANSWER.search(paste)
-    if answer is None:
-        return paste, None
-    parts = paste[: answer.start()], paste[answer.start() :].partition("</Error>")[2]
-    return next((part for part in parts if "http" in part.lower()), ""), paste[answer.start() :]
-
-
 def read_error(document: str) -> ServerError:
-    """Reads an error document or a part of it, also in base64; the headers x-oss-err, x-oss-ec; or a CDN's.
-
-    Raises `InvalidLink`.
-    """
-    if said := _CDN_SAID.search(document):
-        return ServerError(said[2], said[1].strip(), "", {"X-Tengine-Error": said[1]})
-    headers = {name.lower(): value for name, value in _HEADER.findall(document)}
-    if not _ELEMENT.search(document):
-        try:
-            encoded = headers.get("err", document)
-            document = base64.b64decode(re.sub(r"\s", "", encoded), validate=True).decode()
-        except (binascii.Error, ValueError):
-            document = ""
-    elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(document)}
-    if "ec" in headers:
-        elements.setdefault("EC", headers["ec"])
-    if "Code" not in elements and "EC" not in elements:
-        expected = "OSS's XML, from <Error> to </Error>, its headers x-oss-err and x-oss-ec, or X-Tengine-Error"
+    """As `find_error`. Raises `InvalidLink` where there is no answer."""
+    error = find_error(document)
+    if error is None:
+        expected = "OSS's XML, from <Error> to </Error>, a header x-oss-err, x-oss-ec or X-Tengine-Error, or a code"
         raise InvalidLink(f"Invalid error document: expected {expected}.")
-    code, message, ec = (elements.get(name, "").strip() for name in ("Code", "Message", "EC"))
-    return ServerError(code, message, ec, elements)
+    return error
+
+
+def find_error(text: str) -> ServerError | None:
+    """The first answer of OSS or of a CDN in a text, None without one.
+
+    It may be an error document or a part of it, also escaped or in base64; headers; what a program or a log wrote of
+    it; or a code or an EC alone.
+    """
+    if said := _CDN_SAID.search(text):
+        return ServerError(said[2], said[1].strip(), "", {"X-Tengine-Error": said[1]})
+    text = _ENCODED.sub(_decode, _unescape(text), count=1)
+    codes = _find_codes(text)
+    code, start = next(codes, ("", 0))
+    end = next((at for other, at in codes if other != code), len(text))
+    ec = _EC.search(text, start, end) or _EC.search(text, max(0, start - _NEAR), end)
+    if ec and not code:
+        start = ec.start()
+    # The rest may be of another answer.
+    part = text[max(0, start - _NEAR) : min(end, start + _MAX_LENGTH)] if code or ec else text
+    lower = part.lower()
+    known = next((each for each in CODE_BY_MESSAGE if each in lower), "")
+    at = lower.find(known)
+    code = code or CODE_BY_MESSAGE.get(known, "")
+    message = part[at : at + len(known)]
+    if not message and (code or ec):
+        after = _AFTER_CODE.match(text, start + len(code), end)
+        found = _CUT_MESSAGE.search(part) or _MESSAGE.search(part) or after
+        message = found[1] if found else ""
+    elements = {"Code": code, "EC": ec[0] if ec else "", "Message": message}
+    for name, value in reversed(_ELEMENT.findall(part)):
+        elements[name] = html.unescape(value)
+    code, message, number = (elements[name].strip() for name in ("Code", "Message", "EC"))
+    if not code and not number:
+        return None
+    return ServerError(code[:_MAX_CODE], message, number[:_MAX_CODE], elements)
+
+
+def _unescape(text: str) -> str:
+    """The text without the escapes of HTML and JSON around an answer."""
+    if _ESCAPED_XML.search(text):
+        text = html.unescape(text)
+    for _ in range(2):
+        text = _JSON_ESCAPE.sub(
+            lambda m: chr(int(m[1], 16)) if m[1] else _CONTROLS.get(m[2], m[2]), text
+        )
+    return text
+
+
+def _decode(encoded: re.Match[str]) -> str:
+    """What was in base64, also where its end was cut; "" where it was not base64."""
+    value = encoded[1] or encoded[2]
+    try:
+        return base64.b64decode(value[: len(value) // 4 * 4], validate=True).decode(
+            errors="replace"
+        )
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _find_codes(text: str) -> Iterator[tuple[str, int]]:
+    """The codes in a text, known ones or those that it calls so, and where they begin."""
+    alone = text.strip()
+    for match in _WORD.finditer(text):
+        full = match[2] + (match[3] or "")
+        code = full if full in _CODES else match[2]
+        # At the end, it may be cut.
+        is_called_so = match[0] == alone or (match[1] and match.end() < len(text))
+        if code in _CODES or (is_called_so and _CAMEL_CASE.fullmatch(full)):
+            yield code if code in _CODES else full, match.start(2)

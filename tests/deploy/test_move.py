@@ -109,13 +109,9 @@ def name_earlier_targets(project: ProjectCopy) -> None:
     """Each mount of the shipped file names where it was, as step 2 of the page says."""
     path = project.folder / "links.toml"
     text = path.read_text("utf-8")
-    mounts = re.findall(r'(?m)^target +=.*"oss://\$\{LINK_BUCKET\}/(?!\.links)([^"]+)"$', text)
-    assert len(mounts) >= 4
-    for prefix in mounts:
-        target = re.search(rf'(?m)^target +=.*/{prefix}"$', text)
-        assert target is not None
-        line = f'{target[0]}\nearlier_targets = ["oss://{OLD}/{prefix}"]'
-        text = text.replace(target[0], line)
+    target = r'(?m)^target +=.*"oss://\$\{LINK_BUCKET\}/(?!\.links)([^"]+)"$'
+    text, count = re.subn(target, rf'\g<0>\nearlier_targets = ["oss://{OLD}/\1"]', text)
+    assert count >= 5
     path.write_text(text, "utf-8")
 
 

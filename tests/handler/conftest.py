@@ -10,21 +10,29 @@ import pytest
 
 from tests import system
 from tests.handler.client import NOW
+from tests.local_oss import FakeClock, LocalOss
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.system import System
 
 
 @pytest.fixture
-def oss() -> Iterator[MemoryOss]:
+def oss_clock() -> FakeClock:
+    return FakeClock(NOW)
+
+
+@pytest.fixture
+def oss(oss_clock: FakeClock) -> Iterator[MemoryOss]:
     """An OSS in memory, empty."""
-    with memory_oss({}, now=lambda: NOW) as memory:
+    with memory_oss({}, oss_clock.now) as memory:
         yield memory
 
 
 @pytest.fixture
-def in_memory(oss: MemoryOss, tmp_path: Path) -> System:
-    """With an OSS in memory."""
-    return system.service(tmp_path)
+def in_memory(oss: MemoryOss, oss_clock: FakeClock, tmp_path: Path) -> System:
+    """With an OSS in memory, whose time passes with that of requests."""
+    started = system.service(tmp_path)
+    started.oss = LocalOss(clock=oss_clock)
+    return started
 
 
 @pytest.fixture

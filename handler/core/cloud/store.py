@@ -69,13 +69,15 @@ class Store(NamedTuple):
             return None
         raise self._refused("GetObject", response)
 
-    def create(self, name: str, body: bytes, *, is_known: bool = False) -> StoredObject:
+    def create(
+        self, name: str, body: bytes, *, is_known: bool = False, attempts: int = ATTEMPTS
+    ) -> StoredObject:
         """Creates an object if it does not exist, and returns the one that exists: with `body` if it is ours.
 
         With `is_known`, it was just read with `body`, so it is not read again.
         """
         last = StoreError("PutObject", 0, UNREACHABLE, "")
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             try:
                 response = self._claim(name, body)
             except StoreError as error:
@@ -201,7 +203,8 @@ class Store(NamedTuple):
 
         For one request the first time, and after our clock was corrected.
         """
-        return self.clock.remembered() or self.ask_time()
+        now = self.clock.remembered() or self.ask_time()
+        return round(now, 3)  # sums of floats may be a little less than a whole second
 
     def ask_time(self, name: str = "probe") -> float:
         """The time by the clock of OSS, for one request about an object, which need not exist."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import audit
 from ..cloud import oss
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
+from ..cloud.oss_clock import OssMemory
 from ..cloud.store import StoredObject, store_at
 from ..config import Location
 from ..context import Invocation
@@ -120,12 +121,12 @@ def _read(invocation: Invocation, known: str, bound: Bound | None = None) -> Sto
     if not isinstance(document, Location):
         return FileStore(str(document)).read("", known)
     client = oss.client_for(invocation)
+    memory = invocation.instance.memory(OssMemory)
+    store = store_at(client, document, invocation.instance.clock, memory)
     if bound is None:
-        return store_at(client, document, invocation.instance.clock).read("", known)
+        return store.read("", known)
     with closing(type(client.connections)(bound)) as connections:
-        return store_at(
-            client._replace(connections=connections), document, invocation.instance.clock
-        ).read("", known)
+        return store._replace(client=client._replace(connections=connections)).read("", known)
 
 
 def _unavailable(

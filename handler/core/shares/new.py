@@ -1,7 +1,8 @@
-"""A new share: what it must be, and every rule of a mount about shares, whoever makes them.
+"""A new share: what it must be, and the rules of a mount about shares, whoever makes them.
 
-`RULES` are asked in their order, each of a mount and of what a share of it must be. Who makes the share decides who may
-share a path, and whether to ask OSS for the object.
+`RULES` are asked in their order, each of a mount and of what a share of it must be. What has a value of the mount's own
+follows: the end (`resolve_expiry`), and the limits of uploads. Who makes the share decides who may share a path, and
+whether to ask OSS for the object.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class Wish(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """The record of a share that is not written yet: without the hash of its secret, and that of its code.
+    """The record of a share that is not written yet: without the hashes of its secret and its code.
 
+    Its times count from 0 until `place_share` places it.
     `clamped_by` is what limits its lifetime: None, mount or caller.
     """
 
@@ -65,7 +67,7 @@ class Draft(NamedTuple):
     clamped_by: str | None
 
 
-def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: float) -> Draft:
+def draft_share(config: Config, target: Target, wish: Wish, owner: Caller) -> Draft:
     """A share as the rules of its mount allow it. Raises the `Problem` of the first that does not."""
     mount = target.mount
     for rule in RULES:
@@ -74,7 +76,6 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
     upload = _upload(mount, wish)
     has_code = _has_code(mount, wish)
     is_public = config.public_url is not None and not _is_folder(target, wish)
-    created_at = int(now)
     record = Record(
         hash="",
         path=target.path,
@@ -83,8 +84,8 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
         method=wish.method,
         owner=owner.id,
         owner_tag=owner_tag(owner.owner),
-        created_at=created_at,
-        expires_at=created_at + seconds,
+        created_at=0,
+        expires_at=seconds,
         page=_needs_page(mount, wish) or (is_public if wish.page is None else wish.page),
         download=wish.download,
         uses=wish.uses if upload is None else upload["max_files"],
@@ -96,8 +97,10 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller, now: 
     return Draft(record, has_code, clamped_by)
 
 
-def state_for_share(invocation: Invocation, record: Record, *, is_derived: bool = False) -> Store:
-    """Where a new share is written.
+def place_share(
+    invocation: Invocation, record: Record, *, is_derived: bool = False
+) -> tuple[Store, Record]:
+    """Where a new share is written, and its record, which begins now by the clock of OSS.
 
     Raises a 503 where claims are needed and do not hold: for its uses, or, with a secret that is derived, because a
     share that was revoked would open again.
@@ -105,7 +108,9 @@ def state_for_share(invocation: Invocation, record: Record, *, is_derived: bool 
     state = state_for(invocation)
     if record.uses is not None or is_derived:
         state.probe(invocation.now)
-    return state
+    created_at = int(state.now())
+    expires_at = created_at + record.expires_at
+    return state, record._replace(created_at=created_at, expires_at=expires_at)
 
 
 def resolve_expiry(seconds: int | None, mount: Mount, owner: Caller) -> tuple[str | None, int]:

@@ -49,7 +49,11 @@ class OpenedShare(NamedTuple):
 
     def limits(self) -> tuple[ExpiryLimit, ...]:
         """No link outlives its share."""
-        return (ExpiryLimit("share", self.end - int(self.invocation.now)),)
+        return (ExpiryLimit("share", self.end - int(self.state.now())),)
+
+    def dated(self) -> Invocation:
+        """The invocation by the clock of OSS, by which the share ends: what is signed for it has this date."""
+        return self.invocation._replace(now=self.state.now())
 
     def expires_at(self) -> int:
         """When the share ends (Unix seconds). Raises the 503 `state_unavailable`."""
@@ -94,10 +98,11 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     target = config.mounts.get(match.path if is_hidden else match.path + relative)
     end = match.expires_at
     max_expires = target.mount.max_expires if target is not None else 0
-    is_near = end - invocation.now < max_expires
+    now = state.now()
+    is_near = end - now <= max_expires
     if is_near:
         end = in_time(partial(record.load_end, state, match), unavailable)
-    fault = share_fault(match, target, end, current.current_keys(invocation), invocation.now)
+    fault = share_fault(match, target, end, current.current_keys(invocation), now)
     if target is None or fault is not None or path_fault(target.path):
         raise fault or Problem("share_invalid")
     if is_hidden and path_fault(f"/{relative}"):

@@ -98,7 +98,7 @@ def find(share_id: str, invocation: Invocation) -> tuple[Store, Record]:
 
 def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, object]:
     """A share as JSON. Raises `UnreadableRecord`, or the 503 `state_unavailable`."""
-    now = int(invocation.now)
+    now = int(state.now())
     end = records.load_end(state, record)
     count, age = uses.count(state, record, invocation)
     fault = share_fault(

@@ -72,7 +72,7 @@ def create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> li
         check_app_package(target)
     if target.mount.check or is_browser:
         head_for_page(target, {}, invocation)
-    issued = links.create_link(invocation, access, method, signed=links.Signed(query))
+    issued = links.create_link(opened.dated(), access, method, signed=links.Signed(query))
     links.log_target(
         invocation.audit_fields,
         target,

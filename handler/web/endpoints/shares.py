@@ -29,8 +29,8 @@ from ...core.shares.new import (
     Wish,
     check_shareable,
     draft_share,
+    place_share,
     resolve_expiry,
-    state_for_share,
 )
 from ...core.shares.opening import share_fault
 from ...core.shares.record import Record
@@ -68,12 +68,12 @@ def create(request: Request, invocation: Invocation) -> Response:
     params = request.json(MEMBERS, required=("path",))
     wish = _wish(params)
     target = _sharers_target(invocation, body_path(invocation, params["path"]), wish.method)
-    draft = draft_share(invocation.config, target, wish, caller, invocation.now)
+    draft = draft_share(invocation.config, target, wish, caller)
     record = draft.record
     origin = origin_of(request, invocation, needs_page=record.page)
     if record.method == "GET" and not params["allow_missing"]:
         (_check_folder_exists if record.is_folder else _check_exists)(target, invocation)
-    state = state_for_share(invocation, record)
+    state, record = place_share(invocation, record)
     code = new_code() if draft.has_code else None
     secret, record = _write(state, caller, record, code)
     document: dict[str, object] = {
@@ -122,7 +122,7 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     """
     state, record = list_shares.find(share_id, invocation)
     caller = invocation.require_caller()
-    now = int(invocation.now)
+    now = int(state.now())
     params = request.json({"expires": str, "max_uses": int})
     expires = params["expires"]
     max_uses = params["max_uses"]
@@ -188,7 +188,7 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     """
     state, record = list_shares.find(share_id, invocation)
     revoked = record._replace(
-        revoked_at=record.revoked_at or int(invocation.now), title=None, message=None, download=None
+        revoked_at=record.revoked_at or int(state.now()), title=None, message=None, download=None
     )
     if revoked != record:
         records.save(state, revoked)

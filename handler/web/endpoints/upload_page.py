@@ -147,7 +147,7 @@ def _form(
         invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left))
     )
     form, clamped_by = sign_form(
-        access, invocation, file.size, 0, file.content_type, fixed=FIXED_FIELDS
+        access, opened.dated(), file.size, 0, file.content_type, fixed=FIXED_FIELDS
     )
     links.log_target(
         invocation.audit_fields, target, expires_in=form.expires_in, clamped_by=clamped_by
@@ -201,7 +201,7 @@ def _links(
     expiry_limits = (*opened.limits(), ExpiryLimit("share", int(uses.FORMS)))
     access = authorize(opened.invocation, _target(opened, number, file), "POST", expiry_limits)
     issued = multipart.part_links(
-        _part_plan(file), access, opened.invocation, first, count, ends=False
+        _part_plan(file), access, opened.dated(), first, count, ends=False
     )
     return {"number": number, "upload": {"upload_id": str(number), **issued}}
 

@@ -216,6 +216,58 @@ class TestWhichObjects:
             assert outcome.counts() == (1, 1, 1, 0)
 
 
+CHECKED = '\n[[mount]]\npath = "/cold/"\ntarget = "oss://examplebucket/cold/"\ncheck = true\n'
+
+
+class TestOneOfThreeWithoutALink:
+    """Of three new objects, OSS answers this to a look at the second."""
+
+    def look_at_second(self, monkeypatch: pytest.MonkeyPatch, answer: OssResponse) -> None:
+        head = OssClient.head
+
+        def look(client: OssClient, location: Location, *query: Any) -> OssResponse:
+            is_second = location.key == "cold/b.txt"
+            return answer if is_second else head(client, location, *query)
+
+        monkeypatch.setattr(OssClient, "head", look)
+
+    @pytest.fixture
+    def event(self, function: EventFunction, hook: Receiver) -> bytes:
+        keys = [f"cold/{letter}.txt" for letter in "abc"]
+        function.add_sink("ops", hook)
+        function.toml = CHECKED + notice(["ops", "manifest"], mount="/cold/")
+        function.fill(dict.fromkeys(keys, b"content"))
+        return created(*keys)
+
+    def test_that_of_an_archived_object_is_a_line_without_url_in_oss(
+        self,
+        function: EventFunction,
+        hook: Receiver,
+        event: bytes,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        archived = OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", "")
+        self.look_at_second(monkeypatch, archived)
+        outcome = function.invoke(event)
+        codes = {entry["sink"]: entry["code"] for entry in outcome.summary["failed"]}
+        assert codes == {"manifest": "object_archived", "ops": "object_archived"}
+        first, second, third = function.manifest_lines()
+        assert (second["key"], second["path"]) == ("cold/b.txt", "/cold/b.txt")
+        assert (second["url"], second["expires_at"]) == (None, None)
+        assert None not in (first["url"], third["url"])
+        assert sorted(received_keys(hook)) == ["cold/a.txt", "cold/c.txt"]
+        function.invoke(event)
+        assert len(function.manifest_lines()) == 3
+
+    def test_while_oss_cannot_be_asked_nothing_is_written_and_the_event_fails(
+        self, function: EventFunction, event: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.look_at_second(monkeypatch, OssResponse(503, {}, b"", "ServiceUnavailable"))
+        outcome = function.invoke(event)
+        assert outcome.error is not None
+        assert function.manifest_lines() == []
+
+
 class TestOnce:
     def test_the_same_event_again_and_a_record_twice_in_it_are_notified_once(
         self, function: EventFunction, hook: Receiver

@@ -153,9 +153,9 @@ class TestMore:
         with receiver(respond(500)) as hook:
             function.add_sink("ops", hook)
             function.toml = notice(["ops"])
-            assert requests_of(function, new_event(function, 1), fails=True).total() == 4 + 4 + 1
+            assert requests_of(function, new_event(function, 1), fails=True).total() == 4 + 5 + 1
             function.pass_time(60)
-            assert requests_of(function, None, fails=True).total() == 2 + 4 + 5 + 2
+            assert requests_of(function, None, fails=True).total() == 2 + 5 + 5 + 2
 
     def test_a_pause_takes_one_then_nothing_and_two_at_its_end(
         self, function: EventFunction
@@ -165,7 +165,7 @@ class TestMore:
             function.toml = notice(["ops"])
             counts = requests_of(function, new_event(function, 1), fails=True)
             # The notice stays where it is, unlisted.
-            assert (counts["PUT pause"], counts.total()) == (1, 4 + 4 + 1 - 3)
+            assert (counts["PUT pause"], counts.total()) == (1, 4 + 5 + 1 - 3)
             hook.default = respond()
             assert requests_of(function, new_event(function, 1)) == {
                 "PUT outbox": 1,
@@ -173,4 +173,4 @@ class TestMore:
             }
             assert requests_of(function, None).total() == 2 + 2
             function.pass_time(600)
-            assert requests_of(function, None).total() == 2 + 2 * 4 + 5 + 2 + 1
+            assert requests_of(function, None).total() == 2 + 2 * 4 + 6 + 2 + 1

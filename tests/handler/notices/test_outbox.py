@@ -34,7 +34,9 @@ from tests.handler.notice_fixtures import (
 )
 from tests.local_oss import BUCKET
 
-NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-[0-9]+-[0-9a-f]{32}(-[0-9]{10}-[0-9]+[lrs])?")
+NAME = re.compile(
+    r"outbox/ops/(?P<due>[0-9]{10})-[0-9]+-[0-9a-f]{32}(-[0-9]{10}-[0-9]+[lors][0-9]+)?"
+)
 DAY = 86_400
 HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
 ELSEWHERE = notice(
@@ -308,6 +310,22 @@ class TestWhatCannotBeRead:
         summary = function.tick().summary
         assert (summary["notices"], list(summary["waiting"])) == (3, ["ops"])
         assert set(function.state_names("outbox/")) >= set(others)
+
+    @pytest.mark.parametrize("ending", ["1772347543-3", "1772347543-3s", "1772347543-3x9-later"])
+    def test_an_entry_with_the_ending_of_another_version_counts_as_one_that_never_failed(
+        self, function: EventFunction, hook: Receiver, ending: str
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        name = f"{HAPPENED}-000000-{'a' * 32}"
+        put_entry(function, f"{name}-{ending}", json.dumps(waiting_notice()).encode())
+        hook.responses = [respond(500)]
+        assert "dead" not in function.tick().summary
+        assert [(each.id, each.tries) for each in function.queue().first()] == [("a" * 32, 1)]
+        function.pass_time(70)
+        function.tick()
+        assert received_keys(hook) == Counter({"outbox/a.txt": 2})
+        assert function.state_names("outbox/") + function.state_names("dead/") == []
 
     def test_a_member_more_is_ignored_and_survives_among_the_dead(
         self, function: EventFunction, hook: Receiver

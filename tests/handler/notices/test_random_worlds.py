@@ -10,11 +10,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
-from itertools import chain
+from itertools import chain, product
 from types import SimpleNamespace
 from typing import NamedTuple
 from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -22,21 +24,27 @@ from handler import events
 from handler.commands import notices
 from handler.core.config import Location
 from handler.core.context import Instance
+from handler.core.outbox import MAX_WRITERS, Notice
+from handler.core.request import Request
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import Network, NoResponse, WebhookResponse
 from handler.notices.timing import TRY
+from handler.web import app
 from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
-from tests.handler.keys_fixtures import base64url
+from tests.handler.keys_fixtures import api, base64url
 from tests.handler.notice_fixtures import HEAD, TIMER_EVENT, WHSEC, notice, record
 from tests.handler.simulation import DELIVERED, files_in
-from tests.system import STATE, share_id
+from tests.system import MAKER, STATE, share_id
 from tests.virtual_time import FAULTS, START, Process, World, each_world
 
 MINUTE, HOUR = 60, 3600  # seconds
 TIMEOUT = 120  # seconds of the function
 LONGEST = 45 * MINUTE  # until everything was sent that waited when the last fault ended
-SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0)  # seconds
+SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0, 850.0)  # seconds
+REFUSED_SKEW = (
+    -850.0
+)  # seconds: OSS accepts nothing that is signed so early, until somebody deploys again
 SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
 KEYS_KEY = ".links/keys.json"
 DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
@@ -44,9 +52,14 @@ SHARES = f"{STATE}shares/"
 INDEX = f"{STATE}index/"
 MANIFEST = ".links/notices/"
 ID = re.compile(r"[0-9a-f]{32}")
+USE = re.compile(rb'"mark": "[^"/]+/([0-9a-f]{32})"')
 URL = re.compile(r"https://links\.example\.com/-/s/f[0-9]{6}\.txt\?share=[A-Za-z0-9_-]{22}")
 # What a sink does with a message: after the last ones it has it. Some notices may be dead after an hour of the others.
 AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
+TURNS = ("400", "500")
+MAX_TURNS = 20  # messages with a file that is refused for two reasons by turns, in an hour: after minutes, then each 15
+PRESSED = "/outbox/shared.bin"  # a share with a button
+NEVER = ".apk"  # files of which no share can be made
 OUTAGES = ("503", "no_connection", "too_slow")
 SINK_FAULTS = (*OUTAGES, "400", "429", "accepted late", *AMBIGUOUS)
 REASONS = ("status_503", "status_429", "status_500", "no_connection", "too_slow", "no_answer")
@@ -78,6 +91,9 @@ class Sink:
         self._rate = dice.choice((0.0, 0.1, 0.5))  # of messages with one of the faults
         self._faults = dice.sample(SINK_FAULTS, dice.randint(1, 3))
         self._refused = dice.choice(("", "", "37", "024"))
+        self._by_turns = dice.choice(("", "", "", "1"))
+        self.turns: Counter[str] = Counter()  # by file
+        self.uses: set[bytes] = set()  # those of which a webhook was notified
         self._outage = (
             world.now + dice.uniform(0, 20) * MINUTE,
             dice.choice((0.0, 2.0, 10.0, 70.0)) * MINUTE,
@@ -91,6 +107,10 @@ class Sink:
         self._refused = ""
         self._outage = (0.0, 0.0)
 
+    def refuses_by_turns(self, file: str) -> bool:
+        """Whether it never takes the file, also after all faults."""
+        return file[6] in self._by_turns
+
     def receive(self, post: Post) -> WebhookResponse:
         world = self._world
         dice = self._world.dice
@@ -103,11 +123,16 @@ class Sink:
             fault = self._outage_fault
         elif any(file[6] in self._refused for file in files):
             fault = "400"
+        elif any(map(self.refuses_by_turns, files)):
+            for file in files:
+                self.turns[file] += len(files) == 1
+            fault = TURNS[self.turns[files[0]] % 2]
         process.stall()
         seconds = dice.uniform(0, TRY - 1 if fault == "accepted late" else 0.3)
         if not fault or fault.startswith("accepted"):
             delivery = Delivery(world.now, process, fault, URL.findall(post.body.decode()))
             world.at(world.now + seconds, lambda: self._accept(files, delivery))
+            self.uses.update(USE.findall(post.body))
         code = fault.removeprefix("accepted ")
         world.wait(TRY if code == "too_slow" else seconds + 1e-6)
         process.stall()
@@ -126,7 +151,7 @@ class Service:
     def __init__(self, world: World) -> None:
         dice = world.dice
         self.world = world
-        world.latency = dice.choice((0.02, 0.2))
+        world.latency = dice.choice((*(0.02, 0.2) * 5, 1.6))  # of each of three ways
         world.fault_rate, world.faults = (
             dice.choice((0.0, 0.05, 0.1, 0.3)),
             dice.sample(FAULTS, dice.randint(1, 3)),
@@ -154,10 +179,20 @@ class Service:
             if "digest" in {sink.name for sink in self.sinks}
             else ""
         )
+        # Somebody presses the button of a share, 20 times a second.
+        self.presses = dice.choice((*(0,) * 12, 60, 200)) if at_once else 0
+        chats = [name for name in at_once if name != "manifest"]
+        self.presses *= bool(chats)
+        toml += notice(chats, on="used") if self.presses else ""
         self.config = make_config(toml)
+        self.gives_shares = gives["give"] == "share"
+        self.web = Process(world, skew=dice.choice(SKEWS))
+        self.web_instance = Instance(self.config, self.web.clock)
         self.seconds = dice.choice((*(1, 2, 5) * 5, 1, 2, 15, 15, 70)) * MINUTE  # with faults
         self.sizes = dice.choice(((1, 1, 2),) * 19 + ((1, 3, 10, 20),))  # of uploads
         self.uploaded: list[str] = []
+        self.older: list[str] = []  # files of which another version wrote the entries
+        self.has_ended = False  # the faults
         self.unacknowledged = 0
         self.ids: dict[tuple[str, str], str] = {}  # by sink and file
         self.dropped: set[str] = set()  # ids
@@ -169,6 +204,9 @@ class Service:
     def run(self) -> None:
         world, dice = self.world, self.world.dice
         self.write_keys(self.sinks)
+        self.write_older()
+        if self.presses:
+            world.start(self.web, self.share)
         if dice.random() < 0.2:  # somebody takes a sink out by mistake
             world.at(START + dice.uniform(0, self.seconds), lambda: self.write_keys(self.sinks[1:]))
         deploy = self._idle.clear
@@ -188,6 +226,8 @@ class Service:
 
     def end_faults(self) -> None:
         self.world.fault_rate = self.world.stall_rate = self.kill_rate = 0.0
+        self._idle = [each for each in self._idle if each[0] != REFUSED_SKEW]
+        self.has_ended = True
         self.write_keys(self.sinks)
         for sink in self.sinks:
             sink.heal()
@@ -202,10 +242,48 @@ class Service:
         document = {
             "version": 1,
             "share": [{"id": "k1", "secret": base64url(b"s" * 32)}],
-            "api": [],
+            "api": [api("maker", MAKER, paths=["/outbox/"], methods=["GET", "SHARE"])],
             "jwt": [],
         }
         self.world.oss.fill({KEYS_KEY: json.dumps({**document, "sinks": entries}).encode()})
+
+    def write_older(self) -> None:
+        """Another version left entries with endings that this one does not know."""
+        numbers = range(900_000, 900_000 + self.world.dice.choice((0, 0, 3)))
+        for sink, number in product(self.sinks, numbers):
+            name = f"f{number}.txt"
+            entry = Notice(
+                on="created",
+                mount="/outbox/",
+                bucket="examplebucket",
+                key=f"outbox/{name}",
+                mark="ETAG",
+                give="link",
+            )
+            self.world.oss.fill({entry.key: b"content"})
+            self.ids[sink.name, name] = entry.id(sink.name)
+            due = f"{int(START)}-000000-{entry.id(sink.name)}"
+            ending = self.world.dice.choice(("3", "3s", "3x9-later"))
+            key = f"{WAITING}{sink.name}/{due}-{int(START)}-{ending}"
+            self.world.oss.fill({key: entry.body()})
+            self.older.append(name)
+
+    def share(self) -> None:
+        """Makes a share, and presses its button."""
+        body = json.dumps({"path": PRESSED, "allow_missing": True, "page": True}).encode()
+        headers = {"content-type": "application/json", "authorization": f"Bearer {MAKER}"}
+        request = Request("POST", "/-/shares", {}, headers, body, "")
+        answer = app.answer(request, lambda: self.web_instance, context(KEYS), request_id="share")
+        if answer.status != 201:
+            self.world.start(self.web, self.share, after=5.0)
+            return
+        address = urlsplit(json.loads(answer.body)["url"])
+        use = Request("POST", address.path, dict(parse_qsl(address.query)), {}, b"", "")
+        for number in range(self.presses):
+            self.world.start(self.web, partial(self.press, use), after=number / 20)
+
+    def press(self, use: Request) -> None:
+        app.answer(use, lambda: self.web_instance, context(KEYS), request_id="press")
 
     def lose(self) -> None:
         """Marks and leases are gone."""
@@ -228,7 +306,9 @@ class Service:
         dice = self.world.dice
         number = len(self.uploaded)
         names = [f"f{number + place:06}.txt" for place in range(dice.choice(self.sizes))]
-        self.uploaded += names
+        if self.gives_shares and not dice.randrange(4):
+            names += [f"f{number:06}{NEVER}" for number in range(10)]
+        self.uploaded += [name for name in names if not name.endswith(NEVER)]
         world.oss.fill({f"outbox/{name}": b"content" for name in names})
         records = [record(f"outbox/{name}", eventTime=rfc3339(world.now)) for name in names]
         for _ in range(dice.choice((1, 1, 1, 2))):
@@ -252,7 +332,8 @@ class Service:
         if len(self._running) >= self.limit:
             world.at(world.now + dice.uniform(0.5, 30), lambda: self.invoke(event))
             return
-        skew, instance = self._idle.pop() if self._idle else (dice.choice(SKEWS), None)
+        skews = SKEWS if self.has_ended else (*SKEWS, REFUSED_SKEW)
+        skew, instance = self._idle.pop() if self._idle else (dice.choice(skews), None)
         process = self._process("event", skew)
         if instance is None:
             instance = Instance(self.config, process.clock)
@@ -267,7 +348,7 @@ class Service:
         try:
             events.answer(event, call, lambda: instance, network=Network())
             is_done = True
-            if process in self._running:
+            if process in self._running and not (self.has_ended and skew == REFUSED_SKEW):
                 self._idle.append((skew, instance))
         except events.InvocationFailed:
             pass
@@ -319,9 +400,17 @@ class Service:
         if found and method == "DELETE" and job == "drop":
             self.dropped.add(found[0])
 
-    def violations(self) -> Iterator[str]:
+    def violations(self, log: str) -> Iterator[str]:
         oss = self.world.oss
-        yield from (f"waits: {key}" for key in oss.keys(WAITING))
+        may_wait = {
+            (sink.name, file)
+            for sink, file in product(self.sinks, (*self.uploaded, *self.older))
+            if sink.refuses_by_turns(file)
+        }
+        for key in oss.keys(WAITING):
+            file = json.loads(oss.read(key))["key"].removeprefix("outbox/")
+            if not file.endswith(NEVER) and (key.split("/")[3], file) not in may_wait:
+                yield f"waits: {key}"
         if self.unacknowledged:
             yield f"{self.unacknowledged} events failed to the end"
         allowed = ("status_400", *((*REASONS, *OSS_REASONS) if self.seconds > HOUR else ()))
@@ -333,8 +422,10 @@ class Service:
         yield from (
             f"{reason} made {notice_id} dead"
             for notice_id, reason in dead.items()
-            if reason not in allowed
+            if reason not in (*allowed, "app_package_domain")
+            and notice_id not in {self.ids.get(each) for each in may_wait}
         )
+        yield from self.violations_of_uses(log, len(dead) + len(self.dropped))
         shares = {key[len(SHARES) : -5]: json.loads(oss.read(key)) for key in oss.keys(SHARES)}
         listed = {key[-12:] for key in oss.keys(INDEX)}
         yield from (
@@ -343,6 +434,7 @@ class Service:
         paths = Counter(
             record["path"] for record in shares.values()
         )  # all within half the lifetime of a share
+        del paths[PRESSED]
         yield from (f"{path} has {count} shares" for path, count in paths.items() if count > 1)
         sent = {
             url
@@ -361,23 +453,39 @@ class Service:
             if written[file] != 1 and file not in self.revoked.values():
                 yield f"{file} is {written[file]} times in OSS"
         for sink in self.sinks:
-            for file in self.uploaded:
+            for file, turns in sink.turns.items():
+                if turns > MAX_TURNS * (1 + self.seconds / HOUR):
+                    yield f"{file} was refused {turns} times by {sink.name}"
+            for file in (*self.uploaded, *set(self.older)):
                 deliveries, notice_id = sink.accepted[file], self.ids.get((sink.name, file))
                 is_gone = (
                     notice_id in dead or notice_id in self.dropped or file in self.revoked.values()
                 )
-                if not deliveries and not is_gone:
+                if not deliveries and not is_gone and (sink.name, file) not in may_wait:
                     yield f"{file} is lost for {sink.name}"
                 lost = self.lost[notice_id or ""] + self.lost[sink.name]
                 if sum(not delivery.is_explained() for delivery in deliveries) > 1 + lost:
                     yield f"{file} came {len(deliveries)} times to {sink.name}"
 
+    def violations_of_uses(self, log: str, gone: int) -> Iterator[str]:
+        """Who got a link was noticed, unless the log says that it was not written."""
+        lines = [json.loads(line) for line in log.splitlines() if '"request_id":"press"' in line]
+        uses = sum(line["status"] == 303 and not line["code"] for line in lines)
+        for sink in self.sinks:
+            if sink.name == "hook" and len(sink.uses) + gone < uses:
+                yield f"{uses} uses, of which {sink.name} was notified of {len(sink.uses)}"
+        if self.web.most_left_alone > MAX_WRITERS:
+            yield f"{self.web.most_left_alone} writers of uses waited at once"
+
 
 def live(world: World) -> Iterable[str]:
     service = Service(world)
-    with patch.object(notices, "config", lambda: service.config):
+    with (
+        patch.object(notices, "config", lambda: service.config),
+        redirect_stdout(StringIO()) as log,
+    ):
         service.run()
-    return service.violations()
+    return service.violations(log.getvalue())
 
 
 def check(seeds: Iterable[int]) -> None:

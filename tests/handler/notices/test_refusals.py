@@ -209,6 +209,27 @@ def test_all_others_among_several_bad_notices_are_sent_once(
     assert posts <= 60
 
 
+def test_one_that_fails_for_two_reasons_by_turns_waits_longer_and_longer(picky: Picky) -> None:
+    """Its refusals in a row are counted apart: none makes it dead."""
+    sink = picky(WEBHOOK, [])
+    posts = 0
+
+    def refuse_by_turns(inbox: Inbox, post: Post) -> WebhookResponse | None:
+        nonlocal posts
+        if FILES[0] not in files_in(post.body):
+            return None
+        posts += 1
+        return (WEBHOOK, ERROR)[posts % 2].refused
+
+    sink.inbox.trouble = refuse_by_turns
+    sink.tell(FILES[0])
+    for _ in range(180):
+        sink.tell(FILES[1])
+        sink.tick()
+    assert 10 < posts < 20
+    assert (set(sink.waiting), sink.dead) == ({FILES[0]}, {})
+
+
 class TestASinkThatRefusesEverything:
     @ALL
     def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_repaired(

@@ -427,6 +427,39 @@ def test_every_use_is_sent_once(
     assert [(each["on"], each["uses_left"]) for each in sent] == [("used", each) for each in left]
 
 
+USED = notice(["ops"], on="used", mount="/reports/")
+PERIOD = 600  # seconds in which presses of one page are one use
+
+
+def test_a_use_is_due_when_it_happened_so_that_it_passes_nothing_that_waits(world: World) -> None:
+    world = world.with_rules(USED)
+    share = world.share()
+    world.function.pass_time(5000 - time.time() % PERIOD)
+    times = [int(time.time())]
+    share.use(NONCE)
+    world.function.pass_time(7)
+    times.append(int(time.time()))
+    share.use(NONCE)
+    assert [int(name.split("/")[2][:10]) for name in world.waiting()] == times
+    assert len(world.sent() + world.sent()) == 1  # the second is known by its id
+    assert world.waiting() == []
+
+
+def test_presses_of_a_page_that_stays_open_are_one_use_within_ten_minutes_and_more_later(
+    world: World,
+) -> None:
+    share = world.with_rules(USED).share(expires="30d")
+    world.function.pass_time(PERIOD - time.time() % PERIOD)
+    sent = 0
+    for day in range(1, 11):
+        for _ in range(2):
+            share.use(NONCE)
+            world.function.pass_time(PERIOD / 2 - 1)
+        sent += len(world.sent())
+        assert sent == day
+        world.function.pass_time(system.DAY - PERIOD + 2)
+
+
 def status_of(world: World, method: str, url: str) -> int:
     """The status of a request to the address of a share, which others may send at the same time."""
     parts = urlsplit(url)
@@ -488,6 +521,45 @@ def test_where_nothing_can_be_written_the_link_is_given_and_the_next_use_is_sent
             cause,
         )
     assert (share.use().line["code"], len(world.sent())) == (None, 1)
+
+
+def test_where_oss_does_not_take_a_notice_it_is_tried_once(world: World) -> None:
+    oss = world.function.memory
+    share, answer, tries = world.share(), oss.answer, list[str]()
+
+    def refuse(method: str, place: Location, *rest: Any) -> Any:
+        if method == "PUT" and place.key.startswith(f"{STATE}outbox/"):
+            tries.append(place.key)
+            return oss.respond(503)
+        return answer(method, place, *rest)
+
+    with patch.object(oss, "answer", refuse):
+        assert share.use().line["code"] == "notice_not_written"
+    assert len(tries) == 1
+
+
+def test_of_an_outbox_that_hangs_eight_writers_wait_and_a_ninth_writes_nothing_at_once(
+    world: World,
+) -> None:
+    oss = world.function.memory
+    share, answer, answered, hanging = world.share(), oss.answer, Event(), list[str]()
+
+    def hang(method: str, place: Location, *rest: Any) -> Any:
+        if method == "PUT" and place.key.startswith(f"{STATE}outbox/"):
+            hanging.append(place.key)
+            assert answered.wait(60)
+        return answer(method, place, *rest)
+
+    with patch("handler.core.outbox.PAGE_TIMEOUT", 0.1), patch.object(oss, "answer", hang):
+        waited = [share.use() for _ in range(8)]
+        assert len(hanging) == 8
+        with patch("handler.core.outbox.PAGE_TIMEOUT", 60):
+            refused = share.use()
+        answered.set()
+    assert {each.line["code"] for each in (*waited, refused)} == {"notice_not_written"}
+    assert {each.status for each in (*waited, refused)} == {303}
+    assert len(hanging) == 8
+    assert refused.line["cause"] == "8 uses are being written already."
 
 
 @pytest.mark.parametrize("params", [{"max_uses": 3}, UPLOADS])

@@ -210,6 +210,14 @@ def test_an_expiry_is_refused_in_the_words_of_the_command(
         "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90"
         in done.stderr
     )
+    assert ("For longer, share the file: " in done.stderr) == (expires == "8d")
+
+
+def test_a_link_without_quotes_is_refused_with_what_to_do_and_nothing_of_it_is_shown() -> None:
+    done = run("explain", *a_link().replace("%2F", " ").split(" "))
+    assert done.returncode == 2
+    assert "Quote the link, or use explain -" in done.stderr
+    assert "Signature" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["sign", "curl", "explain", "bulk"])

@@ -135,7 +135,21 @@ def test_a_redirected_output_has_the_result_alone(start: Start, link: str, tmp_p
         terminal.paste(f"{link}\n\x04".encode())
         assert terminal.end() == 0
     result = (tmp_path / "result").read_text()
-    assert (result.startswith("OSS presigned URL"), MATCHES in result) == (True, True)
+    assert (result.startswith("Read: a link (line 1)\n"), MATCHES in result) == (True, True)
+
+
+def test_who_pastes_without_enter_is_reminded_once_how_to_end(start: Start, link: str) -> None:
+    reminder = "Press Enter, then Ctrl-D.\n"
+    quick = "import sys; from signer.cli import terminal; terminal.TICK = 0.02"
+    block = f"{quick}; from signer.__main__ import main; sys.exit(main())"
+    terminal = start("-c", block, "explain", "-")
+    terminal.wait_for(PROMPT)
+    terminal.paste(link.encode())
+    terminal.wait_for(reminder)
+    terminal.paste(b"\n\x04")
+    terminal.wait_for(MATCHES)
+    assert terminal.end() == 0
+    assert reminder not in terminal.shown
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from werkzeug.utils import redirect
 from signer.emulator.server import listen, serve
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
+from tests.local_oss import FakeClock, LocalOss
 from tests.memory_oss import memory_oss
 from tests.signer.cli.command import BARE, run
 from tests.system import DAY, HOST, MAKER, OTHER, System, secret_of, service, share_id
@@ -127,8 +128,10 @@ class Stub:
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Iterator[Stub]:
-    stub = Stub(service(tmp_path))
-    with memory_oss({}, now=lambda: NOW) as oss:
+    world = service(tmp_path)
+    world.oss = LocalOss(clock=FakeClock(NOW))
+    stub = Stub(world)
+    with memory_oss({}, world.oss.clock.now) as oss:
         oss.fill({"reports/q3.pdf": b"content"})
         server = serve(Request.application(stub.answer), listen(0))
         stub.url = server.url

@@ -89,7 +89,6 @@ BROKEN: dict[str, list[str]] = {
                 "%3E",
                 "';",
                 '">here</a>',
-                "\n\nRegards, somebody",
             )
         ),
         *(V1 + tail for tail in (".", ",", ")", ">")),

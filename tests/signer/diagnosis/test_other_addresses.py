@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import quote
 import pytest
 
 import signer
+from signer.diagnosis.causes import causes_in
+from signer.diagnosis.explanation import WORDS
 from tests.signer.cli.command import run
 from tests.signer.signing import KEYS, sign
 
@@ -155,9 +158,9 @@ def test_an_answer_without_its_link_is_explained() -> None:
         HEAD.format("0003-00000501", ""),
     ):
         done = run("explain", "-", stdin=pasted, env={})
-        assert done.stdout.startswith(
-            "OSS's answer, without its link\n\n1. The bucket's Referer rule"
-        )
+        read, _, rest = done.stdout.partition("\n")
+        assert read.startswith("Read: an answer of OSS: ")
+        assert rest.startswith("OSS's answer, without its link\n\n1. The bucket's Referer rule")
         assert done.returncode == 1
     explanation = signer.explain(None, error_xml=answer)
     assert (explanation.host, explanation.to_json()["host"], explanation.signature) == (
@@ -165,9 +168,11 @@ def test_an_answer_without_its_link_is_explained() -> None:
         "",
         None,
     )
-    assert run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout.startswith(
-        "OSS presigned URL"
+    both = run("explain", "-", stdin=f"{answer}\n{LINK}\n", env={}).stdout
+    assert both.startswith(
+        "Read: a link (line 2), an answer of OSS: AccessDenied, EC 0003-00000001 (line 1)\n"
     )
+    assert "\nOSS presigned URL" in both
     with pytest.raises(signer.InvalidLink, match="missing"):
         signer.explain(None)
 
@@ -185,6 +190,34 @@ def test_the_last_line_names_the_page_of_the_first_finding(
 ) -> None:
     done = run("explain", LINK, env=variables)
     assert done.stdout.endswith(f"\n\nMore: {page}\n")
+
+
+def test_a_chinese_terminal_reads_chinese_words() -> None:
+    done = run("explain", LINK, env={"LANG": "zh_CN.UTF-8"})
+    assert done.stdout.startswith(
+        "已读取：链接（第 1 行）\nOSS 预签名 URL，签名版本 V4，请求方法 GET\n"
+    )
+    assert f"1. {causes_in('zh')['expired'].title} [expired, certain]\n" in done.stdout
+    assert "Fix:" not in done.stdout
+    assert run("explain", LINK, env={"LANG": "de_DE"}).stdout.startswith(
+        "Read: a link (line 1)\nOSS presigned"
+    )
+
+
+def test_each_word_of_an_explanation_has_a_chinese_one() -> None:
+    source = Path(import_module("signer.diagnosis.explanation").__file__ or "").read_text("utf-8")
+    words = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    assert words >= set(WORDS["zh"])
+    answer = DENIED.format("You are denied by bucket referer policy.")
+    for text in (
+        LINK,
+        f"{LINK}\n{answer}\ncurl -I '{LINK}'",
+        answer,
+        "https://links.example.com/q3.pdf",
+    ):
+        printed = signer.explain(text, now=ISSUED).in_words("zh")
+        labels = [line.partition("：")[0] for line in printed.splitlines() if line[:1].strip()]
+        assert not [label for label in labels if label.isascii() and not label[:1].isdigit()]
 
 
 def test_an_installed_command_names_no_page_that_it_does_not_have(

@@ -16,6 +16,7 @@ from signer.times import rfc3339
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import READER, api, issuer
 from tests.handler.keys_fixtures import token as jwt
+from tests.local_oss import FakeClock
 from tests.memory_oss import MemoryOss
 from tests.system import DAY, JSON, MAKER, OTHER, STATE, WRITER, System, share_id, share_key
 
@@ -39,6 +40,26 @@ def test_a_share_expires_to_the_second(
     else:
         assert response.expires_in == remaining
         assert response.line["clamped_by"] == "share"
+
+
+@pytest.mark.parametrize("ahead", [40, 800, -800])
+def test_shares_are_reckoned_by_the_clock_of_oss_where_that_of_an_instance_is_wrong(
+    in_memory: System, ahead: int
+) -> None:
+    """OSS accepts requests whose date is up to 15 minutes off."""
+    start = int(NOW)
+    wrong = in_memory.restarted()
+    wrong.clock = FakeClock(NOW + ahead)
+    wrong.instance.clock = wrong.clock.clock()
+    share = wrong.request_share(expires="2m").json
+    assert share["expires_at"] == rfc3339(start + 120)
+    assert wrong.extend(share["url"], "5m").json["expires_at"] == rfc3339(start + 300)
+    assert wrong.shown(share["url"])["created_at"] == rfc3339(start)
+    for service in (wrong, in_memory):
+        link = service.open(share["url"], headers=JSON).json
+        assert (link["expires_in"], link["expires_at"]) == (300, rfc3339(start + 300))
+        late = service.later(300)
+        assert late.open(share["url"]).code == "share_expired"
 
 
 def test_the_owners_of_a_keys_document_are_hashed_once(

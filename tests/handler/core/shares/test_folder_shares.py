@@ -50,6 +50,8 @@ def open_at(
 def test_a_folder_is_shared_by_who_has_share_get_and_list_for_it(
     listing: System, oss: MemoryOss
 ) -> None:
+    listing.create_share()  # since then the instance knows the time of OSS
+    oss.calls.clear()
     answer = listing.request_share(path=FOLDER_PATH, allow_missing=False)
     assert (answer.status, oss.calls) == (201, {"ListObjects": 1, "PutObject": 2})
     assert answer.json["url"].startswith(f"https://links.example.com{START}?share=")

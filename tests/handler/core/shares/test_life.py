@@ -115,7 +115,7 @@ class LifeOfShares(RuleBasedStateMachine):
     def make(self, kind: str, expires: str) -> None:
         now = int(self.now)
         answer = self.service.request_share(
-            self.owner, now=now, path=f"/{OBJECT}", expires=expires, **KINDS[kind]
+            self.owner, now=self.now, path=f"/{OBJECT}", expires=expires, **KINDS[kind]
         )
         assert answer.status == 201, answer
         url, code = answer.json["url"], answer.json.get("password")

@@ -18,7 +18,7 @@ from handler.web.pages.words import FOLDER
 from signer.listing import ListedPage
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import READER, api
-from tests.local_oss import BUCKET
+from tests.local_oss import BUCKET, FakeClock, LocalOss
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.system import ALICE, HTML, MAKER, OTHER, System, service
 
@@ -63,13 +63,15 @@ CALLERS = [
 
 
 @pytest.fixture
-def listing(tmp_path: Path) -> System:
-    return service(tmp_path, LINKS).with_keys(api=CALLERS)
+def listing(oss_clock: FakeClock, tmp_path: Path) -> System:
+    started = service(tmp_path, LINKS).with_keys(api=CALLERS)
+    started.oss = LocalOss(clock=oss_clock)
+    return started
 
 
 @pytest.fixture
-def oss() -> Iterator[MemoryOss]:
-    with memory_oss({}) as memory:
+def oss(oss_clock: FakeClock) -> Iterator[MemoryOss]:
+    with memory_oss({}, oss_clock.now) as memory:
         memory.fill(OBJECTS)
         yield memory
 

@@ -427,13 +427,16 @@ class TestMissingObject:
         self, in_memory: System, oss: MemoryOss, allowed: bool | None, heads: int
     ) -> None:
         oss.fill({"reports/q3.pdf": b"content"})
+        in_memory.create_share()  # since then the instance knows the time of OSS
+        oss.calls.clear()
         assert in_memory.request_share(allow_missing=allowed).status == 201
         assert oss.calls == {"PutObject": 2, **({"HeadObject": heads} if heads else {})}
 
     def test_an_object_in_cold_storage_can_be_shared(
-        self, in_memory: System, monkeypatch: pytest.MonkeyPatch
+        self, in_memory: System, oss: MemoryOss, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        archived = OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", "")
+        headers = {**oss.respond(200).headers, "x-oss-storage-class": "Archive"}
+        archived = OssResponse(200, headers, b"", "")
         monkeypatch.setattr("handler.core.cloud.oss.OssClient.head", lambda *_: archived)
         assert in_memory.request_share(allow_missing=False).status == 201
 

@@ -1,0 +1,302 @@
+"""Reads what people paste: the link, OSS's answer, the request and its time, with anything around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email.utils import mktime_tz, parsedate_tz
+from typing import Literal, NamedTuple
+
+from ..display import printable_name
+from ..times import parse_rfc3339
+from ..v4 import is_always_signed
+from .damage import COMPLETE, URL_START, unwrap
+from .lenient_url import MAX_LENGTH
+from .server_error import ServerError, find_error
+
+_CLOSING = {
+    "<": ">",
+    '"': '"',
+    "'": "'",
+    "(": ")",
+    "[": "]",
+    "`": "`",
+    "|": "]",
+    "“": "”",
+    "«": "»",
+    "&quot;": "&quot;",
+    "&lt;": "&gt;",
+}
+# By the first that it has, a link is signed for OSS, signed otherwise, another address, or a page about errors.
+_RANKS = (
+    re.compile(
+        r"x-oss-(?:signature|credential|date|expires|access-key-id)|ossaccesskeyid|[?&]signature=",
+        re.I,
+    ),
+    re.compile(
+        r"(?:signature|credential|accesskeyid|auth_key|token|share|sign|sig)(?:=|%3D)", re.I
+    ),
+    re.compile(r"^(?!https?://(?:[\w-]+\.)*(?:api|help|www)\.(?:aliyun|alibabacloud)\.com/)"),
+    re.compile(""),
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# A link as chats show it, without its scheme.
+_BARE = re.compile(
+    r"(?<![\w.:%@/-])(?://)?(?P<path>(?:[\w-]{1,63}\.)+[a-z]{2,12}(?::[0-9]+)?/[^\s\"'<>]{8,})",
+    re.IGNORECASE,
+)
+# Up to the last parameter on a line, or to the words that base64 becomes if its plus signs are spaces.
+_LAST_PARAMETER = re.compile(
+    r".*(?:[?&]Signature=[A-Za-z0-9+/% ]{26,90}(?:=|%3D)"
+    r"|(?:[?&\uff1f\uff06]|&amp;|\\u0026)[\w.-]{1,40}[=\uff1d]\S*)"
+)
+_WORD = re.compile(r"\S*")
+_PUNCTUATION = ".,;:!?)]}>'\"\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\uff09\u300b\u300d"
+_NEXT_LINK = re.compile(r"(?<=\s)(?=[\"'<(]?https?://)")
+# The next line of a broken link, not another text: after a soft break, a parameter, or what can only be a part of one.
+_NEXT_LINE = re.compile(
+    r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
+    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)"
+    r"(?=\S*[%&=/?0-9])[\w%&=.~/+?;,@!$()*]\S*(?=[ \t]*(?:[\r\n]|\Z))"
+)
+_LINE_BREAK = re.compile(r"(?<!\s)\s*\n[ \t>|]*")
+_MAX_LINES = 60  # of a broken link
+_MAX_LINKS = 100
+
+_METHODS = "GET|HEAD|PUT|POST|DELETE|OPTIONS"
+_COMMAND = re.compile(
+    r"\b(?P<curl>curl)(?:\.exe)?(?=\s+(?:[-'\"^\\$]|https?:))|\b(?:(?P<wget>wget)|(?P<aria2>aria2c))(?=\s+(?:[-'\"]|https?:))"
+    r"|^[$># \t]*(?P<HTTPie>https?)(?= )|(?P<fetch>\bfetch\()"
+    r"|(?P<requests>\b(?:requests|httpx)\.[a-z]+\()|(?P<HTTP>^[A-Z]{3,7} (?=/))|(?P<HAR>\"request\"\s*:\s*\{)"
+    r"|\b(?P<PowerShell>Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b",
+    re.MULTILINE,
+)
+# A command ends with its line, unless a sign continues it; what a browser or PowerShell writes has several.
+_END_OF_LINE = re.compile(r"(?<![\\^`\s])[ \t]*(?:\r?\n|\Z)")
+_END_OF_BLOCK = re.compile(r"\)\s*;|\n\s*\n|\"response\"|<\?xml|<Error|^HTTP/", re.MULTILINE)
+_METHOD_OPTION = re.compile(
+    rf"""(?:-X\s*|--request[\s=]+|--method[\s=]+|-Method\s+|["']?method["']?\s*:\s*)["'^]*({_METHODS})\b""",
+    re.IGNORECASE,
+)
+_ONE_LINE = ("curl", "wget", "aria2", "HTTPie")
+_OPTIONS = {
+    "HEAD": re.compile(r"\s(?:-[a-zA-Z]*I|--head|--spider)\b"),
+    "GET": re.compile(r"\s(?:-[a-zA-Z]*G|--get)\b"),
+    "PUT": re.compile(r"\s(?:-[a-zA-Z]*T|--upload-file)\b"),
+    "POST": re.compile(r"\s(?:-[dF]|--data[\w-]*|--form[\w-]*|--post-(?:data|file))\b"),
+}
+_SHELL_ESCAPE = re.compile(r"\^(?=[^\w^])|[\\`](?=[?&=])")
+_TYPES = {
+    "application/x-www-form-urlencoded": re.compile(
+        r"\s(?:-d|--data[\w-]*|--post-(?:data|file))\b"
+    ),
+    "multipart/form-data": re.compile(r"\s(?:-F|--form[\w-]*)\b"),
+}
+_HEADER = re.compile(
+    r"""(?:"name":\s*"|["'\s^])([A-Za-z][\w-]*)(?:",\s*"value":\s*"|["']?\s*[:=]\s*\^?["']?)([^"'\n^]*)"""
+)
+# What browsers, servers and programs write of a request, and the word before a link.
+_SHOWN_METHOD = re.compile(
+    rf"Request Method:?\s+({_METHODS})\b|(?:^|[>\s\"'])({_METHODS}) /\S* HTTP/[0-9]"
+)
+_METHOD_BEFORE = re.compile(
+    rf"(?:\b({_METHODS})\s+|\b(?:requests|httpx|axios)\.({_METHODS})\(|\.open\([\"']({_METHODS})[\"'], *)[\"'<`(]*\Z",
+    re.IGNORECASE,
+)
+_RAW_REQUEST = re.compile(
+    rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2} [0-9:]{8} GMT)"
+    r"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>)(20[0-9-]{8})[T ]([0-9:]{8})",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Read(NamedTuple):
+    """One thing that was read, in `lines`: the first and the last, or the only one.
+
+    `detail` is a code with its EC, a method and the headers that are signed, or a time; `source` is the program that
+    wrote it, such as curl. Either may be "".
+    """
+
+    kind: Literal["link", "other link", "answer", "request", "time"]
+    lines: tuple[int, ...]
+    detail: str = ""
+    source: str = ""
+
+
+class Pasted(NamedTuple):
+    """What was read in a text.
+
+    `headers` are None where nothing shows which were sent. `time` is when the request was made, in Unix seconds.
+    """
+
+    link: str
+    error: ServerError | None
+    method: str
+    headers: dict[str, str] | None
+    time: int | None
+    read: tuple[Read, ...]
+
+
+class _Link(NamedTuple):
+    string: str
+    start: int
+    end: int
+    rank: int  # 0: signed for OSS, 1: signed, 2: another address, 3: a page about errors
+
+
+_NO_LINK = _Link(string="", start=0, end=0, rank=3)
+
+
+def read_pasted(text: str) -> Pasted:
+    """The link, the answer, the request and its time in a text, in any order and with anything around them."""
+    text = _COLOUR.sub("", text)
+    links = [*_find_links(text)]
+    if all(each.rank > 0 for each in links):
+        links += _find_bare_links(text)
+    rest = text
+    for each in links:
+        if each.rank < 2:
+            rest = f"{rest[: each.start]}{'_' * (each.end - each.start)}{rest[each.end :]}"
+    error = find_error(rest)
+    # An address in an answer is that of a request which was signed in a header.
+    able = [each for each in links if each.rank < 2 or error is None or _stands_alone(text, each)]
+    link = min(able, key=lambda each: each.rank, default=_NO_LINK)
+    read = [
+        Read("link" if each is link else "other link", _lines(text, each.start, each.end))
+        for each in able
+        if each is link or each.rank < 2
+    ]
+    if error is not None:
+        names = [error.code, error.ec and f"EC {error.ec}"]
+        at = max(0, text.find(error.code or error.ec))
+        read.append(Read("answer", _lines(text, at, at), ", ".join(filter(None, names))))
+    method, headers, request = _find_request(text, rest, link)
+    time = None
+    if moment := _TIME.search(rest):
+        date = parsedate_tz(moment[1])
+        time = mktime_tz(date) if date else parse_rfc3339(f"{moment[2]}T{moment[3]}Z")
+        shown = moment[1] or f"{moment[2]} {moment[3]} UTC"
+        read.append(Read("time", _lines(text, moment.start(), moment.end()), shown))
+    if request is not None:
+        read.append(request)
+    return Pasted(
+        link=link.string if headers is None else _undo_escapes(link.string),
+        error=error,
+        method=method,
+        headers=headers,
+        time=int(time) if time is not None else None,
+        read=tuple(read),
+    )
+
+
+def _undo_escapes(link: str) -> str:
+    """The link as a shell, or a reader of JSON, passes it on."""
+    return _SHELL_ESCAPE.sub("", link.replace("\\u0026", "&"))
+
+
+def _find_links(text: str) -> Iterator[_Link]:
+    end = 0
+    for _ in range(_MAX_LINKS):
+        match = URL_START.search(text, end)
+        if match is None:
+            return
+        end = _end_of_link(text, match.start())
+        link = text[match.start() : end]
+        inner, wrapper = unwrap(link)
+        if wrapper or link[:4].lower() == "http":
+            rank = next(rank for rank, form in enumerate(_RANKS) if form.search(inner))
+            yield _Link(string=link, start=match.start(), end=end, rank=rank)
+
+
+def _find_bare_links(text: str) -> Iterator[_Link]:
+    """Links without a scheme, or as the first lines of a request."""
+    for match in (*_RAW_REQUEST.finditer(text), *_BARE.finditer(text)):
+        if _RANKS[0].search(match["path"]):
+            url = f"https://{match.groupdict().get('host', '')}{match['path']}"
+            yield _Link(string=url, start=match.start("path"), end=match.end("path"), rank=0)
+
+
+def _end_of_link(text: str, start: int) -> int:
+    """Where the link at `start` ends: at its closing quote, or with its line, the last one of a broken link."""
+    line = text[start : start + MAX_LENGTH + 1].partition("\n")[0]
+    before = re.sub(r"[A-Z]{3,7} \Z", "", text[max(0, start - 12) : start])
+    closing = next((end for begin, end in _CLOSING.items() if before.endswith(begin)), "")
+    if closing and closing in line:
+        quoted = line.partition(closing)[0].rstrip("\\^")
+        return start + len(quoted.partition("|")[0] if closing == ">" else quoted)
+    line = _NEXT_LINK.split(line, maxsplit=1)[0]
+    complete = COMPLETE.search(line)
+    last = complete or _LAST_PARAMETER.match(line)
+    word = _WORD.match(line, last.end() if last else 0)
+    end = start + (word.end() if word else 0)
+    for _ in range(_MAX_LINES):
+        joined = _LINE_BREAK.sub("", text[start:end])
+        more = _NEXT_LINE.match(text, end)
+        is_v4 = "x-oss-signature=" in joined
+        is_whole = COMPLETE.search(joined) and ("x-oss-signature-version=" in joined or not is_v4)
+        if more is None or end - start > MAX_LENGTH or (is_whole and not more["parameter"]):
+            break
+        if "?" in joined and "?" in more[0]:  # of two links
+            break
+        end = more.end()
+        if closing and closing in more[0]:
+            return text.index(closing, more.start())
+    is_in_sentence = re.match(r"[ \t]+\S", text[end : end + 9]) or re.search(
+        r"\w[ :\uff1a]+\Z", before
+    )
+    return start + len(text[start:end].rstrip(_PUNCTUATION)) if is_in_sentence else end
+
+
+def _stands_alone(text: str, link: _Link) -> bool:
+    before = text[max(0, link.start - 200) : link.start].rpartition("\n")[2]
+    form = r"[\s>$#\"'<(`\[]*(?:(?:curl|wget|https?)\b.*|Request URL:?\s*)?"
+    return link.rank == 2 and re.fullmatch(form, before) is not None
+
+
+def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
+    first = text.count("\n", 0, start) + 1
+    last = first + text.count("\n", start, end)
+    return (first, last) if last > first else (first,)
+
+
+def _find_request(
+    text: str, rest: str, link: _Link
+) -> tuple[str, dict[str, str] | None, Read | None]:
+    """How the link was used, as a command, a request line or the word before it shows: the method, and the headers."""
+    word = _METHOD_BEFORE.search(text, max(0, link.start - 40), link.start)
+    shown = word or _SHOWN_METHOD.search(text)
+    begin = shown.start() if shown else 0
+    methods = [str(shown[shown.lastindex or 0]).upper()] if shown else []
+    headers = None
+    source = ""
+    for command in _COMMAND.finditer(text, max(0, link.start - 4000), link.start + 6):
+        is_line = command.lastgroup in _ONE_LINE
+        last = (
+            _END_OF_LINE.search(rest, command.start())
+            if is_line
+            else _END_OF_BLOCK.search(rest, link.end)
+        )
+        end = last.start() if last else len(rest)
+        if end < link.end:
+            continue
+        begin = command.start()
+        source = command.lastgroup or ""
+        part = rest[begin:end].replace("-ContentType", " content-type:")
+        implied = [name for name, option in _OPTIONS.items() if is_line and option.search(part)]
+        methods = _METHOD_OPTION.findall(part) + implied + (methods or ["GET"])
+        headers = {name.lower(): value.strip() for name, value in reversed(_HEADER.findall(part))}
+        for kind, option in _TYPES.items() if methods[0] != "GET" and is_line else ():
+            if option.search(part):
+                headers.setdefault("content-type", kind)
+        # curl does not send a header without a value.
+        headers = {name: value for name, value in headers.items() if value}
+    if not methods:
+        return "", None, None
+    method = methods[0].upper()
+    names = [printable_name(name) for name in headers or () if is_always_signed(name)]
+    where = _lines(text, begin, begin)
+    return method, headers, Read("request", where, ", ".join((method, *names[:5])), source)

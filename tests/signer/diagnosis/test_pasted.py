@@ -1,0 +1,198 @@
+"""What was pasted is read: the link, OSS's answer, the request and its time, each with its lines."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+import signer
+from tests.signer.cli.command import BARE, run
+from tests.signer.diagnosis.test_explain import ISSUED, V1, link
+from tests.signer.signing import KEYS, sign
+
+NOW = ISSUED + 60
+LINK = link()
+DENIED = "AccessDenied: You have no right to access this object because of bucket acl."
+HEAD = "HTTP/1.1 403 Forbidden\nDate: Mon, 25 Nov 2024 00:31:00 GMT\nx-oss-ec: 0003-00000001\n"
+
+
+def read(text: str) -> list[tuple[object, ...]]:
+    return [tuple(part) for part in signer.explain(text, now=NOW).read]
+
+
+def test_each_part_says_what_it_is_and_which_lines_it_came_from() -> None:
+    text = f"Help!\n$ curl -T a.png -H 'Content-Type: image/png' '{LINK}'\n\n{HEAD}"
+    assert read(text) == [
+        ("link", (2,), "", ""),
+        ("answer", (6,), "EC 0003-00000001", ""),
+        ("time", (5,), "Mon, 25 Nov 2024 00:31:00 GMT", ""),
+        ("request", (2,), "PUT, content-type", "curl"),
+    ]
+
+
+def test_the_other_links_and_all_lines_of_a_broken_one_are_named() -> None:
+    text = f"{LINK[:90]}\n{LINK[90:]}\n{sign(credentials=KEYS, now=ISSUED).url}\n"
+    assert [part[:2] for part in read(text)] == [("link", (1, 2)), ("other link", (3,))]
+
+
+def test_the_first_link_that_is_signed_for_oss_is_explained() -> None:
+    other = "https://b.s3.amazonaws.com/k?X-Amz-Signature=a"
+    for text in (f"{other}\n{LINK}", f"https://example.com/\n{other} {LINK}"):
+        explanation = signer.explain(text, now=NOW)
+        assert (explanation.key, explanation.ok) == ("dir/a b.txt", True)
+
+
+@pytest.mark.parametrize(
+    "after", ["\n\nRegards, somebody", "\nWhy does it fail?", " does not work", "\n403"]
+)
+def test_what_follows_the_link_is_no_fault_of_it(after: str) -> None:
+    for url in (LINK, V1):
+        assert signer.explain(url + after, now=ISSUED).findings == ()
+
+
+def test_text_right_after_the_link_is_only_likely_to_be_copied_with_it() -> None:
+    (finding,) = signer.explain(f'{LINK}">', now=ISSUED).findings
+    assert (finding.code, finding.certainty) == ("trailing_text", "likely")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_the_order_of_the_parts_does_not_matter(order: tuple[int, ...]) -> None:
+    parts = (LINK, f"com.aliyun.oss.OSSException: no right\n[ErrorCode]: {DENIED[:12]}", "Why?")
+    explanation = signer.explain("\n\n".join(parts[number] for number in order), now=NOW)
+    assert explanation.key == "dir/a b.txt"
+    assert [finding.code for finding in explanation.findings] == ["access_denied"]
+
+
+def test_the_method_and_the_headers_of_a_command_count_as_given() -> None:
+    put = sign("PUT", key="a.png", credentials=KEYS, now=ISSUED).url
+    text = f"curl -T a.png -H 'Content-Type: image/png' '{put}'"
+    explanation = signer.explain(text, credentials=KEYS, now=NOW)
+    assert (explanation.method, explanation.headers) == ("PUT", ("content-type",))
+    assert explanation.findings[0].code == "extra_header"
+    given = signer.explain(text, method="PUT", headers={}, credentials=KEYS, now=NOW)
+    assert given.ok
+
+
+def test_the_time_of_a_request_counts_where_none_is_given() -> None:
+    refused = "x-oss-ec: 0002-00000040\n"
+    dated = signer.explain(f"{LINK}\n{HEAD}".replace("x-oss-ec: 0003-00000001\n", refused))
+    assert (dated.age, dated.findings[0].code) == (72, "signature_mismatch")
+    assert "expired" not in [finding.code for finding in dated.findings]
+    undated = signer.explain(f"{LINK}\n{refused}")
+    assert "expired" in [finding.code for finding in undated.findings]
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("SignatureDoesNotMatch", "signature_mismatch"),
+        ("NoSuchKey", "no_such_key"),
+        ("0003-00000501", "referer"),
+        ("InvalidBucketName", "other_error"),
+        ("SomethingNewAtOss", "other_error"),
+        ("https://api.aliyun.com/troubleshoot?q=0003-00000501", "referer"),
+    ],
+)
+def test_a_code_alone_is_explained_also_as_the_argument(word: str, code: str) -> None:
+    for done in (
+        run("explain", word, "--json", env=BARE),
+        run("explain", "--json", stdin=f"{word}\n", env=BARE),
+    ):
+        document = json.loads(done.stdout)
+        assert (done.returncode, document["findings"][0]["code"]) == (1, code)
+        assert document["read"][0]["kind"] == "answer"
+
+
+@pytest.mark.parametrize("argument", ["oss://examplebucket/a.txt", "answer.xml", "hello", "README"])
+def test_what_has_neither_a_link_nor_a_code_is_refused(argument: str) -> None:
+    assert run("explain", argument, env=BARE).returncode == 2
+
+
+def test_a_code_that_nobody_knows_is_said_to_be_unknown_after_the_message_of_oss() -> None:
+    text = f"{LINK}\nErrorCode=SomethingNew, ErrorMessage=It is so., RequestId=1"
+    (finding,) = signer.explain(text, now=NOW).findings
+    assert finding.evidence == "OSS answered SomethingNew: It is so. Its code is not known here."
+
+
+def test_access_denied_alone_does_not_say_why() -> None:
+    (finding,) = signer.explain(f"{LINK}\nAccessDenied\n", now=NOW).findings
+    assert (finding.code, finding.certainty) == ("access_denied", "likely")
+
+
+def test_an_ec_that_comes_with_the_code_of_another_service_is_not_taken_for_that_of_oss() -> None:
+    answer = "<Error><Code>Unsupported Authorization Type</Code><EC>0002-00000002</EC></Error>"
+    assert signer.explain(answer).findings[0].code == "other_error"
+
+
+def test_the_fixed_words_of_a_signature_are_shown_where_a_slash_was_lost() -> None:
+    damaged = LINK.replace("%2F", "")
+    assert "must have the form access key/date/region/product/aliyun_v4_request." in str(
+        signer.explain(damaged, now=NOW)
+    )
+
+
+def test_a_link_that_was_cut_is_not_said_to_be_for_another_region() -> None:
+    for end in range(LINK.index("x-oss-credential"), LINK.index("x-oss-signature-version"), 5):
+        codes = {finding.code for finding in signer.explain(f"{LINK[:end]}…", now=NOW).findings}
+        assert codes <= {"truncated", "missing_token"}, end
+
+
+def test_a_link_of_v1_that_lives_longer_than_v4_can_has_a_note() -> None:
+    noted = "It lives longer than 7 days, which V4 cannot"
+    assert any(noted in note for note in signer.explain(V1, now=ISSUED - 10**6).notes)
+    assert not any(noted in note for note in signer.explain(V1, now=ISSUED).notes)
+
+
+def test_a_link_of_minio_has_a_note() -> None:
+    url = (
+        f"https://files.example.com/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={'a' * 64}"
+    )
+    assert any("MinIO" in note for note in signer.explain(url, now=NOW).notes)
+
+
+# A paste of 1 MB, however it is made.
+SHAPES = (
+    " ",
+    "\n",
+    "a.a",
+    "\\n",
+    "\\\\",
+    "<Code>",
+    "<Error>",
+    "&amp;",
+    "&lt;Error&gt;",
+    "https://a.b/ ",
+    "code: ",
+    "message: a",
+    "AccessDenied ",
+    "SomeNewError ",
+    "0003-00000001 ",
+    "GET /a HTTP/1.1\n",
+    "curl -I ",
+    "PD94bWwg",
+    "=\n",
+    "&a=1",
+    "x-oss-date=",
+    "? ",
+    "fetch(",
+    '^"',
+    "*__;",
+    "> ",
+)
+
+
+@pytest.mark.parametrize(
+    "shape", [*SHAPES[:4], *(pytest.param(each, marks=pytest.mark.long) for each in SHAPES[4:])]
+)
+def test_a_megabyte_of_any_shape_is_read_within_two_seconds(shape: str) -> None:
+    filling = (shape * (1 + (1 << 20) // len(shape)))[: 1 << 20]
+    for text in (filling, f"{LINK}\n{filling}", f"<Error><Code>{filling}</Code></Error>"):
+        started = time.process_time()
+        try:
+            printed = str(signer.explain(text, now=NOW))
+        except signer.InvalidLink as error:
+            printed = str(error)
+        assert time.process_time() - started < 2
+        assert len(printed) < 20_000
