@@ -191,7 +191,7 @@ def test_more_files_than_the_share_allows(world: System, open_upload_page: OpenP
     choose(page, file("b.txt", b"b"))
     expect_outcome(page, 2, "full")
     expect(row(page, 2).locator(".state")).to_have_text(
-        "Not sent: the maximum number of files has been reached."
+        "Not sent: the maximum number of files has been reached. Ask for a new link."
     )
     assert arrived(world, page) == {"1-a.txt": b"a"}
 
