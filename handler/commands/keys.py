@@ -132,6 +132,7 @@ def _add_api_key(job: _Job) -> None:
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     entry = (options.name, options.path, options.method, expires_at, options.max_share)
     _add(job, "API key", options.name, lambda document: keys_edit.add_api_key(document, *entry))
+    warn("Running functions accept it within a minute.")
 
 
 def _add_issuer(job: _Job) -> None:

@@ -95,8 +95,8 @@ UPLOAD = _by_language(
             "未上传：不接受此类型的文件。",
         ),
         "full": (
-            "Not sent: the maximum number of files has been reached.",
-            "未上传：已达到文件数量上限。",
+            "Not sent: the maximum number of files has been reached. Ask for a new link.",
+            "未上传：已达到文件数量上限，请索取新链接。",
         ),
         "expired": ("Not sent: this link is no longer valid.", "未上传：链接已失效。"),
         "unavailable": (
@@ -121,6 +121,7 @@ UPLOAD = _by_language(
 FOLDER = _by_language(
     {
         "above": ("Folders above", "上级文件夹"),
+        "top": ("All files", "全部文件"),
         "begins": ("Names that begin with", "名称开头"),
         "no_slash": (
             "A name has no /: open the folder instead.",

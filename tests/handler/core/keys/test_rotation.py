@@ -166,6 +166,15 @@ def test_it_refuses(what: str, in_file: KeysCli) -> None:
     assert in_file.read() == stored
 
 
+@pytest.mark.parametrize(("after", "is_shown"), [(HOUR - 1, True), (HOUR, False)])
+def test_show_says_until_when_the_earlier_key_works(
+    rotated: tuple[KeysCli, str], after: int, is_shown: bool
+) -> None:
+    cli, _ = rotated
+    out = cli.run("show", clock=clock_at(NOW + after)).out
+    assert (f"the key before a rotation works until {rfc3339(NOW + HOUR)}" in out) == is_shown
+
+
 def test_after_the_overlap_a_key_is_rotated_again(rotated: tuple[KeysCli, str]) -> None:
     cli, key = rotated
     assert cli.run(*ROTATE, clock=clock_at(NOW + HOUR)).status == 0
