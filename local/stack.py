@@ -152,8 +152,8 @@ class Stack:
                 if failure is not None:
                     raise LocalError(f"Function {name} failed to start: {failure.error_message}")
             urls = {}
-            app = http_trigger.create_app(runtime, first)
-            start_page = StartPage(app, is_own=is_own_host)
+            first_app = http_trigger.create_app(runtime, first)
+            start_page = StartPage(first_app, is_own=is_own_host)
             for function, listener in zip(http, listeners, strict=True):
                 app = (
                     start_page if function is first else http_trigger.create_app(runtime, function)
