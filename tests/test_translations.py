@@ -17,6 +17,7 @@ NAMES = (
     "docs/deploy",
     "docs/explain",
     "docs/emulator",
+    "docs/git-lfs",
     "docs/shares",
     "docs/uploads",
     "docs/v1",

@@ -53,7 +53,7 @@ _share_options = options.add(
         is_flag=True,
         help="Protect it with a code, which is printed behind the address.",
     ),
-    click.option("--title", help="What the page says for you, in place of the file's name."),
+    click.option("--title", help="What the page says first, in your words."),
 )
 
 

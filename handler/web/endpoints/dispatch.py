@@ -34,7 +34,7 @@ def without_id(path: str) -> str:
     """A path as it is logged: the route wherever an id may follow, because the id of an upload carries a signature."""
     if path.startswith("/-/"):
         for route in ROUTES:
-            prefix, parameter, _ = route.partition("{")
+            prefix, parameter, _ = route.partition("{id}")
             if parameter and len(path) > len(prefix) and path.startswith(prefix):
                 return route
     return path
@@ -60,9 +60,12 @@ def _answer_route(request: Request, invocation: Invocation, path: str) -> Respon
 
 
 def _match(route: str, path: str) -> list[str] | None:
-    """The value of {id} in a path, if the route has one; None if the path does not match the route."""
-    prefix, parameter, suffix = route.partition("{id}")
+    """The value of {id} or {path} in a path, if the route has one; None if the path does not match the route."""
+    prefix, parameter, rest = route.partition("{")
     if not parameter:
         return [] if path == route else None
+    name, _, suffix = rest.partition("}")
     value = path[len(prefix) : len(path) - len(suffix)]
-    return [value] if path == prefix + value + suffix and value and "/" not in value else None
+    if path != prefix + value + suffix or not value:
+        return None
+    return None if name == "id" and "/" in value else [value]
