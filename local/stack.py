@@ -25,7 +25,7 @@ from signer import Credentials
 from signer.emulator import EmulatorError, oss, sts
 from signer.emulator.alone import DEFAULT_BUCKET
 from signer.emulator.folder import add_buckets, storage_folder
-from signer.emulator.page import StartPage
+from signer.emulator.page import StartPage, is_own_host
 from signer.emulator.server import listen, serve, url_of
 
 from . import cdn
@@ -152,7 +152,8 @@ class Stack:
                 if failure is not None:
                     raise LocalError(f"Function {name} failed to start: {failure.error_message}")
             urls = {}
-            start_page = StartPage(http_trigger.create_app(runtime, first))
+            first_app = http_trigger.create_app(runtime, first)
+            start_page = StartPage(first_app, is_own=is_own_host)
             for function, listener in zip(http, listeners, strict=True):
                 app = (
                     start_page if function is first else http_trigger.create_app(runtime, function)

@@ -218,6 +218,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     page = requests.get(
         f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20
     ).text
+    assert not re.findall(r"</h2>\s*(?:<h2>|</main>)", page)
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 3
     assert Path(commands.pop()).name == "outbox"
@@ -227,6 +228,9 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
         "<title>Send and receive files</title>"
         in requests.get(stack.http + sender, timeout=20).text
     )
+    # A page of another name, which leads here, must not read the addresses of the samples.
+    foreign = {"Accept": "text/html", "Host": "links.example.com"}
+    assert requests.get(f"{stack.http}/", headers=foreign, timeout=20).status_code == 404
     # Programs get the function's own answers, and an icon is not worth a line of the log.
     assert requests.get(f"{stack.http}/", timeout=20).status_code == 404
     assert requests.get(f"{stack.http}/favicon.ico", timeout=20).status_code == 204

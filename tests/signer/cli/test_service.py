@@ -197,6 +197,7 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
         shared.partition("://")[2],
         f"{stub.url}/reports/q3.pdf?share={secret}",
         "\udcff",
+        secret,
     )
     done = run("revoke", created[0], "z0dbH3m320oM", shared, *wrong, created[1], env=stub.env())
     assert done.returncode == 2
@@ -208,7 +209,8 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
     assert others[2].endswith("This is not the address of a share. Copy it completely.")
     assert [
         line.endswith(f"Expected an id, or an address of {stub.url}.") for line in others
-    ].count(True) == 3
+    ].count(True) == 4
+    assert others[-1].startswith("Error: REDACTED: ")
     assert len(stub.sent) == 4
     assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]
