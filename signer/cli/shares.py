@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import click
 
 from ..display import printable, redact_pieces
+from ..redaction import REDACTED
 from ..sizes import format_size
 from . import options
 from .sending.bundle import Bundle, plan_bundle, send_bundle
@@ -30,6 +31,7 @@ from .terminal import echo, print_json
 MAX_NAMED = 10  # of what is left out
 
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # of the address of a share
 
 T = TypeVar("T")
 _service_options = options.add(
@@ -377,7 +379,8 @@ def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
         try:
             yield act(name)
         except (ServiceFailed, ValueError) as error:
-            _print_failure(f"{name}: {error}")
+            shown = REDACTED if _SECRET.fullmatch(name) else name
+            _print_failure(f"{shown}: {error}")
 
 
 def _print_failure(sentence: str, again: str = "") -> None:
