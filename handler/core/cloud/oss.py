@@ -225,7 +225,7 @@ def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
 def head_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
     """The headers of an object that can be downloaded. Raises what `stat_object` and `check_readable` raise."""
     response = stat_object(target, query, invocation)
-    check_readable(response)
+    check_readable(response, target.mount)
     return response
 
 
@@ -254,9 +254,11 @@ def stat_object(target: Target, query: Mapping[str, str], invocation: Invocation
     return response
 
 
-def check_readable(response: OssResponse) -> None:
+def check_readable(response: OssResponse, mount: Mount) -> None:
     """Raises the 409 `object_archived` for an object that must be restored first, by its headers."""
-    archived = response.headers.get("x-oss-storage-class") in _ARCHIVES
+    storage_class = response.headers.get("x-oss-storage-class")
+    is_served = storage_class == "Archive" and mount.archive_direct_read
+    archived = storage_class in _ARCHIVES and not is_served
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
 

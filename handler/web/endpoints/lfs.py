@@ -218,7 +218,7 @@ def _look_up(invocation: Invocation, targets: Mapping[str, Target]) -> dict[str,
         if not length.isdecimal():
             return Stored(problem=Problem("oss_unavailable"))
         try:
-            check_readable(response)
+            check_readable(response, target.mount)
         except Problem as problem:
             return Stored(int(length), problem)
         return Stored(int(length))
