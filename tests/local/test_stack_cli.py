@@ -120,6 +120,13 @@ cdn = "static"
 """
 
 
+def save(path: Path, text: str) -> None:
+    """Replaces a file at once, as editors do: a program that watches it sees no half of it."""
+    written = path.with_suffix(".new")
+    written.write_text(text)
+    written.replace(path)
+
+
 def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss(
     tmp_path: Path,
 ) -> None:
@@ -171,16 +178,16 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
             rows["folder"]
             == 'none: add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'
         )
-        links.write_text(whole + "[[mounts]]\n")
+        save(links, whole + "[[mounts]]\n")
         assert "unknown key 'mounts' (did you mean 'mount'?)" in program.wait_for(
             "links.toml changed"
         )
-        links.write_text(whole)
+        save(links, whole)
         program.wait_for("links.toml changed and was read again.")
         address = program.wait_for("folder").split()[-1]
         assert requests.get(address, headers=html, timeout=20).status_code == 200
         # Whoever changes the comment decides: the mount is what links.toml says.
-        links.write_text(whole.replace('# path      = "/lfs/"', '# path      = "/files/"'))
+        save(links, whole.replace('# path      = "/lfs/"', '# path      = "/files/"'))
         program.wait_for("links.toml changed and was read again.")
         assert program.wait_for("lfs.url").split()[1] == "none:"
         assert lfs_batch(rows["lfs.url"], rows["API key"]) == 404

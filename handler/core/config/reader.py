@@ -303,8 +303,6 @@ def check_literal(reader: TableReader, name: str, value: str) -> None:
     ):
         expected = "must be written as it is: not percent-encoded, and without control or invisible characters"
         reader.refuse_value(name, expected)
-    if re.search("/ | (?:/|$)", value):
-        reader.refuse_value(name, "must not have a folder whose name begins or ends with a space")
 
 
 def covered_path_fault(path: str) -> str | None:

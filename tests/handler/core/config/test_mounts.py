@@ -134,14 +134,6 @@ def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict
     assert name in refusal_of(**changes).split(": ", 1)[1]
 
 
-@pytest.mark.parametrize("part", ["board minutes ", " a"])
-def test_a_folder_whose_name_begins_or_ends_with_a_space_is_refused(part: str) -> None:
-    for name in ("path", "target"):
-        value = f"/pub/{part}/" if name == "path" else f"oss://examplebucket/pub/{part}/"
-        sentence = refusal_of(**{name: value})
-        assert f"{name} must not have a folder whose name begins or ends with a space" in sentence
-
-
 @pytest.mark.parametrize(
     "part",
     [
