@@ -6,7 +6,7 @@ Source: the RAM pages on policy structure, and the OSS and Function Compute page
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from handler.core.config import Config, Location, Mount
@@ -25,6 +25,7 @@ STATE_DAYS = 31
 LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
 DAY = 86_400  # seconds
+MAX_RULE_NAME = 230  # characters; what makes it another one may follow
 # What the names of rules for mounts begin with: of those that delete files, and of others. The point after the first is
 # in no name of a function, so no rule of an application whose name ends in -files is taken for one.
 FILES = "files"
@@ -146,8 +147,9 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 continue
             covered[action].append(target)
             if target not in by_target:
+                used = {rule["ID"] for rule in rules[target.bucket]}
                 by_target[target] = {
-                    "ID": _rule_name(name, mount),
+                    "ID": _rule_name(name, mount, used),
                     "Prefix": target.key,
                     "Status": "Enabled",
                 }
@@ -156,10 +158,15 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     return rules
 
 
-def _rule_name(name: str, mount: Mount) -> str:
+def _rule_name(name: str, mount: Mount, used: Collection[str]) -> str:
+    """One that the bucket has not: OSS refuses a name twice, and one above 255 characters (EC 0014-00000020, -19)."""
+    rule_name = f"{name}-{FILES}{mount.path.replace('/', '.').rstrip('.')}"
     if mount.delete_after is None:
-        return f"{name}-{UPLOADS}{mount.path.replace('/', '-').rstrip('-')}"
-    return f"{name}-{FILES}{mount.path.replace('/', '.').rstrip('.')}"
+        rule_name = f"{name}-{UPLOADS}{mount.path.replace('/', '-').rstrip('-')}"
+    rule_name = rule_name[:MAX_RULE_NAME]
+    while rule_name in used:  # by /a-b/, where the mount is /a/b/
+        rule_name += "-"
+    return rule_name
 
 
 def share_days(config: Config) -> int:

@@ -123,7 +123,12 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
             return _answer_platform(path, body, context)
         ip = client_ip(headers)
         return service.answer(
-            received(), startup.instance, context, request_id=context.request_id, client_ip=ip
+            received(),
+            startup.instance,
+            context,
+            request_id=context.request_id,
+            client_ip=ip,
+            raw_path=path,
         )
 
     async def drop() -> None:

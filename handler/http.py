@@ -25,12 +25,14 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
         received: Request | Problem = _request(document, request_context, http)
     except Problem as problem:
         received = problem
+    raw_path = document.get("rawPath") if document is not None else None
     response = app.answer(
         received,
         startup.instance,
         context,
         request_id=request_id if isinstance(request_id, str) else "",
         client_ip=client_ip if isinstance(client_ip, str) else "",
+        raw_path=raw_path if isinstance(raw_path, str) else "",
     )
     startup.end_after_answer(context)
     return {

@@ -20,7 +20,7 @@ from signer.emulator.plain_files import PlainFiles
 from signer.emulator.variables import shell_command, write_script
 from signer.printing import Parser, show
 
-from . import samples, start_page
+from . import lfs_mount, samples, start_page
 from .errors import LocalError
 from .stack import Stack
 
@@ -57,8 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ports = {"http_port": options.http_port, "oss_port": options.oss_port}
     refusal = ""
     try:
-        with Stack.start(options.config, root=options.root, **ports, log=output) as stack:
-            _run(stack, options, begun)
+        with lfs_mount.copied(options.config) as copy:
+            environment = copy.environment if copy else None
+            with Stack.start(
+                options.config, root=options.root, **ports, environment=environment, log=output
+            ) as stack:
+                _run(stack, options, copy, begun)
     except LocalError as error:
         refusal = str(error)
     finally:
@@ -79,7 +83,12 @@ def _show_log(log: int, begun: threading.Event) -> None:
                 sys.stderr.flush()
 
 
-def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> None:
+def _run(
+    stack: Stack,
+    options: argparse.Namespace,
+    copy: lfs_mount.Copy | None,
+    begun: threading.Event,
+) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
     files = PlainFiles(stack)
     Path(_watched(stack, options.root)).mkdir(parents=True, exist_ok=True)
@@ -92,6 +101,8 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
         ).split("\n")
     )
     _say(stack.notes)
+    if copy and not options.json:
+        _say(["links.toml: the mount /lfs/, which is a comment there, is enabled in this stack."])
     _say(
         f"{folder} is not a bucket of links.toml: its files are not uploaded." for folder in folders
     )
@@ -100,6 +111,8 @@ def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> N
     while True:
         time.sleep(POLL_INTERVAL)
         _say(files.upload_changes(SETTLED))
+        if copy:
+            copy.refresh()
         if not stack.links_toml_changed():
             continue
         try:
@@ -217,8 +230,9 @@ def _watched(stack: Stack, root: Path | None) -> str:
 
 
 def _to_try(prepared: samples.Samples) -> dict[str, str]:
+    titles = {"api_key": "API key", "lfs_url": "lfs.url"}
     return {
-        name.replace("_", " ").replace("api", "API"): sample.value or f"none: {sample.advice}"
+        titles.get(name, name.replace("_", " ")): sample.value or f"none: {sample.advice}"
         for name, sample in prepared._asdict().items()
     }
 

@@ -13,6 +13,7 @@ from handler.commands import keys_edit
 from handler.core.config import Config, Location, Mount
 from handler.core.errors import HandlerError
 from handler.core.keys import METHODS
+from handler.core.paths import LFS
 from signer import SignerError
 from signer.emulator import client
 from signer.emulator.variables import SCRIPT
@@ -41,6 +42,7 @@ class Sample(NamedTuple):
 class Samples(NamedTuple):
     object: Sample
     folder: Sample
+    lfs_url: Sample
     sender_page: Sample
     api_key: Sample
 
@@ -52,6 +54,7 @@ def prepare(stack: Stack) -> Samples:
     return Samples(
         object=_sample(lambda: _object(stack)),
         folder=_sample(lambda: _folder(stack, key)),
+        lfs_url=_sample(lambda: _lfs_url(stack)),
         sender_page=_sample(lambda: _sender_page(stack)),
         api_key=key,
     )
@@ -97,6 +100,15 @@ def _folder(stack: Stack, key: Sample) -> str:
     if response.status != 201:
         raise LocalError(document.get("detail") or f"the service answered {response.status}")
     return str(document["url"])
+
+
+def _lfs_url(stack: Stack) -> str:
+    mount = _mount(
+        stack,
+        lambda mount: {"GET", "PUT"} <= {*mount.methods} and not mount.overwrite,
+        "remove the # from each line of the mount /lfs/ in links.toml",
+    )
+    return f"{stack.http_url}{LFS}{mount.path[1:]}repository"
 
 
 def _sender_page(stack: Stack) -> str:

@@ -25,7 +25,7 @@ from signer import Credentials
 from signer.emulator import EmulatorError, oss, sts
 from signer.emulator.alone import DEFAULT_BUCKET
 from signer.emulator.folder import add_buckets, storage_folder
-from signer.emulator.page import StartPage
+from signer.emulator.page import StartPage, is_own_host
 from signer.emulator.server import listen, serve, url_of
 
 from . import cdn
@@ -152,7 +152,8 @@ class Stack:
                 if failure is not None:
                     raise LocalError(f"Function {name} failed to start: {failure.error_message}")
             urls = {}
-            start_page = StartPage(http_trigger.create_app(runtime, first))
+            first_app = http_trigger.create_app(runtime, first)
+            start_page = StartPage(first_app, is_own=is_own_host)
             for function, listener in zip(http, listeners, strict=True):
                 app = (
                     start_page if function is first else http_trigger.create_app(runtime, function)
@@ -242,14 +243,14 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     return http, notes
 
 
-def _links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
+def links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
     variables = {**function.environment, **extra}
     return Path(function.code, variables.get("LINK_CONFIG") or "links.toml")
 
 
 def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
     """The configuration that a function reads, None if it has none. Raises `LocalError` for an invalid one."""
-    path = _links_toml_path(function, extra)
+    path = links_toml_path(function, extra)
     try:
         return load.load(str(path), {**function.environment, **extra}) if path.is_file() else None
     except InvalidConfig as error:
@@ -287,7 +288,7 @@ def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tupl
     """When each links.toml was changed, and its size; None if it does not exist."""
     stamps: dict[Path, tuple[int, int] | None] = {}
     for function in deployment.functions:
-        path = _links_toml_path(function, extra)
+        path = links_toml_path(function, extra)
         try:
             status = path.stat()
             stamps[path] = status.st_mtime_ns, status.st_size

@@ -76,7 +76,7 @@ class FaultProxy:
     """`calls` are the requests since the faults were last chosen; the first one has the number 0."""
 
     def __init__(self, upstream: str) -> None:
-        self._upstream = urlsplit(upstream).netloc
+        self.forward_to(upstream)
         self._lock = threading.Lock()
         self._draw: Draw = lambda number: ""
         self._act: Callable[[], None] | None = None
@@ -84,6 +84,10 @@ class FaultProxy:
         self._late: list[threading.Timer] = []
         self.calls: list[Call] = []
         self.url = ""
+
+    def forward_to(self, upstream: str) -> None:
+        """Sends requests to the OSS at an address, which may start after the proxy."""
+        self._upstream = urlsplit(upstream).netloc
 
     @property
     def happened(self) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The first screen of the README on a machine with git, make, sh and one Python: three scripts of its commands."""
+"""The first screen of the README on a machine with git, make, sh and one Python: the commands of its four lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-import signer
 from tests.deploy.project_copy import ROOT, install
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -47,7 +46,7 @@ def block(beginning: str) -> str:
 
 def command(program: str) -> str:
     """The first command of the README that begins so, in an example or a table."""
-    return str(re.findall(rf"(?m)^(?:\$ |\| .* \| `)({program}[^`\n]*)", README)[0])
+    return str(re.findall(rf"(?m)^(?:\$ |- \*\*.*`)({program}[^`\n]*)", README)[0])
 
 
 @pytest.fixture(scope="module")
@@ -132,33 +131,35 @@ def second_terminal(machine: Path) -> Iterator[Script]:
 
 
 def test_a_link_that_fails(machine: Path) -> None:
-    temporary = signer.Credentials("STS.EXAMPLE", "EXAMPLE", "CAISexample+token/of+STS==")
-    hangzhou = signer.Endpoint.public("cn-hangzhou")
-    url = signer.presign(
-        "GET", "examplebucket", "reports/q3.pdf", credentials=temporary, endpoint=hangzhou
-    ).url
-    script = f"{ACTIVATE}\n{command('fc-presign explain')}"
-    (shown,) = re.findall(r"(?ms)^\$ fc-presign explain -\n(.*?) …$", README)
-    assert shown in run(machine, machine / "fc-presign", script, url.replace("%2B", "+"))
+    (pasted,) = re.findall(r"(?ms)^```text\n(.*?)^```$", README)
+    (shown,) = re.findall(r"(?ms)^\$ make explain\n(.*?) …$", README)
+    assert shown in run(machine, machine / "fc-presign", command("make explain"), pasted)
 
 
-def test_a_file_for_a_customer(machine: Path, second_terminal: Script) -> None:
-    (machine / "fc-presign/q3.pdf").write_text("The figures\n")
-    printed = second_terminal("make run", command("fc-presign share"))
-    shape = re.sub(
-        r"share=\S{22} \w{4}-\w{4}\n.{12}: (/send/).{8}(.*, until )\S+Z\.\n", r"share=\1\2", printed
-    )
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/-/s/\?share=/send//q3\.pdf, until ", shape)
+def test_a_folder_with_a_code(machine: Path, second_terminal: Script) -> None:
+    photos = machine / "fc-presign/photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_text("A picture\n")
+    printed = second_terminal("make run", command("fc-presign share photos"))
+    assert re.search(r"(?m)^http://127\.0\.0\.1:\d+/-/s/\S*\?share=\S{22} \w{4}-\w{4}$", printed)
+
+
+def test_an_upload_page(machine: Path, second_terminal: Script) -> None:
+    """That its files are reported is tested with the same links.toml in tests/e2e/test_send_and_receive.py."""
+    printed = second_terminal("make run", command("fc-presign receive"))
+    address, note, listing, _ = printed.split("\n")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/-/s/\?share=\S{22}", address)
+    assert re.fullmatch(r"\S{12}: /in/, until \S+Z\.", note)
+    assert listing.startswith("Files arrive in /received/")
 
 
 def test_tests_without_an_account(machine: Path, second_terminal: Script) -> None:
     key = machine / "fc-presign/data/examplebucket/reports/q3.pdf"
     key.parent.mkdir(parents=True)
     key.write_text("The figures\n")
-    (install, start) = re.findall(r"(?m)^\| a program to test \| `(.*)`<br>`(.*?)` \|", README)[0]
-    run(machine, machine / "fc-presign", f"{ACTIVATE}\n{install}")
     fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.stdin.read().strip()).read().decode())"
     printed = second_terminal(
-        start, f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"'
+        command("fc-presign oss"),
+        f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"',
     )
     assert "The figures\n" in printed

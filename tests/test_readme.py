@@ -107,7 +107,9 @@ def test_every_picture_is_shown_and_described_and_make_docs_makes_it() -> None:
     ]
     assert {path for path, _ in found} == set(PICTURES)
     assert [path.name for path, description in found if len(description) < 8] == []
-    assert set(PICTURES) == {IMAGES / name for name in (*screenshots.PICTURES, screenshots.SENDER)}
+    assert set(PICTURES) == {
+        IMAGES / name for name in (*screenshots.PICTURES, *screenshots.SENDERS)
+    }
 
 
 @pytest.mark.shipped_files

@@ -78,3 +78,10 @@ def test_the_example_on_the_configuration_page_is_valid() -> None:
     )
     assert [mount.path for mount in config.mounts] == ["/reports/"]
     assert [notice.on for notice in config.notices] == ["created"]
+
+
+def test_the_thumbnail_of_the_page_is_the_only_size_that_its_mount_allows(tmp_path: Path) -> None:
+    file = tmp_path / "links.toml"
+    file.write_text(f'region = "cn-hangzhou"\n{reference.THUMBNAIL}', "utf-8")
+    config = load.load(str(file), {"LINK_BUCKET": "examplebucket"})
+    assert [mount.process for mount in config.mounts] == [{"image/resize,w_320"}]

@@ -58,6 +58,14 @@ give  = "share"
 to    = ["manifest"]
 """
 
+THUMBNAIL = """[[mount]]
+path    = "/photos/"
+target  = "oss://${LINK_BUCKET}/photos/"
+access  = "anonymous"
+query   = ["x-oss-process"]
+process = ["image/resize,w_320"]
+"""
+
 
 def configuration_page() -> str:
     return f"""\
@@ -87,6 +95,12 @@ The mount with the longest `path` that the request's path begins with is used.
 
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
+- A thumbnail, such as `/photos/a.jpg?x-oss-process=image/resize,w_320`, and no other size:
+
+```toml
+{THUMBNAIL.rstrip()}
+```
+
 - `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`.
 
 {_extensions()}

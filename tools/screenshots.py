@@ -32,7 +32,11 @@ LOCKED = {
     "message": "For the meeting on Friday.\nI send you the code in a text message.",
 }
 
-SENDER = "sender-page.png"
+# The sender's page, by the settings of the browser and the beginnings of two file names.
+SENDERS = {
+    "sender-page.png": (ENGLISH, ("Figures", "Minutes")),
+    "sender-page.zh-CN.png": (CHINESE, ("季度报告", "会议纪要")),
+}
 
 
 class Picture(NamedTuple):
@@ -72,25 +76,27 @@ def take(browser: Browser, world: System, picture: Picture, path: Path) -> None:
     page.close()
 
 
-def take_sender(browser: Browser, world: System, path: Path) -> None:
+def take_sender(browser: Browser, world: System, name: str) -> None:
     """The sender's page after two files were sent to one address."""
-    page = browser.new_page(viewport={"width": 640, "height": 640}, **ENGLISH)
+    language, names = SENDERS[name]
+    page = browser.new_page(viewport={"width": 640, "height": 640}, **language)
     page.goto(f"{world.stack.http_url}/-/")
     page.fill("#key", KEY)
     page.keyboard.press("Enter")
     page.select_option("#send [name=to]", "/sent/")
     page.select_option("#send [name=expires]", "30d")
     page.check("#send [name=code]")
-    names = ("Figures 2026 Q3.pdf", "Minutes 2026 Q3.pdf")
     files = [
-        FilePayload(name=name, mimeType="application/pdf", buffer=b"%PDF" * 600_000)
-        for name in names
+        FilePayload(
+            name=f"{each} 2026 Q3.pdf", mimeType="application/pdf", buffer=b"%PDF" * 600_000
+        )
+        for each in names
     ]
     page.set_input_files("#send [type=file]", files)
-    page.get_by_role("button", name="Send", exact=True).click()
+    page.locator("#send form > button").click()
     page.locator("#send .copies").wait_for()
     page.locator("#list .address").first.evaluate(AS_EXAMPLE)
-    page.locator("main").screenshot(path=path)
+    page.locator("main").screenshot(path=IMAGES / name)
     page.close()
 
 
@@ -107,7 +113,8 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         for name, picture in PICTURES.items():
             take(browser, world, picture, IMAGES / name)
-        take_sender(browser, world, IMAGES / SENDER)
+        for name in SENDERS:
+            take_sender(browser, world, name)
         browser.close()
     return 0
 

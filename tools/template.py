@@ -161,7 +161,8 @@ def links_toml(content: str) -> str:
     content = re.sub(r"(?m)^endpoint +=.*\n", "", content).replace(
         f"/{EXAMPLE}/", "/${LINK_FOLDER}/"
     )
-    return content.replace("[[mount]]\n", '[[mount]]\nendpoint = "${LINK_ENDPOINT}"\n')
+    # Not in comments.
+    return re.sub(r"(?m)^\[\[mount\]\]\n", r'\g<0>endpoint = "${LINK_ENDPOINT}"\n', content)
 
 
 def makefile(content: str) -> str:

@@ -132,6 +132,7 @@ def _add_api_key(job: _Job) -> None:
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     entry = (options.name, options.path, options.method, expires_at, options.max_share)
     _add(job, "API key", options.name, lambda document: keys_edit.add_api_key(document, *entry))
+    warn("Running functions accept it within a minute.")
 
 
 def _add_issuer(job: _Job) -> None:
@@ -232,16 +233,19 @@ def _rotate_api_key(job: _Job) -> None:
     overlap = options.overlap or DEFAULT_OVERLAP
     expires_at = None if options.expires is None else now + options.expires
 
+    ends: list[float] = []
+
     def rotate(document: Document) -> tuple[Document, str]:
-        return keys_edit.rotate_api_key(document, name, now, overlap, expires_at)
+        changed, key, end = keys_edit.rotate_api_key(document, name, now, overlap, expires_at)
+        ends.append(end)
+        return changed, key
 
     _add(job, "API key", name, rotate, done="rotated")
-    entry = next(key for key in keys_edit.read(_read(job.store))[1].api if key.id == name)
-    if entry.earlier is not None:
-        warn(
-            f"The earlier key works until {rfc3339(entry.earlier.expires_at)}; the new one within a minute. "
-            "Both functions must run this version: an older one refuses the keys document."
-        )
+    # Not read again: by now another writer may have changed the document.
+    warn(
+        f"The earlier key works until {rfc3339(ends[-1])}; the new one within a minute. "
+        "Both functions must run this version: an older one refuses the keys document."
+    )
 
 
 def _add(
@@ -412,7 +416,7 @@ def _restore(job: _Job) -> None:
         state = "is invalid"
     write_lines(
         f"{store} {state}. With {file}:",
-        *(f"  {line}" for line in keys_edit.changes(current, document)),
+        *(f"  {line}" for line in keys_edit.changes(current, document, job.clock.now())),
     )
     if not job.options.yes:
         if not _has_terminal():

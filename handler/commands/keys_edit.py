@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from signer.times import rfc3339
+from signer.times import parse_rfc3339, rfc3339
 
 from ..core.errors import HandlerError
 from ..core.keys import VERSION, ApiKey, Keys, load_json, parse
@@ -80,11 +80,12 @@ def add_api_key(
 
 def rotate_api_key(
     document: Document, name: str, now: float, overlap: int, expires_at: float | None
-) -> tuple[Document, str]:
-    """The document with a new API key in the place of an old one, and the new key, which is stored nowhere.
+) -> tuple[Document, str, float]:
+    """The document with a new API key in the place of an old one, the new key, which is stored nowhere, and the old
+    one's end (Unix seconds).
 
-    The old one works for `overlap` seconds more, and never beyond its own end. `expires_at` (Unix seconds) is that of
-    the new key, None for the end that the entry has. Paths, methods and owner stay.
+    That is `overlap` seconds from `now`, and never beyond its own end. `expires_at` (Unix seconds) is that of the new
+    key, None for the end that the entry has. Paths, methods and owner stay.
     """
     entry, current = _api_entry(document, name)
     if current.expires_at is not None and current.expires_at <= now:
@@ -105,7 +106,7 @@ def rotate_api_key(
     }
     if expires_at is not None:
         rotated["expires_at"] = rfc3339(expires_at)
-    return _with_api_entry(document, rotated), key
+    return _with_api_entry(document, rotated), key, end
 
 
 def end_overlap(document: Document, name: str, now: float) -> Document:
@@ -183,19 +184,22 @@ def rotate_share(document: Document, retired: str | None = None) -> tuple[Docume
     }, added
 
 
-def changes(current: Document | None, restored: Document) -> list[str]:
+def changes(current: Document | None, restored: Document, now: float) -> list[str]:
     """A line for each entry that comes, goes or changes if `restored` replaces a document; None if that is unknown.
 
     A document has no list of what was revoked: what the current one lacks was removed since the other was saved.
     """
     before = _entries(current or {})
     after = _entries(restored)
-    comes = (
-        "Comes" if current is None else "Works again, although it was revoked, retired or removed"
-    )
-    lines = [
-        f"{comes}: {kind} {name}" for kind, name, _ in [key for key in after if key not in before]
-    ]
+    lines = []
+    for (kind, name, secret), entry in after.items():
+        if (kind, name, secret) not in before:
+            comes = "Works again, although it was revoked, retired or removed"
+            if current is None:
+                comes = "Comes"
+            elif _has_ended(entry, now):
+                comes = "Comes back, but has ended"
+            lines.append(f"{comes}: {kind} {name}")
     lines += [
         f"Goes: {kind} {name}" for kind, name, _ in [key for key in before if key not in after]
     ]
@@ -206,6 +210,12 @@ def changes(current: Document | None, restored: Document) -> list[str]:
         ]
         lines += [f"Changes: {kind} {name} ({', '.join(members)})"] if members else []
     return lines
+
+
+def _has_ended(entry: Document, now: float) -> bool:
+    """Whether an API key, or an earlier one, works no more."""
+    end = parse_rfc3339(entry.get("expires_at") or "")
+    return end is not None and end <= now
 
 
 def _entries(document: Document) -> dict[tuple[str, str, str], Document]:

@@ -21,6 +21,10 @@ def lines_of(keys: Keys, now: float) -> list[str]:
         lines.append(
             f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}"
         )
+        if key.earlier is not None and key.earlier.expires_at > now:
+            lines[-1] += (
+                f"; the key before a rotation works until {rfc3339(key.earlier.expires_at)}"
+            )
     lines += [] if keys.api else ["  none"]
     if keys.jwt:
         lines.append("JWT issuers:")

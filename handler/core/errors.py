@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_PHRASES = {413: "Content Too Large"}  # older versions of Python have another
+# Older versions of Python have others.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class ErrorEntry(NamedTuple):
@@ -80,6 +81,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "prefix_overlaps": ErrorEntry(
         400, "Another mount covers objects below this path.", "Use a more specific path."
     ),
+    "https_required": ErrorEntry(
+        400, "A key is accepted over https only.", "Use https:// in lfs.url, and replace the key."
+    ),
     "unauthorized": ErrorEntry(
         401,
         "An API key or token is required.",
@@ -111,6 +115,12 @@ ERRORS: Mapping[str, ErrorEntry] = {
         403,
         "The API key or token is not allowed to list the shares of others.",
         "Use one that has the method ADMIN, or leave out all.",
+        {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    ),
+    "upload_not_allowed": ErrorEntry(
+        403,
+        "The API key or token may not push here.",
+        "Use one that has the methods GET and PUT for this path.",
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
     "wrong_password": ErrorEntry(
@@ -184,6 +194,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "object_archived": ErrorEntry(
         409, "This file is in cold storage.", "Ask its owner to restore it first."
     ),
+    "lfs_hash_unknown": ErrorEntry(
+        409, "This store names objects by SHA-256.", "Use a repository with that hash."
+    ),
     "share_expired": ErrorEntry(410, "This link has expired.", _NEW_LINK),
     "share_owner_removed": ErrorEntry(
         410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK
@@ -204,6 +217,19 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "not_json": ErrorEntry(
         415, "The request body must be JSON.", "Send it with Content-Type: application/json."
+    ),
+    "bad_lfs_request": ErrorEntry(
+        422, "Invalid request of Git LFS.", "Correct what the message names."
+    ),
+    "lfs_not_enabled": ErrorEntry(
+        422,
+        "This mount does not store objects of Git LFS.",
+        "Ask the operator for a mount with the methods GET and PUT, and overwrite = false, in links.toml.",
+    ),
+    "lfs_object_differs": ErrorEntry(
+        422,
+        "Another object is stored under this hash.",
+        "Ask the operator to delete it, and push again.",
     ),
     "bad_configuration": ErrorEntry(
         500,

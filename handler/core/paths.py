@@ -8,6 +8,7 @@ from .errors import Problem
 
 MAX_BYTES = 1023  # of an object's key
 SHARES = "/-/s"  # of these paths a part is the name of a share: the object's own path is checked when it is known
+LFS = "/-/lfs/"  # below it the credential is that of a Git helper, and every answer has the form of Git LFS
 MAX_SHARED_BYTES = 2 * MAX_BYTES
 
 _PLAIN = re.compile(r"/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*")

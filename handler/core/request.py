@@ -79,20 +79,23 @@ class Request(NamedTuple):
     ) -> dict[str, Any]:
         """The members of the JSON object in the body, as `read_members` returns them.
 
-        Raises what `read_members` raises, and the 415 `not_json`.
+        Raises what `read_members` and `document` raise.
         """
+        return read_members(self.document(), members, required=required)
+
+    def document(self, media_types: tuple[str, ...] = ("application/json",)) -> Any:
+        """The parsed JSON of the body. Raises the 415 `not_json` for another type, and the 400 `bad_body`."""
         media_type = (
             self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         )
-        if media_type != "application/json":
+        if media_type not in media_types:
             raise Problem("not_json")
         if self.body.count(b"[") + self.body.count(b"{") > MAX_BRACKETS:
             raise bad_body(f"it has more than {MAX_BRACKETS} of [ and {{")
         try:
-            document = json.loads(self.body)
+            return json.loads(self.body)
         except (ValueError, RecursionError):
             raise Problem("bad_body", "The request body is not valid JSON.") from None
-        return read_members(document, members, required=required)
 
 
 def read_members(

@@ -53,6 +53,7 @@ class LinkIssuer:
         """
         if notice.on in USES:
             return Link(notice.path, "", "")
+        # Not hash(): that of strings is another in each process, and a failure could not be repeated.
         with self._locks[int(notice.id("")[:8], 16) % len(self._locks)]:
             return self._issued(notice)
 

@@ -49,10 +49,11 @@ class Due(NamedTuple):
     unlinked: list[Delivery]
 
     def candidates(self) -> list[Delivery]:
-        """What a paused sink is asked with: first some at random, since what it does not take may all come first."""
+        """What a paused sink is asked with, in random order: what it never takes would otherwise always come first."""
         fresh = random.sample(self.fresh, len(self.fresh))
-        held = self.held[: timing.WITHOUT_LINK]
-        return [*fresh, *self.failed, *held, *self.unlinked[: timing.WITHOUT_LINK]]
+        others = [*self.failed, *self.held[: timing.WITHOUT_LINK]]
+        random.shuffle(others)
+        return [*fresh, *others, *self.unlinked[: timing.WITHOUT_LINK]]
 
 
 def sort_due(due: Iterable[Delivery]) -> Due:

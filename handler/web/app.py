@@ -10,7 +10,7 @@ from ..core import audit
 from ..core.config import InvalidConfig
 from ..core.context import Instance, Invocation
 from ..core.errors import CredentialsRefused, HandlerError, Problem
-from ..core.paths import read_path
+from ..core.paths import LFS, read_path
 from ..core.request import MAX_BYTES, Request
 from .endpoints import dispatch
 from .response import HEADERS, Response, with_config_headers
@@ -38,16 +38,18 @@ def answer(
     *,
     request_id: str,
     client_ip: str = "",
+    raw_path: str = "",
 ) -> Response:
     """Answers a request in an instance, and never raises.
 
-    A request that cannot be read is received as its `Problem`, which becomes the response; an `InvalidConfig` of
-    `load_instance` and any other exception become a 500. Where OSS or STS refuses credentials that may be a client's,
-    the request is answered again with those of the environment: an endpoint then runs twice. The audit line is written
-    before the function returns.
+    A request that cannot be read is received as its `Problem`, which becomes the response, in the form that `raw_path`
+    requires where it is known; an `InvalidConfig` of `load_instance` and any other exception become a 500. Where OSS or
+    STS refuses credentials that may be a client's, the request is answered again with those of the environment: an
+    endpoint then runs twice. The audit line is written before the function returns.
     """
+    raw_path = received.raw_path if isinstance(received, Request) else raw_path
     try:
-        return _answer(received, load_instance, context, request_id, client_ip)
+        return _answer(received, load_instance, context, request_id, client_ip, raw_path)
     except Exception as error:
         problem = Problem("internal_error")
         # Writing the audit line may be what failed: the caller gets a response even then.
@@ -58,8 +60,8 @@ def answer(
                 "status": problem.status,
             }
             audit.write({**line, "fault": audit.fault(error)})
-        headers = {**HEADERS, "Content-Type": "application/problem+json"}
-        return Response(problem.status, headers, problem.json(request_id))
+        response = _document_response(problem, request_id, raw_path)
+        return response._replace(headers={**HEADERS, **response.headers})
 
 
 def _answer(
@@ -68,6 +70,7 @@ def _answer(
     context: object,
     request_id: str,
     client_ip: str,
+    path: str,
 ) -> Response:
     started = time.perf_counter()
     fields: dict[str, object] = dict.fromkeys(AUDIT_FIELDS)
@@ -94,7 +97,7 @@ def _answer(
         if problem.code == "internal_error":
             fields["fault"] = audit.fault(error)
     if response is None:
-        response = _problem_response(problem, request, request_id, fields)
+        response = _problem_response(problem, request, request_id, path, fields)
     if instance is None:  # the request was refused before it was needed
         with suppress(InvalidConfig):
             instance = load_instance()
@@ -126,17 +129,20 @@ def _path(request: Request, fields: dict[str, object]) -> str:
 
 def route(request: Request, invocation: Invocation, path: str) -> Response:
     """The response of the endpoint at a path, for the caller whose credential the request carries. Raises `Problem`."""
-    if "authorization" in request.headers:
-        from ..core.auth import identify
+    # Git deletes a key that a route of Git LFS refuses, so that only the route that needs one reads it.
+    if "authorization" in request.headers and not path.startswith(LFS):
+        from ..core.auth import identify_caller
 
-        caller = identify(request, invocation)
-        invocation = invocation._replace(caller=caller)
-        invocation.audit_fields["caller"] = caller.id if caller else None
+        invocation = identify_caller(request, invocation)
     return dispatch.answer(request, invocation, path)
 
 
 def _problem_response(
-    problem: Problem, request: Request | None, request_id: str, fields: dict[str, object]
+    problem: Problem,
+    request: Request | None,
+    request_id: str,
+    path: str,
+    fields: dict[str, object],
 ) -> Response:
     # Callers may read their log: the line of a refused request must say no more than the response.
     for name in ("mount", "expires_in", "clamped_by", "bucket", "key"):
@@ -145,7 +151,7 @@ def _problem_response(
     fields["code"] = problem.code
     if problem.cause:
         fields["cause"] = problem.cause
-    if request is not None and request.wants_page():
+    if request is not None and request.wants_page() and not path.startswith(LFS):
         try:
             from .pages import problem_page
 
@@ -154,5 +160,14 @@ def _problem_response(
             return page._replace(headers={**page.headers, **problem.headers})
         except Exception as error:  # a broken page must not hide the problem
             fields["fault"] = audit.fault(error)
+    return _document_response(problem, request_id, path)
+
+
+def _document_response(problem: Problem, request_id: str, path: str) -> Response:
+    """The problem document, or what Git LFS expects of its routes; `path` may be encoded."""
+    if path.startswith(LFS):
+        from .endpoints import lfs
+
+        return lfs.problem_response(problem, request_id)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
     return Response(problem.status, headers, problem.json(request_id))

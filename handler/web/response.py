@@ -94,13 +94,20 @@ def _came_over_tls(request: Request, public_url: str | None) -> bool:
     """Whether a request came to the domain of an https `public_url`.
 
     A custom runtime learns the domain from the Host header alone: a forged one affects only the client that sends it.
-    No document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
     """
     if public_url is None or not public_url.startswith("https://"):
         return False
     domain = (request.domain or request.headers.get("host", "")).lower().removesuffix(":443")
+    return domain == public_url.removeprefix("https://") and not came_over_http(request)
+
+
+def came_over_http(request: Request) -> bool:
+    """Whether the platform says that a request came over http.
+
+    No document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
+    """
     protocol = request.headers.get("x-forwarded-proto", "https").partition(",")[0].strip()
-    return protocol.lower() == "https" and domain == public_url.removeprefix("https://")
+    return protocol.lower() != "https"
 
 
 def _with_cors(request: Request, config: Config, response: Response) -> Response:

@@ -10,9 +10,10 @@ from ..endpoint import Endpoint
 from ..errors import SignerError
 from ..link import presign
 from ..listing import ListedObject, ListedPage, listing_query, read_page
-from .network import describe_refusal, failure_reason, send
+from .network import AnswerRefused, describe_refusal, failure_reason, send
 
 TIMEOUT = (10, 60)  # seconds, to connect and to read
+MAX_PAGES = 10_000  # of 1,000 objects
 _ATTEMPTS = 4
 
 
@@ -48,12 +49,14 @@ def objects(
                 "GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query
             )
             try:
-                response = send("GET", link.url, TIMEOUT, session=session)
-                if response.status_code == 200:
-                    return read_page(response.content)
-                failure = describe_refusal(response, " (listing requires oss:ListObjects)")
-                if response.status_code < 500:
+                answer = send("GET", link.url, TIMEOUT, session=session)
+                if answer.status == 200:
+                    return read_page(answer.body)
+                failure = describe_refusal(answer, " (listing requires oss:ListObjects)")
+                if answer.status < 500:
                     break
+            except AnswerRefused as error:
+                raise ListingFailed(str(error)) from None
             except (OSError, ValueError) as error:
                 failure = failure_reason(error)
             if attempt < _ATTEMPTS:
@@ -62,9 +65,12 @@ def objects(
                 pause(0.5 * 2**attempt)
         raise ListingFailed(f"Cannot list oss://{bucket}/{prefix} at {host}: {failure}.")
 
-    while True:
+    for _ in range(MAX_PAGES):
         page = request_page()
         yield from page.objects
         if not page.token:
             return
         query["continuation-token"] = page.token
+    raise ListingFailed(
+        f"oss://{bucket}/{prefix} has more than {MAX_PAGES} pages of 1,000 objects. Use a longer prefix."
+    )

@@ -10,18 +10,26 @@ from typing import Any, NamedTuple
 from ..endpoint import is_loopback, parse_origin
 from ..errors import SignerError
 from . import options
-from .network import failure_reason, send
+from .network import AnswerRefused, failure_reason, send
 
 URL = "FC_PRESIGN_URL"
 KEY = "FC_PRESIGN_KEY"
 TIMEOUT = (10, 60)  # seconds, to connect and to read
+MAX_PAGES = 10_000  # of a list
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class ServiceFailed(SignerError):
-    """The service did not do what it was asked; the message says what it answered."""
+    """The service did not do what it was asked; the message says what it answered, `status` with which status.
+
+    It is 0 where nothing was answered.
+    """
 
     code = "service_failed"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Service(NamedTuple):
@@ -65,36 +73,37 @@ class Service(NamedTuple):
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
-            response = send(
-                method, self.url + path, TIMEOUT, headers=headers, query=query, body=body
-            )
+            answer = send(method, self.url + path, TIMEOUT, headers=headers, query=query, body=body)
         except OSError as error:
             raise ServiceFailed(f"Cannot reach {self.url}: {failure_reason(error)}.") from None
-        if (method, response.status_code) == ("DELETE", 204):
+        except AnswerRefused as error:
+            raise ServiceFailed(str(error)) from None
+        if (method, answer.status) == ("DELETE", 204):
             return {}
         try:
-            document = response.json()
+            document = answer.json()
         except (ValueError, RecursionError):
             document = None
-        if response.status_code in (200, 201) and isinstance(document, dict) and method != "DELETE":
+        if answer.status in (200, 201) and isinstance(document, dict) and method != "DELETE":
             return document
-        raise self.refusal(document, f" (status {response.status_code})")
+        raise self.refusal(document, answer.status)
 
-    def refusal(self, problem: object, instead: str = "") -> ServiceFailed:
-        """What a problem document says. Of anything else, that it is not one, and what the answer had `instead`."""
+    def refusal(self, problem: object, status: int = 0) -> ServiceFailed:
+        """What a problem document says. Of anything else, that it is not one, and the `status` of the answer."""
         code = problem.get("code") if isinstance(problem, dict) else None
         if not isinstance(problem, dict) or not isinstance(code, str):
-            return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.")
+            instead = f" (status {status})" if status else ""
+            return ServiceFailed(f"{self.url} did not answer as fc-presign does{instead}.", status)
         hint = f" Set {KEY}, or pass --key -." if code == "unauthorized" else ""
         return ServiceFailed(
-            f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})"
+            f"{problem.get('detail')}{hint} ({code}, request {problem.get('request_id')})", status
         )
 
     def pages(self, path: str, query: Mapping[str, str], *lists: str) -> Iterator[dict[str, Any]]:
         """The JSON of every page, which has these lists; each is requested with the `next` of the one before."""
         after = ""
         seen = set[str]()
-        while True:
+        for _ in range(MAX_PAGES):
             position = {"after": after} if after else {}
             page = self.ask("GET", path, {**query, **position})
             entries = [page.get(name) for name in lists]
@@ -110,6 +119,7 @@ class Service(NamedTuple):
                 raise ServiceFailed(f"The list of {self.url} does not end.")
             after = following
             seen.add(after)
+        raise ServiceFailed(f"The list of {self.url} has more than {MAX_PAGES} pages.")
 
     @staticmethod
     def _is_entry(entry: Any) -> bool:

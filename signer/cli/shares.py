@@ -18,17 +18,20 @@ from urllib.parse import parse_qs, quote, urlsplit
 import click
 
 from ..display import printable, redact_pieces
+from ..redaction import REDACTED
 from ..sizes import format_size
 from . import options
 from .sending.bundle import Bundle, plan_bundle, send_bundle
 from .sending.destination import Place, find_place
 from .sending.files import LocalFile, select_files
 from .service import KEY, Service, ServiceFailed
+from .share_list import share_list
 from .terminal import echo, print_json
 
 MAX_NAMED = 10  # of what is left out
 
 _ID = re.compile(r"[A-Za-z0-9_-]{12}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # of the address of a share
 
 T = TypeVar("T")
 _service_options = options.add(
@@ -52,7 +55,7 @@ _share_options = options.add(
         is_flag=True,
         help="Protect it with a code, which is printed behind the address.",
     ),
-    click.option("--title", help="What the page says for you, in place of the file's name."),
+    click.option("--title", help="What the page says first, in your words."),
 )
 
 
@@ -112,7 +115,7 @@ def _as_typed(params: Mapping[str, Any]) -> str:
     "paths",
     metavar="/PATH",
     multiple=True,
-    help="Share what is there, also a folder; repeatable.",
+    help="Share what is there, also a folder; repeatable. With --csv, - reads a path on each line.",
 )
 @click.option(
     "--to", default="/send/", show_default=True, metavar="/PATH/", help="Where files are sent."
@@ -126,6 +129,10 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 @click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
 @click.option("--message", help="What the page says below the title.")
+@click.option("--csv", "as_csv", is_flag=True, help="With --path -: print a row for each path.")
+@click.option(
+    "--resume", metavar="FILE", help="With --csv: without what FILE, of an earlier run, has."
+)
 @_share_options
 @_service_options
 def share(
@@ -135,6 +142,8 @@ def share(
     into: bool,
     each: bool,
     hidden: bool,
+    as_csv: bool,
+    resume: str | None,
     **params: Any,
 ) -> int:
     """Send files and folders, or take what is there, and share them. The status is 2 if something was not shared.
@@ -149,6 +158,7 @@ def share(
       fc-presign share photos/ --title 'Photos of June'
       fc-presign share photos/*.jpg --each --max-uses 1
       fc-presign share --path /reports/2026/
+      fc-presign share --path - --csv --expires 30d < paths.txt > shares.csv
     """
     is_single = len(files) == 1 and not os.path.isdir(files[0])
     together = bool(files) and (into or not (each or is_single))
@@ -160,8 +170,14 @@ def share(
         options.fail("--max-uses counts the downloads of one file: add --each.")
     as_json = params.pop("as_json")
     key = params.pop("key")
+    if as_csv != ("-" in paths) or (resume and not as_csv):
+        options.fail("--csv goes with --path -, and --path - and --resume with --csv.")
+    if as_csv and (files or as_json or key or len(paths) > 1):
+        options.fail("--csv reads paths from standard input: leave out files, --json and --key.")
     service = Service.load(key)
-    create = partial(_create, service, as_json, **params)
+    create = partial(_create, service, as_json or as_csv, **params)
+    if as_csv:
+        return share_list(create, resume)
     typed = _as_typed({**params, "json": as_json, "key": key})
     expected = len(paths)
     acts = _for_each(paths, lambda path: create(path=path))
@@ -363,7 +379,8 @@ def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
         try:
             yield act(name)
         except (ServiceFailed, ValueError) as error:
-            _print_failure(f"{name}: {error}")
+            shown = REDACTED if _SECRET.fullmatch(name) else name
+            _print_failure(f"{shown}: {error}")
 
 
 def _print_failure(sentence: str, again: str = "") -> None:

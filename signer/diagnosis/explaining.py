@@ -39,7 +39,8 @@ T = TypeVar("T")
 # What does not look like one is not shown: it may be a piece of something else.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _HOST = re.compile(
-    r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
+    # Without a dot it is one of this machine or of a container.
+    r"(?:(?:[\w-]{1,63}\.)+[\w-]{0,63}|[\w-]{1,30}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 
 

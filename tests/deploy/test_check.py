@@ -233,12 +233,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def test_on_a_terminal_a_sentence_is_wrapped_and_otherwise_a_line(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    wrapped, _ = run("s.yaml", "--allow-placeholders")
+    with monkeypatch.context() as terminal:
+        terminal.setenv("COLUMNS", "80")
+        terminal.setattr("sys.stdout.isatty", lambda: True)
+        wrapped, _ = run("s.yaml", "--allow-placeholders")
     assert max(map(len, wrapped)) <= 80
-    monkeypatch.undo()
-    monkeypatch.chdir(ROOT)
     lines, _ = run("s.yaml", "--allow-placeholders")
     assert " ".join(line.strip() for line in wrapped) == " ".join(lines)
 
@@ -299,8 +298,8 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     assert run(config, "--allow-placeholders") == ([LATER, f"{config} can be deployed."], 0)
     project.edit("cn-hongkong", "cn-shanghai")
     project.edit(
-        "[[mount]]\n",
-        '[[mount]]\nendpoint = "https://static.example.com"\n',
+        "\n[[mount]]\n",
+        '\n[[mount]]\nendpoint = "https://static.example.com"\n',
         "links.toml",
         everywhere=True,
     )

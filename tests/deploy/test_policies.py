@@ -20,6 +20,7 @@ from deploy.command import output_of, run
 from deploy.errors import DeployError
 from deploy.model import ConfiguredFunction, Project
 from deploy.statements import UPLOAD_DAYS
+from local import lfs_mount
 from local.fc import s_yaml
 from signer import presign
 from tests.deploy import deployments
@@ -182,6 +183,23 @@ def test_each_role_may_do_what_its_mounts_need_and_trusts_only_the_service_that_
     assert "operator" not in documents
 
 
+def test_the_shipped_mount_for_git_lfs_needs_what_any_mount_with_get_and_put_does(
+    tmp_path: Path,
+) -> None:
+    mount = lfs_mount.COMMENT.replace(b"# ", b"").decode()
+    assert lfs_mount.COMMENT.decode() in (ROOT / "links.toml").read_text("utf-8")
+    before = policies_for(tmp_path)
+    after = policies_for(tmp_path, LINKS + mount)
+    lfs = allow(
+        ["oss:AbortMultipartUpload", "oss:GetObject", "oss:PutObject"],
+        "acs:oss:*:*:examplebucket/lfs/*",
+    )
+    expected = statements_of(before, "links-http")
+    assert [each for each in statements_of(after, "links-http") if each not in expected] == [lfs]
+    events = "links-events"
+    assert statements_of(after, events) == statements_of(before, events)
+
+
 def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(
     tmp_path: Path,
 ) -> None:
@@ -342,6 +360,30 @@ def test_what_happens_to_files_of_one_prefix_stands_in_one_rule(tmp_path: Path) 
     for methods in (("GET", "PUT"), ("PUT", "GET")):
         mounts = [f"/{name}/ in/ {method} 61" for name, method in zip("ab", methods, strict=True)]
         assert rules_of(tmp_path, *mounts) == [("links-files.a", "in/", DELETE | ABORT)]
+
+
+def test_each_rule_has_a_name_of_its_own_that_oss_accepts(tmp_path: Path) -> None:
+    """OSS refuses the same name twice (EC 0014-00000020), and one of more than 255 characters (0014-00000019)."""
+    long_path = "x" * 400
+    rules = rules_of(
+        tmp_path,
+        "/a/b/ 1/ PUT 0",
+        "/a-b/ 2/ PUT 0",
+        "/c/d/ 3/ GET 61",
+        "/c.d/ 4/ GET 61",
+        f"/{long_path}y/ 5/ PUT 0",
+        f"/{long_path}z/ 6/ GET 61",
+        f"/{long_path}z/w/ 7/ GET 61",
+    )
+    names = [name for name, _, _ in rules]
+    assert names[:4] == [
+        "links-uploads-a-b",
+        "links-uploads-a-b-",
+        "links-files.c.d",
+        "links-files.c.d-",
+    ]
+    assert len(set(names)) == len(names) == 7
+    assert max(map(len, names)) <= 255
 
 
 def test_the_shipped_file_deletes_nothing_until_its_comment_is_one_no_more(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from local import samples
-from signer.cli.network import send
+from signer.cli.network import Answer, send
 from signer.cli.sending import transfer
 from signer.cli.service import Service
 from tests.e2e.system import TIMEOUT, System, leaks
@@ -72,7 +72,7 @@ def sent(system: System) -> set[str]:
 def elsewhere(system: System, url: str) -> Any:
     """Lets OSS be at another address for what is sent."""
 
-    def to(method: str, link: str, *arguments: Any, **options: Any) -> requests.Response:
+    def to(method: str, link: str, *arguments: Any, **options: Any) -> Answer:
         assert link.startswith(system.stack.oss_url)
         return send(method, link.replace(system.stack.oss_url, url), *arguments, **options)
 
@@ -348,7 +348,7 @@ def test_ctrl_c_ends_it_and_prints_what_was_shared(command: Run, tmp_path: Path)
     (tmp_path / "a.txt").write_bytes(b"content")
     answers = iter([send])
 
-    def interrupted(*arguments: Any, **options: Any) -> requests.Response:
+    def interrupted(*arguments: Any, **options: Any) -> Answer:
         answer = next(answers, None)
         if answer is None:
             raise KeyboardInterrupt

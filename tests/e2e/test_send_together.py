@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 import requests
 
-from signer.cli.network import send
+from signer.cli.network import Answer, send
 from signer.cli.sending import transfer
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_send_and_receive import ADDRESS, Run, elsewhere
@@ -40,7 +40,7 @@ def sendings() -> Iterator[list[str]]:
     """The names of the files that are sent to OSS."""
     names: list[str] = []
 
-    def count(method: str, url: str, *arguments: Any, **options: Any) -> requests.Response:
+    def count(method: str, url: str, *arguments: Any, **options: Any) -> Answer:
         names.append(url.partition("?")[0].rpartition("/")[2])
         return send(method, url, *arguments, **options)
 
@@ -164,7 +164,7 @@ def test_after_ctrl_c_the_printed_command_goes_on(
     (files / "photos/.env").write_bytes(b"hidden")
     answers = iter([send, send])
 
-    def interrupted(*arguments: Any, **options: Any) -> requests.Response:
+    def interrupted(*arguments: Any, **options: Any) -> Answer:
         answer = next(answers, None)
         if answer is None:
             raise KeyboardInterrupt

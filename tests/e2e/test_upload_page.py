@@ -191,7 +191,7 @@ def test_more_files_than_the_share_allows(world: System, open_upload_page: OpenP
     choose(page, file("b.txt", b"b"))
     expect_outcome(page, 2, "full")
     expect(row(page, 2).locator(".state")).to_have_text(
-        "Not sent: the maximum number of files has been reached."
+        "Not sent: the maximum number of files has been reached. Ask for a new link."
     )
     assert arrived(world, page) == {"1-a.txt": b"a"}
 
@@ -281,6 +281,27 @@ def test_a_lost_connection_is_reported_and_a_retry_does_not_count_twice(
     assert arrived(world, page) == {"1-a.txt": b"hello"}
     page.reload()
     expect(page.locator("#files-left")).to_have_text("2")
+
+
+def test_what_a_lost_connection_stops_goes_on_by_itself(
+    world: System, open_upload_page: OpenPage
+) -> None:
+    page = open_upload_page(max_files=6)
+    page.context.set_offline(True)
+    choose(page, *(file(f"{number}.txt", b"x") for number in range(5)))
+    expect(page.get_by_text("Waiting for the network …")).to_have_count(3)
+    page.get_by_role("button", name="Stop: 0.txt").click()
+    expect_outcome(page, 1, "stopped")
+    page.context.set_offline(False)
+    expect(page.locator("#list > li[data-outcome=sent]")).to_have_count(4)
+    expect_outcome(page, 1, "stopped")
+    # The browser may learn that it is offline after the request has failed.
+    interrupt_once(page, world.stack.oss_url, after_arrival=False)
+    choose(page, file("late.txt", b"x"))
+    expect_outcome(page, 6, "failed")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect_outcome(page, 6, "sent")
+    assert len(arrived(world, page)) == 5
 
 
 def test_files_are_dropped(world: System, open_upload_page: OpenPage) -> None:

@@ -78,13 +78,16 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         with monkeypatch.context() as patched:
             patched.setenv("http_proxy", "http://127.0.0.1:1")
             first = prepare_all(stack)
-            assert [sample.advice for sample in first] == [""] * 4
+            missing = {name: each.advice for name, each in first._asdict().items() if each.advice}
+            assert missing == {
+                "lfs_url": "remove the # from each line of the mount /lfs/ in links.toml"
+            }
         assert requests.get(value(first.object), timeout=20).content == samples.CONTENT
         listed = requests.get(value(first.folder), timeout=20).json()
         assert [file["name"] for file in listed["files"]] == [*samples.FILES]
         page = requests.get(value(first.sender_page), headers=PAGE, timeout=20)
         assert (page.status_code, 'type="file"' in page.text) == (200, True)
-        for address in first[:3]:
+        for address in (first.object, first.folder, first.sender_page):
             assert value(address).startswith(stack.http_url)
         for key in (first.api_key.value, mine):  # other entries of the keys document stay
             assert signed(stack, key) == samples.CONTENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from local import command, samples
+from local import command, lfs_mount, samples
 from local.demo import story
 from local.errors import LocalError
 from local.stack import Stack
@@ -45,7 +46,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with started("--json", errors=log) as program:
         line = json.loads(program.wait_for("{"))
-        assert list(line["samples"]) == ["object", "folder", "sender_page", "api_key"]
+        assert list(line["samples"]) == ["object", "folder", "lfs_url", "sender_page", "api_key"]
         assert all(line["samples"].values())
         names = (
             "http oss sts cdn bucket region access_key_id access_key_secret security_token samples"
@@ -101,6 +102,14 @@ def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(
         ) == {None}
 
 
+def lfs_batch(url: str, key: str) -> int:
+    """The status of an upload without objects."""
+    body = {"operation": "upload", "objects": []}
+    return requests.post(
+        f"{url}/objects/batch", json=body, auth=("anybody", key), timeout=20
+    ).status_code
+
+
 CDN = """
 [[mount]]
 path = "/v/"
@@ -109,6 +118,13 @@ access = "anonymous"
 endpoint = "https://static.example.com"
 cdn = "static"
 """
+
+
+def save(path: Path, text: str) -> None:
+    """Replaces a file at once, as editors do: a program that watches it sees no half of it."""
+    written = path.with_suffix(".new")
+    written.write_text(text)
+    written.replace(path)
 
 
 def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss(
@@ -132,7 +148,9 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
         )
         assert "STS." not in banner
         rows = dict(re.findall(r"^  (\S+(?: \S+)*)  +(\S.*)$", banner, re.MULTILINE))
-        assert list(rows)[-4:] == ["object", "folder", "sender page", "API key"]
+        assert list(rows)[-5:] == ["object", "folder", "lfs.url", "sender page", "API key"]
+        assert rows["lfs.url"] == f"{program.http}/-/lfs/lfs/repository"
+        assert lfs_batch(rows["lfs.url"], rows["API key"]) == 200
         assert rows["files"].endswith("/examplebucket/outbox/")
         assert Path(rows["files"].removeprefix("put files into ")).is_dir()
         assert requests.get(rows["object"], timeout=20).text.startswith("A private object")
@@ -160,17 +178,48 @@ def test_a_person_sees_addresses_that_work_and_what_changes_and_no_secret_of_oss
             rows["folder"]
             == 'none: add list = true and max_share = "30d" to a mount with GET and PUT in links.toml'
         )
-        links.write_text(whole + "[[mounts]]\n")
+        save(links, whole + "[[mounts]]\n")
         assert "unknown key 'mounts' (did you mean 'mount'?)" in program.wait_for(
             "links.toml changed"
         )
-        links.write_text(whole)
+        save(links, whole)
         program.wait_for("links.toml changed and was read again.")
         address = program.wait_for("folder").split()[-1]
         assert requests.get(address, headers=html, timeout=20).status_code == 200
+        # Whoever changes the comment decides: the mount is what links.toml says.
+        save(links, whole.replace('# path      = "/lfs/"', '# path      = "/files/"'))
+        program.wait_for("links.toml changed and was read again.")
+        assert program.wait_for("lfs.url").split()[1] == "none:"
+        assert lfs_batch(rows["lfs.url"], rows["API key"]) == 404
         program.process.send_signal(signal.SIGINT)
         assert program.end() == 0
     assert "Traceback" not in program.output
+
+
+def test_the_copy_of_a_links_toml_with_the_mount_for_git_lfs_follows_it(tmp_path: Path) -> None:
+    source = tmp_path / "links.toml"
+    shutil.copy(ROOT / "s.yaml", tmp_path)
+    for name in ("handler", "signer"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "links.toml", source)
+    with lfs_mount.copied(tmp_path / "s.yaml") as copy:
+        assert copy is not None
+        assert copy.source == source
+        shipped = copy.path.read_text("utf-8")
+        lines = source.read_text("utf-8").splitlines()
+        changed = [line for line in lines if line not in shipped.splitlines()]
+        assert [line[:2] for line in changed] == ["# "] * 7
+        source.write_text('keys = "file:keys.json"\nstate = "file:/srv/state"\n')
+        copy.refresh()
+        assert (
+            copy.path.read_text("utf-8")
+            == f'keys = "file:{tmp_path}/keys.json"\nstate = "file:/srv/state"\n'
+        )
+        source.unlink()
+        copy.refresh()
+        assert not copy.path.exists()
+    with lfs_mount.copied(tmp_path / "s.yaml") as copy:
+        assert copy is None
 
 
 def test_the_folder_of_a_stack_that_was_killed_is_free(tmp_path: Path) -> None:

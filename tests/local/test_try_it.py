@@ -140,6 +140,49 @@ def test_the_commands_of_cli_md_and_readme_md_ask_the_service(
     assert [len(line.split()) for line in asked] == [2, 1, 2]
 
 
+@pytest.mark.ci
+def test_the_commands_of_git_lfs_md_keep_a_file_in_oss(
+    stack: Program, run: Run, folder: Path
+) -> None:
+    if shutil.which("git-lfs") is None:
+        pytest.skip("git-lfs is required")
+    (lfs_url,) = re.findall(r"(?m)^  lfs\.url +(\S+)$", stack.output)
+    before, five = blocks("git-lfs.md")
+    assert len(five) == 5
+    page = (ROOT / "docs/git-lfs.md").read_text("utf-8")
+    scripts = re.findall(r"(?ms)^```sh\n(.*?)^```$", page)
+    (move,) = (script for script in scripts if "push --all" in script)
+    (pull,) = (script for script in scripts if "LFS_KEY" in script)
+    example = "https://links.example.com"
+    moved = move.replace(f"{example}/-/lfs/lfs/repository", '"$SERVICE/-/lfs/lfs/moved"')
+    assert moved != move
+    person = [
+        f"export HOME={folder} GIT_CONFIG_NOSYSTEM=1",
+        "export GIT_AUTHOR_NAME=Example GIT_AUTHOR_EMAIL=a@example.com",
+        "export GIT_COMMITTER_NAME=Example GIT_COMMITTER_EMAIL=a@example.com",
+    ]
+    runner = [
+        "export LFS_KEY=$KEY",
+        "GIT_LFS_SKIP_SMUDGE=1 git clone --quiet ../origin.git ../runner",
+        "cd ../runner",
+        "git lfs install --local",
+        pull.replace(example, stack.http),
+        "sha256sum model.bin",
+    ]
+    printed = run(
+        [*person, *before, *five, "cat .lfsconfig", moved, "git lfs ls-files --long", *runner]
+    )
+    assert f"url = {lfs_url}\n" in printed
+    (oid,) = re.findall(r"(?m)^([0-9a-f]{64}) \* model\.bin$", printed)
+    assert printed.endswith(f"{oid}  model.bin\n")
+    bucket = Buckets(folder / "samples").get("examplebucket")
+    assert bucket is not None
+    for store in ("repository", "moved"):
+        record = bucket.current(f"lfs/{store}/{oid[:2]}/{oid[2:4]}/{oid}")
+        assert record is not None
+        assert record.size == 1_000_000
+
+
 def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(
     stack: Program, run: Run, folder: Path
 ) -> None:
@@ -175,6 +218,7 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
     page = requests.get(
         f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20
     ).text
+    assert not re.findall(r"</h2>\s*(?:<h2>|</main>)", page)
     commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     assert len(commands) == 3
     assert Path(commands.pop()).name == "outbox"
@@ -184,6 +228,9 @@ def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> 
         "<title>Send and receive files</title>"
         in requests.get(stack.http + sender, timeout=20).text
     )
+    # A page of another name, which leads here, must not read the addresses of the samples.
+    foreign = {"Accept": "text/html", "Host": "links.example.com"}
+    assert requests.get(f"{stack.http}/", headers=foreign, timeout=20).status_code == 404
     # Programs get the function's own answers, and an icon is not worth a line of the log.
     assert requests.get(f"{stack.http}/", timeout=20).status_code == 404
     assert requests.get(f"{stack.http}/favicon.ico", timeout=20).status_code == 204

@@ -1,5 +1,5 @@
 """Who calls, and what they may."""
 
-from .access import authorize, identify, may_list
+from .access import authorize, identify, identify_caller, may_list
 
-__all__ = ["authorize", "identify", "may_list"]
+__all__ = ["authorize", "identify", "identify_caller", "may_list"]

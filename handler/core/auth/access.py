@@ -54,6 +54,13 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     return identify_token(credential, keys, now)
 
 
+def identify_caller(request: Request, invocation: Invocation) -> Invocation:
+    """The invocation with its caller, whom the audit line then names. Raises what `identify` raises."""
+    caller = identify(request, invocation)
+    invocation.audit_fields["caller"] = caller.id if caller else None
+    return invocation._replace(caller=caller)
+
+
 def authorize(
     invocation: Invocation,
     target: Target,

@@ -223,11 +223,17 @@ def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
 
 
 def head_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
-    """The headers of an object that can be downloaded; of the query, only `versionId` is used.
+    """The headers of an object that can be downloaded. Raises what `stat_object` and `check_readable` raise."""
+    response = stat_object(target, query, invocation)
+    check_readable(response, target.mount)
+    return response
 
-    Raises the 404 `not_found`, with a cause where OSS does not say that the object or version is gone, the 409
-    `object_archived` for an object that must be restored first, the 503 `oss_unavailable`, and the 400 `bad_path` or
-    `bad_query` for what cannot be signed.
+
+def stat_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
+    """The headers of an object, which may be in cold storage; of the query, only `versionId` is used.
+
+    Raises the 404 `not_found`, with a cause where OSS does not say that the object or version is gone, the 503
+    `oss_unavailable`, and the 400 `bad_path` or `bad_query` for what cannot be signed.
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
@@ -245,10 +251,16 @@ def head_object(target: Target, query: Mapping[str, str], invocation: Invocation
         if (response.status == 404 and not response.code) or (version and response.status == 400):
             raise Problem("not_found", cause=cause)
         raise Problem("oss_unavailable", cause=cause)
-    archived = response.headers.get("x-oss-storage-class") in _ARCHIVES
+    return response
+
+
+def check_readable(response: OssResponse, mount: Mount) -> None:
+    """Raises the 409 `object_archived` for an object that must be restored first, by its headers."""
+    storage_class = response.headers.get("x-oss-storage-class")
+    is_served = storage_class == "Archive" and mount.archive_direct_read
+    archived = storage_class in _ARCHIVES and not is_served
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
-    return response
 
 
 def list_folder(

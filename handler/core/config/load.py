@@ -348,6 +348,12 @@ MOUNT_KEYS: Mapping[str, Key] = {
         says="true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them only "
         "if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
     ),
+    "archive_direct_read": Key(
+        read=TableReader.boolean,
+        default=False,
+        says="true if the bucket has real-time access of Archive objects enabled: then links are issued for objects of "
+        "the class Archive that are not restored, which OSS bills for what it retrieves.",
+    ),
     "traffic_limit": Key(
         read=_traffic_limit,
         forbids=(_SIGNED_BY_OSS,),

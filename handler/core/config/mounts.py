@@ -59,7 +59,8 @@ class Mount(NamedTuple):
     `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides: then uploads may have a type
     that browsers run. `app_packages` says whether OSS serves .apk and .ipa, `lists` whether the names of its objects
-    may be listed. `traffic_limit` is in bits per second, for each request.
+    may be listed. `archive_direct_read` says that OSS serves objects of the class Archive that are not restored.
+    `traffic_limit` is in bits per second, for each request.
     With `require_password`, every share has a code. OSS deletes its objects `delete_after` seconds after they were
     stored; `earlier_targets` are where they were before. `cdn` is the entry of the keys document that signs links, for
     a CDN that checks them instead of OSS; `cdn_ignores_query` says that it sends no query to OSS.
@@ -85,6 +86,7 @@ class Mount(NamedTuple):
     overwrite: bool
     inline: tuple[str, ...] | None
     app_packages: bool
+    archive_direct_read: bool
     region: str
     role_arn: str
     lists: bool

@@ -1,7 +1,8 @@
-"""A new share: what it must be, and every rule of a mount about shares, whoever makes them.
+"""A new share: what it must be, and the rules of a mount about shares, whoever makes them.
 
-`RULES` are asked in their order, each of a mount and of what a share of it must be. Who makes the share decides who may
-share a path, and whether to ask OSS for the object.
+`RULES` are asked in their order, each of a mount and of what a share of it must be. What has a value of the mount's own
+follows: the end (`resolve_expiry`), and the limits of uploads. Who makes the share decides who may share a path, and
+whether to ask OSS for the object.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ class Places(NamedTuple):
         if number in arrived(self.folder):
             return True
         # One that may have lapsed requires a place, which another claim takes: so no two get the last one.
-        if ages.get(number, HELD) > FORMS - MIN_FORM:
+        if ages.get(number, HELD) > HELD - MIN_FORM:
             self._replace(notify=None).claim(token_hex(), now)
         self.state.replace(
             _name(self.record_id, number), identity.encode(), issued_at=self.state.now()

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-# For each route its methods, each with the "module:function" that answers; {id} stands for one segment.
+# For each route its methods, each with the "module:function" that answers. {id} stands for one segment of a path,
+# {path} for one or more.
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
@@ -12,6 +13,7 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/form": {"POST": "form:create"},
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
+    "/-/lfs/{path}/objects/batch": {"POST": "lfs:batch"},
     "/-/shares": {
         "GET": "list_shares:answer",
         "HEAD": "list_shares:answer",

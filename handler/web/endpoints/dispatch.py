@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...core.context import Invocation
 from ...core.errors import Problem, method_not_allowed
-from ...core.paths import SHARES
+from ...core.paths import LFS, SHARES
 from ...core.request import Request
 from ..response import Response
 from . import ROUTES, objects
+
+_SHARE = r"(?<=/)[A-Za-z0-9_-]{22}(?![^/])"  # compiled at its first use
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
@@ -31,13 +34,18 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 
 def without_id(path: str) -> str:
-    """A path as it is logged: the route wherever an id may follow, because the id of an upload carries a signature."""
-    if path.startswith("/-/"):
-        for route in ROUTES:
-            prefix, parameter, _ = route.partition("{")
-            if parameter and len(path) > len(prefix) and path.startswith(prefix):
-                return route
-    return path
+    """A path as it is logged, without what may be secret there.
+
+    It is the route wherever an id may follow, because the id of an upload carries a signature. Elsewhere below /-/,
+    but for folders of Git LFS, what is as long as the secret of a share is left out: people put it into the path.
+    """
+    if not path.startswith("/-/") or path.startswith(LFS):
+        return path
+    for route in ROUTES:
+        prefix, parameter, _ = route.partition("{id}")
+        if parameter and len(path) > len(prefix) and path.startswith(prefix):
+            return route
+    return re.sub(_SHARE, "REDACTED", path)
 
 
 def _answer_route(request: Request, invocation: Invocation, path: str) -> Response:
@@ -60,9 +68,12 @@ def _answer_route(request: Request, invocation: Invocation, path: str) -> Respon
 
 
 def _match(route: str, path: str) -> list[str] | None:
-    """The value of {id} in a path, if the route has one; None if the path does not match the route."""
-    prefix, parameter, suffix = route.partition("{id}")
+    """The value of {id} or {path} in a path, if the route has one; None if the path does not match the route."""
+    prefix, parameter, rest = route.partition("{")
     if not parameter:
         return [] if path == route else None
+    name, _, suffix = rest.partition("}")
     value = path[len(prefix) : len(path) - len(suffix)]
-    return [value] if path == prefix + value + suffix and value and "/" not in value else None
+    if path != prefix + value + suffix or not value:
+        return None
+    return None if name == "id" and "/" in value else [value]

@@ -13,7 +13,14 @@ from signer.times import rfc3339
 
 from ...core import links, shares
 from ...core.auth import authorize
-from ...core.cloud.oss import StoreError, head_object, list_folder, mount_client
+from ...core.cloud.oss import (
+    StoreError,
+    head_object,
+    in_time,
+    list_folder,
+    mount_client,
+    oss_unavailable,
+)
 from ...core.cloud.store import Store
 from ...core.config import Target
 from ...core.context import Caller, Invocation
@@ -274,7 +281,8 @@ def _deletion(target: Target, end: int, invocation: Invocation) -> dict[str, str
     seconds = target.mount.delete_after
     stored: list[float] = []
     with suppress(HandlerError, SignerError):  # a share is made also where OSS does not say it
-        stored = _stored_at(target, invocation) if seconds is not None else []
+        if seconds is not None:  # the share is made already: nobody waits long for this
+            stored = in_time(lambda: _stored_at(target, invocation), oss_unavailable)
     if seconds is None or not stored:
         return {}
     deleted_at = -(-int(min(stored)) // DAY) * DAY + seconds

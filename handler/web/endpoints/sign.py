@@ -60,6 +60,14 @@ def create(request: Request, invocation: Invocation) -> Response:
     return json_response({"links": [document for document, _ in results]})
 
 
+def link_line(invocation: Invocation, target: Target, issued: links.IssuedLink) -> Document:
+    """The audit line of one link of many."""
+    line = {name: invocation.audit_fields[name] for name in ("request_id", "client_ip", "caller")}
+    line |= {"method": issued.link.method, "path": audit.path(target.path)}
+    links.log_target(line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by)
+    return line
+
+
 def _result(
     item: object, invocation: Invocation, request_id: str, deadline: float
 ) -> tuple[Document, Document]:
@@ -68,14 +76,7 @@ def _result(
         target, issued = _link(
             read_members(item, MEMBERS, required=("path",)), invocation, deadline
         )
-        line = {
-            name: invocation.audit_fields[name] for name in ("request_id", "client_ip", "caller")
-        }
-        line |= {"method": issued.link.method, "path": audit.path(target.path)}
-        links.log_target(
-            line, target, expires_in=issued.link.expires_in, clamped_by=issued.clamped_by
-        )
-        return issued.document(), line
+        return issued.document(), link_line(invocation, target, issued)
     except HandlerError as error:
         problem = error.reported()
         if not isinstance(problem, Problem):

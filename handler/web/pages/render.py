@@ -201,6 +201,9 @@ def folder_page(
     `urls` is the address in a share that lists those of its files.
     """
     lang = language(accept_language)
+    if shared is not None and shared.files is not None:
+        # Such a folder was made to send these files, and its name is random.
+        above = [(FOLDER[lang]["top"], above[0][1]), *above[1:]]
     kinds = [file_type(each["name"], "") for each in folder["files"]]
     icons = [kind.icon if kind else "file" for kind in kinds]
     return _page(

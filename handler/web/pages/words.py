@@ -95,8 +95,8 @@ UPLOAD = _by_language(
             "未上传：不接受此类型的文件。",
         ),
         "full": (
-            "Not sent: the maximum number of files has been reached.",
-            "未上传：已达到文件数量上限。",
+            "Not sent: the maximum number of files has been reached. Ask for a new link.",
+            "未上传：已达到文件数量上限，请索取新链接。",
         ),
         "expired": ("Not sent: this link is no longer valid.", "未上传：链接已失效。"),
         "unavailable": (
@@ -121,6 +121,7 @@ UPLOAD = _by_language(
 FOLDER = _by_language(
     {
         "above": ("Folders above", "上级文件夹"),
+        "top": ("All files", "全部文件"),
         "begins": ("Names that begin with", "名称开头"),
         "no_slash": (
             "A name has no /: open the folder instead.",
@@ -318,7 +319,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
             "Check that the link is complete, or ask the sender for a new one.",
         ),
         **dict.fromkeys(
-            (405, 415),
+            (405, 415, 422),
             ("Not possible here", "Open the link again, or ask the sender for a new one."),
         ),
         409: ("Not possible", "Ask the sender for another link."),
@@ -352,7 +353,9 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         ),
         403: ("没有权限", "请向发送者索取允许此操作的链接。"),
         404: ("页面不存在", "请检查链接是否完整，或向发送者索取新的链接。"),
-        **dict.fromkeys((405, 415), ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。")),
+        **dict.fromkeys(
+            (405, 415, 422), ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。")
+        ),
         409: ("无法完成操作", "请向发送者索取其他链接。"),
         410: ("链接已失效", "请向发送者索取新的链接。"),
         413: ("内容过大", "请减小内容后重试。"),

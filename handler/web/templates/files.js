@@ -54,12 +54,19 @@ function sendNext() {
     active += taken; result.textContent = "";
     show(item, 0);
     const stopped = new Promise((_, reject) => { signal.onabort = () => reject("stopped"); });
-    const sent = isReadable(item.file).then((isFine) => isFine ? sendItem(item, onProgress) : Promise.reject("unreadable"));
+    const sent = isReadable(item.file).then((isFine) => isFine ? sendWhenOnline(item, onProgress) : Promise.reject("unreadable"));
     Promise.race([sent, stopped]).then(() => ["sent"], async (reason) => {
       if (reason === "failed" && !await isReadable(item.file)) return ["unreadable"];
       return typeof reason === "string" ? [reason] : [reason.outcome ?? "failed", reason.sentence];
     }).then((end) => { active -= taken; finish(item, ...end); sendNext(); });
   }
+}
+// What fails while the browser is offline waits, and the queue with it.
+async function sendWhenOnline(item, onProgress) {
+  try { return await sendItem(item, onProgress); } catch (reason) { if (reason !== "failed" || navigator.onLine) throw reason; }
+  onProgress(0);
+  await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+  return item.stop.signal.aborted ? undefined : sendWhenOnline(item, onProgress);
 }
 function show(item, bytes) {
   item.sent = bytes;
@@ -85,6 +92,7 @@ function finish(item, outcome, sentence) {
 for (const change of ["offline", "online"]) {
   addEventListener(change, () => items.filter((item) => item.outcome === "" && !queue.includes(item)).forEach((item) => show(item, item.sent)));
 }
+addEventListener("online", () => items.filter(({ outcome }) => outcome === "failed").forEach(start));
 addEventListener("beforeunload", (event) => { if (items.some((item) => item.outcome === "") || isUnsaved()) event.preventDefault(); });
 drop.hidden = false;
 files.onchange = () => { [...files.files].forEach((file) => add(file)); files.value = ""; };

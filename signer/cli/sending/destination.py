@@ -68,7 +68,13 @@ def list_sizes(service: Service, folder: str) -> dict[str, int]:
     folders = [""]
     for below in folders:  # which grows
         for page in service.pages(quote(folder + below), {"limit": "1000"}, "folders", "files"):
-            folders += [f"{below}{each['name']}/" for each in page["folders"]]
+            for each in page["folders"]:
+                if each.get("path", "") is None:  # clients rewrite it, such as to the folder above
+                    raise ServiceFailed(
+                        f"{folder}{below}{each['name']}/: No link can have this name. Rename it in OSS, or begin "
+                        "again without --into."
+                    )
+                folders.append(f"{below}{each['name']}/")
             sizes.update({below + each["name"]: each.get("size", 0) for each in page["files"]})
             if max(len(sizes), len(folders)) > MAX_FILES:
                 raise ServiceFailed(

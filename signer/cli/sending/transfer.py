@@ -6,16 +6,18 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import click
 
+from ...endpoint import is_loopback, parse_origin
+from ...errors import InvalidEndpoint
 from ...sizes import MAX_PUT, format_size
 from .. import options
-from ..network import describe_refusal, failure_reason, send
+from ..network import AnswerRefused, describe_refusal, failure_reason, send
 from ..service import Service, ServiceFailed
 
 # Seconds without progress after which a transfer ends: to connect or send, and to read.
@@ -94,6 +96,26 @@ def open_file(file: str, max_size: int = MAX_PUT) -> BinaryIO:
         raise ServiceFailed(f"{error.strerror}.") from None
 
 
+def check_target(service_url: str, url: str, headers: Iterable[str]) -> None:
+    """Raises `ServiceFailed` unless a link that the service answered with is that of an upload to OSS.
+
+    Else a service chose what is sent to an address in the network of this machine. Those of clouds, which have
+    credentials, answer without TLS. Only a service on this machine has an OSS there.
+    """
+    try:
+        scheme, host = parse_origin("/".join(url.split("/", 3)[:3]))
+    except InvalidEndpoint:
+        scheme = host = ""
+    is_here = is_loopback(host) and is_loopback(urlsplit(service_url).netloc)
+    if scheme != "https" and not is_here:
+        raise ServiceFailed(f"{service_url} answered with a link that is not https.")
+    other = [name for name in headers if not name.lower().startswith(("content-", "x-oss-"))]
+    if other:
+        raise ServiceFailed(
+            f"{service_url} answered with a header that no upload has: {', '.join(other)}."
+        )
+
+
 def send_file(service: Service, file: BinaryIO, path: str, progress: Progress) -> None:
     """Stores a file at a path of the service, where nothing is replaced. Raises `ServiceFailed`."""
     content = Content(file, progress)
@@ -104,13 +126,16 @@ def send_file(service: Service, file: BinaryIO, path: str, progress: Progress) -
     headers = link.get("headers")
     if not isinstance(url, str) or not isinstance(headers, dict):
         raise service.refusal(link.get("error"))
+    check_target(service.url, url, headers)
     try:
         # Without a length, it would be sent in chunks, which the link does not allow.
         body = content if content.len else content.read(BLOCK)
-        response = send("PUT", url, IDLE, headers=headers, content=body)
+        answer = send("PUT", url, IDLE, headers=headers, content=body)
     except (OSError, ValueError) as error:
         raise ServiceFailed(
             f"Sending it to {urlsplit(url).hostname} failed: {failure_reason(error)}."
         ) from None
-    if response.status_code != 200:
-        raise ServiceFailed(f"OSS refused it: {describe_refusal(response)}.")
+    except AnswerRefused as error:
+        raise ServiceFailed(str(error)) from None
+    if answer.status != 200:
+        raise ServiceFailed(f"OSS refused it: {describe_refusal(answer)}.")

@@ -44,6 +44,16 @@ MAX_LINE = 16 * 1024  # bytes
 OPEN = mount(query=["versionId", "response-content-type"])
 
 
+SHARED = "AkmScyE6sD_fKZk7JhRT8g"
+
+
+@pytest.mark.parametrize("path", ["/-/s/{}", "/-/{}", "/-/{}/a", "/-/s/%ff/{}"])
+def test_the_secret_of_a_share_in_a_path_is_not_logged(path: str) -> None:
+    response = ask(path.format(SHARED))
+    assert response.line["path"] == path.format("REDACTED")
+    assert SHARED not in json.dumps(response.line)
+
+
 def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
     response = ask("/exampledir/%E4%BD%A0%20a.txt", query={"expires": "2h"})
     line = response.line

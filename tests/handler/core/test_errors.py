@@ -45,6 +45,7 @@ def test_the_title_is_the_phrase_of_the_status_in_every_version_of_python() -> N
         410: "Gone",
         413: "Content Too Large",
         415: "Unsupported Media Type",
+        422: "Unprocessable Content",
         500: "Internal Server Error",
         503: "Service Unavailable",
     }

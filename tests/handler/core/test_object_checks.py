@@ -71,6 +71,8 @@ def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
     answer = service.request("/open/cold.txt")
     assert (answer.status, answer.code) == (409, "object_archived")
     assert "cold storage" in service.request("/open/cold.txt", headers=HTML).body
+    readable = service.with_mount("/open/", archive_direct_read=True).request("/open/cold.txt")
+    assert readable.status == (302 if storage_class == "Archive" else 409)
     archived(service, "open/cold.txt", "IA")
     assert service.request("/open/cold.txt").status == 302
     restored = 'ongoing-request="false", expiry-date="Sun, 16 Apr 2017 08:12:33 GMT"'

@@ -19,7 +19,9 @@ from handler.core.cloud.lease import Lease
 from handler.core.cloud.oss import UNREACHABLE, OssClient, OssResponse, OssUnavailable, StoreError
 from handler.core.cloud.store import Store
 from handler.core.config import Config, Location
+from handler.core.outbox import NO_LINK, REFUSED, Delivery
 from handler.notices import timing
+from handler.notices.session import sort_due
 from handler.notices.sink_queue import Pause
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
@@ -569,3 +571,11 @@ class TestLargeEvents:
         assert outcome.error.code == "event_too_large"
         assert time.time() - began < 120
         assert len(function.state_names("outbox/")) > 500
+
+
+def test_a_paused_sink_is_not_always_asked_with_what_it_refuses_first() -> None:
+    """What it refuses by turns is due again and again; what only had no link for a moment must have its turn."""
+    refused = Delivery(sink="ops", name="refused", failed=REFUSED)
+    held = Delivery(sink="ops", name="held", failed=NO_LINK)
+    firsts = {sort_due([refused, held]).candidates()[0].name for _ in range(100)}
+    assert firsts == {"refused", "held"}

@@ -17,7 +17,7 @@ from signer.emulator.server import listen, serve
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
 from tests.local_oss import FakeClock, LocalOss
-from tests.memory_oss import memory_oss
+from tests.memory_oss import MemoryOss, memory_oss
 from tests.signer.cli.command import BARE, run
 from tests.system import DAY, HOST, MAKER, OTHER, System, secret_of, service, share_id
 
@@ -82,8 +82,9 @@ ANSWERS: list[tuple[int, str]] = [
 class Stub:
     """The service, with a stub for the folder /reports/ü/; /moved/ is a redirect, and all else HTML."""
 
-    def __init__(self, world: System) -> None:
+    def __init__(self, world: System, oss: MemoryOss) -> None:
         self.world = world
+        self.oss = oss
         self.keys = list[str | None]()
         self.sent = list[str]()
         self.url = ""
@@ -130,8 +131,8 @@ class Stub:
 def stub(tmp_path: Path) -> Iterator[Stub]:
     world = service(tmp_path)
     world.oss = LocalOss(clock=FakeClock(NOW))
-    stub = Stub(world)
     with memory_oss({}, world.oss.clock.now) as oss:
+        stub = Stub(world, oss)
         oss.fill({"reports/q3.pdf": b"content"})
         server = serve(Request.application(stub.answer), listen(0))
         stub.url = server.url
@@ -197,6 +198,7 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
         shared.partition("://")[2],
         f"{stub.url}/reports/q3.pdf?share={secret}",
         "\udcff",
+        secret,
     )
     done = run("revoke", created[0], "z0dbH3m320oM", shared, *wrong, created[1], env=stub.env())
     assert done.returncode == 2
@@ -208,7 +210,8 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
     assert others[2].endswith("This is not the address of a share. Copy it completely.")
     assert [
         line.endswith(f"Expected an id, or an address of {stub.url}.") for line in others
-    ].count(True) == 3
+    ].count(True) == 4
+    assert others[-1].startswith("Error: REDACTED: ")
     assert len(stub.sent) == 4
     assert secret not in done.stdout + done.stderr + "".join(stub.sent)
     states = json.loads(run("shares", "--json", env=stub.env()).stdout)["shares"]

@@ -194,6 +194,18 @@ def test_a_folder_whose_path_clients_rewrite_is_refused(
     assert "No link can have this name" in refusal(sender, share("a.pdf", "b.pdf", "--to", to))
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "bell\x07"])
+def test_a_folder_there_whose_name_no_link_can_have_is_not_looked_into(
+    sender: Sender, share: Run, oss: MemoryOss, name: str
+) -> None:
+    write("a.pdf")
+    oss.fill({f"team/x/{name}/b.pdf": b"content", "team/c.pdf": b"content"})
+    sentence = refusal(sender, share("a.pdf", "--to", "/team/x/", "--into"))
+    shown = name.replace("\x07", "\\u0007")
+    assert sentence.startswith(f"/team/x/{shown}/: No link can have this name. Rename it in OSS")
+    assert sender.asked == ["GET /-/me", "GET /team/x/"]
+
+
 def test_more_than_a_thousand_files_are_refused(sender: Sender, share: Run, oss: MemoryOss) -> None:
     write(*(f"folder/{number}" for number in range(1001)), content=b"")
     for more in ((), ("--each",)):

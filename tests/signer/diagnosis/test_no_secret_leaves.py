@@ -181,5 +181,21 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
     assert not leaks
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("2b0vcjbgxy6pfcfho3skzqqrnnnwrgvl8tv0uvr", "(not a host)"),
+        ("2b0vcjbgxy6pfcfho3skzqqrnnnwrgvl8tv0uvr:443", "(not a host)"),
+        (f"{'b' * 63}.oss-cn-hangzhou.aliyuncs.com", ""),
+        ("localhost:9001", ""),
+        ("oss:9001", ""),
+        ("[::1]:9001", ""),
+        ("static.example.com.", ""),
+    ],
+)
+def test_a_host_without_a_dot_is_shown_where_it_is_short(host: str, shown: str) -> None:
+    assert signer.explain(f"https://{host}/a?{QUERY}").host == (shown or host)
+
+
 def test_a_leak_is_detected() -> None:
     assert leaked(secrets_of(CREDENTIALS, LINK), f"it is {LINK}")

@@ -104,6 +104,7 @@ VALUES: dict[str, list[Any]] = {
     "unknown_query": ["drop", True],
     "check": ["true", "page", "", 1, 0, ["pages"]],
     "app_packages": ["true", 1],
+    "archive_direct_read": ["true", 1],
     "list": ["true", 1],
     "region": ["oss-cn-hangzhou"],
     "traffic_limit": ["99KB", 102_399, "101MB", 104_857_601, "1Mbit", "fast", 0, True, 1.5],
@@ -134,7 +135,16 @@ def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict
 
 
 @pytest.mark.parametrize(
-    "part", ["board%20minutes", "%e6", "a\u200b", "\u3164", "\ufeffa", "a\x85", "\U000e0041"]
+    "part",
+    [
+        "board%20minutes",
+        "%e6",
+        "a\u200b",
+        "\u3164",
+        "\ufeffa",
+        "a\x85",
+        "\U000e0041",
+    ],
 )
 def test_a_path_and_a_target_that_only_look_like_another_are_refused(part: str) -> None:
     """A mount of the first would not protect the folder `board minutes`."""
@@ -145,7 +155,7 @@ def test_a_path_and_a_target_that_only_look_like_another_are_refused(part: str) 
                 f"{name} must be written as it is: not percent-encoded, and without control or "
                 in sentence
             )
-    path = "/100%/پی\u200cدی/第\u3000一/"
+    path = "/a b/100%/پی\u200cدی/第\u3000一/"
     table = {**A_MOUNT, "path": path, "target": f"oss://examplebucket{path}"}
     assert read(document(table), {}).mounts[0].path == path
 

@@ -146,7 +146,10 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so_and_its_
     operator.network.lose("PUT", CHANGE, fate)
     status, out, err, waited = operator.run(*ADD)
     assert (status, waited) == (0, 0)
-    assert err == "Save this key now. It will not be shown again.\n"
+    assert err == (
+        "Save this key now. It will not be shown again.\n"
+        "Running functions accept it within a minute.\n"
+    )
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert operator.network.sent.count("PUT keys.json") == 1
     assert operator.cli.stored() == ["keys.json"]

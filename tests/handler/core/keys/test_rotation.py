@@ -8,12 +8,15 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from handler.commands import keys as keys_command
+from handler.commands.keys_lock import Write, locked
 from handler.core.context import Clock
 from handler.core.keys import InvalidKeys, owner_tag, parse
 from handler.core.shares.record import index_of
@@ -163,6 +166,15 @@ def test_it_refuses(what: str, in_file: KeysCli) -> None:
     assert in_file.read() == stored
 
 
+@pytest.mark.parametrize(("after", "is_shown"), [(HOUR - 1, True), (HOUR, False)])
+def test_show_says_until_when_the_earlier_key_works(
+    rotated: tuple[KeysCli, str], after: int, is_shown: bool
+) -> None:
+    cli, _ = rotated
+    out = cli.run("show", clock=clock_at(NOW + after)).out
+    assert (f"the key before a rotation works until {rfc3339(NOW + HOUR)}" in out) == is_shown
+
+
 def test_after_the_overlap_a_key_is_rotated_again(rotated: tuple[KeysCli, str]) -> None:
     cli, key = rotated
     assert cli.run(*ROTATE, clock=clock_at(NOW + HOUR)).status == 0
@@ -176,10 +188,40 @@ def test_restore_names_each_hash_that_works_again(
     copy = tmp_path / "keys-backup.json"
     assert cli.run("backup", str(copy)).status == 0
     cli.write(json.dumps(document(api=[])).encode())
-    out = cli.run("restore", str(copy), "--yes").out
+    out = cli.run("restore", str(copy), "--yes", clock=clock_at(NOW)).out
     again = "Works again, although it was revoked, retired or removed:"
     assert f"{again} API key reader ({hash_of(key)[:8]}…)" in out
     assert f"{again} earlier API key reader ({hash_of(READER)[:8]}…)" in out
+
+
+def test_restore_calls_nothing_working_that_has_ended(
+    rotated: tuple[KeysCli, str], tmp_path: Path
+) -> None:
+    cli, key = rotated
+    copy = tmp_path / "keys-backup.json"
+    assert cli.run("backup", str(copy)).status == 0
+    cli.write(json.dumps(document(api=[])).encode())
+    out = cli.run("restore", str(copy), "--yes", clock=clock_at(NOW + HOUR)).out
+    again = "Works again, although it was revoked, retired or removed:"
+    assert f"{again} API key reader ({hash_of(key)[:8]}…)" in out
+    ended = "Comes back, but has ended:"
+    assert f"{ended} earlier API key reader ({hash_of(READER)[:8]}…)" in out
+    assert f"{ended} API key ended" in out
+
+
+def test_another_writer_right_after_a_rotation_takes_nothing_from_what_it_says(
+    in_file: KeysCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def then_revoked(*arguments: Any, **options: Any) -> Iterator[Write]:
+        with locked(*arguments, **options) as write:
+            yield write
+        in_file.write(json.dumps(document(api=[])).encode())
+
+    monkeypatch.setattr(keys_command, "locked", then_revoked)
+    result = in_file.run(*ROTATE, clock=clock_at(NOW))
+    assert (result.status, result.out[:4]) == (0, "fcp_")
+    assert f"The earlier key works until {rfc3339(NOW + HOUR)}" in result.err
 
 
 @pytest.mark.parametrize(

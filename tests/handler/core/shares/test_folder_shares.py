@@ -117,6 +117,20 @@ def test_its_page_says_how_many_files_its_maker_put_into_it(
     assert shown.json["files"] == files
 
 
+@pytest.mark.parametrize(("language", "top"), [("en", "All files"), ("zh", "全部文件")])
+def test_its_page_does_not_show_the_random_name_of_a_folder_that_was_made_to_send_files(
+    listing: System, oss: MemoryOss, language: str, top: str
+) -> None:
+    url = listing.request_share(path=FOLDER_PATH, files=3).json["url"]
+    headers = {**HTML, "Accept-Language": language}
+    own_name = FOLDER_PATH.strip("/").rpartition("/")[2]
+    assert f"<h1>{top}</h1>" in listing.open(url, headers=headers).body
+    inside = open_at(listing, url, "a/", headers=headers).body
+    assert f">{top}</a>" in inside
+    assert "<h1>a</h1>" in inside
+    assert f">{own_name}<" not in inside
+
+
 def test_a_record_from_before_files_were_counted_still_opens(
     listing: System, oss: MemoryOss
 ) -> None:
@@ -361,6 +375,8 @@ def test_its_page_keeps_the_secret_and_shows_nothing_outside(
     for shown in (page, top):
         assert "<h1>Figures &lt;2026&gt;</h1>" in shown.body
         assert "Two<br>lines" in shown.body
+    # The title stands in place of the folder's name, which is then among those above.
+    assert '<li aria-current="page">a</li>' in page.body
     first = listing.open(url, headers=HTML, limit="2")
     (more,) = [each for each in links(first) if each.startswith("?")]
     assert more.startswith(f"{query}&amp;limit=2&amp;after=")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Event
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 
+from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api
@@ -80,6 +85,22 @@ def test_a_file_that_is_not_there_or_cannot_be_asked_for_has_none(
     with oss.refusing(KEY):
         refused = ending.request_share(expires="90d")
     assert (refused.status, "deleted_at" in refused.json) == (201, False)
+
+
+def test_nobody_waits_long_for_it_once_the_share_is_made(ending: System, oss: MemoryOss) -> None:
+    store(oss, KEY, 150)
+    answer = oss.answer
+    released = Event()
+
+    def hang(method: str, location: Location, *asked: Any) -> OssResponse:
+        if location.key == KEY:
+            assert released.wait(10), "the share waited until OSS answered"
+        return answer(method, location, *asked)
+
+    with patch("handler.core.cloud.oss.PAGE_TIMEOUT", 0.1), patch.object(oss, "answer", hang):
+        created = ending.request_share(expires="90d")
+        released.set()
+    assert (created.status, "deleted_at" in created.json) == (201, False)
 
 
 def test_only_a_share_of_a_mount_whose_files_end_asks_oss_once_more(

@@ -338,6 +338,19 @@ class TestPlaces:
         assert complete(large, url).status == 200
         assert stored(large, url) == CONTENT
 
+    @pytest.mark.parametrize("age", [1450, 1700])
+    @pytest.mark.parametrize(("files", "left"), [(1, 0), (2, 1)])
+    def test_a_claim_that_still_counts_requires_no_other_place(
+        self, large: System, age: int, files: int, left: int
+    ) -> None:
+        url = share(large, max_files=files)
+        send_parts(begin(large, url).json["upload"])
+        expire_claims(large, url, age)
+        assert go_on(large, url).status == 200
+        expire_claims(large, url, age)
+        assert complete(large, url).status == 200
+        assert large.files_left(url) == left
+
     def test_where_others_took_its_place_it_ends(self, large: System) -> None:
         url = share(large, max_files=1)
         send_parts(begin(large, url).json["upload"])
