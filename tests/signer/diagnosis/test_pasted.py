@@ -41,6 +41,22 @@ def test_a_link_that_stands_twice_is_one_link() -> None:
     assert [part[0] for part in read(f"[{LINK}]({LINK})")] == ["link"]
 
 
+def test_the_next_line_with_a_question_mark_of_its_own_is_of_another_link() -> None:
+    cut = LINK.partition("&x-oss-signature=")[0]
+    text = f"{cut}\nimg.example.com/k.png?width=100"
+    assert read(text)[0][:2] == ("link", (1,))
+
+
+def test_the_colours_of_a_terminal_are_no_part_of_a_link() -> None:
+    explanation = signer.explain(f"\x1b[31m{LINK}\x1b[0m failed", now=NOW)
+    assert (explanation.key, explanation.ok) == ("dir/a b.txt", True)
+
+
+@pytest.mark.parametrize("option", ["-d a=b", "--data-binary @a.png", "-F file=@a.png"])
+def test_a_command_that_sends_a_body_sends_its_type(option: str) -> None:
+    assert read(f"curl {option} '{LINK}'")[-1][2] == "POST, content-type"
+
+
 def test_the_first_link_that_is_signed_for_oss_is_explained() -> None:
     other = "https://b.s3.amazonaws.com/k?X-Amz-Signature=a"
     for text in (f"{other}\n{LINK}", f"https://example.com/\n{other} {LINK}"):
