@@ -140,7 +140,8 @@ def read_answer(
             verdict="refused",
             evidence=(piece,),
         )
-    said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
+    who = "Another service" if code == "other_service" else "OSS"
+    said = f"{who} answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if error.message:
         said += f": {error.message[:200].rstrip('.')}"
     if code == "signature_mismatch" or (code == "source_address" and error.code != "AccessDenied"):
@@ -209,14 +210,19 @@ def read_answer(
     elif error.code == "MethodNotAllowed" and "versionId" in link.names:
         code = "other_error"
         about = "This version is a delete marker: sign another versionId."
-    elif code == "access_denied" and link.version and "anonymous" in error.message.lower():
-        code = "other_error"
-        about = "OSS saw no signature, so the query was lost on the way, as by a proxy or a CDN."
+    elif code == "access_denied" and is_anonymous and "anonymous" in error.message.lower():
+        code = "other_error" if link.version else "unsigned"
+        about = "OSS saw no signature"
+        about += (
+            ", so the query was lost on the way, as by a proxy or a CDN." if link.version else "."
+        )
     elif error.code and error.code not in FINDING_BY_CODE and code == "other_error":
         about = "Its code is not known here."
     sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
     # Alone, it does not say who denied what.
     is_vague = error.code == "AccessDenied" and not (error.ec or error.message or error.detail)
+    # Without its link, it does not say whether there was one, whose query was lost.
+    is_vague = is_vague or code == "unsigned"
     piece = Evidence(
         code,
         ANSWER,

@@ -168,7 +168,7 @@ def read_pasted(text: str) -> Pasted:
     read = [
         Read("link" if each is link else "other link", _lines(text, each.start, each.end))
         for each in able
-        if each is link or each.rank < 2
+        if each is link or (each.rank < 2 and each.string != link.string)
     ]
     if error is not None:
         names = [error.code, error.ec and f"EC {error.ec}"]

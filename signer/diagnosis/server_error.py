@@ -63,7 +63,7 @@ _ARGUMENT = re.compile(
 )
 # What OSS says of AccessDenied where somebody has no right; anything else that it says has another reason.
 _NO_RIGHT = re.compile(
-    r"no right|polic|acl|permission|authori[sz]|belong|anonymous|^access ?denied\.?$|^$"
+    r"no right|polic|acl|permission|authori[sz]|belong|anonymous|forbidden to|^access ?denied\.?$|^$"
 )
 # The words of AccessDeniedDetail that are known, and so are shown.
 _DETAIL = re.compile(

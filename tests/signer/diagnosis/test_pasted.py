@@ -37,6 +37,26 @@ def test_the_other_links_and_all_lines_of_a_broken_one_are_named() -> None:
     assert [part[:2] for part in read(text)] == [("link", (1, 2)), ("other link", (3,))]
 
 
+def test_a_link_that_stands_twice_is_one_link() -> None:
+    assert [part[0] for part in read(f"[{LINK}]({LINK})")] == ["link"]
+
+
+def test_the_next_line_with_a_question_mark_of_its_own_is_of_another_link() -> None:
+    cut = LINK.partition("&x-oss-signature=")[0]
+    text = f"{cut}\nimg.example.com/k.png?width=100"
+    assert read(text)[0][:2] == ("link", (1,))
+
+
+def test_the_colours_of_a_terminal_are_no_part_of_a_link() -> None:
+    explanation = signer.explain(f"\x1b[31m{LINK}\x1b[0m failed", now=NOW)
+    assert (explanation.key, explanation.ok) == ("dir/a b.txt", True)
+
+
+@pytest.mark.parametrize("option", ["-d a=b", "--data-binary @a.png", "-F file=@a.png"])
+def test_a_command_that_sends_a_body_sends_its_type(option: str) -> None:
+    assert read(f"curl {option} '{LINK}'")[-1][2] == "POST, content-type"
+
+
 def test_the_first_link_that_is_signed_for_oss_is_explained() -> None:
     other = "https://b.s3.amazonaws.com/k?X-Amz-Signature=a"
     for text in (f"{other}\n{LINK}", f"https://example.com/\n{other} {LINK}"):
@@ -119,6 +139,33 @@ def test_a_code_that_nobody_knows_is_said_to_be_unknown_after_the_message_of_oss
 def test_access_denied_alone_does_not_say_why() -> None:
     (finding,) = signer.explain(f"{LINK}\nAccessDenied\n", now=NOW).findings
     assert (finding.code, finding.certainty) == ("access_denied", "likely")
+
+
+def test_that_oss_saw_no_signature_says_nothing_certain_of_the_key_that_signed() -> None:
+    answer = "AccessDenied: Anonymous access is forbidden for this operation."
+    (finding,) = signer.explain(answer).findings
+    assert (finding.code, finding.certainty) == ("unsigned", "likely")
+    (finding,) = signer.explain(f"{LINK}\n{answer}", now=NOW).findings
+    assert finding.code == "other_error"
+
+
+def test_an_answer_that_names_another_service_is_not_one_of_oss() -> None:
+    message = (
+        "The bucket you are attempting to access must be addressed using KS3 third level domain."
+    )
+    (finding,) = signer.explain(f"SecondLevelDomainForbidden: {message}").findings
+    assert finding.code == "other_service"
+
+
+def test_a_message_without_its_code_is_explained() -> None:
+    (finding,) = signer.explain("aliyun oss: You are forbidden to list buckets.").findings
+    assert finding.code == "access_denied"
+
+
+def test_a_full_width_question_mark_alone_is_named() -> None:
+    (finding,) = signer.explain(LINK.replace("?", "\uff1f"), now=NOW).findings
+    assert finding.code == "missing_question_mark"
+    assert "full-width" in finding.evidence
 
 
 def test_an_ec_that_comes_with_the_code_of_another_service_is_not_taken_for_that_of_oss() -> None:

@@ -168,6 +168,13 @@ class TestAnUpload:
         answer = object_of(batch(store, "upload", {"oid": sha256().hexdigest(), "size": 0}))
         assert answer["actions"]["upload"]["header"]["Content-Length"] == "0"
 
+    def test_of_an_empty_object_that_is_there_needs_nothing(
+        self, store: System, oss: MemoryOss
+    ) -> None:
+        empty = {"oid": sha256().hexdigest(), "size": 0}
+        oss.fill({f"lfs/team/e3/b0/{empty['oid']}": b""})
+        assert object_of(batch(store, "upload", empty)) == empty
+
     @pytest.mark.parametrize("size", [1024 * 1024 + 1, 10**30])
     def test_above_the_maximum_is_an_error_of_that_object(
         self, store: System, oss: MemoryOss, size: int
@@ -217,10 +224,11 @@ class TestADownload:
 
 
 @pytest.mark.parametrize("operation", ["download", "upload"])
+@pytest.mark.parametrize("content", [b"something else", b""])
 def test_another_size_under_a_hash_is_an_error(
-    store: System, oss: MemoryOss, operation: str
+    store: System, oss: MemoryOss, operation: str, content: bytes
 ) -> None:
-    oss.fill({KEY: b"something else"})
+    oss.fill({KEY: content})
     error = object_of(batch(store, operation))["error"]
     assert error["code"] == 422
     assert error["message"].startswith("Another object is stored under this hash.")
@@ -272,7 +280,15 @@ class TestCredentials:
         assert store.post(BATCH, body, PUSHER).status == 200  # Bearer
 
     def test_a_password_with_colons_is_whole(self, store: System) -> None:
-        assert refused(batch(store, key=f"{PUSHER}:more"))[0] == 401
+        for password in (f"{PUSHER}:more", f"more:{PUSHER}"):
+            assert refused(batch(store, key=password))[0] == 401
+
+    def test_an_empty_password_is_anonymous(self, store: System, oss: MemoryOss) -> None:
+        oss.fill({KEY.replace("lfs/team", "open"): CONTENT})
+        body = json.dumps({"operation": "download", "objects": [ITEM]})
+        path = "/-/lfs/open/objects/batch"
+        response = store.request(path, "POST", headers=basic(""), body=body)
+        assert "actions" in object_of(response)
 
     @pytest.mark.parametrize(
         "value",
