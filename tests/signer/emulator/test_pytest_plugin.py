@@ -210,8 +210,9 @@ def test_the_projects_own_pytest_never_loads_the_entry_point(tmp_path: Path) -> 
         )
         return done.stdout + done.stderr
 
-    # Of two distributions with one entry point, pytest loads one: the old one, or what is installed.
-    loaded = r"An old plugin was loaded\.|fc_presign\.emulator\.pytest_plugin"
+    # Of distributions with one entry point, pytest loads one: the old one, or what is installed, or what an egg-info
+    # in the clone names, which an old wheel may not have.
+    loaded = r"An old plugin was loaded\.|fc_presign\.emulator"
     own = run(test)
     assert "1 passed" in own
     assert not re.search(loaded, own)
