@@ -24,7 +24,6 @@ _ONE_OF_SEVERAL = with_trait("one of several")
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
 _KEY_ID = re.compile(r"(?:ltai|sts\.|tmp\.)[a-z0-9]+")
 _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
-_SAYS_NOTHING = re.compile(r"(?:access ?denied\.?)?", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
@@ -220,14 +219,14 @@ def read_answer(
     elif error.code and error.code not in FINDING_BY_CODE and code == "other_error":
         about = "Its code is not known here."
     # Alone, it does not say who denied what.
-    said_why = f"{error.ec}{error.message}{error.detail}"
-    is_vague = error.code == "AccessDenied" and _SAYS_NOTHING.fullmatch(said_why) is not None
-    others = []
-    has_expired = any(piece.code == "expired" and piece.certainty == CERTAIN for piece in evidence)
-    if is_vague and has_expired:
-        others.append(Evidence(code, ANSWER, POSSIBLE, f"{said}."))
+    says_why = (
+        error.ec or error.detail or not re.fullmatch("access ?denied[.]?|", error.message, re.I)
+    )
+    is_vague = error.code == "AccessDenied" and not says_why
+    others: tuple[Evidence, ...] = ()
+    if is_vague and any(one.code == "expired" and one.certainty == CERTAIN for one in evidence):
+        others = (Evidence(code, ANSWER, POSSIBLE, f"{said}."),)
         code = "expired"
-        about = "An expired link gets the same answer."
     sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
     # Without its link, it does not say whether there was one, whose query was lost.
     is_vague = is_vague or code == "unsigned"

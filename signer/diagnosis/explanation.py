@@ -40,7 +40,7 @@ WORDS = {
         "another link, which is not explained": "另一个链接（未诊断）",
         "an answer of OSS: {}": "OSS 的响应：{}",
         "the method {}": "请求方法 {}",
-        "{} with {}": "{}（带请求头 {}）",
+        " with ": "，带请求头 ",
         "the time {}": "时间 {}",
         " of {}": "（来自 {}）",
         " of a {} command": "（来自 {} 命令）",
@@ -68,7 +68,7 @@ WORDS = {
         "a permanent access key": "长期 AccessKey",
         "headers   ": "请求头   ",
         "the link requires none": "链接不要求任何请求头",
-        "sent with {}": "发送时带有 {}",
+        "{} (sent)": "{}（已发送）",
         "signature ": "签名     ",
         "matches with the given secret": "与给定的 AccessKey Secret 一致",
         "does not match with the given secret": "与给定的 AccessKey Secret 不一致",
@@ -184,10 +184,8 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
     if e.version:
         signer = "temporary credentials (STS)" if e.temporary else "a permanent access key"
         yield f"  {say('signed by ')} {say(signer)}"
-        required = ", ".join(name for name in e.headers if name not in e.sent_headers)
-        sent = say("sent with {}", ", ".join(e.sent_headers)) if e.sent_headers else ""
-        headers = "; ".join(filter(None, (required, sent)))
-        yield f"  {say('headers   ')} {headers or say('the link requires none')}"
+        headers = [say("{} (sent)", name) if name in e.sent_headers else name for name in e.headers]
+        yield f"  {say('headers   ')} {', '.join(headers) or say('the link requires none')}"
     if e.signature is not None:
         matches = (
             "matches with the given secret"
@@ -217,9 +215,9 @@ def _part(part: Read, say: Callable[..., str]) -> str:
     of_what = " of {}" if part.source.isupper() else " of a {} command"
     source = part.source and say(of_what, part.source)
     lines = say(" (line {})" if len(part.lines) == 1 else " (lines {} to {})", *part.lines)
-    method, _, headers = part.detail.partition(", ") if part.kind == "request" else ("", "", "")
-    detail = say("{} with {}", method, headers) if headers else part.detail
-    return f"{say(_KINDS[part.kind], detail)}{source}{lines}"
+    # Of a request, the method and the headers.
+    comma = say(" with ") if part.kind == "request" else ", "
+    return f"{say(_KINDS[part.kind], part.detail.replace(', ', comma, 1))}{source}{lines}"
 
 
 def _paragraph(label: str, sentences: str) -> list[str]:

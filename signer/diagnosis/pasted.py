@@ -107,25 +107,23 @@ _RAW_REQUEST = re.compile(
     rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
     re.IGNORECASE,
 )
+# Its day, its time and its zone.
 _CLOCK = (
-    r"(?P<day>20[0-9]{2}(?:[-/][0-9]{2}){2})[T ](?P<clock>[0-9]{2}(?::[0-9]{2}){2})(?:[.,][0-9]+)?"
-    r" ?(?P<zone>Z\b|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?"
+    r"((20[0-9]{2}(?:[-/][0-9]{2}){2})[T ]([0-9]{2}(?::[0-9]{2}){2})(?:[.,][0-9]+)?"
+    r"(?: ?(Z\b|[+-][0-9]{2}:?[0-9]{2}(?![0-9])))?)"
 )
 _TIME = re.compile(
-    r"^(?:< )?date:[ ]*(?P<date>\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2}"
-    r" [0-9:]{8} GMT)"
+    r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2} [0-9:]{8} GMT)"
     rf"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>){_CLOCK}",
     re.IGNORECASE | re.MULTILINE,
 )
-# At the start of a line, after its level, or as a member of it.
+# Of a log: where its line begins, after its level, or as a member of it.
 _LOG_TIME = re.compile(
-    r"(?:^[ \t>\[(]{0,8}(?:[A-Z]{4,8}\b[^\w\n]{1,4})?|(?<![\w-])(?:ts|time|timestamp)(?:=|[\"'] ?[=:]>?)[ \"']{0,4})"
+    r"()(?:^[ \t>\[(]{0,8}(?:[A-Z]{4,8}\b[^\w\n]{1,4})?|(?<![\w-])(?:ts|time|timestamp)(?:=|[\"'] ?[=:]>?)[ \"']{0,4})"
     + _CLOCK,
     re.MULTILINE,
 )
-_UTC = {"Z": "UTC", "+00:00": "UTC"}
-_MAX_DISTANCE = 4000  # characters from the time of a log to the answer
-_MAX_OFFSET = 14 * 3600  # seconds between the time of a place and that of UTC
+_MAX_OFFSET = 14 * 3600  # seconds between the time of a place and UTC
 
 
 class Read(NamedTuple):
@@ -193,12 +191,20 @@ def read_pasted(text: str) -> Pasted:
     method, headers, request = _find_request(text, rest, link)
     time = None
     log_time = None
-    if moment := _TIME.search(rest) or _find_log_time(rest, at):
-        time, shown = _read_time(moment)
-        read.append(Read("time", _lines(text, moment.start(), moment.end()), shown))
+    # A log is read up to the line of the answer.
+    end = f"{rest}\n".find("\n", at) if error is not None else 0
+    logged = _LOG_TIME.finditer(rest, max(0, at - 4000), end)
+    if moment := _TIME.search(rest) or max(logged, key=re.Match.start, default=None):
+        date = parsedate_tz(moment[1])
+        zone = re.sub("([0-9]{2}):?([0-9]{2})", r"\1:\2", moment[5] or "Z")
+        day = (moment[3] or "").replace("/", "-")
+        time = mktime_tz(date) if date else parse_rfc3339(f"{day}T{moment[4]}{zone}")
+        read.append(
+            Read("time", _lines(text, moment.start(), moment.end()), moment[1] or moment[2])
+        )
         if moment.re is _LOG_TIME and time is not None:
-            margin = 0 if moment["zone"] else _MAX_OFFSET
-            log_time = (time - margin, time + margin)
+            margin = 0 if moment[5] else _MAX_OFFSET
+            log_time = (int(time) - margin, int(time) + margin)
             time = None
     if request is not None:
         read.append(request)
@@ -207,7 +213,7 @@ def read_pasted(text: str) -> Pasted:
         error=error,
         method=method,
         headers=headers,
-        time=time,
+        time=int(time) if time is not None else None,
         log_time=log_time,
         read=tuple(read),
     )
@@ -275,29 +281,6 @@ def _stands_alone(text: str, link: _Link) -> bool:
     before = text[max(0, link.start - 200) : link.start].rpartition("\n")[2]
     form = r"[\s>$#\"'<(`\[]*(?:(?:curl|wget|https?)\b.*|Request URL:?\s*)?"
     return link.rank == 2 and re.fullmatch(form, before) is not None
-
-
-def _find_log_time(rest: str, at: int) -> re.Match[str] | None:
-    """The last time in the lines of a log up to that at `at`, where the answer stands."""
-    end = rest.find("\n", at)
-    times = [*_LOG_TIME.finditer(rest, max(0, at - _MAX_DISTANCE), end if end > 0 else len(rest))]
-    return times[-1] if times else None
-
-
-def _read_time(moment: re.Match[str]) -> tuple[int | None, str]:
-    """A time in Unix seconds, as one of UTC where it has no zone, and as it is shown."""
-    groups = moment.groupdict("")
-    if date := parsedate_tz(groups.get("date", "")):
-        return mktime_tz(date), groups["date"]
-    zone = groups["zone"]
-    offset = f"{zone[:3]}:{zone[-2:]}" if len(zone) > 1 else "Z"
-    day = groups["day"].replace("/", "-")
-    seconds = parse_rfc3339(f"{day}T{groups['clock']}{offset}")
-    shown = "" if moment.re is _LOG_TIME and not zone else offset
-    return (
-        None if seconds is None else int(seconds),
-        f"{day} {groups['clock']} {_UTC.get(shown, shown)}".rstrip(),
-    )
 
 
 def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
