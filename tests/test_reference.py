@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,11 @@ def test_a_page_that_is_not_current_is_named(
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", COLOUR)
     assert stale() == ["docs/configuration.md", "handler/web/openapi.json"]
     assert (
-        "| `colour` | Required. Of the mount. It requires state and GET in methods. It is not allowed with cdn. |"
+        "- `colour`: Required. Of the mount. It requires state and GET in methods.\n"
         in reference.configuration_page()
+    )
+    assert re.search(
+        "\n- A mount with `cdn` has no .*, `colour`\\.\n", reference.configuration_page()
     )
     document = json.loads((tmp_path / "handler/web/openapi.json").read_text("utf-8"))
     mount = document["components"]["schemas"]["MyMount"]
