@@ -16,7 +16,7 @@ from handler.notices import sinks
 from tests.handler.client import make_config
 from tools import reference
 
-ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a|b or <name>.")}
+ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a or <name>.")}
 COLOUR = Key(
     read=TableReader.string,
     default=REQUIRED,
@@ -54,7 +54,7 @@ def test_a_page_that_is_not_current_is_named(
     monkeypatch.setattr(errors, "ERRORS", ERRORS)
     assert stale() == ["docs/errors.md"]
     assert (
-        "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |"
+        "\n### 400\n\n- `bad_query`: Invalid query parameter. Use a or &lt;name>.\n"
         in reference.errors_page()
     )
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", COLOUR)

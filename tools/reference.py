@@ -132,11 +132,11 @@ many seconds.
 
 ## 4xx: The request cannot be answered
 
-{_error_table(4)}
+{_errors(4)}
 
 ## 5xx: The service cannot answer
 
-{_error_table(5)}
+{_errors(5)}
 """
 
 
@@ -228,18 +228,22 @@ def _written(default: object) -> str:
     return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
-def _error_table(status_class: int) -> str:
-    entries = sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0]))
-    rows = [
-        f"| {entry.status} | `{code}` | {_cell(entry.meaning)} | {_cell(entry.action)} |"
-        for code, entry in entries
-        if entry.status // 100 == status_class
-    ]
-    return "\n".join(["| status | code | meaning | what to do |", "|---|---|---|---|", *rows])
+def _errors(status_class: int) -> str:
+    """A heading for each status, and below it each code with what it means and what to do."""
+    lines = list[str]()
+    status = None
+    for code, entry in sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0])):
+        if entry.status // 100 != status_class:
+            continue
+        if entry.status != status:
+            status = entry.status
+            lines.append(f"\n### {status}\n")
+        lines.append(f"- `{code}`: {_escaped(entry.meaning)} {_escaped(entry.action)}")
+    return "\n".join(lines).lstrip()
 
 
-def _cell(content: str) -> str:
-    return content.replace("|", "\\|").replace("<", "&lt;")
+def _escaped(content: str) -> str:
+    return content.replace("<", "&lt;")
 
 
 def _list(names: Sequence[str] | Mapping[str, object]) -> str:
