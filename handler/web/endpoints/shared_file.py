@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from ...core import links, outbox
 from ...core.auth import authorize
 from ...core.cloud.oss import head_for_page
-from ...core.errors import Problem
+from ...core.errors import Problem, bad_body
 from ...core.request import Request
 from ...core.shares import uses
 from ...core.shares.address import share_address
@@ -33,6 +33,8 @@ def use(opened: OpenedShare, form: Mapping[str, Any], *, as_json: bool) -> Respo
     nonce = form.get("nonce")
     if nonce is not None and not is_nonce(nonce):
         raise Problem("bad_nonce")
+    if not isinstance(form.get("password", ""), str):
+        raise bad_body('"password" must be a string')
     issued = create_link(opened, "GET", attach=nonce is not None)
     response = json_response(issued.document()) if as_json else redirect(issued, 303)
     # Last, so that a link that cannot be created costs no use.

@@ -308,6 +308,16 @@ class TestLimited:
         assert (response.status, response.code) == (400, "bad_nonce")
         assert uses(oss, url) == 0
 
+    @pytest.mark.parametrize("params", [{"max_uses": 1}, {}], ids=str)
+    def test_a_code_that_no_one_needs_must_still_be_a_string(
+        self, in_memory: System, params: dict[str, Any]
+    ) -> None:
+        url = in_memory.create_share(**params)
+        headers = {"Content-Type": "application/json"}
+        for code in (7, None, ["K7QM-2TXP"]):
+            response = in_memory.open(url, "POST", headers, body=json.dumps({"password": code}))
+            assert (response.status, response.code) == (400, "bad_body")
+
     def test_the_origin_of_a_form_is_ignored(self, in_memory: System) -> None:
         """With no-referrer, a browser sends null even for the page's own origin."""
         url = in_memory.create_share(max_uses=3)
