@@ -78,7 +78,7 @@ Paths and prefixes are not percent-encoded. A link never outlives its share, its
 
 ## `[[mount]]`
 
-The mount with the longest `path` that the request's path begins with is used.
+The longest `path` with which the request's path begins is used.
 
 {_keys(load.MOUNT_KEYS)}
 
