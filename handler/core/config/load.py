@@ -291,7 +291,7 @@ MOUNT_KEYS: Mapping[str, Key] = {
         read=choice("refuse", "ignore"),
         default="refuse",
         forbids=(_SIGNED_BY_OSS,),
-        says="What happens to other parameters, such as those of chat tools: refuse or ignore.",
+        says="What happens to other parameters: refuse or ignore.",
     ),
     "whole_bucket": Key(
         read=TableReader.boolean,
@@ -366,7 +366,7 @@ MOUNT_KEYS: Mapping[str, Key] = {
         read=_whole_days,
         says="After how many days [OSS deletes](deploy.md#files-that-end-with-their-shares) **everything "
         "below the target, also what was there before and what others put there**. At least twice "
-        "max_share, such as 61d.",
+        "max_share, such as 61d. Mounts that overlap must have the same.",
     ),
     "earlier_targets": Key(
         read=_earlier_targets,
