@@ -1,4 +1,4 @@
-"""TypeScript that openapi-typescript makes of the document compiles with a program that calls the service, which works."""
+"""The types that openapi-typescript makes of the document compile with a program, which then calls the service."""
 
 from __future__ import annotations
 
