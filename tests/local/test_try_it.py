@@ -170,7 +170,16 @@ def test_the_commands_of_git_lfs_md_keep_a_file_in_oss(
         "sha256sum model.bin",
     ]
     printed = run(
-        [*person, *before, *five, *second, "cat .lfsconfig", moved, "git lfs ls-files --long", *runner]
+        [
+            *person,
+            *before,
+            *five,
+            *second,
+            "cat .lfsconfig",
+            moved,
+            "git lfs ls-files --long",
+            *runner,
+        ]
     )
     assert f"url = {lfs_url}\n" in printed
     (oid,) = re.findall(r"(?m)^([0-9a-f]{64}) \* model\.bin$", printed)
