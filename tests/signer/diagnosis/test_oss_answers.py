@@ -294,7 +294,16 @@ def test_an_answer_about_the_signature_outranks_a_later_expiry() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["AccessDenied", "AccessDenied: Access Denied.", xml("AccessDenied", "AccessDenied")]
+    "answer",
+    [
+        "AccessDenied",
+        "AccessDenied: Access Denied.",
+        xml("AccessDenied", "AccessDenied"),
+        "AccessDenied: RequestId: 67D9A1F0C2B4E53039A7F001",
+        "AccessDenied HostId: examplebucket.oss-cn-hangzhou.aliyuncs.com",
+        'oss: service returned error: ErrorCode=AccessDenied, ErrorMessage="", RequestId=67D9A1F0',
+        "AccessDenied ERROR: exit status 1",
+    ],
 )
 def test_a_bare_refusal_of_an_expired_link_is_first_for_its_expiry(answer: str) -> None:
     v1_url = v1_url_of_oss2(LinkRequest(method="GET", key="a b.txt", credentials=KEYS, now=ISSUED))
