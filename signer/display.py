@@ -86,8 +86,6 @@ def printable_name(name: str) -> str:
 
 
 def _looks_secret(name: str) -> bool:
-    """Whether a name looks less like words than like a part of a signature or of base64."""
-    return (
-        len(name) > 11
-        and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None
-    )
+    """Whether a name looks less like words than like a part of a signature or of base64, or has a part of one."""
+    is_of_words = re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name)
+    return len(name) > 11 and (not is_of_words or bool(re.search("[0-9a-f]{16}", name, re.I)))
