@@ -21,7 +21,13 @@ SignerError
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+
+def describe_argument(value: object) -> str:
+    """What a message says of an argument. One that should be a string or a number may be credentials: only its type."""
+    is_safe = value is None or isinstance(value, (str, float, int, timedelta))
+    return repr(value) if is_safe else type(value).__name__
 
 
 class SignerError(Exception):
@@ -92,11 +98,11 @@ class InvalidQuery(SignerError):
 
 
 class InvalidExpiry(SignerError):
-    """`expires_in` is not a whole number of seconds within what a link allows."""
+    """`expires_in` is neither a whole number of seconds within what a link allows, nor a timedelta of as many."""
 
     code = "invalid_expiry"
 
-    def __init__(self, message: str, expires_in: int = 0) -> None:
+    def __init__(self, message: str, expires_in: int | timedelta = 0) -> None:
         super().__init__(message)
         self.expires_in = expires_in
 

@@ -10,7 +10,6 @@ from itertools import product
 import pytest
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
-from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
 from signer.endpoint import parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
