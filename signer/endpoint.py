@@ -300,7 +300,7 @@ def parse_origin(url: str) -> tuple[str, str]:
         # A link or a password may be pasted here: neither a query nor a user is repeated.
         origin = url.partition("?")[0].rpartition("@")[2] if isinstance(url, str) else url
         raise InvalidEndpoint(
-            f"Invalid endpoint {origin!r}: expected only scheme and host, such as https://static.example.com.",
+            f"Invalid endpoint {describe_argument(origin)}: expected only scheme and host, such as https://static.example.com.",
             origin,
         )
     scheme = match["scheme"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from random import Random
 from urllib.parse import quote, urlsplit
 
@@ -154,7 +155,14 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature() -> None
         ),
         ({"key": KEY._replace(parameter="auth key")}, InvalidCdnKey, "parameter"),
         ({"rand": "a-b"}, InvalidCdnKey, "rand"),
-        *(({"expires_in": seconds}, InvalidExpiry, None) for seconds in (0, 31_536_001, 1.5)),
+        *(
+            ({"key": k}, InvalidCdnKey, "key")
+            for k in ("aliyuncdnexp1234", tuple(KEY), [KEY], None)
+        ),
+        *(
+            ({"expires_in": seconds}, InvalidExpiry, None)
+            for seconds in (0, 31_536_001, 1.5, "10m", True, [600], timedelta(days=366))
+        ),
         *(({"now": now}, InvalidTime, None) for now in (10**9 + 1199, 10**10 + 1200)),
         ({"url": "static.example.com/a"}, InvalidLink, None),
         ({"url": "https://user@static.example.com/a"}, InvalidLink, None),

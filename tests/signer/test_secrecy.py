@@ -128,6 +128,18 @@ CALLS: dict[str, Callable[[], object]] = {
     "a header's value": lambda: sign(headers={"x-oss-a": f"{MARK}\n"}),
     "a duplicate header": lambda: sign(headers={"x-oss-a": MARK, "X-Oss-A": MARK}),
     "another host": lambda: sign(headers={"host": MARK}),
+    **{
+        f"a tuple of credentials as {argument}": lambda argument=argument: sign(
+            **{argument: tuple(KEYS)}
+        )
+        for argument in ("method", "bucket", "key", "credentials", "endpoint", "expires_in", "now")
+    },
+    "a tuple of credentials as a region": lambda: Endpoint.public(tuple(KEYS)),  # type: ignore[arg-type]
+    "a tuple of credentials as an address": lambda: Endpoint.custom_domain(
+        tuple(KEYS),  # type: ignore[arg-type]
+        "cn-hangzhou",
+    ),
+    "a temporary key without its token": lambda: sign(credentials=Credentials(f"STS.{MARK}", MARK)),
     "half of the environment": lambda: Credentials.from_environment({"OSS_ACCESS_KEY_ID": MARK}),
     "the other half": lambda: Credentials.from_environment(
         {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": MARK}
@@ -170,7 +182,8 @@ ANYTHING = st.one_of(
 )
 PAIRS = st.dictionaries(st.text(max_size=4), st.one_of(ANYTHING, st.text(max_size=4)), max_size=2)
 ARGUMENTS = {
-    **dict.fromkeys(("method", "bucket", "key", "expires_in", "now"), ANYTHING),
+    **dict.fromkeys(("method", "bucket", "key", "expires_in", "now", "endpoint"), ANYTHING),
+    "credentials": st.one_of(ANYTHING, st.just(tuple(KEYS))),
     "query": PAIRS,
     "headers": PAIRS,
     "signed_headers": st.lists(st.text(max_size=4), max_size=2),
