@@ -24,7 +24,17 @@ from . import check
 from .command import run
 from .errors import DeployError
 from .model import Project
-from .probes import account, aliyun, keys, lifecycle, oss, overwriting, service, sessions
+from .probes import (
+    account,
+    aliyun,
+    keys,
+    lifecycle,
+    oss,
+    overwriting,
+    personal_data,
+    service,
+    sessions,
+)
 from .probes.deployment import LOCAL_ENDPOINTS, Deployment, open_deployment
 from .probes.findings import Finding, fault, ok, unknown, warning
 from .s_preview import render
@@ -89,6 +99,7 @@ def _before(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)
+    yield from personal_data.records(deployment)
 
 
 def _account(deployment: Deployment) -> Iterator[Finding]:

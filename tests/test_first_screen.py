@@ -11,10 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import requests
 
 from tests.deploy.project_copy import ROOT, install
+from tests.handler.upload_fixtures import TIMEOUT, submit_form
 
 README = (ROOT / "README.md").read_text("utf-8")
 # What make and git need themselves, beside what the README asks for.
@@ -36,7 +39,6 @@ SECONDS = 300
 ACTIVATE = ". .venv-cli/bin/activate"
 
 pytestmark = pytest.mark.ci
-Script = Callable[..., str]
 
 
 def block(beginning: str) -> str:
@@ -94,12 +96,26 @@ def run(folder: Path, where: Path, script: str, given: str = "") -> str:
     return process.stdout
 
 
+class FirstTerminal(NamedTuple):
+    """A command that runs until the test ends: what it prints from now on, and the script of its variables."""
+
+    lines: Iterator[str]
+    source: str
+    machine: Path
+
+    def second(self, script: str) -> str:
+        """What a script prints in another terminal."""
+        return run(
+            self.machine, self.machine / "fc-presign", f"{ACTIVATE}\n{self.source}\n{script}"
+        )
+
+
 @pytest.fixture
-def second_terminal(machine: Path) -> Iterator[Script]:
-    """Starts a command in one terminal, and runs a script in another as soon as it says that it runs."""
+def first_terminal(machine: Path) -> Iterator[Callable[[str], FirstTerminal]]:
+    """Starts a command, and waits until it says that it runs."""
     started: list[subprocess.Popen[str]] = []
 
-    def both(target: str, script: str) -> str:
+    def start(target: str) -> FirstTerminal:
         with socket.socket() as one, socket.socket() as other:
             ports = []
             for free in (one, other):
@@ -112,7 +128,7 @@ def second_terminal(machine: Path) -> Iterator[Script]:
             env=environment(machine),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
@@ -122,9 +138,9 @@ def second_terminal(machine: Path) -> Iterator[Script]:
             found[1] for line in process.stdout if (found := re.search(r"(\. \S+/env\.sh)$", line))
         )
         next(line for line in process.stdout if re.search("API key|SESSION_TOKEN=", line))
-        return run(machine, machine / "fc-presign", f"{ACTIVATE}\n{source}\n{script}")
+        return FirstTerminal(process.stdout, source, machine)
 
-    yield both
+    yield start
     for process in started:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
@@ -136,30 +152,41 @@ def test_a_link_that_fails(machine: Path) -> None:
     assert shown in run(machine, machine / "fc-presign", command("make explain"), pasted)
 
 
-def test_a_folder_with_a_code(machine: Path, second_terminal: Script) -> None:
+def test_a_folder_with_a_code(
+    machine: Path, first_terminal: Callable[[str], FirstTerminal]
+) -> None:
     photos = machine / "fc-presign/photos"
     photos.mkdir()
     (photos / "a.jpg").write_text("A picture\n")
-    printed = second_terminal("make run", command("fc-presign share photos"))
+    printed = first_terminal("make run").second(command("fc-presign share photos"))
     assert re.search(r"(?m)^http://127\.0\.0\.1:\d+/-/s/\S*\?share=\S{22} \w{4}-\w{4}$", printed)
 
 
-def test_an_upload_page(machine: Path, second_terminal: Script) -> None:
-    """That its files are reported is tested with the same links.toml in tests/e2e/test_send_and_receive.py."""
-    printed = second_terminal("make run", command("fc-presign receive"))
+def test_an_upload_page_and_its_notice(
+    machine: Path, first_terminal: Callable[[str], FirstTerminal]
+) -> None:
+    terminal = first_terminal("make run")
+    printed = terminal.second(command("fc-presign receive"))
     address, note, listing, _ = printed.split("\n")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/-/s/\?share=\S{22}", address)
     assert re.fullmatch(r"\S{12}: /in/, until \S+Z\.", note)
     assert listing.startswith("Files arrive in /received/")
+    file = {"name": "a.txt", "size": 5, "type": "text/plain"}
+    form = requests.post(address, json=file, timeout=TIMEOUT).json()
+    assert submit_form(form, b"three").status == 200
+    next(line for line in terminal.lines if '"event":"oss"' in line and '"notices":1' in line)
+    printed = terminal.second(listing.rpartition(": ")[2])
+    assert printed.endswith("1-a.txt\n")
 
 
-def test_tests_without_an_account(machine: Path, second_terminal: Script) -> None:
+def test_tests_without_an_account(
+    machine: Path, first_terminal: Callable[[str], FirstTerminal]
+) -> None:
     key = machine / "fc-presign/data/examplebucket/reports/q3.pdf"
     key.parent.mkdir(parents=True)
     key.write_text("The figures\n")
     fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.stdin.read().strip()).read().decode())"
-    printed = second_terminal(
-        command("fc-presign oss"),
+    printed = first_terminal(command("fc-presign oss")).second(
         f'{command("fc-presign sign")} | no_proxy="*" python -c "{fetch}"',
     )
     assert "The figures\n" in printed

@@ -236,8 +236,8 @@ def section(
     return "\n\n".join(filter(None, parts))
 
 
-def listing(causes: Causes, page: str, no_answer: str) -> str:
-    """OSS's errors, each with the causes that it may have."""
+def listing(causes: Causes, page: str, words: Mapping[str, str]) -> str:
+    """OSS's errors, each with the causes that it may have: the title of one at its first error, later its code."""
     groups = {}
     for code, cause in causes.items():
         if cause.errors:
@@ -245,10 +245,16 @@ def listing(causes: Causes, page: str, no_answer: str) -> str:
             like = [other for other in causes if code in causes[other].like]
             groups[" · ".join(map(error_line, cause.errors)) + ecs] = [code, *like]
     groups = dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-    groups[no_answer] = [code for code in causes if not errors_of(causes, causes[code])]
+    groups[words["no_answer"]] = [code for code in causes if not errors_of(causes, causes[code])]
     lines = []
+    listed = set[str]()
     for group, codes in groups.items():
-        lines += [f"- {group}", *(f"  - {linked(causes[code], page)}" for code in codes)]
+        new = [linked(causes[code], page) for code in codes if code not in listed]
+        lines += [f"- {group}", *(f"  - {link}" for link in new)]
+        repeated = [f"[{code}]({page}#{code})" for code in codes if code in listed]
+        if repeated:
+            lines.append(f"  - {words['above']} {', '.join(repeated)}")
+        listed.update(codes)
     return "\n".join(lines) + "\n"
 
 
@@ -263,7 +269,7 @@ def pages(tables: Tables) -> Iterator[tuple[Path, str]]:
         yield ROOT / f"docs/causes{suffix}", text
         path = ROOT / f"docs/explain{suffix}"
         before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- findings -->\n")
-        links = listing(causes, f"causes{suffix}", words["no_answer"])
+        links = listing(causes, f"causes{suffix}", words)
         yield path, f"{before}{mark}{links}<!-- end -->{rest.partition('<!-- end -->')[2]}"
 
 

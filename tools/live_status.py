@@ -9,7 +9,7 @@ from live.cases import load
 
 NOT_YET = [
     "not yet compared with a live account: `make live` does it",
-    "尚未与真实账号比对：`make live` 即可完成",
+    "尚未在真实账号上验证（用 `make live` 验证）",
 ]
 COMPARED = (
     "compared with OSS in {} on {}: {} of {} answers equal",

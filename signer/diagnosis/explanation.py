@@ -45,7 +45,7 @@ WORDS = {
         " of a {} command": "（来自 {} 命令）",
         " (line {})": "（第 {} 行）",
         " (lines {} to {})": "（第 {} 至 {} 行）",
-        "OSS presigned URL, signature {}, used with {}": "OSS 预签名 URL，签名版本 {}，请求方法 {}",
+        "OSS presigned URL, signature {}, used with {}": "OSS 签名 URL，签名版本 {}，请求方法 {}",
         "URL not signed for OSS": "不是 OSS 签名的 URL",
         "OSS's answer, without its link": "OSS 的响应，没有对应的链接",
         "bucket unknown": "Bucket 未知",

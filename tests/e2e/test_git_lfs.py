@@ -245,6 +245,24 @@ def test_a_wrong_or_expired_key_is_one_request_and_an_end(
     assert 1 <= len(batches) <= 2  # the first without a key, as git-lfs begins
 
 
+@pytest.mark.parametrize("key", ["fcp_short", ENDED, ""])
+def test_a_program_whose_header_is_refused_ends(
+    service: Service, pushed: Clone, tmp_path: Path, path: str, origin: Path, key: str
+) -> None:
+    """As the page sets it for continuous integration: a helper that repeats a key is asked without end."""
+    clone = Clone(tmp_path / "two", "", service.url, path)
+    variables = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{service.url}/-/lfs/.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Bearer {key}",
+    }
+    before = len(service.lines())
+    done = clone.git("clone", str(origin), str(clone.folder), cwd=clone.home, **variables)
+    assert done.status != 0
+    lines = service.lines()[before:]
+    assert [line["status"] for line in lines] == [401, 401]
+
+
 def test_a_key_for_downloads_may_not_push(
     service: Service, pushed: Clone, tmp_path: Path, path: str, origin: Path
 ) -> None:

@@ -195,7 +195,7 @@ def test_the_last_line_names_the_page_of_the_first_finding(
 def test_a_chinese_terminal_reads_chinese_words() -> None:
     done = run("explain", LINK, env={"LANG": "zh_CN.UTF-8"})
     assert done.stdout.startswith(
-        "已读取：链接（第 1 行）\nOSS 预签名 URL，签名版本 V4，请求方法 GET\n"
+        "已读取：链接（第 1 行）\nOSS 签名 URL，签名版本 V4，请求方法 GET\n"
     )
     assert f"1. {causes_in('zh')['expired'].title} [expired, certain]\n" in done.stdout
     assert "Fix:" not in done.stdout
