@@ -213,7 +213,7 @@ def test_a_temporary_key_without_its_token_is_refused_with_where_the_token_belon
     keys = TEMPORARY._replace(security_token=None)
     for make in (sign, form):
         with pytest.raises(signer.InvalidCredentials, match="set OSS_SESSION_TOKEN") as caught:
-            make(credentials=keys)  # type: ignore[operator]
+            make(credentials=keys)
         assert keys.access_key_secret not in str(caught.value)
 
 

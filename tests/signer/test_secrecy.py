@@ -6,6 +6,7 @@ import pprint
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -115,6 +116,11 @@ def everything(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + repr(attributes)
 
 
+def sign_with_tuple(argument: str) -> object:
+    wrong: dict[str, Any] = {argument: tuple(KEYS)}
+    return sign(**wrong)
+
+
 CALLS: dict[str, Callable[[], object]] = {
     "a secret with a blank": lambda: sign(credentials=Credentials("LTAI", f"{MARK} {MARK}")),
     "a token with a line feed": lambda: sign(credentials=Credentials("LTAI", "s", f"{MARK}\n")),
@@ -129,9 +135,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "a duplicate header": lambda: sign(headers={"x-oss-a": MARK, "X-Oss-A": MARK}),
     "another host": lambda: sign(headers={"host": MARK}),
     **{
-        f"a tuple of credentials as {argument}": lambda argument=argument: sign(
-            **{argument: tuple(KEYS)}
-        )
+        f"a tuple of credentials as {argument}": partial(sign_with_tuple, argument)
         for argument in ("method", "bucket", "key", "credentials", "endpoint", "expires_in", "now")
     },
     "a tuple of credentials as a region": lambda: Endpoint.public(tuple(KEYS)),  # type: ignore[arg-type]
