@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .errors import InvalidEndpoint, describe_argument
 
 PRODUCTS = ("oss", "oss-cloudbox")
+# They tell a misspelt region from a new one.
 KNOWN_REGIONS = (
     # Chinese mainland and Hong Kong
     "cn-beijing",
@@ -228,7 +229,8 @@ def check_product(product: str) -> str:
     """The product. Raises `InvalidEndpoint` unless OSS accepts it in a scope."""
     if product not in PRODUCTS:
         raise InvalidEndpoint(
-            f"Invalid product {product!r}: expected {' or '.join(PRODUCTS)}.", product
+            f"Invalid product {describe_argument(product)}: expected {' or '.join(PRODUCTS)}.",
+            product,
         )
     return product
 

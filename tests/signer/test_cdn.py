@@ -90,6 +90,10 @@ def test_a_link_opens_until_its_end_and_no_second_longer(valid_for: int) -> None
         )
 
 
+def test_a_timedelta_is_as_many_seconds() -> None:
+    assert presign_cdn(URL, KEY, expires_in=timedelta(minutes=10), now=NOW) == link(expires_in=600)
+
+
 @pytest.mark.parametrize(
     ("key", "rand", "query"),
     [

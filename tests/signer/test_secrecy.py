@@ -139,6 +139,10 @@ CALLS: dict[str, Callable[[], object]] = {
         for argument in ("method", "bucket", "key", "credentials", "endpoint", "expires_in", "now")
     },
     "a tuple of credentials as a region": lambda: Endpoint.public(tuple(KEYS)),  # type: ignore[arg-type]
+    "a tuple of credentials as a product": lambda: Endpoint.public(
+        "cn-hangzhou",
+        product=tuple(KEYS),  # type: ignore[arg-type]
+    ),
     "a tuple of credentials as an address": lambda: Endpoint.custom_domain(
         tuple(KEYS),  # type: ignore[arg-type]
         "cn-hangzhou",
