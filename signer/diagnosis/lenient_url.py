@@ -125,7 +125,8 @@ class LenientUrl(NamedTuple):
         Also what may be the end of one at the end of the path, where its name was cut off, or a CDN's MD5.
         """
         has_mark = all(damage.code != "missing_question_mark" for damage in self.damages)
-        end = re.findall(_END_OF_SIGNATURE if has_mark else _END_OF_BASE64, unquote(self.path))
+        ends = _END_OF_SIGNATURE if has_mark else f"{_END_OF_SIGNATURE}|{_END_OF_BASE64}"
+        end = re.findall(ends, unquote(self.path))
         digits = (
             re.findall("[0-9a-f]{16,}", self.host + self.target, re.IGNORECASE)
             if not self.version
@@ -243,7 +244,7 @@ def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:
     lower = name.lower()
     if is_v1:
         return next((own for own in (*v1.REQUIRED, v1.TOKEN) if own.lower() == lower), name), value
-    if lower == "x-oss-date" or (
+    if (lower == "x-oss-date" and re.fullmatch(r"[0-9TtZz]+", value)) or (
         lower == "x-oss-signature-version" and value.upper() == "OSS4-HMAC-SHA256"
     ):
         return lower, value.upper()

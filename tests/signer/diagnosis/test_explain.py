@@ -225,6 +225,14 @@ def test_a_link_expires_when_it_says_and_one_with_a_security_token_at_the_latest
     assert not exact.has_token
 
 
+def test_the_case_of_a_date_with_the_rest_of_an_escape_was_not_changed() -> None:
+    cut = link().partition("&x-oss-expires")[0]
+    for end in ("\\u", "\\x"):
+        codes = [finding.code for finding in signer.explain(cut + end, now=ISSUED + 60).findings]
+        assert "truncated" in codes
+        assert "case_changed" not in codes
+
+
 def test_a_raw_space_may_have_been_a_plus_sign() -> None:
     for url in (link("dir/a+b.txt").replace("a%2Bb", "a b"), QUERY.replace("%20", " ")):
         (finding,) = signer.explain(url, now=ISSUED + 60).findings

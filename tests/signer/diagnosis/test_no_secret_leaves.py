@@ -76,6 +76,7 @@ CRAFTED = {
     "the key has the end of a token": f"https://examplebucket.{OSS}/reports/q3.pdf{TOKEN[25:]}&OSSAccessKeyId=LTAI",
     "the key has 24 characters of a token": f"https://examplebucket.{OSS}/q3.pdf{TOKEN_END}",
     "the key has the end of a signature": f"https://examplebucket.{OSS}/reports/q3{SIGNATURE[-24:]}",
+    "the key has the end of a signature before a name": f"https://examplebucket.{OSS}/{SIGNATURE[-25:]}&h=AT0",
     "the file name is the end of a signature": f"https://examplebucket.{OSS}/reports/{SIGNATURE[-60:]}",
     "the key has 17 characters of a token": f"https://examplebucket.{OSS}/q3 {TOKEN_END[-17:]}&{SCOPE}cn-hangzhou",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
