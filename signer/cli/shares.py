@@ -492,15 +492,21 @@ def revoke(
 
 
 def _shares_of(service: Service, owner: str) -> tuple[str, ...]:
-    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them."""
-    ids: list[str] = []
+    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them.
+
+    Raises `ServiceFailed` for an owner without any share.
+    """
+    states: dict[str, object] = {}
     for page in service.pages("/-/shares", {"limit": "50", "all": "true"}, "shares"):
         for share in page["shares"]:
             share_id = share.get("id")
-            is_open = share.get("state") != "revoked"
-            if share.get("owner") == owner and is_open and isinstance(share_id, str):
-                ids.append(share_id)
-    return tuple(ids)
+            if share.get("owner") == owner and isinstance(share_id, str):
+                states[share_id] = share.get("state")
+    if not states:
+        raise ServiceFailed(
+            f"Nobody of the name {owner} has shares. {options.NAME} shares --all shows every owner."
+        )
+    return tuple(share_id for share_id, state in states.items() if state != "revoked")
 
 
 def _confirm(count: int, owner: str, yes: bool) -> None:

@@ -37,11 +37,12 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
         return place
     advice = "Use --each, so that each file has an address of its own."
     if not place.methods >= ALONE:
-        others = [each.path for each in places if each.methods >= required]
-        advice = (
-            f"Use --to with a folder below {' or '.join(others)}." if others else "Use another key."
-        )
-    missing = " and ".join(sorted(required - place.methods))
+        possible = [each.path for each in places if each.methods >= required]
+        advice = "Use another key."
+        if possible:
+            advice = f"Use --to with a folder below {' or '.join(possible)}."
+    *others, last = sorted(required - place.methods)
+    missing = f"{', '.join(others)} and {last}" if others else last
     needs = "several files at one address require" if together else "a file to share requires"
     raise ServiceFailed(
         f"{folder}: This key or the mount does not allow {missing} there; {needs} "

@@ -416,6 +416,17 @@ def test_revoke_of_an_owner_says_how_many_end_and_goes_on_where_it_stopped(stub:
     assert "api:maker has 0 shares" in again.stderr
 
 
+def test_revoke_of_an_owner_without_shares_fails_since_the_name_may_be_mistyped(stub: Stub) -> None:
+    create(stub)
+    stub.world = stub.world.with_keys(
+        api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN", "SHARE"])]
+    )
+    done = run("revoke", "--owner", "api:makr", "--yes", env=stub.env(ADMIN))
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence = "Nobody of the name api:makr has shares. fc-presign shares --all shows every owner."
+    assert sentence in done.stderr
+
+
 def test_revoke_of_an_owner_requires_admin_and_no_id_beside_it(stub: Stub) -> None:
     refused = run("revoke", "--owner", "api:maker", "--yes", env=stub.env())
     assert (refused.returncode, "admin_required" in refused.stderr) == (2, True)

@@ -107,6 +107,13 @@ def test_a_key_without_one_of_the_methods_is_refused_with_what_it_lacks(
         assert sentence.endswith("GET, LIST, PUT, SHARE. Use another key.")
 
 
+def test_several_methods_that_a_key_lacks_are_one_list(sender: Sender, share: Run) -> None:
+    write("a.pdf", "b.pdf")
+    for methods, missing in ((["SHARE"], "GET, LIST and PUT"), (["SHARE", "PUT"], "GET and LIST")):
+        sender.allow(methods)
+        assert f"does not allow {missing} there; " in refusal(sender, share("a.pdf", "b.pdf"))
+
+
 @pytest.mark.parametrize("missing", ["PUT", "SHARE"])
 def test_one_file_that_could_not_be_shared_is_not_sent(
     sender: Sender, share: Run, missing: str
