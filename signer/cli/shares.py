@@ -8,7 +8,7 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from itertools import chain
@@ -373,7 +373,7 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
+def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
     """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
     for name in names:
         try:
@@ -381,6 +381,11 @@ def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
         except (ServiceFailed, ValueError) as error:
             shown = REDACTED if _SECRET.fullmatch(name) else name
             _print_failure(f"{shown}: {error}")
+
+
+def _share_ids(identifiers: Sequence[str], service: Service) -> Iterator[str]:
+    """The ids of shares, of which an address has nothing else that a sentence may name."""
+    return _for_each(identifiers, lambda identifier: _share_id(identifier, service))
 
 
 def _print_failure(sentence: str, again: str = "") -> None:
@@ -422,8 +427,7 @@ def extend(
     params = {"expires": expires, "max_uses": max_uses}
     body = {name: value for name, value in params.items() if value is not None}
 
-    def act(identifier: str) -> dict[str, Any]:
-        share_id = _share_id(identifier, service)
+    def act(share_id: str) -> dict[str, Any]:
         document = service.ask("POST", f"/-/shares/{share_id}", body=body)
         if not isinstance(document.get("expires_at"), str):
             raise service.refusal(document)
@@ -433,7 +437,7 @@ def extend(
             echo(printable(f"Extended {share_id} until {end}{uses}.{_deleted(document)}"))
         return document
 
-    extended = [*_for_each(identifiers, act)]
+    extended = [*_for_each(_share_ids(identifiers, service), act)]
     if as_json:
         print_json({"shares": extended})
     return 0 if len(extended) == len(identifiers) else 2
@@ -478,14 +482,13 @@ def revoke(
         identifiers = _shares_of(service, owner)
         _confirm(len(identifiers), owner, yes)
 
-    def act(identifier: str) -> str:
-        share_id = _share_id(identifier, service)
+    def act(share_id: str) -> str:
         service.ask("DELETE", f"/-/shares/{share_id}")
         if not as_json:
             echo(printable(f"Revoked {share_id}."))
         return share_id
 
-    revoked = [*_for_each(identifiers, act)]
+    revoked = [*_for_each(_share_ids(identifiers, service), act)]
     if as_json:
         print_json({"revoked": revoked})
     return 0 if len(revoked) == len(identifiers) else 2

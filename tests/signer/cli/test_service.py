@@ -222,6 +222,16 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
     assert (again.returncode, json.loads(again.stdout)) == (0, {"revoked": [created[0]]})
 
 
+def test_of_an_address_that_the_service_refuses_the_id_says_which_it_is(stub: Stub) -> None:
+    addresses = [address(stub, password=True) for _ in range(2)]
+    revoked = share_id(addresses[0])
+    assert run("revoke", addresses[0], env=stub.env()).returncode == 0
+    done = run("extend", *addresses, "--expires", "9d", env=stub.env())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {revoked}: This link was withdrawn")
+    assert done.stderr.count("Error: ") == 1
+
+
 def test_extend_says_the_new_end_and_which_failed(stub: Stub) -> None:
     shared = address(stub)
     done = run("extend", shared, "z0dbH3m320oM", "--expires", "30d", env=stub.env())
@@ -443,6 +453,7 @@ def test_extend_raises_the_downloads_and_says_how_many_are_left(stub: Stub) -> N
         assert stub.world.use(shared).status == 303
     refused = run("extend", identifier, "--expires", "30d", env=stub.env())
     assert (refused.returncode, "share_used_up" in refused.stderr) == (2, True)
+    assert 'was used: raise "max_uses" in the same request.' in refused.stderr
     raised = run("extend", shared, "--max-uses", "5", env=stub.env())
     end = "2026-03-08T06:41:11Z"
     assert (raised.returncode, raised.stdout) == (
