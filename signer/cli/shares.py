@@ -55,7 +55,9 @@ _share_options = options.add(
         is_flag=True,
         help="Protect it with a code, which is printed behind the address.",
     ),
-    click.option("--title", help="What the page says first, in your words."),
+    click.option(
+        "--title", type=options.words(120), help="What the page says first, in your words."
+    ),
 )
 
 
@@ -128,7 +130,7 @@ def _as_typed(params: Mapping[str, Any]) -> str:
 @click.option("--each", is_flag=True, help="An address for each file, not one for all.")
 @click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
-@click.option("--message", help="What the page says below the title.")
+@click.option("--message", type=options.words(500), help="What the page says below the title.")
 @click.option("--csv", "as_csv", is_flag=True, help="With --path -: print a row for each path.")
 @click.option(
     "--resume", metavar="FILE", help="With --csv: without what FILE, of an earlier run, has."
