@@ -523,7 +523,7 @@ def _confirm(count: int, owner: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         options.fail("revoke --owner asks on a terminal. To revoke without a question: --yes")
     if not click.confirm(f"Revoke {shares}?", err=True):
-        options.fail("Nothing was revoked.")
+        raise ServiceFailed("Nothing was revoked.")
 
 
 @click.command(cls=options.Command, name="ls")
