@@ -7,7 +7,7 @@ is pure.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from hashlib import md5
 from hmac import compare_digest
@@ -15,8 +15,8 @@ from string import punctuation
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from .errors import InvalidCdnKey, InvalidExpiry, InvalidLink, InvalidTime
-from .link import Link, seconds
+from .errors import InvalidCdnKey, InvalidLink, InvalidTime
+from .link import Link, read_expiry, seconds
 from .names import check_key
 
 MAX_EXPIRES_IN = 31_536_000
@@ -58,6 +58,7 @@ class CdnKey(NamedTuple):
 
 def check_cdn_key(key: CdnKey, rand: str = "0") -> None:
     """Raises `InvalidCdnKey`, which names the field."""
+    _check_type(key)
     for field, value in (*key._asdict().items(), ("rand", rand)):
         if field == "valid_for":
             is_valid = _is_duration(value)
@@ -69,22 +70,37 @@ def check_cdn_key(key: CdnKey, rand: str = "0") -> None:
             raise InvalidCdnKey(f"Invalid key of a CDN: {field} must be {expected}.", field)
 
 
+def _check_type(key: CdnKey) -> None:
+    if not isinstance(key, CdnKey):
+        # The value is not repeated: it may be the key.
+        raise InvalidCdnKey(
+            f"Invalid key of a CDN: expected CdnKey(key), not {type(key).__name__}.", "key"
+        )
+
+
 def _is_duration(value: object) -> bool:
     return type(value) is int and 1 <= value <= MAX_EXPIRES_IN
 
 
 def presign_cdn(
-    url: str, key: CdnKey, *, expires_in: int, now: datetime | float | None = None, rand: str = "0"
+    url: str,
+    key: CdnKey,
+    *,
+    expires_in: int | timedelta,
+    now: datetime | float | None = None,
+    rand: str = "0",
 ) -> Link:
     """A link to `url`, an address at a domain of the CDN with a percent-encoded path, for GET and HEAD alike.
 
-    `expires_in` is in seconds, 1 to 31536000; `now` is as for `presign`. The CDN accepts the link until `expires_at`:
-    its own `valid_for` counts, so the time in the link is that much earlier. With the default of `rand`, all links to
-    one object with one end are the same.
+    `expires_in` is in seconds, 1 to 31536000, or a timedelta of as many; `now` is as for `presign`. The CDN accepts the
+    link until `expires_at`: its own `valid_for` counts, so the time in the link is that much earlier. With the default
+    of `rand`, all links to one object with one end are the same.
 
     Raises `InvalidCdnKey`, `InvalidExpiry`, `InvalidTime`, `InvalidLink` and `InvalidKey`.
     """
-    written, expires_at = _prepare(key, rand, key.valid_for, seconds(now), expires_in)
+    _check_type(key)
+    requested = read_expiry(expires_in, MAX_EXPIRES_IN)
+    written, expires_at = _prepare(key, rand, key.valid_for, seconds(now), requested)
     origin, path, query = _read_url(url, key)
     added = f"{key.parameter}={written}-{rand}-0-{digest(key, path, written, rand)}"
     return Link(
@@ -92,7 +108,7 @@ def presign_cdn(
         method="GET",
         headers={},
         expires_at=expires_at,
-        expires_in=expires_in,
+        expires_in=requested,
         clamped=False,
     )
 
@@ -106,10 +122,6 @@ def _prepare(
     `valid_for` is that of the key: within a key, the cache would take True for 1.
     """
     check_cdn_key(key, rand)
-    if not _is_duration(expires_in):
-        raise InvalidExpiry(
-            f"Invalid expires_in: it must be from 1 to {MAX_EXPIRES_IN} seconds.", expires_in
-        )
     expires_at = issued + expires_in
     if expires_at - valid_for not in TIMES:
         raise InvalidTime(

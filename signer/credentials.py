@@ -24,9 +24,10 @@ FUNCTION_COMPUTE = (
 class Credentials(NamedTuple):
     """An access key.
 
-    `security_token` comes with temporary keys and is None or "" for permanent ones. `expires_at` is when the
-    credentials expire (a datetime with a time zone, or Unix seconds), None if unknown; no link outlives it. If it is
-    unknown when the security token expires, links are valid for at most `MAX_SESSION` seconds.
+    `security_token` comes with temporary keys, whose ID begins with "STS.": without it, they can verify and explain
+    links, and sign none. It is None or "" for permanent ones. `expires_at` is when the credentials expire (a datetime
+    with a time zone, or Unix seconds), None if unknown; no link outlives it. If it is unknown when the security token
+    expires, links are valid for at most `MAX_SESSION` seconds.
     """
 
     access_key_id: str

@@ -3,11 +3,61 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
-from .errors import InvalidEndpoint
+from .errors import InvalidEndpoint, describe_argument
 
 PRODUCTS = ("oss", "oss-cloudbox")
+# They tell a misspelt region from a new one.
+KNOWN_REGIONS = (
+    # Chinese mainland and Hong Kong
+    "cn-beijing",
+    "cn-chengdu",
+    "cn-fuzhou",
+    "cn-guangzhou",
+    "cn-hangzhou",
+    "cn-heyuan",
+    "cn-heyuan-acdr-1",
+    "cn-hongkong",
+    "cn-huhehaote",
+    "cn-nanjing",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shenzhen",
+    "cn-wuhan-lr",
+    "cn-wulanchabu",
+    "cn-zhangjiakou",
+    "cn-zhongwei",
+    "rg-china-mainland",
+    # Asia Pacific
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ap-southeast-8",
+    # Europe, America and the Middle East
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "me-central-1",
+    "me-east-1",
+    "na-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-west-1",
+    # finance and government
+    "cn-beijing-finance-1",
+    "cn-hangzhou-finance",
+    "cn-north-2-gov-1",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen-finance-1",
+)
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 # Compiled at their first use: most endpoints are OSS's own.
@@ -43,7 +93,7 @@ class Endpoint(NamedTuple):
     `addressing` says where the bucket is: "virtual" (before the domain), "path" (first in the path) or "custom" (not in
     the URL: the domain belongs to one bucket). The signature is the same for all three; only the URL and `host(bucket)`
     differ. For a cloud box, `product` is "oss-cloudbox" and `region` is its ID. A region is not looked up: OSS
-    refuses links to one that does not exist.
+    refuses links to one that does not exist. Of one that is probably misspelt, a `UserWarning` says so, once a process.
     """
 
     scheme: str
@@ -164,18 +214,32 @@ def _check_oss_host(host: OssHost, region: str) -> None:
         )
 
 
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Raises `InvalidEndpoint` for a value of another type, such as a region or a URL, and as `check_product`."""
+    if not isinstance(endpoint, Endpoint):
+        # The value is not repeated: it may be a link, or credentials.
+        raise InvalidEndpoint(
+            "Invalid endpoint: expected an Endpoint, such as Endpoint.public('cn-hangzhou'), not "
+            f"{type(endpoint).__name__}."
+        )
+    check_product(endpoint.product)
+
+
 def check_product(product: str) -> str:
     """The product. Raises `InvalidEndpoint` unless OSS accepts it in a scope."""
     if product not in PRODUCTS:
         raise InvalidEndpoint(
-            f"Invalid product {product!r}: expected {' or '.join(PRODUCTS)}.", product
+            f"Invalid product {describe_argument(product)}: expected {' or '.join(PRODUCTS)}.",
+            product,
         )
     return product
 
 
 def _label(value: str) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
-        raise InvalidEndpoint(f"Invalid region {value!r}: expected for example cn-hangzhou.", value)
+        raise InvalidEndpoint(
+            f"Invalid region {describe_argument(value)}: expected for example cn-hangzhou.", value
+        )
     if value.startswith("oss-"):
         raise InvalidEndpoint(
             f"Invalid region {value!r}: remove the prefix, the region is {value[4:]!r}.", value
@@ -186,7 +250,35 @@ def _label(value: str) -> str:
             f"Invalid region {value!r}: it is the name of an endpoint. Use for example cn-hangzhou.",
             value,
         )
+    if value not in KNOWN_REGIONS:
+        _warn_if_misspelt(value)
     return value
+
+
+def _warn_if_misspelt(region: str) -> None:
+    """A region with other numbers than a known one is probably new."""
+    closest = closest_region(region)
+    if closest and _numbers(closest) == _numbers(region):
+        import warnings
+
+        # It names this line as its place, so that Python shows it once a process, however often it is called.
+        warnings.warn(
+            f"Unknown region {region!r} (did you mean {closest}?): OSS refuses the link unless it exists.",
+            stacklevel=1,
+        )
+
+
+def _numbers(region: str) -> list[str]:
+    return re.findall("[0-9]+", region)
+
+
+@lru_cache(maxsize=16)
+def closest_region(region: str) -> str | None:
+    """The known region that `region` is most probably a misspelling of, None if it is like none of them."""
+    from difflib import get_close_matches
+
+    # Enough for two wrong letters in the shortest names.
+    return next(iter(get_close_matches(region, KNOWN_REGIONS, 1, 0.77)), None)
 
 
 def is_loopback(host: str) -> bool:
@@ -210,7 +302,7 @@ def parse_origin(url: str) -> tuple[str, str]:
         # A link or a password may be pasted here: neither a query nor a user is repeated.
         origin = url.partition("?")[0].rpartition("@")[2] if isinstance(url, str) else url
         raise InvalidEndpoint(
-            f"Invalid endpoint {origin!r}: expected only scheme and host, such as https://static.example.com.",
+            f"Invalid endpoint {describe_argument(origin)}: expected only scheme and host, such as https://static.example.com.",
             origin,
         )
     scheme = match["scheme"]

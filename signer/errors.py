@@ -21,13 +21,28 @@ SignerError
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+
+
+def describe_argument(value: object) -> str:
+    """What a message says of an argument that must be a string or a number; any other may be secret."""
+    return repr(value) if _is_plain(value) else type(value).__name__
+
+
+def _attribute(value: Any) -> Any:
+    return value if _is_plain(value) else None
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, float, int, timedelta))
 
 
 class SignerError(Exception):
     """The base class: `code` is for programs, the message for people, and attributes say what was refused.
 
-    An attribute holds the argument as it was passed. Messages and attributes hold no secret, token or signature.
+    An attribute holds the argument as it was passed, None instead of one that is neither a string nor a number.
+    Messages and attributes hold no secret, token or signature.
     """
 
     code = "signer_error"
@@ -48,7 +63,7 @@ class InvalidMethod(SignerError):
 
     def __init__(self, message: str, method: str = "") -> None:
         super().__init__(message)
-        self.method = method
+        self.method: str = _attribute(method)
 
 
 class InvalidBucket(SignerError):
@@ -58,7 +73,7 @@ class InvalidBucket(SignerError):
 
     def __init__(self, message: str, bucket: str = "") -> None:
         super().__init__(message)
-        self.bucket = bucket
+        self.bucket: str = _attribute(bucket)
 
 
 class InvalidKey(SignerError):
@@ -68,7 +83,7 @@ class InvalidKey(SignerError):
 
     def __init__(self, message: str, key: str = "", *, code: str | None = None) -> None:
         super().__init__(message, code=code)
-        self.key = key
+        self.key: str = _attribute(key)
 
 
 class InvalidHeader(SignerError):
@@ -92,13 +107,13 @@ class InvalidQuery(SignerError):
 
 
 class InvalidExpiry(SignerError):
-    """`expires_in` is not a whole number of seconds within what a link allows."""
+    """`expires_in` is neither a whole number of seconds within what a link allows, nor a timedelta of as many."""
 
     code = "invalid_expiry"
 
-    def __init__(self, message: str, expires_in: int = 0) -> None:
+    def __init__(self, message: str, expires_in: int | timedelta = 0) -> None:
         super().__init__(message)
-        self.expires_in = expires_in
+        self.expires_in: int | timedelta = _attribute(expires_in)
 
 
 class InvalidTime(SignerError):
@@ -114,7 +129,7 @@ class InvalidEndpoint(SignerError):
 
     def __init__(self, message: str, value: str = "") -> None:
         super().__init__(message)
-        self.value = value
+        self.value: str = _attribute(value)
 
 
 class InvalidLink(SignerError):

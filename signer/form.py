@@ -9,14 +9,14 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from . import names, v4
 from .credentials import Credentials
 from .endpoint import Endpoint
 from .errors import InvalidForm
-from .link import check_expiry, seconds, signing_context
+from .link import MAX_EXPIRES_IN, read_expiry, seconds, signing_context
 from .sizes import MAX_PUT
 
 FILE_NAME = "${filename}"
@@ -68,7 +68,7 @@ def post_form(
     content_type: str | None = None,
     overwrite: bool = False,
     fixed: Mapping[str, str] | None = None,
-    expires_in: int = 900,
+    expires_in: int | timedelta = 900,
     now: datetime | float | None = None,
 ) -> Form:
     """A form that lets anyone upload one file of `min_size` to `max_size` bytes until it expires.
@@ -77,17 +77,17 @@ def post_form(
     rest, by default the file's name. `content_type` is the object's type, or a prefix such as "image/": the client
     then sets the field `x-oss-content-type`, which OSS prefers to all others. Without `overwrite`, an existing object
     is not replaced. `fixed` are further fields that the client cannot change, with lower-case names, such as
-    "cache-control". `expires_in` is in seconds, 1 to 604800. Raises a subclass of `SignerError`.
+    "cache-control". `expires_in` is as for `presign`. Raises a subclass of `SignerError`.
     """
     names.check_bucket(bucket)
-    is_prefix = key == "" or key.endswith("/")
-    if key:
+    if key != "":
         names.check_key(key)
+    is_prefix = key == "" or key.endswith("/")
     if FILE_NAME in key:
         raise InvalidForm(
             f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key"
         )
-    check_expiry(expires_in)
+    requested = read_expiry(expires_in, MAX_EXPIRES_IN)
     if type(max_size) is not int or not 0 <= max_size <= MAX_PUT:
         raise InvalidForm(
             f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_PUT} bytes.", "max_size"
@@ -113,7 +113,7 @@ def post_form(
                 "x-oss-storage-class, and a value of visible ASCII.",
                 "fixed",
             )
-    context = signing_context(credentials, endpoint, seconds(now), expires_in)
+    context = signing_context(credentials, endpoint, seconds(now), requested)
     pinned = dict(context.parameters)
     if not overwrite:
         pinned["x-oss-forbid-overwrite"] = "true"
@@ -146,7 +146,7 @@ def post_form(
         },
         expires_at=context.expires_at,
         expires_in=context.expires_in,
-        clamped=context.expires_in < expires_in,
+        clamped=context.expires_in < requested,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import NamedTuple
 
 from . import names, v4
-from .credentials import MAX_SESSION, Credentials
-from .endpoint import Endpoint, check_product
+from .credentials import FUNCTION_COMPUTE, MAX_SESSION, OFFICIAL_SDK, Credentials
+from .endpoint import Endpoint, check_endpoint
 from .errors import (
     CredentialsExpired,
     InvalidCredentials,
@@ -18,6 +18,7 @@ from .errors import (
     InvalidHeader,
     InvalidQuery,
     InvalidTime,
+    describe_argument,
 )
 
 MAX_EXPIRES_IN = 604_800
@@ -57,7 +58,7 @@ def presign(
     *,
     credentials: Credentials,
     endpoint: Endpoint,
-    expires_in: int = 900,
+    expires_in: int | timedelta = 900,
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     signed_headers: Iterable[str] = (),
@@ -66,10 +67,10 @@ def presign(
     """A link that lets anyone send `method` to `oss://bucket/key` until it expires.
 
     `key` is None for a request to the bucket itself, such as a list of its objects. `expires_in` is in seconds, 1 to
-    604800. `headers` are those that the request will carry: Content-Type, Content-MD5 and x-oss-* are always signed,
-    others only if `signed_headers` names them; `host` is filled in from the endpoint. `now` (a datetime with a time
-    zone, or Unix seconds) is the clock, rounded down to a second. The link does not outlive `credentials.expires_at`;
-    with a security token and without that time, it is valid for 43200 seconds at most.
+    604800, or a timedelta of as many. `headers` are those that the request will carry: Content-Type, Content-MD5 and
+    x-oss-* are always signed, others only if `signed_headers` names them; `host` is filled in from the endpoint. `now`
+    (a datetime with a time zone, or Unix seconds) is the clock, rounded down to a second. The link does not outlive
+    `credentials.expires_at`; with a security token and without that time, it is valid for 43200 seconds at most.
 
     Raises a subclass of `SignerError` for whatever OSS would refuse and clients would change.
     Source: the OSS page "Include a V4 signature in a URL".
@@ -77,7 +78,12 @@ def presign(
     if key is not None:
         names.check_key(key)
     encoded_key = v4.encode_key(key or "")
-    check_expiry(expires_in)
+    requested = read_expiry(expires_in, MAX_EXPIRES_IN)
+    # Before the cache, which takes a tuple for the credentials that it equals, and cannot hash a list.
+    names.check_method(method)
+    names.check_bucket(bucket)
+    check_credentials_type(credentials)
+    check_endpoint(endpoint)
     signed, additional = (
         _headers_to_sign(headers, signed_headers, endpoint.host(bucket))
         if headers or signed_headers
@@ -85,7 +91,7 @@ def presign(
     )
     issued = int(time.time()) if now is None else seconds(now)
     context, parameters, canonical_query, address = _prepare(
-        method, bucket, credentials, endpoint, issued, expires_in, additional
+        method, bucket, credentials, endpoint, issued, requested, additional
     )
     if query:
         canonical_query = _canonical_query(parameters, tuple(query.items()))
@@ -111,7 +117,7 @@ def presign(
         else {},
         expires_at=context.expires_at,
         expires_in=context.expires_in,
-        clamped=context.expires_in < expires_in,
+        clamped=context.expires_in < requested,
     )
 
 
@@ -137,7 +143,7 @@ def signing_context(
     credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int
 ) -> SigningContext:
     """Raises `InvalidEndpoint`, `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
-    check_product(endpoint.product)
+    check_endpoint(endpoint)
     check_credentials(credentials)
     if credentials.expires_at is not None:
         remaining = seconds(credentials.expires_at) - issued
@@ -181,8 +187,6 @@ def _prepare(
     additional: str,
 ) -> tuple[SigningContext, tuple[tuple[str, str], ...], str, str]:
     """The context, its canonical parameters, the query that they are, and the URL up to the key."""
-    names.check_method(method)
-    names.check_bucket(bucket)
     context = signing_context(credentials, endpoint, issued, expires_in)
     own = {**context.parameters, "x-oss-expires": str(context.expires_in)}
     if additional:
@@ -277,17 +281,43 @@ def seconds(when: datetime | float | None) -> int:
     return timestamp
 
 
-def check_expiry(expires_in: int) -> None:
-    """Raises `InvalidExpiry` unless `expires_in` is a whole number of seconds from 1 to 604800."""
-    if type(expires_in) is not int or not 1 <= expires_in <= MAX_EXPIRES_IN:
+def read_expiry(expires_in: int | timedelta, maximum: int) -> int:
+    """The seconds. Raises `InvalidExpiry` unless they are a whole number from 1 to `maximum`."""
+    number = expires_in
+    if isinstance(expires_in, timedelta) and not expires_in.microseconds:
+        number = expires_in // timedelta(seconds=1)
+    if type(number) is not int or not 1 <= number <= maximum:
         raise InvalidExpiry(
-            f"Invalid expires_in {expires_in!r}: it must be a whole number of seconds from 1 to {MAX_EXPIRES_IN}.",
+            f"Invalid expires_in {describe_argument(expires_in)}: it must be a whole number of seconds from 1 to "
+            f"{maximum}, or a timedelta of as many.",
             expires_in,
         )
+    return number
 
 
 def check_credentials(credentials: Credentials) -> None:
+    """Raises `InvalidCredentials` unless they can sign: as `check_access_key`, and a temporary key needs its token."""
+    check_access_key(credentials)
+    if credentials.access_key_id.startswith("STS.") and not credentials.security_token:
+        raise InvalidCredentials(
+            "Invalid credentials: an access key that begins with STS. is temporary and requires its security token. "
+            f"Pass security_token, or set {OFFICIAL_SDK[2]} or {FUNCTION_COMPUTE[2]}."
+        )
+
+
+def check_credentials_type(credentials: Credentials) -> None:
+    """Raises `InvalidCredentials` for a value of another type, such as a tuple."""
+    if not isinstance(credentials, Credentials):
+        # The value is not repeated: it may have secrets.
+        raise InvalidCredentials(
+            "Invalid credentials: expected Credentials(access_key_id, access_key_secret, security_token), not "
+            f"{type(credentials).__name__}."
+        )
+
+
+def check_access_key(credentials: Credentials) -> None:
     """Raises `InvalidCredentials` unless ID and secret are visible ASCII, and so is the token if there is one."""
+    check_credentials_type(credentials)
     for name, value in zip(credentials._fields[:3], credentials[:3], strict=True):
         if value is None and name == "security_token":
             continue

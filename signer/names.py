@@ -15,6 +15,7 @@ from .errors import (
     InvalidLink,
     InvalidMethod,
     InvalidQuery,
+    describe_argument,
 )
 
 # What RAM must allow for a request of each method; source: the permissions on the OSS pages of the operations.
@@ -37,9 +38,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def check_method(method: str) -> None:
     """Raises `InvalidMethod` unless `method` is GET, HEAD, PUT, POST or DELETE, in capitals."""
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InvalidMethod(
-            f"Invalid method {method!r}: it must be GET, HEAD, PUT, POST or DELETE, in capitals.",
+            f"Invalid method {describe_argument(method)}: it must be GET, HEAD, PUT, POST or DELETE, in capitals.",
             method,
         )
 
@@ -48,8 +49,8 @@ def check_bucket(bucket: str) -> None:
     """Raises `InvalidBucket` unless 3 to 63 of a-z, 0-9 and "-", first and last a letter or digit."""
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
         raise InvalidBucket(
-            f"Invalid bucket name {bucket!r}: it must have 3 to 63 characters of a-z, 0-9 and -, and must begin and "
-            "end with a letter or digit.",
+            f"Invalid bucket name {describe_argument(bucket)}: it must have 3 to 63 characters of a-z, 0-9 and -, "
+            "and must begin and end with a letter or digit.",
             bucket,
         )
 

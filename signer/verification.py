@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from . import v1, v4
 from .credentials import Credentials
-from .endpoint import PRODUCTS, Endpoint
-from .link import MAX_EXPIRES_IN, seconds
+from .endpoint import PRODUCTS, Endpoint, check_endpoint
+from .link import MAX_EXPIRES_IN, check_credentials_type, seconds
 from .signed_request import (
     REQUIRED,
     Fault,
@@ -86,6 +86,9 @@ def verify(
     without it, the host does. A custom domain does not contain its bucket, so `bucket` is required.
     Raises `InvalidLink` unless `url` is the URL of an object.
     """
+    check_credentials_type(credentials)
+    if endpoint is not None:
+        check_endpoint(endpoint)
     parsed = parse_url(url, endpoint=endpoint, bucket=bucket)
     region = endpoint.region if endpoint else None
     sent = {"host": parsed.host, **{name.lower(): value for name, value in (headers or {}).items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from handler.notices import sinks
 from tests.handler.client import make_config
 from tools import reference
 
-ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a|b or <name>.")}
+ERRORS = {"bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a or <name>.")}
 COLOUR = Key(
     read=TableReader.string,
     default=REQUIRED,
@@ -53,14 +54,17 @@ def test_a_page_that_is_not_current_is_named(
     monkeypatch.setattr(errors, "ERRORS", ERRORS)
     assert stale() == ["docs/errors.md"]
     assert (
-        "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |"
+        "\n### 400\n\n- `bad_query`: Invalid query parameter. Use a or &lt;name>.\n"
         in reference.errors_page()
     )
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", COLOUR)
     assert stale() == ["docs/configuration.md", "handler/web/openapi.json"]
     assert (
-        "| `colour` | Required. Of the mount. It requires state and GET in methods. It is not allowed with cdn. |"
+        "- `colour`: Required. Of the mount. It requires state and GET in methods.\n"
         in reference.configuration_page()
+    )
+    assert re.search(
+        "\n- A mount with `cdn` has no .*, `colour`\\.\n", reference.configuration_page()
     )
     document = json.loads((tmp_path / "handler/web/openapi.json").read_text("utf-8"))
     mount = document["components"]["schemas"]["MyMount"]

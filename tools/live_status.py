@@ -1,4 +1,4 @@
-"""Writes what `make live` has shown: the status line of both READMEs, and what is open in docs/live.md."""
+"""Writes what `make live` has shown: the status line of both READMEs, and how much is open in docs/live.md."""
 
 import re
 import sys
@@ -26,15 +26,17 @@ def pages(folder: Path = FOLDER) -> dict[Path, str]:
         facts = document["region"], document["date"], sum(equal), len(equal)
         status = [sentence.format(*facts) for sentence in COMPARED]
         known |= {name for name, answer in document["answers"].items() if answer}
-    cases = dict.fromkeys(
+    questions = {
         case.settles for case in load("sts", "kms") if case.is_open and case.name not in known
-    )
-    listed = "".join(f"- {settles}\n" for settles in cases)
+    }
     parts = {
         "README.md": (r"(\*\*Status: ).*?(\.\*\*)", status[0]),
         "README.zh-CN.md": ("(状态：).*?(。)", status[1]),
     }
-    parts["docs/live.md"] = (r"(?s)(<!-- open -->\n).*?(<!-- end -->)", listed)
+    parts["docs/live.md"] = (
+        r"(?s)(<!-- open -->\n).*?(\n<!-- end -->)",
+        f"Open questions: {len(questions)}.",
+    )
     contents = {}
     for name, (pattern, new) in parts.items():
         path = FOLDER.parent / name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.command import run
 from handler.core import errors
-from handler.core.config import assume_role, load, media_types, notices
+from handler.core.config import assume_role, load, notices
 from handler.core.config.reader import REQUIRED, Key
 from handler.notices import sinks
 from handler.notices.sinks import SinkKind
@@ -23,16 +23,6 @@ from signer.printing import Parser, show
 
 ROOT = Path(__file__).parent.parent
 
-VARIABLES = {
-    "LINK_CDN_ENDPOINT": "Local CDNs for mounts with cdn: name=address pairs, separated by commas.",
-    "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
-    "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests.",
-    "LINK_PUBLIC_URL": "The address of a local service, instead of public_url.",
-    "LINK_STS_ENDPOINT": "A local STS for the sessions of [assume_role].",
-    "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
-    "start and names it.",
-}
-
 EXAMPLE = """region     = "${LINK_REGION}"
 public_url = "https://links.example.com"
 keys       = "oss://${LINK_BUCKET}/.links/keys.json"
@@ -41,10 +31,8 @@ state      = "oss://${LINK_BUCKET}/.links/state/"
 [[mount]]
 path        = "/reports/"
 target      = "oss://${LINK_BUCKET}/reports/"
-access      = "authenticated"
 methods     = ["GET"]
-expires     = "15m"
-max_expires = "1h"
+max_expires = "30m"
 max_share   = "90d"
 
 [[sink]]
@@ -69,19 +57,20 @@ process = ["image/resize,w_320"]
 
 def configuration_page() -> str:
     return f"""\
-<!-- Written by python -m tools.reference from the code. Change the tables there, not this page. -->
+<!-- Written by python -m tools.reference from the code. -->
 # Configuration
 
 `links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
-instance starts. A key that is not listed here, a value out of bounds or a missing variable stops it.
+instance starts; an unknown key, an invalid value, or a
+missing or empty variable stops it.
 
 ```toml
 {EXAMPLE.rstrip()}
 ```
 
 Write durations as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes in bytes, or as `10MB` (1 KB is 1024 bytes).
-A link never outlives its share, its caller's key or token, the mount's `max_expires`, or its credentials: the session
-of `[assume_role]`, otherwise `credential_life`.
+Paths and prefixes are not percent-encoded. A link never outlives its share, its caller's key or token, the mount's
+`max_expires`, or its credentials.
 
 ## At the top
 
@@ -89,21 +78,19 @@ of `[assume_role]`, otherwise `credential_life`.
 
 ## `[[mount]]`
 
-The mount with the longest `path` that the request's path begins with is used.
+The longest `path` with which the request's path begins is used.
 
 {_keys(load.MOUNT_KEYS)}
 
-- `query` may contain {_list(load.QUERY)}.
-- `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
-- A thumbnail, such as `/photos/a.jpg?x-oss-process=image/resize,w_320`, and no other size:
+- A mount with `cdn` has no {_list(_forbidden_by("cdn"))}.
+- `inline` may contain the types that [media_types.py](../handler/core/config/media_types.py) lists with their
+  extensions, each also with a charset: `text/plain; charset=utf-8`. The extension of the key decides.
+
+A thumbnail, such as `/photos/a.jpg?x-oss-process=image/resize,w_320`, and no other size:
 
 ```toml
 {THUMBNAIL.rstrip()}
 ```
-
-- `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`.
-
-{_extensions()}
 
 ## `[assume_role]`
 
@@ -117,21 +104,25 @@ With this table, each mount signs with a session of its own ([sessions.md](sessi
 
 ## `[[sink]]`
 
+Sinks in OSS. All others are in the [keys document](keys.md#sinks).
+
 {_keys(notices.SINK_KEYS)}
 
 ## Environment variables
 
 Set them in `s.yaml`, under `environmentVariables`: less than {MAX_ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
-them, so put secrets into the [keys document](keys.md) instead. Never deploy those of local services: their addresses
-must be loopback addresses, otherwise the function does not start.
+them, so they are no place for secrets.
 
-{_table("variable", VARIABLES)}
+- Any variable replaces its `${{NAME}}` in the strings of `links.toml`.
+- `LINK_CONFIG` names a file beside `links.toml` to read instead of it, which the build includes.
+- `LINK_OSS_ENDPOINT`, `LINK_STS_ENDPOINT`, `LINK_CDN_ENDPOINT` (`name=address` pairs, separated by commas) and
+  `LINK_PUBLIC_URL` are for local services. Never deploy these: the function starts with loopback addresses only.
 """
 
 
 def errors_page() -> str:
     return f"""\
-<!-- Written by python -m tools.reference from handler/core/errors.py. Change the table there, not this page. -->
+<!-- Written by python -m tools.reference from handler/core/errors.py. -->
 # Errors
 
 Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); a browser
@@ -141,11 +132,11 @@ many seconds.
 
 ## 4xx: The request cannot be answered
 
-{_error_table(4)}
+{_errors(4)}
 
 ## 5xx: The service cannot answer
 
-{_error_table(5)}
+{_errors(5)}
 """
 
 
@@ -209,7 +200,8 @@ def _sink(name: str, kind: SinkKind) -> str:
 
 
 def _keys(keys: Mapping[str, Key]) -> str:
-    return _table("key", {name: _meaning(key) for name, key in keys.items()})
+    """A list of the keys that need words; tables have sections of their own."""
+    return "\n".join(f"- `{name}`: {_meaning(key)}" for name, key in keys.items() if key.says)
 
 
 def _meaning(key: Key) -> str:
@@ -221,8 +213,12 @@ def _meaning(key: Key) -> str:
         sentences.append(f"Default: {_written(key.default)}.")
     if key.needs:
         sentences.append(f"It requires {' and '.join(key.needs)}.")
-    sentences.extend(f"It is not allowed with {other}." for other, _ in key.forbids)
     return " ".join(sentences)
+
+
+def _forbidden_by(other: str) -> list[str]:
+    """The keys that a mount with the key `other` must not have."""
+    return [name for name, key in load.MOUNT_KEYS.items() if other in dict(key.forbids)]
 
 
 def _written(default: object) -> str:
@@ -232,34 +228,22 @@ def _written(default: object) -> str:
     return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
-def _error_table(status_class: int) -> str:
-    entries = sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0]))
-    rows = [
-        f"| {entry.status} | `{code}` | {_cell(entry.meaning)} | {_cell(entry.action)} |"
-        for code, entry in entries
-        if entry.status // 100 == status_class
-    ]
-    return "\n".join(["| status | code | meaning | what to do |", "|---|---|---|---|", *rows])
+def _errors(status_class: int) -> str:
+    """A heading for each status, and below it each code with what it means and what to do."""
+    lines = list[str]()
+    status = None
+    for code, entry in sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0])):
+        if entry.status // 100 != status_class:
+            continue
+        if entry.status != status:
+            status = entry.status
+            lines.append(f"\n### {status}\n")
+        lines.append(f"- `{code}`: {_escaped(entry.meaning)} {_escaped(entry.action)}")
+    return "\n".join(lines).lstrip()
 
 
-def _table(first: str, meanings: Mapping[str, str]) -> str:
-    rows = [
-        f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |"
-        for name, meaning in meanings.items()
-    ]
-    return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
-
-
-def _extensions() -> str:
-    rows = [
-        f"| `{media_type}` | {_list(extensions.split())} |"
-        for media_type, extensions in media_types.EXTENSIONS.items()
-    ]
-    return "\n".join(["| type | extensions |", "|---|---|", *rows])
-
-
-def _cell(content: str) -> str:
-    return content.replace("|", "\\|").replace("<", "&lt;")
+def _escaped(content: str) -> str:
+    return content.replace("<", "&lt;")
 
 
 def _list(names: Sequence[str] | Mapping[str, object]) -> str:

@@ -99,7 +99,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "unknown_credential": ErrorEntry(
         401,
         "The API key or token is not valid for this service.",
-        "Check that it is complete and was issued for this service.",
+        "Check that it is complete and was issued for this service. A new key works after a minute.",
         _INVALID_TOKEN,
     ),
     "authorization_expired": ErrorEntry(

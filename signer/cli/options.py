@@ -15,8 +15,7 @@ from click.shell_completion import CompletionItem
 
 from ..cdn import CdnKey
 from ..credentials import Credentials
-from ..diagnosis.regions import KNOWN_REGIONS, closest_region
-from ..endpoint import Endpoint, is_address, parse_oss_host
+from ..endpoint import KNOWN_REGIONS, Endpoint, closest_region, is_address, parse_oss_host
 from ..errors import MissingCredentials, SignerError
 from ..link import MAX_EXPIRES_IN, Link
 from ..names import METHODS, parse_oss_url

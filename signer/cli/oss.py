@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..diagnosis.regions import KNOWN_REGIONS, closest_region
 from ..emulator.errors import EmulatorError, extra_missing
 from ..emulator.interrupts import exit_on_signals
 from ..emulator.variables import (
@@ -24,6 +23,7 @@ from ..emulator.variables import (
     write_env_file,
     write_script,
 )
+from ..endpoint import KNOWN_REGIONS, closest_region
 from ..printing import show
 from .options import Command
 from .terminal import echo

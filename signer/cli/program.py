@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -24,15 +25,18 @@ COMPLETION = "_FC_PRESIGN_COMPLETE"
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. The exit status is 0, 1 (a link is not valid), 2 (the command failed) or 130 (Ctrl-C)."""
     try:
-        status = commands.main(
-            arguments,
-            # A completion script is for the installed name.
-            prog_name=NAME
-            if COMPLETION in os.environ or not sys.argv[0].endswith("__main__.py")
-            else MODULE,
-            complete_var=COMPLETION,
-            standalone_mode=False,
-        )
+        with warnings.catch_warnings():
+            # The commands say it of every unknown region, in one sentence.
+            warnings.filterwarnings("ignore", "Unknown region")
+            status = commands.main(
+                arguments,
+                # A completion script is for the installed name.
+                prog_name=NAME
+                if COMPLETION in os.environ or not sys.argv[0].endswith("__main__.py")
+                else MODULE,
+                complete_var=COMPLETION,
+                standalone_mode=False,
+            )
     except click.Abort:
         echo("Interrupted.", err=True)
         return 130

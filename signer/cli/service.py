@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..endpoint import is_loopback, parse_origin
-from ..errors import SignerError
+from ..errors import InvalidEndpoint, SignerError
 from . import options
 from .network import AnswerRefused, failure_reason, send
 
@@ -47,7 +47,13 @@ class Service(NamedTuple):
         url = os.environ.get(URL) or options.fail(
             f"Set {URL} to the service, such as https://links.example.com."
         )
-        scheme, host = parse_origin(url.rstrip("/"))
+        try:
+            scheme, host = parse_origin(url.rstrip("/"))
+        except InvalidEndpoint as error:
+            options.fail(
+                f"Invalid {URL} {error.value!r}: expected only scheme and host, such as "
+                "https://links.example.com."
+            )
         if scheme != "https" and not is_loopback(host):
             options.fail(
                 f"{URL} must begin with https://, so that nobody reads the key on its way."

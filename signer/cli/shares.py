@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -22,7 +22,7 @@ from ..redaction import REDACTED
 from ..sizes import format_size
 from . import options
 from .sending.bundle import Bundle, plan_bundle, send_bundle
-from .sending.destination import Place, find_place
+from .sending.destination import Place, find_place, other_places
 from .sending.files import LocalFile, select_files
 from .service import KEY, Service, ServiceFailed
 from .share_list import share_list
@@ -110,7 +110,20 @@ def _as_typed(params: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-@click.command(cls=options.Command)
+class _ShareCommand(options.Command):
+    """Refuses a code behind --password, which would be the name of a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option, following in pairwise(args):
+            is_value = not following.startswith("-") and not os.path.lexists(following)
+            if option == "--password" and is_value:
+                options.fail(
+                    "--password takes no value: the service makes the code. No file has the name that follows it."
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_ShareCommand)
 @click.argument("files", metavar="FILE|FOLDER...", nargs=-1)
 @click.option(
     "--path",
@@ -261,7 +274,7 @@ def _share_together(
         raise
 
 
-@click.command(cls=options.Command)
+@click.command(cls=_ShareCommand)
 @click.option(
     "--to", default="/in/", show_default=True, metavar="/PATH/", help="Where files arrive."
 )
@@ -294,9 +307,13 @@ def receive(
     if max_size is not None:
         limits["max_size"] = max_size
     path = f"{to.rstrip('/')}/"
-    document = _create(
-        Service.load(key), as_json, path=path, method="POST", upload=limits, **params
-    )
+    service = Service.load(key)
+    try:
+        document = _create(service, as_json, path=path, method="POST", upload=limits, **params)
+    except ServiceFailed as error:
+        if error.status != 404:
+            raise
+        raise ServiceFailed(f"{path}: {error} {other_places(service)}") from None
     place = document.get("received_at")
     if as_json:
         print_json({"shares": [document]})

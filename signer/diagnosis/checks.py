@@ -13,8 +13,16 @@ from ..v4 import ALGORITHM
 from ..verification import SKEW
 from .causes import with_trait
 from .evidence import CERTAIN, DAMAGE, LIKELY, LINK, Evidence
-from .lenient_url import REQUIRED_PARAMETERS, S3_V4, SIGNATURES, V1, V2, V4, LenientUrl
-from .regions import is_region
+from .lenient_url import (
+    REQUIRED_PARAMETERS,
+    S3_V4,
+    SIGNATURES,
+    V1,
+    V2,
+    V4,
+    LenientUrl,
+    is_region,
+)
 
 VERSION_NOTES = {
     V1: "OSS is phasing out signature V1: new accounts and buckets cannot use it. Sign with V4.",

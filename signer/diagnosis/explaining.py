@@ -12,7 +12,7 @@ from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable_name, redact_pieces
 from ..errors import InvalidLink
-from ..link import MAX_EXPIRES_IN, check_credentials, seconds
+from ..link import MAX_EXPIRES_IN, check_access_key, seconds
 from ..times import utc
 from . import answers, checks, proofs
 from .canonical_request import parse_canonical_request
@@ -27,10 +27,10 @@ from .lenient_url import (
     V1,
     LenientUrl,
     as_unicode,
+    is_region,
     parse_lenient_url,
 )
 from .pasted import read_pasted
-from .regions import is_region
 from .repairs import CandidateRequest
 from .server_error import ServerError, read_error
 
@@ -86,7 +86,7 @@ def explain(
     headers = headers if headers is not None else pasted.headers
     bucket = as_unicode(bucket) if bucket is not None else None
     if credentials is not None:
-        check_credentials(credentials)
+        check_access_key(credentials)
     if cdn is not None:
         check_cdn_key(cdn)
     string = pasted.link or ("" if error else url or "")

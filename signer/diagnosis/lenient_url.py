@@ -250,6 +250,11 @@ def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:
     return (lower if lower in REQUIRED or lower == "x-oss-security-token" else name), value
 
 
+def is_region(name: str) -> bool:
+    """Whether it is spelt as a region; any other may be a piece of a secret."""
+    return re.fullmatch(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}", name) is not None
+
+
 def as_unicode(string: str) -> str:
     """The string with U+FFFD for half a surrogate pair, which stands for a byte of an argument that was not UTF-8."""
     return (

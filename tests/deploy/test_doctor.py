@@ -43,15 +43,27 @@ def test_an_unreadable_file_is_one_line_and_a_failure(
     assert line.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
 
 
+@pytest.mark.parametrize(
+    ("key_id", "secret", "reason"),
+    [
+        ("LTAI5tEXAMPLE", "secret EXAMPLE", "access_key_secret"),
+        ("STS.EXAMPLE", "secretEXAMPLE", "requires its security token"),
+    ],
+)
 def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    key_id: str,
+    secret: str,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
-    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secret EXAMPLE")
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", key_id)
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", secret)
     assert doctor.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("fault   credentials   Invalid credentials")
-    assert "access_key_secret" in line
+    assert reason in line
     assert "EXAMPLE" not in line
 
 
@@ -158,7 +170,6 @@ def test_unusable_credentials_are_named_and_without_any_oss_is_not_asked(stack: 
     for wrong, code in (
         (keys._replace(access_key_id="STS.OTHEREXAMPLE"), "InvalidAccessKeyId"),
         (keys._replace(access_key_secret="other"), "SignatureDoesNotMatch"),
-        (keys._replace(security_token=None), "InvalidAccessKeyId"),
     ):
         (sentence,) = faults(oss_probes.credentials(deployed(stack.oss_url, wrong)))
         assert sentence.startswith(f"{code}: ")

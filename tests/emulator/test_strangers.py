@@ -17,6 +17,18 @@ FOLDER = Path(__file__).parent
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHERS = sorted({"3.10", "3.11", "3.12", "3.13"} - {RUNNING})
 PROGRAMS = FOLDER / "programs"
+# With urls.py beside it: the status of each path, and where it redirects to.
+VISITS = """
+import sys
+import django
+from django.conf import settings
+settings.configure(ROOT_URLCONF="urls", ALLOWED_HOSTS=["*"])
+django.setup()
+from django.test import Client
+for path in sys.argv[1:]:
+    response = Client().get(path)
+    print(response.status_code, response.headers.get("Location", ""))
+"""
 
 
 @pytest.mark.parametrize(
@@ -63,3 +75,19 @@ def test_the_lock_has_what_is_required_with_hashes_and_no_address() -> None:
 def test_a_program(program: str, programs: Path, tmp_path: Path) -> None:
     output = environments.run_tests(programs, PROGRAMS / program, tmp_path)
     assert re.search(r"^\d+ passed in ", output, re.MULTILINE), output
+
+
+def test_the_django_view_of_the_library_s_page_redirects_to_a_link(
+    programs: Path, tmp_path: Path
+) -> None:
+    page = (environments.ROOT / "docs/library.md").read_text("utf-8")
+    examples = re.findall(r"```python\n((?:import fc_presign|from django).*?)```", page, re.DOTALL)
+    (tmp_path / "urls.py").write_text("".join(examples))
+    (tmp_path / "visits.py").write_text(VISITS)
+    key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "secretEXAMPLE"}
+    paths = ("/files/a/b.txt", "/files/a//b", "/files/a/../b")
+    output = environments.run(programs, tmp_path, "python", "visits.py", *paths, variables=key)
+    redirect, *missing = output.splitlines()[-3:]
+    location = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/public/a/b.txt?x-oss-credential="
+    assert redirect.startswith(f"302 {location}")
+    assert missing == ["404 ", "404 "]

@@ -19,9 +19,10 @@ SHORT = 0.2  # seconds that the service waits for an OSS that never answers, in 
 READ_TIMEOUT = oss.TIMEOUT[1]  # seconds
 STATUSES = {
     code: int(status)
-    for status, code in re.findall(
-        r"(?m)^\| (\d{3}) \| `(\w+)` \|", (ROOT / "docs/errors.md").read_text("utf-8")
+    for status, codes in re.findall(
+        r"(?ms)^### (\d{3})$(.*?)(?=^#|\Z)", (ROOT / "docs/errors.md").read_text("utf-8")
     )
+    for code in re.findall(r"(?m)^- `(\w+)`: ", codes)
 }
 SECONDS = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))["resources"]["links_http"]["props"][
     "timeout"

@@ -100,7 +100,7 @@ def answered(
 
 def credentials(size: int) -> Credentials:
     characters = base64.b64encode(random.Random(2026).randbytes(MAX_TOKEN)).decode()
-    return Credentials("STS.EXAMPLE", "an-example-of-a-secret", characters[:size] or None)
+    return Credentials("STS.EXAMPLE", "an-example-of-a-secret", characters[:size])
 
 
 def link(path: str, query: str = "", size: int = TOKEN, config: Config = ANY) -> Call:
@@ -137,7 +137,7 @@ PARTS: dict[str, tuple[Callable[[int], Call], int, int]] = {
         100,
     ),
     "signed query": (signed_query, 0, 100),
-    "token": (lambda size: link("/a", size=size), 0, MAX_TOKEN),
+    "token": (lambda size: link("/a", size=size), 1, MAX_TOKEN),
 }
 
 

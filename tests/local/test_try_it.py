@@ -170,7 +170,16 @@ def test_the_commands_of_git_lfs_md_keep_a_file_in_oss(
         "sha256sum model.bin",
     ]
     printed = run(
-        [*person, *before, *five, *second, "cat .lfsconfig", moved, "git lfs ls-files --long", *runner]
+        [
+            *person,
+            *before,
+            *five,
+            *second,
+            "cat .lfsconfig",
+            moved,
+            "git lfs ls-files --long",
+            *runner,
+        ]
     )
     assert f"url = {lfs_url}\n" in printed
     (oid,) = re.findall(r"(?m)^([0-9a-f]{64}) \* model\.bin$", printed)
@@ -212,6 +221,29 @@ def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(
         None,
     ]
     assert (folder / "object.txt").read_text("utf-8").startswith("A private object")
+
+
+def test_the_javascript_of_api_md_is_there_for_each_command_and_works(
+    stack: Program, run: Run, folder: Path
+) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is required")
+    page = (ROOT / "docs/api.md").read_text("utf-8")
+    with_curl = [section for section in page.split("\n## ") if "\ncurl " in section]
+    assert len(with_curl) == 4
+    assert all("\n```js\n" in section for section in with_curl)
+    code = "".join(re.findall(r"(?ms)^```js\n(.*?)^```$", page))
+    (folder / "api.mjs").write_text(code, "utf-8")
+    printed = run([". samples/env.sh", "node api.mjs"]).splitlines()
+    assert printed == [
+        "600 A private object, opened with a link that expires in minutes.",
+        "",
+        "/send/exampledir/exampleobject.txt 62",
+        "/send/exampledir/示例.txt 62",
+        "3600 undefined",
+        "undefined not_found",
+        "POST, OPTIONS",
+    ]
 
 
 def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from random import Random
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
-from signer import Credentials, Endpoint, Link, presign
+from signer import Credentials, Endpoint, Link, link, presign
 
 NOW = 1_772_347_271  # 2026-03-01T06:41:11Z
 TOKEN = "CAISEXAMPLE+token/of+STS=="
@@ -76,6 +77,15 @@ def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments:
     """An example link; arguments replace the defaults."""
     defaults: dict[str, Any] = {"credentials": KEYS, "endpoint": HANGZHOU, "now": NOW}
     return presign(method, bucket, key, **{**defaults, **arguments})
+
+
+def sign_without_token(credentials: Credentials, **arguments: Any) -> str:
+    """A URL that lacks the token of its temporary key: other programs sign it, `presign` refuses."""
+    with (
+        patch.object(link, "check_credentials"),
+        patch.object(link, "_prepare", link._prepare.__wrapped__),  # no other test gets it
+    ):
+        return sign(credentials=credentials._replace(security_token=None), **arguments).url
 
 
 LETTERS = string.ascii_letters + string.digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from random import Random
 from urllib.parse import quote, urlsplit
 
@@ -89,6 +90,10 @@ def test_a_link_opens_until_its_end_and_no_second_longer(valid_for: int) -> None
         )
 
 
+def test_a_timedelta_is_as_many_seconds() -> None:
+    assert presign_cdn(URL, KEY, expires_in=timedelta(minutes=10), now=NOW) == link(expires_in=600)
+
+
 @pytest.mark.parametrize(
     ("key", "rand", "query"),
     [
@@ -154,7 +159,14 @@ def test_a_parameter_of_the_signature_that_comes_twice_is_no_signature() -> None
         ),
         ({"key": KEY._replace(parameter="auth key")}, InvalidCdnKey, "parameter"),
         ({"rand": "a-b"}, InvalidCdnKey, "rand"),
-        *(({"expires_in": seconds}, InvalidExpiry, None) for seconds in (0, 31_536_001, 1.5)),
+        *(
+            ({"key": k}, InvalidCdnKey, "key")
+            for k in ("aliyuncdnexp1234", tuple(KEY), [KEY], None)
+        ),
+        *(
+            ({"expires_in": seconds}, InvalidExpiry, None)
+            for seconds in (0, 31_536_001, 1.5, "10m", True, [600], timedelta(days=366))
+        ),
         *(({"now": now}, InvalidTime, None) for now in (10**9 + 1199, 10**10 + 1200)),
         ({"url": "static.example.com/a"}, InvalidLink, None),
         ({"url": "https://user@static.example.com/a"}, InvalidLink, None),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -10,8 +13,7 @@ from itertools import product
 import pytest
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
-from signer.diagnosis.regions import KNOWN_REGIONS, closest_region
-from signer.endpoint import parse_oss_host
+from signer.endpoint import KNOWN_REGIONS, closest_region, parse_oss_host
 from tests.signer.signing import BUCKET, KEYS, NOW, sign
 
 REGION = "cn-hangzhou"
@@ -279,3 +281,44 @@ def test_a_misspelt_region_is_told_from_a_new_one() -> None:
     assert closest_region("cn-guiyang") is None
     assert closest_region("moon-base-9") is None
     assert {closest_region(region) for region in KNOWN_REGIONS} == set(KNOWN_REGIONS)
+
+
+@pytest.mark.parametrize("create", CONSTRUCTORS)
+@pytest.mark.parametrize(
+    ("region", "meant"),
+    [
+        ("cn-hangzou", "cn-hangzhou"),
+        ("ap-southeast1", "ap-southeast-1"),
+        ("cn-wuhan", "cn-wuhan-lr"),
+    ],
+)
+def test_a_misspelt_region_is_warned_of_and_makes_an_endpoint(
+    create: Callable[..., Endpoint], region: str, meant: str
+) -> None:
+    expected = rf"Unknown region '{region}' \(did you mean {meant}\?\): OSS refuses"
+    with pytest.warns(UserWarning, match=expected) as warned:
+        assert create(region).region == region
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-central-2", "us-ewst-2", "cn-guiyang", "xx-new-1", *KNOWN_REGIONS]
+)
+def test_neither_a_new_region_nor_a_known_one_is_warned_of(region: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for create in CONSTRUCTORS:
+            assert create(region).region == region
+
+
+def test_a_process_is_warned_of_a_region_once() -> None:
+    program = """
+from signer import Endpoint
+for _ in range(3):
+    Endpoint.public("cn-hangzou")
+    Endpoint.internal("cn-hangzou")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr.count("did you mean cn-hangzhou?") == 1

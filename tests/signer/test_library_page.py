@@ -1,4 +1,4 @@
-"""The examples of docs/library.md work."""
+"""The examples of docs/library.md work; that of Django runs in tests/emulator/test_strangers.py."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,7 @@ PAGE = (
     .read_text(encoding="utf-8")
     .replace("fc_presign", "signer")
 )
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 
 
@@ -21,22 +22,40 @@ CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 def test_every_call_on_the_page_returns_a_link(
     call: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
-    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "an example's secret".replace(" ", "-"))
-    match = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert match
-    namespace: dict[str, Any] = {}
-    exec(match[1], namespace)  # noqa: S102
+    namespace = namespace_of(monkeypatch)
     assert "x-oss-expires=600&" in capsys.readouterr().out
     assert "x-oss-signature=" in eval(call, namespace).url  # noqa: S307
 
 
-def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
-    example = next(
-        block
-        for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-        if "presign_cdn" in block
+def namespace_of(monkeypatch: pytest.MonkeyPatch, *beginnings: str) -> dict[str, Any]:
+    """What the page's first example and those that begin so define."""
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secretEXAMPLE")
+    namespace: dict[str, Any] = {"__name__": __name__}
+    for example in EXAMPLES:
+        if example.startswith(("import signer", *beginnings)):
+            exec(example, namespace)  # noqa: S102
+    return namespace
+
+
+def test_the_view_of_flask_redirects_to_a_link_and_knows_no_object_that_cannot_be_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    namespace = namespace_of(monkeypatch, "import flask")
+    client = namespace["app"].test_client()
+    redirect = client.get("/files/a/%E6%8A%A5%E5%91%8A.txt")
+    assert redirect.status_code == 302
+    verified = signer.verify("GET", redirect.location, credentials=namespace["credentials"])
+    assert verified.ok
+    assert redirect.location.startswith(
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/public/a/%E6%8A%A5%E5%91%8A.txt?"
     )
+    for path in ("/files/a//b", "/files/a/../b", "/files/a%0Ab"):
+        assert client.get(path).status_code == 404
+
+
+def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
+    example = next(example for example in EXAMPLES if "presign_cdn" in example)
     namespace: dict[str, Any] = {"signer": signer}
     exec(example, namespace)  # noqa: S102
     now, key = 1_772_347_271, "k" * 32

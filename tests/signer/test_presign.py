@@ -36,6 +36,20 @@ def test_a_link_expires_after_fifteen_minutes_by_default() -> None:
     assert expiry(sign()) == (900, 900, False, 900)
 
 
+def test_a_timedelta_is_as_many_seconds() -> None:
+    week = timedelta(days=7)
+    link = presign(
+        "GET", BUCKET, KEY, credentials=KEYS, endpoint=HANGZHOU, expires_in=week / 2, now=NOW
+    )
+    assert link == sign(expires_in=302_400)
+    assert expiry(sign(expires_in=week)) == (604_800, 604_800, False, 604_800)
+    assert expiry(sign(credentials=TEMPORARY, expires_in=week)) == (43_200, 43_200, True, 43_200)
+    form = post_form(
+        BUCKET, KEY, credentials=KEYS, endpoint=HANGZHOU, max_size=1, expires_in=week, now=NOW
+    )
+    assert (form.expires_in, form.clamped) == (604_800, False)
+
+
 @pytest.mark.parametrize("remaining", [1, 1.999, 899, 900, 901])
 def test_no_link_outlives_its_credentials(remaining: float) -> None:
     ends, seconds = NOW + remaining, min(int(remaining), 900)

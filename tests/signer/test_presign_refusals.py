@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 import signer
 from signer import Credentials, Endpoint, SignerError
-from tests.signer.signing import KEYS, MAX_EXPIRES_IN, NOW, RESERVED, sign
+from tests.signer.signing import (
+    BUCKET,
+    HANGZHOU,
+    KEY,
+    KEYS,
+    MAX_EXPIRES_IN,
+    NOW,
+    RESERVED,
+    TEMPORARY,
+    sign,
+)
 
 Call = Callable[[], object]
 
@@ -38,6 +49,8 @@ PAIRS = (
     ("LTAI", "a b"),
     ("LTAI", "s", "t\r\n"),
     ("LTAI", "s", "é"),
+    ("STS.EXAMPLE", "s"),
+    ("STS.EXAMPLE", "s", ""),
 )
 EXPIRED = KEYS._replace(expires_at=NOW)
 UNSENDABLE = ("v\r\nb: c", " v", "v\t", "é", 1)
@@ -58,6 +71,9 @@ TABLE: list[Row] = [
         "600",
         True,
         None,
+        timedelta(0),
+        timedelta(days=8),
+        timedelta(seconds=1, microseconds=1),
     ),
     *rows(signer.InvalidMethod, "invalid_method", "method", "get", "PATCH", ""),
     *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "ab", "a" * 64, "-abc", "abc-"),
@@ -133,6 +149,72 @@ def test_an_error_has_its_code_its_attributes_and_a_message_of_one_line_and_can_
     assert "\n" not in message
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(copy), str(copy), copy.code, vars(copy)) == (kind, message, code, vars(error))
+
+
+def form(**arguments: Any) -> signer.Form:
+    defaults = {"credentials": KEYS, "endpoint": HANGZHOU, "max_size": 1, "now": NOW}
+    return signer.post_form(**{"bucket": BUCKET, "key": KEY, **defaults, **arguments})
+
+
+OF_ANOTHER_TYPE: list[tuple[type[SignerError], str, str, object]] = [
+    (signer.InvalidEndpoint, "expected an Endpoint, such as", "endpoint", "cn-hangzhou"),
+    (signer.InvalidEndpoint, "expected an Endpoint", "endpoint", "https://static.example.com"),
+    (signer.InvalidEndpoint, "not tuple", "endpoint", tuple(HANGZHOU)),
+    (signer.InvalidEndpoint, "not NoneType", "endpoint", None),
+    (signer.InvalidCredentials, r"Credentials\(access_key_id", "credentials", tuple(TEMPORARY[:3])),
+    (signer.InvalidCredentials, "not tuple", "credentials", tuple(KEYS)),
+    (signer.InvalidCredentials, "not dict", "credentials", KEYS._asdict()),
+    (signer.InvalidCredentials, "not NoneType", "credentials", None),
+    (signer.InvalidExpiry, "'10m': it must be a whole number", "expires_in", "10m"),
+    (signer.InvalidExpiry, "True: .* or a timedelta", "expires_in", True),
+    (signer.InvalidExpiry, "Invalid expires_in list", "expires_in", [600]),
+    (signer.InvalidKey, "it must be a string", "key", b"a"),
+    (signer.InvalidKey, "it must be a string", "key", PurePosixPath("a/b")),
+    (signer.InvalidBucket, "name bytes: it must have", "bucket", b"examplebucket"),
+    (signer.InvalidBucket, "name list: it must have", "bucket", ["examplebucket"]),
+]
+
+
+@pytest.mark.parametrize("make", [sign, form])
+@pytest.mark.parametrize(("kind", "expected", "argument", "value"), OF_ANOTHER_TYPE)
+def test_an_argument_of_another_type_is_refused_with_what_was_expected(
+    make: Callable[..., object],
+    kind: type[SignerError],
+    expected: str,
+    argument: str,
+    value: object,
+) -> None:
+    make()  # so that the cache has what a tuple equals
+    with pytest.raises(kind, match=expected):
+        make(**{argument: value})
+
+
+def test_a_method_that_is_no_string_is_refused() -> None:
+    for method in (b"GET", ["GET"]):
+        with pytest.raises(signer.InvalidMethod, match="it must be GET, HEAD"):
+            sign(method)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (signer.InvalidCredentials, {"credentials": tuple(KEYS)}),
+        (signer.InvalidEndpoint, {"credentials": KEYS, "endpoint": "cn-hangzhou"}),
+    ],
+)
+def test_a_check_of_a_link_refuses_arguments_of_another_type(
+    kind: type[SignerError], arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(kind, match="expected"):
+        signer.verify("GET", sign().url, **arguments)
+
+
+def test_a_temporary_key_without_its_token_is_refused_with_where_the_token_belongs() -> None:
+    keys = TEMPORARY._replace(security_token=None)
+    for make in (sign, form):
+        with pytest.raises(signer.InvalidCredentials, match="set OSS_SESSION_TOKEN") as caught:
+            make(credentials=keys)
+        assert keys.access_key_secret not in str(caught.value)
 
 
 def test_the_classes_are_those_of_the_tree() -> None:

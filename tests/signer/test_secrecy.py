@@ -6,6 +6,7 @@ import pprint
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -115,6 +116,11 @@ def everything(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + repr(attributes)
 
 
+def sign_with_tuple(argument: str) -> object:
+    wrong: dict[str, Any] = {argument: tuple(KEYS)}
+    return sign(**wrong)
+
+
 CALLS: dict[str, Callable[[], object]] = {
     "a secret with a blank": lambda: sign(credentials=Credentials("LTAI", f"{MARK} {MARK}")),
     "a token with a line feed": lambda: sign(credentials=Credentials("LTAI", "s", f"{MARK}\n")),
@@ -128,6 +134,20 @@ CALLS: dict[str, Callable[[], object]] = {
     "a header's value": lambda: sign(headers={"x-oss-a": f"{MARK}\n"}),
     "a duplicate header": lambda: sign(headers={"x-oss-a": MARK, "X-Oss-A": MARK}),
     "another host": lambda: sign(headers={"host": MARK}),
+    **{
+        f"a tuple of credentials as {argument}": partial(sign_with_tuple, argument)
+        for argument in ("method", "bucket", "key", "credentials", "endpoint", "expires_in", "now")
+    },
+    "a tuple of credentials as a region": lambda: Endpoint.public(tuple(KEYS)),  # type: ignore[arg-type]
+    "a tuple of credentials as a product": lambda: Endpoint.public(
+        "cn-hangzhou",
+        product=tuple(KEYS),  # type: ignore[arg-type]
+    ),
+    "a tuple of credentials as an address": lambda: Endpoint.custom_domain(
+        tuple(KEYS),  # type: ignore[arg-type]
+        "cn-hangzhou",
+    ),
+    "a temporary key without its token": lambda: sign(credentials=Credentials(f"STS.{MARK}", MARK)),
     "half of the environment": lambda: Credentials.from_environment({"OSS_ACCESS_KEY_ID": MARK}),
     "the other half": lambda: Credentials.from_environment(
         {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": MARK}
@@ -170,7 +190,8 @@ ANYTHING = st.one_of(
 )
 PAIRS = st.dictionaries(st.text(max_size=4), st.one_of(ANYTHING, st.text(max_size=4)), max_size=2)
 ARGUMENTS = {
-    **dict.fromkeys(("method", "bucket", "key", "expires_in", "now"), ANYTHING),
+    **dict.fromkeys(("method", "bucket", "key", "expires_in", "now", "endpoint"), ANYTHING),
+    "credentials": st.one_of(ANYTHING, st.just(tuple(KEYS))),
     "query": PAIRS,
     "headers": PAIRS,
     "signed_headers": st.lists(st.text(max_size=4), max_size=2),

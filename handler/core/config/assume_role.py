@@ -33,12 +33,11 @@ ASSUME_ROLE_KEYS: Mapping[str, Key] = {
     "duration": Key(
         read=duration(MIN_DURATION, MAX_DURATION),
         default=3600,
-        says="How long a session is valid, and so the longest lifetime of a link: 15m to 12h, at most the role's "
-        "MaxSessionDuration.",
+        says="The lifetime of a session: 15m to 12h, at most the role's MaxSessionDuration.",
     ),
     "endpoint": Key(
         read=TableReader.string,
-        says="The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
+        says="The host of STS. Default: that of the region. Inside a VPC: sts-vpc.REGION.aliyuncs.com.",
     ),
 }
 

@@ -161,53 +161,51 @@ TOP_KEYS: Mapping[str, Key] = {
     "credential_life": Key(
         read=duration(60, 43_200),
         default=HOUR,
-        says="The maximum lifetime of a link if the expiry of its credentials is unknown: 1m to 12h.",
+        says="The longest lifetime of a link if the expiry of its credentials is unknown, 1m to 12h.",
     ),
     "keys": Key(
         read=TableReader.string,
-        says="The keys document: oss://bucket/key, or file:path relative to this file. Links to it are never issued.",
+        says="The [keys document](keys.md): oss://bucket/key, or file:path relative to this file.",
     ),
     "state": Key(
         read=_state,
-        says="The prefix in OSS for the service's own records, oss://bucket/prefix/. Links to it are never issued.",
+        says="The prefix for the service's own records, oss://bucket/prefix/.",
     ),
     "public_url": Key(
         read=origin,
-        says="The service's own address, such as https://links.example.com. Limited shares and pages require it.",
+        says="The service's own address. Limited shares and pages require it.",
     ),
     "cors": Key(
         read=origins,
         default=frozenset(),
-        says="Origins, such as https://app.example.com, whose pages may read the JSON routes.",
+        says="The [origins](api.md#cors) whose pages may read the JSON routes, such as "
+        "https://app.example.com.",
     ),
     "cors_allow_origin": Key(
         read=choice("platform", "function"),
         default="platform",
-        says="Who sends Access-Control-Allow-Origin: platform or function.",
+        says="platform or function sends Access-Control-Allow-Origin.",
     ),
     "assume_role": Key(
         read=TableReader.required,
-        says="The role that the service assumes for each mount, one [assume_role] table (default: the function's "
-        "own).",
+        says="",
     ),
     "sender_page": Key(
         read=_is_enabled,
         default=False,
-        says="The page at /-/, on which people send and receive files with a key of theirs: one [sender_page] table "
-        "with enabled = true. It opens where public_url is set.",
+        says="With enabled = true: the page at /-/, on which people with a key send and receive files.",
     ),
     "mount": Key(
         read=TableReader.required,
-        says="The mounts, one [[mount]] table each.",
+        says="",
     ),
     "notice": Key(
         read=TableReader.required,
-        says="What is sent when an event arrives, one [[notice]] table each.",
+        says="",
     ),
     "sink": Key(
         read=TableReader.required,
-        says="Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
-        "document.",
+        says="",
     ),
 }
 MOUNT_KEYS: Mapping[str, Key] = {
@@ -215,18 +213,18 @@ MOUNT_KEYS: Mapping[str, Key] = {
         read=_path,
         default=REQUIRED,
         schema={"type": "string", "description": "That of a mount, or of the caller below it."},
-        says="The path prefix at this service, not percent-encoded. It begins and ends with /.",
+        says="The path prefix at this service. It begins and ends with /.",
     ),
     "target": Key(
         read=_target,
         default=REQUIRED,
-        says="The prefix in OSS for this path, oss://bucket/prefix/, not percent-encoded. It ends with /.",
+        says="The prefix in OSS, oss://bucket/prefix/.",
     ),
     "access": Key(
         read=choice("authenticated", "anonymous"),
         default="authenticated",
-        says="anonymous or authenticated. The target of an anonymous mount with GET may be a part of the target of "
-        "an authenticated mount, but must not contain all of it.",
+        says="anonymous or authenticated. The target of an anonymous mount with GET must not contain all of "
+        "an authenticated mount's.",
     ),
     "methods": Key(
         read=_methods,
@@ -236,70 +234,69 @@ MOUNT_KEYS: Mapping[str, Key] = {
             "items": {"enum": ["GET", "PUT", "POST"]},
             "description": "Those of links that the caller may get. HEAD comes with GET.",
         },
-        says="The methods that links may be issued for: GET (HEAD comes with it), PUT, POST.",
+        says="The methods of its links: GET (HEAD comes with it), PUT, POST.",
     ),
     "list": Key(
         read=TableReader.boolean,
         default=False,
         needs=("GET in methods",),
         schema={"type": "boolean", "description": "Whether the caller may list folders."},
-        says="true shows folders, with the names, sizes and times of objects, to callers who have the method LIST, "
-        "on an anonymous mount to everyone.",
+        says="true lists folders to callers with the method LIST, on an anonymous mount to everyone.",
     ),
     "expires": Key(
         read=_lifetime,
-        says="The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
+        says="The lifetime of a link if the caller requests none. Default: 15m, or max_expires if shorter.",
     ),
     "max_expires": Key(
         read=_lifetime,
         default=HOUR,
-        says="The maximum lifetime of a link, up to 7d, with cdn up to 365d.",
+        says="The longest lifetime of a link, up to 7d, with cdn 365d.",
     ),
     "region": Key(
         read=TableReader.string,
-        says="The region of the target's bucket, if it is not that of the top level.",
+        says="The region of its bucket, if it is another one.",
     ),
     "role": Key(
         read=TableReader.string,
         default="",
-        says="The ARN of the role of this mount's sessions (default: role of [assume_role]).",
+        says="The role of this mount's sessions. Default: that of [assume_role].",
     ),
     "endpoint": Key(
         read=TableReader.string,
         default="public",
-        says="The endpoint in links: one of those below.",
+        says=f"The endpoint in links: {', '.join(ENDPOINTS)}, or an address such as https://static.example.com.",
     ),
     "query": Key(
         read=string_set(*QUERY),
         default=frozenset(),
         forbids=(_SIGNED_BY_OSS,),
-        says="The query parameters of OSS that a caller may add.",
+        says=f"The query parameters of OSS that callers may add: {', '.join(QUERY)}.",
     ),
     "headers": Key(
         read=strings(*HEADERS),
         default=(),
         needs=("GET in methods",),
         forbids=(_SIGNED_BY_OSS,),
-        says="The headers that POST /-/sign may sign into a GET link: content-type, or none. Whoever uses the link "
-        "must send exactly the same.",
+        says="The headers that [POST /-/sign](api.md#sign-many-links) may sign into a GET link: content-type, "
+        "or none.",
     ),
     "process": Key(
         read=string_set(),
         default=frozenset(),
         needs=("x-oss-process in query",),
         forbids=(_SIGNED_BY_OSS,),
-        says="The exact values that x-oss-process may have.",
+        says="The exact values of x-oss-process.",
     ),
     "unknown_query": Key(
         read=choice("refuse", "ignore"),
         default="refuse",
         forbids=(_SIGNED_BY_OSS,),
-        says="What happens to other query parameters, such as those that chat tools add: refuse or ignore.",
+        says="What happens to other parameters: refuse or ignore.",
     ),
     "whole_bucket": Key(
         read=TableReader.boolean,
         default=False,
-        says="true allows an anonymous mount whose target is a bucket without a prefix.",
+        says="true allows an anonymous mount of a bucket without a prefix.",
     ),
     "max_share": Key(
         read=duration(MIN_SHARE, MAX_SHARE),
@@ -308,17 +305,17 @@ MOUNT_KEYS: Mapping[str, Key] = {
             "type": ["integer", "null"],
             "description": "The maximum lifetime of the caller's shares in seconds. null if the caller may not share.",
         },
-        says="The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
+        says="The longest lifetime of a share, up to 3660d. Without it, nothing can be shared.",
     ),
     "check": Key(
         read=_when_to_check,
-        says="true checks that the object exists before a link is issued. pages does so only before a browser is "
-        "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default "
-        "of others).",
+        says="[Whether a link requires that the object "
+        "exists](api.md#settings-of-a-mount-that-change-its-links): true, false or pages. Default: pages "
+        "for anonymous mounts, false for others.",
     ),
     "cache": Key(
         read=TableReader.required,
-        says="For anonymous mounts: all links that are issued within this time are identical, to be cached.",
+        says="Of an anonymous mount: links that are issued within this time are identical.",
     ),
     "max_size": Key(
         read=TableReader.size,
@@ -326,73 +323,68 @@ MOUNT_KEYS: Mapping[str, Key] = {
             "type": ["integer", "null"],
             "description": "That of an upload in bytes. null without any.",
         },
-        says="The maximum size of an upload, in bytes or as 10MB. PUT and POST require it. A PUT link and a form "
-        "have at most 5GB, an upload in parts, also by an upload page, 48.8TB.",
+        says="The largest upload, such as 10MB. PUT and POST require it. A PUT link and a form have at most "
+        "5GB, an upload in parts 48.8TB.",
     ),
     "overwrite": Key(
         read=TableReader.boolean,
-        says="Whether an upload that requests it may replace an existing object (default: false for anonymous "
-        "mounts, true for others).",
+        says="Whether an upload that requests it may replace an object. Default: false for anonymous mounts, "
+        "true for others.",
     ),
     "inline": Key(
         read=_inline,
         forbids=(_SIGNED_BY_OSS,),
-        says="The types of files, such as image/png, that browsers show; they download all others, and uploads of "
-        "types that they run (HTML, XHTML, SVG, XML, JavaScript) are refused. The extension of the key decides. "
-        "Default: no type if uploads reach the mount's objects and the bucket has a custom domain as the endpoint of "
-        "any mount; otherwise the type of the object decides.",
+        says="The types of files that browsers show; they download all others. Default: none where uploads "
+        "can reach a [custom domain](uploads.md#uploads-and-custom-domains).",
     ),
     "app_packages": Key(
         read=TableReader.boolean,
         default=False,
-        says="true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them only "
-        "if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
+        says="For a bucket from before 15 August 2023: true allows shares of .apk and .ipa at OSS's own "
+        "domains.",
     ),
     "archive_direct_read": Key(
         read=TableReader.boolean,
         default=False,
-        says="true if the bucket has real-time access of Archive objects enabled: then links are issued for objects of "
-        "the class Archive that are not restored, which OSS bills for what it retrieves.",
+        says="true where the bucket has real-time access of Archive objects, which OSS bills: they then need "
+        "no restoring.",
     ),
     "traffic_limit": Key(
         read=_traffic_limit,
         forbids=(_SIGNED_BY_OSS,),
-        says="The maximum speed of each request through a GET or PUT link, in bytes a second, such as 1MB: 100KB to "
-        "100MB. A caller who may add x-oss-traffic-limit may only lower it. Forms are not limited.",
+        says="The maximum speed of each request, in bytes a second: 100KB to 100MB. A caller may only lower "
+        "it. Forms are not limited.",
     ),
     "require_password": Key(
         read=TableReader.boolean,
         default=False,
         needs=("max_share", "public_url"),
         schema={"type": "boolean", "description": "Whether each share has a code."},
-        says="true gives every share of this mount a code, which whoever opens it types.",
+        says="true gives every share a code.",
     ),
     "delete_after": Key(
         read=_whole_days,
-        says="After how many days OSS deletes the mount's objects, such as 61d: at least twice max_share. The script "
-        "of make policies writes the rule, and **everything below the target goes, also what was there before "
-        "and what others put there** ([deploy.md](deploy.md#files-that-end-with-their-shares)). A mount whose target "
-        "is the same, inside it or around it must have the same delete_after.",
+        says="After how many days [OSS deletes](deploy.md#files-that-end-with-their-shares) **everything "
+        "below the target, also what was there before and what others put there**. At least twice "
+        "max_share, such as 61d. Mounts that overlap must have the same.",
     ),
     "earlier_targets": Key(
         read=_earlier_targets,
         default=(),
-        says="Targets that this mount had before, such as oss://old/prefix/. Its shares of these targets open what is "
-        "at today's target, also those that a change of the target had ended. They are never read "
-        "([deploy.md](deploy.md#move-to-another-bucket)).",
+        says="[Targets of before](deploy.md#move-to-another-bucket). Their shares open what is at today's "
+        "target, also shares that a change of the target had ended.",
     ),
     "cdn": Key(
         read=_cdn,
         needs=("keys",),
-        says="The entry of the keys document that signs links, which the CDN at endpoint then checks instead of OSS. "
-        "The endpoint must be a custom domain.",
+        says="The entry of the keys document with which links are signed for the [CDN](cdn.md) at endpoint, a "
+        "custom domain.",
     ),
     "cdn_ignores_query": Key(
         read=TableReader.boolean,
         default=False,
         needs=("cdn",),
-        says="true says that the CDN of a mount with cdn sends no query to OSS, which allows uploads through other "
-        "mounts of its objects.",
+        says="true says that this CDN sends no query to OSS, which allows uploads to the same objects.",
     ),
 }
 

@@ -49,43 +49,41 @@ NOTICE_KEYS: Mapping[str, Key] = {
     "on": Key(
         read=_event,
         default=REQUIRED,
-        says="The event: created (a new object), timer, message (of a queue, or an invocation with links), opened "
-        "(the first use of each share of the mount; of a folder, the first file that is fetched) or used (every use). "
-        "Both require a mount with GET.",
+        says="The event: created (a new object), timer, message (of a queue, or an invocation with links), "
+        "opened (the first use of a share) or used (every use). The last two require GET.",
     ),
     "mount": Key(
         read=TableReader.required_string,
         default=REQUIRED,
-        says="The path of a mount. Notices are sent only for objects that this mount covers.",
+        says="The path of its mount.",
     ),
     "give": Key(
         read=choice(*GIVE),
         default="link",
-        says="What the notice contains: link, or share, an address of this service that lasts longer. Neither this "
-        "nor expires is allowed with opened or used, which make no link.",
+        says="What it contains: link, or share, an address that lasts longer. opened and used allow neither "
+        "this nor expires.",
     ),
     "expires": Key(
         read=TableReader.required,
-        says="The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
-        "shorter).",
+        says="The lifetime of the link or share. Default: expires of the mount; for shares 7d, or max_share "
+        "if shorter.",
     ),
     "to": Key(
         read=_sinks,
         default=REQUIRED,
-        says="The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
+        says="The names of its sinks. Notices with the same on, mount and give must have different ones.",
     ),
     "every": Key(
         read=duration(MIN_EVERY, MAX_EVERY),
-        says="Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
-        "hour), when a timer event arrives: 1m to 1d.",
+        says="Sends one digest after each such interval in UTC, when a timer event arrives: 1m to 1d.",
     ),
 }
 SINK_KEYS: Mapping[str, Key] = {
-    "name": Key(read=_sink_name, default=REQUIRED, says="The name that notices use in to."),
+    "name": Key(read=_sink_name, default=REQUIRED, says="Its name in to."),
     "target": Key(
         read=_target,
         default=REQUIRED,
-        says="The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
+        says="The prefix for notices, oss://bucket/prefix/.",
     ),
 }
 

@@ -12,10 +12,14 @@ from .files import MAX_FILES
 
 ALONE = frozenset({"PUT", "SHARE"})  # what a file with an address of its own requires
 TOGETHER = ALONE | {"GET", "LIST"}
+UPLOAD_PAGE = frozenset({"POST"})
 
 
 class Place(NamedTuple):
-    """What is possible below a path of the service, of PUT, SHARE, GET and LIST; `max_size` is in bytes."""
+    """What is possible below a path of the service, of PUT, SHARE, GET, LIST and, for upload pages, POST.
+
+    `max_size` is in bytes.
+    """
 
     path: str
     methods: frozenset[str]
@@ -24,11 +28,7 @@ class Place(NamedTuple):
 
 def find_place(service: Service, folder: str, *, together: bool) -> Place:
     """The place of a folder. Raises `ServiceFailed` where files cannot be sent and shared, with what to do."""
-    document = service.ask("GET", "/-/me")
-    try:
-        places = [_read_place(each, document["methods"]) for each in document["mounts"]]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise service.refusal(document) from None
+    places = _read_places(service)
     nowhere = Place(path="", methods=frozenset(), max_size=0)
     covering = [place for place in places if folder.startswith(place.path)]
     place = max(covering, key=lambda place: len(place.path), default=nowhere)
@@ -37,10 +37,7 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
         return place
     advice = "Use --each, so that each file has an address of its own."
     if not place.methods >= ALONE:
-        possible = [each.path for each in places if each.methods >= required]
-        advice = "Use another key."
-        if possible:
-            advice = f"Use --to with a folder below {' or '.join(possible)}."
+        advice = _name_places(places, required)
     *others, last = sorted(required - place.methods)
     missing = f"{', '.join(others)} and {last}" if others else last
     needs = "several files at one address require" if together else "a file to share requires"
@@ -50,6 +47,24 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
     )
 
 
+def other_places(service: Service) -> str:
+    """Where the key may create upload pages instead, as advice. Raises `ServiceFailed`."""
+    return _name_places(_read_places(service), UPLOAD_PAGE)
+
+
+def _name_places(places: Collection[Place], required: frozenset[str]) -> str:
+    others = [place.path for place in places if place.methods >= required]
+    return f"Use --to with a folder below {' or '.join(others)}." if others else "Use another key."
+
+
+def _read_places(service: Service) -> list[Place]:
+    document = service.ask("GET", "/-/me")
+    try:
+        return [_read_place(each, document["methods"]) for each in document["mounts"]]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise service.refusal(document) from None
+
+
 def _read_place(entry: Mapping[str, Any], methods: Collection[str]) -> Place:
     possible = {*entry["methods"]}
     if entry["list"]:
@@ -57,6 +72,8 @@ def _read_place(entry: Mapping[str, Any], methods: Collection[str]) -> Place:
     # A mount without GET has no shares to read; a key without GET may still make them.
     if entry["max_share"] and ("GET" in possible or "GET" not in methods):
         possible.add("SHARE")
+    if not entry["max_share"]:
+        possible.discard("POST")
     # Everybody may read an anonymous mount, but its folders are shared by keys that may read them.
     possible -= {"GET", "LIST"} - {*methods}
     max_size = min(int(entry["max_size"] or 0), MAX_PUT)

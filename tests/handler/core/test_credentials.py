@@ -102,6 +102,7 @@ def test_changed_credentials_are_used_immediately() -> None:
         ("STS.EXAMPLE", "secretEXAMPLE", "token\nEXAMPLE"),
         ("STS.EXAMPLE", "secret EXAMPLE", ""),
         ("STS.EXAMPLE ", "secretEXAMPLE", ""),
+        ("STS.EXAMPLE", "secretEXAMPLE", ""),
         ("STS.É", "secretEXAMPLE", "tokenEXAMPLE"),
         (190001, "secretEXAMPLE", "tokenEXAMPLE"),
         ("STS.EXAMPLE", b"secretEXAMPLE", "tokenEXAMPLE"),

@@ -15,7 +15,7 @@ import pytest
 import signer
 from signer.cli import commands
 from signer.times import rfc3339
-from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
 from tests.signer.signing import sign
 
 
@@ -422,6 +422,27 @@ def test_an_unknown_region_is_signed_with_one_warning(
             f"Warning: unknown region {region!r}{question}: OSS refuses the link unless"
         )
         assert done.stderr.count("unknown region") == 1
+
+
+def test_the_warning_of_a_misspelt_region_is_one_line_without_its_place_in_the_code() -> None:
+    done = run_process("sign", "oss://examplebucket/a", "--region", "cn-hangzou")
+    warning, expiry = done.stderr.splitlines()
+    assert warning.startswith("Warning: unknown region 'cn-hangzou' (did you mean cn-hangzhou?): ")
+    assert expiry.startswith("GET, expires ")
+
+
+@pytest.mark.parametrize("command", ["sign", "curl"])
+def test_a_temporary_key_without_its_token_signs_nothing(command: str) -> None:
+    for env in (
+        {name: value for name, value in ENVIRONMENT.items() if name != "OSS_SESSION_TOKEN"},
+        {**ENVIRONMENT, "OSS_SESSION_TOKEN": ""},
+    ):
+        done = run(command, "oss://examplebucket/a", env=env)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("Error: Invalid credentials: an access key that begins with")
+        assert "set OSS_SESSION_TOKEN or ALIBABA_CLOUD_SECURITY_TOKEN." in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert KEYS.access_key_secret not in done.stderr
 
 
 def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint() -> None:

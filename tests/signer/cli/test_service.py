@@ -19,7 +19,7 @@ from tests.handler.keys_fixtures import api
 from tests.local_oss import FakeClock, LocalOss
 from tests.memory_oss import MemoryOss, memory_oss
 from tests.signer.cli.command import BARE, run
-from tests.system import DAY, HOST, MAKER, OTHER, System, secret_of, service, share_id
+from tests.system import DAY, HOST, MAKER, OTHER, WRITER, System, secret_of, service, share_id
 
 ADMIN = "fcp_admin_EXAMPLE_00000000000000000000000000000"
 HOSTILE = "a\x1b[2J\u202efdp\nfake-id.txt"
@@ -250,6 +250,26 @@ def test_extend_says_the_new_end_and_which_failed(stub: Stub) -> None:
     ]
 
 
+def test_receive_names_the_folders_of_upload_pages_where_the_path_is_none(stub: Stub) -> None:
+    writer = stub.env(WRITER)
+    refused = run("receive", "--to", "/customers/", env=writer)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.fullmatch(
+        r"Error: /customers/: Not found\. Check the address\. \(not_found, request \S+\) "
+        r"Use --to with a folder below /both/ or /in/ or /team/\.\n",
+        refused.stderr,
+    )
+    assert [each.partition("/-/")[2] for each in stub.sent] == ["shares", "me"]
+    stub.sent.clear()
+    assert run("receive", "--to", "/in/", env=writer).returncode == 0
+    stub.world = stub.world.with_mount("/in/", max_share=None)
+    refused = run("receive", "--to", "/in/", env=writer)
+    assert "(not_shareable, request " in refused.stderr
+    assert [each.partition("/-/")[2] for each in stub.sent] == ["shares", "shares"]
+    refused = run("receive", "--to", "/customers/", env=stub.env(MAKER))
+    assert refused.stderr.endswith(") Use another key.\n")
+
+
 @pytest.mark.parametrize("command", ["revoke", "extend"])
 def test_h_is_help_only_as_the_single_argument(stub: Stub, command: str) -> None:
     assert "Usage:" in run(command, "-h", env=stub.env()).stdout
@@ -372,7 +392,14 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
         (
             ("shares",),
             {"FC_PRESIGN_URL": "https://links.example.com/a"},
-            "expected only scheme and host",
+            "Invalid FC_PRESIGN_URL 'https://links.example.com/a': expected only scheme and host, "
+            "such as https://links.example.com.",
+        ),
+        (("shares",), {"FC_PRESIGN_URL": "127.0.0.1:9470"}, "FC_PRESIGN_URL '127.0.0.1:9470'"),
+        (
+            ("receive", "--password", "geheim"),
+            {},
+            "--password takes no value: the service makes the code. ",
         ),
         (
             ("shares",),

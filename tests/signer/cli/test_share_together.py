@@ -174,6 +174,8 @@ def test_a_folder_where_nothing_can_be_sent_is_refused_with_those_where_it_can(
         ("a.pdf folder/a.pdf", "folder/a.pdf: Another file has the same name. Rename one, or"),
         ("a.pdf a.pdf", "a.pdf: Another file has the same name. Rename one, or use --each."),
         ("a.pdf absent.pdf", "absent.pdf: No such file or directory."),
+        ("a.pdf --password geheim", "--password takes no value: the service makes the code. "),
+        ("--each --password geheim a.pdf", "--password takes no value: the service makes the code"),
         ("a.pdf pipe", "pipe: This is neither a file nor a folder, and cannot be sent."),
         ("a.pdf large.pdf", "large.pdf: It has 11 MB, and one upload at most 10 MB. "),
         ("a.pdf b.pdf --into", "--into shares all of a folder, and /team/ has what everybody"),

@@ -10,7 +10,7 @@ import pytest
 
 import signer
 from signer.emulator.oss.authorization import mismatch
-from tests.signer.signing import sign
+from tests.signer.signing import sign, sign_without_token
 from tools.explain_page import BUCKET, ISSUED, KEY, local_answer
 from tools.explain_page import PERMANENT as SECRET
 
@@ -326,7 +326,8 @@ def test_a_mismatch_is_named_besides_credentials_that_have_expired(oss: LocalOss
 
 def test_the_secret_of_a_temporary_key_does_not_replace_its_token() -> None:
     tokenless = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE")
-    explanation = signer.explain(presign(credentials=tokenless), credentials=tokenless, now=NOW)
+    url = sign_without_token(tokenless, now=ISSUED)
+    explanation = signer.explain(url, credentials=tokenless, now=NOW)
     assert codes(explanation) == ["missing_token"]
     assert explanation.signature is True
 

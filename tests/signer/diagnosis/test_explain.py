@@ -18,7 +18,7 @@ import signer
 from signer.diagnosis.causes import CAUSES
 from tests.signer.diagnosis.links import Use, v1_link, working_link
 from tests.signer.sdks import v1_url_of_oss2
-from tests.signer.signing import KEYS, LinkRequest, sign
+from tests.signer.signing import KEYS, LinkRequest, sign, sign_without_token
 
 ISSUED = 1_732_494_588
 CREDENTIALS = signer.Credentials(
@@ -127,9 +127,7 @@ BROKEN: dict[str, list[str]] = {
     ],
     "added_parameters!": [f"{V1}&x-oss-traffic-limit=819200"],
     "token_not_signed": [
-        link(credentials=CREDENTIALS._replace(security_token=None)).replace(
-            "?", "?security-token=CAIS&"
-        )
+        sign_without_token(CREDENTIALS, now=ISSUED).replace("?", "?security-token=CAIS&")
     ],
     "rewritten_key": [V4.replace("dir/", f"dir{odd}") for odd in ("//", "/./", "/../")]
     + [V4.replace("?", "/..?")],
@@ -330,7 +328,7 @@ def test_a_parameter_of_the_signature_that_stands_twice_is_named() -> None:
 
 
 def test_a_link_that_was_cut_off_is_not_searched_for_more() -> None:
-    without_token = link(credentials=CREDENTIALS._replace(security_token=None))
+    without_token = sign_without_token(CREDENTIALS, now=ISSUED)
     codes = [finding.code for finding in signer.explain(without_token, now=ISSUED).findings]
     assert codes == ["missing_token"]
     cut = signer.explain(without_token[:-20], now=ISSUED)

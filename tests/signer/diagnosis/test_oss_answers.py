@@ -14,7 +14,7 @@ from signer.diagnosis import Explanation
 from signer.diagnosis.canonical_request import compare_canonical_requests
 from signer.diagnosis.server_error import read_error
 from signer.emulator.oss.authorization import mismatch
-from tests.signer.signing import KEYS, sign
+from tests.signer.signing import KEYS, sign, sign_without_token
 
 ISSUED = 1_764_000_000
 CREDENTIALS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
@@ -233,9 +233,7 @@ def test_an_answer_is_read_in_whatever_form_it_was_pasted() -> None:
 
 
 def test_whether_the_key_or_its_token_is_unknown_is_seen_by_the_link() -> None:
-    without_token = sign(
-        key="a.txt", credentials=CREDENTIALS._replace(security_token=None), now=ISSUED
-    ).url
+    without_token = sign_without_token(CREDENTIALS, now=ISSUED)
     for url, answer, code in (
         (without_token, xml("InvalidAccessKeyId"), "missing_token"),
         (LINK, xml("InvalidAccessKeyId"), "unknown_access_key"),

@@ -95,6 +95,14 @@ def test_a_bad_credential_is_a_401_everywhere(
             assert key not in answered.body + answered.printed
 
 
+def test_the_refusal_of_an_unknown_key_says_that_a_new_one_needs_a_minute(config: Config) -> None:
+    answered = ask("/reports/q3.pdf", headers=bearer(STRANGER), config=config)
+    assert answered.json["detail"] == (
+        "The API key or token is not valid for this service. "
+        "Check that it is complete and was issued for this service. A new key works after a minute."
+    )
+
+
 def test_a_bad_credential_is_a_401_whatever_the_method(config: Config) -> None:
     for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
         assert ask("/public/a.txt", method, headers=bearer(STRANGER), config=config).status == 401
