@@ -19,6 +19,10 @@ _NAMELESS = re.compile(
 )
 # The end of a token whose name and beginning were lost, such as by a cut at the question mark.
 _RUN = re.compile(r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D){24,}")
+# A name of words, and without hexadecimal digits in a row.
+_WORDS = re.compile(
+    r"(?!.*[0-9A-Fa-f]{16})(?:.*[a-z]{3,}(?:[-_.]|$)|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$)"
+)
 # Controls (C0, C1), what is invisible or changes the direction of writing (UAX 9), separators of lines and paragraphs,
 # and surrogates, which no output can encode. Not all that `str.isprintable` refuses: U+3000 and U+202F are spaces in
 # people's file names, private use has glyphs, and what this Python's Unicode does not know may be next year's letter.
@@ -86,8 +90,5 @@ def printable_name(name: str) -> str:
 
 
 def _looks_secret(name: str) -> bool:
-    """Whether a name looks less like words than like a part of a signature or of base64."""
-    return (
-        len(name) > 11
-        and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None
-    )
+    """Whether a name looks less like words than like a part of a signature or of base64, or has a part of one."""
+    return len(name) > 11 and _WORDS.match(name) is None

@@ -11,7 +11,7 @@ _START = r"(?:(?<![a-z0-9_-])|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\u[0-9A-
 # Names whose values are secret, with any prefix: x-oss-, x-fc-, ALIBABA_CLOUD_; or in a link that lost some characters.
 _NAME = r"""(?:(?:[\w-]{0,40}[_-])?(?:signature|credential|(?:security|session)[_-]?token|authorization
     |api[_-]?key|(?:oss|aws)?access[_-]?key[_-]?(?:id|secret))
-    |[a-z0-9]{1,40}(?:signature|(?:security|session)[_-]?token)(?==|%(?:25)*3D))"""
+    |[\w-]{1,40}(?:signature|(?:security|session)[_-]?token)(?==|%(?:25)*3D))"""
 # Lists in queries repeat a name with an index: share[]=, share[0]=.
 _INDEX = r"(?:\[[^\s\[\]]{0,20}\]|%(?:25)*5B[^\s%]{0,20}%(?:25)*5D)?"
 # The same for words that are common in prose, only if what follows shows that they are names. \uFF1D is the full-width

@@ -104,6 +104,8 @@ def _language() -> str:
 
 
 def _page_of_causes() -> str | None:
-    """The page of all findings in the user's language, relative to a clone; an installed command does not have it."""
+    """The page of all findings in the user's language, where the working folder is a clone, which alone has it."""
     page = "docs/causes.zh-CN.md" if _language() == "zh" else "docs/causes.md"
-    return page if (Path(__file__).parents[2] / page).is_file() else None
+    # Another project may have a page with this name.
+    is_clone = all(Path(name).is_file() for name in (page, "signer/diagnosis/causes.en.ini"))
+    return page if is_clone else None

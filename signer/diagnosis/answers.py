@@ -151,7 +151,7 @@ def read_answer(
             Evidence(code, ANSWER, LIKELY if code in unsure else CERTAIN, sentence)
             for _, code, sentence in (() if link.damages else differences or ())
         ]
-        stated = stated or [_guess(said, differences, signature, request, link)]
+        stated = stated or _guess(said, differences, signature, request, link)
         if code == "source_address":
             stated.insert(
                 0,
@@ -218,9 +218,16 @@ def read_answer(
         )
     elif error.code and error.code not in FINDING_BY_CODE and code == "other_error":
         about = "Its code is not known here."
-    sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
     # Alone, it does not say who denied what.
-    is_vague = error.code == "AccessDenied" and not (error.ec or error.message or error.detail)
+    says_why = (
+        error.ec or error.detail or not re.fullmatch("access ?denied[.]?|", error.message, re.I)
+    )
+    is_vague = error.code == "AccessDenied" and not says_why
+    others: tuple[Evidence, ...] = ()
+    if is_vague and any(one.code == "expired" and one.certainty == CERTAIN for one in evidence):
+        others = (Evidence(code, ANSWER, POSSIBLE, f"{said}."),)
+        code = "expired"
+    sentence = next((piece.sentence for piece in evidence if piece.code == code), "")
     # Without its link, it does not say whether there was one, whose query was lost.
     is_vague = is_vague or code == "unsigned"
     piece = Evidence(
@@ -236,7 +243,7 @@ def read_answer(
         sentence=said,
         differences=differences,
         verdict=verdict,
-        evidence=(piece,),
+        evidence=(piece, *others),
     )
 
 
@@ -246,7 +253,7 @@ def _guess(
     signature: bool | None,
     request: CandidateRequest,
     link: LenientUrl,
-) -> Evidence:
+) -> list[Evidence]:
     """What a refused signature may mean where nothing shows a reason."""
     said += "."
     is_open = link.version is not None and signature is None
@@ -266,10 +273,11 @@ def _guess(
         )
     elif differences == ():
         said += " Its canonical request is the same as the link's."
+    guesses = []
     if is_open and request.method in ("HEAD", "DELETE"):
         used = f"The link looks complete, and it was used with {request.method}."
-        return Evidence("wrong_method", GUESS, LIKELY, f"{said} {used}")
-    if is_open and request.method in ("PUT", "POST") and extra:
+        guesses.append(Evidence("wrong_method", GUESS, LIKELY, f"{said} {used}"))
+    if is_open and extra:
         sent = f"The link does not show whether it was signed with {join_names(extra)}, which was sent."
-        return Evidence("extra_header", GUESS, LIKELY, f"{said} {sent}")
-    return Evidence("signature_mismatch", GUESS, LIKELY, said)
+        guesses.append(Evidence("extra_header", GUESS, LIKELY, f"{said} {sent}"))
+    return guesses or [Evidence("signature_mismatch", GUESS, LIKELY, said)]

@@ -12,7 +12,7 @@ from ..times import format_duration, format_timestamp
 from ..v4 import ALGORITHM
 from ..verification import SKEW
 from .causes import with_trait
-from .evidence import CERTAIN, DAMAGE, LIKELY, LINK, Evidence
+from .evidence import CERTAIN, DAMAGE, LIKELY, LINK, POSSIBLE, Evidence
 from .lenient_url import (
     REQUIRED_PARAMETERS,
     S3_V4,
@@ -58,13 +58,21 @@ _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token
 
 
 def link_evidence(
-    link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool
+    link: LenientUrl,
+    now: int,
+    sent: Container[str] | None,
+    *,
+    inside: bool,
+    log_time: tuple[int, int] | None = None,
 ) -> list[Evidence]:
-    """What the link shows at `now`, in Unix seconds; `sent` are lower-case names of headers, None if not known."""
+    """What the link shows at `now`, in Unix seconds; `sent` are lower-case names of headers, None if not known.
+
+    `log_time` is between which times it was used, where a log says it.
+    """
     evidence = [*check_text(link)]
     if not any(piece.code in _INCOMPLETE for piece in evidence):
         evidence += check_parameters(link)
-    evidence += check_times(link, now)
+    evidence += check_times(link, now, log_time)
     evidence += [
         piece for piece in check_address(link) if not (inside and piece.code == "internal_host")
     ]
@@ -247,8 +255,10 @@ def added_after_signing(link: LenientUrl) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_after_signature(link), *trackers)))
 
 
-def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
-    """Expiry and clocks; `now` in Unix seconds."""
+def check_times(
+    link: LenientUrl, now: int, log_time: tuple[int, int] | None = None
+) -> Iterator[Evidence]:
+    """Expiry and clocks; `now`, and between which times the link was used, in Unix seconds."""
     if link.version in (V4, S3_V4) and link.expires:
         if not re.fullmatch(r"-?[0-9]{1,18}", link.expires):
             if link.value("x-oss-signature") or link.version == S3_V4:
@@ -278,12 +288,14 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Evidence]:
             CERTAIN,
             f"It is dated {format_timestamp(link.issued_at)}. {sentence}",
         )
-    if link.expires_at is not None and link.expires_at <= now:
+    earliest, latest = log_time or (now, now)
+    if link.expires_at is not None and link.expires_at <= min(latest, now):
+        certainty = CERTAIN if link.expires_at <= earliest else POSSIBLE
         lifetime = f" It was valid for {format_duration(link.lifetime)}." if link.lifetime else ""
         expired = (
             f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
         )
-        yield Evidence("expired", LINK, CERTAIN, f"It expired at {expired}.{lifetime}")
+        yield Evidence("expired", LINK, certainty, f"It expired at {expired}.{lifetime}")
 
 
 def check_address(link: LenientUrl) -> Iterator[Evidence]:

@@ -193,12 +193,15 @@ def _restore_question_mark(url: str) -> _Step:
 
 
 def _encode_spaces(url: str) -> _Step:
-    """Undoes raw spaces: in the path and in free values they were %20, in a token plus signs, elsewhere line breaks."""
+    """Undoes raw spaces: in a token they were plus signs, in the rest of the signature line breaks.
+
+    Elsewhere, they were mostly %20: that they were plus signs of the key, only the secret shows.
+    """
     if " " not in url:
         return url, None
     path, mark, query = url.partition("?")
     if " " in path:
-        damage = Damage("decoded", "The path contains a raw space: %20 was decoded.")
+        damage = Damage("decoded", "The path contains a raw space: %20 or %2B was decoded.")
         return path.replace(" ", "%20") + mark + query.replace(" ", "+"), damage
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     if any(name.endswith(_BASE64) for name in names):
@@ -214,7 +217,7 @@ def _encode_spaces(url: str) -> _Step:
             "line_broken", "A parameter of the signature contains a space."
         )
     return url.replace(" ", "%20"), Damage(
-        "decoded", "The query contains a raw space: %20 was decoded."
+        "decoded", "The query contains a raw space: %20 or %2B was decoded."
     )
 
 

@@ -68,9 +68,9 @@ def explain(
     `method` and `headers` are those of the request: without them, those that the text shows, or GET. Where nothing
     shows the headers, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it
     prove a fault, by trying repairs. `now` is the time of the request: without it, that which the text shows beside
-    an answer, or the clock's. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
-    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
-    neither a URL nor an answer, or `error_xml` no error.
+    an answer, or the clock's; that of a log says only whether the link had expired. `bucket` is the bucket of a custom
+    domain. `inside` says that the client is in the bucket's region, where internal hosts work. Raises
+    `InvalidCdnKey`, and `InvalidLink` where `url` contains neither a URL nor an answer, or `error_xml` no error.
     """
     pasted = read_pasted(as_unicode(url or ""))
     error = pasted.error
@@ -114,7 +114,11 @@ def explain(
     evidence = [service] if service else []
     if link.host and not service:
         evidence = checks.link_evidence(
-            link, clock, sent if headers is not None else None, inside=inside
+            link,
+            clock,
+            sent if headers is not None else None,
+            inside=inside,
+            log_time=pasted.log_time if now is None and error is not None else None,
         )
     if cdn or any(piece.code == "unsigned" for piece in evidence):
         at_cdn = [*cdn_evidence(link.target, cdn, clock)]
@@ -146,6 +150,7 @@ def explain(
     findings = rank(overrule([*evidence, *proved], proof.verdict))
 
     additional = [printable_name(name) for name in link.additional_headers if name != "host"]
+    sent_headers = [name for name in sent if v4.is_always_signed(name) and name not in additional]
     explanation = Explanation(
         version=link.version,
         method=printable_name(method),
@@ -163,7 +168,8 @@ def explain(
         remaining=link.expires_at - clock if link.expires_at is not None else None,
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         has_token=bool(link.token),
-        headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
+        headers=tuple(dict.fromkeys((*additional, *sent_headers))),
+        sent_headers=tuple(sent_headers),
         signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
         findings=findings,
         differences=(answer.differences if answer else None) or (),

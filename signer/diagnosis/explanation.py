@@ -40,6 +40,7 @@ WORDS = {
         "another link, which is not explained": "另一个链接（未诊断）",
         "an answer of OSS: {}": "OSS 的响应：{}",
         "the method {}": "请求方法 {}",
+        " with ": "，带请求头 ",
         "the time {}": "时间 {}",
         " of {}": "（来自 {}）",
         " of a {} command": "（来自 {} 命令）",
@@ -67,6 +68,7 @@ WORDS = {
         "a permanent access key": "长期 AccessKey",
         "headers   ": "请求头   ",
         "the link requires none": "链接不要求任何请求头",
+        "{} (sent)": "{}（已发送）",
         "signature ": "签名     ",
         "matches with the given secret": "与给定的 AccessKey Secret 一致",
         "does not match with the given secret": "与给定的 AccessKey Secret 不一致",
@@ -84,8 +86,9 @@ class Explanation(NamedTuple):
 
     `host` is "" for an answer without its link. `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2",
     or None without a signature. `age`, `lifetime` and `remaining` are seconds; `remaining` is negative after the
-    expiry. `temporary` says whether temporary credentials signed the link. `headers` are the names that must be sent
-    with it, as far as the link shows them. `signature` is whether the signature is right, None where that is not known.
+    expiry. `temporary` says whether temporary credentials signed the link. `headers` are the names of the headers
+    that the link requires, as far as it shows them, and of `sent_headers`, which were sent and count for the signature.
+    `signature` is whether the signature is right, None where that is not known.
     `findings` are most probable first; `differences` are where OSS's canonical request differs from the link's. A link
     that `has_token` expires at `expires_at` at the latest; earlier if the security token does, which does not show its
     own expiry. `read` is what was read, each with its lines.
@@ -108,6 +111,7 @@ class Explanation(NamedTuple):
     temporary: bool
     has_token: bool
     headers: tuple[str, ...]
+    sent_headers: tuple[str, ...]
     signature: bool | None
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
@@ -180,7 +184,8 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
     if e.version:
         signer = "temporary credentials (STS)" if e.temporary else "a permanent access key"
         yield f"  {say('signed by ')} {say(signer)}"
-        yield f"  {say('headers   ')} {', '.join(e.headers) or say('the link requires none')}"
+        headers = [say("{} (sent)", name) if name in e.sent_headers else name for name in e.headers]
+        yield f"  {say('headers   ')} {', '.join(headers) or say('the link requires none')}"
     if e.signature is not None:
         matches = (
             "matches with the given secret"
@@ -210,7 +215,9 @@ def _part(part: Read, say: Callable[..., str]) -> str:
     of_what = " of {}" if part.source.isupper() else " of a {} command"
     source = part.source and say(of_what, part.source)
     lines = say(" (line {})" if len(part.lines) == 1 else " (lines {} to {})", *part.lines)
-    return f"{say(_KINDS[part.kind], part.detail)}{source}{lines}"
+    # Of a request, the method and the headers.
+    comma = say(" with ") if part.kind == "request" else ", "
+    return f"{say(_KINDS[part.kind], part.detail.replace(', ', comma, 1))}{source}{lines}"
 
 
 def _paragraph(label: str, sentences: str) -> list[str]:

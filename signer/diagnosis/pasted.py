@@ -107,11 +107,23 @@ _RAW_REQUEST = re.compile(
     rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
     re.IGNORECASE,
 )
+# Its day, its time and its zone.
+_CLOCK = (
+    r"((20[0-9]{2}(?:[-/][0-9]{2}){2})[T ]([0-9]{2}(?::[0-9]{2}){2})(?:[.,][0-9]+)?"
+    r"(?: ?(Z\b|[+-][0-9]{2}:?[0-9]{2}(?![0-9])))?)"
+)
 _TIME = re.compile(
     r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2} [0-9:]{8} GMT)"
-    r"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>)(20[0-9-]{8})[T ]([0-9:]{8})",
+    rf"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>){_CLOCK}",
     re.IGNORECASE | re.MULTILINE,
 )
+# Of a log: where its line begins, after its level, or as a member of it.
+_LOG_TIME = re.compile(
+    r"()(?:^[ \t>\[(]{0,8}(?:[A-Z]{4,8}\b[^\w\n]{1,4})?|(?<![\w-])(?:ts|time|timestamp)(?:=|[\"'] ?[=:]>?)[ \"']{0,4})"
+    + _CLOCK,
+    re.MULTILINE,
+)
+_MAX_OFFSET = 14 * 3600  # seconds between the time of a place and UTC
 
 
 class Read(NamedTuple):
@@ -130,7 +142,8 @@ class Read(NamedTuple):
 class Pasted(NamedTuple):
     """What was read in a text.
 
-    `headers` are None where nothing shows which were sent. `time` is when the request was made, in Unix seconds.
+    `headers` are None where nothing shows which were sent. `time` is when the request was made, in Unix seconds, and
+    `log_time` between which times it was, where a log says it, whose time may be that of any zone.
     """
 
     link: str
@@ -138,6 +151,7 @@ class Pasted(NamedTuple):
     method: str
     headers: dict[str, str] | None
     time: int | None
+    log_time: tuple[int, int] | None
     read: tuple[Read, ...]
 
 
@@ -162,6 +176,7 @@ def read_pasted(text: str) -> Pasted:
         if each.rank < 2:
             rest = f"{rest[: each.start]}{'_' * (each.end - each.start)}{rest[each.end :]}"
     error = find_error(rest)
+    at = max(0, text.find(error.code or error.ec)) if error is not None else 0
     # An address in an answer is that of a request which was signed in a header.
     able = [each for each in links if each.rank < 2 or error is None or _stands_alone(text, each)]
     link = min(able, key=lambda each: each.rank, default=_NO_LINK)
@@ -172,15 +187,25 @@ def read_pasted(text: str) -> Pasted:
     ]
     if error is not None:
         names = [error.code, error.ec and f"EC {error.ec}"]
-        at = max(0, text.find(error.code or error.ec))
         read.append(Read("answer", _lines(text, at, at), ", ".join(filter(None, names))))
     method, headers, request = _find_request(text, rest, link)
     time = None
-    if moment := _TIME.search(rest):
+    log_time = None
+    # A log is read up to the line of the answer.
+    end = f"{rest}\n".find("\n", at) if error is not None else 0
+    logged = _LOG_TIME.finditer(rest, max(0, at - 4000), end)
+    if moment := _TIME.search(rest) or max(logged, key=re.Match.start, default=None):
         date = parsedate_tz(moment[1])
-        time = mktime_tz(date) if date else parse_rfc3339(f"{moment[2]}T{moment[3]}Z")
-        shown = moment[1] or f"{moment[2]} {moment[3]} UTC"
-        read.append(Read("time", _lines(text, moment.start(), moment.end()), shown))
+        zone = re.sub("([0-9]{2}):?([0-9]{2})", r"\1:\2", moment[5] or "Z")
+        day = (moment[3] or "").replace("/", "-")
+        time = mktime_tz(date) if date else parse_rfc3339(f"{day}T{moment[4]}{zone}")
+        read.append(
+            Read("time", _lines(text, moment.start(), moment.end()), moment[1] or moment[2])
+        )
+        if moment.re is _LOG_TIME and time is not None:
+            margin = 0 if moment[5] else _MAX_OFFSET
+            log_time = (int(time) - margin, int(time) + margin)
+            time = None
     if request is not None:
         read.append(request)
     return Pasted(
@@ -189,6 +214,7 @@ def read_pasted(text: str) -> Pasted:
         method=method,
         headers=headers,
         time=int(time) if time is not None else None,
+        log_time=log_time,
         read=tuple(read),
     )
 

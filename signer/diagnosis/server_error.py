@@ -45,7 +45,8 @@ _MESSAGE = re.compile(
     re.VERBOSE,
 )
 _AFTER_CODE = re.compile(
-    r"""["'\]]*[:,]?\s+(?!\w*(?:Request|Status|Host|Http|HTTP|Code|Time|EC|Ec)\b|Why|What|How)([A-Z][^\n<>{}="?]{7,200})"""
+    r"""["'\]]*[:,]?\s+(?!\w*(?:Request|Status|Host|Http|HTTP|Code|Time|EC|Ec|Message|Error|ERROR)(?:I[dD])?\b"""
+    r"""|Why|What|How)([A-Z][^\n<>{}="?]{7,200})"""
 )
 _OTHER_CODES = """AuthorizationQueryParametersError BadRequest BucketAlreadyExists BucketNotEmpty FieldItemTooLong
     DownloadTrafficRateLimitExceeded FileImmutable FilePartNotExist InternalError InvalidArgument InvalidBucketName

@@ -116,6 +116,25 @@ def test_two_changes_before_and_on_the_way_are_both_named(oss: LocalOss) -> None
     assert "extra_header" in codes(explanation)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT"])
+@pytest.mark.parametrize("header", ["Content-Type: application/pdf", "x-oss-meta-a: b"])
+def test_a_header_of_a_pasted_command_is_suspected_also_beside_the_whole_answer(
+    oss: LocalOss, method: str, header: str
+) -> None:
+    url = presign(method)
+    name, _, value = header.partition(": ")
+    answer = oss.answer(url, method, {name: value})
+    text = f"curl -X {method} -H '{header}' '{url}'\n{answer}\n"
+    certainties = {
+        finding.code: finding.certainty for finding in signer.explain(text, now=NOW).findings
+    }
+    assert certainties["extra_header"] == "likely"
+    assert certainties.keys() <= {"extra_header", "wrong_method"}
+    proved = signer.explain(text, now=NOW, credentials=SECRET).findings[0]
+    assert proved.code == "extra_header"
+    assert name.lower() in proved.evidence
+
+
 def test_a_header_added_on_the_way_is_found_though_the_method_was_not_given(oss: LocalOss) -> None:
     """The link is for PUT and was used with PUT: only the header is wrong."""
     url = presign("PUT")

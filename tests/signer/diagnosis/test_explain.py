@@ -15,7 +15,7 @@ import oss2
 import pytest
 
 import signer
-from signer.diagnosis.causes import CAUSES
+from signer.diagnosis.causes import CAUSES, causes_in
 from tests.signer.diagnosis.links import Use, v1_link, working_link
 from tests.signer.sdks import v1_url_of_oss2
 from tests.signer.signing import KEYS, LinkRequest, sign, sign_without_token
@@ -223,6 +223,22 @@ def test_a_link_expires_when_it_says_and_one_with_a_security_token_at_the_latest
     exact = signer.explain(link(credentials=KEYS), now=ISSUED + 60)
     assert "expires    2024-11-25 00:39:48 UTC, in 9 minutes, valid for 10 minutes\n" in str(exact)
     assert not exact.has_token
+
+
+def test_a_raw_space_may_have_been_a_plus_sign() -> None:
+    for url in (link("dir/a+b.txt").replace("a%2Bb", "a b"), QUERY.replace("%20", " ")):
+        (finding,) = signer.explain(url, now=ISSUED + 60).findings
+        assert finding.code == "decoded"
+        assert "raw space: %20 or %2B was decoded" in finding.evidence
+
+
+@pytest.mark.parametrize(("language", "key"), [("en", "key"), ("zh", "Key")])
+def test_who_has_a_plus_sign_in_a_key_finds_the_case(language: str, key: str) -> None:
+    causes = causes_in(language)
+    assert "%2B" in causes["decoded"].advice
+    for words in (causes["decoded"].why, causes["plus_decoded"].advice, causes["plus_decoded"].why):
+        assert "%2B" in words
+        assert key in words
 
 
 def test_a_link_is_found_in_other_text() -> None:

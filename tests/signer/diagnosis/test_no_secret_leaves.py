@@ -79,6 +79,9 @@ CRAFTED = {
     "the file name is the end of a signature": f"https://examplebucket.{OSS}/reports/{SIGNATURE[-60:]}",
     "the key has 17 characters of a token": f"https://examplebucket.{OSS}/q3 {TOKEN_END[-17:]}&{SCOPE}cn-hangzhou",
     "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
+    "a name has the end of a signature": f"{LINK[:-44]}<br>&x-oss-{SIGNATURE[-30:]}",
+    "the key has the signature of a wrapper": f"https://safelinks.example.com/u=examplebucket.{OSS}/X-OSS-SIGSIGNATURE="
+    f"{SIGNATURE.upper()[:50]}om/q3.pdf?{QUERY.replace(SIGNATURE, SIGNATURE[::-1])}",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
     **{f"{mark!a} for the question mark": SHORT.replace("?", mark) for mark in LOST_MARKS},
     **{

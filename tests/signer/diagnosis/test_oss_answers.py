@@ -14,7 +14,8 @@ from signer.diagnosis import Explanation
 from signer.diagnosis.canonical_request import compare_canonical_requests
 from signer.diagnosis.server_error import read_error
 from signer.emulator.oss.authorization import mismatch
-from tests.signer.signing import KEYS, sign, sign_without_token
+from tests.signer.sdks import v1_url_of_oss2
+from tests.signer.signing import KEYS, LinkRequest, sign, sign_without_token
 
 ISSUED = 1_764_000_000
 CREDENTIALS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
@@ -290,6 +291,39 @@ def test_an_answer_about_the_signature_outranks_a_later_expiry() -> None:
     assert [finding.code for finding in explanation.findings] == ["signature_mismatch", "expired"]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "AccessDenied",
+        "AccessDenied: Access Denied.",
+        xml("AccessDenied", "AccessDenied"),
+        "AccessDenied: RequestId: 67D9A1F0C2B4E53039A7F001",
+        "AccessDenied HostId: examplebucket.oss-cn-hangzhou.aliyuncs.com",
+        'oss: service returned error: ErrorCode=AccessDenied, ErrorMessage="", RequestId=67D9A1F0',
+        "AccessDenied ERROR: exit status 1",
+    ],
+)
+def test_a_bare_refusal_of_an_expired_link_is_first_for_its_expiry(answer: str) -> None:
+    v1_url = v1_url_of_oss2(LinkRequest(method="GET", key="a b.txt", credentials=KEYS, now=ISSUED))
+    for url in (LINK, v1_url):
+        explanation = signer.explain(f"{url}\n{answer}", now=ISSUED + 10**6)
+        assert firsts(explanation) == [("expired", "likely"), ("access_denied", "possible")]
+        assert "OSS answered AccessDenied" in explanation.findings[0].evidence
+        assert "It expired at" in explanation.findings[0].evidence
+        valid = signer.explain(f"{url}\n{answer}", now=ISSUED + 1)
+        assert firsts(valid) == [("access_denied", "likely")]
+
+
+@pytest.mark.parametrize(
+    ("message", "ec"),
+    [("You have no right to access this object.", ""), ("", "0003-00000001")],
+)
+def test_a_refusal_with_a_reason_counts_more_than_the_expiry(message: str, ec: str) -> None:
+    answer = xml("AccessDenied", message, ec)
+    explanation = signer.explain(LINK, error_xml=answer, now=ISSUED + 10**6)
+    assert firsts(explanation) == [("access_denied", "certain"), ("expired", "possible")]
+
+
 # --- a refused signature: what was sent is suspected, or the secret ---------------------------------------------------
 
 
@@ -317,6 +351,9 @@ def firsts(explanation: Explanation) -> list[tuple[str, str]]:
         ("POST", {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, "extra_header"),
         ("PUT", {"User-Agent": "curl"}, "signature_mismatch"),
         ("PUT", None, "signature_mismatch"),
+        ("GET", {"Content-Type": "application/pdf"}, "extra_header"),
+        ("GET", {"x-oss-meta-a": "b"}, "extra_header"),
+        ("GET", {"Accept": "*/*"}, "signature_mismatch"),
         ("HEAD", None, "wrong_method"),
         ("DELETE", {}, "wrong_method"),
     ],
@@ -326,6 +363,14 @@ def test_what_was_sent_is_suspected_before_the_method(
 ) -> None:
     (finding,) = explain(presign(method), refused(), method=method, headers=headers).findings
     assert (finding.code, finding.certainty) == (code, "likely")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "DELETE"])
+def test_a_header_is_suspected_besides_a_method_that_is_seldom_signed(method: str) -> None:
+    explanation = explain(
+        presign(method), refused(), method=method, headers={"Content-Type": "image/png"}
+    )
+    assert firsts(explanation) == [("wrong_method", "likely"), ("extra_header", "likely")]
 
 
 def test_a_link_that_is_limited_to_an_address_may_be_refused_as_a_wrong_signature() -> None:

@@ -220,11 +220,22 @@ def test_each_word_of_an_explanation_has_a_chinese_one() -> None:
         assert not [label for label in labels if label.isascii() and not label[:1].isdigit()]
 
 
-def test_an_installed_command_names_no_page_that_it_does_not_have(
+def test_the_page_is_named_where_it_stands_wherever_the_command_is_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     module = import_module("signer.cli.explain")
     monkeypatch.setattr(module, "__file__", str(tmp_path / "fc_presign/cli/explain.py"))
+    done = run("explain", LINK, env={})
+    assert done.stdout.endswith("\n\nMore: docs/causes.md#expired\n")
+
+
+def test_a_command_outside_of_a_clone_names_no_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Another project may have a page with this name.
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/causes.md").write_text("# Causes\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     done = run("explain", LINK, env={})
     assert "[expired, certain]" in done.stdout
     assert "causes" not in done.stdout

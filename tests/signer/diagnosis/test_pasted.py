@@ -104,6 +104,103 @@ def test_the_time_of_a_request_counts_where_none_is_given() -> None:
     assert "expired" in [finding.code for finding in undated.findings]
 
 
+# LINK is valid from 00:29:48 to 00:39:48 UTC, and has expired by the clock of the reader.
+@pytest.mark.parametrize(
+    ("line", "shown", "codes"),
+    [
+        ("2024-11-25T00:31:00Z ERROR oss2: {}", "2024-11-25T00:31:00Z", ["access_denied"]),
+        (
+            "[2024-11-25T08:31:00.123+08:00 WARN] {}",
+            "2024-11-25T08:31:00.123+08:00",
+            ["access_denied"],
+        ),
+        (
+            "2024-11-25 08:31:00.123456+0800 Demo[1637:190078] {}",
+            "2024-11-25 08:31:00.123456+0800",
+            ["access_denied"],
+        ),
+        (
+            "ERROR 2024-11-25T00:31:00Z\nExpires: 2024-11-25T03:00:00Z\n{}",
+            "2024-11-25T00:31:00Z",
+            ["access_denied"],
+        ),
+        (
+            '{{"level":"error","ts":"2024-11-25T00:31:00Z","msg":"{}"}}',
+            "2024-11-25T00:31:00Z",
+            ["access_denied"],
+        ),
+        # It may be that of any place, so it was valid in some of them.
+        (
+            "2024-11-25 08:31:00,123 ERROR {}",
+            "2024-11-25 08:31:00,123",
+            ["access_denied", "expired"],
+        ),
+        ("2024/11/25 08:31:00 main.go:27: {}", "2024/11/25 08:31:00", ["access_denied", "expired"]),
+        ("2024-11-24 08:31:00,123 ERROR {}", "2024-11-24 08:31:00,123", ["access_denied"]),
+        # In no place.
+        (
+            "2024-11-25 18:31:00,123 ERROR {}",
+            "2024-11-25 18:31:00,123",
+            ["expired", "access_denied"],
+        ),
+        ("2024-11-25T00:45:00Z ERROR {}", "2024-11-25T00:45:00Z", ["expired", "access_denied"]),
+    ],
+)
+def test_the_time_of_a_log_s_line_says_whether_the_link_had_expired(
+    line: str, shown: str, codes: list[str]
+) -> None:
+    explanation = signer.explain(f"{LINK}\n{line.format('AccessDenied')}\n")
+    assert [finding.code for finding in explanation.findings] == codes
+    assert [part.detail for part in explanation.read if part.kind == "time"] == [shown]
+
+
+def test_the_time_of_a_log_s_line_counts_from_the_line_of_the_answer_or_the_one_before() -> None:
+    text = (
+        "2024-11-25T00:20:00Z INFO started\n"
+        f"2024-11-25T00:31:00Z GET {LINK}\nTraceback\n  AccessDenied\n2024-11-25T09:00:00Z INFO done\n"
+    )
+    (time_read,) = (part for part in signer.explain(text).read if part.kind == "time")
+    assert (time_read.lines, time_read.detail) == ((2,), "2024-11-25T00:31:00Z")
+    assert [finding.code for finding in signer.explain(text).findings] == ["access_denied"]
+    # What is given counts more.
+    late = signer.explain(text, now=ISSUED + 10**6)
+    assert [finding.code for finding in late.findings] == ["expired", "access_denied"]
+
+
+def test_a_log_without_an_answer_says_nothing_of_the_time() -> None:
+    assert [part[0] for part in read(f"2024-11-25T00:31:00Z GET {LINK}")] == ["link", "request"]
+
+
+def test_a_log_that_is_older_than_the_link_does_not_say_that_its_date_is_wrong() -> None:
+    explanation = signer.explain(f"{LINK}\n2024-11-20T00:31:00Z NoSuchKey\n")
+    assert [finding.code for finding in explanation.findings] == ["no_such_key"]
+
+
+def test_a_time_of_a_browser_counts_with_its_zone() -> None:
+    har = '"startedDateTime": "2024-11-25T08:31:00.123+08:00", "request": {"method": "GET"}'
+    dated = signer.explain(f"{LINK}\n{har}\nx-oss-ec: 0002-00000040\n")
+    assert (dated.age, dated.findings[0].code) == (72, "signature_mismatch")
+
+
+def test_headers_that_were_sent_are_not_said_to_be_required() -> None:
+    url = sign(
+        headers={"X-Color": "green"}, signed_headers=["x-color"], credentials=KEYS, now=ISSUED
+    ).url
+    sent = "-H 'Content-Type: text/plain' -H 'x-oss-meta-a: b' -H 'X-Color: green'"
+    for command, line, how in (
+        (f"curl {sent} '{url}'", "x-color, x-oss-meta-a (sent), content-type (sent)", None),
+        (
+            f"curl -H 'Content-Type: text/plain' '{LINK}'",
+            "content-type (sent)",
+            "the method GET with content-type of a curl command",
+        ),
+        (f"curl '{url}'", "x-color", "the method GET of a curl command"),
+    ):
+        printed = str(signer.explain(command, now=NOW))
+        assert f"  headers    {line}\n" in printed
+        assert how is None or how in printed
+
+
 @pytest.mark.parametrize(
     ("word", "code"),
     [
