@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
@@ -178,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--allow-placeholders", action="store_true", help="accept names such as examplebucket"
     )
     options = parser.parse_args(arguments)
+    # The signer says it of some that are misspelt, this check of every region that fc3 does not know.
+    warnings.filterwarnings("ignore", "Unknown region")
     try:
         result = check(options.config, options.env)
     except DeployError as error:

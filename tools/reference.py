@@ -86,7 +86,9 @@ The longest `path` with which the request's path begins is used.
 - `inline` may contain the types that [media_types.py](../handler/core/config/media_types.py) lists with their
   extensions, each also with a charset: `text/plain; charset=utf-8`. The extension of the key decides.
 
-A thumbnail, such as `/photos/a.jpg?x-oss-process=image/resize,w_320`, and no other size:
+Images of a page and their thumbnails, such as `/photos/a.jpg?x-oss-process=image/resize,w_320`, and no other size.
+Browsers keep them with [`cache`](api.md#settings-of-a-mount-that-change-its-links). The OSS of `make run` has its
+files in `samples/examplebucket/`, and answers a thumbnail with 501:
 
 ```toml
 {THUMBNAIL.rstrip()}

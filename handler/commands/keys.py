@@ -233,17 +233,20 @@ def _rotate_api_key(job: _Job) -> None:
     overlap = options.overlap or DEFAULT_OVERLAP
     expires_at = None if options.expires is None else now + options.expires
 
-    ends: list[float] = []
+    ends: list[tuple[float, str | None]] = []
 
     def rotate(document: Document) -> tuple[Document, str]:
         changed, key, end = keys_edit.rotate_api_key(document, name, now, overlap, expires_at)
-        ends.append(end)
+        entry = next(each for each in changed["api"] if each["id"] == name)
+        ends.append((end, entry.get("expires_at")))
         return changed, key
 
     _add(job, "API key", name, rotate, done="rotated")
     # Not read again: by now another writer may have changed the document.
+    earlier, end = ends[-1]
+    until = "" if end is None else f", until {end}"
     warn(
-        f"The earlier key works until {rfc3339(ends[-1])}; the new one within a minute. "
+        f"The earlier key works until {rfc3339(earlier)}; the new one within a minute{until}. "
         "Both functions must run this version: an older one refuses the keys document."
     )
 

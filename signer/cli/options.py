@@ -101,6 +101,18 @@ TIME = _type("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
 SIZE = _type("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
 
 
+def words(maximum: int) -> Callable[[str], str]:
+    """The type of what a sender says on a page: no service takes more characters, or only spaces."""
+
+    def convert(value: str) -> str:
+        if not value.strip() or len(value) > maximum:
+            raise click.BadParameter(f"expected 1 to {maximum} characters, not only spaces.")
+        return value
+
+    convert.__name__ = "text"
+    return convert
+
+
 def oss_url(value: str) -> ObjectAddress:
     try:
         return ObjectAddress(*parse_oss_url(value))

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from itertools import chain, pairwise
@@ -55,7 +55,9 @@ _share_options = options.add(
         is_flag=True,
         help="Protect it with a code, which is printed behind the address.",
     ),
-    click.option("--title", help="What the page says first, in your words."),
+    click.option(
+        "--title", type=options.words(120), help="What the page says first, in your words."
+    ),
 )
 
 
@@ -141,7 +143,7 @@ class _ShareCommand(options.Command):
 @click.option("--each", is_flag=True, help="An address for each file, not one for all.")
 @click.option("--hidden", is_flag=True, help="Also send what is hidden in folders (.name).")
 @click.option("--max-uses", type=click.IntRange(1, 20), help="The maximum number of downloads.")
-@click.option("--message", help="What the page says below the title.")
+@click.option("--message", type=options.words(500), help="What the page says below the title.")
 @click.option("--csv", "as_csv", is_flag=True, help="With --path -: print a row for each path.")
 @click.option(
     "--resume", metavar="FILE", help="With --csv: without what FILE, of an earlier run, has."
@@ -390,7 +392,7 @@ def _share_id(identifier: str, service: Service) -> str:
     return urlsafe_b64encode(sha256(secrets[0].encode()).digest()).decode()[:12]
 
 
-def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
+def _for_each(names: Iterable[str], act: Callable[[str], T]) -> Iterator[T]:
     """What `act` returns for each name for which it does not fail. A sentence says why another failed."""
     for name in names:
         try:
@@ -398,6 +400,11 @@ def _for_each(names: Sequence[str], act: Callable[[str], T]) -> Iterator[T]:
         except (ServiceFailed, ValueError) as error:
             shown = REDACTED if _SECRET.fullmatch(name) else name
             _print_failure(f"{shown}: {error}")
+
+
+def _share_ids(identifiers: Sequence[str], service: Service) -> Iterator[str]:
+    """The ids of shares, of which an address has nothing else that a sentence may name."""
+    return _for_each(identifiers, lambda identifier: _share_id(identifier, service))
 
 
 def _print_failure(sentence: str, again: str = "") -> None:
@@ -439,8 +446,7 @@ def extend(
     params = {"expires": expires, "max_uses": max_uses}
     body = {name: value for name, value in params.items() if value is not None}
 
-    def act(identifier: str) -> dict[str, Any]:
-        share_id = _share_id(identifier, service)
+    def act(share_id: str) -> dict[str, Any]:
         document = service.ask("POST", f"/-/shares/{share_id}", body=body)
         if not isinstance(document.get("expires_at"), str):
             raise service.refusal(document)
@@ -450,7 +456,7 @@ def extend(
             echo(printable(f"Extended {share_id} until {end}{uses}.{_deleted(document)}"))
         return document
 
-    extended = [*_for_each(identifiers, act)]
+    extended = [*_for_each(_share_ids(identifiers, service), act)]
     if as_json:
         print_json({"shares": extended})
     return 0 if len(extended) == len(identifiers) else 2
@@ -495,29 +501,34 @@ def revoke(
         identifiers = _shares_of(service, owner)
         _confirm(len(identifiers), owner, yes)
 
-    def act(identifier: str) -> str:
-        share_id = _share_id(identifier, service)
+    def act(share_id: str) -> str:
         service.ask("DELETE", f"/-/shares/{share_id}")
         if not as_json:
             echo(printable(f"Revoked {share_id}."))
         return share_id
 
-    revoked = [*_for_each(identifiers, act)]
+    revoked = [*_for_each(_share_ids(identifiers, service), act)]
     if as_json:
         print_json({"revoked": revoked})
     return 0 if len(revoked) == len(identifiers) else 2
 
 
 def _shares_of(service: Service, owner: str) -> tuple[str, ...]:
-    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them."""
-    ids: list[str] = []
+    """The ids of an owner's shares that were not revoked, also of those that ended: an extension would open them.
+
+    Raises `ServiceFailed` for an owner without any share.
+    """
+    states: dict[str, object] = {}
     for page in service.pages("/-/shares", {"limit": "50", "all": "true"}, "shares"):
         for share in page["shares"]:
             share_id = share.get("id")
-            is_open = share.get("state") != "revoked"
-            if share.get("owner") == owner and is_open and isinstance(share_id, str):
-                ids.append(share_id)
-    return tuple(ids)
+            if share.get("owner") == owner and isinstance(share_id, str):
+                states[share_id] = share.get("state")
+    if not states:
+        raise ServiceFailed(
+            f"Nobody of the name {owner} has shares. {options.NAME} shares --all shows every owner."
+        )
+    return tuple(share_id for share_id, state in states.items() if state != "revoked")
 
 
 def _confirm(count: int, owner: str, yes: bool) -> None:
@@ -529,7 +540,7 @@ def _confirm(count: int, owner: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         options.fail("revoke --owner asks on a terminal. To revoke without a question: --yes")
     if not click.confirm(f"Revoke {shares}?", err=True):
-        options.fail("Nothing was revoked.")
+        raise ServiceFailed("Nothing was revoked.")
 
 
 @click.command(cls=options.Command, name="ls")

@@ -194,7 +194,8 @@ def read_pasted(text: str) -> Pasted:
     # A log is read up to the line of the answer.
     end = f"{rest}\n".find("\n", at) if error is not None else 0
     logged = _LOG_TIME.finditer(rest, max(0, at - 4000), end)
-    if moment := _TIME.search(rest) or max(logged, key=re.Match.start, default=None):
+    moment = _TIME.search(rest) or max(logged, key=re.Match.start, default=None)
+    if moment:
         date = parsedate_tz(moment[1])
         zone = re.sub("([0-9]{2}):?([0-9]{2})", r"\1:\2", moment[5] or "Z")
         day = (moment[3] or "").replace("/", "-")

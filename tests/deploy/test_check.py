@@ -307,6 +307,7 @@ def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(
     assert run(config, "--allow-placeholders") == ([LATER, f"{config} can be deployed."], 0)
 
 
+@pytest.mark.filterwarnings("error:Unknown region")
 def test_an_unknown_region_is_a_warning(project: ProjectCopy, run: Run) -> None:
     config = project.edit("region: cn-hangzhou", "region: cn-hangzou")
     warning = "warning: region cn-hangzou is unknown to fc3: did you mean cn-hangzhou?"

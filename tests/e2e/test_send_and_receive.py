@@ -364,14 +364,14 @@ def test_a_file_that_is_sent_and_not_shared_is_named_with_what_to_do(
     system: System, command: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "a b.txt").write_bytes(b"content")
-    long = "for\nyou " * 70
-    done = command("share", "a b.txt", "--password", "--expires", "2d", "--message", long)
+    unfit = "for\nyou"
+    done = command("share", "a b.txt", "--password", "--expires", "2d", "--title", unfit)
     _, _, again = done.stderr.partition("It was sent, and not shared. To go on:\nfc-presign ")
     assert (done.returncode, bool(again)) == (2, True), done.stderr
     # With the options that were given: without --password, the share would be open to everybody.
     words = shlex.split(again)
-    assert words[words.index("--message") + 1] == long
-    words[words.index("--message") + 1] = "for\nyou"
+    assert words[words.index("--title") + 1] == unfit
+    words[words.index("--title") + 1] = "for you"
     shared = command(*words, "--json")
     assert shared.returncode == 0, shared.stderr
     (share,) = json.loads(shared.stdout)["shares"]

@@ -189,12 +189,12 @@ def test_after_ctrl_c_the_printed_command_goes_on(
 def test_what_was_sent_and_not_shared_is_shared_by_the_printed_command(
     system: System, command: Run, files: Path
 ) -> None:
-    long = "for you " * 70
-    done = command("share", "photos", "--password", "--message", long)
+    unfit = "for\nyou"
+    done = command("share", "photos", "--password", "--title", unfit)
     assert (done.returncode, done.stdout) == (2, "")
-    assert '\nError: Invalid request body: "message" must have 1 to 500 characters' in done.stderr
+    assert '\nError: Invalid request body: "title" must be valid UTF-8 without' in done.stderr
     again = goes_on(done.stderr)
-    again[again.index(long)] = "for you"
+    again[again.index(unfit)] = "for you"
     with sendings() as names:
         done = command(*again)
     assert (done.returncode, names) == (0, [])

@@ -89,12 +89,12 @@ def allowed(state: Store, record: Record, number: int) -> int:
     return uses if number <= uses else records.load_uses(state, record)
 
 
-def left(state: Store, record: Record) -> int:
-    """The remaining downloads of a limited share. Raises the 410 `share_used_up`."""
+def left(state: Store, record: Record, used_up: str = "") -> int:
+    """The remaining downloads of a limited share. Raises the 410 `share_used_up`, with the sentence `used_up`."""
     claimed = len(used(state, record.id))
     remaining = allowed(state, record, claimed + 1) - claimed
     if remaining <= 0:
-        raise Problem("share_used_up")
+        raise Problem("share_used_up", used_up)
     return remaining
 
 

@@ -181,7 +181,9 @@ def _check_uses(state: Store, record: Record, max_uses: int | None) -> None:
         if max_uses is not None:
             raise Problem("share_not_limited")
     elif max_uses is None:
-        uses.left(state, record)
+        uses.left(
+            state, record, 'Every download of it was used: raise "max_uses" in the same request.'
+        )
     elif not (total := records.load_uses(state, record)) < max_uses <= shares.MAX_USES:
         raise bad_body(
             f'"max_uses" must be the new total: more than {total}, and at most {shares.MAX_USES}'

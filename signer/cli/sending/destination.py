@@ -38,7 +38,8 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
     advice = "Use --each, so that each file has an address of its own."
     if not place.methods >= ALONE:
         advice = _name_places(places, required)
-    missing = " and ".join(sorted(required - place.methods))
+    *others, last = sorted(required - place.methods)
+    missing = f"{', '.join(others)} and {last}" if others else last
     needs = "several files at one address require" if together else "a file to share requires"
     raise ServiceFailed(
         f"{folder}: This key or the mount does not allow {missing} there; {needs} "

@@ -222,6 +222,16 @@ def test_revoke_takes_ids_and_addresses_and_says_which_failed(
     assert (again.returncode, json.loads(again.stdout)) == (0, {"revoked": [created[0]]})
 
 
+def test_of_an_address_that_the_service_refuses_the_id_says_which_it_is(stub: Stub) -> None:
+    addresses = [address(stub, password=True) for _ in range(2)]
+    revoked = share_id(addresses[0])
+    assert run("revoke", addresses[0], env=stub.env()).returncode == 0
+    done = run("extend", *addresses, "--expires", "9d", env=stub.env())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {revoked}: This link was withdrawn")
+    assert done.stderr.count("Error: ") == 1
+
+
 def test_extend_says_the_new_end_and_which_failed(stub: Stub) -> None:
     shared = address(stub)
     done = run("extend", shared, "z0dbH3m320oM", "--expires", "30d", env=stub.env())
@@ -443,6 +453,17 @@ def test_revoke_of_an_owner_says_how_many_end_and_goes_on_where_it_stopped(stub:
     assert "api:maker has 0 shares" in again.stderr
 
 
+def test_revoke_of_an_owner_without_shares_fails_since_the_name_may_be_mistyped(stub: Stub) -> None:
+    create(stub)
+    stub.world = stub.world.with_keys(
+        api=[api("maker", MAKER), api("admin", ADMIN, methods=["ADMIN", "SHARE"])]
+    )
+    done = run("revoke", "--owner", "api:makr", "--yes", env=stub.env(ADMIN))
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence = "Nobody of the name api:makr has shares. fc-presign shares --all shows every owner."
+    assert sentence in done.stderr
+
+
 def test_revoke_of_an_owner_requires_admin_and_no_id_beside_it(stub: Stub) -> None:
     refused = run("revoke", "--owner", "api:maker", "--yes", env=stub.env())
     assert (refused.returncode, "admin_required" in refused.stderr) == (2, True)
@@ -459,6 +480,7 @@ def test_extend_raises_the_downloads_and_says_how_many_are_left(stub: Stub) -> N
         assert stub.world.use(shared).status == 303
     refused = run("extend", identifier, "--expires", "30d", env=stub.env())
     assert (refused.returncode, "share_used_up" in refused.stderr) == (2, True)
+    assert 'was used: raise "max_uses" in the same request.' in refused.stderr
     raised = run("extend", shared, "--max-uses", "5", env=stub.env())
     end = "2026-03-08T06:41:11Z"
     assert (raised.returncode, raised.stdout) == (

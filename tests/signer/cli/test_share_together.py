@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
+from handler.web.endpoints.shares import MAX_MESSAGE, MAX_TITLE
 from signer.cli.sending.files import select_files
 from signer.emulator.server import listen, serve
 from tests.handler.client import NOW
@@ -105,6 +106,30 @@ def test_a_key_without_one_of_the_methods_is_refused_with_what_it_lacks(
         assert sentence.endswith("Use --each, so that each file has an address of its own.")
     else:
         assert sentence.endswith("GET, LIST, PUT, SHARE. Use another key.")
+
+
+@pytest.mark.parametrize(
+    ("option", "maximum"), [("--title", MAX_TITLE), ("--message", MAX_MESSAGE)]
+)
+def test_words_that_no_page_says_are_refused_before_anything_is_sent(
+    sender: Sender, share: Run, option: str, maximum: int
+) -> None:
+    write("a.pdf", "b.pdf")
+    for value in ("", " ", "x" * (maximum + 1)):
+        done = share("a.pdf", "b.pdf", option, value)
+        assert refusal(sender, done).endswith(
+            f"expected 1 to {maximum} characters, not only spaces."
+        )
+    assert sender.asked == []
+    share("a.pdf", "b.pdf", option, "x" * maximum)
+    assert sender.asked != []
+
+
+def test_several_methods_that_a_key_lacks_are_one_list(sender: Sender, share: Run) -> None:
+    write("a.pdf", "b.pdf")
+    for methods, missing in ((["SHARE"], "GET, LIST and PUT"), (["SHARE", "PUT"], "GET and LIST")):
+        sender.allow(methods)
+        assert f"does not allow {missing} there; " in refusal(sender, share("a.pdf", "b.pdf"))
 
 
 @pytest.mark.parametrize("missing", ["PUT", "SHARE"])

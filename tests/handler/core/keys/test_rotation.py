@@ -68,6 +68,16 @@ def test_it_says_until_when_and_which_version_must_run(in_file: KeysCli) -> None
     assert "Both functions must run this version" in result.err
 
 
+def test_it_says_when_the_new_key_ends_which_may_be_when_the_old_one_did(in_file: KeysCli) -> None:
+    end = rfc3339(NOW + 600)
+    in_file.write(json.dumps(document(api=[api("reader", READER, expires_at=end)])).encode())
+    result = in_file.run(*ROTATE, clock=clock_at(NOW))
+    assert (
+        f"The earlier key works until {end}; the new one within a minute, until {end}."
+        in result.err
+    )
+
+
 def test_the_key_goes_to_a_file_where_one_is_named(in_file: KeysCli, tmp_path: Path) -> None:
     file = tmp_path / "reader.key"
     result = in_file.run(*ROTATE, "--output", str(file), "--expires", "90d", clock=clock_at(NOW))

@@ -166,11 +166,11 @@ class TestLimits:
             == 400
         )
 
-    def test_a_form_does_not_outlive_its_share(self, uploads: System) -> None:
+    def test_a_form_does_not_outlive_its_share(self, in_memory: System) -> None:
         params = {"path": "/in/", "method": "POST", "expires": "90", "upload": {"max_size": 5}}
-        url = uploads.post("/-/shares", params, WRITER).json["url"]
-        assert uploads.request_form(url).line["expires_in"] == 90
-        later = uploads.later(60)
+        url = in_memory.post("/-/shares", params, WRITER).json["url"]
+        assert in_memory.request_form(url).line["expires_in"] == 90
+        later = in_memory.later(60)
         assert later.request_form(url, nonce=NONCE).code == "share_full"
         assert later.later(30).request_form(url).code == "share_expired"
 
