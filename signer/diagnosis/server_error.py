@@ -189,7 +189,7 @@ def find_error(text: str) -> ServerError | None:
     code, message, number = (elements[name].strip() for name in ("Code", "Message", "EC"))
     if not code and not number:
         return None
-    return ServerError(code[:_MAX_CODE], message, number[:_MAX_CODE], elements)
+    return ServerError(code[:_MAX_CODE], message, number[: len("0003-00000001")], elements)
 
 
 def _unescape(text: str) -> str:
