@@ -83,7 +83,7 @@ CRAFTED = {
     "a name has the end of a signature": f"{LINK[:-44]}<br>&x-oss-{SIGNATURE[-30:]}",
     "the key has the signature of a wrapper": f"https://safelinks.example.com/u=examplebucket.{OSS}/X-OSS-SIGSIGNATURE="
     f"{SIGNATURE.upper()[:50]}om/q3.pdf?{QUERY.replace(SIGNATURE, SIGNATURE[::-1])}",
-    "an EC has the end of a signature": f"<Error><Code>AccessDenied</Code><EC>0003-0000{SIGNATURE[-30:].upper()}</EC></Error>",
+    "an EC has the end of a signature": f"<Code>AccessDenied</Code><EC>0003-0000{SIGNATURE[-30:].upper()}</EC>",
     "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
     **{f"{mark!a} for the question mark": SHORT.replace("?", mark) for mark in LOST_MARKS},
     **{
