@@ -156,7 +156,7 @@ def test_leaving_the_block_ends_threads_and_sockets() -> None:
             pass
         started = time.monotonic()
     assert time.monotonic() - started < 5
-    assert {*threading.enumerate()} == before
+    assert {*threading.enumerate()} <= before  # those of earlier tests may end meanwhile
     for connection in (waiting, under_way):
         assert connection.sock is not None
         connection.sock.settimeout(20)
