@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from playwright.sync_api import Page, Request, Route, expect
 
+from handler.core.shares.record import secret_hash
 from tests.e2e.system import HEADERS, KEY, TIMEOUT, System, sign_in
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_sender_page import copied, send
@@ -67,10 +68,12 @@ def names(page: Page) -> list[str]:
 
 
 def share_of(world: System, page: Page) -> dict[str, Any]:
-    """The newest share of the key of the tests, as the service lists it."""
-    url = f"{world.stack.http_url}/-/shares?limit=1"
+    """The share of the first address of the page, as the service lists it."""
+    address = page.locator("#send .address").first.inner_text()
+    (secret,) = parse_qs(urlsplit(address).query)["share"]
+    url = f"{world.stack.http_url}/-/shares?limit=20"
     document: dict[str, Any] = requests.get(url, headers=HEADERS, timeout=TIMEOUT).json()
-    (share,) = document["shares"]
+    (share,) = [each for each in document["shares"] if each["id"] == secret_hash(secret)[:12]]
     return dict(share)
 
 
