@@ -70,6 +70,12 @@ def test_the_commands_of_a_readme_can_be_pasted_into_zsh(name: str) -> None:
     assert [command for command in commands if not_for_zsh(command)] == []
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_the_row_for_a_program_to_test_installs_what_it_starts(name: str) -> None:
+    (cell,) = re.findall(r"(?m)^\| ([^|]*)\(docs/emulator[^|]*\|", read(name))
+    assert re.findall(r"`([^`]+)`", cell) == ["pip install '.[oss]'", "fc-presign oss"]
+
+
 def test_no_command_of_a_page_ends_in_a_comment() -> None:
     """A shell for people takes it for arguments."""
     for name in PAGES:

@@ -166,7 +166,7 @@ def _busy_files() -> Iterator[None]:
         yield
     except FileInUse:
         message = (
-            "The object is being read, and this system cannot replace it now. Please try again."
+            "A file is in use, and this system cannot replace or remove it now. Please try again."
         )
         raise OssError(503, "ServiceUnavailable", message) from None
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .bucket import OWN, Bucket
+from .replacing import replace
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _DRAFT = re.compile(r"[0-9A-Fa-f]{32}")
@@ -86,7 +87,7 @@ class Buckets:
         if has_uploads or not bucket.is_empty():
             raise BucketNotEmpty(bucket.name)
         trash = self._root / f".{secrets.token_hex(8)}"
-        os.rename(bucket.own, trash)
+        replace(bucket.own, trash)
         shutil.rmtree(trash)
         with suppress(OSError):
             bucket.path.rmdir()

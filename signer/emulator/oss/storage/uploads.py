@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .bucket import Bucket
 from .draft import Draft
 from .record import ObjectRecord, open_file, read_record
+from .replacing import remove
 
 _ID = re.compile(r"[0-9A-F]{32}")
 
@@ -143,7 +144,7 @@ class Uploads:
             raise UploadGone(upload.id)
 
     def _remove(self, upload: MultipartUpload) -> None:
-        (self._folder / upload.id / "upload.json").unlink(missing_ok=True)
+        remove(self._folder / upload.id / "upload.json", missing_ok=True)
         shutil.rmtree(self._folder / upload.id, ignore_errors=True)
 
     def _part_path(self, upload: MultipartUpload, number: int) -> Path:

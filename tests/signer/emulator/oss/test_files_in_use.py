@@ -78,6 +78,24 @@ def test_after_a_second_the_answer_is_a_503_and_the_object_stays(
             replacing.remove(cloud.root / "x")
 
 
+def test_a_bucket_and_an_upload_are_removed_as_an_object_is(
+    cloud: LocalOss, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may hold the lock of the one, or list the parts of the other."""
+    upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuses(3, Path.unlink))
+        assert cloud.call("DELETE", "parts", {"uploadId": upload}).status == 204
+    with monkeypatch.context() as patch:
+        for name in ("rename", "replace"):
+            patch.setattr(os, name, refuses(1000, getattr(os, name)))
+        assert cloud.call("DELETE").code == "ServiceUnavailable"
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, refuses(3, getattr(os, name)))
+    assert cloud.call("DELETE").status == 204
+    assert cloud.call("GET").code == "NoSuchBucket"
+
+
 def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
     """Also by another process, and when that ends."""
     path = tmp_path / "lock"
