@@ -76,6 +76,12 @@ def pytest_configure() -> None:
         secret_search.record(Path(path))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for processes and sockets a sixth of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """What asks for a browser runs another program."""
     if "browser" in getattr(item, "fixturenames", ()):

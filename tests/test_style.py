@@ -50,7 +50,8 @@ def test_no_line_packs_more_than_one_thing() -> None:
         if ast.unparse(each).startswith(("@", f"class {each.name}(NamedTuple"))
     }
     counts = Counter(what for node in nodes if (what := packs(node, records)))
-    tests = [ast.parse(Path(git.ROOT, file).read_bytes()) for file in git.files("tests/*.py")]
+    sources = (Path(git.ROOT, file).read_bytes() for file in git.files("tests/*.py"))
+    tests = (ast.parse(source) for source in sources if b"*(" in source or b"*[" in source)
     packed = [packs(node, set()) for tree in tests for node in ast.walk(tree)]
     counts["splat"] += packed.count("splat")
     assert {what: count for what, count in counts.items() if count > LIMITS.get(what, 0)} == {}

@@ -60,6 +60,7 @@ sys.exit(pytest.main(sys.argv[1:], [late]))
 """
 
 
+@pytest.mark.ci
 def test_tests_pass_whatever_they_inherit(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()

@@ -204,6 +204,7 @@ def test_after_the_code_of_a_folder_each_button_saves_a_file_and_the_list_stays(
     assert "报告" not in page.content()
     page.get_by_label("Code").fill(share["password"])
     page.get_by_role("button").click()
+    expect(page.get_by_role("button", name=names[-1], exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
     for name in names:
         button = page.get_by_role("button", name=name, exact=True)

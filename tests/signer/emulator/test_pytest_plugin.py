@@ -141,6 +141,7 @@ def test_allowed(aliyun_oss):
     assert "ERROR" not in output
 
 
+@pytest.mark.ci
 def test_workers_of_xdist_do_not_meet(tmp_path: Path) -> None:
     source = """
 import pytest
