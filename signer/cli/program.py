@@ -16,6 +16,8 @@ from . import create, oss, shares
 from .bulk import bulk
 from .explain import explain
 from .options import NAME, Group
+from .sending.receive import receive
+from .sending.share import share
 from .terminal import echo
 
 MODULE = f"python -m {(__package__ or '').partition('.')[0]}"
@@ -100,8 +102,8 @@ for _command in (
     create.curl,
     explain,
     bulk,
-    shares.share,
-    shares.receive,
+    share,
+    receive,
     shares.list_shares,
     shares.revoke,
     shares.extend,

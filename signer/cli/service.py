@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import click
+
 from ..endpoint import is_loopback, parse_origin
 from ..errors import InvalidEndpoint, SignerError
 from . import options
@@ -17,6 +19,15 @@ KEY = "FC_PRESIGN_KEY"
 TIMEOUT = (10, 60)  # seconds, to connect and to read
 MAX_PAGES = 10_000  # of a list
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
+
+service_options = options.add(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    click.option(
+        "--key",
+        type=click.Choice(["-"]),
+        help=f"- reads the API key or token from standard input, not {KEY}.",
+    ),
+)
 
 
 class ServiceFailed(SignerError):

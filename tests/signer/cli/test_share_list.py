@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from signer.cli import share_list
+from signer.cli.sending import share_list
 from tests.handler.keys_fixtures import api
 from tests.signer.cli.command import run
 from tests.signer.cli.test_service import Stub

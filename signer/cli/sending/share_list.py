@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from ..display import printable
-from . import options
-from .service import ServiceFailed
-from .terminal import echo
+from ...display import printable
+from .. import options
+from ..service import ServiceFailed
+from ..terminal import echo
 
 MAX_PATHS = 100_000
 COLUMNS = ["path", "address", "code", "id", "expires_at", "error"]
