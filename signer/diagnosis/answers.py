@@ -287,8 +287,8 @@ def read_status(
     if error == "NoSuchKey" and request.method in ("PUT", "POST"):
         error = "NoSuchBucket"
     if error and link.version:
-        sentence = f"{said}. Of a link, it is most often {error}."
-        return [Evidence(FINDING_BY_CODE[error], STATUS, certainty, sentence)]
+        code = FINDING_BY_CODE[error]
+        return [Evidence(code, STATUS, certainty, f"{said}. Of a link, it is most often {error}.")]
     if any(each.certainty != POSSIBLE and each.code not in _OFTEN_HARMLESS for each in evidence):
         return []
     meaning = _MEANING_OF_STATUS.get(status, "")
