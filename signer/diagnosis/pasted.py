@@ -127,18 +127,19 @@ _LOG_TIME = re.compile(
 _MAX_OFFSET = 14 * 3600  # seconds between the time of a place and UTC
 # With its reason; after a word such as "status code"; after a word that may count other things, unless one follows;
 # alone in a line; or as git-lfs and Java say it, which do not write the number.
-_NUMBER = r"(20[0-6]|4[0-3][0-9]|499|5[0-3][0-9])(?![\w%]|[.,:/-]?[0-9]|\.\w|[ ]Connection)"
+_NUMBER = r"(20[0-6]|4[0-3][0-9]|499|5[0-3][0-9])(?![a-z0-9_%]|[.,:/-][0-9]|\.\w|[ ]Connection)"
 _SEPARATOR = r"""["'\s:\uff1a=>(_-]"""
 _STATUS = re.compile(
     rf"""(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ \t"'`:\uff1a)(,\]-]{{1,4}}(?:Forbidden|Not\ Found|Bad\ (?:Request|Gateway)
         |Unauthorized|Method\ Not|Conflict|Precondition|(?:Requested\ )?Range\ Not|Internal\ Server|Service\ (?:Temp|Un)
-        |Gateway\ Time|Length\ Req|Too\ Many|Request\ (?:Time|Entity)|OK\b|Partial|(?:Client|Server)\ Error|报错|错误)
+        |Gateway\ Time|Length\ Req|Too\ Many|Request\ (?:Time|Entity)|OK\b|Partial|(?:Client|Server)\ Error)
+    |(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ ]?(?:报错|错误|禁止)
     |(?<![\w./-]){_NUMBER},\ (?:message[=:]|null,)
-    |(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码)
-        (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable)){{0,3}}{_SEPARATOR}{{1,6}}{_NUMBER}
+    |(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码|<Response[ ]\[)
+        (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable|状态)){{0,3}}{_SEPARATOR}{{0,6}}{_NUMBER}
     |(?:\b(?:returns?|returned|error|got|gets?|gives?|success|with)(?:[ ](?:an?|me|error))*|forbidden
-        |返回|提示|显示|报错?|出现|访问|错误)[:\uff1a]?[ ]?\(?{_NUMBER}
-        (?![ ](?!error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])
+        |返回|提示|显示|报错?|出现|访问|打开|错误)[:\uff1a]?[ ]?\(?{_NUMBER}
+        (?![ ](?!_|http|error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])
     |^[ \t]*{_NUMBER}[ \t]*$
     |(Authorization\ error|object\ not\ found|FileNotFoundException|LFS:\ (?:Client|Server)\ error)
         :\ _{{20,}}(?!_|[ ]from[ ]HTTP)""",
