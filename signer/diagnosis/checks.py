@@ -301,7 +301,7 @@ def check_times(
 def check_address(link: LenientUrl) -> Iterator[Evidence]:
     """Host, bucket, region and key."""
     # Clients of S3 sign for regions of their own, and OSS takes these.
-    is_whole = link.value("x-oss-credential").count("/") > 3
+    is_whole = link.value("x-oss-credential").count("/") == 4
     region = link.region if link.version == V4 and is_whole else None
     if region and link.host_region and region != link.host_region:
         signed = region if is_region(region) else "another region"
