@@ -75,11 +75,10 @@ def explain(
     """
     pasted = read_pasted(as_unicode(url or ""))
     error = pasted.error
-    status = pasted.status
+    status = pasted.status if error_xml is None else ""
     read = pasted.read
     if error_xml is not None:
         error = read_error(as_unicode(error_xml))
-        status = ""
         read = (
             *(part for part in read if part.kind not in ("answer", "status")),
             *read_pasted(as_unicode(error_xml)).read,

@@ -138,7 +138,7 @@ _STATUS = re.compile(
     |(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码|<Response[ ]\[)
         (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable|状态)){{0,3}}{_SEPARATOR}{{0,6}}{_NUMBER}
     |(?:\b(?:returns?|returned|error|got|gets?|gives?|success|with)(?:[ ](?:an?|me|error))*|forbidden
-        |返回|提示|显示|报错?|出现|访问|打开|错误)[:\uff1a]?[ ]?\(?{_NUMBER}
+        |返回|提示|显示|报错?|出现|访问|打开|错误)[:\uff1a]?[ ]?\(?(?=[45]){_NUMBER}
         (?![ ](?!_|http|error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])
     |^[ \t]*{_NUMBER}[ \t]*$
     |(Authorization\ error|object\ not\ found|FileNotFoundException|LFS:\ (?:Client|Server)\ error)

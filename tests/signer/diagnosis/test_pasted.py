@@ -31,6 +31,17 @@ def test_each_part_says_what_it_is_and_which_lines_it_came_from() -> None:
     ]
 
 
+def test_a_status_without_an_answer_is_read_and_an_answer_that_is_given_counts_more() -> None:
+    text = f"{LINK}\nTraceback:\nurllib.error.HTTPError: HTTP Error 403: Forbidden"
+    assert read(text) == [("link", (1,), "", ""), ("status", (3,), "403", "")]
+    assert "链接（第 1 行）、HTTP 状态码 403（第 3 行）" in signer.explain(text, now=NOW).in_words(
+        "zh"
+    )
+    answered = signer.explain(text, error_xml="x-oss-ec: 0026-00000001", now=NOW)
+    assert [part.kind for part in answered.read] == ["link", "answer"]
+    assert [finding.code for finding in answered.findings] == ["no_such_key"]
+
+
 def test_the_other_links_and_all_lines_of_a_broken_one_are_named() -> None:
     text = f"{LINK[:90]}\n{LINK[90:]}\n{sign(credentials=KEYS, now=ISSUED).url}\n"
     assert [part[:2] for part in read(text)] == [("link", (1, 2)), ("other link", (3,))]
@@ -283,7 +294,7 @@ def test_a_link_that_was_cut_is_not_said_to_be_for_another_region() -> None:
 
 
 def test_a_credential_of_too_many_parts_is_not_said_to_be_for_another_region() -> None:
-    explanation = signer.explain(LINK.replace("%2Fcn-", "%2F%2Fcn-"), now=NOW)
+    explanation = signer.explain(LINK.replace("%2Fcn-", "%2Fa%2Fcn-"), now=NOW)
     assert [finding.code for finding in explanation.findings] == ["malformed_parameter"]
 
 
