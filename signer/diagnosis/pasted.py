@@ -330,17 +330,18 @@ def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
 
 def _find_status(rest: str, links: list[_Link], link: _Link) -> re.Match[str] | None:
     """The status of a failure that is the nearest to the link, unless that of a success is nearer."""
+    own = [each for each in links if each.string == link.string]
     beside = [
         (max(each.start - match.end(), match.start() - each.end), match)
-        for each in links
-        if each.string == link.string
+        for each in (*own[:1], *own[1:][-1:])
         for match in _STATUS.finditer(rest, max(0, each.start - _BESIDE), each.end + _BESIDE)
     ]
     for _, match in sorted(beside, key=itemgetter(0)):
-        line = range(rest.rfind("\n", 0, match.start()), f"{rest}\n".find("\n", match.end()))
-        addresses = {each.string for each in links if each.start in line}
-        # Of a line with other addresses alone, it is theirs.
-        if not addresses or link.string in addresses:
+        start = rest.rfind("\n", 0, match.start()) + 1
+        line = rest[start : rest.find("\n", match.end())]  # without the last character of a text
+        addresses = {each.string for each in links if start <= each.start < start + len(line)}
+        # In a line with other addresses alone, it is theirs.
+        if link.string in addresses or not (addresses or "://" in line):
             return None if match[match.lastindex or 0].startswith("2") else match
     return None
 

@@ -283,6 +283,24 @@ def test_the_command_prints_nothing_that_is_wrong_either(place: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "https://a.b/ 404 Not Found\n",
+        pytest.param("403 Forbidden ", marks=pytest.mark.long),
+        pytest.param(f"{LINK}\n", marks=pytest.mark.long),
+        pytest.param(f"{LINK} HTTP 404 ", marks=pytest.mark.long),
+    ],
+)
+def test_a_megabyte_of_statuses_and_links_is_read_within_two_seconds(line: str) -> None:
+    filling = (line * (1 + MEGABYTE // len(line)))[:MEGABYTE]
+    text = f"{LINK}\nhttps://a.b/ 403 Forbidden\n" * 50 + filling
+    started = time.process_time()
+    explanation = signer.explain(text, now=NOW)
+    assert time.process_time() - started < 2
+    assert explanation.version == "V4"
+
+
+@pytest.mark.parametrize(
     "fragment",
     [
         pytest.param(each, marks=() if each in (" ", "\n", "a.a") else pytest.mark.long)
