@@ -315,13 +315,14 @@ def test_a_line_of_a_link_has_the_size_by_which_the_page_reckons() -> None:
 
 
 def test_who_got_a_link_to_a_file(handed_out: HandedOut, event_lines: EventLines) -> None:
+    # Once from its address, once from `POST /-/sign`.
     link = (
         SECONDS,
         "api:reader",
         IP,
         "GET",
         None,
-    )  # once from its address, once from `POST /-/sign`
+    )
     opened = (SECONDS, None, IP, "GET", handed_out.share)
     shared = (SECONDS, "api:maker", IP, "POST", handed_out.share)
     assert run("Links to a file", handed_out.lines) == [shared, link, link, opened]
