@@ -11,7 +11,17 @@ from ..display import join_names, printable_name
 from ..signed_request import read_timestamp
 from .canonical_request import Difference, compare_canonical_requests, parse_canonical_request
 from .causes import FINDING_BY_CODE, SIGNATURE_CODES, at_stage, with_trait
-from .evidence import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, POSSIBLE, Evidence, Verdict
+from .evidence import (
+    ANSWER,
+    CERTAIN,
+    DAMAGE,
+    GUESS,
+    LIKELY,
+    POSSIBLE,
+    STATUS,
+    Evidence,
+    Verdict,
+)
 from .lenient_url import SIGNATURES, V1, V4, LenientUrl
 from .repairs import CandidateRequest
 from .server_error import ServerError
@@ -21,6 +31,20 @@ _READABLE = with_trait("readable")
 _SAID_OF_DAMAGED_LINKS = with_trait("said of damaged links")
 _SAID_OF_UNREADABLE_LINKS = with_trait("said of unreadable links")
 _ONE_OF_SEVERAL = with_trait("one of several")
+_OFTEN_HARMLESS = with_trait("often harmless")
+# The error of a link that mostly has this status.
+_ERROR_OF_STATUS = {
+    "404": "NoSuchKey",
+    "405": "MethodNotAllowed",
+    "409": "FileAlreadyExists",
+    "412": "PreconditionFailed",
+    "416": "InvalidRange",
+}
+_MEANING_OF_STATUS = {
+    "400": "OSS cannot read the request, or does not serve the object from this domain.",
+    "401": "OSS itself does not answer so: a proxy or another service did.",
+    "403": "It may be the signature, the token, a right, a rule or the account, and no part of the link shows which.",
+}
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
 _KEY_ID = re.compile(r"(?:ltai|sts\.|tmp\.)[a-z0-9]+")
 _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
@@ -245,6 +269,40 @@ def read_answer(
         verdict=verdict,
         evidence=(piece, *others),
     )
+
+
+def read_status(
+    status: str,
+    evidence: Sequence[Evidence],
+    link: LenientUrl,
+    request: CandidateRequest,
+    signature: bool | None,
+) -> list[Evidence]:
+    """What a status of 400 or more says without OSS's answer, given what else is known of the link."""
+    said = f"The status was {status}, without OSS's answer"
+    certainty = POSSIBLE if evidence else LIKELY
+    if status >= "500":
+        return [Evidence("server_failure", STATUS, certainty, f"{said}.")]
+    error = _ERROR_OF_STATUS.get(status, "")
+    if error == "NoSuchKey" and request.method in ("PUT", "POST"):
+        error = "NoSuchBucket"
+    if error and link.version:
+        code = FINDING_BY_CODE[error]
+        return [Evidence(code, STATUS, certainty, f"{said}. Of a link, it is most often {error}.")]
+    if any(each.certainty != POSSIBLE and each.code not in _OFTEN_HARMLESS for each in evidence):
+        return []
+    meaning = _MEANING_OF_STATUS.get(status, "")
+    if status == "403" and signature:
+        meaning = "The signature matches with the given secret: look for a header that was sent, a right, or a rule."
+    guesses = [
+        # Whoever checks a link with HEAD seldom signs it for that, but a header that was sent is often signed.
+        piece._replace(
+            source=STATUS, certainty=LIKELY if piece.code == "wrong_method" else POSSIBLE
+        )
+        for piece in _guess(said, None, signature, request, link)
+        if status == "403" and piece.code != "signature_mismatch"
+    ]
+    return [*guesses, Evidence("answer_missing", STATUS, certainty, f"{said}. {meaning}".rstrip())]
 
 
 def _guess(

@@ -13,14 +13,16 @@ LIKELY = "likely"
 POSSIBLE = "possible"
 CERTAINTIES = (PROVED, CERTAIN, LIKELY, POSSIBLE)
 # The secret; what OSS says; what OSS says only in general; what was undone; what the link shows; and what the secret's
-# owner knows besides the signature. Among equally certain pieces, the earlier source comes first.
+# owner knows besides the signature; and the status of an answer that is missing. Among equally certain pieces, the
+# earlier source comes first.
 SECRET = "secret"  # noqa: S105 - the name of a source
 ANSWER = "answer"
 GUESS = "guess"
 DAMAGE = "damage"
 LINK = "link"
 OWNER = "owner"
-SOURCES = (SECRET, ANSWER, GUESS, DAMAGE, LINK, OWNER)
+STATUS = "status"
+SOURCES = (SECRET, ANSWER, GUESS, DAMAGE, LINK, OWNER, STATUS)
 
 _REFUTED = SIGNATURE_CODES - with_trait("survives right signature")
 _BEFORE_SIGNATURE = at_stage("before signature")

@@ -65,23 +65,27 @@ def explain(
     `url` may be damaged, and may be a whole text with anything around the link: OSS's answer, an exception, a log,
     a command; `read` of the result says what was read. The link may be missing where there is an answer, or
     `error_xml` is given, which counts before the answer in the text, and may be the headers of a HEAD or of a CDN.
-    `method` and `headers` are those of the request: without them, those that the text shows, or GET. Where nothing
-    shows the headers, missing ones are not reported. `credentials`, or `cdn` for a link that a CDN checks, let it
-    prove a fault, by trying repairs. `now` is the time of the request: without it, that which the text shows beside
-    an answer, or the clock's; that of a log says only whether the link had expired. `bucket` is the bucket of a custom
-    domain. `inside` says that the client is in the bucket's region, where internal hosts work. Raises
-    `InvalidCdnKey`, and `InvalidLink` where `url` contains neither a URL nor an answer, or `error_xml` no error.
+    A status beside the link counts where no answer says more. `method` and `headers` are those of the request:
+    without them, those that the text shows, or GET. Where nothing shows the headers, missing ones are not reported.
+    `credentials`, or `cdn` for a link that a CDN checks, let it prove a fault, by trying repairs. `now` is the time
+    of the request: without it, that which the text shows beside an answer, or the clock's; that of a log says only
+    whether the link had expired. `bucket` is the bucket of a custom domain. `inside` says that the client is in the
+    bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
+    neither a URL nor an answer, or `error_xml` no error.
     """
     pasted = read_pasted(as_unicode(url or ""))
     error = pasted.error
+    status = pasted.status
     read = pasted.read
     if error_xml is not None:
         error = read_error(as_unicode(error_xml))
+        status = ""
         read = (
-            *(part for part in read if part.kind != "answer"),
+            *(part for part in read if part.kind not in ("answer", "status")),
             *read_pasted(as_unicode(error_xml)).read,
         )
-    clock = seconds(pasted.time if now is None and error is not None else now)
+    is_dated = now is None and (error is not None or status != "")
+    clock = seconds(pasted.time if is_dated else now)
     method = as_unicode(method or pasted.method or "GET").upper()
     headers = headers if headers is not None else pasted.headers
     bucket = as_unicode(bucket) if bucket is not None else None
@@ -118,7 +122,7 @@ def explain(
             clock,
             sent if headers is not None else None,
             inside=inside,
-            log_time=pasted.log_time if now is None and error is not None else None,
+            log_time=pasted.log_time if is_dated else None,
         )
     if cdn or any(piece.code == "unsigned" for piece in evidence):
         at_cdn = [*cdn_evidence(link.target, cdn, clock)]
@@ -147,7 +151,11 @@ def explain(
     proof, proved = proofs.weigh(
         proof, link, credentials, overrule(evidence, proof.verdict), answer
     )
-    findings = rank(overrule([*evidence, *proved], proof.verdict))
+    left = overrule([*evidence, *proved], proof.verdict)
+    of_status = (
+        answers.read_status(status, left, link, proof.request, proof.signature) if status else []
+    )
+    findings = rank([*left, *of_status])
 
     additional = [printable_name(name) for name in link.additional_headers if name != "host"]
     sent_headers = [name for name in sent if v4.is_always_signed(name) and name not in additional]
@@ -174,7 +182,7 @@ def explain(
         findings=findings,
         differences=(answer.differences if answer else None) or (),
         read=read,
-        notes=(*_notes(link, method, clock, is_fine=not findings), *filter(None, [proof.note])),
+        notes=(*_notes(link, method, clock, is_fine=not left), *filter(None, [proof.note])),
     )
     # Of a damaged link, any part may hold its secrets, and a mixed text has one of them in its answer.
     secrets = (

@@ -28,6 +28,7 @@ _KINDS = {
     "link": "a link",
     "other link": "another link, which is not explained",
     "answer": "an answer of OSS: {}",
+    "status": "the status {}",
     "request": "the method {}",
     "time": "the time {}",
 }
@@ -39,6 +40,7 @@ WORDS = {
         "a link": "链接",
         "another link, which is not explained": "另一个链接（未诊断）",
         "an answer of OSS: {}": "OSS 的响应：{}",
+        "the status {}": "HTTP 状态码 {}",
         "the method {}": "请求方法 {}",
         " with ": "，带请求头 ",
         "the time {}": "时间 {}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email.utils import mktime_tz, parsedate_tz
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from ..display import printable_name
@@ -124,16 +125,44 @@ _LOG_TIME = re.compile(
     re.MULTILINE,
 )
 _MAX_OFFSET = 14 * 3600  # seconds between the time of a place and UTC
+# With its reason; after a word such as "status code"; after a word that may count other things, unless one follows;
+# alone in a line; or as git-lfs and Java say it, which do not write the number.
+_NUMBER = r"(20[0-6]|4[0-3][0-9]|499|5[0-3][0-9])(?![a-z0-9_%]|[.,:/-][0-9]|\.\w|[ ]Connection)"
+_SEPARATOR = r"""["'\s:\uff1a=>(_-]"""
+_STATUS = re.compile(
+    rf"""(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ \t"'`:\uff1a)(,\]-]{{1,4}}(?:Forbidden|Not\ Found|Bad\ (?:Request|Gateway)
+        |Unauthorized|Method\ Not|Conflict|Precondition|(?:Requested\ )?Range\ Not|Internal\ Server|Service\ (?:Temp|Un)
+        |Gateway\ Time|Length\ Req|Too\ Many|Request\ (?:Time|Entity)|OK\b|Partial|(?:Client|Server)\ Error)
+    |(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ ]?(?:报错|错误|禁止)
+    |(?<![\w./-]){_NUMBER},\ (?:message[=:]|null,)
+    |(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码|<Response[ ]\[)
+        (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable|状态)){{0,3}}{_SEPARATOR}{{0,6}}{_NUMBER}
+    |(?:\b(?:returns?|returned|error|got|gets?|gives?|success|with)(?:[ ](?:an?|me|error))*|forbidden
+        |返回|提示|显示|报错?|出现|访问|打开|错误)[:\uff1a]?[ ]?\(?{_NUMBER}
+        (?![ ](?!_|http|error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])
+    |^[ \t]*{_NUMBER}[ \t]*$
+    |(Authorization\ error|object\ not\ found|FileNotFoundException|LFS:\ (?:Client|Server)\ error)
+        :\ _{{20,}}(?!_|[ ]from[ ]HTTP)""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_STATUS_OF_WORDS = {
+    "lfs: client error": "400",
+    "authorization error": "403",
+    "object not found": "404",
+    "filenotfoundexception": "404",
+    "lfs: server error": "500",
+}
+_BESIDE = 1 << 13  # characters between a link and its status
 
 
 class Read(NamedTuple):
     """One thing that was read, in `lines`: the first and the last, or the only one.
 
-    `detail` is a code with its EC, a method and the headers that are signed, or a time; `source` is the program that
-    wrote it, such as curl. Either may be "".
+    `detail` is a code with its EC, a status, a method and the headers that are signed, or a time; `source` is the
+    program that wrote it, such as curl. Either may be "".
     """
 
-    kind: Literal["link", "other link", "answer", "request", "time"]
+    kind: Literal["link", "other link", "answer", "status", "request", "time"]
     lines: tuple[int, ...]
     detail: str = ""
     source: str = ""
@@ -142,12 +171,14 @@ class Read(NamedTuple):
 class Pasted(NamedTuple):
     """What was read in a text.
 
-    `headers` are None where nothing shows which were sent. `time` is when the request was made, in Unix seconds, and
+    `status` is that of a failed request without its answer, such as "403", else "". `headers` are None where nothing
+    shows which were sent. `time` is when the request was made, in Unix seconds, and
     `log_time` between which times it was, where a log says it, whose time may be that of any zone.
     """
 
     link: str
     error: ServerError | None
+    status: str
     method: str
     headers: dict[str, str] | None
     time: int | None
@@ -188,11 +219,17 @@ def read_pasted(text: str) -> Pasted:
     if error is not None:
         names = [error.code, error.ec and f"EC {error.ec}"]
         read.append(Read("answer", _lines(text, at, at), ", ".join(filter(None, names))))
+    status = ""
+    if error is None and (beside := _find_status(rest, links, link)):
+        at = beside.start()
+        word = beside[beside.lastindex or 0].lower()
+        status = _STATUS_OF_WORDS.get(word, word)
+        read.append(Read("status", _lines(text, at, beside.end()), status))
     method, headers, request = _find_request(text, rest, link)
     time = None
     log_time = None
     # A log is read up to the line of the answer.
-    end = f"{rest}\n".find("\n", at) if error is not None else 0
+    end = f"{rest}\n".find("\n", at) if error is not None or status else 0
     logged = _LOG_TIME.finditer(rest, max(0, at - 4000), end)
     moment = _TIME.search(rest) or max(logged, key=re.Match.start, default=None)
     if moment:
@@ -212,6 +249,7 @@ def read_pasted(text: str) -> Pasted:
     return Pasted(
         link=link.string if headers is None else _undo_escapes(link.string),
         error=error,
+        status=status,
         method=method,
         headers=headers,
         time=int(time) if time is not None else None,
@@ -273,7 +311,7 @@ def _end_of_link(text: str, start: int) -> int:
         if closing and closing in more[0]:
             return text.index(closing, more.start())
     is_in_sentence = re.match(r"[ \t]+\S", text[end : end + 9]) or re.search(
-        r"\w[ :\uff1a]+\Z", before
+        r"\w[ :=\uff1a]+\Z", before
     )
     return start + len(text[start:end].rstrip(_PUNCTUATION)) if is_in_sentence else end
 
@@ -288,6 +326,23 @@ def _lines(text: str, start: int, end: int) -> tuple[int, ...]:
     first = text.count("\n", 0, start) + 1
     last = first + text.count("\n", start, end)
     return (first, last) if last > first else (first,)
+
+
+def _find_status(rest: str, links: list[_Link], link: _Link) -> re.Match[str] | None:
+    """The status of a failure that is the nearest to the link, unless that of a success is nearer."""
+    beside = [
+        (max(each.start - match.end(), match.start() - each.end), match)
+        for each in links
+        if each.string == link.string
+        for match in _STATUS.finditer(rest, max(0, each.start - _BESIDE), each.end + _BESIDE)
+    ]
+    for _, match in sorted(beside, key=itemgetter(0)):
+        line = range(rest.rfind("\n", 0, match.start()), f"{rest}\n".find("\n", match.end()))
+        addresses = {each.string for each in links if each.start in line}
+        # Of a line with other addresses alone, it is theirs.
+        if not addresses or link.string in addresses:
+            return None if match[match.lastindex or 0].startswith("2") else match
+    return None
 
 
 def _find_request(

@@ -37,7 +37,7 @@ _WORD = re.compile(
 )
 # No SDK's own codes, which it has of connections that failed.
 _CAMEL_CASE = re.compile(
-    r"(?!\w*(?:Timeout|Connection|Socket|Unknown|RequestError|SSL))(?:[A-Z][a-z]+){2,}[A-Z]*"
+    r"(?!ServerError\Z|\w*(?:Timeout|Connection|Socket|Unknown|RequestError|SSL))(?:[A-Z][a-z]+){2,}[A-Z]*"
 )
 _MESSAGE = re.compile(
     rf"""(?:[Mm]essage|\b[Mm]sg|[Ee]rror\ info){_SIGN}([A-Za-z][^"\n{{}}<]{{2,300}}?)(?=[.,;'"\])\s]{{0,5}}(?:$|[\n"}}<]

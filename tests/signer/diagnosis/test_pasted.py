@@ -65,7 +65,7 @@ def test_the_first_link_that_is_signed_for_oss_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "after", ["\n\nRegards, somebody", "\nWhy does it fail?", " does not work", "\n403"]
+    "after", ["\n\nRegards, somebody", "\nWhy does it fail?", " does not work", "\n42"]
 )
 def test_what_follows_the_link_is_no_fault_of_it(after: str) -> None:
     for url in (LINK, V1):

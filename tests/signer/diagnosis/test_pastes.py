@@ -22,7 +22,7 @@ PARTS = ("open", "sealed")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 PROVEN = {"certain", "proved"}
 # They name no cause: what they say is not wrong, and does not help.
-_VAGUE = {FINE, REFUSED, "other_error", "signature_mismatch"}
+_VAGUE = {FINE, REFUSED, "other_error", "answer_missing", "signature_mismatch"}
 # What is true of a paste that was cut, or of two that were mixed.
 _TRUE_WHEN_DAMAGED = {
     "truncated",
