@@ -169,9 +169,8 @@ def _answer_platform(path: str, body: bytes | None, context: Context) -> Respons
     except HandlerError as error:
         code = error.code
         sentence = error.sentence
-        if (
-            path == "/initialize"
-        ):  # on_event has written its line; only the log says what is wrong with links.toml
+        # on_event has written its line; only the log says what is wrong with links.toml.
+        if path == "/initialize":
             audit.write({**line, "code": code, "sentence": sentence})
             sentence = "Invalid configuration. See the log of this request."
     except Exception as error:

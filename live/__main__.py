@@ -53,9 +53,8 @@ def run(options: argparse.Namespace, credentials: Credentials) -> int:
                 if not any([*given.values()][-3:]):
                     raise RuntimeError("OSS does not answer.")
         except _FAILURES as error:
-            print(
-                f"make live: {error}", file=sys.stderr, flush=True
-            )  # before what the clean-up says
+            # Before what the clean-up says.
+            print(f"make live: {error}", file=sys.stderr, flush=True)
             return 1
         finally:
             if file.exists() and not _is_deleted(live, file):

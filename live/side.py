@@ -178,9 +178,8 @@ def make_bucket(side: Side, file: Path) -> None:
     try:
         _ask(side, "PUT", headers={"x-oss-acl": "private"})
     except (RuntimeError, ConnectionError) as error:
-        if side.sent == 1 or isinstance(
-            error.__cause__, gaierror
-        ):  # refused at the first try, or never sent
+        # Refused at the first try, or never sent.
+        if side.sent == 1 or isinstance(error.__cause__, gaierror):
             file.unlink()
         raise
     protect_bucket(side)
@@ -234,9 +233,8 @@ def _empty(side: Side, name: str) -> None:
                 if child.tag.endswith("Id")
             }
             if _ask(side, "DELETE", key=key, query=query, ok=(204, 404, 400))[0] == 400:
-                _ask(
-                    side, "DELETE", key=key, ok=(204,)
-                )  # it never had versions, and may not know the null one
+                # It never had versions, and may not know the null one.
+                _ask(side, "DELETE", key=key, ok=(204,))
 
 
 def _ask(

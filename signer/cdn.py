@@ -21,9 +21,8 @@ from .names import check_key
 
 MAX_EXPIRES_IN = 31_536_000
 VALID_FOR = 1800  # seconds, unless the domain has another
-TIMES = range(
-    10**9, 10**10
-)  # Unix seconds of ten digits, as a link must have them: from 2001 to 2286
+# Unix seconds of ten digits, as a link must have them: from 2001 to 2286.
+TIMES = range(10**9, 10**10)
 
 _FORMS = {
     "key": ("[A-Za-z0-9]{6,128}", "6 to 128 letters and digits"),

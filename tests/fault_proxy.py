@@ -53,10 +53,9 @@ DECK = {
     "never after": 1,
     LATE: 1,
 }
-PIECES, PAUSE = (
-    4,
-    0.05,
-)  # a slow response comes in so many pieces, with pauses of so many seconds between them
+# A slow response comes in so many pieces, with pauses of so many seconds between them.
+PIECES = 4
+PAUSE = 0.05
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 Draw = Callable[[int], str]  # the fault that the request with a number meets, "" for none

@@ -34,9 +34,8 @@ def results(function: EventFunction) -> Iterator[object]:
     )
     for _ in range(2):
         found = used.read("y")
-        yield (
-            None if found is None else (found.body, round(found.age, -2))
-        )  # two clocks, some seconds apart
+        # Two clocks, some seconds apart.
+        yield (None if found is None else (found.body, round(found.age, -2)))
         function.pass_time(100)
     with patch("signer.listing.PAGE", 2):
         yield list(used.list_folders("outbox/"))

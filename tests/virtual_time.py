@@ -38,12 +38,13 @@ from tests.memory_oss import MemoryOss
 START = 1_800_000_000.0
 AHEAD = 900  # seconds that a signature may be dated in the future
 FAULTS = ("503", "500 after", "dropped", "lost", "late", "never", "never after", "slow")
+# After which a request may still be carried out.
 LATE = (
     "late",
     "never after",
     "interrupted",
     "too slow",
-)  # after which a request may still be carried out
+)
 ERRORS: dict[str, type[BaseException]] = {  # that a fault is for the client
     **dict.fromkeys(("dropped", "lost", "late"), ConnectionError),
     **dict.fromkeys(("never", "never after", "too slow"), TimeoutError),

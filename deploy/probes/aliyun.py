@@ -54,9 +54,8 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     document = None
     unusable = False
     try:
-        done = output_of(
-            ["aliyun", *command], TIMEOUT
-        )  # the operator's PATH says which, as in their shell
+        # The operator's PATH says which, as in their shell.
+        done = output_of(["aliyun", *command], TIMEOUT)
         output = done.stdout + done.stderr
         document = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:

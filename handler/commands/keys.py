@@ -348,7 +348,7 @@ def _revoke_api_key(job: _Job) -> None:
                     else f"at most {count} shares end"
                 )
                 _ask(
-                    f"With the API key {name}, {shares}. To keep them, rotate it instead. Revoke it?",
+                    f"With the API key {name}, {shares}. If it has not leaked, rotate it to keep them. Revoke it?",
                     "Nothing was revoked.",
                 )
     _remove("API key", "revoked", "Running functions stop accepting it within a minute.")(job)

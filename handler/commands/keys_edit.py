@@ -19,11 +19,12 @@ from ..core.keys import VERSION, ApiKey, Keys, load_json, parse
 Document = dict[str, Any]
 
 _NAMED = {"sink": "sinks", "CDN": "cdn"}  # the members whose entries have names
+# Those that are lists, with what names an entry.
 _LISTED = {
     "share key": ("share", "id"),
     "API key": ("api", "id"),
     "issuer": ("jwt", "iss"),
-}  # and lists
+}
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 

@@ -87,9 +87,8 @@ def _describe(queue: SinkQueue) -> Iterator[str]:
     """What waits and is dead for a sink, if anything."""
     entries = queue.first()
     now = queue.state.clock.earliest()
-    due = [
-        entry for entry in entries if entry.due <= now or entry.tries
-    ]  # also what waits by itself after a failure
+    # Also what waits by itself after a failure.
+    due = [entry for entry in entries if entry.due <= now or entry.tries]
     later = [entry for entry in entries if entry.due > now and not entry.tries]
     more = "+" if len(entries) >= PAGE else ""
     if due:

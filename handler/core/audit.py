@@ -34,9 +34,8 @@ def write(fields: Mapping[str, object]) -> None:
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
     lower = value.lower()
-    if (
-        _SIGNS(value) or "eyj" in lower or "bearer" in lower
-    ):  # a string without any of these holds no secret
+    # A string without any of these holds no secret.
+    if _SIGNS(value) or "eyj" in lower or "bearer" in lower:
         value = _redact(value)
         if "%" in value:
             from urllib.parse import unquote

@@ -74,10 +74,11 @@ def create_link(
     now = int(invocation.now)
     query = signed.query
     if target.mount.traffic_limit is not None and method in ("GET", "PUT"):
+        # A caller's own is lower.
         query = {
             "x-oss-traffic-limit": str(target.mount.traffic_limit),
             **(query or {}),
-        }  # a caller's own is lower
+        }
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     if access.cdn is not None:

@@ -47,9 +47,8 @@ class Request(NamedTuple):
     def wants_json(self) -> bool:
         """Whether the Accept header names JSON, and with a higher weight than pages and than anything (`*/*`)."""
         accept = self.headers.get("accept", "")
-        if (
-            "application/json" not in accept.lower()
-        ):  # most requests, and reading the weights takes longer
+        # Most requests, and reading the weights takes longer.
+        if "application/json" not in accept.lower():
             return False
         weights = read_weights(accept)
         return weights.get("application/json", 0.0) > max(

@@ -37,9 +37,8 @@ class LinkIssuer:
         self.count = 0
         self._invocation = invocation
         self._issued = lru_cache(MAX_ISSUED)(self._issue)
-        self._locks = [
-            Lock() for _ in range(64)
-        ]  # so that two sinks of a notice do not ask for its link at once
+        # So that two sinks of a notice do not ask for its link at once.
+        self._locks = [Lock() for _ in range(64)]
         self._failures: dict[
             str, list[Problem]
         ] = {}  # of each mount since its last success: those of the service

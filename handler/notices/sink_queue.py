@@ -113,9 +113,8 @@ class SinkQueue(NamedTuple):
             self.state.copy(f"{DEAD}/{delivery.path}", f"{WAITING}/{self.sink}/{name}")
             and delivery.id
         ):
-            self.delete(
-                delivery, DEAD
-            )  # under the same name, another one may have moved it there again meanwhile
+            # Under the same name, another one may have moved it there again meanwhile.
+            self.delete(delivery, DEAD)
 
     def reason(self, delivery: Delivery) -> str:
         stored = self.state.read(f"{DEAD}/{delivery.path}") if delivery.size <= MAX_BYTES else None

@@ -209,9 +209,8 @@ class Server:
             method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
             path = "/http-invoke"
             body = base64.b64decode(encoded)
-        from http.client import (
-            HTTPConnection,
-        )  # only for a custom runtime: each start of an instance would wait for it
+        # Only for a custom runtime: each start of an instance would wait for it.
+        from http.client import HTTPConnection
 
         connection = HTTPConnection(HOST, self.port)
         connection.putrequest(method, target, skip_host=is_request, skip_accept_encoding=True)

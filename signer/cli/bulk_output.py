@@ -117,9 +117,8 @@ class Output:
                 raise OSError(
                     None, "it is not a regular file: for a pipe or a device, use standard output"
                 )
-            os.close(
-                os.open(self._path, os.O_WRONLY)
-            )  # a file that may not be written may not be replaced either
+            # A file that may not be written may not be replaced either.
+            os.close(os.open(self._path, os.O_WRONLY))
             self._mode = stat.S_IMODE(mode)
         self._draft = draft_name(self._path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)

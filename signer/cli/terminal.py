@@ -48,9 +48,8 @@ def read(description: str, file_command: str) -> str:
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # Windows lacks two
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(
-                number, lambda number, _: sys.exit(128 + number)
-            )  # `readline` sets the terminal back
+            # `readline` sets the terminal back.
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     if hasattr(signal, "setitimer"):
         # A signal that comes just before `readline` waits for a key is handled only after one more.
         signal.signal(signal.SIGALRM, remind)
@@ -71,9 +70,8 @@ def read(description: str, file_command: str) -> str:
                 lines.append(
                     input("" if lines else f"Paste {description}, then press Enter and {end}:\n")
                 )
-            except (
-                UnicodeDecodeError
-            ):  # it goes on, so that no shell takes the next lines for commands
+            except UnicodeDecodeError:
+                # It goes on, so that no shell takes the next lines for commands.
                 lines.append("(not UTF-8)")
             except SystemError as error:  # Python 3.10 wraps what the handler of a signal raised
                 raise error.__cause__ or error from None

@@ -137,9 +137,8 @@ def weigh(
     if any(piece.code in reasons and piece.source != GUESS for piece in (*evidence, *added)):
         return proof, added
     sentence = "The signature does not match with this secret, and none of the usual changes makes it match."
-    certainty = (
-        POSSIBLE if stated & _HEADERS else LIKELY
-    )  # a header may have been signed with another value
+    # A header may have been signed with another value.
+    certainty = POSSIBLE if stated & _HEADERS else LIKELY
     return proof._replace(verdict="other signer"), [
         Evidence("wrong_secret", SECRET, certainty, sentence),
         *added,

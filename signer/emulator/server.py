@@ -248,9 +248,8 @@ class _RequestHandler(WSGIRequestHandler):
         """Reads what the client still sends: a reset connection would cost it the response."""
         self.connection.settimeout(2)  # seconds
         with suppress(OSError):
-            self.connection.shutdown(
-                socket.SHUT_WR
-            )  # a client that waits for the end of the response has it
+            # A client that waits for the end of the response has it.
+            self.connection.shutdown(socket.SHUT_WR)
             while self.connection.recv(1 << 20):
                 pass
 

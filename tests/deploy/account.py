@@ -217,10 +217,8 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         }
     if action in ("CreateRole", "UpdateRole"):
         new = {name.removeprefix("New"): value for name, value in given.items()}
-        trust, longest = (
-            trust_in(state, new["AssumeRolePolicyDocument"]),
-            int(new.get("MaxSessionDuration", "3600")),
-        )
+        trust = trust_in(state, new["AssumeRolePolicyDocument"])
+        longest = int(new.get("MaxSessionDuration", "3600"))
         if not 3600 <= longest <= 43_200:
             fail("InvalidParameter.MaxSessionDuration")
         if action == "CreateRole":

@@ -172,10 +172,8 @@ def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: 
         "Statement": [{"Principal": {"Service": ["ecs.aliyuncs.com"]}, "Condition": "\n\u202e"}],
     }
     state = account.state
-    state["roles"]["links-http"], state["longest_sessions"]["links-http"] = (
-        json.dumps(trust, indent=1),
-        3600,
-    )
+    state["roles"]["links-http"] = json.dumps(trust, indent=1)
+    state["longest_sessions"]["links-http"] = 3600
     account.write(state)
     answer_first(account, '*UpdateRole*links-http*) echo "stopped" >&2; exit 1;;')
     done = run(account, documents)

@@ -361,9 +361,8 @@ def test_the_fcapp_domain_is_a_warning_unless_a_file_names_a_domain() -> None:
     ]
     custom = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": DOMAIN})
     assert levels(service.domain(custom)) == [("ok", "domain")]
-    (finding,) = service.domain(
-        deployed("http://127.0.0.1:9", None)
-    )  # it was created in the console
+    # It was created in the console.
+    (finding,) = service.domain(deployed("http://127.0.0.1:9", None))
     assert (finding.level, finding.sentence) == (
         "ok",
         "links.toml has public_url = https://links.example.com.",

@@ -289,8 +289,8 @@ def test_one_address_or_one_share_that_causes_the_bill_is_seen(handed_out: Hande
 
 def test_what_a_caller_did(handed_out: HandedOut) -> None:
     done = run("Requests of a caller", handed_out.lines, caller="api:reader")
-    assert (SECONDS, IP, "GET", "/reports/q3.pdf", "reports/q3.pdf", None) in done
-    assert {path for *_, path, _, _ in done} == {"/reports/q3.pdf", "/reports/none.pdf", "/-/sign"}
+    assert (SECONDS, IP, "GET", "/reports/q3.pdf", "reports/q3.pdf", None, None) in done
+    assert {path for *_, path, _, _, _ in done} == {"/reports/q3.pdf", "/reports/none.pdf", "/-/sign"}
     assert run("Requests of a caller", handed_out.lines, caller="api:nobody") == []
 
 
@@ -315,13 +315,14 @@ def test_a_line_of_a_link_has_the_size_by_which_the_page_reckons() -> None:
 
 
 def test_who_got_a_link_to_a_file(handed_out: HandedOut, event_lines: EventLines) -> None:
+    # Once from its address, once from `POST /-/sign`.
     link = (
         SECONDS,
         "api:reader",
         IP,
         "GET",
         None,
-    )  # once from its address, once from `POST /-/sign`
+    )
     opened = (SECONDS, None, IP, "GET", handed_out.share)
     shared = (SECONDS, "api:maker", IP, "POST", handed_out.share)
     assert run("Links to a file", handed_out.lines) == [shared, link, link, opened]
@@ -389,7 +390,7 @@ def test_the_percentile_is_per_minute_and_excludes_health_checks(
 
 
 def test_refusals_by_code(lines: list[tuple[int, Row]]) -> None:
-    refusals = {code: (status, count) for code, status, count in run("Refusals by code", lines)}
+    refusals = {code: (status, count) for code, status, _, count in run("Refusals by code", lines)}
     assert refusals["unauthorized"] == ("401", 32)
     assert refusals["not_found"] == ("404", 2)
     assert refusals["share_invalid"] == ("404", 1)

@@ -211,10 +211,11 @@ def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys
     )
     shares = f'public_url = "https://links.example.com"\n{LINKS}{OPS}give = "share"'
     assert SHARES in statements_of(policies_for(tmp_path, shares), "links-events")
+    # For those who repair notices.
     assert documents["operator"] == {
         "Version": "1",
         "Statement": OUTBOX,
-    }  # for those who repair notices
+    }
 
 
 @pytest.mark.parametrize(
@@ -240,10 +241,8 @@ def test_the_http_role_writes_notices_of_opened_shares_only_where_it_may_want_to
 ) -> None:
     folders = [f"{STATE_PREFIX}{name}" for name in ("outbox/*", "opened/*")]
     opened = policies_for(tmp_path, LINKS + OPS.replace("created", "opened"))
-    http, before = (
-        statements_of(opened, "links-http"),
-        statements_of(policies_for(tmp_path, LINKS), "links-http"),
-    )
+    http = statements_of(opened, "links-http")
+    before = statements_of(policies_for(tmp_path, LINKS), "links-http")
     assert [each for each in http if each not in before] == [
         allow(["oss:GetObject", "oss:PutObject"], *folders)
     ]

@@ -182,10 +182,8 @@ class System(system.System):
         return {key: self.oss.get(key).body for key in self.object_keys(prefix)}
 
     def send(self, http_event: dict[str, Any], now: float) -> Answered:
-        url, method = (
-            self.stack.http_url + http_event["rawPath"],
-            http_event["requestContext"]["http"]["method"],
-        )
+        url = self.stack.http_url + http_event["rawPath"]
+        method = http_event["requestContext"]["http"]["method"]
         sent = {"params": http_event["queryParameters"], "headers": http_event["headers"]}
         body = http_event["body"].encode()
         response = requests.request(

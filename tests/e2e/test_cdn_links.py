@@ -95,9 +95,8 @@ def test_a_video_element_seeks(served: Served, page: Page) -> None:
     sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
         file.setparams((1, 1, 8000, 0, "NONE", ""))
-        file.writeframes(
-            bytes(range(256)) * 8 * 4 * 600
-        )  # more than the CDN keeps, and than a browser reads at once
+        # More than the CDN keeps, and than a browser reads at once.
+        file.writeframes(bytes(range(256)) * 8 * 4 * 600)
     served.system.put("one/long.wav", sound.getvalue(), {"Content-Type": "audio/wav"})
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status))

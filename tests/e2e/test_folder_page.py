@@ -83,9 +83,8 @@ def test_a_person_looks_into_folders_filters_and_downloads(
     page.goto(f"{page.url}&limit=4")
     expect(page.locator("#sort")).to_have_count(0)
     page.get_by_role("link", name="Next page").click()
-    expect_rows(
-        page, [NAMES[1], NAMES[5]]
-    )  # in the order of OSS, and the folders of each page first
+    # In the order of OSS, and the folders of each page first.
+    expect_rows(page, [NAMES[1], NAMES[5]])
 
 
 def test_it_is_sorted_with_the_keyboard(world: System, folder: str, open_page: Any) -> None:

@@ -102,9 +102,8 @@ def test_a_person_sees_the_facts_and_downloads(
     main = page.locator("main").bounding_box()
     assert main is not None
     assert main["x"] >= 0
-    expect(page.locator("details")).to_be_visible(
-        visible=screen is DESKTOP
-    )  # not to open it on a phone
+    # Not to open it on a phone.
+    expect(page.locator("details")).to_be_visible(visible=screen is DESKTOP)
     assert main["x"] + main["width"] <= screen["viewport"]["width"]
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
 

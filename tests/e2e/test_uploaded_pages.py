@@ -123,9 +123,8 @@ def test_chromium_runs_no_type_that_an_upload_may_have(
         # Chromium saves some types, which playwright reports as an error of the navigation.
         with suppress(Error):
             page.goto(world.link("GET", key).url)
-        for _ in range(
-            100 if content_type in _RUN else 1
-        ):  # a script that runs may set its cookie a moment later
+        # A script that runs may set its cookie a moment later.
+        for _ in range(100 if content_type in _RUN else 1):
             if cookies(page.context):
                 break
             page.wait_for_timeout(50)

@@ -106,9 +106,8 @@ def test_an_event_and_a_tick_at_each_request(
             faults.disarm()
             if not killed:
                 assert None not in results
-                assert len(ended) > (
-                    0 if at == "message" else 18
-                )  # three notices of four requests, a lease, a tick
+                # Three notices of four requests, a lease, a tick.
+                assert len(ended) > (0 if at == "message" else 18)
                 return
             if None in results:
                 ended.append(number)

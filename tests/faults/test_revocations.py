@@ -58,10 +58,8 @@ class Life:
         world.start(Process(world, is_reliable=True), self.make)
         world.run()
         world.latency = dice.choice((0.02, 0.2, 2.0))
-        world.fault_rate, world.faults = (
-            dice.choice((0.0, 0.1, 0.3)),
-            dice.sample(FAULTS, dice.randint(1, 4)),
-        )
+        world.fault_rate = dice.choice((0.0, 0.1, 0.3))
+        world.faults = dice.sample(FAULTS, dice.randint(1, 4))
         self.kill_rate = dice.choice((0.0, 0.1, 0.4))
         self.seconds = dice.choice((1, 5, 60))
 

@@ -188,9 +188,8 @@ def test_clients_that_do_not_read_large_responses_delay_nobody_and_are_not_kept_
     links = [{"path": f"/open/{'你' * 300}{number}"} for number in range(300)]
     body = json.dumps({"links": links}, ensure_ascii=False).encode()
     with contextlib.ExitStack() as stack:
-        running = stack.enter_context(
-            instance(tmp_path / "unread", LINKS)
-        )  # its log has a line for each link
+        # Its log has a line for each link.
+        running = stack.enter_context(instance(tmp_path / "unread", LINKS))
         size = len(running.ask("/-/sign", "POST", JSON, body).body)
         status = Path(f"/proc/{running.process.pid}/status")
         before = int(re.findall(r"VmRSS:\s*(\d+)", status.read_text())[0])

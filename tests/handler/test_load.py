@@ -155,9 +155,8 @@ def keep_busy(port: int, seconds: float, seed: int) -> Counter[tuple[str, bool]]
     while time.monotonic() < end:
         chosen = dice.choice(GOOD if dice.randrange(MALFORMED) else BAD)
         connection = connection or socket.create_connection(("127.0.0.1", port), timeout=30)
-        with suppress(
-            ConnectionError
-        ):  # the server may close the connection before it has read all, and answers first
+        # The server may close the connection before it has read all, and answers first.
+        with suppress(ConnectionError):
             connection.sendall(chosen.sent)
         response = http.client.HTTPResponse(connection, method=chosen.method)
         response.begin()
@@ -200,9 +199,8 @@ def test_an_instance_under_full_load_refuses_only_what_is_malformed_and_does_not
             ]
             while wait(busy, timeout=1).not_done:
                 memory.append(resident(running.process.pid))
-                os.truncate(
-                    tmp_path / "out", 0
-                )  # the audit lines of millions of requests would fill the disk
+                # The audit lines of millions of requests would fill the disk.
+                os.truncate(tmp_path / "out", 0)
         assert (tmp_path / "err").read_text("utf-8") == ""
     answers = sum((each.result() for each in busy), Counter[tuple[str, bool]]())
     assert [name for name, is_right in answers if not is_right] == []

@@ -97,9 +97,8 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
 
     def decide(layers: Any, action: str, resource: str, context: Any = None) -> Any:
         decision = evaluate(layers, action, resource, context)
-        if (
-            len(layers) == 1 and len(layers[0][0].statements) == 3
-        ):  # those of the user, not of a session
+        # Those of the user, not of a session.
+        if len(layers) == 1 and len(layers[0][0].statements) == 3:
             actions.add(action)
             denied.update([] if decision.allowed else [f"{action} {resource}"])
         return decision

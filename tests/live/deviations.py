@@ -51,10 +51,8 @@ TYPE = "content-type"
 ERROR = STATUS | CODE | NAMES | {"Message", "body", TYPE}  # what an error has and an object has not
 MISMATCH = ("SignatureDoesNotMatch", "SignatureMismatch")
 EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired.</Message></Error>"
-OTHER_ORDER, ELSEWHERE = (
-    instead(403, EXPIRED, "application/xml"),
-    changed(Location="https://b.example.com"),
-)
+OTHER_ORDER = instead(403, EXPIRED, "application/xml")
+ELSEWHERE = changed(Location="https://b.example.com")
 OTHER_EC = ("0002-00000227", "0002-00000999")
 ETAG = '"0123456789ABCDEF0123456789ABCDEF"'
 

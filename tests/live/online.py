@@ -62,10 +62,8 @@ class Online:
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         self.requests += 1
-        host, source = (
-            environ.get("HTTP_HOST", ""),
-            environ.get("HTTP_X_OSS_COPY_SOURCE", "/fcp-live-"),
-        )
+        host = environ.get("HTTP_HOST", "")
+        source = environ.get("HTTP_X_OSS_COPY_SOURCE", "/fcp-live-")
         if not OWN.fullmatch(host) or not source.startswith("/fcp-live-"):
             self.outside.append(host)
             if not self.lists_buckets:

@@ -51,9 +51,8 @@ def changing_proxy(upstream: tuple[str, int]) -> Iterator[str]:
 
             with socket.create_connection(upstream, SECONDS) as oss:
                 for end in (oss, self.request):
-                    end.setsockopt(
-                        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-                    )  # without it, a body waits for an ACK
+                    # Without it, a body waits for an ACK.
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sender = threading.Thread(target=send, daemon=True)
                 sender.start()
                 with suppress(OSError):

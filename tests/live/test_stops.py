@@ -37,12 +37,13 @@ command.load = lambda *parts: [case for case in load() if case.name.startswith({
 sys.exit(command.main(sys.argv[1:]))
 """
 SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+# The others: make test-long.
 QUICK = {
     ("503", 9),
     ("reset", 30),
     (signal.SIGKILL, 30),
     (signal.SIGINT, 9),
-}  # the others: make test-long
+}
 
 
 def at_moments(stops: Iterable[object]) -> pytest.MarkDecorator:
@@ -98,9 +99,8 @@ def test_a_run_that_is_ended_leaves_nothing(
     environment = {**os.environ, **service.environment, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(arguments, cwd=ROOT, env=environment) as process:
         status = process.wait(120)
-    assert status in (
-        (-stop,) if stop == signal.SIGKILL else (130, 0)
-    )  # 0: in the clean-up, which goes on
+    # 0: in the clean-up, which goes on.
+    assert status in ((-stop,) if stop == signal.SIGKILL else (130, 0))
     if stop != signal.SIGKILL:
         assert service.buckets == []
         assert list(tmp_path.glob("live-*")) == []

@@ -126,10 +126,8 @@ def test_a_step_that_gets_something_else_fails_the_demonstration(
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(story, "exit_on_signals", lambda: None)
-    right, wrong = (
-        {"why": "Right", "address": "$SERVICE/-/health", "status": [200]},
-        {"why": "Wrong", "shows": "figures"},
-    )
+    right = {"why": "Right", "address": "$SERVICE/-/health", "status": [200]}
+    wrong = {"why": "Wrong", "shows": "figures"}
     monkeypatch.setattr(story, "read_yaml", lambda _: [right, right | wrong])
     assert story.main([]) == 1
     printed = capsys.readouterr()

@@ -121,9 +121,8 @@ def test_an_altered_link_opens_nothing() -> None:
     random, signed = Random(0), target(link().url)
 
     def signed_parts(address: SignedAddress | None) -> SignedAddress | None:
-        return address and address._replace(
-            query=""
-        )  # a parameter may be added, which is not signed
+        # A parameter may be added, which is not signed.
+        return address and address._replace(query="")
 
     for _ in range(500):
         place = random.randrange(len(signed))

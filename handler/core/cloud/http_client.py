@@ -23,9 +23,8 @@ MAX_IDLE_SECONDS = (
 )
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
 MAX_THREADS = 200
-MAX_HEAD = (
-    256 * 1024
-)  # bytes; OSS keeps 8 KB of metadata for an object, and sends each entry as a header
+# Bytes; OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
+MAX_HEAD = 256 * 1024
 MAX_STRICT_HEAD = 32 * 1024  # bytes
 MAX_LINE = 64 * 1024  # bytes
 
@@ -94,9 +93,8 @@ class Response(http.client.HTTPResponse):
 
     def receive(self, limit: int) -> tuple[bytes, bool]:
         """At most `limit` bytes of the body, and whether they are all of it. Raises `HTTPException`."""
-        if (
-            not self.chunked or self.length == 0
-        ):  # also after HEAD, 204 and 304, which have no chunks
+        # Also after HEAD, 204 and 304, which have no chunks.
+        if not self.chunked or self.length == 0:
             # Python 3.10 allocates as many bytes as it may read.
             content = self.fp.read(limit if self.length is None else min(self.length, limit))
             if self.length is None:
@@ -255,9 +253,8 @@ class Connections:
             # After a 1xx other than 100 the response itself follows.
             is_reusable = is_complete and not response.will_close and response.status >= 200
         except (ConnectionError, http.client.HTTPException):
-            if (
-                kept is not None
-            ):  # what ended one kept connection, such as a restart, may have ended all
+            # What ended one kept connection, such as a restart, may have ended all.
+            if kept is not None:
                 self.close()
             raise
         finally:

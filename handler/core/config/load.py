@@ -403,9 +403,8 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     name = path.rsplit("/", 1)[-1]
     try:
         with open(path, "rb") as file:
-            document = tomllib.loads(
-                file.read().decode("utf-8-sig")
-            )  # Notepad writes a mark at the start
+            # Notepad writes a mark at the start.
+            document = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InvalidConfig(
             f"File {path} not found. Create it, or set LINK_CONFIG to another file."

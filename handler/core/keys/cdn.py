@@ -28,9 +28,8 @@ def read_cdn_keys(document: TableReader) -> tuple[dict[str, CdnKey], dict[str, s
 def read_cdn_key(name: str, entry: object) -> CdnKey:
     """The key of one entry. Raises `InvalidKeys`."""
     where = f"keys document: cdn {name}"
-    if (
-        isinstance(entry, dict) and entry.get("type") != "A"
-    ):  # before a member that only another type has
+    # Before a member that only another type has.
+    if isinstance(entry, dict) and entry.get("type") != "A":
         raise InvalidKeys(
             f"{where}: type must be A, the only type of URL signing that is supported."
         )

@@ -201,7 +201,8 @@ class _Try:
                 ssl.SSLError,
                 ssl.CertificateError,
                 ValueError,
-            ):  # ValueError: a host that no certificate has
+            ):
+                # ValueError: a host that no certificate has.
                 code = "no_tls"
             except OSError:
                 pass

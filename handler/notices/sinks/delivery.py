@@ -55,5 +55,6 @@ def read_retry_after(value: str | None, now: float) -> float:
         TypeError,
         LookupError,
         ArithmeticError,
-    ):  # the parser raises many things, which differ
+    ):
+        # The parser raises many things, which differ.
         return 0.0

@@ -51,9 +51,8 @@ def answer(request: Request, invocation: Invocation) -> Response:
         raise Problem("bad_query", "Parameter after must be the next of the page before.")
     names: list[str] = []
     documents: list[dict[str, object] | None] = []
-    if config.state is not None and any(
-        mount.max_share for mount in config.mounts
-    ):  # otherwise there are no shares
+    # Otherwise there are no shares.
+    if config.state is not None and any(mount.max_share for mount in config.mounts):
         state = state_for(invocation)
         folder = records.INDEX if everyone else records.index_of(caller.owner, caller.id)
         # One more than the page has shows whether another page follows.

@@ -82,8 +82,8 @@ def share(
     together = bool(files) and (into or not (each or is_single))
     if bool(files) == bool(paths):
         options.fail("Name files to send, or with --path what to share, not both.")
-    if into and each:
-        options.fail("--into shares all files at one address: leave out --each.")
+    if into and (each or params["max_uses"] is not None):
+        options.fail("--into shares all files at one address: leave out --each and --max-uses.")
     if together and params["max_uses"] is not None:
         options.fail("--max-uses counts the downloads of one file: add --each.")
     as_json = params.pop("as_json")

@@ -19,7 +19,6 @@ from ..terminal import echo
 MAX_PATHS = 100_000
 COLUMNS = ["path", "address", "code", "id", "expires_at", "error"]
 _PATH = re.compile(r"/(?!-/)[^\x00-\x1f\x7f\ud800-\udfff]*")
-_REJECTED = (401, 403)  # of the key, so that each further row would fail as this one
 
 
 def read_paths() -> list[str]:
@@ -64,7 +63,7 @@ def share_list(create: Callable[..., dict[str, Any]], resume: str | None) -> int
     """Shares the paths of standard input without those of the file `resume`; the row of each is written at once.
 
     `create` makes the share of a `path`. The status is 2 if one was not shared. Raises the `ServiceFailed` of `create`
-    for a key that the service rejects.
+    for a key that the service rejects: with 401, or with 403 before anything was shared.
     """
     paths = read_paths()
     done = read_shared(resume) if resume else set[str]()
@@ -76,7 +75,8 @@ def share_list(create: Callable[..., dict[str, Any]], resume: str | None) -> int
             document = create(path=path)
         except ServiceFailed as error:
             _write_row([path, "", "", "", "", printable(str(error))])
-            if error.status in _REJECTED:
+            # Each further row would fail as this one.
+            if error.status == 401 or (error.status == 403 and not shared):
                 raise
         else:
             names = ("url", "password", "id", "expires_at")

@@ -79,9 +79,8 @@ def metadata_of(
         name: value for name, value in headers.items() if name in kept or name.startswith(_META)
     }
     for name, value in metadata.items():
-        if has_control(value) or not _HEADER_NAME.fullmatch(
-            name
-        ):  # possible in a form, not in a header
+        # Possible in a form, not in a header.
+        if has_control(value) or not _HEADER_NAME.fullmatch(name):
             message = "A header must not contain control characters, and its name must be ASCII."
             raise invalid_argument(name, value, message)
     storage_class = headers.get("x-oss-storage-class", "")

@@ -213,9 +213,8 @@ def _check_app_package(service: Service, request: OssRequest, record: ObjectReco
         record.key.lower().endswith((".apk", ".ipa"))
         or record.headers.get("content-type") in _APP_TYPES
     )
-    if (
-        not is_package or "authorization" in request.headers
-    ):  # a request signed in its header is answered
+    # A request signed in its header is answered.
+    if not is_package or "authorization" in request.headers:
         return
     host = parse_oss_host(request.host.partition(":")[0].lower())
     is_public = (

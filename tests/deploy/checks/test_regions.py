@@ -59,10 +59,8 @@ def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
         f"{thing} is used in cn-hangzhou and in cn-shanghai: it is in one region, so name another one."
         for thing in ("bucket examplebucket", "log project example-logs")
     ]
-    there["environmentVariables"]["LINK_BUCKET"], there["logConfig"]["project"] = (
-        "other",
-        "other-logs",
-    )
+    there["environmentVariables"]["LINK_BUCKET"] = "other"
+    there["logConfig"]["project"] = "other-logs"
     there["triggers"], there["logConfig"] = [], "auto"
     assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
 

@@ -53,10 +53,8 @@ def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> 
 
 
 def test_a_role_of_two_environments_is_a_fault_by_name_or_arn_in_any_case() -> None:
-    dev, prod = (
-        named("links-http-dev", "Links"),
-        named("links-http", "acs:ram::1000000000000001:role/links"),
-    )
+    dev = named("links-http-dev", "Links")
+    prod = named("links-http", "acs:ram::1000000000000001:role/links")
     sentence = f"env.yaml: dev and prod use the same role, Links: {OWN_ROLE}"
     assert (
         across({"dev": dev, "prod": prod})

@@ -132,10 +132,8 @@ def test_everything_that_the_functions_name_is_looked_up(
     ]
 
 
-ROLE, CALLER = (
-    "ram GetRole --RoleName links-events-dev-role",
-    "ram GetRole --RoleName links-events-dev-caller",
-)
+ROLE = "ram GetRole --RoleName links-events-dev-role"
+CALLER = "ram GetRole --RoleName links-events-dev-caller"
 POLICIES = "ram ListPoliciesForRole --RoleName links-events-dev-role"
 NO_POLICY = "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little"
 NO_QUEUE = (

@@ -137,10 +137,8 @@ def test_a_rule_that_archives_what_is_read_is_a_warning(
 
 def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
     opened = SHARES + '\n[[notice]]\non = "opened"\nmount = "/outbox/"\nto = ["ops"]\n'
-    url, folders = (
-        deployment.bucket_endpoint("examplebucket"),
-        ["shares/", "extended/", "uses/", "index/"],
-    )
+    url = deployment.bucket_endpoint("examplebucket")
+    folders = ["shares/", "extended/", "uses/", "index/"]
     for links, more in ((opened, ["done/", "lease/", "pause/", "opened/"]), (SHARES, [])):
         shares = deployed(f"http://{url.host('examplebucket')}", KEYS, links)
         assert [finding.sentence for finding in bucket_rules(shares)] == [

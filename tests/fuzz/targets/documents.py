@@ -48,9 +48,8 @@ def keys_documents() -> Iterator[Run]:
 
     def run(data: bytes) -> None:
         rest = _IN_ITS_PLACE.sub("", data.decode("utf-8", "replace"))
-        secrets = [
-            secret for secret in KEYS_SECRETS if secret not in rest
-        ]  # that are only where secrets belong
+        # That are only where secrets belong.
+        secrets = [secret for secret in KEYS_SECRETS if secret not in rest]
         try:
             keys = parse(data)
         except InvalidKeys as error:

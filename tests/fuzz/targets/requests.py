@@ -99,10 +99,8 @@ def addresses() -> Iterator[Run]:
 @contextmanager
 def share_records() -> Iterator[Run]:
     """A record of a share and its second end are refused, or they open what they say, as long as they say."""
-    json_body, form = (
-        {"Content-Type": "application/json"},
-        {"Content-Type": "application/x-www-form-urlencoded"},
-    )
+    json_body = {"Content-Type": "application/json"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
     requests: list[tuple[str, str, dict[str, str], str]] = [
         *(
             (path, "GET", accept, "")

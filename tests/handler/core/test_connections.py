@@ -60,9 +60,8 @@ def answering(
                         connection.recv(65536)
                         connection.sendall(response)
 
-        thread = threading.Thread(
-            target=answer, daemon=True
-        )  # a test that fails must not wait for it
+        # A test that fails must not wait for it.
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield f"{'http' if tls is None else 'https'}://localhost:{server.getsockname()[1]}"
         thread.join(10)
@@ -141,9 +140,8 @@ def test_chunks_count_and_not_a_length_beside_them() -> None:
         assert get(Connections(), address).body == b"ok"
 
 
-@pytest.mark.parametrize(
-    "more", [b"", b", and more than announced"]
-)  # the server closes the connection
+# The server closes the connection.
+@pytest.mark.parametrize("more", [b"", b", and more than announced"])
 def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(
     more: bytes,
 ) -> None:
@@ -190,10 +188,8 @@ def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -
     "chunks", [b"2\r\nok\r\n0\r\n\r\n", b"1;x=y\r\no\r\n1 \r\nk\r\n00\r\nX: 1\r\n\r\n"]
 )
 def test_chunks_are_read_up_to_the_limit_and_all_of_them_keep_the_connection(chunks: bytes) -> None:
-    opened, answer = (
-        Connections(),
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
-    )
+    opened = Connections()
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     with answering([answer, answer], [OK]) as address:
         assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [
             b"ok",

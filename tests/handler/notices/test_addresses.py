@@ -323,10 +323,11 @@ class TestTimeOfATry:
         with with_tls(hook, tmp_path) as (port, context):
             network = Network(hang, loopback_is_public, context, try_timeout=0.2)
             code, seconds = failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)
+            # So that the exit does not wait for it.
             assert (code, threads[0].daemon) == (
                 "name_unknown",
                 True,
-            )  # so that the exit does not wait for it
+            )
             assert seconds < 0.7
             released.set()
             threads[0].join(10)

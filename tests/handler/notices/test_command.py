@@ -282,9 +282,8 @@ class TestRetry:
             for call in (copy_while_the_timer_fires, copy):
                 with patch.object(Store, "copy", call):
                     assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-            cli.function.pass_time(
-                2
-            )  # what is due again within the same second is due in the next one
+            # What is due again within the same second is due in the next one.
+            cli.function.pass_time(2)
             cli.function.tick()
         assert cli.names(WAITING) == []
         assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"

@@ -267,9 +267,8 @@ def test_the_latest_slot_is_deleted_first_and_each_once(function: EventFunction)
 
     def note(self: OssClient, location: Location, **options: Any) -> OssResponse:
         deleted.append(location.key.rpartition("/")[2])
-        assert options == {
-            "retry": False
-        }  # a second deletion could delete the lease of the next holder
+        # A second deletion could delete the lease of the next holder.
+        assert options == {"retry": False}
         return delete(self, location, **options)
 
     with patch.object(OssClient, "delete", note):

@@ -39,9 +39,8 @@ NAME = re.compile(
 )
 DAY = 86_400
 HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
-ELSEWHERE = notice(
-    ["ops"], mount="/exampledir/"
-)  # a rule that has nothing to do with the notices that wait
+# A rule that has nothing to do with the notices that wait.
+ELSEWHERE = notice(["ops"], mount="/exampledir/")
 
 
 def dues(function: EventFunction) -> list[int]:

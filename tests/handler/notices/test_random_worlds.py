@@ -46,9 +46,8 @@ MINUTE, HOUR = 60, 3600  # seconds
 TIMEOUT = 120  # seconds of the function
 LONGEST = 45 * MINUTE  # until everything was sent that waited when the last fault ended
 SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0, 850.0)  # seconds
-REFUSED_SKEW = (
-    -850.0
-)  # seconds: OSS accepts nothing that is signed so early, until somebody deploys again
+# Seconds: OSS accepts nothing that is signed so early, until somebody deploys again.
+REFUSED_SKEW = -850.0
 SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
 KEYS_KEY = ".links/keys.json"
 DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
@@ -119,10 +118,8 @@ class Sink:
         world = self._world
         dice = self._world.dice
         process = self._world.thread().process
-        files, fault = (
-            files_in(post.body),
-            dice.choice(self._faults) if dice.random() < self._rate else "",
-        )
+        files = files_in(post.body)
+        fault = dice.choice(self._faults) if dice.random() < self._rate else ""
         if 0 <= world.now - self._outage[0] < self._outage[1]:
             fault = self._outage_fault
         elif any(file[6] in self._refused for file in files):
@@ -156,14 +153,10 @@ class Service:
         dice = world.dice
         self.world = world
         world.latency = dice.choice((*(0.02, 0.2) * 5, 1.6))  # of each of three ways
-        world.fault_rate, world.faults = (
-            dice.choice((0.0, 0.05, 0.1, 0.3)),
-            dice.sample(FAULTS, dice.randint(1, 3)),
-        )
-        world.stall_rate, world.server_skew = (
-            dice.choice((0.0, 0.0, 0.001, 0.004)),
-            dice.choice((0.0, 0.5)),
-        )
+        world.fault_rate = dice.choice((0.0, 0.05, 0.1, 0.3))
+        world.faults = dice.sample(FAULTS, dice.randint(1, 3))
+        world.stall_rate = dice.choice((0.0, 0.0, 0.001, 0.004))
+        world.server_skew = dice.choice((0.0, 0.5))
         world.watch = self._watch
         self.kill_rate = dice.choice((0.0, 0.1, 0.4))  # of invocations and commands
         self.limit = dice.choice((2, 3, 10))  # of instances
@@ -435,9 +428,8 @@ class Service:
         yield from (
             f"{share} opens again" for share in self.revoked if shares[share]["revoked_at"] is None
         )
-        paths = Counter(
-            record["path"] for record in shares.values()
-        )  # all within half the lifetime of a share
+        # All within half the lifetime of a share.
+        paths = Counter(record["path"] for record in shares.values())
         del paths[PRESSED]
         yield from (f"{path} has {count} shares" for path, count in paths.items() if count > 1)
         sent = {

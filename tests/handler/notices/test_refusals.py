@@ -34,9 +34,8 @@ class Refusal(NamedTuple):
 
 WECOM = Refusal("wecom", WebhookResponse(200, {}, b'{"errcode": 40058}', True), "40058")
 WEBHOOK = Refusal("webhook", WebhookResponse(422, {}, b"", True), "status_422")
-ERROR = Refusal(
-    "webhook", WebhookResponse(500, {}, b"", True), "status_500"
-)  # that may be the sink's
+# That may be the sink's.
+ERROR = Refusal("webhook", WebhookResponse(500, {}, b"", True), "status_500")
 BOTH = pytest.mark.parametrize("refusal", [WECOM, WEBHOOK], ids=["WeCom", "a webhook's 422"])
 ALL = pytest.mark.parametrize(
     "refusal", [WECOM, WEBHOOK, ERROR], ids=["WeCom", "a webhook's 422", "a 500"]

@@ -348,9 +348,8 @@ class TestBlame:
         ]
         assert len(delays) > 30
         assert max(delays) < MINUTE
-        assert (
-            len(inbox.tries) - len(inbox.accepted) < 50
-        )  # that name waits by itself, 15 minutes in the end
+        # That name waits by itself, 15 minutes in the end.
+        assert len(inbox.tries) - len(inbox.accepted) < 50
 
     def test_only_what_was_refused_four_times_dies_by_a_refusal(
         self, function: Simulation, forbidden: set[str]

@@ -336,10 +336,8 @@ def test_a_signal_is_delayed_until_the_batch_is_written(tmp_path: Path) -> None:
 def test_a_signal_that_is_ignored_when_the_run_starts_stays_ignored(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    out, handler = (
-        Output(str(tmp_path / "links.csv"), FORMATS["csv"]),
-        signal.signal(number, signal.SIG_IGN),
-    )
+    out = Output(str(tmp_path / "links.csv"), FORMATS["csv"])
+    handler = signal.signal(number, signal.SIG_IGN)
     try:
         with out.opened():
             os.kill(os.getpid(), number)

@@ -95,10 +95,8 @@ class Stub:
         return {**BARE, "FC_PRESIGN_URL": self.url, "FC_PRESIGN_KEY": key, **changes}
 
     def answer(self, request: Request) -> Response:
-        path, key = (
-            request.environ["RAW_URI"].partition("?")[0],
-            request.headers.get("Authorization"),
-        )
+        path = request.environ["RAW_URI"].partition("?")[0]
+        key = request.headers.get("Authorization")
         self.keys.append(key)
         assert request.headers["Accept"] == "application/json"
         if path in self.even:
@@ -374,9 +372,8 @@ def test_the_key_comes_from_the_environment_or_standard_input_and_goes_to_the_se
             "ls", "/reports/ü/", *arguments, stdin=f" {MAKER}\n", env=stub.env(key, HOME=str(home))
         )
         assert done.returncode == 0, done.stderr
-        assert {*stub.keys} == {
-            f"Bearer {MAKER}" if key else None
-        }  # a folder for everybody needs none
+        # A folder for everybody needs none.
+        assert {*stub.keys} == {f"Bearer {MAKER}" if key else None}
         assert MAKER not in done.stdout + done.stderr
     assert [path.name for path in home.rglob("*")] == [".netrc"]
     refused = run("shares", env=stub.env("")).stderr

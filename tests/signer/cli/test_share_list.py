@@ -62,6 +62,17 @@ def test_a_key_that_is_rejected_ends_it(stub: Stub, methods: list[str], code: st
     assert len(stub.keys) == 1
 
 
+def test_once_something_was_shared_a_path_that_the_key_does_not_cover_is_a_row(stub: Stub) -> None:
+    key = api("maker", MAKER, paths=["/reports/"], methods=["SHARE"])
+    stub.world = stub.world.with_keys(api=[key])
+    done = share(stub, "/reports/q3.pdf\n/open/a.txt\n/reports/none.pdf\n")
+    assert done.returncode == 2
+    shared, refused, missing = rows(done.stdout)
+    assert shared[1]
+    assert "(share_not_allowed, request " in refused[5]
+    assert "(no_such_object, request " in missing[5]
+
+
 def test_an_earlier_run_is_resumed_also_one_that_was_cut(stub: Stub, tmp_path: Path) -> None:
     lines = "/reports/q1.pdf\n/reports/季度　报告.pdf\n/reports/q3.pdf\n"
     stub.oss.fill({"reports/季度　报告.pdf": b"content"})

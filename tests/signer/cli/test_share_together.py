@@ -168,9 +168,12 @@ def test_a_folder_where_nothing_can_be_sent_is_refused_with_those_where_it_can(
     [
         ("a.pdf b.pdf --max-uses 3", "--max-uses counts the downloads of one file: add --each."),
         ("folder --max-uses 3", "--max-uses counts the downloads of one file: add --each."),
-        ("a.pdf --into --max-uses 3", "--max-uses counts the downloads of one file: add --each."),
+        (
+            "a.pdf --into --max-uses 3",
+            "--into shares all files at one address: leave out --each and --max-uses.",
+        ),
         ("a.pdf --path /team/b.pdf", "Name files to send, or with --path what to share, not both."),
-        ("a.pdf b.pdf --into --each", "--into shares all files at one address: leave out --each."),
+        ("a.pdf b.pdf --into --each", "--into shares all files at one address: leave out --each"),
         ("a.pdf folder/a.pdf", "folder/a.pdf: Another file has the same name. Rename one, or"),
         ("a.pdf a.pdf", "a.pdf: Another file has the same name. Rename one, or use --each."),
         ("a.pdf absent.pdf", "absent.pdf: No such file or directory."),

@@ -27,10 +27,8 @@ class Use(NamedTuple):
 def working_link(random: Random, version: str = "V4") -> Use:
     """A link of any endpoint that works now."""
     request = random_request(random)._replace(now=random.randint(1_700_000_000, 1_900_000_000))
-    region, kind = (
-        request.region,
-        random.choice(("public", "internal", "dual_stack", "accelerate", "custom", "path")),
-    )
+    region = request.region
+    kind = random.choice(("public", "internal", "dual_stack", "accelerate", "custom", "path"))
     if kind == "custom":
         endpoint = signer.Endpoint.custom_domain("https://static.example.com", region)
     elif kind == "path":

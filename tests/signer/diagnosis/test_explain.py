@@ -154,9 +154,8 @@ def test_one_changed_character_is_always_found() -> None:
         if unquote(changed) == unquote(use.url):
             continue  # such as %2f for %2F
         explanation = use._replace(url=changed).explain(use.credentials)
-        assert (
-            explanation.findings or explanation.signature is None
-        )  # None: the access key was changed
+        # None: the access key was changed.
+        assert explanation.findings or explanation.signature is None
         assert explanation.signature is not True or "x-oss-" not in str(explanation.findings)
 
 

@@ -90,9 +90,8 @@ def test_an_unknown_region_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
-    usual = signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # as a script starts a job in the background
+    # As a script starts a job in the background.
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with started(
             "oss",

@@ -17,6 +17,8 @@ from signer.emulator import RunningOss
 from tests.signer.emulator.running import call
 
 ROOT = Path(__file__).parents[3]
+# To load these takes three times as long as all else.
+WITHOUT_OTHERS = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
 LOADED = """
 import json, sys
 before = {*sys.modules}
@@ -42,9 +44,10 @@ def pytest_of(
     if without_packages:
         code = f"import sys; sys.modules.update(dict.fromkeys(['werkzeug', 'fastcrc'])); {code}"
     command = [sys.executable, "-c", code, "-q", "-p", "signer.emulator.pytest_plugin"]
+    # The folders of runs that others killed are not for this one to remove.
+    command += ["-p", "no:cacheprovider", "-p", "no:fc_presign", "--basetemp=temp"]
     done = subprocess.run(
-        # The folders of runs that others killed are not for this one to remove.
-        [*command, "-p", "no:cacheprovider", "-p", "no:fc_presign", "--basetemp=temp", *arguments],
+        [*command, *WITHOUT_OTHERS, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(variables or {})},
         capture_output=True,

@@ -105,9 +105,8 @@ class Uploads:
                 except FileNotFoundError:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
-                etags.update(
-                    opened.record.etag.encode()
-                )  # OSS hashes the upper-case hexadecimal string
+                # OSS hashes the upper-case hexadecimal string.
+                etags.update(opened.record.etag.encode())
             etag = f"{etags.hexdigest().upper()}-{len(numbers)}"
             record = ObjectRecord(
                 key=upload.key,

@@ -223,9 +223,8 @@ def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(
 def test_an_invalid_file_is_read_again_and_a_valid_one_once(
     links_toml: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        startup, "instance", cache(startup.instance.__wrapped__)
-    )  # as in a new process
+    # As in a new process.
+    monkeypatch.setattr(startup, "instance", cache(startup.instance.__wrapped__))
     monkeypatch.setattr("gc.freeze", lambda: None)
     links_toml.write_text("region = 7")
     for _ in range(2):

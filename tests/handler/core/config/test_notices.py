@@ -244,10 +244,8 @@ def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(
     changes: dict[str, str],
 ) -> None:
     """A sink would take the notice of one for that of the other, and get only one of them."""
-    first, repeat = (
-        notice(to=["chat", "ops", "mail"]),
-        notice(to=["mail", "pager", "ops"], **changes),
-    )
+    first = notice(to=["chat", "ops", "mail"])
+    repeat = notice(to=["mail", "pager", "ops"], **changes)
     assert refusal(first, notice(on="message"), repeat) == (
         "notice 3 repeats notice 1 for mail, ops (same on, mount and give): name a sink in only one of the two."
     )

@@ -301,9 +301,8 @@ def test_show_prints_no_terminal_escape(in_file: KeysCli) -> None:
 
 
 def test_a_misspelt_command_is_answered_with_the_names_of_all_commands(in_file: KeysCli) -> None:
-    choices = in_file.run("revoke").err.replace(
-        "'", ""
-    )  # which argparse quotes until Python 3.12.7
+    # Which argparse quotes until Python 3.12.7.
+    choices = in_file.run("revoke").err.replace("'", "")
     assert "revoke-api-key, add-issuer" in choices
 
 

@@ -44,9 +44,8 @@ class Contest:
         world.fault_rate = dice.choice((0.0, 0.05, 0.15, 0.4))
         world.latency = dice.choice((0.02, 0.5))
         world.faults = dice.sample((*FAULTS, "interrupted"), dice.randint(1, 3))
-        self.is_contended = (
-            dice.random() < 0.2
-        )  # some wait for the end of the slot in which another one writes
+        # Some wait for the end of the slot in which another one writes.
+        self.is_contended = dice.random() < 0.2
         if self.is_contended:
             world.fault_rate = 0.15
             world.faults = ["slow"]
@@ -192,9 +191,8 @@ class Writer:
         except NotConfirmed:
             outcome = "unknown" if outcome == "refused" else outcome
         except (KeysLocked, StoreError) as error:
-            if (
-                process.is_reliable
-            ):  # 200 s, and what an answer and a pause take that nobody can know
+            # 200 s, and what an answer and a pause take that nobody can know.
+            if process.is_reliable:
                 contest.violate(f"{BLOCKED} s after the last writer: {error}")
         except (Killed, KeyboardInterrupt):
             outcome, is_interrupted = "unknown", True

@@ -112,9 +112,8 @@ def test_the_first_of_several_reasons_is_said_by_opening_and_by_the_list(in_memo
     created = in_memory.request_share(password=True, max_uses=1, expires="1d").json
     url, code = created["url"], created["password"]
     assert in_memory.use(url, password=code).status == 303
-    assert (
-        in_memory.use(url, password="wrong").code == "wrong_password"
-    )  # before the uses, and after all others
+    # Before the uses, and after all others.
+    assert in_memory.use(url, password="wrong").code == "wrong_password"
     other, end = api("other", OTHER, methods=["SHARE"]), NOW + DAY
     used_up = in_memory.with_keys(api=[api("maker", MAKER, methods=["SHARE"]), other])
     removed = in_memory.with_keys(api=[other])

@@ -198,10 +198,11 @@ def test_the_longest_path_in_it_is_opened(listing: System, oss: MemoryOss) -> No
     assert open_at(listing, url, f"/-/s/reports/{quote(longest)}").key == f"reports/{longest}"
     assert open_at(listing, url, f"/-/s/reports/{quote(longest)}abcd").code == "share_invalid"
     pages, image = share(listing, path="/reports/", page=True), {"format": "qr"}
+    # Of an address whose QR code few cameras can read.
     for length, status in (
         (1000, 200),
         (1001, 400),
-    ):  # of an address whose QR code few cameras can read
+    ):
         name = "a" * (length - len(pages))
         assert open_at(listing, pages, f"/-/s/reports/{name}", image).status == status
 

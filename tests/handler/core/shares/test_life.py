@@ -90,9 +90,8 @@ class LifeOfShares(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
 
-    @rule(
-        change=st.sampled_from([*[""] * 12, "owner", "record"])
-    )  # rarely, so that most shares live for a while
+    # Rarely, so that most shares live for a while.
+    @rule(change=st.sampled_from([*[""] * 12, "owner", "record"]))
     def change(self, change: str) -> None:
         """An operator replaces the owner's entry, which then has another key, or loses the newest record."""
         if change == "owner":

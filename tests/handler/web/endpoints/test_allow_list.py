@@ -370,10 +370,8 @@ class TestRoutes:
 
 def test_further_parts_sign_no_other_parameters(uploads: System) -> None:
     upload = uploads.start_upload(path="/both/parts.bin")
-    route, extra = (
-        f"/-/uploads/{upload['upload_id']}/parts",
-        dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1"),
-    )
+    route = f"/-/uploads/{upload['upload_id']}/parts"
+    extra = dict.fromkeys(sorted({*SUB_RESOURCES, *UNKEYED}), "1")
     headers = {**extra, "Content-Type": "application/json"}
     response = uploads.request(
         route, "POST", extra, headers, body=json.dumps({"path": "/both/parts.bin"})

@@ -167,9 +167,8 @@ def test_only_callers_with_list_see_a_folder(listing: System, oss: MemoryOss) ->
     assert listing.request("/unlisted/x/", query={"limit": "5"}).code == "not_listed"
     uploads = listing.with_mount("/unlisted/", methods=("POST",))
     assert uploads.request("/unlisted/x/").code == "not_listed"
-    assert listing.request("/unlisted/x/", key=MAKER).json[
-        "url"
-    ]  # a link to the object of this name
+    # A link to the object of this name.
+    assert listing.request("/unlisted/x/", key=MAKER).json["url"]
     assert oss.calls == {}
     for key, path in (
         (ALICE, "/reports/2026/a/"),
@@ -294,10 +293,8 @@ def test_a_hidden_name_costs_nothing_that_a_visible_one_does_not(
         ("", 4, "inner/", 2),
         ("reports/2026/bad/", 1, "inner/", 2),
     ):
-        before, query = (
-            oss.calls["ListObjects"],
-            {"limit": str(limit), **({"after": after} if after else {})},
-        )
+        before = oss.calls["ListObjects"]
+        query = {"limit": str(limit), **({"after": after} if after else {})}
         assert (
             listing.request(FOLDER_PATH, query=query, key=MAKER).json["next"]
             == f"reports/2026/{last}"

@@ -224,12 +224,13 @@ def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> 
 
 
 def test_an_invalid_file_name_is_refused() -> None:
+    # tests/signer/test_disposition.py has the others.
     for name in (
         "a/b",
         "a\r\nX: y",
         "你" * 86,
         "a\udfff",
-    ):  # tests/signer/test_disposition.py has the others
+    ):
         response = ask(query={"download": name})
         assert (response.status, response.code) == (400, "bad_download")
         assert "download" in response.json["detail"]

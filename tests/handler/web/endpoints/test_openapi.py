@@ -110,9 +110,8 @@ def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatc
         "application/json",
         TEXT,
     )
-    monkeypatch.setattr(
-        "handler.web.endpoints.about._OPENAPI", "missing.json"
-    )  # a process reads it once
+    # A process reads it once.
+    monkeypatch.setattr("handler.web.endpoints.about._OPENAPI", "missing.json")
     head = ask("/-/openapi.json", "HEAD")
     assert (head.status, head.body) == (200, "")
     assert (

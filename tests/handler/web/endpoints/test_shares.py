@@ -52,9 +52,8 @@ def test_a_share_is_a_record_that_knows_only_the_hash_of_its_secret(
     url, end = response.json["url"], "2026-03-04T06:41:11Z"
     hashed = base64url(sha256(secret_of(url).encode()).digest())
     assert response.json == {"url": url, "id": hashed[:12], "expires_at": end, "clamped_by": None}
-    assert oss.calls == {
-        "PutObject": 4
-    }  # two that ask whether the bucket has versioning, the record, and the index
+    # Two that ask whether the bucket has versioning, the record, and the index.
+    assert oss.calls == {"PutObject": 4}
     place = {
         "path": "/reports/q3.pdf",
         "mount": "/reports/",
@@ -745,9 +744,8 @@ def test_all_requires_the_method_admin_which_a_token_has_only_from_its_issuer(
     assert shares.request("/-/shares", query={"all": "true"}, key=MAKER).code == "admin_required"
     assert shares.request("/-/shares").code == "unauthorized"
     for method, path in (("GET", "/reports/q3.pdf"), ("DELETE", f"/-/shares/{create(shares)}")):
-        assert (
-            shares.request(path, method, key=ADMIN).code == "not_found"
-        )  # it is for this list alone
+        # It is for this list alone.
+        assert shares.request(path, method, key=ADMIN).code == "not_found"
 
 
 ENTRY = f"{'0' * 10}-{'a' * 12}"  # its caller's folder comes first where all are listed
@@ -799,10 +797,11 @@ def test_among_2000_a_page_costs_one_list_and_its_records_eight_at_once(
     for count in (20, 50, 50):
         oss.calls.clear()
         found = page(shares, limit=str(count), after=after)
+        # Of each its record and its second end.
         assert oss.calls == {
             "ListObjects": 1,
             "GetObject": 2 * count,
-        }  # of each its record and its second end
+        }
         assert len(found["shares"]) == count
         after = found["next"]
     assert max(most) == 8

@@ -285,9 +285,8 @@ class TestArrivals:
             9,
             10,
         ]
-        assert (
-            len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10
-        )  # nothing was deleted
+        # Nothing was deleted.
+        assert len(uploads.oss.keys(f".links/state/uses/{share_id(url)}/")) == 10
 
     def test_all_forms_of_a_number_expire_before_another_can_take_its_place(
         self, uploads: System

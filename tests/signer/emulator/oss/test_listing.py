@@ -88,10 +88,8 @@ def test_an_invalid_bucket_name_is_refused(cloud: LocalOss) -> None:
 
 ENABLED = "<Status>Enabled</Status>"
 IA, ARCHIVE = ("<StorageClass>IA</StorageClass>", "<StorageClass>Archive</StorageClass>")
-EXPIRES, MOVES = (
-    "<Expiration><Days>30</Days></Expiration>",
-    "<Transition><Days>{}</Days>{}</Transition>",
-)
+EXPIRES = "<Expiration><Days>30</Days></Expiration>"
+MOVES = "<Transition><Days>{}</Days>{}</Transition>"
 
 
 @pytest.mark.parametrize(

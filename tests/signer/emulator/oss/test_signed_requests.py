@@ -150,9 +150,8 @@ def test_a_length_that_is_signed_and_a_transfer_encoding_together_are_refused(
     for encoding, length_first in product(
         ("gzip, chunked", "identity", "chunked", "Chunked"), (True, False)
     ):
-        is_taken = (
-            sign is by_header and encoding.lower() == "chunked"
-        )  # as ali-oss sends a stream of known length
+        # As ali-oss sends a stream of known length.
+        is_taken = sign is by_header and encoding.lower() == "chunked"
         target, signed = sign(filled)
         pair = [("Content-Length", "3"), ("Transfer-Encoding", encoding)]
         headers = [

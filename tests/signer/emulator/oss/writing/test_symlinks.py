@@ -134,9 +134,8 @@ def test_oss2_and_v2_put_and_get_links(bucket: Any, client: Any) -> None:
     assert bucket.get_object_acl("by oss2").acl == "private"
     with pytest.raises(oss2.exceptions.NoSuchKey):
         bucket.get_symlink("missing")
-    client.put_symlink(
-        oss_v2.PutSymlinkRequest(BUCKET, "by v2", target=ENCODED)
-    )  # it does not encode
+    # It does not encode.
+    client.put_symlink(oss_v2.PutSymlinkRequest(BUCKET, "by v2", target=ENCODED))
     target = client.get_symlink(oss_v2.GetSymlinkRequest(BUCKET, "by v2")).target
     assert bucket.head_object("by v2").etag == bucket.head_object(TARGET).etag
     assert target == ENCODED
