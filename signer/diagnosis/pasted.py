@@ -298,6 +298,8 @@ def _end_of_link(text: str, start: int) -> int:
     last = complete or _LAST_PARAMETER.match(line)
     word = _WORD.match(line, last.end() if last else 0)
     end = start + (word.end() if word else 0)
+    before_on_line = text[text.rfind("\n", 0, start) + 1 : start].strip()
+    is_quoted = before_on_line.startswith(">") or not text[:start].strip()
     for _ in range(_MAX_LINES):
         joined = _LINE_BREAK.sub("", text[start:end])
         more = _NEXT_LINE.match(text, end)
@@ -306,6 +308,9 @@ def _end_of_link(text: str, start: int) -> int:
         if more is None or end - start > MAX_LENGTH or (is_whole and not more["parameter"]):
             break
         if "?" in joined and "?" in more[0]:  # of two links
+            break
+        # Quoted lines go on with a quoted one, whose mark may be lost at the start of a paste.
+        if more[0].lstrip().startswith(">") and not (is_quoted or closing):
             break
         end = more.end()
         if closing and closing in more[0]:

@@ -57,6 +57,14 @@ def test_the_next_line_with_a_question_mark_of_its_own_is_of_another_link() -> N
     assert read(text)[0][:2] == ("link", (1,))
 
 
+def test_a_quoted_line_goes_on_with_a_quoted_link_alone() -> None:
+    cut = LINK.partition("&x-oss-signature=")[0]
+    rest = LINK.removeprefix(cut)
+    assert read(f"Hello\n{cut}\n> {rest[1:]}")[0][:2] == ("link", (2,))
+    assert read(f"Hello\n> {cut}\n> {rest[1:]}")[0][:2] == ("link", (2, 3))
+    assert read(f"{cut}\n> {rest[1:]}")[0][:2] == ("link", (1, 2))
+
+
 def test_the_colours_of_a_terminal_are_no_part_of_a_link() -> None:
     explanation = signer.explain(f"\x1b[31m{LINK}\x1b[0m failed", now=NOW)
     assert (explanation.key, explanation.ok) == ("dir/a b.txt", True)
