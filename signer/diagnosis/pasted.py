@@ -56,8 +56,8 @@ _PUNCTUATION = ".,;:!?)]}>'\"\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\uff09\u3
 _NEXT_LINK = re.compile(r"(?<=\s)(?=[\"'<(]?https?://)")
 # The next line of a broken link, not another text: after a soft break, a parameter, or what can only be a part of one.
 _NEXT_LINE = re.compile(
-    r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]*(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
-    r"|[ \t]*\r?\n[ \t>|]*(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)"
+    r"(?<==)\r?\n(?!https?:)\S+|[ \t]*(?:\r?\n){1,2}[ \t>|]{0,20}(?P<parameter>[&?\uff1f\uff06][\w.-]+[=\uff1d]\S*)"
+    r"|[ \t]*\r?\n[ \t>|]{0,20}(?!\S*https?:|[\w.-]+\.aliyuncs\.com/|[\w-]+:|00[0-9]{2}-|[0-9]{3}\b|[0-9A-F]{24}\b)"
     r"(?=\S*[%&=/?0-9])[\w%&=.~/+?;,@!$()*]\S*(?=[ \t]*(?:[\r\n]|\Z))"
 )
 _LINE_BREAK = re.compile(r"(?<!\s)\s*\n[ \t>|]*")
