@@ -219,7 +219,11 @@ def check_endpoint(endpoint: Endpoint) -> None:
     expected = "an Endpoint, such as Endpoint.public('cn-hangzhou')"
     check_type("endpoint", endpoint, Endpoint, InvalidEndpoint, expected)
     check_product(endpoint.product)
-    if not all(isinstance(field, str) and field.isascii() for field in endpoint):
+    try:
+        is_ascii = "".join(endpoint).isascii()
+    except TypeError:  # of a field that is no string
+        is_ascii = False
+    if not is_ascii:
         raise InvalidEndpoint(f"Invalid endpoint: expected {expected}, whose fields are ASCII.")
 
 
