@@ -15,7 +15,7 @@ from string import punctuation
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from .errors import InvalidCdnKey, InvalidLink, InvalidTime
+from .errors import InvalidCdnKey, InvalidLink, InvalidTime, check_type
 from .link import Link, read_expiry, seconds
 from .names import check_key
 
@@ -99,7 +99,12 @@ def presign_cdn(
     """
     _check_type(key)
     requested = read_expiry(expires_in, MAX_EXPIRES_IN)
-    written, expires_at = _prepare(key, rand, key.valid_for, seconds(now), requested)
+    arguments = (key, rand, key.valid_for, seconds(now), requested)
+    try:
+        written, expires_at = _prepare(*arguments)
+    except TypeError:
+        # As of a link to OSS: what has no hash is of a wrong type.
+        written, expires_at = _prepare.__wrapped__(*arguments)
     origin, path, query = _read_url(url, key)
     added = f"{key.parameter}={written}-{rand}-0-{digest(key, path, written, rand)}"
     return Link(
@@ -190,7 +195,8 @@ def fault_of(key: CdnKey, target: str, now: float) -> str | None:
 
 
 def verify_cdn(url: str, key: CdnKey, *, now: datetime | float | None = None) -> str | None:
-    """The fault of a URL, as `fault_of`, None for a valid one. Raises `InvalidCdnKey`."""
+    """The fault of a URL, as `fault_of`, None for a valid one. Raises `InvalidCdnKey` and `InvalidLink`."""
     check_cdn_key(key)
+    check_type("link", url, str, InvalidLink)
     target = "/" + url.partition("#")[0].partition("://")[2].partition("/")[2]
     return fault_of(key, quote(target, safe=punctuation), seconds(now))

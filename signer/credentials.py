@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from .errors import MissingCredentials
+from .errors import InvalidCredentials, MissingCredentials, check_type
 
 # What STS issues is valid no longer (RAM page "AssumeRole"); Function Compute gives its functions tokens for 36 hours.
 MAX_SESSION = 43_200  # seconds
@@ -56,6 +56,7 @@ class Credentials(NamedTuple):
         """
         if environ is None:
             environ = os.environ
+        check_type("environ", environ, Mapping, InvalidCredentials, "a mapping of strings")
         for family in families:
             key_id, secret, token = (environ.get(name, "") for name in family)
             if key_id and secret:

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from .errors import InvalidEndpoint, describe_argument
+from .errors import InvalidEndpoint, check_type, describe_argument
 
 PRODUCTS = ("oss", "oss-cloudbox")
 # They tell a misspelt region from a new one.
@@ -215,14 +215,16 @@ def _check_oss_host(host: OssHost, region: str) -> None:
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raises `InvalidEndpoint` for a value of another type, such as a region or a URL, and as `check_product`."""
-    if not isinstance(endpoint, Endpoint):
-        # The value is not repeated: it may be a link, or credentials.
-        raise InvalidEndpoint(
-            "Invalid endpoint: expected an Endpoint, such as Endpoint.public('cn-hangzhou'), not "
-            f"{type(endpoint).__name__}."
-        )
+    """Raises `InvalidEndpoint` for a region, a URL or another type, for fields of one, and as `check_product`."""
+    expected = "an Endpoint, such as Endpoint.public('cn-hangzhou')"
+    check_type("endpoint", endpoint, Endpoint, InvalidEndpoint, expected)
     check_product(endpoint.product)
+    try:
+        is_ascii = "".join(endpoint).isascii()
+    except TypeError:  # of a field that is no string
+        is_ascii = False
+    if not is_ascii:
+        raise InvalidEndpoint(f"Invalid endpoint: expected {expected}, whose fields are ASCII.")
 
 
 def check_product(product: str) -> str:
@@ -236,7 +238,7 @@ def check_product(product: str) -> str:
 
 
 def _label(value: str) -> str:
-    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+    if not isinstance(value, str) or not _LABEL.fullmatch(f"{value}"):
         raise InvalidEndpoint(
             f"Invalid region {describe_argument(value)}: expected for example cn-hangzhou.", value
         )

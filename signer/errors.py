@@ -21,6 +21,7 @@ SignerError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,31 @@ def _attribute(value: Any) -> Any:
 
 def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (str, float, int, timedelta))
+
+
+def check_type(
+    what: str, value: object, kind: type, error: type[SignerError], expected: str = "a string"
+) -> None:
+    """Raises `error` for a value of another type. The value is not repeated: it may be secret."""
+    if not isinstance(value, kind):
+        raise error(f"Invalid {what}: expected {expected}, not {type(value).__name__}.")
+
+
+def string_pairs(
+    what: str, mapping: Mapping[str, str] | None, error: type[SignerError]
+) -> list[tuple[str, str]]:
+    """The items of a mapping of strings, none of None. Raises `error` for anything else."""
+    if not mapping:
+        return []
+    # The headers of http.server have items, and are no Mapping.
+    if not hasattr(mapping, "items"):
+        raise error(f"Invalid {what}: expected a mapping of strings, not {type(mapping).__name__}.")
+    pairs = [*mapping.items()]
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str):
+            shown = describe_argument(name)
+            raise error(f"Invalid {what}: the name and the value of {shown} must be strings.", name)
+    return pairs
 
 
 class SignerError(Exception):
@@ -93,7 +119,7 @@ class InvalidHeader(SignerError):
 
     def __init__(self, message: str, name: str = "", *, code: str | None = None) -> None:
         super().__init__(message, code=code)
-        self.name = name
+        self.name: str = _attribute(name)
 
 
 class InvalidQuery(SignerError):
@@ -103,7 +129,7 @@ class InvalidQuery(SignerError):
 
     def __init__(self, message: str, name: str = "", *, code: str | None = None) -> None:
         super().__init__(message, code=code)
-        self.name = name
+        self.name: str = _attribute(name)
 
 
 class InvalidExpiry(SignerError):

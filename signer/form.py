@@ -15,8 +15,8 @@ from typing import NamedTuple
 from . import names, v4
 from .credentials import Credentials
 from .endpoint import Endpoint
-from .errors import InvalidForm
-from .link import MAX_EXPIRES_IN, read_expiry, seconds, signing_context
+from .errors import InvalidForm, check_type, describe_argument
+from .link import seconds, signing_context
 from .sizes import MAX_PUT
 
 FILE_NAME = "${filename}"
@@ -87,33 +87,38 @@ def post_form(
         raise InvalidForm(
             f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key"
         )
-    requested = read_expiry(expires_in, MAX_EXPIRES_IN)
     if type(max_size) is not int or not 0 <= max_size <= MAX_PUT:
         raise InvalidForm(
-            f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_PUT} bytes.", "max_size"
+            f"Invalid max_size {describe_argument(max_size)}: it must be from 0 to {MAX_PUT} bytes.",
+            "max_size",
         )
     if type(min_size) is not int or not 0 <= min_size <= max_size:
         raise InvalidForm(
-            f"Invalid min_size {min_size!r}: it must be from 0 to max_size ({max_size}).",
+            f"Invalid min_size {describe_argument(min_size)}: it must be from 0 to max_size ({max_size}).",
             "min_size",
         )
-    is_type_prefix = content_type is not None and content_type.endswith("/")
-    if content_type is not None and not MEDIA_TYPE.fullmatch(
-        content_type + "x" if is_type_prefix else content_type
-    ):
+    is_type_prefix = isinstance(content_type, str) and content_type.endswith("/")
+    example = f"{content_type}x" if is_type_prefix else content_type
+    if example is not None and not (isinstance(example, str) and MEDIA_TYPE.fullmatch(example)):
         raise InvalidForm(
-            f"Invalid content_type {content_type!r}: expected a media type such as text/plain, or a prefix such as "
-            "text/.",
+            f"Invalid content_type {describe_argument(content_type)}: expected a media type such as text/plain, or a "
+            "prefix such as text/.",
             "content_type",
         )
+    check_type("fixed", fixed or {}, Mapping, InvalidForm, "a mapping of strings")
     for name, value in (fixed or {}).items():
-        if not _FIXED.fullmatch(name) or not _FIXED_VALUE.fullmatch(value):
+        if not (
+            isinstance(name, str)
+            and isinstance(value, str)
+            and _FIXED.fullmatch(name)
+            and _FIXED_VALUE.fullmatch(value)
+        ):
             raise InvalidForm(
-                f"Invalid fixed field {name!r}: expected a header of an object in lower case, such as cache-control or "
-                "x-oss-storage-class, and a value of visible ASCII.",
+                f"Invalid fixed field {describe_argument(name)}: expected a header of an object in lower case, such as "
+                "cache-control or x-oss-storage-class, and a value of visible ASCII.",
                 "fixed",
             )
-    context = signing_context(credentials, endpoint, seconds(now), requested)
+    context = signing_context(credentials, endpoint, seconds(now), expires_in)
     pinned = dict(context.parameters)
     if not overwrite:
         pinned["x-oss-forbid-overwrite"] = "true"
@@ -146,7 +151,7 @@ def post_form(
         },
         expires_at=context.expires_at,
         expires_in=context.expires_in,
-        clamped=context.expires_in < requested,
+        clamped=context.clamped,
     )
 
 

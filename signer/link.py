@@ -18,7 +18,9 @@ from .errors import (
     InvalidHeader,
     InvalidQuery,
     InvalidTime,
+    check_type,
     describe_argument,
+    string_pairs,
 )
 
 MAX_EXPIRES_IN = 604_800
@@ -78,23 +80,22 @@ def presign(
     if key is not None:
         names.check_key(key)
     encoded_key = v4.encode_key(key or "")
-    requested = read_expiry(expires_in, MAX_EXPIRES_IN)
-    # Before the cache, which takes a tuple for the credentials that it equals, and cannot hash a list.
-    names.check_method(method)
-    names.check_bucket(bucket)
-    check_credentials_type(credentials)
-    check_endpoint(endpoint)
-    signed, additional = (
-        _headers_to_sign(headers, signed_headers, endpoint.host(bucket))
-        if headers or signed_headers
-        else ({}, "")
-    )
+    signed: dict[str, str] = {}
+    additional = ""
+    if headers or signed_headers:
+        check_endpoint(endpoint)
+        signed, additional = _headers_to_sign(headers, signed_headers, endpoint.host(bucket))
     issued = int(time.time()) if now is None else seconds(now)
-    context, parameters, canonical_query, address = _prepare(
-        method, bucket, credentials, endpoint, issued, requested, additional
-    )
+    arguments = (method, bucket, credentials, endpoint, issued, expires_in, additional)
+    try:
+        prepared = _prepare(*arguments)
+    except TypeError:
+        # What has no hash, such as a list, is of a wrong type: without the cache, its check says so.
+        prepared = _prepare.__wrapped__(*arguments)
+    context, parameters, canonical_query, address = prepared
     if query:
-        canonical_query = _canonical_query(parameters, tuple(query.items()))
+        requested = tuple(string_pairs("query", query, InvalidQuery))
+        canonical_query = _canonical_query(parameters, requested)
     request = v4.canonical_request(
         method,
         v4.canonical_path(bucket, encoded_key),
@@ -117,7 +118,7 @@ def presign(
         else {},
         expires_at=context.expires_at,
         expires_in=context.expires_in,
-        clamped=context.expires_in < requested,
+        clamped=context.clamped,
     )
 
 
@@ -130,6 +131,7 @@ class SigningContext(NamedTuple):
     parameters: dict[str, str]
     expires_at: datetime
     expires_in: int
+    clamped: bool
 
     def __repr__(self) -> str:
         # Without the day's signing key, which signs anything, and without the security token.
@@ -140,9 +142,10 @@ class SigningContext(NamedTuple):
 
 
 def signing_context(
-    credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int
+    credentials: Credentials, endpoint: Endpoint, issued: int, requested: int | timedelta
 ) -> SigningContext:
-    """Raises `InvalidEndpoint`, `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
+    """Raises `InvalidExpiry`, `InvalidEndpoint`, `InvalidCredentials`, and `CredentialsExpired` if no time is left."""
+    expires_in = limit = read_expiry(requested, MAX_EXPIRES_IN)
     check_endpoint(endpoint)
     check_credentials(credentials)
     if credentials.expires_at is not None:
@@ -173,20 +176,24 @@ def signing_context(
         parameters=parameters,
         expires_at=datetime.fromtimestamp(issued + expires_in, timezone.utc),
         expires_in=expires_in,
+        clamped=expires_in < limit,
     )
 
 
-@lru_cache(maxsize=64)
+# Typed: a tuple equals the credentials that it has, True equals 1, and some equal strings are written otherwise.
+@lru_cache(maxsize=64, typed=True)
 def _prepare(
     method: str,
     bucket: str,
     credentials: Credentials,
     endpoint: Endpoint,
     issued: int,
-    expires_in: int,
+    expires_in: int | timedelta,
     additional: str,
 ) -> tuple[SigningContext, tuple[tuple[str, str], ...], str, str]:
     """The context, its canonical parameters, the query that they are, and the URL up to the key."""
+    names.check_method(method)
+    names.check_bucket(bucket)
     context = signing_context(credentials, endpoint, issued, expires_in)
     own = {**context.parameters, "x-oss-expires": str(context.expires_in)}
     if additional:
@@ -218,7 +225,7 @@ def _headers_to_sign(
 ) -> tuple[dict[str, str], str]:
     """The headers to sign, by lower-case name, and the canonical list of the additional ones."""
     available: dict[str, str] = {}
-    for name, value in (headers or {}).items():
+    for name, value in string_pairs("headers", headers, InvalidHeader):
         names.check_header(name, value)
         if name.lower() in available:
             raise InvalidHeader(
@@ -231,11 +238,15 @@ def _headers_to_sign(
             "hash of a body. Use Content-MD5.",
             "x-oss-content-sha256",
         )
-    if isinstance(signed_headers, str):
+    if isinstance(signed_headers, str) or not isinstance(signed_headers, Iterable):
+        kind = type(signed_headers).__name__
         raise InvalidHeader(
-            "signed_headers must be a list of header names, not one string.", signed_headers
+            f"signed_headers must be a list of header names, not one {kind}.", signed_headers
         )
-    additional = {name.lower() for name in signed_headers}
+    listed = [*signed_headers]
+    for name in listed:
+        names.check_header(name, "")
+    additional = {name.lower() for name in listed}
     additional = {name for name in additional if not v4.is_always_signed(name)}
     if available.get("host", host) != host:
         raise InvalidHeader(
@@ -305,19 +316,10 @@ def check_credentials(credentials: Credentials) -> None:
         )
 
 
-def check_credentials_type(credentials: Credentials) -> None:
-    """Raises `InvalidCredentials` for a value of another type, such as a tuple."""
-    if not isinstance(credentials, Credentials):
-        # The value is not repeated: it may have secrets.
-        raise InvalidCredentials(
-            "Invalid credentials: expected Credentials(access_key_id, access_key_secret, security_token), not "
-            f"{type(credentials).__name__}."
-        )
-
-
 def check_access_key(credentials: Credentials) -> None:
     """Raises `InvalidCredentials` unless ID and secret are visible ASCII, and so is the token if there is one."""
-    check_credentials_type(credentials)
+    expected = "Credentials(access_key_id, access_key_secret, security_token)"
+    check_type("credentials", credentials, Credentials, InvalidCredentials, expected)
     for name, value in zip(credentials._fields[:3], credentials[:3], strict=True):
         if value is None and name == "security_token":
             continue

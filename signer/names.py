@@ -38,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def check_method(method: str) -> None:
     """Raises `InvalidMethod` unless `method` is GET, HEAD, PUT, POST or DELETE, in capitals."""
-    if not isinstance(method, str) or method not in METHODS:
+    if not isinstance(method, str) or f"{method}" not in METHODS:
         raise InvalidMethod(
             f"Invalid method {describe_argument(method)}: it must be GET, HEAD, PUT, POST or DELETE, in capitals.",
             method,
@@ -47,7 +47,8 @@ def check_method(method: str) -> None:
 
 def check_bucket(bucket: str) -> None:
     """Raises `InvalidBucket` unless 3 to 63 of a-z, 0-9 and "-", first and last a letter or digit."""
-    if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
+    # As it is written: a member of an Enum that is a string too may be written as its name.
+    if not isinstance(bucket, str) or not _BUCKET.fullmatch(f"{bucket}"):
         raise InvalidBucket(
             f"Invalid bucket name {describe_argument(bucket)}: it must have 3 to 63 characters of a-z, 0-9 and -, "
             "and must begin and end with a letter or digit.",
@@ -112,7 +113,7 @@ def check_header(name: str, value: str) -> None:
     """
     if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
         raise InvalidHeader(
-            f"Invalid header name {name!r}: it must be a token of RFC 9110, such as Content-Type.",
+            f"Invalid header name {describe_argument(name)}: it must be a token of RFC 9110, such as Content-Type.",
             name,
         )
     if not isinstance(value, str) or (value and not re.fullmatch(_HEADER_VALUE, value)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .errors import InvalidLink, check_type
+
 REDACTED = "REDACTED"
 
 # A name begins where no word continues, or directly after an escape: %26, %2526, \u0026.
@@ -51,7 +53,9 @@ def redact(string: str) -> str:
     """Replaces every signature, token, access key, share, JWT and API key with `REDACTED`.
 
     Works for URLs (also encoded, HTML-escaped or within JSON), for headers, and for prose that quotes them.
+    Raises `InvalidLink` for what is no string.
     """
+    check_type("text", string, str, InvalidLink)
     string = _MD5.sub(rf"\1{REDACTED}", string)
     string = _BEARER.sub(rf"\1{REDACTED}", string)
     string = _OWN_KEY.sub(REDACTED, string)

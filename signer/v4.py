@@ -57,11 +57,9 @@ def canonical_request(
 
 def encode(string: str) -> str:
     """Percent-encodes a name or a value of the query; only RFC 3986's unreserved characters are kept."""
-    return (
-        string
-        if _UNRESERVED.fullmatch(string)
-        else string.encode().decode("latin-1").translate(_ENCODED)
-    )
+    unreserved = _UNRESERVED.fullmatch(string)
+    # Of a string that is written as something else, such as a member of an Enum, this is the value.
+    return unreserved[0] if unreserved else string.encode().decode("latin-1").translate(_ENCODED)
 
 
 def encode_key(key: str) -> str:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from . import v1, v4
 from .credentials import Credentials
 from .endpoint import PRODUCTS, Endpoint, check_endpoint
-from .link import MAX_EXPIRES_IN, check_credentials_type, seconds
+from .errors import InvalidBucket, InvalidHeader, InvalidMethod, check_type, string_pairs
+from .link import MAX_EXPIRES_IN, check_access_key, seconds
 from .signed_request import (
     REQUIRED,
     Fault,
@@ -86,12 +87,17 @@ def verify(
     without it, the host does. A custom domain does not contain its bucket, so `bucket` is required.
     Raises `InvalidLink` unless `url` is the URL of an object.
     """
-    check_credentials_type(credentials)
+    check_type("method", method, str, InvalidMethod)
+    check_access_key(credentials)
     if endpoint is not None:
         check_endpoint(endpoint)
+    if bucket is not None:
+        check_type("bucket name", bucket, str, InvalidBucket)
     parsed = parse_url(url, endpoint=endpoint, bucket=bucket)
     region = endpoint.region if endpoint else None
-    sent = {"host": parsed.host, **{name.lower(): value for name, value in (headers or {}).items()}}
+    sent = {"host": parsed.host}
+    for name, value in string_pairs("headers", headers, InvalidHeader):
+        sent[name.lower()] = value
     return verify_request(
         method,
         parsed.bucket,

@@ -11,7 +11,14 @@ from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
 from ..credentials import Credentials
 from ..display import pieces_of, printable_name, redact_pieces
-from ..errors import InvalidLink
+from ..errors import (
+    InvalidBucket,
+    InvalidHeader,
+    InvalidLink,
+    InvalidMethod,
+    check_type,
+    string_pairs,
+)
 from ..link import MAX_EXPIRES_IN, check_access_key, seconds
 from ..times import utc
 from . import answers, checks, proofs
@@ -73,6 +80,14 @@ def explain(
     bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
     neither a URL nor an answer, or `error_xml` no error.
     """
+    for what, argument, kind in (
+        ("link", url, InvalidLink),
+        ("error_xml", error_xml, InvalidLink),
+        ("method", method, InvalidMethod),
+        ("bucket name", bucket, InvalidBucket),
+    ):
+        if argument is not None:
+            check_type(what, argument, str, kind)
     pasted = read_pasted(as_unicode(url or ""))
     error = pasted.error
     status = pasted.status if error_xml is None else ""
@@ -105,7 +120,8 @@ def explain(
     if service or other_link:
         link = link._replace(version=None) if service else parse_lenient_url(string, bucket)
         error = None
-    sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
+    pairs = string_pairs("headers", headers, InvalidHeader)
+    sent = {as_unicode(name).lower(): as_unicode(value) for name, value in pairs}
     request = CandidateRequest(
         method=method,
         bucket=link.bucket or "",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from email.message import Message
+from enum import Enum
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -156,6 +158,9 @@ def form(**arguments: Any) -> signer.Form:
     return signer.post_form(**{"bucket": BUCKET, "key": KEY, **defaults, **arguments})
 
 
+ADDRESS = "https://static.example.com/a.jpg"
+CDN = signer.CdnKey("exampleKEY123")
+CHECK: dict[str, Any] = {"method": "GET", "url": sign().url, "credentials": KEYS, "now": NOW}
 OF_ANOTHER_TYPE: list[tuple[type[SignerError], str, str, object]] = [
     (signer.InvalidEndpoint, "expected an Endpoint, such as", "endpoint", "cn-hangzhou"),
     (signer.InvalidEndpoint, "expected an Endpoint", "endpoint", "https://static.example.com"),
@@ -207,6 +212,173 @@ def test_a_check_of_a_link_refuses_arguments_of_another_type(
 ) -> None:
     with pytest.raises(kind, match="expected"):
         signer.verify("GET", sign().url, **arguments)
+
+
+SECRET: Any = b"secretEXAMPLE"
+LIST: Any = []
+untyped: Any = signer
+TYPES: list[tuple[type[SignerError], str, Call]] = [
+    *(
+        (signer.InvalidQuery, "query: expected a mapping of strings", partial(sign, query=query))
+        for query in ("a=b", SECRET, [("a", "b")], 7, {"a"})
+    ),
+    *(
+        (signer.InvalidQuery, "must be strings", partial(sign, query=query))
+        for query in ({"a": ["b"]}, {SECRET: "b"}, {None: "b"})
+    ),
+    *(
+        (signer.InvalidHeader, "headers: expected a mapping", partial(sign, headers=headers))
+        for headers in ("a: b", [("a", "b")], SECRET)
+    ),
+    *(
+        (signer.InvalidHeader, "must be strings", partial(sign, headers=headers))
+        for headers in ({SECRET: "b"}, {"a": 1.5})
+    ),
+    *(
+        (signer.InvalidHeader, "[Hh]eader", partial(sign, signed_headers=names, headers={"a": "b"}))
+        for names in (None, 7, [SECRET], [None], SECRET, [["a"]])
+    ),
+    *(
+        (
+            signer.InvalidCredentials,
+            field,
+            partial(sign, credentials=KEYS._replace(**{field: LIST})),
+        )
+        for field in ("access_key_id", "access_key_secret", "security_token")
+    ),
+    (
+        signer.InvalidTime,
+        "expected a datetime",
+        partial(sign, credentials=KEYS._replace(expires_at=LIST)),
+    ),
+    *(
+        (signer.InvalidEndpoint, "expected an Endpoint", partial(make, endpoint=endpoint))
+        for make in (sign, form)
+        for endpoint in (
+            HANGZHOU._replace(region=LIST),
+            HANGZHOU._replace(region="\ud800"),
+            HANGZHOU._replace(domain=SECRET),
+        )
+    ),
+    *(
+        (signer.InvalidForm, "content_type", partial(form, content_type=value))
+        for value in (SECRET, 7, ["text/plain"])
+    ),
+    *(
+        (signer.InvalidForm, "fixed", partial(form, fixed=value))
+        for value in (SECRET, [("cache-control", "no-store")], {7: "a"}, {"cache-control": SECRET})
+    ),
+    *(
+        (signer.InvalidForm, "must be from 0", partial(form, max_size=v))
+        for v in ([SECRET], SECRET)
+    ),
+    *(
+        (signer.InvalidForm, "must be from 0", partial(form, min_size=v))
+        for v in ([SECRET], SECRET)
+    ),
+    *(
+        (kind, expected, partial(untyped.verify, **{**CHECK, name: value}))
+        for kind, expected, name, value in (
+            (signer.InvalidMethod, "a string, not bytes", "method", b"GET"),
+            (signer.InvalidBucket, "a string, not int", "bucket", 7),
+            (signer.InvalidHeader, "a mapping of strings", "headers", [("a", "b")]),
+            (signer.InvalidHeader, "must be strings", "headers", {"content-type": 1}),
+            (signer.InvalidHeader, "must be strings", "headers", {SECRET: "a"}),
+            (
+                signer.InvalidCredentials,
+                "key_id",
+                "credentials",
+                KEYS._replace(access_key_id=SECRET),
+            ),
+            (
+                signer.InvalidCredentials,
+                "secret",
+                "credentials",
+                KEYS._replace(access_key_secret=SECRET),
+            ),
+        )
+    ),
+    *(
+        (kind, expected, partial(untyped.explain, **{"url": ADDRESS, name: value}))
+        for kind, expected, name, value in (
+            (signer.InvalidLink, "link: expected a string, not bytes", "url", SECRET),
+            (signer.InvalidLink, "error_xml: expected a string", "error_xml", SECRET),
+            (signer.InvalidMethod, "a string, not bytes", "method", b"GET"),
+            (signer.InvalidBucket, "a string, not list", "bucket", ["examplebucket"]),
+            (signer.InvalidHeader, "a mapping of strings", "headers", ["a: b"]),
+            (signer.InvalidHeader, "must be strings", "headers", {"a": 1}),
+        )
+    ),
+    *(
+        (signer.InvalidLink, "a string, not", partial(untyped.redact, value))
+        for value in (None, SECRET, 7, ["a"])
+    ),
+    (signer.InvalidLink, "a string, not bytes", partial(untyped.verify_cdn, SECRET, CDN)),
+    (
+        signer.InvalidCdnKey,
+        "rand",
+        partial(untyped.presign_cdn, ADDRESS, CDN, expires_in=60, rand=LIST),
+    ),
+    (
+        signer.InvalidCdnKey,
+        "key must be",
+        partial(untyped.presign_cdn, ADDRESS, CDN._replace(key=LIST), expires_in=60),
+    ),
+    *(
+        (
+            signer.InvalidCredentials,
+            "a mapping of strings",
+            partial(untyped.Credentials.from_environment, value),
+        )
+        for value in ("LTAI5tEXAMPLE", ["a"], SECRET)
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected", "call"), TYPES)
+def test_every_function_refuses_an_argument_of_another_type_and_repeats_none_that_may_be_secret(
+    kind: type[SignerError], expected: str, call: Call
+) -> None:
+    with pytest.raises(kind, match=expected) as caught:
+        call()
+    error = caught.value
+    assert "secretEXAMPLE" not in f"{error}{vars(error)}"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+
+
+class Name(str, Enum):
+    """Its members are strings, and are written as `Name.BUCKET`."""
+
+    BUCKET = BUCKET
+    METHOD = "GET"
+    REGION = "cn-hangzhou"
+    VERSION = "CAEQEhi"
+
+    def __str__(self) -> str:
+        return f"Name.{self.name}"
+
+    __format__ = Enum.__format__
+
+
+def test_a_member_of_an_enum_is_signed_as_its_value_or_refused_and_changes_no_other_link() -> None:
+    with pytest.raises(signer.InvalidBucket):
+        sign(bucket=Name.BUCKET)
+    with pytest.raises(signer.InvalidMethod):
+        sign(Name.METHOD)
+    with pytest.raises(signer.InvalidEndpoint):
+        Endpoint.public(Name.REGION)
+    versions = [sign(query={"versionId": version}) for version in (Name.VERSION, "CAEQEhi")]
+    assert versions[0] == versions[1]
+    assert sign().url.startswith(f"https://{BUCKET}.oss-cn-hangzhou.aliyuncs.com/")
+
+
+def test_headers_of_a_server_can_be_checked() -> None:
+    headers = Message()
+    headers["Content-Type"] = "text/plain"
+    url = sign(headers={"Content-Type": "text/plain"}).url
+    for method, is_valid in (("GET", True), ("PUT", False)):
+        checked = signer.verify(method, url, credentials=KEYS, headers=headers, now=NOW)  # type: ignore[arg-type]
+        assert checked.ok is is_valid
 
 
 def test_a_temporary_key_without_its_token_is_refused_with_where_the_token_belongs() -> None:
