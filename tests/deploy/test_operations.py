@@ -290,7 +290,11 @@ def test_one_address_or_one_share_that_causes_the_bill_is_seen(handed_out: Hande
 def test_what_a_caller_did(handed_out: HandedOut) -> None:
     done = run("Requests of a caller", handed_out.lines, caller="api:reader")
     assert (SECONDS, IP, "GET", "/reports/q3.pdf", "reports/q3.pdf", None, None) in done
-    assert {path for *_, path, _, _, _ in done} == {"/reports/q3.pdf", "/reports/none.pdf", "/-/sign"}
+    assert {path for *_, path, _, _, _ in done} == {
+        "/reports/q3.pdf",
+        "/reports/none.pdf",
+        "/-/sign",
+    }
     assert run("Requests of a caller", handed_out.lines, caller="api:nobody") == []
 
 

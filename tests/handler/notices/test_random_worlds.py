@@ -60,7 +60,9 @@ URL = re.compile(r"https://links\.example\.com/-/s/f[0-9]{6}\.txt\?share=[A-Za-z
 # What a sink does with a message: after the last ones it has it. Some notices may be dead after an hour of the others.
 AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
 TURNS = ("400", "500")
-MAX_TURNS = 20  # messages with a file that is refused for two reasons by turns, in an hour: after minutes, then each 15
+# Messages with a file that is refused for two reasons by turns, in an hour: after minutes, then each 15. Pauses are
+# random, and of 2,400 worlds three had more than 20. Where the reasons begin the pauses again, there is one a minute.
+MAX_TURNS = 30
 PRESSED = "/outbox/shared.bin"  # a share with a button
 NEVER = ".apk"  # files of which no share can be made
 OUTAGES = ("503", "no_connection", "too_slow")
