@@ -108,6 +108,7 @@ SECRETS = (KEYS.access_key_secret, TEMPORARY.access_key_secret, TEMPORARY.securi
 
 _PLACE = re.compile(r"\{\{(\w+)((?:\|[^|}]+)*)\}\}")
 _KEY = "reports/a b.txt"
+_PLUS_KEY = "reports/app+1.zip"
 _ISSUED = NOW - 60
 
 
@@ -125,6 +126,8 @@ _LINKS: dict[str, Callable[[], str]] = {
     "link": _presign,
     "old": lambda: _presign(now=NOW - 90_000),
     "sts": lambda: _presign(credentials=TEMPORARY),
+    "sts_plus": lambda: _presign(credentials=TEMPORARY, key=_PLUS_KEY),
+    "plus": lambda: _presign(key=_PLUS_KEY),
     "put": lambda: _presign("PUT"),
     "put_png": lambda: _presign("PUT", headers={"Content-Type": "image/png"}),
     "internal": lambda: _presign(endpoint=signer.Endpoint.internal("cn-hangzhou")),
@@ -208,6 +211,7 @@ _FILTERS: dict[str, Callable[[str, str], str]] = {
     "fullwidth": lambda string, _: string.translate(_FULL_WIDTH),
     "upper": lambda string, _: string.upper(),
     "sub": _substitute,
+    "lose": lambda string, number: string.replace("%2B", "", int(number)),
     "drop": _without,
     "wrap": _wrap,
     "qp": lambda string, _: quopri.encodestring(string.encode()).decode(),
