@@ -216,13 +216,17 @@ def read_answer(
     shown = codes - _READABLE - (SIGNATURE_CODES - damages)
     is_damaged = code in _SAID_OF_DAMAGED_LINKS and is_lost
     if is_damaged or (code in _SAID_OF_UNREADABLE_LINKS and shown):
+        piece = Evidence(code, GUESS, CERTAIN, f"{said}.")
+        if all(each.certainty != CERTAIN for each in evidence):
+            # What is only likely to be lost leaves what OSS says possible.
+            piece = piece._replace(source=ANSWER, certainty=POSSIBLE)
         return Answer(
             error=error,
             code=code,
             sentence=said,
             differences=differences,
             verdict=None,
-            evidence=(Evidence(code, GUESS, CERTAIN, f"{said}."),),
+            evidence=(piece,),
         )
     about = ""
     name = error.elements.get("ArgumentName", "")
@@ -240,6 +244,8 @@ def read_answer(
         about += (
             ", so the query was lost on the way, as by a proxy or a CDN." if link.version else "."
         )
+    elif code == "no_such_key" and " " in link.key:
+        about = "Where the key contains a space, the object's may have a plus sign."
     elif error.code and error.code not in FINDING_BY_CODE and code == "other_error":
         about = "Its code is not known here."
     # Alone, it does not say who denied what.

@@ -109,6 +109,8 @@ def _compare_paths(received: str, expected: str) -> tuple[str, str]:
         return "double_encoded", "OSS received it encoded twice, %2520 for %20"
     if unquote(received) == unquote(unquote(expected)):
         return "decoded", "OSS received it decoded once too often"
+    if received in (expected.replace("%2B", "%20"), expected.replace("%2B", "")):
+        return "plus_decoded", "OSS received it without its plus signs"
     if received == f"/{bucket}{expected}":
         return "bucket_twice", "OSS received it with the bucket twice"
     if received == _remove_dot_segments(expected):
@@ -158,6 +160,9 @@ def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list
             elif value.replace("%20", "%2B") == expected[name].replace("%20", "%2B"):
                 code = "plus_decoded"
                 how = "with spaces for plus signs"
+            elif value == expected[name].replace("%2B", ""):
+                code = "plus_decoded"
+                how = "without its plus signs"
             elif unquote(value) == expected[name]:
                 code = "double_encoded"
                 how = "encoded twice"

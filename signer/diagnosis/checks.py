@@ -54,6 +54,8 @@ _SERVICES = {
     "another S3": r"\.(?:cloudflarestorage|wasabisys|backblazeb2|digitaloceanspaces)\.com$|^play\.min\.io$",
 }
 _INCOMPLETE = with_trait("incomplete")
+# Of a token; a shorter one is a fake.
+_BASE64 = re.compile("[A-Za-z0-9+/]{64,}={0,2}")
 _OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
@@ -94,8 +96,8 @@ def other_service(link: LenientUrl) -> Evidence | None:
 
 def check_text(link: LenientUrl) -> Iterator[Evidence]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
-    for code, sentence in link.damages:
-        yield Evidence(code, DAMAGE, LIKELY if code == "trailing_text" else CERTAIN, sentence)
+    for code, sentence, is_certain in link.damages:
+        yield Evidence(code, DAMAGE, CERTAIN if is_certain else LIKELY, sentence)
     is_cut = any(damage.code == "truncated" for damage in link.damages)
     if link.wrapper:
         where = (
@@ -228,6 +230,13 @@ def check_parameters(link: LenientUrl) -> Iterator[Evidence]:
                 CERTAIN,
                 f"The {what} contains {count} where base64 has plus signs.",
             )
+    if _BASE64.fullmatch(link.token) and len(link.token) % 4:
+        # STS fills every token up with = to a multiple of four.
+        sentence = (
+            f"The security token has {len(link.token)} characters, and base64 has a multiple of 4: "
+        )
+        sentence += "some were lost, most likely plus signs."
+        yield Evidence("plus_decoded", LINK, LIKELY, sentence)
     if link.access_key_id.startswith("STS.") and not link.token and link.signature:
         sentence = "The access key starts with STS., but the link has no security token."
         yield Evidence("missing_token", LINK, CERTAIN, sentence)

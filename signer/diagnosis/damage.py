@@ -57,6 +57,7 @@ class Damage(NamedTuple):
 
     code: str
     sentence: str
+    is_certain: bool = True
 
 
 _Step = tuple[str, Damage | None]
@@ -201,7 +202,9 @@ def _encode_spaces(url: str) -> _Step:
         return url, None
     path, mark, query = url.partition("?")
     if " " in path:
-        damage = Damage("decoded", "The path contains a raw space: %20 or %2B was decoded.")
+        sentence = "The path contains a raw space: %20 or %2B was decoded."
+        # A client that encodes it again sends the right key, unless it was a plus sign.
+        damage = Damage("decoded", sentence, is_certain=False)
         return path.replace(" ", "%20") + mark + query.replace(" ", "+"), damage
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     if any(name.endswith(_BASE64) for name in names):
@@ -262,5 +265,7 @@ def _remove_tail(url: str) -> _Step:
         sentence = "The link ends in an ellipsis: it was shortened for display."
         return _ELLIPSIS.sub("", url), Damage("truncated", sentence)
     if match := _TAIL.search(url):
-        return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
+        return url[: match.start(1)], Damage(
+            "trailing_text", "More text follows the signature.", is_certain=False
+        )
     return url, None

@@ -113,11 +113,15 @@ def weigh(
     if credentials is None or proof.signature is None:
         return proof, []
     codes = {piece.code for piece in evidence if piece.source != GUESS}
+    lacks_plus = repairs.lacks_plus_signs(link.token, credentials)
     added = [
         Evidence(code, OWNER, CERTAIN, _SENTENCES[code].format(printable_name(parameter or "")))
         for code, parameter in proof.verification.faults
-        if code in _SENTENCES and code not in codes
+        if code in _SENTENCES and code not in codes and not (lacks_plus and code == "wrong_token")
     ]
+    if lacks_plus:
+        sentence = "The security token of the link is that of the credentials, without some of its plus signs."
+        added.append(Evidence("plus_decoded", OWNER, CERTAIN, sentence))
     other_secret = _find_other_secret(answer, proof.request, link, credentials) if answer else None
     if other_secret is not None:
         return proof._replace(signature=True, verdict="received"), [other_secret, *added]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -67,6 +68,8 @@ _CHARSETS = (
     ),
 )
 _MAX_SPACES = 8  # of a key, that are tried one by one
+_MAX_PLUS = 3  # repairs of plus signs, beside which a lost one is searched
+_MAX_PLACES = 2_048  # of a token or a key, at which a plus sign is tried
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
 
@@ -156,6 +159,12 @@ def find_repairs(
     for first in (*common, *guesses):
         if signature_matches(first.request, credentials):
             return (first,)
+    # What was lost without a trace, alone or together with another plus sign of the token or of the key.
+    plus = [repair for repair in common if repair.code == "plus_decoded"][:_MAX_PLUS]
+    for before in ((), *((repair,) for repair in plus)):
+        for repair in _restore_plus(before[-1].request if before else request, link):
+            if signature_matches(repair.request, credentials):
+                return (*before, repair)
     for first in common:
         for second in _common_repairs(first.request, link, credentials):
             # Plus signs may be lost in the token and in the key.
@@ -163,6 +172,31 @@ def find_repairs(
             if is_other and signature_matches(second.request, credentials):
                 return (first, second)
     return ()
+
+
+def lacks_plus_signs(token: str, credentials: Credentials) -> bool:
+    """Whether a token is that of the credentials, but for plus signs that were lost or became spaces."""
+    own = credentials.security_token or ""
+    return token != own and re.sub("[+ ]", "", token) == own.replace("+", "") != ""
+
+
+def _restore_plus(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    """A plus sign that was lost, at each place of the token and of the key."""
+    token = request.value(link.token_name)
+    if max(len(token), len(request.key)) > _MAX_PLACES:
+        return
+    for at in range(len(token)):
+        change = f"with a plus sign as character {at + 1} of the security token"
+        repaired = request.with_parameter(link.token_name, _insert_plus(token, at))
+        yield Repair("plus_decoded", change, repaired)
+    for at in range(len(request.key) + 1):
+        change = f"with a plus sign as character {at + 1} of the key"
+        repaired = request._replace(key=_insert_plus(request.key, at))
+        yield Repair("plus_decoded", change, repaired)
+
+
+def _insert_plus(value: str, at: int) -> str:
+    return f"{value[:at]}+{value[at:]}"
 
 
 def _common_repairs(
@@ -206,7 +240,10 @@ def _repair_token(
         yield Repair(
             "token_not_signed", f"without the header {_TOKEN}", request.without_headers(_TOKEN)
         )
-    if credentials.security_token and token != credentials.security_token:
+    if lacks_plus_signs(token, credentials):
+        repaired = request.with_parameter(link.token_name, credentials.security_token or "")
+        yield Repair("plus_decoded", "with the plus signs of the security token", repaired)
+    elif credentials.security_token and token != credentials.security_token:
         code, place = ("wrong_token", " instead of this one") if token else ("missing_token", "")
         repaired = request.with_parameter(link.token_name, credentials.security_token)
         yield Repair(code, f"with the security token of the credentials{place}", repaired)
