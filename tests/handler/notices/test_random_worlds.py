@@ -61,8 +61,8 @@ URL = re.compile(r"https://links\.example\.com/-/s/f[0-9]{6}\.txt\?share=[A-Za-z
 AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
 TURNS = ("400", "500")
 # Messages with a file that is refused for two reasons by turns, in an hour: after minutes, then each 15. Pauses are
-# random: of 15,000 worlds eight had more than 20, and none more than 30. Where the reasons begin the pauses again, there
-# is one a minute.
+# random: of 15,000 worlds eight had more than 20, and none more than 30. Where the reasons begin the pauses again,
+# there is one a minute.
 MAX_TURNS = 30
 PRESSED = "/outbox/shared.bin"  # a share with a button
 NEVER = ".apk"  # files of which no share can be made
