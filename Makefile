@@ -130,7 +130,8 @@ test-ci: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -q -m "long or hypothesis" --hypothesis-profile=new-inputs -o faulthandler_timeout=1800 $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -q -m "long or hypothesis" \
+	  --hypothesis-profile=new-inputs -o faulthandler_timeout=1800 $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
