@@ -19,7 +19,7 @@ from unittest.mock import patch
 import pytest
 
 from deploy.account_script import INDEX
-from deploy.alarms import ALL, EVENTS, HTTP, NOTICES, queries
+from deploy.alarms import ALARMS, queries
 from deploy.command import output_of
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
@@ -445,8 +445,13 @@ def test_every_query_of_the_page_is_run_here() -> None:
     assert PAGE.count("```sql") == len(queries())
 
 
+def test_the_queries_that_say_when_are_those_with_an_alarm() -> None:
+    paragraphs = re.findall(r"(?ms)^\*\*([^*\n]+?)\.?\*\*([^*]*?)```sql", PAGE)
+    assert {title for title, text in paragraphs if "alarm" in text.lower()} == set(ALARMS)
+
+
 def test_each_alarm_reads_a_column_of_its_query() -> None:
-    for title, (_, condition) in (ALL | HTTP | EVENTS | NOTICES).items():
+    for title, (_, condition) in ALARMS.items():
         assert f" as {condition.split()[0]} " in queries()[title].replace("\n", " ")
 
 
