@@ -305,7 +305,8 @@ COMMANDS = [
     (("test-ci",), "-m pytest -n auto --maxprocesses 4 -q -m not long"),
     (
         ("test-long",),
-        "-m pytest -q -m long or hypothesis --hypothesis-profile=new-inputs -o faulthandler_timeout=1800",
+        "-m pytest -n auto --maxprocesses 4 --dist worksteal -q -m long or hypothesis "
+        "--hypothesis-profile=new-inputs -o faulthandler_timeout=1800",
     ),
 ]
 
