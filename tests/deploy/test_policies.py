@@ -809,6 +809,20 @@ def test_the_command_prints_the_policies_of_an_environment(
     assert "links-events-dev-logs-waiting-notices" in deleted
 
 
+@pytest.mark.parametrize("kind", ["--commands", "--alarms", "--remove"])
+def test_on_a_terminal_a_script_ends_with_how_to_keep_it(
+    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [str(ROOT / "s.yaml"), "--env", "dev", kind]
+    with monkeypatch.context() as terminal:
+        terminal.setattr("sys.stdout.isatty", lambda: True)
+        assert policies.main(arguments) == 0
+    advice = "write it to a file with >"
+    assert advice in capsys.readouterr().err
+    assert policies.main(arguments) == 0
+    assert advice not in capsys.readouterr().err
+
+
 def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = ProjectCopy.of(tmp_path).edit(
         "functionName: links-http-dev", "functionName: a$(touch x)b-http"
