@@ -17,6 +17,7 @@ from ..display import printable
 from ..sizes import format_size
 from . import options
 from .failures import for_each
+from .sending.destination import FOLDER, other_folders
 from .sending.new_share import deleted_before, limited_by
 from .service import Service, ServiceFailed, service_options
 from .terminal import echo, print_json
@@ -247,9 +248,8 @@ def list_folder(path: str, as_json: bool, key: str | None) -> None:
     if not {".", ".."}.isdisjoint(path.split("/")):
         options.fail("The path must not have a segment . or .., which HTTP clients rewrite.")
     path = path.rstrip("/") + "/"
-    address = quote(path, safe="/", errors="surrogateescape")
     folder: dict[str, Any] = {"path": path, "folders": [], "files": []}
-    for page in Service.load(key).pages(address, {"limit": "1000"}, "folders", "files"):
+    for page in _pages_of(Service.load(key), path):
         rows: list[tuple[object, ...]] = [
             (None, None, f"{each.get('name', '').rstrip('/')}/") for each in page["folders"]
         ]
@@ -265,3 +265,14 @@ def list_folder(path: str, as_json: bool, key: str | None) -> None:
         print_json(folder)
     elif not folder["folders"] and not folder["files"]:
         echo(printable(f"Nothing is in {path}."), err=True)
+
+
+def _pages_of(service: Service, path: str) -> Iterator[dict[str, Any]]:
+    """The pages of a folder's list. Raises `ServiceFailed`; of a folder that is not there, with those that are."""
+    address = quote(path, safe="/", errors="surrogateescape")
+    try:
+        yield from service.pages(address, {"limit": "1000"}, "folders", "files")
+    except ServiceFailed as error:
+        if error.status != 404 or not service.key:
+            raise
+        raise ServiceFailed(f"{path}: {error} {other_folders(service, FOLDER)}") from None

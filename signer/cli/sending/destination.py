@@ -13,6 +13,8 @@ from .files import MAX_FILES
 ALONE = frozenset({"PUT", "SHARE"})  # what a file with an address of its own requires
 TOGETHER = ALONE | {"GET", "LIST"}
 UPLOAD_PAGE = frozenset({"POST"})
+FOLDER = frozenset({"LIST"})
+SHARED_FOLDER = FOLDER | {"GET", "SHARE"}
 
 
 class Place(NamedTuple):
@@ -50,6 +52,12 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
 def other_places(service: Service) -> str:
     """Where the key may create upload pages instead, as advice. Raises `ServiceFailed`."""
     return _name_places(_read_places(service), UPLOAD_PAGE)
+
+
+def other_folders(service: Service, required: frozenset[str]) -> str:
+    """Where the key has these instead, as a sentence. Raises `ServiceFailed`."""
+    folders = [place.path for place in _read_places(service) if place.methods >= required]
+    return f"With this key it is possible below {' and '.join(folders) or 'no folder'}."
 
 
 def _name_places(places: Collection[Place], required: frozenset[str]) -> str:

@@ -18,7 +18,7 @@ from ..failures import for_each, print_failure
 from ..service import Service, ServiceFailed, service_options
 from ..terminal import echo, print_json
 from .bundle import Bundle, plan_bundle, send_bundle
-from .destination import Place, find_place
+from .destination import SHARED_FOLDER, Place, find_place, other_folders
 from .files import LocalFile, select_files
 from .new_share import ShareCommand, create_share, share_options
 from .share_list import share_list
@@ -98,7 +98,7 @@ def share(
         return share_list(create, resume)
     typed = _as_typed({**params, "json": as_json, "key": key})
     expected = len(paths)
-    acts = for_each(paths, lambda path: create(path=path))
+    acts = for_each(paths, lambda path: _share_path(service, path, create))
     if files:
         selected = _select(files, hidden=hidden)
         folder = f"{to.rstrip('/')}/"
@@ -121,6 +121,18 @@ def share(
         if as_json:  # also after Ctrl-C: nobody can look up an address
             print_json({"shares": shared})
     return 0 if len(shared) == expected else 2
+
+
+def _share_path(
+    service: Service, path: str, create: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """The share of what is there. Raises `ServiceFailed`; of a folder that is not there, with those that are."""
+    try:
+        return create(path=path)
+    except ServiceFailed as error:
+        if error.status != 404 or not path.endswith("/"):
+            raise
+        raise ServiceFailed(f"{error} {other_folders(service, SHARED_FOLDER)}") from None
 
 
 def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:

@@ -22,6 +22,7 @@ from tests.signer.cli.command import BARE, run
 from tests.system import MAKER, System, service
 
 ALL = ["PUT", "SHARE", "GET", "LIST"]
+HEADERS = ("Authorization", "Accept")
 Run = Callable[..., "CompletedProcess[str]"]
 
 
@@ -45,7 +46,7 @@ class Sender:
             path,
             request.method,
             request.args.to_dict(),
-            {"Authorization": request.headers["Authorization"], "Accept": "application/json"},
+            {name: request.headers[name] for name in HEADERS if name in request.headers},
             body=request.get_data(as_text=True),
         )
         return Response(answered.body, answered.status, answered.headers)
@@ -161,6 +162,27 @@ def test_a_folder_where_nothing_can_be_sent_is_refused_with_those_where_it_can(
         sentence = refusal(sender, share("a.pdf", "--to", to))
         assert sentence.endswith("requires PUT, SHARE. Use --to with a folder below /team/ann/.")
     assert "exceeds" not in refusal(sender, share("a.pdf", "--to", "/team"))
+
+
+@pytest.mark.parametrize("command", [("ls",), ("share", "--path")])
+@pytest.mark.parametrize(
+    ("methods", "there"), [(ALL, "/team/ann/ and /team/bob/"), (["PUT"], "no folder")]
+)
+def test_where_a_folder_is_not_found_those_that_are_there_are_named(
+    sender: Sender, command: tuple[str, ...], methods: list[str], there: str
+) -> None:
+    sender.allow(methods, "/team/ann/", "/reports/", "/team/bob/")
+    env = {**BARE, "FC_PRESIGN_URL": sender.url, "FC_PRESIGN_KEY": MAKER}
+    done = run(*command, "/customers/", env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: /customers/: Not found. Check the address. (not_found, ")
+    assert done.stderr.endswith(f") With this key it is possible below {there}.\n")
+
+
+def test_without_a_key_a_folder_that_is_not_found_is_no_question_about_keys(sender: Sender) -> None:
+    done = run("ls", "/customers/", env={**BARE, "FC_PRESIGN_URL": sender.url})
+    assert done.stderr.startswith("Error: Not found. Check the address. (not_found, ")
+    assert sender.asked == ["GET /customers/"]
 
 
 @pytest.mark.parametrize(
