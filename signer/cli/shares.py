@@ -17,7 +17,7 @@ from ..display import printable
 from ..sizes import format_size
 from . import options
 from .failures import for_each
-from .sending.destination import FOLDER, other_folders
+from .sending.destination import FOLDER, other_places
 from .sending.new_share import deleted_before, limited_by
 from .service import Service, ServiceFailed, service_options
 from .terminal import echo, print_json
@@ -275,4 +275,4 @@ def _pages_of(service: Service, path: str) -> Iterator[dict[str, Any]]:
     except ServiceFailed as error:
         if error.status != 404 or not service.key:
             raise
-        raise ServiceFailed(f"{path}: {error} {other_folders(service, FOLDER)}") from None
+        raise ServiceFailed(f"{path}: {error} {other_places(service, FOLDER)}") from None

@@ -15,6 +15,7 @@ TOGETHER = ALONE | {"GET", "LIST"}
 UPLOAD_PAGE = frozenset({"POST"})
 FOLDER = frozenset({"LIST"})
 SHARED_FOLDER = FOLDER | {"GET", "SHARE"}
+TO = "--to with a folder"  # how a command names a place
 
 
 class Place(NamedTuple):
@@ -39,7 +40,7 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
         return place
     advice = "Use --each, so that each file has an address of its own."
     if not place.methods >= ALONE:
-        advice = _name_places(places, required)
+        advice = _name_places(places, required, TO)
     *others, last = sorted(required - place.methods)
     missing = f"{', '.join(others)} and {last}" if others else last
     needs = "several files at one address require" if together else "a file to share requires"
@@ -49,20 +50,14 @@ def find_place(service: Service, folder: str, *, together: bool) -> Place:
     )
 
 
-def other_places(service: Service) -> str:
-    """Where the key may create upload pages instead, as advice. Raises `ServiceFailed`."""
-    return _name_places(_read_places(service), UPLOAD_PAGE)
+def other_places(service: Service, required: frozenset[str], what: str = "a folder") -> str:
+    """Where the key has all of these instead, as advice. Raises `ServiceFailed`."""
+    return _name_places(_read_places(service), required, what)
 
 
-def other_folders(service: Service, required: frozenset[str]) -> str:
-    """Where the key has these instead, as a sentence. Raises `ServiceFailed`."""
-    folders = [place.path for place in _read_places(service) if place.methods >= required]
-    return f"With this key it is possible below {' and '.join(folders) or 'no folder'}."
-
-
-def _name_places(places: Collection[Place], required: frozenset[str]) -> str:
+def _name_places(places: Collection[Place], required: frozenset[str], what: str) -> str:
     others = [place.path for place in places if place.methods >= required]
-    return f"Use --to with a folder below {' or '.join(others)}." if others else "Use another key."
+    return f"Use {what} below {' or '.join(others)}." if others else "Use another key."
 
 
 def _read_places(service: Service) -> list[Place]:

@@ -11,7 +11,7 @@ from ...display import printable
 from .. import options
 from ..service import Service, ServiceFailed, service_options
 from ..terminal import echo, print_json
-from .destination import other_places
+from .destination import TO, UPLOAD_PAGE, other_places
 from .new_share import ShareCommand, create_share, share_options
 
 
@@ -54,7 +54,7 @@ def receive(
     except ServiceFailed as error:
         if error.status != 404:
             raise
-        raise ServiceFailed(f"{path}: {error} {other_places(service)}") from None
+        raise ServiceFailed(f"{path}: {error} {other_places(service, UPLOAD_PAGE, TO)}") from None
     place = document.get("received_at")
     if as_json:
         print_json({"shares": [document]})

@@ -18,7 +18,7 @@ from ..failures import for_each, print_failure
 from ..service import Service, ServiceFailed, service_options
 from ..terminal import echo, print_json
 from .bundle import Bundle, plan_bundle, send_bundle
-from .destination import SHARED_FOLDER, Place, find_place, other_folders
+from .destination import SHARED_FOLDER, Place, find_place, other_places
 from .files import LocalFile, select_files
 from .new_share import ShareCommand, create_share, share_options
 from .share_list import share_list
@@ -132,7 +132,7 @@ def _share_path(
     except ServiceFailed as error:
         if error.status != 404 or not path.endswith("/"):
             raise
-        raise ServiceFailed(f"{error} {other_folders(service, SHARED_FOLDER)}") from None
+        raise ServiceFailed(f"{error} {other_places(service, SHARED_FOLDER)}") from None
 
 
 def _select(files: Sequence[str], *, hidden: bool) -> list[LocalFile]:

@@ -166,17 +166,18 @@ def test_a_folder_where_nothing_can_be_sent_is_refused_with_those_where_it_can(
 
 @pytest.mark.parametrize("command", [("ls",), ("share", "--path")])
 @pytest.mark.parametrize(
-    ("methods", "there"), [(ALL, "/team/ann/ and /team/bob/"), (["PUT"], "no folder")]
+    ("methods", "instead"),
+    [(ALL, "a folder below /team/ann/ or /team/bob/"), (["PUT"], "another key")],
 )
 def test_where_a_folder_is_not_found_those_that_are_there_are_named(
-    sender: Sender, command: tuple[str, ...], methods: list[str], there: str
+    sender: Sender, command: tuple[str, ...], methods: list[str], instead: str
 ) -> None:
     sender.allow(methods, "/team/ann/", "/reports/", "/team/bob/")
     env = {**BARE, "FC_PRESIGN_URL": sender.url, "FC_PRESIGN_KEY": MAKER}
     done = run(*command, "/customers/", env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: /customers/: Not found. Check the address. (not_found, ")
-    assert done.stderr.endswith(f") With this key it is possible below {there}.\n")
+    assert done.stderr.endswith(f") Use {instead}.\n")
 
 
 def test_without_a_key_a_folder_that_is_not_found_is_no_question_about_keys(sender: Sender) -> None:
