@@ -18,7 +18,15 @@ from handler.core.shares.record import secret_hash
 from tests.e2e.system import HEADERS, KEY, TIMEOUT, System, sign_in
 from tests.e2e.test_error_pages import violations
 from tests.e2e.test_sender_page import copied, send
-from tests.e2e.test_upload_page import CUT, arrived, choose, expect_outcome, file, row
+from tests.e2e.test_upload_page import (
+    CUT,
+    arrived,
+    choose,
+    expect_outcome,
+    file,
+    row,
+    wait_for_seven_parts,
+)
 from tests.system import JSON
 
 MEGABYTE = 1024 * 1024
@@ -315,8 +323,7 @@ def test_after_a_reload_the_same_large_file_goes_on(
     page.check("#send [name=code]")
     page.set_input_files("#files", [*others, big])
     press_send(page)
-    large = page.locator("#list > li", has_text="big.bin")
-    expect(large.locator(".state")).to_have_text("Sending 86 %", timeout=20_000)
+    wait_for_seven_parts(page, 1 + len(others))
     (kept,) = records(page)
     assert set(kept) == {"path", "upload", "etags"}
     assert len(kept["etags"]) == 7
@@ -338,7 +345,7 @@ def test_any_other_file_starts_from_its_beginning(
     page = open_large_sender()
     page.set_input_files("#files", [big])
     press_send(page)
-    expect(row(page, 1).locator(".state")).to_have_text("Sending 86 %", timeout=20_000)
+    wait_for_seven_parts(page, 1)
     (kept,) = records(page)
     come_back(page)
     if change == "date":
@@ -374,7 +381,7 @@ def test_files_that_changed_after_a_reload_go_to_a_new_folder(
     page.set_input_files("#files", [small, big])
     press_send(page)
     expect_outcome(page, 1, "sent")
-    expect(row(page, 2).locator(".state")).to_have_text("Sending 86 %", timeout=20_000)
+    wait_for_seven_parts(page, 2)
     (kept,) = records(page)
     come_back(page)
     small.write_bytes(b"new")
