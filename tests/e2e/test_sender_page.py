@@ -111,6 +111,25 @@ def test_a_page_that_receives_files_is_created_by_the_same_form(open_sender: Ope
         assert count.evaluate("(field) => field.validity.rangeOverflow")
 
 
+@pytest.mark.parametrize("task", ["send", "receive"])
+def test_nobody_gets_the_address_or_the_code_of_an_earlier_send(
+    open_sender: OpenPage, task: str
+) -> None:
+    page = open_sender()
+    for number, name in enumerate(("For Alice", "For Bob"), start=1):
+        page.evaluate("(task) => { document.getElementById(task).open = true; }", task)
+        page.fill(f"#{task} [name=title]", name)
+        page.set_checked(f"#{task} [name=code]", True)
+        if task == "send":
+            send(page, file(f"{name}.txt", b"x"))
+        else:
+            page.get_by_role("button", name="Create an upload page").click()
+        expect(page.locator(f"#{task} .address")).to_have_count(2 * number)
+    for button in ("Copy", "Copy with code"):
+        ((copied_name, *_),) = copied(page, button)
+        assert "For Bob" in copied_name
+
+
 def test_it_says_from_when_a_share_has_no_file_any_more(open_sender: OpenPage) -> None:
     page = open_sender()
     share = {
