@@ -23,9 +23,17 @@ _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def write(fields: Mapping[str, object]) -> None:
-    """Writes one line. A log that is full or closed never makes a response fail."""
+    """Writes one line. A log that is full or closed never makes a response fail.
+
+    Where the fields are no JSON, the line says so, and whose it is: no request is without one.
+    """
     try:
-        sys.stdout.write(_encode(fields) + "\n")
+        line = _encode(fields)
+    except Exception as error:
+        known = {name: fields.get(name) for name in ("request_id", "status")}
+        line = _encode({**known, "fault": fault(error)})
+    try:
+        sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except (OSError, ValueError):
         pass
@@ -33,6 +41,23 @@ def write(fields: Mapping[str, object]) -> None:
 
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
+    # What is left out in any case is not read: to look for secrets takes longer than most requests.
+    is_cut = len(value) > max_bytes
+    shown = _without_secrets(value[:max_bytes])
+    if not is_cut and (len(shown) * _MAX_ESCAPE <= max_bytes or len(_encode(shown)) <= max_bytes):
+        return shown
+    beginning = shown[: max_bytes // _MAX_ESCAPE]
+    if beginning == shown:  # it may end with half a secret, which looks like none
+        beginning = re.sub(r"[^\s&?]*$", "", beginning)
+    return beginning + "…"
+
+
+def path(value: str) -> str:
+    """A path or key; a valid one is never shortened."""
+    return string(value, MAX_PATH)
+
+
+def _without_secrets(value: str) -> str:
     lower = value.lower()
     # A string without any of these holds no secret.
     if _SIGNS(value) or "eyj" in lower or "bearer" in lower:
@@ -44,14 +69,7 @@ def string(value: str, max_bytes: int = MAX_STRING) -> str:
             decoded = unquote(unquote(value))
             redacted = _redact(decoded)
             value = value if redacted == decoded else redacted
-    if len(value) * _MAX_ESCAPE <= max_bytes or len(_encode(value)) <= max_bytes:
-        return value
-    return value[: max_bytes // _MAX_ESCAPE] + "…"
-
-
-def path(value: str) -> str:
-    """A path or key; a valid one is never shortened."""
-    return string(value, MAX_PATH)
+    return value
 
 
 def _redact(value: str) -> str:

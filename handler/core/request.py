@@ -11,6 +11,8 @@ from . import audit
 from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024  # of a body
+MAX_INTEGER = 2**63 - 1  # what other programs, and OSS, can have
+MAX_DIGITS = len(str(-MAX_INTEGER))
 MAX_BRACKETS = 20_000  # lists and objects of a JSON body, each of which takes far more memory than its two bytes
 
 # Regular expressions that few requests need: each is compiled at its first use, so that it delays no start.
@@ -92,9 +94,21 @@ class Request(NamedTuple):
         if self.body.count(b"[") + self.body.count(b"{") > MAX_BRACKETS:
             raise bad_body(f"it has more than {MAX_BRACKETS} of [ and {{")
         try:
-            return json.loads(self.body)
+            return read_json(self.body)
         except (ValueError, RecursionError):
             raise Problem("bad_body", "The request body is not valid JSON.") from None
+
+
+def read_json(body: bytes | str) -> Any:
+    """The parsed JSON of a body. Raises the 400 `bad_body` for an integer of more than 64 bits, and `ValueError`."""
+    return json.loads(body, parse_int=_read_integer)
+
+
+def _read_integer(digits: str) -> int:
+    # Python refuses to write the longest ones, so that a request would have no line in the log.
+    if len(digits) > MAX_DIGITS or not -MAX_INTEGER <= int(digits) <= MAX_INTEGER:
+        raise bad_body(f"an integer in it exceeds {MAX_INTEGER}")
+    return int(digits)
 
 
 def read_members(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import Any
@@ -12,7 +11,7 @@ from ...core import links, outbox
 from ...core.auth import authorize
 from ...core.cloud.oss import head_for_page
 from ...core.errors import Problem, bad_body
-from ...core.request import Request
+from ...core.request import Request, read_json
 from ...core.shares import uses
 from ...core.shares.address import share_address
 from ...core.shares.opening import OpenedShare, check_app_package, is_nonce
@@ -85,13 +84,16 @@ def create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> li
 
 
 def read_form(request: Request) -> dict[str, Any]:
-    """The nonce and the code that the page's form or a program sends. Raises the 400 `bad_nonce` for anything else."""
+    """The nonce and the code that the page's form or a program sends.
+
+    Raises the 400 `bad_nonce` for anything else, and what `read_json` raises.
+    """
     if len(request.body) > MAX_FORM:
         raise Problem("bad_nonce")
     try:
         body = request.body.decode()
         if request.headers.get("content-type", "").startswith("application/json"):
-            document = json.loads(body) if body else {}
+            document = read_json(body) if body else {}
             if not isinstance(document, dict):
                 raise Problem("bad_nonce")
             return document

@@ -39,7 +39,8 @@ MEMBERS: dict[str, type] = {
     "password": str,
 }
 MEMBERS |= {"upload_id": str, "from": int, "count": int, "complete": bool}
-MAX_NAME = 200  # bytes
+MAX_SENT_NAME = 1024  # characters
+MAX_NAME = 200  # bytes of what is left of it in a key
 # Of a form, whose policy is the only documented limit of what OSS stores. A presigned PUT would leave headers open.
 MAX_FORM = 64 * 1024**2  # bytes
 MIN_SECONDS = 10.0  # of the invocation, for one request to OSS
@@ -82,9 +83,8 @@ def safe_name(name: str) -> str:
     """A file name as the last segment of a key, without characters that could mislead a path, a shell or a reader."""
     safe = _UNSAFE.sub("_", name).strip(". ") or "file"
     # Shortened at the front, so that the extension stays.
-    while len(safe.encode(errors="replace")) > MAX_NAME:
-        safe = safe[1:]
-    return safe.encode(errors="replace").decode().strip(". ") or "file"
+    last = safe.encode(errors="replace")[-MAX_NAME:]
+    return last.decode(errors="ignore").strip(". ") or "file"
 
 
 def _places(opened: OpenedShare, limits: dict[str, Any]) -> uses.Places:
@@ -106,6 +106,8 @@ def _answer_file(opened: OpenedShare, limits: dict[str, Any]) -> Response:
         return _continue(opened, limits, params)
     if params["name"] is None or params["size"] is None:
         raise bad_body('"name" and "size" are required')
+    if len(params["name"]) > MAX_SENT_NAME:
+        raise bad_body(f'"name" must have at most {MAX_SENT_NAME:,} characters')
     _check_size(params["size"], limits)
     # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None, opened.target.mount)

@@ -301,6 +301,17 @@ def test_a_line_is_json_as_python_writes_it(facts: dict[str, object]) -> None:
     assert out.getvalue() == json.dumps(facts, separators=(",", ":")) + "\n"
 
 
-def test_a_value_that_is_no_json_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        audit.write({"path": b"bytes"})
+def test_a_request_whose_line_is_no_json_has_one_that_says_so() -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        audit.write({"request_id": "req-EXAMPLE", "status": 200, "path": b"bytes"})
+    line = json.loads(out.getvalue())
+    assert line.pop("fault")["error"] == "TypeError"
+    assert line == {"request_id": "req-EXAMPLE", "status": 200}
+
+
+@pytest.mark.parametrize("begin", [f"share={'A' * 980}&", ""])
+def test_half_a_secret_at_the_end_of_what_is_read_is_not_logged(begin: str) -> None:
+    secret = "fcp_reader_EXAMPLE_0000000000"
+    for end in range(4, 20):
+        filling = begin.ljust(audit.MAX_STRING - end, " ")
+        assert "fcp_" not in audit.string(filling + secret)

@@ -175,7 +175,7 @@ class TestAnUpload:
         oss.fill({f"lfs/team/e3/b0/{empty['oid']}": b""})
         assert object_of(batch(store, "upload", empty)) == empty
 
-    @pytest.mark.parametrize("size", [1024 * 1024 + 1, 10**30])
+    @pytest.mark.parametrize("size", [1024 * 1024 + 1, 2**63 - 1])
     def test_above_the_maximum_is_an_error_of_that_object(
         self, store: System, oss: MemoryOss, size: int
     ) -> None:
@@ -404,6 +404,16 @@ class TestRequests:
         response = store.post(BATCH, body, PUSHER)
         assert refused(response) == (422, "bad_lfs_request")
         assert not oss.calls
+
+    @pytest.mark.parametrize("size", ["9" * 4300, str(2**63), f"-{2**63}"])
+    def test_an_integer_that_no_object_has_refuses_the_request_and_is_logged(
+        self, store: System, oss: MemoryOss, size: str
+    ) -> None:
+        objects = ", ".join(f'{{"oid": "{OID}", "size": {size}}}' for _ in range(2))
+        body = f'{{"operation": "download", "objects": [{objects}]}}'
+        response = store.request(BATCH, "POST", headers=basic(PUSHER), body=body)
+        assert refused(response) == (400, "bad_body")
+        assert (response.line["status"], oss.calls.total()) == (400, 0)
 
     def test_another_hash_is_refused(self, store: System) -> None:
         assert refused(batch(store, hash_algo="sha512")) == (409, "lfs_hash_unknown")

@@ -188,6 +188,7 @@ class TestNames:
             ("a\u202etxt.exe", "a_txt.exe"),
             ("a\ud800b", "a?b"),
             ("x" * 300 + ".pdf", "x" * 196 + ".pdf"),
+            ("x" + "é" * 150 + "a.pdf", "é" * 97 + "a.pdf"),
         ],
     )
     def test_a_name_is_made_safe(self, name: str, safe: str) -> None:
@@ -201,6 +202,15 @@ class TestNames:
         assert safe not in (".", "..")
         assert safe == safe.strip(". ")
         assert safe_name(safe) == safe
+
+    def test_a_name_that_no_file_has_is_refused(self, uploads: System) -> None:
+        url = uploads.create_upload_share()
+        sent = [uploads.request_form(url, name="é" * length) for length in (1024, 1025)]
+        assert [response.status for response in sent] == [200, 400]
+        assert sent[1].code == "bad_body"
+        assert sent[1].json["detail"] == (
+            'Invalid request body: "name" must have at most 1,024 characters.'
+        )
 
     def test_a_hostile_name_becomes_one_object_below_the_share(self, uploads: System) -> None:
         names = ("${filename}", "../a", "a\x00b", "\ud800", "<script>", "'\"&", "x" * 500)
