@@ -47,8 +47,19 @@ BODIES: Mapping[str, tuple[dict[str, Any], str | None]] = {
 }
 OF_FILES = upload_page.MEMBERS.keys() - {"nonce", "password"}
 PLACES = {"id": "abcdefghijkl", "path": "public/r", "name": "reports/q3.pdf"}
-HEADERS = """accept accept-language authorization content-type cookie host origin user-agent
-    x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
+HEADERS = [
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "user-agent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+]
 
 
 class Sent(NamedTuple):
