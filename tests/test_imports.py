@@ -21,7 +21,7 @@ PACKAGES = ("signer", "handler", "local", "deploy", "live", "tools")
 # A part may import signer, the lines above it, and the parts left of it in its own line.
 LAYERS = (
     ("core.errors", "core.audit"),
-    ("core.paths", "core.request"),
+    ("core.paths", "core.request", "core.words"),
     ("core.config",),
     ("core.context",),
     ("core.cloud.http_client",),

@@ -219,7 +219,7 @@ def _write_use(opened: OpenedShare, on: str, use: int | str, uses_left: int | No
         happened_at=now,
         share=record.id,
         path=record.path,
-        title=record.title,
+        title=record.words.title,
         owner=record.owner,
     )
     writes: list[tuple[str, bytes]] = []

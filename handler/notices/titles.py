@@ -54,12 +54,12 @@ def _read(sending: Sending, share_id: str) -> Record | None:
 
 
 def _titled(notice: Notice, record: Record | None, config: Config) -> Notice:
-    if record is None or record.upload is None or record.title is None:
+    if record is None or record.upload is None or record.words.title is None:
         return notice
     target = config.mounts.get(record.path)
     if target is None or not record.is_of(target.mount):
         return notice
-    titled = notice._replace(title=record.title)
+    titled = notice._replace(title=record.words.title)
     place = Location(notice.bucket, notice.key)
     is_of_share = folder_of(target, record.id).contains(place)
     return titled if is_of_share and len(titled.body()) <= MAX_BYTES else notice

@@ -17,6 +17,7 @@ from handler.core.keys.file_store import FileStore
 from handler.core.request import Request
 from handler.core.shares.opening import OpenedShare
 from handler.core.shares.record import Record
+from handler.core.words import Words
 from handler.web.response import Response
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
@@ -46,8 +47,7 @@ RECORD = Record(
     0,
     1,
     uses=3,
-    title="A title",
-    message="A message",
+    words=Words("A title", "A message"),
 )
 STATE = store_at(
     OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),

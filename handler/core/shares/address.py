@@ -32,9 +32,7 @@ def relative_path(record: Record, path: str) -> str:
     start = share_path(record)
     if path in (SHARES, PREFIX, start):
         return ""
-    # Before its code, a file's share must not differ from a folder's.
-    is_hidden = record.password is not None and record.method == "GET"
-    if (record.is_folder or is_hidden) and path.startswith(start):
+    if (record.is_folder or record.is_hidden) and path.startswith(start):
         return path[len(start) :]
     raise Problem("share_invalid")
 

@@ -19,6 +19,7 @@ from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
 from ..keys import owner_tag
 from ..uploads import check_prefix, check_size, check_type
+from ..words import Words
 from . import DEFAULT_EXPIRES, MAX_USES
 from .opening import check_app_package
 from .record import Record
@@ -49,8 +50,7 @@ class Wish(NamedTuple):
     download: str | None = None
     page: bool | None = None
     has_code: bool | None = None
-    title: str | None = None
-    message: str | None = None
+    words: Words = Words()
     upload: UploadLimits | None = None
     files: int | None = None
 
@@ -90,8 +90,7 @@ def draft_share(config: Config, target: Target, wish: Wish, owner: Caller) -> Dr
         download=wish.download,
         uses=wish.uses if upload is None else upload["max_files"],
         upload=upload,
-        title=wish.title,
-        message=wish.message,
+        words=wish.words,
         files=wish.files,
     )
     return Draft(record, has_code, clamped_by)

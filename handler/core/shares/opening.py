@@ -94,18 +94,20 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
         raise Problem("share_revoked")
     relative = relative_path(match, path)
     # What is below the path of a share with a code is looked at after the code.
-    is_hidden = match.password is not None and match.method == "GET"
-    target = config.mounts.get(match.path if is_hidden else match.path + relative)
-    end = match.expires_at
-    max_expires = target.mount.max_expires if target is not None else 0
+    target = config.mounts.get(match.path if match.is_hidden else match.path + relative)
     now = state.now()
-    is_near = end - now <= max_expires
-    if is_near:
+    max_expires = target.mount.max_expires if target is not None else 0
+    # A link that ends before the share needs no look at a later end.
+    is_end_known = match.expires_at - now <= max_expires
+    end = match.expires_at
+    if is_end_known:
         end = in_time(partial(record.load_end, state, match), unavailable)
     fault = share_fault(match, target, end, current.current_keys(invocation), now)
-    if target is None or fault is not None or path_fault(target.path):
-        raise fault or Problem("share_invalid")
-    if is_hidden and path_fault(f"/{relative}"):
+    if fault is not None:
+        raise fault
+    if target is None or path_fault(target.path):
+        raise Problem("share_invalid")
+    if match.is_hidden and path_fault(f"/{relative}"):
         raise Problem("share_invalid")
     return OpenedShare(
         request=request,
@@ -115,7 +117,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
         record=match,
         path=share_path(match, relative),
         end=end,
-        is_end_known=is_near,
+        is_end_known=is_end_known,
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_typ
 
 from ..cloud.store import Store, StoredObject
 from ..errors import HandlerError, Problem
+from ..words import Words
 from . import MAX_USES
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class UnreadableRecord(HandlerError):
 
 
 class Record(NamedTuple):
-    """What is stored of a share; the names are those of the stored JSON, and times are Unix seconds.
+    """What is stored of a share; the names are those of the stored JSON, where `words` stand beside the others.
+
+    Times are Unix seconds.
 
     `hash` is that of the secret. `path` and `target` are those of the object, folder or prefix and of its `mount`.
     `method` is GET, or POST for uploads, of which `upload` has the limits. `download` is None, "" for the object's own
@@ -65,8 +68,7 @@ class Record(NamedTuple):
     uses: int | None = None
     upload: dict[str, Any] | None = None
     password: str | None = None
-    title: str | None = None
-    message: str | None = None
+    words: Words = Words()
     revoked_at: int | None = None
     files: int | None = None
 
@@ -78,6 +80,11 @@ class Record(NamedTuple):
     def is_folder(self) -> bool:
         return self.method == "GET" and self.path.endswith("/")
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nobody may see, before the code, if it is the share of a file or of a folder."""
+        return self.method == "GET" and self.password is not None
+
     def is_of(self, mount: Mount) -> bool:
         """Whether it is a share of this mount, of its target or of an earlier one.
 
@@ -87,14 +94,16 @@ class Record(NamedTuple):
         return self.mount == mount.path and self.target in map(str, targets)
 
 
-_HINTS = get_type_hints(Record).items()
+_HINTS = {**get_type_hints(Record), **get_type_hints(Words)}
 _UPLOAD: Mapping[str, Sequence[Any]] = {
     "max_size": [int],
     "max_files": [int],
     "content_type": [str, type(None)],
 }
 _TYPES = {
-    name: [get_origin(each) or each for each in get_args(hint) or (hint,)] for name, hint in _HINTS
+    name: [get_origin(each) or each for each in get_args(hint) or (hint,)]
+    for name, hint in _HINTS.items()
+    if name != "words"
 }
 
 
@@ -139,8 +148,15 @@ def create(state: Store, record: Record) -> Record:
     return _read(state.create(_name(record.id), encode(record)))
 
 
+def revoke(record: Record, revoked_at: int) -> Record:
+    """The record of a share that is revoked now (Unix seconds), or was before: without what its sender typed."""
+    return record._replace(revoked_at=record.revoked_at or revoked_at, words=Words(), download=None)
+
+
 def encode(record: Record) -> bytes:
-    return json.dumps({"version": 1, **record._asdict()}).encode()
+    members = {"version": 1, **record._asdict(), **record.words._asdict()}
+    del members["words"]
+    return json.dumps(members).encode()
 
 
 def load(state: Store, record_id: str) -> Record | None:
@@ -205,31 +221,38 @@ def _read_extension(stored: StoredObject | None, name: str, maximum: int) -> int
 
 
 def _read(stored: StoredObject) -> Record:
+    """Raises `UnreadableRecord`."""
     try:
         # A record may be older than `files`.
-        document = {"files": None, **json.loads(stored.body)}
-        json.dumps(
-            document, ensure_ascii=False
-        ).encode()  # no name and no page can have half a surrogate pair
-        record = Record(**{name: document[name] for name in Record._fields})
-        is_typed = _has(document, _TYPES)
-        if record.upload is not None or record.method == "POST":
-            is_typed = is_typed and record.method == "POST" and _has(record.upload, _UPLOAD)
-        if (
-            document["version"] != 1
-            or not is_typed
-            or not 0 <= record.created_at <= record.expires_at <= _LAST
-        ):
-            raise ValueError
-        if not all(map(_HASH.fullmatch, (record.hash, record.password or record.hash))):
-            raise ValueError
-        return record
+        members = {"files": None, **json.loads(stored.body)}
+        # No name and no page can have half a surrogate pair.
+        json.dumps(members, ensure_ascii=False).encode()
+        words = Words(*(members[name] for name in Words._fields))
+        named = {name: members[name] for name in Record._fields if name != "words"}
+        record = Record(**named, words=words)
+        is_valid = members["version"] == 1 and _has(members, _TYPES) and _is_consistent(record)
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise UnreadableRecord("The record of a share cannot be read.") from None
+        is_valid = False
+    if not is_valid:
+        raise UnreadableRecord("The record of a share cannot be read.")
+    return record
 
 
-def _has(document: Any, types: Mapping[str, Sequence[Any]]) -> bool:
-    return all(type(document[name]) in types[name] for name in types)
+def _is_consistent(record: Record) -> bool:
+    """Whether members that have their types fit each other. Raises `KeyError` or `TypeError` for other limits."""
+    is_for_uploads = record.method == "POST"
+    if (record.upload is not None) != is_for_uploads:
+        return False
+    if is_for_uploads and not _has(record.upload, _UPLOAD):
+        return False
+    hashes = (record.hash, record.password or record.hash)
+    return 0 <= record.created_at <= record.expires_at <= _LAST and all(
+        map(_HASH.fullmatch, hashes)
+    )
+
+
+def _has(members: Any, types: Mapping[str, Sequence[Any]]) -> bool:
+    return all(type(members[name]) in types[name] for name in types)
 
 
 def _name(record_id: str) -> str:

@@ -25,6 +25,7 @@ from ...core.shares.address import share_address, share_path
 from ...core.shares.opening import OpenedShare
 from ..response import Response, json_response, origin_of
 from . import objects
+from .shared_file import shared_page
 
 if TYPE_CHECKING:
     from ..pages import ProtectedList
@@ -270,10 +271,7 @@ def _page(folder: Folder, document: dict[str, Any]) -> Response:
     shared = None
     urls = ""
     if opened is not None:
-        record = opened.record
-        shared = pages.SharedPage(
-            record.title, record.message, opened.expires_at(), files=record.files
-        )
+        shared = shared_page(opened)
         public_url = folder.invocation.config.public_url or ""
         urls = share_address(public_url, opened.path, opened.secret, format="urls")
     return pages.folder_page(

@@ -129,7 +129,7 @@ def describe(state: Store, record: Record, invocation: Invocation) -> dict[str, 
     if record.upload is not None:
         document["received_at"] = received_at(record, invocation)
     optional = {
-        "title": record.title,
+        "title": record.words.title,
         "password": record.password is not None,
         "upload": record.upload,
         "files": record.files,

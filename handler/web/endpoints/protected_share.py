@@ -93,10 +93,8 @@ def _unlocked(opened: OpenedShare) -> OpenedShare:
 
 
 def _code_page(opened: OpenedShare, *, fault: str | None = None) -> Response:
-    record = opened.record
     language = opened.request.headers.get("accept-language", "")
-    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
-    return pages.code_page(language, shared, fault=fault)
+    return pages.code_page(language, shared_file.shared_page(opened), fault=fault)
 
 
 def _list_address(opened: OpenedShare) -> str:

@@ -107,12 +107,10 @@ def page(opened: OpenedShare, code: str = "") -> Response:
 
     Raises a `Problem` if the object does not exist or cannot be downloaded.
     """
-    record = opened.record
     request = opened.request
-    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
     return pages.share_page(
         request.headers.get("accept-language", ""),
-        shared,
+        shared_page(opened),
         _file(opened),
         nonce=token_urlsafe(18),
         link_origin=opened.target.mount.link_origin,
@@ -132,6 +130,12 @@ def _file(opened: OpenedShare) -> pages.SharedFile:
         uses_left=uses_left,
         qr_code=f"?share={opened.secret}&format=qr" if has_qr_code(opened) else None,
     )
+
+
+def shared_page(opened: OpenedShare) -> pages.SharedPage:
+    """What each page of the share says. Raises a 503 where its end cannot be read."""
+    record = opened.record
+    return pages.SharedPage(record.words, opened.expires_at(), record.files)
 
 
 def has_qr_code(opened: OpenedShare) -> bool:

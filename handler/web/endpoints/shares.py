@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -22,7 +21,7 @@ from ...core.cloud.oss import (
     oss_unavailable,
 )
 from ...core.cloud.store import Store
-from ...core.config import Target
+from ...core.config import Mount, Target
 from ...core.context import Caller, Invocation
 from ...core.errors import HandlerError, Problem, bad_body
 from ...core.keys import current
@@ -41,6 +40,7 @@ from ...core.shares.new import (
 )
 from ...core.shares.opening import share_fault
 from ...core.shares.record import Record
+from ...core.words import Words, read_words
 from ..response import Response, body_path, json_response, origin_of
 from . import list_shares
 
@@ -52,18 +52,15 @@ MEMBERS = {
     "download": str,
     "page": bool,
     "password": bool,
-    "title": str,
-    "message": str,
+    **dict.fromkeys(Words._fields, str),
     "allow_missing": bool,
     "upload": dict,
     "files": int,
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
-MAX_TITLE = 120
-MAX_MESSAGE = 500  # code points
 DAY = 86_400  # seconds
-# Controls but the line feed, and what UTF-8 cannot write; compiled at its first use.
-_UNFIT = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+# The codes of an opened share, as creating the same share says it.
+_AS_NEW = {"share_invalid": "not_found", "share_not_enabled": "not_shareable"}
 
 
 def create(request: Request, invocation: Invocation) -> Response:
@@ -128,7 +125,6 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     `not_shareable` or `share_not_limited`, and the 400 `bad_expires` or `bad_body` for no later end and no more uses.
     """
     state, record = list_shares.find(share_id, invocation)
-    caller = invocation.require_caller()
     now = int(state.now())
     params = request.json({"expires": str, "max_uses": int})
     expires = params["expires"]
@@ -136,43 +132,46 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     if expires is None and max_uses is None:
         raise bad_body('"expires" or "max_uses" is required')
     target = _sharers_target(invocation, record.path, record.method)
-    mount = target.mount
     check_shareable(target, is_folder=record.is_folder)
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        creating = {
-            "share_invalid": Problem("not_found"),
-            "share_not_enabled": Problem("not_shareable"),
-        }
-        raise creating.get(fault.code, fault)
+        raise Problem(_AS_NEW[fault.code]) if fault.code in _AS_NEW else fault
     _check_uses(state, record, max_uses)
     end = records.load_end(state, record)
     clamped_by = None
-    expires_at = end
     if expires is not None:
-        clamped_by, seconds = resolve_expiry(links.read_expires(expires), mount, caller)
-        expires_at = now + seconds
-        latest = record.created_at + 2 * (mount.max_share or 0)
-        if expires_at > latest:
-            clamped_by = "mount"
-            expires_at = latest
-        if expires_at <= max(now, end):
-            raise Problem(
-                "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
-            )
-        records.extend(state, record.id, expires_at)
+        clamped_by, end = _later_end(invocation, record, target.mount, expires, max(now, end), now)
+        records.extend(state, record.id, end)
     elif end <= now:
         raise Problem("share_expired")
     if max_uses is not None:
         max_uses = records.extend_uses(state, record, max_uses)
-    invocation.audit_fields.update(mount=mount.path, expires_at=rfc3339(expires_at))
+    invocation.audit_fields.update(mount=target.mount.path, expires_at=rfc3339(end))
     document = list_shares.describe(state, record, invocation)
     if max_uses is not None:
         document["max_uses"] = max_uses  # which is read only once those of the record are used up
     document["clamped_by"] = clamped_by
     if record.method == "GET":
-        document |= _deletion(target, expires_at, invocation)
+        document |= _deletion(target, end, invocation)
     return json_response(document)
+
+
+def _later_end(
+    invocation: Invocation, record: Record, mount: Mount, expires: str, end: int, now: int
+) -> tuple[str | None, int]:
+    """What limits the new end (None, mount or caller), and that end. Raises the 400 `bad_expires` for no later one."""
+    caller = invocation.require_caller()
+    clamped_by, seconds = resolve_expiry(links.read_expires(expires), mount, caller)
+    latest = record.created_at + 2 * (mount.max_share or 0)
+    later = now + seconds
+    if later > latest:
+        clamped_by = "mount"
+        later = latest
+    if later <= end:
+        raise Problem(
+            "bad_expires", f'"expires" must be a later end. The latest is {rfc3339(latest)}.'
+        )
+    return clamped_by, later
 
 
 def _check_uses(state: Store, record: Record, max_uses: int | None) -> None:
@@ -196,9 +195,7 @@ def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
     What the sender wrote goes with it: nobody reads it again, and it may name a person.
     """
     state, record = list_shares.find(share_id, invocation)
-    revoked = record._replace(
-        revoked_at=record.revoked_at or int(state.now()), title=None, message=None, download=None
-    )
+    revoked = records.revoke(record, int(state.now()))
     if revoked != record:
         records.save(state, revoked)
     return Response(204, {})
@@ -237,23 +234,10 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         download=params["download"],
         page=params["page"],
         has_code=params["password"],
-        title=_words("title", params["title"], MAX_TITLE),
-        message=_words("message", params["message"], MAX_MESSAGE),
+        words=read_words(params),
         upload=None if upload is None else UploadLimits(**read_members(upload, UPLOAD_MEMBERS)),
         files=params["files"],
     )
-
-
-def _words(name: str, value: str | None, maximum: int) -> str | None:
-    """What the sender says. Raises the 400 `bad_body`."""
-    if value is None:
-        return None
-    text = value.replace("\r\n", "\n")
-    if not 1 <= len(text) <= maximum or not text.strip():
-        raise bad_body(f'"{name}" must have 1 to {maximum} characters, not only spaces')
-    if re.search(_UNFIT, text) or (name == "title" and "\n" in text):
-        raise bad_body(f'"{name}" must be valid UTF-8 without control characters')
-    return text
 
 
 def _check_exists(target: Target, invocation: Invocation) -> None:

@@ -29,6 +29,7 @@ from .. import pages
 from ..response import Response, json_response
 from . import multipart
 from .form import sign_form
+from .shared_file import shared_page
 
 MEMBERS: dict[str, type] = {
     "name": str,
@@ -66,7 +67,7 @@ def answer(opened: OpenedShare, limits: dict[str, Any], *, is_page: bool) -> Res
         return _answer_file(opened, limits)
     record = opened.record
     shown = None
-    shared = pages.SharedPage(record.title, record.message, opened.expires_at())
+    shared = shared_page(opened)
     if record.password is None:
         files_left = _places(opened, limits).left()
         if not is_page:

@@ -23,6 +23,7 @@ from signer.times import rfc3339
 from ...core.errors import Problem
 from ...core.paths import MAX_BYTES, TAGS, UNSEEN
 from ...core.request import read_weights
+from ...core.words import Words
 from ..response import Response
 from .file_types import file_type, media_file_type
 from .words import FOLDER, PROBLEMS, SENDER, SHARE, UPLOAD
@@ -36,8 +37,7 @@ class SharedPage(NamedTuple):
     `files` is how many a folder has, None where more may follow.
     """
 
-    title: str | None
-    message: str | None
+    words: Words
     expires_at: int
     files: int | None = None
 
@@ -292,7 +292,7 @@ def _page(
 ) -> Response:
     """A page; one of a share has its sender's words, whose title goes before the page's own."""
     if shared is not None:
-        title = shared.title or values["title"]
+        title = shared.words.title or values["title"]
         values |= {"shared": shared, "title": title, "expires_at": rfc3339(shared.expires_at)}
     style_nonce = token_urlsafe(16)
     script_nonce = token_urlsafe(16)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from handler.core.errors import ERRORS, Problem
+from handler.core.words import Words
 from handler.web import pages
 from handler.web.pages.file_types import file_type, media_file_type
 from handler.web.pages.words import PROBLEMS, SHARE, UPLOAD
@@ -27,7 +28,7 @@ TECHNICAL = re.compile(
 
 ORIGIN = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
 NONCE, END = "nonce-EXAMPLE-000000000", 1_772_347_271
-NOTHING = pages.SharedPage(None, None, END)
+NOTHING = pages.SharedPage(Words(), END)
 
 
 def share_page(
@@ -42,12 +43,12 @@ def upload_page(
 ) -> Response:
     upload = pages.SharedUpload(1, content_type, 1)
     return pages.upload_page(
-        "en", pages.SharedPage(title, message, END), upload, link_origin=ORIGIN
+        "en", pages.SharedPage(Words(title, message), END), upload, link_origin=ORIGIN
     )
 
 
 def code_page(title: str | None, message: str | None = None) -> Response:
-    return pages.code_page("en", pages.SharedPage(title, message, END))
+    return pages.code_page("en", pages.SharedPage(Words(title, message), END))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
 def test_a_message_keeps_its_lines_and_is_never_markup() -> None:
     for page in (
         code_page("<i>", "<b>a</b>\n\nb & c"),
-        share_page("q3.pdf", shared=pages.SharedPage("<i>", "<b>a</b>\n\nb & c", END)),
+        share_page("q3.pdf", shared=pages.SharedPage(Words("<i>", "<b>a</b>\n\nb & c"), END)),
     ):
         assert '<p class="message">&lt;b&gt;a&lt;/b&gt;<br><br>b &amp; c</p>' in page.body
         assert "<h1>&lt;i&gt;</h1>" in page.body

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from handler.web.endpoints.shares import MAX_MESSAGE, MAX_TITLE
+from handler.core import words
 from signer.cli.sending.files import select_files
 from signer.emulator.server import listen, serve
 from tests.handler.client import NOW
@@ -110,7 +110,7 @@ def test_a_key_without_one_of_the_methods_is_refused_with_what_it_lacks(
 
 
 @pytest.mark.parametrize(
-    ("option", "maximum"), [("--title", MAX_TITLE), ("--message", MAX_MESSAGE)]
+    ("option", "maximum"), [(f"--{name}", rule.max_length) for name, rule in words.RULES.items()]
 )
 def test_words_that_no_page_says_are_refused_before_anything_is_sent(
     sender: Sender, share: Run, option: str, maximum: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_type_hints
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -13,6 +13,8 @@ import pytest
 
 from handler.core.cloud.oss import OssResponse
 from handler.core.config import Location, Mounts
+from handler.core.shares.record import Record
+from handler.core.words import Words
 from signer.times import rfc3339
 from tests import system
 from tests.handler.client import NOW
@@ -392,10 +394,14 @@ def test_showing_extending_and_revoking_require_what_creating_requires(
     assert in_memory.shown(url) == created
 
 
-def test_a_revocation_empties_what_the_sender_wrote_also_that_of_a_share_revoked_before(
+def test_a_revocation_empties_each_text_of_a_record_also_of_a_share_revoked_before(
     in_memory: System,
 ) -> None:
-    said = {"title": "Salary of Jane Doe", "message": "Dear Jane", "download": "jane-doe.pdf"}
+    hints = {**get_type_hints(Record), **get_type_hints(Words)}
+    # The hash of a code is no text of its sender.
+    texts = {name for name, hint in hints.items() if hint == (str | None)} - {"password"}
+    assert texts >= {"title", "message", "download"}
+    said = dict.fromkeys(texts, "Salary of Jane Doe")
     url = in_memory.create_share(**said)
     name = f"{STATE}shares/{share_id(url)}.json"
     written = json.loads(in_memory.read(name))
@@ -403,7 +409,7 @@ def test_a_revocation_empties_what_the_sender_wrote_also_that_of_a_share_revoked
         in_memory.put(name, json.dumps(before).encode())
         assert in_memory.revoke(url).status == 204
         revoked = json.loads(in_memory.read(name))
-        assert [revoked[each] for each in said] == [None, None, None]
+        assert {name: revoked[name] for name in said} == dict.fromkeys(said)
         assert revoked["revoked_at"] == (before["revoked_at"] or int(NOW))
         assert "Jane" not in json.dumps(revoked)
 

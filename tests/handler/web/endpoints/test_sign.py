@@ -147,7 +147,7 @@ STRINGS = [
 NASTY: Any = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
     | st.floats()
     | st.text(max_size=20)
     | st.sampled_from(STRINGS),
