@@ -5,6 +5,8 @@ Every set that names findings is derived from the entries, by `at_stage` and `wi
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -35,6 +37,8 @@ Trait = Literal[
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 TRAITS: tuple[Trait, ...] = get_args(Trait)
+# A status, a code of OSS or what a CDN says, and the message where it is known.
+_ERROR = re.compile(r"[1-5][0-9]{2} [A-Za-z-]+(?:: .+)?")
 _REQUIRED = {"stage", "title", "advice", "why"}
 _WORDS = {"title", "advice", "why", "more", "seen"}
 _KEYS = _REQUIRED | _WORDS | {"traits", "codes", "pattern", "errors", "like", "near", "example"}
@@ -78,19 +82,33 @@ def read_causes(text: str) -> dict[str, Cause]:
             raise ValueError(f"causes.en.ini: the stage of [{code}] must be one of {STAGES}.")
         if unknown := sorted(set(traits).difference(TRAITS)):
             raise ValueError(f"causes.en.ini: [{code}] has unknown traits: {', '.join(unknown)}.")
+        errors = tuple(entry.get("errors", "").splitlines())
+        for line in errors:
+            if not _ERROR.fullmatch(line):
+                expected = "expected status, code and, after a colon, the message"
+                raise ValueError(f"causes.en.ini: [{code}] errors: {expected}, not {line!r}.")
         causes[code] = Cause(
             code=code,
             stage=entry["stage"],
             traits=traits,
             codes=_items(entry.get("codes", "")),
             pattern=entry.get("pattern", ""),
-            errors=tuple(entry.get("errors", "").splitlines()),
+            errors=errors,
             like=_items(entry.get("like", "")),
             near=_items(entry.get("near", "")),
             example=entry.get("example", "{}"),
             **_words(entry),
         )
+    _check_codes(causes)
     return causes
+
+
+def _check_codes(causes: dict[str, Cause]) -> None:
+    """Each code stands for one finding. Raises `ValueError`."""
+    counts = Counter(code for cause in causes.values() for code in cause.codes)
+    if repeated := [code for code, count in counts.items() if count > 1]:
+        owners = [cause.code for cause in causes.values() if repeated[0] in cause.codes]
+        raise ValueError(f"causes.en.ini: {repeated[0]} stands twice, in {', '.join(owners)}.")
 
 
 def translate(causes: dict[str, Cause], text: str, language: str) -> dict[str, Cause]:

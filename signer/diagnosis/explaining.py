@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
@@ -22,9 +22,9 @@ from ..errors import (
 from ..link import MAX_EXPIRES_IN, check_access_key, seconds
 from ..times import utc
 from . import answers, checks, proofs
-from .canonical_request import parse_canonical_request
+from .canonical_request import Difference, parse_canonical_request
 from .cdn import cdn_evidence
-from .evidence import overrule, rank
+from .evidence import Evidence, Finding, overrule, rank
 from .explanation import Explanation
 from .lenient_url import (
     NO_LINK,
@@ -37,7 +37,7 @@ from .lenient_url import (
     is_region,
     parse_lenient_url,
 )
-from .pasted import read_pasted
+from .pasted import Pasted, Read, read_pasted
 from .repairs import CandidateRequest
 from .server_error import ServerError, read_error
 
@@ -80,6 +80,69 @@ def explain(
     bucket's region, where internal hosts work. Raises `InvalidCdnKey`, and `InvalidLink` where `url` contains
     neither a URL nor an answer, or `error_xml` no error.
     """
+    _check_arguments(url, error_xml, method, bucket)
+    if credentials is not None:
+        check_access_key(credentials)
+    if cdn is not None:
+        check_cdn_key(cdn)
+    facts = _read(url, error_xml, method, headers, now, bucket)
+    judgement = _judge(facts, credentials, cdn, inside=inside)
+    explanation = _present(facts, judgement, cdn)
+    return _without(explanation, _secrets(facts, credentials, cdn))
+
+
+class Facts(NamedTuple):
+    """What the arguments and the pasted text say, before it is judged.
+
+    `error` is OSS's answer to `link`, and `foreign` the evidence that the answer, or the link, has another service or
+    link. `sent` are the headers of the request; where `knows_headers`, no other was sent. `now` and `log_time` are
+    when the link was used, in Unix seconds.
+    """
+
+    link: LenientUrl
+    error: ServerError | None
+    foreign: Evidence | None
+    status: str
+    method: str
+    sent: dict[str, str]
+    knows_headers: bool
+    now: int
+    log_time: tuple[int, int] | None
+    read: tuple[Read, ...]
+
+    @property
+    def request(self) -> CandidateRequest:
+        """The request as the link and the text show it."""
+        return CandidateRequest(
+            method=self.method,
+            bucket=self.link.bucket or "",
+            key=self.link.key,
+            query=self.link.query,
+            headers={"host": self.link.host, **self.sent},
+        )
+
+    @property
+    def received(self) -> CandidateRequest | None:
+        """The request with the method and the headers that OSS received, where its answer says so."""
+        received = parse_canonical_request(self.error.canonical_request) if self.error else None
+        if received is None:
+            return None
+        headers = {"host": self.link.host, **received.headers}
+        return self.request._replace(method=received.method, headers=headers)
+
+
+class Judgement(NamedTuple):
+    """What is wrong, most probable first. `is_fine` says that at most the status of the answer is."""
+
+    findings: tuple[Finding, ...]
+    proof: proofs.Proof
+    differences: tuple[Difference, ...]
+    is_fine: bool
+
+
+def _check_arguments(
+    url: str | None, error_xml: str | None, method: str | None, bucket: str | None
+) -> None:
     for what, argument, kind in (
         ("link", url, InvalidLink),
         ("error_xml", error_xml, InvalidLink),
@@ -88,95 +151,133 @@ def explain(
     ):
         if argument is not None:
             check_type(what, argument, str, kind)
-    pasted = read_pasted(as_unicode(url or ""))
+
+
+def _read(
+    url: str | None,
+    error_xml: str | None,
+    method: str | None,
+    headers: Mapping[str, str] | None,
+    now: datetime | float | None,
+    bucket: str | None,
+) -> Facts:
+    pasted = _read_pasted(url, error_xml)
     error = pasted.error
-    status = pasted.status if error_xml is None else ""
-    read = pasted.read
-    if error_xml is not None:
-        error = read_error(as_unicode(error_xml))
-        read = (
-            *(part for part in read if part.kind not in ("answer", "status")),
-            *read_pasted(as_unicode(error_xml)).read,
-        )
-    is_dated = now is None and (error is not None or status != "")
-    clock = seconds(pasted.time if is_dated else now)
-    method = as_unicode(method or pasted.method or "GET").upper()
-    headers = headers if headers is not None else pasted.headers
-    bucket = as_unicode(bucket) if bucket is not None else None
-    if credentials is not None:
-        check_access_key(credentials)
-    if cdn is not None:
-        check_cdn_key(cdn)
+    is_dated = now is None and (error is not None or pasted.status != "")
+    known_bucket = as_unicode(bucket) if bucket is not None else None
     string = pasted.link or ("" if error else url or "")
-    link = NO_LINK
+    link = _parse(string, known_bucket, error)
+    known_headers = headers if headers is not None else pasted.headers
+    pairs = string_pairs("headers", known_headers, InvalidHeader)
+    facts = Facts(
+        link=link,
+        error=error,
+        foreign=checks.other_service(link) or answers.find_other_link(link, error),
+        status=pasted.status,
+        method=as_unicode(method or pasted.method or "GET").upper(),
+        sent={as_unicode(name).lower(): as_unicode(value) for name, value in pairs},
+        knows_headers=known_headers is not None,
+        now=seconds(pasted.time if is_dated else now),
+        log_time=pasted.log_time if is_dated else None,
+        read=pasted.read,
+    )
+    if facts.foreign is None:
+        return facts
+    if facts.foreign.code == "other_link":
+        return facts._replace(link=parse_lenient_url(string, known_bucket), error=None)
+    return facts._replace(link=link._replace(version=None), error=None)
+
+
+def _read_pasted(url: str | None, error_xml: str | None) -> Pasted:
+    pasted = read_pasted(as_unicode(url or ""))
+    if error_xml is None:
+        return pasted
+    document = as_unicode(error_xml)
+    beside = [part for part in pasted.read if part.kind not in ("answer", "status")]
+    return pasted._replace(
+        error=read_error(document), status="", read=(*beside, *read_pasted(document).read)
+    )
+
+
+def _parse(string: str, bucket: str | None, error: ServerError | None) -> LenientUrl:
+    if error is None:
+        return parse_lenient_url(string, bucket)
     try:
-        if string or not error:
-            link = parse_lenient_url(string, bucket or _bucket_of(error))
+        return parse_lenient_url(string, bucket or _bucket_of(error)) if string else NO_LINK
     except InvalidLink:
-        if error is None:
-            raise
-    service = checks.other_service(link)
-    other_link = answers.find_other_link(link, error) if error is not None else None
-    if service or other_link:
-        link = link._replace(version=None) if service else parse_lenient_url(string, bucket)
-        error = None
-    pairs = string_pairs("headers", headers, InvalidHeader)
-    sent = {as_unicode(name).lower(): as_unicode(value) for name, value in pairs}
-    request = CandidateRequest(
-        method=method,
-        bucket=link.bucket or "",
-        key=link.key,
-        query=link.query,
-        headers={"host": link.host, **sent},
-    )
+        return NO_LINK
 
-    evidence = [service] if service else []
-    if link.host and not service:
-        evidence = checks.link_evidence(
-            link,
-            clock,
-            sent if headers is not None else None,
-            inside=inside,
-            log_time=pasted.log_time if is_dated else None,
-        )
-    if cdn or any(piece.code == "unsigned" for piece in evidence):
-        at_cdn = [*cdn_evidence(link.target, cdn, clock)]
-        evidence = [
-            piece for piece in evidence if piece.code != "unsigned" or not (cdn or at_cdn)
-        ] + at_cdn
-    is_cut = any(piece.code == "truncated" for piece in evidence)
-    requests = [request]
-    received = parse_canonical_request(error.canonical_request) if error is not None else None
-    if received is not None:
-        requests.append(
-            request._replace(
-                method=received.method, headers={"host": link.host, **received.headers}
-            )
-        )
-    proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)
-    answer = None
-    if error is not None:
-        knows_headers = headers is not None or bool(proof.signature or proof.repairs)
-        answer = answers.read_answer(
-            error, evidence, link, proof.request, proof.signature, knows_headers=knows_headers
-        )
-        evidence = [*overrule(evidence, answer.verdict), *answer.evidence]
-    elif other_link is not None:
-        evidence.append(other_link)
-    proof, proved = proofs.weigh(
-        proof, link, credentials, overrule(evidence, proof.verdict), answer
-    )
-    left = overrule([*evidence, *proved], proof.verdict)
+
+def _judge(
+    facts: Facts, credentials: Credentials | None, cdn: CdnKey | None, *, inside: bool
+) -> Judgement:
+    link = facts.link
+    shown = _shown(facts, cdn, inside=inside)
+    is_cut = any(piece.code == "truncated" for piece in shown)
+    requests = [*filter(None, (facts.request, facts.received))]
+    proof = proofs.prove(requests, link, credentials, facts.now, is_cut=is_cut)
+    answer = answers.judge(_said(facts, facts.error, shown, proof)) if facts.error else None
+    known = [*overrule(shown, answer.verdict), *answer.evidence] if answer else shown
+    weighed, proved = proofs.weigh(proof, link, credentials, overrule(known, proof.verdict), answer)
+    left = overrule([*known, *proved], weighed.verdict)
     of_status = (
-        answers.read_status(status, left, link, proof.request, proof.signature) if status else []
+        answers.read_status(facts.status, left, link, weighed.request, weighed.signature)
+        if facts.status
+        else []
     )
-    findings = rank([*left, *of_status])
+    return Judgement(
+        findings=rank([*left, *of_status]),
+        proof=weighed,
+        differences=(answer.said.differences if answer else None) or (),
+        is_fine=not left,
+    )
 
+
+def _shown(facts: Facts, cdn: CdnKey | None, *, inside: bool) -> list[Evidence]:
+    """What the link shows, also of a CDN's signature."""
+    link = facts.link
+    foreign = [facts.foreign] if facts.foreign else []
+    is_of_oss = link.host and all(piece.code != "other_service" for piece in foreign)
+    sent = facts.sent if facts.knows_headers else None
+    own = (
+        checks.link_evidence(link, facts.now, sent, inside=inside, log_time=facts.log_time)
+        if is_of_oss
+        else []
+    )
+    shown = [*own, *foreign]
+    if not cdn and all(piece.code != "unsigned" for piece in shown):
+        return shown
+    at_cdn = [*cdn_evidence(link.target, cdn, facts.now)]
+    is_of_cdn = cdn or at_cdn
+    return [piece for piece in shown if piece.code != "unsigned" or not is_of_cdn] + at_cdn
+
+
+def _said(
+    facts: Facts, error: ServerError, shown: list[Evidence], proof: proofs.Proof
+) -> answers.Said:
+    knows_headers = facts.knows_headers or bool(proof.signature or proof.repairs)
+    differences = answers.find_differences(
+        proof.request, facts.link, error, knows_headers=knows_headers
+    )
+    return answers.Said(
+        error=error,
+        link=facts.link,
+        request=proof.request,
+        evidence=tuple(shown),
+        signature=proof.signature,
+        knows_headers=knows_headers,
+        differences=differences,
+    )
+
+
+def _present(facts: Facts, judgement: Judgement, cdn: CdnKey | None) -> Explanation:
+    link = facts.link
     additional = [printable_name(name) for name in link.additional_headers if name != "host"]
-    sent_headers = [name for name in sent if v4.is_always_signed(name) and name not in additional]
-    explanation = Explanation(
+    sent = [name for name in facts.sent if v4.is_always_signed(name) and name not in additional]
+    notes = _notes(link, facts.method, facts.now, is_fine=judgement.is_fine)
+    return Explanation(
         version=link.version,
-        method=printable_name(method),
+        method=printable_name(facts.method),
         scheme=link.scheme,
         host=link.host if _HOST.fullmatch(link.host) or not link.host else "(not a host)",
         host_kind=link.host_kind,
@@ -186,28 +287,33 @@ def explain(
         region=link.region if is_region(link.region or "") else None,
         issued_at=utc(link.issued_at),
         expires_at=utc(link.expires_at),
-        age=clock - link.issued_at if link.issued_at is not None else None,
+        age=facts.now - link.issued_at if link.issued_at is not None else None,
         lifetime=link.lifetime,
-        remaining=link.expires_at - clock if link.expires_at is not None else None,
+        remaining=link.expires_at - facts.now if link.expires_at is not None else None,
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         has_token=bool(link.token),
-        headers=tuple(dict.fromkeys((*additional, *sent_headers))),
-        sent_headers=tuple(sent_headers),
-        signature=fault_of(cdn, link.target, 0) is None if cdn else proof.signature,
-        findings=findings,
-        differences=(answer.differences if answer else None) or (),
-        read=read,
-        notes=(*_notes(link, method, clock, is_fine=not left), *filter(None, [proof.note])),
+        headers=tuple(dict.fromkeys((*additional, *sent))),
+        sent_headers=tuple(sent),
+        signature=fault_of(cdn, link.target, 0) is None if cdn else judgement.proof.signature,
+        findings=judgement.findings,
+        differences=judgement.differences,
+        read=facts.read,
+        notes=(*notes, *filter(None, [judgement.proof.note])),
     )
-    # Of a damaged link, any part may hold its secrets, and a mixed text has one of them in its answer.
+
+
+def _secrets(facts: Facts, credentials: Credentials | None, cdn: CdnKey | None) -> frozenset[str]:
+    """Pieces of what must not be shown: of a damaged link, any part may hold its secrets."""
+    error = facts.error
+    # A mixed text has a secret of its link in its answer.
     secrets = (
-        *link.secrets,
+        *facts.link.secrets,
         *re.findall("[0-9a-f]{16,}", " ".join(error.elements.values() if error else ())),
         *re.findall(r"[\w%+/=-]{40,}", error.message if error else ""),
         *(secret for secret in (credentials or ())[:3] if secret),
         *(cdn or ())[:1],
     )
-    return _without(explanation, pieces_of(secrets) - _FIXED_WORDS)
+    return pieces_of(secrets) - _FIXED_WORDS
 
 
 def _without(value: T, pieces: frozenset[str]) -> T:
@@ -220,46 +326,53 @@ def _without(value: T, pieces: frozenset[str]) -> T:
     return value
 
 
-def _bucket_of(error: ServerError | None) -> str | None:
+def _bucket_of(error: ServerError) -> str | None:
     """The bucket in OSS's canonical request."""
-    request = parse_canonical_request(error.canonical_request) if error else None
+    request = parse_canonical_request(error.canonical_request)
     return request.path.split("/")[1] or None if request and request.path.count("/") > 1 else None
 
 
-def _notes(link: LenientUrl, method: str, now: int, *, is_fine: bool) -> Iterator[str]:
-    if link.version in checks.VERSION_NOTES:
-        yield checks.VERSION_NOTES[link.version]
-    if link.version in (S3_V4, S3_V2) and link.host_kind in ("custom", "address"):
-        yield "It is signed for S3: for MinIO or the like, or for OSS's S3 interface."
-    if (
-        link.version == V1
-        and link.expires_at is not None
-        and link.expires_at - now > MAX_EXPIRES_IN
-    ):
-        yield "It lives longer than 7 days, which V4 cannot: share an address that makes a new link on every visit."
-    if link.bucket is None and link.version is not None:
-        yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
+def _notes(link: LenientUrl, method: str, now: int, *, is_fine: bool) -> list[str]:
+    is_signed = link.version is not None
+    is_s3 = link.version in (S3_V4, S3_V2)
     region = link.host_region or ""
-    if (
-        is_fine
-        and link.host_kind == "public"
-        and region.startswith("cn-")
-        and region != "cn-hongkong"
-    ):
-        yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
-    if (
-        is_fine
-        and link.host_kind in ("public", "accelerate")
-        and link.key.lower().endswith((".apk", ".ipa"))
-    ):
-        yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
-    if (
-        is_fine
-        and (link.lifetime or 0) > 43_200
-        and (link.token or link.access_key_id.startswith("STS."))
-    ):
-        yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
-    if link.version in SIGNATURES and method == "HEAD":
-        yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
-    if link.version in SIGNATURES and method in ("PUT", "POST"):
-        yield "If a Content-Type was signed, send the same one. The link does not show whether it was."
+    is_mainland = region.startswith("cn-") and region != "cn-hongkong"
+    is_app = link.key.lower().endswith((".apk", ".ipa"))
+    is_temporary = link.token or link.access_key_id.startswith("STS.")
+    is_long = link.expires_at is not None and link.expires_at - now > MAX_EXPIRES_IN
+    notes = (
+        (True, checks.VERSION_NOTES.get(link.version or "", "")),
+        (
+            is_s3 and link.host_kind in ("custom", "address"),
+            "It is signed for S3: for MinIO or the like, or for OSS's S3 interface.",
+        ),
+        (
+            link.version == V1 and is_long,
+            "It lives longer than 7 days, which V4 cannot: share an address that makes a new link on every visit.",
+        ),
+        (
+            link.bucket is None and is_signed,
+            "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed.",
+        ),
+        (
+            is_fine and link.host_kind == "public" and is_mainland,
+            "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden).",
+        ),
+        (
+            is_fine and link.host_kind in ("public", "accelerate") and is_app,
+            "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15.",
+        ),
+        (
+            is_fine and is_temporary and (link.lifetime or 0) > 43_200,
+            "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before.",
+        ),
+        (
+            link.version in SIGNATURES and method == "HEAD",
+            "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET.",
+        ),
+        (
+            link.version in SIGNATURES and method in ("PUT", "POST"),
+            "If a Content-Type was signed, send the same one. The link does not show whether it was.",
+        ),
+    )
+    return [note for is_true, note in notes if is_true and note]

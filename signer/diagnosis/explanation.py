@@ -164,6 +164,25 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
         yield say("OSS presigned URL, signature {}, used with {}", e.version, e.method)
     else:
         yield say("URL not signed for OSS") if e.host else say("OSS's answer, without its link")
+    yield from _link_lines(e, say)
+    yield ""
+    if not e.findings:
+        more = (
+            ""
+            if e.signature
+            else say(" With the secret, or OSS's error document, more can be found.")
+        )
+        yield say("Nothing wrong was found.") + more
+    for number, finding in enumerate(e.findings, 1):
+        title = causes[finding.code].title
+        yield from _paragraph(f"{number}. ", f"{title} [{finding.code}, {finding.certainty}]")
+        yield from _paragraph(say("   Evidence: "), finding.evidence)
+        yield from _paragraph(say("   Fix:      "), causes[finding.code].advice)
+    for note in e.notes:
+        yield from _paragraph(say("Note: "), note)
+
+
+def _link_lines(e: Explanation, say: Callable[..., str]) -> Iterator[str]:
     if e.host:
         unknown = f"{e.key} ({say('bucket unknown')})"
         yield f"  {say('object    ')} {f'oss://{e.bucket}/{e.key}' if e.bucket else unknown}"
@@ -195,21 +214,6 @@ def _lines(e: Explanation, language: str) -> Iterator[str]:
             else "does not match with the given secret"
         )
         yield f"  {say('signature ')} {say(matches)}"
-    yield ""
-    if not e.findings:
-        more = (
-            ""
-            if e.signature
-            else say(" With the secret, or OSS's error document, more can be found.")
-        )
-        yield say("Nothing wrong was found.") + more
-    for number, finding in enumerate(e.findings, 1):
-        title = causes[finding.code].title
-        yield from _paragraph(f"{number}. ", f"{title} [{finding.code}, {finding.certainty}]")
-        yield from _paragraph(say("   Evidence: "), finding.evidence)
-        yield from _paragraph(say("   Fix:      "), causes[finding.code].advice)
-    for note in e.notes:
-        yield from _paragraph(say("Note: "), note)
 
 
 def _part(part: Read, say: Callable[..., str]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from string import punctuation
 from typing import NamedTuple
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
 from .. import v1
 from ..endpoint import is_address, parse_oss_host
@@ -166,14 +166,7 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         raise InvalidLink(f"The link is longer than {MAX_LENGTH} characters: give the link alone.")
     inner, wrapper = unwrap(as_unicode(string))
     url, damages = undo_transport_damage(inner)
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2].lower()
-        hostname = parts.hostname or ""
-    except ValueError:
-        raise InvalidLink("Invalid URL: copy the full link again.") from None
-    if parts.scheme.lower() not in ("http", "https") or not hostname:
-        raise InvalidLink("Invalid link: it must start with https:// or http://.")
+    parts, hostname = _split(url)
     pairs = tuple(part.partition("=")[::2] for part in parts.query.split("&") if part)
     is_v1 = any(name.lower() == "ossaccesskeyid" for name, _ in pairs)
     raw_query = tuple(_restore_case(name, value, is_v1=is_v1) for name, value in pairs)
@@ -181,15 +174,12 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         damages += (
             Damage("case_changed", "The parameters of the signature are in the wrong case."),
         )
-    query = tuple(
-        (unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query
-    )
+    query = tuple((_decode_plus(name), _decode_plus(value)) for name, value in raw_query)
     oss = parse_oss_host(hostname)
     kind: str = "address" if is_address(hostname) else "custom"
-    owner = None
     if oss is not None:
         kind = oss.kind
-        owner = oss.bucket
+    owner = oss.bucket if oss else None
     path = parts.path[1:]
     if kind == "address" and bucket is not None and not path.startswith(bucket + "/"):
         owner = bucket
@@ -200,7 +190,7 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     return LenientUrl(
         version=version,
         scheme=parts.scheme.lower(),
-        host=host,
+        host=parts.netloc.rpartition("@")[2].lower(),
         host_kind=kind,
         host_region=oss.region if oss else None,
         path=path,
@@ -216,6 +206,22 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         damages=damages,
         wrapper=wrapper,
     )
+
+
+def _decode_plus(value: str) -> str:
+    return unquote_plus(value, errors="replace")
+
+
+def _split(url: str) -> tuple[SplitResult, str]:
+    """The parts of a URL, and its host without a port. Raises `InvalidLink`."""
+    try:
+        parts = urlsplit(url)
+        hostname = parts.hostname or ""
+    except ValueError:
+        raise InvalidLink("Invalid URL: copy the full link again.") from None
+    if parts.scheme.lower() not in ("http", "https") or not hostname:
+        raise InvalidLink("Invalid link: it must start with https:// or http://.")
+    return parts, hostname
 
 
 # What an answer is explained with that has lost its link.

@@ -108,42 +108,46 @@ _RAW_REQUEST = re.compile(
     rf"\b(?:{_METHODS}) (?P<path>/\S+) HTTP/[0-9.]+\s(?:.*\n){{0,20}}?[> ]*Host: *(?P<host>[\w.:-]+)",
     re.IGNORECASE,
 )
-# Its day, its time and its zone.
+# A time as it is written, with its day, its time of the day and its zone.
 _CLOCK = (
-    r"((20[0-9]{2}(?:[-/][0-9]{2}){2})[T ]([0-9]{2}(?::[0-9]{2}){2})(?:[.,][0-9]+)?"
-    r"(?: ?(Z\b|[+-][0-9]{2}:?[0-9]{2}(?![0-9])))?)"
+    r"(?P<written>(?P<day>20[0-9]{2}(?:[-/][0-9]{2}){2})[T ](?P<clock>[0-9]{2}(?::[0-9]{2}){2})(?:[.,][0-9]+)?"
+    r"(?: ?(?P<zone>Z\b|[+-][0-9]{2}:?[0-9]{2}(?![0-9])))?)"
 )
 _TIME = re.compile(
-    r"^(?:< )?date:[ ]*(\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20[0-9]{2} [0-9:]{8} GMT)"
+    r"^(?:< )?date:[ ]*(?P<date>\w{3}, [0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    r" 20[0-9]{2} [0-9:]{8} GMT)"
     rf"|(?:\"startedDateTime\":\s*\"|Timestamp:\s*|<(?:Server|Request)Time>){_CLOCK}",
     re.IGNORECASE | re.MULTILINE,
 )
 # Of a log: where its line begins, after its level, or as a member of it.
 _LOG_TIME = re.compile(
-    r"()(?:^[ \t>\[(]{0,8}(?:[A-Z]{4,8}\b[^\w\n]{1,4})?|(?<![\w-])(?:ts|time|timestamp)(?:=|[\"'] ?[=:]>?)[ \"']{0,4})"
+    r"(?:^[ \t>\[(]{0,8}(?:[A-Z]{4,8}\b[^\w\n]{1,4})?|(?<![\w-])(?:ts|time|timestamp)(?:=|[\"'] ?[=:]>?)[ \"']{0,4})"
     + _CLOCK,
     re.MULTILINE,
 )
 _MAX_OFFSET = 14 * 3600  # seconds between the time of a place and UTC
-# With its reason; after a word such as "status code"; after a word that may count other things, unless one follows;
-# alone in a line; or as git-lfs and Java say it, which do not write the number.
-_NUMBER = r"(20[0-6]|4[0-3][0-9]|499|5[0-3][0-9])(?![a-z0-9_%]|[.,:/-][0-9]|\.\w|[ ]Connection)"
+_NUMBER = (
+    r"(?P<status>20[0-6]|4[0-3][0-9]|499|5[0-3][0-9])(?![a-z0-9_%]|[.,:/-][0-9]|\.\w|[ ]Connection)"
+)
 _SEPARATOR = r"""["'\s:\uff1a=>(_-]"""
-_STATUS = re.compile(
-    rf"""(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ \t"'`:\uff1a)(,\]-]{{1,4}}(?:Forbidden|Not\ Found|Bad\ (?:Request|Gateway)
-        |Unauthorized|Method\ Not|Conflict|Precondition|(?:Requested\ )?Range\ Not|Internal\ Server|Service\ (?:Temp|Un)
-        |Gateway\ Time|Length\ Req|Too\ Many|Request\ (?:Time|Entity)|OK\b|Partial|(?:Client|Server)\ Error)
-    |(?<![\w./-])(?<![0-9][:,]){_NUMBER}[ ]?(?:报错|错误|禁止)
-    |(?<![\w./-]){_NUMBER},\ (?:message[=:]|null,)
-    |(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码|<Response[ ]\[)
-        (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable|状态)){{0,3}}{_SEPARATOR}{{0,6}}{_NUMBER}
-    |(?:\b(?:returns?|returned|error|got|gets?|gives?|success|with)(?:[ ](?:an?|me|error))*|forbidden
+_WITH_REASON = rf"""(?<![\w./-])(?<![0-9][:,]){_NUMBER}
+    (?:[ \t"'`:\uff1a)(,\]-]{{1,4}}(?:Forbidden|Not\ Found|Bad\ (?:Request|Gateway)|Unauthorized|Method\ Not|Conflict
+        |Precondition|(?:Requested\ )?Range\ Not|Internal\ Server|Service\ (?:Temp|Un)|Gateway\ Time|Length\ Req
+        |Too\ Many|Request\ (?:Time|Entity)|OK\b|Partial|(?:Client|Server)\ Error)
+    |[ ]?(?:报错|错误|禁止)|,\ (?:message[=:]|null,))"""
+_AFTER_ITS_NAME = rf"""(?:HTTP(?:/[0-9.]{{1,3}})?|status|(?:response|error)[ _-]?code|状态代?码|<Response[ ]\[)
+    (?:{_SEPARATOR}{{0,4}}(?:codes?|error|status|response|of|was|unacceptable|状态)){{0,3}}{_SEPARATOR}{{0,6}}{_NUMBER}"""
+# After a word that may count other things, unless one follows.
+_AFTER_A_VERB = rf"""(?:\b(?:returns?|returned|error|got|gets?|gives?|success|with)(?:[ ](?:an?|me|error))*|forbidden
         |返回|提示|显示|报错?|出现|访问|打开|错误)[:\uff1a]?[ ]?\(?(?=[45]){_NUMBER}
-        (?![ ](?!_|http|error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])
-    |^[ \t]*{_NUMBER}[ \t]*$
-    |(Authorization\ error|object\ not\ found|FileNotFoundException|LFS:\ (?:Client|Server)\ error)
-        :\ _{{20,}}(?!_|[ ]from[ ]HTTP)""",
-    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+    (?![ ](?!_|http|error|for|from|on|when|while|but|and|in\b|at\b)|[个条行次字份张项页])"""
+_ALONE_IN_LINE = rf"^[ \t]*{_NUMBER}[ \t]*$"
+# As git-lfs and Java say it, which do not write the number.
+_IN_WORDS = r"""(?P<status>Authorization\ error|object\ not\ found|FileNotFoundException|LFS:\ (?:Client|Server)\ error)
+    :\ _{20,}(?!_|[ ]from[ ]HTTP)"""
+_STATUS_FORMS = tuple(
+    re.compile(form, re.IGNORECASE | re.MULTILINE | re.VERBOSE)
+    for form in (_WITH_REASON, _AFTER_ITS_NAME, _AFTER_A_VERB, _ALONE_IN_LINE, _IN_WORDS)
 )
 _STATUS_OF_WORDS = {
     "lfs: client error": "400",
@@ -198,64 +202,80 @@ _NO_LINK = _Link(string="", start=0, end=0, rank=3)
 
 def read_pasted(text: str) -> Pasted:
     """The link, the answer, the request and its time in a text, in any order and with anything around them."""
-    text = _COLOUR.sub("", text)
-    links = [*_find_links(text)]
-    if all(each.rank > 0 for each in links):
-        links += _find_bare_links(text)
-    rest = text
-    for each in links:
-        if each.rank < 2:
-            rest = f"{rest[: each.start]}{'_' * (each.end - each.start)}{rest[each.end :]}"
+    plain = _COLOUR.sub("", text)
+    whole = [*_find_links(plain)]
+    links = whole if any(each.rank == 0 for each in whole) else [*whole, *_find_bare_links(plain)]
+    rest = _hide(plain, [each for each in links if each.rank < 2])
     error = find_error(rest)
-    at = max(0, text.find(error.code or error.ec)) if error is not None else 0
     # An address in an answer is that of a request which was signed in a header.
-    able = [each for each in links if each.rank < 2 or error is None or _stands_alone(text, each)]
+    able = [each for each in links if each.rank < 2 or error is None or _stands_alone(plain, each)]
     link = min(able, key=lambda each: each.rank, default=_NO_LINK)
-    read = [
-        Read("link" if each is link else "other link", _lines(text, each.start, each.end))
+    match = _find_status(rest, links, link) if error is None else None
+    said_at, said = _read_outcome(plain, error, match)
+    # A log is read up to the line of the answer.
+    end_of_log = f"{rest}\n".find("\n", said_at) if said else 0
+    time, log_time, moment = _find_time(plain, rest, said_at, end_of_log)
+    method, headers, request = _find_request(plain, rest, link)
+    of_links = [
+        Read("link" if each is link else "other link", _lines(plain, each.start, each.end))
         for each in able
         if each is link or (each.rank < 2 and each.string != link.string)
     ]
-    if error is not None:
-        names = [error.code, error.ec and f"EC {error.ec}"]
-        read.append(Read("answer", _lines(text, at, at), ", ".join(filter(None, names))))
-    status = ""
-    if error is None and (beside := _find_status(rest, links, link)):
-        at = beside.start()
-        word = beside[beside.lastindex or 0].lower()
-        status = _STATUS_OF_WORDS.get(word, word)
-        read.append(Read("status", _lines(text, at, beside.end()), status))
-    method, headers, request = _find_request(text, rest, link)
-    time = None
-    log_time = None
-    # A log is read up to the line of the answer.
-    end = f"{rest}\n".find("\n", at) if error is not None or status else 0
-    logged = _LOG_TIME.finditer(rest, max(0, at - 4000), end)
-    moment = _TIME.search(rest) or max(logged, key=re.Match.start, default=None)
-    if moment:
-        date = parsedate_tz(moment[1])
-        zone = re.sub("([0-9]{2}):?([0-9]{2})", r"\1:\2", moment[5] or "Z")
-        day = (moment[3] or "").replace("/", "-")
-        time = mktime_tz(date) if date else parse_rfc3339(f"{day}T{moment[4]}{zone}")
-        read.append(
-            Read("time", _lines(text, moment.start(), moment.end()), moment[1] or moment[2])
-        )
-        if moment.re is _LOG_TIME and time is not None:
-            margin = 0 if moment[5] else _MAX_OFFSET
-            log_time = (int(time) - margin, int(time) + margin)
-            time = None
-    if request is not None:
-        read.append(request)
     return Pasted(
         link=link.string if headers is None else _undo_escapes(link.string),
         error=error,
-        status=status,
+        status=said[0].detail if match else "",
         method=method,
         headers=headers,
-        time=int(time) if time is not None else None,
+        time=time,
         log_time=log_time,
-        read=tuple(read),
+        read=(*of_links, *said, *moment, *filter(None, [request])),
     )
+
+
+def _hide(text: str, links: list[_Link]) -> str:
+    """The text without what stands in its links, at the same places."""
+    for each in links:
+        text = f"{text[: each.start]}{'_' * (each.end - each.start)}{text[each.end :]}"
+    return text
+
+
+def _read_outcome(
+    text: str, error: ServerError | None, match: re.Match[str] | None
+) -> tuple[int, list[Read]]:
+    """Where the answer stands, or the status of a failure, and what is read of it."""
+    if error is not None:
+        answer_at = max(0, text.find(error.code or error.ec))
+        names = ", ".join(filter(None, (error.code, error.ec and f"EC {error.ec}")))
+        return answer_at, [Read("answer", _lines(text, answer_at, answer_at), names)]
+    if match is None:
+        return 0, []
+    word = match["status"].lower()
+    status = _STATUS_OF_WORDS.get(word, word)
+    return match.start(), [Read("status", _lines(text, match.start(), match.end()), status)]
+
+
+def _find_time(
+    text: str, rest: str, said_at: int, end_of_log: int
+) -> tuple[int | None, tuple[int, int] | None, list[Read]]:
+    """When the request was made, or between which times, as a log says it whose zone may be missing."""
+    stated = _TIME.search(rest)
+    logged = _LOG_TIME.finditer(rest, max(0, said_at - 4000), end_of_log)
+    moment = stated or max(logged, key=re.Match.start, default=None)
+    if moment is None:
+        return None, None, []
+    date = moment.groupdict().get("date")
+    lines = _lines(text, moment.start(), moment.end())
+    read = [Read("time", lines, date or moment["written"])]
+    parsed = parsedate_tz(date)
+    zone = re.sub("([0-9]{2}):?([0-9]{2})", r"\1:\2", moment["zone"] or "Z")
+    day = (moment["day"] or "").replace("/", "-")
+    exact = mktime_tz(parsed) if parsed else parse_rfc3339(f"{day}T{moment['clock']}{zone}")
+    time = int(exact) if exact is not None else None
+    if stated or time is None:
+        return time, None, read
+    margin = 0 if moment["zone"] else _MAX_OFFSET
+    return None, (time - margin, time + margin), read
 
 
 def _undo_escapes(link: str) -> str:
@@ -291,15 +311,26 @@ def _end_of_link(text: str, start: int) -> int:
     before = re.sub(r"[A-Z]{3,7} \Z", "", text[max(0, start - 12) : start])
     closing = next((end for begin, end in _CLOSING.items() if before.endswith(begin)), "")
     if closing and closing in line:
-        quoted = line.partition(closing)[0].rstrip("\\^")
-        return start + len(quoted.partition("|")[0] if closing == ">" else quoted)
-    line = _NEXT_LINK.split(line, maxsplit=1)[0]
-    complete = COMPLETE.search(line)
-    last = complete or _LAST_PARAMETER.match(line)
-    word = _WORD.match(line, last.end() if last else 0)
-    end = start + (word.end() if word else 0)
+        return start + _length_of_quoted(line, closing)
+    first = _NEXT_LINK.split(line, maxsplit=1)[0]
+    last = COMPLETE.search(first) or _LAST_PARAMETER.match(first)
+    word = _WORD.match(first, last.end() if last else 0)
+    end = _end_of_broken(text, start, start + (word.end() if word else 0), closing)
+    is_after_space = re.match(r"[ \t]+\S", text[end : end + 9])
+    is_in_sentence = is_after_space or re.search(r"\w[ :=\uff1a]+\Z", before)
+    return start + len(text[start:end].rstrip(_PUNCTUATION)) if is_in_sentence else end
+
+
+def _length_of_quoted(line: str, closing: str) -> int:
+    quoted = line.partition(closing)[0].rstrip("\\^")
+    return len(quoted.partition("|")[0] if closing == ">" else quoted)
+
+
+def _end_of_broken(text: str, start: int, first_end: int, closing: str) -> int:
+    """Where the last line ends of the link whose first one goes to `first_end`, which may be the only one."""
     before_on_line = text[text.rfind("\n", 0, start) + 1 : start].strip()
     is_quoted = before_on_line.startswith(">") or not text[:start].strip()
+    end = first_end
     for _ in range(_MAX_LINES):
         joined = _LINE_BREAK.sub("", text[start:end])
         more = _NEXT_LINE.match(text, end)
@@ -315,10 +346,7 @@ def _end_of_link(text: str, start: int) -> int:
         end = more.end()
         if closing and closing in more[0]:
             return text.index(closing, more.start())
-    is_in_sentence = re.match(r"[ \t]+\S", text[end : end + 9]) or re.search(
-        r"\w[ :=\uff1a]+\Z", before
-    )
-    return start + len(text[start:end].rstrip(_PUNCTUATION)) if is_in_sentence else end
+    return end
 
 
 def _stands_alone(text: str, link: _Link) -> bool:
@@ -339,7 +367,8 @@ def _find_status(rest: str, links: list[_Link], link: _Link) -> re.Match[str] | 
     beside = [
         (max(each.start - match.end(), match.start() - each.end), match)
         for each in (*own[:1], *own[1:][-1:])
-        for match in _STATUS.finditer(rest, max(0, each.start - _BESIDE), each.end + _BESIDE)
+        for form in _STATUS_FORMS
+        for match in form.finditer(rest, max(0, each.start - _BESIDE), each.end + _BESIDE)
     ]
     for _, match in sorted(beside, key=itemgetter(0)):
         start = rest.rfind("\n", 0, match.start()) + 1
@@ -347,7 +376,7 @@ def _find_status(rest: str, links: list[_Link], link: _Link) -> re.Match[str] | 
         addresses = {each.string for each in links if start <= each.start < start + len(line)}
         # In a line with other addresses alone, it is theirs.
         if link.string in addresses or not (addresses or "://" in line):
-            return None if match[match.lastindex or 0].startswith("2") else match
+            return None if match["status"].startswith("2") else match
     return None
 
 
@@ -358,7 +387,7 @@ def _find_request(
     word = _METHOD_BEFORE.search(text, max(0, link.start - 40), link.start)
     shown = word or _SHOWN_METHOD.search(text)
     begin = shown.start() if shown else 0
-    methods = [str(shown[shown.lastindex or 0]).upper()] if shown else []
+    methods = [next(filter(None, shown.groups())).upper()] if shown else []
     headers = None
     source = ""
     for command in _COMMAND.finditer(text, max(0, link.start - 4000), link.start + 6):

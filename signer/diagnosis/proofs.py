@@ -155,13 +155,14 @@ def _find_other_secret(
     """The evidence that OSS received exactly what the secret signed, and refused its signature."""
     if answer.code != "signature_mismatch":
         return None
-    is_exact = repairs.is_signed(answer.error.canonical_request, request, credentials)
+    said = answer.said
+    is_exact = repairs.is_signed(said.error.canonical_request, request, credentials)
     if not is_exact and (
-        answer.differences != () or not repairs.signature_matches(request, credentials)
+        said.differences != () or not repairs.signature_matches(request, credentials)
     ):
         return None
-    sentence = f"{answer.sentence}. Its canonical request is what was signed with the given secret."
-    if is_exact and answer.error.provided_signature == request.value(link.signature_name).lower():
+    sentence = f"{said.sentence}. Its canonical request is what was signed with the given secret."
+    if is_exact and said.error.provided_signature == request.value(link.signature_name).lower():
         is_limited = any(piece.code == "source_address" for piece in answer.evidence)
         return Evidence("other_secret", SECRET, LIKELY if is_limited else PROVED, sentence)
     if link.damages:

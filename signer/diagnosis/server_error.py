@@ -48,13 +48,6 @@ _AFTER_CODE = re.compile(
     r"""["'\]]*[:,]?\s+(?!\w*(?:Request|Status|Host|Http|HTTP|Code|Time|EC|Ec|Message|Error|ERROR)(?:I[dD])?\b"""
     r"""|Why|What|How)([A-Z][^\n<>{}="?]{7,200})"""
 )
-_OTHER_CODES = """AuthorizationQueryParametersError BadRequest BucketAlreadyExists BucketNotEmpty FieldItemTooLong
-    DownloadTrafficRateLimitExceeded FileImmutable FilePartNotExist InternalError InvalidArgument InvalidBucketName
-    InvalidDigest InvalidObjectName InvalidPart InvalidPartOrder InvalidRequest KmsServiceNotEnabled MalformedXML
-    MissingArgument MissingContentLength NoSuchUpload NotImplemented ObjectNotAppendable OperationNotSupported
-    PositionNotEqualToLength QpsLimitExceeded RequestIsNotMultiPartContent RequestTimeout ServiceUnavailable SlowDown
-    TooManyBuckets TotalQpsLimitExceeded UploadTrafficRateLimitExceeded"""
-_CODES = FINDING_BY_CODE.keys() | _OTHER_CODES.split()
 _NEAR = 1500  # characters before a code in which its message and its EC may stand
 _MAX_LENGTH = 1 << 16  # characters of an answer
 _MAX_CODE = 64  # characters
@@ -219,8 +212,8 @@ def _find_codes(text: str) -> Iterator[tuple[str, int]]:
     alone = text.strip()
     for match in _WORD.finditer(text):
         full = match[2] + (match[3] or "")
-        code = full if full in _CODES else match[2]
+        code = full if full in FINDING_BY_CODE else match[2]
         # At the end, it may be cut.
         is_called_so = match[0] == alone or (match[1] and match.end() < len(text))
-        if code in _CODES or (is_called_so and _CAMEL_CASE.fullmatch(full)):
-            yield code if code in _CODES else full, match.start(2)
+        if code in FINDING_BY_CODE or (is_called_so and _CAMEL_CASE.fullmatch(full)):
+            yield code if code in FINDING_BY_CODE else full, match.start(2)

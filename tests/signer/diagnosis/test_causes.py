@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def test_an_entry_has_its_words_and_says_what_it_is() -> None:
         ("after signature", "later", r"stage of \[throttled\] must be one of .*'service'"),
         ("title", "traits = new\ntitle", r"\[throttled\] has unknown traits: new"),
         ("title", "tittle = x\ntitle", r"\[throttled\] has unknown keys: tittle"),
+        (
+            "title",
+            "errors = 503 SlowDown: Wait.\n  503 SlowDown Request was slow.\ntitle",
+            r"\[throttled\] errors: expected .* colon.* not '503 SlowDown Request was slow.'",
+        ),
+        ("title", "errors = SlowDown\ntitle", r"\[throttled\] errors: .* not 'SlowDown'"),
+        (
+            "[throttled]",
+            ENTRY.replace("throttled", "slow").replace("title", "codes = A, B\ntitle", 1)
+            + "[throttled]\ncodes = B",
+            "B stands twice, in slow, throttled",
+        ),
+        ("title", "codes = A, A\ntitle", "A stands twice, in throttled"),
     ],
 )
 def test_an_entry_that_is_not_complete_cannot_be_read(old: str, new: str, message: str) -> None:
@@ -54,11 +68,9 @@ def test_words_of_another_language_may_be_missing() -> None:
         translate(entries, "[throttled]\nstage = cdn\n", "zh")
 
 
-def test_each_stage_and_trait_has_findings_and_each_code_of_oss_has_one() -> None:
+def test_each_stage_and_trait_has_findings() -> None:
     assert {cause.stage for cause in CAUSES.values()} == set(STAGES)
     assert {trait for cause in CAUSES.values() for trait in cause.traits} == set(TRAITS)
-    counts = Counter(code for cause in CAUSES.values() for code in cause.codes)
-    assert [code for code, count in counts.items() if count > 1] == []
 
 
 def lists_of_findings(source: str) -> list[str]:
@@ -79,3 +91,36 @@ def test_no_module_names_a_set_of_findings() -> None:
         assert lists_of_findings(module.read_text(encoding="utf-8")) == [], module.name
     for literal in ("{'expired', 'decoded'}", "('expired', 'decoded')", "['expired', 'decoded']"):
         assert lists_of_findings(f"x = frozenset({literal})") == [literal]
+
+
+def functions(*names: str) -> Iterator[ast.FunctionDef]:
+    for name in names:
+        nodes = ast.walk(ast.parse((FOLDER / name).read_text("utf-8")))
+        yield from (node for node in nodes if isinstance(node, ast.FunctionDef))
+
+
+def names_bound_twice(function: ast.FunctionDef) -> list[str]:
+    """Names that one function gives two values: those of a comprehension are its own."""
+    own = {
+        id(name)
+        for part in ast.walk(function)
+        if isinstance(part, ast.comprehension)
+        for name in ast.walk(part.target)
+    }
+    bound = [arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)] + [
+        name.id
+        for name in ast.walk(function)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and id(name) not in own
+    ]
+    return [name for name, count in Counter(bound).items() if count > 1]
+
+
+def test_a_judgement_binds_each_name_once_and_fits_on_a_screen() -> None:
+    judging = [*functions("answers.py", "explaining.py")]
+    assert {node.name: twice for node in judging if (twice := names_bound_twice(node))} == {}
+    every = functions(*(module.name for module in FOLDER.glob("*.py")))
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in every}
+    assert {name: count for name, count in lines.items() if count > 50} == {}
+    (function,) = ast.parse("def f(a):\n    a = [b for b in a]\n    [b for b in a]").body
+    assert isinstance(function, ast.FunctionDef)
+    assert names_bound_twice(function) == ["a"]
