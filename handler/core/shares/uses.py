@@ -4,7 +4,9 @@ A download takes the next number up to the limit, for good. A file of an upload 
 an end; what counts are the files that arrived, and the claims for which one can still arrive.
 
 A file that is sent in parts is recorded in `uses/{id}/uploads/{number}`, whose content is empty once its multipart
-upload was aborted. Its claim is written again for further links, so that it lasts as long as that upload.
+upload was aborted. Its claim is written again for further links, so that it lasts as long as that upload. Whether
+it was whole or aborted in the end is in `uses/{id}/ended/{number}`: who writes that first decides. It holds after the
+file was moved, too.
 
 One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
 its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
@@ -19,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from hashlib import md5
 from itertools import islice
-from secrets import token_hex
+from math import inf
 from typing import NamedTuple, cast
 
 from signer.listing import PAGE
@@ -44,6 +46,9 @@ _PLAIN = 100
 _DESCENDING = 10**9
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
 _FILE = re.compile(r"([1-9][0-9]{0,8})-")
+
+_WHOLE = b"whole"
+_ABORTED = b""
 
 # What is called while a number is claimed, with it and with what is left then.
 Notify = Callable[[int, int], None] | None
@@ -149,6 +154,14 @@ def arrived(folder: Folder) -> dict[int, float]:
     return {int(match[1]): age for match, age in matches if match}
 
 
+class Place(NamedTuple):
+    """A claimed number, the seconds for its form, and whether the file, or each of its parts, arrived."""
+
+    number: int
+    seconds: int
+    is_whole: bool = False
+
+
 class Places(NamedTuple):
     """The places for files of an upload share, and what they are counted by."""
 
@@ -164,8 +177,8 @@ class Places(NamedTuple):
 
     def claim(
         self, identity: str, now: float, *, again: bool = False, lapsed: bool = False
-    ) -> tuple[int, int]:
-        """The next number for a file, or with `again` the one that `identity` holds, and the seconds for its form.
+    ) -> Place:
+        """The next number for a file, or with `again` the one that `identity` holds.
 
         With `lapsed` also one that no longer counts, which `renew` must follow. Raises the 410 `share_full` if as many
         files arrived or can still arrive, and a 503 if the state is unavailable. Calls `notify` while it claims it.
@@ -189,13 +202,14 @@ class Places(NamedTuple):
             if own is not None:
                 if self.notify is not None:
                     self.notify(own.number, max(0, left))
-                return own.number, int(max(FORMS - own.age, MIN_FORM))
+                seconds = int(max(FORMS - own.age, MIN_FORM))
+                return Place(own.number, seconds, self.is_whole(own.number, present))
             if left <= 0:
                 raise Problem("share_full")
             number = max(newest, lost) + 1
             claimed = _claim(self.state, self.record_id, number, body, self.notify, left - 1)
             if claimed.body == body:
-                return number, int(FORMS - claimed.age)
+                return Place(number, int(FORMS - claimed.age))
             lost = number
 
     def renew(self, number: int, identity: str, now: float) -> bool:
@@ -206,13 +220,30 @@ class Places(NamedTuple):
         ages = {claim.number: claim.age for claim in _claims(self.state, self.record_id)}
         if number in arrived(self.folder):
             return True
+        stand_in = 0
         # One that may have lapsed requires a place, which another claim takes: so no two get the last one.
         if ages.get(number, HELD) > HELD - MIN_FORM:
-            self._replace(notify=None).claim(token_hex(), now)
+            places = self._replace(notify=None)
+            stand_in = places.claim(_stand_in(number), now).number
         self.state.replace(
             _name(self.record_id, number), identity.encode(), issued_at=self.state.now()
         )
+        if stand_in:  # where its ETag does not tell for whom it stands
+            self.state.replace(_name(self.record_id, stand_in), b"")
         return False
+
+    def end(self, number: int, *, is_whole: bool) -> bool:
+        """Decides whether the file of a number is whole or aborted, unless it is decided. Returns whether it is so."""
+        end = _WHOLE if is_whole else _ABORTED
+        return self.state.create(_end_name(self.record_id, number), end).body == end
+
+    def is_whole(self, number: int, present: Collection[int] | None = None) -> bool:
+        """Whether the file of a number arrived, or all of its parts did, also where it was moved since."""
+        if number in (arrived(self.folder) if present is None else present):
+            self.end(number, is_whole=True)
+            return True
+        end = self.state.read(_end_name(self.record_id, number))
+        return end is not None and end.body == _WHOLE
 
     def file(self, number: int) -> File | None:
         """What is recorded of the file of a number, None if it is not sent in parts."""
@@ -230,12 +261,17 @@ class Places(NamedTuple):
 
     def surplus(self) -> list[int]:
         """The oldest files whose claims lapsed: their multipart uploads must be aborted, `files` may be unfinished."""
-        recorded = islice(self.state.list_folder(_file_name(self.record_id)), PAGE)
+        recorded = self._numbers(_file_name(self.record_id))
         claims = _claims(self.state, self.record_id)
         present = arrived(self.folder)
         counted = {claim.number for claim in claims if claim.age <= HELD} | present.keys()
-        lapsed = sorted({_number(each.name) for each in recorded if each.size} - counted)
+        lapsed = sorted(recorded - self._numbers(_end_name(self.record_id)) - counted)
         return lapsed[: max(0, len(lapsed) + _count(claims, present) - self.files)]
+
+    def _numbers(self, folder: str) -> set[int]:
+        """The numbers in a folder whose content is not empty."""
+        listed = islice(self.state.list_folder(folder), PAGE)
+        return {_number(each.name) for each in listed if each.size}
 
 
 class File(NamedTuple):
@@ -259,6 +295,15 @@ def _file_name(record_id: str, number: int | None = None) -> str:
     return f"uses/{record_id}/uploads/{'' if number is None else _numeral(number)}"
 
 
+def _end_name(record_id: str, number: int | None = None) -> str:
+    return f"uses/{record_id}/ended/{'' if number is None else _numeral(number)}"
+
+
+def _stand_in(number: int) -> str:
+    """The identity of a claim that holds a place until that of a number counts again."""
+    return f"stand-in for {number}"
+
+
 def _claim(
     state: Store, record_id: str, number: int, body: bytes, notify: Notify, left: int
 ) -> StoredObject:
@@ -276,13 +321,21 @@ def _claim(
 
 
 def _count(claims: Sequence[Claim], present: Mapping[int, float]) -> int:
-    """The files that arrived, and those that can still arrive."""
-    return len(present) + sum(claim.age <= HELD and claim.number not in present for claim in claims)
+    """The files that arrived, and those that can still arrive: each once, also while another claim stands in for it."""
+    alive = [claim for claim in claims if claim.age <= HELD]
+    counted = {claim.number for claim in alive} | present.keys()
+    stand_ins = {_etag(_stand_in(number).encode()) for number in counted}
+    arriving = {claim.number for claim in alive if claim.etag not in stand_ins}
+    return len(arriving | present.keys())
+
+
+def _etag(body: bytes) -> str:
+    return md5(body, usedforsecurity=False).hexdigest()
 
 
 def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
     """The newest of these claims with this content, which is claimed again."""
-    etag = md5(body, usedforsecurity=False).hexdigest()
+    etag = _etag(body)
     is_read = False
     own = max((claim for claim in claims if claim.etag == etag), default=None)
     if own is None and claims:
@@ -301,11 +354,12 @@ def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> 
 
 
 def _claims(state: Store, record_id: str) -> list[Claim]:
-    """The claims of a share: all of them, or the newest 900 at least."""
+    """The claims of a share: all of them, or the newest 900 at least. An empty one was given back: it lapsed."""
     claims = []
     for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):
         if _NUMBER.fullmatch(stored.name):
-            claims.append(Claim(_number(stored.name), stored.etag, stored.age))
+            age = stored.age if stored.size else inf
+            claims.append(Claim(_number(stored.name), stored.etag, age))
     return claims
 
 

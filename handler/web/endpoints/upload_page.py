@@ -142,9 +142,11 @@ def _check_size(size: int, limits: dict[str, Any]) -> None:
 def _form(
     opened: OpenedShare, places: uses.Places, file: uses.File, *, again: bool
 ) -> dict[str, object]:
-    """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
+    """The form for one exact key, `{prefix}{share id}/{n}-{safe name}`; none for a file that arrived."""
     invocation = opened.invocation
-    number, seconds_left = places.claim(file.identity, invocation.now, again=again)
+    number, seconds_left, is_whole = places.claim(file.identity, invocation.now, again=again)
+    if is_whole:
+        return {"number": number}
     target = _target(opened, number, file)
     access = authorize(
         invocation, target, "POST", (*opened.limits(), ExpiryLimit("share", seconds_left))
@@ -163,7 +165,7 @@ def _begin(
     opened: OpenedShare, places: uses.Places, file: uses.File, *, again: bool
 ) -> dict[str, object]:
     """The first parts of the file, whose multipart upload is begun if its number has none."""
-    number, _ = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True)
+    number = places.claim(file.identity, opened.invocation.now, again=again, lapsed=True).number
     recorded = places.file(number) if again else None
     if recorded is not None and not recorded.oss_id:
         return _begin(opened, places, file, again=False)
@@ -233,7 +235,11 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.
             each for each in lengths if arrived.get(each, (-1,))[0] != lengths[each]
         ]
         if problem.members["parts"]:
+            if number in uses.arrived(places.folder):  # meanwhile, so that its parts are gone
+                return True
             raise problem
+        if not places.end(number, is_whole=True):
+            raise Problem("not_found")
         is_complete = upload.complete({each: arrived[each][1] for each in lengths})
     except OssUnavailable:
         return False
@@ -241,7 +247,7 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.
         if problem.code != "not_found":
             raise
         is_complete = False
-    if not is_complete and number not in uses.arrived(places.folder):
+    if not is_complete and not places.is_whole(number):
         _abort(opened, places, number)
         raise Problem("not_found")
     links.log_target(opened.invocation.audit_fields, upload.target)
@@ -249,8 +255,9 @@ def _complete(opened: OpenedShare, places: uses.Places, number: int, file: uses.
 
 
 def _abort(opened: OpenedShare, places: uses.Places, number: int) -> None:
+    """Aborts the upload of a file, unless all of it is there, which its sender completes."""
     file = places.file(number)
-    if file is not None and file.oss_id:
+    if file is not None and file.oss_id and places.end(number, is_whole=False):
         parts.MultipartUpload(_target(opened, number, file), opened.invocation, file.oss_id).abort()
         places.record_abort(number)
 

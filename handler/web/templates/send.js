@@ -1,6 +1,7 @@
 // Sends a file to OSS, by a form or in parts. Of `service`, an object of functions that throw the word of an outcome,
 //   begin()                  resolves to {url, fields} of a form, to {url, headers} of a PUT, or to {upload, again} with
-//                            what begins an upload, and whether parts of it may have arrived before
+//                            what begins an upload, and whether parts of it may have arrived before, or to {} for a
+//                            file that arrived before
 //   links(id, from, count)   resolves to an array with the links of parts
 //   complete(id, etags)      resolves to the numbers of the parts that are missing, [] once the object is there.
 // So does sendFile throw one: "failed" and "unavailable" pass by themselves. `onProgress` gets the bytes that were sent.
@@ -9,6 +10,7 @@ const TRIES = 5, PARALLEL = 3, STALLED = 60000;
 async function sendFile(file, service, onProgress, signal) {
   const begun = await service.begin();
   if (begun.upload) return sendParts(file, begun, service, onProgress, signal);
+  if (!begun.url) return; // it arrived before
   const form = new FormData();
   for (const [field, value] of Object.entries(begun.fields ?? {})) form.append(field, value);
   form.append("file", file);

@@ -30,7 +30,14 @@ from .metadata import (
 )
 from .responses import OWNER, iso_date, respond, respond_tags, respond_xml
 from .service import Service
-from .storage import Bucket, BucketExists, BucketNotEmpty, Uploads
+from .storage import (
+    Bucket,
+    BucketExists,
+    BucketNotEmpty,
+    ObjectRecord,
+    UploadGone,
+    Uploads,
+)
 
 _MAX_XML = 2 << 20  # bytes
 # The storage classes, by their names in GetBucketStat, and what an object that is not Standard is billed for at least.
@@ -177,7 +184,10 @@ def stat(service: Service, request: OssRequest) -> Response:
     objects = [record for record in records if not record.is_marker]
     uploads = Uploads(bucket)
     unfinished = uploads.all()
-    parts = [part for upload in unfinished for part in uploads.parts(upload).values()]
+    parts: list[ObjectRecord] = []
+    for upload in unfinished:
+        with suppress(UploadGone):  # meanwhile
+            parts += uploads.parts(upload).values()
     result: list[Node] = [
         ("Storage", sum(record.size for record in objects)),
         ("ObjectCount", len(objects)),

@@ -111,7 +111,7 @@ def list_parts(service: Service, request: OssRequest) -> Response:
     bucket, upload = _requested_upload(service, request)
     marker = request.integer("part-number-marker", 0, _MAX_PARTS, 0)
     max_parts = request.integer("max-parts", 1, 1000, 1000)
-    parts = [part for part in Uploads(bucket).parts(upload).items() if part[0] > marker]
+    parts = [part for part in _parts(bucket, upload).items() if part[0] > marker]
     page = parts[:max_parts]
     result: list[Node] = [
         *_describe(request, bucket, upload),
@@ -121,10 +121,8 @@ def list_parts(service: Service, request: OssRequest) -> Response:
         ("MaxParts", max_parts),
         ("IsTruncated", len(parts) > max_parts),
     ]
-    for (
-        name,
-        value,
-    ) in upload.headers.items():  # in no page, but in the live tests of alibabacloud-oss-v2
+    # In no page, but in the live tests of alibabacloud-oss-v2.
+    for name, value in upload.headers.items():
         if name.startswith(CLIENT_ENCRYPTION):
             element = name.removeprefix(CLIENT_ENCRYPTION).title().replace("-", "")
             result.append((f"ClientEncryption{element}", value))
@@ -182,9 +180,7 @@ def complete(service: Service, request: OssRequest) -> Response:
     refuse_unkept(request.headers, _COMPLETE_HEADERS)
     uploads = Uploads(bucket)
     body = request.body.read(_MAX_XML)
-    parts = uploads.parts(upload)
-    if uploads.get(upload.key, upload.id) is None:  # it ended while its parts were read
-        raise no_such_upload(upload.id)
+    parts = _parts(bucket, upload)
     if request.headers.get("x-oss-complete-all", "").lower() != "yes":
         parts = _select_parts(parts, _parse_parts(body))
     elif body:
@@ -233,6 +229,13 @@ def _requested_upload(
     if upload is None:
         raise no_such_upload(upload_id, ec=ec)
     return bucket, upload
+
+
+def _parts(bucket: Bucket, upload: MultipartUpload) -> Mapping[int, ObjectRecord]:
+    try:
+        return Uploads(bucket).parts(upload)
+    except UploadGone:  # since it was read
+        raise no_such_upload(upload.id) from None
 
 
 def _describe(request: OssRequest, bucket: Bucket, upload: MultipartUpload) -> list[Node]:

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,12 +80,11 @@ class Uploads:
         return record
 
     def parts(self, upload: MultipartUpload) -> dict[int, ObjectRecord]:
-        """The parts so far, by number and in order."""
-        parts = {}
-        with suppress(FileNotFoundError):  # the upload ends
-            for path in sorted((self._folder / upload.id).glob("[0-9]*")):
-                parts[int(path.name)] = read_record(path)
-        return parts
+        """The parts so far, by number and in order. Raises `UploadGone`."""
+        with self._bucket.locked():
+            self._check(upload)
+            paths = sorted((self._folder / upload.id).glob("[0-9]*"))
+            return {int(path.name): read_record(path) for path in paths}
 
     def complete(
         self,

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from signer.emulator.oss.storage import MultipartUpload, ObjectRecord, Uploads
 from tests.local_oss import BUCKET, LocalOss, OssResponse, etag_of
 from tests.signer.emulator.oss.test_objects import CRC64
 
@@ -221,6 +222,22 @@ def test_only_one_of_many_concurrent_completions_succeeds(cloud: LocalOss) -> No
     assert sorted(statuses) == [200] + [404] * 15
     assert len(cloud.created) == 1
     assert cloud.get(KEY).body == FULL
+
+
+def test_an_upload_that_ends_before_its_parts_are_read_is_not_found(
+    cloud: LocalOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty list of parts would say that nothing was sent."""
+    upload = initiate(cloud)
+    upload_part(cloud, upload, 1)
+    parts = Uploads.parts
+
+    def late(uploads: Uploads, found: MultipartUpload) -> dict[int, ObjectRecord]:
+        uploads.abort(found)
+        return parts(uploads, found)
+
+    monkeypatch.setattr(Uploads, "parts", late)
+    assert cloud.call("GET", KEY, {"uploadId": upload}).code == "NoSuchUpload"
 
 
 def test_an_upload_that_ends_while_a_part_is_sent_is_not_found(cloud: LocalOss) -> None:
