@@ -17,7 +17,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.fc import s_yaml
-from signer.printing import Parser, show
+from signer.common.printing import Parser, show
 
 from .checks import sharing
 from .command import reason, run

@@ -17,7 +17,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from handler.core.config import InvalidConfig
-from signer.printing import Parser, show
+from signer.common.printing import Parser, show
 
 from .checks import (
     custom_runtime,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from signer.printing import show
+from signer.common.printing import show
 
 from .errors import DeployError
 

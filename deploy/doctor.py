@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from signer import InvalidCredentials, InvalidEndpoint
+from signer.common.printing import Parser, show
 from signer.endpoint import parse_origin
-from signer.printing import Parser, show
 
 from . import check
 from .command import run

@@ -18,8 +18,8 @@ from handler.core.config import InvalidConfig
 from handler.core.config.rights import Statement, allow
 from local import rights
 from local.fc.functions import Function
-from signer.display import printable
-from signer.printing import Parser, show
+from signer.common.display import printable
+from signer.common.printing import Parser, show
 
 from . import account_script, alarms, statements
 from .check import check

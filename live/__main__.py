@@ -17,9 +17,9 @@ from xml.etree.ElementTree import ParseError
 import signer
 from signer import Credentials, SignerError
 from signer.cli.credentials import CONFIG, load_credentials
+from signer.common.sts import ROLE_ARN
 from signer.emulator.interrupts import exit_on_signals
 from signer.endpoint import is_loopback, parse_origin
-from signer.sts import ROLE_ARN
 
 from . import answers, plan, side
 from .cases import load

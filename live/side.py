@@ -24,10 +24,10 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from handler.core.cloud.http_client import Connections, HttpResponse
 from signer import Credentials, Endpoint, SignerError
+from signer.common.sts import read_assumed_role, sts_host
 from signer.emulator import oss, sts
 from signer.emulator.ram import Principal, Principals
 from signer.emulator.server import listen, serve
-from signer.sts import read_assumed_role, sts_host
 
 from . import answers, plan
 from .cases import Case, build

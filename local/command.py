@@ -14,11 +14,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from signer.common.printing import Parser, show
 from signer.emulator import EmulatorError
 from signer.emulator.interrupts import exit_on_signals
 from signer.emulator.plain_files import PlainFiles
 from signer.emulator.variables import shell_command, write_script
-from signer.printing import Parser, show
 
 from . import lfs_mount, samples, start_page
 from .errors import LocalError

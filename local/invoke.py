@@ -15,9 +15,9 @@ from pathlib import Path
 
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
+from signer.common.printing import Parser, show
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 from signer.emulator.interrupts import exit_on_signals
-from signer.printing import Parser, show
 
 from .errors import LocalError
 from .fc import functions

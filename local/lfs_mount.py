@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from signer.files import replace_file
+from signer.common.files import replace_file
 
 from .fc import functions
 from .stack import links_toml_path

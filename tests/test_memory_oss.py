@@ -37,7 +37,7 @@ def results(function: EventFunction) -> Iterator[object]:
         # Two clocks, some seconds apart.
         yield (None if found is None else (found.body, round(found.age, -2)))
         function.pass_time(100)
-    with patch("signer.listing.PAGE", 2):
+    with patch("signer.common.listing.PAGE", 2):
         yield list(used.list_folders("outbox/"))
         yield [
             (entry.name, round(entry.age, -2), entry.size, entry.etag)

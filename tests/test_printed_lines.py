@@ -23,7 +23,7 @@ from local.demo import story
 from local.errors import LocalError
 from local.fc.runtime import UNHANDLED, Outcome, Runtime, write_line
 from local.stack import Stack
-from signer.display import printable
+from signer.common.display import printable
 from tools import reference, template
 
 HOSTILE = "\x1b[2J\x9b31m\u202efdp\u2028\u200b\u2066"

@@ -18,8 +18,8 @@ from handler.core.config.reader import REQUIRED, Key
 from handler.notices import sinks
 from handler.notices.sinks import SinkKind
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
-from signer.files import replace_file
-from signer.printing import Parser, show
+from signer.common.files import replace_file
+from signer.common.printing import Parser, show
 
 ROOT = Path(__file__).parent.parent
 

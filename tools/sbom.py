@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from signer import __version__
-from signer.printing import Parser
+from signer.common.printing import Parser
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "deploy/requirements"

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from deploy.checks.secrets import secret_in
 from deploy.command import reason, run
 from deploy.errors import DeployError
-from signer.printing import Parser, show
+from signer.common.printing import Parser, show
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (

@@ -19,7 +19,7 @@ COMMANDS = (
     "signer/cli",
     "signer/diagnosis",
     "signer/emulator",
-    "signer/printing.py",
+    "signer/common/printing.py",
     "handler/commands",
 )
 # Only a custom runtime serves HTTP itself.

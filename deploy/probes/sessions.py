@@ -11,7 +11,7 @@ from handler.core.cloud.sessions import session_name
 from handler.core.cloud.sts import StsUnavailable, assume_role
 from handler.core.config import AssumeRole, Location, Mount
 from handler.core.config.rights import lists_objects, session_policy, uses_objects
-from signer.sts import AssumedRole
+from signer.common.sts import AssumedRole
 
 from ..checks.names import role_name
 from . import oss

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from signer import Credentials, Endpoint, SignerError
+from signer.common.printing import show
 from signer.endpoint import is_loopback
-from signer.printing import show
 
 from ..core.cloud import oss
 from ..core.cloud.http_client import Connections

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from signer import cdn
-from signer.printing import Parser
+from signer.common.printing import Parser
 from signer.times import parse_duration
 
 from ..core.config import MAX_SHARE, MIN_SHARE

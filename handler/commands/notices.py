@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from signer.listing import PAGE
-from signer.printing import Parser
+from signer.common.listing import PAGE
+from signer.common.printing import Parser
 from signer.times import format_duration, format_timestamp
 
 from ..core.cloud.concurrency import map_concurrently

@@ -233,7 +233,7 @@ def attachment(name: str, key: str) -> str:
 
     Where that segment is not a file name, the client chooses one. Raises the 400 `bad_download` for an invalid `name`.
     """
-    from signer.disposition import attachment as disposition
+    from signer.common.disposition import attachment as disposition
 
     try:
         return disposition(name or key.rpartition("/")[2])

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 
 from ..core import outbox
 from ..core.cloud import oss

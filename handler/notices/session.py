@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 
 from ..core.cloud.concurrency import THREADS, map_concurrently
 from ..core.cloud.oss import StoreError

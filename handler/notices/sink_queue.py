@@ -15,7 +15,7 @@ from itertools import islice
 from secrets import token_hex
 from typing import NamedTuple
 
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 
 from ..core.cloud.lease import Lease
 from ..core.cloud.oss import StoreError

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
 
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 
 from ..core import audit
 from ..core.errors import HandlerError, Problem

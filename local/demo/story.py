@@ -13,10 +13,10 @@ from string import Template
 from typing import Any, NamedTuple
 
 from signer import redact
+from signer.common.listing import listing_query, read_page
+from signer.common.printing import Parser, show
 from signer.emulator import client
 from signer.emulator.interrupts import exit_on_signals
-from signer.listing import listing_query, read_page
-from signer.printing import Parser, show
 
 from .. import samples
 from ..errors import LocalError

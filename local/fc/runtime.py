@@ -17,7 +17,7 @@ from functools import partial
 from typing import IO, Any, NamedTuple
 
 from signer import Credentials
-from signer.display import printable
+from signer.common.display import printable
 
 from ..errors import LocalError
 from . import invocation

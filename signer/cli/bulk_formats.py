@@ -14,8 +14,8 @@ from json.encoder import encode_basestring_ascii as json_string
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from ..common.display import printable
 from ..credentials import Credentials
-from ..display import printable
 from ..endpoint import Endpoint
 from ..errors import InvalidBucket, InvalidKey, SignerError
 from ..link import Link, presign

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ..common.files import draft_name, keep_draft
 from ..errors import SignerError
-from ..files import draft_name, keep_draft
 from .bulk_formats import Format
 
 _CLOSED = -1

@@ -57,7 +57,7 @@ def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
     if params["version_id"]:
         query["versionId"] = params["version_id"]
     if params["download"]:
-        from ..disposition import attachment
+        from ..common.disposition import attachment
 
         query["response-content-disposition"] = attachment(params["download"])
     signing = options.load_signing(params)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from ..display import printable, redact_pieces
+from ..common.display import printable, redact_pieces
 from ..redaction import REDACTED
 from .service import ServiceFailed
 from .terminal import echo

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from ..common.listing import ListedObject, ListedPage, listing_query, read_page
 from ..credentials import Credentials
 from ..endpoint import Endpoint
 from ..errors import SignerError
 from ..link import presign
-from ..listing import ListedObject, ListedPage, listing_query, read_page
 from .network import AnswerRefused, describe_refusal, failure_reason, send
 
 TIMEOUT = (10, 60)  # seconds, to connect and to read

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from ..common.printing import show
 from ..emulator.errors import EmulatorError, extra_missing
 from ..emulator.interrupts import exit_on_signals
 from ..emulator.variables import (
@@ -24,7 +25,6 @@ from ..emulator.variables import (
     write_script,
 )
 from ..endpoint import KNOWN_REGIONS, closest_region
-from ..printing import show
 from .options import Command
 from .terminal import echo
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
-from ..display import printable, redact_pieces
+from ..common.display import printable, redact_pieces
 from ..errors import SignerError
 from . import create, oss, shares
 from .bulk import bulk

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import click
 
-from ..display import printable
+from ..common.display import printable
 from ..sizes import format_size
 from . import options
 from .failures import for_each

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import click
 
-from ..display import printable
+from ..common.display import printable
 
 TICK = 0.5  # seconds
 TICKS = 10  # with text, until the reader is reminded how to end it

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .. import v1, v4
-from ..display import join_names, printable_name
+from ..common.display import join_names, printable_name
 from ..signed_request import read_timestamp
 from .canonical_request import Difference, compare_canonical_requests, parse_canonical_request
 from .causes import FINDING_BY_CODE, SIGNATURE_CODES, at_stage, with_trait

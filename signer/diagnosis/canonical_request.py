@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ..display import join_names, printable_name
+from ..common.display import join_names, printable_name
 
 # What people and programs put in place of a secret before they pass an answer on.
 _MASKED = re.compile(r"REDACTED|\*\*\*|\.\.\.|…")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from ..display import join_names, printable_name
+from ..common.display import join_names, printable_name
 from ..link import MAX_EXPIRES_IN
 from ..signed_request import REQUIRED, read_timestamp
 from ..times import format_duration, format_timestamp

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
 from ..cdn import CdnKey, check_cdn_key, fault_of
+from ..common.display import pieces_of, printable_name, redact_pieces
 from ..credentials import Credentials
-from ..display import pieces_of, printable_name, redact_pieces
 from ..errors import (
     InvalidBucket,
     InvalidHeader,

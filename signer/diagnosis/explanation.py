@@ -7,7 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import NamedTuple
 
-from ..display import printable
+from ..common.display import printable
 from ..times import format_duration, format_relative, format_time, rfc3339
 from .canonical_request import Difference
 from .causes import causes_in

@@ -8,7 +8,7 @@ from email.utils import mktime_tz, parsedate_tz
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from ..display import printable_name
+from ..common.display import printable_name
 from ..times import parse_rfc3339
 from ..v4 import is_always_signed
 from .damage import COMPLETE, URL_START, unwrap

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..common.display import printable_name
 from ..credentials import Credentials
-from ..display import printable_name
 from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer

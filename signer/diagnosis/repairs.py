@@ -9,8 +9,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from .. import v1, v4
+from ..common.display import join_names, printable_name
 from ..credentials import Credentials
-from ..display import join_names, printable_name
 from ..signed_request import REQUIRED
 from ..verification import verify_request
 from .checks import added_after_signing

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..common.files import replace_file
 from ..credentials import Credentials
-from ..files import replace_file
 from .errors import EmulatorError
 
 SCRIPT = "env.sh"

@@ -13,8 +13,8 @@ import requests
 
 from deploy.command import output_of
 from local.stack import Stack
+from signer.common.listing import listing_query, read_page
 from signer.emulator import client
-from signer.listing import listing_query, read_page
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
 OLD = "examplebucket"

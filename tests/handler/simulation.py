@@ -23,7 +23,7 @@ from handler.core.errors import HandlerError
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import NoResponse, WebhookResponse
 from handler.notices.timing import SLOT, TRY
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, Outcome, Receiver, record
 from tests.local_oss import FakeClock

@@ -20,8 +20,8 @@ from local.errors import LocalError
 from local.fc.functions import Function, HttpTrigger
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
+from signer.common.sts import MAX_POLICY
 from signer.emulator.ram import ACCOUNT
-from signer.sts import MAX_POLICY
 from tests.handler.client import make_config
 
 ROOT = Path(__file__).parents[2]

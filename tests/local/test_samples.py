@@ -99,7 +99,7 @@ def test_there_is_everything_with_the_shipped_configuration_and_a_second_start_k
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
         full = OSError(errno.ENOSPC, "No space left on device")
         with (
-            patch("signer.files.os.fsync", side_effect=full),
+            patch("signer.common.files.os.fsync", side_effect=full),
             pytest.raises(EmulatorError, match="No space left"),
         ):
             variables.write_script(tmp_path, {"KEY": "fcp_another"})

@@ -16,7 +16,7 @@ from ..paths import MAX_BYTES as MAX_KEY
 from .credentials import mount_credentials
 
 if TYPE_CHECKING:
-    from signer.listing import ListedPage
+    from signer.common.listing import ListedPage
 
     from .http_client import Connections
 
@@ -271,7 +271,7 @@ def list_folder(
     `after` is the token of the page before, "" for the first one. Raises the 400 `bad_query` if OSS knows no such
     token, `bad_path` for a prefix that is too long, and the 503 `oss_unavailable`. Source: the page "ListObjectsV2".
     """
-    from signer.listing import listing_query, read_page
+    from signer.common.listing import listing_query, read_page
 
     mount = access.target.mount
     key = access.target.key

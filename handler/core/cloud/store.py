@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from signer.listing import ListedPage, listing_query, read_page
+from signer.common.listing import ListedPage, listing_query, read_page
 
 from ..config import Location
 from ..context import Clock, Invocation

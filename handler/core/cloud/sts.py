@@ -6,7 +6,7 @@ import http.client
 from contextlib import closing
 
 from signer import Credentials, SignerError
-from signer.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
+from signer.common.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
 
 from ..errors import HandlerError
 from .http_client import Bound, Connections, HttpResponse, within

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from signer.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
+from signer.common.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 
 from .mounts import AssumeRole, Config
 from .on_laptop import read_local_url

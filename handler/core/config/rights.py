@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from signer.common.sts import MAX_POLICY
 from signer.names import ACTIONS
-from signer.sts import MAX_POLICY
 
 from .mounts import Config, Location, Mount
 from .reader import InvalidConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from signer.files import replace_file
+from signer.common.files import replace_file
 
 from ..cloud.oss import MAX_BODY, MISSING, REFUSED, StoreError
 from ..cloud.store import StoredObject

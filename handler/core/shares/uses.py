@@ -24,7 +24,7 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple, cast
 
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 
 from ..cloud.concurrency import map_concurrently
 from ..cloud.oss import mount_client

@@ -12,7 +12,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from signer.listing import PAGE, ListedPage
+from signer.common.listing import PAGE, ListedPage
 
 from ...core.auth import authorize, may_list
 from ...core.cloud.oss import in_time, list_folder, oss_unavailable

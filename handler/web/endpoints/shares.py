@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from signer import SignerError
-from signer.listing import PAGE
+from signer.common.listing import PAGE
 from signer.times import rfc3339
 
 from ...core import links, shares

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...display import printable
+from ...common.display import printable
 from .. import options
 from ..service import Service, ServiceFailed, service_options
 from ..terminal import echo, print_json

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ...display import printable
+from ...common.display import printable
 from .. import options
 from ..service import ServiceFailed
 from ..terminal import echo

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ...sts import MAX_POLICY, MIN_DURATION, ROLE_ARN
+from ...common.sts import MAX_POLICY, MIN_DURATION, ROLE_ARN
 from ...times import rfc3339
 from ..ram import PolicyError, Principal, Principals, evaluate, parse_policy
 from . import errors

@@ -27,9 +27,9 @@ from signer import cli
 from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from signer.cli.bulk_output import Output, OutputFailed
 from signer.cli.listing import ListingFailed, objects
+from signer.common.files import keep_draft
+from signer.common.listing import ListedObject, listing_query
 from signer.emulator.ram import Principals
-from signer.files import keep_draft
-from signer.listing import ListedObject, listing_query
 from tests.local_oss import local_oss
 from tests.signer.cli import command as command_line
 from tests.signer.cli.command import ENVIRONMENT, KEYS
@@ -478,7 +478,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[signer.Endpoint]
 def test_bulk_signs_all_objects_under_a_prefix_page_by_page_with_their_sizes(
     cloud: signer.Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signer.listing.PAGE", 5)
+    monkeypatch.setattr("signer.common.listing.PAGE", 5)
     output = tmp_path / "index.html"
     address = f"{cloud.scheme}://{cloud.domain}"
     assert (

@@ -156,7 +156,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a body that is too long": (answering(lambda: Response(b" " * (1 << 17), 200)), "ValueError"),
     "down": (down, "ConnectionRefusedError"),
     "throttled": (refusing("Throttling.User"), "Throttling.User"),
-    # tests/signer/test_sts.py has every other answer without a session.
+    # tests/signer/common/test_sts.py has every other answer without a session.
     "an error with a strange code": (
         answering(lambda: Response(json.dumps({"Code": f"x y {SECRET}"}), 400)),
         "status_400",

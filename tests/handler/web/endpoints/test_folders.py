@@ -15,7 +15,7 @@ import pytest
 from handler.core.cloud.oss import list_folder
 from handler.core.config import Location, Mounts
 from handler.web.pages.words import FOLDER
-from signer.listing import ListedPage
+from signer.common.listing import ListedPage
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import READER, api
 from tests.local_oss import BUCKET, FakeClock, LocalOss

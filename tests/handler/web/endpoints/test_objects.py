@@ -224,7 +224,7 @@ def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one() -> 
 
 
 def test_an_invalid_file_name_is_refused() -> None:
-    # tests/signer/test_disposition.py has the others.
+    # tests/signer/common/test_disposition.py has the others.
     for name in (
         "a/b",
         "a\r\nX: y",

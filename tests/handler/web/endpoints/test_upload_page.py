@@ -362,7 +362,7 @@ class TestArrivals:
     def test_other_objects_in_the_folder_neither_count_nor_cost_nor_hide_what_arrived(
         self, names: tuple[str, ...], arrived: int, uploads: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("signer.listing.PAGE", 2)
+        monkeypatch.setattr("signer.common.listing.PAGE", 2)
         monkeypatch.setattr(uses, "PAGE", 2)
         url = uploads.create_upload_share(max_files=3)
         for name in names:
@@ -402,7 +402,7 @@ class TestArrivals:
     def test_any_number_of_expired_claims_costs_no_more(
         self, uploads: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("signer.listing.PAGE", 12)
+        monkeypatch.setattr("signer.common.listing.PAGE", 12)
         monkeypatch.setattr(uses, "PAGE", 12)
         monkeypatch.setattr(uses, "_PLAIN", 10)
         url = uploads.create_upload_share(max_files=2)

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from signer.files import replace_file
+from signer.common.files import replace_file
 
 
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
@@ -18,7 +18,7 @@ def test_the_previous_file_stays_if_another_cannot_be_written(
     tmp_path: Path, step: str, error: BaseException
 ) -> None:
     (tmp_path / "page.md").write_text("before")
-    with patch(f"signer.files.os.{step}", side_effect=error), pytest.raises(type(error)):
+    with patch(f"signer.common.files.os.{step}", side_effect=error), pytest.raises(type(error)):
         replace_file(str(tmp_path / "page.md"), b"after")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.md", "before")]
 

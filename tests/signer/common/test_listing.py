@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signer.listing import ListedObject, ListedPage, read_page
+from signer.common.listing import ListedObject, ListedPage, read_page
 
 # The elements are those of the example of the page "ListObjectsV2", and its namespace, which OSS itself leaves out.
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>

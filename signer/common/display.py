@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from unicodedata import category
 
-from .redaction import REDACTED, redact
+from ..redaction import REDACTED, redact
 
 RUN = 16  # characters in a row that show too much of a secret
 

@@ -11,11 +11,11 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .acs3 import SignedCall, sign_call
-from .credentials import MAX_SESSION, Credentials
-from .errors import SignerError
-from .link import check_credentials
-from .times import parse_rfc3339
+from ..acs3 import SignedCall, sign_call
+from ..credentials import MAX_SESSION, Credentials
+from ..errors import SignerError
+from ..link import check_credentials
+from ..times import parse_rfc3339
 
 MIN_DURATION = 900
 MAX_DURATION = MAX_SESSION  # seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from .times import parse_rfc3339, rfc3339
+from ..times import parse_rfc3339, rfc3339
 
 PAGE = 1000  # objects in one response, the maximum of OSS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from signer.sts import StsError, read_assumed_role, sts_host
+from signer.common.sts import StsError, read_assumed_role, sts_host
 
 SESSION = {
     "AccessKeyId": "STS.EXAMPLE",

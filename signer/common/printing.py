@@ -6,8 +6,8 @@ import argparse
 import re
 from typing import NoReturn, TextIO
 
+from ..redaction import redact
 from .display import printable
-from .redaction import redact
 
 _OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
 # What argparse says, then the value, and what may follow it.

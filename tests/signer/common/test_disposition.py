@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from signer import InvalidQuery
-from signer.disposition import attachment
+from signer.common.disposition import attachment
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from .errors import InvalidQuery
+from ..errors import InvalidQuery
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["%]')
