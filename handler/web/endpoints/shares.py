@@ -59,8 +59,6 @@ MEMBERS = {
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 DAY = 86_400  # seconds
-# The codes of an opened share, as creating the same share says it.
-_AS_NEW = {"share_invalid": "not_found", "share_not_enabled": "not_shareable"}
 
 
 def create(request: Request, invocation: Invocation) -> Response:
@@ -135,7 +133,7 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     check_shareable(target, is_folder=record.is_folder)
     fault = share_fault(record, target, now + 1, current.current_keys(invocation), now)
     if fault is not None:
-        raise Problem(_AS_NEW[fault.code]) if fault.code in _AS_NEW else fault
+        raise _as_of_a_new_one(fault)
     _check_uses(state, record, max_uses)
     end = records.load_end(state, record)
     clamped_by = None
@@ -154,6 +152,13 @@ def extend(request: Request, invocation: Invocation, share_id: str) -> Response:
     if record.method == "GET":
         document |= _deletion(target, end, invocation)
     return json_response(document)
+
+
+def _as_of_a_new_one(fault: Problem) -> Problem:
+    """The problem that creating the same share has now, for that of opening it."""
+    if fault.code == "share_invalid":
+        return Problem("not_found")
+    return Problem("not_shareable") if fault.code == "share_not_enabled" else fault
 
 
 def _later_end(
