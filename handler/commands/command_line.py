@@ -24,6 +24,8 @@ FAILED = 1
 INVALID = 2
 INTERRUPTED = 130
 
+Argument = tuple[tuple[str, ...], dict[str, Any]]
+
 
 class InvalidUsage(HandlerError):
     """The options or links.toml do not say what to do."""
@@ -127,6 +129,25 @@ def warn(line: str) -> None:
         show(line, file=sys.stderr)
     except (OSError, ValueError):
         _discard(sys.stderr)
+
+
+def argument(*names: str, **options: Any) -> Argument:
+    """An argument of a command, as `add_argument` of a parser takes it."""
+    return names, options
+
+
+YES = argument("--yes", action="store_true", help="do not ask")
+
+
+def has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def ask(question: str, otherwise: str) -> None:
+    """Raises `HandlerError` with the sentence `otherwise` unless a person answers yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise HandlerError(otherwise)
 
 
 def add_endpoint_option(parser: argparse.ArgumentParser) -> None:

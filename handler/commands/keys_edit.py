@@ -81,33 +81,43 @@ def add_api_key(
 
 def rotate_api_key(
     document: Document, name: str, now: float, overlap: int, expires_at: float | None
-) -> tuple[Document, str, float]:
-    """The document with a new API key in the place of an old one, the new key, which is stored nowhere, and the old
-    one's end (Unix seconds).
+) -> tuple[Document, str]:
+    """The document with a new API key in the place of an old one, and the new key, which is stored nowhere.
 
-    That is `overlap` seconds from `now`, and never beyond its own end. `expires_at` (Unix seconds) is that of the new
-    key, None for the end that the entry has. Paths, methods and owner stay.
+    The old one ends `overlap` seconds after `now`, and never beyond its own end. `expires_at` (Unix seconds) is that of
+    the new key, None for the end that the entry has. Paths, methods and owner stay. Until `mark_seen`, nobody may have
+    the new key: another rotation then replaces only that one.
     """
     entry, current = _api_entry(document, name)
     if current.expires_at is not None and current.expires_at <= now:
         raise HandlerError(f"API key {name} has expired. Add a new one instead.")
-    if current.earlier is not None and current.earlier.expires_at > now:
-        raise HandlerError(
-            f"API key {name} was rotated, and its earlier key works until "
-            f"{rfc3339(current.earlier.expires_at)}. Rotate it after that, or first with --now, "
-            "which ends the earlier key."
-        )
-    key = "fcp_" + secrets.token_urlsafe(32)
     end = now + overlap if current.expires_at is None else min(now + overlap, current.expires_at)
+    earlier = {"sha256": current.sha256, "expires_at": rfc3339(end)}
+    if current.earlier is not None and current.earlier.expires_at > now:
+        if not current.earlier.unseen:
+            raise HandlerError(
+                f"API key {name} was rotated, and its earlier key works until "
+                f"{rfc3339(current.earlier.expires_at)}. Rotate it after that, or first with --now, "
+                "which ends the earlier key."
+            )
+        earlier = entry["earlier"]
+    key = "fcp_" + secrets.token_urlsafe(32)
     rotated = {
         **entry,
         "sha256": sha256(key.encode()).hexdigest(),
         "owner": current.owner,
-        "earlier": {"sha256": current.sha256, "expires_at": rfc3339(end)},
+        "earlier": {**earlier, "unseen": True},
     }
     if expires_at is not None:
         rotated["expires_at"] = rfc3339(expires_at)
-    return _with_api_entry(document, rotated), key, end
+    return _with_api_entry(document, rotated), key
+
+
+def mark_seen(document: Document, name: str) -> Document:
+    """The document in which somebody has the key that a rotation made."""
+    entry, _ = _api_entry(document, name)
+    earlier = {member: value for member, value in entry["earlier"].items() if member != "unseen"}
+    return _with_api_entry(document, {**entry, "earlier": earlier})
 
 
 def end_overlap(document: Document, name: str, now: float) -> Document:
@@ -154,6 +164,15 @@ def add_named(document: Document, kind: str, name: str, entry: Document) -> Docu
             f"{what} {name} already exists. Use another name, or remove that {kind} first."
         )
     return {**document, member: {**entries, name: entry}}
+
+
+def set_sink(document: Document, name: str, changes: Document) -> tuple[Document, Document]:
+    """The document in which a sink has other members, and its entry."""
+    sinks = document.get("sinks", {})
+    if name not in sinks:
+        raise _missing("sink", name, sinks)
+    entry = {**sinks[name], **changes}
+    return {**document, "sinks": {**sinks, name: entry}}, entry
 
 
 def remove(document: Document, kind: str, name: str) -> Document:

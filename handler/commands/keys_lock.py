@@ -90,8 +90,8 @@ def locked(
                 raise
             if not is_settled:
                 raise NotConfirmed(
-                    f"{store}: {error.sentence}. The change was not confirmed, and may still be made within a minute. "
-                    "Then check the document with show, and run the command again if necessary."
+                    f"{store}: {error.sentence.rstrip('.')}. The change was not confirmed, and may still be made "
+                    "within a minute. Then check the document with show, and run the command again if necessary."
                 ) from None
         is_settled = True
 

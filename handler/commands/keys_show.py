@@ -25,6 +25,7 @@ def lines_of(keys: Keys, now: float) -> list[str]:
             lines[-1] += (
                 f"; the key before a rotation works until {rfc3339(key.earlier.expires_at)}"
             )
+            lines[-1] += "; nobody may have the new one" if key.earlier.unseen else ""
     lines += [] if keys.api else ["  none"]
     if keys.jwt:
         lines.append("JWT issuers:")

@@ -20,9 +20,12 @@ from ..core.errors import HandlerError
 from ..core.outbox import WAITING, Delivery
 from ..notices.sink_queue import DEAD, SinkQueue, sinks
 from .command_line import (
+    YES,
     InvalidUsage,
     add_endpoint_option,
+    ask,
     config,
+    has_terminal,
     identifier,
     oss_client,
     run,
@@ -34,16 +37,34 @@ SYSTEM_CLOCK = Clock()
 MAX_REASON = 64  # characters of what may be the content of a foreign object
 
 
+Found = list[tuple[SinkQueue, list[Delivery]]]
+
+
 class _Job(NamedTuple):
-    """One run of a command; `sink` is None for all, `folder` is what it changes: WAITING or DEAD."""
+    """One run of a command; `sink` is None for all, `folder` is what it changes: WAITING or DEAD.
+
+    `is_agreed`: nothing is asked.
+    """
 
     state: Store
     sink: str | None
     folder: str
+    is_agreed: bool
 
     def queues(self, folder: str) -> list[SinkQueue]:
         names = [self.sink] if self.sink is not None else sinks(self.state, folder)
         return [SinkQueue(self.state, name) for name in names]
+
+    def found(self) -> Found:
+        """What exists now, by queue. What others add meanwhile is left, so that a command ends."""
+        return [(queue, [*queue.deliveries(self.folder)]) for queue in self.queues(self.folder)]
+
+    @property
+    def kind(self) -> str:
+        return "dead" if self.folder == DEAD else "waiting"
+
+    def counted(self, count: int) -> str:
+        return f"{count} {self.kind} notice{'' if count == 1 else 's'}"
 
     def of_sink(self) -> str:
         return f" of {self.sink}" if self.sink is not None else ""
@@ -52,7 +73,7 @@ class _Job(NamedTuple):
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid."""
     options = _parser().parse_args(
-        arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False)
+        arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False, yes=False)
     )
     return run(NAME, lambda: _run(options, clock))
 
@@ -67,7 +88,8 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
     state = store_at(oss_client(options.endpoint), prefix, clock)
     try:
-        options.run(_Job(state, options.sink, WAITING if options.waiting else DEAD))
+        folder = WAITING if options.waiting else DEAD
+        options.run(_Job(state, options.sink, folder, options.yes))
     except StoreError as error:
         problem = error.reported()
         raise HandlerError(
@@ -113,21 +135,25 @@ def _describe(queue: SinkQueue) -> Iterator[str]:
 
 
 def _retry(job: _Job) -> None:
-    queues = job.queues(DEAD)
-    _for_each(job, SinkQueue.requeue, "due again")
-    map_concurrently(SinkQueue.lift_pause, queues)
+    found = job.found()
+    _for_each(job, found, SinkQueue.requeue, "due again")
+    map_concurrently(SinkQueue.lift_pause, [queue for queue, _ in found])
 
 
 def _drop(job: _Job) -> None:
-    _for_each(job, lambda queue, delivery: queue.delete(delivery, job.folder), "deleted")
+    found = job.found()
+    count = sum(len(deliveries) for _, deliveries in found)
+    if count and not job.is_agreed:
+        if not has_terminal():
+            raise InvalidUsage("drop asks on a terminal. To delete without a question: --yes")
+        ask(f"Delete {job.counted(count)}{job.of_sink()} in {job.state}?", "Nothing was deleted.")
+    _for_each(job, found, lambda queue, delivery: queue.delete(delivery, job.folder), "deleted")
 
 
-def _for_each(job: _Job, func: Callable[[SinkQueue, Delivery], None], outcome: str) -> None:
-    """Calls `func` once with every delivery that exists now. Says for how many, also after a failure or an interrupt.
-
-    What others add meanwhile is left, so that this ends.
-    """
-    kind = "dead" if job.folder == DEAD else "waiting"
+def _for_each(
+    job: _Job, found: Found, func: Callable[[SinkQueue, Delivery], None], outcome: str
+) -> None:
+    """Calls `func` once with every delivery that was found. Says for how many, also after a failure or an interrupt."""
     done: list[str] = []
 
     def call(queue: SinkQueue, delivery: Delivery) -> None:
@@ -135,18 +161,17 @@ def _for_each(job: _Job, func: Callable[[SinkQueue, Delivery], None], outcome: s
         done.append(queue.sink)
 
     try:
-        for queue in job.queues(job.folder):
-            map_concurrently(partial(call, queue), list(queue.deliveries(job.folder)))
+        for queue, deliveries in found:
+            map_concurrently(partial(call, queue), deliveries)
     finally:
         counts = sorted(Counter(done).items())
         lines = [
-            f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}."
-            for sink, count in counts
+            f"{sink}: {job.counted(count)} {outcome} in {job.state}." for sink, count in counts
         ]
         if lines:
             write_lines(*lines, otherwise=" ".join(lines))
     if not lines:
-        write_lines(f"There are no {kind} notices{job.of_sink()}.")
+        write_lines(f"There are no {job.kind} notices{job.of_sink()} in {job.state}.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,10 +200,12 @@ def _parser() -> argparse.ArgumentParser:
         "list", _list, "Show what waits and since when, and what is dead and why, for each sink."
     )
     command("retry", _retry, "Make dead notices due again: the next tick of the timer sends them.")
-    drop = command("drop", _drop, "Delete dead notices, for good and without a question.")
+    drop = command("drop", _drop, "Delete dead notices, for good. It asks first.")
     drop.add_argument(
         "--waiting",
         action="store_true",
         help="delete the notices that wait instead; requires --sink",
     )
+    names, yes = YES
+    drop.add_argument(*names, **yes)
     return parser

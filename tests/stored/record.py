@@ -77,7 +77,7 @@ def document() -> Document:
     ):
         _notices(service)
         rotated_share = service.create_share(key=earlier)
-        service.keys, rotated, _ = keys_edit.rotate_api_key(
+        service.keys, rotated = keys_edit.rotate_api_key(
             keys, "rotated", service.now, 7 * DAY, None
         )
         shares = _shares(service, sender, writer)

@@ -51,10 +51,14 @@ class ShareKey(NamedTuple):
 
 
 class EarlierKey(NamedTuple):
-    """The key before the last rotation, which works until `expires_at` (Unix seconds)."""
+    """The key before the last rotation, which works until `expires_at` (Unix seconds).
+
+    The rotation may have ended before anybody had the new key, which is then `unseen`.
+    """
 
     sha256: str
     expires_at: float
+    unseen: bool = False
 
 
 class ApiKey(NamedTuple):
@@ -77,7 +81,7 @@ class ApiKey(NamedTuple):
         """The hashes that this entry accepts, each with its end (Unix seconds), None for a key that never expires."""
         hashes = [(self.sha256, self.expires_at)]
         if self.earlier is not None:
-            hashes.append(self.earlier)
+            hashes.append((self.earlier.sha256, self.earlier.expires_at))
         return hashes
 
 
@@ -232,7 +236,7 @@ def _read_earlier(reader: TableReader) -> EarlierKey:
     expires_at = fields.read_time(earlier, "expires_at")
     if expires_at is None:
         earlier.refuse("expires_at", "must be a time such as 2027-01-31T00:00:00Z")
-    return EarlierKey(_read_hash(earlier), expires_at)
+    return EarlierKey(_read_hash(earlier), expires_at, earlier.boolean("unseen"))
 
 
 def _check_hashes(api: Sequence[ApiKey]) -> None:

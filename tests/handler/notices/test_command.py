@@ -22,7 +22,7 @@ from handler.core.context import Clock
 from handler.core.outbox import WAITING, Delivery, read_delivery
 from handler.notices.sink_queue import DEAD, Pause, SinkQueue, sink_lease
 from signer.times import format_timestamp
-from tests.handler.core.keys.command import ENVIRONMENT, Result
+from tests.handler.core.keys.command import ENVIRONMENT, Result, Terminal
 from tests.handler.notice_fixtures import HEAD, EventFunction, event_function, notice, receiver
 from tests.handler.simulation import use_pages_of
 from tests.local_oss import BUCKET
@@ -31,6 +31,8 @@ from tests.system import STATE
 ROOT = Path(__file__).parents[3]
 NOTHING = "No notices wait, and none are dead.\n"
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+
+PREFIX = f"oss://examplebucket/{STATE}"
 
 
 class NoticesCli:
@@ -197,22 +199,34 @@ class TestList:
         assert cli.run("list").out == dead
 
 
-@pytest.mark.parametrize(("command", "done"), [("retry", "due again"), ("drop", "deleted")])
+@pytest.mark.parametrize(("command", "done"), [("retry", "due again"), ("drop --yes", "deleted")])
 class TestTheDead:
     def test_of_one_sink_and_of_all(self, cli: NoticesCli, command: str, done: str) -> None:
         cli.add("one", 1, DEAD)
         cli.add("ops", 2, DEAD)
         cli.add("team", 1, DEAD)
         waiting = f"outbox/team/{cli.add('team', 1, due=4_102_444_800)[0].name}"
-        assert cli.run(command, "--sink", "one") == (0, f"one: 1 dead notice {done}.\n", "")
+        assert cli.run(*command.split(), "--sink", "one") == (
+            0,
+            f"one: 1 dead notice {done} in {PREFIX}.\n",
+            "",
+        )
         assert [name.split("/")[1] for name in cli.names(DEAD)] == ["ops", "ops", "team"]
-        result = cli.run(command)
-        assert result == (0, f"ops: 2 dead notices {done}.\nteam: 1 dead notice {done}.\n", "")
+        result = cli.run(*command.split())
+        assert result == (
+            0,
+            f"ops: 2 dead notices {done} in {PREFIX}.\nteam: 1 dead notice {done} in {PREFIX}.\n",
+            "",
+        )
         assert cli.names(DEAD) == []
         names = cli.names()
         assert (waiting in names, len(names)) == (True, 5 if command == "retry" else 1)
-        assert cli.run(command) == (0, "There are no dead notices.\n", "")
-        assert cli.run(command, "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
+        assert cli.run(*command.split()) == (0, f"There are no dead notices in {PREFIX}.\n", "")
+        assert cli.run(*command.split(), "--sink", "ops") == (
+            0,
+            f"There are no dead notices of ops in {PREFIX}.\n",
+            "",
+        )
         assert cli.names() == names
 
     def test_of_more_than_one_page(
@@ -220,7 +234,7 @@ class TestTheDead:
     ) -> None:
         use_pages_of(10, monkeypatch)
         cli.add("ops", 33, DEAD)
-        assert cli.run(command).out == f"ops: 33 dead notices {done}.\n"
+        assert cli.run(*command.split()).out == f"ops: 33 dead notices {done} in {PREFIX}.\n"
         assert (len(cli.names(WAITING)), cli.names(DEAD)) == (33 if command == "retry" else 0, [])
 
     def test_it_neither_waits_for_those_who_send_nor_stops_them(
@@ -232,7 +246,7 @@ class TestTheDead:
         holder = sink_lease(state, "ops")
         assert holder.acquire()
         leases = cli.names("lease/")
-        assert cli.run(command).out == f"ops: 1 dead notice {done}.\n"
+        assert cli.run(*command.split()).out == f"ops: 1 dead notice {done} in {PREFIX}.\n"
         assert (cli.names("lease/"), cli.function.clock.moved) == (leases, 0)
         assert holder.has_time()
 
@@ -260,7 +274,7 @@ class TestRetry:
             cli.put(b"{}", f"dead/ops/{entry.name}", f"dead/ops/2000000000-000000-{entry.id}")
 
         with patch.object(SinkQueue, "requeue", requeue_and_die):
-            assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
+            assert cli.run("retry").out == f"ops: 3 dead notices due again in {PREFIX}.\n"
         assert len(cli.names(DEAD)) == 6
 
     @pytest.mark.parametrize("name", ["strange", f"1772000000-000000-{'a' * 32}"])
@@ -281,7 +295,7 @@ class TestRetry:
             cli.function.toml = notice(["ops"])
             for call in (copy_while_the_timer_fires, copy):
                 with patch.object(Store, "copy", call):
-                    assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+                    assert cli.run("retry").out == f"ops: 1 dead notice due again in {PREFIX}.\n"
             # What is due again within the same second is due in the next one.
             cli.function.pass_time(2)
             cli.function.tick()
@@ -291,13 +305,29 @@ class TestRetry:
     def test_a_sink_that_was_paused_is_tried_at_once(self, cli: NoticesCli) -> None:
         pauses = [cli.pause(sink) for sink in ("ops", "team")]
         cli.add("ops", 1, DEAD)
-        assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+        assert cli.run("retry").out == f"ops: 1 dead notice due again in {PREFIX}.\n"
         assert cli.names("pause/") == pauses[1:]
-        assert cli.run("retry", "--sink", "team").out == "There are no dead notices of team.\n"
+        assert (
+            cli.run("retry", "--sink", "team").out
+            == f"There are no dead notices of team in {PREFIX}.\n"
+        )
         assert cli.names("pause/") == []
 
 
 class TestDrop:
+    def test_it_says_what_it_would_delete_and_asks(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2)
+        asked = f"Delete 2 waiting notices of ops in {PREFIX}? [y/N] "
+        command = ("drop", "--waiting", "--sink", "ops")
+        assert (cli.run(*command).status, len(cli.names())) == (2, 2)
+        with patch.object(sys, "stdin", Terminal("\n")):
+            refused = cli.run(*command)
+        assert (refused.status, refused.err.startswith(asked), len(cli.names())) == (1, True, 2)
+        assert "Nothing was deleted." in refused.err
+        with patch.object(sys, "stdin", Terminal("y\n")):
+            assert cli.run(*command) == (0, f"ops: 2 waiting notices deleted in {PREFIX}.\n", asked)
+        assert cli.names() == []
+
     def test_it_deletes_what_waits_for_one_sink_digests_included_and_leaves_its_pause(
         self, cli: NoticesCli
     ) -> None:
@@ -306,12 +336,12 @@ class TestDrop:
         cli.add("ops", 1, due=4_102_444_800)
         (dead,) = cli.add("ops", 1, DEAD)
         (team,) = cli.add("team")
-        result = cli.run("drop", "--waiting", "--sink", "ops")
-        assert result == (0, "ops: 3 waiting notices deleted.\n", "")
+        result = cli.run("drop", "--waiting", "--sink", "ops", "--yes")
+        assert result == (0, f"ops: 3 waiting notices deleted in {PREFIX}.\n", "")
         assert cli.names() == [f"dead/ops/{dead.name}", f"outbox/team/{team.name}", pause]
         assert (
-            cli.run("drop", "--waiting", "--sink", "ops").out
-            == "There are no waiting notices of ops.\n"
+            cli.run("drop", "--waiting", "--sink", "ops", "--yes").out
+            == f"There are no waiting notices of ops in {PREFIX}.\n"
         )
 
 
@@ -384,8 +414,8 @@ class TestFaults:
         [
             (("list",), "GET", "ListObjects"),
             (("retry",), "PUT", "CopyObject"),
-            (("drop",), "DELETE", "DeleteObject"),
-            (("drop", "--waiting", "--sink", "ops"), "DELETE", "DeleteObject"),
+            (("drop", "--yes"), "DELETE", "DeleteObject"),
+            (("drop", "--waiting", "--sink", "ops", "--yes"), "DELETE", "DeleteObject"),
         ],
     )
     def test_a_missing_permission_is_named(
@@ -405,27 +435,27 @@ class TestFaults:
     def test_after_a_failure_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
         cli.add("ops", 50, DEAD)
         with refuse("DELETE", after=30):
-            result = cli.run("drop")
+            result = cli.run("drop", "--yes")
         assert result.status == 1
-        assert result.out == "ops: 30 dead notices deleted.\n"
+        assert result.out == f"ops: 30 dead notices deleted in {PREFIX}.\n"
         assert "DeleteObject: 403" in result.err
         assert len(cli.names()) == 20
 
     def test_after_an_interrupt_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
         cli.add("ops", 2, DEAD)
         cli.add("team", 1, DEAD)
-        deliveries = SinkQueue.deliveries
+        requeue = SinkQueue.requeue
 
-        def interrupt(queue: SinkQueue, folder: str) -> Iterator[Delivery]:
+        def interrupt(queue: SinkQueue, entry: Delivery) -> None:
             if queue.sink == "team":
                 raise KeyboardInterrupt
-            return deliveries(queue, folder)
+            requeue(queue, entry)
 
-        with patch.object(SinkQueue, "deliveries", interrupt):
+        with patch.object(SinkQueue, "requeue", interrupt):
             result = cli.run("retry")
         assert result == (
             130,
-            "ops: 2 dead notices due again.\n",
+            f"ops: 2 dead notices due again in {PREFIX}.\n",
             "python -m handler.commands notices: Interrupted.\n",
         )
 
@@ -435,8 +465,8 @@ class TestOutput:
     @pytest.mark.parametrize(
         ("arguments", "redirection", "sentence"),
         [
-            ("retry", ">&-", "ops: 2 dead notices due again."),
-            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
+            ("retry", ">&-", f"ops: 2 dead notices due again in {PREFIX}."),
+            ("drop --yes", ">/dev/full", f"ops: 2 dead notices deleted in {PREFIX}."),
         ],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(

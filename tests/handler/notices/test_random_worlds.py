@@ -379,7 +379,10 @@ class Service:
             return
         sink = ("--sink", dice.choice(self.sinks).name)
         command = dice.choice(
-            (("retry",), ("retry",), ("retry", *sink), ("drop",), ("drop", "--waiting", *sink))
+            (
+                *(("retry",), ("retry",), ("retry", *sink)),
+                *(("drop", "--yes"), ("drop", "--yes", "--waiting", *sink)),
+            )
         )
         process = self._process(command[0], dice.choice(SKEWS))
         process.interrupted_in = dice.randint(2, 40) if dice.random() < 0.1 else 0

@@ -117,7 +117,7 @@ INVALID = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode(
 @pytest.mark.parametrize("command", [ADD, ("show",)])
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "python -m handler.commands keys init"), (INVALID, "share 1")],
+    [(None, "restore FILE. If there never was one"), (INVALID, "share 1")],
     ids=["none", "invalid"],
 )
 def test_a_missing_or_invalid_document_is_reported_and_not_changed(
@@ -228,7 +228,7 @@ def test_a_key_is_printed_only_when_it_works(in_file: KeysCli) -> None:
 
 def test_a_key_is_removed_again_if_its_printing_is_interrupted(in_file: KeysCli) -> None:
     before = in_file.document
-    with patch("handler.commands.keys.write_lines", side_effect=KeyboardInterrupt):
+    with patch("handler.commands.keys_secrets.write_lines", side_effect=KeyboardInterrupt):
         result = in_file.run(*ADD)
     assert (result.status, result.err) == (130, "python -m handler.commands keys: Interrupted.\n")
     assert in_file.document == before

@@ -178,7 +178,7 @@ def test_an_entry_is_added_and_a_new_secret_is_shown_once(
         assert re.fullmatch(NEW[command[0]], new)
         assert re.search("Save this (key|secret) now", result.err)
     else:
-        assert re.fullmatch(r"Added the (sink|issuer|CDN) \S+\.", new)
+        assert re.fullmatch(rf"Added the (sink|issuer|CDN) \S+ in {in_file.place}\.", new)
     saved = sha256(new.encode()).hexdigest() if member == "api" else new
     stored, before = in_file.document, document(cdn={})[member]
     (added,) = (
@@ -229,6 +229,48 @@ def test_the_public_keys_of_an_issuer_may_come_from_a_file(
 
 
 @pytest.mark.parametrize(
+    ("options", "content", "changed"),
+    [
+        (("--url", "-"), "https://b.example.com/", {"url": "https://b.example.com/"}),
+        (("--secret", "-"), "whsec_" + "QUJD" * 8, {"secret": "whsec_" + "QUJD" * 8}),
+        (("--retry-for", "1d", "--url", URL), "", {"retry_for": "1d", "url": URL}),
+    ],
+)
+def test_what_is_changed_of_a_sink_leaves_the_rest(
+    options: tuple[str, ...], content: str, changed: dict[str, str], in_file: KeysCli
+) -> None:
+    assert in_file.run(*WEBHOOK, "--retry-for", "12h").status == 0
+    before = in_file.document["sinks"]
+    result = run_with(in_file, content, "set-sink", "ops", *options)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(
+        f"Changed {' and '.join(sorted(changed, reverse=True))} of the sink"
+    )
+    assert f" ops in {in_file.place}." in result.out
+    assert not any(secret in result.out for secret in changed.values() if len(secret) > 3)
+    assert in_file.document["sinks"] == {**before, "ops": {**before["ops"], **changed}}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("ops",), "set-sink requires what to change"),
+        (("ops", "--url", "http://b.example.com/"), "Nothing was changed."),
+        (("ops", "--retry-for", "1m"), "Nothing was changed."),
+        (("pos", "--retry-for", "1d"), "There is no sink pos (existing: team, ops)."),
+    ],
+)
+def test_a_sink_stays_as_it_was_where_a_change_is_refused(
+    options: tuple[str, ...], sentence: str, in_file: KeysCli
+) -> None:
+    assert in_file.run(*WEBHOOK).status == 0
+    before = in_file.read()
+    result = in_file.run("set-sink", *options)
+    assert (result.status in (1, 2), result.out, in_file.read()) == (True, "", before)
+    assert sentence in result.err
+
+
+@pytest.mark.parametrize(
     ("command", "kind", "undo", "done"),
     [
         (ADD, "API key", "revoke-api-key", "Revoked"),
@@ -249,7 +291,7 @@ def test_a_name_is_added_once_and_only_what_is_named_is_removed(
     )
     removed, again = (existing.run(undo, name) for _ in range(2))
     assert (removed.status, removed.err, again.status) == (0, "", 1)
-    assert f"{done} the {kind} {name}." in removed.out
+    assert f"{done} the {kind} {name} in {existing.place}." in removed.out
     assert {**existing.document, "cdn": {}} == document(cdn={})
     names = {
         "API key": "reader, sharer, ended",

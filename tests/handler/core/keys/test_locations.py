@@ -11,7 +11,8 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from handler.commands.keys import main
+from handler.commands.keys import COMMANDS, main
+from handler.commands.keys_arguments import Command
 from handler.commands.keys_lock import locked
 from handler.core.cloud.oss import OssClient, OssResponse
 from handler.core.config import Location
@@ -203,7 +204,7 @@ def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
     show = Mock()
     with (
         patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
-        patch.dict("handler.commands.keys._COMMANDS", {"show": show}),
+        patch.dict(COMMANDS, {"show": Command(show, "")}),
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0
     store = show.call_args[0][0].store

@@ -230,7 +230,7 @@ def test_when_a_writer_of_a_file_is_killed_another_one_goes_on_at_once(
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(document()))
     script = (
-        "import sys, time; from handler.commands import keys; keys._read = lambda store: print(flush=True) or "
+        "import sys, time; from handler.commands import keys; keys.Job.read = lambda job: print(flush=True) or "
         "time.sleep(60); keys.main(sys.argv[1:])"
     )
     revoke = ["--keys", f"file:{path}", "revoke-api-key", "reader"]

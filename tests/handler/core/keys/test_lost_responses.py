@@ -16,6 +16,7 @@ import pytest
 
 from handler.commands import command_line, keys_edit
 from handler.commands.keys_lock import SLOT
+from handler.commands.keys_secrets import OLDER
 from handler.core.cloud.http_client import Connections, HttpResponse
 from tests.handler.client import KEYS
 from tests.handler.core.keys.command import ADD, KeysCli, SleepingClock, keys_cli
@@ -147,8 +148,8 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so_and_its_
     status, out, err, waited = operator.run(*ADD)
     assert (status, waited) == (0, 0)
     assert err == (
-        "Save this key now. It will not be shown again.\n"
-        "Running functions accept it within a minute.\n"
+        f"Added the API key ci in {PLACE}. Save this key now. It will not be shown again.\n"
+        f"Running functions accept it within a minute. {OLDER}\n"
     )
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert operator.network.sent.count("PUT keys.json") == 1

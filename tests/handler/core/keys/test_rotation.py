@@ -15,10 +15,13 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.commands import keys as keys_command
-from handler.commands.keys_lock import Write, locked
+from handler.commands import keys_job, keys_secrets
+from handler.commands.keys_lock import NotConfirmed, Write, locked
+from handler.core.cloud import oss
+from handler.core.cloud.oss import StoreError
 from handler.core.context import Clock
 from handler.core.keys import InvalidKeys, owner_tag, parse
+from handler.core.keys.file_store import FileStore
 from handler.core.shares.record import index_of
 from signer.times import parse_rfc3339, rfc3339
 from tests.handler.client import NOW, ask
@@ -129,7 +132,7 @@ def test_now_ends_the_overlap_and_makes_no_key(rotated: tuple[KeysCli, str]) -> 
     cli, key = rotated
     result = cli.run(*ROTATE, "--now", clock=clock_at(NOW + 60))
     assert result.status == 0
-    assert "Ended the earlier key of reader." in result.out
+    assert f"Ended the earlier key of reader in {cli.place}." in result.out
     assert entry(cli)["sha256"] == hash_of(key)
     assert "earlier" not in entry(cli)
     again = cli.run(*ROTATE, "--now", clock=clock_at(NOW + 60))
@@ -174,6 +177,50 @@ def test_it_refuses(what: str, in_file: KeysCli) -> None:
     assert (result.status, result.out) == (status, "")
     assert sentence in result.err
     assert in_file.read() == stored
+
+
+def test_a_rotation_that_nobody_saw_the_end_of_is_run_again(in_file: KeysCli) -> None:
+    """Only the key that nobody has ends: the earlier one keeps its hour."""
+    with patch.object(keys_secrets, "_show", side_effect=KeyboardInterrupt):
+        assert in_file.run(*ROTATE, clock=clock_at(NOW)).status == 130
+    assert "; nobody may have the new one" in in_file.run("show", clock=clock_at(NOW)).out
+    lost = entry(in_file)["sha256"]
+    again = in_file.run(*ROTATE, "--overlap", "7d", clock=clock_at(NOW + 600))
+    assert (again.status, entry(in_file)["sha256"]) == (0, hash_of(again.out.strip()))
+    assert lost not in json.dumps(in_file.document)
+    end = rfc3339(NOW + HOUR)
+    assert entry(in_file)["earlier"] == {"sha256": hash_of(READER), "expires_at": end}
+    assert f"The earlier key works until {end};" in again.err
+    assert in_file.run(*ROTATE, clock=clock_at(NOW + 700)).status == 1
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_a_key_that_may_be_in_force_is_shown_or_stays_in_its_file(
+    has_file: bool, in_file: KeysCli, tmp_path: Path
+) -> None:
+    file = tmp_path / "reader.key"
+    replace = FileStore.replace
+
+    def written_and_not_confirmed(store: FileStore, content: bytes) -> None:
+        assert file.exists() is has_file
+        replace(store, content)
+        raise NotConfirmed("The change was not confirmed.")
+
+    with patch.object(FileStore, "replace", written_and_not_confirmed):
+        result = in_file.run(*ROTATE, *(("--output", str(file)) if has_file else ()))
+    key = file.read_text() if has_file else result.out
+    assert result.status == 1
+    assert entry(in_file)["sha256"] == hash_of(key.strip())
+    place = f"saved in {file}" if has_file else "printed"
+    assert f"not confirmed. The key that was {place} may be in force." in result.err
+
+
+def test_a_file_of_a_key_that_is_not_in_force_goes(in_file: KeysCli, tmp_path: Path) -> None:
+    file = tmp_path / "reader.key"
+    failure = StoreError("write", 0, oss.REFUSED, "Permission denied")
+    with patch.object(FileStore, "replace", side_effect=failure):
+        assert in_file.run(*ROTATE, "--output", str(file)).status == 1
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(("after", "is_shown"), [(HOUR - 1, True), (HOUR, False)])
@@ -228,7 +275,7 @@ def test_another_writer_right_after_a_rotation_takes_nothing_from_what_it_says(
             yield write
         in_file.write(json.dumps(document(api=[])).encode())
 
-    monkeypatch.setattr(keys_command, "locked", then_revoked)
+    monkeypatch.setattr(keys_job, "locked", then_revoked)
     result = in_file.run(*ROTATE, clock=clock_at(NOW))
     assert (result.status, result.out[:4]) == (0, "fcp_")
     assert f"The earlier key works until {rfc3339(NOW + HOUR)}" in result.err
@@ -296,7 +343,7 @@ def names(cli: KeysCli) -> list[str]:
 def test_on_a_terminal_a_revocation_says_what_ends_and_asks(sharing: KeysCli) -> None:
     refused = revoke(sharing, "\n")
     assert (refused.status, "reader" in names(sharing)) == (1, True)
-    assert "With the API key reader, at most 3 shares end." in refused.err
+    assert f"With the API key reader in {PLACE}, at most 3 shares end." in refused.err
     assert "Nothing was revoked." in refused.err
     assert revoke(sharing, "y\n").status == 0
     assert "reader" not in names(sharing)

@@ -1,0 +1,45 @@
+"""One run of a command of `python -m handler.commands keys` on one document."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from ..core.cloud.oss import MISSING
+from ..core.cloud.store import Store
+from ..core.context import Clock
+from ..core.errors import HandlerError
+from ..core.keys.file_store import FileStore
+from .command_line import warn
+from .keys_lock import LONG_TIMEOUT, Write, locked
+
+NAME = "python -m handler.commands keys"
+
+
+class Job(NamedTuple):
+    """One run of a command on the document in `store`. `lock_timeout` is in seconds."""
+
+    store: FileStore | Store
+    options: argparse.Namespace
+    lock_timeout: float
+    clock: Clock
+
+    def locked(self) -> AbstractContextManager[Write]:
+        timeout = LONG_TIMEOUT if self.options.wait else self.lock_timeout
+        return locked(
+            self.store,
+            lambda sentence: warn(f"{NAME}: {sentence}"),
+            timeout=timeout,
+            clock=self.clock,
+        )
+
+    def read(self) -> bytes:
+        stored = self.store.read("")
+        if stored is None:
+            raise HandlerError(
+                f"{self.store} not found. If it was deleted, restore your backup: {NAME} restore FILE. "
+                f"If there never was one, create it: {NAME} init",
+                code=MISSING,
+            )
+        return stored.body
