@@ -378,12 +378,8 @@ class Service:
             world.at(world.now + dice.uniform(0, MINUTE), self.operate)
             return
         sink = ("--sink", dice.choice(self.sinks).name)
-        command = dice.choice(
-            (
-                *(("retry",), ("retry",), ("retry", *sink)),
-                *(("drop", "--yes"), ("drop", "--yes", "--waiting", *sink)),
-            )
-        )
+        drops = ("drop", "--yes"), ("drop", "--yes", "--waiting", *sink)
+        command = dice.choice((("retry",), ("retry",), ("retry", *sink), *drops))
         process = self._process(command[0], dice.choice(SKEWS))
         process.interrupted_in = dice.randint(2, 40) if dice.random() < 0.1 else 0
         world.start(
