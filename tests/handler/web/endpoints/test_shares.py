@@ -678,7 +678,7 @@ def test_the_state_of_each_share_and_the_uses_of_limited_ones(
     assert shares.request(f"/-/shares/{revoked}", "DELETE", key=MAKER).status == 204
     later = NOW + 3 * DAY
     with patch.object(oss, "now", lambda: later - 60):
-        oss.fill({f"{STATE}uses/{identifier}/1": b"" for identifier in (limited, used_up)})
+        oss.fill({f"{STATE}uses/{identifier}/1": b"a claim" for identifier in (limited, used_up)})
         oss.fill({f"inbox/{inbox}/1-a.txt": b"a"})
     with patch.object(oss, "now", lambda: later):
         listed = {
