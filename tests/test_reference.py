@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handler.core import errors
-from handler.core.config import load
+from handler.core.config import table as load
 from handler.core.config.reader import REQUIRED, Key, TableReader
 from handler.core.errors import ErrorEntry
 from handler.notices import sinks

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from deploy.command import run
 from handler.core import errors
-from handler.core.config import assume_role, load, notices
+from handler.core.config import assume_role, notices
+from handler.core.config import table as load
 from handler.core.config.reader import REQUIRED, Key
 from handler.notices import sinks
 from handler.notices.sinks import SinkKind

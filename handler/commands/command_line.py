@@ -63,7 +63,7 @@ def config() -> Config:
     Raises `InvalidConfig`.
     """
     from .. import startup
-    from ..core.config import load
+    from ..core.config import table as load
 
     here = os.path.abspath("links.toml")
     default = (
@@ -179,7 +179,8 @@ def identifier(value: str) -> str:
 
 def _endpoint(option: str | None) -> Endpoint:
     """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
-    from ..core.config import load, on_laptop
+    from ..core.config import on_laptop
+    from ..core.config import table as load
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:

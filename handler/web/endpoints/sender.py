@@ -5,7 +5,7 @@ from __future__ import annotations
 from signer.times import rfc3339
 
 from ...core.config import Mount
-from ...core.config.load import MOUNT_KEYS, field
+from ...core.config.table import MOUNT_KEYS, field
 from ...core.context import Caller, Invocation
 from ...core.errors import Problem
 from ...core.paths import covers

@@ -19,7 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.core.config import Config
-from handler.core.config.load import QUERY
+from handler.core.config.table import QUERY
 from signer import verify
 from tests.handler.client import CONFIG, KEYS, SIGNATURE, ask, mount
 from tests.handler.upload_fixtures import conditions, query_of

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handler.core.config.load import QUERY
+from handler.core.config.table import QUERY
 from handler.core.errors import HandlerError
 from handler.web.endpoints import sign
 from signer import verify
